@@ -1,0 +1,92 @@
+"""Who is entitled to what: intervals computed from facts and policies (`rules.decide`)."""
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from common.events.base import Event
+
+EntitlementState = Literal["granted", "suppressed", "choice_required", "suspended", "unknown"]
+ItemKind = Literal["cash", "service"]
+MonthRule = Literal["same_month", "next_month"]
+
+
+class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due."""
+
+    start: MonthRule = "next_month"
+    stop: MonthRule = "next_month"  # the first month no longer paid, seen from the month of the end
+    band_change: MonthRule = "next_month"
+    when: Literal["arrears", "advance"] = "arrears"  # advance: the coming month is due in this one
+    fund: str = "county"
+
+
+class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One item over one period [`from_`, `to`) under one policy version, for one person.
+
+    `policy`: id of the policy version and item that decided, `<jurisdiction>/<item>@<version date>`; its citation
+    travels in `PolicyVersionPublished`. `facts`: event ids of the statements the conditions read.
+    `division`: where the person lives in that period (the list's own area when unknown).
+    """
+
+    entitlement_id: str
+    item: str
+    jurisdiction: str
+    kind: ItemKind
+    state: EntitlementState
+    from_: date = msgspec.field(name="from")
+    to: date | None = None
+    division: str | None = None
+    amount_fen_per_month: int | None = None
+    pay: PayTerms | None = None
+    tier: str | None = None  # visiting_care
+    interval_days: int | None = None
+    suppressed_by: str | None = None
+    missing_facts: tuple[str, ...] = ()
+    policy: str = ""
+    policy_status: Literal["documented", "example"] = "documented"
+    facts: tuple[str, ...] = ()
+
+
+class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything this person is entitled to, past and future, as decided from one version of the facts.
+
+    `died_on` is a confirmed death; `death_suspected_on` an unconfirmed one (money is held, visits become one
+    same-day check). `changed`: items whose intervals differ from the decision before.
+    """
+
+    topic: ClassVar[str] = "identification.entitlement"
+    state: ClassVar[bool] = True
+
+    person_id: str
+    version: int
+    facts_version: int
+    recorded_at: datetime  # the knowledge axis: newest input this decision has seen
+    entitlements: tuple[Entitlement, ...]
+    birth_date: date | None = None
+    residence: str | None = None  # division where the person lives now, as far as known
+    hukou: str | None = None
+    died_on: date | None = None
+    death_suspected_on: date | None = None
+    changed: tuple[str, ...] = ()
+    merged_into: str | None = None
+    causes: tuple[str, ...] = ()
+
+
+class _Edge(Event, frozen=True, kw_only=True, omit_defaults=True):
+    topic: ClassVar[str] = "identification.edge"
+
+    person_id: str
+    entitlement_id: str
+    item: str
+    jurisdiction: str
+    on: date
+
+
+class EntitlementStarted(_Edge, frozen=True, kw_only=True):
+    """The day an interval begins has come."""
+
+
+class EntitlementEnded(_Edge, frozen=True, kw_only=True):
+    """The day an interval ends has come (`on` is the first day without it)."""

@@ -1,0 +1,136 @@
+"""What is known about a person: statements of sources, as they travel inside the platform.
+
+A *statement* is what one source said, kept as said and never overwritten. A *fact* is what follows from all
+statements known at an instant; `rules.timeline` computes it. Nothing here names, addresses or numbers a person.
+"""
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from common.events.base import Event
+
+Kind = Literal[
+    "registration",
+    "residence",
+    "death",
+    "alive",
+    "disability",
+    "low_income",
+    "household",
+    "living_situation",
+    "special_family",
+]
+Action = Literal["created", "corrected", "annulled", "ended"]
+LowIncomeCategory = Literal["dibao", "tekun", "bianyuan", "gangxing", "fanpin"]
+LivingTag = Literal["alone", "empty_nest", "left_behind"]
+DeathEvidence = Literal["cremation", "medical_certificate", "register_cancelled", "reported"]
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="of"):
+    pass
+
+
+class Registration(_Value, frozen=True, kw_only=True, tag="registration"):
+    sex: Literal["0", "1", "2", "9"]  # GB/T 2261.1
+    birth_date: date
+    hukou_division: str
+    hukou_kind: Literal["urban", "rural"]
+
+
+class Residence(_Value, frozen=True, kw_only=True, tag="residence"):
+    division: str
+    place: Literal["home", "institution", "elsewhere"] = "home"
+
+
+class Death(_Value, frozen=True, kw_only=True, tag="death"):
+    """The day of death is the statement's `valid_from`."""
+
+    evidence: DeathEvidence
+
+
+class Alive(_Value, frozen=True, kw_only=True, tag="alive"):
+    method: Literal["visit", "remote_check", "counter"]
+
+
+class Disability(_Value, frozen=True, kw_only=True, tag="disability"):
+    class_: int = msgspec.field(name="class")  # GB/T 26341: 1 sight … 7 multiple
+    level: int  # 1 is the heaviest
+
+
+class LowIncome(_Value, frozen=True, kw_only=True, tag="low_income"):
+    category: LowIncomeCategory
+    support: Literal["concentrated", "scattered"] | None = None  # tekun only
+    household: str | None = None  # keyed hash of the household number
+
+
+class Household(_Value, frozen=True, kw_only=True, tag="household"):
+    """This person's place in a household list: `member` is False where a later list no longer names them."""
+
+    household: str
+    member: bool = True
+
+
+class LivingSituation(_Value, frozen=True, kw_only=True, tag="living_situation"):
+    tags: tuple[LivingTag, ...] = ()
+    verified_on: date | None = None
+
+
+class SpecialFamily(_Value, frozen=True, kw_only=True, tag="special_family"):
+    only_child: Literal["dead", "disabled"]
+
+
+Value = (
+    Registration
+    | Residence
+    | Death
+    | Alive
+    | Disability
+    | LowIncome
+    | Household
+    | LivingSituation
+    | SpecialFamily
+)
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing one source said. `chain` is the event id of the first statement of the chain it belongs to.
+
+    `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open), civil dates in
+    Asia/Shanghai. `time`: when the source recorded it. `recorded_at`: when ingestion learnt it. `rank`: how far
+    this source is believed for this kind, 1 is the strongest. `via`: the household a copied statement came
+    through; it holds only while this person is a member of that household.
+    """
+
+    event_id: str
+    chain: str
+    action: Action
+    kind: Kind
+    source: str
+    rank: int
+    time: datetime
+    recorded_at: datetime
+    valid_from: date | None = None
+    valid_to: date | None = None
+    value: Value | None = None  # None for `annulled` and `ended`
+    via: str | None = None
+
+
+class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is known of one person. `statements` are in the order of (`time`, source id) within a chain.
+
+    `recorded_at` is the newest `recorded_at` of the statements. `causes`: event ids of the source events
+    folded into this message (at most 128).
+    """
+
+    topic: ClassVar[str] = "ingestion.person"
+    state: ClassVar[bool] = True
+
+    person_id: str
+    version: int
+    recorded_at: datetime
+    statements: tuple[Statement, ...]
+    aliases: tuple[str, ...] = ()
+    merged_into: str | None = None
+    causes: tuple[str, ...] = ()

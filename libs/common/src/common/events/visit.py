@@ -1,0 +1,117 @@
+"""Visits: the task of going to see a person, and what became of it."""
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from common.events.base import Event
+
+VisitReason = Literal[
+    "plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"
+]
+
+
+class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Step of one task on `dispatch.visit`. The window is [`window_from`, `window_to`), civil dates."""
+
+    topic: ClassVar[str] = "dispatch.visit"
+
+    person_id: str
+    task_id: str
+    item: str
+    division: str
+    window_from: date
+    window_to: date
+    provider: str | None = None  # unified social credit code
+
+
+class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    reason: VisitReason
+    entitlement_id: str
+    tier: str | None = None
+
+
+class VisitOffered(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    accept_by: datetime
+
+
+class VisitAccepted(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    accepted_at: datetime
+
+
+class VisitDeclined(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    reason: str
+
+
+class VisitOfferExpired(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    pass
+
+
+class VisitCheckedIn(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    checked_in_at: datetime
+    worker: str | None = None  # the provider's own pseudonymous worker code
+
+
+class VisitCheckedOut(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    checked_in_at: datetime
+    checked_out_at: datetime
+    worker: str | None = None
+    outcome: str = "seen"  # seen | not_found | referred
+    entitlement_id: str | None = None
+
+
+class VisitFailed(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    reason: str
+
+
+class VisitMissed(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    """The window passed and nobody went."""
+
+
+class VisitExcused(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    reason: str
+
+
+class VisitCancelled(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    reason: str  # died | not_entitled | moved | suspicion | superseded
+
+
+class _ProviderTask(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A message to one provider. The real topic is `dispatch.provider.<uscc>`; nothing in it names the person."""
+
+    topic: ClassVar[str] = "dispatch.provider"
+
+    task_id: str
+    provider: str
+
+    def key(self) -> str:
+        return self.task_id
+
+
+class TaskOffered(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True):
+    item: str
+    reason: VisitReason
+    division: str
+    window_from: date
+    window_to: date
+    accept_by: datetime
+    tier: str | None = None
+
+
+class TaskWithdrawn(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True):
+    reason: str
+
+
+class TaskReply(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A provider's answer on `dispatch.provider.<uscc>.replies`. Untrusted: accepted only for its own tasks."""
+
+    topic: ClassVar[str] = "dispatch.provider.replies"
+
+    task_id: str
+    answer: Literal["accept", "decline", "check_in", "check_out", "fail"]
+    at: datetime
+    worker: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+
+    def key(self) -> str:
+        return self.task_id
