@@ -1,0 +1,151 @@
+"""Child processes that outlive their starter: pid files that cannot be fooled by a re-used pid.
+
+A pid file holds `<pid> <start time>`; a process counts as alive only when both agree, so a file left by a
+crash (or by a reboot) is simply stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from shouwang.paths import write_atomically
+from shouwang.problems import LocalProblem
+
+START_TIME_TOLERANCE_SECONDS = 2.0
+LOG_TAIL_LINES = 12
+
+
+def identity(pid: int) -> str | None:
+    """`<pid> <start time>` of a living process, None for a dead one or a zombie."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{pid} {process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(recorded: str) -> bool:
+    """Is the process written down as `<pid> <start time>` still that same process?"""
+    try:
+        pid, started = recorded.split()
+        found = identity(int(pid))
+    except ValueError:
+        return False
+    return found is not None and abs(float(found.split()[1]) - float(started)) < START_TIME_TOLERANCE_SECONDS
+
+
+def living_pid(pid_file: Path) -> int | None:
+    """The pid in the file if its process lives; a stale file is the same as none."""
+    try:
+        recorded = pid_file.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return int(recorded.split()[0]) if is_alive(recorded) else None
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    log: Path,
+    pid_file: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """Start a process in a session of its own, its output appended to `log`, its identity in `pid_file`.
+
+    Returns its pid. It lives on when the caller ends.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    write_atomically(pid_file, identity(child.pid) or f"{child.pid} 0")
+    child.returncode = 0  # followed by its pid from here on; else Python warns that it "is still running"
+    return child.pid
+
+
+def reap(pid: int) -> None:
+    """Collect the exit status if the process was our own child, so that no zombie stays."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def wait_until(observed: Callable[[], bool], seconds: float, *, every_seconds: float = 0.03) -> bool:
+    """Poll until `observed()` holds; False when the deadline passes first."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if observed():
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_seconds)
+
+
+def is_gone(pid: int) -> bool:
+    """Is there no such process any more (a zombie is gone)?"""
+    reap(pid)
+    return identity(pid) is None
+
+
+def stop(pid: int, *, seconds: float, with_signal: int = signal.SIGTERM) -> None:
+    """Ask the process to end, and kill it when it has not within `seconds`."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, with_signal)
+    if not wait_until(lambda: is_gone(pid), seconds):
+        kill(pid)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL the process and all its descendants, and wait until they are gone."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    for process in family:
+        if not wait_until(lambda dying=process.pid: is_gone(dying), 10):  # type: ignore[misc]
+            raise LocalProblem(f"Process {process.pid} does not end even when killed; look at it with `ps`.")
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "(no log)"
+    return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    """Does anything accept connections on this port of 127.0.0.1?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
