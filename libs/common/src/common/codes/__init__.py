@@ -1,0 +1,1 @@
+"""Codes of national standards: citizen ID numbers, administrative divisions, unified social credit codes."""

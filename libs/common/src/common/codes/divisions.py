@@ -1,0 +1,187 @@
+"""Administrative divisions (GB/T 2260, the statistical division set, and custom areas) with their periods.
+
+A code is a place in a period: codes are abolished, renumbered and even reused for another county. What
+lies within what is data, never a code prefix; the one exception is documented structure of the
+statistical set: a 12-digit village code starts with its 9-digit town code, and that with its 6-digit
+county code.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+NATION = "000000"
+CODE_LENGTHS = (6, 9, 12)
+VILLAGE_DIGITS, TOWN_DIGITS, COUNTY_DIGITS = 12, 9, 6
+
+Kind = Literal["gb2260", "nbs", "custom"]
+
+
+class Division(NamedTuple):
+    """One code in one period `[valid_from, valid_to)`; None means before records began, or still in force."""
+
+    code: str
+    name: str
+    parent: str | None
+    valid_from: date | None
+    valid_to: date | None
+    kind: Kind
+    becomes: str | None = None
+    counted_in: str | None = None
+
+    def in_force(self, on: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= on) and (
+            self.valid_to is None or on < self.valid_to
+        )
+
+
+def _division(row: dict[str, Any], parent: str | None) -> Division:
+    first, last = row.get("from"), row.get("to")
+    return Division(
+        code=row["code"],
+        name=row["name"],
+        parent=row.get("parent", parent),
+        valid_from=date(first, 1, 1) if first else None,
+        valid_to=date(last + 1, 1, 1) if last else None,
+        kind=row.get("kind", "gb2260"),
+        becomes=row.get("becomes"),
+        counted_in=row.get("counted_in"),
+    )
+
+
+def _load() -> dict[str, tuple[Division, ...]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+    text = files("common").joinpath("data/divisions.yaml").read_text(encoding="utf-8")
+    data = yaml.load(text, Loader=loader)
+    rows = [_division(data["nation"], None)]
+    rows += [_division(row, NATION) for row in data["provinces"]]
+    for section in ("current", "towns", "areas", "abolished"):
+        rows += [_division(row, NATION) for row in data[section]]
+    by_code: dict[str, tuple[Division, ...]] = {}
+    for row in sorted(rows, key=lambda d: d.valid_from or date.min):
+        by_code[row.code] = (*by_code.get(row.code, ()), row)
+    return by_code
+
+
+_BY_CODE = _load()
+_CHILDREN: dict[str, tuple[str, ...]] = {}
+for _latest in [periods[-1] for periods in _BY_CODE.values()]:
+    if _latest.parent and _latest.valid_to is None:
+        _CHILDREN[_latest.parent] = (*_CHILDREN.get(_latest.parent, ()), _latest.code)
+# Provinces by their first two digits and cities by their first four: only for judging how plausible the
+# area of an ID number is, where the structure of GB/T 2260 is all there is.
+_PROVINCES = frozenset(code[:2] for code in _CHILDREN[NATION])
+_COVERED = frozenset(code[:4] for code in _BY_CODE if len(code) == COUNTY_DIGITS and code[2:4] != "00")
+
+
+def get(code: str, on: date | None = None) -> Division | None:
+    """The division that `code` names on a day (without a day: its latest period); None when unknown.
+
+    Town and village codes that are not listed one by one take name and period of their county.
+    """
+    periods = _BY_CODE.get(code)
+    if periods is None:
+        return _by_structure(code, on)
+    if on is None:
+        return periods[-1]
+    return next((d for d in periods if d.in_force(on)), None)
+
+
+def _by_structure(code: str, on: date | None) -> Division | None:
+    upper = _structural_parent(code)
+    above = get(upper, on) if upper else None
+    return above and above._replace(code=code, parent=upper, kind="nbs", becomes=None, counted_in=None)
+
+
+def _structural_parent(code: str) -> str | None:
+    if not (code.isascii() and code.isdigit()):
+        return None
+    if len(code) == VILLAGE_DIGITS:
+        return code[:TOWN_DIGITS]
+    if len(code) == TOWN_DIGITS and code[:COUNTY_DIGITS] in _BY_CODE and not code.startswith(NATION):
+        return code[:COUNTY_DIGITS]
+    return None
+
+
+def known(code: str, on: date | None = None) -> bool:
+    """Whether the code names a division on that day (without a day: in any period)."""
+    return get(code, on) is not None
+
+
+def name(code: str) -> str | None:
+    """The Chinese name of the code's latest period, None when unknown."""
+    division = get(code)
+    return division.name if division else None
+
+
+def parent(code: str) -> str | None:
+    """The next area above; None for the nation and for unknown codes."""
+    division = get(code)
+    return division.parent if division else None
+
+
+@lru_cache(maxsize=65536)
+def ancestors(code: str) -> tuple[str, ...]:
+    """All areas above, nearest first, ending with the nation; empty for unknown codes.
+
+    A renumbered county lies within its successor, so that what was recorded under the old code stays in
+    its area.
+    """
+    found: list[str] = []
+    division = get(code)
+    while division and (above := division.becomes or division.parent):
+        found.append(above)
+        division = get(above)
+    return tuple(found)
+
+
+def within(code: str, ancestor: str) -> bool:
+    """Whether `code` is `ancestor` or lies below it."""
+    return code == ancestor or ancestor in ancestors(code)
+
+
+def children(code: str) -> tuple[str, ...]:
+    """The listed areas directly below that are in force today; unlisted towns and villages are not in it."""
+    return _CHILDREN.get(code, ())
+
+
+def successor(code: str, on: date) -> str | None:
+    """The code in force on a day for the place that `code` names; None when unknown or without a successor.
+
+    A code still in force is its own successor. Towns of a renumbered county have none: their new suffix
+    is not known.
+    """
+    seen = code
+    division = get(seen)
+    while division and division.valid_to is not None and division.valid_to <= on:
+        if division.becomes is None:
+            return None
+        division = get(division.becomes)
+    return division.code if division else None
+
+
+def statistics_county(code: str) -> str | None:
+    """The GB/T 2260 county that statistics count the area in; None when the area lies above counties."""
+    for area in (code, *ancestors(code)):
+        division = get(area)
+        if division and division.counted_in:
+            return division.counted_in
+        if division and len(area) == COUNTY_DIGITS and not area.endswith("00"):
+            return area
+    return None
+
+
+def id_area_plausible(area: str) -> bool:
+    """Whether the first six digits of an ID number can be a place: every code ever in force where the
+    covered cities are listed completely, the province alone elsewhere."""
+    return area in _BY_CODE or (area[:2] in _PROVINCES and area[:4] not in _COVERED)
+
+
+def codes(kinds: Iterable[Kind] = ("gb2260", "nbs", "custom")) -> tuple[str, ...]:
+    """All listed codes in force today of these kinds, in code order."""
+    wanted = set(kinds)
+    return tuple(sorted(c for c, d in _BY_CODE.items() if d[-1].valid_to is None and d[-1].kind in wanted))

@@ -1,0 +1,147 @@
+"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, and 15-digit legacy numbers.
+
+The area in a number is the place of first registration, often an abolished code: it is never a residence,
+and an unknown one is a warning, never a refusal. The validity of an area code is not compared with the
+birth year: numbers were first given out in the 1980s, so that an elder born in 1940 may lawfully carry a
+code created in 1997.
+"""
+
+import re
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from operator import mul
+from typing import Literal, NamedTuple
+
+from common.codes import divisions
+
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+CHECK_CHARACTERS = "10X98765432"
+# Nobody alive is older, and a limit catches a slipped digit in the year.
+BIRTH_YEAR_MIN = 1860
+RAW_LENGTH_MAX = 64
+
+_SHAPE = re.compile(r"[1-9][0-9]{16}[0-9X]", re.ASCII)
+_LEGACY = re.compile(r"[1-9][0-9]{14}", re.ASCII)
+_HALF_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)} | {ord("x"): "X", ord("ｘ"): "X"}
+_INVISIBLE = " \t\r\n\v\f\u00a0\u3000\ufeff\u200b\u200e\u200f\u2060"
+_ASCII_ZERO_SUM = ord("0") * sum(WEIGHTS)
+_PERMIT_AREAS = frozenset({"810000", "820000", "830000"})
+
+IdKind = Literal["citizen", "hmt_permit", "foreign_permit"]
+Sex = Literal["1", "2"]
+
+
+class IdCode(StrEnum):
+    """Why a number cannot be one, or (the last) what is odd about it."""
+
+    LENGTH = "id_length"
+    CHARACTERS = "id_characters"
+    BIRTH_DATE = "id_birth_date"
+    BIRTH_IN_FUTURE = "id_birth_in_future"
+    CHECKSUM = "id_checksum"
+    AREA_UNKNOWN = "id_area_unknown"
+
+
+class IdProblem(NamedTuple):
+    """A number that cannot be one. `detail` never repeats the number."""
+
+    code: IdCode
+    detail: str
+
+
+class IdNumber(NamedTuple):
+    """A valid number. `number` has 18 characters, `raw` is what came in, `sex` is GB/T 2261.1 (1 male, 2
+    female).
+    """
+
+    number: str
+    area: str
+    birth_date: date
+    sex: Sex
+    kind: IdKind
+    raw: str
+    warnings: tuple[IdCode, ...] = ()
+
+    def __repr__(self) -> str:  # what is printed by accident must not be a number
+        return f"IdNumber({self.number[:4]}**********{self.number[-4:]})"
+
+
+_DETAILS = {
+    IdCode.LENGTH: "an ID number has 18 characters, a legacy one 15",
+    IdCode.CHARACTERS: "only digits and a final X are allowed",
+    IdCode.BIRTH_DATE: "characters 7 to 14 are not a possible birth date",
+    IdCode.BIRTH_IN_FUTURE: "the birth date lies in the future",
+    IdCode.CHECKSUM: "the check character does not fit the other 17",
+}
+_PROBLEMS = {code: IdProblem(code, detail) for code, detail in _DETAILS.items()}
+_UNKNOWN_AREA = (IdCode.AREA_UNKNOWN,)
+
+
+def normalise(raw: str) -> str:
+    """Trimmed, half-width, with a capital X; nothing else is changed."""
+    if raw.isascii():
+        return raw.strip(_INVISIBLE).replace("x", "X")
+    return raw.strip(_INVISIBLE).translate(_HALF_WIDTH).strip(_INVISIBLE)
+
+
+def check_character(first17: str) -> str:
+    return CHECK_CHARACTERS[(sum(map(mul, WEIGHTS, first17.encode())) - _ASCII_ZERO_SUM) % 11]
+
+
+@lru_cache(maxsize=65536)
+def _birth_date(text: str) -> date | None:
+    try:
+        born = date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
+    return born if born.year >= BIRTH_YEAR_MIN else None
+
+
+@lru_cache(maxsize=8192)
+def _area(area: str) -> tuple[IdKind, tuple[IdCode, ...]]:
+    if area in _PERMIT_AREAS:
+        return "hmt_permit", ()
+    if area[0] == "9":  # 9, the province of issue, the ISO 3166 number of the nationality
+        return "foreign_permit", ()
+    return "citizen", () if divisions.id_area_plausible(area) else _UNKNOWN_AREA
+
+
+def check(raw: str, today: date | None) -> IdNumber | IdProblem:
+    """Read a number as it was sent. `today` is the civil date that a birth must not lie after (None: not
+    asked).
+    """
+    if len(raw) > RAW_LENGTH_MAX:
+        return _PROBLEMS[IdCode.LENGTH]
+    number = normalise(raw)
+    if not _SHAPE.fullmatch(number):
+        if not _LEGACY.fullmatch(number):
+            return _PROBLEMS[IdCode.CHARACTERS if len(number) in (15, 18) else IdCode.LENGTH]
+        first17 = f"{number[:6]}19{number[6:]}"
+        number = first17 + check_character(first17)
+    born = _birth_date(number[6:14])
+    if born is None:
+        return _PROBLEMS[IdCode.BIRTH_DATE]
+    if today is not None and born > today:
+        return _PROBLEMS[IdCode.BIRTH_IN_FUTURE]
+    if check_character(number[:17]) != number[17]:
+        return _PROBLEMS[IdCode.CHECKSUM]
+    area = number[:6]
+    kind, warnings = _area(area)
+    return IdNumber(number, area, born, "1" if number[16] in "13579" else "2", kind, raw, warnings)
+
+
+def parse(raw: str) -> IdNumber:
+    """Read a number that has been accepted before. Raises ValueError (with the code, without the number)
+    otherwise.
+    """
+    found = check(raw, None)
+    if isinstance(found, IdProblem):
+        raise ValueError(f"{found.code}: {found.detail}")
+    return found
+
+
+def make(area: str, birth: date, sequence: int) -> str:
+    """A synthetic number; `sequence` 0–999, odd for a man, even for a woman."""
+    first17 = f"{area}{birth:%Y%m%d}{sequence:03d}"
+    return first17 + check_character(first17)

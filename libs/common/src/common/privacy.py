@@ -1,0 +1,223 @@
+"""What protects a person's data: masking for screens, the vault cipher, the blind index, the derived
+event id.
+
+A sealed value carries algorithm and key id, so that keys can be changed while old values stay readable:
+`SW1 | algorithm (1) | key id length (1) | key id | nonce (12) | ciphertext and tag`. The header and the
+caller's context (which person, which field) are authenticated: a value copied to another person does not
+open.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+Algorithm = Literal["aes-256-gcm", "sm4-gcm"]
+_ALGORITHM_ID: dict[str, int] = {"aes-256-gcm": 1, "sm4-gcm": 2}
+_KEY_BYTES: dict[str, int] = {"aes-256-gcm": 32, "sm4-gcm": 16}
+_MAGIC = b"SW1"
+# The shortest way to the county, then, where one follows within a few characters, to the township.
+_AREA_END = re.compile(r".{1,24}?(?:区|县|旗|市(?!.{0,8}[区县]))(?:.{1,6}?(?:街道|镇|乡))?")
+_NONCE_BYTES, _TAG_BYTES, _SECRET_BYTES = 12, 16, 32
+
+
+class SealBroken(Exception):
+    """A sealed value was changed, belongs to another context, or its key is gone."""
+
+
+# ── masking ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _mask(text: str, head: int, tail: int) -> str:
+    if len(text) <= head + tail:
+        return "*" * len(text)
+    return text[:head] + "*" * (len(text) - head - tail) + text[len(text) - tail :]
+
+
+def mask_id_number(number: str) -> str:
+    """`1407**********0014`: the area's first four digits and the last four."""
+    return _mask(number, 4, 4)
+
+
+def mask_name(name: str) -> str:
+    """`张*`, `欧***`: the first character; a one-character name is hidden."""
+    return _mask(name, 1, 0)
+
+
+def mask_phone(phone: str) -> str:
+    """`138****1234`."""
+    return _mask(phone, 3, 4)
+
+
+def mask_account(account: str) -> str:
+    """`************1234`: the last four digits, as banks print them."""
+    return _mask(account, 0, 4)
+
+
+def mask_address(address: str) -> str:
+    """Up to county or township, then stars of a fixed number: the length gives nothing away."""
+    found = _AREA_END.match(address)
+    return f"{found.group()}****" if found else "****"
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """The secrets of one installation. `sealing` maps key id → (algorithm, key); `current` seals, all of
+    them open.
+    """
+
+    current: str
+    sealing: Mapping[str, tuple[Algorithm, bytes]]
+    index: bytes
+    event: bytes
+
+    @staticmethod
+    def create(algorithm: Algorithm = "aes-256-gcm") -> "Keys":
+        """New random keys."""
+        first = {"k1": (algorithm, os.urandom(_KEY_BYTES[algorithm]))}
+        return Keys("k1", first, os.urandom(_SECRET_BYTES), os.urandom(_SECRET_BYTES))
+
+    def rotated(self, algorithm: Algorithm = "aes-256-gcm") -> "Keys":
+        """The same keys with a new one that seals from now on. Index and event keys stay: ids must not
+        change.
+        """
+        name = f"k{len(self.sealing) + 1}"
+        fresh = (algorithm, os.urandom(_KEY_BYTES[algorithm]))
+        return replace(self, current=name, sealing={**self.sealing, name: fresh})
+
+    @staticmethod
+    def load(path: Path | None = None) -> "Keys":
+        """Read the key file: `path`, else `$SHOUWANG_KEYS`, else `$SHOUWANG_HOME/keys/vault.json`.
+
+        A missing file is created with new keys, readable by its owner only; several processes may do so
+        at once. Raises ValueError when the file is no key file.
+        """
+        path = path or _key_file()
+        if not path.exists():
+            Keys.create().save(path, only_if_missing=True)
+        try:
+            return _from_json(msgspec.json.decode(path.read_bytes()))
+        except (KeyError, TypeError, AttributeError, ValueError) as wrong:
+            raise ValueError(f"{path} is not a key file of the vault") from wrong
+
+    def save(self, path: Path, only_if_missing: bool = False) -> None:
+        """Write the key file (0600) in one step; with `only_if_missing` an existing file wins."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(_to_json(self)), indent=2) + b"\n")
+            os.fsync(file.fileno())
+        try:
+            if only_if_missing:
+                os.link(fresh, path)
+            else:
+                os.replace(fresh, path)
+        except FileExistsError:
+            pass  # another process was first; its keys hold
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+def _key_file() -> Path:
+    given = os.environ.get("SHOUWANG_KEYS")
+    home = Path(os.environ.get("SHOUWANG_HOME", ".shouwang"))
+    return Path(given) if given else home / "keys" / "vault.json"
+
+
+def _to_json(keys: Keys) -> dict[str, Any]:
+    return {
+        "current": keys.current,
+        "sealing": {
+            name: {"algorithm": algorithm, "key": b64encode(key).decode()}
+            for name, (algorithm, key) in keys.sealing.items()
+        },
+        "index": b64encode(keys.index).decode(),
+        "event": b64encode(keys.event).decode(),
+    }
+
+
+def _from_json(data: dict[str, Any]) -> Keys:
+    sealing: dict[str, tuple[Algorithm, bytes]] = {}
+    for name, entry in data["sealing"].items():
+        key = b64decode(entry["key"], validate=True)
+        if len(key) != _KEY_BYTES[entry["algorithm"]] or not 1 <= len(name.encode()) <= 255:
+            raise ValueError("a key has the wrong length")
+        sealing[name] = (entry["algorithm"], key)
+    index, event = b64decode(data["index"], validate=True), b64decode(data["event"], validate=True)
+    if data["current"] not in sealing or min(len(index), len(event)) < _SECRET_BYTES:
+        raise ValueError("a key is missing")
+    return Keys(data["current"], sealing, index, event)
+
+
+# ── the vault ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Vault:
+    """Seals and opens personal data and derives the keyed ids that may leave the vault."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._aes = {
+            n: AESGCM(key) for n, (algorithm, key) in keys.sealing.items() if algorithm == "aes-256-gcm"
+        }
+
+    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        """Encrypt under the current key. The same `context` (for example `person_id/field`) must be given
+        to open.
+        """
+        name = self._keys.current
+        algorithm, key = self._keys.sealing[name]
+        tag = name.encode()
+        header = _MAGIC + bytes((_ALGORITHM_ID[algorithm], len(tag))) + tag
+        nonce, aad = os.urandom(_NONCE_BYTES), header + context
+        if aes := self._aes.get(name):
+            return header + nonce + aes.encrypt(nonce, plaintext, aad)
+        cipher = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
+        cipher.authenticate_additional_data(aad)
+        return header + nonce + cipher.update(plaintext) + cipher.finalize() + cipher.tag
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """Decrypt with the key the value names. Raises SealBroken."""
+        try:
+            start = 5 + sealed[4]
+            name = sealed[5:start].decode()
+            algorithm, key = self._keys.sealing[name]
+        except (IndexError, UnicodeDecodeError, KeyError) as wrong:
+            raise SealBroken("no key for this value") from wrong
+        header, nonce = sealed[:start], sealed[start : start + _NONCE_BYTES]
+        body, aad = sealed[start + _NONCE_BYTES :], sealed[:start] + context
+        if header[:4] != _MAGIC + bytes((_ALGORITHM_ID[algorithm],)) or len(body) < _TAG_BYTES:
+            raise SealBroken("not a sealed value")
+        try:
+            if aes := self._aes.get(name):
+                return aes.decrypt(nonce, body, aad)
+            cipher = Cipher(algorithms.SM4(key), modes.GCM(nonce, body[-_TAG_BYTES:])).decryptor()
+            cipher.authenticate_additional_data(aad)
+            return cipher.update(body[:-_TAG_BYTES]) + cipher.finalize()
+        except InvalidTag as wrong:
+            raise SealBroken("the value or its context was changed") from wrong
+
+    def blind_index(self, id_number: str) -> bytes:
+        """32 bytes by which a normalised ID number is looked up without being readable."""
+        return hmac.digest(self._keys.index, id_number.encode(), hashlib.sha256)
+
+    def event_id(self, source: str, id: str) -> str:
+        """The UUID under which an incoming event is known outside ingestion: keyed, since `id` may hold
+        an ID number.
+        """
+        digest = hmac.digest(self._keys.event, f"{source}\0{id}".encode(), hashlib.sha256).hex()
+        variant = "89ab"[int(digest[16], 16) & 3]  # version 8 (own construction), variant 10
+        return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
