@@ -6,7 +6,6 @@ statistical set: a 12-digit village code starts with its 9-digit town code, and 
 county code.
 """
 
-from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
@@ -34,9 +33,7 @@ class Division(NamedTuple):
     counted_in: str | None = None
 
     def in_force(self, on: date) -> bool:
-        return (self.valid_from is None or self.valid_from <= on) and (
-            self.valid_to is None or on < self.valid_to
-        )
+        return (self.valid_from is None or self.valid_from <= on) and (self.valid_to is None or on < self.valid_to)
 
 
 def _division(row: dict[str, Any], parent: str | None) -> Division:
@@ -181,7 +178,11 @@ def id_area_plausible(area: str) -> bool:
     return area in _BY_CODE or (area[:2] in _PROVINCES and area[:4] not in _COVERED)
 
 
-def codes(kinds: Iterable[Kind] = ("gb2260", "nbs", "custom")) -> tuple[str, ...]:
-    """All listed codes in force today of these kinds, in code order."""
-    wanted = set(kinds)
-    return tuple(sorted(c for c, d in _BY_CODE.items() if d[-1].valid_to is None and d[-1].kind in wanted))
+def every() -> tuple[Division, ...]:
+    """All listed divisions in code order, abolished ones and every period included."""
+    return tuple(d for code in sorted(_BY_CODE) for d in _BY_CODE[code])
+
+
+def codes() -> tuple[str, ...]:
+    """All listed codes in force today, in code order."""
+    return tuple(d.code for d in every() if d.valid_to is None)
