@@ -170,9 +170,7 @@ class Vault:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._aes = {
-            n: AESGCM(key) for n, (algorithm, key) in keys.sealing.items() if algorithm == "aes-256-gcm"
-        }
+        self._aes = {n: AESGCM(key) for n, (algorithm, key) in keys.sealing.items() if algorithm == "aes-256-gcm"}
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt under the current key. The same `context` (for example `person_id/field`) must be given

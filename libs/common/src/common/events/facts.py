@@ -81,17 +81,7 @@ class SpecialFamily(_Value, frozen=True, kw_only=True, tag="special_family"):
     only_child: Literal["dead", "disabled"]
 
 
-Value = (
-    Registration
-    | Residence
-    | Death
-    | Alive
-    | Disability
-    | LowIncome
-    | Household
-    | LivingSituation
-    | SpecialFamily
-)
+Value = Registration | Residence | Death | Alive | Disability | LowIncome | Household | LivingSituation | SpecialFamily
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

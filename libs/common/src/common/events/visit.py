@@ -5,9 +5,7 @@ from typing import ClassVar, Literal
 
 from common.events.base import Event
 
-VisitReason = Literal[
-    "plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"
-]
+VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"]
 
 
 class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):

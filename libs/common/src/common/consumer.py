@@ -1,0 +1,239 @@
+"""From Kafka to a committed transaction, exactly once in effect.
+
+One batch is one PostgreSQL transaction: fence (this process still owns the partitions and nobody moved them),
+inbox (each event once), handlers, outbox. The Kafka commit comes after and is advisory: the offsets that count
+are in `consumer_offsets`. A broken record is parked with its reason; a bug is found by halving the batch; an
+absent database or broker is waited for. Nothing is ever skipped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from time import monotonic
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from common import kafka, metrics, telemetry
+from common.database import Database
+from common.dispatching import Handlers, dispatch
+from common.errors import BadMessage, is_unavailable
+from common.faults import crash_point
+from common.message import Record
+from common.parking import park
+from common.settings import Settings
+from common.transaction import Tx
+
+log = logging.getLogger(__name__)
+TRIES_MAX: Final = 5
+BACKOFF_SECONDS_MAX: Final = 10.0
+
+
+class Fenced(Exception):
+    """Another process owns a partition of this batch, or it was moved."""
+
+
+class Consumer:
+    """Runs `handlers` over their topics for one service. `name` is the Kafka group and the inbox's consumer."""
+
+    def __init__(self, name: str, database: Database, handlers: Handlers, settings: Settings) -> None:
+        self.name = name
+        self.database = database
+        self.handlers = handlers
+        self.settings = settings
+        self.assigned = False
+        self.trouble: str | None = None
+        self._kafka: AIOKafkaConsumer | None = None
+        self._expected: dict[TopicPartition, int | None] = {}
+        self._epochs: dict[TopicPartition, int] = {}
+        self._backoff_seconds = 0.1
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._run_connected()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the one place where everything ends up
+                await self._wait_after(error)
+            finally:
+                self.assigned = False
+                if self._kafka is not None:
+                    await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
+        client, self._kafka = self._kafka, None
+        if client is not None:
+            try:
+                await asyncio.wait_for(client.stop(), 10)
+            except (TimeoutError, KafkaError, OSError):
+                log.warning("consumer %s did not stop in time", self.name)
+
+    async def _run_connected(self) -> None:
+        client = kafka.consumer(self.settings, self.name, instance=f"{self.name}-{self.settings.replica}")
+        client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
+        self._kafka = client
+        await client.start()
+        while True:
+            fetched = await client.getmany(
+                timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
+            )
+            self.assigned = bool(client.assignment())
+            records = [_record(r) for partition in fetched.values() for r in partition]
+            if not records:
+                self.trouble = None
+                continue
+            try:
+                await self.settle(records)
+            except Fenced:
+                metrics.fenced.labels(self.name).inc()
+                await self.take_over(client.assignment())
+                continue
+            except Exception as error:
+                if not (is_unavailable(error) or isinstance(error, KafkaError)):
+                    raise
+                await self._wait_after(error)
+                await self.take_over(client.assignment())
+                continue
+            self.trouble, self._backoff_seconds = None, 0.1
+            await self._tell_kafka(client, records)
+
+    async def _wait_after(self, error: BaseException) -> None:
+        self.trouble = type(error).__name__
+        level = logging.WARNING if is_unavailable(error) or isinstance(error, KafkaError) else logging.ERROR
+        log.log(level, "consumer %s waits %.1f s: %s", self.name, self._backoff_seconds, type(error).__name__)
+        await asyncio.sleep(self._backoff_seconds)
+        self._backoff_seconds = min(self._backoff_seconds * 2, BACKOFF_SECONDS_MAX)
+
+    async def _tell_kafka(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+        ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        assigned = client.assignment()
+        try:
+            await client.commit({tp: end for tp, end in ends.items() if tp in assigned})
+        except KafkaError:
+            log.debug("advisory commit of %s failed", self.name)
+
+    async def take_over(self, partitions: Collection[TopicPartition]) -> None:
+        """Raise the epoch of `partitions`, so that a former owner's batch fails, and go on where the database says."""
+        if not partitions:
+            return
+        await self._raise_epochs(partitions)
+        client = self._kafka
+        if client is None:
+            return
+        for tp in partitions:
+            expected = self._expected[tp]
+            if expected is None:
+                await client.seek_to_beginning(tp)
+            else:
+                client.seek(tp, expected)
+
+    async def _raise_epochs(self, partitions: Collection[TopicPartition]) -> None:
+        ordered = sorted(partitions)
+        rows = await self.database.pool.fetch(
+            """INSERT INTO consumer_offsets AS c (consumer, topic, part, epoch)
+               SELECT $1, t, p, 1 FROM unnest($2::text[], $3::int[]) AS u(t, p)
+               ON CONFLICT (consumer, topic, part) DO UPDATE SET epoch = c.epoch + 1
+               RETURNING topic, part, next_offset, epoch""",
+            self.name,
+            [tp.topic for tp in ordered],
+            [tp.partition for tp in ordered],
+        )
+        for row in rows:
+            tp = TopicPartition(row["topic"], row["part"])
+            self._expected[tp] = row["next_offset"]
+            self._epochs[tp] = row["epoch"]
+
+    async def settle(self, records: Sequence[Record]) -> None:
+        """Process `records` in one transaction; on a bug halve them until the one record is found."""
+        started = monotonic()
+        try:
+            await self._apply(records)
+        except Fenced:
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            if len(records) > 1:
+                log.warning("a batch of %d failed in %s (%s): halving", len(records), self.name, type(error).__name__)
+                middle = len(records) // 2
+                await self.settle(records[:middle])
+                await self.settle(records[middle:])
+                return
+            await self._last_tries(records[0], error)
+        metrics.batch(self.name, len(records), monotonic() - started)
+
+    async def _last_tries(self, record: Record, error: Exception) -> None:
+        tries = 1
+        while not isinstance(error, BadMessage) and tries < TRIES_MAX:
+            await asyncio.sleep(0.05 * 2**tries)
+            try:
+                await self._apply([record])
+                return
+            except Fenced:
+                raise
+            except Exception as again:
+                if is_unavailable(again):
+                    raise
+                error, tries = again, tries + 1
+        reason = error.reason if isinstance(error, BadMessage) else "bug"
+        log.error(
+            "parked %s[%d]@%d in %s: %s %s",
+            record.topic,
+            record.partition,
+            record.offset,
+            self.name,
+            reason,
+            type(error).__name__,
+        )
+        async with self.database.transaction() as tx:
+            ends = await self._fence(tx, [record])
+            await park(tx, self.name, record, reason, type(error).__name__)
+        self._expected.update(ends)
+        metrics.parked.labels(self.name, reason).inc()
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        async with self.database.transaction() as tx:
+            ends = await self._fence(tx, records)
+            crash_point("after_fence")
+            with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
+                await dispatch(tx, self.name, self.handlers, records)
+        self._expected.update(ends)
+
+    async def _fence(self, tx: Tx, records: Sequence[Record]) -> dict[TopicPartition, int]:
+        ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        ordered: list[Any] = sorted(ends)
+        moved = await tx.sql.fetch(
+            """UPDATE consumer_offsets c SET next_offset = u.next, moved_at = now()
+               FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
+                 AS u(topic, part, next, expected, epoch)
+               WHERE c.consumer = $1 AND c.topic = u.topic AND c.part = u.part
+                 AND c.epoch = u.epoch AND c.next_offset IS NOT DISTINCT FROM u.expected
+               RETURNING 1""",
+            self.name,
+            [tp.topic for tp in ordered],
+            [tp.partition for tp in ordered],
+            [ends[tp] for tp in ordered],
+            [self._expected.get(tp) for tp in ordered],
+            [self._epochs.get(tp, -1) for tp in ordered],
+        )
+        if len(moved) != len(ordered):
+            raise Fenced
+        return ends
+
+
+def _record(record: Any) -> Record:
+    return Record(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing to hand over: the fence stops a late batch."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self._consumer.take_over(assigned)

@@ -1,0 +1,103 @@
+"""One PostgreSQL database per service: a raw pool for the hot path, SQLModel sessions for reading.
+
+Only `Database.transaction` commits. What a transaction emits is written to the outbox before the commit, so a
+change and the news of it are one.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common.faults import crash_point
+from common.outbox import write_outbox
+from common.transaction import Tx
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    # Ids are strings in Python and uuid in PostgreSQL.
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
+
+
+class Database:
+    """`url` is `postgresql://…`; `schema` is the service's name and the first on the search path."""
+
+    def __init__(self, url: str, schema: str, *, connections_max: int = 8) -> None:
+        self.url = url
+        self.schema = schema
+        self._connections_max = connections_max
+        self._pool: asyncpg.Pool | None = None
+        self._engine: AsyncEngine | None = None
+        self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._connections_max,
+            init=_prepare,
+            command_timeout=60,
+            server_settings={"search_path": f"{self.schema},public", "application_name": self.schema},
+        )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+        if self._engine is not None:
+            await self._engine.dispose()
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of one's own outside the pool, for a session-wide lock."""
+        connection = await asyncpg.connect(
+            self.url,
+            command_timeout=60,
+            server_settings={
+                "search_path": f"{self.schema},public",
+                "application_name": f"{self.schema}-relay",
+            },
+        )
+        await _prepare(connection)
+        return connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """One batch or one request: everything inside is committed together with what it emits, or not at all."""
+        async with self.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                tx = Tx(connection, self.schema)
+                yield tx
+                await write_outbox(connection, tx.emitted)
+                crash_point("before_commit")
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+        crash_point("after_commit")
+        if tx.emitted:
+            for wake in self.after_commit:
+                wake()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[asyncpg.Connection]:
+        """A raw connection for reads outside a transaction."""
+        async with self.pool.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A SQLModel session for reading. It is never committed."""
+        if self._engine is None:
+            url = self.url.replace("postgresql://", "postgresql+asyncpg://", 1)
+            self._engine = create_async_engine(url, hide_parameters=True, pool_size=3, pool_pre_ping=True)
+        async with AsyncSession(self._engine) as session:
+            yield session

@@ -1,0 +1,109 @@
+"""The error tree. A refusal by law or ledger is a value, not an error; everything here is somebody's mistake
+or broken machinery.
+
+ServiceError             for HTTP callers: slug + status → application/problem+json (RFC 9457)
+├─ Malformed 422 · BadRequest 400 · Unauthenticated 401 · NotAllowed 403 · NotFound 404 · Conflict 409
+├─ TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After)
+BadMessage               can never be processed → parked at once with its reason, original bytes kept
+Unavailable              PostgreSQL, Kafka or a peer is away → wait with backoff, never park
+anything else            a bug → the batch is split to find the one record, five tries, then parked
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import asyncpg
+from pydantic import BaseModel
+
+
+class Problem(BaseModel):
+    """One fault in a body: `pointer` is an RFC 6901 JSON pointer, `code` from a published list."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ServiceError(Exception):
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, *, code: str | None = None, problems: Sequence[Problem] = (), **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.slug
+        self.problems = tuple(problems)
+        self.extra = extra
+        self.headers: dict[str, str] = {}
+
+
+class BadRequest(ServiceError):
+    status, slug = 400, "bad_request"
+
+
+class Unauthenticated(ServiceError):
+    status, slug = 401, "unauthenticated"
+
+
+class NotAllowed(ServiceError):
+    status, slug = 403, "not_allowed"
+
+
+class NotFound(ServiceError):
+    status, slug = 404, "not_found"
+
+
+class Conflict(ServiceError):
+    status, slug = 409, "conflict"
+
+
+class TooLarge(ServiceError):
+    status, slug = 413, "too_large"
+
+
+class WrongMediaType(ServiceError):
+    status, slug = 415, "wrong_media_type"
+
+
+class Malformed(ServiceError):
+    status, slug = 422, "malformed"
+
+
+class TooBusy(ServiceError):
+    status, slug = 429, "too_busy"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 5) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class BadMessage(Exception):
+    """This record can never be processed; `reason` is a slug without any of its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unavailable(Exception):
+    """A store or peer is away for now."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether trying the same thing again later can succeed without anybody changing anything."""
+    return isinstance(
+        error,
+        Unavailable
+        | ConnectionError
+        | TimeoutError
+        | OSError
+        | asyncpg.PostgresConnectionError
+        | asyncpg.InterfaceError
+        | asyncpg.CannotConnectNowError
+        | asyncpg.AdminShutdownError
+        | asyncpg.CrashShutdownError
+        | asyncpg.TooManyConnectionsError
+        | asyncpg.DiskFullError
+        | asyncpg.DeadlockDetectedError
+        | asyncpg.SerializationError,
+    )

@@ -1,0 +1,162 @@
+"""What every service answers the same way: problems, health, metrics, parked records, page limits."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from common import metrics
+from common.auth import Caller, require
+from common.dispatching import dispatch
+from common.errors import Problem, ServiceError, Unavailable, is_unavailable
+from common.parking import take_parked
+
+if TYPE_CHECKING:
+    from common.service import Service
+
+PROBLEM_JSON: Final = "application/problem+json"
+PAGE_MAX: Final = 500
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    problems: tuple[Problem, ...] = (),
+    headers: dict[str, str] | None = None,
+    **extra: Any,
+) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": f"urn:shouwang:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **extra,
+    }
+    if problems:
+        body["problems"] = [p.model_dump() for p in problems]
+    return JSONResponse(body, status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def install_problems(app: FastAPI) -> None:
+    @app.exception_handler(ServiceError)
+    async def on_service_error(request: Request, error: ServiceError) -> Response:
+        return problem(error.status, error.code, error.detail, error.problems, error.headers, **error.extra)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = tuple(
+            Problem(
+                pointer="/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"]),
+                code=str(fault["type"]),
+                detail=str(fault["msg"]),  # never the input itself: it may name a person
+            )
+            for fault in error.errors()[:100]
+        )
+        return problem(422, "malformed", "the request does not fit its schema", faults)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
+        return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def on_anything(request: Request, error: Exception) -> Response:
+        if is_unavailable(error):
+            return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
+        return problem(500, "internal", "this is our mistake and has been logged")
+
+
+def platform_routes(service: "Service") -> APIRouter:
+    router = APIRouter(tags=["platform"])
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """The database answers, the outbox is relayed, the topics are read."""
+        trouble = service.trouble()
+        try:
+            async with service.database.reading() as connection:
+                age = await connection.fetchval(
+                    "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox"
+                )
+                metrics.outbox_depth.labels(service.name).set(float(age))
+        except Exception as error:  # noqa: BLE001 - told to the prober
+            trouble.append(f"database: {type(error).__name__}")
+        return JSONResponse({"ready": not trouble, "trouble": trouble}, 200 if not trouble else 503)
+
+    @router.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    _parked_routes(router, service)
+    return router
+
+
+def _parked_routes(router: APIRouter, service: "Service") -> None:
+    Operator = Annotated[Caller, Depends(require("admin"))]
+
+    @router.get("/v1/parked")
+    async def list_parked(caller: Operator, limit: Limit = 100, after: str | None = None) -> dict[str, Any]:
+        """What could not be processed and still waits. Never its content."""
+        async with service.database.reading() as connection:
+            rows = await connection.fetch(
+                """SELECT parked_id, consumer, topic, part, "offset", reason, error_type, parked_at FROM parked
+                   WHERE state = 'parked' AND ($1::uuid IS NULL OR parked_id > $1) ORDER BY parked_id LIMIT $2""",
+                after,
+                limit,
+            )
+        page = [dict(row) for row in rows]
+        return {"parked": page, "next": page[-1]["parked_id"] if len(page) == limit else None}
+
+    @router.post("/v1/parked/{parked_id}/replay")
+    async def replay_parked(parked_id: str, caller: Operator) -> dict[str, str]:
+        """Process the record again, as a new generation. If it fails again it stays parked and says why."""
+        async with service.database.transaction() as tx:
+            record, consumer, generation = await take_parked(tx, parked_id)
+            await dispatch(tx, consumer, service.handlers, [record], generation)
+        return {"parked_id": parked_id, "state": "replayed"}
+
+
+class Watch:
+    """Counts and times requests by route pattern (never by path: paths hold ids)."""
+
+    def __init__(self, app: Any, service: str) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.monotonic(), 500
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            metrics.requests.labels(self.service, route, str(status)).observe(time.monotonic() - started)
+
+
+__all__ = ["Limit", "Unavailable", "install_problems", "platform_routes", "problem"]

@@ -1,0 +1,38 @@
+"""What a service does by the clock: one process at a time, in bounded steps, going on where it stopped."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from common.database import Database
+from common.errors import is_unavailable
+from common.relay import Relay
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`run(database)` does one bounded step and returns how many things it did; while it did some it is called
+    again at once. It must be harmless to run twice."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Database], Awaitable[int]]
+
+
+async def run_job(job: Job, database: Database, relay: Relay) -> None:
+    """Until cancelled; only where this process is the one that relays."""
+    while True:
+        done = 0
+        if relay.active:
+            try:
+                done = await job.run(database)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a job is tried again at its next turn
+                level = logging.WARNING if is_unavailable(error) else logging.ERROR
+                log.log(level, "job %s: %r", job.name, error)
+        if not done:
+            await asyncio.sleep(job.every_seconds)

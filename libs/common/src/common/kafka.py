@@ -1,0 +1,56 @@
+"""The few aiokafka calls we make, with the settings we mean."""
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
+
+from common.settings import Settings
+
+partitioner = DefaultPartitioner()
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    if settings.kafka_username is None:
+        return {}
+    return {
+        "security_protocol": "SASL_SSL" if settings.kafka_tls else "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": settings.kafka_username,
+        "sasl_plain_password": settings.kafka_password,
+        "ssl_context": ssl.create_default_context() if settings.kafka_tls else None,
+    }
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,  # batches are built by the relay; waiting would only add latency
+        max_batch_size=512 * 1024,
+        max_request_size=8 * 1024 * 1024,
+        request_timeout_ms=10_000,
+        **_security(settings),
+    )
+
+
+def consumer(settings: Settings, group: str, *, instance: str | None = None) -> AIOKafkaConsumer:
+    """Without a subscription yet. Offsets are ours; Kafka's are advisory, for lag tools and cold starts."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka,
+        group_id=group,
+        group_instance_id=instance,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        fetch_max_bytes=16 * 1024 * 1024,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        session_timeout_ms=15_000,
+        heartbeat_interval_ms=3_000,
+        rebalance_timeout_ms=30_000,
+        max_poll_interval_ms=300_000,
+        metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen
+        **_security(settings),
+    )

@@ -1,0 +1,127 @@
+"""The CloudEvents envelope on Kafka (binary mode): headers around a JSON body."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+
+from common.errors import BadMessage
+from common.events import Event, by_type, decoder
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+Headers = Sequence[tuple[str, bytes]]
+CAUSES_MAX: Final = 128
+_SPEC = ("ce_specversion", b"1.0")
+_JSON = ("content-type", b"application/json")
+_IDS = uuid5(NAMESPACE_URL, "urn:shouwang:events")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record as it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def header(self, name: str) -> str | None:
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Generic[E_co]):
+    """An event with its envelope. `correlation_id` is the pushed event it goes back to; `causes` are all of them
+    when several were folded into one."""
+
+    id: str
+    data: E_co
+    correlation_id: str
+    causation_id: str | None = None
+    time: datetime | None = None
+    traceparent: str | None = None
+    causes: tuple[str, ...] = ()
+    record: Record | None = None
+
+
+def derived_id(*parts: object) -> str:
+    """The id of what follows from `parts`: the same cause gives the same id, on whatever path it comes."""
+    return str(uuid5(_IDS, "\x1f".join(map(str, parts))))
+
+
+def state_id(event: Event) -> str:
+    return derived_id(event.topic, event.key(), getattr(event, "version", getattr(event, "published_on", "")))
+
+
+def to_headers(
+    *,
+    wire_type: str,
+    id: str,
+    time: datetime,
+    correlation_id: str,
+    causation_id: str | None,
+    traceparent: str | None,
+    extensions: Iterable[tuple[str, str]] = (),
+) -> list[tuple[str, bytes]]:
+    owner = wire_type.split(".")[2]
+    headers = [
+        _SPEC,
+        _JSON,
+        ("ce_id", id.encode()),
+        ("ce_type", wire_type.encode()),
+        ("ce_source", f"urn:shouwang:{owner}".encode()),
+        ("ce_time", time.astimezone(UTC).isoformat().encode()),
+        ("ce_correlationid", correlation_id.encode()),
+    ]
+    if causation_id:
+        headers.append(("ce_causationid", causation_id.encode()))
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    headers.extend((f"ce_{name}", value.encode()) for name, value in extensions)
+    return headers
+
+
+def from_record(record: Record) -> Message[Event] | None:
+    """The typed message, or None for a type this version does not know. Raises BadMessage for a broken record."""
+    headers = dict(record.headers)
+    wire_type = headers.get("ce_type")
+    if wire_type is None:
+        raise BadMessage("no_ce_type")
+    cls = by_type(wire_type.decode("utf-8", "replace"))
+    if cls is None:
+        return None
+    if record.value is None:
+        raise BadMessage("empty_body")
+    try:
+        data: Event = decoder(cls).decode(record.value)
+        event_id = headers["ce_id"].decode()
+        correlation_id = headers.get("ce_correlationid", headers["ce_id"]).decode()
+        causation = headers.get("ce_causationid")
+        time = headers.get("ce_time")
+        traceparent = headers.get("traceparent")
+        UUID(event_id)
+        return Message(
+            id=event_id,
+            data=data,
+            correlation_id=correlation_id,
+            causation_id=causation.decode() if causation else None,
+            time=datetime.fromisoformat(time.decode()) if time else None,
+            traceparent=traceparent.decode() if traceparent else None,
+            causes=tuple(getattr(data, "causes", ())) or (correlation_id,),
+            record=record,
+        )
+    except (msgspec.MsgspecError, KeyError, ValueError, UnicodeDecodeError, RecursionError) as error:
+        raise BadMessage(f"undecodable_{cls.__name__}") from error
+
+
+def merge_causes(*groups: Iterable[str]) -> tuple[str, ...]:
+    """All causes in order, each once, at most CAUSES_MAX (the newest are kept)."""
+    return tuple(dict.fromkeys(cause for group in groups for cause in group))[-CAUSES_MAX:]

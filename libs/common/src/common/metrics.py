@@ -1,0 +1,26 @@
+"""Prometheus metrics of the platform, counted once per batch. No label ever holds a person."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+batches = Histogram(
+    "shouwang_batch_seconds",
+    "Time from fetch to commit of one batch",
+    ["consumer"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30),
+)
+records = Counter("shouwang_records", "Records processed", ["consumer"])
+parked = Counter("shouwang_parked", "Records parked", ["consumer", "reason"])
+fenced = Counter("shouwang_fenced", "Batches dropped because the partition was taken over", ["consumer"])
+relayed = Counter("shouwang_relayed", "Events sent from the outbox", ["service"])
+outbox_depth = Gauge("shouwang_outbox_age_seconds", "Age of the oldest unsent event", ["service"])
+requests = Histogram(
+    "shouwang_request_seconds",
+    "HTTP requests",
+    ["service", "route", "status"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+def batch(consumer: str, count: int, seconds: float) -> None:
+    batches.labels(consumer).observe(seconds)
+    records.labels(consumer).inc(count)

@@ -1,0 +1,83 @@
+"""How far a relay may run ahead of those who read its topics.
+
+A topic of contracts/topics.yaml may say `pace: {consumers: [group, …], ahead_max: n}`. While one of these groups is
+*moving* and more than n records behind, the topic is held: its pending states stay in the outbox. A group that does
+not move (stopped, never started) holds nobody back.
+"""
+
+import logging
+from time import monotonic
+from typing import Final
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from common.settings import Settings
+from common.topics import Topic
+
+log = logging.getLogger(__name__)
+LOOK_EVERY_SECONDS: Final = 0.1
+STANDING_AFTER_SECONDS: Final = 5.0
+
+
+class Pace:
+    """Paces the given topics. Only the topics this relay itself sends count."""
+
+    def __init__(self, topics: list[Topic], settings: Settings) -> None:
+        self._topics = {topic.name: topic for topic in topics if topic.pace is not None}
+        self._settings = settings
+        self._ends: dict[tuple[str, int], int] = {}
+        self._held: list[str] = []
+        self._looked_at = 0.0
+        self._committed: dict[str, tuple[int, float]] = {}  # group → (sum of offsets, when it last moved)
+        self._admin: AIOKafkaAdminClient | None = None
+
+    def sent(self, topic: str, partition: int, end: int) -> None:
+        """The broker acknowledged all records before offset `end`."""
+        if topic in self._topics:
+            self._ends[topic, partition] = max(self._ends.get((topic, partition), 0), end)
+
+    async def held(self) -> list[str]:
+        """Topics to leave alone for now."""
+        if not self._ends or monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
+            return self._held
+        self._looked_at = monotonic()
+        try:
+            self._held = [name for name in self._topics if await self._is_ahead(name)]
+        except (KafkaError, OSError) as error:
+            log.warning("pace unknown: %r", error)
+            self._held = []
+        return self._held
+
+    async def _is_ahead(self, topic: str) -> bool:
+        pace = self._topics[topic].pace
+        ends = {part: end for (name, part), end in self._ends.items() if name == topic}
+        if pace is None or not ends:
+            return False
+        for group in pace.consumers:
+            committed = await self._committed_of(group, topic, list(ends))
+            behind = sum(max(0, end - committed.get(part, end)) for part, end in ends.items())
+            if behind > pace.ahead_max and self._moves(group, sum(committed.values())):
+                return True
+        return False
+
+    def _moves(self, group: str, position: int) -> bool:
+        before, since = self._committed.get(group, (-1, monotonic()))
+        if position != before:
+            self._committed[group] = (position, monotonic())
+            return True
+        return monotonic() - since < STANDING_AFTER_SECONDS
+
+    async def _committed_of(self, group: str, topic: str, parts: list[int]) -> dict[int, int]:
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka)
+            await self._admin.start()
+        offsets = await self._admin.list_consumer_group_offsets(
+            group, partitions=[TopicPartition(topic, part) for part in parts]
+        )
+        return {tp.partition: found.offset for tp, found in offsets.items() if found.offset >= 0}
+
+    async def close(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()

@@ -1,0 +1,78 @@
+"""The tables every service has beside its own: outbox, inbox, offsets, parked records, job marks."""
+
+from typing import Final
+
+PLATFORM_TABLES: Final = """
+CREATE SEQUENCE outbox_seq;
+CREATE TABLE outbox (
+  seq       bigint NOT NULL DEFAULT nextval('outbox_seq'),
+  topic     text NOT NULL,
+  key       text NOT NULL,
+  event_id  uuid NOT NULL,
+  urgent    boolean NOT NULL DEFAULT false,
+  state     boolean NOT NULL DEFAULT false,
+  payload   bytea NOT NULL,
+  headers   bytea NOT NULL,
+  causes    text NOT NULL DEFAULT '',
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (seq)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_insert_scale_factor = 0, autovacuum_analyze_scale_factor = 0,
+        autovacuum_analyze_threshold = 20000, toast_tuple_target = 8160);
+-- payloads are small JSON and live for milliseconds: compressing them costs more than it saves
+ALTER TABLE outbox ALTER COLUMN payload SET STORAGE EXTERNAL, ALTER COLUMN headers SET STORAGE EXTERNAL;
+CREATE UNIQUE INDEX outbox_one_pending_state ON outbox (topic, key) WHERE state;
+CREATE INDEX outbox_urgent ON outbox (seq) WHERE urgent;
+
+CREATE TABLE inbox (
+  consumer   text NOT NULL,
+  generation integer NOT NULL DEFAULT 0,
+  event_id   uuid NOT NULL,
+  claimed_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, generation, event_id)
+);
+CREATE INDEX inbox_claimed_at ON inbox USING brin (claimed_at);
+
+CREATE TABLE consumer_offsets (
+  consumer    text NOT NULL,
+  topic       text NOT NULL,
+  part        integer NOT NULL,
+  next_offset bigint,
+  epoch       bigint NOT NULL DEFAULT 0,
+  moved_at    timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, topic, part)
+) WITH (fillfactor = 50);
+
+CREATE TABLE parked (
+  parked_id  uuid PRIMARY KEY,
+  consumer   text NOT NULL,
+  topic      text NOT NULL,
+  part       integer NOT NULL,
+  "offset"   bigint NOT NULL,
+  key        bytea,
+  sealed     bytea NOT NULL,
+  reason     text NOT NULL,
+  error_type text,
+  state      text NOT NULL DEFAULT 'parked' CHECK (state IN ('parked', 'replayed', 'superseded', 'discarded')),
+  generation integer NOT NULL DEFAULT 0,
+  parked_at  timestamptz NOT NULL DEFAULT now(),
+  settled_at timestamptz
+);
+CREATE INDEX parked_open ON parked (consumer, key) WHERE state = 'parked';
+
+CREATE TABLE job_marks (
+  job      text PRIMARY KEY,
+  mark     text NOT NULL,
+  moved_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE idempotency (
+  caller     text NOT NULL,
+  key        text NOT NULL,
+  request    bytea NOT NULL,
+  status     integer NOT NULL,
+  response   bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (caller, key)
+);
+"""

@@ -1,0 +1,170 @@
+"""From the outbox to Kafka, in order per key, by one process at a time.
+
+The relay holds a session lock on its own connection: a process that dies loses it at once, and a process that has
+lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
+deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
+
+A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, bulk states wait here, where
+newer states of the same person fold into them and urgent ones (a death) overtake, instead of in Kafka, where they
+could do neither.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, Final
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from common import kafka, metrics
+from common.database import Database
+from common.errors import Unavailable, is_unavailable
+from common.faults import crash_point
+from common.outbox import wire_headers, wire_payload
+from common.pacing import Pace
+from common.settings import Settings
+
+log = logging.getLogger(__name__)
+SELECT_MAX: Final = 2_000
+IDLE_SECONDS: Final = 0.02
+LOCK_RETRY_SECONDS: Final = 0.5
+BATCH_BYTES: Final = 512 * 1024
+_LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
+_COLUMNS: Final = "seq, topic, key, payload, headers, causes"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE NOT topic = ANY($1::text[]) ORDER BY seq LIMIT $2"  # noqa: S608
+_SELECT_URGENT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent ORDER BY seq LIMIT $1"  # noqa: S608
+_DELETE: Final = """
+DELETE FROM outbox WHERE seq IN
+  (SELECT seq FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED)
+"""
+
+
+class Relay:
+    """One per process; the one that holds the lock is `active`."""
+
+    def __init__(self, database: Database, settings: Settings, pace: Pace) -> None:
+        self.database = database
+        self.settings = settings
+        self.pace = pace
+        self.active = False
+        self.trouble: str | None = None
+        self._wake = asyncio.Event()
+        database.after_commit.append(self._wake.set)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._run_once_connected()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever happened, the outbox must go on
+                self.trouble = type(error).__name__
+                known = is_unavailable(error) or isinstance(error, KafkaError)
+                log.log(
+                    logging.WARNING if known else logging.ERROR,
+                    "relay of %s: %r",
+                    self.database.schema,
+                    error,
+                )
+                await asyncio.sleep(LOCK_RETRY_SECONDS)
+            finally:
+                self.active = False
+
+    async def _run_once_connected(self) -> None:
+        connection = await self.database.connect()
+        try:
+            while not await connection.fetchval(_LOCK):
+                self.trouble = None  # another replica relays
+                await asyncio.sleep(LOCK_RETRY_SECONDS)
+            producer = kafka.producer(self.settings)
+            await producer.start()
+            try:
+                self.active = True
+                await self._pump(connection, producer)
+            finally:
+                await producer.stop()
+        finally:
+            connection.terminate()
+
+    async def _pump(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        while True:
+            self._wake.clear()
+            rows = await self._select(connection)
+            self.trouble = None
+            if not rows:
+                await self._idle()
+                continue
+            await self._send(producer, rows)
+            crash_point("after_send")
+            crash_point("before_outbox_delete")
+            await connection.execute(_DELETE, [row["seq"] for row in rows])
+            metrics.relayed.labels(self.database.schema).inc(len(rows))
+
+    async def _select(self, connection: asyncpg.Connection) -> list[Any]:
+        held = await self.pace.held()
+        if held:
+            urgent: list[Any] = await connection.fetch(_SELECT_URGENT, SELECT_MAX)
+            if urgent:
+                return urgent
+        rows: list[Any] = await connection.fetch(_SELECT, held, SELECT_MAX)
+        return rows
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> None:
+        """All rows, in order per key, and all acknowledged, or an exception."""
+        started = monotonic()
+        pending: dict[tuple[str, int], BatchBuilder] = {}
+        sending: list[_Sending] = []
+        for row in rows:
+            topic, key = row["topic"], row["key"].encode()
+            partition = await _partition(producer, topic, key)
+            value = wire_payload(row["payload"], row["causes"])
+            headers = wire_headers(row["headers"])
+            batch = pending.get((topic, partition))
+            if batch is not None and batch.size() + len(value) + 2048 > BATCH_BYTES:
+                sending.append(await _hand_over(producer, topic, partition, batch))
+                batch = None
+            if batch is None:
+                batch = pending[topic, partition] = producer.create_batch()
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                raise MessageSizeTooLargeError(f"an event for {topic} has {len(value)} bytes")
+        for (topic, partition), batch in pending.items():
+            sending.append(await _hand_over(producer, topic, partition, batch))
+        for topic, partition, count, future in sending:
+            acknowledged = await future
+            if acknowledged is not None:
+                self.pace.sent(topic, partition, acknowledged.offset + count)
+        if monotonic() - started > 5:
+            log.warning("the broker took %.1f s for %d events", monotonic() - started, len(rows))
+
+
+_Sending = tuple[str, int, int, "asyncio.Future[Any]"]
+
+
+async def _hand_over(producer: AIOKafkaProducer, topic: str, partition: int, batch: BatchBuilder) -> _Sending:
+    return (
+        topic,
+        partition,
+        batch.record_count(),
+        await producer.send_batch(batch, topic, partition=partition),
+    )
+
+
+async def _partition(producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
+    partitions = producer.client.cluster.partitions_for_topic(topic)
+    if not partitions:
+        partitions = await producer.partitions_for(topic)
+        if not partitions:
+            raise Unavailable(f"topic {topic} does not exist")
+    ordered = sorted(partitions)
+    return int(kafka.partitioner(key, ordered, ordered))

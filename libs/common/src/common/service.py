@@ -1,0 +1,99 @@
+"""The shell around every service: `Service(name, routes, handlers)` is the whole wiring.
+
+It opens the database, relays the outbox, consumes the topics of its handlers, runs its jobs, and answers `/healthz`,
+`/readyz`, `/metrics`, `/openapi.json`, `/docs`; every error leaves as application/problem+json.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+
+from common import telemetry
+from common.consumer import Consumer
+from common.database import Database
+from common.dispatching import Handler, Handlers, RawHandler
+from common.events import Event
+from common.http import Watch, install_problems, platform_routes
+from common.jobs import Job, run_job
+from common.pacing import Pace
+from common.relay import Relay
+from common.settings import Settings, settings
+from common.topics import load_topics
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """`on_start(database)` runs once the database is open and before anything is consumed."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        routes: Sequence[APIRouter] = (),
+        handlers: Mapping[type[Event], Handler] | None = None,
+        raw: Mapping[str, RawHandler] | None = None,
+        jobs: Sequence[Job] = (),
+        on_start: Callable[[Database], Awaitable[None]] | None = None,
+        description: str = "",
+    ) -> None:
+        self.name = name
+        self.settings: Settings = settings()
+        self.handlers = Handlers(handlers or {}, raw or {})
+        self.jobs = tuple(jobs)
+        self.on_start = on_start
+        self.database = Database(self.settings.database_url(name), name)
+        pace = Pace([t for t in load_topics() if t.owner == name], self.settings)
+        self.relay = Relay(self.database, self.settings, pace)
+        self.consumer = Consumer(name, self.database, self.handlers, self.settings) if self.handlers else None
+        self.app = FastAPI(title=f"Shouwang {name}", version="1", description=description, lifespan=self._lifespan)
+        self.app.state.service = self
+        install_problems(self.app)
+        for router in routes:
+            self.app.include_router(router)
+        self.app.include_router(platform_routes(self))
+        self.app.add_middleware(Watch, service=name)
+
+    def trouble(self) -> list[str]:
+        """What keeps this service from being ready, in words for an operator."""
+        found = []
+        if self.relay.trouble:
+            found.append(f"relay: {self.relay.trouble}")
+        if self.consumer is not None and self.consumer.trouble:
+            found.append(f"consumer: {self.consumer.trouble}")
+        if self.consumer is not None and not self.consumer.assigned and self.settings.replica == 0:
+            found.append("consumer: no partition assigned yet")
+        return found
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+        telemetry.start(self.name, self.settings.otlp_endpoint)
+        await self.database.open()
+        if self.on_start is not None:
+            await self.on_start(self.database)
+        running = [asyncio.create_task(self.relay.run(), name="relay")]
+        if self.consumer is not None:
+            running.append(asyncio.create_task(self.consumer.run(), name="consumer"))
+        running += [asyncio.create_task(run_job(job, self.database, self.relay), name=job.name) for job in self.jobs]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await self.relay.pace.close()
+            await self.database.close()
+
+
+def database(request: Request) -> Database:
+    found: Database = request.app.state.service.database
+    return found
+
+
+Db = Annotated[Database, Depends(database)]

@@ -1,0 +1,158 @@
+"""The harness of the use-case tests: a real database per test, the real batch path, no Kafka.
+
+    async with migrated_database("dispatch") as database:
+        driver = Driver(database, service.handlers)
+        await driver.deliver(EntitlementsDecided(...), times=2)
+        assert [type(e) for e in await driver.emitted()] == [VisitPlanned]
+
+The server is the shared one of the local runtime, or SHOUWANG_TEST_POSTGRES (a base URL without a database).
+"""
+
+import hashlib
+import importlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+from aiokafka import TopicPartition
+
+from common.consumer import Consumer
+from common.database import Database
+from common.dispatching import Handlers
+from common.events import Event, by_type, decoder
+from common.message import Message, Record, to_headers
+from common.migrate import migrate, migrations_folder
+from common.outbox import wire_headers, wire_payload
+from common.settings import settings
+from common.transaction import Tx
+
+
+def postgres_base_url() -> str:
+    if given := os.environ.get("SHOUWANG_TEST_POSTGRES"):
+        return given.rstrip("/")
+    found: str = importlib.import_module("shouwang.testing").shared_postgres()
+    return found
+
+
+def _template_name(service: str) -> str:
+    folder = migrations_folder(service) / "versions"
+    content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    platform = importlib.import_module("common.platform_tables").PLATFORM_TABLES.encode()
+    return f"template_{service}_{hashlib.sha256(content + platform).hexdigest()[:10]}"
+
+
+async def _template(base: str, service: str) -> str:
+    """A migrated database to copy from: migrating once is enough for any number of tests."""
+    name = _template_name(service)
+    admin = await asyncpg.connect(f"{base}/postgres")
+    try:
+        await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", name):
+            await admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
+            await admin.execute(f'CREATE DATABASE "{name}"')
+            migrate(service, f"{base}/{name}")
+            await admin.execute(f'ALTER DATABASE "{name}" WITH is_template true')
+    finally:
+        await admin.close()
+    return name
+
+
+@asynccontextmanager
+async def migrated_database(service: str) -> AsyncIterator[Database]:
+    """A fresh database with the service's tables, dropped afterwards."""
+    base = postgres_base_url()
+    template = await _template(base, service)
+    name = f"{service}_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(f"{base}/postgres")
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        database = Database(f"{base}/{name}", service)
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()
+            await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = None, id: str | None = None) -> Record:
+    """The event as it would lie on its topic. `correlation_id` defaults to the first of its causes or a new id."""
+    causes: tuple[str, ...] = tuple(getattr(event, "causes", ()))
+    correlation = correlation_id or (causes[0] if causes else str(uuid4()))
+    headers = to_headers(
+        wire_type=event.wire_type(),
+        id=id or str(uuid4()),
+        time=importlib.import_module("common.clock").now(),
+        correlation_id=correlation,
+        causation_id=None,
+        traceparent=None,
+    )
+    return Record(event.topic, 0, offset, event.key().encode(), msgspec.json.encode(event), headers)
+
+
+class Driver:
+    """Feeds a service's handlers the way the consumer does: fence, inbox, handlers, outbox in one transaction."""
+
+    def __init__(self, database: Database, handlers: Handlers) -> None:
+        self.database = database
+        self.consumer = Consumer(database.schema, database, handlers, settings())
+        self._offsets: dict[str, int] = {}
+
+    async def deliver(self, *events: Event, times: int = 1, correlation_id: str | None = None) -> None:
+        """All `events` as one batch, the same records `times` over (as after a lost acknowledgement)."""
+        records = [event_record(event, correlation_id=correlation_id) for event in events]
+        for _ in range(times):
+            await self.deliver_records(records)
+
+    async def deliver_records(self, records: Sequence[Record]) -> None:
+        numbered = []
+        for record in records:
+            offset = self._offsets.get(record.topic, 0)
+            self._offsets[record.topic] = offset + 1
+            numbered.append(replace(record, offset=offset))
+        await self._own({record.topic for record in numbered})
+        await self.consumer.settle(numbered)
+
+    async def _own(self, topics: set[str]) -> None:
+        await self.consumer.take_over([TopicPartition(topic, 0) for topic in sorted(topics)])
+
+    async def emitted(self, *types: type[Event]) -> list[Any]:
+        """What waits in the outbox, oldest first, decoded; only of `types` when given."""
+        return [m.data for m in await self.emitted_messages() if not types or type(m.data) in types]
+
+    async def emitted_messages(self) -> list[Message[Event]]:
+        rows = await self.database.pool.fetch(
+            "SELECT topic, event_id, payload, headers, causes FROM outbox ORDER BY seq"
+        )
+        found = []
+        for row in rows:
+            headers = dict(wire_headers(row["headers"]))
+            cls = by_type(headers["ce_type"].decode())
+            assert cls is not None
+            data = decoder(cls).decode(wire_payload(row["payload"], row["causes"]))
+            found.append(
+                Message(
+                    id=row["event_id"],
+                    data=data,
+                    correlation_id=headers["ce_correlationid"].decode(),
+                    causes=tuple(getattr(data, "causes", ())),
+                    record=Record(row["topic"], 0, 0, None, None, ()),
+                )
+            )
+        return found
+
+    async def clear_outbox(self) -> None:
+        """As if the relay had sent everything."""
+        await self.database.pool.execute("DELETE FROM outbox")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        async with self.database.transaction() as tx:
+            yield tx
