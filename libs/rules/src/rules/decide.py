@@ -1,0 +1,218 @@
+"""Who is entitled to what, over the whole of a life: facts and lists in, intervals with reasons out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from hashlib import sha1
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from common.clock import birthday
+from common.events.ability import Ability
+from common.events.entitlement import Entitlement
+from common.events.facts import Registration
+
+from rules.conditions import ABILITY, AGE, DISABILITY, HUKOU, LIVING, LOW_INCOME, PLACE, RESIDENCE, SPECIAL
+from rules.lists import Lists, Outcome
+from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected, death_of
+
+ENTITLEMENTS = UUID("6f0d3c1e-5a52-5f7e-9d0c-6f3a2a4b7c11")  # namespace of entitlement ids
+_ONE_DAY = timedelta(days=1)
+_SUSPICION, _DIVISION = 9, 10  # behind the places of a world: is a death suspected; where the person lives
+_YOUNGER = -1  # than any age that a list names
+
+# What the lists need of a fact's value, by kind.
+_READ: dict[str, tuple[int, Callable[[Any, Lists], Any]]] = {
+    "registration": (HUKOU, lambda value, lists: lists.area(value.hukou_division)),
+    "residence": (
+        RESIDENCE,
+        lambda value, lists: (lists.area(value.division), value.place, value.division),
+    ),
+    "disability": (DISABILITY, lambda value, lists: (value.class_, value.level)),
+    "low_income": (LOW_INCOME, lambda value, lists: (value.category, value.support)),
+    "living_situation": (LIVING, lambda value, lists: value.tags),
+    "special_family": (SPECIAL, lambda value, lists: value.only_child),
+}
+_Change = tuple[date, int, Any, str | None]  # from this day, this place of the world holds this, as said by …
+
+
+class Decision(NamedTuple):
+    """`residence` and `hukou` are the last known ones. `entitlements` are sorted by item and period."""
+
+    entitlements: tuple[Entitlement, ...]
+    birth_date: date | None
+    residence: str | None
+    hukou: str | None
+    died_on: date | None
+    death_suspected_on: date | None
+
+
+class _Run:
+    """An interval that is still growing."""
+
+    __slots__ = ("division", "end", "events", "item", "outcome", "start")
+
+    def __init__(self, outcome: Outcome, start: date, division: str | None) -> None:
+        self.item, self.outcome, self.start, self.division = outcome.item, outcome, start, division
+        self.end = start
+        self.events: dict[str, None] = {}
+
+
+def decide(
+    person_id: str,
+    facts: Sequence[Fact],
+    abilities: Sequence[Ability],
+    lists: Lists,
+    *,
+    choices: Sequence[object] = (),
+) -> Decision:
+    """All intervals in which the person is entitled to anything, past and future, from the first policy date on.
+
+    A confirmed death ends everything on the day after it. From the day of a suspected one cash is suspended.
+    Neighbours that differ in nothing but the statements read are one interval; a visit interval also ends where
+    the person moves house. `choices` are reserved: no list in force lets a person choose yet.
+    """
+    death = death_of(facts)
+    born = next((f for f in reversed(facts) if f.kind == "registration"), None)
+    lives = next((f for f in reversed(facts) if f.kind == "residence"), None)
+    end = death.on + _ONE_DAY if isinstance(death, Deceased) else FAR_FUTURE
+    runs = _sweep(_changes(facts, abilities, lists, born, death), lists, end)
+    runs.sort(key=attrgetter("item", "start"))
+    return Decision(
+        tuple([_entitlement(person_id, run) for run in runs]),
+        born.value.birth_date if born and isinstance(born.value, Registration) else None,
+        lives.value.division if lives else None,  # type: ignore[union-attr]
+        born.value.hukou_division if born else None,  # type: ignore[union-attr]
+        death.on if isinstance(death, Deceased) else None,
+        death.on if isinstance(death, Suspected) else None,
+    )
+
+
+def _changes(
+    facts: Sequence[Fact],
+    abilities: Sequence[Ability],
+    lists: Lists,
+    born: Fact | None,
+    death: Deceased | Suspected | None,
+) -> list[_Change]:
+    """Every day on which the world changes, in order; on one day an end stands before a beginning."""
+    changes: list[_Change] = []
+    for kind, value, valid_from, valid_to, event_id, *_ in facts:
+        if kind in _READ:
+            slot, read = _READ[kind]
+            changes.append((valid_from or FAR_PAST, slot, read(value, lists), event_id))
+            if valid_to is not None:
+                changes.append((valid_to, slot, None, None))
+    if abilities:
+        changes += _ability_changes(abilities)
+    if born is not None and isinstance(born.value, Registration):
+        birth, event_id = born.value.birth_date, born.event_id
+        changes.append((FAR_PAST, AGE, _YOUNGER, event_id))
+        changes += [(birthday(birth, age), AGE, age, event_id) for age in lists.ages]
+    if isinstance(death, Suspected):
+        changes.append((death.on, _SUSPICION, True, death.event_ids[0]))
+    changes.sort(key=itemgetter(0))
+    return changes
+
+
+def _ability_changes(abilities: Iterable[Ability]) -> Iterator[_Change]:
+    """The result that began last is in force; it closes the one before."""
+    ordered = sorted(abilities, key=attrgetter("valid_from", "recorded_at", "assessment_id"))
+    nexts = [a.valid_from for a in ordered[1:]] + [FAR_FUTURE]
+    for ability, after in zip(ordered, nexts, strict=True):
+        end = min(ability.valid_to or FAR_FUTURE, after)
+        if ability.valid_from < end:
+            yield ability.valid_from, ABILITY, ability.level, ability.assessment_id
+            yield end, ABILITY, None, None
+
+
+def _sweep(changes: Sequence[_Change], lists: Lists, end: date) -> list[_Run]:
+    """Walk through the life from change to change and let the intervals grow."""
+    state: list[Any] = [None] * 11
+    events: list[str | None] = [None] * 11
+    runs: dict[str, _Run] = {}
+    done: list[_Run] = []
+    start, i, n = lists.first_day, 0, len(changes)
+    while start < end:
+        while i < n and changes[i][0] <= start:
+            _, slot, value, event_id = changes[i]
+            if slot == RESIDENCE:
+                state[RESIDENCE], state[PLACE], state[_DIVISION] = value or (None, None, None)
+                events[PLACE] = event_id
+            else:
+                state[slot] = value
+            events[slot] = event_id
+            i += 1
+        stop = changes[i][0] if i < n and changes[i][0] < end else end
+        _grow(runs, done, lists, (start, stop), state, events)
+        start = stop
+    return done
+
+
+def _grow(
+    runs: dict[str, _Run],
+    done: list[_Run],
+    lists: Lists,
+    stretch: tuple[date, date],
+    state: Sequence[Any],
+    events: Sequence[str | None],
+) -> None:
+    """Carry every interval through a stretch of days in which nothing about the person changes."""
+    start, stop = stretch
+    key, division = tuple(state[AGE:_DIVISION]), state[_DIVISION]
+    for slab in lists.plan(state[HUKOU], state[RESIDENCE]):
+        if slab.end <= start:
+            continue
+        if slab.start >= stop:
+            break
+        first = slab.start if slab.start > start else start
+        last = slab.end if slab.end < stop else stop
+        for outcome in slab.outcomes(key, lists.outcomes):
+            run = runs.get(outcome.item)
+            if (
+                run is None
+                or run.outcome is not outcome
+                or run.end != first
+                or (run.division != division and outcome.tier is not None)
+            ):
+                run = runs[outcome.item] = _Run(outcome, first, division)
+                done.append(run)
+            run.end = last
+            run.division = division or run.division
+            for slot in outcome.slots:
+                if (event_id := events[slot]) is not None:
+                    run.events[event_id] = None
+
+
+def _entitlement(person_id: str, run: _Run) -> Entitlement:
+    o = run.outcome
+    return Entitlement(
+        entitlement_id=entitlement_id(person_id, o.item, o.jurisdiction, run.start),
+        item=o.item,
+        jurisdiction=o.jurisdiction,
+        kind=o.kind,
+        state=o.state,
+        from_=run.start,
+        to=None if run.end == FAR_FUTURE else run.end,
+        division=run.division or o.jurisdiction,
+        amount_fen_per_month=o.amount_fen_per_month,
+        pay=o.pay,
+        tier=o.tier,
+        interval_days=o.interval_days,
+        suppressed_by=o.suppressed_by,
+        missing_facts=o.missing_facts,
+        policy=o.policy,
+        policy_status=o.policy_status,
+        facts=tuple(run.events),
+    )
+
+
+def entitlement_id(person_id: str, item: str, jurisdiction: str, start: date) -> str:
+    """uuid5 of what the interval is, so that deciding again names it again (spelt out: `uuid5` costs three times
+    as much and this runs for every interval of every change)."""
+    name = f"{person_id}|{item}|{jurisdiction}|{start.isoformat()}"
+    h = sha1(ENTITLEMENTS.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

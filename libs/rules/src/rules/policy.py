@@ -1,0 +1,285 @@
+"""The form of a service list: one file per item and area, every value dated, sourced and marked as what it is.
+
+`contracts/policy/<area>/<item>.yaml` holds an `ItemPolicy`, `contracts/policy/<area>/exclusions.yaml` the rules
+between items. `000000` is the nation. Files seed the lists; the same form travels in `PolicyVersionPublished`.
+"""
+
+import re
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+import yaml
+from common.events.entitlement import ItemKind, MonthRule, PayTerms
+from common.events.facts import LivingTag, LowIncomeCategory
+from msgspec import Meta
+
+from rules.items import ITEM_TITLES
+
+NATION = "000000"
+EXCLUSIONS_FILE = "exclusions"
+Status = Literal["documented", "example"]
+Follows = Literal["hukou", "residence"]
+Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
+Age = Annotated[int, Meta(ge=0, le=130)]
+AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
+Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class PolicyError(ValueError):
+    """A policy file that cannot be law: the message names file, place and fault."""
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class Citation(_Strict, frozen=True, kw_only=True):
+    """Where a value comes from. `locator`: clause, table row or list number. `date`: of issue."""
+
+    title: Text
+    issuer: Text
+    date: date
+    locator: Text
+
+
+class DisabilityTest(_Strict, frozen=True, kw_only=True):
+    levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (1, 2, 3, 4)
+    classes: tuple[Annotated[int, Meta(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
+
+
+class Condition(_Strict, frozen=True, kw_only=True):
+    """One test, or a group of conditions. Tests with a list hold where any entry fits.
+
+    `absent_means` says what it means when the fact is missing; without it the kind of fact decides
+    (`rules.conditions.ABSENT`): a birth date, a place or an ability result is then asked for, the rest is taken
+    as not met.
+    """
+
+    all_of: tuple["Condition", ...] | None = None
+    any_of: tuple["Condition", ...] | None = None
+    none_of: tuple["Condition", ...] | None = None
+    age_years_min: Age | None = None
+    age_years_max: Age | None = None
+    hukou_in: tuple[Area, ...] | None = None
+    residence_in: tuple[Area, ...] | None = None
+    place_in: tuple[Literal["home", "institution", "elsewhere"], ...] | None = None
+    low_income_in: tuple[LowIncomeCategory, ...] | None = None
+    support_in: tuple[Literal["concentrated", "scattered"], ...] | None = None
+    disability: DisabilityTest | None = None
+    ability_level_min: AbilityLevel | None = None
+    living_tag: tuple[LivingTag, ...] | None = None
+    special_family: tuple[Literal["dead", "disabled"], ...] | None = None
+    absent_means: Literal["not_met", "unknown"] | None = None
+
+    def __post_init__(self) -> None:
+        found = [name for name in TESTS if getattr(self, name) is not None]
+        if len(found) != 1:
+            raise ValueError(f"a condition needs exactly one test, found {', '.join(found) or 'none'}")
+        if getattr(self, found[0]) == ():
+            raise ValueError(f"{found[0]} is empty")
+        if self.absent_means and found[0] in GROUPS:
+            raise ValueError(f"absent_means belongs to a test, not to {found[0]}")
+
+    @property
+    def test(self) -> str:
+        return next(name for name in TESTS if getattr(self, name) is not None)
+
+
+GROUPS = ("all_of", "any_of", "none_of")
+TESTS = tuple(name for name in Condition.__struct_fields__ if name != "absent_means")
+
+
+class Band(_Strict, frozen=True, kw_only=True):
+    """An amount from an age or an ability level upwards."""
+
+    amount_fen: Fen
+    age_years_min: Age | None = None
+    ability_level_min: AbilityLevel | None = None
+
+
+class Amount(_Strict, frozen=True, kw_only=True):
+    """Fen per month: flat, or by bands of one dimension, lowest first; the highest band reached counts."""
+
+    flat_fen: Fen | None = None
+    bands: tuple[Band, ...] = ()
+    status: Status | None = None  # None: as the version
+    citation: Citation | None = None
+
+    def __post_init__(self) -> None:
+        if (self.flat_fen is None) == (not self.bands):
+            raise ValueError("an amount is either flat_fen or bands")
+        for name in ("age_years_min", "ability_level_min"):
+            steps = [getattr(b, name) for b in self.bands]
+            given = [s for s in steps if s is not None]
+            if given and (len(given) != len(steps) or given != sorted(set(given))):
+                raise ValueError(f"bands need {name} in each, rising")
+        if any((b.age_years_min is None) == (b.ability_level_min is None) for b in self.bands):
+            raise ValueError("a band needs either age_years_min or ability_level_min")
+
+
+class Pay(_Strict, frozen=True, kw_only=True):
+    """How a cash item turns into months (`PayTerms`), with its own standing: lists rarely say it."""
+
+    start: MonthRule
+    stop: MonthRule
+    band_change: MonthRule
+    when: Literal["arrears", "advance"]
+    fund: Text = "county"
+    status: Status
+    citation: Citation | None = None
+    note: Text | None = None
+
+    def terms(self) -> PayTerms:
+        return PayTerms(start=self.start, stop=self.stop, band_change=self.band_change, when=self.when, fund=self.fund)
+
+
+class Tier(_Strict, frozen=True, kw_only=True):
+    """How often a person is visited: the first tier whose condition holds counts; the last has none."""
+
+    tier: Annotated[str, Meta(pattern=r"^[A-Z]$")]
+    interval_days: Annotated[int, Meta(ge=1, le=31)]  # more than a month would miss a calendar month
+    mode: Literal["in_person", "in_person_or_call", "any"]
+    status: Status
+    conditions: Condition | None = None
+
+
+class Version(_Strict, frozen=True, kw_only=True):
+    """An item as it stands over [`valid_from`, `valid_to`)."""
+
+    valid_from: date
+    valid_to: date | None = None
+    status: Status
+    citation: Citation
+    conditions: Condition
+    amount: Amount | None = None
+    pay: Pay | None = None
+    tiers: tuple[Tier, ...] = ()
+    note: Text | None = None
+
+
+class ItemPolicy(_Strict, frozen=True, kw_only=True):
+    """One item of one area. `follows`: whether the list of the hukou or of the residence counts for a person."""
+
+    item: Annotated[str, Meta(pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")]
+    title: Text
+    kind: ItemKind
+    follows: Follows
+    versions: Annotated[tuple[Version, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if "." not in self.item and self.item not in ITEM_TITLES:
+            raise ValueError(f"{self.item} is no item code; an area's own item is prefixed with its code")
+        for version in self.versions:
+            if self.kind == "cash" and not (version.amount and version.pay):
+                raise ValueError("a cash item needs amount and pay")
+            if self.kind == "service" and (version.amount or version.pay):
+                raise ValueError("a service has neither amount nor pay")
+            if (self.item == "visiting_care") != bool(version.tiers):
+                raise ValueError("tiers belong to visiting_care, which needs them")
+            if version.tiers and (version.tiers[-1].conditions or not all(t.conditions for t in version.tiers[:-1])):
+                raise ValueError("every tier but the last needs conditions, the last has none")
+        for before, after in pairwise(self.versions):
+            if before.valid_to is None or before.valid_to > after.valid_from:
+                raise ValueError(f"the version of {before.valid_from} overlaps that of {after.valid_from}")
+
+
+class _ExclusionRule(_Strict, frozen=True, kw_only=True):
+    """A rule between items, in force over [`valid_from`, `valid_to`)."""
+
+    valid_from: date
+    valid_to: date | None = None
+    status: Status
+    citation: Citation
+
+
+class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="block"):
+    """While any item of `by` is granted, those of `items` are suppressed."""
+
+    items: Annotated[tuple[str, ...], Meta(min_length=1)]
+    by: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="higher_of"):
+    """Of the items granted the one with the highest amount stays, the earlier named at equal amounts."""
+
+    items: Annotated[tuple[str, ...], Meta(min_length=2)]
+
+
+Exclusion = Union[Block, HigherOf]  # noqa: UP007 - msgspec reads it at run time
+
+
+class PolicyList(_Strict, frozen=True, kw_only=True):
+    """The complete list of one area; what `PolicyVersionPublished.list` carries."""
+
+    jurisdiction: Area
+    items: dict[str, ItemPolicy] = {}
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, item in self.items.items():
+            if name != item.item:
+                raise ValueError(f"{name} holds item {item.item}")
+            if "." in name and not name.startswith(self.jurisdiction + "."):
+                raise ValueError(f"{name} is prefixed with another area than {self.jurisdiction}")
+
+
+def load_lists(root: Path) -> dict[str, PolicyList]:
+    """All lists under a folder (`contracts/policy`), by area. Raises PolicyError naming file and place."""
+    return {
+        folder.name: _load_list(folder)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and re.fullmatch(r"\d{6,12}", folder.name)
+    }
+
+
+def _load_list(folder: Path) -> PolicyList:
+    items: dict[str, ItemPolicy] = {}
+    exclusions: tuple[Exclusion, ...] = ()
+    for path in sorted(folder.glob("*.yaml")):
+        if path.stem == EXCLUSIONS_FILE:
+            exclusions = _convert(path, tuple[Exclusion, ...])
+        else:
+            item = _convert(path, ItemPolicy)
+            if item.item != path.stem:
+                raise PolicyError(f"{path}: holds item {item.item}")
+            items[item.item] = item
+    try:
+        return msgspec.convert({"jurisdiction": folder.name, "items": items, "exclusions": exclusions}, PolicyList)
+    except msgspec.ValidationError as fault:
+        raise PolicyError(f"{folder}: {fault}") from fault
+
+
+def _convert(path: Path, into: Any) -> Any:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=loader), into)
+    except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as fault:
+        raise PolicyError(f"{path}: {fault}") from fault
+
+
+def from_event(list_: dict[str, Any]) -> PolicyList:
+    """The list that `PolicyVersionPublished.list` carries. Raises PolicyError."""
+    try:
+        return msgspec.convert(list_, PolicyList)
+    except msgspec.ValidationError as fault:
+        raise PolicyError(str(fault)) from fault
+
+
+def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
+    """The list as plain JSON values, for `PolicyVersionPublished.list`."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy_list))
+    return plain
+
+
+def policy_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of an item file (`contracts/policy/schema.json`)."""
+    schema = msgspec.json.schema(ItemPolicy)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Service item of one area"
+    condition = schema["$defs"]["Condition"]
+    condition["oneOf"] = [{"required": [name]} for name in TESTS]
+    return schema
