@@ -33,7 +33,7 @@ _READ: dict[str, tuple[int, Callable[[Any, Lists], Any]]] = {
     "living_situation": (LIVING, lambda value, lists: value.tags),
     "special_family": (SPECIAL, lambda value, lists: value.only_child),
 }
-_Change = tuple[date, int, Any, str | None]  # from this day, this place of the world holds this, as said by …
+Change = tuple[date, int, Any, str | None]  # from this day, this place of the world holds this, as said by …
 
 
 class Decision(NamedTuple):
@@ -73,10 +73,10 @@ def decide(
     the person moves house. `choices` are reserved: no list in force lets a person choose yet.
     """
     death = death_of(facts)
-    born = next((f for f in reversed(facts) if f.kind == "registration"), None)
+    born = _born(facts)
     lives = next((f for f in reversed(facts) if f.kind == "residence"), None)
     end = death.on + _ONE_DAY if isinstance(death, Deceased) else FAR_FUTURE
-    runs = _sweep(_changes(facts, abilities, lists, born, death), lists, end)
+    runs = _sweep(changes_of(facts, abilities, lists, death), lists, end)
     runs.sort(key=attrgetter("item", "start"))
     return Decision(
         tuple([_entitlement(person_id, run) for run in runs]),
@@ -88,15 +88,17 @@ def decide(
     )
 
 
-def _changes(
-    facts: Sequence[Fact],
-    abilities: Sequence[Ability],
-    lists: Lists,
-    born: Fact | None,
-    death: Deceased | Suspected | None,
-) -> list[_Change]:
+def _born(facts: Sequence[Fact]) -> Fact | None:
+    """The last registration: a birth date does not change, so what is said last holds for the whole life."""
+    return next((f for f in reversed(facts) if f.kind == "registration"), None)
+
+
+def changes_of(
+    facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
+) -> list[Change]:
     """Every day on which the world changes, in order; on one day an end stands before a beginning."""
-    changes: list[_Change] = []
+    changes: list[Change] = []
+    born = _born(facts)
     for kind, value, valid_from, valid_to, event_id, *_ in facts:
         if kind in _READ:
             slot, read = _READ[kind]
@@ -115,7 +117,7 @@ def _changes(
     return changes
 
 
-def _ability_changes(abilities: Iterable[Ability]) -> Iterator[_Change]:
+def _ability_changes(abilities: Iterable[Ability]) -> Iterator[Change]:
     """The result that began last is in force; it closes the one before."""
     ordered = sorted(abilities, key=attrgetter("valid_from", "recorded_at", "assessment_id"))
     nexts = [a.valid_from for a in ordered[1:]] + [FAR_FUTURE]
@@ -126,23 +128,40 @@ def _ability_changes(abilities: Iterable[Ability]) -> Iterator[_Change]:
             yield end, ABILITY, None, None
 
 
-def _sweep(changes: Sequence[_Change], lists: Lists, end: date) -> list[_Run]:
+def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[str | None]]:
+    """The world on a day, places first, and beside each part the statement it comes from."""
+    state, events = _blank(), _blank()
+    _apply(changes, 0, on, state, events)
+    return state, events
+
+
+def _blank() -> list[Any]:
+    return [None] * (_DIVISION + 1)
+
+
+def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], events: list[str | None]) -> int:
+    """Bring the state up to a day, from change `i` on. Returns the first change after that day."""
+    n = len(changes)
+    while i < n and changes[i][0] <= day:
+        _, slot, value, event_id = changes[i]
+        if slot == RESIDENCE:
+            state[RESIDENCE], state[PLACE], state[_DIVISION] = value or (None, None, None)
+            events[PLACE] = event_id
+        else:
+            state[slot] = value
+        events[slot] = event_id
+        i += 1
+    return i
+
+
+def _sweep(changes: Sequence[Change], lists: Lists, end: date) -> list[_Run]:
     """Walk through the life from change to change and let the intervals grow."""
-    state: list[Any] = [None] * 11
-    events: list[str | None] = [None] * 11
+    state, events = _blank(), _blank()
     runs: dict[str, _Run] = {}
     done: list[_Run] = []
     start, i, n = lists.first_day, 0, len(changes)
     while start < end:
-        while i < n and changes[i][0] <= start:
-            _, slot, value, event_id = changes[i]
-            if slot == RESIDENCE:
-                state[RESIDENCE], state[PLACE], state[_DIVISION] = value or (None, None, None)
-                events[PLACE] = event_id
-            else:
-                state[slot] = value
-            events[slot] = event_id
-            i += 1
+        i = _apply(changes, i, start, state, events)
         stop = changes[i][0] if i < n and changes[i][0] < end else end
         _grow(runs, done, lists, (start, stop), state, events)
         start = stop

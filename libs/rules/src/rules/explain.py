@@ -1,0 +1,196 @@
+"""Why somebody is, or is not, entitled to an item on a day: every condition with its answer and its evidence."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, Literal
+
+import msgspec
+from common.clock import age_on
+from common.events.ability import Ability
+from common.events.entitlement import EntitlementState
+from common.events.facts import Registration
+
+from rules.conditions import AGE, PLACE, TEST, World, evaluate, slots_read
+from rules.decide import changes_of, state_on
+from rules.items import ITEM_TITLES
+from rules.lists import Applicable, Lists, Outcome, Slab
+from rules.policy import GROUPS, NATION, Citation, Condition
+from rules.timeline import Deceased, Fact, death_of
+from rules.wording import KIND_NAMES, condition_text, known_text
+
+ExplainedOutcome = EntitlementState | Literal["refused"]
+
+
+class FactRef(msgspec.Struct, frozen=True):
+    event_id: str
+    kind: str
+
+
+class ConditionOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """`holds`: None where a missing fact decides. `value`: what is known of the person there."""
+
+    code: str
+    text: str
+    holds: bool | None
+    value: str | None = None
+    facts: tuple[FactRef, ...] = ()
+
+
+class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
+    version: str
+    title: str
+    issuer: str
+    date: date
+    locator: str
+    status: Literal["documented", "example"]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    item: str
+    on: date
+    outcome: ExplainedOutcome
+    sentence: str
+    conditions: tuple[ConditionOutcome, ...] = ()
+    policy: PolicyRef | None = None
+
+
+def explain(facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, item: str, on: date) -> Explanation:
+    """What `decide` says about an item on a day, with its reasons. A refusal is explained like a grant."""
+    death = death_of(facts)
+    if isinstance(death, Deceased) and on > death.on:
+        gone = tuple(FactRef(e, "death") for e in death.event_ids)
+        condition = ConditionOutcome(code="alive", text="健在", holds=False, value=death.on.isoformat(), facts=gone)
+        sentence = f"已于{death.on}去世，自次日起终止。"
+        return Explanation(item=item, on=on, outcome="refused", sentence=sentence, conditions=(condition,))
+    state, events = state_on(changes_of(facts, abilities, lists, death), on)
+    slab = lists.slab(state[0], state[1], on)
+    found = next((a for a in slab.applicable if a.item.item == item), None) if slab else None
+    if slab is None or found is None:
+        sentence = f"{on}，当地清单没有{_title(item)}。"
+        return Explanation(item=item, on=on, outcome="refused", sentence=sentence)
+    world = _true_age(slab.world(state[AGE : PLACE + 1]), facts, on)
+    outcome = _outcome_of(slab, tuple(state[AGE : PLACE + 2]), lists, item)
+    evidence = _evidence(events)
+    conditions = (*_where(found, world, evidence), *_conditions(found.version.conditions, world, evidence))
+    return Explanation(
+        item=item,
+        on=on,
+        outcome=outcome.state if outcome else "refused",
+        sentence=_sentence(found, outcome, conditions, on),
+        conditions=conditions,
+        policy=_policy(found, found.version.citation),
+    )
+
+
+def _title(item: str) -> str:
+    return ITEM_TITLES.get(item, item)
+
+
+def _true_age(world: World, facts: Sequence[Fact], on: date) -> World:
+    """The age itself instead of the last birthday that a list names."""
+    for fact in reversed(facts):
+        if isinstance(fact.value, Registration):
+            return world._replace(age=age_on(fact.value.birth_date, on))
+    return world
+
+
+def _outcome_of(slab: Slab, key: tuple[Any, ...], lists: Lists, item: str) -> Outcome | None:
+    return next((o for o in slab.outcomes(key, lists.outcomes) if o.item == item), None)
+
+
+def _evidence(events: Sequence[str | None]) -> dict[int, FactRef]:
+    """For each place of the world the statement that filled it."""
+    asked_for = {test.slot: test.kind for test in TEST.values()}
+    return {slot: FactRef(e, asked_for[slot]) for slot, e in enumerate(events) if e and slot in asked_for}
+
+
+def _where(found: Applicable, world: World, evidence: dict[int, FactRef]) -> Iterator[ConditionOutcome]:
+    """The place by which a list counts for the person is a condition too, though no file spells it out."""
+    if found.jurisdiction == NATION and not found.presumed:
+        return
+    areas, by_hukou = (found.jurisdiction,), found.item.follows == "hukou"
+    condition = Condition(hukou_in=areas) if by_hukou else Condition(residence_in=areas)
+    yield _condition(condition, world, evidence)
+
+
+def _conditions(top: Condition, world: World, evidence: dict[int, FactRef]) -> tuple[ConditionOutcome, ...]:
+    return tuple(_condition(part, world, evidence) for part in top.all_of or (top,))
+
+
+def _condition(condition: Condition, world: World, evidence: dict[int, FactRef]) -> ConditionOutcome:
+    return ConditionOutcome(
+        code=condition.test,
+        text=condition_text(condition),
+        holds=evaluate(condition, world),
+        value=_value(condition, world),
+        facts=tuple({ref: None for slot in sorted(slots_read(condition)) if (ref := evidence.get(slot))}),
+    )
+
+
+def _value(condition: Condition, world: World) -> str | None:
+    """What is known where a test looks; of a group what is known where it holds."""
+    if condition.test not in GROUPS:
+        return known_text(condition, world)
+    children = getattr(condition, condition.test)
+    known = [_value(child, world) for child in children if evaluate(child, world)]
+    return "，".join(dict.fromkeys(text for text in known if text)) or None
+
+
+def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[ConditionOutcome], on: date) -> str:
+    title, source = found.item.title, f"《{found.version.citation.title}》{found.version.citation.locator}"
+    if outcome is None:
+        failed = [f"未满足“{c.text}”{_but(c)}" for c in conditions if c.holds is False]
+        why = "；".join(failed) or "清单没有规定这种情形的标准"
+        return f"{on}，不符合{title}的条件：{why}。依据{source}。"
+    if outcome.state == "unknown":
+        lacking = "、".join(KIND_NAMES.get(kind, kind) for kind in outcome.missing_facts)
+        return f"{on}，暂不能判断是否享受{title}：缺少{lacking}。依据{source}。"
+    met = "，".join(_met(c) for c in conditions)
+    sentence = f"{on}，{met}，符合{title}的条件"
+    if outcome.amount_fen_per_month is not None:
+        yuan, fen = divmod(outcome.amount_fen_per_month, 100)
+        sentence += f"，每月{yuan}.{fen:02d}元"
+    if outcome.tier is not None:
+        sentence += f"，{outcome.tier}档，每{outcome.interval_days}天至少一次"
+    if outcome.state == "suppressed":
+        sentence += f"；因同时享受{_title(outcome.suppressed_by or '')}而不发，后者停止时自动恢复"
+    if outcome.state == "suspended":
+        sentence += "；因有未核实的死亡信息，核实前暂缓发放"
+    example = "（标准为示例）" if outcome.policy_status == "example" else ""
+    return f"{sentence}。依据{source}{example}。"
+
+
+def _but(condition: ConditionOutcome) -> str:
+    if condition.code in GROUPS:
+        return ""
+    return f"（现为{condition.value}）" if condition.value else "（没有这方面的记录）"
+
+
+def _met(condition: ConditionOutcome) -> str:
+    value = condition.value
+    if value and condition.code in GROUPS:
+        return value
+    return f"{condition.text}（{value}）" if value and value not in condition.text else condition.text
+
+
+def _policy(found: Applicable, citation: Citation) -> PolicyRef:
+    return PolicyRef(
+        version=found.policy,
+        title=citation.title,
+        issuer=citation.issuer,
+        date=citation.date,
+        locator=citation.locator,
+        status=found.status,
+    )
+
+
+def policy_ref(lists: Lists, policy: str) -> PolicyRef | None:
+    """The citation behind `Entitlement.policy`; None when these lists do not hold that version."""
+    jurisdiction, _, rest = policy.partition("/")
+    name, _, day = rest.partition("@")
+    one = lists.by_area.get(jurisdiction)
+    item = one.items.get(name) if one else None
+    for version in item.versions if item else ():
+        if item and version.valid_from.isoformat() == day:
+            return _policy(Applicable(item, version, jurisdiction, False, ()), version.citation)
+    return None
