@@ -1,0 +1,83 @@
+"""How many of what there are: shares of a county's older people, rounded from the 2020 census carried on
+to 2026.
+
+These are proportions for synthetic people, good enough that queues, pages and plans see realistic sizes.
+They are no statistics and no policy.
+"""
+
+from bisect import bisect
+from datetime import date, timedelta
+from itertools import accumulate
+from random import Random
+
+from common.clock import age_on, birthday
+
+# first age of the band, people per thousand, men per hundred women
+AGE_BANDS = (
+    (55, 90, 100),
+    (60, 265, 100),
+    (65, 205, 97),
+    (70, 185, 94),
+    (75, 120, 89),
+    (80, 75, 81),
+    (85, 43, 69),
+    (90, 14, 54),
+    (95, 3, 45),
+)
+# By serial number, not by chance, so that even a small county has both.
+CENTENARIAN_EVERY, LEAP_BIRTH_EVERY = 1600, 600
+CENTENARIAN_AGES = (100, 100, 100, 101, 101, 102, 103, 104, 106, 108)
+CENTENARIAN_MEN_PER_100_WOMEN = 33
+
+MARRIED_PER_100 = ((55, 90), (65, 85), (70, 78), (75, 68), (80, 52), (85, 35), (90, 20))
+DISABLED_PER_1000 = ((55, 55), (65, 70), (70, 85), (75, 105), (80, 135), (85, 160))
+DISABILITY_CLASSES = ((4, 55), (1, 12), (2, 15), (3, 1), (5, 5), (6, 7), (7, 5))  # GB/T 26341 code, share
+DISABILITY_LEVELS = ((1, 12), (2, 28), (3, 30), (4, 30))
+LOW_INCOME_HOUSEHOLDS_PER_1000 = (("dibao", 38), ("bianyuan", 8), ("gangxing", 3), ("fanpin", 7))
+TEKUN_PER_1000_SINGLE = 25
+SPECIAL_FAMILY_PER_1000 = 6
+HUKOU_ELSEWHERE_PER_1000 = 60
+YEARLY_DEATHS_PER_1000 = ((55, 6), (60, 9), (65, 14), (70, 24), (75, 42), (80, 75), (85, 125), (90, 200), (100, 380))
+
+Table = tuple[tuple[int, int], ...]
+
+
+def by_age(table: Table, age: int) -> int:
+    """The figure of the band that an age falls into; below the first band that of the first."""
+    return table[max(0, bisect(table, (age, 10**9)) - 1)][1]
+
+
+def weighted(rng: Random, table: Table) -> int:
+    """One of the first members, drawn by the second as weight."""
+    steps = list(accumulate(weight for _, weight in table))
+    return table[bisect(steps, rng.random() * steps[-1])][0]
+
+
+_BAND_STEPS = list(accumulate(weight for _, weight, _ in AGE_BANDS))
+
+
+def draw_birth(rng: Random, today: date, serial: int) -> tuple[date, str]:
+    """A birth date and a sex (GB/T 2261.1) out of the age pyramid."""
+    if serial % CENTENARIAN_EVERY == 7:
+        age, men = rng.choice(CENTENARIAN_AGES), CENTENARIAN_MEN_PER_100_WOMEN
+    else:
+        first, _, men = AGE_BANDS[bisect(_BAND_STEPS, rng.random() * _BAND_STEPS[-1])]
+        # Inside a band the younger ages are fuller, and the steeper the older the band.
+        age = first + int(5 * rng.random() ** (1.0 if first < 70 else 1.35))
+    sex = "1" if rng.random() * (100 + men) < men else "2"
+    latest = birthday(today, -age)
+    born = latest - timedelta(days=int(rng.random() * 365))
+    if serial % LEAP_BIRTH_EVERY == 11:
+        born = leap_birth_near(born)
+    return born, sex
+
+
+def leap_birth_near(born: date) -> date:
+    """29 February of the nearest leap year."""
+    year = min(range(born.year - 2, born.year + 3), key=lambda y: (y % 4 != 0, abs(y - born.year)))
+    return date(year, 2, 29) if year != 1900 else date(1904, 2, 29)
+
+
+def dies_this_month(rng: Random, birth: date, on: date, times: float = 1.0) -> bool:
+    """By the yearly deaths of the age, so many times as often."""
+    return rng.random() * 12_000 < by_age(YEARLY_DEATHS_PER_1000, age_on(birth, on)) * times

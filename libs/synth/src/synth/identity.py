@@ -1,0 +1,84 @@
+"""Synthetic identities: names that nobody need recognise and ID numbers that are valid but given to
+nobody we know.
+"""
+
+from datetime import date
+from random import Random
+
+from common.codes import divisions, id_number
+
+SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
+GIVEN_MEN = "建国志强永福德胜文明春生贵才金山玉柱海龙长根守义宝树万年"
+GIVEN_WOMEN = "秀英桂兰玉梅淑珍翠花凤仙春香爱莲巧云月娥改变银环果花"
+OTHER_PROVINCES = ("130102", "410105", "510104", "610102", "370102", "520102", "410225", "511023")
+ID_NUMBERS_FROM_YEAR = 1984
+LOCAL_SHARE, COVERED_SHARE = 0.82, 0.96
+TRIES_MAX = 200
+
+# Where the county's name changed together with its code.
+_FORMERLY = {
+    "140702": ("142401",),
+    "140902": ("142201",),
+    "141102": ("142302", "142331"),
+    "530302": ("532201",),
+    "530371": ("532201", "530302"),
+    "140972": ("142201", "140902"),
+    "140971": ("142223", "140922"),
+}
+
+
+def draw_name(rng: Random, sex: str) -> str:
+    given = GIVEN_MEN if sex == "1" else GIVEN_WOMEN
+    first = rng.choice(given)
+    return rng.choice(SURNAMES) + (first + rng.choice(given) if rng.random() < 0.8 else first)
+
+
+def _root(name: str) -> str:
+    return name[:-1] if len(name) > 2 and name[-1] in "县市区" else name
+
+
+def _in_id_numbers(division: divisions.Division) -> bool:
+    gone = division.valid_to is not None and division.valid_to.year <= ID_NUMBERS_FROM_YEAR
+    return division.kind == "gb2260" and not gone and not division.code.endswith("00")
+
+
+def areas_of(county: str) -> tuple[str, ...]:
+    """The codes that people first registered in a county carry in their ID number, abolished ones first."""
+    here = divisions.get(county)
+    if here is None:
+        raise ValueError(f"{county} is no known division")
+    same_name = [
+        d.code
+        for d in divisions.every()
+        if d.code[:2] == county[:2] and _root(d.name) == _root(here.name) and _in_id_numbers(d)
+    ]
+    found = dict.fromkeys([*_FORMERLY.get(county, ()), *same_name])
+    if here.kind == "gb2260":
+        found[county] = None
+    return tuple(found)
+
+
+class Numbers:
+    """Gives out valid ID numbers, each once. One giver serves all blocks of a large county."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._areas: dict[str, tuple[str, ...]] = {}
+        self._covered = tuple(d.code for d in divisions.every() if _in_id_numbers(d))
+
+    def draw(self, rng: Random, county: str, birth: date, sex: str) -> str:
+        """A number for somebody of this county; most were first registered there, under the code of the
+        time.
+        """
+        areas = self._areas.get(county)
+        if areas is None:
+            areas = self._areas[county] = areas_of(county)
+        for _ in range(TRIES_MAX):
+            place = rng.random()
+            pool = areas if place < LOCAL_SHARE else self._covered if place < COVERED_SHARE else OTHER_PROVINCES
+            sequence = 2 * int(rng.random() * 500) + (sex == "1")
+            number = id_number.make(rng.choice(pool), birth, sequence)
+            if number not in self._given:
+                self._given.add(number)
+                return number
+        raise RuntimeError(f"no free ID number left for a birth on {birth}")
