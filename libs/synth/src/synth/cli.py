@@ -1,0 +1,94 @@
+"""`shouwang synth`: writes a synthetic county, and months of change in it, as one event a line."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from common import clock
+from common.codes import divisions
+
+from synth.delivery import Faults
+from synth.founding import county
+from synth.identity import Numbers
+from synth.scribe import Event
+from synth.stream import stream
+
+PEOPLE_MAX = 20_000_000
+MONTHS_MAX = 240
+# A county without months of change is made and forgotten block by block.
+BLOCK = 50_000
+PROGRESS_EVERY_SECONDS = 1.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the file (`-`: standard output); progress goes to standard error. 0, or 2 for a wrong argument."""
+    args = _arguments().parse_args(argv)
+    today = args.today or clock.add_months(clock.today(), -args.months - 6 if args.months else 0)
+    unknown = [code for code in args.division if not divisions.known(code, today)]
+    if unknown:
+        return _complain(f"no division in force on {today}: {', '.join(unknown)}")
+    if not 1 <= args.people <= PEOPLE_MAX or not 0 <= args.months <= MONTHS_MAX:
+        return _complain(f"people: 1 to {PEOPLE_MAX}, months: 0 to {MONTHS_MAX}")
+    if args.out == "-":
+        _write(sys.stdout.buffer, _events(args, today))
+        return 0
+    path = Path(args.out)
+    try:
+        with path.open("wb") as file:
+            _write(file, _events(args, today))
+    except OSError as wrong:
+        return _complain(f"{path}: {wrong.strerror}")
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="shouwang synth", description=__doc__)
+    parser.add_argument("--people", type=int, required=True, help="how many elders (55 and older)")
+    parser.add_argument("--division", action="append", required=True, help="6 or 9 digits; may be repeated")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same file")
+    parser.add_argument("--out", required=True, help="NDJSON file, - for standard output")
+    parser.add_argument("--months", type=int, default=0, help="months of change after the initial load")
+    parser.add_argument(
+        "--today", type=date.fromisoformat, help="day of the initial load; without it long enough ago for the months"
+    )
+    parser.add_argument("--clean", action="store_true", help="deliver once, at once and in order")
+    return parser
+
+
+def _events(args: argparse.Namespace, today: date) -> Iterator[Event]:
+    block = args.people if args.months else BLOCK
+    numbers = Numbers()
+    for first in range(0, args.people, block):
+        size = min(block, args.people - first)
+        made = county(args.seed + first, size, args.division, today, numbers, first)
+        yield from made.initial_load()
+        if args.months:
+            faults = Faults.none() if args.clean else Faults()
+            yield from (push.event for push in stream(made, args.months, args.seed, faults))
+
+
+def _write(file: IO[bytes], events: Iterable[Event]) -> None:
+    encode = msgspec.json.Encoder().encode
+    count, shown = 0, time.monotonic()
+    for event in events:
+        file.write(encode(event) + b"\n")
+        count += 1
+        if count % 1000 == 0 and time.monotonic() - shown >= PROGRESS_EVERY_SECONDS:
+            shown = time.monotonic()
+            sys.stderr.write(f"\r{count:,} events")
+            sys.stderr.flush()
+    sys.stderr.write(f"\r{count:,} events\n")
+
+
+def _complain(what: str) -> int:
+    sys.stderr.write(f"shouwang synth: {what}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
