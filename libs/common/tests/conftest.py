@@ -3,14 +3,14 @@ import tempfile
 
 os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-common-"))
 
-from collections.abc import AsyncIterator  # noqa: E402 - the home must be set before anything reads it
-from uuid import uuid4  # noqa: E402
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
-import asyncpg  # noqa: E402
-import pytest  # noqa: E402
-from common.database import Database  # noqa: E402
-from common.platform_tables import PLATFORM_TABLES  # noqa: E402
-from common.testing import postgres_base_url  # noqa: E402
+import asyncpg
+import pytest
+from common.database import Database
+from common.platform_tables import PLATFORM_TABLES
+from common.testing import postgres_base_url
 
 
 @pytest.fixture

@@ -37,9 +37,7 @@ def test_what_is_within_an_area_is_data_and_not_a_prefix() -> None:
         ("140702401", "晋中开发区", "nbs", "140702"),
     ],
 )
-def test_areas_without_a_national_code_are_areas_like_any_other(
-    code: str, name: str, kind: str, county: str
-) -> None:
+def test_areas_without_a_national_code_are_areas_like_any_other(code: str, name: str, kind: str, county: str) -> None:
     found = divisions.get(code, TODAY)
     assert found is not None
     assert (found.name, found.kind) == (name, kind)
@@ -50,9 +48,7 @@ def test_areas_without_a_national_code_are_areas_like_any_other(
     ("old", "new", "before", "after"),
     [("140726", "140703", 2018, 2020), ("530328", "530303", 2015, 2017), ("530321", "530304", 2017, 2019)],
 )
-def test_a_renumbered_county_has_one_successor_and_lies_within_it(
-    old: str, new: str, before: int, after: int
-) -> None:
+def test_a_renumbered_county_has_one_successor_and_lies_within_it(old: str, new: str, before: int, after: int) -> None:
     assert divisions.successor(old, date(before, 6, 1)) == old
     assert divisions.successor(old, date(after, 6, 1)) == new
     assert divisions.successor(new, TODAY) == new
@@ -83,9 +79,7 @@ def test_children_are_the_areas_in_force() -> None:
     assert "530371" in divisions.children("530300")
 
 
-@pytest.mark.parametrize(
-    "code", ["", "abc", "53030", "5303021", "９９９９９９", "000000001", "999999", "14070200x"]
-)
+@pytest.mark.parametrize("code", ["", "abc", "53030", "5303021", "９９９９９９", "000000001", "999999", "14070200x"])
 def test_an_unknown_code_is_nowhere(code: str) -> None:
     assert not divisions.known(code)
     assert divisions.ancestors(code) == ()

@@ -33,9 +33,7 @@ def refused(raw: str) -> IdCode:
         ("14112519350101002X", date(1935, 1, 1), "2"),
     ],
 )
-def test_numbers_of_elders_are_accepted_whatever_the_age_of_their_area_code(
-    number: str, born: date, sex: str
-) -> None:
+def test_numbers_of_elders_are_accepted_whatever_the_age_of_their_area_code(number: str, born: date, sex: str) -> None:
     found = accepted(number)
     assert (found.number, found.area, found.birth_date, found.sex) == (number, number[:6], born, sex)
     assert (found.kind, found.warnings) == ("citizen", ())

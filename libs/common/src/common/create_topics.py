@@ -1,0 +1,59 @@
+"""`python -m common.create_topics [--cluster]`: make every topic of contracts/topics.yaml that is not there yet.
+
+On one machine topics have `local_partitions` and one replica; `--cluster` uses `partitions` and three replicas.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+
+from common.errors import Unavailable
+from common.settings import Settings, settings
+from common.topics import Topic, load_topics
+
+_ALREADY_EXISTS = 36
+
+
+def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
+    configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(8 * 1024 * 1024)}
+    if topic.retention_hours is not None:
+        configs["retention.ms"] = str(topic.retention_hours * 3_600_000)
+    if topic.cleanup == "compact":
+        configs["min.cleanable.dirty.ratio"] = "0.1"
+    return NewTopic(
+        name=topic.name,
+        num_partitions=topic.partitions if cluster else topic.local_partitions,
+        replication_factor=3 if cluster else 1,
+        topic_configs=configs,
+    )
+
+
+async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool = False) -> list[str]:
+    """Create what is missing; returns the names created. Harmless to call again, also by several at once."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in there]
+        if not missing:
+            return []
+        answer = await admin.create_topics([_new_topic(topic, cluster=cluster) for topic in missing])
+        for name, code, *_ in answer.topic_errors:
+            if code not in (0, _ALREADY_EXISTS):
+                raise Unavailable(f"topic {name} could not be created: {for_code(code).__name__}")
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+def main(arguments: list[str]) -> int:
+    made = asyncio.run(ensure_topics(load_topics(), settings(), cluster="--cluster" in arguments))
+    print(f"{len(made)} topics created")  # noqa: T201 - told to whoever runs it
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

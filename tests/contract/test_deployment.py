@@ -1,0 +1,104 @@
+"""Compose, Dockerfile and Kubernetes say the same as the code."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import kubernetes_validate
+import pytest
+import yaml
+from common.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists())
+PROCESSES = yaml.safe_load((ROOT / "deploy/local/processes.yaml").read_text())
+BASE = ROOT / "deploy/k8s/base"
+
+
+def rendered() -> list[dict[str, Any]]:
+    """The base as kustomize renders it."""
+    kubectl = shutil.which("kubectl")
+    assert kubectl, "kubectl is missing: apt-get install kubernetes-client"
+    output = subprocess.run([kubectl, "kustomize", str(BASE)], capture_output=True, text=True, check=True).stdout
+    return [document for document in yaml.safe_load_all(output) if document]
+
+
+def known_variables() -> set[str]:
+    names = {f"SHOUWANG_{name.upper()}" for name in Settings.model_fields}
+    names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in SERVICES if name != "console"}
+    names |= {f"SHOUWANG_URL_{name.upper()}" for name in SERVICES if name != "console"}
+    return names | {"SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ROOT"}
+
+
+def test_compose_fits_the_compose_specification() -> None:
+    schema = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
+    plain = {key: value for key, value in COMPOSE.items() if key != "name"}  # newer than this copy of the schema
+    faults = [f"{list(e.instance_path)}: {e.message}" for e in jsonschema_rs.validator_for(schema).iter_errors(plain)]
+    assert not faults
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_builds_and_publishes_every_service_on_its_port(service: str) -> None:
+    entry = COMPOSE["services"][service]
+    assert entry["build"]["args"] == {"SERVICE": service}
+    ports = {p["name"]: p["port"] for p in PROCESSES["processes"]}
+    assert entry["ports"] == [f"127.0.0.1:{ports[service]}:8000"]
+    for needed in ("kafka", "postgres", "topics"):
+        assert needed in entry["depends_on"]
+
+
+def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
+    used: set[str] = set()
+    for entry in COMPOSE["services"].values():
+        used |= {name for name in entry.get("environment", {}) if name.startswith("SHOUWANG_")}
+    for document in rendered():
+        for container in _containers(document):
+            used |= {v["name"] for v in container.get("env", []) if v["name"].startswith("SHOUWANG_")}
+    assert used <= known_variables()
+
+
+def test_compose_images_are_pinned_and_databases_are_those_of_the_services() -> None:
+    for name, entry in COMPOSE["services"].items():
+        if "image" in entry:
+            assert re.search(r":[0-9][\w.]*$", entry["image"]), name
+    made = set(re.findall(r"CREATE DATABASE (\w+);", (ROOT / "deploy/compose/databases.sql").read_text()))
+    assert made == {name for name in SERVICES if name != "console"}
+
+
+def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "ARG SERVICE" in text
+    assert re.search(r"^USER (?!root|0)", text, re.MULTILINE)
+    for copied in re.findall(r"^COPY (?!--from)([^\n]+) \S+$", text, re.MULTILINE):
+        for source in copied.split():
+            assert (ROOT / source).exists(), source
+
+
+def _containers(document: dict[str, Any]) -> list[dict[str, Any]]:
+    template = document.get("spec", {}).get("template", {})
+    return list(template.get("spec", {}).get("containers", []))
+
+
+def test_the_kubernetes_base_renders_and_is_valid() -> None:
+    documents = rendered()
+    for document in documents:
+        kubernetes_validate.validate(document, "1.33", strict=True)
+    deployments = {d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"}
+    assert deployments == set(SERVICES)
+
+
+def test_every_container_is_bounded_and_unprivileged() -> None:
+    for document in rendered():
+        for container in _containers(document):
+            assert container["resources"]["limits"]["memory"]
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        if document["kind"] == "Deployment":
+            (container,) = _containers(document)
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+            assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
