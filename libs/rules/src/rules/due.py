@@ -1,0 +1,217 @@
+"""What is owed: entitlement intervals and pay rules in, one line per item, area and service month out.
+
+Months, not days, are paid. The day on which something happens (a beginning, an end, a new amount) is turned into a
+month by the pay rules of the interval concerned:
+
+* a beginning on day d: the first paid month is that of d (`same_month`) or the one after it (`next_month`);
+* an end on day d: the first unpaid month is that of d or the one after it, so that with `next_month` the month of
+  the end is still paid. The day of an end is the first day without the entitlement – but for a death it is the day
+  of death itself, which may lie in the month before;
+* a new amount inside the same item and area replaces the old one from the month of d or the one after it;
+* what a list itself changes on the first of a month (a version in force from that day) counts from that month for
+  everybody: those rules are about what happens to a person, not about when a law enters into force.
+
+For one item a month is paid once. Where two areas both claim it (the month of a move), the older one pays: it was
+responsible when the month began, it is the one that has announced the payment, and the new area can pay the next
+month without asking anybody. Where the rules of two areas leave a month between them, nobody owes it.
+
+Back-pay is nothing of its own: it is the same function over months that are past.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final, Literal, NamedTuple
+
+from common.events.entitlement import Entitlement, MonthRule, PayTerms
+
+DueState = Literal["due", "held", "barred"]
+ANYWHERE: Final = "*"
+_ENTITLED: Final = ("granted", "suspended")  # suspended: the right goes on, the money waits
+_FOREVER: Final = 12 * 10_000
+_ONE_DAY: Final = timedelta(days=1)
+_DEFAULT_TERMS: Final = PayTerms()
+
+
+class Due(NamedTuple):
+    """`service_month`: its first day. `state`: held while a death is suspected, barred where only an example says
+    the amount. `entitlement_id`: the interval whose amount it is."""
+
+    item: str
+    jurisdiction: str
+    service_month: date
+    amount_fen: int
+    state: DueState
+    fund: str
+    entitlement_id: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """Neighbouring intervals of one item and area without a day between them; months are counted from year 0.
+
+    `stages`: (first month of its amount, first month of its state, interval), in the order of days.
+    """
+
+    start_on: date
+    first: int
+    jurisdiction: str
+    end_on: date | None = None
+    end: int = _FOREVER
+    stages: list[tuple[int, int, Entitlement]] = field(default_factory=list)
+
+    @property
+    def terms(self) -> PayTerms:
+        return self.stages[-1][2].pay or _DEFAULT_TERMS
+
+
+def due(
+    entitlements: Sequence[Entitlement],
+    *,
+    through_month: date,
+    died_on: date | None = None,
+    demo: bool,
+    pay_from: Mapping[str, date] | None = None,
+) -> tuple[Due, ...]:
+    """Everything owed for service months up to `through_month` (with payment in advance: one further), oldest
+    first within each item.
+
+    `demo`: amounts that only an example says are owed instead of barred. `pay_from`: by area (`*`: any other) the
+    first service month this ledger answers for; earlier ones were paid by whatever came before it.
+    """
+    floors = pay_from or {}
+    through = _index(through_month)
+    lines: list[Due] = []
+    for runs in _runs_by_item(entitlements, died_on):
+        lines += _lines(runs, through, demo, floors)
+    return tuple(lines)
+
+
+def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_on: date | None = None) -> date | None:
+    """The first `through_month` later than `after_month` with which `due` has more to say; None: never.
+
+    It may name a month that brings nothing (one that another area pays); it never misses one that does.
+    """
+    after = _index(after_month)
+    found = _FOREVER
+    for runs in _runs_by_item(entitlements, died_on):
+        for run in runs:
+            month = max(run.first, after + 1)
+            if month < run.end:
+                ahead = max(_ahead(interval) for _, _, interval in run.stages)
+                found = min(found, max(month - ahead, after + 1))
+    return None if found == _FOREVER else _first_day(found)
+
+
+def _lines(runs: Sequence[_Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
+    """The lines of one item: every month once, the older run before the newer, what may be paid before what not.
+
+    Who pays a month is settled before asking whether it is due already or whether this ledger answers for it, so
+    that the answer does not change as time passes.
+    """
+    floor = {run.jurisdiction: _floor(run.jurisdiction, floors) for run in runs}
+    lowest = min(floor.values(), default=0)
+    months: dict[int, tuple[Due, int]] = {}
+    for run in runs:
+        for month in range(max(run.first, lowest), min(run.end, through + 2)):
+            taken = months.get(month)
+            if taken is None or taken[0].state == "barred":
+                found = _line(run, month, demo)
+                if found is not None and (taken is None or found[0].state != "barred"):
+                    months[month] = found
+    for month in sorted(months):
+        line, ahead = months[month]
+        if floor[line.jurisdiction] <= month <= through + ahead:
+            yield line
+
+
+def _line(run: _Run, month: int, demo: bool) -> tuple[Due, int] | None:
+    """What a run owes for a month, and how many months before its own that is due."""
+    paying = stated = run.stages[0][2]
+    for amount_from, state_from, interval in run.stages:
+        if amount_from <= month:
+            paying = interval
+        if state_from <= month:
+            stated = interval
+    if not paying.amount_fen_per_month:
+        return None
+    state: DueState = "held" if stated.state == "suspended" else "due"
+    if paying.policy_status == "example" and not demo:
+        state = "barred"
+    fund = (paying.pay or _DEFAULT_TERMS).fund
+    amount_fen = paying.amount_fen_per_month
+    line = Due(paying.item, run.jurisdiction, _first_day(month), amount_fen, state, fund, paying.entitlement_id)
+    return line, _ahead(paying)
+
+
+def _ahead(interval: Entitlement) -> int:
+    return 1 if (interval.pay or _DEFAULT_TERMS).when == "advance" else 0
+
+
+def _runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[_Run]]:
+    """Per item its runs, the older before the newer."""
+    by_item: dict[str, dict[str, list[tuple[date, date | None, Entitlement]]]] = {}
+    for e in entitlements:
+        if e.kind != "cash" or e.state not in _ENTITLED:
+            continue
+        to = e.to
+        if died_on is not None:
+            to = died_on + _ONE_DAY if to is None else min(to, died_on + _ONE_DAY)
+        if to is None or e.from_ < to:
+            by_item.setdefault(e.item, {}).setdefault(e.jurisdiction, []).append((e.from_, to, e))
+    for item in sorted(by_item):
+        areas = by_item[item]
+        by_list = {e.from_ for pieces in areas.values() for _, _, e in pieces if _by_list(e)}
+        runs = [run for area in areas for run in _runs(area, areas[area])]
+        for run in runs:
+            run.end = _end(run, died_on, by_list)
+        yield sorted((r for r in runs if r.first < r.end), key=lambda r: (r.start_on, r.jurisdiction))
+
+
+def _runs(jurisdiction: str, pieces: list[tuple[date, date | None, Entitlement]]) -> Iterator[_Run]:
+    run: _Run | None = None
+    for start, to, interval in sorted(pieces, key=lambda piece: piece[0]):
+        terms = interval.pay or _DEFAULT_TERMS
+        if run is None or (run.end_on is not None and run.end_on < start):
+            if run is not None:
+                yield run
+            first = _month(start, "same_month" if _by_list(interval) else terms.start)
+            run = _Run(start, first, jurisdiction)
+            run.stages.append((first, first, interval))
+        else:
+            changed = _month(start, "same_month" if _by_list(interval) else terms.band_change)
+            run.stages.append((changed, _index(start), interval))
+        run.end_on = to
+    if run is not None:
+        yield run
+
+
+def _end(run: _Run, died_on: date | None, by_list: set[date]) -> int:
+    """The first month no longer paid."""
+    if run.end_on is None:
+        return _FOREVER
+    if died_on is not None and run.end_on > died_on:
+        return _month(died_on, run.terms.stop)
+    return _month(run.end_on, "same_month" if run.end_on in by_list else run.terms.stop)
+
+
+def _by_list(interval: Entitlement) -> bool:
+    """Whether this interval begins because its list does, on the first of a month (`<area>/<item>@<date>`)."""
+    return interval.from_.day == 1 and interval.policy.endswith(f"@{interval.from_.isoformat()}")
+
+
+def _month(day: date, rule: MonthRule) -> int:
+    return _index(day) + (rule == "next_month")
+
+
+def _index(day: date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def _first_day(month: int) -> date:
+    return date(month // 12, month % 12 + 1, 1)
+
+
+def _floor(jurisdiction: str, floors: Mapping[str, date]) -> int:
+    floor = floors.get(jurisdiction) or floors.get(ANYWHERE)
+    return _index(floor) if floor else 0
