@@ -8,7 +8,7 @@ TODAY = date(2025, 5, 1)
 
 def drawn(faults: synth.Faults) -> list[synth.Push]:
     county = synth.county(21, 1500, ["141125"], TODAY)
-    return list(synth.stream(county, 5, 21, faults, synth.Rates(wrong=200, phantom=200).times(8)))
+    return list(synth.stream(county, 5, 21, faults, synth.Rates(wrong=200, phantom=200, false_death=0.4).times(8)))
 
 
 def overtaken(pushes: list[synth.Push]) -> int:
@@ -61,7 +61,7 @@ def test_deaths_are_told_late_by_several_offices_and_some_are_taken_back() -> No
     lateness = [
         (datetime.fromisoformat(e["time"]).date() - date.fromisoformat(e["data"]["valid_from"])).days for e in told
     ]
-    assert max(lateness) > 28
+    assert sum(days > 28 for days in lateness) > 0.15 * len(lateness)
     assert min(lateness) >= 0
     by_person = Counter(e["data"]["person"]["id_number"] for e in told)
     assert max(by_person.values()) >= 3

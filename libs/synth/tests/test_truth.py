@@ -134,6 +134,16 @@ def test_what_the_events_say_is_what_is_true_on_every_day(seed: int) -> None:
                 assert_reading_is_truth(reading, truth, when)
 
 
+def test_a_confirmed_death_has_the_day_on_which_somebody_died() -> None:
+    county = synth.county(9, 600, ["141125"], TODAY)
+    for _ in synth.stream(county, 6, 9, rates=synth.Rates().times(10)):
+        pass
+    died = {t.id_number: t.died_on for t in county.truth(county.today).values() if t.died_on}
+    really = {p.number: p.died_really for p in county.people if p.died_really}
+    assert len(died) > 50
+    assert died.items() <= really.items()
+
+
 def test_a_stream_shows_every_action_of_every_kind_that_has_it() -> None:
     county = synth.county(4, 800, ["141125", "530302"], TODAY)
     rates = synth.Rates(wrong=300, phantom=300).times(20)
@@ -183,6 +193,12 @@ def test_changes_for_measuring_are_in_sequence_and_true() -> None:
     for event in drawn:
         assert event["data"]["previous_event_id"] in known | {None}
         known.add(event["id"])
+    days: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for event in drawn:
+        data = event["data"]
+        since = data["valid_to"] if data["action"] == "ended" else data["valid_from"]
+        days[data["person"]["id_number"], event["type"]].append(since)
+    assert all(sorted(set(line)) == line for line in days.values()), "two changes of a kind on one day"
     reading = Reading([*events, *drawn])
     for truth in county.truth(TODAY).values():
         assert_reading_is_truth(reading, truth, TODAY)

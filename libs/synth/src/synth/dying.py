@@ -1,6 +1,6 @@
 """Deaths, told late and by several offices, and people reported dead who are not."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from synth import demography as demo
 from synth.month import Change, Month
@@ -24,6 +24,8 @@ LATE_BY = {
     "cremation": (2, 25),
     "register_cancelled": (5, 110),
 }
+# Neighbours do not know the day as the doctor does.
+REPORTED_ON_ANOTHER_DAY = 0.2
 _MIX = tuple((i, weight) for i, (_, weight) in enumerate(TOLD_BY))
 
 
@@ -48,9 +50,11 @@ def die(month: Month, person: Person, day: date, evidences: tuple[str, ...]) -> 
     person.died_really = day
     sent = []
     for evidence in evidences:
-        time = month.told(day, *LATE_BY[evidence])
-        sent.append(_news(month, person, day, evidence, time))
-        person.deaths = (*person.deaths, DeathNews(day, evidence))
+        said = day
+        if evidence == "reported" and month.rng.random() < REPORTED_ON_ANOTHER_DAY:
+            said = day + timedelta(days=1 + int(month.rng.random() * 2))
+        sent.append(_news(month, person, said, evidence, month.told(said, *LATE_BY[evidence])))
+        person.deaths = (*person.deaths, DeathNews(said, evidence))
     return month.settle(person, "death", sent)
 
 
