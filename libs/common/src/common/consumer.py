@@ -81,7 +81,7 @@ class Consumer:
                 timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
             )
             self.assigned = bool(client.assignment())
-            records = [_record(r) for partition in fetched.values() for r in partition]
+            records = [_record(r) for tp, partition in fetched.items() for r in partition if self._is_next(tp, r.offset)]
             if not records:
                 self.trouble = None
                 continue
@@ -99,6 +99,11 @@ class Consumer:
                 continue
             self.trouble, self._backoff_seconds = None, 0.1
             await self._tell_kafka(client, records)
+
+    def _is_next(self, tp: TopicPartition, offset: int) -> bool:
+        """Whether this record was not settled yet: after a seek the client may hand out once more what it had."""
+        expected = self._expected.get(tp)
+        return expected is None or offset >= expected
 
     async def _wait_after(self, error: BaseException) -> None:
         self.trouble = type(error).__name__

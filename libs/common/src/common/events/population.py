@@ -1,0 +1,173 @@
+"""What sources push about people: the untrusted form, with its limits. One definition for decoding, for the JSON
+Schemas and for the published contract; what needs more than one field or a code list to judge is checked later.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta
+
+from common.events.facts import Action, DeathEvidence, Kind, LivingTag, LowIncomeCategory
+
+V = TypeVar("V")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+TYPE_PREFIX: Final = "cn.eldercare.population."
+MEMBERS_MAX: Final = 50
+
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+IdText = Annotated[
+    str,
+    Meta(min_length=1, max_length=64, description="GB 11643 citizen ID number, residence permit, or 15-digit legacy"),
+]
+DivisionCode = Annotated[
+    str,
+    Meta(
+        min_length=6,
+        max_length=12,
+        pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$",
+        description="administrative division code of 6, 9 or 12 digits",
+    ),
+]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Nothing unknown passes: a misspelt field must not be taken for an absent one."""
+
+
+class RegistrationValue(_Said, frozen=True, kw_only=True):
+    name: Name
+    sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]
+    birth_date: date
+    hukou_division: DivisionCode
+    hukou_kind: Literal["urban", "rural"]
+
+
+class ResidenceValue(_Said, frozen=True, kw_only=True):
+    division: DivisionCode
+    address: Text | None = None
+    place: Literal["home", "institution", "elsewhere"] = "home"
+    longitude: Annotated[float, Meta(ge=73, le=136)] | None = None
+    latitude: Annotated[float, Meta(ge=3, le=54)] | None = None
+
+
+class DeathValue(_Said, frozen=True, kw_only=True):
+    evidence: DeathEvidence
+
+
+class AliveValue(_Said, frozen=True, kw_only=True):
+    method: Literal["visit", "remote_check", "counter"]
+
+
+class DisabilityValue(_Said, frozen=True, kw_only=True):
+    certificate_no: Annotated[
+        str, Meta(max_length=22, pattern=r"^[0-9]{17}[0-9Xx][1-7][1-4](B[0-9])?$", description="GB/T 26341")
+    ]
+    class_: Annotated[int, Meta(ge=1, le=7)] = msgspec.field(name="class")
+    level: Annotated[int, Meta(ge=1, le=4)]
+
+
+class LowIncomeValue(_Said, frozen=True, kw_only=True):
+    category: LowIncomeCategory
+    support: Literal["concentrated", "scattered"] | None = None
+    household_no: Identifier | None = None
+
+
+class HouseholdValue(_Said, frozen=True, kw_only=True):
+    household_no: Identifier
+    members: Annotated[tuple[IdText, ...], Meta(max_length=MEMBERS_MAX)]
+
+
+class LivingSituationValue(_Said, frozen=True, kw_only=True):
+    tags: Annotated[tuple[LivingTag, ...], Meta(max_length=3)]
+    verified_on: date | None = None
+
+
+class SpecialFamilyValue(_Said, frozen=True, kw_only=True):
+    only_child: Literal["dead", "disabled"]
+
+
+PopulationValue = (
+    RegistrationValue
+    | ResidenceValue
+    | DeathValue
+    | AliveValue
+    | DisabilityValue
+    | LowIncomeValue
+    | HouseholdValue
+    | LivingSituationValue
+    | SpecialFamilyValue
+)
+
+VALUES: Final[dict[Kind, type[Any]]] = {
+    "registration": RegistrationValue,
+    "residence": ResidenceValue,
+    "death": DeathValue,
+    "alive": AliveValue,
+    "disability": DisabilityValue,
+    "low_income": LowIncomeValue,
+    "household": HouseholdValue,
+    "living_situation": LivingSituationValue,
+    "special_family": SpecialFamilyValue,
+}
+
+
+class PushedPerson(_Said, frozen=True, kw_only=True):
+    id_number: IdText
+    name: Name | None = None
+
+
+class PopulationData(_Said, Generic[V], frozen=True, kw_only=True):
+    """`value` stands with `created` and `corrected` only, `previous_event_id` with everything but `created`."""
+
+    action: Action
+    previous_event_id: Identifier | None = None
+    person: PushedPerson
+    valid_from: date | None = None
+    valid_to: date | None = None
+    value: V | None = None
+
+
+class PopulationEvent(msgspec.Struct, Generic[V], frozen=True, kw_only=True, gc=False):
+    """A CloudEvent in structured form. Extension attributes are allowed and not kept."""
+
+    specversion: Literal["1.0"]
+    id: Identifier
+    source: Annotated[str, Meta(min_length=1, max_length=128)]
+    type: str
+    time: Instant
+    subject: str | None = None
+    datacontenttype: Literal["application/json"] | None = None
+    data: PopulationData[V]
+
+
+def population_type(kind: Kind) -> str:
+    """The CloudEvents `type` of a kind."""
+    return f"{TYPE_PREFIX}{kind}.v1"
+
+
+KIND_OF_TYPE: Final[dict[str, Kind]] = {population_type(kind): kind for kind in KINDS}
+
+
+def population_schemas() -> dict[Kind, dict[str, Any]]:
+    """JSON Schema 2020-12 of the structured event of each kind, as decoded."""
+    return {kind: _schema(kind) for kind in KINDS}
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    (reference,), definitions = msgspec.json.schema_components(
+        [PopulationEvent[VALUES[kind]]],  # type: ignore[misc]
+        ref_template="#/$defs/{name}",
+    )
+    event = definitions[reference["$ref"].rpartition("/")[2]]
+    event["properties"]["type"] = {"const": population_type(kind)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:shouwang:schema:population:{kind}:v1",
+        "title": population_type(kind),
+        **reference,
+        "$defs": definitions,
+    }
