@@ -37,6 +37,7 @@ SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "log_checkpoints": "off",
     "log_min_messages": "warning",
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -56,9 +57,7 @@ def _system_user() -> str:
     try:
         return pwd.getpwnam(SYSTEM_USER).pw_name
     except KeyError:
-        made = subprocess.run(
-            ["useradd", "--system", "--no-create-home", SYSTEM_USER], capture_output=True, text=True
-        )
+        made = subprocess.run(["useradd", "--system", "--no-create-home", SYSTEM_USER], capture_output=True, text=True)
     try:
         return pwd.getpwnam(SYSTEM_USER).pw_name
     except KeyError:
@@ -77,9 +76,7 @@ def _demotion(data: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
-        raise LocalProblem(
-            "PostgreSQL does not run as root and `setpriv` is missing: run as an ordinary user."
-        )
+        raise LocalProblem("PostgreSQL does not run as root and `setpriv` is missing: run as an ordinary user.")
     user = pwd.getpwnam(_system_user())
     prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     if _everybody_may_enter(data) and _everybody_may_enter(Path(_binary("postgres"))):
@@ -124,12 +121,7 @@ class Postgres:
     def is_ready(self) -> bool:
         """Does it live and say of itself that it takes connections on our port?"""
         status = self._postmaster_lines()
-        return (
-            self.pid() is not None
-            and len(status) >= 8
-            and status[7] == "ready"
-            and status[3] == str(self.port)
-        )
+        return self.pid() is not None and len(status) >= 8 and status[7] == "ready" and status[3] == str(self.port)
 
     def start(self) -> None:
         """Make the cluster if there is none, repair what a crash left, start, wait for readiness."""
@@ -138,11 +130,7 @@ class Postgres:
         require_free_space(self.data, FREE_MIB_MIN)
         self._initialise()
         self._clear_leftovers()
-        if processes.is_listening(self.port):
-            raise LocalProblem(
-                f"Port {self.port} is taken, so PostgreSQL cannot start: stop the program that uses it, "
-                "or set SHOUWANG_DATABASE_URL_<SERVICE> to use a PostgreSQL of your own."
-            )
+        processes.require_free(self.port, "PostgreSQL", "set SHOUWANG_DATABASE_URL_<SERVICE> to your own databases")
         options = {**SETTINGS, "port": str(self.port), **({} if self.durable else NOT_DURABLE)}
         command = [*_demotion(self.data), _binary("postgres"), "-D", str(self.data)]
         for name, value in options.items():
@@ -150,9 +138,7 @@ class Postgres:
         pid = processes.spawn(command, log=self.log, pid_file=self.pid_file, cwd=Path("/"))
         processes.wait_until(lambda: self.is_ready() or processes.is_gone(pid), START_SECONDS_MAX)
         if not self.is_ready():
-            raise LocalProblem(
-                f"PostgreSQL did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}"
-            )
+            raise LocalProblem(f"PostgreSQL did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, everything is written. Harmless when it does not run."""
@@ -188,9 +174,7 @@ class Postgres:
         made = subprocess.run(command, capture_output=True, text=True, cwd="/")
         if made.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
-            raise LocalProblem(
-                f"PostgreSQL could not make its data folder {self.data}: {made.stderr.strip()}"
-            )
+            raise LocalProblem(f"PostgreSQL could not make its data folder {self.data}: {made.stderr.strip()}")
 
     def _clear_leftovers(self) -> None:
         """End orphaned backends of this folder and drop a postmaster.pid whose pid now belongs to another."""

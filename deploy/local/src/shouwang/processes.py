@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -137,11 +138,17 @@ def log_tail(log: Path) -> str:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody uses now.
+
+    It lies below the range from which the system takes ports for outgoing connections, so that a server that
+    is down for a moment finds its port still free.
+    """
+    for port in random.sample(range(15_000, 32_000), 1_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise LocalProblem("No free port between 15000 and 32000 was found: stop programs that listen there.")
 
 
 def is_listening(port: int) -> bool:
@@ -149,3 +156,21 @@ def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listener(port: int) -> str:
+    """Who listens on the port, for an error message: `nginx, pid 17`, or `another program`."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            listening = connection.status == psutil.CONN_LISTEN
+            if listening and connection.pid and getattr(connection.laddr, "port", None) == port:
+                return f"{psutil.Process(connection.pid).name()}, pid {connection.pid}"
+    return "another program"
+
+
+def require_free(port: int, wanted_by: str, instead: str) -> None:
+    """Raise LocalProblem if the port is taken; `instead` names the other way out."""
+    if is_listening(port):
+        raise LocalProblem(
+            f"Port {port}, which {wanted_by} needs, is taken by {listener(port)}: stop that program, or {instead}."
+        )

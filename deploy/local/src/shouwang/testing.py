@@ -54,9 +54,7 @@ def _server(folder: Path) -> Postgres | None:
         port = int((folder / "port").read_text())
     except (OSError, ValueError):
         return None
-    return Postgres(
-        folder / "data", port=port, log=folder / "log", pid_file=folder / "postgres.pid", durable=False
-    )
+    return Postgres(folder / "data", port=port, log=folder / "log", pid_file=folder / "postgres.pid", durable=False)
 
 
 def _start_anew(folder: Path) -> Postgres:
