@@ -1,0 +1,191 @@
+"""From new inputs to rows and news, for a whole batch: shared by everything that makes a person be decided again."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from common import clock
+from common.events import (
+    AbilitiesDetermined,
+    EntitlementEnded,
+    EntitlementsDecided,
+    EntitlementStarted,
+    PersonFactsRecorded,
+    decoder,
+)
+from common.message import Message
+from common.transaction import Tx
+
+from identification.domain import (
+    Choice,
+    Edge,
+    Inputs,
+    Person,
+    changed_items,
+    decide_person,
+    edges_of_change,
+    is_urgent,
+    next_edge,
+    places_of,
+    same_content,
+    spells_of,
+    told_through,
+)
+from identification.running import Running
+from identification.store import people as store
+
+_encode = msgspec.json.Encoder().encode
+_decode_facts = decoder(PersonFactsRecorded).decode
+_decode_abilities = decoder(AbilitiesDetermined).decode
+_decode_decision = decoder(EntitlementsDecided).decode
+_decode_choices = msgspec.json.Decoder(tuple[Choice, ...]).decode
+
+
+class Case(NamedTuple):
+    """Somebody to decide: the row with its new inputs, and why. `facts`: those inputs where they are at hand
+    decoded. `is_new`: the row is not stored yet."""
+
+    person: Person
+    is_new: bool = False
+    facts: PersonFactsRecorded | None = None
+    cause: Message[Any] | None = None
+    correlation_id: str | None = None
+
+
+class Decided(NamedTuple):
+    """What comes of a case: the row to store, and the decision where it is news, with its encoded form."""
+
+    case: Case
+    person: Person
+    event: EntitlementsDecided | None = None
+    urgent: bool = False
+    edges: Sequence[Edge] = ()
+    said: bytes = b""
+
+
+def inputs_of(person: Person, facts: PersonFactsRecorded | None = None) -> Inputs | None:
+    """The stored inputs; None while the facts have not arrived."""
+    if facts is None and person.facts is not None:
+        facts = _decode_facts(person.facts)
+    if facts is None:
+        return None
+    return Inputs(
+        facts,
+        _decode_abilities(person.abilities) if person.abilities is not None else None,
+        choices_of(person),
+    )
+
+
+def choices_of(person: Person) -> tuple[Choice, ...]:
+    return _decode_choices(person.choices) if person.choices is not None else ()
+
+
+def decision_of(person: Person) -> EntitlementsDecided | None:
+    return _decode_decision(person.decision) if person.decision is not None else None
+
+
+def decide_case(case: Case, running: Running, today: date) -> Decided:
+    """Pure: what the new inputs, or new lists, mean for one person."""
+    person = case.person
+    inputs = inputs_of(person, case.facts)
+    if inputs is None:
+        return Decided(case, person)
+    before = decision_of(person)
+    event, facts = decide_person(inputs, running.lists)
+    places = places_of(facts)
+    if before is not None and same_content(before, event):
+        return Decided(case, person._replace(places=places, policy_digest=running.digest))
+    old = before.entitlements if before else ()
+    changed = changed_items(old, event.entitlements)
+    event = msgspec.structs.replace(event, version=person.version + 1, changed=changed)
+    spells = spells_of(event.entitlements)
+    told = told_through(person.next_edge_on, today)
+    edges = edges_of_change(spells_of(old), spells, told, today)
+    encoded = _encode(event)
+    anew = tuple(e for e in event.entitlements if e.item in changed)
+    said = (
+        encoded if len(anew) == len(event.entitlements) else _encode(msgspec.structs.replace(event, entitlements=anew))
+    )
+    stored = person._replace(
+        version=event.version,
+        residence=event.residence,
+        hukou=event.hukou,
+        places=places,
+        next_edge_on=next_edge(spells, today),
+        policy_digest=running.digest,
+        decision=encoded,
+    )
+    return Decided(case, stored, event, is_urgent(before, event), edges, said)
+
+
+async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[Decided], list[Decided]]:
+    """Decide, save, emit. Returns what was stored, and what was not because somebody else has stored that person
+    since `cases` were loaded (new people only: those who are stored are locked)."""
+    now = clock.now()
+    today = clock.civil_date(now)
+    decided = [decide_case(case, running, today) for case in cases]
+    fresh = [d for d in decided if d.case.is_new]
+    lost: list[Decided] = []
+    if fresh:
+        inserted = await store.insert_people(tx, [d.person for d in fresh])
+        lost = [d for d in fresh if d.person.person_id not in inserted]
+        if lost:
+            gone = {d.person.person_id for d in lost}
+            decided = [d for d in decided if d.person.person_id not in gone]
+    stored = [d for d in decided if not d.case.is_new]
+    await store.upsert_decided(tx, [d.person for d in stored if d.event])
+    await store.update_inputs(tx, [d.person for d in stored if not d.event])
+    await store.append_decisions(tx, [_history(d, now) for d in decided if d.event])
+    for d in decided:
+        _emit(tx, d)
+    return decided, lost
+
+
+def _history(d: Decided, now: datetime) -> tuple[Any, ...]:
+    p = d.person
+    assert d.event is not None
+    return (
+        p.person_id,
+        p.version,
+        now,
+        d.event.recorded_at,
+        p.facts_version,
+        p.abilities_version,
+        p.policy_digest,
+        d.said,
+    )
+
+
+def _emit(tx: Tx, d: Decided) -> None:
+    if d.event is None:
+        return
+    cause, correlation_id = d.case.cause, d.case.correlation_id
+    division = d.event.residence or d.event.hukou
+    tx.emit(
+        d.event,
+        cause=cause,
+        correlation_id=correlation_id,
+        urgent=d.urgent,
+        encoded=d.person.decision,
+        division=division,
+    )
+    for event in edge_events(d.person.person_id, d.edges):
+        tx.emit(event, cause=cause, correlation_id=correlation_id, division=division)
+
+
+def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarted | EntitlementEnded]:
+    found: list[EntitlementStarted | EntitlementEnded] = []
+    for started, on, spell in edges:
+        cls: Callable[..., EntitlementStarted | EntitlementEnded]
+        cls = EntitlementStarted if started else EntitlementEnded
+        found.append(
+            cls(
+                person_id=person_id,
+                entitlement_id=spell.entitlement_id,
+                item=spell.item,
+                jurisdiction=spell.jurisdiction,
+                on=on,
+            )
+        )
+    return found

@@ -1,0 +1,209 @@
+"""What is true of one person here: the stored decision, the next one, and which difference between them is news.
+
+*Spells* are the periods in which an item is really given. They are what beginnings and ends are told of: an interval
+that is suppressed, waits for a choice or lacks a fact gives nothing, and one that is merely held (a suspected death)
+prolongs the spell before it, so that nobody is told of an end that may be revoked tomorrow.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from common.events import AbilitiesDetermined, Entitlement, EntitlementsDecided, PersonFactsRecorded
+from common.events.facts import Registration, Residence
+from rules.decide import decide
+from rules.lists import Lists
+from rules.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
+
+_DAY = timedelta(days=1)
+CHOICES_MAX = 100
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The person wants `item` where the lists let only one of several be had, from `chosen_on` on."""
+
+    choice_id: str
+    item: str
+    chosen_on: date
+    recorded_at: datetime
+
+
+class Person(NamedTuple):
+    """A row of `persons`, field by field (see `PersonRow`)."""
+
+    person_id: str
+    version: int
+    facts_version: int
+    abilities_version: int
+    recorded_at: datetime
+    residence: str | None = None
+    hukou: str | None = None
+    places: str = ""
+    next_edge_on: date | None = None
+    policy_digest: str = ""
+    facts: bytes | None = None
+    abilities: bytes | None = None
+    choices: bytes | None = None
+    decision: bytes | None = None
+
+
+class Inputs(NamedTuple):
+    """What a decision rests on beside the lists."""
+
+    facts: PersonFactsRecorded
+    abilities: AbilitiesDetermined | None = None
+    choices: tuple[Choice, ...] = ()
+
+
+class Spell(NamedTuple):
+    """An item given over [`start`, `end`); `end` FAR_FUTURE: open. `facts`: event ids it rests on."""
+
+    entitlement_id: str
+    item: str
+    jurisdiction: str
+    start: date
+    end: date
+    facts: tuple[str, ...]
+
+
+class Edge(NamedTuple):
+    """A beginning or an end to be told. `on`: first day with, or first day without."""
+
+    started: bool
+    on: date
+    spell: Spell
+
+
+def decide_person(
+    inputs: Inputs, lists: Lists, known_at: datetime | None = None
+) -> tuple[EntitlementsDecided, tuple[Fact, ...]]:
+    """The decision on what was known at an instant (None: everything), and the facts it read.
+
+    Version 0 and nothing in `changed`: whether it is news is for the caller. Somebody merged into another person has
+    no entitlements; the other one has them.
+    """
+    said, recorded_at = inputs.facts, _recorded_at(inputs)
+    facts = facts_known_at(said.statements, known_at)
+    abilities = abilities_known_at(inputs.abilities.abilities, known_at) if inputs.abilities else ()
+    choices = [c for c in inputs.choices if known_at is None or c.recorded_at <= known_at]
+    decided = decide(said.person_id, facts, abilities, lists, choices=choices)
+    event = EntitlementsDecided(
+        person_id=said.person_id,
+        version=0,
+        facts_version=said.version,
+        recorded_at=recorded_at if known_at is None else min(known_at, recorded_at),
+        entitlements=() if said.merged_into or not facts else decided.entitlements,
+        birth_date=decided.birth_date,
+        residence=decided.residence,
+        hukou=decided.hukou,
+        died_on=decided.died_on,
+        death_suspected_on=decided.death_suspected_on,
+        merged_into=said.merged_into,
+    )
+    return event, facts
+
+
+def _recorded_at(inputs: Inputs) -> datetime:
+    """When the newest input was learnt."""
+    newest = inputs.facts.recorded_at
+    if inputs.abilities and inputs.abilities.recorded_at > newest:
+        newest = inputs.abilities.recorded_at
+    return max([newest, *(c.recorded_at for c in inputs.choices)]) if inputs.choices else newest
+
+
+def same_content(a: EntitlementsDecided, b: EntitlementsDecided) -> bool:
+    """Whether two decisions say the same of the person, whatever made them."""
+    return (
+        a.entitlements == b.entitlements
+        and a.died_on == b.died_on
+        and a.death_suspected_on == b.death_suspected_on
+        and a.residence == b.residence
+        and a.hukou == b.hukou
+        and a.birth_date == b.birth_date
+        and a.merged_into == b.merged_into
+    )
+
+
+def is_urgent(before: EntitlementsDecided | None, now: EntitlementsDecided) -> bool:
+    """News of a death, of a suspicion, or of either being withdrawn."""
+    was = (before.died_on, before.death_suspected_on) if before else (None, None)
+    return was != (now.died_on, now.death_suspected_on)
+
+
+def changed_items(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> tuple[str, ...]:
+    """Items with an interval that differs in anything, the statements it rests on included."""
+    kept = set(before) & set(now)
+    return tuple(sorted({e.item for e in (*before, *now) if e not in kept}))
+
+
+def places_of(facts: Iterable[Fact]) -> str:
+    """Every division these facts name, parted by blanks."""
+    found = set()
+    for fact in facts:
+        if isinstance(fact.value, Registration):
+            found.add(fact.value.hukou_division)
+        elif isinstance(fact.value, Residence):
+            found.add(fact.value.division)
+    return " ".join(sorted(found))
+
+
+def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
+    """The entitlements must be in the order of item and period."""
+    spells: list[Spell] = []
+    for e in entitlements:
+        end = e.to or FAR_FUTURE
+        if e.state == "granted":
+            spells.append(Spell(e.entitlement_id, e.item, e.jurisdiction, e.from_, end, e.facts))
+        elif e.state == "suspended" and spells:
+            last = spells[-1]
+            if (last.item, last.jurisdiction, last.end) == (e.item, e.jurisdiction, e.from_):
+                spells[-1] = last._replace(end=end)
+    return spells
+
+
+def told_through(next_edge_on: date | None, today: date) -> date:
+    """The last day whose beginnings and ends have been told of a person."""
+    return today if next_edge_on is None or next_edge_on > today else next_edge_on - _DAY
+
+
+def next_edge(spells: Iterable[Spell], after: date) -> date | None:
+    """The first day after `after` on which a spell begins or ends."""
+    days = [d for s in spells for d in (s.start, s.end) if after < d < FAR_FUTURE]
+    return min(days, default=None)
+
+
+def edges_on(spells: Iterable[Spell], day: date) -> list[Edge]:
+    """What the calendar alone brings about on a day: ends before beginnings."""
+    spells = list(spells)
+    return [Edge(False, day, s) for s in spells if s.end == day] + [
+        Edge(True, day, s) for s in spells if s.start == day
+    ]
+
+
+def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], told: date, today: date) -> list[Edge]:
+    """What a new decision has to tell at once. All edges up to `told` (≤ today) of `before` have been told.
+
+    - A spell in force today that was not told to have begun has begun (also one that was told to have ended).
+    - One that was told to have begun, is not told to have ended, and is over by today or has vanished, has ended;
+      a vanished one on the day it began: it never was.
+    - A spell wholly before today that is new tells nothing: it is the past that is now known better. Only days that
+      were not told yet (the system was down) bring both its edges.
+    - Whatever begins or ends after today is told on its day.
+    """
+    begun = {s.entitlement_id: s for s in before if s.start <= told}
+    edges: list[Edge] = []
+    for s in now:
+        was = begun.pop(s.entitlement_id, None)
+        if s.start > today:
+            continue
+        if was is not None and was.end > told:  # told to be in force
+            if s.end <= today:
+                edges.append(Edge(False, s.end, s))
+        elif s.end > today or (was is None and s.start > told):
+            edges.append(Edge(True, s.start, s))
+            if s.end <= today:
+                edges.append(Edge(False, s.end, s))
+    edges += [Edge(False, s.start, s) for s in begun.values() if s.end > told]
+    edges.sort(key=lambda edge: edge.on)
+    return edges

@@ -1,0 +1,19 @@
+"""identification: who is entitled to what. Facts and ability results in, entitlement timelines with reasons out."""
+
+from common.events import AbilitiesDetermined, PersonFactsRecorded
+from common.jobs import Job
+from common.service import Service
+
+from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.seed_lists import seed
+from identification.tell_edges import tell_edges
+
+service = Service(
+    "identification",
+    routes=[],
+    handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
+    jobs=[Job("daily_edge", 1.0, tell_edges)],
+    on_start=seed,
+    description="Works out by itself who is entitled to what under the lists in force, and explains every yes and no.",
+)
+app = service.app

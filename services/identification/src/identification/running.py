@@ -1,0 +1,78 @@
+"""The lists in force, compiled once per set and kept: every replica sees a new set with its next batch."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+import msgspec
+from common.clock import civil_date
+from common.events import PolicyVersionPublished
+from common.transaction import Tx
+from rules.lists import Lists
+from rules.policy import PolicyList, to_event_dict
+
+from identification.store import lists as lists_store
+
+_KEPT_MAX: Final = 8  # sets of lists; all but one serve questions about the past
+_decoder = msgspec.json.Decoder(PolicyList)
+_kept: dict[str, "Running"] = {}
+
+
+class Running(NamedTuple):
+    """A set of lists. `versions`: version by area. `digest` names the set by its content."""
+
+    digest: str
+    versions: dict[str, str]
+    lists: Lists
+
+
+async def running_for(tx: Tx) -> Running:
+    """The lists in force, which stay so until this transaction ends."""
+    await lists_store.share_lists(tx)
+    return await running_at(tx.sql, await lists_store.newest_publication(tx.sql))
+
+
+async def running_now(connection: asyncpg.Connection) -> Running:
+    """The lists in force, for reading."""
+    return await running_at(connection, await lists_store.newest_publication(connection))
+
+
+async def running_of(connection: asyncpg.Connection, digest: str) -> Running:
+    """The lists that a stored decision was made by."""
+    found = await lists_store.publication_of_digest(connection, digest)
+    return await running_at(connection, found or (0, ""))
+
+
+async def running_at(connection: asyncpg.Connection, publication: tuple[int, str]) -> Running:
+    """The lists after a publication (seq, running digest)."""
+    seq, digest = publication
+    found = _kept.get(digest)
+    if found is None:
+        stored = await lists_store.load_lists_at(connection, seq)
+        lists = Lists(_decoder.decode(content) for _, content in stored.values())
+        found = Running(digest, {area: version for area, (version, _) in stored.items()}, lists)
+        while len(_kept) >= _KEPT_MAX:
+            del _kept[next(iter(_kept))]
+        _kept[digest] = found
+    return found
+
+
+async def publish(
+    tx: Tx, policy_list: PolicyList, version: str, *, now: datetime, published_by: str, approved_by: str
+) -> None:
+    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`."""
+    event = PolicyVersionPublished(
+        jurisdiction=policy_list.jurisdiction,
+        version=version,
+        published_on=civil_date(now),
+        list=to_event_dict(policy_list),
+    )
+    await lists_store.append_publication(
+        tx,
+        jurisdiction=policy_list.jurisdiction,
+        version=version,
+        published_at=now,
+        published_by=published_by,
+        approved_by=approved_by,
+        event_id=tx.emit(event, division=policy_list.jurisdiction),
+    )

@@ -1,0 +1,192 @@
+"""Every SQL statement about the lists: what is proposed, what is published, what is running."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from common.transaction import Tx
+from rules.policy import PolicyList
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('identification.lists'))"
+_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))"
+
+
+def content_version(policy_list: PolicyList) -> str:
+    """The digest of a list's content: the same list has the same version wherever it comes from."""
+    content = msgspec.json.encode(policy_list, order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def running_digest(versions: dict[str, str]) -> str:
+    """Names a set of lists: versions by area."""
+    return hashlib.sha256(msgspec.json.encode(versions, order="sorted")).hexdigest()[:16]
+
+
+async def lock_lists(tx: Tx) -> None:
+    """Nobody decides, and nobody else publishes, until this transaction ends. So everybody who is decided by the
+    old lists is stored before the people they touch are looked up."""
+    await tx.sql.execute(_LOCK)
+
+
+async def share_lists(tx: Tx) -> None:
+    """Nobody publishes until this transaction ends."""
+    await tx.sql.execute(_LOCK_SHARED)
+
+
+async def newest_publication(connection: asyncpg.Connection) -> tuple[int, str]:
+    """(seq, running digest); (0, "") before the first."""
+    row = await connection.fetchrow("SELECT seq, running_digest FROM publications ORDER BY seq DESC LIMIT 1")
+    return (row[0], row[1]) if row else (0, "")
+
+
+async def publication_known_at(connection: asyncpg.Connection, known_at: datetime) -> tuple[int, str]:
+    """The newest publication of an instant; before the first one the first set counts, since a platform judges the
+    time before it began by the lists it began with."""
+    row = await connection.fetchrow(
+        """SELECT seq, running_digest FROM publications
+           WHERE published_at <= greatest($1::timestamptz, (SELECT min(published_at) FROM publications))
+           ORDER BY seq DESC LIMIT 1""",
+        known_at,
+    )
+    return (row[0], row[1]) if row else (0, "")
+
+
+async def publication_of_digest(connection: asyncpg.Connection, digest: str) -> tuple[int, str] | None:
+    row = await connection.fetchrow(
+        "SELECT seq, running_digest FROM publications WHERE running_digest = $1 ORDER BY seq DESC LIMIT 1", digest
+    )
+    return (row[0], row[1]) if row else None
+
+
+async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, tuple[str, bytes]]:
+    """(version, list) by area, as they ran after that publication."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (p.jurisdiction) p.jurisdiction, p.version, policies.list
+           FROM publications p JOIN policies USING (version)
+           WHERE p.seq <= $1 ORDER BY p.jurisdiction, p.seq DESC""",
+        seq,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def running_versions(connection: asyncpg.Connection) -> dict[str, str]:
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (jurisdiction) jurisdiction, version FROM publications ORDER BY jurisdiction, seq DESC"
+    )
+    return dict(tuple(row) for row in rows)
+
+
+async def known_versions(connection: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await connection.fetch("SELECT version FROM policies")}
+
+
+async def append_publication(
+    tx: Tx,
+    *,
+    jurisdiction: str,
+    version: str,
+    published_at: datetime,
+    published_by: str,
+    approved_by: str,
+    event_id: str,
+) -> None:
+    """The caller holds `lock_lists`."""
+    versions = await running_versions(tx.sql)
+    versions[jurisdiction] = version
+    await tx.sql.execute(
+        """INSERT INTO publications (seq, jurisdiction, version, published_at, published_by, approved_by,
+             running_digest, event_id, people, people_changed)
+           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0 FROM publications""",
+        jurisdiction,
+        version,
+        published_at,
+        published_by,
+        approved_by,
+        running_digest(versions),
+        event_id,
+    )
+
+
+async def insert_policy(
+    tx: Tx, policy_list: PolicyList, version: str, *, state: str, proposed_by: str, proposed_at: datetime
+) -> None:
+    await tx.sql.execute(
+        """INSERT INTO policies (version, jurisdiction, state, proposed_by, proposed_at, approvals, list)
+           VALUES ($1, $2, $3, $4, $5, '[]', $6)""",
+        version,
+        policy_list.jurisdiction,
+        state,
+        proposed_by,
+        proposed_at,
+        msgspec.json.encode(policy_list, order="deterministic"),
+    )
+
+
+async def lock_policy(tx: Tx, version: str) -> Any:
+    """The whole row, or None."""
+    return await tx.sql.fetchrow("SELECT * FROM policies WHERE version = $1 FOR UPDATE", version)
+
+
+async def update_policy(tx: Tx, version: str, *, state: str, approvals: str) -> None:
+    await tx.sql.execute("UPDATE policies SET state = $2, approvals = $3 WHERE version = $1", version, state, approvals)
+
+
+async def propose_again(tx: Tx, version: str, *, proposed_by: str, proposed_at: datetime) -> None:
+    await tx.sql.execute(
+        """UPDATE policies SET state = 'proposed', approvals = '[]', proposed_by = $2, proposed_at = $3
+           WHERE version = $1""",
+        version,
+        proposed_by,
+        proposed_at,
+    )
+
+
+async def list_policies(
+    connection: asyncpg.Connection, *, state: str | None, after: str | None, limit: int
+) -> Sequence[Any]:
+    rows: Sequence[Any] = await connection.fetch(
+        """SELECT version, jurisdiction, state, proposed_by, proposed_at, approvals,
+             (SELECT max(published_at) FROM publications p WHERE p.version = policies.version) AS published_at,
+             version = (SELECT p.version FROM publications p WHERE p.jurisdiction = policies.jurisdiction
+                        ORDER BY p.seq DESC LIMIT 1) AS running
+           FROM policies WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR version > $2)
+           ORDER BY version LIMIT $3""",
+        state,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def load_running(connection: asyncpg.Connection, jurisdiction: str) -> Any:
+    """The published list of an area with its publication, or None."""
+    return await connection.fetchrow(
+        """SELECT p.version, p.published_at, p.approved_by, policies.list FROM publications p
+           JOIN policies USING (version) WHERE p.jurisdiction = $1 ORDER BY p.seq DESC LIMIT 1""",
+        jurisdiction,
+    )
+
+
+async def lock_open_redecision(tx: Tx) -> Any:
+    """The oldest publication whose people are not all decided again, or None."""
+    return await tx.sql.fetchrow(
+        """SELECT seq, jurisdiction, event_id, redecided_after FROM publications WHERE redecided_at IS NULL
+           ORDER BY seq LIMIT 1 FOR UPDATE"""
+    )
+
+
+async def move_redecision(
+    tx: Tx, seq: int, *, after: str | None, people: int, people_changed: int, done_at: datetime | None
+) -> None:
+    await tx.sql.execute(
+        """UPDATE publications SET redecided_after = coalesce($2, redecided_after), people = people + $3,
+             people_changed = people_changed + $4, redecided_at = $5 WHERE seq = $1""",
+        seq,
+        after,
+        people,
+        people_changed,
+        done_at,
+    )

@@ -1,0 +1,163 @@
+"""Every SQL statement about people and their decisions. Set-based: one statement per batch, never one per person."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+from common import bulk
+from common.transaction import Tx
+
+from identification.domain import Person
+from identification.tables import DecisionRow, PersonRow
+
+_COLUMNS = Person._fields
+_LISTED = ", ".join(_COLUMNS)
+_DECISION = (
+    "person_id",
+    "version",
+    "decided_at",
+    "recorded_at",
+    "facts_version",
+    "abilities_version",
+    "policy_digest",
+    "said",
+)
+DAILY_EDGE = "daily_edge"
+
+
+async def lock_people(tx: Tx, person_ids: Sequence[str]) -> dict[str, Person]:
+    """Those of them that are stored. In the order of their ids, so that two batches cannot deadlock."""
+    rows = await tx.sql.fetch(
+        f"SELECT {_LISTED} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR NO KEY UPDATE",  # noqa: S608
+        sorted(person_ids),
+    )
+    return {row[0]: Person._make(row) for row in rows}
+
+
+async def insert_people(tx: Tx, people: Sequence[Person]) -> set[str]:
+    """The ids of those who were not there; somebody else has just stored the others."""
+    ordered = sorted(people, key=lambda person: person.person_id)
+    return await bulk.insert_new(tx, PersonRow, _COLUMNS, ordered, returning="person_id")
+
+
+async def upsert_decided(tx: Tx, people: Sequence[Person]) -> None:
+    """Replace the whole rows of people that are locked."""
+    await bulk.upsert(tx, PersonRow, _COLUMNS, people, key=("person_id",))
+
+
+_INPUTS = """
+UPDATE persons SET facts_version = n.facts_version, abilities_version = n.abilities_version,
+  recorded_at = n.recorded_at, places = n.places, policy_digest = n.policy_digest, facts = n.facts,
+  abilities = n.abilities, choices = n.choices
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
+            $9::bytea[])
+  AS n (person_id, facts_version, abilities_version, recorded_at, places, policy_digest, facts, abilities, choices)
+WHERE persons.person_id = n.person_id
+"""
+
+
+async def update_inputs(tx: Tx, people: Sequence[Person]) -> None:
+    """New inputs of locked people whose decision they do not change."""
+    if people:
+        rows = [
+            (
+                p.person_id,
+                p.facts_version,
+                p.abilities_version,
+                p.recorded_at,
+                p.places,
+                p.policy_digest,
+                p.facts,
+                p.abilities,
+                p.choices,
+            )
+            for p in people
+        ]
+        await tx.sql.execute(_INPUTS, *map(list, zip(*rows, strict=True)))
+
+
+async def append_decisions(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
+    """`rows`: (person_id, version, decided_at, recorded_at, facts_version, abilities_version, policy_digest, said)."""
+    await bulk.insert(tx, DecisionRow, _DECISION, rows)
+
+
+async def load_person(connection: asyncpg.Connection, person_id: str) -> Person | None:
+    row = await connection.fetchrow(f"SELECT {_LISTED} FROM persons WHERE person_id = $1", person_id)  # noqa: S608
+    return Person._make(row) if row else None
+
+
+async def version_known_at(connection: asyncpg.Connection, person_id: str, known_at: datetime) -> int:
+    """The version of the decision that was the newest when nothing later than `known_at` had been learnt."""
+    found: int | None = await connection.fetchval(
+        "SELECT max(version) FROM decisions WHERE person_id = $1 AND recorded_at <= $2", person_id, known_at
+    )
+    return found or 0
+
+
+async def list_people_after(connection: asyncpg.Connection, after: str | None, limit: int) -> list[Person]:
+    rows = await connection.fetch(
+        f"SELECT {_LISTED} FROM persons WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2",  # noqa: S608
+        after,
+        limit,
+    )
+    return [Person._make(row) for row in rows]
+
+
+async def list_places_after(
+    connection: asyncpg.Connection, after: str | None, limit: int
+) -> list[tuple[str, str, str]]:
+    """(person_id, places, policy_digest) in the order of the ids."""
+    rows = await connection.fetch(
+        """SELECT person_id, places, policy_digest FROM persons
+           WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",
+        after,
+        limit,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def mark_policy(tx: Tx, person_ids: Sequence[str], digest: str) -> None:
+    """Locked people whom other lists leave as they were."""
+    if person_ids:
+        await tx.sql.execute(
+            "UPDATE persons SET policy_digest = $2 WHERE person_id = ANY($1::uuid[])", person_ids, digest
+        )
+
+
+async def next_edge_day(connection: asyncpg.Connection) -> tuple[date | None, str | None]:
+    """The first day with an untold edge, and the day up to which the job has come (`YYYY-MM-DD`)."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT min(next_edge_on) FROM persons), (SELECT mark FROM job_marks WHERE job = $1)", DAILY_EDGE
+    )
+    return row[0], row[1]
+
+
+async def lock_people_with_edge(tx: Tx, day: date, limit: int) -> list[Person]:
+    rows = await tx.sql.fetch(
+        f"""SELECT {_LISTED} FROM persons WHERE next_edge_on = $1 ORDER BY person_id LIMIT $2
+            FOR NO KEY UPDATE""",  # noqa: S608
+        day,
+        limit,
+    )
+    return [Person._make(row) for row in rows]
+
+
+async def move_edges(tx: Tx, moved: Sequence[tuple[str, date | None]]) -> None:
+    """(person_id, next_edge_on) of locked people."""
+    if moved:
+        await tx.sql.execute(
+            """UPDATE persons SET next_edge_on = n.day FROM unnest($1::uuid[], $2::date[]) AS n (person_id, day)
+               WHERE persons.person_id = n.person_id""",
+            [person_id for person_id, _ in moved],
+            [day for _, day in moved],
+        )
+
+
+async def mark_day(tx: Tx, day: date) -> None:
+    await tx.sql.execute(
+        """INSERT INTO job_marks (job, mark) VALUES ($1, $2)
+           ON CONFLICT (job) DO UPDATE SET mark = excluded.mark, moved_at = now()""",
+        DAILY_EDGE,
+        day.isoformat(),
+    )

@@ -1,0 +1,95 @@
+"""What is stored. Inputs are kept as they came, so that any decision can be computed again and explained."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, Date, DateTime, Integer, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import UUID
+from sqlmodel import Field, SQLModel
+
+_SCHEMA = {"schema": "identification"}
+_INSTANT = DateTime(timezone=True)
+
+
+class PersonRow(SQLModel, table=True):
+    """One person: newest inputs and newest decision. `version` is that of the decision (0: none yet), and
+    `decision` the exact JSON of its `EntitlementsDecided` without causes: the head of the topic.
+
+    `places`: every division this person ever lived or was registered in, parted by blanks (whom a policy may touch).
+    `next_edge_on`: the first day whose beginnings and ends are still to be told.
+    """
+
+    __tablename__ = "persons"
+    __table_args__ = _SCHEMA
+
+    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    version: int = Field(sa_type=Integer)
+    facts_version: int = Field(sa_type=Integer)
+    abilities_version: int = Field(sa_type=Integer)
+    recorded_at: datetime = Field(sa_type=_INSTANT)
+    residence: str | None = Field(sa_type=Text, default=None)
+    hukou: str | None = Field(sa_type=Text, default=None)
+    places: str = Field(sa_type=Text, default="")
+    next_edge_on: date | None = Field(sa_type=Date, default=None)
+    policy_digest: str = Field(sa_type=Text, default="")
+    facts: bytes | None = Field(sa_type=LargeBinary, default=None)
+    abilities: bytes | None = Field(sa_type=LargeBinary, default=None)
+    choices: bytes | None = Field(sa_type=LargeBinary, default=None)
+    decision: bytes | None = Field(sa_type=LargeBinary, default=None)
+
+
+class DecisionRow(SQLModel, table=True):
+    """What a decision said anew, never changed afterwards: `EntitlementsDecided` with the intervals of the changed
+    items only. The newest row per item up to a version gives the whole decision of that version."""
+
+    __tablename__ = "decisions"
+    __table_args__ = _SCHEMA
+
+    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    version: int = Field(sa_type=Integer, primary_key=True)
+    decided_at: datetime = Field(sa_type=_INSTANT)
+    recorded_at: datetime = Field(sa_type=_INSTANT)
+    facts_version: int = Field(sa_type=Integer)
+    abilities_version: int = Field(sa_type=Integer)
+    policy_digest: str = Field(sa_type=Text)
+    said: bytes = Field(sa_type=LargeBinary)
+
+
+class PolicyRow(SQLModel, table=True):
+    """One content of one area's list; `version` is its digest. `state`: proposed → approved → published.
+
+    `approvals`: JSON `[{"by", "at"}]`. A list that was replaced may be proposed again.
+    """
+
+    __tablename__ = "policies"
+    __table_args__ = _SCHEMA
+
+    version: str = Field(sa_type=Text, primary_key=True)
+    jurisdiction: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    proposed_by: str = Field(sa_type=Text)
+    proposed_at: datetime = Field(sa_type=_INSTANT)
+    approvals: str = Field(sa_type=Text)
+    list: bytes = Field(sa_type=LargeBinary)
+
+
+class PublicationRow(SQLModel, table=True):
+    """The running truth, append-only: the newest row of an area names the list in force there.
+
+    `running_digest` names all lists in force after it. The rest is how far the people it touches were decided again.
+    """
+
+    __tablename__ = "publications"
+    __table_args__ = _SCHEMA
+
+    seq: int = Field(sa_type=BigInteger, primary_key=True)
+    jurisdiction: str = Field(sa_type=Text)
+    version: str = Field(sa_type=Text)
+    published_at: datetime = Field(sa_type=_INSTANT)
+    published_by: str = Field(sa_type=Text)
+    approved_by: str = Field(sa_type=Text)
+    running_digest: str = Field(sa_type=Text)
+    event_id: str = Field(sa_type=UUID(as_uuid=False))
+    redecided_after: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    redecided_at: datetime | None = Field(sa_type=_INSTANT, default=None)
+    people: int = Field(sa_type=Integer, default=0)
+    people_changed: int = Field(sa_type=Integer, default=0)
