@@ -1,0 +1,225 @@
+"""From a person's visiting entitlements to a plan: which windows stand open now and when to look again. Pure.
+
+A plan has an epoch: it changes when the care changes (start, tier, move, restart), and is part of the ids of its
+tasks, so that the same window can be opened again after a cancellation but never twice within one epoch.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from common.events import EntitlementsDecided
+from rules.visits import VISIT_ITEMS, Run, Stretch, VisitRules, Window, first_window, next_window, runs
+
+from dispatch.domain.task import OPEN, ROUTINE, CancelReason, Moved, Task, cancelled, created, new_task_id
+
+PlanState = Literal["active", "paused", "waiting", "stopped"]
+WINDOWS_PER_STEP_MAX: Final = 8
+_encode = msgspec.json.Encoder().encode
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """What of a person's decisions matters to visits, for one item."""
+
+    stretches: tuple[Stretch, ...] = ()
+    died_on: date | None = None
+    suspected_on: date | None = None
+    merged: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`opened_until`: where the next window begins; `last_from`: where the last one began. `act_on`: the day on
+    which the clock must look again. `suspected_on`: the suspicion that paused it."""
+
+    person_id: str
+    item: str
+    state: PlanState = "stopped"
+    cause: str | None = None
+    epoch: int = 0
+    division: str | None = None
+    tier: str | None = None
+    interval_days: int | None = None
+    entitlement_id: str | None = None
+    started_on: date | None = None
+    last_from: date | None = None
+    opened_until: date | None = None
+    suspected_on: date | None = None
+    act_on: date | None = None
+    part: Part = Part()
+    correlation_id: str = ""
+
+
+class Planned(NamedTuple):
+    plan: Plan
+    moves: tuple[Moved, ...]
+
+
+def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
+    granted = [e for e in decided.entitlements if e.item == item and e.state == "granted"]
+    stretches = tuple(
+        Stretch(e.entitlement_id, e.from_, e.to, e.division or e.jurisdiction, e.tier, e.interval_days) for e in granted
+    )
+    return Part(stretches, decided.died_on, decided.death_suspected_on, decided.merged_into is not None)
+
+
+def visiting_digest(decided: EntitlementsDecided) -> int:
+    """A number that stays the same while nothing changes for visits; 0 for who was never to be visited."""
+    granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
+    if not granted:
+        return 0
+    parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
+    for e in granted:
+        parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days)
+    return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
+
+
+def decide_plan(plan: Plan, tasks: Sequence[Task], today: date, rules: VisitRules) -> Planned:
+    """What becomes of `plan`, whose `part` is the newest. `tasks`: the person's open ones of this item, and
+    completed ones whose window reaches beyond today."""
+    part, open_ = plan.part, [t for t in tasks if t.state in OPEN]
+    if part.died_on is not None:
+        return _stop(plan, open_, "died")
+    if part.merged:
+        return _stop(plan, open_, "superseded")
+    timeline = runs(part.stretches)
+    run = next((r for r in timeline if r.covers(today)), None)
+    if run is None:
+        return _rest(plan, open_, timeline, today)
+    if part.suspected_on is not None:
+        return _pause(plan, open_, run, today)
+    if plan.state != "active":
+        return _start(plan, open_, run, today, rules)
+    if run.first.care == (plan.division, plan.tier, plan.interval_days):
+        return _go_on(plan, open_, run, today, rules)
+    return _change(plan, tasks, run, today, rules)
+
+
+def _stop(plan: Plan, open_: Sequence[Task], reason: CancelReason) -> Planned:
+    """At once and for good, also for a visit under way."""
+    stopped = _with(plan, state="stopped", cause=reason, act_on=None, suspected_on=None)
+    return Planned(stopped, tuple(cancelled(t, reason) for t in open_))
+
+
+def _rest(plan: Plan, open_: Sequence[Task], timeline: Sequence[Run], today: date) -> Planned:
+    coming = next((r.from_ for r in timeline if r.from_ > today), None)
+    resting = _with(
+        plan, state="waiting" if coming else "stopped", cause="not_entitled", act_on=coming, suspected_on=None
+    )
+    return Planned(resting, _cancel_unbegun(open_, "not_entitled"))
+
+
+def _pause(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
+    """One check today instead of the routine; once for each suspicion."""
+    suspected_on = plan.part.suspected_on
+    if plan.state == "paused" and plan.suspected_on == suspected_on:
+        return Planned(_with(plan, act_on=run.to), ())
+    paused = _with(
+        _care(plan, run, today),
+        state="paused",
+        cause="suspicion",
+        epoch=plan.epoch + 1,
+        suspected_on=suspected_on,
+        act_on=run.to,
+    )
+    check = created(_task(paused, run, "suspicion", Window(today, today + timedelta(days=1))))
+    return Planned(paused, (*_cancel_unbegun(open_, "suspicion"), check))
+
+
+def _start(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:
+    known_ahead = plan.state == "waiting" and plan.act_on == run.from_
+    start = run.from_ if known_ahead else today
+    begun = _with(
+        _care(plan, run, today),
+        state="active",
+        cause=None,
+        epoch=plan.epoch + 1,
+        started_on=start,
+        suspected_on=None,
+        last_from=None,
+        opened_until=start,
+    )
+    opened = _open(begun, run, today, rules, first=True)
+    return opened._replace(moves=(*_cancel_unbegun(open_, "superseded"), *opened.moves))
+
+
+def _go_on(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:
+    """The same care: what now lies behind its end is cancelled, what has come due is opened."""
+    beyond = [t for t in open_ if run.to is not None and t.window_from >= run.to and t.reason in ROUTINE]
+    if beyond:
+        plan = _with(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
+    opened = _open(_care(plan, run, today), run, today, rules, first=False)
+    gone = _cancel_unbegun(beyond, "not_entitled")
+    kept = [t for t in open_ if t not in beyond]
+    return opened._replace(moves=(*gone, *_relabelled(kept, run), *opened.moves))
+
+
+def _change(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:
+    """Another tier or another place: the windows begin anew, after a visit already made or under way."""
+    moved = run.first.division != plan.division
+    open_ = [t for t in tasks if t.state in OPEN]
+    gone = _cancel_unbegun(open_, "moved" if moved else "superseded")
+    done = [t.window_to for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
+    start = max([today, *done])
+    first = any(m.task.reason == "first" for m in gone)
+    anew = _with(_care(plan, run, today), epoch=plan.epoch + 1, last_from=None, opened_until=start)
+    opened = _open(anew, run, today, rules, first=first)
+    return opened._replace(moves=(*gone, *opened.moves))
+
+
+def _open(plan: Plan, run: Run, today: date, rules: VisitRules, *, first: bool) -> Planned:
+    """The window of today and the one after it stand as tasks, as far as the entitlement reaches."""
+    moves: list[Moved] = []
+    last, start = plan.last_from, plan.opened_until or today
+    interval = plan.interval_days or rules.interval_days_default
+    while (last is None or last <= today) and len(moves) < WINDOWS_PER_STEP_MAX:
+        window = first_window(start, rules) if first else next_window(start, interval, last)
+        if run.to is not None and window.from_ >= run.to:
+            break
+        window = Window(window.from_, min(window.to, run.to or window.to))
+        moves.append(created(_task(plan, run, "first" if first else "plan", window)))
+        last, start, first = window.from_, window.to, False
+    full = len(moves) == WINDOWS_PER_STEP_MAX
+    ends = run.to is not None and start >= run.to
+    act_on = today if full else run.to if ends or last is None else last
+    return Planned(_with(plan, last_from=last, opened_until=start, act_on=act_on), tuple(moves))
+
+
+def _task(plan: Plan, run: Run, reason: Literal["first", "plan", "suspicion"], window: Window) -> Task:
+    return Task(
+        task_id=new_task_id(plan.person_id, plan.item, reason, window.from_, plan.epoch),
+        person_id=plan.person_id,
+        item=plan.item,
+        reason=reason,
+        division=run.first.division,
+        window_from=window.from_,
+        window_to=window.to,
+        entitlement_id=run.entitlement_on(window.from_),
+        correlation_id=plan.correlation_id,
+        tier=run.first.tier,
+    )
+
+
+def _care(plan: Plan, run: Run, today: date) -> Plan:
+    division, tier, interval_days = run.first.care
+    return _with(
+        plan, division=division, tier=tier, interval_days=interval_days, entitlement_id=run.entitlement_on(today)
+    )
+
+
+def _relabelled(open_: Sequence[Task], run: Run) -> Iterator[Moved]:
+    """Tasks whose entitlement is now called differently, since its beginning was corrected."""
+    for task in open_:
+        entitlement_id = run.entitlement_on(task.window_from)
+        if task.entitlement_id != entitlement_id:
+            yield Moved(msgspec.structs.replace(task, entitlement_id=entitlement_id))
+
+
+def _cancel_unbegun(open_: Sequence[Task], reason: CancelReason) -> tuple[Moved, ...]:
+    """A visit under way is left to end."""
+    return tuple(cancelled(t, reason) for t in open_ if t.state != "in_progress")
+
+
+def _with(plan: Plan, **changes: object) -> Plan:
+    return msgspec.structs.replace(plan, **changes)

@@ -1,0 +1,68 @@
+"""Decisions about people become visit plans and tasks, and as time passes the next windows open."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import msgspec
+from common import clock
+from common.database import Database
+from common.events import EntitlementsDecided
+from common.message import Message
+from common.transaction import Tx
+from rules.visits import VISIT_ITEMS
+
+from dispatch import store
+from dispatch.domain.plan import Plan, Planned, decide_plan, visiting_digest, visiting_part
+from dispatch.domain.task import Task
+from dispatch.settling import Causes, settle, visit_rules
+
+STEP_MAX: Final = 500
+
+
+async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
+    """Most decisions change nothing for visits: one statement finds those that do."""
+    heads = [(m.data.person_id, m.data.version, visiting_digest(m.data)) for m in messages]
+    changed = await store.claim_heads(tx, heads)
+    if not changed:
+        return
+    causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
+    known = await store.lock_plans(tx, causes)
+    plans = [
+        _informed(known.get((person_id, item)), message, item)
+        for person_id, message in causes.items()
+        for item in VISIT_ITEMS
+    ]
+    await _plan(tx, [plan for plan in plans if plan is not None], clock.today(), causes)
+
+
+def _informed(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
+    """The plan with the newest timeline; None where there neither was nor is anything to plan."""
+    part = visiting_part(message.data, item)
+    if plan is None and not part.stretches:
+        return None
+    plan = plan or Plan(person_id=message.data.person_id, item=item)
+    return msgspec.structs.replace(plan, part=part, correlation_id=message.correlation_id)
+
+
+async def open_due_windows(database: Database) -> int:
+    """Job: plans whose day has come – the next window, an entitlement that begins, ends or changes."""
+    today = clock.today()
+    async with database.transaction() as tx:
+        plans = await store.lock_due_plans(tx, today, STEP_MAX)
+        if plans:
+            await _plan(tx, plans, today, {})
+    return len(plans)
+
+
+async def _plan(tx: Tx, plans: Sequence[Plan], today: date, causes: Causes) -> None:
+    if not plans:
+        return
+    rules = visit_rules()
+    live = await store.lock_live_tasks(tx, sorted({plan.person_id for plan in plans}), today)
+    nothing: list[Task] = []
+    decided: list[Planned] = [
+        decide_plan(plan, live.get((plan.person_id, plan.item), nothing), today, rules) for plan in plans
+    ]
+    await store.upsert_plans(tx, [planned.plan for planned in decided])
+    await settle(tx, [move for planned in decided for move in planned.moves], clock.now(), causes)

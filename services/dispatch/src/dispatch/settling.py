@@ -1,0 +1,54 @@
+"""Saving what was decided about tasks, with all that follows: a provider for those without one, the rows, the
+events, and the messages to providers. Shared by every verb that moves tasks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from common.message import Message
+from common.settings import repository_root
+from common.transaction import Tx
+from rules.visits import VisitRules, load_visit_rules
+
+from dispatch import store
+from dispatch.domain.market import Market, areas_of, place
+from dispatch.domain.task import Moved, created
+from dispatch.feed import Told, tell_providers
+
+Causes = Mapping[str, Message[Any]]
+
+
+@cache
+def visit_rules() -> VisitRules:
+    return load_visit_rules(repository_root() / "contracts" / "visits" / "parameters.yaml")
+
+
+class _Said(NamedTuple):
+    moved: Moved
+    cause: Message[Any] | None
+
+
+async def settle(tx: Tx, moves: Sequence[Moved], now: datetime, causes: Causes | None = None) -> list[Moved]:
+    """Save `moves`, whose tasks (if not new) the caller has locked, as has their persons' plans. `causes`: the
+    message behind each person's moves. Returns them as they ended up, successors included."""
+    rules = visit_rules()
+    every = [m for moved in moves for m in (moved, *([created(moved.successor)] if moved.successor else ()))]
+    if any(m.place for m in every):
+        market = Market(await store.load_market(tx, areas_of(m.task.division for m in every if m.place)))
+        every = place(every, market, now, rules)
+    fresh = await store.insert_tasks(tx, [m.task for m in every if m.created])
+    every = [m for m in every if not m.created or m.task.task_id in fresh]
+    await store.update_tasks(tx, [m.task for m in every if not m.created])
+    said = [_Said(m, (causes or {}).get(m.task.person_id)) for m in every]
+    for moved, cause in said:
+        correlation = cause.correlation_id if cause else moved.task.correlation_id
+        for event in moved.events:
+            tx.emit(event, cause=cause, correlation_id=correlation, division=moved.task.division)
+    await tell_providers(tx, [t for moved, cause in said for t in _told(moved, cause)])
+    return every
+
+
+def _told(moved: Moved, cause: Message[Any] | None) -> list[Told]:
+    correlation = cause.correlation_id if cause else moved.task.correlation_id
+    return [Told(event, correlation, cause) for event in moved.told]

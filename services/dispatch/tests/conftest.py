@@ -1,0 +1,138 @@
+import os
+import tempfile
+
+os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="shouwang-dispatch-")
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import uuid5, NAMESPACE_URL
+
+import httpx
+import pytest
+from common import clock
+from common.auth import issue_token
+from common.codes import uscc
+from common.database import Database
+from common.events import Entitlement, EntitlementsDecided
+from common.testing import Driver, migrated_database
+
+TODAY = date(2026, 11, 22)
+COUNTY, TOWN, OTHER_COUNTY = "530302", "530302001", "530303"
+A, B, C = (uscc.make(f"52530302{n:09d}") for n in (1, 2, 3))
+
+
+def ident(name: str) -> str:
+    """A stable id for a synthetic person or entitlement."""
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def visiting(
+    person: str = "p1",
+    *,
+    version: int = 1,
+    from_: date = date(2026, 1, 1),
+    to: date | None = None,
+    tier: str | None = "A",
+    interval_days: int | None = 7,
+    division: str = TOWN,
+    more: tuple[Entitlement, ...] = (),
+    granted: bool = True,
+    **fields: Any,
+) -> EntitlementsDecided:
+    """A decision that grants visiting care (or, with `granted=False`, none)."""
+    entitlement = Entitlement(
+        entitlement_id=ident(f"{person}-{from_}-{tier}"),
+        item="visiting_care",
+        jurisdiction="530300",
+        kind="service",
+        state="granted",
+        from_=from_,
+        to=to,
+        division=division,
+        tier=tier,
+        interval_days=interval_days,
+    )
+    return EntitlementsDecided(
+        person_id=ident(person),
+        version=version,
+        facts_version=version,
+        recorded_at=datetime(2026, 11, 22, tzinfo=UTC),
+        entitlements=(*((entitlement,) if granted else ()), *more),
+        **fields,
+    )
+
+
+@pytest.fixture(autouse=True)
+def today() -> Iterator[Callable[[date], None]]:
+    """Business time stands at ten in the morning of TODAY; call it with another date to move on."""
+
+    def move(day: date, hour: int = 10) -> None:
+        clock.set_now(datetime(day.year, day.month, day.day, hour, tzinfo=clock.SHANGHAI))
+
+    move(TODAY)
+    yield move
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    async with migrated_database("dispatch") as found:
+        yield found
+
+
+@pytest.fixture
+def driver(database: Database) -> Driver:
+    from dispatch.main import service
+
+    return Driver(database, service.handlers)
+
+
+@pytest.fixture
+async def client(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    from dispatch.main import app, service
+
+    monkeypatch.setattr(service, "database", database)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as found:
+        yield found
+
+
+@pytest.fixture
+def auth() -> Callable[..., dict[str, str]]:
+    def headers(role: Any = "officer", **claims: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issue_token(role, **claims)}"}
+
+    return headers
+
+
+@pytest.fixture
+def add_provider(database: Database) -> Callable[..., Any]:
+    """A provider straight into the store, as an officer would have registered it."""
+
+    async def add(code: str, *areas: str, capacity_per_day: int = 10, topic_state: str = "ready") -> None:
+        async with database.transaction() as tx:
+            await tx.sql.execute(
+                """INSERT INTO providers (uscc, name, items, capacity_per_day, subscription, topic_state, created_at)
+                   VALUES ($1, $2, 'visiting_care', $3, 'kafka', $4, now())""",
+                code, f"provider {code[-4:]}", capacity_per_day, topic_state,
+            )
+            await tx.sql.executemany(
+                "INSERT INTO provider_areas (division, uscc) VALUES ($1, $2)", [(area, code) for area in areas]
+            )
+
+    return add
+
+
+@pytest.fixture
+def tasks(database: Database) -> Callable[..., Any]:
+    """The tasks as stored, by window and id."""
+
+    async def load(state: str | None = None, person: str | None = None) -> list[Any]:
+        rows = await database.pool.fetch(
+            """SELECT * FROM tasks WHERE ($1::text IS NULL OR state = $1) AND ($2::uuid IS NULL OR person_id = $2)
+               ORDER BY window_from, task_id""",
+            state,
+            ident(person) if person else None,
+        )
+        return list(rows)
+
+    return load
