@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -30,25 +32,30 @@ class Broker(Protocol):
 
 def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
     """The broker of a home. Raises LocalProblem when this machine has no way to run one."""
-    folder = home / "kafka"
     problem = None if processes.living_pid(pid_file) else java.java_problem()
     if problem is None:
         return Kafka(
-            folder,
+            home / "kafka",
             port=ports.get("kafka"),
             controller_port=ports.get("kafka-controller"),
             log=log,
             pid_file=pid_file,
         )
-    if _docker_runs():
+    if docker_runs():
         return DockerKafka(f"shouwang-kafka-{ports.get('kafka')}", ports.get("kafka"), pid_file)
-    raise LocalProblem(
+    raise LocalProblem(no_way(problem))
+
+
+def no_way(problem: str) -> str:
+    """The sentence that names the three ways."""
+    return (
         f"{problem}: install Java ≥ {java.JAVA_MAJOR_MIN} and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka."
     )
 
 
-def _docker_runs() -> bool:
+def docker_runs() -> bool:
+    """Is a Docker engine at hand (not only its client)?"""
     return shutil.which("docker") is not None and _docker("info").returncode == 0
 
 
@@ -117,3 +124,16 @@ class DockerKafka:
         for name, value in settings.items():
             command += ["-e", f"KAFKA_{name}={value}"]
         return [*command, IMAGE]
+
+
+def main() -> int:
+    """For `make`: 0 if some way leads to a Kafka here, else the sentence and 2."""
+    problem = None if "SHOUWANG_KAFKA" in os.environ else java.java_problem()
+    if problem is None or docker_runs():
+        return 0
+    print(no_way(problem), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,7 +26,9 @@ def local_runtime() -> Runtime:
     """The runtime that commands act on; the default home has the public ports, any other has free ones."""
     home = default_home()
     is_default = home == (REPOSITORY / ".shouwang").resolve()
-    return Runtime(home, ports="fixed" if is_default else "free", say=_say)
+    return Runtime(
+        home, ports="fixed" if is_default else "free", say=lambda line: print(f" {line} …", end="", flush=True)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:

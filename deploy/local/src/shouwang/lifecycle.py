@@ -55,7 +55,7 @@ def up(runtime: Runtime, *, business_time: str | None = None, with_services: boo
             with step("tables"):
                 runtime.migrate()
             _start_services(runtime)
-            _start_supervisor(runtime)
+            start_supervisor(runtime)
     print(f"Kafka {runtime.kafka_address}, business time {clock.shown(runtime.home)}, logs in {runtime.home / 'logs'}")
     if with_services:
         print(f"Open {runtime.service_url('console')} – `shouwang down` stops everything and keeps the data.")
@@ -110,7 +110,8 @@ def _start_services(runtime: Runtime) -> None:
             runtime.wait_ready(process.name)
 
 
-def _start_supervisor(runtime: Runtime) -> None:
+def start_supervisor(runtime: Runtime) -> None:
+    """Leave one watcher behind; harmless when it is there."""
     if runtime.pid("supervisor") is None:
         processes.spawn(
             [sys.executable, "-m", "shouwang.supervise", str(runtime.home), runtime.ports.policy],

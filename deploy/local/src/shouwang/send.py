@@ -20,25 +20,30 @@ COUNTS = ("received", "accepted", "duplicates", "quarantined", "rejected")
 
 
 def read_events(file: Path) -> Iterator[dict[str, Any]]:
-    """The events of a JSON array, of one JSON object, or of NDJSON. Raises LocalProblem for anything else."""
+    """The events of a JSON array or of NDJSON. Raises LocalProblem for anything else."""
     try:
         with file.open(encoding="utf-8") as lines:
-            start = lines.read(1)
+            is_array = lines.read(1) == "["
             lines.seek(0)
-            if start == "[":
-                yield from json.load(lines)
+            if is_array:
+                yield from _parse(file, 1, lines.read())
                 return
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield json.loads(line)
+                    yield _parse(file, number, line.rstrip())
     except OSError as error:
         raise LocalProblem(f"{file} cannot be read ({error.strerror}): name a file of events.") from None
     except UnicodeDecodeError:
         raise LocalProblem(f"{file} is not UTF-8: convert it first.") from None
+
+
+def _parse(file: Path, first_line: int, text: str) -> Any:
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        where = error.lineno if start == "[" else number
         raise LocalProblem(
-            f"{file}, line {where}, is not JSON ({error.msg}): send NDJSON, or one JSON array of events."
+            f"{file}, line {first_line + error.lineno - 1}, is not JSON ({error.msg}): "
+            "send NDJSON, or one JSON array of events."
         ) from None
 
 

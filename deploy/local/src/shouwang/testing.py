@@ -24,20 +24,20 @@ WATCH_EVERY_SECONDS = 1.0
 LINGER_SECONDS = 3.0
 
 
-def shared_postgres() -> str:
+def shared_postgres(folder: Path = FOLDER) -> str:
     """The base URL (`postgresql://postgres@127.0.0.1:PORT`) of the shared server, started if need be.
 
     The calling process counts as its user until it ends. Any number of processes may call at once.
     """
-    with _locked(FOLDER):
-        server = _server(FOLDER)
+    with _locked(folder):
+        server = _server(folder)
         if server is None or not server.is_ready():
-            server = _start_anew(FOLDER)
+            server = _start_anew(folder)
         me = processes.identity(os.getpid())
-        write_atomically(FOLDER / "users" / str(os.getpid()), me or "")
-        if processes.living_pid(FOLDER / "watcher.pid") is None:
-            command = [sys.executable, "-m", "shouwang.testing", str(FOLDER)]
-            processes.spawn(command, log=FOLDER / "watcher.log", pid_file=FOLDER / "watcher.pid")
+        write_atomically(folder / "users" / str(os.getpid()), me or "")
+        if processes.living_pid(folder / "watcher.pid") is None:
+            command = [sys.executable, "-m", "shouwang.testing", str(folder)]
+            processes.spawn(command, log=folder / "watcher.log", pid_file=folder / "watcher.pid")
         return server.url
 
 

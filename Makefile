@@ -1,0 +1,90 @@
+# Everything a newcomer needs: `make` lists it. The only prerequisites are Python ≥ 3.11, Java ≥ 17, Maven and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# uv from the PATH, else one of our own; it shall use the Python that is here, not download another.
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+RUN := $(UV) run --no-sync
+SYNCED := .venv/.synced
+MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
+SOURCES := $(wildcard libs/*/src services/*/src deploy/local/src)
+FAST := $(wildcard libs services contracts tests/contract tests/test_tidy.py)
+SLOW := $(wildcard deploy/local/tests tests/integration)
+BROWSER := $(wildcard tests/browser)
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: kafka-here ## start everything here and tell the story; stays up (ONCE=1: checks itself and ends)
+	@$(RUN) shouwang demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: lint kafka-here chromium-here ## lint, types, imports and all tests, the fast ones first (under 15 minutes)
+	@$(RUN) pytest $(FAST)
+	@$(RUN) pytest $(SLOW)
+	@$(if $(BROWSER),$(RUN) pytest $(BROWSER))
+
+.PHONY: test-fast
+test-fast: $(SYNCED) ## the tests that need no Kafka
+	@$(RUN) pytest $(FAST)
+
+.PHONY: bench
+bench: kafka-here ## measure, print the table and write benchmarks/results.json
+	@$(RUN) python benchmarks/run.py
+
+.PHONY: contracts
+contracts: $(SYNCED) ## generate contracts/ anew from the code
+	@$(RUN) python -m shouwang.contracts.generate
+
+.PHONY: lint
+lint: $(SYNCED) ## style, formatting, types and import directions
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy $(SOURCES)
+	@$(RUN) lint-imports
+
+.PHONY: down
+down: $(SYNCED) ## stop everything, keep the data
+	@$(RUN) shouwang down
+
+.PHONY: clean
+clean: down ## stop everything and remove the data (downloaded jars stay)
+	@find "$${SHOUWANG_HOME:-.shouwang}" -mindepth 1 -maxdepth 1 ! -name jars ! -name test-postgres -exec rm -rf {} +
+	@echo "removed the data in $${SHOUWANG_HOME:-.shouwang}"
+
+$(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
+	@echo "installing the Python packages (once per change of uv.lock)"
+	@$(UV) sync --locked --quiet
+	@touch $@
+
+.tools/bin/uv:
+	@command -v python3 >/dev/null || { echo "Python ≥ 3.11 is needed: install python3." >&2; exit 2; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$$(python3 --version) is too old: put a python3 ≥ 3.11 on the PATH." >&2; exit 2; }
+	@echo "installing uv into .tools (once)"
+	@python3 -m venv .tools \
+	  || { echo "python3 cannot make a virtual environment: install its venv module (python3-venv)." >&2; exit 2; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.PHONY: kafka-here
+kafka-here: $(SYNCED)
+	@$(RUN) python -m shouwang.broker
+
+.PHONY: chromium-here
+chromium-here:
+ifneq ($(BROWSER),)
+	@if ! command -v chromium >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing chromium (once)"; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
+	      >/tmp/shouwang-chromium.log 2>&1 \
+	      || { tail -5 /tmp/shouwang-chromium.log; echo "chromium could not be installed, see above." >&2; exit 2; }; \
+	  else echo "The browser tests need chromium: install it (Debian: apt-get install chromium)." >&2; exit 2; fi; \
+	fi
+endif

@@ -1,0 +1,162 @@
+"""Pid files, ports and services as child processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shouwang import paths, processes
+from shouwang.problems import LocalProblem
+from shouwang.runtime import Runtime
+from shouwang.supervise import Patience
+
+APP = """
+import os
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/readyz")
+def ready() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("SHOUWANG_")}
+"""
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """A home whose service `tiny` is a web application of five lines, and whose `broken` does not start."""
+    for name, text in {"tiny": APP, "broken": "raise SystemExit('no luck today')"}.items():
+        (tmp_path / "code" / name).mkdir(parents=True)
+        (tmp_path / "code" / name / "__init__.py").touch()
+        (tmp_path / "code" / name / "main.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
+    return Runtime(tmp_path / "home")
+
+
+def test_a_pid_file_counts_only_while_its_very_process_lives(tmp_path: Path) -> None:
+    pid_file = tmp_path / "x.pid"
+    child = processes.spawn(["sleep", "60"], log=tmp_path / "x.log", pid_file=pid_file)
+    assert processes.living_pid(pid_file) == child
+    processes.kill(child)
+    assert processes.living_pid(pid_file) is None
+    pid_file.write_text(f"{os.getpid()} 12345.00")  # the pid lives, but began at another time
+    assert processes.living_pid(pid_file) is None
+    pid_file.write_text("garbage")
+    assert processes.living_pid(pid_file) is None
+
+
+def test_a_child_that_ignores_the_request_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
+    stubborn = "trap '' TERM; sleep 60 & echo $!; wait; wait"
+    child = processes.spawn(["bash", "-c", stubborn], log=tmp_path / "log", pid_file=tmp_path / "pid")
+    assert processes.wait_until(lambda: (tmp_path / "log").read_text().strip() != "", 5)
+    grandchild = int((tmp_path / "log").read_text())
+    processes.stop(child, seconds=0.2)
+    assert processes.is_gone(child)
+    assert processes.is_gone(grandchild)
+
+
+def test_a_service_becomes_ready_is_killed_and_comes_back_on_its_port(runtime: Runtime) -> None:
+    try:
+        first = runtime.start_service("tiny", env={"SHOUWANG_DEMO": "1"})
+        runtime.wait_ready("tiny", seconds=20)
+        assert runtime.start_service("tiny") == first
+        url = runtime.service_url("tiny")
+        runtime.kill("tiny")
+        assert runtime.pid("tiny") is None
+        assert not runtime.is_ready("tiny")
+        assert runtime.start_service("tiny") != first
+        runtime.wait_ready("tiny", seconds=20)
+        assert runtime.service_url("tiny") == url
+    finally:
+        runtime.stop_all()
+    assert runtime.running() == {}
+
+
+def test_a_further_replica_has_its_own_port_and_process(runtime: Runtime) -> None:
+    try:
+        assert runtime.start_service("tiny", replica=1) != runtime.start_service("tiny")
+        runtime.wait_ready("tiny", replica=1, seconds=20)
+        runtime.wait_ready("tiny", seconds=20)
+        assert set(runtime.running()) == {"tiny", "tiny-1"}
+        runtime.stop("tiny", replica=1)
+        assert set(runtime.running()) == {"tiny"}
+    finally:
+        runtime.stop_all()
+
+
+def test_a_service_that_dies_at_the_start_is_reported_with_its_own_words(runtime: Runtime) -> None:
+    runtime.start_service("broken")
+    with pytest.raises(LocalProblem, match=r"(?s)broken died; its log .*no luck today"):
+        runtime.wait_ready("broken", seconds=20)
+
+
+def test_a_service_sees_its_own_database_and_no_other(runtime: Runtime) -> None:
+    env = runtime.environment("subsidy")
+    databases = {name for name in env if name.startswith("SHOUWANG_DATABASE_URL_")}
+    assert databases == {"SHOUWANG_DATABASE_URL_SUBSIDY"}
+    assert env["SHOUWANG_DATABASE_URL_SUBSIDY"].endswith("/subsidy")
+    assert env["SHOUWANG_URL_INGESTION"] == runtime.service_url("ingestion")
+    assert not [name for name in runtime.environment("console") if "DATABASE" in name]
+
+
+def test_a_given_kafka_and_database_take_the_place_of_the_local_ones(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOUWANG_KAFKA", "kafka.example:9092")
+    monkeypatch.setenv("SHOUWANG_DATABASE_URL_SUBSIDY", "postgresql://db.example/money")
+    runtime.start_kafka()
+    assert runtime.running() == {}
+    assert runtime.kafka_address == "kafka.example:9092"
+    assert runtime.environment("subsidy")["SHOUWANG_DATABASE_URL_SUBSIDY"] == "postgresql://db.example/money"
+
+
+def test_a_taken_port_is_one_sentence_that_names_who_has_it_and_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(LocalProblem) as problem:
+            processes.require_free(other.getsockname()[1], "Kafka", "set SHOUWANG_KAFKA to your own")
+    assert "which Kafka needs, is taken by " in str(problem.value)
+    assert str(problem.value).endswith("set SHOUWANG_KAFKA to your own.")
+    assert f"pid {os.getpid()}" in str(problem.value)
+
+
+def test_ports_are_kept_over_restarts_and_differ_from_each_other(tmp_path: Path) -> None:
+    first, second = Runtime(tmp_path), Runtime(tmp_path)
+    names = ["kafka", "kafka-controller", "postgres", *(process.name for process in first.processes)]
+    chosen = [first.ports.get(name) for name in names]
+    assert [second.ports.get(name) for name in names] == chosen
+    assert len(set(chosen)) == len(names)
+
+
+def test_the_default_home_has_the_ports_of_the_interface(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path, ports="fixed")
+    assert runtime.kafka_address == "127.0.0.1:9092"
+    assert runtime.service_url("console") == "http://127.0.0.1:8100"
+    assert runtime.service_url("supervision") == "http://127.0.0.1:8106"
+
+
+def test_a_nearly_full_disk_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(LocalProblem, match="MiB free but 999999999 MiB are needed: free some space"):
+        paths.require_free_space(tmp_path / "not" / "there" / "yet", 999_999_999)
+
+
+def test_what_keeps_dying_is_started_ever_more_slowly_and_at_once_after_a_healthy_time() -> None:
+    patience = Patience()
+    starts = [now for now in range(120) if patience.may_start(float(now))]
+    assert starts == [0, 1, 3, 7, 15, 31, 61, 91]
+    assert patience.may_start(200.0)
+    assert patience.may_start(201.0)
+
+
+def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
+    starter = (
+        "from pathlib import Path; from shouwang import processes; "
+        "processes.spawn(['sleep', '60'], log=Path('log'), pid_file=Path('pid'))"
+    )
+    subprocess.run([sys.executable, "-c", starter], check=True, cwd=tmp_path)
+    pid = processes.living_pid(tmp_path / "pid")
+    assert pid is not None
+    processes.kill(pid)
