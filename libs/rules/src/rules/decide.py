@@ -13,7 +13,8 @@ from common.events.entitlement import Entitlement
 from common.events.facts import Registration
 
 from rules.conditions import ABILITY, AGE, DISABILITY, HUKOU, LIVING, LOW_INCOME, PLACE, RESIDENCE, SPECIAL
-from rules.lists import Lists, Outcome
+from rules.lists import Lists
+from rules.outcome import Outcome
 from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected, death_of
 
 ENTITLEMENTS = UUID("6f0d3c1e-5a52-5f7e-9d0c-6f3a2a4b7c11")  # namespace of entitlement ids
@@ -186,7 +187,7 @@ def _grow(
             break
         first = slab.start if slab.start > start else start
         last = slab.end if slab.end < stop else stop
-        for outcome in slab.outcomes(key, lists.outcomes):
+        for outcome in lists.outcomes(slab, key):
             run = runs.get(outcome.item)
             if (
                 run is None

@@ -13,7 +13,8 @@ from common.events.facts import Registration
 from rules.conditions import AGE, PLACE, TEST, World, evaluate, slots_read
 from rules.decide import changes_of, state_on
 from rules.items import ITEM_TITLES
-from rules.lists import Applicable, Lists, Outcome, Slab
+from rules.lists import Lists, Slab
+from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
 from rules.timeline import Deceased, Fact, death_of
 from rules.wording import KIND_NAMES, condition_text, known_text
@@ -95,7 +96,7 @@ def _true_age(world: World, facts: Sequence[Fact], on: date) -> World:
 
 
 def _outcome_of(slab: Slab, key: tuple[Any, ...], lists: Lists, item: str) -> Outcome | None:
-    return next((o for o in slab.outcomes(key, lists.outcomes) if o.item == item), None)
+    return next((o for o in lists.outcomes(slab, key) if o.item == item), None)
 
 
 def _evidence(events: Sequence[str | None]) -> dict[int, FactRef]:
@@ -192,5 +193,5 @@ def policy_ref(lists: Lists, policy: str) -> PolicyRef | None:
     item = one.items.get(name) if one else None
     for version in item.versions if item else ():
         if item and version.valid_from.isoformat() == day:
-            return _policy(Applicable(item, version, jurisdiction, False, ()), version.citation)
+            return _policy(Applicable(item, version, jurisdiction, False), version.citation)
     return None

@@ -6,65 +6,26 @@ and a person costs only the look-ups.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 from common.codes import divisions
-from common.events.entitlement import EntitlementState, ItemKind, PayTerms
 
-from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, evaluate, leaves, missing, slots_read
-from rules.exclusions import apply_exclusions
-from rules.policy import NATION, Amount, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
+from rules.conditions import World, leaves
+from rules.exclusions import apply_exclusions, in_order
+from rules.outcome import Applicable, Outcome
+from rules.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
 from rules.timeline import FAR_FUTURE
 
-_WORLDS_MAX = 20_000  # per slab; a list of ten items meets a few hundred
-_AREAS_MAX = 200_000
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list says about an item for one world. `slots`: the parts of the world its conditions read."""
-
-    item: str
-    jurisdiction: str
-    kind: ItemKind
-    state: EntitlementState
-    policy: str
-    policy_status: Literal["documented", "example"]
-    slots: tuple[int, ...]
-    amount_fen_per_month: int | None = None
-    pay: PayTerms | None = None
-    tier: str | None = None
-    interval_days: int | None = None
-    suppressed_by: str | None = None
-    missing_facts: tuple[str, ...] = ()
+_AREAS_MAX = 200_000  # every village of a few provinces
+_PLANS_MAX = 20_000  # pairs of places with lists of their own
+_WORLDS_MAX = 100_000  # about 50 MB; a city of ten counties needs a few ten thousand
 
 
 class Area(msgspec.Struct, frozen=True, eq=False):
     """The areas, nearest first, that hold a place and that some list names. One object per such chain."""
 
     codes: tuple[str, ...]
-
-
-class Applicable(NamedTuple):
-    """The version of an item that counts for somebody. `presumed`: the area it follows is unknown, so that the
-    list of the person's other area only serves to ask."""
-
-    item: ItemPolicy
-    version: Version
-    jurisdiction: str
-    presumed: bool
-    slots: tuple[int, ...]
-
-    @property
-    def policy(self) -> str:
-        return f"{self.jurisdiction}/{self.item.item}@{self.version.valid_from.isoformat()}"
-
-    @property
-    def status(self) -> Literal["documented", "example"]:
-        """Only as well documented as its weakest part; how it turns into months (`pay`) stands by itself."""
-        v = self.version
-        parts = [v.status, *([v.amount.status] if v.amount else []), *(t.status for t in v.tiers)]
-        return "example" if "example" in parts else "documented"
 
 
 class Slab:
@@ -75,34 +36,25 @@ class Slab:
         period: tuple[date, date],
         places: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
         applicable: Iterable[Applicable],
-        exclusions: Iterable[Exclusion],
+        exclusions: Sequence[Exclusion],
     ) -> None:
         self.start, self.end = period
         self.hukou, self.residence = places
-        self.applicable, self.exclusions = tuple(applicable), tuple(exclusions)
-        self._known: dict[tuple[Any, ...], tuple[Outcome, ...]] = {}
+        self.applicable, self._exclusions = tuple(applicable), in_order(exclusions)
 
-    def world(self, rest: Sequence[Any]) -> World:
+    def world(self, rest: Iterable[Any]) -> World:
         """The world of somebody here: `rest` is what follows the two places in `World`."""
         return World(self.hukou, self.residence, *rest)
 
-    def outcomes(self, key: tuple[Any, ...], one: dict[Outcome, Outcome]) -> tuple[Outcome, ...]:
-        """Every item that is not refused, sorted by item. Equal outcomes are one object (kept in `one`).
-
-        `key`: the rest of the world, and last whether a death is suspected.
+    def decide(self, key: tuple[Any, ...]) -> list[Outcome]:
+        """Every item that is not refused, sorted by item. `key`: the rest of the world, and last whether a death
+        is suspected.
         """
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= _WORLDS_MAX:
-                self._known.clear()
-            found = self._known[key] = tuple(one.setdefault(o, o) for o in self._decide(key))
-        return found
-
-    def _decide(self, key: tuple[Any, ...]) -> list[Outcome]:
         *rest, death_suspected = key
         world = self.world(rest)
-        decided = [outcome for a in self.applicable if (outcome := _outcome(a, world))]
-        settled = apply_exclusions(decided, self.exclusions)
+        settled = [outcome for a in self.applicable if (outcome := a.outcome(world))]
+        if self._exclusions:
+            settled = apply_exclusions(settled, self._exclusions)
         return [_held(outcome) for outcome in settled] if death_suspected else settled
 
 
@@ -111,60 +63,6 @@ def _held(outcome: Outcome) -> Outcome:
     if outcome.kind == "cash" and outcome.state == "granted":
         return msgspec.structs.replace(outcome, state="suspended")
     return outcome
-
-
-def _outcome(a: Applicable, world: World) -> Outcome | None:
-    holds = evaluate(a.version.conditions, world)
-    if holds is False:
-        return None
-    asked = missing(a.version.conditions, world)
-    if a.presumed:
-        asked.add("registration" if a.item.follows == "hukou" else "residence")
-    amount = None
-    if a.version.amount and not asked:
-        amount, lacking = _amount(a.version.amount, world)
-        if amount is None and not lacking:
-            return None  # the list names no amount for this person
-        asked |= lacking
-    if asked:
-        return _described(a, state="unknown", missing_facts=tuple(sorted(asked)))
-    tier = next((t for t in a.version.tiers if not t.conditions or evaluate(t.conditions, world)), None)
-    return _described(
-        a,
-        state="granted",
-        amount_fen_per_month=amount,
-        pay=a.version.pay.terms() if a.version.pay else None,
-        tier=tier.tier if tier else None,
-        interval_days=tier.interval_days if tier else None,
-    )
-
-
-def _described(a: Applicable, **what: object) -> Outcome:
-    return Outcome(
-        item=a.item.item,
-        jurisdiction=a.jurisdiction,
-        kind=a.item.kind,
-        policy=a.policy,
-        policy_status=a.status,
-        slots=a.slots,
-        **what,  # type: ignore[arg-type]
-    )
-
-
-def _amount(amount: Amount, world: World) -> tuple[int | None, set[str]]:
-    """Fen per month, or the facts that are missing to say it, or neither (no band fits)."""
-    if amount.flat_fen is not None:
-        return amount.flat_fen, set()
-    by_age = amount.bands[0].age_years_min is not None
-    reached = world.age if by_age else world.ability
-    if reached is None:
-        return None, {"registration" if by_age else "ability_result"}
-    fits = None
-    for band in amount.bands:
-        least = band.age_years_min if by_age else band.ability_level_min
-        if least is not None and least <= reached:
-            fits = band.amount_fen
-    return fits, set()
 
 
 class Lists:
@@ -184,7 +82,9 @@ class Lists:
             area for name, areas in tests if name in ("hukou_in", "residence_in") for area in areas
         }
         self.first_day = min((d for one in self.by_area.values() for d in _dates(one)), default=FAR_FUTURE)
-        self.outcomes: dict[Outcome, Outcome] = {}
+        self._outcomes: dict[tuple[Slab, tuple[Any, ...]], tuple[Outcome, ...]] = {}
+        self._one: dict[Outcome, Outcome] = {}
+        self._applicables: dict[tuple[str, str, date, bool], Applicable] = {}
         self._area_of: dict[str, Area] = {}
         self._areas: dict[tuple[str, ...], Area] = {}
         self._plans: dict[tuple[Area | None, Area | None], tuple[Slab, ...]] = {}
@@ -204,7 +104,20 @@ class Lists:
         """What counts from the first policy date to the end of time, without gaps."""
         found = self._plans.get((hukou, residence))
         if found is None:
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+                self._outcomes.clear()
             found = self._plans[hukou, residence] = tuple(self._slabs(hukou, residence))
+        return found
+
+    def outcomes(self, slab: Slab, key: tuple[Any, ...]) -> tuple[Outcome, ...]:
+        """What a slab says of a world (`Slab.decide`), remembered; equal outcomes are one object."""
+        found = self._outcomes.get((slab, key))
+        if found is None:
+            if len(self._outcomes) >= _WORLDS_MAX:
+                self._outcomes.clear()
+            one = self._one
+            found = self._outcomes[slab, key] = tuple([one.setdefault(o, o) for o in slab.decide(key)])
         return found
 
     def _slabs(self, hukou: Area | None, residence: Area | None) -> Iterator[Slab]:
@@ -239,9 +152,16 @@ class Lists:
             named = self._nearest(area.codes if area else (NATION,), day)
             for item, version, jurisdiction in named:
                 if item.follows == follows and item.item not in found:
-                    slots = _slots(item, version)
-                    found[item.item] = Applicable(item, version, jurisdiction, own is None, slots)
+                    found[item.item] = self._applies(item, version, jurisdiction, own is None)
         return iter(found[name] for name in sorted(found))
+
+    def _applies(self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool) -> Applicable:
+        """One object for all people for whom it counts, since it remembers its answers."""
+        name = (jurisdiction, item.item, version.valid_from, presumed)
+        found = self._applicables.get(name)
+        if found is None:
+            found = self._applicables[name] = Applicable(item, version, jurisdiction, presumed)
+        return found
 
     def _nearest(self, codes: Sequence[str], day: date) -> Iterator[tuple[ItemPolicy, Version, str]]:
         """Of every item the version of the nearest list that names it on that day."""
@@ -283,12 +203,3 @@ def _ages(tests: Iterable[tuple[str, int]]) -> set[int]:
 def _band_ages(lists: Iterable[PolicyList]) -> set[int]:
     amounts = (v.amount for one in lists for item in one.items.values() for v in item.versions)
     return {b.age_years_min for a in amounts if a for b in a.bands if b.age_years_min is not None}
-
-
-def _slots(item: ItemPolicy, version: Version) -> tuple[int, ...]:
-    read = slots_read(version.conditions) | {HUKOU if item.follows == "hukou" else RESIDENCE}
-    for tier in version.tiers:
-        read |= slots_read(tier.conditions) if tier.conditions else set()
-    if version.amount and version.amount.bands:
-        read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
-    return tuple(sorted(read))

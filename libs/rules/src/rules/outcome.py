@@ -1,0 +1,127 @@
+"""What one version of an item says about one kind of person, worked out once per kind."""
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Literal
+
+import msgspec
+from common.events.entitlement import EntitlementState, ItemKind, PayTerms
+
+from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, evaluate, missing, slots_read
+from rules.policy import Amount, ItemPolicy, Version
+
+_KNOWN_MAX = 20_000  # kinds of people remembered per item version
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """`slots`: the parts of the world that the item's conditions read."""
+
+    item: str
+    jurisdiction: str
+    kind: ItemKind
+    state: EntitlementState
+    policy: str
+    policy_status: Literal["documented", "example"]
+    slots: tuple[int, ...]
+    amount_fen_per_month: int | None = None
+    pay: PayTerms | None = None
+    tier: str | None = None
+    interval_days: int | None = None
+    suppressed_by: str | None = None
+    missing_facts: tuple[str, ...] = ()
+
+
+class Applicable:
+    """A version of an item that counts for somebody.
+
+    `presumed`: the place that the item follows is not known, so that the list of the person's other place serves
+    only to ask for it.
+    """
+
+    def __init__(self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool) -> None:
+        self.item, self.version, self.jurisdiction, self.presumed = item, version, jurisdiction, presumed
+        read = _read(version)
+        self.slots = tuple(sorted(read | {HUKOU if item.follows == "hukou" else RESIDENCE}))
+        # What the answer hangs on; always at least two places, so that it is a tuple.
+        self._kind_of_person: Callable[[World], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
+        self._known: dict[Any, Outcome | None] = {}
+
+    @property
+    def policy(self) -> str:
+        return f"{self.jurisdiction}/{self.item.item}@{self.version.valid_from.isoformat()}"
+
+    @property
+    def status(self) -> Literal["documented", "example"]:
+        """Only as well documented as its weakest part; how it turns into months (`pay`) stands by itself."""
+        v = self.version
+        parts = [v.status, *([v.amount.status] if v.amount else []), *(t.status for t in v.tiers)]
+        return "example" if "example" in parts else "documented"
+
+    def outcome(self, world: World) -> Outcome | None:
+        """The answer for a world, None for a refusal."""
+        kind_of_person = self._kind_of_person(world)
+        if kind_of_person not in self._known:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[kind_of_person] = self._decide(world)
+        return self._known[kind_of_person]
+
+    def _decide(self, world: World) -> Outcome | None:
+        version = self.version
+        if evaluate(version.conditions, world) is False:
+            return None
+        asked = missing(version.conditions, world)
+        if self.presumed:
+            asked.add("registration" if self.item.follows == "hukou" else "residence")
+        amount = None
+        if version.amount and not asked:
+            amount, lacking = _amount(version.amount, world)
+            if amount is None and not lacking:
+                return None  # the list names no amount for this person
+            asked |= lacking
+        if asked:
+            return self._described(state="unknown", missing_facts=tuple(sorted(asked)))
+        tier = next((t for t in version.tiers if not t.conditions or evaluate(t.conditions, world)), None)
+        return self._described(
+            state="granted",
+            amount_fen_per_month=amount,
+            pay=version.pay.terms() if version.pay else None,
+            tier=tier.tier if tier else None,
+            interval_days=tier.interval_days if tier else None,
+        )
+
+    def _described(self, **what: object) -> Outcome:
+        return Outcome(
+            item=self.item.item,
+            jurisdiction=self.jurisdiction,
+            kind=self.item.kind,
+            policy=self.policy,
+            policy_status=self.status,
+            slots=self.slots,
+            **what,  # type: ignore[arg-type]
+        )
+
+
+def _amount(amount: Amount, world: World) -> tuple[int | None, set[str]]:
+    """Fen per month, or the facts that are missing to say it, or neither (no band fits)."""
+    if amount.flat_fen is not None:
+        return amount.flat_fen, set()
+    by_age = amount.bands[0].age_years_min is not None
+    reached = world.age if by_age else world.ability
+    if reached is None:
+        return None, {"registration" if by_age else "ability_result"}
+    fits = None
+    for band in amount.bands:
+        least = band.age_years_min if by_age else band.ability_level_min
+        if least is not None and least <= reached:
+            fits = band.amount_fen
+    return fits, set()
+
+
+def _read(version: Version) -> set[int]:
+    read = slots_read(version.conditions)
+    for tier in version.tiers:
+        read |= slots_read(tier.conditions) if tier.conditions else set()
+    if version.amount and version.amount.bands:
+        read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
+    return read
