@@ -1,34 +1,171 @@
 import os
 import tempfile
 
-os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="shouwang-identification-")
+os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-identification-"))
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from common import clock
+from common.auth import issue_token
 from common.database import Database
+from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded, Statement
+from common.events.facts import (
+    Alive,
+    Death,
+    Disability,
+    Household,
+    LivingSituation,
+    LowIncome,
+    Registration,
+    Residence,
+)
 from common.testing import Driver, migrated_database
 from identification.main import service
 from identification.seed_lists import seed
 
-DAY_ONE = date(2026, 11, 20)
+LISTS = Path(__file__).parent / "policy"
+VALUES = {
+    "registration": Registration,
+    "residence": Residence,
+    "death": Death,
+    "alive": Alive,
+    "disability": Disability,
+    "low_income": LowIncome,
+    "household": Household,
+    "living_situation": LivingSituation,
+}
+SAID_AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Elder:
+    """Somebody synthetic, of whom sources say things one after the other; each saying is a new version."""
+
+    def __init__(self, born: date = date(1940, 3, 5), hukou: str = "530302", lives: str | None = "530302001") -> None:
+        self.person_id = str(uuid4())
+        self.statements: list[Statement] = []
+        self.abilities: list[Ability] = []
+        self.version = 0
+        self.born = self.registered(born, hukou)
+        if lives:
+            self.say("residence", division=lives)
+
+    def registered(self, born: date, hukou: str, valid_from: date | None = None) -> str:
+        return self.say(
+            "registration",
+            valid_from,
+            sex="2",
+            birth_date=born,
+            hukou_division=hukou,
+            hukou_kind="rural",
+        )
+
+    def say(
+        self,
+        kind: str,
+        valid_from: date | None = None,
+        valid_to: date | None = None,
+        via: str | None = None,
+        **value: Any,
+    ) -> str:
+        """Something new; returns its event id."""
+        event_id = str(uuid4())
+        return self._add(event_id, event_id, "created", kind, valid_from, valid_to, VALUES[kind](**value), via)
+
+    def change(
+        self,
+        event_id: str,
+        action: str,
+        valid_from: date | None = None,
+        valid_to: date | None = None,
+        **value: Any,
+    ) -> str:
+        """`corrected`, `annulled` or `ended`."""
+        old = next(s for s in self.statements if s.event_id == event_id)
+        new = VALUES[old.kind](**value) if value else None
+        return self._add(str(uuid4()), old.chain, action, old.kind, valid_from, valid_to, new, old.via)
+
+    def _add(
+        self,
+        event_id: str,
+        chain: str,
+        action: Any,
+        kind: Any,
+        valid_from: date | None,
+        valid_to: date | None,
+        value: Any,
+        via: str | None,
+    ) -> str:
+        at = SAID_AT + timedelta(minutes=len(self.statements))
+        self.statements.append(
+            Statement(
+                event_id=event_id,
+                chain=chain,
+                action=action,
+                kind=kind,
+                source="urn:cn:exchange:530300:test",
+                rank=1,
+                time=at,
+                recorded_at=at,
+                valid_from=valid_from,
+                valid_to=valid_to,
+                value=value,
+                via=via,
+            )
+        )
+        return event_id
+
+    def facts(self, **more: Any) -> PersonFactsRecorded:
+        """All that was said so far, as the next version."""
+        self.version += 1
+        return PersonFactsRecorded(
+            person_id=self.person_id,
+            version=self.version,
+            recorded_at=self.statements[-1].recorded_at,
+            statements=tuple(self.statements),
+            **more,
+        )
+
+    def assessed(self, level: int, valid_from: date, version: int = 1) -> AbilitiesDetermined:
+        at = SAID_AT + timedelta(hours=version)
+        self.abilities.append(
+            Ability(
+                assessment_id=str(uuid4()),
+                scale="GB/T 42195",
+                scale_version="2022",
+                level=level,
+                valid_from=valid_from,
+                recorded_at=at,
+            )
+        )
+        return AbilitiesDetermined(
+            person_id=self.person_id, version=version, recorded_at=at, abilities=tuple(self.abilities)
+        )
+
+
+@pytest.fixture(scope="session")
+def elder() -> type[Elder]:
+    return Elder
 
 
 @pytest.fixture(autouse=True)
 def business_day() -> Iterator[date]:
-    """Every test begins at noon of one day."""
+    """Every test begins at noon of 20 November 2026."""
     clock.set_now(datetime(2026, 11, 20, 4, tzinfo=UTC))
-    yield DAY_ONE
+    yield date(2026, 11, 20)
     clock.set_offset(timedelta())
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    """A database with the lists of the repository in force and nothing left to send."""
+    """A database with the test lists in force and nothing left to send."""
     async with migrated_database("identification") as fresh:
-        await seed(fresh)
+        await seed(fresh, LISTS)
         await fresh.pool.execute("DELETE FROM outbox")
         yield fresh
 
@@ -36,3 +173,24 @@ async def database() -> AsyncIterator[Database]:
 @pytest.fixture
 def driver(database: Database) -> Driver:
     return Driver(database, service.handlers)
+
+
+@pytest.fixture
+async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    before, service.database = service.database, database
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://identification") as http:
+        yield http
+    service.database = before
+
+
+@pytest.fixture(scope="session")
+def bearer() -> Callable[..., dict[str, str]]:
+    def headers(role: Any = "officer", division: str | None = "530300", **more: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issue_token(role, division=division, **more)}"}
+
+    return headers
+
+
+@pytest.fixture(scope="session")
+def of_item() -> Callable[[EntitlementsDecided, str], list[Entitlement]]:
+    return lambda event, item: [e for e in event.entitlements if e.item == item]

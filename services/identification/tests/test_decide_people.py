@@ -1,0 +1,328 @@
+"""Facts and ability results in, decisions and their news out, on a real database."""
+
+import asyncio
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from common.events import AbilitiesDetermined, EntitlementEnded, EntitlementsDecided, EntitlementStarted
+from common.message import Message, from_record
+from common.testing import Driver, event_record
+from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+
+
+async def newest(driver: Driver) -> EntitlementsDecided:
+    """The one decision that waits in the outbox."""
+    (event,) = await driver.emitted(EntitlementsDecided)
+    await driver.clear_outbox()
+    assert isinstance(event, EntitlementsDecided)
+    return event
+
+
+async def edges(driver: Driver) -> list[tuple[str, str, date]]:
+    """(Started | Ended, item, on), oldest first."""
+    found = await driver.emitted(EntitlementStarted, EntitlementEnded)
+    return [(type(e).__name__.removeprefix("Entitlement"), e.item, e.on) for e in found]
+
+
+async def test_facts_delivered_three_times_give_one_decision(driver: Driver, elder: Any) -> None:
+    person = elder()
+    await driver.deliver(person.facts(), times=3)
+    event = await newest(driver)
+    assert (event.version, event.facts_version) == (1, 1)
+    assert await driver.database.pool.fetchval("SELECT count(*) FROM decisions") == 1
+
+
+async def test_an_older_version_that_comes_late_changes_nothing(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    first = person.facts()
+    person.say("living_situation", date(2026, 11, 1), tags=("alone",))
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    await driver.deliver(first)
+    assert await driver.emitted() == []
+    row = await driver.database.pool.fetchrow("SELECT facts_version, decision FROM persons")
+    assert row["facts_version"] == 2
+    assert of_item(msgspec.json.decode(row["decision"], type=EntitlementsDecided), "visiting_care")
+
+
+async def test_the_stored_decision_is_the_head_of_the_topic(driver: Driver, elder: Any) -> None:
+    await driver.deliver(elder().facts())
+    sent, row = await newest(driver), await driver.database.pool.fetchrow("SELECT version, decision FROM persons")
+    assert msgspec.json.decode(row["decision"], type=EntitlementsDecided) == msgspec.structs.replace(sent, causes=())
+    assert row["version"] == sent.version
+
+
+async def test_a_statement_that_changes_nothing_is_kept_but_not_news(driver: Driver, elder: Any) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    # the lists ask nobody but the poor for their disability, and no item here for a light one
+    said = person.say("disability", date(2026, 1, 1), class_=1, level=4)
+    await driver.deliver(person.facts())
+    assert await driver.emitted() == []
+    row = await driver.database.pool.fetchrow("SELECT version, facts_version, facts FROM persons")
+    assert (row["version"], row["facts_version"]) == (1, 2)
+    assert said.encode() in row["facts"]
+
+
+async def test_a_move_between_two_counties_changes_list_and_amount(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    person.registered(date(1940, 3, 5), "530303", date(2026, 11, 10))
+    await driver.deliver(person.facts())
+    event = await newest(driver)
+    assert "longevity_allowance" in event.changed
+    assert event.hukou == "530303"
+    periods = [(e.jurisdiction, e.amount_fen_per_month, e.from_, e.to) for e in of_item(event, "longevity_allowance")]
+    assert periods == [
+        ("530302", 5000, date(2023, 1, 1), date(2026, 11, 10)),
+        ("530303", 6000, date(2026, 11, 10), date(2030, 3, 5)),
+        ("530303", 10000, date(2030, 3, 5), None),
+    ]
+
+
+async def test_a_move_tells_the_end_in_one_county_and_the_beginning_in_the_other(driver: Driver, elder: Any) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    person.registered(date(1940, 3, 5), "530303", date(2026, 11, 10))
+    await driver.deliver(person.facts())
+    moved = date(2026, 11, 10)
+    assert await edges(driver) == [
+        ("Ended", "longevity_allowance", moved),
+        ("Started", "longevity_allowance", moved),
+    ]
+
+
+async def test_a_corrected_certificate_takes_back_what_rested_on_it(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    certificate = person.say("disability", date(2026, 3, 1), class_=1, level=2)
+    await driver.deliver(person.facts())
+    assert of_item(await newest(driver), "severe_disability_nursing_subsidy")
+    person.change(certificate, "corrected", date(2026, 3, 1), class_=1, level=3)
+    await driver.deliver(person.facts())
+    assert ("Ended", "severe_disability_nursing_subsidy", date(2026, 3, 1)) in await edges(driver)
+    event = await newest(driver)
+    assert event.changed == ("severe_disability_nursing_subsidy",)
+    assert not of_item(event, "severe_disability_nursing_subsidy")
+
+
+async def test_low_income_of_the_household_reaches_its_member(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    person.say("household", date(2026, 1, 1), household="h1")
+    await driver.deliver(person.facts(), person.assessed(2, date(2026, 5, 1)))
+    assert not of_item(await newest(driver), "nursing_subsidy")
+    person.say("low_income", date(2026, 6, 1), via="h1", category="dibao", household="h1")
+    await driver.deliver(person.facts())
+    (granted,) = of_item(await newest(driver), "nursing_subsidy")
+    assert (granted.state, granted.from_, granted.amount_fen_per_month) == ("granted", date(2026, 6, 1), 10000)
+
+
+async def test_an_ability_result_answers_what_was_unknown(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    person.say("low_income", date(2026, 6, 1), category="dibao")
+    await driver.deliver(person.facts())
+    (asked,) = of_item(await newest(driver), "nursing_subsidy")
+    assert (asked.state, asked.missing_facts) == ("unknown", ("ability_result",))
+    await driver.deliver(person.assessed(3, date(2026, 11, 19)))
+    assert await edges(driver) == [("Started", "nursing_subsidy", date(2026, 11, 19))]
+    before, now = of_item(await newest(driver), "nursing_subsidy")
+    assert (before.state, before.to) == ("unknown", date(2026, 11, 19))
+    assert (now.state, now.amount_fen_per_month) == ("granted", 20000)
+
+
+async def test_what_is_unknown_is_no_beginning(driver: Driver, elder: Any) -> None:
+    person = elder(born=date(1950, 1, 1), lives=None)
+    await driver.deliver(person.facts())
+    assert all(item != "nursing_subsidy" for _, item, _ in await edges(driver))
+    states = {e.state for e in (await newest(driver)).entitlements}
+    assert "unknown" in states
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_results_that_come_before_the_facts_wait_for_them(
+    driver: Driver, elder: Any, of_item: Any, together: bool
+) -> None:
+    person = elder()
+    person.say("low_income", date(2026, 6, 1), category="dibao")
+    facts, result = person.facts(), person.assessed(2, date(2026, 11, 1))
+    if together:
+        await driver.deliver(result, facts)
+    else:
+        await driver.deliver(result)
+        assert await driver.emitted() == []
+        await driver.deliver(facts)
+    event = await newest(driver)
+    assert [e.state for e in of_item(event, "nursing_subsidy")] == ["unknown", "granted"]
+    row = await driver.database.pool.fetchrow("SELECT facts_version, abilities_version FROM persons")
+    assert tuple(row) == (1, 1)
+
+
+async def test_a_suspicion_holds_money_and_a_sign_of_life_frees_it(driver: Driver, elder: Any, of_item: Any) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    person.say("death", date(2026, 11, 18), evidence="reported")
+    await driver.deliver(person.facts())
+    assert await edges(driver) == []  # held is not ended
+    assert await urgent(driver)
+    suspected = await newest(driver)
+    assert (suspected.death_suspected_on, suspected.died_on) == (date(2026, 11, 18), None)
+    assert [e.state for e in of_item(suspected, "longevity_allowance")][:2] == ["granted", "suspended"]
+    person.say("alive", date(2026, 11, 19), method="visit")
+    await driver.deliver(person.facts())
+    assert await urgent(driver)
+    assert await edges(driver) == []
+    cleared = await newest(driver)
+    assert cleared.death_suspected_on is None
+    assert {e.state for e in of_item(cleared, "longevity_allowance")} == {"granted"}
+
+
+async def test_a_death_ends_everything_and_a_revoked_one_brings_it_back(
+    driver: Driver, elder: Any, of_item: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    death = person.say("death", date(2026, 11, 2), evidence="register_cancelled")
+    await driver.deliver(person.facts())
+    assert await urgent(driver)
+    day_after = date(2026, 11, 3)
+    assert await edges(driver) == [
+        ("Ended", "ability_assessment", day_after),
+        ("Ended", "longevity_allowance", day_after),
+    ]
+    dead = await newest(driver)
+    assert dead.died_on == date(2026, 11, 2)
+    assert max(e.to or date.max for e in dead.entitlements) == day_after
+    person.change(death, "annulled")
+    await driver.deliver(person.facts())
+    assert await urgent(driver)
+    assert {(what, item) for what, item, _ in await edges(driver)} == {
+        ("Started", "ability_assessment"),
+        ("Started", "longevity_allowance"),
+    }
+    alive = await newest(driver)
+    assert alive.died_on is None
+    assert of_item(alive, "longevity_allowance")[-1].to is None
+
+
+async def test_an_ordinary_change_does_not_overtake(driver: Driver, elder: Any) -> None:
+    await driver.deliver(elder().facts())
+    assert not await urgent(driver)
+
+
+async def urgent(driver: Driver) -> bool:
+    found: bool = await driver.database.pool.fetchval(
+        "SELECT bool_or(urgent) FROM outbox WHERE topic = 'identification.entitlement'"
+    )
+    return found
+
+
+async def test_somebody_merged_into_another_has_nothing_of_their_own(driver: Driver, elder: Any) -> None:
+    person, other = elder(), elder()
+    await driver.deliver(person.facts())
+    await driver.clear_outbox()
+    await driver.deliver(person.facts(merged_into=other.person_id))
+    event = await newest(driver)
+    assert (event.merged_into, event.entitlements) == (other.person_id, ())
+
+
+async def test_the_chain_goes_back_to_the_pushed_event(driver: Driver, elder: Any) -> None:
+    pushed = "00000000-0000-4000-8000-000000000001"
+    await driver.deliver(elder().facts(causes=(pushed,)))
+    messages = await driver.emitted_messages()
+    assert {m.correlation_id for m in messages} == {pushed}
+    assert next(m for m in messages if isinstance(m.data, EntitlementsDecided)).causes == (pushed,)
+
+
+async def test_a_crash_before_the_commit_leaves_nothing(driver: Driver, elder: Any, monkeypatch: Any) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == "before_commit":
+            raise Killed
+
+    monkeypatch.setattr("common.database.crash_point", die)
+    facts = elder().facts()
+    with pytest.raises(Killed):
+        await driver.deliver(facts)
+    monkeypatch.undo()
+    assert await driver.emitted() == []
+    assert await driver.database.pool.fetchval("SELECT count(*) FROM persons") == 0
+    await driver.deliver(facts)
+    assert (await newest(driver)).version == 1
+
+
+async def test_every_past_decision_can_be_put_together_again(driver: Driver, elder: Any) -> None:
+    person = elder()
+    told = []
+    await driver.deliver(person.facts())
+    told.append(await newest(driver))
+    person.say("living_situation", date(2026, 11, 1), tags=("alone",))
+    await driver.deliver(person.facts())
+    told.append(await newest(driver))
+    person.say("disability", date(2026, 11, 2), class_=1, level=1)
+    await driver.deliver(person.facts())
+    told.append(await newest(driver))
+    for event in told:
+        rows = await driver.database.pool.fetch(
+            "SELECT said FROM decisions WHERE version <= $1 ORDER BY version", event.version
+        )
+        by_item: dict[str, list[Any]] = {}
+        for row in rows:
+            said = msgspec.json.decode(row["said"], type=EntitlementsDecided)
+            by_item |= {item: [e for e in said.entitlements if e.item == item] for item in said.changed}
+        together = tuple(e for item in sorted(by_item) for e in by_item[item])
+        assert together == event.entitlements
+    assert len(rows) == 3
+
+
+async def test_one_batch_decides_everybody_in_it(driver: Driver, elder: Any) -> None:
+    people = [elder() for _ in range(50)]
+    await driver.deliver(*(p.facts() for p in people))
+    results: list[AbilitiesDetermined] = [p.assessed(1, date(2026, 11, 1)) for p in people]
+    await driver.clear_outbox()
+    await driver.deliver(*results)
+    found = await driver.database.pool.fetchval("SELECT count(*) FROM persons WHERE abilities_version = 1")
+    assert found == 50
+
+
+async def test_two_batches_that_meet_the_same_new_person_lose_neither_input(driver: Driver, elder: Any) -> None:
+    person = elder()
+    person.say("low_income", date(2026, 6, 1), category="dibao")
+    facts = message_of(person.facts())
+    result = message_of(person.assessed(2, date(2026, 11, 1)))
+
+    async def second() -> None:
+        async with driver.transaction() as tx:
+            await on_abilities_determined([result], tx)
+
+    async with driver.transaction() as tx:
+        await on_person_facts_recorded([facts], tx)
+        other = asyncio.create_task(second())
+        await until_somebody_waits(driver)
+    await other
+    row = await driver.database.pool.fetchrow("SELECT version, facts_version, abilities_version FROM persons")
+    assert tuple(row) == (2, 1, 1)
+    assert (await newest(driver)).version == 2
+
+
+def message_of(event: Any) -> Message[Any]:
+    found = from_record(event_record(event))
+    assert found is not None
+    return found
+
+
+async def until_somebody_waits(driver: Driver) -> None:
+    """Until another transaction stands behind ours."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while True:
+            if await driver.database.pool.fetchval(waiting):
+                return
+            await asyncio.sleep(0.01)
