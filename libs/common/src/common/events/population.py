@@ -140,13 +140,19 @@ class PopulationEvent(msgspec.Struct, Generic[V], frozen=True, kw_only=True, gc=
     type: str
     time: Instant
     subject: str | None = None
-    datacontenttype: Literal["application/json"] | None = None
+    datacontenttype: Annotated[str, Meta(pattern=r"^application/([a-z.]+\+)?json")] | None = None
     data: PopulationData[V]
 
 
 def population_type(kind: Kind) -> str:
     """The CloudEvents `type` of a kind."""
     return f"{TYPE_PREFIX}{kind}.v1"
+
+
+def event_struct(kind: Kind) -> Any:
+    """The type to decode a structured event of a kind with."""
+    generic: Any = PopulationEvent
+    return generic[VALUES[kind]]
 
 
 KIND_OF_TYPE: Final[dict[str, Kind]] = {population_type(kind): kind for kind in KINDS}
@@ -159,7 +165,7 @@ def population_schemas() -> dict[Kind, dict[str, Any]]:
 
 def _schema(kind: Kind) -> dict[str, Any]:
     (reference,), definitions = msgspec.json.schema_components(
-        [PopulationEvent[VALUES[kind]]],  # type: ignore[misc]
+        [event_struct(kind)],
         ref_template="#/$defs/{name}",
     )
     event = definitions[reference["$ref"].rpartition("/")[2]]

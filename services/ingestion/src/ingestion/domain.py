@@ -1,0 +1,278 @@
+"""How statements are put in their place: pure, and the same whatever the order of arrival.
+
+A person's statements are kept as the JSON they travel as, joined by commas, so that a new chain is an append of bytes
+and only what follows in a chain needs a look inside. Within a chain the order is (time, source id).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+from common.events import facts
+from common.events.facts import Statement, Value
+from common.events.population import (
+    AliveValue,
+    DeathValue,
+    DisabilityValue,
+    HouseholdValue,
+    LivingSituationValue,
+    LowIncomeValue,
+    PopulationValue,
+    RegistrationValue,
+    ResidenceValue,
+    SpecialFamilyValue,
+)
+
+from ingestion.pushed import Pushed
+
+_encode = msgspec.json.Encoder().encode
+_MICROSECOND: Final = timedelta(microseconds=1)
+URGENT_KINDS: Final = ("death", "alive")
+
+
+# ── one person ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What ingestion remembers of a person beside the statements: which name is sealed, and where they are."""
+
+    name_digest: bytes = b""
+    name_at: float = 0.0
+    division_rank: int = 0  # 2 from a residence, 1 from a registration
+    division_at: float = 0.0
+
+
+class Person:
+    """A person's row while a batch works on it."""
+
+    __slots__ = (
+        "causes",
+        "division",
+        "memory",
+        "person_id",
+        "recorded_at",
+        "statements",
+        "touched",
+        "urgent",
+        "version",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        person_id: str,
+        version: int,
+        recorded_at: datetime | None,
+        division: str | None,
+        waiting: int,
+        statements: bytes,
+        memory: Memory,
+    ) -> None:
+        self.person_id = person_id
+        self.version = version
+        self.recorded_at = recorded_at
+        self.division = division
+        self.waiting = waiting
+        self.statements = statements
+        self.memory = memory
+        self.causes: dict[str, None] = {}
+        self.urgent = False
+        self.touched = False  # to be saved although nothing is said anew
+
+    def add(self, statement: Statement, source_ids: Mapping[str, str]) -> None:
+        self.statements = place(self.statements, statement, source_ids)
+        self.causes[statement.event_id] = None
+        if statement.kind in URGENT_KINDS:
+            self.urgent = True
+
+
+def instant_of_batch(now: datetime, persons: Iterable[Person]) -> datetime:
+    """One instant for all, later than anything recorded of any of them, also when the clock was set back."""
+    latest = max((p.recorded_at for p in persons if p.recorded_at is not None), default=None)
+    return now if latest is None or latest < now else latest + _MICROSECOND
+
+
+def snapshot(person: Person, instant: datetime) -> bytes:
+    """The JSON of `PersonFactsRecorded` without its causes."""
+    head = b'{"person_id":"%b","version":%d,"recorded_at":%b,"statements":['
+    return head % (person.person_id.encode(), person.version, _encode(instant)) + person.statements + b"]}"
+
+
+# ── the order within a chain ────────────────────────────────────────────────────────────────────────────────
+
+
+class _Placed(msgspec.Struct, gc=False):
+    event_id: str
+    chain: str
+    time: datetime
+
+
+_placed = msgspec.json.Decoder(list[_Placed])
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_statements = msgspec.json.Decoder(tuple[Statement, ...])
+
+
+def statements_of(joined: bytes) -> tuple[Statement, ...]:
+    return _statements.decode(b"[%b]" % joined)
+
+
+def place(joined: bytes, new: Statement, source_ids: Mapping[str, str]) -> bytes:
+    """Put a statement into its chain's order. `source_ids`: of the new one and of all of its chain and time."""
+    encoded = _encode(new)
+    if not joined:
+        return encoded
+    if new.chain.encode() not in joined:
+        return b"%b,%b" % (joined, encoded)
+    text = b"[%b]" % joined
+    key = (new.time, source_ids.get(new.event_id, ""))
+    for at, old in enumerate(_placed.decode(text)):
+        if old.chain == new.chain and (old.time, source_ids.get(old.event_id, "")) > key:
+            parts = [bytes(raw) for raw in _raws.decode(text)]
+            return b",".join([*parts[:at], encoded, *parts[at:]])
+    return b"%b,%b" % (joined, encoded)
+
+
+def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
+    """Event ids of a chain's statements of one time: their order hangs on the source's ids."""
+    if chain.encode() not in joined:
+        return []
+    return [p.event_id for p in _placed.decode(b"[%b]" % joined) if p.chain == chain and p.time == time]
+
+
+# ── from a push to a statement ──────────────────────────────────────────────────────────────────────────────
+
+
+def statement_of(pushed: Pushed, chain: str, instant: datetime) -> Statement:
+    """What travels of a pushed event: everything but names, numbers and addresses."""
+    return Statement(
+        event_id=pushed.event_id,
+        chain=chain,
+        action=pushed.action,
+        kind=pushed.kind,
+        source=pushed.source.urn,
+        rank=pushed.source.ranks[pushed.kind],
+        time=pushed.time,
+        recorded_at=instant,
+        valid_from=pushed.valid_from,
+        valid_to=pushed.valid_to,
+        value=_value(pushed.value, pushed.household) if pushed.value is not None else None,
+    )
+
+
+def _value(said: PopulationValue, household: str | None) -> Value:
+    match said:
+        case RegistrationValue():
+            return facts.Registration(
+                sex=said.sex,
+                birth_date=said.birth_date,
+                hukou_division=said.hukou_division,
+                hukou_kind=said.hukou_kind,
+            )
+        case ResidenceValue():
+            return facts.Residence(division=said.division, place=said.place)
+        case DeathValue():
+            return facts.Death(evidence=said.evidence)
+        case AliveValue():
+            return facts.Alive(method=said.method)
+        case DisabilityValue():
+            return facts.Disability(class_=said.class_, level=said.level)
+        case LowIncomeValue():
+            return facts.LowIncome(category=said.category, support=said.support, household=household)
+        case HouseholdValue():
+            assert household is not None, "a household statement has its number"
+            return facts.Household(household=household)
+        case LivingSituationValue():
+            return facts.LivingSituation(tags=said.tags, verified_on=said.verified_on)
+        case SpecialFamilyValue():
+            return facts.SpecialFamily(only_child=said.only_child)
+
+
+def remember(person: Person, pushed: Pushed, name_digest: bytes) -> bool:
+    """Keep the newest division for the area scope and the newest name; True when the name is to be sealed anew."""
+    at, memory, value = pushed.time.timestamp(), person.memory, pushed.value
+    if isinstance(value, ResidenceValue | RegistrationValue):
+        rank = 2 if isinstance(value, ResidenceValue) else 1
+        if (rank, at) >= (memory.division_rank, memory.division_at):
+            person.division = value.division if isinstance(value, ResidenceValue) else value.hukou_division
+            memory.division_rank, memory.division_at = rank, at
+    if not name_digest or (at, name_digest) < (memory.name_at, memory.name_digest):
+        return False
+    changed = name_digest != memory.name_digest
+    person.touched = True
+    memory.name_digest, memory.name_at = name_digest, at
+    return changed
+
+
+# ── chains: who follows whom ────────────────────────────────────────────────────────────────────────────────
+
+
+class Known(NamedTuple):
+    """An event that is stored. `chain` is None while it waits; `household`: one that its chain touches."""
+
+    digest: bytes
+    kind: str
+    person_id: str
+    chain: str | None
+    household: str | None = None
+
+
+class Placing(NamedTuple):
+    """What becomes of the events of a batch: `chains` by event id for those that take effect, `waiting` by event id
+    with the reason for those that cannot yet."""
+
+    chains: dict[str, str]
+    waiting: dict[str, str]
+
+
+def place_events(
+    events: Sequence[Pushed], person_of: Mapping[bytes, str], known: Mapping[str, Known], forced: Collection[str] = ()
+) -> Placing:
+    """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
+
+    An event in `forced` takes effect without its predecessor: a human has said so. Its chain is then the one that
+    the missing event would begin.
+    """
+    by_id = {e.event_id: e for e in events}
+    followers: dict[str, list[Pushed]] = {}
+    chains: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+    ready: list[str] = []
+    for event in events:
+        if event.previous is None:
+            chains[event.event_id] = event.event_id
+            ready.append(event.event_id)
+            continue
+        before = known.get(event.previous)
+        if event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
+            chains[event.event_id] = event.previous
+            ready.append(event.event_id)
+        else:
+            waiting[event.event_id] = "predecessor_missing"
+            followers.setdefault(event.previous, []).append(event)
+            if event.previous not in by_id and before is not None and before.chain is not None:
+                _follow(event, before.chain, before.kind, before.person_id, person_of, chains, waiting, ready)
+    while ready:
+        leader = by_id[ready.pop()]
+        for event in followers.get(leader.event_id, ()):
+            whose = person_of[leader.person.index]
+            _follow(event, chains[leader.event_id], leader.kind, whose, person_of, chains, waiting, ready)
+    return Placing(chains, waiting)
+
+
+def _follow(
+    event: Pushed,
+    chain: str,
+    kind: str,
+    person_id: str,
+    person_of: Mapping[bytes, str],
+    chains: dict[str, str],
+    waiting: dict[str, str],
+    ready: list[str],
+) -> None:
+    if (kind, person_id) != (event.kind, person_of[event.person.index]):
+        waiting[event.event_id] = "chain_mismatch"
+        return
+    waiting.pop(event.event_id, None)
+    chains[event.event_id] = chain
+    ready.append(event.event_id)

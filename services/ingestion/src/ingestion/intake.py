@@ -1,0 +1,155 @@
+"""Micro-batching between the HTTP door and the database: requests wait together and commit together.
+
+Nothing but this process holds what waits, and nobody was told `accepted` yet: a crash loses only what its senders
+will send again. The queue is bounded; when it is full the door says so (429).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from common import clock
+from common.database import Database
+from common.errors import TooBusy, Unavailable, is_unavailable
+
+from ingestion.problems import fault
+from ingestion.pushed import Pushed, Receipt, Refused
+from ingestion.recording import record, record_refusals
+
+log = logging.getLogger(__name__)
+QUEUE_WEIGHT_MAX: Final = 20_000
+BATCH_WEIGHT_MAX: Final = 2_000
+TRIES_MAX: Final = 4
+
+
+@dataclass(eq=False)
+class _Part:
+    """A piece of one request that fits into a batch."""
+
+    events: list[Pushed]
+    refused: Sequence[Refused] = ()
+    done: asyncio.Future[list[Receipt]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def weight(self) -> int:
+        return len(self.refused) + sum(1 + len(e.members) for e in self.events)
+
+
+class Intake:
+    """One per process. Its worker lives while something waits."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._parts: deque[_Part] = deque()
+        self._weight = 0
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, events: Sequence[Pushed], refused: Sequence[Refused]) -> list[Receipt]:
+        """Receipts of `events` in their order, once they are committed; `refused` are only counted. Raises TooBusy."""
+        parts = _parts(events, refused)
+        weight = sum(part.weight for part in parts)
+        if self._weight and self._weight + weight > QUEUE_WEIGHT_MAX:
+            raise TooBusy("more waits to be recorded than we can hold", retry_after_seconds=1)
+        self._parts.extend(parts)
+        self._weight += weight
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._drain(), name="intake")
+        results = await asyncio.gather(*(part.done for part in parts), return_exceptions=True)
+        broken = next((r for r in results if isinstance(r, BaseException)), None)
+        if broken is not None:
+            raise broken
+        return [receipt for receipts in results for receipt in receipts]  # type: ignore[union-attr]
+
+    async def _drain(self) -> None:
+        while self._parts:
+            batch, weight = [self._parts.popleft()], 0
+            weight = batch[0].weight
+            while self._parts and weight + self._parts[0].weight <= BATCH_WEIGHT_MAX:
+                batch.append(self._parts.popleft())
+                weight += batch[-1].weight
+            try:
+                await self._record(batch)
+            except BaseException as error:
+                for part in (*batch, *self._parts):
+                    if not part.done.done():
+                        part.done.set_exception(Unavailable(type(error).__name__))
+                self._parts.clear()
+                self._weight = 0
+                raise
+            self._weight -= weight
+
+    async def _record(self, batch: Sequence[_Part]) -> None:
+        """One transaction; on a bug the batch is halved until the one event is found."""
+        error: Exception | None = None
+        for tries in range(TRIES_MAX):
+            try:
+                receipts = await self._commit(batch)
+            except Exception as wrong:  # noqa: BLE001 - as in the consumer: the one place where everything ends up
+                error = wrong
+                if not is_unavailable(wrong):
+                    break
+                await asyncio.sleep(0.02 * 2**tries)
+                continue
+            for part in batch:
+                answer = [receipts.popleft() for _ in part.events]
+                if not part.done.done():
+                    part.done.set_result(answer)
+            return
+        assert error is not None
+        if is_unavailable(error):
+            for part in batch:
+                if not part.done.done():
+                    part.done.set_exception(Unavailable(type(error).__name__))
+            return
+        await self._halve(batch, error)
+
+    async def _commit(self, batch: Sequence[_Part]) -> deque[Receipt]:
+        now = clock.now()
+        async with self.database.transaction() as tx:
+            receipts = await record(tx, [e for part in batch for e in part.events], now)
+            await record_refusals(tx, [r for part in batch for r in part.refused], now)
+        return deque(receipts)
+
+    async def _halve(self, batch: Sequence[_Part], error: Exception) -> None:
+        if len(batch) > 1:
+            log.warning("a batch of %d requests failed (%s): halving", len(batch), type(error).__name__)
+            middle = len(batch) // 2
+            await self._record(batch[:middle])
+            await self._record(batch[middle:])
+            return
+        (part,) = batch
+        if len(part.events) <= 1:
+            log.error("an event could not be recorded: %s", type(error).__name__)
+            answer = [Receipt(e.id, e.event_id, "rejected", [fault("", "internal")]) for e in part.events]
+            if not part.done.done():
+                part.done.set_result(answer)
+            return
+        middle = len(part.events) // 2
+        halves = [_Part(part.events[:middle], part.refused), _Part(part.events[middle:])]
+        for half in halves:
+            await self._record([half])
+        if part.done.done():
+            return
+        broken = next((h.done.exception() for h in halves if h.done.exception() is not None), None)
+        if broken is not None:
+            part.done.set_exception(broken)
+        else:
+            part.done.set_result([r for half in halves for r in half.done.result()])
+
+
+def _parts(events: Sequence[Pushed], refused: Sequence[Refused]) -> list[_Part]:
+    parts: list[_Part] = []
+    current: list[Pushed] = []
+    weight = 0
+    for event in events:
+        cost = 1 + len(event.members)
+        if current and weight + cost > BATCH_WEIGHT_MAX:
+            parts.append(_Part(current))
+            current, weight = [], 0
+        current.append(event)
+        weight += cost
+    parts.append(_Part(current, refused))
+    return parts

@@ -1,0 +1,87 @@
+"""What can be wrong with a pushed event: a closed, published list. A problem names the place (RFC 6901 pointer into
+the event) and the rule, and never repeats the value: it may be somebody's number.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+# code: (English, Chinese)
+PROBLEMS: Final[dict[str, tuple[str, str]]] = {
+    "not_an_object": ("an event must be a JSON object", "事件必须是 JSON 对象"),
+    "too_deep": ("nested more than 64 levels deep", "嵌套超过 64 层"),
+    "not_utf8": ("not valid UTF-8", "不是有效的 UTF-8 编码"),
+    "not_json": ("not valid JSON", "不是有效的 JSON"),
+    "required": ("this field is required", "缺少必填字段"),
+    "unknown_field": ("this field does not exist here", "此处没有该字段"),
+    "wrong_type": ("the value has the wrong type", "值的类型不正确"),
+    "not_in_list": ("the value is not one of the allowed codes", "值不在允许的代码范围内"),
+    "pattern": ("the value does not have the required form", "值的格式不符合要求"),
+    "length": ("the value is too short or too long", "值的长度超出允许范围"),
+    "range": ("the value is too small or too large", "值的大小超出允许范围"),
+    "items": ("too few or too many entries", "条目数量超出允许范围"),
+    "date": ("this date does not exist or is not written YYYY-MM-DD", "日期不存在或未按 YYYY-MM-DD 书写"),
+    "date_range": ("the date lies outside 1860 to 2200", "日期不在 1860 年至 2200 年之间"),
+    "instant": ("not an RFC 3339 instant with its offset from UTC", "不是带时区的 RFC 3339 时刻"),
+    "schema": ("the value does not fit its schema", "值不符合模式定义"),
+    "type_unknown": ("this event type is not known", "未知的事件类型"),
+    "source_unknown": ("this source is not registered", "来源未登记"),
+    "source_not_yours": ("your token speaks for another source", "令牌不属于该来源"),
+    "kind_not_registered": ("this source is not registered for this kind", "该来源未登记此类事件"),
+    "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
+    "time_impossible": ("recorded before 1949", "记录时间早于 1949 年"),
+    "id_number_in_attribute": ("an ID number must not stand in an attribute", "属性中不得出现身份证号码"),
+    "id_length": ("an ID number has 18 characters, a legacy one 15", "身份证号码应为 18 位（旧号 15 位）"),
+    "id_characters": ("only digits and a final X are allowed", "身份证号码只能包含数字和末位 X"),
+    "id_birth_date": ("characters 7 to 14 are no possible birth date", "身份证号码第 7 至 14 位不是有效的出生日期"),
+    "id_birth_in_future": ("the birth date in the number lies in the future", "身份证号码中的出生日期晚于今天"),
+    "id_checksum": ("the check character does not fit the other 17", "身份证号码校验码错误"),
+    "period": ("valid_from must lie before valid_to", "valid_from 必须早于 valid_to"),
+    "one_day": ("this kind is one day: valid_to is absent or the next day", "该类事件只占一天，valid_to 应为空或次日"),
+    "in_future": ("this day lies in the future", "日期晚于今天"),
+    "previous_required": ("this action must name previous_event_id", "该操作必须填写 previous_event_id"),
+    "previous_not_allowed": ("created has no previous event", "created 不得填写 previous_event_id"),
+    "previous_is_itself": ("an event cannot precede itself", "事件不能以自身为前一事件"),
+    "value_required": ("this action needs a value", "该操作必须填写 value"),
+    "value_not_allowed": ("this action has no value", "该操作不得填写 value"),
+    "valid_from_required": ("this kind needs its day", "该类事件必须填写日期 valid_from"),
+    "valid_to_required": ("ended must say until when", "ended 必须填写 valid_to"),
+    "division_unknown": ("this division code was never in force", "行政区划代码不存在"),
+    "division_not_in_force": ("this division code was not in force then", "行政区划代码在该日期无效"),
+    "certificate_id_mismatch": (
+        "the first 18 characters are not this person's ID number",
+        "残疾人证号前 18 位与本人身份证号码不一致",
+    ),
+    "certificate_class_mismatch": (
+        "characters 19 and 20 are not this class and level",
+        "残疾人证号第 19、20 位与类别、等级不一致",
+    ),
+    "support_without_tekun": ("support stands with tekun only", "供养方式只适用于特困人员"),
+    "duplicate_entry": ("this entry stands twice", "条目重复"),
+    "id_reused": ("this id was sent before with other content", "该 id 已用于内容不同的事件"),
+    "internal": ("our mistake; logged, send it again later", "系统内部错误，已记录，请稍后重发"),
+}
+
+# Why an accepted event waits for somebody.
+QUARANTINE: Final[dict[str, tuple[str, str]]] = {
+    "predecessor_missing": ("the event it follows has not arrived", "所接续的前一事件尚未到达"),
+    "chain_mismatch": (
+        "the event it follows is about another person or kind",
+        "所接续的前一事件属于其他人员或其他类别",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. `pointer` is an RFC 6901 JSON pointer into the event."""
+
+    pointer: str
+    code: str
+    detail: str
+    detail_zh: str
+
+
+def fault(pointer: str, code: str) -> Fault:
+    """Raises KeyError for a code that is not on the list."""
+    english, chinese = PROBLEMS[code] if code in PROBLEMS else QUARANTINE[code]
+    return Fault(pointer, code, english, chinese)

@@ -1,0 +1,334 @@
+"""From bytes to events. The fast path is one typed decode; only what fails it is looked at twice, to say precisely
+what is wrong. Nothing here raises for content: every event comes out as `Pushed` or `Refused`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+import msgspec
+from common.clock import civil_date
+from common.codes.id_number import check, normalise
+from common.events.facts import Kind
+from common.events.population import (
+    KIND_OF_TYPE,
+    HouseholdValue,
+    LowIncomeValue,
+    PopulationEvent,
+    RegistrationValue,
+    event_struct,
+    population_schemas,
+)
+
+from ingestion.checks import OPEN_END, check_event
+from ingestion.problems import Fault, fault
+from ingestion.pushed import Member, Pushed, Refused, vault
+from ingestion.sources import Source, registered
+
+FAULTS_MAX: Final = 20
+DEPTH_MAX: Final = 64
+_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")
+_BRACKETS_MAX: Final = 500_000
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
+_PATH = re.compile(r"at `\$([^`]*)`")
+
+
+class _Typed(msgspec.Struct, frozen=True, gc=False):
+    type: str
+
+
+_type_of = msgspec.json.Decoder(_Typed)
+_events: Final[dict[str, msgspec.json.Decoder[PopulationEvent[Any]]]] = {
+    type_: msgspec.json.Decoder(event_struct(kind)) for type_, kind in KIND_OF_TYPE.items()
+}
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+class Unreadable(Exception):
+    """The whole body cannot be taken apart into events. `offset`: the byte, where it is known."""
+
+    def __init__(self, code: str, offset: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.offset = offset
+
+
+# ── bytes → events ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def need_utf8(body: bytes) -> None:
+    """Raises Unreadable with the offset of the first byte that is no UTF-8."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Unreadable("not_utf8", error.start) from None
+
+
+def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
+    """The events of a JSON array as they stand. Raises Unreadable."""
+    need_utf8(body)
+    try:
+        return list(_raws.decode(body))
+    except RecursionError:
+        return list(_split_deep(body))
+    except msgspec.DecodeError as error:
+        raise Unreadable("not_json", _offset(error)) from None
+
+
+def _split_deep(body: bytes) -> list[bytes]:
+    """The same by counting brackets: one event nested without end must not take its neighbours with it."""
+    if body.count(b"[") + body.count(b"{") > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
+        raise Unreadable("too_deep")
+    parts, depth, start = [], 0, 0
+    for token in _TOKEN.finditer(body):
+        mark = token.group()[:1]
+        if mark in b"[{":
+            depth += 1
+            start = token.end() if depth == 1 else start
+        elif mark == b"," and depth == 1:
+            parts.append(body[start : token.start()])
+            start = token.end()
+        elif mark in b"]}":
+            depth -= 1
+            if depth == 0:
+                return [*parts, body[start : token.start()]]
+    raise Unreadable("not_json", len(body))
+
+
+def _offset(error: msgspec.DecodeError) -> int | None:
+    found = re.search(r"byte (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+def need_json(body: bytes) -> None:
+    """Raises Unreadable unless the body is one JSON text in UTF-8 of bearable depth."""
+    need_utf8(body)
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except RecursionError:
+        raise Unreadable("too_deep") from None
+    except msgspec.DecodeError as error:
+        raise Unreadable("not_json", _offset(error)) from None
+
+
+def structured(attributes: dict[str, str], data: bytes) -> bytes:
+    """A binary-mode event in structured form; extension attributes are not kept."""
+    head: dict[str, Any] = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
+    return msgspec.json.encode(head | {"data": msgspec.Raw(data)})
+
+
+# ── one event ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_event(
+    raw: bytes | msgspec.Raw, now: datetime, *, only_source: str | None = None, traceparent: str | None = None
+) -> Pushed | Refused:
+    """One structured event, valid UTF-8. `only_source`: the caller speaks for this source alone."""
+    try:
+        type_ = _type_of.decode(raw).type
+        event = _events[type_].decode(raw)
+    except (msgspec.MsgspecError, KeyError, RecursionError, ValueError) as error:
+        return _refuse(raw, _explain(raw, error))
+    kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
+    faults = _source_faults(source, kind, event.source, only_source)
+    person = check(event.data.person.id_number, civil_date(now))
+    faults += check_event(kind, event, person, now)
+    if faults or source is None:
+        return _refuse(raw, faults, event)
+    return _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
+
+
+def _source_faults(source: Source | None, kind: Kind, urn: str, only_source: str | None) -> list[Fault]:
+    if source is None:
+        return [fault("/source", "source_unknown")]
+    if only_source is not None and urn != only_source:
+        return [fault("/source", "source_not_yours")]
+    return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
+
+
+def _member(raw: str, index: Any) -> Member:
+    number = check(raw, None).number  # type: ignore[union-attr]
+    return Member(index(number), number)
+
+
+def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str, traceparent: str | None) -> Pushed:
+    keys, data, value = vault(), event.data, event.data.value
+    time = event.time.astimezone(UTC)
+    kept = _encode(
+        PopulationEvent(specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=data)
+    )
+    household, members = None, tuple[Member, ...]()
+    if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
+        household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
+    if isinstance(value, HouseholdValue):
+        members = tuple(_member(raw, keys.blind_index) for raw in value.members)
+    return Pushed(
+        event_id=keys.event_id(event.source, event.id),
+        id=event.id,
+        source=source,
+        kind=kind,
+        action=data.action,
+        time=time,
+        day=civil_date(time),
+        person=Member(keys.blind_index(number), number),
+        name=value.name if isinstance(value, RegistrationValue) else data.person.name,
+        valid_from=data.valid_from,
+        valid_to=None if data.valid_to == OPEN_END else data.valid_to,
+        value=value,
+        previous=keys.event_id(event.source, data.previous_event_id) if data.previous_event_id else None,
+        household=household,
+        members=members,
+        digest=keys.blind_index(f"content\0{kept.decode()}"),
+        kept=kept,
+        traceparent=traceparent,
+    )
+
+
+def reopen(kept: bytes) -> Pushed:
+    """An event that was accepted before, from its sealed form."""
+    event = _events[_type_of.decode(kept).type].decode(kept)
+    number = check(event.data.person.id_number, None).number  # type: ignore[union-attr]
+    return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
+
+
+# ── what exactly is wrong ───────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _validators() -> dict[str, jsonschema_rs.Draft202012Validator]:
+    return {
+        schema["title"]: jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        for schema in population_schemas().values()
+    }
+
+
+def _explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
+    """All faults of an event that did not decode, at most FAULTS_MAX."""
+    try:
+        instance = msgspec.json.decode(raw)
+    except (RecursionError, msgspec.DecodeError, ValueError) as wrong:
+        return [fault("", "too_deep" if isinstance(wrong, RecursionError) else "not_json")]
+    if not isinstance(instance, dict):
+        return [fault("", "not_an_object")]
+    if _depth(instance) > DEPTH_MAX:
+        return [fault("", "too_deep")]
+    type_ = instance.get("type")
+    validator = _validators().get(type_) if isinstance(type_, str) else None
+    if validator is None:
+        return [fault("/type", "type_unknown" if "type" in instance else "required")]
+    try:
+        found = [f for wrong in validator.iter_errors(instance) for f in _faults_of(wrong)]
+    except ValueError:  # numbers beyond what the validator can hold
+        found = []
+    return found[:FAULTS_MAX] or [_from_decoder(error)]
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, without recursion."""
+    depth, level = 0, [value]
+    while level and depth <= DEPTH_MAX:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
+
+
+def _from_decoder(error: Exception) -> Fault:
+    """What the decoder alone knows: a day like 30 February, an instant without its offset."""
+    text = str(error)
+    path = _PATH.search(text)
+    code = "date" if "date" in text else "schema"
+    if "datetime" in text:
+        code = "instant"
+    pointer = "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path[1])) if path else ""
+    return fault(pointer, code)
+
+
+_CODES: Final[Mapping[str, str]] = {
+    "Type": "wrong_type",
+    "Enum": "not_in_list",
+    "Constant": "not_in_list",
+    "Pattern": "pattern",
+    "MinLength": "length",
+    "MaxLength": "length",
+    "Minimum": "range",
+    "Maximum": "range",
+    "MinItems": "items",
+    "MaxItems": "items",
+}
+
+
+def pointer(path: list[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _field(path: list[str | int], name: str) -> str:
+    """A pointer to a named field; a name that could hold somebody's number is left out."""
+    return pointer(path) if len(name) > 40 or re.search(r"\d{6}", name) else pointer([*path, name])
+
+
+def _faults_of(wrong: Any) -> list[Fault]:
+    kind, path = wrong.kind, list(wrong.instance_path)
+    name = type(kind).__name__
+    if name == "AnyOf":
+        # A field that may be null: the branch for null says nothing that helps.
+        branches = [b for b in kind.context if not (len(b) == 1 and _says_only_null(b[0], path))]
+        return [f for branch in branches for inner in branch for f in _faults_of(inner)] or [
+            fault(pointer(path), "wrong_type")
+        ]
+    if name == "Required":
+        return [fault(pointer([*path, kind.property]), "required")]
+    if name == "AdditionalProperties":
+        return [fault(_field(path, key), "unknown_field") for key in kind.unexpected]
+    if name == "Format":
+        return [fault(pointer(path), "instant" if kind.format == "date-time" else "date")]
+    return [fault(pointer(path), _CODES.get(name, "schema"))]
+
+
+def _says_only_null(wrong: Any, path: list[str | int]) -> bool:
+    return type(wrong.kind).__name__ == "Type" and list(wrong.instance_path) == path
+
+
+def _refuse(raw: bytes | msgspec.Raw, faults: list[Fault], event: PopulationEvent[Any] | None = None) -> Refused:
+    if event is not None:
+        known = event.source in registered()
+        event_id = vault().event_id(event.source, event.id) if known else None
+        day = civil_date(event.time) if not any(f.pointer == "/time" for f in faults) else None
+        source = event.source if known else None
+        return Refused(
+            id=event.id, event_id=event_id, source=source, day=day, faults=tuple(faults[:FAULTS_MAX]), body=bytes(raw)
+        )
+    id_, source = _named(raw)
+    known = source in registered()
+    return Refused(
+        id=id_,
+        event_id=vault().event_id(source, id_) if known and source and id_ else None,
+        source=source if known else None,
+        day=None,
+        faults=tuple(faults),
+        body=bytes(raw),
+    )
+
+
+class _Names(msgspec.Struct):
+    id: Any = None
+    source: Any = None
+
+
+def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
+    """id and source of an event that does not decode, where they can be had."""
+    try:
+        names = msgspec.json.decode(raw, type=_Names)
+    except (RecursionError, msgspec.MsgspecError, ValueError):
+        return None, None
+    id_ = names.id if isinstance(names.id, str) and len(names.id) <= 128 else None
+    return id_, names.source if isinstance(names.source, str) else None

@@ -1,0 +1,345 @@
+"""The core that every door shares: valid events in, statements of persons and the news of them out.
+
+One call is one batch inside the caller's transaction: a fixed number of statements, whatever the number of events.
+Locks are taken households first, then persons, each in the order of their ids; all decisions are taken behind them,
+so that what two writers do in the same moment comes out as if one had waited.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+from common.clock import civil_date
+from common.errors import Unavailable
+from common.events import PersonFactsRecorded
+from common.events.facts import Statement
+from common.message import derived_id
+from common.transaction import Tx
+
+from ingestion import store
+from ingestion.domain import (
+    Known,
+    Person,
+    Placing,
+    instant_of_batch,
+    place_events,
+    remember,
+    same_moment,
+    snapshot,
+    statement_of,
+    statements_of,
+)
+from ingestion.households import Entry, NotLocked, State, chain_of_list, household_of, recorded_now, spread
+from ingestion.problems import fault
+from ingestion.pushed import Member, Pushed, Receipt, Refused, vault
+from ingestion.reading import reopen
+
+QUARANTINE_DAYS: Final = 3
+LOCK_ROUNDS_MAX: Final = 4
+REJECTED_BODY_BYTES_MAX: Final = 65_536
+
+
+@dataclass
+class _Work:
+    """A batch between loading and saving. `events`: the new ones and those that waited, each once."""
+
+    events: list[Pushed]
+    new: dict[str, Pushed]
+    waited: dict[str, bytes]
+    person_of: dict[bytes, str]
+    forced: Collection[str]
+    states: dict[str, State] = field(default_factory=dict)
+    persons: dict[str, Person] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    placing: Placing = field(default_factory=lambda: Placing({}, {}))
+    households: dict[str, str] = field(default_factory=dict)
+    names: list[tuple[str, str]] = field(default_factory=list)
+
+    def whose(self, event: Pushed) -> str:
+        return self.person_of[event.person.index]
+
+
+async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receipt]:
+    """Record events, each with its receipt, in their order. Nothing is committed here."""
+    if not pushed:
+        return []
+    first: dict[str, Pushed] = {}
+    for event in pushed:
+        first.setdefault(event.event_id, event)
+    work = await _apply(tx, first, now)
+    return [_receipt(event, first, work) for event in pushed]
+
+
+async def release_by_hand(tx: Tx, event_id: str, person_id: str, by: str, now: datetime) -> bool:
+    """Let a waiting event take effect without the one it follows. False when it cannot."""
+    work = await _apply(tx, {}, now, person_ids=(person_id,), forced=(event_id,), by=by)
+    return event_id in work.placing.chains
+
+
+def _receipt(event: Pushed, first: dict[str, Pushed], work: _Work) -> Receipt:
+    stored = work.known.get(event.event_id)
+    original = first[event.event_id]
+    digest = stored.digest if stored else original.digest
+    if event.digest != digest:
+        return Receipt(event.id, event.event_id, "rejected", [fault("/id", "id_reused")])
+    if stored is not None or event is not original:
+        return Receipt(event.id, event.event_id, "duplicate")
+    reason = work.placing.waiting.get(event.event_id)
+    if reason is not None:
+        return Receipt(event.id, event.event_id, "quarantined", [fault("/data/previous_event_id", reason)])
+    return Receipt(event.id, event.event_id, "accepted")
+
+
+async def _apply(
+    tx: Tx,
+    new: dict[str, Pushed],
+    now: datetime,
+    *,
+    person_ids: Collection[str] = (),
+    forced: Collection[str] = (),
+    by: str | None = None,
+) -> _Work:
+    work = await _load(tx, new, person_ids, forced)
+    instant = instant_of_batch(now, work.persons.values())
+    extra: set[str] = set()
+    for _ in range(LOCK_ROUNDS_MAX):
+        try:
+            await _decide(tx, work, instant)
+            break
+        except NotLocked as more:
+            extra |= more.households
+            await _lock(tx, work, extra)
+            instant = instant_of_batch(now, work.persons.values())
+    else:
+        raise Unavailable("households kept changing")
+    await _save(tx, work, instant, by)
+    return work
+
+
+# ── load ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> _Work:
+    person_of = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
+    direct = {person_of[e.person.index] for e in new.values()} | set(person_ids)
+    work = _Work(list(new.values()), new, {}, person_of, forced)
+    for _ in range(LOCK_ROUNDS_MAX):
+        work.waited = await store.load_waiting(tx, direct)
+        waiting = [_open(event_id, sealed) for event_id, sealed in work.waited.items()]
+        work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
+        work.person_of |= await _identify(
+            tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
+        )
+        await _lock(tx, work, set(), direct)
+        if sum(p.waiting for p in work.persons.values() if p.person_id in direct) == len(waiting):
+            break  # nobody changed what waits between looking and locking
+    else:
+        raise Unavailable("quarantine kept changing")
+    return work
+
+
+async def _lock(tx: Tx, work: _Work, extra: Collection[str], direct: Collection[str] = ()) -> None:
+    """Households, then persons, then what is known of the events."""
+    followed = {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
+    before = await store.load_known(tx, followed)
+    households = {e.household for e in work.events if e.household} | set(extra)
+    households |= {k.household for k in before.values() if k.household}
+    work.states = await store.lock_households(tx, households)
+    ever = {person_id for state in work.states.values() for person_id in state.ever}
+    work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
+    ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
+    work.known = await store.load_known(tx, ids)
+
+
+def _open(event_id: str, sealed: bytes) -> Pushed:
+    return reopen(vault().open(sealed, event_id.encode()))
+
+
+async def _identify(tx: Tx, members: Iterable[Member]) -> dict[bytes, str]:
+    """Person ids by blind index. Whoever is new gets one that follows from the index, so that two writers agree."""
+    numbers = {m.index: m.number for m in members}
+    if not numbers:
+        return {}
+    found = await store.load_identities(tx, numbers)
+    fresh = {index: derived_id("person", index.hex()) for index in numbers if index not in found}
+    if fresh:
+        made = await store.insert_identities(tx, list(fresh.items()))
+        await store.insert_persons(tx, fresh.values())
+        seal = vault().seal
+        await store.upsert_vault(
+            tx,
+            [
+                (fresh[index], "id_number", seal(numbers[index].encode(), f"{fresh[index]}/id_number".encode()))
+                for index in made
+            ],
+        )
+    return found | fresh
+
+
+# ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _decide(tx: Tx, work: _Work, instant: datetime) -> None:
+    """Change the loaded persons and households. Raises NotLocked before anything is written."""
+    fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
+    work.placing = place_events(fresh, work.person_of, work.known, work.forced)
+    chains = work.placing.chains
+    placed = [e for e in fresh if e.event_id in chains]
+    source_ids = await _source_ids(tx, work, placed)
+    work.names = []
+    lists: dict[str, list[Entry]] = {}
+    incomes: dict[str, str] = {}
+    blind = vault().blind_index
+    for event in placed:
+        person, chain = work.persons[work.whose(event)], chains[event.event_id]
+        statement = statement_of(event, chain, instant)
+        if event.kind == "household":
+            members = tuple(work.person_of[m.index] for m in event.members)
+            lists.setdefault(chain, []).append(Entry(statement, members))
+        else:
+            person.add(statement, source_ids)
+            if event.kind == "low_income":
+                incomes[chain] = person.person_id
+        if event.name is not None and remember(person, event, blind(f"name\0{event.name}")[:16]):
+            work.names.append((person.person_id, event.name))
+    if lists or incomes:
+        await _reach_members(tx, work, lists, incomes, source_ids, instant)
+
+
+async def _source_ids(tx: Tx, work: _Work, placed: Sequence[Pushed]) -> dict[str, str]:
+    """The sources' own ids where they decide the order: of followers and whatever of their chain has the same time."""
+    ids = {e.event_id: e.id for e in placed}
+    tied: set[str] = set()
+    for event in placed:
+        chain = work.placing.chains[event.event_id]
+        if event.kind == "household":
+            tied.update(e.said.event_id for e in chain_of_list(work.states, chain) if e.said.time == event.time)
+        else:
+            tied.update(same_moment(work.persons[work.whose(event)].statements, chain, event.time))
+    return ids | await _load_source_ids(tx, tied - set(ids))
+
+
+async def _load_source_ids(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
+    return {i: _open(i, sealed).id for i, sealed in (await store.load_sealed(tx, event_ids)).items()}
+
+
+async def _reach_members(
+    tx: Tx,
+    work: _Work,
+    lists: dict[str, list[Entry]],
+    incomes: dict[str, str],
+    source_ids: dict[str, str],
+    instant: datetime,
+) -> None:
+    chains: dict[str, list[Entry]] = {}
+    for chain, entries in lists.items():
+        chains[chain] = [*chain_of_list(work.states, chain), *entries]
+    for chain, person_id in incomes.items():
+        said = _chain_of(work.persons[person_id], chain)
+        if any(household_of(s) for s in said):
+            chains[chain] = [Entry(s, (), person_id) for s in said]
+    for event in work.events:
+        touched = chains.get(work.placing.chains.get(event.event_id, ""), ())
+        household = next((h for e in touched if (h := household_of(e.said))), None)
+        if household is not None:
+            work.households[event.event_id] = household
+    copies = spread(work.states, chains)
+    same: dict[tuple[str, datetime], set[str]] = {}
+    for _, statement in copies:
+        same.setdefault((statement.chain, statement.time), set()).add(statement.event_id)
+    tied = {i for group in same.values() if len(group) > 1 for i in group}
+    source_ids = source_ids | await _load_source_ids(tx, tied - set(source_ids))
+    for copy in copies:
+        work.persons[copy.person_id].add(recorded_now(copy, instant), source_ids)
+
+
+def _chain_of(person: Person, chain: str) -> list[Statement]:
+    return [s for s in statements_of(person.statements) if s.chain == chain and s.via is None]
+
+
+# ── save ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _save(tx: Tx, work: _Work, instant: datetime, by: str | None) -> None:
+    chains, waiting = work.placing
+    new = [e for e in work.new.values() if e.event_id not in work.known]
+    seal = vault().seal
+    rows = [
+        store.NewEvent(
+            e,
+            work.whose(e),
+            chains.get(e.event_id),
+            work.households.get(e.event_id),
+            seal(e.kept, e.event_id.encode()),
+        )
+        for e in new
+    ]
+    if len(await store.insert_received(tx, rows, instant)) != len(rows):
+        raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
+    stuck = [(e, work.whose(e), waiting[e.event_id]) for e in new if e.event_id in waiting]
+    await store.insert_quarantine(tx, stuck, instant, instant + timedelta(days=QUARANTINE_DAYS))
+    released = {i: (chains[i], work.households.get(i)) for i in work.waited if i in chains}
+    await store.release(tx, released, instant, by)
+    await store.explain_waiting(tx, {i: waiting[i] for i in work.waited if i in waiting})
+    await store.upsert_vault(tx, _sealed_names(work))
+    await store.save_households(tx, work.states)
+    if stuck or released:
+        _count_waiting(work)
+    await _save_persons(tx, work, instant)
+
+
+def _sealed_names(work: _Work) -> list[tuple[str, str, bytes]]:
+    newest = dict(work.names)  # the last one of a person is the newest: earlier ones lost against it
+    seal = vault().seal
+    return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in newest.items()]
+
+
+async def _save_persons(tx: Tx, work: _Work, instant: datetime) -> None:
+    for person in work.persons.values():
+        if person.causes:
+            person.version += 1
+            person.recorded_at = instant
+            _emit(tx, person, instant)
+    await store.save_persons(tx, [p for p in work.persons.values() if p.causes or p.touched])
+
+
+def _count_waiting(work: _Work) -> None:
+    for event in work.events:
+        event_id, person = event.event_id, work.persons[work.whose(event)]
+        if event_id in work.waited:
+            person.waiting -= event_id in work.placing.chains
+            person.touched = True
+        elif event_id not in work.known and event_id in work.placing.waiting:
+            person.waiting += 1
+            person.touched = True
+
+
+def _emit(tx: Tx, person: Person, instant: datetime) -> None:
+    causes = tuple(person.causes)
+    tx.emit(
+        PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
+        correlation_id=causes[-1],
+        causes=causes,
+        urgent=person.urgent,
+        encoded=snapshot(person, instant),
+        division=person.division,
+    )
+
+
+# ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def record_refusals(tx: Tx, refused: Sequence[Refused], now: datetime) -> None:
+    """Count what registered sources sent in vain; a refusal sent again is the same refusal."""
+    rows: dict[str, tuple[object, ...]] = {}
+    for r in refused:
+        if r.source is None:
+            continue
+        digest = vault().blind_index("refused\0" + r.body.decode("utf-8", "replace"))
+        rejection_id = derived_id("rejection", r.source, digest.hex())
+        sealed = vault().seal(r.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode())
+        problems = msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in r.faults])
+        rows[rejection_id] = (rejection_id, r.source, r.event_id, r.day or civil_date(now), problems, sealed, now)
+    await store.insert_rejections(tx, list(rows.values()))

@@ -1,0 +1,239 @@
+"""Every SQL statement of the path from a push to a person's statements. Each is one statement for a whole batch."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from common import bulk
+from common.transaction import Tx
+
+from ingestion.domain import Known, Memory, Person
+from ingestion.households import State
+from ingestion.pushed import Pushed
+from ingestion.tables import IdentityRow, QuarantineRow, ReceivedRow, RejectionRow, VaultRow
+
+_memory = msgspec.msgpack.Decoder(Memory)
+_state = msgspec.json.Decoder(State)
+_json = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+# ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, str]:
+    rows = await tx.sql.fetch(
+        "SELECT blind_index, person_id FROM identities WHERE blind_index = ANY($1::bytea[])", list(indexes)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
+    """Blind indexes that were new; the others were inserted by another writer meanwhile, with the same person."""
+    return await bulk.insert_new(tx, IdentityRow, ("blind_index", "person_id"), sorted(rows), returning="blind_index")
+
+
+async def insert_persons(tx: Tx, person_ids: Iterable[str]) -> None:
+    await tx.sql.execute(
+        "INSERT INTO persons (person_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", sorted(person_ids)
+    )
+
+
+async def upsert_vault(tx: Tx, rows: Sequence[tuple[str, str, bytes]]) -> None:
+    await bulk.upsert(tx, VaultRow, ("person_id", "field", "sealed"), rows, key=("person_id", "field"))
+
+
+async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    rows = await connection.fetch(
+        "SELECT person_id, field, sealed FROM vault WHERE person_id = ANY($1::uuid[]) AND field = ANY($2::text[])",
+        list(person_ids),
+        list(fields),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+# ── persons and households ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
+    """In the order of their ids, so that two writers cannot wait for each other."""
+    rows = await tx.sql.fetch(
+        """SELECT person_id, version, recorded_at, division, waiting, statements, memory FROM persons
+           WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE""",
+        list(person_ids),
+    )
+    return {r[0]: Person(r[0], r[1], r[2], r[3], r[4], r[5], _memory.decode(r[6]) if r[6] else Memory()) for r in rows}
+
+
+async def save_persons(tx: Tx, persons: Sequence[Person]) -> None:
+    if not persons:
+        return
+    await tx.sql.execute(
+        """UPDATE persons p SET version = u.version, recorded_at = u.recorded_at, division = u.division,
+                  waiting = u.waiting, statements = u.statements, memory = u.memory
+           FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::bytea[], $7::bytea[])
+             AS u(person_id, version, recorded_at, division, waiting, statements, memory)
+           WHERE p.person_id = u.person_id""",
+        [p.person_id for p in persons],
+        [p.version for p in persons],
+        [p.recorded_at for p in persons],
+        [p.division for p in persons],
+        [p.waiting for p in persons],
+        [p.statements for p in persons],
+        [_pack(p.memory) for p in persons],
+    )
+
+
+async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
+    """Also those that nobody has spoken of before: they are locked by being made."""
+    if not households:
+        return {}
+    ordered = sorted(households)
+    await tx.sql.execute("INSERT INTO households (household) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", ordered)
+    rows = await tx.sql.fetch(
+        "SELECT household, state FROM households WHERE household = ANY($1::uuid[]) ORDER BY household FOR UPDATE",
+        ordered,
+    )
+    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+
+
+async def save_households(tx: Tx, states: Mapping[str, State]) -> None:
+    if states:
+        await tx.sql.execute(
+            """UPDATE households h SET state = u.state FROM unnest($1::uuid[], $2::bytea[]) AS u(household, state)
+               WHERE h.household = u.household""",
+            list(states),
+            [_json(state) for state in states.values()],
+        )
+
+
+# ── received events ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
+    if not event_ids:
+        return {}
+    rows = await tx.sql.fetch(
+        """SELECT event_id, digest, kind, person_id, chain, household FROM received
+           WHERE event_id = ANY($1::uuid[])""",
+        list(event_ids),
+    )
+    return {r[0]: Known(r[1], r[2], r[3], r[4], r[5]) for r in rows}
+
+
+class NewEvent(NamedTuple):
+    pushed: Pushed
+    person_id: str
+    chain: str | None
+    household: str | None
+    sealed: bytes
+
+
+_RECEIVED: Final = (
+    "event_id",
+    "source",
+    "kind",
+    "day",
+    "status",
+    "person_id",
+    "chain",
+    "household",
+    "digest",
+    "sealed",
+    "recorded_at",
+)
+
+
+async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime) -> set[str]:
+    """Event ids that were new."""
+    rows = [
+        (
+            p.event_id,
+            p.source.urn,
+            p.kind,
+            p.day,
+            "applied" if chain else "quarantined",
+            person_id,
+            chain,
+            household,
+            p.digest,
+            sealed,
+            instant,
+        )
+        for p, person_id, chain, household, sealed in sorted(events, key=lambda e: e.pushed.event_id)
+    ]
+    return await bulk.insert_new(tx, ReceivedRow, _RECEIVED, rows, returning="event_id")
+
+
+async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, bytes]:
+    """The sealed events as they were sent."""
+    if not event_ids:
+        return {}
+    rows = await connection.fetch(
+        "SELECT event_id, sealed FROM received WHERE event_id = ANY($1::uuid[])", list(event_ids)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+# ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_waiting(tx: Tx, person_ids: Collection[str]) -> dict[str, bytes]:
+    """Sealed events of these persons that wait for another."""
+    rows = await tx.sql.fetch(
+        """SELECT q.event_id, r.sealed FROM quarantine q JOIN received r USING (event_id)
+           WHERE q.person_id = ANY($1::uuid[]) AND q.state = 'open'""",
+        list(person_ids),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def insert_quarantine(
+    tx: Tx, events: Sequence[tuple[Pushed, str, str]], since: datetime, deadline: datetime
+) -> None:
+    """`events`: what waits, whose it is, and why."""
+    columns = ("event_id", "person_id", "source", "kind", "reason", "waits_for", "owner", "state", "since", "deadline")
+    rows = [
+        (p.event_id, person_id, p.source.urn, p.kind, reason, p.previous, p.source.area, "open", since, deadline)
+        for p, person_id, reason in events
+    ]
+    await bulk.insert(tx, QuarantineRow, columns, rows)
+
+
+async def release(tx: Tx, released: Mapping[str, tuple[str, str | None]], at: datetime, by: str | None) -> None:
+    """`released`: event id → its chain and household. They take effect with this transaction."""
+    if not released:
+        return
+    ids = list(released)
+    await tx.sql.execute(
+        """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household
+           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS u(event_id, chain, household)
+           WHERE r.event_id = u.event_id""",
+        ids,
+        [chain for chain, _ in released.values()],
+        [household for _, household in released.values()],
+    )
+    await tx.sql.execute(
+        """UPDATE quarantine SET state = 'released', settled_at = $2, settled_by = $3
+           WHERE event_id = ANY($1::uuid[])""",
+        ids,
+        at,
+        by,
+    )
+
+
+async def explain_waiting(tx: Tx, reasons: Mapping[str, str]) -> None:
+    """Why these events still wait, now that more is known."""
+    if reasons:
+        await tx.sql.execute(
+            """UPDATE quarantine q SET reason = u.reason FROM unnest($1::uuid[], $2::text[]) AS u(event_id, reason)
+               WHERE q.event_id = u.event_id AND q.reason <> u.reason""",
+            list(reasons),
+            list(reasons.values()),
+        )
+
+
+async def insert_rejections(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    columns = ("rejection_id", "source", "event_id", "day", "problems", "sealed", "recorded_at")
+    await bulk.insert_new(tx, RejectionRow, columns, sorted(rows), returning="rejection_id")

@@ -1,0 +1,141 @@
+"""What ingestion stores. Personal data stands in `sealed` columns only; hashes are keyed."""
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity
+from sqlalchemy.dialects.postgresql import UUID
+from sqlmodel import Field, SQLModel
+
+_SCHEMA = {"schema": "ingestion"}
+
+
+def _uuid(**options: Any) -> Any:
+    return Field(sa_type=UUID(as_uuid=False), **options)
+
+
+def _instant(**options: Any) -> Any:
+    return Field(sa_type=DateTime(timezone=True), **options)
+
+
+class IdentityRow(SQLModel, table=True):
+    """Blind index of an ID number → person."""
+
+    __tablename__: ClassVar[str] = "identities"
+    __table_args__ = _SCHEMA
+    blind_index: bytes = Field(primary_key=True)
+    person_id: str = _uuid()
+
+
+class PersonRow(SQLModel, table=True):
+    """`statements`: their JSON, joined by commas. `waiting`: how many of this person's events wait for another."""
+
+    __tablename__: ClassVar[str] = "persons"
+    __table_args__ = _SCHEMA
+    person_id: str = _uuid(primary_key=True)
+    version: int = 0
+    recorded_at: datetime | None = _instant(default=None)
+    division: str | None = None
+    waiting: int = 0
+    statements: bytes = b""
+    memory: bytes = b""
+
+
+class VaultRow(SQLModel, table=True):
+    """A person's identity, encrypted; `field` is `id_number` or `name`."""
+
+    __tablename__: ClassVar[str] = "vault"
+    __table_args__ = _SCHEMA
+    person_id: str = _uuid(primary_key=True)
+    field: str = Field(primary_key=True)
+    sealed: bytes
+
+
+class ReceivedRow(SQLModel, table=True):
+    """Every accepted event once. `status`: applied, quarantined or parked. `day`: the source's own, of its `time`."""
+
+    __tablename__: ClassVar[str] = "received"
+    __table_args__ = _SCHEMA
+    event_id: str = _uuid(primary_key=True)
+    source: str
+    kind: str
+    day: date
+    status: str
+    person_id: str = _uuid()
+    chain: str | None = _uuid(default=None)
+    household: str | None = _uuid(default=None)
+    digest: bytes
+    sealed: bytes
+    recorded_at: datetime = _instant()
+
+
+class HouseholdRow(SQLModel, table=True):
+    """Everything said about one household (`households.State` as JSON)."""
+
+    __tablename__: ClassVar[str] = "households"
+    __table_args__ = _SCHEMA
+    household: str = _uuid(primary_key=True)
+    state: bytes = b""
+
+
+class QuarantineRow(SQLModel, table=True):
+    """An accepted event that somebody must look at. `owner`: the area whose officers answer for it."""
+
+    __tablename__: ClassVar[str] = "quarantine"
+    __table_args__ = _SCHEMA
+    event_id: str = _uuid(primary_key=True)
+    person_id: str = _uuid()
+    source: str
+    kind: str
+    reason: str
+    waits_for: str | None = _uuid(default=None)
+    owner: str
+    state: str = "open"
+    since: datetime = _instant()
+    deadline: datetime = _instant()
+    escalated_at: datetime | None = _instant(default=None)
+    settled_at: datetime | None = _instant(default=None)
+    settled_by: str | None = None
+    note: str | None = None
+
+
+class RejectionRow(SQLModel, table=True):
+    """A readable event of a known source that was refused: counted, its body sealed."""
+
+    __tablename__: ClassVar[str] = "rejections"
+    __table_args__ = _SCHEMA
+    rejection_id: str = _uuid(primary_key=True)
+    source: str
+    event_id: str | None = _uuid(default=None)
+    day: date
+    problems: bytes
+    sealed: bytes
+    recorded_at: datetime = _instant()
+
+
+class SourceDayRow(SQLModel, table=True):
+    """What a source says it sent on a day."""
+
+    __tablename__: ClassVar[str] = "source_days"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    count: int
+    digest: str
+    told_at: datetime = _instant()
+
+
+class AuditRow(SQLModel, table=True):
+    """Who saw or decided what, and why. Rows are only ever added."""
+
+    __tablename__: ClassVar[str] = "audits"
+    __table_args__ = _SCHEMA
+    audit_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = _instant()
+    actor: str
+    role: str
+    action: str
+    purpose: str
+    cause: str
+    fields: str
+    person_ids: bytes

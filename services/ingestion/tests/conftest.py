@@ -1,0 +1,182 @@
+"""Synthetic people, the door over a real database, and what it told the world."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-ingestion-"))
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from common import clock
+from common.auth import issue_token
+from common.codes.id_number import make
+from common.database import Database
+from common.events import PersonFactsRecorded
+from common.testing import Driver, migrated_database
+from ingestion.main import service
+from rules.timeline import facts_known_at
+
+BATCH = "application/cloudevents-batch+json"
+SINGLE = "application/cloudevents+json"
+CITY = "530300"
+NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+Event = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def fixed_clock() -> Iterator[None]:
+    clock.set_now(NOW)
+    yield
+    clock.set_offset(timedelta())
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    async with migrated_database("ingestion") as found:
+        before, service.database = service.database, found
+        yield found
+        service.database = before
+
+
+@pytest.fixture
+def driver(database: Database) -> Driver:
+    return Driver(database, service.handlers)
+
+
+@pytest.fixture
+async def admin(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    async with _client(issue_token("admin")) as client:
+        yield client
+
+
+def _client(token: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(service.app, raise_app_exceptions=False),
+        base_url="http://x",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+
+@pytest.fixture
+def client_for(database: Database) -> Callable[[str], httpx.AsyncClient]:
+    return _client
+
+
+class People:
+    """Numbers and events of synthetic people."""
+
+    SINGLE = SINGLE
+    BATCH = BATCH
+    NOW = NOW
+
+    def number(self, n: int, born: date = date(1940, 2, 29)) -> str:
+        return make("530302", born, n)
+
+    def event(
+        self,
+        kind: str,
+        number: str,
+        value: Any = None,
+        *,
+        id: str,
+        action: str = "created",
+        office: str = "",
+        previous: str | None = None,
+        time: str = "2026-11-20T09:30:00+08:00",
+        valid_from: str | None = "2026-11-01",
+        valid_to: str | None = None,
+        name: str | None = "张三丰",
+    ) -> Event:
+        office = office or self.offices[kind]
+        person: dict[str, Any] = {"id_number": number}
+        if name is not None:
+            person["name"] = name
+        return {
+            "specversion": "1.0",
+            "id": id,
+            "source": f"urn:cn:exchange:{CITY}:{office}",
+            "type": f"cn.eldercare.population.{kind}.v1",
+            "time": time,
+            "datacontenttype": "application/json",
+            "data": {
+                "action": action,
+                "previous_event_id": previous,
+                "person": person,
+                "valid_from": valid_from,
+                "valid_to": valid_to,
+                "value": value,
+            },
+        }
+
+    offices = {
+        "registration": "psb",
+        "residence": "psb",
+        "death": "psb",
+        "alive": "grid",
+        "disability": "cdpf",
+        "low_income": "mca",
+        "household": "mca",
+        "living_situation": "grid",
+        "special_family": "nhc",
+    }
+
+    def registration(self, number: str, **options: Any) -> Event:
+        value = {
+            "name": options.get("name") or "张三丰",
+            "sex": "1",
+            "birth_date": "1940-02-29",
+            "hukou_division": "530302",
+            "hukou_kind": "rural",
+        }
+        options.setdefault("id", f"psb-registration-{number[-6:]}")
+        return self.event("registration", number, value, **options)
+
+    def residence(self, number: str, division: str = "530302001", **options: Any) -> Event:
+        options.setdefault("id", f"psb-residence-{number[-6:]}")
+        value = {"division": division, "address": "曲靖市麒麟区合成村五号", "place": "home"}
+        return self.event("residence", number, value, **options)
+
+
+@pytest.fixture
+def people() -> People:
+    return People()
+
+
+@pytest.fixture
+def push(admin: httpx.AsyncClient) -> Callable[..., Any]:
+    """Push events as one batch; the receipts come back."""
+
+    async def _push(*events: Event, expect: str | None = None) -> list[dict[str, Any]]:
+        answer = await admin.post("/v1/events", content=msgspec.json.encode(events), headers={"content-type": BATCH})
+        assert answer.status_code == 202, answer.text
+        results: list[dict[str, Any]] = answer.json()["results"]
+        if expect is not None:
+            assert {r["status"] for r in results} == {expect}, results
+        return results
+
+    return _push
+
+
+@pytest.fixture
+def heads(driver: Driver) -> Callable[[], Any]:
+    """The newest state of every person, as it waits to be sent."""
+
+    async def _heads() -> dict[str, PersonFactsRecorded]:
+        return {m.person_id: m for m in await driver.emitted(PersonFactsRecorded)}
+
+    return _heads
+
+
+@pytest.fixture
+def facts_of(heads: Callable[[], Any]) -> Callable[[], Any]:
+    """The facts of every person, without what depends on the moment of arrival."""
+
+    async def _facts() -> dict[str, Any]:
+        return {person: facts_known_at(head.statements) for person, head in (await heads()).items()}
+
+    return _facts
