@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shouwang import paths, processes
+from shouwang import lifecycle, paths, processes
 from shouwang.problems import LocalProblem
 from shouwang.runtime import Runtime
 from shouwang.supervise import Patience
@@ -121,6 +121,18 @@ def test_a_taken_port_is_one_sentence_that_names_who_has_it_and_what_to_do(tmp_p
     assert "which Kafka needs, is taken by " in str(problem.value)
     assert str(problem.value).endswith("set SHOUWANG_KAFKA to your own.")
     assert f"pid {os.getpid()}" in str(problem.value)
+
+
+def test_up_finds_a_taken_service_port_before_it_starts_anything(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path, ports="fixed")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        runtime.ports.fixed |= {process.name: processes.free_port() for process in runtime.processes}
+        runtime.ports.fixed["console"] = other.getsockname()[1]
+        with pytest.raises(LocalProblem, match=r"which console needs, is taken by .*set SHOUWANG_HOME to another"):
+            lifecycle.up(runtime)
+    assert runtime.running() == {}
 
 
 def test_ports_are_kept_over_restarts_and_differ_from_each_other(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 import asyncpg
@@ -65,6 +68,25 @@ async def test_the_cluster_keeps_committed_rows_through_a_kill_and_a_stale_pid_f
     connection = await asyncpg.connect(stores.database_url("subsidy"))
     assert await connection.fetchval("SELECT sum(fen)::bigint FROM kept") == 5000
     await connection.execute("DROP TABLE kept")
+    await connection.close()
+
+
+async def test_the_cluster_starts_though_a_busy_backend_outlived_its_postmaster(stores: Runtime) -> None:
+    connection = await asyncpg.connect(stores.database_url("subsidy"))
+    backend = await connection.fetchval("SELECT pg_backend_pid()")
+    busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 10000000000) AS n"))
+    await asyncio.wait([busy], timeout=0.3)
+    postmaster = stores.pid("postgres")
+    assert postmaster is not None
+    os.kill(postmaster, signal.SIGKILL)
+    assert processes.wait_until(lambda: processes.is_gone(postmaster), 5)
+    assert not processes.is_gone(backend)
+    stores.start_postgres()
+    assert processes.is_gone(backend)
+    with contextlib.suppress(asyncpg.PostgresError, OSError):
+        await busy
+    connection = await asyncpg.connect(stores.database_url("subsidy"))
+    assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
 
 

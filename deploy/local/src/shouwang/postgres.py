@@ -177,7 +177,7 @@ class Postgres:
             raise LocalProblem(f"PostgreSQL could not make its data folder {self.data}: {made.stderr.strip()}")
 
     def _clear_leftovers(self) -> None:
-        """End orphaned backends of this folder and drop a postmaster.pid whose pid now belongs to another."""
+        """End what a crash left of this cluster, and drop a postmaster.pid whose pid now belongs to another."""
         lines = self._postmaster_lines()
         if not lines:
             return
@@ -185,6 +185,11 @@ class Postgres:
             holder = psutil.Process(int(lines[0]))
             if str(self.data) in holder.cmdline():
                 processes.stop(holder.pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
+        # a backend in the middle of a long statement outlives its killed postmaster and locks the cluster
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "postgres" and process.cwd() == str(self.data):
+                    processes.kill(process.pid)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _postmaster_lines(self) -> list[str]:
