@@ -1,0 +1,1 @@
+"""Pure decisions about money: positions and postings, dues, recovery, payment."""

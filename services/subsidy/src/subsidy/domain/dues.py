@@ -1,0 +1,99 @@
+"""From a decision about entitlements to what is owed: which part concerns money, and what it changes."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from common.events import DueLine, Entitlement, EntitlementsDecided
+from rules.due import Due
+
+from subsidy.domain.ledger import EXPENSE, PAYABLE, Changes, Key, Position, posting
+from subsidy.domain.recovery import reconcile
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(tuple[Entitlement, ...]).decode
+_PAYS: Final = ("granted", "suspended")
+NO_MONEY: Final = b""
+
+
+def cash_part(decided: EntitlementsDecided) -> bytes:
+    """The intervals that can owe anything, as JSON without what does not bear on money; empty: none."""
+    paying = [e for e in decided.entitlements if e.kind == "cash" and e.state in _PAYS]
+    if not paying:
+        return NO_MONEY
+    return _encode(
+        [
+            Entitlement(
+                entitlement_id=e.entitlement_id,
+                item=e.item,
+                jurisdiction=e.jurisdiction,
+                kind=e.kind,
+                state=e.state,
+                from_=e.from_,
+                to=e.to,
+                amount_fen_per_month=e.amount_fen_per_month,
+                pay=e.pay,
+                policy=e.policy,
+                policy_status=e.policy_status,
+            )
+            for e in paying
+        ]
+    )
+
+
+def digest(cash: bytes, died_on: date | None, merged_into: str | None) -> bytes:
+    """Equal for two decisions between which no fen can move. Nothing to pay is nothing, dead or alive."""
+    if not cash and merged_into is None:
+        return NO_MONEY
+    return blake2b(b"%b|%b|%b" % (cash, str(died_on).encode(), str(merged_into).encode()), digest_size=16).digest()
+
+
+def intervals(cash: bytes) -> tuple[Entitlement, ...]:
+    """The intervals of a stored cash part."""
+    return _decode(cash) if cash else ()
+
+
+def decide_dues(
+    person_id: str,
+    wanted: Iterable[Due],
+    stored: Mapping[Key, Position],
+    *,
+    cause_event_id: str | None,
+    died_on: date | None,
+    changes: Changes,
+) -> list[DueLine]:
+    """Bring the positions of one person to what is owed now; returns the lines that changed."""
+    lines: list[DueLine] = []
+    seen: set[Key] = set()
+    for line in wanted:
+        key = (person_id, line.item, line.jurisdiction, line.service_month)
+        seen.add(key)
+        position = stored.get(key)
+        if position is None:
+            position = Position(person_id, line.item, line.jurisdiction, line.service_month, fund=line.fund)
+        elif (position.amount_fen, position.state) == (line.amount_fen, line.state):
+            continue
+        elif not (position.owed_fen or position.paid_fen or position.open_fen):
+            position.fund = line.fund  # nothing of it stands in another fund
+        lines.append(_move(position, line.amount_fen, line.state, cause_event_id, died_on, changes))
+    for key, position in stored.items():
+        if key not in seen and (position.amount_fen or position.state != "due"):
+            lines.append(_move(position, 0, "due", cause_event_id, died_on, changes))
+    return lines
+
+
+def _move(
+    position: Position, amount_fen: int, state: str, cause: str | None, died_on: date | None, changes: Changes
+) -> DueLine:
+    before = position.owed_fen
+    position.amount_fen, position.state, position.cause_event_id = amount_fen, state, cause
+    more = position.owed_fen - before
+    if more > 0:
+        changes.postings.append(posting(position, "due", EXPENSE, PAYABLE, more))
+    elif more < 0:
+        changes.postings.append(posting(position, "due", PAYABLE, EXPENSE, -more))
+    changes.positions[position.key] = position
+    reconcile(position, died_on, changes)
+    return position.line()

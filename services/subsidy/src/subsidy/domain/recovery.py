@@ -1,0 +1,99 @@
+"""What was paid beyond what is owed: the case that says so, opened, changed, withdrawn or closed."""
+
+from datetime import date
+from typing import Literal
+
+from common.clock import month_of, month_text
+from common.events import RecoveryClosed, RecoveryOpened
+from common.message import derived_id
+
+from subsidy.domain.ledger import BANK, LOSS, PAYABLE, Case, Changes, Outcome, Position, Settling, posting
+
+
+def recovery_id(position: Position) -> str:
+    """One case per key."""
+    p = position
+    return derived_id("recovery", "person", p.person_id, p.jurisdiction, p.item, p.service_month.isoformat())
+
+
+def reconcile(position: Position, died_on: date | None, changes: Changes) -> None:
+    """Let the recovery case say what was paid beyond what is owed: opened, changed, or withdrawn."""
+    overpaid = max(0, position.paid_fen - position.amount_fen)
+    if position.written_off_fen > overpaid:
+        # owed after all: what was given up is payment again
+        restored = position.written_off_fen - overpaid
+        changes.postings.append(posting(position, "write_off", PAYABLE, LOSS, restored))
+        position.written_off_fen = overpaid
+    wanted = overpaid - position.written_off_fen
+    if wanted == position.recovering_fen:
+        return
+    if position.recovering_fen:
+        _close(position, "withdrawn", changes)
+    if wanted:
+        _open(position, wanted, _recovery_reason(position, died_on), changes)
+
+
+def _recovery_reason(position: Position, died_on: date | None) -> str:
+    if died_on is not None and position.service_month >= month_of(died_on):
+        return "died"
+    return "amount_lowered" if position.amount_fen else "not_entitled"
+
+
+def _open(position: Position, amount_fen: int, reason: str, changes: Changes) -> None:
+    expected = posting(position, "recover", BANK, PAYABLE, amount_fen, state="pending")
+    changes.postings.append(expected)
+    position.recovering_fen, position.recover_sequence = amount_fen, expected.sequence
+    case = _case(position, amount_fen, "open", reason)
+    changes.cases[case.recovery_id] = case
+    changes.events.append(
+        RecoveryOpened(
+            person_id=case.person_id,
+            recovery_id=case.recovery_id,
+            item=case.item,
+            jurisdiction=case.jurisdiction,
+            service_month=month_text(case.service_month),
+            amount_fen=amount_fen,
+            reason=reason,
+        )
+    )
+
+
+def close_recovery(position: Position, outcome: Literal["collected", "written_off"]) -> Changes:
+    """The money came back, or is given up by somebody who may."""
+    changes = Changes(positions={position.key: position})
+    amount_fen = position.recovering_fen
+    _close(position, outcome, changes)
+    if outcome == "collected":
+        position.paid_fen -= amount_fen
+    else:
+        position.written_off_fen += amount_fen
+        changes.postings.append(posting(position, "write_off", LOSS, PAYABLE, amount_fen))
+    return changes
+
+
+def _close(position: Position, outcome: Outcome, changes: Changes) -> None:
+    p, amount_fen = position, position.recovering_fen
+    state = "posted" if outcome == "collected" else "voided"
+    key = (p.person_id, p.item, p.jurisdiction, p.service_month)
+    changes.settlings.append(Settling(*key, "recover", p.recover_sequence, state))
+    p.recovering_fen, p.recover_sequence = 0, 0
+    case = _case(p, amount_fen, outcome, "")
+    changes.cases[case.recovery_id] = case
+    changes.events.append(
+        RecoveryClosed(person_id=p.person_id, recovery_id=case.recovery_id, amount_fen=amount_fen, outcome=outcome)
+    )
+
+
+def _case(position: Position, amount_fen: int, state: str, reason: str) -> Case:
+    p = position
+    return Case(
+        recovery_id(p),
+        p.person_id,
+        p.item,
+        p.jurisdiction,
+        p.service_month,
+        amount_fen,
+        state,
+        reason,
+        p.cause_event_id,
+    )

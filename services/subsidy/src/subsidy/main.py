@@ -1,0 +1,20 @@
+"""Subsidy: what is owed, what was paid, what comes back – and nothing twice."""
+
+from common.events import EntitlementsDecided
+from common.jobs import Job
+from common.service import Service
+
+from subsidy import decide_batch, make_batch, recover_money, settle_lines, show_batch, show_ledger
+from subsidy.determine_dues import on_entitlements_decided
+from subsidy.pay_from import fix_pay_from
+from subsidy.roll_month import roll_month
+
+service = Service(
+    "subsidy",
+    routes=[verb.router for verb in (make_batch, decide_batch, show_batch, settle_lines, recover_money, show_ledger)],
+    handlers={EntitlementsDecided: on_entitlements_decided},
+    jobs=[Job("roll_month", 1.0, roll_month)],
+    on_start=fix_pay_from,
+    description="Dues per service month, a double-entry ledger, batches with maker and checker, recovery.",
+)
+app = service.app

@@ -1,0 +1,85 @@
+"""The maker: reserve everything an area owes for service months up to one month."""
+
+from typing import Annotated, Final
+
+from common import clock
+from common.auth import Caller, require
+from common.errors import Conflict
+from common.events import PaymentReserved
+from common.message import derived_id
+from common.service import Db
+from common.transaction import Tx
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from subsidy.domain.ledger import Changes
+from subsidy.domain.payment import announce, reserve
+from subsidy.shapes import AreaCode, BatchView, IdempotencyKey, MonthText, batch_view
+from subsidy.store import batches, ledger
+from subsidy.store.batches import Batch
+
+LINES_MAX: Final = 20_000
+router = APIRouter(tags=["batches"])
+
+
+class BatchRequest(BaseModel):
+    month: MonthText
+    jurisdiction: AreaCode
+
+
+@router.post("/v1/batches", status_code=201, summary="Reserve what an area owes up to a month")
+async def make_batch(
+    wanted: BatchRequest,
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer"))],
+    idempotency_key: IdempotencyKey,
+) -> BatchView:
+    """One line per person, item and service month that is owed, not yet paid and in no open batch: `pay` for the
+    month itself, `back_pay` for earlier ones, `reissue` where the bank sent the last payment back. At most 20,000
+    lines; what is left goes into the next batch. `409 nothing_to_pay` when there is none.
+    """
+    caller.need_area(wanted.jurisdiction)
+    month = clock.parse_month(wanted.month)
+    if month > clock.add_months(clock.month_of(clock.today()), 1):
+        raise Conflict("that month is too far ahead", code="month_ahead")
+    now = clock.now()
+    batch = Batch(
+        derived_id("batch", caller.subject, idempotency_key),
+        wanted.jurisdiction,
+        month,
+        "reserved",
+        caller.subject,
+        None,
+        None,
+        now,
+        None,
+        None,
+    )
+    async with db.transaction() as tx:
+        if await batches.insert_batch(tx, batch):
+            await _reserve(tx, batch)
+        else:
+            batch = await _made_before(tx, batch)
+        totals = await batches.totals(tx.sql, [batch.batch_id])
+    return batch_view(batch, totals[batch.batch_id])
+
+
+async def _made_before(tx: Tx, batch: Batch) -> Batch:
+    found = await batches.load_batch(tx.sql, batch.batch_id)
+    if found is None or (found.jurisdiction, found.month) != (batch.jurisdiction, batch.month):
+        raise Conflict("this Idempotency-Key made another batch", code="idempotency_key_reused")
+    return found
+
+
+async def _reserve(tx: Tx, batch: Batch) -> None:
+    positions = await ledger.lock_payable(tx, batch.jurisdiction, batch.month, LINES_MAX)
+    if not positions:
+        raise Conflict("nothing is owed that is not paid or in another batch", code="nothing_to_pay")
+    changes = Changes()
+    lines = [reserve(position, batch.month, batch.batch_id, changes) for position in positions]
+    await batches.insert_lines(tx, batch.batch_id, lines)
+    await ledger.save_changes(tx, changes, batch.created_at)
+    for position, line in zip(positions, lines, strict=True):
+        event = announce(PaymentReserved, line, batch.batch_id, batch.month)
+        # the chain goes on: the event that made the money due
+        tx.emit(event, correlation_id=position.cause_event_id, division=position.jurisdiction)

@@ -1,0 +1,120 @@
+"""A person's ledger, and whether all of it balances."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from common.auth import Caller, require
+from common.clock import month_text
+from common.errors import BadRequest, NotFound
+from common.http import Limit
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from subsidy.domain.ledger import PAYABLE
+from subsidy.shapes import MonthText, Uuid, areas_of
+from subsidy.store import reading
+
+router = APIRouter(tags=["ledger"])
+_TAKEN_BACK = (("due", PAYABLE), ("write_off", PAYABLE))
+Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
+
+
+class EntryView(BaseModel):
+    """One posting: `amount_fen` from `credit_account` to `debit_account`; negative where a due or a write-off is
+    taken back."""
+
+    entry_id: str
+    item: str
+    jurisdiction: str
+    service_month: MonthText
+    kind: str = Field(description="due, pay, back_pay, recover, return, reissue or write_off")
+    amount_fen: int
+    state: str = Field(description="pending, posted, voided or held; a due is held while its payment waits")
+    fund: str
+    batch_id: str | None
+    cause_event_id: str | None
+    recorded_at: datetime
+    posted_at: datetime | None
+    sequence: int
+    debit_account: str
+    credit_account: str
+
+
+class LedgerView(BaseModel):
+    """`balance_fen`: owed and unpaid; negative: overpaid."""
+
+    person_id: str
+    balance_fen: int
+    entries: list[EntryView]
+    next: str | None = Field(description="give it as `after` for the next page")
+
+
+class AccountView(BaseModel):
+    account: str
+    balance_fen: int = Field(description="debits minus credits")
+
+
+class TrialBalance(BaseModel):
+    debit_fen: int
+    credit_fen: int
+    accounts: list[AccountView]
+
+
+@router.get("/v1/persons/{person_id}/ledger", summary="What is owed and paid to one person")
+async def show_ledger(
+    person_id: Uuid,
+    db: Db,
+    caller: Reader,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Limit = 500,
+) -> LedgerView:
+    """The entries of the areas the caller may see, by service month, and within one in the order they were made."""
+    areas, start = areas_of(caller), _cursor(after)
+    async with db.reading() as connection:
+        if not await reading.person_known(connection, person_id):
+            raise NotFound("no such person")
+        balance_fen = await reading.balance(connection, person_id, areas)
+        rows = await reading.list_entries(connection, person_id, areas, start, limit)
+    entries = [_entry_view(row) for row in rows]
+    next_ = _cursor_text(rows[-1]) if len(rows) == limit else None
+    return LedgerView(person_id=person_id, balance_fen=balance_fen, entries=entries, next=next_)
+
+
+@router.get("/v1/trial-balance", summary="Debits, credits and the balance of every account")
+async def trial_balance(db: Db, caller: Reader) -> TrialBalance:
+    """Over the posted entries of the areas the caller may see."""
+    async with db.reading() as connection:
+        rows = await reading.account_sums(connection, areas_of(caller))
+    return TrialBalance(
+        debit_fen=sum(debit for _, debit, _ in rows),
+        credit_fen=sum(credit for _, _, credit in rows),
+        accounts=[AccountView(account=name, balance_fen=debit - credit) for name, debit, credit in rows],
+    )
+
+
+def _entry_view(row: dict[str, Any]) -> EntryView:
+    taken_back = (row["kind"], row["debit_account"]) in _TAKEN_BACK
+    amount_fen = -row["amount_fen"] if taken_back else row["amount_fen"]
+    held = row["kind"] == "due" and row["due_state"] == "held"
+    plain = {
+        **row,
+        "amount_fen": amount_fen,
+        "state": "held" if held else row["state"],
+        "service_month": month_text(row["service_month"]),
+    }
+    return EntryView(**{name: plain[name] for name in EntryView.model_fields})
+
+
+def _cursor_text(row: dict[str, Any]) -> str:
+    return f"{row['service_month'].isoformat()}|{row['item']}|{row['jurisdiction']}|{row['sequence']}"
+
+
+def _cursor(text: str | None) -> tuple[date, str, str, int] | None:
+    if text is None:
+        return None
+    try:
+        month, item, jurisdiction, sequence = text.split("|")
+        return date.fromisoformat(month), item, jurisdiction, int(sequence)
+    except ValueError as wrong:
+        raise BadRequest("after is what an earlier answer gave as next", code="bad_cursor") from wrong

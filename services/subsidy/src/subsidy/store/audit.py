@@ -1,0 +1,109 @@
+"""Reading everything back: statements that find what contradicts itself, and sums for the trial balance."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import asyncpg
+
+from subsidy.store.accounts import Account
+
+_SUMS: Final = """WITH s AS (
+  SELECT person_id, item, jurisdiction, service_month,
+    coalesce(sum(signed) FILTER (WHERE kind = 'due' AND state = 'posted'), 0) AS owed,
+    coalesce(sum(amount_fen) FILTER (WHERE kind IN ('pay', 'back_pay', 'reissue') AND state = 'posted'), 0)
+      - coalesce(sum(amount_fen) FILTER (WHERE kind IN ('return', 'recover') AND state = 'posted'), 0) AS paid,
+    coalesce(sum(amount_fen) FILTER (WHERE kind IN ('pay', 'back_pay', 'reissue') AND state = 'pending'), 0) AS open,
+    coalesce(sum(amount_fen) FILTER (WHERE kind = 'recover' AND state = 'pending'), 0) AS recovering,
+    coalesce(sum(signed) FILTER (WHERE kind = 'write_off' AND state = 'posted'), 0) AS written_off,
+    coalesce(sum(CASE WHEN credit_account = 'payable_to_persons' THEN amount_fen ELSE -amount_fen END)
+             FILTER (WHERE state = 'posted'), 0) AS balance,
+    max(sequence) AS sequence
+  FROM (SELECT *, CASE WHEN (kind = 'due' AND debit_account = 'payable_to_persons')
+                         OR (kind = 'write_off' AND credit_account = 'written_off_loss')
+                       THEN -amount_fen ELSE amount_fen END AS signed FROM entries) e
+  GROUP BY 1, 2, 3, 4)
+"""
+
+# Debits equal credits because an entry is one row with both its legs; what can go wrong is what the sums mean.
+# Each statement names the keys that contradict it. `owed`: an example amount is nobody's debt.
+_CONTRADICTIONS: Final = {
+    "what stands under a key is not the sum of its entries": """
+      SELECT concat_ws(' ', coalesce(d.person_id, s.person_id), coalesce(d.item, s.item),
+                       coalesce(d.jurisdiction, s.jurisdiction), coalesce(d.service_month, s.service_month))
+      FROM dues d FULL JOIN s USING (person_id, item, jurisdiction, service_month)
+      WHERE (CASE d.state WHEN 'barred' THEN 0 ELSE d.amount_fen END, d.paid_fen, d.open_fen, d.recovering_fen,
+             d.written_off_fen)
+        IS DISTINCT FROM (coalesce(s.owed, 0), coalesce(s.paid, 0), coalesce(s.open, 0), coalesce(s.recovering, 0),
+             coalesce(s.written_off, 0))
+        OR d.sequence < s.sequence""",
+    "the balance of a key is not what is owed and unpaid": """
+      SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
+      FROM dues d JOIN s USING (person_id, item, jurisdiction, service_month)
+      WHERE s.balance <> (CASE d.state WHEN 'barred' THEN 0 ELSE d.amount_fen END) - d.paid_fen + d.written_off_fen""",
+    "more was paid than is owed and nobody recovers it": """
+      SELECT concat_ws(' ', person_id, item, jurisdiction, service_month) FROM dues
+      WHERE paid_fen - recovering_fen - written_off_fen > amount_fen""",
+    "a month is owed by two areas at once": """
+      SELECT concat_ws(' ', person_id, item, service_month) FROM dues WHERE amount_fen > 0 AND state <> 'barred'
+      GROUP BY person_id, item, service_month HAVING count(*) > 1""",
+    "a recovery case and its key disagree": """
+      SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
+      FROM dues d FULL JOIN (SELECT * FROM recoveries WHERE state = 'open') r
+        USING (person_id, item, jurisdiction, service_month)
+      WHERE coalesce(d.recovering_fen, 0) <> coalesce(r.amount_fen, 0)""",
+    "a promise has no line in an open batch, or the other way round": """
+      SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
+      FROM dues d FULL JOIN (
+        SELECT person_id, item, jurisdiction, service_month, sum(amount_fen) AS amount_fen FROM batch_lines
+        WHERE state IN ('reserved', 'ordered') GROUP BY 1, 2, 3, 4) l
+        USING (person_id, item, jurisdiction, service_month)
+      WHERE coalesce(d.open_fen, 0) <> coalesce(l.amount_fen, 0)""",
+    "a line and its entry disagree": """
+      SELECT l.line_id::text FROM batch_lines l LEFT JOIN entries e
+        USING (person_id, item, jurisdiction, service_month, kind, sequence)
+      WHERE e.entry_id IS DISTINCT FROM l.line_id OR e.amount_fen <> l.amount_fen OR e.batch_id <> l.batch_id
+        OR e.state NOT IN ('pending', 'posted') AND l.state IN ('reserved', 'ordered', 'settled', 'returned')
+        OR e.state <> 'pending' AND l.state IN ('reserved', 'ordered')
+        OR e.state <> 'posted' AND l.state IN ('settled', 'returned')
+        OR e.state NOT IN ('voided', 'held') AND l.state IN ('taken_out', 'rejected')""",
+    "a batch was approved by its maker": """
+      SELECT batch_id::text FROM batches WHERE checker = maker OR (state = 'approved') <> (checker IS NOT NULL)
+        AND state <> 'rejected'""",
+}
+
+
+async def contradictions(connection: asyncpg.Connection) -> list[str]:
+    """Sentences about what cannot be: at most three keys each."""
+    found: list[str] = []
+    for sentence, statement in _CONTRADICTIONS.items():
+        rows = await connection.fetch(f"{_SUMS} {statement} LIMIT 4")
+        if rows:
+            keys = "; ".join(row[0] for row in rows[:3])
+            found.append(f"{sentence}: {keys}{' and more' if len(rows) > 3 else ''}")
+    return found
+
+
+async def load_accounts(connection: asyncpg.Connection, after: str | None, count_max: int) -> list[Account]:
+    rows = await connection.fetch(
+        f"""SELECT {", ".join(Account._fields)} FROM accounts
+            WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",  # noqa: S608
+        after,
+        count_max,
+    )
+    return [Account(*row) for row in rows]
+
+
+async def load_dues(
+    connection: asyncpg.Connection, person_ids: Sequence[str]
+) -> dict[str, dict[tuple[str, str, date], tuple[int, str]]]:
+    """What is owed, by person and (item, area, service month); lines that are no longer owed are left out."""
+    rows = await connection.fetch(
+        """SELECT person_id, item, jurisdiction, service_month, amount_fen, state FROM dues
+           WHERE person_id = ANY($1::uuid[]) AND (amount_fen > 0 OR state <> 'due')""",
+        person_ids,
+    )
+    found: dict[str, dict[tuple[str, str, date], tuple[int, str]]] = {}
+    for person_id, item, jurisdiction, month, amount_fen, state in rows:
+        found.setdefault(person_id, {})[item, jurisdiction, month] = amount_fen, state
+    return found

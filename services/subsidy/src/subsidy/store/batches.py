@@ -1,0 +1,154 @@
+"""Batches and their lines."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+from common import bulk
+from common.transaction import Tx
+
+from subsidy.domain.payment import Line
+from subsidy.tables import BatchLineRow
+
+
+class Batch(NamedTuple):
+    """A row of `batches`, in the order of its columns."""
+
+    batch_id: str
+    jurisdiction: str
+    month: date
+    state: str
+    maker: str
+    checker: str | None
+    reason: str | None
+    created_at: datetime
+    submitted_at: datetime | None
+    decided_at: datetime | None
+
+
+class Total(NamedTuple):
+    state: str
+    lines: int
+    amount_fen: int
+
+
+_BATCH: Final = ", ".join(Batch._fields)
+_LINE: Final = ", ".join(Line._fields)
+
+
+async def insert_batch(tx: Tx, batch: Batch) -> bool:
+    """False: there is one of this id already (whoever made it has committed by now)."""
+    places = ", ".join(f"${i}" for i, _ in enumerate(batch, 1))
+    statement = f"INSERT INTO batches ({_BATCH}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING 1"  # noqa: S608
+    return await tx.sql.fetchval(statement, *batch) is not None
+
+
+async def load_batch(connection: asyncpg.Connection, batch_id: str, *, lock: bool = False) -> Batch | None:
+    statement = f"SELECT {_BATCH} FROM batches WHERE batch_id = $1{' FOR UPDATE' if lock else ''}"  # noqa: S608
+    row = await connection.fetchrow(statement, batch_id)
+    return Batch(*row) if row else None
+
+
+async def load_months(tx: Tx, batch_ids: Sequence[str]) -> dict[str, date]:
+    """The month of each batch."""
+    rows = await tx.sql.fetch("SELECT batch_id, month FROM batches WHERE batch_id = ANY($1::uuid[])", batch_ids)
+    return {row[0]: row[1] for row in rows}
+
+
+async def list_batches(
+    connection: asyncpg.Connection,
+    areas: Sequence[str] | None,
+    month: date | None,
+    state: str | None,
+    after: str | None,
+    limit: int,
+) -> list[Batch]:
+    rows = await connection.fetch(
+        f"""SELECT {_BATCH} FROM batches
+            WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::date IS NULL OR month = $2)
+              AND ($3::text IS NULL OR state = $3) AND ($4::uuid IS NULL OR batch_id > $4)
+            ORDER BY batch_id LIMIT $5""",  # noqa: S608
+        areas,
+        month,
+        state,
+        after,
+        limit,
+    )
+    return [Batch(*row) for row in rows]
+
+
+async def update_batch(tx: Tx, batch: Batch) -> None:
+    await tx.sql.execute(
+        """UPDATE batches SET state = $2, checker = $3, reason = $4, submitted_at = $5, decided_at = $6
+           WHERE batch_id = $1""",
+        batch.batch_id,
+        batch.state,
+        batch.checker,
+        batch.reason,
+        batch.submitted_at,
+        batch.decided_at,
+    )
+
+
+async def totals(connection: asyncpg.Connection, batch_ids: Sequence[str]) -> dict[str, list[Total]]:
+    """Per batch its lines by state."""
+    rows = await connection.fetch(
+        """SELECT batch_id, state, count(*), sum(amount_fen)::bigint FROM batch_lines
+           WHERE batch_id = ANY($1::uuid[]) GROUP BY 1, 2 ORDER BY 1, 2""",
+        batch_ids,
+    )
+    found: dict[str, list[Total]] = {}
+    for batch_id, *total in rows:
+        found.setdefault(batch_id, []).append(Total(*total))
+    return found
+
+
+async def insert_lines(tx: Tx, batch_id: str, lines: Sequence[Line]) -> None:
+    await bulk.insert(tx, BatchLineRow, (*Line._fields, "batch_id"), [(*line, batch_id) for line in lines])
+
+
+async def lock_lines(tx: Tx, batch_id: str) -> list[Line]:
+    rows = await tx.sql.fetch(
+        f"SELECT {_LINE} FROM batch_lines WHERE batch_id = $1 ORDER BY line_id FOR UPDATE",  # noqa: S608
+        batch_id,
+    )
+    return [Line(*row) for row in rows]
+
+
+async def lock_lines_by_id(tx: Tx, line_ids: Sequence[str]) -> dict[str, tuple[Line, str]]:
+    """The lines of these ids, each with its batch."""
+    rows = await tx.sql.fetch(
+        f"""SELECT batch_id, {_LINE} FROM batch_lines
+            WHERE line_id = ANY($1::uuid[]) ORDER BY line_id FOR UPDATE""",  # noqa: S608
+        line_ids,
+    )
+    return {line.line_id: (line, row[0]) for row in rows for line in (Line(*row[1:]),)}
+
+
+async def move_lines(tx: Tx, moved: Sequence[tuple[str, str, str | None, date | None]]) -> None:
+    """`moved`: line, its new state, why, when the bank settled it (None: leaves what stands there)."""
+    if not moved:
+        return
+    await tx.sql.execute(
+        """UPDATE batch_lines l SET state = u.state, reason = coalesce(u.reason, l.reason),
+                                    settled_on = coalesce(u.settled_on, l.settled_on)
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[]) AS u(line_id, state, reason, settled_on)
+           WHERE l.line_id = u.line_id""",
+        *map(list, zip(*moved, strict=True)),
+    )
+
+
+async def list_lines(
+    connection: asyncpg.Connection, batch_id: str, states: Sequence[str] | None, after: str | None, limit: int
+) -> list[dict[str, Any]]:
+    rows = await connection.fetch(
+        f"""SELECT {_LINE}, reason, settled_on FROM batch_lines
+            WHERE batch_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::uuid IS NULL OR line_id > $3)
+            ORDER BY line_id LIMIT $4""",  # noqa: S608
+        batch_id,
+        states,
+        after,
+        limit,
+    )
+    return [dict(row) for row in rows]

@@ -1,0 +1,141 @@
+"""Positions, entries and recoveries: what a decision has changed, in one statement per table."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+from common import bulk
+from common.transaction import Tx
+
+from subsidy.domain.ledger import Changes, Key, Position, Posting, Settling
+from subsidy.tables import DueRow, EntryRow
+
+_POSITION: Final = (
+    "person_id",
+    "item",
+    "jurisdiction",
+    "service_month",
+    "amount_fen",
+    "state",
+    "fund",
+    "paid_fen",
+    "open_fen",
+    "recovering_fen",
+    "written_off_fen",
+    "reissue",
+    "sequence",
+    "recover_sequence",
+    "cause_event_id",
+)
+_KEY: Final = ("person_id", "item", "jurisdiction", "service_month")
+_COLUMNS: Final = ", ".join(f"d.{column}" for column in _POSITION)
+_IN_ORDER: Final = "ORDER BY d.person_id, d.item, d.jurisdiction, d.service_month"  # one order of locking for all
+_ENTRY: Final = (*Posting._fields, "payee_type", "recorded_at", "posted_at")
+
+
+async def lock_positions(tx: Tx, person_ids: Sequence[str]) -> dict[str, dict[Key, Position]]:
+    """All positions of these people, by person."""
+    rows = await tx.sql.fetch(
+        f"SELECT {_COLUMNS} FROM dues d WHERE d.person_id = ANY($1::uuid[]) {_IN_ORDER} FOR UPDATE",  # noqa: S608
+        person_ids,
+    )
+    found: dict[str, dict[Key, Position]] = {}
+    for row in rows:
+        position = Position(*row)
+        found.setdefault(position.person_id, {})[position.key] = position
+    return found
+
+
+async def lock_keys(tx: Tx, keys: Sequence[Key]) -> dict[Key, Position]:
+    """The positions under `keys`."""
+    rows = await tx.sql.fetch(
+        f"""SELECT {_COLUMNS} FROM dues d
+            JOIN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[])
+                  AS k(person_id, item, jurisdiction, service_month)) k
+              USING (person_id, item, jurisdiction, service_month)
+            {_IN_ORDER} FOR UPDATE OF d""",  # noqa: S608
+        *_columns(keys, 4),
+    )
+    return {position.key: position for position in (Position(*row) for row in rows)}
+
+
+async def lock_payable(tx: Tx, jurisdiction: str, month: Any, count_max: int) -> list[Position]:
+    """What an area owes for service months up to `month` and has neither paid nor promised. Whoever comes second
+    waits for the first and then finds these promised."""
+    rows = await tx.sql.fetch(
+        f"""SELECT {_COLUMNS} FROM dues d
+            WHERE d.jurisdiction = $1 AND d.service_month <= $2
+              AND d.state = 'due' AND d.open_fen = 0 AND d.amount_fen > d.paid_fen
+            {_IN_ORDER} LIMIT $3 FOR UPDATE""",  # noqa: S608
+        jurisdiction,
+        month,
+        count_max,
+    )
+    return [Position(*row) for row in rows]
+
+
+async def save_changes(tx: Tx, changes: Changes, now: datetime, by: str | None = None) -> None:
+    """Positions, new entries, settled entries and recovery cases. `by`: who closed a recovery."""
+    await bulk.upsert(
+        tx,
+        DueRow,
+        _POSITION,
+        [[getattr(p, column) for column in _POSITION] for p in changes.positions.values()],
+        key=_KEY,
+    )
+    rows = [(*p, "person", now, now if p.state == "posted" else None) for p in changes.postings]
+    await bulk.insert(tx, EntryRow, _ENTRY, rows)
+    await _settle(tx, changes.settlings, now)
+    await _save_cases(tx, changes, now, by)
+
+
+async def _settle(tx: Tx, settlings: Sequence[Settling], now: datetime) -> None:
+    if not settlings:
+        return
+    done = await tx.sql.fetch(
+        """UPDATE entries e SET state = u.state, posted_at = CASE u.state WHEN 'posted' THEN $8::timestamptz END
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::int[], $7::text[])
+             AS u(person_id, item, jurisdiction, service_month, kind, sequence, state)
+           WHERE (e.person_id, e.item, e.jurisdiction, e.service_month, e.kind, e.sequence)
+               = (u.person_id, u.item, u.jurisdiction, u.service_month, u.kind, u.sequence)
+             AND e.payee_type = 'person' AND e.state = 'pending'
+           RETURNING 1""",
+        *_columns(settlings, 7),
+        now,
+    )
+    if len(done) != len(settlings):
+        raise AssertionError("an entry to be settled is not pending")
+
+
+async def _save_cases(tx: Tx, changes: Changes, now: datetime, by: str | None) -> None:
+    if not changes.cases:
+        return
+    cases = [changes.cases[id_] for id_ in sorted(changes.cases)]
+    await tx.sql.execute(
+        """INSERT INTO recoveries AS r (recovery_id, person_id, item, jurisdiction, service_month, amount_fen, state,
+                                        reason, cause_event_id, opened_at, closed_at, closed_by)
+           SELECT u.*, $10::timestamptz, CASE u.state WHEN 'open' THEN NULL ELSE $10::timestamptz END, $11
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::date[], $6::bigint[], $7::text[],
+                       $8::text[], $9::uuid[])
+             AS u(recovery_id, person_id, item, jurisdiction, service_month, amount_fen, state, reason, cause)
+           ON CONFLICT (recovery_id) DO UPDATE SET
+             amount_fen = excluded.amount_fen, state = excluded.state,
+             cause_event_id = excluded.cause_event_id, closed_at = excluded.closed_at, closed_by = excluded.closed_by,
+             reason = CASE excluded.state WHEN 'open' THEN excluded.reason ELSE r.reason END,
+             opened_at = CASE excluded.state WHEN 'open' THEN excluded.opened_at ELSE r.opened_at END""",
+        *_columns(cases, 9),
+        now,
+        by,
+    )
+
+
+async def list_areas(connection: asyncpg.Connection) -> list[str]:
+    """Areas that owe or have owed anything."""
+    # a loose index scan would be faster on billions; areas are few and `dues_to_pay` does not hold them all
+    rows = await connection.fetch("SELECT DISTINCT jurisdiction FROM dues ORDER BY jurisdiction")
+    return [row[0] for row in rows]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[row[i] for row in rows] for i in range(width)]
