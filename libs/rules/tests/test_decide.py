@@ -445,6 +445,23 @@ def test_what_the_decision_says_of_the_person() -> None:
     assert (decision.residence, decision.died_on, decision.death_suspected_on) == ("530303001", None, day(3))
 
 
+def test_an_item_named_by_the_list_of_the_hukou_and_by_that_of_the_residence_is_given_once() -> None:
+    by_hukou = item("longevity_allowance", "hukou", version(2, {"age_years_min": 80}, **flat(10)))
+    by_home = item("longevity_allowance", "residence", version(2, {"age_years_min": 80}, **flat(90)))
+    both = Lists(
+        [
+            from_event({"jurisdiction": "530302", "items": by_hukou}),
+            from_event({"jurisdiction": "140700", "items": by_home}),
+        ]
+    )
+    facts = [
+        _elder(date(1930, 1, 1)),
+        fact("residence", Residence(division="140702"), None, None, "home"),
+    ]
+    found = decide("p", facts, [], both).entitlements
+    assert [(e.jurisdiction, e.amount_fen_per_month) for e in found] == [("530302", 10)]
+
+
 def test_nothing_is_decided_without_lists() -> None:
     assert decide("p", [_elder(date(1930, 1, 1))], [], Lists([])).entitlements == ()
 

@@ -56,27 +56,46 @@ TEST: dict[str, _Test] = {
 }
 
 
-def evaluate(condition: Condition, world: World) -> bool | None:
-    """True, False, or None where a missing fact decides."""
+Answer = Callable[[World], bool | None]
+
+
+def compiled(condition: Condition) -> Answer:
+    """The condition as a function: True, False, or None where a missing fact decides."""
     name = condition.test
     if name not in GROUPS:
-        return _leaf(condition, name, world)
-    answers = [evaluate(child, world) for child in getattr(condition, name)]
-    decisive = name != "all_of"  # the answer that settles the group at once
-    if decisive in answers:
-        return name == "any_of"
-    if None in answers:
-        return None
-    return name != "any_of"
+        return _compiled_test(condition, name)
+    parts = [compiled(child) for child in getattr(condition, name)]
+    decisive = name != "all_of"  # the answer of a part that settles the group at once,
+    settled = name == "any_of"  # and how
+
+    def group(world: World) -> bool | None:
+        doubt = False
+        for part in parts:
+            answer = part(world)
+            if answer is decisive:
+                return settled
+            doubt = doubt or answer is None
+        return None if doubt else not settled
+
+    return group
 
 
-def _leaf(condition: Condition, name: str, world: World) -> bool | None:
-    test = TEST[name]
-    known = world[test.slot]
-    holds = None if known is None else test.holds(getattr(condition, name), known)
-    if holds is None and (condition.absent_means or test.absent_means) == _NOT_MET:
-        return False
-    return holds
+def _compiled_test(condition: Condition, name: str) -> Answer:
+    slot, _, by_default, holds = TEST[name]
+    argument = getattr(condition, name)
+    otherwise = False if (condition.absent_means or by_default) == _NOT_MET else None
+
+    def test(world: World) -> bool | None:
+        known = world[slot]
+        answer = None if known is None else holds(argument, known)
+        return otherwise if answer is None else answer
+
+    return test
+
+
+def evaluate(condition: Condition, world: World) -> bool | None:
+    """One look; whoever asks often keeps the `compiled` condition."""
+    return compiled(condition)(world)
 
 
 def missing(condition: Condition, world: World) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from common.events.entitlement import EntitlementState, ItemKind, PayTerms
 
-from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, evaluate, missing, slots_read
+from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, compiled, missing, slots_read
 from rules.policy import Amount, ItemPolicy, Version
 
 _KNOWN_MAX = 20_000  # kinds of people remembered per item version
@@ -31,6 +31,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     missing_facts: tuple[str, ...] = ()
 
 
+_NOT_YET: Any = object()  # None is an answer
+
+
 class Applicable:
     """A version of an item that counts for somebody.
 
@@ -44,6 +47,8 @@ class Applicable:
         self.slots = tuple(sorted(read | {HUKOU if item.follows == "hukou" else RESIDENCE}))
         # What the answer hangs on; always at least two places, so that it is a tuple.
         self._kind_of_person: Callable[[World], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
+        self._holds = compiled(version.conditions)
+        self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in version.tiers]
         self._known: dict[Any, Outcome | None] = {}
 
     @property
@@ -60,17 +65,19 @@ class Applicable:
     def outcome(self, world: World) -> Outcome | None:
         """The answer for a world, None for a refusal."""
         kind_of_person = self._kind_of_person(world)
-        if kind_of_person not in self._known:
+        found: Outcome | None = self._known.get(kind_of_person, _NOT_YET)
+        if found is _NOT_YET:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()
-            self._known[kind_of_person] = self._decide(world)
-        return self._known[kind_of_person]
+            found = self._known[kind_of_person] = self._decide(world)
+        return found
 
     def _decide(self, world: World) -> Outcome | None:
         version = self.version
-        if evaluate(version.conditions, world) is False:
+        holds = self._holds(world)
+        if holds is False:
             return None
-        asked = missing(version.conditions, world)
+        asked = missing(version.conditions, world) if holds is None else set()
         if self.presumed:
             asked.add("registration" if self.item.follows == "hukou" else "residence")
         amount = None
@@ -81,7 +88,7 @@ class Applicable:
             asked |= lacking
         if asked:
             return self._described(state="unknown", missing_facts=tuple(sorted(asked)))
-        tier = next((t for t in version.tiers if not t.conditions or evaluate(t.conditions, world)), None)
+        tier = next((tier for tier, applies in self._tiers if applies is None or applies(world)), None)
         return self._described(
             state="granted",
             amount_fen_per_month=amount,

@@ -257,7 +257,7 @@ def _convert(path: Path, into: Any) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=loader), into)
-    except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as fault:
+    except (yaml.YAMLError, ValueError, msgspec.ValidationError) as fault:  # ValueError: 30 February, bad UTF-8
         raise PolicyError(f"{path}: {fault}") from fault
 
 
@@ -277,7 +277,7 @@ def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
 
 def policy_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of an item file (`contracts/policy/schema.json`)."""
-    schema = msgspec.json.schema(ItemPolicy)
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ItemPolicy)))
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Service item of one area"
     condition = schema["$defs"]["Condition"]
