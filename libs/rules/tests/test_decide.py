@@ -203,6 +203,19 @@ def oracle(facts: Sequence[Fact], abilities: Sequence[Ability], n: int) -> Answe
         grant("concentrated_support", "000000", no_hukou)
     if n >= 4 and disability and disability.class_ in (1, 4) and disability.level <= 2:
         grant("severe_disability_nursing_subsidy", "000000", no_hukou, 100)
+    visits(found, grant, homes, no_home, (low, living, ability, n))
+    if money.startswith("5303"):
+        allowance(found, grant, money, n, age, no_birth | no_hukou)
+        poor_or_housed = (low and low.category == "bianyuan") or (residence and residence.place == "institution")
+        if (age is None or age <= 79) and not poor_or_housed:
+            grant("care_service_subsidy", "530300", no_birth | no_home | no_hukou, 70)
+    exclude(found, n)
+    hold(found, facts, n)
+    return found
+
+
+def visits(found: Answer, grant: Any, homes: str, no_home: set[str], now: tuple[Any, ...]) -> None:
+    low, living, ability, n = now
     if n >= 8 and homes.startswith("530303"):
         if low and low.category in ("dibao", "tekun"):
             grant("visiting_care", "530303", no_home, tier="C")
@@ -214,14 +227,6 @@ def oracle(facts: Sequence[Fact], abilities: Sequence[Ability], n: int) -> Answe
             grant("visiting_care", "000000", no_home, tier=tier)
         elif ability is None:
             grant("visiting_care", "000000", no_home | {"ability_result"})
-    if money.startswith("5303"):
-        allowance(found, grant, money, n, age, no_birth | no_hukou)
-        poor_or_housed = (low and low.category == "bianyuan") or (residence and residence.place == "institution")
-        if (age is None or age <= 79) and not poor_or_housed:
-            grant("care_service_subsidy", "530300", no_birth | no_home | no_hukou, 70)
-    exclude(found, n)
-    hold(found, facts, n)
-    return found
 
 
 def allowance(found: Answer, grant: Any, money: str, n: int, age: int | None, missing: set[str]) -> None:

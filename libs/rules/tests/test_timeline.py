@@ -13,7 +13,7 @@ from common.events.facts import (
     Statement,
     Value,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
 
@@ -182,6 +182,7 @@ def people(draw: st.DrawFn) -> list[list[Statement]]:
     return [draw(chains_of(kind, f"{kind}{i}")) for i, kind in enumerate(kinds)]
 
 
+@settings(deadline=None)
 @given(people())
 def test_what_shows_each_day_is_what_the_oracle_says(chains: list[list[Statement]]) -> None:
     statements = [s for chain in chains for s in chain]
@@ -193,6 +194,7 @@ def test_what_shows_each_day_is_what_the_oracle_says(chains: list[list[Statement
             assert shown == ([wanted] if wanted else []), (kind, n)
 
 
+@settings(deadline=None)
 @given(people(), st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_order_of_arrival_and_repetition_change_nothing(
     chains: list[list[Statement]], shuffle: object, copies: int
@@ -207,6 +209,7 @@ def test_the_order_of_arrival_and_repetition_change_nothing(
     assert facts_known_at(mixed) == straight
 
 
+@settings(deadline=None)
 @given(people(), st.integers(0, 24))
 def test_what_is_recorded_later_is_unseen(chains: list[list[Statement]], minute: int) -> None:
     statements = [s for chain in chains for s in chain]
