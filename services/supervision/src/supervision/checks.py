@@ -1,0 +1,66 @@
+"""`contracts/checks.yaml`: the checks, their limits and deadlines as dated data."""
+
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from common.settings import repository_root
+
+from supervision.domain.alerts import Severity
+from supervision.domain.visits import Minutes
+
+Status = Literal["documented", "example"]
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    severity: Severity
+    text: str
+    status: Status
+
+
+class MinutesOfItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    item: str
+    from_: date = msgspec.field(name="from")
+    duration_minutes_min: int
+    duration_minutes_max: int
+    status: Status
+
+
+class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    explain: int
+    decide: int
+    close: int
+    status: Status
+
+
+class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    checks: tuple[Check, ...]
+    minutes: tuple[MinutesOfItem, ...]
+    entitlement_wait_minutes: int
+    deadline_days: Deadlines
+    suppression_threshold: int
+
+    @property
+    def durations(self) -> list[Minutes]:
+        return [Minutes(m.item, m.from_, m.duration_minutes_min, m.duration_minutes_max) for m in self.minutes]
+
+    @property
+    def entitlement_wait(self) -> timedelta:
+        return timedelta(minutes=self.entitlement_wait_minutes)
+
+    def named(self, check: str) -> Check:
+        """Raises KeyError."""
+        return {c.id: c for c in self.checks}[check]
+
+
+def load_checks(path: Path) -> Checks:
+    """Raises msgspec.ValidationError where the file does not fit."""
+    return msgspec.yaml.decode(path.read_bytes(), type=Checks)
+
+
+@cache
+def checks() -> Checks:
+    return load_checks(repository_root() / "contracts" / "checks.yaml")

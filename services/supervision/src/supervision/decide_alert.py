@@ -1,0 +1,91 @@
+"""What people do with an alert: the provider explains, the officer confirms or dismisses, and closes."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from common import clock
+from common.auth import Caller, require
+from common.errors import Conflict, NotAllowed, NotFound
+from common.events import AlertClosed
+from common.service import Db
+from common.transaction import Tx
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from supervision.domain.alerts import Deed, Refused, decide_step
+from supervision.judgement import judge
+from supervision.shown import AlertShown, show
+from supervision.store import alerts as store
+from supervision.store import visits
+
+router = APIRouter(tags=["alerts"])
+Explainer = Annotated[Caller, Depends(require("provider"))]
+Officer = Annotated[Caller, Depends(require("officer"))]
+
+
+class Words(BaseModel):
+    reason: str = Field(min_length=1, max_length=2000, description="why; no names, numbers or addresses")
+
+
+async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetime) -> Any:
+    """The locked alert when `caller` may do `deed` now."""
+    row = await store.lock_alert(tx, str(alert_id))
+    if row is None:
+        raise NotFound("no alert has this id")
+    if caller.role == "provider":
+        if caller.provider is None or row["provider"] != caller.provider:
+            raise NotAllowed("this alert is not about a visit of yours")
+    else:
+        caller.need_area(row["division"])
+    step = decide_step(
+        row["state"], deed, has_provider=row["provider"] is not None, explain_by=row["explain_by"], now=now
+    )
+    if isinstance(step, Refused):
+        raise Conflict(step.reason, code="not_now", state=row["state"])
+    return row
+
+
+@router.post("/v1/alerts/{alert_id}/explain", response_model=AlertShown)
+async def explain_alert(alert_id: UUID, words: Words, caller: Explainer, db: Db) -> dict[str, object]:
+    """The provider says how it came about."""
+    now = clock.now()
+    async with db.transaction() as tx:
+        await _take(tx, alert_id, "explain", caller, now)
+        row = await store.save_explanation(tx, str(alert_id), words.reason, caller.subject)
+    return show(row, now)
+
+
+@router.post("/v1/alerts/{alert_id}/confirm", response_model=AlertShown)
+async def confirm_alert(alert_id: UUID, words: Words, caller: Officer, db: Db) -> dict[str, object]:
+    """The finding holds."""
+    now = clock.now()
+    async with db.transaction() as tx:
+        await _take(tx, alert_id, "confirm", caller, now)
+        row = await store.save_decision(tx, str(alert_id), "confirmed", words.reason, caller.subject)
+    return show(row, now)
+
+
+@router.post("/v1/alerts/{alert_id}/dismiss", response_model=AlertShown)
+async def dismiss_alert(alert_id: UUID, words: Words, caller: Officer, db: Db) -> dict[str, object]:
+    """The finding does not hold: it no longer counts against the visit, which is judged again."""
+    now = clock.now()
+    async with db.transaction() as tx:
+        alert = await _take(tx, alert_id, "dismiss", caller, now)
+        row = await store.save_decision(tx, str(alert_id), "dismissed", words.reason, caller.subject)
+        await visits.waive(tx, alert["subject"], alert["check_id"])
+        await judge(tx, [alert["subject"]], now, {})
+    return show(row, now)
+
+
+@router.post("/v1/alerts/{alert_id}/close", response_model=AlertShown)
+async def close_alert(alert_id: UUID, caller: Officer, db: Db) -> dict[str, object]:
+    """The case is done: what was decided has been carried out."""
+    now = clock.now()
+    async with db.transaction() as tx:
+        alert = await _take(tx, alert_id, "close", caller, now)
+        row = await store.save_closing(tx, str(alert_id), now)
+        if alert["person_id"] is not None:
+            event = AlertClosed(person_id=alert["person_id"], alert_id=str(alert_id), outcome=alert["outcome"])
+            tx.emit(event, correlation_id=alert["correlation_id"], division=alert["division"])
+    return show(row, now)

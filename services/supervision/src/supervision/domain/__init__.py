@@ -1,0 +1,1 @@
+"""What supervision holds to be true: visits and their verdicts, people and their classes, alerts as cases."""

@@ -1,0 +1,39 @@
+"""Money to be recovered and records nobody could process are cases too."""
+
+from collections.abc import Sequence
+
+from common import clock
+from common.transaction import Tx
+
+from supervision import cases
+from supervision.domain.alerts import Finding
+from supervision.intake import Sighting
+
+
+async def on_recoveries(sightings: Sequence[Sighting], tx: Tx) -> None:
+    now = clock.now()
+    causes = {s.data.person_id: s.message() for s in sightings}
+    opened = [s for s in sightings if s.what == "RecoveryOpened"]
+    await cases.raise_alerts(
+        tx,
+        [
+            Finding(
+                "recovery_opened",
+                "warn",
+                s.data.recovery_id,
+                s.data.person_id,
+                division=s.data.jurisdiction,
+                correlation_id=s.correlation_id,
+            )
+            for s in opened
+        ],
+        now,
+        causes,
+    )
+    closed = [("recovery_opened", s.data.recovery_id) for s in sightings if s.what == "RecoveryClosed"]
+    await cases.withdraw_alerts(tx, closed, "confirmed", "追回已了结", now, causes)
+
+
+async def on_records_parked(sightings: Sequence[Sighting], tx: Tx) -> None:
+    found = [Finding("record_parked", "warn", s.data.parked_id, correlation_id=s.correlation_id) for s in sightings]
+    await cases.raise_alerts(tx, found, clock.now(), {})

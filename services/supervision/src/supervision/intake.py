@@ -1,0 +1,154 @@
+"""From raw records to steps and to the few events that something is decided about.
+
+Supervision sees every message of the platform, so most are never decoded: the envelope in the headers is enough for
+a step. Nothing here is claimed in the inbox: a step has its key, states and tasks are guarded by version and time,
+verdicts and alerts by what is stored of them.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from common.errors import BadMessage
+from common.events import Event, all_events
+from common.message import CAUSES_MAX, Message, Record, merge_causes
+from common.parking import park
+from common.transaction import Tx
+
+from supervision import seen
+
+Handler = Callable[[Sequence["Sighting"], Tx], Awaitable[None]]
+PARKED: Final = r"^[a-z_]+\.parked$"
+_STATES: Final = frozenset(name.rsplit(".", 1)[1] for name, cls in all_events().items() if cls.state)
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ENVELOPE: Final = re.compile(
+    rf"{_UUID} {_UUID} (?:{_UUID})? \d{{4}}-\d\d-\d\dT[0-9:.]{{8,15}}\+00:00 \d{{0,18}} [a-z_]{{1,40}} \w{{1,80}}",
+    re.ASCII,
+)
+_IDS: Final = re.compile(_UUID)
+
+
+class Sighting(NamedTuple):
+    """One event as supervision sees it. `at` is ISO text in UTC; `data` is None where the envelope is enough."""
+
+    event_id: str
+    correlation_id: str
+    causation_id: str | None
+    at: str
+    version: str | None  # of a state
+    service: str
+    what: str
+    person_id: str | None
+    causes: tuple[str, ...]
+    data: Any
+    traceparent: str | None
+
+    def message(self) -> Message[Event]:
+        """As the cause of what supervision says next."""
+        return Message(
+            id=self.event_id,
+            data=self.data,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+            time=self.time,
+            traceparent=self.traceparent,
+            causes=self.causes,
+        )
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self.at)
+
+
+def topics() -> list[str]:
+    """Every topic whose events are part of a chain; a provider's own topics are not ours to read."""
+    known = {cls.topic for cls in all_events().values()}
+    return [*sorted(t for t in known if t != "parked" and not t.startswith("dispatch.provider")), PARKED]
+
+
+def sight(record: Record) -> Sighting:
+    """Raises BadMessage."""
+    headers = dict(record.headers)
+    try:
+        event_id = headers["ce_id"].decode()
+        correlation_id = headers.get("ce_correlationid", headers["ce_id"]).decode()
+        causation = headers.get("ce_causationid", b"").decode()
+        at = headers["ce_time"].decode()
+        sequence = headers.get("ce_sequence", b"").decode()
+        version = sequence if sequence.isdigit() else ""  # a policy's version is a digest
+        what = headers["ce_type"].decode().rpartition(".")[2]
+        service = record.topic.partition(".")[0]
+        if not _ENVELOPE.fullmatch(f"{event_id} {correlation_id} {causation} {at} {version} {service} {what}"):
+            raise BadMessage("bad_envelope")
+        value = record.value or b""
+        data = seen.decode(what, value)
+        causes = _causes(what, data, value)
+        traceparent = headers.get("traceparent")
+        return Sighting(
+            event_id,
+            correlation_id,
+            causation or None,
+            at,
+            version or None,
+            service,
+            what,
+            _person(record),
+            causes,
+            data,
+            traceparent.decode() if traceparent else None,
+        )
+    except (msgspec.MsgspecError, KeyError, ValueError, RecursionError) as error:
+        raise BadMessage("undecodable") from error
+
+
+def _causes(what: str, data: Any, value: bytes) -> tuple[str, ...]:
+    if what not in _STATES:
+        return ()
+    causes = seen.causes_of(value) if data is None else data.causes
+    return tuple(cause for cause in causes[-CAUSES_MAX:] if _IDS.fullmatch(cause))
+
+
+def _person(record: Record) -> str | None:
+    """The key of a topic about people is the person; policies have an area instead, parked records their own id."""
+    text = (record.key or b"").decode()
+    return text if _IDS.fullmatch(text) and not record.topic.endswith(".parked") else None
+
+
+@dataclass(frozen=True, eq=False)
+class Intake:
+    """A raw handler for all topics: `every` gets all sightings, `of` those of the kinds they decide about, handlers
+    in the order in which they are listed (people before visits), sightings in the order in which they came."""
+
+    every: Handler
+    of: Mapping[tuple[str, ...], Handler]
+
+    async def __call__(self, records: Sequence[Record], tx: Tx) -> None:
+        sightings = []
+        for record in records:
+            try:
+                sightings.append(sight(record))
+            except BadMessage as bad:
+                await park(tx, tx.service, record, bad.reason, None)
+        if not sightings:
+            return
+        await self.every(sightings, tx)
+        told = [sighting for sighting in sightings if sighting.data is not None]
+        for kinds, handler in self.of.items():
+            wanted = [sighting for sighting in told if sighting.what in kinds]
+            if wanted:
+                await handler(wanted, tx)
+
+
+def newest(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Of states only the newest per person, with the causes of those it supersedes."""
+    kept: dict[str, Sighting] = {}
+    for sighting in sightings:
+        before = kept.get(sighting.data.person_id)
+        if before is not None:
+            older, newer = sorted((before, sighting), key=lambda s: s.data.version)
+            sighting = newer._replace(causes=merge_causes(older.causes, newer.causes))
+        kept[sighting.data.person_id] = sighting
+    return list(kept.values())

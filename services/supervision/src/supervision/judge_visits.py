@@ -1,0 +1,71 @@
+"""Follow every visit; judge it when it is done."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from common import clock
+from common.database import Database
+from common.transaction import Tx
+
+from supervision import cases
+from supervision.domain.alerts import Finding
+from supervision.intake import Sighting
+from supervision.judgement import judge
+from supervision.seen import TASK_STATES
+from supervision.store import visits as store
+
+WAITING_MAX: Final = 500
+
+
+async def on_visit_steps(sightings: Sequence[Sighting], tx: Tx) -> None:
+    last: dict[str, Sighting] = {}
+    for s in sightings:
+        before = last.get(s.data.task_id)
+        if before is None or _weight(s) >= _weight(before):
+            last[s.data.task_id] = s
+    await store.upsert_tasks(tx, [_row(s) for s in last.values()])
+    now = clock.now()
+    done = {s.data.person_id: s.message() for s in sightings if s.what == "VisitCheckedOut"}
+    if done:
+        await judge(tx, {s.data.task_id for s in sightings if s.what == "VisitCheckedOut"}, now, done)
+    missed = [s for s in sightings if s.what == "VisitMissed"]
+    await cases.raise_alerts(tx, [_missed(s) for s in missed], now, {s.data.person_id: s.message() for s in missed})
+
+
+def _weight(s: Sighting) -> tuple[bool, str]:
+    """The check-out is the last word about a visit; otherwise the newest is."""
+    return (s.what == "VisitCheckedOut", s.at)
+
+
+def _row(s: Sighting) -> tuple[object, ...]:
+    v = s.data
+    out = v.checked_out_at if s.what == "VisitCheckedOut" else None
+    return (
+        v.task_id,
+        v.person_id,
+        v.item,
+        v.division,
+        v.provider,
+        v.window_from,
+        v.window_to,
+        TASK_STATES[s.what],
+        s.at,
+        v.checked_in_at,
+        out,
+        v.worker,
+        v.outcome,
+        s.correlation_id,
+    )
+
+
+def _missed(s: Sighting) -> Finding:
+    v = s.data
+    return Finding("visit_missed", "warn", v.task_id, v.person_id, v.provider, v.division, s.correlation_id)
+
+
+async def judge_waiting(database: Database) -> int:
+    """Visits that wait for their entitlement: once the time is over, its absence is a finding."""
+    now: datetime = clock.now()
+    async with database.transaction() as tx:
+        return await judge(tx, await store.list_waiting(tx, WAITING_MAX), now, {})

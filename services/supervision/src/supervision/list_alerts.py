@@ -1,0 +1,74 @@
+"""Alerts as a list, and how many are open."""
+
+from typing import Annotated
+from uuid import UUID
+
+from common import clock
+from common.auth import Caller, require
+from common.errors import NotAllowed
+from common.http import Limit
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from supervision.domain.alerts import AlertState
+from supervision.shown import AlertShown, show
+from supervision.store import alerts as store
+
+router = APIRouter(tags=["alerts"])
+Reader = Annotated[Caller, Depends(require("provider", "officer", "approver", "auditor"))]
+
+
+class AlertPage(BaseModel):
+    alerts: list[AlertShown] = Field(description="newest first")
+    next: UUID | None = Field(description="give it as `after` for the next page")
+
+
+class OpenAlerts(BaseModel):
+    open: int
+    by_check: dict[str, int]
+
+
+@router.get("/v1/alerts", response_model=AlertPage)
+async def list_alerts(
+    caller: Reader,
+    db: Db,
+    state: Annotated[list[AlertState] | None, Query()] = None,
+    check: str | None = None,
+    limit: Limit = 100,
+    after: UUID | None = None,
+) -> dict[str, object]:
+    """Alerts of the caller's area; a provider sees those about its own visits."""
+    if caller.role == "provider" and caller.provider is None:
+        raise NotAllowed("the token names no provider")
+    async with db.reading() as connection:
+        areas = None
+        if caller.role != "provider" and caller.division is not None:
+            areas = [a for a in await store.list_alert_areas(connection) if caller.may_see(a)]
+        rows = await store.list_alerts(
+            connection,
+            states=state or [],
+            check=check,
+            provider=caller.provider if caller.role == "provider" else None,
+            areas=areas,
+            after=str(after) if after else None,
+            limit=limit,
+        )
+    now = clock.now()
+    return {
+        "alerts": [show(row, now) for row in rows],
+        "next": rows[-1]["alert_id"] if len(rows) == limit else None,
+    }
+
+
+@router.get("/v1/alerts/open", response_model=OpenAlerts)
+async def count_open_alerts(
+    caller: Annotated[Caller, Depends(require("officer", "approver", "auditor"))], db: Db
+) -> dict[str, object]:
+    """How many alerts of the caller's area are not closed."""
+    async with db.reading() as connection:
+        rows = [row for row in await store.count_open(connection) if caller.may_see(row["division"])]
+    by_check: dict[str, int] = {}
+    for row in rows:
+        by_check[row["check_id"]] = by_check.get(row["check_id"], 0) + row["count"]
+    return {"open": sum(by_check.values()), "by_check": by_check}

@@ -1,0 +1,31 @@
+"""Supervision: sees every event, keeps the chain of each change, verifies visits, raises alerts, counts people."""
+
+from common.jobs import Job
+from common.service import Service
+
+from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
+from supervision.follow_troubles import on_records_parked, on_recoveries
+from supervision.intake import Intake, topics
+from supervision.judge_visits import judge_waiting, on_visit_steps
+from supervision.keep_people import on_abilities_determined, on_entitlements_decided
+from supervision.record_steps import on_events, remove_old
+from supervision.seen import TASK_STATES
+
+intake = Intake(
+    every=on_events,
+    of={
+        ("EntitlementsDecided",): on_entitlements_decided,
+        ("AbilitiesDetermined",): on_abilities_determined,
+        tuple(TASK_STATES): on_visit_steps,
+        ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
+        ("RecordParked",): on_records_parked,
+    },
+)
+service = Service(
+    "supervision",
+    routes=[trace_change.router, count_people.router, list_unreached.router, list_alerts.router, decide_alert.router],
+    raw=dict.fromkeys(topics(), intake),
+    jobs=[Job("judge_waiting", 5.0, judge_waiting), Job("remove_old_steps", 60.0, remove_old)],
+    description="The chain of every change, verified visits, alerts as cases, statistics, people not reached.",
+)
+app = service.app

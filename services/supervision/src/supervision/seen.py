@@ -1,0 +1,119 @@
+"""What supervision reads of other services' events: only the fields it needs, since it sees every message."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar, Final
+
+import msgspec
+from common.events import Event
+
+
+class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
+    """Days stay text: they go to the database as they came."""
+
+    item: str
+    state: str
+    from_: str = msgspec.field(name="from")
+    to: str | None = None
+
+
+class SeenEntitlements(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "identification.entitlement"
+    state: ClassVar[bool] = True
+
+    person_id: str
+    version: int
+    entitlements: tuple[SeenEntitlement, ...]
+    residence: str | None = None
+    died_on: date | None = None
+    causes: tuple[str, ...] = ()
+
+
+class SeenAbility(msgspec.Struct, frozen=True, kw_only=True):
+    level: int
+    valid_from: date
+    valid_to: date | None = None
+
+
+class SeenAbilities(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "assessment.ability"
+    state: ClassVar[bool] = True
+
+    person_id: str
+    version: int
+    abilities: tuple[SeenAbility, ...]
+    causes: tuple[str, ...] = ()
+
+
+class SeenVisit(Event, frozen=True, kw_only=True):
+    """Any step of a visit; the last four only after check-out."""
+
+    topic: ClassVar[str] = "dispatch.visit"
+
+    person_id: str
+    task_id: str
+    item: str
+    division: str
+    window_from: date
+    window_to: date
+    provider: str | None = None
+    checked_in_at: datetime | None = None
+    checked_out_at: datetime | None = None
+    worker: str | None = None
+    outcome: str = "seen"
+
+
+class SeenRecovery(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "subsidy.payment"
+
+    person_id: str
+    recovery_id: str
+    jurisdiction: str | None = None
+
+
+class SeenParked(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "parked"
+
+    parked_id: str
+
+
+TASK_STATES: Final[Mapping[str, str]] = {
+    "VisitPlanned": "planned",
+    "VisitOffered": "offered",
+    "VisitAccepted": "accepted",
+    "VisitDeclined": "declined",
+    "VisitOfferExpired": "expired",
+    "VisitCheckedIn": "in_progress",
+    "VisitCheckedOut": "completed",
+    "VisitFailed": "failed",
+    "VisitMissed": "missed",
+    "VisitExcused": "excused",
+    "VisitCancelled": "cancelled",
+}
+SHAPES: Final[Mapping[str, type[Event]]] = {
+    "EntitlementsDecided": SeenEntitlements,
+    "AbilitiesDetermined": SeenAbilities,
+    **dict.fromkeys(TASK_STATES, SeenVisit),
+    "RecoveryOpened": SeenRecovery,
+    "RecoveryClosed": SeenRecovery,
+    "RecordParked": SeenParked,
+}
+_decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
+
+
+class _Causes(msgspec.Struct):
+    causes: tuple[str, ...] = ()
+
+
+_decode_causes = msgspec.json.Decoder(_Causes).decode
+
+
+def decode(what: str, value: bytes) -> Any:
+    """The event in the shape above, None for a kind that is only counted. Raises msgspec.MsgspecError."""
+    decoder = _decoders.get(what)
+    return None if decoder is None else decoder.decode(value)
+
+
+def causes_of(value: bytes) -> tuple[str, ...]:
+    """The changes united in a state, without decoding the state."""
+    return _decode_causes(value).causes

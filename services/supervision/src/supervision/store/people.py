@@ -1,0 +1,113 @@
+"""People: one row per person, replaced by a newer decision; and what is counted over them."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+from common.codes import divisions
+from common.transaction import Tx
+
+_UPSERT: Final = """
+INSERT INTO people AS t (person_id, version, decided_at, division, died_on,
+                         longevity_allowance, nursing_subsidy, care_service_subsidy, visiting_care)
+SELECT a::uuid, b, c::timestamptz, d, e, f::datemultirange, g::datemultirange, h::datemultirange, i::datemultirange
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[],
+            $9::text[]) AS u(a, b, c, d, e, f, g, h, i)
+ON CONFLICT (person_id) DO UPDATE SET
+  version = excluded.version, decided_at = excluded.decided_at, division = excluded.division,
+  died_on = excluded.died_on, longevity_allowance = excluded.longevity_allowance,
+  nursing_subsidy = excluded.nursing_subsidy, care_service_subsidy = excluded.care_service_subsidy,
+  visiting_care = excluded.visiting_care
+WHERE t.version < excluded.version
+"""
+_UPSERT_ABILITIES: Final = """
+INSERT INTO abilities AS t (person_id, version, level_0, level_1, level_2, level_3, level_4)
+SELECT a::uuid, b, c::datemultirange, d::datemultirange, e::datemultirange, f::datemultirange, g::datemultirange
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+  AS u(a, b, c, d, e, f, g)
+ON CONFLICT (person_id) DO UPDATE SET
+  version = excluded.version, level_0 = excluded.level_0, level_1 = excluded.level_1, level_2 = excluded.level_2,
+  level_3 = excluded.level_3, level_4 = excluded.level_4
+WHERE t.version < excluded.version
+"""
+# The few distinct areas of many people, by hopping from one index entry to the next.
+_AREAS: Final = """
+WITH RECURSIVE hop AS (
+  (SELECT division FROM people WHERE division IS NOT NULL ORDER BY division LIMIT 1)
+  UNION ALL
+  SELECT (SELECT p.division FROM people p WHERE p.division > hop.division ORDER BY p.division LIMIT 1)
+  FROM hop WHERE hop.division IS NOT NULL
+)
+SELECT division FROM hop WHERE division IS NOT NULL
+"""
+# A month counts whoever was entitled on a day of it up to $2 while alive.
+_COUNTS: Final = """
+SELECT count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
+       count(*) FILTER (WHERE nu AND NOT la AND NOT ca) AS nursing_subsidy,
+       count(*) FILTER (WHERE ca AND NOT la AND NOT nu) AS care_service_subsidy,
+       count(*) FILTER (WHERE la::int + nu::int + ca::int > 1) AS combined,
+       count(*) FILTER (WHERE to_visit) AS to_visit,
+       count(*) FILTER (WHERE to_visit AND visited) AS visited,
+       count(*) FILTER (WHERE level_0) AS level_0, count(*) FILTER (WHERE level_1) AS level_1,
+       count(*) FILTER (WHERE level_2) AS level_2, count(*) FILTER (WHERE level_3) AS level_3,
+       count(*) FILTER (WHERE level_4) AS level_4
+FROM (
+  SELECT alive AND longevity_allowance @> $2 AS la, alive AND nursing_subsidy @> $2 AS nu,
+         alive AND care_service_subsidy @> $2 AS ca,
+         visiting_care && daterange($3, $2, '[]') AS to_visit,
+         v.person_id IS NOT NULL AS visited,
+         alive AND a.level_0 @> $2 AS level_0, alive AND a.level_1 @> $2 AS level_1,
+         alive AND a.level_2 @> $2 AS level_2, alive AND a.level_3 @> $2 AS level_3,
+         alive AND a.level_4 @> $2 AS level_4
+  FROM (SELECT *, (died_on IS NULL OR died_on > $2) AS alive FROM people
+        WHERE $1::text[] IS NULL OR division = ANY($1)) p
+  LEFT JOIN abilities a USING (person_id)
+  LEFT JOIN (SELECT DISTINCT person_id FROM tasks
+             WHERE item = 'visiting_care' AND verdict <> 'disputed' AND outcome <> 'not_found'
+               AND (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $3 AND $2) v USING (person_id)
+) days
+"""
+
+
+class Counts(NamedTuple):
+    classes: dict[str, int]
+    to_visit: int
+    visited: int
+    levels: dict[str, int]
+
+
+async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
+    """person_id, version, decided_at, division, died_on, then the days of each item; unique by person."""
+    if rows:
+        await tx.sql.execute(_UPSERT, *_columns(rows))
+
+
+async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
+    """person_id, version, then the days of each level 0 … 4; unique by person."""
+    if rows:
+        await tx.sql.execute(_UPSERT_ABILITIES, *_columns(rows))
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*sorted(rows, key=lambda row: str(row[0])), strict=True)]
+
+
+async def list_areas(connection: asyncpg.Connection, division: str) -> list[str] | None:
+    """The areas within `division` in which people live; None for the nation, whose people need no known area."""
+    if division == divisions.NATION:
+        return None
+    rows = await connection.fetch(_AREAS)
+    return [row[0] for row in rows if divisions.within(row[0], division)]
+
+
+async def count_people(connection: asyncpg.Connection, areas: list[str] | None, on: date) -> Counts:
+    """Every person once. The month is the one of `on`, up to that day."""
+    row = await connection.fetchrow(_COUNTS, areas, on, on.replace(day=1))
+    classes = ("longevity_allowance", "nursing_subsidy", "care_service_subsidy", "combined")
+    return Counts(
+        {name: row[name] for name in classes},
+        row["to_visit"],
+        row["visited"],
+        {str(level): row[f"level_{level}"] for level in range(5)},
+    )

@@ -1,0 +1,117 @@
+"""Steps: written by COPY, since there are several for every change of the whole platform."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final
+
+import asyncpg
+from common.message import CAUSES_MAX
+from common.transaction import Tx
+
+from supervision.domain.trace import Step
+
+# correlation_id, event_id, causation_id, led_by, person_id, at, version, service, what; all as checked text
+StepLine = tuple[str, str, str | None, str | None, str | None, str, str | None, str, str]
+_COLUMNS: Final = (
+    "correlation_id",
+    "event_id",
+    "causation_id",
+    "led_by",
+    "person_id",
+    "at",
+    "version",
+    "service",
+    "what",
+)
+_MERGE: Final = """
+INSERT INTO steps (correlation_id, event_id, causation_id, led_by, person_id, at, version, service, what)
+SELECT a::uuid, b::uuid, c::uuid, d::uuid, e::uuid, f::timestamptz, g::bigint, h, i
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::text[]) AS u(a, b, c, d, e, f, g, h, i)
+ON CONFLICT DO NOTHING
+"""
+TRACE_MAX: Final = 2_000
+
+
+async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
+    """Lines are unique by change and event. Plain COPY first (a third cheaper than a merge); only where one of them
+    is there already (an event sent twice) they are merged."""
+    if not lines:
+        return
+    text = "\n".join("\t".join([field or "\\N" for field in line]) for line in lines) + "\n"
+    try:
+        async with tx.sql.transaction():
+            await tx.sql.copy_to_table("steps", source=BytesIO(text.encode()), columns=_COLUMNS)
+    except asyncpg.UniqueViolationError:
+        await tx.sql.execute(_MERGE, *[list(column) for column in zip(*lines, strict=True)])
+
+
+async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
+    """The steps of one change, and what followed from the states in which it was united with other changes."""
+    own = await _load(connection, "correlation_id = $1", correlation_id)
+    found = {step.event_id: step for step in own}
+    for leader in sorted({step.led_by for step in own if step.led_by}):
+        led = await _load(connection, "correlation_id = $1", leader)
+        reached = {step.event_id for step in own if step.led_by == leader}
+        for step in sorted(led, key=lambda s: s.at):
+            if step.causation_id in reached:
+                reached.add(step.event_id)
+                found.setdefault(step.event_id, step)
+    return list(found.values())
+
+
+async def load_person_steps(
+    connection: asyncpg.Connection, person_id: str, *, limit: int, before: tuple[datetime, str] | None
+) -> list[tuple[Step, list[str]]]:
+    """Newest first, each event once with the changes it goes back to; `before` is the last of the page before."""
+    rows = await connection.fetch(
+        """SELECT event_id, min(causation_id::text) AS causation_id, NULL AS led_by, $1 AS person_id,
+                  min(at) AS at, min(service) AS service, min(what) AS what,
+                  (array_agg(correlation_id::text ORDER BY led_by NULLS FIRST, correlation_id))[1:$5] AS changes
+           FROM steps WHERE person_id = $1::text::uuid GROUP BY event_id
+           HAVING $2::timestamptz IS NULL OR (min(at), event_id) < ($2, $3::uuid)
+           ORDER BY min(at) DESC, event_id DESC LIMIT $4""",
+        person_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
+        CAUSES_MAX,
+    )
+    return [(_step(row), row["changes"]) for row in rows]
+
+
+async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, str | None]:
+    """Where these people live, as far as known."""
+    rows = await connection.fetch(
+        "SELECT person_id, division FROM people WHERE person_id = ANY($1::text[]::uuid[])", list(person_ids)
+    )
+    return {row["person_id"]: row["division"] for row in rows}
+
+
+async def remove_steps(tx: Tx, *, before: datetime, limit: int) -> int:
+    done: str = await tx.sql.execute(
+        "DELETE FROM steps WHERE ctid = ANY(ARRAY(SELECT ctid FROM steps WHERE at < $1 LIMIT $2))", before, limit
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def _load(connection: asyncpg.Connection, condition: str, value: str) -> list[Step]:
+    rows = await connection.fetch(
+        f"""SELECT event_id, causation_id, led_by, person_id, at, service, what
+            FROM steps WHERE {condition} ORDER BY at, event_id LIMIT {TRACE_MAX}""",  # noqa: S608 - our own text
+        value,
+    )
+    return [_step(row) for row in rows]
+
+
+def _step(row: Any) -> Step:
+    return Step(
+        at=row["at"],
+        service=row["service"],
+        what=row["what"],
+        person_id=row["person_id"],
+        event_id=row["event_id"],
+        causation_id=row["causation_id"],
+        led_by=row["led_by"],
+    )

@@ -1,0 +1,140 @@
+"""An alert as a case: who may do what, in which order, with which news."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from common import clock
+from common.database import Database
+from common.events import AlertClosed, AlertRaised, RecordParked, RecoveryClosed, RecoveryOpened, VisitVerified
+from common.testing import Driver
+from supervision import verify
+from supervision.domain.alerts import Refused, decide_step
+
+NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+PROVIDER = "52530302MJ00000017"
+WORDS = {"reason": "工作人员忘记签退"}
+
+
+def test_only_these_steps_are_legal() -> None:
+    states = ("raised", "explained", "confirmed", "dismissed", "closed")
+    deeds = ("explain", "confirm", "dismiss", "close")
+    legal = {
+        (state, deed)
+        for state, deed in product(states, deeds)
+        if not isinstance(
+            decide_step(state, deed, has_provider=True, explain_by=NOON, now=NOON - timedelta(days=1)),  # type: ignore[arg-type]
+            Refused,
+        )
+    }
+    assert legal == {
+        ("raised", "explain"),
+        ("explained", "confirm"),
+        ("explained", "dismiss"),
+        ("confirmed", "close"),
+        ("dismissed", "close"),
+    }
+
+
+def test_the_officer_decides_without_an_explanation_once_its_time_has_passed_or_nobody_can_give_one() -> None:
+    assert decide_step("raised", "confirm", has_provider=True, explain_by=NOON, now=NOON) == "confirmed"
+    early = NOON - timedelta(days=1)
+    assert decide_step("raised", "dismiss", has_provider=False, explain_by=NOON, now=early) == "dismissed"
+
+
+@pytest.fixture
+async def disputed(deliver: Any, make: Any, driver: Driver) -> str:
+    """The alert of a visit to a person who was dead."""
+    person = make.id()
+    died = clock.today() - timedelta(days=9)
+    await deliver(make.decided(person, make.entitlement(), died_on=died), make.checked_out(person, make.id()))
+    (raised,) = await driver.emitted(AlertRaised)
+    await driver.clear_outbox()
+    return str(raised.alert_id)
+
+
+async def test_an_alert_goes_from_explanation_over_decision_to_the_end(
+    disputed: str, api: Any, driver: Driver, database: Database
+) -> None:
+    provider, officer = api("provider", provider=PROVIDER), api(division="530300")
+    url = f"/v1/alerts/{disputed}"
+    early = await officer.post(f"{url}/confirm", json=WORDS)
+    assert (early.status_code, early.json()["code"], early.json()["state"]) == (409, "not_now", "raised")
+    assert (await provider.post(f"{url}/explain", json=WORDS)).json()["state"] == "explained"
+    assert (await provider.post(f"{url}/explain", json=WORDS)).status_code == 409
+    assert (await officer.post(f"{url}/confirm", json=WORDS)).json()["outcome"] == "confirmed"
+    assert await driver.emitted() == []
+    closed = (await officer.post(f"{url}/close")).json()
+    assert (closed["state"], closed["explanation"], closed["text"][:4]) == ("closed", WORDS["reason"], "服务日期")
+    (event,) = await driver.emitted()
+    assert (type(event), event.outcome) == (AlertClosed, "confirmed")
+    assert await verify.check(database) == []
+
+
+async def test_a_dismissed_block_no_longer_disputes_the_visit(disputed: str, api: Any, driver: Driver) -> None:
+    clock.advance(timedelta(days=6))  # the provider has let its time pass
+    answer = await api(division="530302").post(f"/v1/alerts/{disputed}/dismiss", json=WORDS)
+    assert answer.json()["state"] == "dismissed"
+    (event,) = await driver.emitted()
+    assert isinstance(event, VisitVerified)
+
+
+async def test_nobody_touches_an_alert_that_is_not_theirs(disputed: str, api: Any) -> None:
+    url = f"/v1/alerts/{disputed}"
+    other = api("provider", provider="91530302MA00000018")
+    assert (await other.post(f"{url}/explain", json=WORDS)).status_code == 403
+    assert (await api("provider", provider=PROVIDER).post(f"{url}/confirm", json=WORDS)).status_code == 403
+    assert (await api(division="140700").post(f"{url}/confirm", json=WORDS)).status_code == 403
+    assert (await api("officer").post(f"{url}/explain", json=WORDS)).status_code == 403
+    assert (await other.get("/v1/alerts")).json()["alerts"] == []
+    assert (await api(division="140700").get("/v1/alerts")).json()["alerts"] == []
+    assert (await api().post("/v1/alerts/00000000-0000-4000-8000-000000000000/close")).status_code == 404
+    assert (await api(division="530302").post(f"{url}/confirm", json={"reason": ""})).status_code == 422
+
+
+async def test_alerts_are_listed_newest_first_in_pages_with_what_is_overdue(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    for _ in range(5):
+        await deliver(make.missed(make.id(), make.id()))
+        clock.advance(timedelta(minutes=1))
+    raised = [event.alert_id for event in await driver.emitted(AlertRaised)]
+    client = api(division="530300")
+    first = (await client.get("/v1/alerts", params={"limit": 3, "check": "visit_missed"})).json()
+    second = (await client.get("/v1/alerts", params={"limit": 3, "after": first["next"]})).json()
+    assert [a["alert_id"] for a in first["alerts"] + second["alerts"]] == raised[::-1]
+    assert not any(a["overdue"] for a in first["alerts"])
+    clock.advance(timedelta(days=6))
+    assert all(a["overdue"] for a in (await client.get("/v1/alerts", params={"state": "raised"})).json()["alerts"])
+    assert (await client.get("/v1/alerts", params={"state": "closed"})).json()["alerts"] == []
+    assert (await client.get("/v1/alerts/open")).json() == {"open": 5, "by_check": {"visit_missed": 5}}
+    assert (await api(division="140700").get("/v1/alerts/open")).json()["open"] == 0
+
+
+async def test_a_recovery_is_a_case_until_it_is_closed(deliver: Any, make: Any, driver: Driver) -> None:
+    person, recovery = make.id(), make.id()
+    opened = RecoveryOpened(
+        person_id=person,
+        recovery_id=recovery,
+        item="longevity_allowance",
+        jurisdiction="530302",
+        service_month="2026-10",
+        amount_fen=5000,
+        reason="died",
+    )
+    await deliver(opened, opened)
+    await deliver(RecoveryClosed(person_id=person, recovery_id=recovery, amount_fen=5000, outcome="collected"))
+    raised, closed = await driver.emitted()
+    assert (raised.check, raised.division, raised.subject) == ("recovery_opened", "530302", recovery)
+    assert (closed.alert_id, closed.outcome) == (raised.alert_id, "confirmed")
+
+
+async def test_a_parked_record_is_a_case_for_the_platform_and_for_no_person(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    parked = RecordParked(parked_id=make.id(), service="subsidy", reason="bug", topic_name="x", partition=0, offset=0)
+    await deliver(make.lie(parked, topic="subsidy.parked"))
+    assert await driver.emitted() == []
+    (alert,) = (await api("admin").get("/v1/alerts")).json()["alerts"]
+    assert (alert["check"], alert["person_id"], alert["subject"]) == ("record_parked", None, parked.parked_id)

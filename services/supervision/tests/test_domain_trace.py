@@ -1,0 +1,35 @@
+"""The order of a chain."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+from supervision.domain.trace import Step, in_order
+
+START = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def step(id: str, seconds: int, cause: str | None = None) -> Step:
+    return Step(START + timedelta(seconds=seconds), "s", "E", "p", id, cause)
+
+
+def ids(steps: list[Step]) -> str:
+    return "".join(s.event_id for s in steps)
+
+
+def test_a_chain_is_told_oldest_first_whatever_order_it_was_stored_in() -> None:
+    steps = [step("a", 0), step("b", 1, "a"), step("c", 2, "b"), step("d", 3, "b")]
+    assert {ids(in_order(p)) for p in permutations(steps)} == {"abcd"}
+
+
+def test_no_effect_comes_before_its_cause_even_when_the_clock_was_set_back() -> None:
+    steps = [step("a", 10), step("b", 3, "a"), step("c", 1, "b"), step("d", 11)]
+    assert {ids(in_order(p)) for p in permutations(steps)} == {"abcd"}
+
+
+def test_a_step_whose_cause_is_unknown_stands_by_its_time() -> None:
+    assert ids(in_order([step("b", 2, "gone"), step("a", 1), step("c", 3, "a")])) == "abc"
+
+
+def test_each_event_is_told_once_and_a_circle_loses_nothing() -> None:
+    assert ids(in_order([step("a", 1), step("a", 1)])) == "a"
+    assert sorted(ids(in_order([step("a", 1, "b"), step("b", 2, "a")]))) == ["a", "b"]

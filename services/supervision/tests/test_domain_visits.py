@@ -1,0 +1,119 @@
+"""When is a completed visit believed? Tables of cases."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from supervision.domain.visits import Judged, Known, Minutes, Visit, decide_verdict
+
+TEN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # 10:00 in Asia/Shanghai
+DAY = date(2026, 11, 20)
+WAIT = timedelta(minutes=2)
+RULES = [
+    Minutes("visiting_care", date(2020, 1, 1), 10, 240),
+    Minutes("visiting_care", date(2027, 1, 1), 20, 240),
+]
+ENTITLED = Known(TEN - timedelta(days=30), visiting=[(date(2026, 1, 1), None)])
+
+
+def visit(minutes: int = 30, begin: datetime = TEN, **given: Any) -> Visit:
+    fields: dict[str, Any] = {
+        "task_id": "t1",
+        "person_id": "p1",
+        "item": "visiting_care",
+        "division": "530302",
+        "provider": "A",
+        "worker": "w1",
+        "checked_in_at": begin,
+        "checked_out_at": begin + timedelta(minutes=minutes),
+        "at": begin + timedelta(minutes=minutes),
+    }
+    return Visit(**{**fields, **given})
+
+
+def verdict(seen: Visit, known: Known | None = ENTITLED, *others: Visit, now: datetime | None = None) -> Judged:
+    return decide_verdict(seen, known, [seen, *others], RULES, WAIT, now or seen.at)
+
+
+def test_an_ordinary_visit_is_verified_without_findings() -> None:
+    assert verdict(visit()) == ("verified", frozenset(), frozenset(), True)
+
+
+@pytest.mark.parametrize(
+    ("died_on", "expected"),
+    [
+        (date(2026, 11, 19), ("disputed", {"V01"}, set())),
+        (date(2026, 11, 20), ("verified", set(), {"V01"})),
+        (date(2026, 11, 21), ("verified", set(), set())),
+    ],
+)
+def test_a_visit_after_the_death_is_disputed_and_one_on_the_day_only_warns(died_on: date, expected: Any) -> None:
+    judged = verdict(visit(), Known(TEN, died_on, ENTITLED.visiting))
+    assert (judged.verdict, set(judged.blocks), set(judged.warnings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"worker": "w1", "person_id": "p2"}, {"V03"}),
+        ({"worker": "w2", "person_id": "p1"}, {"V05"}),
+        ({"worker": "w1", "person_id": "p1"}, {"V03", "V05"}),
+        ({"worker": "w2", "person_id": "p2"}, set()),
+        ({"worker": "w1", "person_id": "p2", "provider": "B"}, set()),  # another provider's worker code
+        ({"worker": "w1", "person_id": "p2", "begin": TEN + timedelta(minutes=30)}, set()),  # begins as this ends
+        ({"worker": "w1", "person_id": "p2", "begin": TEN + timedelta(minutes=29)}, {"V03"}),
+        ({"worker": "w2", "person_id": "p1", "item": "home_help"}, set()),
+    ],
+)
+def test_two_visits_that_overlap_are_disputed_by_worker_and_by_client(other: Any, found: set[str]) -> None:
+    second = visit(task_id="t2", **other)
+    for one, beside in ((visit(), second), (second, visit())):
+        assert set(verdict(one, ENTITLED, beside).blocks) == found
+
+
+def test_visits_without_a_worker_code_do_not_count_as_one_workers() -> None:
+    assert verdict(visit(worker=None), ENTITLED, visit(task_id="t2", person_id="p2", worker=None)).blocks == set()
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(9, {"V06"}), (10, set()), (240, set()), (241, {"V06"})])
+def test_a_visit_shorter_or_longer_than_the_item_allows_only_warns(minutes: int, found: set[str]) -> None:
+    judged = verdict(visit(minutes))
+    assert (judged.verdict, set(judged.warnings)) == ("verified", found)
+
+
+def test_the_minutes_in_force_on_the_day_of_the_visit_count() -> None:
+    later = datetime(2027, 2, 1, 2, 0, tzinfo=UTC)
+    assert verdict(visit(15)).warnings == set()
+    assert verdict(visit(15, later)).warnings == {"V06"}
+
+
+def test_a_visit_recorded_on_a_later_day_warns() -> None:
+    assert verdict(visit(at=TEN + timedelta(hours=13))).warnings == set()  # 23:00 of the same day
+    assert verdict(visit(at=TEN + timedelta(hours=14, minutes=1))).warnings == {"V09"}
+
+
+def test_a_visit_waits_for_its_entitlement_and_is_disputed_when_none_comes() -> None:
+    seen = visit()
+    assert verdict(seen, None).verdict == "waiting"
+    assert verdict(seen, None, now=seen.at + WAIT) == ("disputed", {"V12"}, frozenset(), False)
+
+
+def test_a_decision_made_after_the_visit_is_conclusive_at_once() -> None:
+    over = Known(TEN + timedelta(hours=1), visiting=[(date(2026, 1, 1), DAY)])
+    assert verdict(visit(), over).blocks == {"V12"}
+
+
+@pytest.mark.parametrize(("begin", "end", "holds"), [(DAY, None, True), (date(2026, 1, 1), DAY, False)])
+def test_the_first_day_of_a_period_counts_and_its_end_does_not(begin: date, end: date | None, holds: bool) -> None:
+    assert verdict(visit(), Known(TEN, visiting=[(begin, end)])).entitled is holds
+
+
+def test_a_right_once_seen_is_not_taken_back_from_a_visit_already_made() -> None:
+    gone = Known(TEN + timedelta(days=9))
+    assert verdict(visit(entitled=True), gone).verdict == "verified"
+
+
+def test_a_block_that_an_officer_waived_no_longer_disputes_the_visit() -> None:
+    dead = Known(TEN, date(2026, 11, 1), ENTITLED.visiting)
+    assert verdict(visit(waived=frozenset({"V01"})), dead).verdict == "verified"
+    assert verdict(visit(waived=frozenset({"V12"})), None, now=TEN + timedelta(days=1)).verdict == "verified"

@@ -1,0 +1,190 @@
+"""Visits from check-out to verdict, in every order in which topics may be read."""
+
+from datetime import date, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from common import clock
+from common.database import Database
+from common.events import AlertClosed, AlertRaised, VisitDisputed, VisitVerified
+from common.testing import Driver
+from supervision import verify
+from supervision.judge_visits import judge_waiting
+
+NOON = clock.datetime.fromisoformat("2026-11-20T04:00:00+00:00")
+FINDINGS = (VisitVerified, VisitDisputed, AlertRaised, AlertClosed)
+
+
+async def test_a_proper_visit_is_verified_once_however_often_it_is_told(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    entitled = make.lie(make.decided(person, make.entitlement()))
+    visit = make.lie(make.checked_out(person, task), correlation_id=make.id())
+    await deliver(entitled, visit, visit)
+    await deliver(visit)
+    (found,) = await driver.emitted_messages()
+    assert isinstance(found.data, VisitVerified)
+    assert (found.data.task_id, found.data.visited_on, found.data.warnings) == (task, date(2026, 11, 20), ())
+    assert found.correlation_id == visit.header("ce_correlationid")
+    assert await verify.check(database) == []
+
+
+async def test_the_order_of_the_topics_does_not_change_the_verdict(driver: Driver, deliver: Any, make: Any) -> None:
+    """Visit before entitlement, overlapping visit before or after: the last word is always the same."""
+    for order in permutations(range(4)):
+        one, other = make.id(), make.id()
+        tasks = [make.id(), make.id()]
+        records = [
+            make.lie(make.decided(one, make.entitlement())),
+            make.lie(make.decided(other, make.entitlement())),
+            make.lie(make.checked_out(one, tasks[0], worker=one[:8])),
+            make.lie(make.checked_out(other, tasks[1], worker=one[:8])),
+        ]
+        await driver.clear_outbox()
+        for place in order:
+            await deliver(records[place])
+        last: dict[str, Any] = {}
+        for event in await driver.emitted(VisitVerified, VisitDisputed):
+            last[event.task_id] = event
+        assert {task: getattr(event, "checks", None) for task, event in last.items()} == {
+            tasks[0]: ("V03",),
+            tasks[1]: ("V03",),
+        }, order
+        raised = await driver.emitted(AlertRaised)
+        assert sorted(a.subject for a in raised) == sorted(tasks)
+
+
+async def test_a_visit_waits_for_its_entitlement_and_is_verified_when_it_comes(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.checked_out(person, task))
+    assert await driver.emitted() == []
+    await deliver(make.decided(person, make.entitlement()), at=NOON - timedelta(hours=2))
+    assert [type(e) for e in await driver.emitted()] == [VisitVerified]
+    assert await judge_waiting(database) == 0
+
+
+async def test_a_visit_without_entitlement_is_disputed_when_its_wait_is_over_and_heals_by_itself(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.checked_out(person, task))
+    assert await judge_waiting(database) == 0
+    clock.advance(timedelta(minutes=3))
+    assert await judge_waiting(database) == 1
+    disputed, raised = await driver.emitted(*FINDINGS)
+    assert (disputed.checks, raised.check, raised.severity) == (("V12",), "V12", "block")
+    await driver.clear_outbox()
+    await deliver(make.decided(person, make.entitlement()))
+    verified, closed = await driver.emitted(*FINDINGS)
+    assert isinstance(verified, VisitVerified)
+    assert (closed.alert_id, closed.outcome) == (raised.alert_id, "dismissed")
+    assert await verify.check(database) == []
+
+
+async def test_a_death_that_becomes_known_late_disputes_a_verified_visit_until_it_is_revoked(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement()), make.checked_out(person, task))
+    await driver.clear_outbox()
+    death = make.id()
+    late = make.decided(person, version=2, died_on=date(2026, 11, 1), causes=(death,))
+    await deliver(late)
+    await deliver(late)
+    disputed, raised = await driver.emitted_messages()
+    assert (disputed.data.checks, raised.data.check) == (("V01",), "V01")
+    assert disputed.correlation_id == raised.correlation_id == death
+    await driver.clear_outbox()
+    await deliver(make.decided(person, make.entitlement(), version=3))
+    assert [type(e) for e in await driver.emitted()] == [VisitVerified, AlertClosed]
+    await driver.clear_outbox()
+    await deliver(make.decided(person, version=4, died_on=date(2026, 11, 1)))
+    assert [type(e) for e in await driver.emitted()] == [VisitDisputed, AlertRaised]
+    assert await verify.check(database) == []
+
+
+async def test_an_older_decision_arriving_late_changes_nothing(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement(), version=5), make.checked_out(person, task))
+    await driver.clear_outbox()
+    await deliver(make.decided(person, version=4, died_on=date(2026, 11, 1)))
+    assert await driver.emitted() == []
+    assert await database.pool.fetchval("SELECT version FROM people") == 5
+
+
+async def test_a_visit_on_the_day_of_death_is_verified_with_a_warning_and_an_alert(
+    driver: Driver, deliver: Any, make: Any
+) -> None:
+    person, task = make.id(), make.id()
+    dead = make.decided(person, make.entitlement(to=date(2026, 11, 21)), died_on=date(2026, 11, 20))
+    await deliver(dead, make.checked_out(person, task, minutes=5))
+    verified, *alerts = await driver.emitted(*FINDINGS)
+    assert (type(verified), verified.warnings) == (VisitVerified, ("V01", "V06"))
+    assert sorted((a.check, a.severity) for a in alerts) == [("V01", "warn"), ("V06", "warn")]
+
+
+async def test_a_suspected_death_does_not_make_the_visit_that_checks_it_unentitled(
+    driver: Driver, deliver: Any, make: Any
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement(state="suspended")), make.checked_out(person, task))
+    assert [type(e) for e in await driver.emitted()] == [VisitVerified]
+
+
+async def test_nothing_is_stored_or_said_when_the_process_ends_before_the_commit(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    from common.dispatching import dispatch
+    from supervision.main import service
+
+    person, task = make.id(), make.id()
+    records = [make.lie(make.decided(person, make.entitlement())), make.lie(make.checked_out(person, task))]
+
+    async def die() -> None:
+        async with database.transaction() as tx:
+            await dispatch(tx, "supervision", service.handlers, records)
+            assert tx.emitted
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await die()
+    assert await driver.emitted() == []
+    await deliver(*records)
+    assert [type(e) for e in await driver.emitted()] == [VisitVerified]
+
+
+async def test_a_missed_visit_raises_one_alert(driver: Driver, deliver: Any, make: Any) -> None:
+    gone = make.lie(make.missed(make.id(), make.id()), correlation_id=make.id())
+    await deliver(gone, gone)
+    await deliver(gone)
+    (raised,) = await driver.emitted_messages()
+    assert (raised.data.check, raised.data.severity) == ("visit_missed", "warn")
+    assert raised.correlation_id == gone.header("ce_correlationid")
+
+
+async def test_a_step_of_a_visit_that_arrives_late_does_not_undo_a_later_one(
+    deliver: Any, make: Any, database: Database
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.offered(person, task), at=NOON)
+    await deliver(make.planned(person, task), at=NOON - timedelta(minutes=5))
+    assert await database.pool.fetchval("SELECT state FROM tasks") == "offered"
+    await deliver(make.checked_out(person, task), at=NOON - timedelta(minutes=1))
+    await deliver(make.missed(person, task), at=NOON + timedelta(days=9))
+    assert await database.pool.fetchval("SELECT state FROM tasks") == "completed"
+
+
+async def test_verify_sees_a_store_that_was_tampered_with(deliver: Any, make: Any, database: Database) -> None:
+    person, task = make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement()), make.checked_out(person, task, minutes=1))
+    assert await verify.check(database) == []
+    await database.pool.execute("UPDATE tasks SET verdict = 'disputed'")
+    await database.pool.execute("UPDATE people SET version = 0")
+    await database.pool.execute("UPDATE alerts SET state = 'closed'")
+    assert len(await verify.check(database)) == 3

@@ -1,0 +1,197 @@
+"""The chain of a change, from records on topics to the answer of the API."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from common import clock
+from common.database import Database
+from common.dispatching import dispatch
+from common.events import PersonFactsRecorded, PolicyVersionPublished, RecordParked
+from common.message import Record
+from common.testing import Driver
+from supervision.main import service
+from supervision.record_steps import remove_old
+
+NOON = clock.datetime.fromisoformat("2026-11-20T04:00:00+00:00")
+
+
+def later(seconds: float) -> Any:
+    return NOON + timedelta(seconds=seconds)
+
+
+def facts(person_id: str, *causes: str, version: int = 1) -> PersonFactsRecorded:
+    return PersonFactsRecorded(person_id=person_id, version=version, recorded_at=NOON, statements=(), causes=causes)
+
+
+async def trace(client: Any, event_id: str) -> list[dict[str, Any]]:
+    answer = await client.get(f"/v1/trace/{event_id}")
+    assert answer.status_code == 200
+    found: list[dict[str, Any]] = answer.json()["steps"]
+    return found
+
+
+async def chain(make: Any, person_id: str, change: str) -> list[Record]:
+    first = make.lie(facts(person_id, change), at=later(0), causation_id=change)
+    second = make.lie(
+        make.decided(person_id, make.entitlement(), causes=(change,)), at=later(0.1), causation_id=make.id_of(first)
+    )
+    task = make.id()
+    third = make.lie(
+        make.planned(person_id, task), at=later(0.2), correlation_id=change, causation_id=make.id_of(second)
+    )
+    fourth = make.lie(
+        make.offered(person_id, task), at=later(0.3), correlation_id=change, causation_id=make.id_of(third)
+    )
+    return [first, second, third, fourth]
+
+
+async def test_a_change_is_traced_through_every_service_oldest_first(driver: Driver, make: Any, api: Any) -> None:
+    person, change = make.id(), make.id()
+    records = await chain(make, person, change)
+    for record in (records[3], records[1], records[0], records[2]):  # topics are not read in the order of causes
+        await driver.deliver_records([record])
+    steps = await trace(api(division="530300"), change)
+    assert [(s["service"], s["what"]) for s in steps] == [
+        ("ingestion", "PersonFactsRecorded"),
+        ("identification", "EntitlementsDecided"),
+        ("dispatch", "VisitPlanned"),
+        ("dispatch", "VisitOffered"),
+    ]
+    assert [s["event_id"] for s in steps] == [make.id_of(r) for r in records]
+    assert [s["causation_id"] for s in steps[1:]] == [make.id_of(r) for r in records[:3]]
+    assert {s["person_id"] for s in steps} == {person}
+    assert steps[0]["at"] == "2026-11-20T04:00:00Z"
+    assert set(steps[0]) == {"at", "service", "what", "person_id", "event_id", "causation_id"}
+
+
+async def test_steps_delivered_three_times_are_stored_once(driver: Driver, database: Database, make: Any) -> None:
+    records = await chain(make, make.id(), make.id())
+    await driver.deliver_records([*records, *records])
+    await driver.deliver_records([records[2], records[0]])
+    assert await database.pool.fetchval("SELECT count(*) FROM steps") == 4
+
+
+async def test_a_new_step_beside_one_seen_before_is_not_lost(driver: Driver, database: Database, make: Any) -> None:
+    records = await chain(make, make.id(), make.id())
+    await driver.deliver_records(records[:1])
+    await driver.deliver_records(records)
+    assert await database.pool.fetchval("SELECT count(*) FROM steps") == 4
+
+
+async def test_a_state_that_unites_two_changes_shows_its_consequences_for_both(
+    driver: Driver, make: Any, api: Any
+) -> None:
+    person, first, second = make.id(), make.id(), make.id()
+    own = make.lie(facts(person, first), at=later(0))
+    told = make.lie(facts(person, second, version=2), at=later(1))
+    united = make.lie(
+        make.decided(person, make.entitlement(), version=2, causes=(first, second)),
+        at=later(2),
+        correlation_id=second,
+        causation_id=make.id_of(told),
+    )
+    visit = make.lie(
+        make.planned(person, make.id()), at=later(3), correlation_id=second, causation_id=make.id_of(united)
+    )
+    await driver.deliver_records([own, told, united, visit])
+    whole = ["PersonFactsRecorded", "EntitlementsDecided", "VisitPlanned"]
+    assert [s["what"] for s in await trace(api(), first)] == whole
+    assert (await trace(api(), first))[0]["event_id"] == make.id_of(own)
+    assert (await trace(api(), second))[0]["event_id"] == make.id_of(told)
+    assert [s["what"] for s in await trace(api(), second)] == whole
+
+
+async def test_nothing_is_stored_when_the_process_ends_before_the_commit(
+    driver: Driver, database: Database, make: Any
+) -> None:
+    records = await chain(make, make.id(), make.id())
+
+    class Killed(BaseException):
+        pass
+
+    async def die() -> None:
+        async with database.transaction() as tx:
+            await dispatch(tx, "supervision", service.handlers, records)
+            raise Killed
+
+    with pytest.raises(Killed):
+        await die()
+    assert await database.pool.fetchval("SELECT count(*) FROM steps") == 0
+    await driver.deliver_records(records)
+    assert await database.pool.fetchval("SELECT count(*) FROM steps") == 4
+    assert await database.pool.fetchval("SELECT count(*) FROM tasks") == 1
+
+
+async def test_an_officer_sees_only_steps_of_people_in_the_area(driver: Driver, make: Any, api: Any) -> None:
+    person, change = make.id(), make.id()
+    await driver.deliver_records(await chain(make, person, change))
+    assert len(await trace(api(division="530302"), change)) == 4
+    assert await trace(api(division="140700"), change) == []
+    refused = await api(division="140700").get(f"/v1/persons/{person}/steps")
+    assert refused.status_code == 403
+    assert (await api("provider").get(f"/v1/trace/{change}")).status_code == 403
+
+
+async def test_a_persons_steps_come_newest_first_in_pages(driver: Driver, make: Any, api: Any) -> None:
+    person, change = make.id(), make.id()
+    records = await chain(make, person, change)
+    await driver.deliver_records([*records, *await chain(make, make.id(), make.id())])
+    client, seen, after = api(), [], None
+    while True:
+        params = {"limit": 3, **({"after": after} if after else {})}
+        page = (await client.get(f"/v1/persons/{person}/steps", params=params)).json()
+        seen += page["steps"]
+        after = page["next"]
+        if after is None:
+            break
+    assert [s["event_id"] for s in seen] == [make.id_of(r) for r in reversed(records)]
+    assert all(s["changes"] == [change] for s in seen)
+    assert (await client.get(f"/v1/persons/{person}/steps?after=yesterday")).status_code == 400
+
+
+async def test_a_change_nobody_heard_of_has_no_steps(api: Any, make: Any) -> None:
+    assert await trace(api(), make.id()) == []
+    assert (await api().get("/v1/trace/not-an-id")).status_code == 422
+
+
+async def test_steps_older_than_ninety_days_are_removed(driver: Driver, database: Database, make: Any) -> None:
+    old = make.lie(facts(make.id(), make.id()), at=NOON - timedelta(days=90, seconds=1))
+    young = make.lie(facts(make.id(), make.id()), at=NOON - timedelta(days=89))
+    await driver.deliver_records([old, young])
+    assert await remove_old(database) == 1
+    assert await remove_old(database) == 0
+    assert [r[0] for r in await database.pool.fetch("SELECT event_id FROM steps")] == [make.id_of(young)]
+
+
+async def test_a_published_policy_and_a_parked_record_are_steps_of_nobody(
+    driver: Driver, database: Database, make: Any
+) -> None:
+    policy = PolicyVersionPublished(jurisdiction="530302", version="1f", published_on=NOON.date(), list={})
+    parked = RecordParked(parked_id=make.id(), service="dispatch", reason="bug", topic_name="x", partition=0, offset=0)
+    await driver.deliver_records([make.lie(policy), make.lie(parked, topic="dispatch.parked")])
+    rows = await database.pool.fetch("SELECT service, what, person_id FROM steps ORDER BY service")
+    assert [tuple(row) for row in rows] == [
+        ("dispatch", "RecordParked", None),
+        ("policy", "PolicyVersionPublished", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"ce_id": b"not a uuid"},
+        {"ce_time": b"yesterday"},
+        {"ce_time": b"2026-11-20T04:00:00+00:00\t\\N"},
+        {"ce_correlationid": b"\xff"},
+    ],
+)
+async def test_a_broken_envelope_is_parked_and_its_neighbours_are_stored(
+    driver: Driver, database: Database, make: Any, spoilt: dict[str, bytes]
+) -> None:
+    good = make.lie(facts(make.id(), make.id()))
+    bad = make.lie(facts(make.id(), make.id()))
+    headers = [(name, spoilt.get(name, value)) for name, value in bad.headers]
+    await driver.deliver_records([good, Record(bad.topic, 0, 0, bad.key, bad.value, headers)])
+    assert await database.pool.fetchval("SELECT count(*) FROM steps") == 1
+    assert await database.pool.fetchval("SELECT count(*) FROM parked") == 1
