@@ -1,12 +1,12 @@
 import os
 import tempfile
 
-os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="shouwang-dispatch-")
+os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-dispatch-"))
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import uuid5, NAMESPACE_URL
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
@@ -64,14 +64,14 @@ def visiting(
 
 
 @pytest.fixture(autouse=True)
-def today() -> Iterator[Callable[[date], None]]:
+def today() -> Callable[..., None]:
     """Business time stands at ten in the morning of TODAY; call it with another date to move on."""
 
     def move(day: date, hour: int = 10) -> None:
         clock.set_now(datetime(day.year, day.month, day.day, hour, tzinfo=clock.SHANGHAI))
 
     move(TODAY)
-    yield move
+    return move
 
 
 @pytest.fixture
@@ -113,7 +113,10 @@ def add_provider(database: Database) -> Callable[..., Any]:
             await tx.sql.execute(
                 """INSERT INTO providers (uscc, name, items, capacity_per_day, subscription, topic_state, created_at)
                    VALUES ($1, $2, 'visiting_care', $3, 'kafka', $4, now())""",
-                code, f"provider {code[-4:]}", capacity_per_day, topic_state,
+                code,
+                f"provider {code[-4:]}",
+                capacity_per_day,
+                topic_state,
             )
             await tx.sql.executemany(
                 "INSERT INTO provider_areas (division, uscc) VALUES ($1, $2)", [(area, code) for area in areas]

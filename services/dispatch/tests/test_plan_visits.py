@@ -2,7 +2,7 @@ from datetime import date
 
 from common.events import TaskOffered, VisitOffered, VisitPlanned
 
-from .conftest import A, COUNTY, TODAY, visiting
+from .conftest import COUNTY, TODAY, A, visiting
 
 
 async def test_a_person_newly_entitled_is_offered_to_the_provider_of_the_area(driver, add_provider, tasks):

@@ -114,11 +114,12 @@ CREATE INDEX feed_at ON feed USING brin (at);
 CREATE TABLE answers (
   answer_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   task_id     uuid NOT NULL,
-  provider    text NOT NULL,
+  given_by    text NOT NULL,
   answer      text NOT NULL,
   at          timestamptz NOT NULL,
   received_at timestamptz NOT NULL,
   via         text NOT NULL,
+  evidence    text,
   refused     text
 );
 CREATE INDEX answers_of_task ON answers (task_id);

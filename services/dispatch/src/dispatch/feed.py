@@ -51,12 +51,12 @@ async def tell_providers(tx: Tx, messages: Sequence[Told]) -> None:
     if not by_provider:
         return
     rows: list[tuple[Any, ...]] = []
-    for uscc, (seq, ready) in (await _reserve(tx, {u: len(m) for u, m in by_provider.items()})).items():
+    for uscc, (seq, topic_state) in (await _reserve(tx, {u: len(m) for u, m in by_provider.items()})).items():
         for number, told in enumerate(by_provider[uscc], seq + 1):
             said = _say(tx, told)
-            if ready:
+            if topic_state == "ready":
                 tx.emitted.append(said)
-            rows.append(_row(uscc, number, told.event, said, ready))
+            rows.append(_row(uscc, number, told.event, said, topic_state != "pending"))
     await insert(tx, FeedRow, _COLUMNS, rows)
 
 
@@ -87,8 +87,8 @@ def _row(uscc: str, seq: int, event: TaskOffered | TaskWithdrawn, said: Emitted,
     )
 
 
-async def _reserve(tx: Tx, counts: dict[str, int]) -> dict[str, tuple[int, bool]]:
-    """For each provider: the number before its first new message, and whether its topic takes messages."""
+async def _reserve(tx: Tx, counts: dict[str, int]) -> dict[str, tuple[int, str]]:
+    """For each provider: the number before its first new message, and the state of its topic."""
     usccs = sorted(counts)
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = ANY($1::text[]) ORDER BY uscc FOR UPDATE", usccs)
     rows = await tx.sql.fetch(
@@ -97,7 +97,7 @@ async def _reserve(tx: Tx, counts: dict[str, int]) -> dict[str, tuple[int, bool]
         usccs,
         [counts[uscc] for uscc in usccs],
     )
-    return {row["uscc"]: (row["feed_seq"] - counts[row["uscc"]], row["topic_state"] == "ready") for row in rows}
+    return {row["uscc"]: (row["feed_seq"] - counts[row["uscc"]], row["topic_state"]) for row in rows}
 
 
 async def publish_backlog(tx: Tx, uscc: str, limit: int) -> int:

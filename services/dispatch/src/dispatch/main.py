@@ -1,15 +1,39 @@
 """Dispatch: who is to be visited, by whom and by when, and what became of it."""
 
-from common.events import EntitlementsDecided
+from common.events import EntitlementsDecided, VisitDisputed, VisitVerified
 from common.jobs import Job
 from common.service import Service
 
+from dispatch import answer_task, follow_feed, list_tasks, manage_task, place_tasks, register_provider, take_replies
+from dispatch.open_topics import forget_old_messages, open_topics
+from dispatch.place_tasks import place_again
 from dispatch.plan_visits import on_entitlements_decided, open_due_windows
+from dispatch.record_verdicts import on_visits_disputed, on_visits_verified
+from dispatch.watch_tasks import watch_tasks
 
 service = Service(
     "dispatch",
-    handlers={EntitlementsDecided: on_entitlements_decided},
-    jobs=[Job("open_due_windows", 1.0, open_due_windows)],
-    description="Visit plans, tasks and providers.",
+    routes=[
+        register_provider.router,
+        list_tasks.router,
+        place_tasks.router,
+        answer_task.router,
+        manage_task.router,
+        follow_feed.router,
+    ],
+    handlers={
+        EntitlementsDecided: on_entitlements_decided,
+        VisitVerified: on_visits_verified,
+        VisitDisputed: on_visits_disputed,
+    },
+    raw={take_replies.TOPICS: take_replies.on_replies},
+    jobs=[
+        Job("open_due_windows", 1.0, open_due_windows),
+        Job("watch_tasks", 1.0, watch_tasks),
+        Job("place_again", 1.0, place_again),
+        Job("open_topics", 0.5, open_topics),
+        Job("forget_old_messages", 3600.0, forget_old_messages),
+    ],
+    description="Visit plans, tasks and providers: offers go out by Kafka or feed, answers come back by both.",
 )
 app = service.app

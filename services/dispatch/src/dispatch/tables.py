@@ -144,16 +144,17 @@ class FeedRow(SQLModel, table=True):
 
 
 class AnswerRow(SQLModel, table=True):
-    """Every answer to a known task, taken or refused. `via`: http or kafka."""
+    """Every answer to a known task, taken or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
 
     __tablename__: ClassVar[str] = "answers"
     __table_args__ = {"schema": SCHEMA}
 
     answer_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     task_id: str = _id()
-    provider: str = _text()
+    given_by: str = _text()
     answer: str = _text()
     at: datetime = _instant(nullable=False)
     received_at: datetime = _instant(nullable=False)
     via: str = _text()
+    evidence: str | None = _text(nullable=True)
     refused: str | None = _text(nullable=True)

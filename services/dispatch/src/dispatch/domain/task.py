@@ -4,7 +4,6 @@ Every function takes the task and says what becomes of it: `Moved` (with what to
 already) or `Refused` (with a reason from a closed list).
 """
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -14,11 +13,7 @@ from common.events import (
     Event,
     TaskOffered,
     TaskWithdrawn,
-    VisitAccepted,
     VisitCancelled,
-    VisitCheckedIn,
-    VisitCheckedOut,
-    VisitDeclined,
     VisitExcused,
     VisitFailed,
     VisitMissed,
@@ -33,13 +28,10 @@ from rules.visits import VisitRules
 State = Literal[
     "planned", "offered", "accepted", "in_progress", "completed", "missed", "failed", "excused", "expired", "cancelled"
 ]
-AnswerKind = Literal["accept", "decline", "check_in", "check_out", "fail"]
 ExcuseReason = Literal["in_hospital", "in_institution", "away", "declined_by_person", "extreme_weather"]
 CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "superseded"]
 OPEN: Final = frozenset({"planned", "offered", "accepted", "in_progress"})
 ROUTINE: Final = frozenset({"first", "plan"})
-CLOCK_SKEW: Final = timedelta(minutes=5)
-OUTCOMES: Final = frozenset({"seen", "not_found", "referred"})
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +81,6 @@ class Refused(NamedTuple):
     reason: str
 
 
-class Answer(NamedTuple):
-    kind: AnswerKind
-    provider: str
-    at: datetime
-    worker: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-
-
 def new_task_id(person_id: str, item: str, reason: str, window_from: date, *marks: object) -> str:
     """The same cause names the same task, on whatever path it comes."""
     return derived_id("visit-task", person_id, item, reason, window_from, *marks)
@@ -112,7 +95,7 @@ def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Mo
     task = moved.task
     hours = rules.offer_hours_urgent if task.reason == "suspicion" else rules.offer_hours
     accept_by = min(max(now, start_of_day(task.window_from)) + timedelta(hours=hours), start_of_day(task.window_to))
-    task = _with(
+    task = with_state(
         task,
         "offered",
         provider=provider,
@@ -132,89 +115,25 @@ def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Mo
         accept_by=accept_by,
         tier=task.tier,
     )
-    event = _visit(VisitOffered, task, accept_by=accept_by)
+    event = visit_event(VisitOffered, task, accept_by=accept_by)
     return moved._replace(task=task, events=(*moved.events, event), told=(*moved.told, offer), place=False)
 
 
 def left_planned(moved: Moved, cause: str | None, act_at: datetime) -> Moved:
     """Nobody has been asked: for a visible cause, or because it is too early (cause None, looked at `act_at`)."""
-    task = _with(moved.task, "planned", provider=None, cause=cause, accept_by=None, act_at=act_at)
+    task = with_state(moved.task, "planned", provider=None, cause=cause, accept_by=None, act_at=act_at)
     return moved._replace(task=task, place=False)
 
 
 def cancelled(task: Task, reason: CancelReason) -> Moved:
-    event = _visit(VisitCancelled, task, reason=reason)
-    return Moved(_with(task, "cancelled", act_at=None, cause=reason), (event,), _withdrawn(task, reason))
-
-
-def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved | Repeated | Refused:
-    """What a provider's answer does. A repeated answer changes nothing and is no fault."""
-    if task.provider != answer.provider:
-        return Repeated(task) if answer.kind == "decline" and answer.provider in task.tried else Refused("not_yours")
-    if answer.at > now + CLOCK_SKEW:
-        return Refused("in_the_future")
-    if task.state == _AFTER[answer.kind] and (answer.kind != "fail" or task.cause == (answer.reason or "unspecified")):
-        return Repeated(task)
-    if task.state not in _BEFORE[answer.kind]:
-        return Refused(f"task_is_{task.state}")
-    return _DECIDE[answer.kind](task, answer, now, rules)
-
-
-def _accept(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved | Refused:
-    if task.accept_by is not None and now >= task.accept_by:
-        return Refused("offer_expired")
-    moved = _with(task, "accepted", act_at=start_of_day(task.window_to), accept_by=None)
-    return Moved(moved, (_visit(VisitAccepted, moved, accepted_at=answer.at),))
-
-
-def _decline(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved:
-    event = _visit(VisitDeclined, task, reason=answer.reason or "unspecified")
-    return Moved(_with(task, "planned", provider=None, accept_by=None), (event,), place=True)
-
-
-def _check_in(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved | Refused:
-    on = civil_date(answer.at)
-    if not task.window_from <= on < task.window_to:
-        return Refused("outside_the_window")
-    moved = _with(
-        task,
-        "in_progress",
-        checked_in_at=answer.at,
-        worker=answer.worker,
-        act_at=answer.at + timedelta(hours=rules.visit_hours_max),
-    )
-    return Moved(moved, (_visit(VisitCheckedIn, moved, checked_in_at=answer.at, worker=answer.worker),))
-
-
-def _check_out(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved | Refused:
-    began = task.checked_in_at
-    if began is None or answer.at < began:
-        return Refused("before_check_in")
-    outcome = answer.outcome or "seen"
-    if outcome not in OUTCOMES:
-        return Refused("unknown_outcome")
-    worker = answer.worker or task.worker
-    moved = _with(task, "completed", checked_out_at=answer.at, worker=worker, outcome=outcome, act_at=None, cause=None)
-    event = _visit(
-        VisitCheckedOut,
-        moved,
-        checked_in_at=began,
-        checked_out_at=answer.at,
-        worker=worker,
-        outcome=outcome,
-        entitlement_id=task.entitlement_id,
-    )
-    return Moved(moved, (event,))
-
-
-def _fail(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Moved:
-    return failed(task, answer.reason or "unspecified", now, rules)
+    event = visit_event(VisitCancelled, task, reason=reason)
+    return Moved(with_state(task, "cancelled", act_at=None, cause=reason), (event,), _withdrawn(task, reason))
 
 
 def failed(task: Task, reason: str, now: datetime, rules: VisitRules) -> Moved:
     """Somebody went, or was to go, and it did not happen: another visit follows."""
-    moved = _with(task, "failed", act_at=None, cause=reason)
-    return Moved(moved, (_visit(VisitFailed, moved, reason=reason),), successor=_successor(task, now, rules))
+    moved = with_state(task, "failed", act_at=None, cause=reason)
+    return Moved(moved, (visit_event(VisitFailed, moved, reason=reason),), successor=_successor(task, now, rules))
 
 
 def decide_excuse(task: Task, reason: ExcuseReason) -> Moved | Repeated | Refused:
@@ -223,8 +142,8 @@ def decide_excuse(task: Task, reason: ExcuseReason) -> Moved | Repeated | Refuse
         return Repeated(task)
     if task.state not in ("planned", "offered", "accepted", "missed", "failed"):
         return Refused(f"task_is_{task.state}")
-    moved = _with(task, "excused", act_at=None, cause=reason, accept_by=None)
-    return Moved(moved, (_visit(VisitExcused, moved, reason=reason),), _withdrawn(task, "excused"))
+    moved = with_state(task, "excused", act_at=None, cause=reason, accept_by=None)
+    return Moved(moved, (visit_event(VisitExcused, moved, reason=reason),), _withdrawn(task, "excused"))
 
 
 def decide_reassign(task: Task) -> Moved | Refused:
@@ -232,7 +151,7 @@ def decide_reassign(task: Task) -> Moved | Refused:
     if task.state not in ("planned", "offered", "accepted"):
         return Refused(f"task_is_{task.state}")
     tried = (task.provider,) if task.provider else ()
-    moved = _with(task, "planned", provider=None, accept_by=None, tried=tried)
+    moved = with_state(task, "planned", provider=None, accept_by=None, tried=tried)
     return Moved(moved, (), _withdrawn(task, "reassigned"), place=True)
 
 
@@ -245,16 +164,25 @@ def decide_tick(task: Task, now: datetime, rules: VisitRules) -> Moved | None:
     if task.state not in OPEN:
         return None
     if now >= start_of_day(task.window_to):
-        moved = _with(task, "missed", act_at=None, accept_by=None)
+        moved = with_state(task, "missed", act_at=None, accept_by=None)
         told = _withdrawn(task, "missed")
-        return Moved(moved, (_visit(VisitMissed, moved),), told, successor=_successor(task, now, rules))
+        return Moved(moved, (visit_event(VisitMissed, moved),), told, successor=_successor(task, now, rules))
     if task.state == "offered" and task.accept_by is not None and now >= task.accept_by:
-        event = _visit(VisitOfferExpired, task)
-        moved = _with(task, "planned", provider=None, accept_by=None)
+        event = visit_event(VisitOfferExpired, task)
+        moved = with_state(task, "planned", provider=None, accept_by=None)
         return Moved(moved, (event,), _withdrawn(task, "offer_expired"), place=True)
     if task.state == "planned" and task.cause is None:
         return Moved(task, place=True)
     return None
+
+
+def then(first: Moved, second: Moved) -> Moved:
+    """One move after another on the same task, saved as one."""
+    return second._replace(
+        events=(*first.events, *second.events),
+        told=(*first.told, *second.told),
+        created=first.created or second.created,
+    )
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
@@ -280,11 +208,11 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
     )
 
 
-def _with(task: Task, state: State, **changes: object) -> Task:
+def with_state(task: Task, state: State, **changes: object) -> Task:
     return msgspec.structs.replace(task, state=state, **changes)
 
 
-def _visit(cls: type[Event], task: Task, **more: object) -> Event:
+def visit_event(cls: type[Event], task: Task, **more: object) -> Event:
     return cls(
         person_id=task.person_id,
         task_id=task.task_id,
@@ -298,34 +226,10 @@ def _visit(cls: type[Event], task: Task, **more: object) -> Event:
 
 
 def _planned(task: Task) -> Event:
-    return _visit(VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier)
+    return visit_event(VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier)
 
 
 def _withdrawn(task: Task, reason: str) -> tuple[TaskWithdrawn, ...]:
     if task.provider is None or task.state not in ("offered", "accepted", "in_progress"):
         return ()
     return (TaskWithdrawn(task_id=task.task_id, provider=task.provider, reason=reason),)
-
-
-_BEFORE: Final[dict[AnswerKind, tuple[State, ...]]] = {
-    "accept": ("offered",),
-    "decline": ("offered",),
-    "check_in": ("accepted",),
-    "check_out": ("in_progress",),
-    "fail": ("accepted", "in_progress"),
-}
-_AFTER: Final[dict[AnswerKind, State]] = {
-    "accept": "accepted",
-    "decline": "planned",
-    "check_in": "in_progress",
-    "check_out": "completed",
-    "fail": "failed",
-}
-_Decide = Callable[[Task, Answer, datetime, VisitRules], Moved | Refused]
-_DECIDE: Final[dict[AnswerKind, _Decide]] = {
-    "accept": _accept,
-    "decline": _decline,
-    "check_in": _check_in,
-    "check_out": _check_out,
-    "fail": _fail,
-}

@@ -1,0 +1,81 @@
+"""A provider without Kafka follows its messages over HTTP: by a cursor, or as a stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Annotated, Final
+
+from common.auth import Caller, require
+from common.database import Database
+from common.errors import NotAllowed, NotFound, TooBusy
+from common.http import Limit
+from common.service import Db
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
+
+from dispatch import store
+from dispatch.feed import read_feed
+from dispatch.views import FeedOut, message_out
+
+router = APIRouter(tags=["feed"])
+Subscriber = Annotated[Caller, Depends(require("provider", "visitor", "auditor"))]
+After = Annotated[int, Query(ge=0, le=2**62, description="the sequence of the last message already known")]
+STREAMS_MAX: Final = 100
+STREAM_SECONDS_MAX: Final = 600.0
+LOOK_EVERY_SECONDS: Final = 0.5
+PULSE_SECONDS: Final = 15.0
+_open_streams: set[object] = set()
+
+
+async def _allowed(db: Database, caller: Caller, uscc: str) -> None:
+    if caller.role in ("provider", "visitor") and caller.provider != uscc:
+        raise NotAllowed("a provider reads its own feed only")
+    async with db.reading() as connection:
+        if not await store.provider_known(connection, uscc):
+            raise NotFound("no such provider")
+
+
+@router.get("/v1/providers/{uscc}/feed")
+async def feed(uscc: str, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
+    """The same messages with the same ids as on the provider's topic, in order, without gaps; kept for 30 days."""
+    await _allowed(db, caller, uscc)
+    async with db.reading() as connection:
+        rows = await read_feed(connection, uscc, after, limit)
+    return FeedOut(events=[message_out(row) for row in rows], next=rows[-1]["seq"] if rows else after)
+
+
+@router.get("/v1/providers/{uscc}/stream", response_class=StreamingResponse)
+async def stream(
+    uscc: str,
+    db: Db,
+    caller: Subscriber,
+    after: After = 0,
+    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
+) -> StreamingResponse:
+    """Server-sent events; `id` is the sequence. Ends after ten minutes: connect again with `Last-Event-ID`."""
+    await _allowed(db, caller, uscc)
+    if len(_open_streams) >= STREAMS_MAX:
+        raise TooBusy("too many streams are open")
+    start = int(last_event_id) if last_event_id else after
+    return StreamingResponse(follow(db, uscc, start), media_type="text/event-stream")
+
+
+async def follow(db: Database, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX) -> AsyncIterator[str]:
+    """The feed as server-sent events, for at most `seconds_max`."""
+    mark, began, spoke = object(), monotonic(), monotonic()
+    _open_streams.add(mark)
+    try:
+        while monotonic() - began < seconds_max:
+            async with db.reading() as connection:
+                rows = await read_feed(connection, uscc, after, 100)
+            for row in rows:
+                kind = row["wire_type"].rpartition(".")[2]
+                yield f"id: {row['seq']}\nevent: {kind}\ndata: {message_out(row).model_dump_json()}\n\n"
+                after, spoke = row["seq"], monotonic()
+            if not rows:
+                if monotonic() - spoke > PULSE_SECONDS:
+                    spoke = monotonic()
+                    yield ": still here\n\n"
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+    finally:
+        _open_streams.discard(mark)

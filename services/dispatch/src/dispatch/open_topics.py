@@ -1,0 +1,56 @@
+"""A provider that subscribes by Kafka gets its two topics; what it was told before then is sent first."""
+
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from common.create_topics import ensure_topics
+from common.database import Database
+from common.errors import Unavailable
+from common.settings import settings
+from common.topics import Topic
+
+from dispatch import store
+from dispatch.feed import provider_topic, prune_feed, publish_backlog
+
+STEP_MAX: Final = 500
+RETENTION_DAYS: Final = 30
+
+
+def topics_of(uscc: str) -> list[Topic]:
+    """The provider's own topic and that of its replies."""
+    name = provider_topic(uscc)
+    return [
+        Topic(
+            name=topic,
+            owner="dispatch",
+            key="task_id",
+            cleanup="delete",
+            retention_hours=RETENTION_DAYS * 24,
+            partitions=1,
+            local_partitions=1,
+        )
+        for topic in (name, f"{name}.replies")
+    ]
+
+
+async def open_topics(database: Database) -> int:
+    """Job: make the topics of providers that wait for them. While Kafka is away they go on waiting."""
+    async with database.reading() as connection:
+        waiting = await store.list_pending_topics(connection, STEP_MAX)
+    if not waiting:
+        return 0
+    wanted = [topic for uscc in waiting for topic in topics_of(uscc)]
+    try:
+        await ensure_topics(wanted, settings(), cluster="," in settings().kafka)
+    except KafkaError as error:
+        raise Unavailable("the providers' topics cannot be made while Kafka is away") from error
+    for uscc in waiting:
+        async with database.transaction() as tx:
+            await publish_backlog(tx, uscc, STEP_MAX)
+    return len(waiting)
+
+
+async def forget_old_messages(database: Database) -> int:
+    """Job: the feed keeps messages as long as the topics do."""
+    async with database.transaction() as tx:
+        return await prune_feed(tx, RETENTION_DAYS, STEP_MAX)

@@ -1,0 +1,17 @@
+"""Supervision has looked at a completed visit."""
+
+from collections.abc import Sequence
+
+from common.events import VisitDisputed, VisitVerified
+from common.message import Message
+from common.transaction import Tx
+
+from dispatch import store
+
+
+async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None:
+    await store.set_verdicts(tx, [(m.data.task_id, "verified") for m in messages])
+
+
+async def on_visits_disputed(messages: Sequence[Message[VisitDisputed]], tx: Tx) -> None:
+    await store.set_verdicts(tx, [(m.data.task_id, "disputed") for m in messages])

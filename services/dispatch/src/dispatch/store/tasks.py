@@ -1,0 +1,210 @@
+"""Tasks and the answers to them. Locks are taken in one order: heads, plans, tasks, providers; each by key."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from common.bulk import insert_new
+from common.codes import divisions
+from common.transaction import Tx
+
+from dispatch.domain.answer import Answer
+from dispatch.domain.task import Task
+from dispatch.tables import TaskRow
+
+NO_ID: Final = str(UUID(int=0))
+_TASK_COLUMNS: Final = tuple(Task.__struct_fields__)
+_TASKS: Final = f"SELECT {', '.join(_TASK_COLUMNS)} FROM tasks"  # noqa: S608
+
+
+async def lock_tasks(tx: Tx, task_ids: Iterable[str]) -> dict[str, Task]:
+    rows = await tx.sql.fetch(
+        f"{_TASKS} WHERE task_id = ANY($1::uuid[]) ORDER BY task_id FOR UPDATE", sorted(set(task_ids))
+    )
+    return {row["task_id"]: _task(row) for row in rows}
+
+
+async def lock_live_tasks(tx: Tx, person_ids: Sequence[str], today: date) -> dict[tuple[str, str], list[Task]]:
+    """By person and item: the open ones, and completed ones whose window reaches beyond today."""
+    rows = await tx.sql.fetch(
+        f"""{_TASKS} WHERE person_id = ANY($1::uuid[])
+              AND (act_at IS NOT NULL OR (state = 'completed' AND window_to > $2)) ORDER BY task_id FOR UPDATE""",
+        person_ids,
+        today,
+    )
+    found: dict[tuple[str, str], list[Task]] = {}
+    for row in rows:
+        found.setdefault((row["person_id"], row["item"]), []).append(_task(row))
+    return found
+
+
+async def list_due_tasks(tx: Tx, now: datetime, limit: int) -> list[str]:
+    """The tasks whose time has come; not locked yet."""
+    rows = await tx.sql.fetch("SELECT task_id FROM tasks WHERE act_at <= $1 ORDER BY act_at LIMIT $2", now, limit)
+    return [row[0] for row in rows]
+
+
+async def persons_of_tasks(tx: Tx, task_ids: Iterable[str]) -> set[str]:
+    rows = await tx.sql.fetch("SELECT person_id FROM tasks WHERE task_id = ANY($1::uuid[])", list(task_ids))
+    return {row[0] for row in rows}
+
+
+async def insert_tasks(tx: Tx, tasks: Sequence[Task]) -> set[str]:
+    """The ids that were new; the others exist already, made on another path."""
+    if not tasks:
+        return set()
+    ordered = sorted(tasks, key=lambda task: task.task_id)
+    fresh = await insert_new(tx, TaskRow, _TASK_COLUMNS, [_row(task) for task in ordered], returning="task_id")
+    await insert_areas(tx, {task.division for task in tasks})
+    return fresh
+
+
+async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> None:
+    """What may change of a task, for tasks that the caller has locked."""
+    if not tasks:
+        return
+    await tx.sql.execute(
+        """UPDATE tasks t SET state = u.state, provider = u.provider, cause = u.cause, accept_by = u.accept_by,
+             checked_in_at = u.checked_in_at, checked_out_at = u.checked_out_at, worker = u.worker,
+             outcome = u.outcome, tried = u.tried, act_at = u.act_at, entitlement_id = u.entitlement_id
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+             $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::uuid[])
+             AS u(task_id, state, provider, cause, accept_by, checked_in_at, checked_out_at, worker, outcome, tried,
+                  act_at, entitlement_id)
+           WHERE t.task_id = u.task_id""",
+        [t.task_id for t in tasks],
+        [t.state for t in tasks],
+        [t.provider for t in tasks],
+        [t.cause for t in tasks],
+        [t.accept_by for t in tasks],
+        [t.checked_in_at for t in tasks],
+        [t.checked_out_at for t in tasks],
+        [t.worker for t in tasks],
+        [t.outcome for t in tasks],
+        [",".join(t.tried) for t in tasks],
+        [t.act_at for t in tasks],
+        [t.entitlement_id for t in tasks],
+    )
+
+
+async def set_verdicts(tx: Tx, verdicts: Sequence[tuple[str, str]]) -> None:
+    await tx.sql.execute(
+        """UPDATE tasks t SET verdict = u.verdict FROM unnest($1::uuid[], $2::text[]) AS u(task_id, verdict)
+           WHERE t.task_id = u.task_id""",
+        [task_id for task_id, _ in verdicts],
+        [verdict for _, verdict in verdicts],
+    )
+
+
+async def list_unplaced(tx: Tx, after: str, limit: int) -> list[Task]:
+    """Tasks nobody could be asked for, in the order of their ids, not locked."""
+    rows = await tx.sql.fetch(
+        f"""{_TASKS} WHERE state = 'planned' AND cause IS NOT NULL AND task_id > $1 ORDER BY task_id LIMIT $2""",
+        after,
+        limit,
+    )
+    return [_task(row) for row in rows]
+
+
+async def append_answer(
+    tx: Tx,
+    task_id: str,
+    answer: Answer,
+    received_at: datetime,
+    via: str,
+    refused: str | None,
+    evidence: str | None = None,
+) -> None:
+    await tx.sql.execute(
+        """INSERT INTO answers (task_id, given_by, answer, at, received_at, via, evidence, refused)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        task_id,
+        answer.provider,
+        answer.kind,
+        answer.at,
+        received_at,
+        via,
+        evidence,
+        refused,
+    )
+
+
+async def claim_replies(tx: Tx, reply_ids: Sequence[str]) -> set[str]:
+    """Those not taken before."""
+    rows = await tx.sql.fetch(
+        """INSERT INTO inbox (consumer, event_id) SELECT 'dispatch.replies', unnest($1::uuid[])
+           ON CONFLICT DO NOTHING RETURNING event_id""",
+        sorted(set(reply_ids)),
+    )
+    return {row[0] for row in rows}
+
+
+async def insert_areas(tx: Tx, codes: Iterable[str]) -> None:
+    """Remember which areas these divisions lie in."""
+    pairs = sorted((area, code) for code in codes for area in (code, *divisions.ancestors(code)))
+    await tx.sql.execute(
+        "INSERT INTO areas (area, division) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING",
+        [area for area, _ in pairs],
+        [code for _, code in pairs],
+    )
+
+
+def _row(task: Task) -> tuple[Any, ...]:
+    return tuple(",".join(task.tried) if c == "tried" else getattr(task, c) for c in _TASK_COLUMNS)
+
+
+def _task(row: Any) -> Task:
+    return Task(**{**row, "tried": tuple(filter(None, row["tried"].split(",")))})
+
+
+async def page_tasks(
+    connection: asyncpg.Connection,
+    *,
+    scope: str | None,
+    person_id: str | None,
+    provider: str | None,
+    state: str | None,
+    item: str | None,
+    division: str | None,
+    due_before: date | None,
+    after: str,
+    limit: int,
+) -> list[Any]:
+    """One page in the order of ids. `scope` and `division` are areas and stand for all below them."""
+    conditions, values = ["task_id > $1"], [after, limit]
+    for condition, value in (
+        ("division IN (SELECT division FROM areas WHERE area = {})", scope),
+        ("division IN (SELECT division FROM areas WHERE area = {})", division),
+        ("person_id = {}", person_id),
+        ("provider = {}", provider),
+        ("state = {}", state),
+        ("item = {}", item),
+        ("window_to <= {}", due_before),
+    ):
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+    where = " AND ".join(conditions)
+    rows: list[Any] = await connection.fetch(
+        f"SELECT * FROM tasks WHERE {where} ORDER BY task_id LIMIT $2",  # noqa: S608 - only our own conditions
+        *values,
+    )
+    return rows
+
+
+async def page_unplaced(connection: asyncpg.Connection, scope: str | None, after: str, limit: int) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        """SELECT * FROM tasks WHERE state = 'planned' AND cause IS NOT NULL AND task_id > $1
+             AND ($2::text IS NULL OR division IN (SELECT division FROM areas WHERE area = $2))
+           ORDER BY task_id LIMIT $3""",
+        after,
+        scope,
+        limit,
+    )
+    return rows
+
+
+async def show_task(connection: asyncpg.Connection, task_id: str) -> Any:
+    return await connection.fetchrow("SELECT * FROM tasks WHERE task_id = $1", task_id)
