@@ -44,16 +44,13 @@ def up(runtime: Runtime, *, business_time: str | None = None, with_services: boo
         if business_time is not None:
             clock.begin_at(runtime.home, clock.parse_instant(business_time))
         _require_free_service_ports(runtime, with_services)
-        with step("PostgreSQL"):
-            runtime.start_postgres()
-            runtime.create_databases()
-        with step("Kafka"):
-            runtime.start_kafka()
+        # services that run have found their tables up to date
+        with_tables = with_services and not all(runtime.pid(process.name) for process in runtime.processes)
+        with step("PostgreSQL with tables, Kafka" if with_tables else "PostgreSQL, Kafka"):
+            runtime.start_stores(with_tables=with_tables)
         with step("topics"):
             runtime.create_topics()
         if with_services:
-            with step("tables"):
-                runtime.migrate()
             _start_services(runtime)
             start_supervisor(runtime)
     print(f"Kafka {runtime.kafka_address}, business time {clock.shown(runtime.home)}, logs in {runtime.home / 'logs'}")

@@ -106,8 +106,7 @@ class Runtime(Stores):
 
     def start_all(self) -> None:
         """Everything, in order, without progress; for tests. Raises LocalProblem."""
-        self.start_stores()
-        self.migrate()
+        self.start_stores(with_tables=True)
         self.create_topics()
         for process in self.processes:
             self.start_service(process.name)

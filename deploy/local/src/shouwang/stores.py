@@ -156,26 +156,21 @@ class Stores:
         return _finish(ensure_topics(load_topics(), Settings(kafka=self.kafka_address)))
 
     def migrate(self) -> None:
-        """Bring every service's tables up to date, all services at once."""
+        """Bring every service's tables up to date; harmless when they are. Raises LocalProblem."""
         services = [process.name for process in self.processes if process.database]
-        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-            list(pool.map(self._migrate, services))
-
-    def _migrate(self, service: str) -> None:
+        env = {name: value for service in services for name, value in self.environment(service).items()}
         done = subprocess.run(
-            [sys.executable, "-m", "common.migrate", service],
-            env=self.environment(service),
+            [sys.executable, "-m", "shouwang.migrate", *services],
+            env=env,
             capture_output=True,
             text=True,
             timeout=MIGRATE_SECONDS_MAX,
         )
-        log = self.log_file(f"migrate-{service}")
+        log = self.log_file("migrate")
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr, encoding="utf-8")
         if done.returncode != 0:
-            raise LocalProblem(
-                f"The tables of {service} could not be brought up to date; {log} ends:\n{processes.log_tail(log)}"
-            )
+            raise LocalProblem(f"The tables could not be brought up to date; {log} ends:\n{processes.log_tail(log)}")
 
     def service_url(self, name: str, replica: int = 0) -> str:
         """`http://127.0.0.1:PORT` of a service's process."""
@@ -192,12 +187,14 @@ class Stores:
             env[f"SHOUWANG_URL_{process.name.upper()}"] = self.service_url(process.name)
         return env
 
-    def start_stores(self) -> None:
-        """Kafka and PostgreSQL (side by side) with the databases, no tables and no topics yet."""
-        with ThreadPoolExecutor(2) as pool:
+    def start_stores(self, *, with_tables: bool = False) -> None:
+        """PostgreSQL with the databases (and tables), and Kafka, which starts meanwhile; no topics yet."""
+        with ThreadPoolExecutor(1) as pool:
             kafka = pool.submit(self.start_kafka)
             self.start_postgres()
             self.create_databases()
+            if with_tables:
+                self.migrate()
             kafka.result()
 
 
