@@ -44,13 +44,14 @@ _decode_choices = msgspec.json.Decoder(tuple[Choice, ...]).decode
 
 class Case(NamedTuple):
     """Somebody to decide: the row with its new inputs, and why. `facts`: those inputs where they are at hand
-    decoded. `is_new`: the row is not stored yet."""
+    decoded. `is_new`: the row is not stored yet. `same_inputs`: only the lists have changed."""
 
     person: Person
     is_new: bool = False
     facts: PersonFactsRecorded | None = None
     cause: Message[Any] | None = None
     correlation_id: str | None = None
+    same_inputs: bool = False
 
 
 class Decided(NamedTuple):
@@ -135,7 +136,9 @@ async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[
             decided = [d for d in decided if d.person.person_id not in gone]
     stored = [d for d in decided if not d.case.is_new]
     await store.upsert_decided(tx, [d.person for d in stored if d.event])
-    await store.update_inputs(tx, [d.person for d in stored if not d.event])
+    await store.update_inputs(tx, [d.person for d in stored if not d.event and not d.case.same_inputs])
+    as_before = [d.person.person_id for d in stored if not d.event and d.case.same_inputs]
+    await store.mark_policy(tx, as_before, running.digest)
     await store.append_decisions(tx, [_history(d, now) for d in decided if d.event])
     for d in decided:
         _emit(tx, d)

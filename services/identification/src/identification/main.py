@@ -4,15 +4,17 @@ from common.events import AbilitiesDetermined, PersonFactsRecorded
 from common.jobs import Job
 from common.service import Service
 
+from identification import choose_item, explain_decision, publish_policy, read_entitlements
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.redecide_people import redecide_people
 from identification.seed_lists import seed
 from identification.tell_edges import tell_edges
 
 service = Service(
     "identification",
-    routes=[],
+    routes=[read_entitlements.router, explain_decision.router, choose_item.router, publish_policy.router],
     handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
-    jobs=[Job("daily_edge", 1.0, tell_edges)],
+    jobs=[Job("daily_edge", 1.0, tell_edges), Job("redecide", 1.0, redecide_people)],
     on_start=seed,
     description="Works out by itself who is entitled to what under the lists in force, and explains every yes and no.",
 )

@@ -31,6 +31,11 @@ async def lock_lists(tx: Tx) -> None:
     await tx.sql.execute(_LOCK)
 
 
+async def lock_proposals(tx: Tx) -> None:
+    """One proposal at a time, so that the same list proposed twice at once is one."""
+    await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('identification.proposals'))")
+
+
 async def share_lists(tx: Tx) -> None:
     """Nobody publishes until this transaction ends."""
     await tx.sql.execute(_LOCK_SHARED)
@@ -125,9 +130,17 @@ async def insert_policy(
     )
 
 
+_POLICY = """
+SELECT policies.*, (SELECT max(published_at) FROM publications p WHERE p.version = policies.version) AS published_at,
+  version IS NOT DISTINCT FROM (SELECT p.version FROM publications p WHERE p.jurisdiction = policies.jurisdiction
+                                ORDER BY p.seq DESC LIMIT 1) AS running
+FROM policies
+"""
+
+
 async def lock_policy(tx: Tx, version: str) -> Any:
-    """The whole row, or None."""
-    return await tx.sql.fetchrow("SELECT * FROM policies WHERE version = $1 FOR UPDATE", version)
+    """The whole row with `published_at` and `running`, or None."""
+    return await tx.sql.fetchrow(f"{_POLICY} WHERE version = $1 FOR UPDATE", version)
 
 
 async def update_policy(tx: Tx, version: str, *, state: str, approvals: str) -> None:
@@ -148,11 +161,7 @@ async def list_policies(
     connection: asyncpg.Connection, *, state: str | None, after: str | None, limit: int
 ) -> Sequence[Any]:
     rows: Sequence[Any] = await connection.fetch(
-        """SELECT version, jurisdiction, state, proposed_by, proposed_at, approvals,
-             (SELECT max(published_at) FROM publications p WHERE p.version = policies.version) AS published_at,
-             version = (SELECT p.version FROM publications p WHERE p.jurisdiction = policies.jurisdiction
-                        ORDER BY p.seq DESC LIMIT 1) AS running
-           FROM policies WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR version > $2)
+        f"""{_POLICY} WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR version > $2)
            ORDER BY version LIMIT $3""",
         state,
         after,
@@ -190,3 +199,17 @@ async def move_redecision(
         people_changed,
         done_at,
     )
+
+
+async def open_redecisions(connection: asyncpg.Connection) -> list[tuple[str, str]]:
+    """(jurisdiction, version) of publications whose people are not all decided again."""
+    rows = await connection.fetch(
+        "SELECT jurisdiction, version FROM publications WHERE redecided_at IS NULL ORDER BY seq LIMIT 100"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def count_waiting(tx: Tx, limit: int) -> int:
+    """How much waits in the outbox, counted up to `limit`."""
+    found: int = await tx.sql.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting", limit)
+    return found

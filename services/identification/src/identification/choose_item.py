@@ -1,0 +1,82 @@
+"""POST /v1/persons/{person_id}/choices: of items that exclude each other the person chooses one."""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from common import clock
+from common.auth import Caller, require
+from common.errors import Conflict
+from common.message import derived_id
+from common.service import Db
+from fastapi import APIRouter, Depends, Header
+from pydantic import BaseModel, Field
+
+from identification.deciding import Case, choices_of, decision_of, settle
+from identification.domain import CHOICES_MAX, Choice, Person
+from identification.running import running_for
+from identification.store import people as store
+from identification.viewing import need_person
+
+router = APIRouter(tags=["persons"])
+
+
+class NewChoice(BaseModel):
+    item: str = Field(max_length=100, pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")
+    chosen_on: dt.date | None = Field(default=None, description="from this day on; today when left out")
+
+
+class ChoiceView(BaseModel):
+    """`version`: of the decision that takes the choice into account."""
+
+    choice_id: UUID
+    person_id: UUID
+    item: str
+    chosen_on: dt.date
+    recorded_at: dt.datetime
+    version: int
+
+
+@router.post("/v1/persons/{person_id}/choices", status_code=201, summary="Choose between items")
+async def choose_item(
+    person_id: UUID,
+    body: NewChoice,
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer", "resident"))],
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> ChoiceView:
+    """Kept as an input like any fact, and decided upon at once. The same `Idempotency-Key` is one choice."""
+    now, key = clock.now(), str(person_id)
+    chosen_on = body.chosen_on or clock.civil_date(now)
+    choice_id = derived_id("choice", caller.subject, key, idempotency_key or f"{body.item}/{chosen_on}")
+    async with db.transaction() as tx:
+        running = await running_for(tx)
+        person = need_person(caller, key, (await store.lock_people(tx, [key])).get(key))
+        known = choices_of(person)
+        made = next((c for c in known if c.choice_id == choice_id), None)
+        if made is None:
+            _need_something_to_choose(person, body.item, chosen_on, known)
+            made = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
+            chosen = person._replace(
+                choices=msgspec.json.encode((*known, made)), recorded_at=max(now, person.recorded_at)
+            )
+            ((decided,), _) = await settle(tx, [Case(chosen, correlation_id=choice_id)], running)
+            person = decided.person
+    return ChoiceView(
+        choice_id=UUID(made.choice_id),
+        person_id=person_id,
+        item=made.item,
+        chosen_on=made.chosen_on,
+        recorded_at=made.recorded_at,
+        version=person.version,
+    )
+
+
+def _need_something_to_choose(person: Person, item: str, on: dt.date, known: tuple[Choice, ...]) -> None:
+    decision = decision_of(person)
+    held = decision.entitlements if decision else ()
+    if not any(e.item == item and e.from_ <= on and (e.to is None or on < e.to) for e in held):
+        raise Conflict("the person cannot have this item on that day", code="not_on_the_list")
+    if len(known) >= CHOICES_MAX:
+        raise Conflict(f"{CHOICES_MAX} choices are kept at most", code="too_many_choices")

@@ -1,0 +1,69 @@
+"""GET /v1/persons/{person_id}/explanations: why somebody is, or is not, entitled to an item on a day."""
+
+import datetime as dt
+from typing import Annotated, Literal
+from uuid import UUID
+
+from common import clock
+from common.auth import Caller, require
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from rules.explain import explain
+
+from identification.viewing import READERS, view_person
+
+router = APIRouter(tags=["persons"])
+Item = Annotated[str, Query(max_length=100, pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$", description="an item code")]
+
+
+class _FromStruct(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class FactRefView(_FromStruct):
+    event_id: str
+    kind: str
+
+
+class ConditionView(_FromStruct):
+    """`holds`: null where a missing fact decides. `value`: what is known of the person there."""
+
+    code: str
+    text: str
+    holds: bool | None
+    value: str | None
+    facts: list[FactRefView]
+
+
+class CitationView(_FromStruct):
+    version: str
+    title: str
+    issuer: str
+    date: dt.date
+    locator: str
+    status: Literal["documented", "example"]
+
+
+class ExplanationView(_FromStruct):
+    item: str
+    on: dt.date
+    outcome: Literal["granted", "refused", "suppressed", "choice_required", "suspended", "unknown"]
+    sentence: str
+    conditions: list[ConditionView]
+    policy: CitationView | None
+
+
+@router.get("/v1/persons/{person_id}/explanations", summary="Why, or why not")
+async def explain_decision(
+    person_id: UUID,
+    item: Item,
+    db: Db,
+    caller: Annotated[Caller, Depends(require(*READERS))],
+    on: Annotated[dt.date | None, Query(description="the day in question; today when left out")] = None,
+    known_at: Annotated[AwareDatetime | None, Query(description="as known at that instant")] = None,
+) -> ExplanationView:
+    async with db.reading() as connection:
+        view = await view_person(connection, caller, str(person_id), known_at)
+    explanation = explain(view.facts, view.abilities, view.running.lists, item, on or clock.today())
+    return ExplanationView.model_validate(explanation)

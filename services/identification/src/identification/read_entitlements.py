@@ -1,0 +1,116 @@
+"""GET /v1/persons/{person_id}/entitlements: who is entitled to what on a day, as known at an instant."""
+
+import datetime as dt
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from common import clock
+from common.auth import Caller, require
+from common.events import Entitlement
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from rules.explain import policy_ref
+
+from identification.viewing import READERS, View, view_person
+
+router = APIRouter(tags=["persons"])
+
+
+class PolicyView(BaseModel):
+    """The clause that decided. `example`: no document says so; paid in demonstrations only."""
+
+    version: str
+    title: str
+    issuer: str
+    date: dt.date
+    locator: str
+    status: Literal["documented", "example"]
+
+
+class EntitlementView(BaseModel):
+    """One item over [`from`, `to`). `facts`: event ids of the statements it rests on."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    entitlement_id: UUID
+    item: str
+    jurisdiction: str
+    division: str | None
+    kind: Literal["cash", "service"]
+    state: Literal["granted", "suppressed", "choice_required", "suspended", "unknown"]
+    from_: dt.date = Field(alias="from")
+    to: dt.date | None
+    amount_fen_per_month: int | None = Field(description="cash items")
+    tier: str | None = Field(description="visiting_care")
+    interval_days: int | None = Field(description="visiting_care")
+    suppressed_by: str | None
+    missing_facts: list[str]
+    facts: list[str]
+    policy: PolicyView | None
+
+
+class InputsView(BaseModel):
+    """What the answer rests on: versions of facts and ability results, number of choices, digest of the lists."""
+
+    facts: int
+    abilities: int
+    choices: int
+    policy: str
+
+
+class EntitlementsView(BaseModel):
+    person_id: UUID
+    version: int
+    on: dt.date
+    known_at: dt.datetime = Field(description="the newest knowledge in this answer")
+    died_on: dt.date | None
+    death_suspected_on: dt.date | None
+    merged_into: UUID | None
+    inputs: InputsView
+    entitlements: list[EntitlementView]
+
+
+@router.get("/v1/persons/{person_id}/entitlements", summary="What a person is entitled to")
+async def read_entitlements(
+    person_id: UUID,
+    db: Db,
+    caller: Annotated[Caller, Depends(require(*READERS))],
+    on: Annotated[dt.date | None, Query(description="what was true that day; today when left out")] = None,
+    known_at: Annotated[AwareDatetime | None, Query(description="as known at that instant")] = None,
+    all: Annotated[bool, Query(description="the whole timeline, past and future")] = False,
+) -> EntitlementsView:
+    on = on or clock.today()
+    async with db.reading() as connection:
+        view = await view_person(connection, caller, str(person_id), known_at)
+    held = view.event.entitlements if view.event else ()
+    return EntitlementsView(
+        person_id=person_id,
+        version=view.version,
+        on=on,
+        known_at=view.known_at,
+        died_on=view.event.died_on if view.event else None,
+        death_suspected_on=view.event.death_suspected_on if view.event else None,
+        merged_into=UUID(view.event.merged_into) if view.event and view.event.merged_into else None,
+        inputs=_inputs(view),
+        entitlements=[_entitlement(e, view) for e in held if all or (e.from_ <= on and (e.to is None or on < e.to))],
+    )
+
+
+def _inputs(view: View) -> InputsView:
+    choices = [c for c in view.inputs.choices if c.recorded_at <= view.known_at] if view.inputs else []
+    return InputsView(
+        facts=view.person.facts_version,
+        abilities=view.person.abilities_version,
+        choices=len(choices),
+        policy=view.running.digest,
+    )
+
+
+def _entitlement(e: Entitlement, view: View) -> EntitlementView:
+    citation = policy_ref(view.running.lists, e.policy)
+    plain = msgspec.structs.asdict(e)
+    del plain["pay"], plain["policy_status"]
+    plain["policy"] = PolicyView(**msgspec.structs.asdict(citation)) if citation else None
+    return EntitlementView(**plain)

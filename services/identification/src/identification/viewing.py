@@ -1,0 +1,66 @@
+"""One person as an authorised caller may see them, as known at an instant: shared by everything that answers."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+from common.auth import Caller, Role
+from common.errors import NotAllowed, NotFound
+from common.events import Ability, EntitlementsDecided
+from rules.timeline import Fact, abilities_known_at, facts_known_at
+
+from identification.deciding import decision_of, inputs_of
+from identification.domain import Inputs, Person, decide_person
+from identification.running import Running, running_at, running_of
+from identification.store import lists as lists_store
+from identification.store import people as store
+
+READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor", "assessor", "resident")
+
+
+class View(NamedTuple):
+    """`known_at`: the newest knowledge in it. `version`: of the decision that was in force then. `event`: None where
+    nothing was known that decides anything."""
+
+    person: Person
+    known_at: datetime
+    version: int
+    running: Running
+    inputs: Inputs | None
+    event: EntitlementsDecided | None
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return facts_known_at(self.inputs.facts.statements, self.known_at) if self.inputs else ()
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        if self.inputs is None or self.inputs.abilities is None:
+            return ()
+        return abilities_known_at(self.inputs.abilities.abilities, self.known_at)
+
+
+def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:
+    """Raises NotFound, or NotAllowed outside the caller's area; residents see themselves alone."""
+    if caller.role == "resident" and caller.subject != person_id:
+        raise NotAllowed("residents see themselves only")
+    if person is None:
+        raise NotFound("nobody is known by this id")
+    if caller.role != "resident" and not (caller.may_see(person.residence) or caller.may_see(person.hukou)):
+        raise NotAllowed("outside your area")
+    return person
+
+
+async def view_person(
+    connection: asyncpg.Connection, caller: Caller, person_id: str, known_at: datetime | None
+) -> View:
+    """What is in force now, or, given an instant, what followed from everything learnt up to it."""
+    person = need_person(caller, person_id, await store.load_person(connection, person_id))
+    inputs = inputs_of(person)
+    if known_at is None:
+        running = await running_of(connection, person.policy_digest)
+        return View(person, person.recorded_at, person.version, running, inputs, decision_of(person))
+    running = await running_at(connection, await lists_store.publication_known_at(connection, known_at))
+    version = await store.version_known_at(connection, person_id, known_at)
+    event = decide_person(inputs, running.lists, known_at)[0] if inputs else None
+    return View(person, min(known_at, person.recorded_at), version, running, inputs, event)
