@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from common.clock import civil_date
 from supervision.domain.visits import Judged, Known, Minutes, Visit, decide_verdict
 
 TEN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # 10:00 in Asia/Shanghai
@@ -28,7 +29,9 @@ def visit(minutes: int = 30, begin: datetime = TEN, **given: Any) -> Visit:
         "checked_out_at": begin + timedelta(minutes=minutes),
         "at": begin + timedelta(minutes=minutes),
     }
-    return Visit(**{**fields, **given})
+    fields |= given
+    days = {"visited_on": "checked_in_at", "ended_on": "checked_out_at", "recorded_on": "at"}
+    return Visit(**fields, **{day: civil_date(fields[instant]) for day, instant in days.items()})
 
 
 def verdict(seen: Visit, known: Known | None = ENTITLED, *others: Visit, now: datetime | None = None) -> Judged:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from common.clock import civil_date
-
 Verdict = Literal["waiting", "verified", "disputed"]
 Period = tuple[date, date | None]  # [from, to), None is open
 NONE: frozenset[str] = frozenset()
@@ -23,7 +21,8 @@ class Minutes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit after check-out. `at`: when dispatch recorded the check-out. `waived`: checks an officer dismissed."""
+    """A visit after check-out. `at`: when dispatch recorded the check-out; `…_on` are the civil dates of check-in,
+    check-out and recording. `waived`: checks an officer dismissed."""
 
     task_id: str
     person_id: str
@@ -34,16 +33,15 @@ class Visit:
     checked_in_at: datetime
     checked_out_at: datetime
     at: datetime
+    visited_on: date
+    ended_on: date
+    recorded_on: date
     correlation_id: str | None = None
     verdict: Verdict = "waiting"
     entitled: bool = False
     blocks: frozenset[str] = NONE
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
-
-    @property
-    def visited_on(self) -> date:
-        return civil_date(self.checked_in_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +137,4 @@ def _duration(visit: Visit, minutes: Sequence[Minutes]) -> frozenset[str]:
 
 def _back_filled(visit: Visit) -> frozenset[str]:
     """V09: recorded on a later day than the service."""
-    late = civil_date(visit.at) > civil_date(visit.checked_out_at)
-    return frozenset({"V09"}) if late else NONE
+    return frozenset({"V09"}) if visit.recorded_on > visit.ended_on else NONE

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, Final
 
 import asyncpg
+from common.clock import civil_date
 from common.transaction import Tx
 
 from supervision.domain.visits import Known, Visit
@@ -125,6 +126,9 @@ def _visit(row: Any) -> Visit:
         checked_in_at=row["checked_in_at"],
         checked_out_at=row["checked_out_at"],
         at=row["at"],
+        visited_on=civil_date(row["checked_in_at"]),
+        ended_on=civil_date(row["checked_out_at"]),
+        recorded_on=civil_date(row["at"]),
         correlation_id=row["correlation_id"],
         verdict=row["verdict"],
         entitled=row["entitled"],
