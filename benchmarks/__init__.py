@@ -1,0 +1,1 @@
+"""What `make bench` runs: latency, burst, the usual way and the raw limit, in one run on one machine."""

@@ -1,0 +1,52 @@
+"""What was measured on: a figure without its machine says nothing."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from common import clock
+from shouwang.paths import KAFKA_POM
+
+
+def facts() -> dict[str, Any]:
+    """The machine and the moment."""
+    return {
+        "date": datetime.isoformat(clock.real_now().astimezone(UTC), timespec="seconds"),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "kafka": _kafka(),
+        "java": _java(),
+        "commit": _said(["git", "rev-parse", "--short", "HEAD"]),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"model name\s*:\s*(.+)", lines)
+    return found[1].strip() if found else platform.processor()
+
+
+def _kafka() -> str:
+    found = re.search(r"<artifactId>kafka_2\.13</artifactId>\s*<version>([^<]+)", KAFKA_POM.read_text())
+    return found[1] if found else "unknown"
+
+
+def _java() -> str:
+    return next(iter(_said(["java", "-version"]).splitlines()), "")
+
+
+def _said(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except OSError:
+        return ""
+    return (done.stdout + done.stderr).strip()
