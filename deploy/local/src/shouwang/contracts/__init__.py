@@ -1,0 +1,1 @@
+"""`make contracts`: what outsiders may rely on, generated from the code."""

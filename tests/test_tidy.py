@@ -1,0 +1,159 @@
+"""The house rules a machine can keep. This file is the checklist for adding a service, so it cannot rot."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists())
+SOURCES = sorted(
+    path
+    for pattern in ("libs/*/src/**/*.py", "services/*/src/**/*.py", "deploy/local/src/**/*.py")
+    for path in ROOT.glob(pattern)
+)
+# A function or file over the limit needs its reason here.
+LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {}
+FUNCTION_LINES_MAX, FILE_LINES_MAX = 50, 300
+PURE = {"datetime", "decimal", "collections", "dataclasses", "enum", "functools", "itertools", "typing", "math", "re"}
+PURE |= {"__future__", "bisect", "hashlib", "operator", "uuid", "zlib", "msgspec", "fractions"}
+PURE_OURS = ("common.events", "common.codes", "common.money", "common.message", "common.errors", "rules")
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def grep(pattern: str, *, but: tuple[str, ...] = ()) -> list[str]:
+    found = []
+    for path in SOURCES:
+        if relative(path) in but:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(pattern, line.partition("  # ")[0]):
+                found.append(f"{relative(path)}:{number}: {line.strip()}")
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_stands_everywhere(service: str) -> None:
+    """In the workspace, in compose, in the Kubernetes base, in the process list and in both READMEs."""
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert f"shouwang-{service}" in dependencies
+    assert service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert (ROOT / f"deploy/k8s/base/{service}.yaml").exists()
+    processes = (ROOT / "deploy/local/processes.yaml").read_text()
+    assert re.search(rf"\b{service}\b", processes)
+    for readme in ("README.md", "README.zh-CN.md"):
+        assert f"`{service}`" in (ROOT / readme).read_text(), readme
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if name != "console"])
+def test_every_service_has_its_rooms(service: str) -> None:
+    folder = ROOT / "services" / service
+    for needed in ("main.py", "tables.py", "verify.py"):
+        assert (folder / "src" / service / needed).exists(), needed
+    assert any((folder / "src" / service).glob("domain*"))
+    assert any((folder / "src" / service).glob("store*"))
+    assert (folder / "migrations" / "env.py").exists()
+    assert list((folder / "tests").glob("test_*.py"))
+
+
+def test_the_domain_does_no_io() -> None:
+    wrong = []
+    for service in SERVICES:
+        base = ROOT / "services" / service / "src" / service
+        for path in [*base.glob("domain.py"), *base.glob("domain/**/*.py")]:
+            for name in imports(path):
+                pure = name.partition(".")[0] in PURE or name.startswith((*PURE_OURS, f"{service}.domain"))
+                if not pure:
+                    wrong.append(f"{relative(path)} imports {name}")
+    assert not wrong
+
+
+def test_only_the_transaction_helper_commits() -> None:
+    assert not grep(r"\.commit\(", but=("libs/common/src/common/database.py", "libs/common/src/common/consumer.py"))
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    assert not grep(r"datetime\.(now|utcnow|today)\(|date\.today\(", but=("libs/common/src/common/clock.py",))
+
+
+def test_no_float_near_money() -> None:
+    wrong = grep(r"float\(.*(fen|amount)|(fen|amount)\w*\s*:\s*float|/\s*100\b.*(fen|amount)")
+    assert not wrong
+
+
+def test_nobody_but_the_machinery_catches_everything() -> None:
+    """`except Exception` belongs to the edges named here: consumer, relay, jobs, prober, long-running loops."""
+    allowed = (
+        "libs/common/src/common/consumer.py",
+        "libs/common/src/common/relay.py",
+        "libs/common/src/common/jobs.py",
+        "libs/common/src/common/http.py",
+    )
+    assert not grep(r"except (Base)?Exception\b|except:", but=allowed)
+
+
+def test_functions_and_files_stay_readable() -> None:
+    long = []
+    for path in SOURCES:
+        name, text = relative(path), path.read_text()
+        lines = text.count("\n")
+        if lines > FILE_LINES_MAX and name not in LONG_FILES:
+            long.append(f"{name}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                if length > FUNCTION_LINES_MAX and f"{name}:{node.name}" not in LONG_FUNCTIONS:
+                    long.append(f"{name}:{node.name}: {length} lines")
+    assert not long
+
+
+def test_every_event_has_its_topic_and_every_topic_its_events() -> None:
+    from common.events import all_events
+    from common.topics import load_topics
+
+    topics = load_topics()
+    named = {event for topic in topics for event in topic.events}
+    run_time = {"TaskOffered", "TaskWithdrawn", "TaskReply"}  # topics of providers are made when they subscribe
+    assert named | run_time == {cls.__name__ for cls in all_events().values()}
+    for topic in topics:
+        classes = [cls for cls in all_events().values() if cls.__name__ in topic.events]
+        assert all(cls.state == (topic.cleanup == "compact") for cls in classes), topic.name
+        assert topic.owner in SERVICES
+
+
+def test_no_word_of_the_workshop() -> None:
+    """The project speaks of the project alone."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(root|home|work)/[a-z]|\.\./shared|\.library\b", re.MULTILINE)
+    wrong = []
+    for name in filter(None, listed):
+        path = ROOT / name
+        if path.suffix in {".lock", ".png"} or name == "tests/test_tidy.py" or not path.is_file():
+            continue
+        if pattern.search(path.read_text(errors="replace")):
+            wrong.append(name)
+    assert not wrong
+
+
+def test_no_policy_number_in_python() -> None:
+    """Ages and amounts that come from documents live in contracts/policy."""
+    assert not grep(r"\b(age|years)\w*\s*(>=|>|<|<=)\s*(60|65|80|90|100)\b")
