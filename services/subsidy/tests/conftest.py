@@ -1,13 +1,16 @@
-"""A town of one: a database of its own, a clock that stands in the middle of June 2026, decisions as they arrive."""
+"""A town with a database of its own and a clock that stands in the middle of June 2026.
+
+`town` is everything a test needs: people, decisions as they arrive, the office that pays, the month that turns.
+"""
 
 import os
 import tempfile
 
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="subsidy-tests-"))
+os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="subsidy-tests-")
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, date, datetime
-from typing import Any, Literal
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -22,63 +25,6 @@ from subsidy.main import app, service
 from subsidy.roll_month import roll_month
 
 QILIN, ZHANYI = "530302", "530303"
-JANUARY = "2026-01"
-
-
-@pytest.fixture(autouse=True)
-def pay_from_january(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOUWANG_PAY_FROM_MONTH", JANUARY)
-
-
-@pytest.fixture(autouse=True)
-def at() -> Iterator[Callable[[str], None]]:
-    """`at("2026-06-15")` moves the clock to noon of that day in Shanghai."""
-
-    def move(day: str) -> None:
-        clock.set_now(datetime.fromisoformat(f"{day}T04:00:00+00:00"))
-
-    move("2026-06-15")
-    yield move
-    clock.set_offset(clock.timedelta())
-
-
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    async with migrated_database("subsidy") as opened:
-        yield opened
-
-
-@pytest.fixture
-def driver(database: Database) -> Driver:
-    return Driver(database, service.handlers)
-
-
-def entitled(
-    start: str,
-    end: str | None = None,
-    *,
-    fen: int = 5000,
-    item: str = "longevity_allowance",
-    area: str = QILIN,
-    state: Literal["granted", "suppressed", "choice_required", "suspended", "unknown"] = "granted",
-    status: Literal["documented", "example"] = "documented",
-    policy: str = "530302/longevity_allowance@2023-01-01",
-    **terms: Any,
-) -> Entitlement:
-    return Entitlement(
-        entitlement_id=str(uuid4()),
-        item=item,
-        jurisdiction=area,
-        kind="cash",
-        state=state,
-        from_=date.fromisoformat(start),
-        to=date.fromisoformat(end) if end else None,
-        amount_fen_per_month=fen,
-        pay=PayTerms(**terms),
-        policy=policy,
-        policy_status=status,
-        facts=(str(uuid4()),),
-    )
 
 
 class Person:
@@ -88,7 +34,7 @@ class Person:
         self.id = str(uuid4())
         self.version = 0
 
-    def decided(self, *entitlements: Entitlement, **more: Any) -> EntitlementsDecided:
+    def decided(self, *entitlements: Entitlement, died: str | None = None, **more: Any) -> EntitlementsDecided:
         self.version += 1
         return EntitlementsDecided(
             person_id=self.id,
@@ -96,24 +42,17 @@ class Person:
             facts_version=self.version,
             recorded_at=datetime(2026, 6, 1, tzinfo=UTC),
             entitlements=entitlements,
+            died_on=date.fromisoformat(died) if died else None,
             causes=(str(uuid4()),),
             **more,
         )
 
-    def dead(self, day: str, *entitlements: Entitlement) -> EntitlementsDecided:
-        return self.decided(*entitlements, died_on=date.fromisoformat(day))
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
-
 
 class Office:
-    """What officials do over HTTP. `maker` and `approver` are two people."""
+    """What officials do over HTTP."""
 
-    def __init__(self, database: Database, client: httpx.AsyncClient) -> None:
-        self.database, self.client = database, client
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
 
     async def call(
         self,
@@ -134,15 +73,16 @@ class Office:
         assert answer.status_code == status, answer.text
         return answer.json() if "json" in answer.headers["content-type"] else answer.text
 
-    async def reserve(self, month: str = "2026-06", area: str = QILIN, **more: Any) -> Any:
-        return await self.call(
-            "POST", "/v1/batches", json={"month": month, "jurisdiction": area}, **{"status": 201, **more}
-        )
+    async def reserve(self, month: str = "2026-06", area: str = QILIN, *, status: int = 201, **more: Any) -> Any:
+        body = {"month": month, "jurisdiction": area}
+        return await self.call("POST", "/v1/batches", json=body, status=status, **more)
 
-    async def order(self, month: str = "2026-06", area: str = QILIN) -> Any:
-        batch = await self.reserve(month, area)
+    async def approve(self, batch: Any) -> Any:
         await self.call("POST", f"/v1/batches/{batch['batch_id']}/submit")
         return await self.call("POST", f"/v1/batches/{batch['batch_id']}/approve", "approver")
+
+    async def order(self, month: str = "2026-06", area: str = QILIN) -> Any:
+        return await self.approve(await self.reserve(month, area))
 
     async def bank_says(self, batch: Any, outcome: str = "settled") -> Any:
         lines = [line for line in await self.lines(batch) if line["state"] in ("ordered", "settled")]
@@ -150,8 +90,8 @@ class Office:
         return await self.call("POST", "/v1/bank-returns", json={"lines": said})
 
     async def lines(self, batch: Any) -> list[Any]:
-        found: list[Any] = (await self.call("GET", f"/v1/batches/{batch['batch_id']}"))["lines"]
-        return found
+        found = (await self.call("GET", f"/v1/batches/{batch['batch_id']}"))["lines"]
+        return sorted(found, key=lambda line: (line["service_month"], line["item"]))
 
     async def pay(self, month: str = "2026-06", area: str = QILIN) -> Any:
         """A whole month: reserved, submitted, approved, settled."""
@@ -160,7 +100,7 @@ class Office:
         return batch
 
     async def ledger(self, person: Person, *kinds: str) -> list[tuple[str, str, int, str]]:
-        """(service month, kind, amount, state) of the entries, oldest first."""
+        """(service month, kind, amount, state) of the entries, by month."""
         found = await self.call("GET", f"/v1/persons/{person.id}/ledger")
         return [
             (e["service_month"], e["kind"], e["amount_fen"], e["state"])
@@ -168,30 +108,94 @@ class Office:
             if not kinds or e["kind"] in kinds
         ]
 
+    async def balance(self, person: Person) -> int:
+        found: int = (await self.call("GET", f"/v1/persons/{person.id}/ledger"))["balance_fen"]
+        return found
+
+    async def recoveries(self, person: Person, state: str | None = None) -> list[tuple[str, int, str]]:
+        """(service month, amount, state), by month."""
+        asked = {"person_id": person.id, **({"state": state} if state else {})}
+        found = (await self.call("GET", "/v1/recoveries", params=asked))["recoveries"]
+        return sorted((r["service_month"], r["amount_fen"], r["state"]) for r in found)
+
+
+class Town:
+    QILIN, ZHANYI = QILIN, ZHANYI
+
+    def __init__(self, database: Database, office: Office) -> None:
+        self.database, self.office = database, office
+        self.driver = Driver(database, service.handlers)
+
+    person = Person
+
+    @staticmethod
+    def entitled(first: str, end: str | None = None, /, *, fen: int = 5000, **more: Any) -> Entitlement:
+        terms = {name: more.pop(name) for name in ("start", "stop", "band_change", "when", "fund") if name in more}
+        what = {
+            "entitlement_id": str(uuid4()),
+            "item": "longevity_allowance",
+            "jurisdiction": QILIN,
+            "kind": "cash",
+            "state": "granted",
+            "pay": PayTerms(**terms),
+            "policy": "530302/longevity_allowance@2023-01-01",
+            "facts": (str(uuid4()),),
+            **more,
+        }
+        return Entitlement(
+            from_=date.fromisoformat(first),
+            to=date.fromisoformat(end) if end else None,
+            amount_fen_per_month=fen,
+            **what,
+        )
+
+    def at(self, day: str) -> None:
+        """Noon of that day in Shanghai."""
+        clock.set_now(datetime.fromisoformat(f"{day}T04:00:00+00:00"))
+
+    async def hear(self, *decided: EntitlementsDecided, times: int = 1) -> None:
+        await self.driver.deliver(*decided, times=times)
+
+    async def said(self, *types: Any) -> list[Any]:
+        """What was emitted since the last time, of `types`."""
+        found = await self.driver.emitted(*types)
+        await self.driver.clear_outbox()
+        return found
+
+    async def dues(self, person: Person, item: str = "longevity_allowance") -> dict[str, Any]:
+        """By service month `area: fen state` of what is owed."""
+        rows = await self.database.pool.fetch(
+            """SELECT * FROM dues WHERE person_id = $1 AND item = $2 AND amount_fen > 0
+               ORDER BY service_month, jurisdiction""",
+            person.id,
+            item,
+        )
+        months = [f"{row['service_month']:%Y-%m}" for row in rows]
+        assert len(months) == len(set(months)), "a month is owed twice"
+        return {
+            month: f"{row['jurisdiction']}: {row['amount_fen']} {row['state']}"
+            for month, row in zip(months, rows, strict=True)
+        }
+
+    async def month_turns(self) -> int:
+        """The monthly job until it has nothing left; returns how many people it touched."""
+        touched = 0
+        while step := await roll_month(self.database):
+            touched += step
+        return touched
+
+    async def is_sound(self) -> None:
+        assert await verify.check(self.database) == []
+
 
 @pytest.fixture
-async def office(database: Database) -> AsyncIterator[Office]:
-    before, service.database = service.database, database
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://subsidy") as client:
-        yield Office(database, client)
-    service.database = before
-
-
-async def dues(database: Database, person: Person) -> dict[str, tuple[int, str]]:
-    """By service month what is owed and whether it is due, held or barred (areas and items one after another)."""
-    rows = await database.pool.fetch(
-        "SELECT * FROM dues WHERE person_id = $1 ORDER BY item, jurisdiction, service_month", person.id
-    )
-    return {f"{row['service_month']:%Y-%m}": (row["amount_fen"], row["state"]) for row in rows if row["amount_fen"]}
-
-
-async def roll(database: Database) -> int:
-    """The monthly job until it has nothing left; returns how many people it touched."""
-    touched = 0
-    while step := await roll_month(database):
-        touched += step
-    return touched
-
-
-async def sound(database: Database) -> None:
-    assert await verify.check(database) == []
+async def town(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    monkeypatch.setenv("SHOUWANG_PAY_FROM_MONTH", "2026-01")
+    async with migrated_database("subsidy") as database:
+        before, service.database = service.database, database
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://subsidy") as client:
+            opened = Town(database, Office(client))
+            opened.at("2026-06-15")
+            yield opened
+        service.database = before
+    clock.set_offset(timedelta())

@@ -1,0 +1,233 @@
+"""Entitlements arrive; dues and ledger follow."""
+
+from typing import Any
+
+import pytest
+from common.events import DuesDetermined, RecoveryClosed, RecoveryOpened
+
+
+def _months(first: int, last: int, what: str) -> dict[str, str]:
+    return {f"2026-{month:02d}": what for month in range(first, last + 1)}
+
+
+async def test_the_allowance_is_owed_from_the_month_after_the_eightieth_birthday(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-05")))
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 due")
+    (told,) = await town.said(DuesDetermined)
+    assert [(line.service_month, line.amount_fen, line.state) for line in told.lines] == [
+        ("2026-04", 5000, "due"),
+        ("2026-05", 5000, "due"),
+        ("2026-06", 5000, "due"),
+    ]
+    assert await town.office.ledger(person) == [(f"2026-0{m}", "due", 5000, "posted") for m in (4, 5, 6)]
+    assert await town.office.balance(person) == 15000
+    await town.is_sound()
+
+
+async def test_the_same_decision_three_times_owes_one_line_a_month(town: Any) -> None:
+    person = town.person()
+    decided = person.decided(town.entitled("2026-05-05"))
+    await town.hear(decided, times=3)
+    assert await town.office.ledger(person) == [("2026-06", "due", 5000, "posted")]
+    assert len(await town.said(DuesDetermined)) == 1
+    await town.is_sound()
+
+
+async def test_a_decision_that_moves_no_money_writes_its_version_and_nothing_else(town: Any) -> None:
+    person, cash = town.person(), town.entitled("2026-05-05")
+    await town.hear(person.decided(cash))
+    await town.said()
+    await town.hear(person.decided(cash, residence="530302001"))
+    assert await town.said() == []
+    assert await town.database.pool.fetchval("SELECT version FROM accounts") == 2
+    assert await town.database.pool.fetchval("SELECT count(*) FROM entries") == 1
+
+
+async def test_an_older_decision_that_arrives_late_changes_nothing(town: Any) -> None:
+    person = town.person()
+    nothing_yet, granted = person.decided(), person.decided(town.entitled("2026-05-05"))
+    await town.hear(granted)
+    await town.hear(nothing_yet)
+    assert await town.dues(person) == _months(6, 6, "530302: 5000 due")
+    # … not even when the newest one in between moved no money
+    unchanged = person.decided(*granted.entitlements)
+    late = person.decided()
+    newest = person.decided(*granted.entitlements)
+    await town.hear(unchanged)
+    await town.hear(newest)
+    await town.hear(late)
+    assert await town.dues(person) == _months(6, 6, "530302: 5000 due")
+    await town.is_sound()
+
+
+async def test_a_move_between_counties_pays_the_month_of_the_move_once_at_the_old_amount(town: Any) -> None:
+    person = town.person()
+    await town.hear(
+        person.decided(
+            town.entitled("2023-01-01", "2026-04-10", fen=10000),
+            town.entitled("2026-04-10", jurisdiction=town.ZHANYI, fen=5000, start="same_month"),
+        )
+    )
+    assert await town.dues(person) == {
+        **_months(1, 4, "530302: 10000 due"),
+        **_months(5, 6, "530303: 5000 due"),
+    }
+    await town.is_sound()
+
+
+async def test_a_move_out_that_is_learnt_after_the_birthday_leaves_nothing_in_the_old_county(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-20")))
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 due")
+    await town.said()
+    await town.hear(person.decided(town.entitled("2026-03-20", jurisdiction=town.ZHANYI, fen=5000)))
+    assert await town.dues(person) == _months(4, 6, "530303: 5000 due")
+    (told,) = await town.said(DuesDetermined)
+    assert sorted((line.jurisdiction, line.service_month, line.amount_fen) for line in told.lines) == [
+        *(("530302", f"2026-0{m}", 0) for m in (4, 5, 6)),
+        *(("530303", f"2026-0{m}", 5000) for m in (4, 5, 6)),
+    ]
+    assert await town.office.balance(person) == 15000
+    await town.is_sound()
+
+
+async def test_a_band_changes_in_the_month_after_the_ninetieth_birthday(town: Any) -> None:
+    person = town.person()
+    await town.hear(
+        person.decided(
+            town.entitled("2016-04-20", "2026-04-20", fen=5000), town.entitled("2026-04-20", fen=10000)
+        )
+    )
+    assert await town.dues(person) == {**_months(1, 4, "530302: 5000 due"), **_months(5, 6, "530302: 10000 due")}
+    await town.is_sound()
+
+
+async def test_months_before_this_ledger_answers_for_the_area_are_not_owed(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOUWANG_PAY_FROM_MONTH", "2026-05,530303=2026-03")
+    here, there = town.person(), town.person()
+    old = town.entitled("2010-01-05")
+    await town.hear(here.decided(old), there.decided(town.entitled("2010-01-05", jurisdiction=town.ZHANYI)))
+    assert await town.dues(here) == _months(5, 6, "530302: 5000 due")
+    assert await town.dues(there) == _months(3, 6, "530303: 5000 due")
+    # what was fixed once stays
+    monkeypatch.setenv("SHOUWANG_PAY_FROM_MONTH", "2026-01")
+    await town.hear(here.decided(old, town.entitled("2026-01-01", item="nursing_subsidy")))
+    assert await town.dues(here) == _months(5, 6, "530302: 5000 due")
+    await town.is_sound()
+
+
+async def test_an_amount_that_only_an_example_says_is_barred_and_no_expense(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-05", policy_status="example")))
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 barred")
+    assert await town.office.ledger(person) == []
+    await town.office.reserve(status=409)
+    await town.is_sound()
+    await town.hear(person.decided(town.entitled("2026-03-05")))
+    assert await town.office.balance(person) == 15000
+    await town.hear(person.decided(town.entitled("2026-03-05", policy_status="example")))
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_suspicion_holds_what_is_unpaid_and_its_clearing_releases_it(town: Any) -> None:
+    person = town.person()
+    granted = town.entitled("2026-01-05")
+    await town.hear(person.decided(granted))
+    await town.office.pay("2026-03")
+    suspected = (
+        town.entitled("2026-01-05", "2026-03-20"),
+        town.entitled("2026-03-20", state="suspended"),
+    )
+    await town.said()
+    await town.hear(person.decided(*suspected))
+    assert await town.dues(person) == {
+        **_months(2, 2, "530302: 5000 due"),
+        **_months(3, 6, "530302: 5000 held"),
+    }
+    (told,) = await town.said(DuesDetermined, RecoveryOpened)  # held, not recovered, though March is paid
+    assert {line.state for line in told.lines} == {"held"}
+    assert ("2026-05", "due", 5000, "held") in await town.office.ledger(person)
+    await town.office.reserve(status=409)  # nor paid
+    await town.is_sound()
+    await town.hear(person.decided(granted))
+    assert await town.dues(person) == _months(2, 6, "530302: 5000 due")
+    await town.office.pay()
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_late_death_recovers_the_months_paid_after_it_and_a_revoked_one_withdraws_that(town: Any) -> None:
+    person, granted = town.person(), town.entitled("2025-01-05")
+    await town.hear(person.decided(granted))
+    await town.office.pay()
+    await town.said()
+    await town.hear(person.decided(town.entitled("2025-01-05", "2026-04-01"), died="2026-03-31"))
+    assert await town.dues(person) == _months(1, 3, "530302: 5000 due")
+    opened = await town.said(RecoveryOpened)
+    assert [(r.service_month, r.amount_fen, r.reason) for r in opened] == [
+        (f"2026-0{m}", 5000, "died") for m in (4, 5, 6)
+    ]
+    assert await town.office.recoveries(person) == [(f"2026-0{m}", 5000, "open") for m in (4, 5, 6)]
+    assert await town.office.balance(person) == -15000
+    await town.is_sound()
+
+    await town.hear(person.decided(granted))
+    closed = await town.said(RecoveryClosed)
+    assert {(r.recovery_id, r.outcome) for r in closed} == {(r.recovery_id, "withdrawn") for r in opened}
+    assert await town.office.balance(person) == 0
+    await town.office.reserve(status=409)  # everything is paid already
+    assert await town.office.ledger(person, "recover") == [
+        (f"2026-0{m}", "recover", 5000, "voided") for m in (4, 5, 6)
+    ]
+    await town.is_sound()
+
+
+async def test_after_a_revoked_death_what_was_collected_is_paid_back(town: Any) -> None:
+    person, granted = town.person(), town.entitled("2025-01-05")
+    await town.hear(person.decided(granted))
+    await town.office.pay()
+    await town.hear(person.decided(town.entitled("2025-01-05", "2026-05-11"), died="2026-05-10"))
+    (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
+    await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect")
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+    await town.hear(person.decided(granted))
+    assert await town.office.balance(person) == 5000
+    town.at("2026-07-02")
+    await town.month_turns()
+    batch = await town.office.pay("2026-07")
+    assert [(line["service_month"], line["kind"]) for line in await town.office.lines(batch)] == [
+        ("2026-06", "back_pay"),
+        ("2026-07", "pay"),
+    ]
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_try_everything(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = town.person()
+    decided = person.decided(town.entitled("2026-03-05"))
+
+    class Crash(BaseException):
+        """The process ends here."""
+
+    def crash(point: str) -> None:
+        if point == "before_commit":
+            raise Crash
+
+    with monkeypatch.context() as broken:
+        broken.setattr("common.database.crash_point", crash)
+        with pytest.raises(Crash):
+            await town.hear(decided)
+    assert await town.dues(person) == {}
+    assert await town.said() == []
+    await town.hear(decided)
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 due")
+    assert len(await town.said(DuesDetermined)) == 1
+    await town.is_sound()
