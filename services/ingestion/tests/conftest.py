@@ -7,7 +7,7 @@ os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-ingesti
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import msgspec
@@ -113,7 +113,7 @@ class People:
             },
         }
 
-    offices = {
+    offices: ClassVar[dict[str, str]] = {
         "registration": "psb",
         "residence": "psb",
         "death": "psb",

@@ -1,7 +1,5 @@
 """What the door answers."""
 
-import msgspec
-
 
 async def test_a_pushed_change_becomes_a_statement_of_the_person(push, people, heads):
     (receipt,) = await push(people.residence(people.number(1)), expect="accepted")

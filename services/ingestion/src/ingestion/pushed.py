@@ -1,24 +1,17 @@
-"""A pushed event after its form was checked, the answer to it, and the keys that identity hangs on."""
+"""A pushed event after its form was checked, and the answer to it."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
 from typing import Literal
 
 import msgspec
 from common.events.facts import Action, Kind
 from common.events.population import PopulationValue
-from common.privacy import Keys, Vault
 
 from ingestion.problems import Fault
 from ingestion.sources import Source
 
 Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
-
-
-@cache
-def vault() -> Vault:
-    return Vault(Keys.load())
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):

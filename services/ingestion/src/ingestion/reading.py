@@ -3,12 +3,9 @@ what is wrong. Nothing here raises for content: every event comes out as `Pushed
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Final
 
-import jsonschema_rs
 import msgspec
 from common.clock import civil_date
 from common.codes.id_number import check, normalise
@@ -20,20 +17,18 @@ from common.events.population import (
     PopulationEvent,
     RegistrationValue,
     event_struct,
-    population_schemas,
 )
 
 from ingestion.checks import OPEN_END, check_event
+from ingestion.explaining import FAULTS_MAX, explain
 from ingestion.problems import Fault, fault
-from ingestion.pushed import Member, Pushed, Refused, vault
+from ingestion.pushed import Member, Pushed, Refused
 from ingestion.sources import Source, registered
+from ingestion.vaulting import vault
 
-FAULTS_MAX: Final = 20
-DEPTH_MAX: Final = 64
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")
 _BRACKETS_MAX: Final = 500_000
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
-_PATH = re.compile(r"at `\$([^`]*)`")
 
 
 class _Typed(msgspec.Struct, frozen=True, gc=False):
@@ -133,7 +128,7 @@ def read_event(
         type_ = _type_of.decode(raw).type
         event = _events[type_].decode(raw)
     except (msgspec.MsgspecError, KeyError, RecursionError, ValueError) as error:
-        return _refuse(raw, _explain(raw, error))
+        return _refuse(raw, explain(raw, error))
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
     faults = _source_faults(source, kind, event.source, only_source)
     person = check(event.data.person.id_number, civil_date(now))
@@ -194,108 +189,6 @@ def reopen(kept: bytes) -> Pushed:
     event = _events[_type_of.decode(kept).type].decode(kept)
     number = check(event.data.person.id_number, None).number  # type: ignore[union-attr]
     return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
-
-
-# ── what exactly is wrong ───────────────────────────────────────────────────────────────────────────────────
-
-
-@cache
-def _validators() -> dict[str, jsonschema_rs.Draft202012Validator]:
-    return {
-        schema["title"]: jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-        for schema in population_schemas().values()
-    }
-
-
-def _explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
-    """All faults of an event that did not decode, at most FAULTS_MAX."""
-    try:
-        instance = msgspec.json.decode(raw)
-    except (RecursionError, msgspec.DecodeError, ValueError) as wrong:
-        return [fault("", "too_deep" if isinstance(wrong, RecursionError) else "not_json")]
-    if not isinstance(instance, dict):
-        return [fault("", "not_an_object")]
-    if _depth(instance) > DEPTH_MAX:
-        return [fault("", "too_deep")]
-    type_ = instance.get("type")
-    validator = _validators().get(type_) if isinstance(type_, str) else None
-    if validator is None:
-        return [fault("/type", "type_unknown" if "type" in instance else "required")]
-    try:
-        found = [f for wrong in validator.iter_errors(instance) for f in _faults_of(wrong)]
-    except ValueError:  # numbers beyond what the validator can hold
-        found = []
-    return found[:FAULTS_MAX] or [_from_decoder(error)]
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, without recursion."""
-    depth, level = 0, [value]
-    while level and depth <= DEPTH_MAX:
-        depth += 1
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return depth
-
-
-def _from_decoder(error: Exception) -> Fault:
-    """What the decoder alone knows: a day like 30 February, an instant without its offset."""
-    text = str(error)
-    path = _PATH.search(text)
-    code = "date" if "date" in text else "schema"
-    if "datetime" in text:
-        code = "instant"
-    pointer = "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path[1])) if path else ""
-    return fault(pointer, code)
-
-
-_CODES: Final[Mapping[str, str]] = {
-    "Type": "wrong_type",
-    "Enum": "not_in_list",
-    "Constant": "not_in_list",
-    "Pattern": "pattern",
-    "MinLength": "length",
-    "MaxLength": "length",
-    "Minimum": "range",
-    "Maximum": "range",
-    "MinItems": "items",
-    "MaxItems": "items",
-}
-
-
-def pointer(path: list[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _field(path: list[str | int], name: str) -> str:
-    """A pointer to a named field; a name that could hold somebody's number is left out."""
-    return pointer(path) if len(name) > 40 or re.search(r"\d{6}", name) else pointer([*path, name])
-
-
-def _faults_of(wrong: Any) -> list[Fault]:
-    kind, path = wrong.kind, list(wrong.instance_path)
-    name = type(kind).__name__
-    if name == "AnyOf":
-        # A field that may be null: the branch for null says nothing that helps.
-        branches = [b for b in kind.context if not (len(b) == 1 and _says_only_null(b[0], path))]
-        return [f for branch in branches for inner in branch for f in _faults_of(inner)] or [
-            fault(pointer(path), "wrong_type")
-        ]
-    if name == "Required":
-        return [fault(pointer([*path, kind.property]), "required")]
-    if name == "AdditionalProperties":
-        return [fault(_field(path, key), "unknown_field") for key in kind.unexpected]
-    if name == "Format":
-        return [fault(pointer(path), "instant" if kind.format == "date-time" else "date")]
-    return [fault(pointer(path), _CODES.get(name, "schema"))]
-
-
-def _says_only_null(wrong: Any, path: list[str | int]) -> bool:
-    return type(wrong.kind).__name__ == "Type" and list(wrong.instance_path) == path
 
 
 def _refuse(raw: bytes | msgspec.Raw, faults: list[Fault], event: PopulationEvent[Any] | None = None) -> Refused:

@@ -18,7 +18,6 @@ from common.events.facts import Statement
 from common.message import derived_id
 from common.transaction import Tx
 
-from ingestion import store
 from ingestion.domain import (
     Known,
     Person,
@@ -33,8 +32,10 @@ from ingestion.domain import (
 )
 from ingestion.households import Entry, NotLocked, State, chain_of_list, household_of, recorded_now, spread
 from ingestion.problems import fault
-from ingestion.pushed import Member, Pushed, Receipt, Refused, vault
+from ingestion.pushed import Member, Pushed, Receipt, Refused
 from ingestion.reading import reopen
+from ingestion.store import statements as store
+from ingestion.vaulting import vault
 
 QUARANTINE_DAYS: Final = 3
 LOCK_ROUNDS_MAX: Final = 4

@@ -1,0 +1,117 @@
+"""`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from common import clock
+from common.auth import Caller, require
+from common.codes.id_number import RAW_LENGTH_MAX, IdProblem, check
+from common.errors import Malformed, NotFound, Problem
+from common.events.facts import Registration
+from common.privacy import mask_address, mask_id_number, mask_name
+from common.service import Db
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from rules.timeline import Deceased, death_of
+
+from ingestion import persons
+from ingestion.store import review
+from ingestion.vaulting import vault
+
+router = APIRouter(tags=["persons"])
+Officer = Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))]
+
+
+class Lookup(BaseModel):
+    id_number: str = Field(min_length=1, max_length=RAW_LENGTH_MAX)
+
+
+class Found(BaseModel):
+    person_id: str
+
+
+class FactOfPerson(BaseModel):
+    """What holds over [`valid_from`, `valid_to`). `event_id`: the event that said so; `via`: the household."""
+
+    kind: str
+    value: dict[str, Any]
+    valid_from: date | None
+    valid_to: date | None
+    event_id: str
+    source: str
+    rank: int
+    via: str | None
+
+
+class PersonSeen(BaseModel):
+    """Name, number and address are masked; who needs them clear reveals them, which is audited."""
+
+    person_id: str
+    version: int
+    on: date
+    id_number: str | None
+    name: str | None
+    address: str | None
+    birth_date: date | None
+    life: str = Field(description="alive, suspected_dead or dead")
+    facts: list[FactOfPerson]
+
+
+@router.post("/v1/persons/lookup", summary="Find a person by ID number")
+async def look_up_person(body: Lookup, caller: Officer, db: Db) -> Found:
+    """Audited. Somebody outside your area is not found, as if they did not exist."""
+    number = check(body.id_number, clock.today())
+    if isinstance(number, IdProblem):
+        raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
+    async with db.transaction() as tx:
+        row = await review.load_person_by_index(tx.sql, vault().blind_index(number.number))
+        seen = row is not None and _seen_by(caller, row)
+        found = [row["person_id"]] if seen else []
+        await review.append_audit(
+            tx, caller, clock.real_now(), action="lookup", purpose="lookup", cause="", person_ids=found
+        )
+    if not seen:
+        raise NotFound("nobody in your area has this number")
+    return Found(person_id=row["person_id"])
+
+
+def _seen_by(caller: Caller, row: Any) -> bool:
+    areas = persons.areas_of(persons.facts_of(row["statements"]), clock.today(), row["division"])
+    return persons.may_see(caller, areas)
+
+
+@router.get("/v1/persons/{person_id}", summary="A person's facts on a day")
+async def get_person(
+    person_id: UUID, caller: Officer, db: Db, on: date | None = None, known_at: datetime | None = None
+) -> PersonSeen:
+    """What was true on `on` (today), as far as it was known at `known_at` (now). All facts are listed, also past
+    and future ones."""
+    if known_at is not None and known_at.tzinfo is None:
+        raise Malformed("known_at needs its offset from UTC")
+    day, key = on or clock.today(), str(person_id)
+    async with db.reading() as connection:
+        rows = await review.load_persons(connection, [key])
+        if not rows:
+            raise NotFound("no such person")
+        (row,) = rows
+        if not _seen_by(caller, row):
+            raise NotFound("no such person")
+        facts = persons.facts_of(row["statements"], known_at)
+        lives_by = persons.residence_event(facts, day)
+        opened = await persons.identities(connection, [key], ["id_number", "name"])
+        where = await persons.addresses(connection, [lives_by] if lives_by else [])
+    number, name, address = opened.get((key, "id_number")), opened.get((key, "name")), where.get(lives_by or "")
+    dead = death_of(facts)
+    register = [f.value for f in facts if isinstance(f.value, Registration)]
+    return PersonSeen(
+        person_id=key,
+        version=row["version"],
+        on=day,
+        id_number=mask_id_number(number) if number else None,
+        name=mask_name(name) if name else None,
+        address=mask_address(address) if address else None,
+        birth_date=register[-1].birth_date if register else None,
+        life="alive" if dead is None else "dead" if isinstance(dead, Deceased) else "suspected_dead",
+        facts=[FactOfPerson(**persons.told(fact)) for fact in facts],
+    )

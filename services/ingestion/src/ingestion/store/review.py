@@ -1,0 +1,182 @@
+"""Every SQL statement of what officers, auditors and sources do: quarantine, look-ups, audit, completeness."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+from common.auth import Caller
+from common.transaction import Tx
+
+# ── audit ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def append_audit(
+    tx: Tx,
+    caller: Caller,
+    at: datetime,
+    *,
+    action: str,
+    purpose: str,
+    cause: str,
+    fields: Sequence[str] = (),
+    person_ids: Sequence[str] = (),
+) -> None:
+    await tx.sql.execute(
+        """INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        at,
+        caller.subject,
+        caller.role,
+        action,
+        purpose,
+        cause,
+        ",".join(fields),
+        msgspec.json.encode(person_ids),
+    )
+
+
+# ── persons ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_person_by_index(connection: Any, index: bytes) -> Any:
+    """person_id, division, statements; None when nobody has this number."""
+    return await connection.fetchrow(
+        """SELECT p.person_id, p.division, p.statements FROM identities i JOIN persons p USING (person_id)
+           WHERE i.blind_index = $1""",
+        index,
+    )
+
+
+async def load_persons(connection: Any, person_ids: Sequence[str]) -> list[Any]:
+    """person_id, version, division, statements of those that exist."""
+    rows: list[Any] = await connection.fetch(
+        "SELECT person_id, version, division, statements FROM persons WHERE person_id = ANY($1::uuid[])",
+        list(person_ids),
+    )
+    return rows
+
+
+# ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
+
+_QUARANTINE: Final = """event_id, person_id, source, kind, reason, waits_for, owner, state, since, deadline,
+       escalated_at, settled_at, settled_by, note"""
+
+
+async def list_quarantine(
+    connection: Any, owners: Sequence[str], state: str, overdue_at: datetime | None, after: str | None, limit: int
+) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        f"""SELECT {_QUARANTINE} FROM quarantine
+            WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
+              AND ($4::uuid IS NULL OR event_id > $4)
+            ORDER BY event_id LIMIT $5""",  # noqa: S608 - a constant list of columns
+        list(owners),
+        state,
+        overdue_at,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def load_quarantined(connection: Any, event_id: str) -> Any:
+    return await connection.fetchrow(
+        f"SELECT {_QUARANTINE} FROM quarantine WHERE event_id = $1",  # noqa: S608 - a constant list of columns
+        event_id,
+    )
+
+
+async def note_release(tx: Tx, event_id: str, note: str) -> None:
+    await tx.sql.execute("UPDATE quarantine SET note = $2 WHERE event_id = $1", event_id, note)
+
+
+async def discard(tx: Tx, event_id: str, at: datetime, by: str, note: str) -> bool:
+    """Park the event for good. False when it does not wait any more."""
+    person_id = await tx.sql.fetchval("SELECT person_id FROM quarantine WHERE event_id = $1", event_id)
+    # The person first, as recording does; then nobody releases it in between.
+    await tx.sql.execute("SELECT 1 FROM persons WHERE person_id = $1 FOR UPDATE", person_id)
+    found = await tx.sql.fetchval(
+        """UPDATE quarantine SET state = 'discarded', settled_at = $2, settled_by = $3, note = $4
+           WHERE event_id = $1 AND state = 'open' RETURNING 1""",
+        event_id,
+        at,
+        by,
+        note,
+    )
+    if found:
+        await tx.sql.execute("UPDATE received SET status = 'parked' WHERE event_id = $1", event_id)
+        await tx.sql.execute("UPDATE persons SET waiting = waiting - 1 WHERE person_id = $1", person_id)
+    return bool(found)
+
+
+async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[tuple[str, str]]:
+    """(event_id, owner) of what nobody has settled in time and nobody was told about yet."""
+    rows = await tx.sql.fetch(
+        """SELECT event_id, owner FROM quarantine
+           WHERE state = 'open' AND escalated_at IS NULL AND deadline <= $1
+           ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED""",
+        at,
+        limit,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def escalate(tx: Tx, owners: Sequence[tuple[str, str]], at: datetime) -> None:
+    """`owners`: event id → the area that answers for it from now on."""
+    await tx.sql.execute(
+        """UPDATE quarantine q SET owner = u.owner, escalated_at = $3
+           FROM unnest($1::uuid[], $2::text[]) AS u(event_id, owner) WHERE q.event_id = u.event_id""",
+        [event_id for event_id, _ in owners],
+        [owner for _, owner in owners],
+        at,
+    )
+
+
+# ── completeness ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def upsert_source_day(tx: Tx, source: str, day: date, count: int, digest: str, at: datetime) -> None:
+    await tx.sql.execute(
+        """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (source, day) DO UPDATE
+             SET count = excluded.count, digest = excluded.digest, told_at = excluded.told_at""",
+        source,
+        day,
+        count,
+        digest,
+        at,
+    )
+
+
+async def load_source_day(connection: Any, source: str, day: date) -> Any:
+    return await connection.fetchrow(
+        "SELECT count, digest, told_at FROM source_days WHERE source = $1 AND day = $2", source, day
+    )
+
+
+async def count_received(connection: Any, source: str, day: date) -> dict[str, int]:
+    rows = await connection.fetch(
+        "SELECT status, events FROM source_day_counts WHERE source = $1 AND day = $2", source, day
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def count_rejected(connection: Any, source: str, day: date) -> int:
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM rejections WHERE source = $1 AND day = $2", source, day
+    )
+    return found
+
+
+async def list_sealed_of_day(connection: Any, source: str, day: date, after: str | None, limit: int) -> list[Any]:
+    """(event_id, sealed), page by page."""
+    rows: list[Any] = await connection.fetch(
+        """SELECT event_id, sealed FROM received
+           WHERE source = $1 AND day = $2 AND ($3::uuid IS NULL OR event_id > $3) ORDER BY event_id LIMIT $4""",
+        source,
+        day,
+        after,
+        limit,
+    )
+    return rows
