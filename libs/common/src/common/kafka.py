@@ -36,8 +36,9 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-def consumer(settings: Settings, group: str, *, instance: str | None = None) -> AIOKafkaConsumer:
-    """Without a subscription yet. Offsets are ours; Kafka's are advisory, for lag tools and cold starts."""
+def consumer(settings: Settings, group: str | None, *, instance: str | None = None) -> AIOKafkaConsumer:
+    """Without a subscription yet. Offsets are ours; Kafka's are advisory, for lag tools and cold starts. Who only looks
+    on has no group."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         group_id=group,
