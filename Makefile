@@ -25,13 +25,13 @@ demo: kafka-here ## start everything here and tell the story; stays up (ONCE=1: 
 	@$(RUN) shouwang demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: lint kafka-here chromium-here ## lint, types, imports and all tests, the fast ones first (under 15 minutes)
+test: lint kafka-here kubectl-here chromium-here ## lint, types, imports and all tests, the fast ones first (under 15 minutes)
 	@$(RUN) pytest $(FAST)
 	@$(RUN) pytest $(SLOW)
 	@$(if $(BROWSER),$(RUN) pytest $(BROWSER))
 
 .PHONY: test-fast
-test-fast: $(SYNCED) ## the tests that need no Kafka
+test-fast: $(SYNCED) kubectl-here ## the tests that need no Kafka
 	@$(RUN) pytest $(FAST)
 
 .PHONY: bench
@@ -76,15 +76,22 @@ $(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
 kafka-here: $(SYNCED)
 	@$(RUN) python -m shouwang.broker
 
+.PHONY: kubectl-here
+kubectl-here:
+	$(call debian,kubectl,kubernetes-client)
+
 .PHONY: chromium-here
 chromium-here:
-ifneq ($(BROWSER),)
-	@if ! command -v chromium >/dev/null; then \
+	$(if $(BROWSER),$(call debian,chromium,chromium))
+
+# $(call debian,command,package): install what the tests need beside Python, or say it in one line.
+define debian
+	@if ! command -v $(1) >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing chromium (once)"; \
-	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
-	      >/tmp/shouwang-chromium.log 2>&1 \
-	      || { tail -5 /tmp/shouwang-chromium.log; echo "chromium could not be installed, see above." >&2; exit 2; }; \
-	  else echo "The browser tests need chromium: install it (Debian: apt-get install chromium)." >&2; exit 2; fi; \
+	    echo "installing $(2) (once)"; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); } \
+	      >/tmp/shouwang-$(1).log 2>&1 \
+	      || { tail -5 /tmp/shouwang-$(1).log; echo "$(2) could not be installed, see above." >&2; exit 2; }; \
+	  else echo "The tests need $(1): install it (Debian: apt-get install $(2))." >&2; exit 2; fi; \
 	fi
-endif
+endef

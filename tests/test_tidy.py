@@ -98,15 +98,18 @@ def test_no_float_near_money() -> None:
     assert not wrong
 
 
+# Where everything may be caught, and what is done with it. (`except BaseException` that raises again is a clean-up.)
+CATCHERS = {
+    "libs/common/src/common/consumer.py": "counted, halved, parked",
+    "libs/common/src/common/relay.py": "logged; the outbox must go on",
+    "libs/common/src/common/jobs.py": "logged; tried again at its next turn",
+    "libs/common/src/common/http.py": "told to the prober",
+    "services/ingestion/src/ingestion/intake.py": "handed to everybody who waits for that transaction",
+}
+
+
 def test_nobody_but_the_machinery_catches_everything() -> None:
-    """`except Exception` belongs to the edges named here: consumer, relay, jobs, prober, long-running loops."""
-    allowed = (
-        "libs/common/src/common/consumer.py",
-        "libs/common/src/common/relay.py",
-        "libs/common/src/common/jobs.py",
-        "libs/common/src/common/http.py",
-    )
-    assert not grep(r"except (Base)?Exception\b|except:", but=allowed)
+    assert not grep(r"except Exception\b|except:", but=tuple(CATCHERS))
 
 
 def test_functions_and_files_stay_readable() -> None:

@@ -81,7 +81,9 @@ class Consumer:
                 timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
             )
             self.assigned = bool(client.assignment())
-            records = [_record(r) for tp, partition in fetched.items() for r in partition if self._is_next(tp, r.offset)]
+            records = [
+                _record(r) for tp, partition in fetched.items() for r in partition if self._is_next(tp, r.offset)
+            ]
             if not records:
                 self.trouble = None
                 continue

@@ -63,26 +63,20 @@ class Tx:
         """
         cls = type(event)
         target = topic or cls.topic
-        key = event.key()
+        body = encoded or _body(event)
         origin = cause.id if cause else correlation_id
-        if cls.state:
-            event_id = state_id(event)
-        else:
-            event_id = derived_id(origin or "", cls.__name__, target, key, _encode(event).decode())
-        own = tuple(causes) or (cause.causes if cause else ())
+        event_id = state_id(event) if cls.state else _edge_id(event, origin, target, body)
         correlation = correlation_id or (cause.correlation_id if cause else event_id)
-        if encoded is None:
-            plain = msgspec.structs.replace(event, causes=()) if getattr(event, "causes", ()) else event
-            encoded = _encode(plain)
+        own = tuple(causes) or (cause.causes if cause else ())
         self.emitted.append(
             Emitted(
                 topic=target,
-                key=key,
+                key=event.key(),
                 event_id=event_id,
                 wire_type=cls.wire_type(),
                 state=cls.state,
                 urgent=urgent,
-                payload=encoded,
+                payload=body,
                 time=clock.now(),
                 correlation_id=correlation,
                 causation_id=cause.id if cause else None,
@@ -92,6 +86,16 @@ class Tx:
             )
         )
         return event_id
+
+
+def _body(event: Event) -> bytes:
+    """The JSON without causes: pending states gather them in the outbox."""
+    return _encode(msgspec.structs.replace(event, causes=()) if getattr(event, "causes", ()) else event)
+
+
+def _edge_id(event: Event, origin: str | None, target: str, body: bytes) -> str:
+    """The same thing said for the same reason has the same id, on whatever path it comes."""
+    return derived_id(origin or "", type(event).__name__, target, event.key(), body.decode())
 
 
 def _extensions(event: Event, division: str | None) -> tuple[tuple[str, str], ...]:
