@@ -1,0 +1,106 @@
+"""The result door: a filled-in form is checked item by item, scored and kept until a second person signs."""
+
+import hashlib
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+from common import clock
+from common.auth import Caller, require
+from common.errors import Conflict, Malformed, NotFound, Problem
+from common.message import derived_id
+from common.service import Db
+from common.transaction import Tx
+from fastapi import APIRouter, Depends, Response
+from rules.ability_scale import Findings, RiskEvent, Scored, assess
+
+from assessment import store
+from assessment.domain import Case, Need
+from assessment.scale import scale_in_use
+from assessment.views import AssessmentOut, FormIn, assessment_out, problems
+
+router = APIRouter(tags=["assessments"])
+_ASSESSOR: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)[A-Za-z0-9_.:-]{1,64}")  # an id, never an ID number
+
+
+@router.post("/v1/assessments", status_code=201, responses={200: {"description": "this very form is known already"}})
+async def submit_assessment(
+    body: FormIn, db: Db, caller: Annotated[Caller, Depends(require("assessor"))], response: Response
+) -> AssessmentOut:
+    """Score a form and keep it for the second signature. Sending the same form again changes nothing."""
+    scored = _scored(body)
+    form = body.model_dump_json(exclude={"person_id", "reason"}).encode()
+    digest = hashlib.blake2b(form, digest_size=16).digest()
+    async with db.transaction() as tx:
+        if not await store.lock_person(tx, body.person_id):
+            raise NotFound("nobody with this id is known here")
+        needs = await store.lock_needs(tx, [body.person_id])
+        known = await store.find_by_form(tx, body.person_id, digest)
+        if known is not None:
+            caller.need_area(known["division"])
+            response.status_code = 200
+            return assessment_out(known)
+        case = await _case(tx, body, needs.get(body.person_id), caller)
+        row = await store.fill_case(tx, case.assessment_id, _columns(body, scored, form, digest, caller))
+    return assessment_out(row)
+
+
+def _scored(body: FormIn) -> Scored:
+    """Raises Malformed with a pointer to every fault."""
+    events = tuple(RiskEvent(event.kind, event.on) for event in body.risk_events)
+    findings = Findings(body.assessed_on, body.coma, tuple(body.diagnoses), events)
+    scored = assess(body.items, findings, scale_in_use())
+    faults = _own_faults(body) + (problems(scored) if isinstance(scored, list) else [])
+    if faults or isinstance(scored, list):
+        raise Malformed("the form cannot be scored", problems=faults)
+    return scored
+
+
+def _own_faults(body: FormIn) -> list[Problem]:
+    found = []
+    if body.assessed_on > clock.today():
+        found.append(Problem(pointer="/body/assessed_on", code="in_the_future", detail="not a day to come"))
+    if len(set(body.assessors)) < 2:
+        found.append(Problem(pointer="/body/assessors", code="not_two", detail="two different people assess"))
+    for i, assessor in enumerate(body.assessors):
+        if not _ASSESSOR.fullmatch(assessor):
+            found.append(Problem(pointer=f"/body/assessors/{i}", code="not_an_id", detail="a pseudonymous id"))
+    return found
+
+
+async def _case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
+    """The open case, or one opened for this form."""
+    person_id = body.person_id
+    if need is not None and (need.merged or (need.died_on is not None and body.assessed_on > need.died_on)):
+        raise Conflict("the person has died or was merged into another", code="person_gone")
+    case = (await store.lock_open_cases(tx, [person_id])).get(person_id)
+    if case is None:
+        need = need or Need(person_id=person_id, correlation_id=derived_id("assessed", person_id))
+        assessment_id = derived_id("assessment", person_id, need.cases + 1)
+        case = Case(
+            assessment_id=assessment_id,
+            person_id=person_id,
+            state="requested",
+            reason=body.reason or "other",
+            division=need.division or caller.division,
+            correlation_id=assessment_id,
+        )
+        await store.upsert_needs(tx, [msgspec.structs.replace(need, cases=need.cases + 1)])
+        await store.insert_cases(tx, [case], clock.now(), [None])
+    caller.need_area(case.division)
+    return case
+
+
+def _columns(body: FormIn, scored: Scored, form: bytes, digest: bytes, caller: Caller) -> dict[str, Any]:
+    scale = scale_in_use()
+    return {
+        "scale": scale.scale,
+        "scale_version": scale.version,
+        "form": form,
+        "form_digest": digest,
+        "assessed_on": body.assessed_on,
+        "total": scored.total,
+        "level": scored.level,
+        "changed_by": ",".join(scored.changed_by) or None,
+        "submitted_by": caller.subject,
+    }
