@@ -27,7 +27,7 @@ class Reader:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             # a record that comes while a fetch of other partitions hangs waits for it: let none hang long
-            fetch_max_wait_ms=10,
+            fetch_max_wait_ms=20,
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
         await consumer.start()

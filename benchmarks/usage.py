@@ -24,6 +24,7 @@ class Cost:
     """CPU seconds (user and system) since `start`, and the highest memory seen, in MiB."""
 
     pid: int
+    with_children: bool = False
     cpu_at_start: float = 0.0
     cpu: float = 0.0
     memory_mb: float = 0.0
@@ -31,7 +32,9 @@ class Cost:
 
     def look(self) -> None:
         try:
-            family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+            family = [psutil.Process(self.pid)]
+            if self.with_children:
+                family += family[0].children(recursive=True)
         except psutil.NoSuchProcess:
             return
         memory, cpu = 0.0, 0.0
@@ -39,8 +42,9 @@ class Cost:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
-                    # children that have ended are in their parent's count
-                    cpu += times.user + times.system + times.children_user + times.children_system
+                    cpu += times.user + times.system
+                    if self.with_children:  # those that have ended are in their parent's count
+                        cpu += times.children_user + times.children_system
                     memory += process.memory_full_info().pss / 2**20
             except psutil.NoSuchProcess:
                 continue
@@ -68,7 +72,8 @@ class Meter:
 
 
 def main(arguments: list[str]) -> int:
-    costs = {name: Cost(int(pid)) for name, _, pid in (argument.partition("=") for argument in arguments)}
+    named = (argument.partition("=") for argument in arguments)
+    costs = {name: Cost(int(pid), with_children=name == "postgres") for name, _, pid in named}
     ended = False
 
     def end(number: int, frame: FrameType | None) -> None:
