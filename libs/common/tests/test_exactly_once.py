@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from common.database import Database
 from common.dispatching import Handlers, dispatch
 from common.errors import Unavailable
 from common.events import AbilitiesDetermined, RecordParked, VisitMissed, VisitPlanned
-from common.message import Message, Record
+from common.message import Message, Record, derived_id
 from common.parking import take_parked
 from common.settings import settings
 from common.testing import Driver, event_record
@@ -162,10 +162,13 @@ async def test_a_process_that_lost_its_partition_cannot_commit(database: Databas
 
 
 async def test_what_a_failed_transaction_said_is_not_sent(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with database.transaction() as tx:
             tx.emit(missed("a"))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
@@ -183,6 +186,11 @@ async def test_pending_states_fold_and_keep_their_causes_and_urgency(database: D
     (event,) = await driver.emitted(AbilitiesDetermined)
     assert event.version == 2
     assert set(event.causes) >= {first, second}
+
+
+def test_derived_ids_are_plain_version_five_uuids() -> None:
+    expected = uuid5(uuid5(NAMESPACE_URL, "urn:shouwang:events"), "a\x1f1")
+    assert derived_id("a", 1) == str(expected)
 
 
 async def test_the_same_cause_gives_the_same_event_id_on_any_path(database: Database) -> None:

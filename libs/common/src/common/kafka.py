@@ -2,13 +2,11 @@
 
 import ssl
 from typing import Any
+from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.partitioner import DefaultPartitioner
 
 from common.settings import Settings
-
-partitioner = DefaultPartitioner()
 
 
 def _security(settings: Settings) -> dict[str, Any]:
@@ -21,6 +19,11 @@ def _security(settings: Settings) -> dict[str, Any]:
         "sasl_plain_password": settings.kafka_password,
         "ssl_context": ssl.create_default_context() if settings.kafka_tls else None,
     }
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where a key lives: crc32, as librdkafka does it (aiokafka's murmur2 is plain Python and forty times slower)."""
+    return crc32(key) % partitions
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:

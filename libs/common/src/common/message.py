@@ -1,10 +1,12 @@
 """The CloudEvents envelope on Kafka (binary mode): headers around a JSON body."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import Final, Generic, TypeVar
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
@@ -16,7 +18,9 @@ Headers = Sequence[tuple[str, bytes]]
 CAUSES_MAX: Final = 128
 _SPEC = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
-_IDS = uuid5(NAMESPACE_URL, "urn:shouwang:events")
+_IDS: Final = uuid5(NAMESPACE_URL, "urn:shouwang:events").bytes
+_VARIANT: Final = {f"{n:x}": "89ab"[n & 3] for n in range(16)}
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,10 @@ class Message(Generic[E_co]):
 
 
 def derived_id(*parts: object) -> str:
-    """The id of what follows from `parts`: the same cause gives the same id, on whatever path it comes."""
-    return str(uuid5(_IDS, "\x1f".join(map(str, parts))))
+    """The id of what follows from `parts`: the same cause gives the same id, on whatever path it comes. A UUID
+    of version 5, written out because `uuid.uuid5` costs five times as much."""
+    digest = sha1(_IDS + "\x1f".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
 def state_id(event: Event) -> str:
@@ -107,7 +113,8 @@ def from_record(record: Record) -> Message[Event] | None:
         causation = headers.get("ce_causationid")
         time = headers.get("ce_time")
         traceparent = headers.get("traceparent")
-        UUID(event_id)
+        if not _UUID.fullmatch(event_id):
+            raise BadMessage("ce_id_is_no_uuid")
         return Message(
             id=event_id,
             data=data,

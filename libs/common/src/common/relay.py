@@ -166,5 +166,4 @@ async def _partition(producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
         partitions = await producer.partitions_for(topic)
         if not partitions:
             raise Unavailable(f"topic {topic} does not exist")
-    ordered = sorted(partitions)
-    return int(kafka.partitioner(key, ordered, ordered))
+    return kafka.partition_of(key, len(partitions))
