@@ -90,7 +90,7 @@ def _split_deep(body: bytes) -> list[bytes]:
             start = token.end()
         elif mark in b"]}":
             depth -= 1
-            if depth == 0:
+            if depth == 0 and not body[token.end() :].strip():
                 return [*parts, body[start : token.start()]]
     raise Unreadable("not_json", len(body))
 

@@ -223,7 +223,7 @@ async def _source_ids(tx: Tx, work: _Work, placed: Sequence[Pushed]) -> dict[str
 
 
 async def _load_source_ids(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
-    return {i: _open(i, sealed).id for i, sealed in (await store.load_sealed(tx, event_ids)).items()}
+    return {i: _open(i, sealed).id for i, sealed in (await store.load_sealed(tx.sql, event_ids)).items()}
 
 
 async def _reach_members(

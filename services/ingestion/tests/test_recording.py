@@ -1,0 +1,245 @@
+"""From events to statements: duplicates, chains in any order, ties, concurrency, crashes."""
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import msgspec
+import pytest
+from common import clock
+from common.database import Database
+from ingestion.pushed import Pushed
+from ingestion.reading import read_event
+from ingestion.recording import record
+
+
+def chain(people, number):
+    """A residence, its correction, the correction of that, and its end."""
+    new = people.residence(number, id="r1", time="2026-11-01T09:00:00+08:00")
+    first = people.residence(
+        number, "530302002", id="r2", action="corrected", previous="r1", time="2026-11-02T09:00:00+08:00"
+    )
+    second = people.residence(
+        number, "530302003", id="r3", action="corrected", previous="r1", time="2026-11-03T09:00:00+08:00"
+    )
+    end = people.event(
+        "residence",
+        number,
+        id="r4",
+        action="ended",
+        previous="r3",
+        valid_from=None,
+        valid_to="2026-11-15",
+        time="2026-11-04T09:00:00+08:00",
+    )
+    return [new, first, second, end]
+
+
+async def test_the_same_event_in_one_batch_and_in_three_batches_counts_once(push, people, heads):
+    event = people.residence(people.number(1))
+    assert [r["status"] for r in await push(event, event, event)] == ["accepted", "duplicate", "duplicate"]
+    await push(event, expect="duplicate")
+    await push(event, event, expect="duplicate")
+    (head,) = (await heads()).values()
+    assert (head.version, len(head.statements)) == (1, 1)
+
+
+async def test_the_same_instant_in_another_time_zone_is_the_same_content(push, people):
+    await push(people.residence(people.number(1), time="2026-11-20T09:30:00+08:00"), expect="accepted")
+    await push(people.residence(people.number(1), time="2026-11-20T01:30:00Z"), expect="duplicate")
+
+
+async def test_an_id_used_again_for_other_content_is_refused_in_and_across_batches(push, people, heads):
+    one = people.residence(people.number(1), id="same")
+    other = people.residence(people.number(1), "530302002", id="same")
+    of_another = people.residence(people.number(2), id="same")
+    receipts = await push(one, other, of_another)
+    assert [r["status"] for r in receipts] == ["accepted", "rejected", "rejected"]
+    for receipt in [*receipts[1:], *await push(other, of_another)]:
+        assert (receipt["problems"][0]["pointer"], receipt["problems"][0]["code"]) == ("/id", "id_reused")
+    assert len(await heads()) == 1
+
+
+def renamed(events, prefix):
+    """The same story under other ids."""
+    for event in events:
+        event["id"] = f"{prefix}-{event['id']}"
+        if event["data"]["previous_event_id"]:
+            event["data"]["previous_event_id"] = f"{prefix}-{event['data']['previous_event_id']}"
+    return events
+
+
+async def test_a_chain_comes_out_the_same_in_every_order_of_arrival_and_every_cut_into_batches(
+    push, people, heads, database
+):
+    stories = []
+    for n, order in enumerate(itertools.permutations(range(4))):
+        events = renamed(chain(people, people.number(n)), n)
+        stories.append([events[at] for at in order])
+    for part in ([0, 1], [2], [3]):
+        await push(*(story[at] for story in stories for at in part))
+    for n, order in enumerate(itertools.permutations(range(4)), 100):
+        events = renamed(chain(people, people.number(n)), n)
+        await push(*(events[at] for at in order))
+    found = list((await heads()).values())
+    assert len(found) == 48
+    for head in found:
+        assert [s.action for s in head.statements] == ["created", "corrected", "corrected", "ended"]
+        assert [s.value and s.value.division[-1] for s in head.statements] == ["1", "2", "3", None]
+        assert {s.chain for s in head.statements} == {head.statements[0].event_id}
+    assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
+    assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'released'") > 0
+    assert await database.pool.fetchval("SELECT sum(waiting) FROM persons") == 0
+    assert await database.pool.fetch("SELECT DISTINCT status FROM received") == [("applied",)]
+
+
+async def test_what_follows_a_missing_event_waits_in_quarantine_and_is_released_by_its_arrival(push, people, heads):
+    new, first, _, _ = chain(people, people.number(1))
+    (receipt,) = await push(first, expect="quarantined")
+    assert receipt["problems"][0]["code"] == "predecessor_missing"
+    assert await heads() == {}
+    await push(first, expect="duplicate")
+    await push(new, expect="accepted")
+    (head,) = (await heads()).values()
+    assert [s.action for s in head.statements] == ["created", "corrected"]
+    assert receipt["event_id"] in head.causes
+
+
+async def test_an_event_that_follows_one_about_somebody_else_or_another_kind_waits_for_a_human(push, people, database):
+    await push(people.residence(people.number(1), id="r1"))
+    stranger = people.residence(people.number(2), id="r2", action="corrected", previous="r1")
+    other_kind = people.registration(people.number(1), id="r3", action="corrected", previous="r1")
+    receipts = await push(stranger, other_kind, expect="quarantined")
+    assert {r["problems"][0]["code"] for r in receipts} == {"chain_mismatch"}
+    # the other way round: first the follower, then what it names
+    late = people.residence(people.number(3), id="l2", action="corrected", previous="l1")
+    await push(late, expect="quarantined")
+    await push(people.residence(people.number(4), id="l1"), people.residence(people.number(3), id="x"))
+    reasons = await database.pool.fetch("SELECT reason FROM quarantine WHERE state = 'open'")
+    assert [r[0] for r in reasons] == ["chain_mismatch"] * 3
+
+
+async def test_corrections_of_one_instant_are_ordered_by_the_ids_their_source_gave(push, people, heads):
+    stories = []
+    for n, order in enumerate(itertools.permutations((1, 2, 3))):
+        number = people.number(n)
+        new = people.residence(number, id="r", time="2026-11-01T09:00:00+08:00")
+        same = [
+            people.residence(number, f"53030200{at}", id="-ab c"[at:], action="corrected", previous="r") for at in order
+        ]
+        stories.append(renamed([new, *same], n))
+    for at in range(4):
+        await push(*(story[at] for story in stories), expect="accepted")
+    for head in (await heads()).values():
+        # the ids are "ab c", "b c" and " c": by code point the last one comes first
+        assert [s.value.division[-1] for s in head.statements] == ["1", "3", "1", "2"]
+
+
+async def test_recording_instants_of_a_person_only_grow_even_when_the_clock_is_set_back(push, people, heads):
+    await push(people.residence(people.number(1), id="r1"))
+    clock.set_now(people.NOW - timedelta(minutes=30))
+    await push(people.residence(people.number(1), id="r2"))
+    (head,) = (await heads()).values()
+    first, second = (s.recorded_at for s in head.statements)
+    assert second > first
+    assert head.recorded_at == second
+
+
+async def test_all_of_a_batch_is_one_version_and_one_instant_and_deaths_are_urgent(push, people, heads, database):
+    number = people.number(1)
+    death = people.event("death", number, {"evidence": "register_cancelled"}, id="d", valid_from="2026-11-19")
+    receipts = await push(
+        people.registration(number), people.residence(number), death, people.residence(people.number(2))
+    )
+    found = {len(h.statements): h for h in (await heads()).values()}
+    assert (found[3].version, set(found[3].causes)) == (1, {r["event_id"] for r in receipts[:3]})
+    assert len({s.recorded_at for h in found.values() for s in h.statements}) == 1
+    urgent = await database.pool.fetch("SELECT key, urgent FROM outbox")
+    assert {r["key"]: r["urgent"] for r in urgent} == {found[3].person_id: True, found[1].person_id: False}
+
+
+async def test_the_stored_snapshot_is_exactly_what_the_event_type_encodes(push, people, heads, database):
+    await push(*chain(people, people.number(1)), people.registration(people.number(1)))
+    (head,) = (await heads()).values()
+    payload = await database.pool.fetchval("SELECT payload FROM outbox")
+    assert payload == msgspec.json.encode(msgspec.structs.replace(head, causes=()))
+
+
+# ── writers meeting, crashes ────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(people, *events) -> list[Pushed]:
+    found = [read_event(msgspec.json.encode(e), people.NOW) for e in events]
+    assert all(isinstance(e, Pushed) for e in found)
+    return found
+
+
+async def _record(database: Database, people, *events):
+    async with database.transaction() as tx:
+        return await record(tx, _read(people, *events), people.NOW)
+
+
+async def test_two_writers_on_the_same_new_person_agree_and_lose_nothing(people, database, heads):
+    number = people.number(1)
+    rounds = [[people.residence(number, id=f"{w}-{n}") for n in range(5)] for w in range(6)]
+    await asyncio.gather(*(_record(database, people, *events) for events in rounds))
+    (head,) = (await heads()).values()
+    assert head.version == 6
+    assert len({s.event_id for s in head.statements}) == 30
+    assert await database.pool.fetchval("SELECT count(*) FROM identities") == 1
+    assert await database.pool.fetchval("SELECT count(*) FROM vault WHERE field = 'id_number'") == 1
+
+
+async def test_a_correction_and_its_predecessor_arriving_in_one_moment_find_each_other(people, database, heads):
+    for n in range(8):
+        new, first, second, end = renamed(chain(people, people.number(n)), n)
+        await asyncio.gather(*(_record(database, people, e) for e in (end, second, first, new)))
+    assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
+    assert {len(h.statements) for h in (await heads()).values()} == {4}
+
+
+async def test_the_same_batch_pushed_by_two_writers_at_once_counts_once(people, database):
+    events = [people.residence(people.number(n)) for n in range(20)]
+    results = await asyncio.gather(*(_record(database, people, *events) for _ in range(3)))
+    statuses = sorted(r.status for receipts in results for r in receipts)
+    assert statuses == ["accepted"] * 20 + ["duplicate"] * 40
+
+
+CRASH = """
+import asyncio, sys, datetime
+from common.database import Database
+from ingestion.reading import read_event
+from ingestion.recording import record
+async def main():
+    database = Database(sys.argv[1], "ingestion")
+    await database.open()
+    now = datetime.datetime(2026, 11, 22, 2, 0, tzinfo=datetime.UTC)
+    async with database.transaction() as tx:
+        await record(tx, [read_event(sys.stdin.buffer.read(), now)], now)
+    await database.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_try_completes_it(people, database, point, push):
+    event = people.residence(people.number(1))
+    process = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", CRASH, database.url],
+        input=msgspec.json.encode(event),
+        env=os.environ | {"CRASH_AT": point},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode != 0, process.stderr
+    counts = [
+        await database.pool.fetchval(f"SELECT count(*) FROM {table}")
+        for table in ("identities", "persons", "vault", "received", "outbox")
+    ]
+    assert counts == ([0] * 5 if point == "before_commit" else [1, 1, 2, 1, 1])
+    await push(event, expect="accepted" if point == "before_commit" else "duplicate")
