@@ -32,7 +32,7 @@ LEEWAY_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`division` bounds what is seen (None: everything, only for admin and auditor of the nation)."""
+    """`division` bounds what is seen; the nation is `000000`. Without one, only admin and auditor see anything."""
 
     subject: str
     role: Role
@@ -41,8 +41,9 @@ class Caller:
     provider: str | None = None
 
     def may_see(self, division: str | None) -> bool:
+        """Whether something of that area (None: of an unknown one) is theirs to see."""
         if self.division is None:
-            return self.role in ("admin", "auditor", "officer", "approver")
+            return self.role in ("admin", "auditor")
         return division is not None and divisions.within(division, self.division)
 
     def need_area(self, division: str | None) -> None:

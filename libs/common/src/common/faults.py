@@ -1,11 +1,15 @@
 """Named points at which a test kills the process, to prove that nothing is lost or doubled there.
 
-`CRASH_AT=<point>[:<n>]` ends the process like SIGKILL at the n-th passing (default 1). `CRASH_ONCE=<file>` makes
-it happen in one life only: the file is created at the crash and found by the next.
+`CRASH_AT=<plan>` ends the process like SIGKILL when it passes the plan's point; a plan is `<point>[@<task>][:<n>]`:
+only in the asyncio task of that name (`consumer`, `relay`, a job), and at the n-th passing (default 1).
+`CRASH_AT=@<file>` takes the plan from a file, as soon as there is one, so that a running process can be armed.
+`CRASH_ONCE=<file>` makes it happen in one life only: the file is created at the crash and found by the next.
 """
 
+import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Final, Literal
 
 Point = Literal["after_fence", "after_inbox", "before_commit", "after_commit", "after_send", "before_outbox_delete"]
@@ -18,21 +22,49 @@ POINTS: Final[tuple[Point, ...]] = (
     "before_outbox_delete",
 )
 
-_armed, _, _count = os.environ.get("CRASH_AT", "").partition(":")
-_once = os.environ.get("CRASH_ONCE")
-_left = int(_count or 1)
-if _once and os.path.exists(_once):
-    _armed = ""
+
+class Plan:
+    """Where to crash. `text` and `once` are the two variables of the environment."""
+
+    def __init__(self, text: str, once: str | None = None) -> None:
+        self._file = Path(text[1:]) if text.startswith("@") else None
+        self._text = "" if self._file else text
+        self._once = Path(once) if once else None
+        self._passed = 0
+
+    def is_due(self, point: Point) -> bool:
+        """Whether this passing of `point` is the one."""
+        where, _, count = self._read().partition(":")
+        planned, _, task = where.partition("@")
+        if planned != point or (task and task != _task_name()) or (self._once and self._once.exists()):
+            return False
+        self._passed += 1
+        return self._passed >= int(count or 1)
+
+    def mark(self) -> None:
+        """Leave the sign that this life crashed."""
+        if self._once:
+            self._once.touch()
+
+    def _read(self) -> str:
+        if self._file is None:
+            return self._text
+        try:
+            return self._file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+
+def _task_name() -> str | None:
+    task = asyncio.current_task()
+    return task.get_name() if task else None
+
+
+_plan: Final = Plan(found, os.environ.get("CRASH_ONCE")) if (found := os.environ.get("CRASH_AT")) else None
 
 
 def crash_point(point: Point) -> None:
-    global _left
-    if point != _armed:
-        return
-    _left -= 1
-    if _left > 0:
-        return
-    if _once:
-        with open(_once, "x"):
-            pass
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Does nothing unless a test has planned a crash here."""
+    if _plan is not None and _plan.is_due(point):
+        _plan.mark()
+        os.kill(os.getpid(), signal.SIGKILL)

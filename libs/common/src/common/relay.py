@@ -100,7 +100,6 @@ class Relay:
                 await self._idle()
                 continue
             await self._send(producer, rows)
-            crash_point("after_send")
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
             metrics.relayed.labels(self.database.schema).inc(len(rows))
@@ -142,6 +141,7 @@ class Relay:
             sending.append(await _hand_over(producer, topic, partition, batch))
         for topic, partition, count, future in sending:
             acknowledged = await future
+            crash_point("after_send")  # some are acknowledged, some are not
             if acknowledged is not None:
                 self.pace.sent(topic, partition, acknowledged.offset + count)
         if monotonic() - started > 5:
