@@ -1,0 +1,165 @@
+from datetime import date
+
+import pytest
+from assessment import request_assessments
+from assessment.verify import check, expected_heads
+from common.events import AbilitiesDetermined, AssessmentRequested, AssessmentSigned
+
+TODAY = date(2026, 11, 22)
+
+
+async def submit(client, auth, form, subject="nurse-1"):
+    return await client.post("/v1/assessments", json=form, headers=auth(subject=subject))
+
+
+async def sign(client, auth, assessment_id, subject="worker-2", role="assessor"):
+    return await client.post(f"/v1/assessments/{assessment_id}/sign", headers=auth(role, subject=subject))
+
+
+async def assessed(client, auth, form):
+    """Submitted by one, signed by another."""
+    submitted = await submit(client, auth, form)
+    assert submitted.status_code in (200, 201), submitted.text
+    signed = await sign(client, auth, submitted.json()["assessment_id"])
+    assert signed.status_code == 200, signed.text
+    return signed.json()
+
+
+async def test_a_result_comes_into_force_when_a_second_person_signs(driver, database, client, auth, people):
+    await driver.deliver(people.entitled(), correlation_id="0190c8b2-0000-7000-8000-000000000001")
+    submitted = await submit(client, auth, people.form(46, diagnoses=["F03"]))
+    assert (submitted.status_code, submitted.json()["level"], submitted.json()["changed_by"]) == (201, 3, ["diagnosis"])
+    assert await driver.emitted(AbilitiesDetermined) == []
+    await sign(client, auth, submitted.json()["assessment_id"])
+    messages = await driver.emitted_messages()
+    [signed] = [m for m in messages if isinstance(m.data, AssessmentSigned)]
+    assert (signed.data.total, signed.data.level) == (46, 3)
+    [state] = [m for m in messages if isinstance(m.data, AbilitiesDetermined)]
+    [ability] = state.data.abilities
+    assert (ability.level, ability.valid_from, ability.valid_to) == (3, TODAY, date(2027, 11, 22))
+    assert {m.correlation_id for m in messages} == {"0190c8b2-0000-7000-8000-000000000001"}
+    assert [h.abilities for h in [h async for h in expected_heads(database)]] == [state.data.abilities]
+    assert await check(database, TODAY) == []
+
+
+async def test_the_same_form_and_the_same_signature_twice_change_nothing(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    first = await submit(client, auth, people.form(70))
+    again = await submit(client, auth, people.form(70))
+    assert (again.status_code, again.json()["assessment_id"]) == (200, first.json()["assessment_id"])
+    await sign(client, auth, first.json()["assessment_id"])
+    assert (await sign(client, auth, first.json()["assessment_id"])).status_code == 200
+    assert (await submit(client, auth, people.form(70))).json()["state"] == "signed"
+    assert len(await driver.emitted(AssessmentSigned)) == 1
+    assert [s.version for s in await driver.emitted(AbilitiesDetermined)] == [1]
+
+
+async def test_whoever_submitted_may_not_sign(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    submitted = await submit(client, auth, people.form(70))
+    refused = await sign(client, auth, submitted.json()["assessment_id"], subject="nurse-1")
+    assert (refused.status_code, refused.json()["code"]) == (403, "same_person")
+
+
+async def test_a_newer_result_closes_the_older_at_its_own_date(driver, database, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(70))
+    today(date(2027, 3, 1))
+    await assessed(client, auth, people.form(40, on=date(2027, 2, 28), reason="incident"))
+    *_, state = await driver.emitted(AbilitiesDetermined)
+    assert state.version == 2
+    assert [(a.level, a.valid_from, a.valid_to) for a in state.abilities] == [
+        (1, TODAY, date(2027, 2, 28)),
+        (3, date(2027, 2, 28), date(2028, 2, 28)),
+    ]
+    assert await check(database, date(2027, 3, 1)) == []
+
+
+async def test_an_older_assessment_signed_later_ends_where_the_newer_begins(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(40))
+    await assessed(client, auth, people.form(70, on=date(2026, 11, 1), reason="other"))
+    *_, state = await driver.emitted(AbilitiesDetermined)
+    assert [(a.level, a.valid_from, a.valid_to) for a in state.abilities] == [
+        (1, date(2026, 11, 1), TODAY),
+        (3, TODAY, date(2027, 11, 22)),
+    ]
+
+
+async def test_a_result_about_to_run_out_is_renewed_and_not_before(driver, database, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(70))
+    await request_assessments.look_again(database)
+    today(date(2027, 10, 22))
+    await request_assessments.look_again(database)
+    assert [r.reason for r in await driver.emitted(AssessmentRequested)] == ["first"]
+    today(date(2027, 10, 23))
+    assert await request_assessments.look_again(database) == 1
+    assert [r.reason for r in await driver.emitted(AssessmentRequested)] == ["first", "regular"]
+
+
+async def test_every_fault_of_a_form_is_named(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    form = people.form(90, on=date(2026, 11, 23), assessors=["n", "n"])
+    form["items"]["B2.4"] = 4
+    refused = await submit(client, auth, form)
+    assert refused.status_code == 422
+    assert {(p["pointer"], p["code"]) for p in refused.json()["problems"]} == {
+        ("/body/items/B2.4", "out_of_range"),
+        ("/body/assessed_on", "in_the_future"),
+        ("/body/assessors", "not_two"),
+    }
+
+
+async def test_an_id_number_is_not_taken_as_an_assessor(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    refused = await submit(client, auth, people.form(90, assessors=["nurse-1", "53030219500101001X"]))
+    assert [p["pointer"] for p in refused.json()["problems"]] == ["/body/assessors/1"]
+
+
+@pytest.mark.parametrize("reader", [("officer", "530303"), ("assessor", None), ("officer", "141125")])
+async def test_nobody_sees_or_fills_assessments_of_another_area(driver, client, auth, people, reader):
+    role, division = reader
+    await driver.deliver(people.entitled())
+    assessment_id = (await submit(client, auth, people.form(70))).json()["assessment_id"]
+    headers = auth(role, division=division, subject="stranger")
+    assert (await client.get(f"/v1/assessments/{assessment_id}", headers=headers)).status_code == 404
+    person = people.ident("p1")
+    assert (await client.get(f"/v1/persons/{person}/assessments", headers=headers)).status_code == 404
+    if role == "assessor":
+        assert (await client.post("/v1/assessments", json=people.form(71), headers=headers)).status_code == 403
+        assert (await client.post(f"/v1/assessments/{assessment_id}/sign", headers=headers)).status_code == 403
+
+
+async def test_nobody_unknown_or_dead_is_assessed(driver, client, auth, people):
+    assert (await submit(client, auth, people.form(70))).status_code == 404
+    await driver.deliver(people.entitled(died_on=date(2026, 11, 20)))
+    refused = await submit(client, auth, people.form(70))
+    assert (refused.status_code, refused.json()["code"]) == (409, "person_gone")
+
+
+async def test_results_are_shown_as_they_were_in_force_and_as_they_were_known(driver, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(70))
+    today(date(2027, 3, 1))
+    await assessed(client, auth, people.form(40, on=date(2027, 3, 1)))
+    url, headers = f"/v1/persons/{people.ident('p1')}/assessments", auth("officer")
+    levels = {}
+    for query in ("", "?on=2027-02-28", "?on=2027-03-01", "?known_at=2027-01-01T00:00:00Z"):
+        levels[query] = [r["level"] for r in (await client.get(url + query, headers=headers)).json()["results"]]
+    assert levels == {"": [1, 3], "?on=2027-02-28": [1], "?on=2027-03-01": [3], "?known_at=2027-01-01T00:00:00Z": [1]}
+
+
+async def test_a_coma_is_complete_loss_without_points(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    row = await assessed(client, auth, people.form(0) | {"items": {}, "coma": True})
+    assert (row["total"], row["level"], row["changed_by"]) == (None, 4, ["coma"])
+
+
+async def test_a_stored_level_that_does_not_follow_from_the_form_is_found(driver, database, client, auth, people):
+    await driver.deliver(people.entitled())
+    row = await assessed(client, auth, people.form(70))
+    await database.pool.execute("UPDATE cases SET level = 2 WHERE assessment_id = $1", row["assessment_id"])
+    faults = await check(database, TODAY)
+    assert len(faults) == 2
+    assert all(row["assessment_id"] in fault for fault in faults)
