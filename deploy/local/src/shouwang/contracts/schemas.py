@@ -28,7 +28,7 @@ def event_schemas() -> dict[str, dict[str, Any]]:
 
 
 def policy_file_schema() -> dict[str, Any]:
-    return {"$schema": DIALECT, "$id": "urn:shouwang:schema:policy-file", **policy_schema()}
+    return policy_schema()
 
 
 _STRINGS = {

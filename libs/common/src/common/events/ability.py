@@ -1,11 +1,11 @@
 """Ability assessment: cases, and the results that decide about care."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar
 
 import msgspec
 
-from common.events.base import Event
+from common.events.base import Event, Instant
 
 
 class Ability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,7 +17,7 @@ class Ability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: int
     valid_from: date
     valid_to: date | None = None
-    recorded_at: datetime
+    recorded_at: Instant
 
 
 class AbilitiesDetermined(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,7 +26,7 @@ class AbilitiesDetermined(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     person_id: str
     version: int
-    recorded_at: datetime
+    recorded_at: Instant
     abilities: tuple[Ability, ...]
     causes: tuple[str, ...] = ()
 

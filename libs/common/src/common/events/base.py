@@ -4,9 +4,13 @@ A *state* event carries the whole present state of its key and lives on a compac
 supersedes an older one, so it is guarded by its version. Any other event is claimed once in the inbox.
 """
 
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
 
 import msgspec
+
+# An instant on the wire always has its offset; what lacks one is refused.
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 TYPE_PREFIX = "cn.eldercare"
 

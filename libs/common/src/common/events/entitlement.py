@@ -1,11 +1,11 @@
 """Who is entitled to what: intervals computed from facts and policies (`rules.decide`)."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar, Literal
 
 import msgspec
 
-from common.events.base import Event
+from common.events.base import Event, Instant
 
 EntitlementState = Literal["granted", "suppressed", "choice_required", "suspended", "unknown"]
 ItemKind = Literal["cash", "service"]
@@ -62,7 +62,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     person_id: str
     version: int
     facts_version: int
-    recorded_at: datetime  # the knowledge axis: newest input this decision has seen
+    recorded_at: Instant  # the knowledge axis: newest input this decision has seen
     entitlements: tuple[Entitlement, ...]
     birth_date: date | None = None
     residence: str | None = None  # division where the person lives now, as far as known

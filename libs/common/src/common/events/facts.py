@@ -4,12 +4,12 @@ A *statement* is what one source said, kept as said and never overwritten. A *fa
 statements known at an instant; `rules.timeline` computes it. Nothing here names, addresses or numbers a person.
 """
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar, Literal
 
 import msgspec
 
-from common.events.base import Event
+from common.events.base import Event, Instant
 
 Kind = Literal[
     "registration",
@@ -99,8 +99,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind
     source: str
     rank: int
-    time: datetime
-    recorded_at: datetime
+    time: Instant
+    recorded_at: Instant
     valid_from: date | None = None
     valid_to: date | None = None
     value: Value | None = None  # None for `annulled` and `ended`
@@ -119,7 +119,7 @@ class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     person_id: str
     version: int
-    recorded_at: datetime
+    recorded_at: Instant
     statements: tuple[Statement, ...]
     aliases: tuple[str, ...] = ()
     merged_into: str | None = None

@@ -1,9 +1,9 @@
 """Visits: the task of going to see a person, and what became of it."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar, Literal
 
-from common.events.base import Event
+from common.events.base import Event, Instant
 
 VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"]
 
@@ -29,11 +29,11 @@ class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitOffered(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    accept_by: datetime
+    accept_by: Instant
 
 
 class VisitAccepted(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    accepted_at: datetime
+    accepted_at: Instant
 
 
 class VisitDeclined(_Visit, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,13 +45,13 @@ class VisitOfferExpired(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitCheckedIn(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    checked_in_at: datetime
+    checked_in_at: Instant
     worker: str | None = None  # the provider's own pseudonymous worker code
 
 
 class VisitCheckedOut(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    checked_in_at: datetime
-    checked_out_at: datetime
+    checked_in_at: Instant
+    checked_out_at: Instant
     worker: str | None = None
     outcome: str = "seen"  # seen | not_found | referred
     entitlement_id: str | None = None
@@ -91,7 +91,7 @@ class TaskOffered(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True):
     division: str
     window_from: date
     window_to: date
-    accept_by: datetime
+    accept_by: Instant
     tier: str | None = None
 
 
@@ -106,7 +106,7 @@ class TaskReply(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     task_id: str
     answer: Literal["accept", "decline", "check_in", "check_out", "fail"]
-    at: datetime
+    at: Instant
     worker: str | None = None
     reason: str | None = None
     outcome: str | None = None
