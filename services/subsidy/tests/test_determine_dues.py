@@ -95,9 +95,7 @@ async def test_a_move_out_that_is_learnt_after_the_birthday_leaves_nothing_in_th
 async def test_a_band_changes_in_the_month_after_the_ninetieth_birthday(town: Any) -> None:
     person = town.person()
     await town.hear(
-        person.decided(
-            town.entitled("2016-04-20", "2026-04-20", fen=5000), town.entitled("2026-04-20", fen=10000)
-        )
+        person.decided(town.entitled("2016-04-20", "2026-04-20", fen=5000), town.entitled("2026-04-20", fen=10000))
     )
     assert await town.dues(person) == {**_months(1, 4, "530302: 5000 due"), **_months(5, 6, "530302: 10000 due")}
     await town.is_sound()
@@ -180,9 +178,7 @@ async def test_a_late_death_recovers_the_months_paid_after_it_and_a_revoked_one_
     assert {(r.recovery_id, r.outcome) for r in closed} == {(r.recovery_id, "withdrawn") for r in opened}
     assert await town.office.balance(person) == 0
     await town.office.reserve(status=409)  # everything is paid already
-    assert await town.office.ledger(person, "recover") == [
-        (f"2026-0{m}", "recover", 5000, "voided") for m in (4, 5, 6)
-    ]
+    assert await town.office.ledger(person, "recover") == [(f"2026-0{m}", "recover", 5000, "voided") for m in (4, 5, 6)]
     await town.is_sound()
 
 

@@ -67,9 +67,9 @@ _CONTRADICTIONS: Final = {
         OR e.state <> 'pending' AND l.state IN ('reserved', 'ordered')
         OR e.state <> 'posted' AND l.state IN ('settled', 'returned')
         OR e.state NOT IN ('voided', 'held') AND l.state IN ('taken_out', 'rejected')""",
-    "a batch was approved by its maker": """
-      SELECT batch_id::text FROM batches WHERE checker = maker OR (state = 'approved') <> (checker IS NOT NULL)
-        AND state <> 'rejected'""",
+    "a batch was decided by nobody else than its maker": """
+      SELECT batch_id::text FROM batches
+      WHERE checker = maker OR (checker IS NULL) <> (state IN ('reserved', 'submitted'))""",
 }
 
 

@@ -1,0 +1,421 @@
+"""A month is paid: reserved by one person, approved by another, settled by the bank – and nothing twice."""
+
+import asyncio
+import csv
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from common.auth import issue_token
+from common.events import PaymentOrdered, PaymentReserved, PaymentSettled, RecoveryOpened
+from subsidy import make_batch as making
+
+
+async def _owed_since_april(town: Any, people: int = 1) -> list[Any]:
+    found = [town.person() for _ in range(people)]
+    await town.hear(*[person.decided(town.entitled("2026-03-05")) for person in found])
+    await town.said()
+    return found
+
+
+async def test_a_batch_pays_the_month_and_what_is_late_and_tells_every_step(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve("2026-06")
+    assert (batch["state"], batch["line_count"], batch["amount_fen"]) == ("reserved", 3, 15000)
+    assert [(line["service_month"], line["kind"]) for line in await town.office.lines(batch)] == [
+        ("2026-04", "back_pay"),
+        ("2026-05", "back_pay"),
+        ("2026-06", "pay"),
+    ]
+    pays = await town.office.ledger(person, "pay", "back_pay")
+    assert {state for _, _, _, state in pays} == {"pending"}
+    approved = await town.office.approve(batch)
+    assert (approved["state"], approved["checker"]) == ("approved", "local-approver")
+    answer = await town.office.bank_says(batch)
+    assert answer == {"settled": 3, "returned": 0, "unchanged": 0, "refused": []}
+    pays = await town.office.ledger(person, "pay", "back_pay")
+    assert {state for _, _, _, state in pays} == {"posted"}
+    assert await town.office.balance(person) == 0
+    told = await town.said(PaymentReserved, PaymentOrdered, PaymentSettled)
+    assert [type(event).__name__ for event in told] == [
+        *["PaymentReserved"] * 3,
+        *["PaymentOrdered"] * 3,
+        *["PaymentSettled"] * 3,
+    ]
+    assert len({event.entry_id for event in told}) == 3
+    await town.is_sound()
+
+
+async def test_the_event_that_made_money_due_is_the_correlation_of_its_payment(town: Any) -> None:
+    person = town.person()
+    decided = person.decided(town.entitled("2026-04-05"))
+    await town.hear(decided)
+    await town.driver.clear_outbox()
+    await town.office.pay()
+    messages = await town.driver.emitted_messages()
+    assert {m.correlation_id for m in messages} == {decided.causes[0]}
+    assert len(messages) == 6
+
+
+async def test_what_is_in_a_batch_or_paid_is_not_put_into_another(town: Any) -> None:
+    await _owed_since_april(town)
+    batch = await town.office.reserve()
+    answer = await town.office.reserve(status=409)
+    assert answer["code"] == "nothing_to_pay"
+    await town.office.approve(batch)
+    await town.office.reserve(status=409)
+    await town.office.bank_says(batch)
+    await town.office.reserve(status=409)
+    await town.is_sound()
+
+
+async def test_an_earlier_month_leaves_the_later_ones_to_their_own_batch(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.pay("2026-05")
+    assert [line["service_month"] for line in await town.office.lines(batch)] == ["2026-04", "2026-05"]
+    assert await town.office.balance(person) == 5000
+
+
+async def test_two_makers_at_the_same_moment_never_pay_a_month_twice(town: Any) -> None:
+    people = await _owed_since_april(town, 40)
+
+    async def make() -> int:
+        body = {"month": "2026-06", "jurisdiction": town.QILIN}
+        headers = {
+            "authorization": f"Bearer {issue_token('officer', subject=str(uuid4()), division=town.QILIN)}",
+            "idempotency-key": str(uuid4()),
+        }
+        answer = await town.office.client.post("/v1/batches", json=body, headers=headers)
+        assert answer.status_code in (201, 409), answer.text
+        return int(answer.json().get("line_count", 0))
+
+    counts = await asyncio.gather(*(make() for _ in range(6)))
+    assert sum(counts) == 120
+    assert await town.database.pool.fetchval("SELECT count(*) FROM batch_lines") == 120
+    assert [await town.office.balance(person) for person in people[:3]] == [15000] * 3
+    await town.is_sound()
+
+
+async def test_makers_checkers_banks_and_late_deaths_at_once_leave_a_sound_ledger(town: Any) -> None:
+    people = await _owed_since_april(town, 30)
+    batch = await town.office.reserve("2026-05")
+    await town.office.call("POST", f"/v1/batches/{batch['batch_id']}/submit")
+    dead = [p.decided(town.entitled("2026-03-05", "2026-04-11"), died="2026-04-10") for p in people[::2]]
+
+    async def pay_june() -> None:
+        await town.office.approve(await town.office.reserve("2026-06"))
+
+    await asyncio.gather(
+        town.office.call("POST", f"/v1/batches/{batch['batch_id']}/approve", "approver"),
+        town.hear(*dead),
+        pay_june(),
+    )
+    for row in await town.database.pool.fetch("SELECT batch_id FROM batches"):
+        await town.office.bank_says({"batch_id": row["batch_id"]})
+    await town.is_sound()
+    if await town.database.pool.fetchval("SELECT count(*) FROM dues WHERE amount_fen > paid_fen"):
+        await town.office.pay("2026-06")  # what was in neither batch at that moment
+    for person in people:
+        overpaid = sum(fen for _, fen, _ in await town.office.recoveries(person, "open"))
+        assert await town.office.balance(person) == -overpaid
+    await town.is_sound()
+
+
+async def test_the_same_key_makes_one_batch_and_another_wish_under_it_is_refused(town: Any) -> None:
+    await _owed_since_april(town)
+    first, again = [await town.office.reserve(key="the-june-batch") for _ in range(2)]
+    assert first == again
+    assert await town.database.pool.fetchval("SELECT count(*) FROM batches") == 1
+    answer = await town.office.reserve("2026-05", key="the-june-batch", status=409)
+    assert answer["code"] == "idempotency_key_reused"
+
+
+async def test_whoever_made_a_batch_does_not_approve_it(town: Any) -> None:
+    await _owed_since_april(town)
+    batch = await town.office.reserve(subject="li")
+    where = f"/v1/batches/{batch['batch_id']}"
+    await town.office.call("POST", f"{where}/submit", subject="li")
+    answer = await town.office.call("POST", f"{where}/approve", "approver", subject="li", status=403)
+    assert answer["code"] == "four_eyes"
+    await town.office.call("POST", f"{where}/approve", "officer", subject="wang", status=403)
+    await town.office.call("POST", f"{where}/submit", subject="wang", status=403)
+    # the table would not have it either
+    with pytest.raises(asyncpg.CheckViolationError):
+        await town.database.pool.execute("UPDATE batches SET checker = maker")
+    approved = await town.office.call("POST", f"{where}/approve", "approver", subject="wang")
+    assert approved["state"] == "approved"
+
+
+async def test_a_batch_is_approved_once_and_only_after_it_was_submitted(town: Any) -> None:
+    await _owed_since_april(town)
+    batch = await town.office.reserve()
+    where = f"/v1/batches/{batch['batch_id']}"
+    await town.office.call("POST", f"{where}/approve", "approver", status=409)
+    first = await town.office.approve(batch)
+    assert await town.office.call("POST", f"{where}/approve", "approver") == first
+    await town.office.call("POST", f"{where}/approve", "approver", subject="third", status=409)
+    await town.office.call("POST", f"{where}/reject", "approver", json={"reason": "late"}, status=409)
+    await town.office.call("POST", f"{where}/submit", status=409)
+    assert len(await town.said(PaymentOrdered)) == 3
+
+
+async def test_a_rejected_batch_is_voided_and_its_months_go_into_the_next_one(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve()
+    where = f"/v1/batches/{batch['batch_id']}"
+    rejected = await town.office.call("POST", f"{where}/reject", "approver", json={"reason": "wrong month"})
+    assert (rejected["state"], rejected["line_count"], rejected["reason"]) == ("rejected", 0, "wrong month")
+    await town.is_sound()
+    await town.office.pay()
+    states = [state for _, _, _, state in await town.office.ledger(person, "pay", "back_pay")]
+    assert sorted(states) == ["posted"] * 3 + ["voided"] * 3
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_death_between_maker_and_checker_takes_the_months_after_it_out(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve()
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    approved = await town.office.approve(batch)
+    assert (approved["line_count"], approved["amount_fen"]) == (2, 10000)
+    lines = {line["service_month"]: (line["state"], line["reason"]) for line in await town.office.lines(batch)}
+    assert lines == {
+        "2026-04": ("ordered", None),
+        "2026-05": ("ordered", None),
+        "2026-06": ("taken_out", "no_longer_due"),
+    }
+    assert await town.office.ledger(person, "pay") == [("2026-06", "pay", 5000, "voided")]
+    assert await town.office.recoveries(person) == []
+    await town.office.bank_says(batch)
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_suspicion_between_maker_and_checker_holds_the_line_and_it_is_paid_when_it_is_cleared(
+    town: Any,
+) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve()
+    suspected = town.entitled("2026-03-05", "2026-06-02"), town.entitled("2026-06-02", state="suspended")
+    await town.hear(person.decided(*suspected))
+    await town.office.approve(batch)
+    assert await town.office.ledger(person, "pay") == [("2026-06", "pay", 5000, "held")]
+    await town.office.bank_says(batch)
+    await town.is_sound()
+    await town.hear(person.decided(town.entitled("2026-03-05")))
+    await town.office.pay()
+    assert await town.office.ledger(person, "pay") == [
+        ("2026-06", "pay", 5000, "held"),
+        ("2026-06", "pay", 5000, "posted"),
+    ]
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_a_death_that_is_learnt_while_the_money_travels_is_recovered_when_it_has_arrived(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.order()
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    assert await town.said(RecoveryOpened) == []
+    await town.is_sound()
+    await town.office.bank_says(batch)
+    (opened,) = await town.said(RecoveryOpened)
+    assert (opened.service_month, opened.amount_fen, opened.reason) == ("2026-06", 5000, "died")
+    await town.is_sound()
+
+
+async def test_a_lower_amount_after_reservation_takes_the_line_out_and_the_next_batch_pays_what_is_right(
+    town: Any,
+) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve()
+    await town.hear(person.decided(town.entitled("2026-03-05", fen=3000)))
+    assert (await town.office.approve(batch))["line_count"] == 0
+    await town.office.pay()
+    assert await town.office.balance(person) == 0
+    assert (
+        sum(fen for _, _, fen, state in await town.office.ledger(person, "pay", "back_pay") if state == "posted")
+        == 9000
+    )
+    await town.is_sound()
+
+
+async def test_a_raised_amount_pays_the_difference_for_the_months_already_paid(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    await town.office.pay()
+    await town.hear(person.decided(town.entitled("2026-03-05", fen=6000)))
+    batch = await town.office.pay()
+    assert [(line["kind"], line["amount_fen"]) for line in await town.office.lines(batch)] == [("back_pay", 1000)] * 3
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_what_the_bank_sends_back_is_paid_again_as_a_reissue(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-05-05")))
+    batch = await town.office.order()
+    answer = await town.office.bank_says(batch, "returned")
+    assert (answer["returned"], answer["refused"]) == (1, [])
+    assert await town.office.balance(person) == 5000
+    await town.is_sound()
+    again = await town.office.order()
+    assert [line["kind"] for line in await town.office.lines(again)] == ["reissue"]
+    await town.office.bank_says(again)
+    # and even what was settled may come back days later
+    await town.office.bank_says(again, "returned")
+    assert await town.office.balance(person) == 5000
+    await town.office.pay()
+    assert await town.office.ledger(person) == [
+        ("2026-06", "due", 5000, "posted"),
+        ("2026-06", "pay", 5000, "posted"),
+        ("2026-06", "return", 5000, "posted"),
+        ("2026-06", "reissue", 5000, "posted"),
+        ("2026-06", "return", 5000, "posted"),
+        ("2026-06", "reissue", 5000, "posted"),
+    ]
+    assert await town.office.balance(person) == 0
+    await town.is_sound()
+
+
+async def test_money_for_a_dead_person_that_the_bank_sends_back_closes_the_recovery(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.pay()
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    assert await town.office.recoveries(person, "open") == [("2026-06", 5000, "open")]
+    june = [line for line in await town.office.lines(batch) if line["service_month"] == "2026-06"]
+    said = {"lines": [{"line_id": june[0]["line_id"], "outcome": "returned", "reason": "账户已销户"}]}
+    await town.office.call("POST", "/v1/bank-returns", json=said)
+    assert await town.office.recoveries(person) == [("2026-06", 5000, "withdrawn")]
+    assert await town.office.balance(person) == 0
+    await town.office.reserve(status=409)
+    await town.is_sound()
+
+
+async def test_what_was_collected_from_the_family_cannot_come_back_from_the_bank_as_well(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.pay()
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
+    for _ in range(2):
+        closed = await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect")
+        assert (closed["state"], closed["closed_by"]) == ("collected", "local-officer")
+    answer = await town.office.bank_says(batch, "returned")
+    assert (answer["returned"], [refused["code"] for refused in answer["refused"]]) == (2, ["already_recovered"])
+    await town.is_sound()
+
+
+async def test_a_loss_is_written_off_by_an_approver_and_taken_back_when_the_month_is_owed_after_all(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    await town.office.pay()
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
+    where = f"/v1/recoveries/{case['recovery_id']}/write-off"
+    await town.office.call("POST", where, json={"reason": "no heirs"}, status=403)
+    await town.office.call("POST", where, "approver", json={"reason": "no heirs"})
+    assert await town.office.balance(person) == 0
+    await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect", status=409)
+    await town.is_sound()
+    await town.hear(person.decided(town.entitled("2026-03-05")))
+    assert await town.office.balance(person) == 0
+    await town.office.reserve(status=409)  # it was paid already: nothing more is owed
+    assert await town.office.ledger(person, "write_off") == [
+        ("2026-06", "write_off", 5000, "posted"),
+        ("2026-06", "write_off", -5000, "posted"),
+    ]
+    await town.is_sound()
+
+
+async def test_a_bank_file_that_comes_twice_changes_nothing_the_second_time(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.order()
+    await town.office.bank_says(batch)
+    before = await town.office.ledger(person)
+    assert await town.office.bank_says(batch) == {"settled": 0, "returned": 0, "unchanged": 3, "refused": []}
+    assert await town.office.ledger(person) == before
+    assert len(await town.said(PaymentSettled)) == 3
+
+
+async def test_a_line_that_was_never_ordered_cannot_be_settled(town: Any) -> None:
+    await _owed_since_april(town)
+    batch = await town.office.reserve()
+    ids = [line["line_id"] for line in await town.office.lines(batch)] + [str(uuid4())]
+    said = {"lines": [{"line_id": id_, "outcome": "settled"} for id_ in ids]}
+    answer = await town.office.call("POST", "/v1/bank-returns", json=said)
+    assert sorted(refused["code"] for refused in answer["refused"]) == ["not_ordered"] * 3 + ["unknown_line"]
+    await town.is_sound()
+
+
+async def test_the_bank_file_names_nobody_and_only_what_was_ordered(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.reserve()
+    where = f"/v1/batches/{batch['batch_id']}/bank-file"
+    await town.office.call("GET", where, status=409)
+    await town.office.approve(batch)
+    rows = list(csv.DictReader((await town.office.call("GET", where)).splitlines()))
+    assert [(row["person_id"], row["amount_fen"], row["amount_yuan"]) for row in rows] == [
+        (person.id, "5000", "50.00")
+    ] * 3
+
+
+async def test_an_officer_sees_and_pays_only_their_own_area(town: Any) -> None:
+    here, there = town.person(), town.person()
+    await town.hear(
+        here.decided(town.entitled("2026-04-05")),
+        there.decided(town.entitled("2026-04-05", jurisdiction=town.ZHANYI)),
+    )
+    await town.office.reserve(area=town.ZHANYI, status=201)
+    batch = (await town.office.call("GET", "/v1/batches"))["batches"][0]
+    headers = {"subject": "li", "area": town.QILIN}
+    await town.office.call("GET", f"/v1/batches/{batch['batch_id']}", status=404, **headers)
+    await town.office.call("POST", f"/v1/batches/{batch['batch_id']}/submit", status=404, **headers)
+    assert (await town.office.call("GET", "/v1/batches", **headers))["batches"] == []
+    assert (await town.office.call("GET", f"/v1/persons/{there.id}/ledger", **headers))["entries"] == []
+    assert len((await town.office.call("GET", f"/v1/persons/{here.id}/ledger", **headers))["entries"]) == 2
+    assert (await town.office.call("GET", "/v1/trial-balance", **headers))["debit_fen"] == 10000
+    assert (await town.office.call("GET", "/v1/trial-balance"))["debit_fen"] == 20000
+    body = {"month": "2026-06", "jurisdiction": town.ZHANYI}
+    await town.office.call("POST", "/v1/batches", json=body, status=403, **headers)
+    # a token without an area opens none, but for those who look at everything
+    assert (await town.office.call("GET", "/v1/trial-balance", area=None))["debit_fen"] == 0
+    assert (await town.office.call("GET", "/v1/batches", area=None))["batches"] == []
+    assert (await town.office.call("GET", "/v1/trial-balance", "auditor", area=None))["debit_fen"] == 20000
+    await town.office.call("POST", "/v1/batches", json=body, status=403, area=None)
+
+
+async def test_the_trial_balance_says_where_the_money_is(town: Any) -> None:
+    await _owed_since_april(town)
+    await town.office.pay("2026-05")
+    found = await town.office.call("GET", "/v1/trial-balance")
+    assert found == {
+        "debit_fen": 25000,
+        "credit_fen": 25000,
+        "accounts": [
+            {"account": "bank", "balance_fen": -10000},
+            {"account": "payable_to_persons", "balance_fen": -5000},
+            {"account": "subsidy_expense", "balance_fen": 15000},
+        ],
+    }
+
+
+async def test_more_lines_than_a_batch_holds_wait_for_the_next_one(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _owed_since_april(town, 3)
+    monkeypatch.setattr(making, "LINES_MAX", 5)
+    assert [(await town.office.reserve())["line_count"] for _ in range(2)] == [5, 4]
+    await town.office.reserve(status=409)
+    await town.is_sound()
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026-6", "june", "2026-08"])
+async def test_a_month_that_is_none_or_too_far_ahead_is_refused(town: Any, month: str) -> None:
+    await town.office.reserve(month, status=409 if month == "2026-08" else 422)
+
+
+async def test_a_batch_without_an_idempotency_key_is_refused(town: Any) -> None:
+    answer = await town.office.client.post(
+        "/v1/batches",
+        json={"month": "2026-06", "jurisdiction": town.QILIN},
+        headers={"authorization": f"Bearer {issue_token('officer', division=town.QILIN)}"},
+    )
+    assert answer.status_code == 422
