@@ -68,6 +68,11 @@ class Stores:
         """Where a process's identity is written down."""
         return self.run / f"{process}.pid"
 
+    @property
+    def demo_file(self) -> Path:
+        """It marks a home for demonstrations, in which amounts that are only examples are paid, for good."""
+        return self.home / "demo"
+
     # -- Kafka
 
     @property
@@ -185,6 +190,8 @@ class Stores:
             env[theirs + service.upper()] = self.database_url(service)
         for process in self.processes:
             env[f"SHOUWANG_URL_{process.name.upper()}"] = self.service_url(process.name)
+        if self.demo_file.exists():
+            env["SHOUWANG_DEMO"] = "1"
         return env
 
     def start_stores(self, *, with_tables: bool = False) -> None:

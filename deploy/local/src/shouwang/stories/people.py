@@ -1,0 +1,156 @@
+"""The cast: synthetic elders, and what sources say about them as CloudEvents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from random import Random
+from typing import Any, Final
+from uuid import uuid4
+
+from synth.identity import Numbers, draw_name
+
+Event = dict[str, Any]
+CITY: Final = "530300"
+QILIN, XUANWEI = "530302", "530381"
+COUNTIES: Final = {QILIN: "麒麟区", XUANWEI: "宣威市"}
+
+
+@dataclass(frozen=True)
+class Elder:
+    """Somebody who does not exist. `town`: 9 digits, where the hukou is and where the elder lives."""
+
+    number: str
+    name: str
+    sex: str
+    birth_date: date
+    town: str
+
+    @property
+    def county(self) -> str:
+        return self.town[:6]
+
+    @property
+    def pronoun(self) -> str:
+        return "he" if self.sex == "1" else "she"
+
+    def in_town(self, town: str) -> Elder:
+        return replace(self, town=town)
+
+
+class Cast:
+    """Draws new people; the same ID number is never given twice within one cast."""
+
+    def __init__(self, seed: object = None) -> None:
+        self._random = Random(str(uuid4() if seed is None else seed))
+        self._numbers = Numbers()
+
+    def elder(self, born: date, county: str = QILIN, sex: str | None = None) -> Elder:
+        sex = sex or self._random.choice("12")
+        number = self._numbers.draw(self._random, county, born, sex)
+        town = f"{county}{self._random.randint(1, 8):03d}"
+        return Elder(number, draw_name(self._random, sex), sex, born, town)
+
+    def aged(self, years: int, on: date, county: str = QILIN, sex: str | None = None) -> Elder:
+        """Somebody whose birthday is some months away from `on`, and who is `years` old then."""
+        month = (on.month + 4) % 12 + 1  # five months ahead
+        year = on.year - years - (1 if month > on.month else 0)
+        return self.elder(date(year, month, self._random.randint(1, 28)), county, sex)
+
+
+def say(
+    office: str,
+    kind: str,
+    elder: Elder,
+    at: datetime,
+    value: Event | None,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    action: str = "created",
+    previous: Event | None = None,
+    id: str | None = None,
+) -> Event:
+    """One CloudEvent of an office of Qujing; `at`: when the source recorded it."""
+    data: Event = {
+        "action": action,
+        "previous_event_id": previous["id"] if previous else None,
+        "person": {"id_number": elder.number, "name": elder.name},
+        "valid_from": since.isoformat() if since else None,
+        "valid_to": until.isoformat() if until else None,
+    }
+    if value is not None:
+        data["value"] = value
+    return {
+        "specversion": "1.0",
+        "id": id or f"{office}-{uuid4()}",
+        "source": f"urn:cn:exchange:{CITY}:{office}",
+        "type": f"cn.eldercare.population.{kind}.v1",
+        "time": at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+
+
+def registration(elder: Elder, at: datetime, *, since: date | None = None) -> Event:
+    value = {
+        "name": elder.name,
+        "sex": elder.sex,
+        "birth_date": elder.birth_date.isoformat(),
+        "hukou_division": elder.town,
+        "hukou_kind": "urban",
+    }
+    return say("psb", "registration", elder, at, value, since=since)
+
+
+def residence(elder: Elder, at: datetime, *, since: date | None = None) -> Event:
+    value = {"division": elder.town, "address": f"{COUNTIES.get(elder.county, '')}合成路1号", "place": "home"}
+    return say("psb", "residence", elder, at, value, since=since)
+
+
+def arrives(elder: Elder, at: datetime) -> list[Event]:
+    """What the registers have always known: hukou and home."""
+    return [registration(elder, at), residence(elder, at)]
+
+
+def lives_alone(elder: Elder, at: datetime, since: date) -> Event:
+    value = {"tags": ["alone"], "verified_on": since.isoformat()}
+    return say("grid", "living_situation", elder, at, value, since=since)
+
+
+def certificate(
+    elder: Elder, at: datetime, level: int, since: date, *, corrects: Event | None = None, class_: int = 4
+) -> Event:
+    value = {"certificate_no": f"{elder.number}{class_}{level}", "class": class_, "level": level}
+    action = "corrected" if corrects else "created"
+    return say("cdpf", "disability", elder, at, value, since=since, action=action, previous=corrects)
+
+
+def household(head: Elder, members: list[Elder], number: str, at: datetime, since: date) -> Event:
+    value = {"household_no": number, "members": [member.number for member in members]}
+    return say("mca", "household", head, at, value, since=since)
+
+
+def low_income(
+    elder: Elder, at: datetime, since: date, *, category: str = "dibao", household_no: str | None = None
+) -> Event:
+    value: Event = {"category": category}
+    if household_no:
+        value["household_no"] = household_no
+    return say("mca", "low_income", elder, at, value, since=since)
+
+
+def death(elder: Elder, at: datetime, day: date, evidence: str = "register_cancelled") -> Event:
+    office = {"register_cancelled": "psb", "cremation": "mca", "medical_certificate": "nhc", "reported": "grid"}
+    return say(office[evidence], "death", elder, at, {"evidence": evidence}, since=day)
+
+
+def alive(elder: Elder, at: datetime, day: date) -> Event:
+    return say("grid", "alive", elder, at, {"method": "visit"}, since=day)
+
+
+def annulled(event: Event, elder: Elder, at: datetime) -> Event:
+    """The same source takes it back: it was never true."""
+    office = str(event["source"]).rpartition(":")[2]
+    kind = str(event["type"]).split(".")[3]
+    return say(office, kind, elder, at, None, action="annulled", previous=event)
