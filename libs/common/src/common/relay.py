@@ -4,9 +4,9 @@ The relay holds a session lock on its own connection: a process that dies loses 
 lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
 deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
 
-A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, bulk states wait here, where
-newer states of the same person fold into them and urgent ones (a death) overtake, instead of in Kafka, where they
-could do neither.
+A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, states wait here, where newer
+states of the same person fold into them and urgent ones (a death) overtake, instead of in Kafka, where they could do
+neither. Events that are not states never wait.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ from common import kafka, metrics
 from common.database import Database
 from common.errors import Unavailable, is_unavailable
 from common.faults import crash_point
-from common.outbox import wire_headers, wire_payload
+from common.outbox import OUTBOX_CHANNEL, wire_headers, wire_payload
 from common.pacing import Pace
 from common.settings import Settings
 
 log = logging.getLogger(__name__)
 SELECT_MAX: Final = 2_000
-IDLE_SECONDS: Final = 0.02
+IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
+HELD_SECONDS: Final = 0.05
 LOCK_RETRY_SECONDS: Final = 0.5
 BATCH_BYTES: Final = 512 * 1024
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
 _COLUMNS: Final = "seq, topic, key, payload, headers, causes"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE NOT topic = ANY($1::text[]) ORDER BY seq LIMIT $2"  # noqa: S608
-_SELECT_URGENT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent ORDER BY seq LIMIT $1"  # noqa: S608
-# By row position: a join by seq is planned for the empty table that the statistics saw, and then takes seconds.
+_SELECT: Final = f"SELECT {_COLUMNS} FROM outbox ORDER BY seq LIMIT $1"  # noqa: S608
+_SELECT_AHEAD: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent OR NOT state ORDER BY seq LIMIT $1"  # noqa: S608
 _DELETE: Final = """
 DELETE FROM outbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED))
@@ -74,7 +74,7 @@ class Relay:
                 )
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
             finally:
-                self.active = False
+                self.active = self.database.relays_here = False
 
     async def _run_once_connected(self) -> None:
         connection = await self.database.connect()
@@ -85,7 +85,8 @@ class Relay:
             producer = kafka.producer(self.settings)
             await producer.start()
             try:
-                self.active = True
+                await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
+                self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
             finally:
                 await producer.stop()
@@ -106,17 +107,14 @@ class Relay:
             metrics.relayed.labels(self.database.schema).inc(len(rows))
 
     async def _select(self, connection: asyncpg.Connection) -> list[Any]:
-        held = await self.pace.held()
-        if held:
-            urgent: list[Any] = await connection.fetch(_SELECT_URGENT, SELECT_MAX)
-            if urgent:
-                return urgent
-        rows: list[Any] = await connection.fetch(_SELECT, held, SELECT_MAX)
+        """Everything in order, or, while a reader is behind, only what may not wait."""
+        statement = _SELECT_AHEAD if await self.pace.holds() else _SELECT
+        rows: list[Any] = await connection.fetch(statement, SELECT_MAX)
         return rows
 
     async def _idle(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+            await asyncio.wait_for(self._wake.wait(), HELD_SECONDS if self.pace.holding else IDLE_SECONDS)
         except TimeoutError:
             return
 
