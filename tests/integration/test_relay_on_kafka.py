@@ -143,6 +143,7 @@ async def test_only_one_of_two_relays_sends_and_the_other_takes_over(database: D
         await emit(database, [ability(str(uuid4())) for _ in range(50)])
         await reader.until(50)
         assert not second.active
+        await emptied(database)  # what is stopped between sending and deleting is sent again
         await stopped(first_task)
         await emit(database, [ability(str(uuid4())) for _ in range(50)])
         await reader.until(100)
@@ -198,7 +199,7 @@ async def test_a_death_overtakes_a_backlog_that_waits_for_a_slow_reader(database
 
 async def _held(relay: Relay) -> bool:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await relay.pace.held():
+        while not await relay.pace.holds():
             await asyncio.sleep(0.05)
     return True
 

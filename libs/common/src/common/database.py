@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.faults import crash_point
-from common.outbox import write_outbox
+from common.outbox import OUTBOX_CHANNEL, write_outbox
 from common.transaction import Tx
 
 
@@ -31,6 +31,7 @@ class Database:
         self._pool: asyncpg.Pool | None = None
         self._engine: AsyncEngine | None = None
         self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
+        self.relays_here = False  # otherwise another process must be told that the outbox has something
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -77,6 +78,8 @@ class Database:
                 tx = Tx(connection, self.schema)
                 yield tx
                 await write_outbox(connection, tx.emitted)
+                if tx.emitted and not self.relays_here:
+                    await connection.execute(f"NOTIFY {OUTBOX_CHANNEL}")
                 crash_point("before_commit")
             except BaseException:
                 await transaction.rollback()

@@ -15,6 +15,7 @@ import msgspec
 from common.message import CAUSES_MAX, merge_causes, to_headers
 from common.transaction import Emitted
 
+OUTBOX_CHANNEL: Final = "shouwang_outbox"
 _encode = msgspec.json.Encoder().encode
 
 _COLUMNS: Final = "topic, key, event_id, urgent, state, payload, headers, causes"

@@ -1,8 +1,8 @@
 """How far a relay may run ahead of those who read its topics.
 
 A topic of contracts/topics.yaml may say `pace: {consumers: [group, …], ahead_max: n}`. While one of these groups is
-*moving* and more than n records behind, the topic is held: its pending states stay in the outbox. A group that does
-not move (stopped, never started) holds nobody back.
+*moving* and more than n records behind, pending states stay in the outbox. A group that does not move (stopped, never
+started) holds nobody back.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Pace:
         self._topics = {topic.name: topic for topic in topics if topic.pace is not None}
         self._settings = settings
         self._ends: dict[tuple[str, int], int] = {}
-        self._held: list[str] = []
+        self.holding = False
         self._looked_at = 0.0
         self._committed: dict[str, tuple[int, float]] = {}  # group → (sum of offsets, when it last moved)
         self._admin: AIOKafkaAdminClient | None = None
@@ -38,17 +38,17 @@ class Pace:
         if topic in self._topics:
             self._ends[topic, partition] = max(self._ends.get((topic, partition), 0), end)
 
-    async def held(self) -> list[str]:
-        """Topics to leave alone for now."""
+    async def holds(self) -> bool:
+        """Whether states shall wait now. Asks the broker at most every LOOK_EVERY_SECONDS."""
         if not self._ends or monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
-            return self._held
+            return self.holding
         self._looked_at = monotonic()
         try:
-            self._held = [name for name in self._topics if await self._is_ahead(name)]
+            self.holding = any([await self._is_ahead(name) for name in self._topics])
         except (KafkaError, OSError) as error:
             log.warning("pace unknown: %r", error)
-            self._held = []
-        return self._held
+            self.holding = False
+        return self.holding
 
     async def _is_ahead(self, topic: str) -> bool:
         pace = self._topics[topic].pace

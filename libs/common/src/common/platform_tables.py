@@ -22,7 +22,7 @@ CREATE TABLE outbox (
 -- payloads are small JSON and live for milliseconds: compressing them costs more than it saves
 ALTER TABLE outbox ALTER COLUMN payload SET STORAGE EXTERNAL, ALTER COLUMN headers SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX outbox_one_pending_state ON outbox (topic, key) WHERE state;
-CREATE INDEX outbox_urgent ON outbox (seq) WHERE urgent;
+CREATE INDEX outbox_ahead ON outbox (seq) WHERE urgent OR NOT state;
 
 CREATE TABLE inbox (
   consumer   text NOT NULL,

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     replica: int = 0
     demo: bool = False  # only then are amounts of status `example` paid
     batch_records_max: int = 2000
-    poll_ms: int = 50
+    poll_ms: int = 500
     otlp_endpoint: str | None = None
 
     def database_url(self, service: str) -> str:
