@@ -74,5 +74,5 @@ async def publish(
         published_at=now,
         published_by=published_by,
         approved_by=approved_by,
-        event_id=tx.emit(event, division=policy_list.jurisdiction),
+        event_id=tx.emit(event, division=policy_list.jurisdiction, urgent=True),  # nobody shall wait for a list
     )
