@@ -1,0 +1,83 @@
+"""What the page shows of the chain: the last steps, who may see them, and deaths that stop everything."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal, TypeVar
+
+SHOWN_MAX: Final = 100
+KEPT_MAX: Final = 2_000  # more than shown, so that an officer of a small area finds a hundred of its own
+REMEMBERED_MAX: Final = 50_000
+V = TypeVar("V")
+Tone = Literal["plain", "stop", "alert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event as a line on the screen. `division`: as the event says, else as learnt of the person."""
+
+    at: datetime
+    stage: str
+    what: str
+    text: str
+    tone: Tone
+    event_id: str
+    correlation_id: str
+    person_id: str | None
+    division: str | None
+    died: bool = False
+    seq: int = 0
+
+
+class Chain:
+    """Bounded memory of what passed by. Everything in it can be lost and comes again from the topics."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._steps: deque[Step] = deque(maxlen=KEPT_MAX)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._areas: OrderedDict[str, str] = OrderedDict()
+        self._dead: OrderedDict[str, str | None] = OrderedDict()
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """In the order of their time; an event that comes twice is one step."""
+        fresh = sorted((s for s in steps if s.event_id not in self._seen), key=lambda s: (s.at, s.event_id))
+        for step in fresh:
+            if step.person_id and step.division and step.stage != "pay":  # money follows its own area
+                _remember(self._areas, step.person_id, step.division)
+        for step in fresh:
+            if step.event_id in self._seen:
+                continue
+            _remember(self._seen, step.event_id, None)
+            if step.person_id and step.division is None:
+                step = replace(step, division=self._areas.get(step.person_id))
+            if step.died and step.person_id:
+                _remember(self._dead, step.person_id, step.division)
+            self.seq += 1
+            self._steps.append(replace(step, seq=self.seq))
+
+    def since(self, seq: int, may_see: Callable[[str | None], bool]) -> list[Step]:
+        """The steps after `seq` that the caller may see, oldest first, at most a hundred."""
+        found: list[Step] = []
+        for step in reversed(self._steps):
+            if step.seq <= seq or len(found) == SHOWN_MAX:
+                break
+            if may_see(self._area(step)):
+                found.append(step)
+        return found[::-1]
+
+    def deaths(self, may_see: Callable[[str | None], bool]) -> int:
+        """How many people of the caller's area were found dead since the console began to look."""
+        return sum(1 for area in self._dead.values() if may_see(area))
+
+    def _area(self, step: Step) -> str | None:
+        """A step that came before its person's area was known is shown as soon as it is."""
+        return step.division or self._areas.get(step.person_id or "")
+
+
+def _remember(memory: OrderedDict[str, V], key: str, value: V) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > REMEMBERED_MAX:
+        memory.popitem(last=False)

@@ -1,0 +1,87 @@
+"""The console: one live page over the whole chain. It has no database and no consumer group; it looks on."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from types import FrameType
+from typing import Any
+
+import httpx
+from common import telemetry
+from common.http import Watch, install_problems
+from common.settings import settings
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from console import page, peers, session, stream
+from console.chain import Chain
+from console.meter import Meter
+from console.reader import Reader
+
+platform = APIRouter(tags=["platform"])
+
+
+@platform.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process runs."""
+    return {"status": "ok"}
+
+
+@platform.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """The topics can be looked at."""
+    trouble = request.app.state.reader.trouble
+    return JSONResponse({"ready": not trouble, "trouble": [trouble] if trouble else []}, 503 if trouble else 200)
+
+
+@platform.get("/metrics", include_in_schema=False)
+async def prometheus() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _end_streams_on_signals(closing: asyncio.Event) -> None:
+    """The server waits for open answers before it stops, and a stream is an answer that never ends by itself."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def handle(received: int, frame: FrameType | None, before: Any = before) -> None:
+            loop.call_soon_threadsafe(closing.set)
+            if callable(before):
+                before(received, frame)
+
+        signal.signal(number, handle)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    telemetry.start("console", settings().otlp_endpoint)
+    _end_streams_on_signals(app.state.reader.closing)
+    reading = asyncio.create_task(app.state.reader.run(), name="reader")
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await app.state.peers.aclose()
+
+
+app = FastAPI(title="Shouwang console", version="1", description="The chain as it flows.", lifespan=lifespan)
+app.state.reader = Reader(settings(), Chain(), Meter())
+app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
+install_problems(app)
+for router in (session.router, stream.router, peers.router, platform):
+    app.include_router(router)
+app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")
+app.add_middleware(page.Secure)
+app.add_middleware(Watch, service="console")

@@ -1,0 +1,144 @@
+"""What things are called on the screen. One Chinese term for one English name, as in the glossary."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Stage(NamedTuple):
+    """One station of the chain. `topics`: what it says; `group`: whose reading shows how much waits for it."""
+
+    id: str
+    name: str
+    group: str
+    topics: tuple[str, ...]
+
+
+STAGES: Final = (
+    Stage("intake", "接入", "ingestion", ("ingestion.person",)),
+    Stage("decide", "识别", "identification", ("identification.entitlement", "identification.edge", "policy.release")),
+    Stage("assess", "评估", "assessment", ("assessment.ability", "assessment.case")),
+    Stage("dispatch", "派单", "dispatch", ("dispatch.visit",)),
+    Stage("pay", "补贴", "subsidy", ("subsidy.payment",)),
+    Stage("supervise", "监督", "supervision", ("supervision.finding",)),
+)
+BY_TOPIC: Final[Mapping[str, Stage]] = {topic: stage for stage in STAGES for topic in stage.topics}
+BY_GROUP: Final[Mapping[str, Stage]] = {stage.group: stage for stage in STAGES}
+
+EVENTS: Final[Mapping[str, str]] = {
+    "PersonFactsRecorded": "事实更新",
+    "EntitlementsDecided": "资格认定",
+    "EntitlementStarted": "待遇生效",
+    "EntitlementEnded": "待遇到期",
+    "AbilitiesDetermined": "能力等级确定",
+    "AssessmentRequested": "发起能力评估",
+    "AssessmentSigned": "评估签署",
+    "AssessmentCancelled": "评估取消",
+    "VisitPlanned": "安排探访",
+    "VisitOffered": "派单给服务机构",
+    "VisitAccepted": "机构接单",
+    "VisitDeclined": "机构拒单",
+    "VisitOfferExpired": "派单超时",
+    "VisitCheckedIn": "上门签到",
+    "VisitCheckedOut": "探访完成",
+    "VisitFailed": "探访未成",
+    "VisitMissed": "逾期未访",
+    "VisitExcused": "免访",
+    "VisitCancelled": "任务取消",
+    "DuesDetermined": "补贴应发",
+    "PaymentReserved": "资金预留",
+    "PaymentOrdered": "审批通过",
+    "PaymentSettled": "补贴到账",
+    "RecoveryOpened": "立案追回",
+    "RecoveryClosed": "追回了结",
+    "VisitVerified": "核验通过",
+    "VisitDisputed": "核验存疑",
+    "AlertRaised": "预警",
+    "AlertClosed": "预警办结",
+    "PolicyVersionPublished": "清单发布",
+    "RecordParked": "消息搁置",
+}
+ITEMS: Final[Mapping[str, str]] = {
+    "employee_pension": "职工基本养老保险",
+    "resident_pension": "城乡居民基本养老保险",
+    "ability_assessment": "老年人能力综合评估",
+    "health_management": "老年人健康管理",
+    "longevity_allowance": "高龄津贴",
+    "care_service_subsidy": "养老服务补贴",
+    "home_adaptation": "家庭适老化改造",
+    "nursing_subsidy": "护理补贴",
+    "family_care_support": "家庭养老支持服务",
+    "dibao": "最低生活保障",
+    "scattered_support": "分散供养",
+    "concentrated_support": "集中供养",
+    "visiting_care": "探访服务",
+    "merit_support": "特殊贡献集中供养",
+    "priority_admission": "优先享受机构养老",
+    "disability_living_subsidy": "困难残疾人生活补贴",
+    "severe_disability_nursing_subsidy": "重度残疾人护理补贴",
+    "vagrant_relief": "社会救助",
+    "care_voucher": "养老服务消费补贴",
+    "long_term_care_insurance": "长期护理保险",
+}
+KINDS: Final[Mapping[str, str]] = {
+    "registration": "户籍登记",
+    "residence": "居住地",
+    "death": "死亡",
+    "alive": "在世确认",
+    "disability": "残疾",
+    "low_income": "低收入",
+    "household": "家庭户",
+    "living_situation": "居住状况",
+    "special_family": "计划生育特殊家庭",
+}
+ACTIONS: Final[Mapping[str, str]] = {"created": "", "corrected": "更正", "annulled": "撤销", "ended": "终止"}
+REASONS: Final[Mapping[str, str]] = {
+    "plan": "定期",
+    "first": "首次",
+    "incident": "突发情况",
+    "discharge": "出院",
+    "redispatch": "改派",
+    "suspicion": "疑似身故核实",
+    "reverify": "复核",
+    "order": "预约",
+    "regular": "定期",
+    "dispute": "异议",
+    "other": "其他",
+    "died": "身故",
+    "not_entitled": "资格终止",
+    "moved": "迁移",
+    "superseded": "已有新安排",
+}
+CHECKS: Final[Mapping[str, str]] = {
+    "V01": "身故后服务",
+    "V03": "同一人员时间重叠",
+    "V05": "同一老年人时间重叠",
+    "V06": "时长异常",
+    "V09": "事后补录",
+    "V12": "当日无资格",
+    "visit_missed": "逾期未访",
+    "recovery_opened": "待追回资金",
+    "record_parked": "消息搁置",
+}
+LEVELS: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
+STATES: Final[Mapping[str, str]] = {
+    "granted": "享受中",
+    "suppressed": "被抑制",
+    "choice_required": "待选择",
+    "suspended": "暂停",
+    "unknown": "待补事实",
+}
+ROLES: Final[Mapping[str, str]] = {
+    "officer": "经办人员",
+    "approver": "审批人员",
+    "auditor": "审计人员",
+    "admin": "管理员",
+}
+
+
+def item(code: str) -> str:
+    """An area may add items of its own, prefixed with its code."""
+    return ITEMS.get(code, code)
+
+
+def event(what: str) -> str:
+    return EVENTS.get(what, what)

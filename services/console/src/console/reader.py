@@ -1,0 +1,138 @@
+"""Looks on at Kafka: no group, no commits, nothing kept. Messages are read only while somebody watches."""
+
+import asyncio
+import logging
+from time import monotonic
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupIdNotFound, KafkaError
+from common import kafka
+from common.message import Record
+from common.settings import Settings
+
+from console.chain import Chain, Step
+from console.meter import Meter
+from console.names import STAGES
+from console.telling import tell
+
+log = logging.getLogger(__name__)
+BACKLOG: Final = 150  # per partition, so that who opens the page finds the last steps there
+BEHIND_MAX: Final = 3_000  # in a burst the page shows a part; the counts come from offsets and stay right
+BACKLOG_SECONDS_MAX: Final = 5.0
+METER_SECONDS: Final = 1.0
+AWAY = (KafkaError, OSError, TimeoutError)
+
+
+def topics() -> list[str]:
+    return [topic for stage in STAGES for topic in stage.topics] + [f"{stage.group}.parked" for stage in STAGES]
+
+
+class Reader:
+    """`watchers` is counted by the streams, which end when `closing` is set; `trouble` says why nothing comes."""
+
+    def __init__(self, settings: Settings, chain: Chain, meter: Meter) -> None:
+        self.settings = settings
+        self.chain = chain
+        self.meter = meter
+        self.trouble: str | None = "connecting"
+        self.watchers = 0
+        self.watched = asyncio.Event()
+        self.closing = asyncio.Event()
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            client = kafka.consumer(self.settings, None)
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+            try:
+                await client.start()
+                await admin.start()
+                await self._look_on(client, admin)
+            except AWAY as error:
+                self.trouble = type(error).__name__
+                log.warning("kafka is away: %s", type(error).__name__)
+            finally:
+                for closing in (client.stop(), admin.close()):
+                    await asyncio.gather(closing, return_exceptions=True)
+            await asyncio.sleep(1)
+
+    async def _look_on(self, client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        client.subscribe(topics=topics())
+        tasks = [asyncio.create_task(self._measure(client, admin)), asyncio.create_task(self._read(client))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _measure(self, client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        committed: dict[str, dict[TopicPartition, int]] = {}
+        while True:
+            if self.watchers:
+                committed = {stage.group: await _committed(admin, stage.group) for stage in STAGES}
+            # What others read may be closed to us (population.inbound): we ask for its end, never for its content.
+            theirs = {tp for offsets in committed.values() for tp in offsets}
+            partitions = [*{*client.assignment(), *theirs}]
+            if partitions:
+                self._ends = await client.end_offsets(partitions)
+                ends = _plain(self._ends)
+                self.meter.read_ends(ends, monotonic())
+                for group, offsets in committed.items():
+                    self.meter.read_group(group, _plain(offsets), ends)
+                self.trouble = None
+            await asyncio.sleep(METER_SECONDS)
+
+    async def _read(self, client: AIOKafkaConsumer) -> None:
+        while True:
+            if not self.watchers:
+                self.watched.clear()
+                await self.watched.wait()
+                await self._take_backlog(client)
+            await self._skip(client)
+            self.chain.add(await _fetch(client, 200))
+
+    async def _take_backlog(self, client: AIOKafkaConsumer) -> None:
+        """The last steps of every topic, put in order together."""
+        places = sorted(client.assignment())
+        begins, ends = await client.beginning_offsets(places), await client.end_offsets(places)
+        for tp in places:
+            client.seek(tp, max(begins[tp], ends[tp] - BACKLOG))
+        until, steps = monotonic() + BACKLOG_SECONDS_MAX, []
+        while monotonic() < until and [tp for tp in places if await client.position(tp) < ends[tp]]:
+            steps += await _fetch(client, 50)
+        self.chain.add(steps)
+
+    async def _skip(self, client: AIOKafkaConsumer) -> None:
+        """Leave out what nobody could read anyway."""
+        for tp in client.assignment():
+            end = self._ends.get(tp)
+            if end is not None and end - await client.position(tp) > BEHIND_MAX:
+                client.seek(tp, end - BACKLOG)
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """How far a service has told Kafka it has read; nothing for one that has not run yet."""
+    try:
+        return {tp: at.offset for tp, at in (await admin.list_consumer_group_offsets(group)).items()}
+    except (GroupCoordinatorNotAvailableError, GroupIdNotFound):
+        return {}
+
+
+async def _fetch(client: AIOKafkaConsumer, timeout_ms: int) -> list[Step]:
+    fetched = await client.getmany(timeout_ms=timeout_ms, max_records=1_000)
+    told = (tell(_record(r)) for records in fetched.values() for r in records)
+    return [step for step in told if step is not None]
+
+
+def _plain(offsets: dict[TopicPartition, int]) -> dict[tuple[str, int], int]:
+    return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+
+def _record(r: Any) -> Record:
+    return Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers)

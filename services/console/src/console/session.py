@@ -1,0 +1,86 @@
+"""Who sits at the screen: a token typed in once, kept in a cookie that scripts cannot read."""
+
+from html import escape
+from typing import Annotated, Final
+from urllib.parse import parse_qs
+
+from common.auth import Caller, read_token
+from common.codes import divisions
+from common.errors import NotAllowed, TooLarge, Unauthenticated
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from console.names import ROLES
+from console.page import render
+
+COOKIE: Final = "shouwang_token"
+BODY_MAX: Final = 16_384
+router = APIRouter(include_in_schema=False)
+
+
+def token_of(request: Request) -> str:
+    """Raises Unauthenticated."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    token = given.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+    if not token:
+        raise Unauthenticated("sign in first")
+    return token
+
+
+def caller_of(token: str) -> Caller:
+    """Raises Unauthenticated, NotAllowed."""
+    caller = read_token(token)
+    if caller.role not in ROLES:
+        raise NotAllowed(f"the role {caller.role} has no console")
+    return caller
+
+
+def viewer(request: Request) -> Caller:
+    return caller_of(token_of(request))
+
+
+Viewer = Annotated[Caller, Depends(viewer)]
+
+
+def area_name(caller: Caller) -> str:
+    return "全部地区" if caller.division is None else divisions.name(caller.division) or caller.division
+
+
+@router.get("/login")
+async def show_login() -> HTMLResponse:
+    return HTMLResponse(render("login.html", problem=""))
+
+
+@router.post("/login")
+async def sign_in(request: Request) -> Response:
+    """A form with one field, `token`. SameSite=Strict keeps other sites from using what it sets."""
+    body = await request.body() if int(request.headers.get("content-length") or 0) <= BODY_MAX else b""
+    if not body or len(body) > BODY_MAX:
+        raise TooLarge("a token is shorter than this")
+    token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
+    try:
+        caller_of(token)
+    except (Unauthenticated, NotAllowed) as error:
+        words = "令牌无效或已过期" if isinstance(error, Unauthenticated) else "该令牌的角色不能使用本页面"
+        return HTMLResponse(render("login.html", problem=escape(words)), status_code=error.status)
+    answer = RedirectResponse("/", status_code=303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
+    return answer
+
+
+@router.post("/logout")
+async def sign_out() -> Response:
+    answer = RedirectResponse("/login", status_code=303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
+    return answer
+
+
+@router.get("/")
+async def show_chain(request: Request) -> Response:
+    """The one page; who has no valid token is sent to the sign-in page."""
+    try:
+        caller = viewer(request)
+    except (Unauthenticated, NotAllowed):
+        return RedirectResponse("/login", status_code=303)
+    return HTMLResponse(render("chain.html", area=escape(area_name(caller)), role=escape(ROLES[caller.role])))
