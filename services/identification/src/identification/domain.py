@@ -133,8 +133,9 @@ def is_urgent(before: EntitlementsDecided | None, now: EntitlementsDecided) -> b
 
 def changed_items(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> tuple[str, ...]:
     """Items with an interval that differs in anything, the statements it rests on included."""
-    kept = set(before) & set(now)
-    return tuple(sorted({e.item for e in (*before, *now) if e not in kept}))
+    gone = {e.entitlement_id: e for e in before}  # ids name item and first day, so they are unique in a timeline
+    changed = {e.item for e in now if gone.pop(e.entitlement_id, None) != e}
+    return tuple(sorted(changed.union(e.item for e in gone.values())))
 
 
 def places_of(facts: Iterable[Fact]) -> str:

@@ -8,25 +8,21 @@ from common import clock
 from common.auth import Caller, require
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 from rules.explain import explain
 
-from identification.viewing import READERS, view_person
+from identification.viewing import READERS, CitationView, FromStruct, view_person
 
 router = APIRouter(tags=["persons"])
 Item = Annotated[str, Query(max_length=100, pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$", description="an item code")]
 
 
-class _FromStruct(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class FactRefView(_FromStruct):
+class FactRefView(FromStruct):
     event_id: str
     kind: str
 
 
-class ConditionView(_FromStruct):
+class ConditionView(FromStruct):
     """`holds`: null where a missing fact decides. `value`: what is known of the person there."""
 
     code: str
@@ -36,16 +32,7 @@ class ConditionView(_FromStruct):
     facts: list[FactRefView]
 
 
-class CitationView(_FromStruct):
-    version: str
-    title: str
-    issuer: str
-    date: dt.date
-    locator: str
-    status: Literal["documented", "example"]
-
-
-class ExplanationView(_FromStruct):
+class ExplanationView(FromStruct):
     item: str
     on: dt.date
     outcome: Literal["granted", "refused", "suppressed", "choice_required", "suspended", "unknown"]

@@ -13,20 +13,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rules.explain import policy_ref
 
-from identification.viewing import READERS, View, view_person
+from identification.viewing import READERS, CitationView, View, view_person
 
 router = APIRouter(tags=["persons"])
-
-
-class PolicyView(BaseModel):
-    """The clause that decided. `example`: no document says so; paid in demonstrations only."""
-
-    version: str
-    title: str
-    issuer: str
-    date: dt.date
-    locator: str
-    status: Literal["documented", "example"]
 
 
 class EntitlementView(BaseModel):
@@ -48,7 +37,7 @@ class EntitlementView(BaseModel):
     suppressed_by: str | None
     missing_facts: list[str]
     facts: list[str]
-    policy: PolicyView | None
+    policy: CitationView | None
 
 
 class InputsView(BaseModel):
@@ -112,5 +101,5 @@ def _entitlement(e: Entitlement, view: View) -> EntitlementView:
     citation = policy_ref(view.running.lists, e.policy)
     plain = msgspec.structs.asdict(e)
     del plain["pay"], plain["policy_status"]
-    plain["policy"] = PolicyView(**msgspec.structs.asdict(citation)) if citation else None
+    plain["policy"] = CitationView.model_validate(citation) if citation else None
     return EntitlementView(**plain)

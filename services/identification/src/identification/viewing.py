@@ -1,12 +1,13 @@
 """One person as an authorised caller may see them, as known at an instant: shared by everything that answers."""
 
-from datetime import datetime
-from typing import Final, NamedTuple
+import datetime as dt
+from typing import Final, Literal, NamedTuple
 
 import asyncpg
 from common.auth import Caller, Role
 from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
+from pydantic import BaseModel, ConfigDict
 from rules.timeline import Fact, abilities_known_at, facts_known_at
 
 from identification.deciding import decision_of, inputs_of
@@ -18,12 +19,29 @@ from identification.store import people as store
 READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor", "assessor", "resident")
 
 
+class FromStruct(BaseModel):
+    """An answer that is made from one of the structs of the rules."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class CitationView(FromStruct):
+    """The clause that decided. `example`: no document says so; paid in demonstrations only."""
+
+    version: str
+    title: str
+    issuer: str
+    date: dt.date
+    locator: str
+    status: Literal["documented", "example"]
+
+
 class View(NamedTuple):
     """`known_at`: the newest knowledge in it. `version`: of the decision that was in force then. `event`: None where
     nothing was known that decides anything."""
 
     person: Person
-    known_at: datetime
+    known_at: dt.datetime
     version: int
     running: Running
     inputs: Inputs | None
@@ -52,7 +70,7 @@ def need_person(caller: Caller, person_id: str, person: Person | None) -> Person
 
 
 async def view_person(
-    connection: asyncpg.Connection, caller: Caller, person_id: str, known_at: datetime | None
+    connection: asyncpg.Connection, caller: Caller, person_id: str, known_at: dt.datetime | None
 ) -> View:
     """What is in force now, or, given an instant, what followed from everything learnt up to it."""
     person = need_person(caller, person_id, await store.load_person(connection, person_id))
