@@ -1,0 +1,63 @@
+"""What single records may say: decisions give their grounds, providers hear of their own tasks only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from common.events import Entitlement, EntitlementsDecided, decoder
+
+from shouwang.invariants.report import Line
+
+_PROVIDER: Final = re.compile(r"dispatch\.provider\.([0-9A-Z]{18})(\.replies)?")
+_decided = decoder(EntitlementsDecided)
+
+
+class _ToProvider(msgspec.Struct):
+    provider: str
+    task_id: str
+    person_id: str | None = None
+
+
+_told = msgspec.json.Decoder(_ToProvider)
+
+
+class Grounds:
+    """Invariant 6: every decision names its list and the statements it rests on."""
+
+    def __init__(self) -> None:
+        self.line = Line("every decision cites its clause and its facts")
+
+    def look(self, record: Any) -> None:
+        if record.topic != EntitlementsDecided.topic or record.value is None:
+            return
+        event = _decided.decode(record.value)
+        for held in event.entitlements:
+            self.line.count += 1
+            if _groundless(held):
+                self.line.fault(f"{event.person_id} version {event.version}: {held.item} from {held.from_}")
+
+
+def _groundless(held: Entitlement) -> bool:
+    return not held.policy or (held.state == "granted" and not held.facts)
+
+
+class Providers:
+    """Invariant 7: a provider's topic holds that provider's tasks and names no person, not even by surrogate."""
+
+    def __init__(self) -> None:
+        self.line = Line("providers' topics hold their own tasks only")
+
+    def look(self, record: Any) -> None:
+        topic = _PROVIDER.fullmatch(record.topic)
+        if topic is None or topic[2] is not None or record.value is None:
+            return
+        self.line.count += 1
+        try:
+            told = _told.decode(record.value)
+        except msgspec.MsgspecError:
+            self.line.fault(f"{record.topic}@{record.offset}: not a message to a provider")
+            return
+        if told.provider != topic[1] or told.person_id is not None:
+            self.line.fault(f"{record.topic}@{record.offset}: task {told.task_id} of {told.provider}")
