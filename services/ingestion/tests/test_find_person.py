@@ -1,0 +1,91 @@
+"""Finding and revealing people, under area and audit."""
+
+import msgspec
+import pytest
+from common.auth import issue_token
+
+
+@pytest.fixture
+async def known(push, people, admin):
+    """Somebody who lives in Qilin and is registered in Yuci."""
+    number = people.number(1)
+    register = people.registration(number)
+    register["data"]["value"]["hukou_division"] = "140702"
+    future = people.residence(number, "530304001", id="later", valid_from="2027-01-01")
+    future["data"]["value"]["address"] = "曲靖市马龙区别处"
+    await push(register, people.residence(number), future)
+    answer = await admin.post("/v1/persons/lookup", json={"id_number": number})
+    return number, answer.json()["person_id"]
+
+
+async def test_a_person_is_seen_masked_with_the_facts_of_the_day(known, admin):
+    number, person_id = known
+    seen = (await admin.get(f"/v1/persons/{person_id}")).json()
+    assert seen["id_number"] == f"{number[:4]}**********{number[-4:]}"
+    assert (seen["name"], seen["address"]) == ("张**", "曲靖市麒麟区****")
+    assert (seen["life"], seen["birth_date"]) == ("alive", "1940-02-29")
+    assert [f["kind"] for f in seen["facts"]] == ["registration", "residence", "residence"]
+    later = (await admin.get(f"/v1/persons/{person_id}?on=2027-02-01")).json()
+    assert later["address"] == "曲靖市马龙区****"
+    before = (await admin.get(f"/v1/persons/{person_id}?known_at=2026-01-01T00:00:00Z")).json()
+    assert before["facts"] == []
+    assert (await admin.get(f"/v1/persons/{person_id}?known_at=2026-01-01T00:00:00")).status_code == 422
+
+
+async def test_officers_of_hukou_and_of_residence_find_a_person_and_others_do_not(known, client_for):
+    number, person_id = known
+    for division, found in (("530302", True), ("140700", True), ("140702", True), ("530303", False), ("110000", False)):
+        async with client_for(issue_token("officer", division=division)) as officer:
+            looked_up = await officer.post("/v1/persons/lookup", json={"id_number": number})
+            seen = await officer.get(f"/v1/persons/{person_id}")
+            assert (looked_up.status_code == 200, seen.status_code == 200) == (found, found), division
+            if not found:
+                assert (looked_up.status_code, seen.status_code) == (404, 404)
+
+
+async def test_every_look_up_is_written_down_also_one_that_finds_nobody(known, people, database, client_for):
+    async with client_for(issue_token("officer", division="110000")) as officer:
+        await officer.post("/v1/persons/lookup", json={"id_number": known[0]})
+        answer = await officer.post("/v1/persons/lookup", json={"id_number": known[0][:17] + "?"})
+    assert answer.status_code == 422
+    assert known[0][:17] not in answer.text
+    rows = await database.pool.fetch("SELECT action, person_ids FROM audits ORDER BY audit_id")
+    assert [(r[0], msgspec.json.decode(r[1])) for r in rows] == [("lookup", [known[1]]), ("lookup", [])]
+
+
+async def test_only_what_is_asked_for_is_revealed_and_only_in_the_area(known, client_for, database):
+    number, person_id = known
+    ask = {"purpose": "bank_file", "cause": "batch-1", "fields": ["name"], "person_ids": [person_id]}
+    async with client_for(issue_token("approver", division="530302")) as here:
+        assert (await here.post("/v1/vault/reveal", json=ask)).json() == {
+            "persons": [{"person_id": person_id, "id_number": None, "name": "张三丰", "address": None}],
+            "refused": [],
+        }
+        everything = ask | {"fields": ["id_number", "name", "address"]}
+        (person,) = (await here.post("/v1/vault/reveal", json=everything)).json()["persons"]
+        assert (person["id_number"], person["address"]) == (number, "曲靖市麒麟区合成村五号")
+    async with client_for(issue_token("officer", division="110000")) as elsewhere:
+        assert (await elsewhere.post("/v1/vault/reveal", json=ask)).json() == {"persons": [], "refused": [person_id]}
+    async with client_for(issue_token("visitor", division="530302")) as visitor:
+        assert (await visitor.post("/v1/vault/reveal", json=ask)).status_code == 403
+    rows = await database.pool.fetch("SELECT purpose, cause, fields, person_ids FROM audits WHERE action = 'reveal'")
+    assert [(r[0], r[1], r[2], len(msgspec.json.decode(r[3]))) for r in rows] == [
+        ("bank_file", "batch-1", "name", 1),
+        ("bank_file", "batch-1", "address,id_number,name", 1),
+        ("bank_file", "batch-1", "name", 0),
+    ]
+
+
+async def test_a_purpose_that_is_not_on_the_list_reveals_nothing(known, admin):
+    ask = {"purpose": "curiosity", "cause": "x", "fields": ["name"], "person_ids": [known[1]]}
+    assert (await admin.post("/v1/vault/reveal", json=ask)).status_code == 422
+    ask = {"purpose": "task", "cause": "x", "fields": ["diagnosis"], "person_ids": [known[1]]}
+    assert (await admin.post("/v1/vault/reveal", json=ask)).status_code == 422
+
+
+async def test_the_newest_name_is_kept_whatever_arrives_last(push, people, admin, known):
+    number, person_id = known
+    await push(people.residence(number, id="new-name", name="张大山", time="2026-11-21T00:00:00Z"))
+    await push(people.residence(number, id="old-name", name="张小山", time="2026-11-01T00:00:00Z"))
+    ask = {"purpose": "notice", "cause": "n", "fields": ["name"], "person_ids": [person_id]}
+    assert (await admin.post("/v1/vault/reveal", json=ask)).json()["persons"][0]["name"] == "张大山"

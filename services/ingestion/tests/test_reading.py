@@ -1,0 +1,127 @@
+"""Events from bytes: one definition for decoder, schema and check."""
+
+import json
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from common.events.population import KINDS, event_struct, population_schemas
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ingestion.explaining import explain
+from ingestion.problems import PROBLEMS, QUARANTINE, fault
+from ingestion.pushed import Pushed, Refused
+from ingestion.reading import Unreadable, read_event, reopen, split_batch
+from ingestion.sources import registered
+from jsonschema_rs import Draft202012Validator
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def one_of_each(people):
+    number = people.number(1)
+    return {
+        "registration": people.registration(number),
+        "residence": people.residence(number),
+        "death": people.event("death", number, {"evidence": "cremation"}, id="1", valid_from="2026-11-20"),
+        "alive": people.event("alive", number, {"method": "visit"}, id="2", valid_from="2026-11-20"),
+        "disability": people.event(
+            "disability", number, {"certificate_no": number + "42B1", "class": 4, "level": 2}, id="3"
+        ),
+        "low_income": people.event("low_income", number, {"category": "tekun", "support": "scattered"}, id="4"),
+        "household": people.event("household", number, {"household_no": "1", "members": [number]}, id="5"),
+        "living_situation": people.event("living_situation", number, {"tags": ["alone"]}, id="6"),
+        "special_family": people.event("special_family", number, {"only_child": "dead"}, id="7"),
+    }
+
+
+def test_every_kind_is_read_and_read_again_from_what_was_kept(one_of_each):
+    assert set(one_of_each) == set(KINDS)
+    schemas = population_schemas()
+    for kind, event in one_of_each.items():
+        read = read_event(msgspec.json.encode(event), NOW)
+        assert isinstance(read, Pushed), read
+        assert reopen(read.kept) == read
+        Draft202012Validator(schemas[kind], validate_formats=True).validate(event)
+
+
+def test_every_registered_source_says_only_known_kinds_in_a_known_area():
+    from common.codes import divisions
+
+    for source in registered().values():
+        assert set(source.ranks) <= set(KINDS)
+        assert divisions.known(source.area)
+    assert len(registered()) == 40
+
+
+def test_what_the_generator_of_synthetic_people_sends_is_registered():
+    import synth
+
+    for city in ("110000", "140700", "140900", "141100", "530300"):
+        for urn, kinds in synth.sources(city).items():
+            assert kinds <= set(registered()[urn].ranks), urn
+
+
+def test_every_problem_is_told_in_two_languages():
+    for code in (*PROBLEMS, *QUARANTINE):
+        found = fault("", code)
+        assert found.detail.isascii()
+        assert not found.detail_zh.isascii()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+PLACES = ("id", "source", "type", "time", "subject", "data", "specversion")
+INNER = ("action", "previous_event_id", "person", "valid_from", "valid_to", "value", "x")
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from([(p,) for p in PLACES] + [("data", p) for p in INNER]), value=anything)
+def test_whatever_stands_anywhere_in_an_event_it_is_read_or_refused_with_a_pointer(place, value):
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "urn:cn:exchange:530300:psb",
+        "type": "cn.eldercare.population.residence.v1",
+        "time": "2026-11-20T09:30:00+08:00",
+        "data": {
+            "action": "created",
+            "person": {"id_number": "140702194002290014"},
+            "value": {"division": "530302"},
+        },
+    }
+    target = event
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    read = read_event(json.dumps(event).encode(), NOW)
+    if isinstance(read, Refused):
+        assert read.faults
+        assert all(f.pointer == "" or f.pointer.startswith("/") for f in read.faults)
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=60) | st.text(alphabet='[]{},":1a\\ ', max_size=60).map(str.encode))
+def test_any_bytes_are_taken_apart_or_called_unreadable(body):
+    try:
+        parts = split_batch(body)
+    except Unreadable as error:
+        fault("", error.code)
+        return
+    for part in parts:
+        assert isinstance(read_event(part, NOW), Refused)
+
+
+def test_the_explanation_agrees_with_the_decoder_on_what_is_wrong(one_of_each):
+    """Whatever the schema finds nothing in and the decoder refuses still has a pointer."""
+    event = one_of_each["residence"]
+    event["data"]["valid_from"] = "2026-02-29"
+    raw = msgspec.json.encode(event)
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.json.decode(raw, type=event_struct("residence"))
+    (found,) = explain(raw, error.value)
+    assert (found.pointer, found.code) == ("/data/valid_from", "date")

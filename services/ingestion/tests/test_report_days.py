@@ -1,0 +1,54 @@
+"""Completeness: what a source says it sent against what is here."""
+
+import hashlib
+
+from common.auth import issue_token
+
+PSB = "urn:cn:exchange:530300:psb"
+
+
+def digest(*ids):
+    total = 0
+    for id_ in ids:
+        total ^= int.from_bytes(hashlib.sha256(id_.encode()).digest(), "big")
+    return f"{total:064x}"
+
+
+async def test_counts_and_digest_of_a_day_show_whether_everything_arrived(push, people, client_for):
+    wrong = people.residence(people.number(9), id="bad")
+    wrong["data"]["value"]["division"] = "999999"
+    await push(
+        people.residence(people.number(1), id="a"),
+        people.residence(people.number(1), id="a"),
+        people.residence(people.number(2), id="号", time="2026-11-20T00:00:00+08:00"),
+        people.residence(people.number(3), id="c", time="2026-11-20T23:59:59+08:00", action="corrected", previous="x"),
+        people.residence(people.number(4), id="next day", time="2026-11-20T16:00:00Z"),
+        wrong,
+        wrong,
+    )
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        before = (await psb.get(f"/v1/sources/{PSB}/completeness?day=2026-11-20")).json()
+        assert before["complete"] is None
+        assert (before["received"], before["applied"], before["quarantined"], before["rejected"]) == (3, 2, 1, 1)
+        assert before["digest"] == digest("c", "a", "号")
+        told = {"day": "2026-11-20", "count": 4, "digest": digest("a", "号", "c", "lost")}
+        assert (await psb.post(f"/v1/sources/{PSB}/days", json=told)).json()["complete"] is False
+        told = {"day": "2026-11-20", "count": 3, "digest": digest("a", "号", "d")}
+        assert (await psb.post(f"/v1/sources/{PSB}/days", json=told)).json()["complete"] is False
+        told = {"day": "2026-11-20", "count": 3, "digest": digest("a", "号", "c")}
+        answer = await psb.post(f"/v1/sources/{PSB}/days", json=told)
+        assert (answer.status_code, answer.json()["complete"]) == (201, True)
+
+
+async def test_a_source_sees_and_tells_its_own_days_only(client_for):
+    grid = PSB.replace("psb", "grid")
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        assert [s["source"] for s in (await psb.get("/v1/sources")).json()["sources"]] == [PSB]
+        assert (await psb.get(f"/v1/sources/{grid}/completeness?day=2026-11-20")).status_code == 403
+        body = {"day": "2026-11-20", "count": 0, "digest": "0" * 64}
+        assert (await psb.post(f"/v1/sources/{grid}/days", json=body)).status_code == 403
+    async with client_for(issue_token("officer", division="140700")) as officer:
+        assert (await officer.get(f"/v1/sources/{PSB}/completeness?day=2026-11-20")).status_code == 403
+        assert len((await officer.get("/v1/sources")).json()["sources"]) > 20
+    async with client_for(issue_token("admin")) as admin:
+        assert (await admin.get("/v1/sources/urn:x/completeness?day=2026-11-20")).status_code == 404
