@@ -16,6 +16,7 @@ from common.codes import uscc
 from common.database import Database
 from common.events import Entitlement, EntitlementsDecided
 from common.testing import Driver, migrated_database
+from dispatch.main import app, service
 
 TODAY = date(2026, 11, 22)
 COUNTY, TOWN, OTHER_COUNTY = "530302", "530302001", "530303"
@@ -25,6 +26,21 @@ A, B, C = (uscc.make(f"52530302{n:09d}") for n in (1, 2, 3))
 def ident(name: str) -> str:
     """A stable id for a synthetic person or entitlement."""
     return str(uuid5(NAMESPACE_URL, name))
+
+
+class Story:
+    """Names that the tests of this folder share."""
+
+    TODAY, COUNTY, TOWN, OTHER_COUNTY, A, B, C = TODAY, COUNTY, TOWN, OTHER_COUNTY, A, B, C
+    ident = staticmethod(ident)
+
+    def visiting(self, person: str = "p1", **fields: Any) -> EntitlementsDecided:
+        return visiting(person, **fields)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
 
 
 def visiting(
@@ -82,15 +98,11 @@ async def database() -> AsyncIterator[Database]:
 
 @pytest.fixture
 def driver(database: Database) -> Driver:
-    from dispatch.main import service
-
     return Driver(database, service.handlers)
 
 
 @pytest.fixture
 async def client(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    from dispatch.main import app, service
-
     monkeypatch.setattr(service, "database", database)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dispatch") as found:
         yield found

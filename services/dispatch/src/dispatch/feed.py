@@ -17,6 +17,7 @@ from common.transaction import Emitted, Tx
 
 from dispatch.tables import FeedRow
 
+RETENTION_DAYS: Final = 30  # as on the providers' topics
 _COLUMNS: Final = (
     "provider",
     "seq",

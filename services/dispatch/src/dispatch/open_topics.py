@@ -10,10 +10,9 @@ from common.settings import settings
 from common.topics import Topic
 
 from dispatch import store
-from dispatch.feed import provider_topic, prune_feed, publish_backlog
+from dispatch.feed import RETENTION_DAYS, provider_topic, prune_feed, publish_backlog
 
 STEP_MAX: Final = 500
-RETENTION_DAYS: Final = 30
 
 
 def topics_of(uscc: str) -> list[Topic]:

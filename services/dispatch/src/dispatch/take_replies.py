@@ -66,6 +66,4 @@ def _read(record: Record) -> Given:
         task_id = str(UUID(reply.task_id))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadMessage("reply_undecodable") from error
-    if reply.at.tzinfo is None:
-        raise BadMessage("reply_time_without_zone")
     return Given(task_id, Answer(reply.answer, provider, reply.at, reply.worker, reply.reason, reply.outcome))

@@ -160,10 +160,15 @@ def _change(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: Vis
     moved = run.first.division != plan.division
     open_ = [t for t in tasks if t.state in OPEN]
     gone = _cancel_unbegun(open_, "moved" if moved else "superseded")
-    done = [t.window_to for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
-    start = max([today, *done])
+    done = [t for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
+    last = max(done, key=lambda t: t.window_to, default=None)
     first = any(m.task.reason == "first" for m in gone)
-    anew = _with(_care(plan, run, today), epoch=plan.epoch + 1, last_from=None, opened_until=start)
+    anew = _with(
+        _care(plan, run, today),
+        epoch=plan.epoch + 1,
+        last_from=last.window_from if last else None,
+        opened_until=max(today, last.window_to) if last else today,
+    )
     opened = _open(anew, run, today, rules, first=first)
     return opened._replace(moves=(*gone, *opened.moves))
 

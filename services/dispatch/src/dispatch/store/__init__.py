@@ -1,6 +1,6 @@
 """Every SQL statement of dispatch but those of the feed."""
 
-from dispatch.store.plans import claim_heads, lock_due_plans, lock_plans, upsert_plans
+from dispatch.store.plans import claim_heads, lock_due_plans, lock_plans, page_plans, upsert_plans
 from dispatch.store.providers import (
     list_pending_topics,
     load_market,
@@ -25,6 +25,7 @@ from dispatch.store.tasks import (
     page_tasks,
     page_unplaced,
     persons_of_tasks,
+    persons_with_window,
     set_verdicts,
     show_task,
     update_tasks,
@@ -46,10 +47,12 @@ __all__ = [
     "lock_plans",
     "lock_tasks",
     "next_rematch",
+    "page_plans",
     "page_providers",
     "page_tasks",
     "page_unplaced",
     "persons_of_tasks",
+    "persons_with_window",
     "provider_divisions",
     "provider_known",
     "provider_serves",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Final
 
+import asyncpg
 import msgspec
 from common.bulk import upsert
 from common.transaction import Tx
@@ -47,6 +48,12 @@ async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
     rows = await tx.sql.fetch(
         f"{_PLANS} WHERE act_on <= $1 ORDER BY act_on LIMIT $2 FOR UPDATE SKIP LOCKED", today, limit
     )
+    return [_plan(row) for row in rows]
+
+
+async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> list[Plan]:
+    """All plans of the next `limit` persons or so, in order."""
+    rows = await connection.fetch(f"{_PLANS} WHERE person_id > $1 ORDER BY person_id LIMIT $2", after, limit)
     return [_plan(row) for row in rows]
 
 

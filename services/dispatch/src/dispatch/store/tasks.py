@@ -208,3 +208,16 @@ async def page_unplaced(connection: asyncpg.Connection, scope: str | None, after
 
 async def show_task(connection: asyncpg.Connection, task_id: str) -> Any:
     return await connection.fetchrow("SELECT * FROM tasks WHERE task_id = $1", task_id)
+
+
+async def persons_with_window(
+    connection: asyncpg.Connection, person_ids: Sequence[str], today: date
+) -> set[tuple[str, str]]:
+    """(person, item) with any visit, not cancelled, whose window holds today or is still to come."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT person_id, item FROM tasks
+           WHERE person_id = ANY($1::uuid[]) AND state <> 'cancelled' AND window_to > $2""",
+        person_ids,
+        today,
+    )
+    return {(row[0], row[1]) for row in rows}

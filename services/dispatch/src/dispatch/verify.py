@@ -1,0 +1,122 @@
+"""Whether what dispatch stores agrees with itself: `check` names every disagreement, by ids and never by name."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Final
+
+import asyncpg
+from common.database import Database
+from rules.visits import runs
+
+from dispatch import store
+from dispatch.domain.plan import Plan
+from dispatch.feed import RETENTION_DAYS
+
+PAGE: Final = 1_000
+PROBLEMS_MAX: Final = 200
+
+_QUERIES: Final = (
+    (
+        "task {}: open although the person has died or the plan has ended",
+        """SELECT t.task_id FROM tasks t JOIN plans p USING (person_id, item)
+           WHERE t.act_at IS NOT NULL AND p.state IN ('waiting', 'stopped')
+             AND NOT (t.state = 'in_progress' AND p.cause = 'not_entitled')""",
+    ),
+    (
+        "task {}: open without a plan",
+        """SELECT t.task_id FROM tasks t LEFT JOIN plans p USING (person_id, item)
+           WHERE t.act_at IS NOT NULL AND p.person_id IS NULL""",
+    ),
+    (
+        "person {}: two open routine visits overlap",
+        """SELECT a.person_id FROM tasks a JOIN tasks b USING (person_id, item)
+           WHERE a.task_id < b.task_id AND a.act_at IS NOT NULL AND b.act_at IS NOT NULL
+             AND a.reason IN ('first', 'plan') AND b.reason IN ('first', 'plan')
+             AND a.state <> 'in_progress' AND b.state <> 'in_progress'
+             AND a.window_from < b.window_to AND b.window_from < a.window_to""",
+    ),
+    (
+        "person {}: has been granted visits but has no plan",
+        """SELECT h.person_id FROM heads h LEFT JOIN plans p USING (person_id)
+           WHERE h.digest <> 0 AND p.person_id IS NULL""",
+    ),
+    (
+        "task {}: completed without a check-in before its check-out, within its window",
+        """SELECT task_id FROM tasks WHERE state = 'completed' AND (checked_in_at IS NULL OR checked_out_at IS NULL
+             OR checked_out_at < checked_in_at
+             OR NOT (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN window_from AND window_to - 1)""",
+    ),
+    (
+        "feed of {}: holds a message meant for another, about no task, or out of number",
+        """SELECT DISTINCT f.provider FROM feed f JOIN providers p ON p.uscc = f.provider
+             LEFT JOIN tasks t USING (task_id)
+           WHERE t.task_id IS NULL OR f.seq > p.feed_seq
+              OR convert_from(f.payload, 'UTF8')::jsonb->>'provider' <> f.provider
+              OR convert_from(f.payload, 'UTF8')::jsonb->>'task_id' <> f.task_id::text""",
+    ),
+)
+_ON_THE_DAY: Final = (
+    (
+        "task {}: its window has passed and nothing was recorded",
+        """SELECT task_id FROM tasks WHERE state IN ('planned', 'offered', 'accepted') AND window_to < $1""",
+    ),
+    (
+        "task {}: in a provider's hands, but the provider was never told",
+        f"""SELECT t.task_id FROM tasks t WHERE t.state IN ('offered', 'accepted') AND t.window_to > $1
+             AND t.window_from > $1 - {RETENTION_DAYS - 10}
+             AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.provider = t.provider AND f.task_id = t.task_id)""",  # noqa: S608
+    ),
+    (
+        "outbox: a message for provider topic {} is not that provider's",
+        """SELECT topic FROM outbox WHERE topic LIKE 'dispatch.provider.%' AND $1::date IS NOT NULL
+             AND convert_from(payload, 'UTF8')::jsonb->>'provider' <> split_part(topic, '.', 3)""",
+    ),
+)
+
+
+async def check(database: Database, today: date) -> list[str]:
+    """Faults found, at most 200: entitled people without a plan, elapsed windows without an end, anything open for
+    the dead, providers told of others' tasks. What the clock does at its next step today is no fault."""
+    found: list[str] = []
+    async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        for words, query in _QUERIES:
+            found += [words.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}")]
+        for words, query in _ON_THE_DAY:
+            found += [words.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}", today)]
+        async for fault in _plan_faults(connection, today):
+            found.append(fault)
+            if len(found) >= PROBLEMS_MAX:
+                break
+    return found[:PROBLEMS_MAX]
+
+
+async def _plan_faults(connection: asyncpg.Connection, today: date) -> AsyncIterator[str]:
+    after = store.NO_ID
+    while plans := await store.page_plans(connection, after, PAGE):
+        after = plans[-1].person_id
+        covered = await store.persons_with_window(connection, [p.person_id for p in plans], today)
+        for plan in plans:
+            if (fault := plan_fault(plan, today, has_window=(plan.person_id, plan.item) in covered)) is not None:
+                yield f"person {plan.person_id}: {fault}"
+
+
+def plan_fault(plan: Plan, today: date, *, has_window: bool) -> str | None:
+    """What is wrong with one plan; None for nothing. A plan due today is the clock's next step."""
+    part = plan.part
+    if plan.act_on is not None and plan.act_on == today:
+        return None
+    if plan.act_on is not None and plan.act_on < today:
+        return f"its plan should have been looked at on {plan.act_on}"
+    run = next((r for r in runs(part.stretches) if r.covers(today)), None)
+    wanted = run is not None and part.died_on is None and not part.merged
+    if wanted != (plan.state in ("active", "paused")):
+        return "entitled to visits, but the plan is not active" if wanted else "the plan outlives the entitlement"
+    if run is None or not wanted:
+        return None
+    if part.suspected_on is not None:
+        return None if plan.state == "paused" else "routine visits go on under a suspected death"
+    if (plan.division, plan.tier, plan.interval_days) != run.first.care:
+        return "the plan follows another place or tier than the entitlement"
+    if plan.state == "active" and plan.opened_until is not None and plan.opened_until <= today:
+        return "no window stands open"
+    return None if has_window else "no visit has been planned, made or recorded as missed for today's window"
