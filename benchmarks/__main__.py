@@ -14,6 +14,7 @@ from shouwang.problems import LocalProblem
 from benchmarks import burst, latency, machine, report
 from benchmarks.figures import merged, ratio
 from benchmarks.home import HOMES, say
+from benchmarks.limit.measure import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
 PARTS = ("latency", "burst", "usual", "limit")
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
     parser.add_argument("--usual-people", type=int, default=2_000)
     parser.add_argument("--usual-changes", type=int, default=3_000)
-    parser.add_argument("--profile", metavar="SERVICE", help="run the burst with this service under a profiler")
+    parser.add_argument("--profile", metavar="SERVICE", help="profile it during the burst; or postgres")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser
 
@@ -53,6 +54,7 @@ def _measure(part: str, given: argparse.Namespace) -> dict[str, Any]:
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "latency": lambda: latency.measure(given.latency_people, given.rate, given.seconds),
         "burst": lambda: burst.measure(given.people, given.changes, profiled=given.profile),
+        "limit": limit,
     }
     return measures[part]()
 
@@ -73,7 +75,7 @@ def _run(given: argparse.Namespace) -> None:
         results = merged(results, json.loads(out.read_text()))
     results = _with_ratios(results)
     results["machine"]["minutes"] = round((time.monotonic() - began) / 60, 1)
-    if given.profile is None:
+    if not given.profile:
         _write(Path(given.out), results)
         say(f"\nwrote {given.out}")
     say(report.table(results))

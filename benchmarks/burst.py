@@ -16,7 +16,8 @@ from benchmarks.door import BATCH, Door
 from benchmarks.figures import merged, spread_ms
 from benchmarks.home import say
 from benchmarks.people import Pushed, batches, joined, make
-from benchmarks.quiet import Place, Watcher, until_quiet
+from benchmarks.places import places
+from benchmarks.quiet import Watcher, until_quiet
 from benchmarks.reading import Reader
 from benchmarks.sightings import event_class, receipts, waits
 from benchmarks.usage import Meter
@@ -43,27 +44,38 @@ class Seen:
             self.cancelled[record.key.decode()] = at
 
 
-def measure(people: int, changes: int, *, profiled: str | None = None) -> dict[str, Any]:
+def measure(people: int, changes: int, *, profiled: Sequence[str] = ()) -> dict[str, Any]:
     """Load `people`, push `changes` of them as fast as the door takes them, wait until the last store is quiet."""
     with home.fresh_home("burst") as folder:
         say(f"burst: {changes:,} changes of {people:,} people")
         made = make(people, changes, deaths_every=DEATHS_EVERY)
-        env = {profiled: profiling.environment(folder)} if profiled else None
+        env = {service: profiling.environment(folder, service) for service in profiled}
+        if "postgres" in profiled:
+            profiling.count_statements()
         with home.platform(folder, env) as runtime:
             home.register_providers(runtime)
             loaded = asyncio.run(home.load(runtime, made.load))
+            if "postgres" in profiled:
+                asyncio.run(profiling.forget_statements(runtime))
             results = asyncio.run(_run(runtime, made.changes))
-            if profiled:
-                runtime.stop(profiled)
-                say(profiling.report(folder))
+            _report_profiles(runtime, profiled)
         return merged({"load": {"people": people, **loaded}}, results)
+
+
+def _report_profiles(runtime: Runtime, profiled: Sequence[str]) -> None:
+    for name in profiled:
+        if name == "postgres":
+            say(asyncio.run(profiling.statements(runtime)))
+        else:
+            runtime.stop(name)
+            say(profiling.report(runtime.home, name))
 
 
 async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
     seen, services = Seen(), home.stateful(runtime)
     watcher = Watcher(runtime, services)
     await watcher.open()
-    starts = await _ends(watcher, runtime)
+    starts = await watcher.ends(await places(runtime.kafka_address))
     async with Reader(runtime.kafka_address, ["dispatch.visit"], seen.on_visit):
         meter = Meter({**runtime.running(), "driver": os.getpid()})
         pushed = asyncio.Event()
@@ -75,12 +87,11 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
         pushed.set()
         quiet = await waiting
         usage = meter.stop()
-    ends = await _ends(watcher, runtime)
+    ends = await watcher.ends(await places(runtime.kafka_address))
     await watcher.close()
     seconds = quiet - began
     say(f"  quiet after {seconds:.1f} s: {len(changes) / seconds:,.0f} changes/s")
-    tape.write(tape.INBOUND, tape.inbound(changes))
-    messages = await tape.record(runtime.kafka_address, starts, ends, await _readers(runtime, services))
+    messages = await tape.record(changes, runtime.kafka_address, starts, ends, await _readers(runtime, services))
     sent = await _by_person(runtime, seen.deaths)
     return {
         "chain": {
@@ -120,20 +131,6 @@ async def _push(runtime: Runtime, changes: Sequence[Pushed], seen: Seen) -> None
     async with AsyncExitStack() as stack:
         doors = {source: await stack.enter_async_context(Door(url, tokens[source])) for source in prepared}
         await asyncio.gather(*(push(source, door) for source, door in doors.items()))
-
-
-async def _ends(watcher: Watcher, runtime: Runtime) -> dict[Place, int]:
-    """The ends of every partition of every topic of the platform."""
-    from aiokafka import AIOKafkaConsumer
-
-    client = AIOKafkaConsumer(bootstrap_servers=runtime.kafka_address)
-    await client.start()
-    try:
-        names = [name for name in await client.topics() if not name.startswith("_")]
-        places = [(name, part) for name in sorted(names) for part in client.partitions_for_topic(name) or ()]
-    finally:
-        await client.stop()
-    return await watcher.ends(places)
 
 
 async def _readers(runtime: Runtime, services: Sequence[str]) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """Is the platform quiet? All outboxes empty, every consumer at the end of its topics, and nothing moves any more."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -9,23 +9,35 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from shouwang.runtime import Runtime
 
-LOOK_EVERY_SECONDS = 0.25
+from benchmarks.places import Place
+
+LOOK_EVERY_SECONDS = 0.5
+TELL_EVERY_SECONDS = 2.0
 HOLD_SECONDS = 2.0
-Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Look:
-    """`behind`: records not settled yet, over all consumers. `waiting`: databases whose outbox is not empty.
-    `moved`: all positions and ends; what differs between two looks has moved."""
+    """`behind`: records not settled yet, by consumer. `waiting`: rows in the outbox, by service. `moved`: all
+    positions and ends; what differs between two looks has moved."""
 
-    behind: int
-    waiting: int
+    behind: Mapping[str, int]
+    waiting: Mapping[str, int]
     moved: tuple[int, ...]
 
     @property
     def is_still(self) -> bool:
-        return self.behind == 0 and self.waiting == 0
+        return not any(self.behind.values()) and not any(self.waiting.values())
+
+    def told(self) -> str:
+        """For a line of progress."""
+        named = [("behind", self.behind), ("in outboxes", self.waiting)]
+        parts = [
+            f"{what}: " + ", ".join(f"{service} {count:,}" for service, count in counts.items() if count)
+            for what, counts in named
+            if any(counts.values())
+        ]
+        return "; ".join(parts) or "nothing waits"
 
 
 class Quiet:
@@ -76,13 +88,13 @@ class Watcher:
 
     async def look(self) -> Look:
         found = [await self._look_at(connection) for connection in self._databases]
-        places = sorted({place for positions, _ in found for place in positions})
-        ends = await self.ends(places)
-        moved = [ends[place] for place in places]
+        read = sorted({place for positions, _ in found for place in positions})
+        ends = await self.ends(read)
+        moved = [ends[place] for place in read]
         moved += [positions[place] or 0 for positions, _ in found for place in sorted(positions)]
         return Look(
-            behind=sum(behind(positions, ends) for positions, _ in found),
-            waiting=sum(is_waiting for _, is_waiting in found),
+            behind={s: behind(positions, ends) for s, (positions, _) in zip(self.services, found, strict=True)},
+            waiting={s: waiting for s, (_, waiting) in zip(self.services, found, strict=True)},
             moved=tuple(moved),
         )
 
@@ -92,22 +104,19 @@ class Watcher:
         ends = await self._kafka.end_offsets([TopicPartition(*place) for place in places])
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
-    async def backlog(self) -> int:
-        """Rows in all outboxes; for progress lines."""
-        return sum([await c.fetchval("SELECT count(*) FROM outbox") for c in self._databases])
-
     @staticmethod
-    async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], bool]:
+    async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], int]:
         rows = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
-        is_waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM outbox)")
-        return {(row[0], row[1]): row[2] for row in rows}, is_waiting
+        waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
+        return {(row[0], row[1]): row[2] for row in rows}, waiting
 
 
 async def until_quiet(
     watcher: Watcher, seconds_max: float, say: Callable[[str], None], done: asyncio.Event | None = None
 ) -> float:
     """Wait until all is quiet (and `done` is set, when given); the instant since when it was. Raises TimeoutError."""
-    quiet, deadline, told = Quiet(), monotonic() + seconds_max, monotonic()
+    quiet, began, told = Quiet(), monotonic(), monotonic()
+    deadline = began + seconds_max
     while monotonic() < deadline:
         now = monotonic()
         look = await watcher.look()
@@ -115,8 +124,8 @@ async def until_quiet(
             since = quiet.since(now, look)
             if since is not None:
                 return since
-        if now - told >= 5:
+        if now - told >= TELL_EVERY_SECONDS:
             told = now
-            say(f"  {look.behind:,} records behind, {await watcher.backlog():,} in outboxes")
+            say(f"  {now - began:5.0f} s  {look.told()}")
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     raise TimeoutError(f"not quiet within {seconds_max:.0f} s")

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from benchmarks.places import places
+
 Note = Callable[[Any, float], None]
 
 
@@ -31,9 +33,9 @@ class Reader:
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
         await consumer.start()
-        places = [tp for topic in self._topics for tp in await partitions(consumer, topic)]
-        consumer.assign(places)
-        await consumer.seek_to_end(*places)
+        mine = [TopicPartition(*place) for place in await places(self._kafka, list(self._topics))]
+        consumer.assign(mine)
+        await consumer.seek_to_end(*mine)
         self._task = asyncio.create_task(self._read(consumer))
         return self
 
@@ -55,13 +57,3 @@ class Reader:
             for records in fetched.values():
                 for record in records:
                     self._note(record, now)
-
-
-async def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """All partitions of a topic, asked for until the client knows them."""
-    found = consumer.partitions_for_topic(topic)
-    while not found:
-        await consumer._client.force_metadata_update()
-        await consumer.topics()
-        found = consumer.partitions_for_topic(topic)
-    return [TopicPartition(topic, part) for part in sorted(found)]

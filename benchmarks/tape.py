@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.home import HOMES
 from benchmarks.people import Pushed
-from benchmarks.quiet import Place
+from benchmarks.places import Place
 
 TAPE = HOMES / "tape"
 INBOUND = "population.inbound"
@@ -51,9 +51,15 @@ def inbound(changes: Sequence[Pushed]) -> Iterator[Piece]:
 
 
 async def record(
-    kafka: str, starts: Mapping[Place, int], ends: Mapping[Place, int], readers: Mapping[str, Sequence[str]]
+    changes: Sequence[Pushed],
+    kafka: str,
+    starts: Mapping[Place, int],
+    ends: Mapping[Place, int],
+    readers: Mapping[str, Sequence[str]],
 ) -> dict[str, int]:
-    """Everything between `starts` and `ends`; `readers`: which topics each service reads. Returns the counts.
+    """The changes and all that came of them, between `starts` and `ends`; returns how many records per topic.
+
+    `readers`: which topics each service reads.
 
     The cleaner of a compacted topic may have removed some meanwhile: the last ones are then repeated, so that
     number and size stay what they were.
@@ -67,7 +73,8 @@ async def record(
         while 0 < len(found) < wanted[topic]:
             found.extend(found[: wanted[topic] - len(found)])
         write(topic, found)
-    counts = {topic: count for topic, count in wanted.items() if count}
+    counts = {INBOUND: write(INBOUND, inbound(changes))}
+    counts |= {topic: count for topic, count in wanted.items() if count}
     (TAPE / "index.json").write_text(json.dumps({"counts": counts, "readers": readers}))
     return counts
 
