@@ -30,3 +30,28 @@ async def register_provider(platform: Platform, county: str) -> Json:
         return next((p for p in found["providers"] if p["uscc"] == code and p["topic_state"] == "ready"), None)
 
     return await platform.until("the provider's topic", ready)
+
+
+async def feed_of(platform: Platform, code: str, after: int = 0) -> list[Json]:
+    """What the provider was told, by plain HTTP; the same messages lie on its topic."""
+    told: list[Json] = []
+    while True:
+        path = f"/v1/providers/{code}/feed"
+        page = await platform.call(
+            "GET", "dispatch", path, role="provider", provider=code, params={"after": after, "limit": 500}
+        )
+        told += page["events"]
+        if len(page["events"]) < 500:
+            return told
+        after = page["next"]
+
+
+async def answer(platform: Platform, task_id: str, code: str, what: str, **body: str) -> Json:
+    """`accept`, `decline`, `check-in`, `check-out` or `fail` over HTTP, as the provider."""
+    path = f"/v1/tasks/{task_id}/{what}"
+    task: Json = await platform.call("POST", "dispatch", path, role="provider", provider=code, json=body)
+    return task
+
+
+async def accept(platform: Platform, task_id: str, code: str) -> Json:
+    return await answer(platform, task_id, code, "accept")
