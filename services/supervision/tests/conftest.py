@@ -15,6 +15,7 @@ import httpx
 import pytest
 from common import clock
 from common.auth import issue_token
+from common.codes.divisions import NATION
 from common.database import Database
 from common.events import (
     Entitlement,
@@ -56,11 +57,13 @@ def driver(database: Database) -> Driver:
 
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """`api(role, division=…, provider=…)` is a client with that token."""
+    """`api(role, division=…, provider=…)` is a client with that token; an officer's area is the nation by default."""
     before, service.database = service.database, database
     clients: list[httpx.AsyncClient] = []
 
     def client(role: Any = "officer", **scope: Any) -> httpx.AsyncClient:
+        if role == "officer":
+            scope = {"division": NATION, **scope}
         token = issue_token(role, **scope)
         made = httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

@@ -65,6 +65,7 @@ def _end_streams_on_signals(closing: asyncio.Event) -> None:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     telemetry.start("console", settings().otlp_endpoint)
     _end_streams_on_signals(app.state.reader.closing)
     reading = asyncio.create_task(app.state.reader.run(), name="reader")

@@ -43,7 +43,9 @@ Viewer = Annotated[Caller, Depends(viewer)]
 
 
 def area_name(caller: Caller) -> str:
-    return "全部地区" if caller.division is None else divisions.name(caller.division) or caller.division
+    if caller.division is None:
+        return "全部地区" if caller.may_see(None) else "未指定辖区"
+    return divisions.name(caller.division) or caller.division
 
 
 @router.get("/login")

@@ -43,7 +43,7 @@ async def list_alerts(
         raise NotAllowed("the token names no provider")
     async with db.reading() as connection:
         areas = None
-        if caller.role != "provider" and caller.division is not None:
+        if caller.role != "provider" and not caller.may_see(None):
             areas = [a for a in await store.list_alert_areas(connection) if caller.may_see(a)]
         rows = await store.list_alerts(
             connection,
