@@ -18,6 +18,7 @@ from rules.outcome import Outcome
 from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected, death_of
 
 ENTITLEMENTS = UUID("6f0d3c1e-5a52-5f7e-9d0c-6f3a2a4b7c11")  # namespace of entitlement ids
+_NAMESPACE = ENTITLEMENTS.bytes
 _ONE_DAY = timedelta(days=1)
 _SUSPICION, _DIVISION = 9, 10  # behind the places of a world: is a death suspected; where the person lives
 _YOUNGER = -1  # than any age that a list names
@@ -231,7 +232,7 @@ def entitlement_id(person_id: str, item: str, jurisdiction: str, start: date) ->
     """uuid5 of what the interval is, so that deciding again names it again (spelt out: `uuid5` costs three times
     as much and this runs for every interval of every change)."""
     name = f"{person_id}|{item}|{jurisdiction}|{start.isoformat()}"
-    h = sha1(ENTITLEMENTS.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    h = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
