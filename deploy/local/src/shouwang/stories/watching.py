@@ -82,13 +82,13 @@ class Watch:
         """The number that the next record will get: "since now"."""
         return self._forgotten + len(self._said)
 
-    def all_of(self, cls: type[E], key: str, since: int = 0) -> list[Seen[E]]:
-        """What was said so far, in the order in which it was read."""
+    def all_of(self, cls: type[E], key: str | None, since: int = 0) -> list[Seen[E]]:
+        """What was said so far about `key` (None: about anybody), in the order in which it was read."""
         begin = max(0, since - self._forgotten)
         return [
             Seen(said.at, number, said.topic, said.correlation_id, decoder(cls).decode(said.value))
             for number, said in enumerate(self._said[begin:], self._forgotten + begin)
-            if said.cls is cls and said.key == key
+            if said.cls is cls and key in (None, said.key)
         ]
 
     async def event(
