@@ -16,6 +16,7 @@ from subsidy.domain.ledger import Changes
 from subsidy.pay_from import pay_from
 from subsidy.store import accounts, ledger
 from subsidy.store.accounts import Account
+from subsidy.working_out import work_out
 
 PEOPLE_MAX: Final = 1_000
 
@@ -25,12 +26,16 @@ async def roll_month(database: Database) -> int:
     month = clock.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)
-        if found:
-            await _roll(tx, found, month)
+        merged = {survivor for _, survivor in await accounts.load_aliases(tx, [a.person_id for a in found])}
+        if merged:
+            joined = {account.person_id: account for account in found if account.person_id in merged}
+            await work_out(tx, list(joined.values()), joined, {}, month)
+        await _roll(tx, [account for account in found if account.person_id not in merged], month)
     return len(found)
 
 
 async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
+    """Only what is new: nothing but time has passed, so that what was owed before stands and is not even read."""
     floors, demo = await pay_from(tx), settings().demo
     changes, rows = Changes(), []
     for account in found:
@@ -39,7 +44,7 @@ async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
         now = due(entitlements, through_month=month, died_on=died_on, demo=demo, pay_from=floors)
         lines = decide_dues(
             account.person_id,
-            [line for line in now if line not in already],  # the rest stands: nothing but time has passed
+            [line for line in now if line not in already],
             {},
             cause_event_id=account.cause_event_id,
             died_on=died_on,

@@ -38,6 +38,8 @@ async def _dues_differ(connection: asyncpg.Connection) -> AsyncIterator[str]:
         after = page[-1].person_id
         stored = await audit.load_dues(connection, [account.person_id for account in page])
         for account in page:
+            if account.merged_into is not None:
+                continue  # counted with the survivor
             wanted = due(
                 intervals(account.entitlements),
                 through_month=account.through_month,

@@ -1,6 +1,6 @@
 """From a decision about entitlements to what is owed: which part concerns money, and what it changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import Final
@@ -82,6 +82,23 @@ def decide_dues(
         if key not in seen and (position.amount_fen or position.state != "due"):
             lines.append(_move(position, 0, "due", cause_event_id, died_on, changes))
     return lines
+
+
+def share(wanted: Sequence[Due], person_id: str, aliases: Mapping[str, Mapping[Key, Position]]) -> dict[str, list[Due]]:
+    """What is owed to one person, laid to the identities under which they were paid: to an alias exactly what went to
+    it or is on its way, the rest to `person_id`."""
+    shares: dict[str, list[Due]] = {person_id: list(wanted), **{alias: [] for alias in aliases}}
+    for alias, positions in aliases.items():
+        left: list[Due] = []
+        for line in shares[person_id]:
+            position = positions.get((alias, line.item, line.jurisdiction, line.service_month))
+            went = min(line.amount_fen, position.paid_fen + position.open_fen) if position else 0
+            if went:
+                shares[alias].append(line._replace(amount_fen=went))
+            if went < line.amount_fen:
+                left.append(line._replace(amount_fen=line.amount_fen - went))
+        shares[person_id] = left
+    return shares
 
 
 def _move(

@@ -76,6 +76,14 @@ async def save_accounts(tx: Tx, rows: Sequence[Account]) -> None:
     await bulk.upsert(tx, AccountRow, Account._fields, rows, key=("person_id",), guard="t.version <= excluded.version")
 
 
+async def load_aliases(tx: Tx, survivors: Sequence[str]) -> list[tuple[str, str]]:
+    """(identity, survivor) of everybody merged into one of these."""
+    rows = await tx.sql.fetch(
+        "SELECT person_id, merged_into FROM accounts WHERE merged_into = ANY($1::uuid[])", survivors
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:
     rows = await tx.sql.fetch(
         "SELECT person_id, died_on FROM accounts WHERE person_id = ANY($1::uuid[]) AND died_on IS NOT NULL",

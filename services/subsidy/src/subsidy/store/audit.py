@@ -97,10 +97,14 @@ async def load_accounts(connection: asyncpg.Connection, after: str | None, count
 async def load_dues(
     connection: asyncpg.Connection, person_ids: Sequence[str]
 ) -> dict[str, dict[tuple[str, str, date], tuple[int, str]]]:
-    """What is owed, by person and (item, area, service month); lines that are no longer owed are left out."""
+    """What is owed, by person and (item, area, service month), together with what is laid to identities merged into
+    them; lines that are no longer owed are left out."""
     rows = await connection.fetch(
-        """SELECT person_id, item, jurisdiction, service_month, amount_fen, state FROM dues
-           WHERE person_id = ANY($1::uuid[]) AND (amount_fen > 0 OR state <> 'due')""",
+        """SELECT who, item, jurisdiction, service_month, sum(amount_fen)::bigint, min(state) FROM (
+             SELECT person_id AS who, d.* FROM dues d WHERE person_id = ANY($1::uuid[])
+             UNION ALL SELECT a.merged_into, d.* FROM accounts a JOIN dues d USING (person_id)
+             WHERE a.merged_into = ANY($1::uuid[])) d
+           WHERE amount_fen > 0 OR state <> 'due' GROUP BY 1, 2, 3, 4""",
         person_ids,
     )
     found: dict[str, dict[tuple[str, str, date], tuple[int, str]]] = {}
