@@ -1,0 +1,305 @@
+"""A service dies at every named point while it works on a batch, is started again, and nothing shows it.
+
+The same story is told of as many groups of people as there are crashes, and of one more group without a crash: what
+holds of the others in the end must be what holds of that one.
+"""
+
+import json
+import os
+import re
+import signal
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import synth
+from aiokafka.structs import ConsumerRecord
+from common.codes import id_number
+from common.faults import POINTS
+from common.settings import settings
+from shouwang import clock, processes
+from shouwang.asking import Asker, tokens
+from shouwang.observing import Observer, header
+from shouwang.runtime import Runtime
+from shouwang.verify import check_all
+
+SERVICES = ("ingestion", "identification", "subsidy", "supervision")
+LATECOMERS = ("assessment", "dispatch")
+VICTIMS = ("identification", "subsidy")
+LOADED_ON = date(2025, 12, 1)
+TODAY = datetime.fromisoformat("2026-06-10T10:00:00+08:00")
+PEOPLE, MONTHS, SEED = 40, 3, 5
+RATES = replace(synth.Rates().times(20), deaths_times=10)
+DEADLINE_SECONDS = 120
+EDGES = ("EntitlementStarted", "EntitlementEnded")
+Event = dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What holds of one person, without any id that is theirs alone."""
+
+    life: tuple[Any, ...]
+    entitlements: list[tuple[Any, ...]]
+    dues: list[tuple[Any, ...]]
+    entries: list[tuple[Any, ...]]
+    told: Counter[tuple[Any, ...]]
+
+
+@dataclass
+class Group:
+    """One telling of the story: ids and numbers of its own, everything else the same."""
+
+    numbers: list[str]
+    load: list[Event]
+    changes: list[Event]
+    person_ids: list[str]
+
+    async def learn_ids(self, observer: Observer, receipts: dict[str, Any]) -> None:
+        told = {r["id"]: r["event_id"] for r in receipts["results"]}
+        first = {e["data"]["person"]["id_number"]: told[e["id"]] for e in self.load}
+        rows = await observer.rows(
+            "ingestion", "SELECT event_id, person_id FROM received WHERE event_id = ANY($1)", list(first.values())
+        )
+        whose = dict(tuple(row) for row in rows)
+        self.person_ids = [whose[first[number]] for number in self.numbers]
+
+
+def retold(numbers: list[str], load: list[Event], changes: list[Event], turn: int) -> Group:
+    """The story of other people, born on the same days in the same places."""
+    others = {n: id_number.make(n[:6], date.fromisoformat(n[6:14]), (int(n[14:17]) + 2 * turn) % 1000) for n in numbers}
+    story = re.compile("|".join(others))
+
+    def told(events: list[Event]) -> list[Event]:
+        text = story.sub(lambda match: others[match[0]], json.dumps(events))
+        again: list[Event] = json.loads(text.replace('"H5303', f'"H{turn:02d}'))
+        for event in again:
+            event["id"] = f"{turn}-{event['id']}"
+            if event["data"]["previous_event_id"]:
+                event["data"]["previous_event_id"] = f"{turn}-{event['data']['previous_event_id']}"
+        return again
+
+    return Group([others[n] for n in numbers], told(load), told(changes), [])
+
+
+def make_groups(how_many: int) -> list[Group]:
+    county = synth.county(SEED, PEOPLE, ["530302", "530303"], LOADED_ON)
+    numbers = [person.number for person in county.people]
+    load = list(county.initial_load())
+    changes = [push.event for push in synth.stream(county, MONTHS, SEED, rates=RATES)]
+    known = set(numbers)
+    changes = [e for e in changes if e["data"]["person"]["id_number"] in known]  # newcomers have no load to learn from
+    groups = [retold(numbers, load, changes, turn) for turn in range(how_many)]
+    assert len({n for group in groups for n in group.numbers}) == how_many * PEOPLE
+    return groups
+
+
+class Trial:
+    """A running platform, the groups that are still to be told of, and how the story ends without a crash."""
+
+    def __init__(self, runtime: Runtime, asker: Asker, observer: Observer, groups: list[Group]) -> None:
+        self.runtime, self.asker, self.observer = runtime, asker, observer
+        self.groups = groups
+        self._next = count(1)
+        self.without_crash: list[Outcome] = []
+
+    def plan_file(self, service: str) -> Path:
+        return self.runtime.home / f"crash-{service}"
+
+    def start(self, service: str) -> None:
+        plan = self.plan_file(service)
+        env = {
+            "CRASH_AT": f"@{plan}",
+            "CRASH_ONCE": f"{plan}.done",
+            "SHOUWANG_PAY_FROM_MONTH": f"{LOADED_ON:%Y-%m}",
+        }
+        self.runtime.start_service(service, env=env)
+
+    async def begin(self) -> None:
+        for group in self.groups:
+            await group.learn_ids(self.observer, await self.asker.push(group.load))
+        await self.observer.until_quiet(DEADLINE_SECONDS)
+        await self.asker.push(self.groups[0].changes)
+        await self.observer.until_quiet(DEADLINE_SECONDS)
+        self.without_crash = await self.outcomes(self.groups[0])
+
+    def next_group(self) -> Group:
+        return self.groups[next(self._next)]
+
+    async def outcomes(self, group: Group) -> list[Outcome]:
+        ids = group.person_ids
+        decisions = await self.observer.rows(
+            "identification", "SELECT person_id, decision FROM persons WHERE person_id = ANY($1)", ids
+        )
+        decided = {row["person_id"]: json.loads(row["decision"]) for row in decisions}
+        dues = await self._money(
+            "SELECT person_id, item, jurisdiction, service_month, amount_fen, state, fund, paid_fen, open_fen, sequence"
+            " FROM dues WHERE person_id = ANY($1)",
+            ids,
+        )
+        entries = await self._money(
+            "SELECT person_id, item, jurisdiction, service_month, kind, sequence, debit_account, credit_account,"
+            " amount_fen, state FROM entries WHERE person_id = ANY($1)",
+            ids,
+        )
+        told = await self._told()
+        return [
+            Outcome(_life(decided[i]), _entitlements(decided[i]), dues[i], entries[i], Counter(told[i].values()))
+            for i in ids
+        ]
+
+    async def _money(self, statement: str, ids: list[str]) -> dict[str, list[tuple[Any, ...]]]:
+        found: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for row in await self.observer.rows("subsidy", statement, ids):
+            found[row["person_id"]].append(tuple(row)[1:])
+        return defaultdict(list, {person_id: sorted(lines) for person_id, lines in found.items()})
+
+    async def _told(self) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """Beginnings, ends and dues that were told of each person, by event id: an id twice is one event."""
+        found: defaultdict[str, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+        for record in await self.observer.records(["identification.edge", "subsidy.payment"]):
+            body = json.loads(record.value)
+            what = [body.get(name) for name in ("item", "jurisdiction", "on")]
+            lines = tuple(sorted(map(str, (_plain(line) for line in body.get("lines", ())))))
+            found[record.key.decode()][header(record, "ce_id") or ""] = (class_of(record), *what, lines)
+        return found
+
+
+def class_of(record: ConsumerRecord) -> str:
+    """`EntitlementStarted` of `cn.eldercare.identification.v1.EntitlementStarted`."""
+    return (header(record, "ce_type") or "").rpartition(".")[2]
+
+
+def _plain(line: Event) -> list[tuple[str, Any]]:
+    return sorted((name, value) for name, value in line.items() if not name.endswith("_id"))
+
+
+def _life(decision: Event) -> tuple[Any, ...]:
+    return tuple(decision.get(name) for name in ("birth_date", "residence", "hukou", "died_on", "death_suspected_on"))
+
+
+def _entitlements(decision: Event) -> list[tuple[Any, ...]]:
+    theirs_alone = {"entitlement_id", "facts", "suppressed_by"}
+    return [tuple(str((k, v)) for k, v in e.items() if k not in theirs_alone) for e in decision["entitlements"]]
+
+
+@pytest.fixture(scope="module")
+async def trial() -> AsyncIterator[Trial]:
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-crashes-")))
+        runtime = Runtime(home, ports="free")
+        stack.callback(runtime.stop_all)
+        clock.set_business_time(home, TODAY, force=True)
+        runtime.start_stores(with_tables=True)
+        runtime.create_topics()
+        observer = Observer(runtime, SERVICES)
+        async with Asker(runtime, tokens(runtime, ["admin"])) as asker:
+            trial = Trial(runtime, asker, observer, make_groups(1 + len(POINTS) * len(VICTIMS)))
+            for service in SERVICES:
+                trial.start(service)
+            for service in SERVICES:
+                runtime.wait_ready(service)
+            await trial.begin()
+            yield trial
+
+
+def died_by_sigkill(pid: int) -> bool:
+    """Wait for the end of a child of ours and look at what ended it."""
+    ended: list[int] = []
+
+    def is_over() -> bool:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            ended.append(status)
+        return bool(ended)
+
+    processes.wait_until(is_over, DEADLINE_SECONDS)
+    return bool(ended) and os.WIFSIGNALED(ended[0]) and os.WTERMSIG(ended[0]) == signal.SIGKILL
+
+
+def arm(plan: Path, where: str) -> None:
+    plan.write_text(where)
+    Path(f"{plan}.done").unlink(missing_ok=True)
+
+
+def has_crashed(plan: Path) -> bool:
+    return Path(f"{plan}.done").exists()
+
+
+def task_of(point: str) -> str:
+    """Where a batch passes the point; jobs and the start have transactions too."""
+    return "relay" if point in ("after_send", "before_outbox_delete") else "consumer"
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_a_crash_in_the_middle_of_a_batch_leaves_no_trace(trial: Trial, victim: str, point: str) -> None:
+    group, plan = trial.next_group(), trial.plan_file(victim)
+    arm(plan, f"{point}@{task_of(point)}")
+    pid = trial.runtime.pid(victim)
+    assert pid is not None
+
+    await trial.asker.push(group.changes)
+    assert died_by_sigkill(pid), f"{victim} did not die at {point}"
+    assert has_crashed(plan)
+
+    trial.start(victim)
+    trial.runtime.wait_ready(victim)
+    await trial.observer.until_quiet(DEADLINE_SECONDS)
+    found = await trial.outcomes(group)
+    for number, (expected, actual) in enumerate(zip(trial.without_crash, found, strict=True)):
+        assert actual == expected, f"person {number} of the group"
+    await assert_heads_are_rows(trial.observer)
+    await assert_each_edge_took_effect_once(trial.observer)
+
+
+async def test_the_story_moves_money_and_tells_of_beginnings_and_ends(trial: Trial) -> None:
+    """Else the crashes above would prove nothing."""
+    told = Counter(what[0] for outcome in trial.without_crash for what in outcome.told.elements())
+    assert {*EDGES, "DuesDetermined"} <= set(told)
+    assert sum(len(outcome.entries) for outcome in trial.without_crash) >= 50
+    assert any(outcome.life[3] for outcome in trial.without_crash)
+
+
+async def test_after_all_crashes_all_stores_and_topics_agree(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in LATECOMERS:
+        trial.start(service)
+    for service in LATECOMERS:
+        trial.runtime.wait_ready(service)
+    monkeypatch.setenv("SHOUWANG_HOME", str(trial.runtime.home))  # taken by the check, given back after the test
+    report = await check_all(trial.runtime, wait_seconds=DEADLINE_SECONDS)
+    settings.cache_clear()
+    assert report.ok, report.text()
+    parked = [await trial.observer.rows(service, "SELECT reason FROM parked") for service in SERVICES]
+    assert parked == [[]] * len(SERVICES)
+
+
+async def assert_heads_are_rows(observer: Observer) -> None:
+    persons = await observer.rows("ingestion", "SELECT person_id, version FROM persons WHERE version > 0")
+    assert await head_versions(observer, "ingestion.person") == dict(tuple(row) for row in persons)
+    rows = await observer.rows("identification", "SELECT person_id, decision FROM persons WHERE version > 0")
+    heads = await observer.heads("identification.entitlement")
+    assert set(heads) == {row["person_id"] for row in rows}
+    for row in rows:
+        said = {k: v for k, v in json.loads(heads[row["person_id"]].value).items() if k != "causes"}
+        assert said == json.loads(row["decision"])
+
+
+async def head_versions(observer: Observer, topic: str) -> dict[str, int]:
+    return {key: json.loads(record.value)["version"] for key, record in (await observer.heads(topic)).items()}
+
+
+async def assert_each_edge_took_effect_once(observer: Observer) -> None:
+    """On the topic an event may lie twice; whoever reads it takes it once."""
+    told = {header(record, "ce_id") for record in await observer.records(["identification.edge"])}
+    steps = await observer.rows(
+        "supervision", "SELECT event_id, count(*) FROM steps WHERE what = ANY($1) GROUP BY event_id", list(EDGES)
+    )
+    assert {row["event_id"] for row in steps} == told
+    assert {row["count"] for row in steps} == {1}
