@@ -30,6 +30,16 @@ class Step:
     seq: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A death and how fast everything stopped: from when it became known to the last task or right it ended."""
+
+    person_id: str
+    division: str | None
+    known_at: datetime
+    stopped_at: datetime
+
+
 class Chain:
     """Bounded memory of what passed by. Everything in it can be lost and comes again from the topics."""
 
@@ -38,7 +48,8 @@ class Chain:
         self._steps: deque[Step] = deque(maxlen=KEPT_MAX)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._areas: OrderedDict[str, str] = OrderedDict()
-        self._dead: OrderedDict[str, str | None] = OrderedDict()
+        self._begun: OrderedDict[str, datetime] = OrderedDict()
+        self._stops: OrderedDict[str, Stop] = OrderedDict()
 
     def add(self, steps: Iterable[Step]) -> None:
         """In the order of their time; an event that comes twice is one step."""
@@ -52,8 +63,10 @@ class Chain:
             _remember(self._seen, step.event_id, None)
             if step.person_id and step.division is None:
                 step = replace(step, division=self._areas.get(step.person_id))
-            if step.died and step.person_id:
-                _remember(self._dead, step.person_id, step.division)
+            if step.correlation_id not in self._begun:
+                _remember(self._begun, step.correlation_id, step.at)
+            if step.tone == "stop":
+                self._note_stop(step)
             self.seq += 1
             self._steps.append(replace(step, seq=self.seq))
 
@@ -67,9 +80,19 @@ class Chain:
                 found.append(step)
         return found[::-1]
 
-    def deaths(self, may_see: Callable[[str | None], bool]) -> int:
-        """How many people of the caller's area were found dead since the console began to look."""
-        return sum(1 for area in self._dead.values() if may_see(area))
+    def stops(self, may_see: Callable[[str | None], bool]) -> list[Stop]:
+        """The people of the caller's area who were found dead since the console began to look, newest first."""
+        return [stop for stop in reversed(self._stops.values()) if may_see(stop.division)]
+
+    def _note_stop(self, step: Step) -> None:
+        if step.person_id is None:
+            return
+        known = self._stops.get(step.person_id)
+        if known is not None:
+            self._stops[step.person_id] = replace(known, stopped_at=max(known.stopped_at, step.at))
+        elif step.died:
+            begun = min(step.at, self._begun[step.correlation_id])
+            _remember(self._stops, step.person_id, Stop(step.person_id, step.division, begun, step.at))
 
     def _area(self, step: Step) -> str | None:
         """A step that came before its person's area was known is shown as soon as it is."""

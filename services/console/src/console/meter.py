@@ -18,7 +18,7 @@ class Station:
     total: int = 0
     per_second: float = 0.0
     waiting: int | None = None
-    history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_SECONDS))
+    history: deque[float] = field(default_factory=lambda: deque([0.0] * HISTORY_SECONDS, HISTORY_SECONDS))
 
 
 class Meter:

@@ -11,13 +11,14 @@ from common.errors import NotAllowed, TooBusy, Unauthenticated
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from console.chain import Step
+from console.chain import Step, Stop
 from console.meter import Meter
 from console.names import STAGES
 from console.reader import Reader
 from console.session import caller_of, token_of, viewer
 
 STREAMS_MAX: Final = 64
+STOPS_SHOWN: Final = 5
 TICK_SECONDS: Final = 0.5
 SEND_SECONDS_MAX: Final = 10.0  # who reads slower than this is dropped and comes back by itself
 router = APIRouter(tags=["console"])
@@ -77,14 +78,21 @@ async def _until_gone(receive: Any) -> None:
 
 
 def tick(reader: Reader, caller: Caller, steps: list[Step]) -> dict[str, object]:
-    """What one message says: the stations, new steps oldest first, deaths, the business time."""
+    """What one message says: the stations, new steps oldest first, stops, the business time."""
+    stops = reader.chain.stops(caller.may_see)
     return {
         "now": clock.now(),
         "trouble": reader.trouble,
         "stations": stations(reader.meter),
-        "deaths": reader.chain.deaths(caller.may_see),
+        "deaths": len(stops),
+        "stops": [_stop(stop) for stop in stops[:STOPS_SHOWN]],
         "steps": [shown(step) for step in steps],
     }
+
+
+def _stop(stop: Stop) -> dict[str, object]:
+    passed_ms = round((stop.stopped_at - stop.known_at).total_seconds() * 1000)
+    return {"person_id": stop.person_id, "at": stop.stopped_at, "passed_ms": passed_ms}
 
 
 def stations(meter: Meter) -> list[dict[str, object]]:

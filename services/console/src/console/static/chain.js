@@ -6,7 +6,7 @@
   const by = (id) => document.getElementById(id);
   const body = by("steps"), hold = by("hold"), link = by("link");
   const number = new Intl.NumberFormat("zh-CN"), waitingRows = [], shown = new Set();
-  let lastTick = 0, deaths = null, held = false;
+  let lastTick = 0, deaths = null, held = false, hovered = false;
 
   function setLink(state, text) {
     link.className = `link ${state}`;
@@ -48,7 +48,17 @@
     flow.set(stations.map((station) => station.per_second));
   }
 
-  function showDeaths(count) {
+  function stopLine(stop) {
+    const line = make("li"), id = make("button", "", stop.person_id.slice(0, 8)), ms = stop.passed_ms;
+    id.addEventListener("click", () => person.showPerson(stop.person_id));
+    const time = make("time", "", clockText(new Date(stop.at)));
+    line.append(time, id, make("b", "", ms < 1000 ? `${ms} 毫秒` : `${(ms / 1000).toFixed(1)} 秒`));
+    return line;
+  }
+
+  function showDeaths(count, stops) {
+    by("stops").replaceChildren(...stops.map(stopLine));
+    by("no-stops").hidden = stops.length > 0;
     if (deaths !== null && count > deaths) {
       const figure = by("deaths").closest(".figure");
       figure.classList.remove("fresh");
@@ -103,10 +113,10 @@
     by("time").textContent = clockText(now);
     setLink(tick.trouble ? "lost" : "live", tick.trouble ? "消息总线暂时中断" : "实时");
     showStations(tick.stations);
-    showDeaths(tick.deaths);
+    showDeaths(tick.deaths, tick.stops);
     waitingRows.push(...tick.steps);
     if (waitingRows.length > SHOWN_MAX) waitingRows.splice(0, waitingRows.length - SHOWN_MAX);
-    if (!held) showSteps();
+    if (!held && !hovered) showSteps();
   }
 
   function listen() {
@@ -129,12 +139,16 @@
     }
   }
 
-  hold.addEventListener("click", () => {
-    held = !held;
+  function sayHeld() {
     hold.setAttribute("aria-pressed", String(held));
-    hold.textContent = held ? "继续" : "暂停";
-    if (!held) showSteps();
-  });
+    hold.textContent = held ? "继续" : hovered ? "移开指针后继续" : "暂停";
+    if (!held && !hovered) showSteps();
+  }
+
+  hold.addEventListener("click", () => { held = !held; sayHeld(); });
+  // rows must not run away from under the pointer
+  body.addEventListener("pointerenter", (event) => { hovered = event.pointerType === "mouse"; sayHeld(); });
+  body.addEventListener("pointerleave", () => { hovered = false; sayHeld(); });
   setInterval(() => { if (lastTick && Date.now() - lastTick > SILENT_MS) setLink("lost", "连接中断，正在重连"); }, 1000);
   setInterval(showAlerts, 5000);
   showAlerts();
