@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from common.errors import NotAllowed, NotFound, Unauthenticated, Unavailable
+from common.errors import NotAllowed, NotFound, ServiceError, Unauthenticated
 from fastapi import APIRouter, Request
 
 from console import names
@@ -16,12 +16,16 @@ PORTS: Final = {"supervision": 8106, "identification": 8102}
 STEPS_MAX: Final = 200
 
 
+class PeerAway(ServiceError):
+    status, slug = 503, "unavailable"
+
+
 def peer_url(service: str) -> str:
     return os.environ.get(f"SHOUWANG_URL_{service.upper()}", f"http://127.0.0.1:{PORTS[service]}").rstrip("/")
 
 
 async def ask(request: Request, service: str, path: str, **params: Any) -> Any:
-    """The JSON answer. Raises what the service refused with, or Unavailable."""
+    """The JSON answer. Raises what the service refused with, or PeerAway."""
     client: httpx.AsyncClient = request.app.state.peers
     try:
         answer = await client.get(
@@ -30,12 +34,12 @@ async def ask(request: Request, service: str, path: str, **params: Any) -> Any:
             headers={"Authorization": f"Bearer {token_of(request)}"},
         )
     except httpx.HTTPError as error:
-        raise Unavailable(f"{service} is away") from error
+        raise PeerAway(f"{service} is away") from error
     refusals = {401: Unauthenticated, 403: NotAllowed, 404: NotFound}
     if answer.status_code in refusals:
         raise refusals[answer.status_code](f"{service} refused")
     if answer.status_code != 200:
-        raise Unavailable(f"{service} answered {answer.status_code}")
+        raise PeerAway(f"{service} answered {answer.status_code}")
     return answer.json()
 
 

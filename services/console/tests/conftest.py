@@ -1,0 +1,101 @@
+import os
+import tempfile
+
+os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-console-"))
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from common.auth import issue_token
+from common.events import EntitlementsDecided, Event, VisitCancelled
+from common.message import Record, state_id, to_headers
+from console.chain import Chain
+from console.main import app
+from console.meter import Meter
+from console.reader import Reader
+from console.telling import tell
+from msgspec.json import encode
+
+NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def reader() -> Reader:
+    """The console's view of the topics, fed by the test instead of a broker."""
+    before = app.state.reader
+    app.state.reader = Reader(before.settings, Chain(), Meter())
+    return app.state.reader  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def browser(reader: Reader) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """`browser(role, division=…)` is signed in; `browser()` is not."""
+    clients: list[httpx.AsyncClient] = []
+
+    def client(role: Any = None, **scope: Any) -> httpx.AsyncClient:
+        cookies = {"shouwang_token": issue_token(role, **scope)} if role else None
+        made = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console", cookies=cookies)
+        clients.append(made)
+        return made
+
+    yield client
+    for made in clients:
+        await made.aclose()
+
+
+def lie(
+    event: Event,
+    *,
+    seconds: float = 0,
+    correlation_id: str | None = None,
+    division: str | None = None,
+    topic: str | None = None,
+) -> Record:
+    """The event as its owner put it on its topic."""
+    event_id = state_id(event) if event.state else str(uuid4())
+    headers = to_headers(
+        wire_type=event.wire_type(),
+        id=event_id,
+        time=NOON + timedelta(seconds=seconds),
+        correlation_id=correlation_id or event_id,
+        causation_id=None,
+        traceparent=None,
+        extensions=[("divisioncode", division)] if division else [],
+    )
+    return Record(topic or event.topic, 0, 0, event.key().encode(), encode(event), headers)
+
+
+def decided(person_id: str, *, version: int = 1, **given: Any) -> EntitlementsDecided:
+    fields: dict[str, Any] = {
+        "person_id": person_id,
+        "version": version,
+        "facts_version": version,
+        "recorded_at": NOON,
+        "entitlements": (),
+    }
+    return EntitlementsDecided(**{**fields, **given})
+
+
+def cancelled(person_id: str, reason: str = "died") -> VisitCancelled:
+    return VisitCancelled(
+        person_id=person_id,
+        task_id=str(uuid4()),
+        item="visiting_care",
+        division="530302",
+        window_from=date(2026, 11, 16),
+        window_to=date(2026, 11, 23),
+        reason=reason,
+    )
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    def step(event: Event, **given: Any) -> Any:
+        return tell(lie(event, **given))
+
+    return SimpleNamespace(id=lambda: str(uuid4()), lie=lie, step=step, decided=decided, cancelled=cancelled)

@@ -1,0 +1,80 @@
+"""What the page remembers, for whom, and for how long."""
+
+from datetime import date
+from typing import Any
+
+from common.auth import Caller
+from console.chain import KEPT_MAX, SHOWN_MAX, Chain
+
+OFFICER = Caller("a", "officer", division="530300").may_see
+ELSEWHERE = Caller("b", "officer", division="140700").may_see
+AUDITOR = Caller("c", "auditor").may_see
+
+
+def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_what_is_new(make: Any) -> None:
+    chain = Chain()
+    chain.add([make.step(make.decided(make.id()), seconds=n, division="530302") for n in range(150)])
+    shown = chain.since(0, OFFICER)
+    assert len(shown) == SHOWN_MAX
+    assert [s.at for s in shown] == sorted(s.at for s in shown)
+    assert chain.since(chain.seq, OFFICER) == []
+    last = chain.seq
+    chain.add([make.step(make.decided(make.id()), seconds=999, division="530302")])
+    assert len(chain.since(last, OFFICER)) == 1
+
+
+def test_an_officer_sees_only_steps_of_the_own_area_and_nothing_of_unknown_places(make: Any) -> None:
+    chain = Chain()
+    chain.add([make.step(make.decided(make.id()), division="530302001"), make.step(make.decided(make.id()))])
+    assert len(chain.since(0, OFFICER)) == 1
+    assert chain.since(0, ELSEWHERE) == []
+    assert len(chain.since(0, AUDITOR)) == 2
+
+
+def test_a_busy_area_does_not_push_a_small_one_off_the_page(make: Any) -> None:
+    chain = Chain()
+    chain.add([make.step(make.decided(make.id()), seconds=n, division="140702") for n in range(5)])
+    chain.add([make.step(make.decided(make.id()), seconds=9, division="530302") for _ in range(500)])
+    assert len(chain.since(0, ELSEWHERE)) == 5
+
+
+def test_where_a_person_lives_is_learnt_from_a_later_step(make: Any) -> None:
+    """The first step of a chain does not know yet whose area it is."""
+    chain, person = Chain(), make.id()
+    chain.add([make.step(make.decided(person))])
+    assert chain.since(0, OFFICER) == []
+    chain.add([make.step(make.decided(person, version=2), seconds=1, division="530302")])
+    assert len(chain.since(0, OFFICER)) == 2
+
+
+def test_an_event_read_twice_is_one_step(make: Any) -> None:
+    chain = Chain()
+    step = make.step(make.decided(make.id()), division="530302")
+    chain.add([step, step])
+    chain.add([step])
+    assert len(chain.since(0, OFFICER)) == 1
+
+
+def test_what_is_remembered_is_bounded(make: Any) -> None:
+    chain, person = Chain(), make.id()
+    chain.add(make.step(make.decided(person, version=n), seconds=n, division="530302") for n in range(KEPT_MAX + 50))
+    assert len(chain._steps) == KEPT_MAX
+
+
+def test_a_death_shows_how_long_everything_took_to_stop(make: Any) -> None:
+    chain, person, cause = Chain(), make.id(), make.id()
+    chain.add([make.step(make.decided(person), correlation_id=cause, division="530302")])
+    dead = make.decided(person, version=2, died_on=date(2026, 11, 1))
+    chain.add([make.step(dead, seconds=0.2, correlation_id=cause, division="530302")])
+    for seconds in (0.3, 0.5):
+        chain.add([make.step(make.cancelled(person), seconds=seconds, correlation_id=cause, division="530302")])
+    (stop,) = chain.stops(OFFICER)
+    assert (stop.person_id, (stop.stopped_at - stop.known_at).total_seconds()) == (person, 0.5)
+    assert chain.stops(ELSEWHERE) == []
+
+
+def test_a_task_cancelled_for_another_reason_is_no_stop(make: Any) -> None:
+    chain = Chain()
+    chain.add([make.step(make.cancelled(make.id(), "moved"), division="530302")])
+    assert chain.stops(AUDITOR) == []
+    assert chain.since(0, AUDITOR)[0].tone == "plain"

@@ -1,0 +1,66 @@
+"""What other services answer, with the caller's own token."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from common.auth import Caller, require
+from common.errors import NotAllowed
+from common.http import install_problems
+from console.main import app
+from fastapi import Depends, FastAPI
+
+peer = FastAPI()
+install_problems(peer)
+ID = "00000000-0000-4000-8000-000000000001"
+
+
+@peer.get("/v1/trace/{event_id}")
+async def trace(event_id: str, caller: Annotated[Caller, Depends(require("officer"))]) -> Any:
+    if caller.division != "530302":
+        raise NotAllowed("outside your area")
+    return {"steps": [{"service": "dispatch", "what": "VisitPlanned", "at": "2026-11-20T04:00:00Z"}]}
+
+
+@peer.get("/v1/alerts/open")
+async def alerts() -> Any:
+    return {"open": 3, "by_check": {"V01": 1, "visit_missed": 2}}
+
+
+@peer.get("/v1/persons/{person_id}/entitlements")
+async def entitlements(person_id: str) -> Any:
+    policy = {"title": "办法", "locator": "第三条", "status": "documented"}
+    granted = {"item": "longevity_allowance", "state": "granted", "from": "2026-03-05", "amount_fen_per_month": 5000}
+    return {"on": "2026-11-20", "entitlements": [{**granted, "policy": policy}]}
+
+
+@pytest.fixture(autouse=True)
+def neighbours() -> Iterator[None]:
+    before = app.state.peers
+    app.state.peers = httpx.AsyncClient(transport=httpx.ASGITransport(peer))
+    yield
+    app.state.peers = before
+
+
+async def test_a_chain_comes_with_chinese_words(browser: Any) -> None:
+    (step,) = (await browser("officer", division="530302").get(f"/api/trace/{ID}")).json()["steps"]
+    assert (step["stage"], step["text"]) == ("dispatch", "安排探访")
+    assert (await browser("officer", division="530302").get("/api/alerts/open")).json() == {
+        "open": 3,
+        "by_name": {"身故后服务": 1, "逾期未访": 2},
+    }
+    found = (await browser("auditor").get(f"/api/persons/{ID}/entitlements")).json()["entitlements"][0]
+    assert (found["name"], found["state_name"], found["locator"]) == ("高龄津贴", "享受中", "第三条")
+
+
+async def test_what_the_other_service_refuses_the_console_refuses(browser: Any) -> None:
+    assert (await browser("officer", division="140700").get(f"/api/trace/{ID}")).status_code == 403
+    assert (await browser("auditor").get(f"/api/persons/{ID}/steps")).status_code == 404
+    assert (await browser("auditor").get("/api/trace/not-an-id")).status_code == 422
+
+
+async def test_a_service_that_is_away_is_said_to_be_away(browser: Any) -> None:
+    app.state.peers = httpx.AsyncClient(trust_env=False)
+    answer = await browser("auditor").get("/api/alerts/open")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -1,0 +1,154 @@
+"""Lines in Chinese, from events as they lie on topics."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from common.events import (
+    AlertRaised,
+    AssessmentSigned,
+    DueLine,
+    DuesDetermined,
+    PersonFactsRecorded,
+    RecordParked,
+    RecoveryOpened,
+    Statement,
+    VisitDisputed,
+    all_events,
+)
+from common.message import Record
+from console import names
+from console.telling import tell
+
+NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+
+
+def statement(event_id: str, kind: Any, action: Any = "created") -> Statement:
+    return Statement(
+        event_id=event_id,
+        chain=event_id,
+        action=action,
+        kind=kind,
+        source="urn:cn:exchange:530300:psb",
+        rank=1,
+        time=NOON,
+        recorded_at=NOON,
+    )
+
+
+def due(amount_fen: int, state: Any = "due") -> DueLine:
+    return DueLine(
+        item="longevity_allowance",
+        jurisdiction="530302",
+        service_month="2026-11",
+        amount_fen=amount_fen,
+        state=state,
+    )
+
+
+def test_facts_are_named_by_what_is_new_in_them(make: Any) -> None:
+    event = PersonFactsRecorded(
+        person_id=make.id(),
+        version=3,
+        recorded_at=NOON,
+        statements=(statement("1", "registration"), statement("2", "disability"), statement("3", "death", "annulled")),
+        causes=("2", "3"),
+    )
+    assert make.step(event).text == "事实更新：残疾、死亡撤销"
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "tone"),
+    [
+        ({"changed": ("longevity_allowance", "visiting_care")}, "资格认定：高龄津贴、探访服务", "plain"),
+        ({"changed": ("110000.family_planning_subsidy",)}, "资格认定：110000.family_planning_subsidy", "plain"),
+        ({}, "资格认定：复核无变化", "plain"),
+        ({"died_on": date(2026, 11, 1)}, "资格认定：身故确认，即停", "stop"),
+        ({"death_suspected_on": date(2026, 11, 1)}, "资格认定：疑似身故，资金暂缓", "plain"),
+    ],
+)
+def test_a_decision_says_what_changed(make: Any, given: Any, text: str, tone: str) -> None:
+    step = make.step(make.decided(make.id(), **given))
+    assert (step.stage, step.text, step.tone) == ("decide", text, tone)
+
+
+def test_money_is_told_in_yuan(make: Any) -> None:
+    dues = DuesDetermined(person_id=make.id(), entitlements_version=1, lines=(due(5000), due(5000), due(8000, "held")))
+    assert make.step(dues).text == "补贴应发：高龄津贴 50.00 元、暂缓"
+    recovery = RecoveryOpened(
+        person_id=make.id(),
+        recovery_id=make.id(),
+        item="longevity_allowance",
+        jurisdiction="530302",
+        service_month="2026-10",
+        amount_fen=123450,
+        reason="died",
+    )
+    assert (make.step(recovery).text, make.step(recovery).tone) == ("立案追回：高龄津贴 1,234.50 元", "alert")
+
+
+def test_findings_and_results_are_told_by_name(make: Any) -> None:
+    person = make.id()
+    disputed = VisitDisputed(
+        person_id=person, task_id=make.id(), provider="", visited_on=NOON.date(), checks=("V01", "V03")
+    )
+    assert make.step(disputed).text == "核验存疑：身故后服务、同一人员时间重叠"
+    raised = AlertRaised(person_id=person, alert_id=make.id(), check="V06", severity="warn", subject="t")
+    assert make.step(raised).text == "预警：时长异常"
+    signed = AssessmentSigned(
+        person_id=person,
+        assessment_id=make.id(),
+        scale="s",
+        scale_version="1",
+        total=20,
+        level=3,
+        assessed_on=NOON.date(),
+    )
+    assert make.step(signed).text == "评估签署：重度失能"
+    assert make.step(make.cancelled(person)).text == "任务取消：身故"
+
+
+def test_a_parked_record_belongs_to_its_service_and_to_no_person(make: Any) -> None:
+    parked = RecordParked(parked_id=make.id(), service="subsidy", reason="bug", topic_name="x", partition=0, offset=0)
+    step = make.step(parked, topic="subsidy.parked")
+    assert (step.stage, step.person_id, step.tone) == ("pay", None, "alert")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("ce_type", b"cn.eldercare.dispatch.v1.VisitPlanned")],
+        [("ce_type", b"x.VisitPlanned"), ("ce_id", b"1"), ("ce_time", b"noon")],
+        [("ce_type", b"x.VisitPlanned"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00")],
+        [("ce_type", b"x.SomethingNew"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
+        [("ce_type", b"\xff"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
+    ],
+)
+def test_what_is_no_event_of_the_chain_is_left_out(headers: Any) -> None:
+    assert tell(Record("dispatch.visit", 0, 0, b"p", b"{}", headers)) is None
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"level":"high"}', b"[" * 10_000])
+def test_an_unreadable_body_still_gives_a_line(make: Any, value: bytes | None) -> None:
+    record = make.lie(make.cancelled(make.id()))
+    step = tell(Record(record.topic, 0, 0, record.key, value, record.headers))
+    assert step is not None
+    assert step.text == "任务取消"
+
+
+def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:
+    events = {cls.__name__: cls for cls in all_events().values() if not cls.topic.startswith("dispatch.provider")}
+    assert set(names.EVENTS) == set(events)
+    assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"parked"}
+    from common.settings import repository_root
+
+    glossary = (repository_root() / "contracts" / "glossary.md").read_text(encoding="utf-8")
+    checks = (repository_root() / "contracts" / "checks.yaml").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in glossary.splitlines() if line.count("|") > 3]
+    said = {code: name for code, name in names.ITEMS.items() for _, english in rows if f"`{code}`" in english}
+    assert len(said) > 10
+    for code, name in said.items():
+        assert any(name.removeprefix("老年人") in chinese for chinese, english in rows if f"`{code}`" in english), code
+    for check in names.CHECKS:
+        assert f"id: {check}," in checks
