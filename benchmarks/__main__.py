@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
     parser.add_argument("--usual-people", type=int, default=2_000)
     parser.add_argument("--usual-changes", type=int, default=3_000)
-    parser.add_argument("--profile", metavar="SERVICE", help="profile it during the burst; or postgres")
+    parser.add_argument("--profile", action="append", default=[], help="a service or postgres, in the burst")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser
 
