@@ -1,0 +1,317 @@
+"""The pure heart under random lives: tasks and plans against slow, obvious readings of the same rules."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from common.clock import SHANGHAI, add_months, month_of, start_of_day
+from common.events import TaskWithdrawn, VisitCheckedOut
+from common.settings import repository_root
+from dispatch.domain.answer import Answer, decide_answer
+from dispatch.domain.market import Market, Provider, place
+from dispatch.domain.plan import Part, Plan, decide_plan, visiting_digest
+from dispatch.domain.task import (
+    OPEN,
+    ROUTINE,
+    Moved,
+    Refused,
+    Repeated,
+    Task,
+    cancelled,
+    created,
+    decide_excuse,
+    decide_reassign,
+    decide_tick,
+    new_task_id,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from rules.visits import Stretch, load_visit_rules
+
+RULES = load_visit_rules(repository_root() / "contracts" / "visits" / "parameters.yaml")
+TOWN, COUNTY, OTHER = "530302001", "530302", "530303"
+PROVIDERS = ("A" * 18, "B" * 18, "C" * 18, "D" * 18)
+START = datetime(2026, 11, 22, 10, tzinfo=SHANGHAI).astimezone(UTC)
+ALLOWED = {
+    "planned": {"planned", "offered", "missed", "excused", "cancelled"},
+    "offered": {"planned", "offered", "accepted", "missed", "excused", "cancelled"},
+    "accepted": {"planned", "offered", "in_progress", "missed", "failed", "excused", "cancelled"},
+    "in_progress": {"completed", "failed", "cancelled"},
+    "missed": {"excused"},
+    "failed": {"excused"},
+}
+
+
+def provider(code: str, *areas: str, open_tasks: int = 0, capacity_per_day: int = 10) -> Provider:
+    return Provider(
+        uscc=code, divisions=areas, items=("visiting_care",), capacity_per_day=capacity_per_day, open_tasks=open_tasks
+    )
+
+
+def a_task(**fields: Any) -> Task:
+    window_from = fields.pop("window_from", date(2026, 11, 22))
+    return Task(
+        **{
+            "task_id": new_task_id("p", "visiting_care", "first", window_from),
+            "person_id": "p",
+            "item": "visiting_care",
+            "reason": "first",
+            "division": TOWN,
+            "window_from": window_from,
+            "window_to": window_from + timedelta(days=7),
+            "entitlement_id": "e",
+            "correlation_id": "c",
+        }
+        | fields
+    )
+
+
+class TaskLife(RuleBasedStateMachine):
+    """Any order of answers by anybody, officers' decisions, deaths and passing time."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = START
+        self.task = a_task()
+        self.told: list[Any] = []
+        self.events: list[Any] = []
+        self._take(created(self.task))
+
+    def _take(self, result: Moved | Repeated | Refused | None) -> None:
+        if not isinstance(result, Moved):
+            return
+        before = self.task.state
+        market = Market([provider(code, COUNTY) for code in PROVIDERS])
+        [moved] = place([result], market, self.now, RULES)
+        assert moved.created or moved.task.state in ALLOWED[before], (before, moved.task.state)
+        self.task = moved.task
+        self.told += moved.told
+        self.events += moved.events
+        if result.successor is not None:
+            assert self.task.state in ("missed", "failed")
+            assert result.successor.window_from >= self.task.window_from
+
+    @rule(
+        kind=st.sampled_from(["accept", "decline", "check_in", "check_out", "fail"]),
+        by=st.sampled_from(PROVIDERS),
+        late=st.integers(-600, 4),
+    )
+    def answer(self, kind: Any, by: str, late: int) -> None:
+        owner = self.task.provider
+        given = Answer(kind, by, self.now + timedelta(minutes=late))
+        result = decide_answer(self.task, given, self.now, RULES)
+        if isinstance(result, Moved):
+            assert by == owner
+        if isinstance(result, Moved) and kind == "decline":  # who declines need not be told
+            self.told.append(TaskWithdrawn(task_id=self.task.task_id, provider=by, reason="declined"))
+        self._take(result)
+
+    @rule(hours=st.integers(0, 60))
+    def wait(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+        for _ in range(6):
+            result = decide_tick(self.task, self.now, RULES)
+            if result is None:
+                break
+            self._take(result)
+        assert decide_tick(self.task, self.now, RULES) is None
+
+    @rule()
+    def excuse(self) -> None:
+        self._take(decide_excuse(self.task, "away"))
+
+    @rule()
+    def reassign(self) -> None:
+        self._take(decide_reassign(self.task))
+
+    @rule()
+    def die(self) -> None:
+        if self.task.state in OPEN:
+            self._take(cancelled(self.task, "died"))
+
+    @invariant()
+    def it_is_looked_at_while_it_is_open_and_never_after(self) -> None:
+        assert (self.task.act_at is not None) == (self.task.state in OPEN)
+
+    @invariant()
+    def a_provider_in_charge_was_offered_it_and_nobody_holds_it_twice(self) -> None:
+        holders: set[str] = set()
+        for message in self.told:
+            if type(message).__name__ == "TaskOffered":
+                assert not holders
+                holders.add(message.provider)
+            else:
+                holders.discard(message.provider)
+        if self.task.state in ("offered", "accepted", "in_progress"):
+            assert self.task.provider in {m.provider for m in self.told}
+        if self.task.state == "planned":
+            assert self.task.provider is None
+
+    @invariant()
+    def it_is_completed_at_most_once_and_in_its_window(self) -> None:
+        done = [e for e in self.events if isinstance(e, VisitCheckedOut)]
+        assert len(done) == (self.task.state == "completed")
+        for event in done:
+            assert start_of_day(event.window_from) <= event.checked_in_at < start_of_day(event.window_to)
+            assert event.checked_in_at <= event.checked_out_at
+
+    @invariant()
+    def no_more_than_three_are_asked_without_an_officer(self) -> None:
+        assert len(self.task.tried) <= RULES.offers_max + 1
+
+
+TestTaskLife = TaskLife.TestCase
+TestTaskLife.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+
+
+# ── plans ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CARE = st.tuples(st.sampled_from([TOWN, "530303001"]), st.sampled_from([("A", 7), ("B", 15), ("C", 31), ("D", 92)]))
+
+
+@st.composite
+def parts(draw: Callable[..., Any]) -> Part:
+    """A timeline with a change of care or a gap in it, perhaps a suspicion or a death."""
+    start = date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 400)))
+    stretches = []
+    for n in range(draw(st.integers(0, 2))):
+        division, (tier, interval) = draw(CARE)
+        to = start + timedelta(days=draw(st.integers(5, 200)))
+        stretches.append(Stretch(f"e{n}", start, to, division, tier, interval))
+        start = to + timedelta(days=draw(st.sampled_from([0, 0, 9])))
+    if draw(st.booleans()):
+        division, (tier, interval) = draw(CARE)
+        stretches.append(Stretch("last", start, None, division, tier, interval))
+    what = draw(st.sampled_from(["alive", "alive", "alive", "suspected", "died"]))
+    day = date(2026, 6, 1)
+    return Part(tuple(stretches), day if what == "died" else None, day if what == "suspected" else None)
+
+
+class Life:
+    """A person's plan and tasks, with windows missed by the clock, as the service would keep them."""
+
+    def __init__(self, part: Part) -> None:
+        self.plan = Plan(person_id="p", item="visiting_care", part=part)
+        self.tasks: dict[str, Task] = {}
+
+    def on(self, today: date) -> None:
+        for _ in range(40):
+            live = [
+                t for t in self.tasks.values() if t.state in OPEN or (t.state == "completed" and t.window_to > today)
+            ]
+            planned = decide_plan(self.plan, live, today, RULES)
+            self.plan = planned.plan
+            for moved in planned.moves:
+                task = moved.task
+                assert not (moved.created and task.task_id in self.tasks), "the same task was made twice"
+                self.tasks[task.task_id] = task
+            if self.plan.act_on is None or self.plan.act_on > today:
+                break
+        else:
+            pytest.fail("the plan never comes to rest")
+        for task in list(self.tasks.values()):
+            if task.state in OPEN and task.window_to <= today:
+                self.tasks[task.task_id] = msgspec.structs.replace(task, state="missed")
+
+    def due(self, today: date) -> bool:
+        """Whether a job would look: nothing else must be needed."""
+        passed = any(t.state in OPEN and t.window_to <= today for t in self.tasks.values())
+        return passed or (self.plan.act_on is not None and self.plan.act_on <= today)
+
+    def routine(self) -> list[Task]:
+        kept = [t for t in self.tasks.values() if t.reason in ROUTINE and t.state != "cancelled"]
+        return sorted(kept, key=lambda t: t.window_from)
+
+
+def cut_short(part: Part, end: date) -> Part:
+    """The same care, known now to end earlier."""
+    kept = [msgspec.structs.replace(s, to=min(s.to or end, end)) for s in part.stretches if s.from_ < end]
+    return msgspec.structs.replace(part, stretches=tuple(kept))
+
+
+def entitled(part: Part, day: date) -> Stretch | None:
+    return next((s for s in part.stretches if s.from_ <= day and (s.to is None or day < s.to)), None)
+
+
+@given(parts(), parts() | st.integers(1, 20), st.integers(20, 150))
+@settings(max_examples=80, deadline=None)
+def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, after: Part, change_day: int) -> None:
+    life, start = Life(before), date(2026, 4, 20)
+    for n in range(220):
+        today = start + timedelta(days=n)
+        if n == change_day:
+            changed = after if isinstance(after, Part) else cut_short(before, today + timedelta(days=after))
+            life.plan = msgspec.structs.replace(life.plan, part=changed)
+        if n in (0, change_day) or life.due(today):
+            life.on(today)
+        part, open_ = life.plan.part, [t for t in life.tasks.values() if t.state in OPEN]
+        stretch = entitled(part, today)
+        if part.died_on or stretch is None:
+            assert open_ == []
+            continue
+        if part.suspected_on:
+            assert {t.reason for t in open_} <= {"suspicion"}
+            continue
+        routine = sorted((t for t in open_ if t.reason in ROUTINE), key=lambda t: t.window_from)
+        assert len(routine) <= 2
+        assert all(a.window_to <= b.window_from for a, b in pairwise(routine))
+        assert {(t.division, t.tier) for t in routine} <= {(stretch.division, stretch.tier)}
+        assert all(entitled(part, t.window_from) for t in routine if t.window_from > today)
+
+
+@given(CARE, st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_every_whole_calendar_month_of_an_entitlement_has_a_window_of_its_own(care: Any, offset: int) -> None:
+    division, (tier, interval) = care
+    start = date(2026, 1, 1) + timedelta(days=offset)
+    life = Life(Part((Stretch("e", start, None, division, tier, interval),)))
+    for n in range(200):
+        life.on(start + timedelta(days=n))
+    month = add_months(month_of(start), 1)
+    while add_months(month, 1) <= start + timedelta(days=200):
+        following = add_months(month, 1)
+        assert any(month <= t.window_from and t.window_to <= following for t in life.routine()), month
+        month = following
+    windows = life.routine()
+    assert all(a.window_to <= b.window_from for a, b in pairwise(windows))
+
+
+def test_the_nearest_area_wins_over_a_lighter_load() -> None:
+    market = Market([provider(PROVIDERS[0], COUNTY), provider(PROVIDERS[1], TOWN, open_tasks=50)])
+    assert market.choose(TOWN, "visiting_care", ()) == PROVIDERS[1]
+    assert market.choose("530302002", "visiting_care", ()) == PROVIDERS[0]
+    assert market.choose(OTHER, "visiting_care", ()) is None
+
+
+def test_load_is_measured_by_capacity_and_ties_go_by_code() -> None:
+    small, large = PROVIDERS[0], PROVIDERS[1]
+    market = Market([provider(small, COUNTY, capacity_per_day=1), provider(large, COUNTY, capacity_per_day=3)])
+    assert [market.choose(TOWN, "visiting_care", ()) for _ in range(4)] == [small, large, large, large]
+
+
+def test_who_was_asked_before_is_not_asked_again() -> None:
+    market = Market([provider(code, COUNTY) for code in PROVIDERS[:2]])
+    assert market.choose(TOWN, "visiting_care", PROVIDERS[:1]) == PROVIDERS[1]
+    assert market.choose(TOWN, "visiting_care", PROVIDERS[:2]) is None
+
+
+def test_the_digest_changes_with_everything_that_matters_and_with_nothing_else(story: Any) -> None:
+    base = visiting_digest(story.visiting())
+    assert base == visiting_digest(story.visiting(version=9, birth_date=date(1940, 1, 1), residence="530302002"))
+    others = [
+        story.visiting(tier="B"),
+        story.visiting(interval_days=15),
+        story.visiting(division=OTHER),
+        story.visiting(to=date(2027, 1, 1)),
+        story.visiting(from_=date(2026, 1, 2)),
+        story.visiting(died_on=date(2026, 1, 2)),
+        story.visiting(death_suspected_on=date(2026, 1, 2)),
+        story.visiting(merged_into="x"),
+        story.visiting(granted=False),
+    ]
+    assert len({base, *map(visiting_digest, others)}) == len(others) + 1
+    assert visiting_digest(story.visiting(granted=False, died_on=date(2026, 1, 2))) == 0
