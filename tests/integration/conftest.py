@@ -3,16 +3,25 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from shouwang import clock
 from shouwang.runtime import Runtime
+from shouwang.stories.people import QILIN, XUANWEI
+from shouwang.stories.platform import Platform
+from shouwang.stories.providers import register_provider
+
+# Tests move the clock forward from here, over several ends of months.
+EVENING = datetime(2026, 11, 29, 23, 59, tzinfo=clock.common_clock.SHANGHAI)
 
 
-@pytest.fixture(scope="session")
-def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="shouwang-journeys-"))
+@contextmanager
+def fresh_home(prefix: str) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     before = os.environ.get("SHOUWANG_HOME")
     os.environ["SHOUWANG_HOME"] = str(folder)
     yield folder
@@ -24,6 +33,12 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    with fresh_home("shouwang-stores-") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
 def stores(home: Path) -> Iterator[Runtime]:
     """Kafka with the platform's topics and PostgreSQL with the services' databases, but no service."""
     runtime = Runtime(home, ports="free")
@@ -31,3 +46,27 @@ def stores(home: Path) -> Iterator[Runtime]:
     runtime.create_topics()
     yield runtime
     runtime.stop_all()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Runtime]:
+    """Everything, on a home of its own, in demonstration mode: amounts that are only examples are paid."""
+    with fresh_home("shouwang-journeys-") as folder:
+        runtime = Runtime(folder, ports="free")
+        runtime.demo_file.write_text("0")
+        clock.begin_at(folder, EVENING)
+        try:
+            runtime.start_all()
+            yield runtime
+        finally:
+            runtime.stop_all()
+
+
+@pytest.fixture(scope="session")
+async def platform(running: Runtime) -> AsyncIterator[Platform]:
+    """The platform as outsiders meet it, with a visiting provider in two counties."""
+    urls = {process.name: running.service_url(process.name) for process in running.processes}
+    async with Platform(running.home, running.kafka_address, urls) as platform:
+        for county in (QILIN, XUANWEI):
+            await register_provider(platform, county)
+        yield platform

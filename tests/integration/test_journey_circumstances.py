@@ -1,0 +1,13 @@
+"""What others find out about somebody reaches the right people, and so does its correction."""
+
+from shouwang.stories.circumstances import corrected_certificate, household_low_income
+from shouwang.stories.platform import Platform
+from shouwang.stories.telling import Teller
+
+
+async def test_a_corrected_certificate_is_decided_again_and_both_decisions_stay_explained(platform: Platform) -> None:
+    await corrected_certificate(platform, Teller())
+
+
+async def test_the_low_income_of_a_household_reaches_its_members(platform: Platform) -> None:
+    await household_low_income(platform, Teller())

@@ -1,0 +1,19 @@
+"""Deaths told late, told wrongly, and only suspected."""
+
+from shouwang.stories.deaths import late_death, revoked_death, suspected_death, wrongly_declared_dead
+from shouwang.stories.platform import Platform
+from shouwang.stories.telling import Teller
+
+
+async def test_a_late_death_cancels_visits_and_recovers_the_months_paid_after_it(platform: Platform) -> None:
+    await late_death(platform, Teller())
+
+
+async def test_a_revoked_death_reinstates_and_pays_the_missing_months(platform: Platform) -> None:
+    case = await wrongly_declared_dead(platform)
+    platform.move_to_day(platform.next_month())
+    await revoked_death(platform, Teller(), case)
+
+
+async def test_a_reported_death_holds_the_money_and_sends_one_check_until_a_sign_of_life(platform: Platform) -> None:
+    await suspected_death(platform, Teller())

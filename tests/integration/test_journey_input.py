@@ -1,0 +1,145 @@
+"""What is pushed: bad neighbours harm nobody, and what comes three times counts once."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from common.events import DuesDetermined, EntitlementsDecided, RecordParked
+from shouwang.stories import people
+from shouwang.stories.longevity import LONGEVITY
+from shouwang.stories.people import Event
+from shouwang.stories.platform import Answer, Platform, month_text
+from shouwang.stories.telling import expect, only
+
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+STRUCTURED: list[tuple[str, bytes]] = [("content-type", b"application/cloudevents+json")]
+
+
+def changed(event: Event, **path: Any) -> Event:
+    """A copy with other values, by their place: `data__person__id_number`."""
+    copy: Event = json.loads(json.dumps(event))
+    for place, value in path.items():
+        *way, last = place.split("__")
+        inner = copy
+        for name in way:
+            inner = inner[name]
+        inner[last] = value
+    return copy
+
+
+def encoded(event: Event) -> bytes:
+    return json.dumps(event, ensure_ascii=False).encode()
+
+
+async def push_raw(platform: Platform, body: bytes) -> Any:
+    return await platform.call("POST", "ingestion", "/v1/events", role="admin", content=body, headers=BATCH)
+
+
+async def test_bad_neighbours_in_one_batch_harm_nobody(platform: Platform) -> None:
+    now = platform.now()
+    elder = platform.cast.aged(85, platform.today())
+    good = people.registration(elder, now)
+    home = people.residence(elder, now)
+    wrong_digit = f"{elder.number[:17]}{'0' if elder.number[17] != '0' else '1'}"
+    bad: list[tuple[bytes, str, str]] = [
+        (encoded(changed(home, id="b1", data__person__id_number=wrong_digit)), "/data/person/id_number", "id_checksum"),
+        (encoded(changed(home, id="b2", data__value__division="999999")), "/data/value/division", "division_unknown"),
+        (encoded(changed(home, id="b3", time=(now + timedelta(days=2)).isoformat())), "/time", "time_in_future"),
+        (encoded(changed(home, id="b4", source="urn:cn:exchange:530300:nobody")), "/source", "source_unknown"),
+        (encoded(changed(home, id="b5", subject=elder.number)), "/subject", "id_number_in_attribute"),
+        (b'{"deep":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "", "too_deep"),
+        (b"17", "", "not_an_object"),
+    ]
+    parts = [encoded(good), *(body for body, _, _ in bad), encoded(home)]
+    receipt = await push_raw(platform, b"[" + b",".join(parts) + b"]")
+    counts = {name: receipt[name] for name in ("received", "accepted", "rejected", "quarantined", "duplicates")}
+    expect(
+        counts,
+        {"received": len(parts), "accepted": 2, "rejected": len(bad), "quarantined": 0, "duplicates": 0},
+        "the receipt",
+    )
+    assert [receipt["results"][place]["status"] for place in (0, -1)] == ["accepted", "accepted"]
+    told = [(p["pointer"], p["code"]) for result in receipt["results"][1:-1] for p in result["problems"][:1]]
+    assert [pair for pair, (_, pointer, code) in zip(told, bad, strict=True) if pair != (pointer, code)] == []
+    decided = await platform.watch.event(EntitlementsDecided, await platform.find(elder))
+    assert decided.data.residence == elder.town
+
+
+async def test_an_action_waits_for_its_predecessor_and_is_released_by_it(platform: Platform) -> None:
+    elder, now = platform.cast.aged(70, platform.today()), platform.now()
+    since = platform.today() - timedelta(days=40)
+    first = people.certificate(elder, now - timedelta(hours=2), 3, since)
+    correction = people.certificate(elder, now - timedelta(hours=1), 2, since, corrects=first)
+    await platform.push(*people.arrives(elder, now))
+    person_id = await platform.find(elder)
+    await platform.watch.event(EntitlementsDecided, person_id)
+    (waiting,) = await platform.send([correction])
+    assert waiting["status"] == "quarantined"
+    mark = platform.watch.mark
+    await platform.push(first)
+    decided = await platform.watch.event(EntitlementsDecided, person_id, since=mark)
+    assert any(held.item == "severe_disability_nursing_subsidy" for held in decided.data.entitlements)
+
+
+async def test_the_same_id_with_other_content_is_refused(platform: Platform) -> None:
+    elder = platform.cast.aged(66, platform.today())
+    said = people.registration(elder, platform.now())
+    await platform.push(said)
+    (again,) = await platform.send([changed(said, data__value__hukou_kind="rural")])
+    assert (again["status"], again["problems"][0]["code"]) == ("rejected", "id_reused")
+
+
+async def test_a_body_of_ten_megabytes_is_refused_and_no_fault_of_ours(platform: Platform) -> None:
+    with pytest.raises(Answer) as refused:
+        await push_raw(platform, b"[" + b" " * 10_000_000 + b"]")
+    assert (refused.value.status, refused.value.code) == (413, "too_large")
+
+
+async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_and_one_due(platform: Platform) -> None:
+    elder, now = platform.cast.aged(85, platform.today()), platform.now()
+    events = people.arrives(elder, now)
+    await platform.push(*events)
+    for _ in range(2):
+        again = await platform.send(events)
+        assert [result["status"] for result in again] == ["duplicate", "duplicate"]
+    person_id = await platform.find(elder)
+    await platform.watch.event(DuesDetermined, person_id)
+    mark = platform.watch.mark
+    last = people.lives_alone(elder, platform.now(), platform.today() - timedelta(days=30))
+    # one key, so that all of them come in this order
+    await platform.produce("population.inbound", [(b"k", encoded(event), STRUCTURED) for event in [*events * 3, last]])
+    decided = await platform.watch.event(EntitlementsDecided, person_id, since=mark)
+    assert any(held.item == "visiting_care" for held in decided.data.entitlements)
+    held = [e for e in await platform.entitlements(person_id) if e["item"] == LONGEVITY]
+    assert only(held, "高龄津贴 today")["amount_fen_per_month"] == 5000
+    entries = [e for e in (await platform.ledger(person_id))["entries"] if e["item"] == LONGEVITY]
+    months = [entry["service_month"] for entry in entries if entry["kind"] == "due"]
+    assert months == sorted(set(months))
+    assert month_text(platform.today()) in months
+    assert len(platform.watch.all_of(DuesDetermined, person_id)) == 1
+
+
+async def test_what_cannot_be_read_on_kafka_is_parked_and_its_neighbours_are_applied(platform: Platform) -> None:
+    elder, now = platform.cast.aged(85, platform.today()), platform.now()
+    first, second = people.arrives(elder, now)
+    broken = [b"\xff\xfe{", b"{", encoded(changed(first, source="urn:nobody"))]
+    mark = platform.watch.mark
+    bodies = [encoded(first), *broken, encoded(second)]
+    await platform.produce("population.inbound", [(b"k", body, STRUCTURED) for body in bodies])
+
+    async def known() -> str | None:
+        try:
+            return await platform.find(elder)
+        except Answer:
+            return None
+
+    person_id = await platform.until("the neighbours are applied", known)
+    decided = await platform.watch.event(EntitlementsDecided, person_id, lambda e: e.residence == elder.town)
+    assert decided.data.hukou == elder.town
+
+    async def parked() -> list[str] | None:
+        reasons = [e.data.reason for e in platform.watch.all_of(RecordParked, None, since=mark)]
+        return reasons if len(reasons) >= len(broken) else None
+
+    assert sorted(await platform.until("they are parked", parked)) == ["not_json", "not_utf8", "source_unknown"]

@@ -1,0 +1,13 @@
+"""The calendar and the hukou: what begins by itself, and what moves along."""
+
+from shouwang.stories.longevity import eightieth_birthday, move_between_counties
+from shouwang.stories.platform import Platform
+from shouwang.stories.telling import Teller
+
+
+async def test_the_allowance_begins_at_midnight_of_the_eightieth_birthday(platform: Platform) -> None:
+    await eightieth_birthday(platform, Teller())
+
+
+async def test_who_moves_is_paid_by_one_county_at_a_time(platform: Platform) -> None:
+    await move_between_counties(platform, Teller())

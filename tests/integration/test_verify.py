@@ -1,0 +1,134 @@
+"""`shouwang verify` finds nothing after the journeys, and finds every kind of damage that is done on purpose."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from common.events import EntitlementsDecided
+from shouwang.runtime import Runtime
+from shouwang.stories import people
+from shouwang.stories.people import Elder
+from shouwang.stories.platform import Platform
+from shouwang.verify import check_all
+
+PROVIDER = "dispatch.provider.91530302MA6K000000"
+
+
+@pytest.fixture(scope="session")
+async def somebody(platform: Platform) -> tuple[Elder, str]:
+    """An elder with an allowance and visits, of whom everything is known."""
+    elder, now = platform.cast.aged(84, platform.today()), platform.now()
+    await platform.push(*people.arrives(elder, now), people.lives_alone(elder, now, platform.today()))
+    person_id = await platform.find(elder)
+    await platform.watch.event(EntitlementsDecided, person_id)
+    return elder, person_id
+
+
+async def wrong(running: Runtime) -> dict[str, list[str]]:
+    report = await check_all(running)
+    return {line.what: line.faults for line in report.wrong()}
+
+
+@asynccontextmanager
+async def damaged(running: Runtime, service: str, table: str, person_id: str, change: str) -> AsyncIterator[None]:
+    """One row is other than it was, and is put back in the end."""
+    connection = await asyncpg.connect(running.database_url(service), server_settings={"search_path": service})
+    where = "WHERE person_id = $1"
+    await connection.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE person_id = '{person_id}'")
+    await connection.execute(f"UPDATE {table} SET {change} {where}", person_id)
+    try:
+        yield
+    finally:
+        await connection.execute(f"DELETE FROM {table} {where}", person_id)
+        await connection.execute(f"INSERT INTO {table} SELECT * FROM kept")
+        await connection.close()
+
+
+@asynccontextmanager
+async def topic_with(running: Runtime, platform: Platform, *bodies: bytes) -> AsyncIterator[None]:
+    """A provider's topic that holds what it must not."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=running.kafka_address)
+    await admin.start()
+    await admin.create_topics([NewTopic(PROVIDER, 1, 1)])
+    try:
+        await platform.produce(PROVIDER, [(b"k", body, []) for body in bodies])
+        yield
+    finally:
+        await admin.delete_topics([PROVIDER])
+        await admin.close()
+
+
+async def test_nothing_is_wrong_after_all_journeys(running: Runtime, somebody: tuple[Elder, str]) -> None:
+    assert await wrong(running) == {}
+
+
+async def test_a_head_that_is_not_the_row_behind_it_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
+    _, person_id = somebody
+    change = """decision = convert_to(replace(convert_from(decision, 'UTF8'), '"amount_fen_per_month":5000',
+                '"amount_fen_per_month":9999'), 'UTF8')"""
+    async with damaged(running, "identification", "persons", person_id, change):
+        found = await wrong(running)
+    assert set(found) == {
+        "identification: its own store agrees with itself",
+        "head of identification.entitlement = the row behind it",
+    }
+    assert found["head of identification.entitlement = the row behind it"][0].startswith(person_id)
+
+
+async def test_a_decision_that_did_not_arrive_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
+    _, person_id = somebody
+    async with damaged(running, "dispatch", "heads", person_id, "version = version - 1"):
+        found = await wrong(running)
+    assert list(found) == ["every decision has reached dispatch"]
+
+
+async def test_an_input_in_two_places_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
+    _, person_id = somebody
+    async with damaged(running, "ingestion", "received", person_id, "status = 'quarantined', chain = NULL"):
+        found = await wrong(running)
+    assert "every accepted input is in exactly one place" in found
+    assert all("quarantined" in fault for fault in found["every accepted input is in exactly one place"])
+
+
+async def test_a_name_or_number_on_a_topic_is_found(
+    running: Runtime, platform: Platform, somebody: tuple[Elder, str]
+) -> None:
+    elder, _ = somebody
+    told = {"provider": PROVIDER.rpartition(".")[2], "task_id": "t"}
+    named = json.dumps({**told, "note": f"访问{elder.name}家"}, ensure_ascii=False).encode()
+    escaped = json.dumps({**told, "note": f"访问{elder.name}家"}).encode()
+    numbered = json.dumps({**told, "note": elder.number}).encode()
+    async with topic_with(running, platform, named, escaped, numbered):
+        found = await wrong(running)
+    places = [f"{PROVIDER}[0]@{offset}" for offset in range(3)]
+    assert found == {
+        "nobody's name or number on any topic": [
+            f"{places[0]}: a name",
+            f"{places[1]}: a name",
+            f"{places[2]}: an ID number",
+        ]
+    }
+
+
+@contextmanager
+def log_with(running: Runtime, text: str) -> Iterator[str]:
+    log = running.home / "logs" / "zz-written-by-a-test.log"
+    log.write_text(text, encoding="utf-8")
+    yield log.name
+    log.unlink()
+
+
+async def test_a_name_in_a_log_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
+    elder, _ = somebody
+    with log_with(running, f"all is well\ncould not store {elder.name}\n") as name:
+        assert await wrong(running) == {"nobody's name or number in any log": [f"{name}, line 2: a name"]}
+
+
+async def test_a_task_of_another_provider_is_found(running: Runtime, platform: Platform) -> None:
+    body = json.dumps({"provider": "52530302MJ0000001M", "task_id": "t"}).encode()
+    async with topic_with(running, platform, body):
+        found = await wrong(running)
+    assert found == {"providers' topics hold their own tasks only": [f"{PROVIDER}@0: task t of 52530302MJ0000001M"]}
