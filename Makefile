@@ -11,8 +11,8 @@ export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --no-sync
 SYNCED := .venv/.synced
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
-SOURCES := $(wildcard libs/*/src services/*/src deploy/local/src)
-FAST := $(wildcard libs services contracts tests/contract tests/test_tidy.py)
+SOURCES := $(wildcard libs/*/src services/*/src deploy/local/src) benchmarks
+FAST := $(wildcard libs services benchmarks contracts tests/contract tests/test_tidy.py)
 SLOW := $(wildcard deploy/local/tests tests/integration)
 BROWSER := $(wildcard tests/browser)
 
@@ -36,7 +36,7 @@ test-fast: $(SYNCED) kubectl-here ## the tests that need no Kafka
 
 .PHONY: bench
 bench: kafka-here ## measure, print the table and write benchmarks/results.json
-	@$(RUN) python benchmarks/run.py
+	@$(RUN) python -m benchmarks
 
 .PHONY: contracts
 contracts: $(SYNCED) ## generate contracts/ anew from the code

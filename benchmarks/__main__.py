@@ -17,7 +17,7 @@ from benchmarks.home import HOMES, say
 from benchmarks.limit.measure import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("latency", "burst", "usual", "limit")
+PARTS = ("latency", "burst", "limit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--people", type=int, default=50_000, help="people of the burst")
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
-    parser.add_argument("--usual-people", type=int, default=2_000)
-    parser.add_argument("--usual-changes", type=int, default=3_000)
     parser.add_argument("--profile", action="append", default=[], help="a service or postgres, in the burst")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from subprocess import PIPE, Popen
@@ -43,6 +44,7 @@ async def _prepare(runtime: Runtime, counts: dict[str, int]) -> None:
         if name.startswith(PROVIDERS)
     ]
     await ensure_topics(own, Settings(kafka=runtime.kafka_address))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic just made has no leader yet: it tries again
     producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=512 * 1024)
     await producer.start()
     await send_pieces(producer, tape.INBOUND, list(tape.read(tape.INBOUND)))
