@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from common import clock as business
+import psutil
+from common import clock as common_clock
 from common.auth import issue_token
 from synth import county
 
 from shouwang import clock, lifecycle
+from shouwang.paths import write_atomically
 from shouwang.problems import LocalProblem
 from shouwang.runtime import Runtime
 from shouwang.stories.people import CITY, QILIN, XUANWEI
@@ -43,16 +45,16 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     from shouwang.cli import local_runtime
 
-    started = monotonic()
+    started = _process_started()
     runtime = local_runtime()
-    run = _begin(runtime)
+    first_serial = begin_demonstration(runtime, given.people)
     well = False
     try:
         print("守望 Shouwang, a demonstration. Everybody in it is synthetic.\n")
-        lifecycle.up(runtime, business_time=_evening_before_the_last_day(runtime).isoformat())
+        lifecycle.up(runtime, business_time=evening_before_the_last_day(clock.business_time(runtime.home)).isoformat())
         as_this_home(runtime)
         print(f"\neverything runs after {monotonic() - started:.1f} s")
-        well = asyncio.run(_tell_and_check(runtime, run, given.people))
+        well = asyncio.run(_tell_and_check(runtime, first_serial, given.people))
     except StoryFailed as failed:
         print(f"\nA story did not come true: {failed}", file=sys.stderr)
     finally:
@@ -64,39 +66,43 @@ def main(argv: Sequence[str]) -> int:
     return 0 if well else 1
 
 
-def _begin(runtime: Runtime) -> int:
-    """The number of this demonstration in its home, from 0. Raises LocalProblem in a home that is for real work."""
+def _process_started() -> float:
+    """The monotonic moment at which this command was called: loading it counts."""
+    age_seconds = common_clock.real_now().timestamp() - psutil.Process().create_time()
+    return monotonic() - age_seconds
+
+
+def begin_demonstration(runtime: Runtime, people: int) -> int:
+    """Mark the home as a demonstration's and reserve serial numbers for `people` new elders; returns the first.
+    Raises LocalProblem in a home that is for real work."""
     file = runtime.demo_file
     if not file.exists() and (runtime.home / "postgres").exists():
         raise LocalProblem(
             f"{runtime.home} holds data that is no demonstration's, and a demonstration would pay example amounts in "
             "it: run `make clean` to remove it, or set SHOUWANG_HOME to another folder."
         )
-    run = int(file.read_text()) + 1 if file.exists() else 0
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(str(run))
+    first = int(file.read_text()) if file.exists() else 0
+    write_atomically(file, str(first + people))
     os.environ["SHOUWANG_DEMO"] = "1"
-    return run
+    return first
 
 
-def _evening_before_the_last_day(runtime: Runtime) -> datetime:
-    """23:59 of the last day but one of the month that is running, or of the next: the first midnight of the stories is
-    a birthday, the second begins a month."""
-    now = clock.business_time(runtime.home)
-    first = business.month_of(now.date())
-    for months in (1, 2):
-        last_day = business.start_of_day(business.add_months(first, months)) - timedelta(days=1)
-        evening = last_day - timedelta(minutes=1)
-        if evening >= now:
-            return evening.astimezone(business.SHANGHAI)
-    raise AssertionError("one of two months has an evening to come")
+def evening_before_the_last_day(now: datetime) -> datetime:
+    """23:59 of the last day but one of the month of `now`, or of the next when that has passed: the first midnight of
+    the stories is a birthday, the second begins a month."""
+    evenings = [
+        common_clock.start_of_day(common_clock.add_months(common_clock.month_of(now.date()), months))
+        - timedelta(days=1, minutes=1)
+        for months in (1, 2)
+    ]
+    return min(evening for evening in evenings if evening >= now).astimezone(common_clock.SHANGHAI)
 
 
-async def _tell_and_check(runtime: Runtime, run: int, people: int) -> bool:
+async def _tell_and_check(runtime: Runtime, first_serial: int, people: int) -> bool:
     tell = Teller()
     urls = {process.name: runtime.service_url(process.name) for process in runtime.processes}
     async with Platform(runtime.home, runtime.kafka_address, urls) as platform:
-        await _load_county(platform, run, people)
+        await _load_county(platform, first_serial, people)
         await tell_all(platform, tell)
         print("\nNow everybody is worked out from scratch, and all stores and topics are compared.")
         report = await check_all(runtime, wait_seconds=WAIT_SECONDS, say=progress)
@@ -105,9 +111,9 @@ async def _tell_and_check(runtime: Runtime, run: int, people: int) -> bool:
     return report.ok
 
 
-async def _load_county(platform: Platform, run: int, people: int) -> None:
+async def _load_county(platform: Platform, first_serial: int, people: int) -> None:
     """`people` new elders in two counties of Qujing, with their households, through the HTTP door."""
-    made = county(run + 1, people, [QILIN, XUANWEI], platform.today(), first_serial=run * people)
+    made = county(first_serial + 1, people, [QILIN, XUANWEI], platform.today(), first_serial=first_serial)
     events = list(made.initial_load())
     began = monotonic()
     for code in (QILIN, XUANWEI):

@@ -27,8 +27,8 @@ def form(points: int) -> dict[str, int]:
     return found
 
 
-async def assessed(platform: Platform, tell: Teller) -> None:
-    """Needs demonstration mode: the amount is an example. Moves the clock to the next month."""
+async def assessed(platform: Platform, tell: Teller, *, until_due: bool = True) -> None:
+    """Needs demonstration mode: the amount is an example. `until_due`: move the clock to the next month."""
     today = platform.today()
     elder = platform.cast.aged(76, today)
     with tell.story("An assessment that nobody applied for", "76 years old, on low income, no longer manages alone."):
@@ -51,7 +51,8 @@ async def assessed(platform: Platform, tell: Teller) -> None:
         held = only([e for e in await platform.entitlements(person_id) if e["item"] == NURSING], "护理补贴")
         expect((held["state"], held["amount_fen_per_month"]), ("granted", 20000), "护理补贴")
         tell.seen(f"护理补贴 {yuan(20000)}/月 is granted (an example amount)", began, decided.at)
-        await _first_due(platform, tell, person_id)
+        if until_due:
+            await _first_due(platform, tell, person_id)
 
 
 async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from shouwang.stories.assessments import assessed
 from shouwang.stories.circumstances import corrected_certificate, household_low_income
 from shouwang.stories.deaths import late_death, revoked_death, suspected_death, wrongly_declared_dead
 from shouwang.stories.longevity import eightieth_birthday, move_between_counties
 from shouwang.stories.platform import Platform
 from shouwang.stories.telling import Teller
+from shouwang.stories.visits import visit_by_kafka
 
 
 async def tell_all(platform: Platform, tell: Teller) -> None:
@@ -19,3 +21,5 @@ async def tell_all(platform: Platform, tell: Teller) -> None:
     await late_death(platform, tell)
     await revoked_death(platform, tell, case)
     await suspected_death(platform, tell)
+    await visit_by_kafka(platform, tell)
+    await assessed(platform, tell, until_due=False)

@@ -1,0 +1,53 @@
+"""Where a demonstration may take place, and when it begins."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from common.clock import SHANGHAI
+from shouwang.demo import begin_demonstration, evening_before_the_last_day
+from shouwang.problems import LocalProblem
+from shouwang.runtime import Runtime
+
+
+@pytest.fixture(autouse=True)
+def _not_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOUWANG_DEMO", "0")  # put back afterwards, whatever a demonstration sets
+
+
+@pytest.mark.parametrize(
+    ("now", "begins"),
+    [
+        ("2026-11-22T10:00", "2026-11-29T23:59"),
+        ("2026-11-29T23:59", "2026-11-29T23:59"),
+        ("2026-11-30T00:00", "2026-12-30T23:59"),
+        ("2026-12-31T12:00", "2027-01-30T23:59"),
+        ("2027-02-01T00:00", "2027-02-27T23:59"),
+        ("2028-02-10T00:00", "2028-02-28T23:59"),
+    ],
+)
+def test_it_begins_on_the_evening_before_the_last_day_of_a_month(now: str, begins: str) -> None:
+    at = datetime.fromisoformat(now).replace(tzinfo=SHANGHAI)
+    assert evening_before_the_last_day(at).isoformat() == f"{begins}:00+08:00"
+
+
+def test_a_home_with_other_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    with pytest.raises(LocalProblem, match="no demonstration's"):
+        begin_demonstration(Runtime(tmp_path), 10)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_each_demonstration_in_a_home_has_people_of_its_own(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path)
+    assert begin_demonstration(runtime, 10) == 0
+    (tmp_path / "postgres").mkdir()
+    assert begin_demonstration(runtime, 300) == 10
+    assert begin_demonstration(runtime, 1) == 310
+
+
+def test_services_of_a_demonstration_know_it_also_when_they_are_restarted(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path)
+    assert runtime.environment("subsidy")["SHOUWANG_DEMO"] == "0"
+    begin_demonstration(runtime, 10)
+    assert Runtime(tmp_path).environment("subsidy")["SHOUWANG_DEMO"] == "1"
