@@ -18,11 +18,12 @@ HOLD_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Look:
-    """`behind`: records not settled yet, by consumer. `waiting`: rows in the outbox, by service. `moved`: all
-    positions and ends; what differs between two looks has moved."""
+    """`behind`: records not settled yet, by consumer. `waiting`: whether something is in the outbox, by service (to
+    count it would cost the database more than a batch). `moved`: all positions and ends; what differs between two
+    looks has moved."""
 
     behind: Mapping[str, int]
-    waiting: Mapping[str, int]
+    waiting: Mapping[str, bool]
     moved: tuple[int, ...]
 
     @property
@@ -31,12 +32,10 @@ class Look:
 
     def told(self) -> str:
         """For a line of progress."""
-        named = [("behind", self.behind), ("in outboxes", self.waiting)]
-        parts = [
-            f"{what}: " + ", ".join(f"{service} {count:,}" for service, count in counts.items() if count)
-            for what, counts in named
-            if any(counts.values())
-        ]
+        late = ", ".join(f"{service} {count:,}" for service, count in self.behind.items() if count)
+        full = ", ".join(service for service, is_waiting in self.waiting.items() if is_waiting)
+        parts = [f"records behind: {late}"] if late else []
+        parts += [f"outboxes filled: {full}"] if full else []
         return "; ".join(parts) or "nothing waits"
 
 
@@ -105,10 +104,10 @@ class Watcher:
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
     @staticmethod
-    async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], int]:
+    async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], bool]:
         rows = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
-        waiting: int = await connection.fetchval("SELECT count(*) FROM outbox")
-        return {(row[0], row[1]): row[2] for row in rows}, waiting
+        is_waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM outbox)")
+        return {(row[0], row[1]): row[2] for row in rows}, is_waiting
 
 
 async def until_quiet(

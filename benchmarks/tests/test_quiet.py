@@ -3,7 +3,7 @@
 from benchmarks.quiet import Look, Quiet, behind
 
 
-def look(behind: int = 0, waiting: int = 0, moved: int = 0) -> Look:
+def look(behind: int = 0, waiting: bool = False, moved: int = 0) -> Look:
     return Look({"dispatch": behind}, {"dispatch": waiting}, (moved,))
 
 
@@ -17,8 +17,8 @@ def test_it_is_quiet_since_the_first_of_an_unbroken_row_of_still_looks() -> None
 
 def test_a_filled_outbox_is_not_quiet() -> None:
     quiet = Quiet(hold_seconds=0.0)
-    assert quiet.since(0.0, look(waiting=1)) is None
-    assert quiet.since(1.0, look(waiting=1)) is None
+    assert quiet.since(0.0, look(waiting=True)) is None
+    assert quiet.since(1.0, look(waiting=True)) is None
 
 
 def test_what_moved_between_two_still_looks_begins_the_wait_anew() -> None:
