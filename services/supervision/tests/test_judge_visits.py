@@ -107,6 +107,26 @@ async def test_a_death_that_becomes_known_late_disputes_a_verified_visit_until_i
     assert await verify.check(database) == []
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize(("visited_on_day", "expected"), [(20, VisitVerified), (25, VisitDisputed)])
+async def test_a_right_that_ends_by_later_news_covers_visits_until_the_day_of_the_news_in_any_order(
+    driver: Driver, deliver: Any, make: Any, together: bool, place: int, visited_on_day: int, expected: Any
+) -> None:
+    """The right is taken away as of 1 November, which becomes known on the 20th."""
+    person, task = make.id(), make.id()
+    begin = (NOON - timedelta(hours=1)).replace(day=visited_on_day)
+    visit = make.lie(make.checked_out(person, task, begin=begin), at=begin + timedelta(hours=1))
+    granted = make.lie(make.decided(person, make.entitlement()), at=NOON - timedelta(days=30))
+    ended = make.lie(make.decided(person, make.entitlement(to=date(2026, 11, 1)), version=2), at=NOON)
+    records = [granted, ended]
+    records.insert(place, visit)
+    clock.advance(timedelta(days=7))
+    for batch in [records] if together else [[record] for record in records]:
+        await deliver(*batch)
+    assert type((await driver.emitted(VisitVerified, VisitDisputed))[-1]) is expected
+
+
 async def test_an_older_decision_arriving_late_changes_nothing(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:

@@ -38,7 +38,8 @@ def upgrade() -> None:
       longevity_allowance  datemultirange NOT NULL,
       nursing_subsidy      datemultirange NOT NULL,
       care_service_subsidy datemultirange NOT NULL,
-      visiting_care        datemultirange NOT NULL
+      visiting_care        datemultirange NOT NULL,
+      visiting_before      datemultirange NOT NULL DEFAULT '{}'
     ) WITH (fillfactor = 80);
     CREATE INDEX people_division ON people (division);
 
@@ -68,7 +69,6 @@ def upgrade() -> None:
       outcome        text,
       correlation_id uuid,
       verdict        text CHECK (verdict IN ('waiting', 'verified', 'disputed')),
-      entitled       boolean NOT NULL DEFAULT false,
       blocks         text NOT NULL DEFAULT '',
       warnings       text NOT NULL DEFAULT '',
       waived         text NOT NULL DEFAULT '',

@@ -34,7 +34,7 @@ async def judge(tx: Tx, task_ids: Iterable[str], now: datetime, causes: Causes) 
     for visit in visits:
         beside = [*neighbours.get(_worker(visit), ()), *neighbours.get((visit.person_id, visit.item), ())]
         judged = decide_verdict(visit, known.get(visit.person_id), beside, rules.durations, rules.entitlement_wait, now)
-        if judged != Judged(visit.verdict, visit.blocks, visit.warnings, visit.entitled):
+        if judged != Judged(visit.verdict, visit.blocks, visit.warnings):
             changed.append((visit, judged))
     await _save(tx, changed, now, causes)
     return len(changed)
@@ -53,9 +53,7 @@ def _by_worker_and_person(visits: Sequence[Visit]) -> dict[tuple[str, str], list
 
 
 async def _save(tx: Tx, changed: Sequence[tuple[Visit, Judged]], now: datetime, causes: Causes) -> None:
-    await store.save_verdicts(
-        tx, [(v.task_id, j.verdict, j.entitled, _listed(j.blocks), _listed(j.warnings)) for v, j in changed]
-    )
+    await store.save_verdicts(tx, [(v.task_id, j.verdict, _listed(j.blocks), _listed(j.warnings)) for v, j in changed])
     for visit, judged in changed:
         _tell(tx, visit, judged, causes)
     gone = [(check, v.task_id) for v, j in changed for check in (v.blocks | v.warnings) - j.blocks - j.warnings]

@@ -15,25 +15,31 @@ from supervision.store import visits
 async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None:
     """A newer decision replaces the older one; visits that it may explain, or that a death now forbids, are judged
     again."""
+    for decisions in _rounds(sightings):
+        await store.upsert_people(tx, [_row(s) for s in decisions])
     kept = newest(sightings)
-    await store.upsert_people(
-        tx,
-        [
-            (
-                s.data.person_id,
-                s.data.version,
-                s.at,
-                s.data.residence,
-                s.data.died_on,
-                *entitled_periods(s.data.entitlements),
-            )
-            for s in kept
-        ],
-    )
-    dead = [s.data.person_id for s in kept if s.data.died_on is not None]
-    concerned = await visits.list_open_to_judgement(tx, [s.data.person_id for s in kept], dead)
+    decided = [(s.data.person_id, s.at, s.data.died_on is not None) for s in kept]
+    concerned = await visits.list_open_to_judgement(tx, decided)
     if concerned:
         await judge(tx, concerned, clock.now(), {s.data.person_id: s.message() for s in kept})
+
+
+def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
+    """Each person once per round, older decisions first: what an older one granted must be seen before it goes."""
+    rounds: list[list[Sighting]] = []
+    count: dict[str, int] = {}
+    for s in sorted(sightings, key=lambda s: int(s.data.version)):
+        place = count.get(s.data.person_id, 0)
+        count[s.data.person_id] = place + 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(s)
+    return rounds
+
+
+def _row(s: Sighting) -> tuple[object, ...]:
+    d = s.data
+    return (d.person_id, d.version, s.at, d.residence, d.died_on, *entitled_periods(d.entitlements))
 
 
 async def on_abilities_determined(sightings: Sequence[Sighting], tx: Tx) -> None:

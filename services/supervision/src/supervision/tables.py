@@ -44,7 +44,8 @@ class StepRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """What the newest decision says of one person: on which days entitled to what."""
+    """What the newest decision says of one person: on which days entitled to what. `visiting_before`: days with
+    visiting care by older decisions, until the day of the news."""
 
     __tablename__ = "people"
     __table_args__ = {"schema": "supervision"}
@@ -58,6 +59,7 @@ class PersonRow(SQLModel, table=True):
     nursing_subsidy: Any = _periods()
     care_service_subsidy: Any = _periods()
     visiting_care: Any = _periods()
+    visiting_before: Any = _periods()
 
 
 class AbilityRow(SQLModel, table=True):
@@ -97,7 +99,6 @@ class TaskRow(SQLModel, table=True):
     outcome: str | None = _text()
     correlation_id: str | None = _uuid(nullable=True)
     verdict: str | None = _text()
-    entitled: bool = False
     blocks: str = _text(nullable=False)
     warnings: str = _text(nullable=False)
     waived: str = _text(nullable=False)

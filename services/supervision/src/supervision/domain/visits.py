@@ -38,7 +38,6 @@ class Visit:
     recorded_on: date
     correlation_id: str | None = None
     verdict: Verdict = "waiting"
-    entitled: bool = False
     blocks: frozenset[str] = NONE
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
@@ -46,18 +45,19 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the newest decision says of the person. `visiting`: the days with visiting care."""
+    """What decisions say of the person. `visiting`: the days with visiting care; `visiting_before`: the days with it
+    until a newer decision took it away. Who visits in good faith on the day of the news does no wrong."""
 
     decided_at: datetime
     died_on: date | None = None
     visiting: Sequence[Period] = ()
+    visiting_before: Sequence[Period] = ()
 
 
 class Judged(NamedTuple):
     verdict: Verdict
     blocks: frozenset[str]
     warnings: frozenset[str]
-    entitled: bool
 
 
 def overlap(one: Visit, other: Visit) -> bool:
@@ -81,7 +81,7 @@ def decide_verdict(
     may still be under way the verdict is `waiting`, at most for `wait`."""
     dead_blocks, dead_warns = _dead(visit, known)
     blocks = dead_blocks | _overlapping(visit, others)
-    entitled = visit.entitled or _entitled(visit, known)
+    entitled = _entitled(visit, known)
     conclusive = now - visit.at >= wait or (known is not None and known.decided_at >= visit.at)
     if not entitled and conclusive:
         blocks |= {"V12"}
@@ -92,7 +92,7 @@ def decide_verdict(
         verdict = "verified"
     else:
         verdict = "waiting"
-    return Judged(verdict, blocks, warnings, entitled)
+    return Judged(verdict, blocks, warnings)
 
 
 def _dead(visit: Visit, known: Known | None) -> tuple[frozenset[str], frozenset[str]]:
@@ -117,11 +117,10 @@ def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
 
 
 def _entitled(visit: Visit, known: Known | None) -> bool:
-    """V12. A right once seen is not taken back from a visit already made: see `Visit.entitled`. Only visiting care
-    is known here; orders of other items are judged by those who hold them."""
+    """V12. Only visiting care is known here; orders of other items are judged by those who hold them."""
     if visit.item != "visiting_care":
         return True
-    return known is not None and covers(known.visiting, visit.visited_on)
+    return known is not None and covers((*known.visiting, *known.visiting_before), visit.visited_on)
 
 
 def _duration(visit: Visit, minutes: Sequence[Minutes]) -> frozenset[str]:

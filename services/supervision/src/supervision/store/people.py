@@ -18,7 +18,9 @@ ON CONFLICT (person_id) DO UPDATE SET
   version = excluded.version, decided_at = excluded.decided_at, division = excluded.division,
   died_on = excluded.died_on, longevity_allowance = excluded.longevity_allowance,
   nursing_subsidy = excluded.nursing_subsidy, care_service_subsidy = excluded.care_service_subsidy,
-  visiting_care = excluded.visiting_care
+  visiting_care = excluded.visiting_care,
+  visiting_before = t.visiting_before + t.visiting_care
+    * datemultirange(daterange(NULL, (excluded.decided_at AT TIME ZONE 'Asia/Shanghai')::date, '[]'))
 WHERE t.version < excluded.version
 """
 _UPSERT_ABILITIES: Final = """

@@ -27,7 +27,7 @@ ON CONFLICT (task_id) DO UPDATE SET
 WHERE t.state <> 'completed' AND (excluded.state = 'completed' OR t.at <= excluded.at)
 """
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
-  correlation_id, verdict, entitled, blocks, warnings, waived"""
+  correlation_id, verdict, blocks, warnings, waived"""
 # A worker's or a person's visits that touch the given ones; none lasts longer than a week.
 _TOUCHING: Final = f"""
 SELECT {_VISIT} FROM tasks WHERE task_id IN (
@@ -49,15 +49,15 @@ async def upsert_tasks(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
         await tx.sql.execute(_UPSERT, *[list(column) for column in zip(*ordered, strict=True)])
 
 
-async def list_open_to_judgement(tx: Tx, person_ids: Sequence[str], dead: Sequence[str]) -> list[str]:
-    """Visits whose verdict a new decision about the person may change: none yet, a dispute, a death."""
+async def list_open_to_judgement(tx: Tx, decided: Sequence[tuple[str, str, bool]]) -> list[str]:
+    """Visits whose verdict a new decision (person, when, dead) may change: there is none yet, or a finding, or a
+    death; or the visit came after the decision, though it was read before it."""
     rows = await tx.sql.fetch(
-        """SELECT task_id FROM tasks
-           WHERE person_id = ANY($1::text[]::uuid[]) AND (verdict <> 'verified' OR warnings <> '')
-           UNION
-           SELECT task_id FROM tasks WHERE person_id = ANY($2::text[]::uuid[]) AND verdict = 'verified'""",
-        list(person_ids),
-        list(dead),
+        """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
+           JOIN tasks t ON t.person_id = u.person_id::uuid
+           WHERE t.verdict <> 'verified' OR t.warnings <> ''
+              OR (t.verdict = 'verified' AND (u.dead OR t.at >= u.decided_at::timestamptz))""",
+        *[list(column) for column in zip(*decided, strict=True)],
     )
     return [row[0] for row in rows]
 
@@ -84,23 +84,28 @@ async def load_touching(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
 
 async def load_known(tx: Tx, person_ids: Iterable[str]) -> dict[str, Known]:
     rows = await tx.sql.fetch(
-        """SELECT person_id, decided_at, died_on, visiting_care FROM people
+        """SELECT person_id, decided_at, died_on, visiting_care, visiting_before FROM people
            WHERE person_id = ANY($1::text[]::uuid[])""",
         sorted(set(person_ids)),
     )
     return {
-        row["person_id"]: Known(row["decided_at"], row["died_on"], [(r.lower, r.upper) for r in row["visiting_care"]])
+        row["person_id"]: Known(
+            row["decided_at"],
+            row["died_on"],
+            [(r.lower or date.min, r.upper) for r in row["visiting_care"]],
+            [(r.lower or date.min, r.upper) for r in row["visiting_before"]],
+        )
         for row in rows
     }
 
 
-async def save_verdicts(tx: Tx, rows: Sequence[tuple[str, str, bool, str, str]]) -> None:
-    """task_id, verdict, entitled, blocks, warnings."""
+async def save_verdicts(tx: Tx, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """task_id, verdict, blocks, warnings."""
     if rows:
         await tx.sql.execute(
-            """UPDATE tasks t SET verdict = u.verdict, entitled = u.entitled, blocks = u.blocks, warnings = u.warnings
-               FROM unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::text[])
-                 AS u(task_id, verdict, entitled, blocks, warnings) WHERE t.task_id = u.task_id::uuid""",
+            """UPDATE tasks t SET verdict = u.verdict, blocks = u.blocks, warnings = u.warnings
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+                 AS u(task_id, verdict, blocks, warnings) WHERE t.task_id = u.task_id::uuid""",
             *[list(column) for column in zip(*rows, strict=True)],
         )
 
@@ -131,7 +136,6 @@ def _visit(row: Any) -> Visit:
         recorded_on=civil_date(row["at"]),
         correlation_id=row["correlation_id"],
         verdict=row["verdict"],
-        entitled=row["entitled"],
         blocks=_set(row["blocks"]),
         warnings=_set(row["warnings"]),
         waived=_set(row["waived"]),
