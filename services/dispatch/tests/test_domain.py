@@ -27,7 +27,8 @@ from dispatch.domain.task import (
     decide_tick,
     new_task_id,
 )
-from hypothesis import given, settings
+from dispatch.verify import plan_fault
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from rules.visits import Stretch, load_visit_rules
@@ -238,7 +239,8 @@ def entitled(part: Part, day: date) -> Stretch | None:
 
 
 @given(parts(), parts() | st.integers(1, 20), st.integers(20, 150))
-@settings(max_examples=80, deadline=None)
+@example(Part(), Part((Stretch("e", date(2026, 5, 10), date(2026, 5, 18), TOWN, "C", 31),)), 20)
+@settings(max_examples=150, deadline=None)
 def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, after: Part, change_day: int) -> None:
     life, start = Life(before), date(2026, 4, 20)
     for n in range(220):
@@ -248,6 +250,8 @@ def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, af
             life.plan = msgspec.structs.replace(life.plan, part=changed)
         if n in (0, change_day) or life.due(today):
             life.on(today)
+        has_window = any(t.state != "cancelled" and t.window_to > today for t in life.tasks.values())
+        assert plan_fault(life.plan, today, has_window=has_window) is None
         part, open_ = life.plan.part, [t for t in life.tasks.values() if t.state in OPEN]
         stretch = entitled(part, today)
         if part.died_on or stretch is None:

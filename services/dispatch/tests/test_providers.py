@@ -1,8 +1,12 @@
 import json
 
+import pytest
+from common.errors import Unavailable
 from common.events import TaskOffered, TaskWithdrawn
+from common.settings import Settings
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
+from dispatch.open_topics import keep_topics, open_topics
 from dispatch.place_tasks import place_again
 
 
@@ -141,3 +145,19 @@ async def test_the_stream_tells_what_the_feed_tells(driver, database, add_provid
     head, event, data, *_ = lines[0].split("\n")
     assert (head, event) == ("id: 2", "event: TaskOffered")
     assert json.loads(data.removeprefix("data: "))["sequence"] == 2
+
+
+async def test_while_kafka_is_away_a_provider_waits_and_can_be_used(
+    driver, database, add_provider, tasks, monkeypatch, story
+):
+    monkeypatch.setattr("dispatch.open_topics.settings", lambda: Settings(kafka="127.0.0.1:1"))
+    assert await open_topics(database) == 0
+    assert await keep_topics(database) == 0
+    await add_provider(story.A, story.COUNTY, topic_state="pending")
+    await add_provider(story.B, story.OTHER_COUNTY)
+    for job in (open_topics, keep_topics):
+        with pytest.raises(Unavailable):
+            await job(database)
+    await driver.deliver(story.visiting())
+    assert {t["provider"] for t in await tasks(state="offered")} == {story.A}
+    assert await database.pool.fetchval("SELECT count(*) FROM feed WHERE NOT published") == 2

@@ -5,7 +5,7 @@ from common.jobs import Job
 from common.service import Service
 
 from dispatch import answer_task, follow_feed, list_tasks, manage_task, place_tasks, register_provider, take_replies
-from dispatch.open_topics import forget_old_messages, open_topics
+from dispatch.open_topics import forget_old_messages, keep_topics, open_topics
 from dispatch.place_tasks import place_again
 from dispatch.plan_visits import on_entitlements_decided, open_due_windows
 from dispatch.record_verdicts import on_visits_disputed, on_visits_verified
@@ -32,6 +32,7 @@ service = Service(
         Job("watch_tasks", 1.0, watch_tasks),
         Job("place_again", 1.0, place_again),
         Job("open_topics", 0.5, open_topics),
+        Job("keep_topics", 30.0, keep_topics),
         Job("forget_old_messages", 3600.0, forget_old_messages),
     ],
     description="Visit plans, tasks and providers: offers go out by Kafka or feed, answers come back by both.",

@@ -35,18 +35,35 @@ def topics_of(uscc: str) -> list[Topic]:
 async def open_topics(database: Database) -> int:
     """Job: make the topics of providers that wait for them. While Kafka is away they go on waiting."""
     async with database.reading() as connection:
-        waiting = await store.list_pending_topics(connection, STEP_MAX)
+        waiting = await store.list_topic_owners(connection, "pending", "", STEP_MAX)
     if not waiting:
         return 0
-    wanted = [topic for uscc in waiting for topic in topics_of(uscc)]
-    try:
-        await ensure_topics(wanted, settings(), cluster="," in settings().kafka)
-    except KafkaError as error:
-        raise Unavailable("the providers' topics cannot be made while Kafka is away") from error
+    await _ensure(waiting)
     for uscc in waiting:
         async with database.transaction() as tx:
             await publish_backlog(tx, uscc, STEP_MAX)
     return len(waiting)
+
+
+async def keep_topics(database: Database) -> int:
+    """Job: topics in use that are gone (a broker set up anew) are made again, since one missing topic would hold
+    up everything this service has to say. Never has more to do."""
+    after = ""
+    while True:
+        async with database.reading() as connection:
+            page = await store.list_topic_owners(connection, "ready", after, STEP_MAX)
+        if not page:
+            return 0
+        await _ensure(page)
+        after = page[-1]
+
+
+async def _ensure(usccs: list[str]) -> None:
+    wanted = [topic for uscc in usccs for topic in topics_of(uscc)]
+    try:
+        await ensure_topics(wanted, settings(), cluster="," in settings().kafka)
+    except KafkaError as error:
+        raise Unavailable("the providers' topics cannot be made while Kafka is away") from error
 
 
 async def forget_old_messages(database: Database) -> int:

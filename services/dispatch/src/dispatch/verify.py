@@ -117,6 +117,8 @@ def plan_fault(plan: Plan, today: date, *, has_window: bool) -> str | None:
         return None if plan.state == "paused" else "routine visits go on under a suspected death"
     if (plan.division, plan.tier, plan.interval_days) != run.first.care:
         return "the plan follows another place or tier than the entitlement"
+    if plan.act_on is not None and plan.act_on == run.to:
+        return None  # opened up to the end of the entitlement; a short remainder has no window of its own
     if plan.state == "active" and plan.opened_until is not None and plan.opened_until <= today:
         return "no window stands open"
     return None if has_window else "no visit has been planned, made or recorded as missed for today's window"

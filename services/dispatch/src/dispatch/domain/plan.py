@@ -177,17 +177,17 @@ def _open(plan: Plan, run: Run, today: date, rules: VisitRules, *, first: bool) 
     """The window of today and the one after it stand as tasks, as far as the entitlement reaches."""
     moves: list[Moved] = []
     last, start = plan.last_from, plan.opened_until or today
-    interval = plan.interval_days or rules.interval_days_default
+    interval, ends = plan.interval_days or rules.interval_days_default, False
     while (last is None or last <= today) and len(moves) < WINDOWS_PER_STEP_MAX:
         window = first_window(start, rules) if first else next_window(start, interval, last)
         if run.to is not None and window.from_ >= run.to:
+            ends = True
             break
         window = Window(window.from_, min(window.to, run.to or window.to))
         moves.append(created(_task(plan, run, "first" if first else "plan", window)))
         last, start, first = window.from_, window.to, False
-    full = len(moves) == WINDOWS_PER_STEP_MAX
-    ends = run.to is not None and start >= run.to
-    act_on = today if full else run.to if ends or last is None else last
+    full = not ends and last is not None and last <= today  # more to open at the next step
+    act_on = today if full else run.to if ends else last
     return Planned(_with(plan, last_from=last, opened_until=start, act_on=act_on), tuple(moves))
 
 

@@ -2,7 +2,7 @@
 
 from dispatch.store.plans import claim_heads, lock_due_plans, lock_plans, page_plans, upsert_plans
 from dispatch.store.providers import (
-    list_pending_topics,
+    list_topic_owners,
     load_market,
     next_rematch,
     page_providers,
@@ -39,7 +39,7 @@ __all__ = [
     "insert_areas",
     "insert_tasks",
     "list_due_tasks",
-    "list_pending_topics",
+    "list_topic_owners",
     "list_unplaced",
     "load_market",
     "lock_due_plans",

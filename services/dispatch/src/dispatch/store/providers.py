@@ -95,9 +95,13 @@ async def provider_serves(tx: Tx, uscc: str, item: str) -> bool:
     return items is not None and item in items.split(",")
 
 
-async def list_pending_topics(connection: asyncpg.Connection, limit: int) -> list[str]:
+async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, after: str, limit: int) -> list[str]:
+    """Providers whose topics are in that state, in the order of their codes."""
     rows = await connection.fetch(
-        "SELECT uscc FROM providers WHERE topic_state = 'pending' ORDER BY uscc LIMIT $1", limit
+        "SELECT uscc FROM providers WHERE topic_state = $1 AND uscc > $2 ORDER BY uscc LIMIT $3",
+        topic_state,
+        after,
+        limit,
     )
     return [row[0] for row in rows]
 
