@@ -9,14 +9,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from common.clock import SHANGHAI
 from shouwang import clock
 from shouwang.runtime import Runtime
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
 from shouwang.stories.providers import register_provider
 
-# Tests move the clock forward from here, over several ends of months.
-EVENING = datetime(2026, 11, 29, 23, 59, tzinfo=clock.common_clock.SHANGHAI)
+# Journeys move the clock forward from here, over several ends of months; no midnight comes by itself during a test.
+NOON = datetime(2026, 11, 29, 12, tzinfo=SHANGHAI)
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def running() -> Iterator[Runtime]:
     with fresh_home("shouwang-journeys-") as folder:
         runtime = Runtime(folder, ports="free")
         runtime.demo_file.write_text("0")
-        clock.begin_at(folder, EVENING)
+        clock.begin_at(folder, NOON)
         try:
             runtime.start_all()
             yield runtime

@@ -11,7 +11,7 @@ async def test_a_late_death_cancels_visits_and_recovers_the_months_paid_after_it
 
 async def test_a_revoked_death_reinstates_and_pays_the_missing_months(platform: Platform) -> None:
     case = await wrongly_declared_dead(platform)
-    platform.move_to_day(platform.next_month())
+    await platform.move_to_day(platform.next_month())
     await revoked_death(platform, Teller(), case)
 
 

@@ -88,11 +88,11 @@ def begin_demonstration(runtime: Runtime, people: int) -> int:
 
 
 def evening_before_the_last_day(now: datetime) -> datetime:
-    """23:59 of the last day but one of the month of `now`, or of the next when that has passed: the first midnight of
-    the stories is a birthday, the second begins a month."""
+    """20:00 of the last day but one of the month of `now`, or of the next when that has passed: the first midnight of
+    the stories is a birthday, the second begins a month. None of the two comes by itself while a story is told."""
     evenings = [
         common_clock.start_of_day(common_clock.add_months(common_clock.month_of(now.date()), months))
-        - timedelta(days=1, minutes=1)
+        - timedelta(days=1, hours=4)
         for months in (1, 2)
     ]
     return min(evening for evening in evenings if evening >= now).astimezone(common_clock.SHANGHAI)

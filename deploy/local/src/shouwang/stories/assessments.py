@@ -73,7 +73,7 @@ async def _first_due(platform: Platform, tell: Teller, person_id: str) -> None:
     first = platform.next_month()
     month = month_text(first)
     began = tell.happens(f"the clock moves to {first} 00:00")
-    platform.move_to_day(first)
+    await platform.move_to_day(first)
     dues = await platform.watch.event(
         DuesDetermined, person_id, lambda e: any(d.item == NURSING and d.service_month == month for d in e.lines)
     )

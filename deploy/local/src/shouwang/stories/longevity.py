@@ -31,7 +31,7 @@ async def eightieth_birthday(platform: Platform, tell: Teller) -> None:
         expect(why["outcome"], "refused", "the outcome the evening before")
         tell.seen(f"高龄津贴 today: no – {why['sentence']}")
         began = tell.happens(f"the clock moves to {birthday} 00:00, and nobody does anything")
-        platform.move_to_day(birthday)
+        await platform.move_to_day(birthday)
         started = await platform.watch.event(EntitlementStarted, person_id, lambda e: e.item == LONGEVITY)
         expect(started.data.on, birthday, "the day of the beginning")
         tell.seen("EntitlementStarted: 高龄津贴", began, started.at)
@@ -46,7 +46,7 @@ async def _first_month(platform: Platform, tell: Teller, person_id: str) -> None
     """The month after the birthday is the first that is paid."""
     first = platform.next_month()
     began = tell.happens(f"the clock moves to {first} 00:00")
-    platform.move_to_day(first)
+    await platform.move_to_day(first)
     month = month_text(first)
     dues = await platform.watch.event(
         DuesDetermined, person_id, lambda e: any(line.service_month == month for line in e.lines)

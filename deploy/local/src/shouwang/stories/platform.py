@@ -27,6 +27,7 @@ from shouwang.stories.watching import SECONDS_MAX, Watch
 T = TypeVar("T")
 BATCH_EVENTS_MAX: Final = 1_000
 LOOK_EVERY_SECONDS: Final = 0.03
+CLOCK_SEEN_SECONDS: Final = 0.1  # every process looks at the stored clock at least each 50 ms
 Json = dict[str, Any]
 
 
@@ -72,13 +73,14 @@ class Platform:
     def today(self) -> date:
         return self.now().date()
 
-    def move_to(self, instant: datetime) -> None:
-        """Move business time on. Raises LocalProblem for the past."""
+    async def move_to(self, instant: datetime) -> None:
+        """Move business time on, for every service when this returns. Raises LocalProblem for the past."""
         clock.set_business_time(self.home, instant)
+        await asyncio.sleep(CLOCK_SEEN_SECONDS)
 
-    def move_to_day(self, day: date) -> None:
+    async def move_to_day(self, day: date) -> None:
         """Midnight, with which a day begins."""
-        self.move_to(business.start_of_day(day))
+        await self.move_to(business.start_of_day(day))
 
     def next_month(self) -> date:
         """The first day of the coming month."""

@@ -81,7 +81,7 @@ async def visit_by_kafka(platform: Platform, tell: Teller) -> None:
         began = platform.now()
         await _reply(platform, replies, visit.task_id, "check_in", began, worker="w-17")
         await platform.watch.event(VisitCheckedIn, visit.person_id)
-        platform.move_to(began + timedelta(minutes=VISIT_MINUTES))
+        await platform.move_to(began + timedelta(minutes=VISIT_MINUTES))
         await _reply(platform, replies, visit.task_id, "check_out", platform.now(), worker="w-17", outcome="seen")
         await _verified(platform, tell, visit)
 
@@ -96,7 +96,7 @@ async def visit_by_http(platform: Platform, tell: Teller) -> None:
         await answer(platform, visit.task_id, code, "accept")
         task = await answer(platform, visit.task_id, code, "check-in", worker="w-18")
         expect(task["state"], "in_progress", "the task after check-in")
-        platform.move_to(platform.now() + timedelta(minutes=VISIT_MINUTES))
+        await platform.move_to(platform.now() + timedelta(minutes=VISIT_MINUTES))
         task = await answer(platform, visit.task_id, code, "check-out", worker="w-18", outcome="seen")
         expect(task["state"], "completed", "the task after check-out")
         await _verified(platform, tell, visit)
@@ -137,7 +137,7 @@ async def missed_visit(platform: Platform, tell: Teller) -> None:
         task = only([t for t in await platform.tasks(visit.person_id) if t["task_id"] == visit.task_id], "the task")
         since, end = platform.watch.mark, datetime.fromisoformat(task["window"]["to"]).date()
         began = tell.happens(f"the clock moves to {end} 00:00, the end of the window")
-        platform.move_to_day(end)
+        await platform.move_to_day(end)
         missed = await platform.watch.event(
             VisitMissed, visit.person_id, lambda e: e.task_id == visit.task_id, since=since
         )
