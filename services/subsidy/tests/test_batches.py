@@ -384,6 +384,34 @@ async def test_an_officer_sees_and_pays_only_their_own_area(town: Any) -> None:
     await town.office.call("POST", "/v1/batches", json=body, status=403, area=None)
 
 
+async def test_the_bank_and_the_recoveries_of_another_area_are_nobody_else_s_affair(town: Any) -> None:
+    (person,) = await _owed_since_april(town)
+    batch = await town.office.order()
+    elsewhere = {"subject": "li", "area": town.ZHANYI}
+    said = {"lines": [{"line_id": line["line_id"], "outcome": "settled"} for line in await town.office.lines(batch)]}
+    answer = await town.office.call("POST", "/v1/bank-returns", json=said, **elsewhere)
+    assert [refused["code"] for refused in answer["refused"]] == ["unknown_line"] * 3
+    await town.office.bank_says(batch)
+    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
+    assert (await town.office.call("GET", "/v1/recoveries", **elsewhere))["recoveries"] == []
+    await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect", status=404, **elsewhere)
+    assert await town.office.recoveries(person, "open") == [("2026-06", 5000, "open")]
+
+
+async def test_a_reissue_that_was_rejected_is_still_a_reissue(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-05-05")))
+    await town.office.bank_says(await town.office.order(), "returned")
+    batch = await town.office.reserve()
+    await town.office.call(
+        "POST", f"/v1/batches/{batch['batch_id']}/reject", "approver", json={"reason": "account not corrected yet"}
+    )
+    batch = await town.office.pay()
+    assert [line["kind"] for line in await town.office.lines(batch)] == ["reissue"]
+    await town.is_sound()
+
+
 async def test_the_trial_balance_says_where_the_money_is(town: Any) -> None:
     await _owed_since_april(town)
     await town.office.pay("2026-05")
