@@ -70,6 +70,7 @@ async def test_steps_delivered_three_times_are_stored_once(driver: Driver, datab
     await driver.deliver_records([*records, *records])
     await driver.deliver_records([records[2], records[0]])
     assert await database.pool.fetchval("SELECT count(*) FROM steps") == 4
+    assert await database.pool.fetchval("SELECT count(*) FROM parked") == 0
 
 
 async def test_a_new_step_beside_one_seen_before_is_not_lost(driver: Driver, database: Database, make: Any) -> None:
@@ -77,6 +78,7 @@ async def test_a_new_step_beside_one_seen_before_is_not_lost(driver: Driver, dat
     await driver.deliver_records(records[:1])
     await driver.deliver_records(records)
     assert await database.pool.fetchval("SELECT count(*) FROM steps") == 4
+    assert await database.pool.fetchval("SELECT count(*) FROM parked") == 0
 
 
 async def test_a_state_that_unites_two_changes_shows_its_consequences_for_both(
@@ -94,8 +96,11 @@ async def test_a_state_that_unites_two_changes_shows_its_consequences_for_both(
     visit = make.lie(
         make.planned(person, make.id()), at=later(3), correlation_id=second, causation_id=make.id_of(united)
     )
-    await driver.deliver_records([own, told, united, visit])
-    whole = ["PersonFactsRecorded", "EntitlementsDecided", "VisitPlanned"]
+    offer = make.lie(
+        make.offered(person, make.id()), at=later(4), correlation_id=second, causation_id=make.id_of(visit)
+    )
+    await driver.deliver_records([own, told, united, visit, offer])
+    whole = ["PersonFactsRecorded", "EntitlementsDecided", "VisitPlanned", "VisitOffered"]
     assert [s["what"] for s in await trace(api(), first)] == whole
     assert (await trace(api(), first))[0]["event_id"] == make.id_of(own)
     assert (await trace(api(), second))[0]["event_id"] == make.id_of(told)
