@@ -8,9 +8,10 @@ import pytest
 from common.events.population import KINDS, event_struct, population_schemas
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ingestion.answering import Refused
+from ingestion.domain.pushed import Pushed
 from ingestion.explaining import explain
 from ingestion.problems import PROBLEMS, QUARANTINE, fault
-from ingestion.pushed import Pushed, Refused
 from ingestion.reading import Unreadable, read_event, reopen, split_batch
 from ingestion.sources import registered
 from jsonschema_rs import Draft202012Validator

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from common import clock
 from common.database import Database
-from ingestion.pushed import Pushed
+from ingestion.domain.pushed import Pushed
 from ingestion.reading import read_event
 from ingestion.recording import record
 

@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 import synth
 from common.events import facts as kinds
-from ingestion.pushed import Pushed
+from ingestion.domain.pushed import Pushed
 from ingestion.reading import read_event
 from ingestion.recording import record
 from rules.timeline import Deceased, Suspected, death_of, facts_known_at

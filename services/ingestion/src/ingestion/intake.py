@@ -15,14 +15,18 @@ from common import clock
 from common.database import Database
 from common.errors import TooBusy, Unavailable, is_unavailable
 
+from ingestion.answering import Receipt, Refused
+from ingestion.domain.person import URGENT_KINDS
+from ingestion.domain.pushed import Pushed
 from ingestion.problems import fault
-from ingestion.pushed import Pushed, Receipt, Refused
-from ingestion.recording import record, record_refusals
+from ingestion.recording import record
+from ingestion.refusing import record_refusals
 
 log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
 BATCH_WEIGHT_MAX: Final = 2_000
 TRIES_MAX: Final = 4
+URGENT_EVENTS_MAX: Final = 50
 
 
 @dataclass(eq=False)
@@ -37,6 +41,10 @@ class _Part:
     def weight(self) -> int:
         return len(self.refused) + sum(1 + len(e.members) for e in self.events)
 
+    @property
+    def urgent(self) -> bool:
+        return len(self.events) <= URGENT_EVENTS_MAX and any(e.kind in URGENT_KINDS for e in self.events)
+
 
 class Intake:
     """One per process. Its worker lives while something waits."""
@@ -44,6 +52,7 @@ class Intake:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._parts: deque[_Part] = deque()
+        self._urgent: deque[_Part] = deque()  # a death does not wait behind a monthly load
         self._weight = 0
         self._worker: asyncio.Task[None] | None = None
 
@@ -53,7 +62,8 @@ class Intake:
         weight = sum(part.weight for part in parts)
         if self._weight and self._weight + weight > QUEUE_WEIGHT_MAX:
             raise TooBusy("more waits to be recorded than we can hold", retry_after_seconds=1)
-        self._parts.extend(parts)
+        for part in parts:
+            (self._urgent if part.urgent else self._parts).append(part)
         self._weight += weight
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._drain(), name="intake")
@@ -64,22 +74,29 @@ class Intake:
         return [receipt for receipts in results for receipt in receipts]  # type: ignore[union-attr]
 
     async def _drain(self) -> None:
-        while self._parts:
-            batch, weight = [self._parts.popleft()], 0
-            weight = batch[0].weight
-            while self._parts and weight + self._parts[0].weight <= BATCH_WEIGHT_MAX:
-                batch.append(self._parts.popleft())
-                weight += batch[-1].weight
+        while self._urgent or self._parts:
+            batch = self._next_batch()
+            weight = sum(part.weight for part in batch)
             try:
                 await self._record(batch)
             except BaseException as error:
-                for part in (*batch, *self._parts):
+                for part in (*batch, *self._urgent, *self._parts):
                     if not part.done.done():
                         part.done.set_exception(Unavailable(type(error).__name__))
+                self._urgent.clear()
                 self._parts.clear()
                 self._weight = 0
                 raise
             self._weight -= weight
+
+    def _next_batch(self) -> list[_Part]:
+        batch: list[_Part] = []
+        weight = 0
+        for queue in (self._urgent, self._parts):
+            while queue and (not batch or weight + queue[0].weight <= BATCH_WEIGHT_MAX):
+                batch.append(queue.popleft())
+                weight += batch[-1].weight
+        return batch
 
     async def _record(self, batch: Sequence[_Part]) -> None:
         """One transaction; on a bug the batch is halved until the one event is found."""

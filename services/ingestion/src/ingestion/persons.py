@@ -10,7 +10,7 @@ from common.events.facts import Registration, Residence
 from common.events.population import ResidenceValue
 from rules.timeline import Fact, facts_known_at
 
-from ingestion.domain import statements_of
+from ingestion.domain.person import statements_of
 from ingestion.reading import reopen
 from ingestion.store import statements as store
 from ingestion.vaulting import vault

@@ -13,9 +13,10 @@ from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaT
 from common.events.population import population_schemas
 from fastapi import APIRouter, Depends, Request, Response
 
+from ingestion.answering import Receipt, Refused
+from ingestion.domain.pushed import Pushed
 from ingestion.intake import Intake
 from ingestion.problems import PROBLEMS
-from ingestion.pushed import Pushed, Receipt, Refused
 from ingestion.reading import Unreadable, need_json, need_utf8, read_event, split_batch, structured
 
 router = APIRouter(tags=["events"])

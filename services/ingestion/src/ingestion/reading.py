@@ -19,11 +19,12 @@ from common.events.population import (
     event_struct,
 )
 
+from ingestion.answering import Refused
 from ingestion.checks import OPEN_END, check_event
+from ingestion.domain.pushed import Member, Pushed, Source
 from ingestion.explaining import FAULTS_MAX, explain
 from ingestion.problems import Fault, fault
-from ingestion.pushed import Member, Pushed, Refused
-from ingestion.sources import Source, registered
+from ingestion.sources import registered
 from ingestion.vaulting import vault
 
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")

@@ -8,9 +8,11 @@ from common.message import Record
 from common.parking import park
 from common.transaction import Tx
 
-from ingestion.pushed import Pushed, Refused
+from ingestion.answering import Refused
+from ingestion.domain.pushed import Pushed
 from ingestion.reading import Unreadable, need_json, read_event, structured
-from ingestion.recording import record, record_refusals
+from ingestion.recording import record
+from ingestion.refusing import record_refusals
 
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:

@@ -5,61 +5,27 @@ Locks are taken households first, then persons, each in the order of their ids; 
 so that what two writers do in the same moment comes out as if one had waited.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
-from common.clock import civil_date
 from common.errors import Unavailable
 from common.events import PersonFactsRecorded
 from common.events.facts import Statement
-from common.message import derived_id
 from common.transaction import Tx
 
-from ingestion.domain import (
-    Known,
-    Person,
-    Placing,
-    instant_of_batch,
-    place_events,
-    remember,
-    same_moment,
-    snapshot,
-    statement_of,
-    statements_of,
-)
-from ingestion.households import Entry, NotLocked, State, chain_of_list, household_of, recorded_now, spread
+from ingestion.answering import Receipt
+from ingestion.batch import LOCK_ROUNDS_MAX, Work, load, lock, open_kept
+from ingestion.domain.chains import place_events
+from ingestion.domain.household import Entry, NotLocked, chain_of_list, household_of, recorded_now, spread
+from ingestion.domain.person import Person, instant_of_batch, remember, same_moment, snapshot, statements_of
+from ingestion.domain.pushed import Pushed
+from ingestion.domain.saying import statement_of
 from ingestion.problems import fault
-from ingestion.pushed import Member, Pushed, Receipt, Refused
-from ingestion.reading import reopen
 from ingestion.store import statements as store
 from ingestion.vaulting import vault
 
 QUARANTINE_DAYS: Final = 3
-LOCK_ROUNDS_MAX: Final = 4
-REJECTED_BODY_BYTES_MAX: Final = 65_536
-
-
-@dataclass
-class _Work:
-    """A batch between loading and saving. `events`: the new ones and those that waited, each once."""
-
-    events: list[Pushed]
-    new: dict[str, Pushed]
-    waited: dict[str, bytes]
-    person_of: dict[bytes, str]
-    forced: Collection[str]
-    states: dict[str, State] = field(default_factory=dict)
-    persons: dict[str, Person] = field(default_factory=dict)
-    known: dict[str, Known] = field(default_factory=dict)
-    placing: Placing = field(default_factory=lambda: Placing({}, {}))
-    households: dict[str, str] = field(default_factory=dict)
-    names: list[tuple[str, str]] = field(default_factory=list)
-
-    def whose(self, event: Pushed) -> str:
-        return self.person_of[event.person.index]
 
 
 async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receipt]:
@@ -79,7 +45,7 @@ async def release_by_hand(tx: Tx, event_id: str, person_id: str, by: str, now: d
     return event_id in work.placing.chains
 
 
-def _receipt(event: Pushed, first: dict[str, Pushed], work: _Work) -> Receipt:
+def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
     stored = work.known.get(event.event_id)
     original = first[event.event_id]
     digest = stored.digest if stored else original.digest
@@ -101,8 +67,8 @@ async def _apply(
     person_ids: Collection[str] = (),
     forced: Collection[str] = (),
     by: str | None = None,
-) -> _Work:
-    work = await _load(tx, new, person_ids, forced)
+) -> Work:
+    work = await load(tx, new, person_ids, forced)
     instant = instant_of_batch(now, work.persons.values())
     extra: set[str] = set()
     for _ in range(LOCK_ROUNDS_MAX):
@@ -111,7 +77,7 @@ async def _apply(
             break
         except NotLocked as more:
             extra |= more.households
-            await _lock(tx, work, extra)
+            await lock(tx, work, extra)
             instant = instant_of_batch(now, work.persons.values())
     else:
         raise Unavailable("households kept changing")
@@ -119,70 +85,10 @@ async def _apply(
     return work
 
 
-# ── load ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> _Work:
-    person_of = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
-    direct = {person_of[e.person.index] for e in new.values()} | set(person_ids)
-    work = _Work(list(new.values()), new, {}, person_of, forced)
-    for _ in range(LOCK_ROUNDS_MAX):
-        work.waited = await store.load_waiting(tx, direct)
-        waiting = [_open(event_id, sealed) for event_id, sealed in work.waited.items()]
-        work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
-        work.person_of |= await _identify(
-            tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
-        )
-        await _lock(tx, work, set(), direct)
-        if sum(p.waiting for p in work.persons.values() if p.person_id in direct) == len(waiting):
-            break  # nobody changed what waits between looking and locking
-    else:
-        raise Unavailable("quarantine kept changing")
-    return work
-
-
-async def _lock(tx: Tx, work: _Work, extra: Collection[str], direct: Collection[str] = ()) -> None:
-    """Households, then persons, then what is known of the events."""
-    followed = {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
-    before = await store.load_known(tx, followed)
-    households = {e.household for e in work.events if e.household} | set(extra)
-    households |= {k.household for k in before.values() if k.household}
-    work.states = await store.lock_households(tx, households)
-    ever = {person_id for state in work.states.values() for person_id in state.ever}
-    work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
-    ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
-    work.known = await store.load_known(tx, ids)
-
-
-def _open(event_id: str, sealed: bytes) -> Pushed:
-    return reopen(vault().open(sealed, event_id.encode()))
-
-
-async def _identify(tx: Tx, members: Iterable[Member]) -> dict[bytes, str]:
-    """Person ids by blind index. Whoever is new gets one that follows from the index, so that two writers agree."""
-    numbers = {m.index: m.number for m in members}
-    if not numbers:
-        return {}
-    found = await store.load_identities(tx, numbers)
-    fresh = {index: derived_id("person", index.hex()) for index in numbers if index not in found}
-    if fresh:
-        made = await store.insert_identities(tx, list(fresh.items()))
-        await store.insert_persons(tx, fresh.values())
-        seal = vault().seal
-        await store.upsert_vault(
-            tx,
-            [
-                (fresh[index], "id_number", seal(numbers[index].encode(), f"{fresh[index]}/id_number".encode()))
-                for index in made
-            ],
-        )
-    return found | fresh
-
-
 # ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _decide(tx: Tx, work: _Work, instant: datetime) -> None:
+async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     """Change the loaded persons and households. Raises NotLocked before anything is written."""
     fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
     work.placing = place_events(fresh, work.person_of, work.known, work.forced)
@@ -200,8 +106,9 @@ async def _decide(tx: Tx, work: _Work, instant: datetime) -> None:
             members = tuple(work.person_of[m.index] for m in event.members)
             lists.setdefault(chain, []).append(Entry(statement, members))
         else:
+            begun = chain.encode() in person.statements
             person.add(statement, source_ids)
-            if event.kind == "low_income":
+            if event.kind == "low_income" and (begun or event.household is not None):
                 incomes[chain] = person.person_id
         if event.name is not None and remember(person, event, blind(f"name\0{event.name}")[:16]):
             work.names.append((person.person_id, event.name))
@@ -209,7 +116,7 @@ async def _decide(tx: Tx, work: _Work, instant: datetime) -> None:
         await _reach_members(tx, work, lists, incomes, source_ids, instant)
 
 
-async def _source_ids(tx: Tx, work: _Work, placed: Sequence[Pushed]) -> dict[str, str]:
+async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str, str]:
     """The sources' own ids where they decide the order: of followers and whatever of their chain has the same time."""
     ids = {e.event_id: e.id for e in placed}
     tied: set[str] = set()
@@ -223,12 +130,12 @@ async def _source_ids(tx: Tx, work: _Work, placed: Sequence[Pushed]) -> dict[str
 
 
 async def _load_source_ids(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
-    return {i: _open(i, sealed).id for i, sealed in (await store.load_sealed(tx.sql, event_ids)).items()}
+    return {i: open_kept(i, sealed).id for i, sealed in (await store.load_sealed(tx.sql, event_ids)).items()}
 
 
 async def _reach_members(
     tx: Tx,
-    work: _Work,
+    work: Work,
     lists: dict[str, list[Entry]],
     incomes: dict[str, str],
     source_ids: dict[str, str],
@@ -263,7 +170,7 @@ def _chain_of(person: Person, chain: str) -> list[Statement]:
 # ── save ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _save(tx: Tx, work: _Work, instant: datetime, by: str | None) -> None:
+async def _save(tx: Tx, work: Work, instant: datetime, by: str | None) -> None:
     chains, waiting = work.placing
     new = [e for e in work.new.values() if e.event_id not in work.known]
     seal = vault().seal
@@ -291,13 +198,13 @@ async def _save(tx: Tx, work: _Work, instant: datetime, by: str | None) -> None:
     await _save_persons(tx, work, instant)
 
 
-def _sealed_names(work: _Work) -> list[tuple[str, str, bytes]]:
+def _sealed_names(work: Work) -> list[tuple[str, str, bytes]]:
     newest = dict(work.names)  # the last one of a person is the newest: earlier ones lost against it
     seal = vault().seal
     return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in newest.items()]
 
 
-async def _save_persons(tx: Tx, work: _Work, instant: datetime) -> None:
+async def _save_persons(tx: Tx, work: Work, instant: datetime) -> None:
     for person in work.persons.values():
         if person.causes:
             person.version += 1
@@ -306,7 +213,7 @@ async def _save_persons(tx: Tx, work: _Work, instant: datetime) -> None:
     await store.save_persons(tx, [p for p in work.persons.values() if p.causes or p.touched])
 
 
-def _count_waiting(work: _Work) -> None:
+def _count_waiting(work: Work) -> None:
     for event in work.events:
         event_id, person = event.event_id, work.persons[work.whose(event)]
         if event_id in work.waited:
@@ -327,20 +234,3 @@ def _emit(tx: Tx, person: Person, instant: datetime) -> None:
         encoded=snapshot(person, instant),
         division=person.division,
     )
-
-
-# ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def record_refusals(tx: Tx, refused: Sequence[Refused], now: datetime) -> None:
-    """Count what registered sources sent in vain; a refusal sent again is the same refusal."""
-    rows: dict[str, tuple[object, ...]] = {}
-    for r in refused:
-        if r.source is None:
-            continue
-        digest = vault().blind_index("refused\0" + r.body.decode("utf-8", "replace"))
-        rejection_id = derived_id("rejection", r.source, digest.hex())
-        sealed = vault().seal(r.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode())
-        problems = msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in r.faults])
-        rows[rejection_id] = (rejection_id, r.source, r.event_id, r.day or civil_date(now), problems, sealed, now)
-    await store.insert_rejections(tx, list(rows.values()))

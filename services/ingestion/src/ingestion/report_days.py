@@ -12,8 +12,9 @@ from common.service import Db
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
+from ingestion.domain.pushed import Source
 from ingestion.reading import reopen
-from ingestion.sources import Source, registered
+from ingestion.sources import registered
 from ingestion.store import review
 from ingestion.vaulting import vault
 

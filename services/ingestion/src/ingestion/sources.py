@@ -1,20 +1,11 @@
 """Registered sources: who may say what, and how far it is believed (`contracts/sources.yaml`)."""
 
-from dataclasses import dataclass
 from functools import cache
 
 import yaml
 from common.settings import repository_root
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused."""
-
-    urn: str
-    area: str
-    name: str
-    ranks: dict[str, int]
+from ingestion.domain.pushed import Source
 
 
 @cache

@@ -180,3 +180,43 @@ async def list_sealed_of_day(connection: Any, source: str, day: date, after: str
         limit,
     )
     return rows
+
+
+# ── verification ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def contradictions(connection: Any, limit: int) -> list[str]:
+    """What one table says against another about what waits, in words."""
+    rows = await connection.fetch(
+        """SELECT 'event ' || r.event_id || ': ' || r.status || ', but ' || coalesce(q.state, 'not') || ' in quarantine'
+           FROM received r LEFT JOIN quarantine q USING (event_id)
+           WHERE r.status <> CASE coalesce(q.state, 'released')
+                               WHEN 'open' THEN 'quarantined' WHEN 'discarded' THEN 'parked' ELSE 'applied' END
+           UNION ALL
+           SELECT format('person %s: %s counted as waiting, %s do', p.person_id, p.waiting, coalesce(q.open, 0))
+           FROM persons p LEFT JOIN (SELECT person_id, count(*) AS open FROM quarantine WHERE state = 'open'
+                                     GROUP BY person_id) q USING (person_id)
+           WHERE p.waiting <> coalesce(q.open, 0)
+           LIMIT $1""",
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def list_persons_after(connection: Any, after: str | None, limit: int) -> list[Any]:
+    """person_id, version, recorded_at, statements, page by page."""
+    rows: list[Any] = await connection.fetch(
+        """SELECT person_id, version, recorded_at, statements FROM persons
+           WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",
+        after,
+        limit,
+    )
+    return rows
+
+
+async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[bytes, str]:
+    """Person ids by blind index."""
+    rows = await connection.fetch(
+        "SELECT blind_index, person_id FROM identities WHERE blind_index = ANY($1::bytea[])", list(indexes)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -8,9 +8,10 @@ import msgspec
 from common import bulk
 from common.transaction import Tx
 
-from ingestion.domain import Known, Memory, Person
-from ingestion.households import State
-from ingestion.pushed import Pushed
+from ingestion.domain.chains import Known
+from ingestion.domain.household import State
+from ingestion.domain.person import Memory, Person
+from ingestion.domain.pushed import Pushed
 from ingestion.tables import IdentityRow, QuarantineRow, ReceivedRow, RejectionRow, VaultRow
 
 _memory = msgspec.msgpack.Decoder(Memory)

@@ -1,17 +1,21 @@
-"""A pushed event after its form was checked, and the answer to it."""
+"""A pushed event after its form was checked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
 
 import msgspec
 from common.events.facts import Action, Kind
 from common.events.population import PopulationValue
 
-from ingestion.problems import Fault
-from ingestion.sources import Source
 
-Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused."""
+
+    urn: str
+    area: str
+    name: str
+    ranks: dict[str, int]
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
@@ -43,24 +47,3 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
     kept: bytes
     traceparent: str | None = None
-
-
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that can never be accepted as it is."""
-
-    id: str | None
-    event_id: str | None
-    source: str | None
-    day: date | None
-    faults: tuple[Fault, ...]
-    body: bytes
-
-
-@dataclass(slots=True)
-class Receipt:
-    """The answer to one event. `accepted` means committed; `problems` says why it was not simply accepted."""
-
-    id: str | None
-    event_id: str | None
-    status: Status
-    problems: list[Fault] = field(default_factory=list)

@@ -4,27 +4,15 @@ A person's statements are kept as the JSON they travel as, joined by commas, so 
 and only what follows in a chain needs a look inside. Within a chain the order is (time, source id).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
-from common.events import facts
-from common.events.facts import Statement, Value
-from common.events.population import (
-    AliveValue,
-    DeathValue,
-    DisabilityValue,
-    HouseholdValue,
-    LivingSituationValue,
-    LowIncomeValue,
-    PopulationValue,
-    RegistrationValue,
-    ResidenceValue,
-    SpecialFamilyValue,
-)
+from common.events.facts import Statement
+from common.events.population import RegistrationValue, ResidenceValue
 
-from ingestion.pushed import Pushed
+from ingestion.domain.pushed import Pushed
 
 _encode = msgspec.json.Encoder().encode
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -140,54 +128,6 @@ def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
     return [p.event_id for p in _placed.decode(b"[%b]" % joined) if p.chain == chain and p.time == time]
 
 
-# ── from a push to a statement ──────────────────────────────────────────────────────────────────────────────
-
-
-def statement_of(pushed: Pushed, chain: str, instant: datetime) -> Statement:
-    """What travels of a pushed event: everything but names, numbers and addresses."""
-    return Statement(
-        event_id=pushed.event_id,
-        chain=chain,
-        action=pushed.action,
-        kind=pushed.kind,
-        source=pushed.source.urn,
-        rank=pushed.source.ranks[pushed.kind],
-        time=pushed.time,
-        recorded_at=instant,
-        valid_from=pushed.valid_from,
-        valid_to=pushed.valid_to,
-        value=_value(pushed.value, pushed.household) if pushed.value is not None else None,
-    )
-
-
-def _value(said: PopulationValue, household: str | None) -> Value:
-    match said:
-        case RegistrationValue():
-            return facts.Registration(
-                sex=said.sex,
-                birth_date=said.birth_date,
-                hukou_division=said.hukou_division,
-                hukou_kind=said.hukou_kind,
-            )
-        case ResidenceValue():
-            return facts.Residence(division=said.division, place=said.place)
-        case DeathValue():
-            return facts.Death(evidence=said.evidence)
-        case AliveValue():
-            return facts.Alive(method=said.method)
-        case DisabilityValue():
-            return facts.Disability(class_=said.class_, level=said.level)
-        case LowIncomeValue():
-            return facts.LowIncome(category=said.category, support=said.support, household=household)
-        case HouseholdValue():
-            assert household is not None, "a household statement has its number"
-            return facts.Household(household=household)
-        case LivingSituationValue():
-            return facts.LivingSituation(tags=said.tags, verified_on=said.verified_on)
-        case SpecialFamilyValue():
-            return facts.SpecialFamily(only_child=said.only_child)
-
-
 def remember(person: Person, pushed: Pushed, name_digest: bytes) -> bool:
     """Keep the newest division for the area scope and the newest name; True when the name is to be sealed anew."""
     at, memory, value = pushed.time.timestamp(), person.memory, pushed.value
@@ -202,77 +142,3 @@ def remember(person: Person, pushed: Pushed, name_digest: bytes) -> bool:
     person.touched = True
     memory.name_digest, memory.name_at = name_digest, at
     return changed
-
-
-# ── chains: who follows whom ────────────────────────────────────────────────────────────────────────────────
-
-
-class Known(NamedTuple):
-    """An event that is stored. `chain` is None while it waits; `household`: one that its chain touches."""
-
-    digest: bytes
-    kind: str
-    person_id: str
-    chain: str | None
-    household: str | None = None
-
-
-class Placing(NamedTuple):
-    """What becomes of the events of a batch: `chains` by event id for those that take effect, `waiting` by event id
-    with the reason for those that cannot yet."""
-
-    chains: dict[str, str]
-    waiting: dict[str, str]
-
-
-def place_events(
-    events: Sequence[Pushed], person_of: Mapping[bytes, str], known: Mapping[str, Known], forced: Collection[str] = ()
-) -> Placing:
-    """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
-
-    An event in `forced` takes effect without its predecessor: a human has said so. Its chain is then the one that
-    the missing event would begin.
-    """
-    by_id = {e.event_id: e for e in events}
-    followers: dict[str, list[Pushed]] = {}
-    chains: dict[str, str] = {}
-    waiting: dict[str, str] = {}
-    ready: list[str] = []
-    for event in events:
-        if event.previous is None:
-            chains[event.event_id] = event.event_id
-            ready.append(event.event_id)
-            continue
-        before = known.get(event.previous)
-        if event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
-            chains[event.event_id] = event.previous
-            ready.append(event.event_id)
-        else:
-            waiting[event.event_id] = "predecessor_missing"
-            followers.setdefault(event.previous, []).append(event)
-            if event.previous not in by_id and before is not None and before.chain is not None:
-                _follow(event, before.chain, before.kind, before.person_id, person_of, chains, waiting, ready)
-    while ready:
-        leader = by_id[ready.pop()]
-        for event in followers.get(leader.event_id, ()):
-            whose = person_of[leader.person.index]
-            _follow(event, chains[leader.event_id], leader.kind, whose, person_of, chains, waiting, ready)
-    return Placing(chains, waiting)
-
-
-def _follow(
-    event: Pushed,
-    chain: str,
-    kind: str,
-    person_id: str,
-    person_of: Mapping[bytes, str],
-    chains: dict[str, str],
-    waiting: dict[str, str],
-    ready: list[str],
-) -> None:
-    if (kind, person_id) != (event.kind, person_of[event.person.index]):
-        waiting[event.event_id] = "chain_mismatch"
-        return
-    waiting.pop(event.event_id, None)
-    chains[event.event_id] = chain
-    ready.append(event.event_id)

@@ -1,0 +1,99 @@
+"""A batch between loading and saving: who is meant, what waits, and everything locked that it may change.
+
+Locks are taken households first, then persons, each in the order of their ids.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from common.errors import Unavailable
+from common.message import derived_id
+from common.transaction import Tx
+
+from ingestion.domain.chains import Known, Placing
+from ingestion.domain.household import State
+from ingestion.domain.person import Person
+from ingestion.domain.pushed import Member, Pushed
+from ingestion.reading import reopen
+from ingestion.store import statements as store
+from ingestion.vaulting import vault
+
+LOCK_ROUNDS_MAX: Final = 4
+
+
+@dataclass
+class Work:
+    """`events`: the new ones and those that waited, each once."""
+
+    events: list[Pushed]
+    new: dict[str, Pushed]
+    waited: dict[str, bytes]
+    person_of: dict[bytes, str]
+    forced: Collection[str]
+    states: dict[str, State] = field(default_factory=dict)
+    persons: dict[str, Person] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    placing: Placing = field(default_factory=lambda: Placing({}, {}))
+    households: dict[str, str] = field(default_factory=dict)
+    names: list[tuple[str, str]] = field(default_factory=list)
+
+    def whose(self, event: Pushed) -> str:
+        return self.person_of[event.person.index]
+
+
+async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> Work:
+    person_of = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
+    direct = {person_of[e.person.index] for e in new.values()} | set(person_ids)
+    work = Work(list(new.values()), new, {}, person_of, forced)
+    for _ in range(LOCK_ROUNDS_MAX):
+        work.waited = await store.load_waiting(tx, direct)
+        waiting = [open_kept(event_id, sealed) for event_id, sealed in work.waited.items()]
+        work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
+        work.person_of |= await _identify(
+            tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
+        )
+        await lock(tx, work, set(), direct)
+        if sum(p.waiting for p in work.persons.values() if p.person_id in direct) == len(waiting):
+            break  # nobody changed what waits between looking and locking
+    else:
+        raise Unavailable("quarantine kept changing")
+    return work
+
+
+async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[str] = ()) -> None:
+    """Households, then persons, then what is known of the events."""
+    followed = {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
+    before = await store.load_known(tx, followed)
+    households = {e.household for e in work.events if e.household} | set(extra)
+    households |= {k.household for k in before.values() if k.household}
+    work.states = await store.lock_households(tx, households)
+    ever = {person_id for state in work.states.values() for person_id in state.ever}
+    work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
+    ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
+    work.known = await store.load_known(tx, ids)
+
+
+def open_kept(event_id: str, sealed: bytes) -> Pushed:
+    return reopen(vault().open(sealed, event_id.encode()))
+
+
+async def _identify(tx: Tx, members: Iterable[Member]) -> dict[bytes, str]:
+    """Person ids by blind index. Whoever is new gets one that follows from the index, so that two writers agree."""
+    numbers = {m.index: m.number for m in members}
+    if not numbers:
+        return {}
+    found = await store.load_identities(tx, numbers)
+    fresh = {index: derived_id("person", index.hex()) for index in numbers if index not in found}
+    if fresh:
+        made = await store.insert_identities(tx, list(fresh.items()))
+        await store.insert_persons(tx, fresh.values())
+        seal = vault().seal
+        await store.upsert_vault(
+            tx,
+            [
+                (fresh[index], "id_number", seal(numbers[index].encode(), f"{fresh[index]}/id_number".encode()))
+                for index in made
+            ],
+        )
+    return found | fresh
