@@ -60,7 +60,7 @@ clean: down ## stop everything and remove the data (downloaded jars stay)
 
 $(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
 	@echo "installing the Python packages (once per change of uv.lock)"
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 .tools/bin/uv:

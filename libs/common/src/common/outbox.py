@@ -18,14 +18,13 @@ from common.transaction import Emitted
 OUTBOX_CHANNEL: Final = "shouwang_outbox"
 _encode = msgspec.json.Encoder().encode
 
-_COLUMNS: Final = "topic, key, event_id, urgent, state, payload, headers, causes"
+_COLUMNS: Final = ("topic", "key", "event_id", "urgent", "state", "payload", "headers", "causes")
 _UNNEST: Final = (
-    "SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bool[], $5::bool[],"
+    "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::bool[],"
     " $6::bytea[], $7::bytea[], $8::text[])"
 )
-_APPEND: Final = f"INSERT INTO outbox ({_COLUMNS}) {_UNNEST}"
 _REPLACE: Final = f"""
-INSERT INTO outbox ({_COLUMNS}) {_UNNEST}
+INSERT INTO outbox ({", ".join(_COLUMNS)}) {_UNNEST}
 ON CONFLICT (topic, key) WHERE state DO UPDATE SET
   seq = excluded.seq, event_id = excluded.event_id, payload = excluded.payload, headers = excluded.headers,
   urgent = outbox.urgent OR excluded.urgent,
@@ -52,17 +51,9 @@ def _inherit(event: Emitted, before: Emitted) -> Emitted:
     return replace(event, urgent=event.urgent or before.urgent, causes=merge_causes(before.causes, event.causes))
 
 
-def _rows(events: Sequence[Emitted]) -> tuple[list[object], ...]:
-    return (
-        [e.topic for e in events],
-        [e.key for e in events],
-        [e.event_id for e in events],
-        [e.urgent for e in events],
-        [e.state for e in events],
-        [e.payload for e in events],
-        [_encode([(name, value.decode()) for name, value in _headers(e)]) for e in events],
-        [",".join(e.causes) for e in events],
-    )
+def _row(e: Emitted) -> tuple[object, ...]:
+    headers = _encode([(name, value.decode()) for name, value in _headers(e)])
+    return e.topic, e.key, e.event_id, e.urgent, e.state, e.payload, headers, ",".join(e.causes)
 
 
 def _headers(event: Emitted) -> list[tuple[str, bytes]]:
@@ -78,14 +69,14 @@ def _headers(event: Emitted) -> list[tuple[str, bytes]]:
 
 
 async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted]) -> None:
-    """Two statements for any number of events."""
+    """Two statements for any number of events: COPY for what only happens, one upsert for states."""
     if not emitted:
         return
     edges, states = _fold(emitted)
     if edges:
-        await connection.execute(_APPEND, *_rows(edges))
+        await connection.copy_records_to_table("outbox", records=map(_row, edges), columns=_COLUMNS)
     if states:
-        await connection.execute(_REPLACE, *_rows(states))
+        await connection.execute(_REPLACE, *map(list, zip(*map(_row, states), strict=True)))
 
 
 _decode_headers = msgspec.json.Decoder(list[tuple[str, str]])

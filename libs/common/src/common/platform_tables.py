@@ -8,7 +8,7 @@ CREATE TABLE outbox (
   seq       bigint NOT NULL DEFAULT nextval('outbox_seq'),
   topic     text NOT NULL,
   key       text NOT NULL,
-  event_id  uuid NOT NULL,
+  event_id  text NOT NULL,
   urgent    boolean NOT NULL DEFAULT false,
   state     boolean NOT NULL DEFAULT false,
   payload   bytea NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE outbox (
 -- payloads are small JSON and live for milliseconds: compressing them costs more than it saves
 ALTER TABLE outbox ALTER COLUMN payload SET STORAGE EXTERNAL, ALTER COLUMN headers SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX outbox_one_pending_state ON outbox (topic, key) WHERE state;
-CREATE INDEX outbox_ahead ON outbox (seq) WHERE urgent OR NOT state;
+CREATE INDEX outbox_urgent ON outbox (seq) WHERE urgent;
 
 CREATE TABLE inbox (
   consumer   text NOT NULL,

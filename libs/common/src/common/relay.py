@@ -4,9 +4,9 @@ The relay holds a session lock on its own connection: a process that dies loses 
 lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
 deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
 
-A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, states wait here, where newer
-states of the same person fold into them and urgent ones (a death) overtake, instead of in Kafka, where they could do
-neither. Events that are not states never wait.
+A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, all but the urgent waits here,
+where newer states of a person fold into the pending one and a death overtakes, instead of in Kafka, where they could
+do neither.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from common.pacing import Pace
 from common.settings import Settings
 
 log = logging.getLogger(__name__)
-SELECT_MAX: Final = 2_000
+SELECT_MAX: Final = 1_000
 IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
 HELD_SECONDS: Final = 0.05
 LOCK_RETRY_SECONDS: Final = 0.5
@@ -37,7 +37,7 @@ BATCH_BYTES: Final = 512 * 1024
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
 _COLUMNS: Final = "seq, topic, key, payload, headers, causes"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM outbox ORDER BY seq LIMIT $1"  # noqa: S608
-_SELECT_AHEAD: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent OR NOT state ORDER BY seq LIMIT $1"  # noqa: S608
+_SELECT_URGENT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent ORDER BY seq LIMIT $1"  # noqa: S608
 _DELETE: Final = """
 DELETE FROM outbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED))
@@ -107,8 +107,8 @@ class Relay:
             metrics.relayed.labels(self.database.schema).inc(len(rows))
 
     async def _select(self, connection: asyncpg.Connection) -> list[Any]:
-        """Everything in order, or, while a reader is behind, only what may not wait."""
-        statement = _SELECT_AHEAD if await self.pace.holds() else _SELECT
+        """Everything in order, or, while a reader is behind, only what is urgent."""
+        statement = _SELECT_URGENT if await self.pace.holds() else _SELECT
         rows: list[Any] = await connection.fetch(statement, SELECT_MAX)
         return rows
 

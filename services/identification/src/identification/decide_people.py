@@ -18,21 +18,25 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def on_person_facts_recorded(messages: Sequence[Message[PersonFactsRecorded]], tx: Tx) -> None:
-    await _decide(messages, tx, _with_facts)
+    await _decide(messages, tx, _with_facts, without_facts=True)
 
 
 async def on_abilities_determined(messages: Sequence[Message[AbilitiesDetermined]], tx: Tx) -> None:
-    await _decide(messages, tx, _with_abilities)
+    await _decide(messages, tx, _with_abilities, without_facts=False)
 
 
 async def _decide(
-    messages: Sequence[Message[E]], tx: Tx, take: Callable[[Message[E], Person | None], Case | None]
+    messages: Sequence[Message[E]],
+    tx: Tx,
+    take: Callable[[Message[E], Person | None], Case | None],
+    *,
+    without_facts: bool,
 ) -> None:
     """Once, and once more for people whom another batch has stored for the first time meanwhile."""
     running = await running_for(tx)
     waiting = {message.data.person_id: message for message in messages}
     while waiting:
-        stored = await store.lock_people(tx, list(waiting))
+        stored = await store.lock_people(tx, list(waiting), without_facts=without_facts)
         taken = (take(message, stored.get(person_id)) for person_id, message in waiting.items())
         _, lost = await settle(tx, [case for case in taken if case], running)
         waiting = {d.person.person_id: waiting[d.person.person_id] for d in lost}

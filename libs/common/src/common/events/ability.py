@@ -8,7 +8,7 @@ import msgspec
 from common.events.base import Event, Instant
 
 
-class Ability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Ability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One result in force over [`valid_from`, `valid_to`). `level` 0 (intact) … 4 (complete loss), GB/T 42195."""
 
     assessment_id: str

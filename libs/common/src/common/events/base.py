@@ -2,6 +2,8 @@
 
 A *state* event carries the whole present state of its key and lives on a compacted topic: a newer one
 supersedes an older one, so it is guarded by its version. Any other event is claimed once in the inbox.
+
+Events hold no cycles, so the garbage collector need not follow them (`gc=False`).
 """
 
 from datetime import datetime
@@ -15,7 +17,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 TYPE_PREFIX = "cn.eldercare"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of everything that travels on an internal topic. Ids are UUID strings, instants aware UTC."""
 
     topic: ClassVar[str]

@@ -12,7 +12,7 @@ ItemKind = Literal["cash", "service"]
 MonthRule = Literal["same_month", "next_month"]
 
 
-class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due."""
 
     start: MonthRule = "next_month"
@@ -22,7 +22,7 @@ class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fund: str = "county"
 
 
-class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One item over one period [`from_`, `to`) under one policy version, for one person.
 
     `policy`: id of the policy version and item that decided, `<jurisdiction>/<item>@<version date>`; its citation

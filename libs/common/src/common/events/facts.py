@@ -28,7 +28,7 @@ LivingTag = Literal["alone", "empty_nest", "left_behind"]
 DeathEvidence = Literal["cremation", "medical_certificate", "register_cancelled", "reported"]
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="of"):
+class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="of", gc=False):
     pass
 
 
@@ -84,7 +84,7 @@ class SpecialFamily(_Value, frozen=True, kw_only=True, tag="special_family"):
 Value = Registration | Residence | Death | Alive | Disability | LowIncome | Household | LivingSituation | SpecialFamily
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing one source said. `chain` is the event id of the first statement of the chain it belongs to.
 
     `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open), civil dates in

@@ -8,7 +8,7 @@ import msgspec
 from common.events.base import Event
 
 
-class DueLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DueLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one item owes one payee for one service month, and what is already paid of it."""
 
     item: str

@@ -13,6 +13,7 @@ from identification.tables import DecisionRow, PersonRow
 
 _COLUMNS = Person._fields
 _LISTED = ", ".join(_COLUMNS)
+_LISTED_WITHOUT_FACTS = ", ".join("NULL::bytea" if column == "facts" else column for column in _COLUMNS)
 _DECISION = (
     "person_id",
     "version",
@@ -26,10 +27,13 @@ _DECISION = (
 DAILY_EDGE = "daily_edge"
 
 
-async def lock_people(tx: Tx, person_ids: Sequence[str]) -> dict[str, Person]:
-    """Those of them that are stored. In the order of their ids, so that two batches cannot deadlock."""
+async def lock_people(tx: Tx, person_ids: Sequence[str], *, without_facts: bool = False) -> dict[str, Person]:
+    """Those of them that are stored. In the order of their ids, so that two batches cannot deadlock.
+
+    `without_facts`: when new facts are there to take their place, the old ones need not travel."""
+    listed = _LISTED_WITHOUT_FACTS if without_facts else _LISTED
     rows = await tx.sql.fetch(
-        f"SELECT {_LISTED} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR NO KEY UPDATE",  # noqa: S608
+        f"SELECT {listed} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR NO KEY UPDATE",  # noqa: S608
         sorted(person_ids),
     )
     return {row[0]: Person._make(row) for row in rows}
