@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from common.database import Database
+from common.money import yuan
 from ingestion.domain import statements_of
 
 from shouwang.invariants.quiet import Databases
@@ -127,7 +128,7 @@ async def check_money(database: Database) -> Line:
     debit, credit = sum(row["debit_fen"] for row in rows), sum(row["credit_fen"] for row in rows)
     if debit != credit:
         line.fault(f"debits {debit} fen, credits {credit} fen")
-    line.note = f"{debit / 100:,.2f} 元"
+    line.note = f"{yuan(debit)} 元"
     return line
 
 

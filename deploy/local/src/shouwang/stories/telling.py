@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TypeVar
 
+from common import money
+
 T = TypeVar("T")
 
 
@@ -35,7 +37,7 @@ def only(found: list[T], what: str) -> T:
 
 def yuan(amount_fen: int) -> str:
     """`50 元`, `12.50 元`."""
-    return f"{amount_fen // 100} 元" if amount_fen % 100 == 0 else f"{amount_fen / 100:.2f} 元"
+    return f"{money.yuan(amount_fen).removesuffix('.00')} 元"
 
 
 class Teller:
