@@ -11,13 +11,13 @@ from typing import Any
 
 from shouwang.problems import LocalProblem
 
-from benchmarks import burst, latency, machine, report
+from benchmarks import burst, latency, machine, report, usual
 from benchmarks.figures import merged, ratio
 from benchmarks.home import HOMES, say
 from benchmarks.limit.measure import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("latency", "burst", "limit")
+PARTS = ("latency", "burst", "limit", "usual")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--people", type=int, default=50_000, help="people of the burst")
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
+    parser.add_argument("--usual-people", type=int, default=3_000)
+    parser.add_argument("--usual-changes", type=int, default=5_000)
     parser.add_argument("--profile", action="append", default=[], help="a service or postgres, in the burst")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser
@@ -53,6 +55,7 @@ def _measure(part: str, given: argparse.Namespace) -> dict[str, Any]:
         "latency": lambda: latency.measure(given.latency_people, given.rate, given.seconds),
         "burst": lambda: burst.measure(given.people, given.changes, profiled=given.profile),
         "limit": limit,
+        "usual": lambda: usual.measure(given.usual_people, given.usual_changes),
     }
     return measures[part]()
 
