@@ -25,9 +25,9 @@ from common.codes import id_number
 from common.faults import POINTS
 from common.settings import settings
 from shouwang import clock, processes
-from shouwang.asking import Asker, tokens
-from shouwang.observing import Observer, header
 from shouwang.runtime import Runtime
+from shouwang.trials.asking import Asker, tokens
+from shouwang.trials.observing import Observer, header
 from shouwang.verify import check_all
 
 SERVICES = ("ingestion", "identification", "subsidy", "supervision")

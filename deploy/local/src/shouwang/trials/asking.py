@@ -19,14 +19,17 @@ from shouwang.stores import Stores
 
 AGAIN_AFTER_SECONDS = 0.1
 ANSWER_SECONDS_MAX = 30
-_ISSUE = (
-    "import json, sys; from common.auth import issue_token; print(json.dumps([issue_token(r) for r in sys.argv[1:]]))"
-)
+_ISSUE = """
+import json, sys
+from common.auth import issue_token
+wanted = [argument.partition("@") for argument in sys.argv[1:]]
+print(json.dumps({role: issue_token(role, division=area or None) for role, _, area in wanted}))
+"""
 
 
 def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
-    """A token of this home for each role, without an area. Issued by a process of its own, as this one may belong to
-    another home."""
+    """By role a token of this home; `officer@530300` is one with an area. Issued by a process of its own, as this one
+    may belong to another home."""
     done = subprocess.run(
         [sys.executable, "-c", _ISSUE, *roles],
         env={**os.environ, "SHOUWANG_HOME": str(stores.home)},
@@ -35,7 +38,8 @@ def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
     )
     if done.returncode != 0:
         raise LocalProblem(f"No token could be issued: {done.stderr.strip()}")
-    return dict(zip(roles, json.loads(done.stdout), strict=True))
+    issued: dict[str, str] = json.loads(done.stdout)
+    return issued
 
 
 class Asker:
