@@ -8,7 +8,9 @@ absent database or broker is waited for. Nothing is ever skipped.
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -187,13 +189,14 @@ class Consumer:
                 error, tries = again, tries + 1
         reason = error.reason if isinstance(error, BadMessage) else "bug"
         log.error(
-            "parked %s[%d]@%d in %s: %s %s",
+            "parked %s[%d]@%d in %s: %s %s at %s",
             record.topic,
             record.partition,
             record.offset,
             self.name,
             reason,
             type(error).__name__,
+            _where(error),
         )
         async with self.database.transaction() as tx:
             ends = await self._fence(tx, [record])
@@ -229,6 +232,12 @@ class Consumer:
         if len(moved) != len(ordered):
             raise Fenced
         return ends
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the last frame; never a value, which may belong to a person."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
 
 def _record(record: Any) -> Record:
