@@ -29,20 +29,26 @@ class Pace:
         self._settings = settings
         self._ends: dict[tuple[str, int], int] = {}
         self.holding = False
+        self._ahead_min = min((t.pace.ahead_max for t in topics if t.pace is not None), default=0)
         self._looked_at = 0.0
+        self._sent_since_look = 0
         self._committed: dict[str, tuple[int, float]] = {}  # group → (sum of offsets, when it last moved)
         self._admin: AIOKafkaAdminClient | None = None
 
     def sent(self, topic: str, partition: int, end: int) -> None:
         """The broker acknowledged all records before offset `end`."""
         if topic in self._topics:
-            self._ends[topic, partition] = max(self._ends.get((topic, partition), 0), end)
+            before = self._ends.get((topic, partition), end)
+            self._ends[topic, partition] = max(before, end)
+            self._sent_since_look += max(0, end - before)
 
     async def holds(self) -> bool:
-        """Whether states shall wait now. Asks the broker at most every LOOK_EVERY_SECONDS."""
-        if not self._ends or monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
+        """Whether all but the urgent shall wait now. Asks the broker every LOOK_EVERY_SECONDS, and sooner when so much
+        was sent meanwhile that the answer may be another one."""
+        little = self._sent_since_look < self._ahead_min // 2
+        if not self._ends or (little and monotonic() - self._looked_at < LOOK_EVERY_SECONDS):
             return self.holding
-        self._looked_at = monotonic()
+        self._looked_at, self._sent_since_look = monotonic(), 0
         try:
             self.holding = any([await self._is_ahead(name) for name in self._topics])
         except (KafkaError, OSError) as error:

@@ -29,7 +29,7 @@ from common.pacing import Pace
 from common.settings import Settings
 
 log = logging.getLogger(__name__)
-SELECT_MAX: Final = 1_000
+SELECT_MAX: Final = 500
 IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
 HELD_SECONDS: Final = 0.05
 LOCK_RETRY_SECONDS: Final = 0.5
