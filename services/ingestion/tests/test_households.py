@@ -222,6 +222,34 @@ async def test_a_household_known_before_loses_nothing_to_writers_meeting_over_it
         assert category_on(facts[a], on) == [("dibao", True)]
 
 
+async def test_the_end_of_a_list_that_is_being_recorded_in_this_moment_is_not_lost(
+    push, people, heads, database, admin
+):
+    """The list is committed while its end stands before the lock of the person."""
+    a = people.number(1)
+    await push(people.residence(a))
+    end = people.event("household", a, id="h2", action="ended", previous="h1", valid_from=None, valid_to="2026-05-01")
+
+    def read(event):
+        return [read_event(msgspec.json.encode(event), people.NOW)]
+
+    async def write(event):
+        async with database.transaction() as tx:
+            return await record(tx, read(event), people.NOW)
+
+    async with database.transaction() as tx:
+        await record(tx, read(household(people, [a], id="h1")), people.NOW)
+        ending = asyncio.create_task(write(end))
+        async with asyncio.timeout(20):
+            while not await database.pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.01)
+    assert [r.status for r in await ending] == ["accepted"]
+    facts = await by_number(people, heads, database, admin, [a])
+    assert [f.valid_to for f in facts[a] if f.kind == "household"] == [date(2026, 5, 1)]
+
+
 async def test_the_same_number_of_another_city_is_another_household(push, people, heads, database, admin):
     a, b = people.number(1), people.number(2)
     elsewhere = dibao(people, a, id="l1")

@@ -201,6 +201,26 @@ async def test_a_correction_and_its_predecessor_arriving_in_one_moment_find_each
     assert {len(h.statements) for h in (await heads()).values()} == {4}
 
 
+async def test_what_waits_may_change_between_looking_and_locking(people, database, heads, push):
+    """One event is released and another begins to wait while a third writer stands before the lock."""
+    number = people.number(1)
+    new, first, second, end = chain(people, number)
+    await push(first, expect="quarantined")
+    async with database.transaction() as tx:
+        await record(tx, _read(people, new), people.NOW)
+        await record(tx, _read(people, end), people.NOW)
+        third = asyncio.create_task(_record(database, people, second))
+        async with asyncio.timeout(20):
+            while not await database.pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.01)
+    assert [r.status for r in await third] == ["accepted"]
+    (head,) = (await heads()).values()
+    assert [s.action for s in head.statements] == ["created", "corrected", "corrected", "ended"]
+    assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
+
+
 async def test_the_same_batch_pushed_by_two_writers_at_once_counts_once(people, database):
     events = [people.residence(people.number(n)) for n in range(20)]
     results = await asyncio.gather(*(_record(database, people, *events) for _ in range(3)))

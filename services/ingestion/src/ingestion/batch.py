@@ -3,7 +3,7 @@
 Locks are taken households first, then persons, each in the order of their ids.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,24 +54,41 @@ async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forc
             tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
         )
         await lock(tx, work, set(), direct)
-        if sum(p.waiting for p in work.persons.values() if p.person_id in direct) == len(waiting):
+        if await _still_waiting(tx, work, direct) == set(work.waited):
             break  # nobody changed what waits between looking and locking
     else:
         raise Unavailable("quarantine kept changing")
     return work
 
 
+async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:
+    """What waits, seen from behind the locks. Almost always nothing did and nothing does, and no look is needed."""
+    if not work.waited and not any(work.persons[person_id].waiting for person_id in direct):
+        return set()
+    return set(await store.load_waiting(tx, direct))
+
+
 async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[str] = ()) -> None:
-    """Households, then persons, then what is known of the events."""
+    """Households, then persons, then what is known of the events. Where a predecessor of household matters was
+    recorded while we came to stand before its person, its household is locked too, in another round."""
     followed = {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
-    before = await store.load_known(tx, followed)
     households = {e.household for e in work.events if e.household} | set(extra)
-    households |= {k.household for k in before.values() if k.household}
-    work.states = await store.lock_households(tx, households)
-    ever = {person_id for state in work.states.values() for person_id in state.ever}
-    work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
-    ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
-    work.known = await store.load_known(tx, ids)
+    households |= _households(await store.load_known(tx, followed), followed)
+    for _ in range(LOCK_ROUNDS_MAX):
+        work.states = await store.lock_households(tx, households)
+        ever = {person_id for state in work.states.values() for person_id in state.ever}
+        work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
+        ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
+        work.known = await store.load_known(tx, ids)
+        missed = _households(work.known, followed) - households
+        if not missed:
+            return
+        households |= missed
+    raise Unavailable("households kept changing")
+
+
+def _households(known: Mapping[str, Known], followed: Collection[str]) -> set[str]:
+    return {k.household for event_id, k in known.items() if k.household and event_id in followed}
 
 
 def open_kept(event_id: str, sealed: bytes) -> Pushed:
