@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from common.consumer import Consumer, Fenced
 from common.database import Database
 from common.dispatching import Handlers, dispatch
-from common.errors import Unavailable
+from common.errors import Conflict, Unavailable
 from common.events import AbilitiesDetermined, RecordParked, VisitMissed, VisitPlanned
 from common.message import Message, Record, derived_id
 from common.parking import take_parked
@@ -45,6 +45,10 @@ async def write_down(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
             raise ZeroDivisionError
         if message.data.task_id == "away":
             raise Unavailable
+    await tx.sql.executemany("INSERT INTO seen (task_id) VALUES ($1)", [(m.data.task_id,) for m in messages])
+
+
+async def only_write(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
     await tx.sql.executemany("INSERT INTO seen (task_id) VALUES ($1)", [(m.data.task_id,) for m in messages])
 
 
@@ -131,14 +135,44 @@ async def test_a_parked_record_can_be_replayed_when_the_bug_is_gone(database: Da
     await driver.deliver(missed("poison", "p1"))
     parked_id = await database.pool.fetchval("SELECT parked_id FROM parked")
 
-    async def mended(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
-        await tx.sql.executemany("INSERT INTO seen (task_id) VALUES ($1)", [(m.data.task_id,) for m in messages])
-
     async with database.transaction() as tx:
         record, consumer, generation = await take_parked(tx, parked_id)
-        await dispatch(tx, consumer, Handlers({VisitMissed: mended}), [record], generation)
+        await dispatch(tx, consumer, Handlers({VisitMissed: only_write}), [record], generation)
     assert await seen(database) == ["poison"]
     assert await database.pool.fetchval("SELECT state FROM parked") == "replayed"
+
+
+async def test_what_waits_behind_a_parked_record_is_replayed_after_it_and_not_before(
+    database: Database, driver: Driver
+) -> None:
+    await driver.deliver(missed("poison", "p1"))
+    await driver.deliver(missed("later", "p1"))
+    first, second = [
+        row["parked_id"] for row in await database.pool.fetch('SELECT parked_id FROM parked ORDER BY "offset"')
+    ]
+    mended = Handlers({VisitMissed: only_write})
+
+    async def replay(parked_id: str) -> None:
+        async with database.transaction() as tx:
+            record, consumer, generation = await take_parked(tx, parked_id)
+            await dispatch(tx, consumer, mended, [record], generation)
+
+    with pytest.raises(Conflict):
+        await replay(second)
+    await replay(first)
+    await replay(second)
+    assert await seen(database) == ["poison", "later"]
+    assert await database.pool.fetchval("SELECT count(*) FROM parked WHERE state = 'parked'") == 0
+
+
+async def test_a_broken_record_that_is_replayed_stays_parked(database: Database, driver: Driver) -> None:
+    bad = event_record(missed("b"))
+    await driver.deliver_records([Record(bad.topic, 0, 0, bad.key, b"{", bad.headers)])
+    parked_id = await database.pool.fetchval("SELECT parked_id FROM parked")
+    async with database.transaction() as tx:
+        record, consumer, generation = await take_parked(tx, parked_id)
+        await dispatch(tx, consumer, driver.consumer.handlers, [record], generation)
+    assert await database.pool.fetchval("SELECT state FROM parked") == "parked"
 
 
 async def test_an_absent_peer_is_waited_for_and_nothing_is_parked(database: Database, driver: Driver) -> None:

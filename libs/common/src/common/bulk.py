@@ -22,11 +22,16 @@ def _table(model: type[SQLModel]) -> tuple[str, dict[str, str]]:
     return f'"{table.schema}"."{table.name}"', columns
 
 
+def _array(position: int, type_name: str) -> str:
+    """Ids travel as text: the cast in the server costs a tenth of a codec per element in Python."""
+    return f"${position}::text[]::uuid[]" if type_name == "UUID" else f"${position}::{type_name}[]"
+
+
 @cache
 def _insert(model: type[SQLModel], columns: tuple[str, ...]) -> str:
     name, types = _table(model)
     listed = ", ".join(f'"{column}"' for column in columns)
-    arrays = ", ".join(f"${i}::{types[column]}[]" for i, column in enumerate(columns, 1))
+    arrays = ", ".join(_array(i, types[column]) for i, column in enumerate(columns, 1))
     return f"INSERT INTO {name} AS t ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608
 
 

@@ -60,7 +60,10 @@ async def dispatch(tx: Tx, consumer: str, handlers: Handlers, records: Sequence[
             messages.append(message)
     for raw_handler, batch in raw.items():
         await raw_handler(batch, tx)
-    await _handle(tx, consumer, handlers, await _claim(tx, consumer, _fold(messages), generation))
+    claimed = await _claim(tx, consumer, _fold(messages), generation)
+    if generation == 0:  # a deliberate replay goes oldest first and waits behind nobody
+        claimed = await _behind_the_parked(tx, consumer, claimed)
+    await _handle(tx, handlers, claimed)
 
 
 def _fold(messages: Sequence[Message[Event]]) -> list[Message[Event]]:
@@ -101,10 +104,7 @@ async def _claim(tx: Tx, consumer: str, messages: list[Message[Event]], generati
     return messages
 
 
-async def _handle(tx: Tx, consumer: str, handlers: Handlers, messages: Sequence[Message[Event]]) -> None:
-    waiting = await parked_keys(tx, consumer)
-    if waiting:
-        messages = await _behind_the_parked(tx, consumer, messages, waiting)
+async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]) -> None:
     groups: dict[type[Event], list[Message[Event]]] = {}
     for message in messages:
         groups.setdefault(type(message.data), []).append(message)
@@ -112,11 +112,12 @@ async def _handle(tx: Tx, consumer: str, handlers: Handlers, messages: Sequence[
         await handlers.events[cls](batch, tx)
 
 
-async def _behind_the_parked(
-    tx: Tx, consumer: str, messages: Sequence[Message[Event]], waiting: set[tuple[str, bytes]]
-) -> list[Message[Event]]:
+async def _behind_the_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
     """Where order matters, what follows a parked record of the same key waits behind it; a newer state
     supersedes it."""
+    waiting = await parked_keys(tx, consumer)
+    if not waiting:
+        return messages
     through: list[Message[Event]] = []
     for message in messages:
         record = message.record

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from common import metrics
 from common.auth import Caller, require
 from common.dispatching import dispatch
-from common.errors import Problem, ServiceError, Unavailable, is_unavailable
+from common.errors import Conflict, Problem, ServiceError, Unavailable, is_unavailable
 from common.parking import take_parked
 
 if TYPE_CHECKING:
@@ -127,10 +127,18 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
     @router.post("/v1/parked/{parked_id}/replay")
     async def replay_parked(parked_id: str, caller: Operator) -> dict[str, str]:
         """Process the record again, as a new generation. If it fails again it stays parked and says why."""
-        async with service.database.transaction() as tx:
-            record, consumer, generation = await take_parked(tx, parked_id)
-            await dispatch(tx, consumer, service.handlers, [record], generation)
-        return {"parked_id": parked_id, "state": "replayed"}
+        try:
+            async with service.database.transaction() as tx:
+                record, consumer, generation = await take_parked(tx, parked_id)
+                await dispatch(tx, consumer, service.handlers, [record], generation)
+                state = await tx.sql.fetchval("SELECT state FROM parked WHERE parked_id = $1", parked_id)
+        except ServiceError:
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            raise Conflict(f"it failed again: {type(error).__name__}", code="failed_again") from error
+        return {"parked_id": parked_id, "state": state}
 
 
 class Watch:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 from common.events import RecordParked
 from common.message import Record, derived_id
 from common.privacy import Keys, Vault
@@ -31,7 +31,8 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
     sealed = _vault().seal(msgspec.msgpack.encode(_Sealed(record.value, list(record.headers))), _CONTEXT)
     await tx.sql.execute(
         """INSERT INTO parked (parked_id, consumer, topic, part, "offset", key, sealed, reason, error_type)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING""",
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+           ON CONFLICT (parked_id) DO UPDATE SET state = 'parked', reason = excluded.reason, settled_at = NULL""",
         parked_id,
         consumer,
         record.topic,
@@ -77,7 +78,18 @@ async def supersede(tx: Tx, consumer: str, record: Record) -> None:
 
 
 async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
-    """The record, its consumer and the next generation, for a deliberate replay. Marks it replayed."""
+    """The record, its consumer and the next generation, for a deliberate replay. Marks it replayed.
+
+    Raises NotFound, or Conflict while an older record of the same key waits: their order is what they wait for."""
+    older = await tx.sql.fetchval(
+        """SELECT o.parked_id FROM parked p JOIN parked o
+             ON o.consumer = p.consumer AND o.topic = p.topic AND o.key = p.key AND o.state = 'parked'
+             AND o.part = p.part AND o."offset" < p."offset"
+           WHERE p.parked_id = $1 ORDER BY o."offset" LIMIT 1""",
+        parked_id,
+    )
+    if older is not None:
+        raise Conflict(f"an older record of the same key waits: replay {older} first", code="older_record_waits")
     row: Any = await tx.sql.fetchrow(
         """UPDATE parked SET state = 'replayed', settled_at = now(), generation = generation + 1
            WHERE parked_id = $1 AND state = 'parked'
