@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -112,33 +113,33 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
     Operator = Annotated[Caller, Depends(require("admin"))]
 
     @router.get("/v1/parked")
-    async def list_parked(caller: Operator, limit: Limit = 100, after: str | None = None) -> dict[str, Any]:
+    async def list_parked(caller: Operator, limit: Limit = 100, after: UUID | None = None) -> dict[str, Any]:
         """What could not be processed and still waits. Never its content."""
         async with service.database.reading() as connection:
             rows = await connection.fetch(
                 """SELECT parked_id, consumer, topic, part, "offset", reason, error_type, parked_at FROM parked
                    WHERE state = 'parked' AND ($1::uuid IS NULL OR parked_id > $1) ORDER BY parked_id LIMIT $2""",
-                after,
+                str(after) if after else None,
                 limit,
             )
         page = [dict(row) for row in rows]
         return {"parked": page, "next": page[-1]["parked_id"] if len(page) == limit else None}
 
     @router.post("/v1/parked/{parked_id}/replay")
-    async def replay_parked(parked_id: str, caller: Operator) -> dict[str, str]:
+    async def replay_parked(parked_id: UUID, caller: Operator) -> dict[str, str]:
         """Process the record again, as a new generation. If it fails again it stays parked and says why."""
         try:
             async with service.database.transaction() as tx:
-                record, consumer, generation = await take_parked(tx, parked_id)
+                record, consumer, generation = await take_parked(tx, str(parked_id))
                 await dispatch(tx, consumer, service.handlers, [record], generation)
-                state = await tx.sql.fetchval("SELECT state FROM parked WHERE parked_id = $1", parked_id)
+                state = await tx.sql.fetchval("SELECT state FROM parked WHERE parked_id = $1", str(parked_id))
         except ServiceError:
             raise
         except Exception as error:
             if is_unavailable(error):
                 raise
             raise Conflict(f"it failed again: {type(error).__name__}", code="failed_again") from error
-        return {"parked_id": parked_id, "state": state}
+        return {"parked_id": str(parked_id), "state": state}
 
 
 class Watch:
