@@ -7,9 +7,9 @@ from datetime import date
 
 import msgspec
 import pytest
+from common.privacy import vault
 from ingestion.reading import read_event
 from ingestion.recording import record
-from ingestion.vaulting import vault
 from rules.timeline import facts_known_at
 
 

@@ -34,6 +34,9 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "max_connections": "200",
     "wal_compression": "off",
+    "wal_level": "minimal",  # one machine: nobody replicates from it
+    "max_wal_senders": "0",
+    "checkpoint_timeout": "15min",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

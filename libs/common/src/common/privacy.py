@@ -14,6 +14,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,3 +220,13 @@ class Vault:
         digest = hmac.digest(self._keys.event, f"{source}\0{id}".encode(), hashlib.sha256).hex()
         variant = "89ab"[int(digest[16], 16) & 3]  # version 8 (own construction), variant 10
         return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
+def vault() -> Vault:
+    """The vault of this installation: the keys that SHOUWANG_KEYS or SHOUWANG_HOME name, read once."""
+    return _installed(os.environ.get("SHOUWANG_KEYS"), os.environ.get("SHOUWANG_HOME"))
+
+
+@lru_cache(maxsize=8)  # one in a service; a few where one process looks at several installations
+def _installed(keys: str | None, home: str | None) -> Vault:
+    return Vault(Keys.load())

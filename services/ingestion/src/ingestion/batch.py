@@ -9,6 +9,7 @@ from typing import Final
 
 from common.errors import Unavailable
 from common.message import derived_id
+from common.privacy import vault
 from common.transaction import Tx
 
 from ingestion.domain.chains import Known, Placing
@@ -17,7 +18,6 @@ from ingestion.domain.person import Person
 from ingestion.domain.pushed import Member, Pushed
 from ingestion.reading import reopen
 from ingestion.store import statements as store
-from ingestion.vaulting import vault
 
 LOCK_ROUNDS_MAX: Final = 4
 

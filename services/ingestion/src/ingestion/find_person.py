@@ -9,7 +9,7 @@ from common.auth import Caller, require
 from common.codes.id_number import RAW_LENGTH_MAX, IdProblem, check
 from common.errors import Malformed, NotFound, Problem
 from common.events.facts import Registration
-from common.privacy import mask_address, mask_id_number, mask_name
+from common.privacy import mask_address, mask_id_number, mask_name, vault
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -17,7 +17,6 @@ from rules.timeline import Deceased, death_of
 
 from ingestion import persons
 from ingestion.store import review
-from ingestion.vaulting import vault
 
 router = APIRouter(tags=["persons"])
 Officer = Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))]

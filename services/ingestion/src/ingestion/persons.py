@@ -8,12 +8,12 @@ import msgspec
 from common.auth import Caller
 from common.events.facts import Registration, Residence
 from common.events.population import ResidenceValue
+from common.privacy import vault
 from rules.timeline import Fact, facts_known_at
 
 from ingestion.domain.person import statements_of
 from ingestion.reading import reopen
 from ingestion.store import statements as store
-from ingestion.vaulting import vault
 
 
 def facts_of(joined: bytes, known_at: datetime | None = None) -> tuple[Fact, ...]:

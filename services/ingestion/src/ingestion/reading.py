@@ -18,6 +18,7 @@ from common.events.population import (
     RegistrationValue,
     event_struct,
 )
+from common.privacy import vault
 
 from ingestion.answering import Refused
 from ingestion.checks import OPEN_END, check_event
@@ -25,7 +26,6 @@ from ingestion.domain.pushed import Member, Pushed, Source
 from ingestion.explaining import FAULTS_MAX, explain
 from ingestion.problems import Fault, fault
 from ingestion.sources import registered
-from ingestion.vaulting import vault
 
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")
 _BRACKETS_MAX: Final = 500_000

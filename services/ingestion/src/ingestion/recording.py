@@ -12,6 +12,7 @@ from typing import Final
 from common.errors import Unavailable
 from common.events import PersonFactsRecorded
 from common.events.facts import Statement
+from common.privacy import vault
 from common.transaction import Tx
 
 from ingestion.answering import Receipt
@@ -23,7 +24,6 @@ from ingestion.domain.pushed import Pushed
 from ingestion.domain.saying import statement_of
 from ingestion.problems import fault
 from ingestion.store import statements as store
-from ingestion.vaulting import vault
 
 QUARANTINE_DAYS: Final = 3
 

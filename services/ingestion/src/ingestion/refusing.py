@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 from common.clock import civil_date
 from common.message import derived_id
+from common.privacy import vault
 from common.transaction import Tx
 
 from ingestion.answering import Refused
 from ingestion.store import statements as store
-from ingestion.vaulting import vault
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from common import clock
 from common.auth import AnyCaller, Caller, require
 from common.errors import NotAllowed, NotFound
+from common.privacy import vault
 from common.service import Db
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
@@ -16,7 +17,6 @@ from ingestion.domain.pushed import Source
 from ingestion.reading import reopen
 from ingestion.sources import registered
 from ingestion.store import review
-from ingestion.vaulting import vault
 
 router = APIRouter(tags=["sources"])
 DIGEST_EVENTS_MAX: Final = 200_000

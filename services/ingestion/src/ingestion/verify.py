@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from common.database import Database
-from common.privacy import SealBroken
+from common.privacy import SealBroken, vault
 
 from ingestion.domain import statements_of
 from ingestion.store import review, statements
-from ingestion.vaulting import vault
 
 PAGE: Final = 1_000
 FAULTS_MAX: Final = 100
