@@ -198,8 +198,8 @@ async def trial() -> AsyncIterator[Trial]:
         clock.set_business_time(home, TODAY, force=True)
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
-        observer = Observer(runtime, SERVICES)
-        async with Asker(runtime, tokens(runtime, ["admin"])) as asker:
+        issued = tokens(runtime, ["admin"])
+        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
             trial = Trial(runtime, asker, observer, make_groups(1 + len(POINTS) * len(VICTIMS)))
             for service in SERVICES:
                 trial.start(service)

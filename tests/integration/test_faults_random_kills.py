@@ -55,13 +55,12 @@ Event = dict[str, Any]
 class Run:
     """The whole trial: what was told, who pushed, killed and paid, and where to look."""
 
-    def __init__(self, runtime: Runtime, asker: Asker) -> None:
-        self.runtime, self.asker = runtime, asker
+    def __init__(self, runtime: Runtime, asker: Asker, observer: Observer) -> None:
+        self.runtime, self.asker, self.observer = runtime, asker, observer
         self.rng = Random(f"run/{SEED}")
         self.county = synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON)
         self.load = list(self.county.initial_load())
         self.changes = [push.event for push in synth.stream(self.county, MONTHS, SEED, rates=RATES)]
-        self.observer = Observer(runtime, SERVICES)
         self.deliverer = Deliverer(runtime, asker)
         self.paymaster = Paymaster(asker, COUNTIES, f"{NOW:%Y-%m}", Random(f"pay/{SEED}"), RETURNED)
         self.persons: dict[str, str] = {}  # ID number → person id
@@ -159,11 +158,12 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             runtime.start_service(service, env=ENV)
         for service in SERVICES:
             runtime.wait_ready(service)
-        async with Asker(runtime, tokens(runtime, ["admin", "officer@530300", "approver@530300"])) as asker:
+        issued = tokens(runtime, ["admin", "officer@530300", "approver@530300"])
+        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
             for county in COUNTIES:
                 answer = await asker.ask("POST", "dispatch", "/v1/providers", json=register_provider(county))
                 assert answer.status_code == 201, answer.text
-            run = Run(runtime, asker)
+            run = Run(runtime, asker, observer)
             try:
                 await run.go()
             finally:

@@ -1,6 +1,6 @@
 """What can be seen of a running platform from outside: whether it is quiet, what lies on its topics, what is stored.
 
-Every look opens its own connections, so an observer lives through kills of the broker, the cluster and the services.
+An observer lives through kills of the broker, the cluster and the services: it connects anew when need be.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -38,11 +39,20 @@ class Look(NamedTuple):
 
 
 class Observer:
-    """Watches the named services of one home."""
+    """Watches the named services of one home. Use as a context manager."""
 
     def __init__(self, stores: Stores, services: Sequence[str]) -> None:
         self.stores = stores
         self.services = tuple(services)
+        self._kafka: AIOKafkaConsumer | None = None  # kept: the first question of a client is slow
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._hang_up()
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[asyncpg.Connection]:
@@ -68,6 +78,7 @@ class Observer:
             try:
                 look = await self.look()
             except AWAY as error:
+                await self._hang_up()
                 before, last = None, f"a store is away: {error!r}"
             else:
                 if look.is_still and before == look.ends:
@@ -83,18 +94,29 @@ class Observer:
         for service in self.services:
             waiting[service] = (await self.rows(service, "SELECT count(*) FROM outbox"))[0][0]
         positions: dict[str, dict[TopicPartition, int]] = {}
-        async with self._client() as client:
-            for service in self.services:
-                found = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
-                positions[service] = {TopicPartition(r["topic"], r["part"]): r["next_offset"] or 0 for r in found}
-            ends: Ends = await client.end_offsets(sorted({tp for at in positions.values() for tp in at}))
+        for service in self.services:
+            found = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
+            positions[service] = {TopicPartition(r["topic"], r["part"]): r["next_offset"] or 0 for r in found}
+        ends = await self._ends({tp for at in positions.values() for tp in at})
         behind = {service: sum(max(0, ends[tp] - at[tp]) for tp in at) for service, at in positions.items()}
         return Look(behind, waiting, ends)
+
+    async def _ends(self, parts: Collection[TopicPartition]) -> Ends:
+        if self._kafka is None:
+            self._kafka = AIOKafkaConsumer(bootstrap_servers=self.stores.kafka_address)
+            await self._kafka.start()
+        ends: Ends = await self._kafka.end_offsets(sorted(parts))
+        return ends
+
+    async def _hang_up(self) -> None:
+        client, self._kafka = self._kafka, None
+        if client is not None:
+            await client.stop()
 
     async def records(self, topics: Collection[str]) -> list[ConsumerRecord]:
         """Everything that lies on `topics` now, in order within each partition."""
         found: list[ConsumerRecord] = []
-        async with self._client(topics) as client:
+        async with self._reader(topics) as client:
             parts = client.assignment()
             if {tp.topic for tp in parts} != set(topics):
                 raise LookupError(f"not all of {', '.join(topics)} exist")
@@ -112,7 +134,7 @@ class Observer:
         return last_of_each_key(await self.records([topic]))
 
     @asynccontextmanager
-    async def _client(self, topics: Collection[str] = ()) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _reader(self, topics: Collection[str]) -> AsyncIterator[AIOKafkaConsumer]:
         """Without a group: it is given all partitions of `topics`, and nobody notices it."""
         client = AIOKafkaConsumer(
             *topics,
