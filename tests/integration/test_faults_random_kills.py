@@ -1,5 +1,6 @@
 """Months of change in three counties, delivered late, doubled and in the wrong order, while at random instants every
-service is killed and once the broker: in the end the platform knows what is true, and every fen is where it belongs.
+process is killed, and once the broker and the cluster: in the end the platform knows what is true, and every fen is
+where it belongs.
 
 `SHOUWANG_FAULTS_SEED` gives another run; a failure names its seed.
 """
@@ -39,11 +40,14 @@ from shouwang.verify import check_all
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
 SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
+# Two processes share the topics of the services that decide and that pay.
+PROCESSES = (*SERVICES, "identification-1", "subsidy-1")
 COUNTIES = ["530302", "530303", "530381"]
 LOADED_ON = date(2025, 5, 1)
 NOW = datetime.fromisoformat("2026-11-22T10:00:00+08:00")
 PEOPLE, MONTHS, KILLS_EACH = 4_200, 10, 4
 RATES = replace(synth.Rates().times(20), deaths_times=2)
+FAULTS = synth.Faults(duplicate=400)
 BATCH_MIN, BATCH_MAX = 50, 400
 BY_TOPIC, RETURNED = 0.2, 0.05
 STEPS_AFTER = 12  # kills go on while what was delivered is still on its way
@@ -60,7 +64,7 @@ class Run:
         self.rng = Random(f"run/{SEED}")
         self.county = synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON)
         self.load = list(self.county.initial_load())
-        self.changes = [push.event for push in synth.stream(self.county, MONTHS, SEED, rates=RATES)]
+        self.changes = [push.event for push in synth.stream(self.county, MONTHS, SEED, FAULTS, RATES)]
         self.deliverer = Deliverer(runtime, asker)
         self.paymaster = Paymaster(asker, COUNTIES, f"{NOW:%Y-%m}", Random(f"pay/{SEED}"), RETURNED)
         self.persons: dict[str, str] = {}  # ID number → person id
@@ -72,7 +76,7 @@ class Run:
         began = monotonic()
         parts = list(self._parts())
         steps = len(parts) + STEPS_AFTER
-        strikes = plan_strikes(Random(f"kills/{SEED}"), SERVICES, KILLS_EACH, steps, ["kafka"])
+        strikes = plan_strikes(Random(f"kills/{SEED}"), PROCESSES, KILLS_EACH, steps, ["kafka", "postgres"])
         self.killer, done = Killer(self.runtime, strikes, ENV), asyncio.Event()
         async with asyncio.TaskGroup() as together:
             killing = together.create_task(self.killer.run())
@@ -154,10 +158,12 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
         clock.set_business_time(home, NOW, force=True)
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
-        for service in SERVICES:
-            runtime.start_service(service, env=ENV)
-        for service in SERVICES:
-            runtime.wait_ready(service)
+        for process in PROCESSES:
+            name, _, replica = process.partition("-")
+            runtime.start_service(name, int(replica or 0), ENV)
+        for process in PROCESSES:
+            name, _, replica = process.partition("-")
+            runtime.wait_ready(name, int(replica or 0))
         issued = tokens(runtime, ["admin", "officer@530300", "approver@530300"])
         async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
             for county in COUNTIES:
@@ -174,7 +180,7 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
 
 
 async def test_everybody_was_killed_and_nothing_acknowledged_is_lost(run: Run) -> None:
-    assert run.killer.kills == {**dict.fromkeys(SERVICES, KILLS_EACH), "kafka": 1}
+    assert run.killer.kills == {**dict.fromkeys(PROCESSES, KILLS_EACH), "kafka": 1, "postgres": 1}
     changes, everything = distinct(run.changes), distinct([*run.load, *run.changes])
     assert len(run.changes) > len(changes) >= 20_000
     assert run.again == {"duplicate": len(everything)}

@@ -98,8 +98,12 @@ class Platform:
         return found
 
 
-async def _ready(client: httpx.AsyncClient, runtime: Runtime, service: str) -> bool:
-    return (await client.get(f"{runtime.service_url(service)}/readyz")).status_code == 200
+async def _ready(client: httpx.AsyncClient, runtime: Runtime, service: str) -> bool | None:
+    """What the service says of itself; None while it says nothing."""
+    try:
+        return (await client.get(f"{runtime.service_url(service)}/readyz")).status_code == 200
+    except httpx.TransportError:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +133,10 @@ async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Pla
     pushing = asyncio.create_task(_take_in_all(platform, parts[1:]))
     await platform.until_ready(False)
     assert not pushing.done()
+    await asyncio.to_thread(runtime.kill, "subsidy")
+    before["subsidy"] = runtime.start_service("subsidy")  # starts while there is no database
 
+    await _until_logged(runtime, "subsidy", "waiting for the database")
     await asyncio.to_thread(runtime.start_postgres)
     await platform.until_ready(True)
     persons += await pushing
@@ -138,6 +145,12 @@ async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Pla
     assert await platform.decided(persons) == set(persons)
     assert len(set(persons)) == 300
     assert [await platform.parked(service) for service in SERVICES] == [[]] * len(SERVICES)
+
+
+async def _until_logged(runtime: Runtime, service: str, words: str) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while words not in runtime.logs(service):
+            await asyncio.sleep(0.1)
 
 
 async def _take_in_all(platform: Platform, parts: Sequence[Sequence[Event]]) -> list[str]:

@@ -10,7 +10,7 @@ anything else            a bug → the batch is split to find the one record, fi
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import asyncpg
 from pydantic import BaseModel
@@ -89,21 +89,22 @@ class Unavailable(Exception):
     """A store or peer is away for now."""
 
 
+UNAVAILABLE: Final = (
+    Unavailable,
+    OSError,  # with it refused and lost connections, and time-outs
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying the same thing again later can succeed without anybody changing anything."""
-    return isinstance(
-        error,
-        Unavailable
-        | ConnectionError
-        | TimeoutError
-        | OSError
-        | asyncpg.PostgresConnectionError
-        | asyncpg.InterfaceError
-        | asyncpg.CannotConnectNowError
-        | asyncpg.AdminShutdownError
-        | asyncpg.CrashShutdownError
-        | asyncpg.TooManyConnectionsError
-        | asyncpg.DiskFullError
-        | asyncpg.DeadlockDetectedError
-        | asyncpg.SerializationError,
-    )
+    return isinstance(error, UNAVAILABLE)

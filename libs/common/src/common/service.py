@@ -9,7 +9,9 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated
+from functools import partial
+from time import monotonic
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 
@@ -17,6 +19,7 @@ from common import telemetry
 from common.consumer import Consumer
 from common.database import Database
 from common.dispatching import Handler, Handlers, RawHandler
+from common.errors import UNAVAILABLE
 from common.events import Event
 from common.http import Watch, install_problems, platform_routes
 from common.jobs import Job, run_job
@@ -26,6 +29,8 @@ from common.settings import Settings, settings
 from common.topics import load_topics
 
 log = logging.getLogger(__name__)
+START_SECONDS_MAX: Final = 60.0
+START_AGAIN_SECONDS: Final = 0.5
 
 
 class Service:
@@ -75,10 +80,10 @@ class Service:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         logging.getLogger("aiokafka").setLevel(logging.ERROR)
         telemetry.start(self.name, self.settings.otlp_endpoint)
-        await self.database.open()
+        await _patiently(self.database.open)
         _calm_the_collector()
         if self.on_start is not None:
-            await self.on_start(self.database)
+            await _patiently(partial(self.on_start, self.database))
         running = [asyncio.create_task(self.relay.run(), name="relay")]
         if self.consumer is not None:
             running.append(asyncio.create_task(self.consumer.run(), name="consumer"))
@@ -91,6 +96,19 @@ class Service:
             await asyncio.gather(*running, return_exceptions=True)
             await self.relay.pace.close()
             await self.database.close()
+
+
+async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
+    """A service that starts while its database is away waits for it, but not for ever: then something is wrong."""
+    deadline = monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            return await step()
+        except UNAVAILABLE as error:
+            if monotonic() > deadline:
+                raise
+            log.warning("waiting for the database: %s", type(error).__name__)
+            await asyncio.sleep(START_AGAIN_SECONDS)
 
 
 def _calm_the_collector() -> None:

@@ -18,7 +18,7 @@ LEAD_MAX = 2
 
 @dataclass(frozen=True)
 class Strike:
-    """Kill `victim` some time after step number `step` of the work has begun."""
+    """Kill the process `victim` some time after step number `step` of the work has begun."""
 
     step: int
     delay_seconds: float
@@ -72,20 +72,28 @@ class Killer:
         await asyncio.to_thread(self._kill_and_start, strike.victim)
         self.kills[strike.victim] += 1
 
-    def _kill_and_start(self, name: str) -> None:
-        self.runtime.kill(name)
+    def _kill_and_start(self, process: str) -> None:
+        name, replica = _parts(process)
+        self.runtime.kill(name, replica)
         if name == "kafka":
             self.runtime.start_kafka()
         elif name == "postgres":
             self.runtime.start_postgres()
         else:
-            self.runtime.start_service(name, env=self._env)
+            self.runtime.start_service(name, replica, env=self._env)
 
-    async def _wait_ready(self, name: str) -> None:
+    async def _wait_ready(self, process: str) -> None:
+        name, replica = _parts(process)
         if name not in ("kafka", "postgres"):
-            await asyncio.to_thread(self.runtime.wait_ready, name, seconds=READY_SECONDS_MAX)
+            await asyncio.to_thread(self.runtime.wait_ready, name, replica, READY_SECONDS_MAX)
         elif not await asyncio.to_thread(processes.wait_until, lambda: self._answers(name), READY_SECONDS_MAX):
             raise TimeoutError(f"{name} did not come back")
 
     def _answers(self, name: str) -> bool:
         return self.runtime.kafka_answers() if name == "kafka" else self.runtime.postgres().is_ready()
+
+
+def _parts(process: str) -> tuple[str, int]:
+    """`subsidy-1` is the further replica 1 of subsidy."""
+    name, _, replica = process.partition("-")
+    return name, int(replica or 0)
