@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from common import kafka, metrics, telemetry
 from common.database import Database
 from common.dispatching import Handlers, dispatch
-from common.errors import BadMessage, is_unavailable
+from common.errors import UNAVAILABLE, BadMessage, is_unavailable
 from common.faults import crash_point
 from common.message import Record
 from common.parking import park
@@ -139,6 +139,11 @@ class Consumer:
             else:
                 client.seek(tp, expected)
 
+    def disown(self, partitions: Collection[TopicPartition]) -> None:
+        """The store is away: the next batch shall be fenced, and the partitions taken over then."""
+        for tp in partitions:
+            self._epochs.pop(tp, None)
+
     async def _raise_epochs(self, partitions: Collection[TopicPartition]) -> None:
         ordered = sorted(partitions)
         rows = await self.database.pool.fetch(
@@ -252,4 +257,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         """Nothing to hand over: the fence stops a late batch."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._consumer.take_over(assigned)
+        try:
+            await self._consumer.take_over(assigned)
+        except UNAVAILABLE:
+            self._consumer.disown(assigned)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from common import metrics
 from common.auth import Caller, require
 from common.dispatching import dispatch
-from common.errors import Conflict, Problem, ServiceError, Unavailable, is_unavailable
+from common.errors import UNAVAILABLE, Conflict, Problem, ServiceError, Unavailable, is_unavailable
 from common.parking import take_parked
 
 if TYPE_CHECKING:
@@ -72,10 +72,14 @@ def install_problems(app: FastAPI) -> None:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
         return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
+    async def on_unavailable(request: Request, error: Exception) -> Response:
+        return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
+
+    for kind in UNAVAILABLE:  # each by its name: what is left to the last handler is logged with its trace, as a bug
+        app.add_exception_handler(kind, on_unavailable)
+
     @app.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> Response:
-        if is_unavailable(error):
-            return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
         return problem(500, "internal", "this is our mistake and has been logged")
 
 

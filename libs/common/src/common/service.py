@@ -23,6 +23,7 @@ from common.errors import UNAVAILABLE
 from common.events import Event
 from common.http import Watch, install_problems, platform_routes
 from common.jobs import Job, run_job
+from common.logs import start_logging
 from common.pacing import Pace
 from common.relay import Relay
 from common.settings import Settings, settings
@@ -77,8 +78,7 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+        start_logging()
         telemetry.start(self.name, self.settings.otlp_endpoint)
         await _patiently(self.database.open)
         _calm_the_collector()
