@@ -282,17 +282,14 @@ async def test_after_all_crashes_all_stores_and_topics_agree(trial: Trial, monke
 
 async def assert_heads_are_rows(observer: Observer) -> None:
     persons = await observer.rows("ingestion", "SELECT person_id, version FROM persons WHERE version > 0")
-    assert await head_versions(observer, "ingestion.person") == dict(tuple(row) for row in persons)
+    heads = await observer.heads("ingestion.person")
+    assert {key: json.loads(head.value)["version"] for key, head in heads.items()} == dict(map(tuple, persons))
     rows = await observer.rows("identification", "SELECT person_id, decision FROM persons WHERE version > 0")
     heads = await observer.heads("identification.entitlement")
     assert set(heads) == {row["person_id"] for row in rows}
     for row in rows:
         said = {k: v for k, v in json.loads(heads[row["person_id"]].value).items() if k != "causes"}
         assert said == json.loads(row["decision"])
-
-
-async def head_versions(observer: Observer, topic: str) -> dict[str, int]:
-    return {key: json.loads(record.value)["version"] for key, record in (await observer.heads(topic)).items()}
 
 
 async def assert_each_edge_took_effect_once(observer: Observer) -> None:
