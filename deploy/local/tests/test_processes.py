@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from shouwang import lifecycle, paths, processes
 from shouwang.problems import LocalProblem
@@ -55,6 +57,24 @@ def test_a_child_that_ignores_the_request_to_end_is_killed_with_its_children(tmp
     processes.stop(child, seconds=0.2)
     assert processes.is_gone(child)
     assert processes.is_gone(grandchild)
+
+
+HALF_DEAD = """\
+import ctypes, os, socket, threading, time
+held = socket.create_server(("127.0.0.1", {port}))
+threading.Thread(target=lambda: (time.sleep(1), os._exit(0))).start()
+ctypes.CDLL(None).syscall({exit}, 0)
+"""
+
+
+def test_a_process_whose_first_thread_alone_has_ended_still_holds_its_port_and_lives(tmp_path: Path) -> None:
+    port, number_of_exit = processes.free_port(), {"x86_64": 60, "aarch64": 93}[platform.machine()]
+    script = HALF_DEAD.format(port=port, exit=number_of_exit)
+    child = processes.spawn([sys.executable, "-c", script], log=tmp_path / "log", pid_file=tmp_path / "pid")
+    assert processes.wait_until(lambda: psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 5)
+    assert not processes.is_gone(child)
+    assert processes.wait_until(lambda: processes.is_gone(child), 5)
+    assert not processes.is_listening(port)
 
 
 def test_a_service_becomes_ready_is_killed_and_comes_back_on_its_port(runtime: Runtime) -> None:

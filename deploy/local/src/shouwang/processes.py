@@ -26,10 +26,14 @@ LOG_TAIL_LINES = 12
 
 
 def identity(pid: int) -> str | None:
-    """`<pid> <start time>` of a living process, None for a dead one or a zombie."""
+    """`<pid> <start time>` of a living process, None for a dead one or a zombie.
+
+    A killed Java or PostgreSQL is a zombie from the moment its first thread has ended; while others are still ending
+    it holds its memory and its ports, so until then it lives.
+    """
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
         return f"{pid} {process.create_time():.2f}"
     except psutil.NoSuchProcess:
@@ -155,7 +159,9 @@ def is_listening(port: int) -> bool:
     """Does anything accept connections on this port of 127.0.0.1?"""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return False
+        return bool(probe.getsockname() != probe.getpeername())  # else it has met itself: nobody listens
 
 
 def listener(port: int) -> str:
