@@ -106,7 +106,8 @@ class Watcher:
     @staticmethod
     async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], bool]:
         rows = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
-        is_waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM outbox)")
+        # by its key: a look at the table itself would wade through all that has been sent meanwhile
+        is_waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM outbox ORDER BY seq LIMIT 1)")
         return {(row[0], row[1]): row[2] for row in rows}, is_waiting
 
 

@@ -19,11 +19,13 @@ from dispatch.verify import check
         ("UPDATE plans SET opened_until = opened_until - 30, act_on = NULL", "no window stands open"),
         ("UPDATE tasks SET window_from = window_from - 60, window_to = window_to - 60", "its window has passed"),
         ("UPDATE tasks SET window_from = window_from - 1 WHERE reason = 'plan'", "two open routine visits overlap"),
+        ("UPDATE providers SET open_tasks = open_tasks + 1", "has not so many tasks in hand"),
         ("DELETE FROM feed", "the provider was never told"),
         ("UPDATE tasks SET provider = '{b}'", "the provider was never told"),
         ("UPDATE feed SET provider = '{b}'", "meant for another"),
         (
-            "UPDATE outbox SET topic = 'dispatch.provider.{b}' WHERE topic LIKE 'dispatch.provider.%'",
+            """UPDATE outbox SET payload = decode(replace(encode(payload, 'hex'),
+                 encode('dispatch.provider.{a}', 'hex'), encode('dispatch.provider.{b}', 'hex')), 'hex')""",
             "not that provider",
         ),
     ],
@@ -33,7 +35,7 @@ async def test_every_kind_of_damage_is_named(driver, database, add_provider, sto
     await add_provider(story.B, story.OTHER_COUNTY)
     await driver.deliver(story.visiting())
     assert await check(database, story.TODAY) == []
-    await database.pool.execute(damage.format(b=story.B))
+    await database.pool.execute(damage.format(a=story.A, b=story.B))
     assert any(words in fault for fault in await check(database, story.TODAY))
 
 

@@ -6,8 +6,10 @@ A raw handler takes the records of an untrusted topic as they came: `async def o
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from common.errors import BadMessage
 from common.events import Event
@@ -78,7 +80,7 @@ def _fold(messages: Sequence[Message[Event]]) -> list[Message[Event]]:
         before = folded.pop(slot, None)
         if before is not None:
             older, newer = sorted((before, message), key=_version)
-            message = replace(newer, causes=merge_causes(older.causes, newer.causes))
+            message = msgspec.structs.replace(newer, causes=merge_causes(older.causes, newer.causes))
         folded[slot] = message
     return list(folded.values())
 

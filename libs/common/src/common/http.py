@@ -98,7 +98,8 @@ def platform_routes(service: "Service") -> APIRouter:
         try:
             async with service.database.reading() as connection:
                 age = await connection.fetchval(
-                    "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM outbox"
+                    """SELECT coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox
+                                        ORDER BY seq LIMIT 1), 0)"""
                 )
                 metrics.outbox_depth.labels(service.name).set(float(age))
         except Exception as error:  # noqa: BLE001 - told to the prober

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
@@ -23,8 +22,7 @@ _VARIANT: Final = {f"{n:x}": "89ab"[n & 3] for n in range(16)}
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A Kafka record as it came."""
 
     topic: str
@@ -41,8 +39,7 @@ class Record:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Message(Generic[E_co]):
+class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
     """An event with its envelope. `correlation_id` is the pushed event it goes back to; `causes` are all of them
     when several were folded into one."""
 

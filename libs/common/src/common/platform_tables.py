@@ -6,11 +6,11 @@ PLATFORM_TABLES: Final = """
 CREATE SEQUENCE outbox_seq;
 CREATE TABLE outbox (
   seq       bigint NOT NULL DEFAULT nextval('outbox_seq'),
-  topic     text NOT NULL,
+  topic     text NOT NULL,  -- '' in a row that packs several events, which name theirs inside
   key       text NOT NULL,
-  event_id  text NOT NULL,
   urgent    boolean NOT NULL DEFAULT false,
   state     boolean NOT NULL DEFAULT false,
+  events    integer NOT NULL DEFAULT 1,
   payload   bytea NOT NULL,
   headers   bytea NOT NULL,
   causes    text NOT NULL DEFAULT '',

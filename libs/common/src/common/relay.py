@@ -24,20 +24,27 @@ from common import kafka, metrics
 from common.database import Database
 from common.errors import Unavailable, is_unavailable
 from common.faults import crash_point
-from common.outbox import OUTBOX_CHANNEL, wire_headers, wire_payload
+from common.outbox import OUTBOX_CHANNEL, WIRE_COLUMNS, Wire, wires
 from common.pacing import Pace
 from common.settings import Settings
 
 log = logging.getLogger(__name__)
 SELECT_MAX: Final = 500
+EVENTS_MAX: Final = 1_000
 IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
 HELD_SECONDS: Final = 0.05
 LOCK_RETRY_SECONDS: Final = 0.5
 BATCH_BYTES: Final = 512 * 1024
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
-_COLUMNS: Final = "seq, topic, key, payload, headers, causes"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM outbox ORDER BY seq LIMIT $1"  # noqa: S608
-_SELECT_URGENT: Final = f"SELECT {_COLUMNS} FROM outbox WHERE urgent ORDER BY seq LIMIT $1"  # noqa: S608
+# Rows in order, as long as what came before them holds less than so many events.
+_SELECT: Final = """
+SELECT seq, {columns} FROM (
+  SELECT *, sum(events) OVER (ORDER BY seq) - events AS before FROM (
+    SELECT * FROM outbox {condition} ORDER BY seq LIMIT $1) AS oldest) AS counted
+WHERE before < $2 ORDER BY seq
+"""
+_SELECT_ALL: Final = _SELECT.format(columns=WIRE_COLUMNS, condition="")
+_SELECT_URGENT: Final = _SELECT.format(columns=WIRE_COLUMNS, condition="WHERE urgent")
 _DELETE: Final = """
 DELETE FROM outbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED))
@@ -101,15 +108,16 @@ class Relay:
             if not rows:
                 await self._idle()
                 continue
-            await self._send(producer, rows)
+            events = [wire for row in rows for wire in wires(row)]
+            await self._send(producer, events)
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
-            metrics.relayed.labels(self.database.schema).inc(len(rows))
+            metrics.relayed.labels(self.database.schema).inc(len(events))
 
     async def _select(self, connection: asyncpg.Connection) -> list[Any]:
         """Everything in order, or, while a reader is behind, only what is urgent."""
-        statement = _SELECT_URGENT if await self.pace.holds() else _SELECT
-        rows: list[Any] = await connection.fetch(statement, SELECT_MAX)
+        statement = _SELECT_URGENT if await self.pace.holds() else _SELECT_ALL
+        rows: list[Any] = await connection.fetch(statement, SELECT_MAX, EVENTS_MAX)
         return rows
 
     async def _idle(self) -> None:
@@ -118,16 +126,14 @@ class Relay:
         except TimeoutError:
             return
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> None:
-        """All rows, in order per key, and all acknowledged, or an exception."""
+    async def _send(self, producer: AIOKafkaProducer, events: Sequence[Wire]) -> None:
+        """All events, in order per key, and all acknowledged, or an exception."""
         started = monotonic()
         pending: dict[tuple[str, int], BatchBuilder] = {}
         sending: list[_Sending] = []
-        for row in rows:
-            topic, key = row["topic"], row["key"].encode()
+        for topic, name, value, headers in events:
+            key = name.encode()
             partition = await _partition(producer, topic, key)
-            value = wire_payload(row["payload"], row["causes"])
-            headers = wire_headers(row["headers"])
             batch = pending.get((topic, partition))
             if batch is not None and batch.size() + len(value) + 2048 > BATCH_BYTES:
                 sending.append(await _hand_over(producer, topic, partition, batch))
@@ -144,7 +150,7 @@ class Relay:
             if acknowledged is not None:
                 self.pace.sent(topic, partition, acknowledged.offset + count)
         if monotonic() - started > 5:
-            log.warning("the broker took %.1f s for %d events", monotonic() - started, len(rows))
+            log.warning("the broker took %.1f s for %d events", monotonic() - started, len(events))
 
 
 _Sending = tuple[str, int, int, "asyncio.Future[Any]"]

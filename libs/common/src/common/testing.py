@@ -13,7 +13,6 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,7 +26,7 @@ from common.dispatching import Handlers
 from common.events import Event, by_type, decoder
 from common.message import Message, Record, to_headers
 from common.migrate import migrate, migrations_folder
-from common.outbox import wire_headers, wire_payload
+from common.outbox import WIRE_COLUMNS, wires
 from common.settings import settings
 from common.transaction import Tx
 
@@ -116,7 +115,7 @@ class Driver:
         for record in records:
             offset = self._offsets.get(record.topic, 0)
             self._offsets[record.topic] = offset + 1
-            numbered.append(replace(record, offset=offset))
+            numbered.append(record._replace(offset=offset))
         await self._own({record.topic for record in numbered})
         await self.consumer.settle(numbered)
 
@@ -128,22 +127,20 @@ class Driver:
         return [m.data for m in await self.emitted_messages() if not types or type(m.data) in types]
 
     async def emitted_messages(self) -> list[Message[Event]]:
-        rows = await self.database.pool.fetch(
-            "SELECT topic, event_id, payload, headers, causes FROM outbox ORDER BY seq"
-        )
+        rows = await self.database.pool.fetch(f"SELECT {WIRE_COLUMNS} FROM outbox ORDER BY seq")  # noqa: S608
         found = []
-        for row in rows:
-            headers = dict(wire_headers(row["headers"]))
+        for wire in (wire for row in rows for wire in wires(row)):
+            headers = dict(wire.headers)
             cls = by_type(headers["ce_type"].decode())
             assert cls is not None
-            data = decoder(cls).decode(wire_payload(row["payload"], row["causes"]))
+            data = decoder(cls).decode(wire.value)
             found.append(
                 Message(
-                    id=row["event_id"],
+                    id=headers["ce_id"].decode(),
                     data=data,
                     correlation_id=headers["ce_correlationid"].decode(),
                     causes=tuple(getattr(data, "causes", ())),
-                    record=Record(row["topic"], 0, 0, None, None, ()),
+                    record=Record(wire.topic, 0, 0, None, None, ()),
                 )
             )
         return found

@@ -1,7 +1,6 @@
 """The transaction a use case works in: raw SQL on one connection, and what it wants to tell the world."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -14,9 +13,8 @@ from common.message import Message, derived_id, merge_causes, state_id
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """One outbox row to be. `urgent` rows of state topics overtake the others."""
+class Emitted(msgspec.Struct, frozen=True, gc=False):
+    """One event on its way into the outbox. `urgent` rows of state topics overtake the others."""
 
     topic: str
     key: str

@@ -84,6 +84,7 @@ CREATE TABLE providers (
   subscription     text NOT NULL CHECK (subscription IN ('kafka', 'webhook', 'poll')),
   topic_state      text NOT NULL CHECK (topic_state IN ('none', 'pending', 'ready')),
   feed_seq         bigint NOT NULL DEFAULT 0,
+  open_tasks       integer NOT NULL DEFAULT 0,
   rematch_after    uuid,
   created_at       timestamptz NOT NULL
 ) WITH (fillfactor = 50);

@@ -5,7 +5,7 @@ there yet. While a provider's topic does not exist, its messages wait here and n
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -44,16 +44,19 @@ def provider_topic(uscc: str) -> str:
     return f"dispatch.provider.{uscc}"
 
 
-async def tell_providers(tx: Tx, messages: Sequence[Told]) -> None:
-    """Append `messages` in order. The last thing a transaction does: it locks the providers concerned."""
+async def tell_providers(tx: Tx, messages: Sequence[Told], in_hand: Mapping[str, int]) -> None:
+    """Append `messages` in order, and note how many tasks more each provider has `in_hand`. The last thing a
+    transaction does: it locks the providers concerned."""
     by_provider: dict[str, list[Told]] = defaultdict(list)
     for told in messages:
         by_provider[told.event.provider].append(told)
-    if not by_provider:
+    concerned = sorted(by_provider.keys() | in_hand.keys())
+    if not concerned:
         return
     rows: list[tuple[Any, ...]] = []
-    for uscc, (seq, topic_state) in (await _reserve(tx, {u: len(m) for u, m in by_provider.items()})).items():
-        for number, told in enumerate(by_provider[uscc], seq + 1):
+    counts = [(uscc, len(by_provider.get(uscc, ())), in_hand.get(uscc, 0)) for uscc in concerned]
+    for uscc, (seq, topic_state) in (await _reserve(tx, counts)).items():
+        for number, told in enumerate(by_provider.get(uscc, ()), seq + 1):
             said = _say(tx, told)
             if topic_state == "ready":
                 tx.emitted.append(said)
@@ -88,17 +91,20 @@ def _row(uscc: str, seq: int, event: TaskOffered | TaskWithdrawn, said: Emitted,
     )
 
 
-async def _reserve(tx: Tx, counts: dict[str, int]) -> dict[str, tuple[int, str]]:
-    """For each provider: the number before its first new message, and the state of its topic."""
-    usccs = sorted(counts)
+async def _reserve(tx: Tx, counts: Sequence[tuple[str, int, int]]) -> dict[str, tuple[int, str]]:
+    """For each provider: the number before its first new message, and the state of its topic. `counts`: provider,
+    messages, tasks more in hand; in the order of providers."""
+    usccs = [uscc for uscc, _, _ in counts]
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = ANY($1::text[]) ORDER BY uscc FOR UPDATE", usccs)
     rows = await tx.sql.fetch(
-        """UPDATE providers p SET feed_seq = p.feed_seq + u.n FROM unnest($1::text[], $2::int[]) AS u(uscc, n)
-           WHERE p.uscc = u.uscc RETURNING p.uscc, p.feed_seq, p.topic_state""",
+        """UPDATE providers p SET feed_seq = p.feed_seq + u.told, open_tasks = p.open_tasks + u.more
+           FROM unnest($1::text[], $2::int[], $3::int[]) AS u(uscc, told, more)
+           WHERE p.uscc = u.uscc RETURNING p.uscc, old.feed_seq, p.topic_state""",
         usccs,
-        [counts[uscc] for uscc in usccs],
+        [told for _, told, _ in counts],
+        [more for _, _, more in counts],
     )
-    return {row["uscc"]: (row["feed_seq"] - counts[row["uscc"]], row["topic_state"]) for row in rows}
+    return {row["uscc"]: (row["feed_seq"], row["topic_state"]) for row in rows}
 
 
 async def publish_backlog(tx: Tx, uscc: str, limit: int) -> int:

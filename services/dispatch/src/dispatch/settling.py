@@ -12,7 +12,7 @@ from common.transaction import Tx
 from rules.visits import VisitRules, load_visit_rules
 
 from dispatch import store
-from dispatch.domain.market import Market, areas_of, place
+from dispatch.domain.market import Market, areas_of, in_hand, place
 from dispatch.domain.task import Moved, created
 from dispatch.feed import Told, tell_providers
 
@@ -39,13 +39,14 @@ async def settle(tx: Tx, moves: Sequence[Moved], now: datetime, causes: Causes |
         every = place(every, market, now, rules)
     fresh = await store.insert_tasks(tx, [m.task for m in every if m.created])
     every = [m for m in every if not m.created or m.task.task_id in fresh]
-    await store.update_tasks(tx, [m.task for m in every if not m.created])
+    before = await store.update_tasks(tx, [m.task for m in every if not m.created])
     said = [_Said(m, (causes or {}).get(m.task.person_id)) for m in every]
     for moved, cause in said:
         correlation = cause.correlation_id if cause else moved.task.correlation_id
         for event in moved.events:
             tx.emit(event, cause=cause, correlation_id=correlation, division=moved.task.division)
-    await tell_providers(tx, [t for moved, cause in said for t in _told(moved, cause)])
+    told = [t for moved, cause in said for t in _told(moved, cause)]
+    await tell_providers(tx, told, in_hand(before, {m.task.task_id: m.task for m in every}.values()))
     return every
 
 

@@ -99,7 +99,8 @@ class AreaRow(SQLModel, table=True):
 
 
 class ProviderRow(SQLModel, table=True):
-    """`topic_state`: none (no Kafka), pending (topics or backlog to come), ready. `feed_seq`: its last message."""
+    """`topic_state`: none (no Kafka), pending (topics or backlog to come), ready. `feed_seq`: its last message.
+    `open_tasks`: offered to it, accepted or begun."""
 
     __tablename__: ClassVar[str] = "providers"
     __table_args__ = {"schema": SCHEMA}
@@ -111,6 +112,7 @@ class ProviderRow(SQLModel, table=True):
     subscription: str = _text()
     topic_state: str = _text()
     feed_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    open_tasks: int
     rematch_after: str | None = _id(nullable=True)
     created_at: datetime = _instant(nullable=False)
 

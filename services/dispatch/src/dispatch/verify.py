@@ -5,7 +5,9 @@ from datetime import date
 from typing import Final
 
 import asyncpg
+import msgspec
 from common.database import Database
+from common.outbox import WIRE_COLUMNS, wires
 from rules.visits import runs
 
 from dispatch import store
@@ -14,6 +16,13 @@ from dispatch.feed import RETENTION_DAYS
 
 PAGE: Final = 1_000
 PROBLEMS_MAX: Final = 200
+
+
+class _ForProvider(msgspec.Struct):
+    provider: str
+
+
+_decode = msgspec.json.Decoder(_ForProvider).decode
 
 _QUERIES: Final = (
     (
@@ -47,6 +56,12 @@ _QUERIES: Final = (
              OR NOT (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN window_from AND window_to - 1)""",
     ),
     (
+        "provider {}: has not so many tasks in hand as its row says",
+        """SELECT p.uscc FROM providers p WHERE p.open_tasks <>
+             (SELECT count(*) FROM tasks t
+              WHERE t.provider = p.uscc AND t.state IN ('offered', 'accepted', 'in_progress'))""",
+    ),
+    (
         "feed of {}: holds a message meant for another, about no task, or out of number",
         """SELECT DISTINCT f.provider FROM feed f JOIN providers p ON p.uscc = f.provider
              LEFT JOIN tasks t USING (task_id)
@@ -66,11 +81,6 @@ _ON_THE_DAY: Final = (
              AND t.window_from > $1 - {RETENTION_DAYS - 10}
              AND NOT EXISTS (SELECT 1 FROM feed f WHERE f.provider = t.provider AND f.task_id = t.task_id)""",  # noqa: S608
     ),
-    (
-        "outbox: a message for provider topic {} is not that provider's",
-        """SELECT topic FROM outbox WHERE topic LIKE 'dispatch.provider.%' AND $1::date IS NOT NULL
-             AND convert_from(payload, 'UTF8')::jsonb->>'provider' <> split_part(topic, '.', 3)""",
-    ),
 )
 
 
@@ -83,11 +93,20 @@ async def check(database: Database, today: date) -> list[str]:
             found += [words.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}")]
         for words, query in _ON_THE_DAY:
             found += [words.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}", today)]
-        async for fault in _plan_faults(connection, today):
-            found.append(fault)
-            if len(found) >= PROBLEMS_MAX:
-                break
+        for faults in (_plan_faults(connection, today), _misdirected(connection)):
+            async for fault in faults:
+                found.append(fault)
+                if len(found) >= PROBLEMS_MAX:
+                    break
     return found[:PROBLEMS_MAX]
+
+
+async def _misdirected(connection: asyncpg.Connection) -> AsyncIterator[str]:
+    async for row in connection.cursor(f"SELECT {WIRE_COLUMNS} FROM outbox WHERE NOT state ORDER BY seq"):  # noqa: S608
+        for wire in wires(row):
+            of_provider = wire.topic.removeprefix("dispatch.provider.")
+            if of_provider != wire.topic and _decode(wire.value).provider != of_provider:
+                yield f"outbox: a message for provider topic {wire.topic} is not that provider's"
 
 
 async def _plan_faults(connection: asyncpg.Connection, today: date) -> AsyncIterator[str]:

@@ -1,15 +1,16 @@
 """Who is asked to go: the provider nearest in the closure of areas, then the least loaded. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
 import msgspec
 from common.clock import civil_date, start_of_day
 from common.codes import divisions
 from rules.visits import VisitRules
 
-from dispatch.domain.task import Moved, left_planned, offered
+from dispatch.domain.task import IN_HAND, Moved, State, left_planned, offered
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[str, ...]
     capacity_per_day: int
     open_tasks: int = 0
+
+
+class _Held(Protocol):
+    @property
+    def provider(self) -> str | None: ...
+    @property
+    def state(self) -> State: ...
 
 
 class Market:
@@ -66,6 +74,16 @@ def _place(moved: Moved, market: Market, now: datetime, rules: VisitRules) -> Mo
     if chosen is None:
         return left_planned(moved, "all_declined" if task.tried else "no_provider", window_end)
     return offered(moved, chosen, now, rules)
+
+
+def in_hand(before: Iterable[_Held], after: Iterable[_Held]) -> dict[str, int]:
+    """By provider: how many tasks it has more in hand (or fewer, below 0) after a change than before it."""
+    change: Counter[str] = Counter()
+    for tasks, sign in ((before, -1), (after, 1)):
+        for task in tasks:
+            if task.provider is not None and task.state in IN_HAND:
+                change[task.provider] += sign
+    return {provider: n for provider, n in change.items() if n}
 
 
 def areas_of(codes: Iterable[str]) -> set[str]:

@@ -31,6 +31,7 @@ State = Literal[
 ExcuseReason = Literal["in_hospital", "in_institution", "away", "declined_by_person", "extreme_weather"]
 CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "superseded"]
 OPEN: Final = frozenset({"planned", "offered", "accepted", "in_progress"})
+IN_HAND: Final = OPEN - {"planned"}  # of the provider named
 ROUTINE: Final = frozenset({"first", "plan"})
 
 

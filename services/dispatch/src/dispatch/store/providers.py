@@ -9,21 +9,19 @@ from common.codes import divisions
 from common.transaction import Tx
 
 from dispatch.domain.market import Provider
-from dispatch.domain.task import OPEN
 from dispatch.store.tasks import NO_ID, insert_areas
 
 _AREAS: Final = "(SELECT string_agg(division, ',' ORDER BY division) FROM provider_areas a WHERE a.uscc = p.uscc)"
 
 
 async def load_market(tx: Tx, areas: Iterable[str]) -> list[Provider]:
-    """The providers that serve any of `areas`, with what they have in hand."""
+    """The providers that serve any of `areas`, with what they have in hand: a number kept with every move of a task
+    (`feed.tell_providers`), since counting their tasks for every batch would cost more than all else here."""
     rows = await tx.sql.fetch(
-        """SELECT p.uscc, p.items, p.capacity_per_day, string_agg(a.division, ',') AS divisions,
-             (SELECT count(*) FROM tasks t WHERE t.provider = p.uscc AND t.state = ANY($2::text[])) AS open_tasks
+        """SELECT p.uscc, p.items, p.capacity_per_day, p.open_tasks, string_agg(a.division, ',') AS divisions
            FROM provider_areas a JOIN providers p USING (uscc)
            WHERE a.division = ANY($1::text[]) GROUP BY p.uscc""",
         list(areas),
-        sorted(OPEN - {"planned"}),
     )
     return [_provider(row, row["open_tasks"]) for row in rows]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +11,7 @@ from common.codes import divisions
 from common.transaction import Tx
 
 from dispatch.domain.answer import Answer
-from dispatch.domain.task import Task
+from dispatch.domain.task import State, Task
 from dispatch.tables import TaskRow
 
 NO_ID: Final = str(UUID(int=0))
@@ -61,11 +61,18 @@ async def insert_tasks(tx: Tx, tasks: Sequence[Task]) -> set[str]:
     return fresh
 
 
-async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> None:
-    """What may change of a task, for tasks that the caller has locked."""
+class Hand(NamedTuple):
+    """Who has a task, and how it stands."""
+
+    provider: str | None
+    state: State
+
+
+async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> list[Hand]:
+    """What may change of a task, for tasks that the caller has locked. Returns in whose hands they were before."""
     if not tasks:
-        return
-    await tx.sql.execute(
+        return []
+    rows = await tx.sql.fetch(
         """UPDATE tasks t SET state = u.state, provider = u.provider, cause = u.cause, accept_by = u.accept_by,
              checked_in_at = u.checked_in_at, checked_out_at = u.checked_out_at, worker = u.worker,
              outcome = u.outcome, tried = u.tried, act_at = u.act_at, entitlement_id = u.entitlement_id
@@ -73,7 +80,7 @@ async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> None:
              $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::uuid[])
              AS u(task_id, state, provider, cause, accept_by, checked_in_at, checked_out_at, worker, outcome, tried,
                   act_at, entitlement_id)
-           WHERE t.task_id = u.task_id""",
+           WHERE t.task_id = u.task_id RETURNING old.provider, old.state""",
         [t.task_id for t in tasks],
         [t.state for t in tasks],
         [t.provider for t in tasks],
@@ -87,6 +94,7 @@ async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> None:
         [t.act_at for t in tasks],
         [t.entitlement_id for t in tasks],
     )
+    return [Hand(*row) for row in rows]
 
 
 async def set_verdicts(tx: Tx, verdicts: Sequence[tuple[str, str]]) -> None:
