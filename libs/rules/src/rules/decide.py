@@ -12,15 +12,17 @@ from common.events.ability import Ability
 from common.events.entitlement import Entitlement
 from common.events.facts import Registration
 
+from rules.choosing import Choice, Holder
 from rules.conditions import ABILITY, AGE, DISABILITY, HUKOU, LIVING, LOW_INCOME, PLACE, RESIDENCE, SPECIAL
-from rules.lists import Lists
+from rules.lists import Lists, Slab, held
 from rules.outcome import Outcome
 from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected, death_of
 
 ENTITLEMENTS = UUID("6f0d3c1e-5a52-5f7e-9d0c-6f3a2a4b7c11")  # namespace of entitlement ids
 _NAMESPACE = ENTITLEMENTS.bytes
 _ONE_DAY = timedelta(days=1)
-_SUSPICION, _DIVISION = 9, 10  # behind the places of a world: is a death suspected; where the person lives
+# Behind the places of a world: is a death suspected, where the person lives, has a choice been made.
+_SUSPICION, _DIVISION, _CHOICE = 9, 10, 11
 _YOUNGER = -1  # than any age that a list names
 
 # What the lists need of a fact's value, by kind.
@@ -66,19 +68,22 @@ def decide(
     abilities: Sequence[Ability],
     lists: Lists,
     *,
-    choices: Sequence[object] = (),
+    choices: Sequence[Choice] = (),
 ) -> Decision:
     """All intervals in which the person is entitled to anything, past and future, from the first policy date on.
 
     A confirmed death ends everything on the day after it. From the day of a suspected one cash is suspended.
     Neighbours that differ in nothing but the statements read are one interval; a visit interval also ends where
-    the person moves house. `choices` are reserved: no list in force lets a person choose yet.
+    the person moves house. `choices` count where the lists let the person have one of several (`rules.choosing`).
     """
     death = death_of(facts)
     born = _born(facts)
     lives = next((f for f in reversed(facts) if f.kind == "residence"), None)
     end = death.on + _ONE_DAY if isinstance(death, Deceased) else FAR_FUTURE
-    runs = _sweep(changes_of(facts, abilities, lists, death), lists, end)
+    changes = changes_of(facts, abilities, lists, death)
+    runs = _sweep(changes, lists, end)
+    if runs is None:
+        runs = _sweep(_with_choices(changes, choices), lists, end, Holder(choices)) or []
     runs.sort(key=attrgetter("item", "start"))
     return Decision(
         tuple([_entitlement(person_id, run) for run in runs]),
@@ -138,7 +143,7 @@ def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[str |
 
 
 def _blank() -> list[Any]:
-    return [None] * (_DIVISION + 1)
+    return [None] * (_CHOICE + 1)
 
 
 def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], events: list[str | None]) -> int:
@@ -156,8 +161,15 @@ def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], event
     return i
 
 
-def _sweep(changes: Sequence[Change], lists: Lists, end: date) -> list[_Run]:
-    """Walk through the life from change to change and let the intervals grow."""
+def _with_choices(changes: Sequence[Change], choices: Sequence[Choice]) -> list[Change]:
+    """A choice says nothing of the world, but something may begin on its day."""
+    days = [(choice.chosen_on, _CHOICE, None, None) for choice in choices]
+    return sorted([*changes, *days], key=itemgetter(0))
+
+
+def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | None = None) -> list[_Run] | None:
+    """Walk through the life from change to change and let the intervals grow. None: the person has items of which
+    they may have one, so that somebody has to remember what they have (`holder`)."""
     state, events = _blank(), _blank()
     runs: dict[str, _Run] = {}
     done: list[_Run] = []
@@ -165,44 +177,62 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date) -> list[_Run]:
     while start < end:
         i = _apply(changes, i, start, state, events)
         stop = changes[i][0] if i < n and changes[i][0] < end else end
-        _grow(runs, done, lists, (start, stop), state, events)
+        key = tuple(state[AGE:_DIVISION])
+        for slab in lists.plan(state[HUKOU], state[RESIDENCE]):
+            if slab.end <= start:
+                continue
+            if slab.start >= stop:
+                break
+            first = slab.start if slab.start > start else start
+            last = slab.end if slab.end < stop else stop
+            behind: dict[str, str] = {}
+            outcomes: Sequence[Outcome] | None
+            if holder is None:
+                outcomes = lists.outcomes(slab, key)
+            else:
+                outcomes, behind = _carried(holder, lists, slab, key, first)
+            if outcomes is None:
+                return None
+            _grow(runs, done, outcomes, (first, last), state[_DIVISION], events)
+            for item, choice_id in behind.items():
+                runs[item].events[choice_id] = None
         start = stop
     return done
+
+
+def _carried(
+    holder: Holder, lists: Lists, slab: Slab, key: tuple[Any, ...], first: date
+) -> tuple[list[Outcome], dict[str, str]]:
+    """What is given and what gives way from a day on, after all that was before, and the choices behind it."""
+    settled, behind = holder.carry(slab.contenders(key), slab.relations, first)
+    return [lists.same(held(outcome) if key[-1] else outcome) for outcome in settled], behind
 
 
 def _grow(
     runs: dict[str, _Run],
     done: list[_Run],
-    lists: Lists,
+    outcomes: Sequence[Outcome],
     stretch: tuple[date, date],
-    state: Sequence[Any],
+    division: str | None,
     events: Sequence[str | None],
 ) -> None:
-    """Carry every interval through a stretch of days in which nothing about the person changes."""
-    start, stop = stretch
-    key, division = tuple(state[AGE:_DIVISION]), state[_DIVISION]
-    for slab in lists.plan(state[HUKOU], state[RESIDENCE]):
-        if slab.end <= start:
-            continue
-        if slab.start >= stop:
-            break
-        first = slab.start if slab.start > start else start
-        last = slab.end if slab.end < stop else stop
-        for outcome in lists.outcomes(slab, key):
-            run = runs.get(outcome.item)
-            if (
-                run is None
-                or run.outcome is not outcome
-                or run.end != first
-                or (run.division != division and outcome.tier is not None)
-            ):
-                run = runs[outcome.item] = _Run(outcome, first, division)
-                done.append(run)
-            run.end = last
-            run.division = division or run.division
-            for slot in outcome.slots:
-                if (event_id := events[slot]) is not None:
-                    run.events[event_id] = None
+    """Carry every interval through a stretch of days in which nothing changes."""
+    first, last = stretch
+    for outcome in outcomes:
+        run = runs.get(outcome.item)
+        if (
+            run is None
+            or run.outcome is not outcome
+            or run.end != first
+            or (run.division != division and outcome.tier is not None)
+        ):
+            run = runs[outcome.item] = _Run(outcome, first, division)
+            done.append(run)
+        run.end = last
+        run.division = division or run.division
+        for slot in outcome.slots:
+            if (event_id := events[slot]) is not None:
+                run.events[event_id] = None
 
 
 def _entitlement(person_id: str, run: _Run) -> Entitlement:

@@ -1,36 +1,102 @@
-"""Items that may not be had together. What gives way stays visible as suppressed, and so comes back by itself."""
+"""Items that may not be had together. What gives way stays visible, and so comes back by itself.
 
-from collections.abc import Sequence
+For any two items the nearest list that has a rule about both decides, as the nearest list decides about an item; a
+list speaks of the items of those people only who belong to it by the place which the item follows. Only what is given
+excludes anything: whatever gives way itself stands in nobody's way.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from rules.exclusion_rules import Block, ChoiceOf, Exclusion, HigherOf, pairs_of
 from rules.outcome import Outcome
-from rules.policy import Block, Exclusion
 
 
-def apply_exclusions(outcomes: Sequence[Outcome], rules: Sequence[Exclusion]) -> list[Outcome]:
-    """The outcomes with those suppressed that the rules exclude. Only what is granted excludes, and only what is
-    granted is suppressed. Rules work in their order (`in_order`).
+class Relations(NamedTuple):
+    """What the rules make of the items that count for somebody: for each item the others, in the order of the rules.
+
+    `blocked_by`: any of them given, the item is not. `beaten_by`: of the two the higher amount is given. `rivals`: of
+    the two the person has one and may choose. `rank`: which of two items the rules name first.
     """
-    now = {outcome.item: outcome for outcome in outcomes}
-    for rule in rules:
-        for loser, winner in _losers(rule, now):
-            now[loser] = msgspec.structs.replace(now[loser], state="suppressed", suppressed_by=winner)
-    return list(now.values())
+
+    blocked_by: Mapping[str, Sequence[str]]
+    beaten_by: Mapping[str, Sequence[str]]
+    rivals: Mapping[str, Sequence[str]]
+    rank: Mapping[str, int]
 
 
-def in_order(rules: Sequence[Exclusion]) -> list[Exclusion]:
-    """Blocks first, so that nothing yields to an item which is itself suppressed."""
-    return sorted(rules, key=lambda rule: not isinstance(rule, Block))
+def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[str, Collection[str]]) -> Relations:
+    """`rules` by area, nearest first. `areas_of`: every item with the areas whose lists may speak of it."""
+    found: tuple[dict[str, list[str]], dict[str, list[str]], dict[str, list[str]]] = ({}, {}, {})
+    rank: dict[str, int] = {}
+    settled: set[frozenset[str]] = set()
+    for area, rule in ((area, rule) for area, of_area in rules for rule in of_area):
+        for one, other in pairs_of(rule):
+            pair = frozenset((one, other))
+            if pair in settled or area not in areas_of.get(one, ()) or other not in areas_of:
+                continue
+            if not isinstance(rule, Block) and area not in areas_of[other]:
+                continue
+            settled.add(pair)
+            rank.setdefault(one, len(rank))
+            rank.setdefault(other, len(rank))
+            if isinstance(rule, Block):
+                found[0].setdefault(one, []).append(other)
+            elif not isinstance(rule, HigherOf | ChoiceOf):
+                continue
+            else:
+                both = found[1] if isinstance(rule, HigherOf) else found[2]
+                both.setdefault(one, []).append(other)
+                both.setdefault(other, []).append(one)
+    return Relations(*found, rank)
 
 
-def _losers(rule: Exclusion, now: dict[str, Outcome]) -> list[tuple[str, str]]:
-    """(item that gives way, item it gives way to)."""
-    rivals = [item for item in rule.items if item in now and now[item].state == "granted"]
-    if isinstance(rule, Block):
-        winner = next((item for item in rule.by if item in now and now[item].state == "granted"), None)
-        return [(item, winner) for item in rivals if winner and item != winner]
-    if len(rivals) < 2:
-        return []
-    best = max(rivals, key=lambda item: now[item].amount_fen_per_month or 0)  # the earlier named at equal amounts
-    return [(item, best) for item in rivals if item != best]
+def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
+    """Those suppressed that something given blocks."""
+    granted = {o.item for o in outcomes if o.state == "granted"}
+    winner: dict[str, str | None] = {}
+
+    def ask(item: str, asked: tuple[str, ...]) -> str | None:
+        """What blocks an item. Rules that run in a circle end where they come back to themselves."""
+        if item not in winner:
+            rest = (*asked, item)
+            by = (b for b in relations.blocked_by.get(item, ()) if b in granted and b not in rest)
+            winner[item] = next((b for b in by if ask(b, rest) is None), None)
+        return winner[item]
+
+    lost = {item: by for item in sorted(granted) if (by := ask(item, ())) is not None}
+    return [giving_way(o, "suppressed", lost[o.item]) if o.item in lost else o for o in outcomes]
+
+
+def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection[str] = ()) -> dict[str, str]:
+    """The granted items that yield to a higher amount, with the item they yield to; at equal amounts the one that the
+    rules name first stays. `giving`: items that give way for another reason and so beat nobody.
+    """
+    if not relations.beaten_by:
+        return {}
+    amounts = {o.item: o.amount_fen_per_month or 0 for o in outcomes if is_given(o) and o.item not in giving}
+    rank, last = relations.rank, len(relations.rank)
+    lost: dict[str, str] = {}
+    for item in sorted(amounts, key=lambda i: (-amounts[i], rank.get(i, last), i)):
+        if item not in lost:
+            for other in relations.beaten_by.get(item, ()):
+                if other in amounts and other not in lost and other != item:
+                    lost[other] = item
+    return lost
+
+
+def contested(outcomes: Sequence[Outcome], relations: Relations) -> bool:
+    """Whether the person has two items of which they may have one."""
+    given = {o.item for o in outcomes if is_given(o)}
+    return any(rival in given for item in given for rival in relations.rivals.get(item, ()))
+
+
+def is_given(outcome: Outcome) -> bool:
+    """Held money counts as given: a suspicion must not let another item move in."""
+    return outcome.state in ("granted", "suspended")
+
+
+def giving_way(outcome: Outcome, state: str, by: str | None) -> Outcome:
+    return msgspec.structs.replace(outcome, state=state, suppressed_by=by)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from common.clock import age_on
@@ -10,10 +10,12 @@ from common.events.ability import Ability
 from common.events.entitlement import EntitlementState
 from common.events.facts import Registration
 
+from rules.choosing import Choice
 from rules.conditions import AGE, PLACE, TEST, World, evaluate, slots_read
-from rules.decide import changes_of, state_on
+from rules.decide import Decision, changes_of, decide, state_on
+from rules.exclusions import giving_way
 from rules.items import ITEM_TITLES
-from rules.lists import Lists, Slab
+from rules.lists import Lists
 from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
 from rules.timeline import Deceased, Fact, death_of
@@ -55,7 +57,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicyRef | None = None
 
 
-def explain(facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, item: str, on: date) -> Explanation:
+def explain(
+    facts: Sequence[Fact],
+    abilities: Sequence[Ability],
+    lists: Lists,
+    item: str,
+    on: date,
+    *,
+    choices: Sequence[Choice] = (),
+) -> Explanation:
     """What `decide` says about an item on a day, with its reasons. A refusal is explained like a grant."""
     death = death_of(facts)
     if isinstance(death, Deceased) and on > death.on:
@@ -70,7 +80,11 @@ def explain(facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, i
         sentence = f"{on}，当地清单没有{_title(item)}。"
         return Explanation(item=item, on=on, outcome="refused", sentence=sentence)
     world = _true_age(slab.world(state[AGE : PLACE + 1]), facts, on)
-    outcome = _outcome_of(slab, tuple(state[AGE : PLACE + 2]), lists, item)
+    key = tuple(state[AGE : PLACE + 2])
+    outcomes = lists.outcomes(slab, key)
+    if outcomes is None:  # the person may choose: what they have comes from all days before
+        outcomes = _as_decided(slab.contenders(key), decide("", facts, abilities, lists, choices=choices), on)
+    outcome = next((o for o in outcomes if o.item == item), None)
     evidence = _evidence(events)
     conditions = (*_where(found, world, evidence), *_conditions(found.version.conditions, world, evidence))
     return Explanation(
@@ -95,8 +109,10 @@ def _true_age(world: World, facts: Sequence[Fact], on: date) -> World:
     return world
 
 
-def _outcome_of(slab: Slab, key: tuple[Any, ...], lists: Lists, item: str) -> Outcome | None:
-    return next((o for o in lists.outcomes(slab, key) if o.item == item), None)
+def _as_decided(outcomes: Sequence[Outcome], decision: Decision, on: date) -> tuple[Outcome, ...]:
+    """The outcomes of a day with the states that the whole life gives them."""
+    that_day = {e.item: e for e in decision.entitlements if e.from_ <= on and (e.to is None or on < e.to)}
+    return tuple(giving_way(o, that_day[o.item].state, that_day[o.item].suppressed_by) for o in outcomes)
 
 
 def _evidence(events: Sequence[str | None]) -> dict[int, FactRef]:
@@ -155,6 +171,9 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
         sentence += f"，{outcome.tier}档，每{outcome.interval_days}天至少一次"
     if outcome.state == "suppressed":
         sentence += f"；因同时享受{_title(outcome.suppressed_by or '')}而不发，后者停止时自动恢复"
+    if outcome.state == "choice_required":
+        other = f"已享受的{_title(outcome.suppressed_by)}" if outcome.suppressed_by else "其他同类待遇"
+        sentence += f"；与{other}只能享受一项，由本人选择"
     if outcome.state == "suspended":
         sentence += "；因有未核实的死亡信息，核实前暂缓发放"
     example = "（标准为示例）" if outcome.policy_status == "example" else ""

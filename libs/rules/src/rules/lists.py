@@ -12,7 +12,7 @@ import msgspec
 from common.codes import divisions
 
 from rules.conditions import World, leaves
-from rules.exclusions import apply_exclusions, in_order
+from rules.exclusions import beaten, block, contested, giving_way, relate
 from rules.outcome import Applicable, Outcome
 from rules.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
 from rules.timeline import FAR_FUTURE
@@ -36,29 +36,37 @@ class Slab:
         period: tuple[date, date],
         places: tuple[tuple[str, ...] | None, tuple[str, ...] | None],
         applicable: Iterable[Applicable],
-        exclusions: Sequence[Exclusion],
+        rules: Sequence[tuple[str, Sequence[Exclusion]]],
     ) -> None:
         self.start, self.end = period
         self.hukou, self.residence = places
-        self.applicable, self._exclusions = tuple(applicable), in_order(exclusions)
+        self.applicable = tuple(applicable)
+        by_hukou, by_residence = (self.hukou or self.residence or (NATION,), self.residence or self.hukou or (NATION,))
+        areas_of = {a.item.item: by_hukou if a.item.follows == "hukou" else by_residence for a in self.applicable}
+        self.relations = relate(rules, areas_of)
 
     def world(self, rest: Iterable[Any]) -> World:
         """The world of somebody here: `rest` is what follows the two places in `World`."""
         return World(self.hukou, self.residence, *rest)
 
-    def decide(self, key: tuple[Any, ...]) -> list[Outcome]:
-        """Every item that is not refused, sorted by item. `key`: the rest of the world, and last whether a death
-        is suspected.
-        """
-        *rest, death_suspected = key
-        world = self.world(rest)
-        settled = [outcome for a in self.applicable if (outcome := a.outcome(world))]
-        if self._exclusions:
-            settled = apply_exclusions(settled, self._exclusions)
-        return [_held(outcome) for outcome in settled] if death_suspected else settled
+    def contenders(self, key: tuple[Any, ...]) -> list[Outcome]:
+        """Every item that is not refused, sorted by item, with nothing settled between them but the blocks. `key`: the
+        rest of the world, and last whether a death is suspected."""
+        world = self.world(key[:-1])
+        outcomes = [outcome for a in self.applicable if (outcome := a.outcome(world))]
+        return block(outcomes, self.relations) if self.relations.blocked_by else outcomes
+
+    def decide(self, key: tuple[Any, ...]) -> list[Outcome] | None:
+        """The same, all settled. None where the person may choose: that hangs on what they have (`Holder`)."""
+        settled = self.contenders(key)
+        if self.relations.rivals and contested(settled, self.relations):
+            return None
+        if lost := beaten(settled, self.relations):
+            settled = [giving_way(o, "suppressed", lost[o.item]) if o.item in lost else o for o in settled]
+        return [held(outcome) for outcome in settled] if key[-1] else settled
 
 
-def _held(outcome: Outcome) -> Outcome:
+def held(outcome: Outcome) -> Outcome:
     """Money waits while a death is suspected; services go on (visits become the check itself)."""
     if outcome.kind == "cash" and outcome.state == "granted":
         return msgspec.structs.replace(outcome, state="suspended")
@@ -82,7 +90,7 @@ class Lists:
             area for name, areas in tests if name in ("hukou_in", "residence_in") for area in areas
         }
         self.first_day = min((d for one in self.by_area.values() for d in _dates(one)), default=FAR_FUTURE)
-        self._outcomes: dict[tuple[Slab, tuple[Any, ...]], tuple[Outcome, ...]] = {}
+        self._outcomes: dict[tuple[Slab, tuple[Any, ...]], tuple[Outcome, ...] | None] = {}
         self._one: dict[Outcome, Outcome] = {}
         self._applicables: dict[tuple[str, str, date, bool], Applicable] = {}
         self._area_of: dict[str, Area] = {}
@@ -110,36 +118,33 @@ class Lists:
             found = self._plans[hukou, residence] = tuple(self._slabs(hukou, residence))
         return found
 
-    def outcomes(self, slab: Slab, key: tuple[Any, ...]) -> tuple[Outcome, ...]:
+    def outcomes(self, slab: Slab, key: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
         """What a slab says of a world (`Slab.decide`), remembered; equal outcomes are one object."""
-        found = self._outcomes.get((slab, key))
-        if found is None:
+        found = self._outcomes.get((slab, key), ())
+        if not found and (slab, key) not in self._outcomes:
             if len(self._outcomes) >= _WORLDS_MAX:
                 self._outcomes.clear()
-            one = self._one
-            found = self._outcomes[slab, key] = tuple([one.setdefault(o, o) for o in slab.decide(key)])
+            decided = slab.decide(key)
+            found = self._outcomes[slab, key] = None if decided is None else tuple([self.same(o) for o in decided])
         return found
 
+    def same(self, outcome: Outcome) -> Outcome:
+        """The one object for an outcome."""
+        return self._one.setdefault(outcome, outcome)
+
     def _slabs(self, hukou: Area | None, residence: Area | None) -> Iterator[Slab]:
-        codes = {*(hukou.codes if hukou else ()), *(residence.codes if residence else ()), NATION}
-        lists = [self.by_area[code] for code in codes if code in self.by_area]
+        chains = [area.codes for area in (hukou, residence) if area] or [(NATION,)]
+        depth = {code: len(chain) - i for chain in chains for i, code in enumerate(chain)}
+        nearest = sorted(depth, key=lambda code: (-depth[code], code))
+        lists = [self.by_area[code] for code in nearest if code in self.by_area]
         days = sorted({d for one in lists for d in _dates(one)})
         for start, end in zip(days, [*days[1:], FAR_FUTURE], strict=True):
             yield Slab(
                 (start, end),
                 (hukou.codes if hukou else None, residence.codes if residence else None),
                 self._applicable(hukou, residence, start),
-                self._rules(sorted(codes), start),
+                [(one.jurisdiction, [r for r in one.exclusions if _in_force(r, start)]) for one in lists],
             )
-
-    def _rules(self, codes: Sequence[str], day: date) -> list[Exclusion]:
-        return [
-            rule
-            for code in codes
-            if code in self.by_area
-            for rule in self.by_area[code].exclusions
-            if _in_force(rule, day)
-        ]
 
     def _applicable(self, hukou: Area | None, residence: Area | None, day: date) -> Iterator[Applicable]:
         found: dict[str, Applicable] = {}
@@ -192,6 +197,7 @@ def _conditions(one: PolicyList) -> Iterator[Condition]:
         for version in item.versions:
             yield version.conditions
             yield from (t.conditions for t in version.tiers if t.conditions)
+            yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
 
 
 def _ages(tests: Iterable[tuple[str, int]]) -> set[int]:

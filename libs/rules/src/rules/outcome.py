@@ -48,6 +48,8 @@ class Applicable:
         # What the answer hangs on; always at least two places, so that it is a tuple.
         self._kind_of_person: Callable[[World], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
         self._holds = compiled(version.conditions)
+        cases = version.amount.cases if version.amount else ()
+        self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions)) for case in cases]
         self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in version.tiers]
         self._known: dict[Any, Outcome | None] = {}
 
@@ -82,7 +84,7 @@ class Applicable:
             asked.add("registration" if self.item.follows == "hukou" else "residence")
         amount = None
         if version.amount and not asked:
-            amount, lacking = _amount(version.amount, world)
+            amount, lacking = self._case(world) if self._cases else _amount(version.amount, world)
             if amount is None and not lacking:
                 return None  # the list names no amount for this person
             asked |= lacking
@@ -96,6 +98,16 @@ class Applicable:
             tier=tier.tier if tier else None,
             interval_days=tier.interval_days if tier else None,
         )
+
+    def _case(self, world: World) -> tuple[int | None, set[str]]:
+        """As `_amount`. A case that is open settles nothing, unless one before it holds."""
+        for amount_fen, condition, applies in self._cases:
+            holds = applies(world)
+            if holds is None:
+                return None, missing(condition, world)
+            if holds:
+                return amount_fen, set()
+        return None, set()
 
     def _described(self, **what: object) -> Outcome:
         return Outcome(
@@ -129,6 +141,8 @@ def _read(version: Version) -> set[int]:
     read = slots_read(version.conditions)
     for tier in version.tiers:
         read |= slots_read(tier.conditions) if tier.conditions else set()
+    for case in version.amount.cases if version.amount else ():
+        read |= slots_read(case.conditions)
     if version.amount and version.amount.bands:
         read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
     return read

@@ -8,7 +8,7 @@ import re
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
@@ -16,42 +16,32 @@ from common.events.entitlement import ItemKind, MonthRule, PayTerms
 from common.events.facts import LivingTag, LowIncomeCategory
 from msgspec import Meta
 
+from rules.cited import Citation as Citation
+from rules.cited import Status as Status
+from rules.cited import Strict, Text
+from rules.exclusion_rules import Exclusion as Exclusion
+from rules.exclusion_rules import need_one_rule_for_a_pair
 from rules.items import ITEM_TITLES
 
 NATION = "000000"
 EXCLUSIONS_FILE = "exclusions"
-Status = Literal["documented", "example"]
 Follows = Literal["hukou", "residence"]
 Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
 Age = Annotated[int, Meta(ge=0, le=130)]
 AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
 Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
-Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class PolicyError(ValueError):
     """A policy file that cannot be law: the message names file, place and fault."""
 
 
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    pass
-
-
-class Citation(_Strict, frozen=True, kw_only=True):
-    """Where a value comes from. `locator`: clause, table row or list number. `date`: of issue."""
-
-    title: Text
-    issuer: Text
-    date: date
-    locator: Text
-
-
-class DisabilityTest(_Strict, frozen=True, kw_only=True):
+class DisabilityTest(Strict, frozen=True, kw_only=True):
     levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (1, 2, 3, 4)
     classes: tuple[Annotated[int, Meta(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
 
 
-class Condition(_Strict, frozen=True, kw_only=True):
+class Condition(Strict, frozen=True, kw_only=True):
     """One test, or a group of conditions. Tests with a list hold where any entry fits.
 
     `absent_means` says what it means when the fact is missing; without it the kind of fact decides
@@ -93,7 +83,7 @@ GROUPS = ("all_of", "any_of", "none_of")
 TESTS = tuple(name for name in Condition.__struct_fields__ if name != "absent_means")
 
 
-class Band(_Strict, frozen=True, kw_only=True):
+class Band(Strict, frozen=True, kw_only=True):
     """An amount from an age or an ability level upwards."""
 
     amount_fen: Fen
@@ -101,17 +91,26 @@ class Band(_Strict, frozen=True, kw_only=True):
     ability_level_min: AbilityLevel | None = None
 
 
-class Amount(_Strict, frozen=True, kw_only=True):
-    """Fen per month: flat, or by bands of one dimension, lowest first; the highest band reached counts."""
+class AmountCase(Strict, frozen=True, kw_only=True):
+    """An amount for those whom a condition describes."""
+
+    conditions: Condition
+    amount_fen: Fen
+
+
+class Amount(Strict, frozen=True, kw_only=True):
+    """Fen per month: flat; or by bands of one dimension, lowest first, where the highest band reached counts; or by
+    cases, where the first whose conditions hold counts."""
 
     flat_fen: Fen | None = None
     bands: tuple[Band, ...] = ()
+    cases: tuple[AmountCase, ...] = ()
     status: Status | None = None  # None: as the version
     citation: Citation | None = None
 
     def __post_init__(self) -> None:
-        if (self.flat_fen is None) == (not self.bands):
-            raise ValueError("an amount is either flat_fen or bands")
+        if (self.flat_fen is not None) + bool(self.bands) + bool(self.cases) != 1:
+            raise ValueError("an amount is either flat_fen or bands or cases")
         for name in ("age_years_min", "ability_level_min"):
             steps = [getattr(b, name) for b in self.bands]
             given = [s for s in steps if s is not None]
@@ -121,7 +120,7 @@ class Amount(_Strict, frozen=True, kw_only=True):
             raise ValueError("a band needs either age_years_min or ability_level_min")
 
 
-class Pay(_Strict, frozen=True, kw_only=True):
+class Pay(Strict, frozen=True, kw_only=True):
     """How a cash item turns into months (`PayTerms`), with its own standing: lists rarely say it."""
 
     start: MonthRule
@@ -137,7 +136,7 @@ class Pay(_Strict, frozen=True, kw_only=True):
         return PayTerms(start=self.start, stop=self.stop, band_change=self.band_change, when=self.when, fund=self.fund)
 
 
-class Tier(_Strict, frozen=True, kw_only=True):
+class Tier(Strict, frozen=True, kw_only=True):
     """How often a person is visited: the first tier whose condition holds counts; the last has none."""
 
     tier: Annotated[str, Meta(pattern=r"^[A-Z]$")]
@@ -147,7 +146,7 @@ class Tier(_Strict, frozen=True, kw_only=True):
     conditions: Condition | None = None
 
 
-class Version(_Strict, frozen=True, kw_only=True):
+class Version(Strict, frozen=True, kw_only=True):
     """An item as it stands over [`valid_from`, `valid_to`)."""
 
     valid_from: date
@@ -161,7 +160,7 @@ class Version(_Strict, frozen=True, kw_only=True):
     note: Text | None = None
 
 
-class ItemPolicy(_Strict, frozen=True, kw_only=True):
+class ItemPolicy(Strict, frozen=True, kw_only=True):
     """One item of one area. `follows`: whether the list of the hukou or of the residence counts for a person."""
 
     item: Annotated[str, Meta(pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")]
@@ -187,36 +186,11 @@ class ItemPolicy(_Strict, frozen=True, kw_only=True):
                 raise ValueError(f"the version of {before.valid_from} overlaps that of {after.valid_from}")
 
 
-class _ExclusionRule(_Strict, frozen=True, kw_only=True):
-    """A rule between items, in force over [`valid_from`, `valid_to`)."""
-
-    valid_from: date
-    valid_to: date | None = None
-    status: Status
-    citation: Citation
-
-
-class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="block"):
-    """While any item of `by` is granted, those of `items` are suppressed."""
-
-    items: Annotated[tuple[str, ...], Meta(min_length=1)]
-    by: Annotated[tuple[str, ...], Meta(min_length=1)]
-
-
-class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="higher_of"):
-    """Of the items granted the one with the highest amount stays, the earlier named at equal amounts."""
-
-    items: Annotated[tuple[str, ...], Meta(min_length=2)]
-
-
-Exclusion = Union[Block, HigherOf]  # noqa: UP007 - msgspec reads it at run time
-
-
-class PolicyList(_Strict, frozen=True, kw_only=True):
+class PolicyList(Strict, frozen=True, kw_only=True):
     """The complete list of one area; what `PolicyVersionPublished.list` carries."""
 
     jurisdiction: Area
-    items: dict[str, ItemPolicy] = {}
+    items: dict[str, ItemPolicy] = msgspec.field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
 
     def __post_init__(self) -> None:
@@ -225,6 +199,7 @@ class PolicyList(_Strict, frozen=True, kw_only=True):
                 raise ValueError(f"{name} holds item {item.item}")
             if "." in name and not name.startswith(self.jurisdiction + "."):
                 raise ValueError(f"{name} is prefixed with another area than {self.jurisdiction}")
+        need_one_rule_for_a_pair(self.exclusions)
 
 
 def load_lists(root: Path) -> dict[str, PolicyList]:
@@ -276,10 +251,11 @@ def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
 
 
 def policy_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of an item file (`contracts/policy/schema.json`)."""
-    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ItemPolicy)))
+    """JSON Schema 2020-12 of a file in `contracts/policy/<area>` (`contracts/policy/schema.json`)."""
+    form: Any = ItemPolicy | tuple[Exclusion, ...]
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(form)))
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Service item of one area"
+    schema["title"] = "Service item of one area, or its rules between items"
     condition = schema["$defs"]["Condition"]
     condition["oneOf"] = [{"required": [name]} for name in TESTS]
     return schema

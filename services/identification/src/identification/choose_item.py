@@ -12,9 +12,10 @@ from common.message import derived_id
 from common.service import Db
 from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, Field
+from rules.choosing import Choice
 
 from identification.deciding import Case, choices_of, decision_of, settle
-from identification.domain import CHOICES_MAX, Choice, Person
+from identification.domain import CHOICES_MAX, Person
 from identification.running import running_for
 from identification.store import people as store
 from identification.viewing import need_person

@@ -17,9 +17,9 @@ from common.events import (
 )
 from common.message import Message
 from common.transaction import Tx
+from rules.choosing import Choice
 
 from identification.domain import (
-    Choice,
     Edge,
     Inputs,
     Person,

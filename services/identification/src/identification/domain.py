@@ -9,24 +9,15 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-import msgspec
 from common.events import AbilitiesDetermined, Entitlement, EntitlementsDecided, PersonFactsRecorded
 from common.events.facts import Registration, Residence
+from rules.choosing import Choice
 from rules.decide import decide
 from rules.lists import Lists
 from rules.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The person wants `item` where the lists let only one of several be had, from `chosen_on` on."""
-
-    choice_id: str
-    item: str
-    chosen_on: date
-    recorded_at: datetime
 
 
 class Person(NamedTuple):

@@ -52,5 +52,6 @@ async def explain_decision(
 ) -> ExplanationView:
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)
-    explanation = explain(view.facts, view.abilities, view.running.lists, item, on or clock.today())
+    lists, day = view.running.lists, on or clock.today()
+    explanation = explain(view.facts, view.abilities, lists, item, day, choices=view.choices)
     return ExplanationView.model_validate(explanation)

@@ -88,11 +88,10 @@ async def read_entitlements(
 
 
 def _inputs(view: View) -> InputsView:
-    choices = [c for c in view.inputs.choices if c.recorded_at <= view.known_at] if view.inputs else []
     return InputsView(
         facts=view.person.facts_version,
         abilities=view.person.abilities_version,
-        choices=len(choices),
+        choices=len(view.choices),
         policy=view.running.digest,
     )
 

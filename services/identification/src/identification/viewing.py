@@ -8,6 +8,7 @@ from common.auth import Caller, Role
 from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
 from pydantic import BaseModel, ConfigDict
+from rules.choosing import Choice
 from rules.timeline import Fact, abilities_known_at, facts_known_at
 
 from identification.deciding import decision_of, inputs_of
@@ -56,6 +57,10 @@ class View(NamedTuple):
         if self.inputs is None or self.inputs.abilities is None:
             return ()
         return abilities_known_at(self.inputs.abilities.abilities, self.known_at)
+
+    @property
+    def choices(self) -> list[Choice]:
+        return [c for c in self.inputs.choices if c.recorded_at <= self.known_at] if self.inputs else []
 
 
 def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:

@@ -1,0 +1,23 @@
+"""What every value of a list carries: where it comes from, and whether a document says so."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Status = Literal["documented", "example"]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class Citation(Strict, frozen=True, kw_only=True):
+    """Where a value comes from. `locator`: clause, table row or list number. `date`: of issue."""
+
+    title: Text
+    issuer: Text
+    date: date
+    locator: Text
