@@ -12,7 +12,7 @@ from common.codes import divisions
 from common.events.facts import Registration
 from rules.decide import decide
 from rules.lists import Lists
-from rules.policy import NATION, PolicyError, from_event, load_lists, policy_schema, to_event_dict
+from rules.policy import BESIDE_ITEMS, NATION, PolicyError, from_event, load_lists, policy_schema, to_event_dict
 from rules.timeline import Fact
 from rules.wording import condition_text
 
@@ -123,7 +123,7 @@ def test_the_seed_files_fit_the_schema_and_known_areas(path: Path) -> None:
     plain = json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str))
     schema = jsonschema_rs.validator_for(policy_schema())
     schema.validate(plain)
-    if path.stem == "exclusions":
+    if path.stem in BESIDE_ITEMS:
         plain[0]["mode"] = "hearsay"
         assert not schema.is_valid(plain)
         return

@@ -1,7 +1,8 @@
 """The form of a service list: one file per item and area, every value dated, sourced and marked as what it is.
 
 `contracts/policy/<area>/<item>.yaml` holds an `ItemPolicy`, `contracts/policy/<area>/exclusions.yaml` the rules
-between items. `000000` is the nation. Files seed the lists; the same form travels in `PolicyVersionPublished`.
+between items, `floors.yaml` and `deviations.yaml` what binds the lists to each other (`rules.bounds`). `000000` is the
+nation. Files seed the lists; the same form travels in `PolicyVersionPublished`.
 """
 
 import re
@@ -13,74 +14,27 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 from common.events.entitlement import ItemKind, MonthRule, PayTerms
-from common.events.facts import LivingTag, LowIncomeCategory
 from msgspec import Meta
 
+from rules.bounds import Deviation as Deviation
+from rules.bounds import Floor as Floor
 from rules.cited import Citation as Citation
 from rules.cited import Status as Status
 from rules.cited import Strict, Text
+from rules.condition_form import GROUPS as GROUPS
+from rules.condition_form import TESTS, AbilityLevel, Age, Area, Fen
+from rules.condition_form import Condition as Condition
+from rules.condition_form import DisabilityTest as DisabilityTest
 from rules.exclusion_rules import Exclusion as Exclusion
 from rules.exclusion_rules import need_one_rule_for_a_pair
 from rules.items import ITEM_TITLES
 
 NATION = "000000"
-EXCLUSIONS_FILE = "exclusions"
 Follows = Literal["hukou", "residence"]
-Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
-Age = Annotated[int, Meta(ge=0, le=130)]
-AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
-Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
 
 
 class PolicyError(ValueError):
     """A policy file that cannot be law: the message names file, place and fault."""
-
-
-class DisabilityTest(Strict, frozen=True, kw_only=True):
-    levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (1, 2, 3, 4)
-    classes: tuple[Annotated[int, Meta(ge=1, le=7)], ...] = (1, 2, 3, 4, 5, 6, 7)
-
-
-class Condition(Strict, frozen=True, kw_only=True):
-    """One test, or a group of conditions. Tests with a list hold where any entry fits.
-
-    `absent_means` says what it means when the fact is missing; without it the kind of fact decides
-    (`rules.conditions.ABSENT`): a birth date, a place or an ability result is then asked for, the rest is taken
-    as not met.
-    """
-
-    all_of: tuple["Condition", ...] | None = None
-    any_of: tuple["Condition", ...] | None = None
-    none_of: tuple["Condition", ...] | None = None
-    age_years_min: Age | None = None
-    age_years_max: Age | None = None
-    hukou_in: tuple[Area, ...] | None = None
-    residence_in: tuple[Area, ...] | None = None
-    place_in: tuple[Literal["home", "institution", "elsewhere"], ...] | None = None
-    low_income_in: tuple[LowIncomeCategory, ...] | None = None
-    support_in: tuple[Literal["concentrated", "scattered"], ...] | None = None
-    disability: DisabilityTest | None = None
-    ability_level_min: AbilityLevel | None = None
-    living_tag: tuple[LivingTag, ...] | None = None
-    special_family: tuple[Literal["dead", "disabled"], ...] | None = None
-    absent_means: Literal["not_met", "unknown"] | None = None
-
-    def __post_init__(self) -> None:
-        found = [name for name in TESTS if getattr(self, name) is not None]
-        if len(found) != 1:
-            raise ValueError(f"a condition needs exactly one test, found {', '.join(found) or 'none'}")
-        if getattr(self, found[0]) == ():
-            raise ValueError(f"{found[0]} is empty")
-        if self.absent_means and found[0] in GROUPS:
-            raise ValueError(f"absent_means belongs to a test, not to {found[0]}")
-
-    @property
-    def test(self) -> str:
-        return next(name for name in TESTS if getattr(self, name) is not None)
-
-
-GROUPS = ("all_of", "any_of", "none_of")
-TESTS = tuple(name for name in Condition.__struct_fields__ if name != "absent_means")
 
 
 class Band(Strict, frozen=True, kw_only=True):
@@ -192,6 +146,8 @@ class PolicyList(Strict, frozen=True, kw_only=True):
     jurisdiction: Area
     items: dict[str, ItemPolicy] = msgspec.field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
+    floors: tuple[Floor, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
     def __post_init__(self) -> None:
         for name, item in self.items.items():
@@ -200,6 +156,14 @@ class PolicyList(Strict, frozen=True, kw_only=True):
             if "." in name and not name.startswith(self.jurisdiction + "."):
                 raise ValueError(f"{name} is prefixed with another area than {self.jurisdiction}")
         need_one_rule_for_a_pair(self.exclusions)
+
+
+# Files of an area that hold no item, with their form.
+BESIDE_ITEMS: dict[str, Any] = {
+    "exclusions": tuple[Exclusion, ...],
+    "floors": tuple[Floor, ...],
+    "deviations": tuple[Deviation, ...],
+}
 
 
 def load_lists(root: Path) -> dict[str, PolicyList]:
@@ -213,17 +177,17 @@ def load_lists(root: Path) -> dict[str, PolicyList]:
 
 def _load_list(folder: Path) -> PolicyList:
     items: dict[str, ItemPolicy] = {}
-    exclusions: tuple[Exclusion, ...] = ()
+    beside: dict[str, Any] = {}
     for path in sorted(folder.glob("*.yaml")):
-        if path.stem == EXCLUSIONS_FILE:
-            exclusions = _convert(path, tuple[Exclusion, ...])
+        if path.stem in BESIDE_ITEMS:
+            beside[path.stem] = _convert(path, BESIDE_ITEMS[path.stem])
         else:
             item = _convert(path, ItemPolicy)
             if item.item != path.stem:
                 raise PolicyError(f"{path}: holds item {item.item}")
             items[item.item] = item
     try:
-        return msgspec.convert({"jurisdiction": folder.name, "items": items, "exclusions": exclusions}, PolicyList)
+        return msgspec.convert({"jurisdiction": folder.name, "items": items, **beside}, PolicyList)
     except msgspec.ValidationError as fault:
         raise PolicyError(f"{folder}: {fault}") from fault
 
@@ -252,10 +216,10 @@ def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
 
 def policy_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a file in `contracts/policy/<area>` (`contracts/policy/schema.json`)."""
-    form: Any = ItemPolicy | tuple[Exclusion, ...]
-    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(form)))
+    forms, named = msgspec.json.schema_components([ItemPolicy, *BESIDE_ITEMS.values()], ref_template="#/$defs/{name}")
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode({"anyOf": list(forms), "$defs": named}))
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Service item of one area, or its rules between items"
+    schema["title"] = "Service item of one area, or what its list says beside the items"
     condition = schema["$defs"]["Condition"]
     condition["oneOf"] = [{"required": [name]} for name in TESTS]
     return schema

@@ -1,0 +1,163 @@
+"""The proof that a list gives at least what the lists above it give: to every possible person, on every day.
+
+Under the nearest list that names an item nobody must be worse off than without that list. Nothing is sampled: the days
+are cut where any version begins or ends, people into the cases that the conditions of both sides can tell apart
+(`rules.cells`), and one person of every case is put to the very functions that decide.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
+from typing import Any
+
+import msgspec
+from common.codes import divisions
+
+from rules.bounds import Deviation, Narrowing
+from rules.comparing import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
+from rules.exclusion_rules import pairs_of
+from rules.floors import floor_list
+from rules.narrowing import describe, known_of, list_name, person_text
+from rules.policy import PolicyList
+from rules.suppressing import judge_exclusion, ruled_pairs
+from rules.timeline import FAR_FUTURE
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who gets less. `known`: parts of `rules.conditions.World` by name, places as division codes."""
+
+    on: date
+    known: dict[str, Any]
+    text: str
+
+
+class Narrower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Over [`from_`, `to`) the child's list gives some people less of an item; `person` is one of them.
+
+    `parent`: the area whose list gives more, `floor`: by a floor it sets. `deviation`: what allows it.
+    """
+
+    item: str
+    code: Narrowing
+    parent: str
+    from_: date = msgspec.field(name="from")
+    to: date | None
+    person: Person
+    parent_gives: str
+    child_gives: str
+    sentence: str
+    floor: bool = False
+    deviation: Deviation | None = None
+
+
+class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one list. `above`: areas of the lists above it, nearest first. `compared`: items both sides have.
+
+    `narrower` is not allowed, `deviating` is, for as long as it is. `undecided`: items with too many cases to look at
+    each. `idle`: deviations that allow nothing which happens.
+    """
+
+    child: str
+    above: tuple[str, ...]
+    compared: tuple[str, ...]
+    narrower: tuple[Narrower, ...]
+    deviating: tuple[Narrower, ...]
+    undecided: tuple[str, ...]
+    idle: tuple[Deviation, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.narrower and not self.undecided
+
+
+def lists_above(
+    area: str, lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors
+) -> list[PolicyList]:
+    """The lists that would count in an area without its own, nearest first."""
+    return [lists[code] for code in ancestors(area) if code in lists]
+
+
+def prove_inclusion(
+    child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors = divisions.ancestors
+) -> Inclusion:
+    """Whether a list gives everybody at least what the lists above it (nearest first) give.
+
+    What the child's own deviations allow is found all the same, and listed apart.
+    """
+    found: list[Narrower] = []
+    undecided: list[str] = []
+    comparisons = list(_comparisons(child, above, ancestors))
+    for one in comparisons:
+        try:
+            found += [_told(one, *narrower) for narrower in one.narrower()]
+        except TooManyCases:
+            undecided += one.items
+    used = {narrower.deviation for narrower in found}
+    return Inclusion(
+        child=child.jurisdiction,
+        above=tuple(one.jurisdiction for one in above),
+        compared=tuple(dict.fromkeys(item for one in comparisons for item in one.items)),
+        narrower=tuple(n for n in found if n.deviation is None),
+        deviating=tuple(n for n in found if n.deviation is not None),
+        undecided=tuple(dict.fromkeys(undecided)),
+        idle=tuple(d for d in child.deviations if d not in used),
+    )
+
+
+def prove_all(lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors) -> list[Inclusion]:
+    """Every list against those above it, and the areas without a list that a floor right above them binds."""
+    bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
+    return [
+        prove_inclusion(lists.get(area) or PolicyList(jurisdiction=area), above, ancestors)
+        for area in sorted({*lists, *bound})
+        if (above := lists_above(area, lists, ancestors))
+    ]
+
+
+def _comparisons(child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors) -> Iterator[Comparison]:
+    """What a list does not name it inherits as it is; only a floor can ask for what is not named."""
+    compare = partial(Comparison, child=child, ancestors=ancestors)
+    for item in sorted(child.items):
+        if any(item in one.items for one in above):
+            before = [only((item,), one) for one in above]
+            yield compare((item,), [before, [only((item,), child), *before]], judge_item)
+    for one in above:
+        for floor in one.floors:
+            after = [only((floor.item,), other) for other in (child, *above)]
+            before = [floor_list(one.jurisdiction, floor)]
+            yield compare((floor.item,), [before, after], partial(judge_item, floor=True), floor=True)
+    for pair in ruled_pairs(child):
+        before = [only(pair, one) for one in above]
+        own = only(pair, child)
+        silent = msgspec.structs.replace(own, exclusions=())
+        yield compare(pair, [before, [own, *before], [silent, *before]], judge_exclusion)
+
+
+def only(items: Sequence[str], one: PolicyList) -> PolicyList:
+    """A list cut down to some items and, of several, what it rules between them."""
+    kept = {item: one.items[item] for item in items if item in one.items}
+    rules = tuple(rule for rule in one.exclusions if len({*items} & {i for p in pairs_of(rule) for i in p}) > 1)
+    return PolicyList(jurisdiction=one.jurisdiction, items=kept, exclusions=rules)
+
+
+def _told(one: Comparison, start: date, end: date, key: Key, found: Found) -> Narrower:
+    item, code, parent, deviation = key
+    had, has, floor = found.parent, found.child, one.floor
+    assert had.applicable
+    who = person_text(found.world, found.places, one.tests)
+    names = list_name(parent), list_name(has.applicable.jurisdiction if has.applicable else one.child)
+    gives = describe(had), describe(has)
+    by = f"按{names[0]}{'的底线应' if floor else ''}{gives[0]}"
+    return Narrower(
+        item=item,
+        code=code,
+        parent=parent,
+        from_=start,
+        to=None if end == FAR_FUTURE else end,
+        person=Person(on=start, known=known_of(found.world, found.places), text=who),
+        parent_gives=gives[0],
+        child_gives=gives[1],
+        sentence=f"{start}，{who}：{had.applicable.item.title}，{by}；按{names[1]}{gives[1]}。",
+        floor=floor,
+        deviation=deviation,
+    )
