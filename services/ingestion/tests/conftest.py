@@ -18,7 +18,9 @@ from common.codes.id_number import make
 from common.database import Database
 from common.events import PersonFactsRecorded
 from common.testing import Driver, migrated_database
+from ingestion.files.spool import spool_folder
 from ingestion.main import service
+from ingestion.run_imports import run_imports
 from rules.timeline import facts_known_at
 
 BATCH = "application/cloudevents-batch+json"
@@ -180,3 +182,62 @@ def facts_of(heads: Callable[[], Any]) -> Callable[[], Any]:
         return {person: facts_known_at(head.statements) for person, head in (await heads()).items()}
 
     return _facts
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Imports:
+    """Files through the door and its job, as a source or, without one, as the administrator."""
+
+    def __init__(self, client_for: Callable[[str], httpx.AsyncClient], database: Database) -> None:
+        self._client_for, self.database = client_for, database
+
+    def client(self, office: str | None = "cdpf", token: str | None = None) -> httpx.AsyncClient:
+        if token is None:
+            source = f"urn:cn:exchange:{CITY}:{office}"
+            token = issue_token("source", source=source) if office else issue_token("admin")
+        return self._client_for(token)
+
+    async def send(
+        self, content: Any, kind: str | None, *, office: str | None = "cdpf", **query: Any
+    ) -> httpx.Response:
+        if isinstance(query.get("mapping"), dict):
+            query["mapping"] = msgspec.json.encode(query["mapping"]).decode()
+        if isinstance(content, str):
+            content = content.encode()
+        params = {"kind": kind, **query} if kind else query
+        async with self.client(office) as client:
+            return await client.post("/v1/imports", params=params, content=content)
+
+    async def work(self) -> None:
+        """Until nothing is left to do."""
+        while await run_imports(self.database):
+            pass
+
+    async def run(self, content: Any, kind: str | None, *, office: str | None = "cdpf", **query: Any) -> dict[str, Any]:
+        """Send, work, and look again."""
+        answer = await self.send(content, kind, office=office, **query)
+        assert answer.status_code == 202, answer.text
+        await self.work()
+        return await self.show(answer.json()["import_id"])
+
+    async def show(self, import_id: str) -> dict[str, Any]:
+        async with self.client(None) as client:
+            answer = await client.get(f"/v1/imports/{import_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def rejects(self, import_id: str) -> str:
+        async with self.client(None) as client:
+            answer = await client.get(f"/v1/imports/{import_id}/rejects")
+        assert answer.status_code == 200, answer.text
+        return answer.content.decode("utf-8-sig")
+
+
+@pytest.fixture
+def imports(client_for: Callable[[str], httpx.AsyncClient], database: Database) -> Iterator[Imports]:
+    yield Imports(client_for, database)
+    for spooled in spool_folder().glob("*"):  # of files that a test left unread
+        spooled.unlink()

@@ -3,20 +3,37 @@
 from common.jobs import Job
 from common.service import Service
 
-from ingestion import find_person, push_events, receive_inbound, report_days, reveal_vault, review_quarantine
+from ingestion import (
+    find_person,
+    import_file,
+    push_events,
+    receive_inbound,
+    report_days,
+    reveal_vault,
+    review_quarantine,
+    show_imports,
+)
 from ingestion.escalate_quarantine import escalate_overdue
+from ingestion.forget_imports import forget_imports
+from ingestion.run_imports import run_imports
 
 service = Service(
     "ingestion",
     routes=[
         push_events.router,
+        import_file.router,
+        show_imports.router,
         find_person.router,
         reveal_vault.router,
         review_quarantine.router,
         report_days.router,
     ],
     raw={"population.inbound": receive_inbound.on_pushed},
-    jobs=[Job("escalate_quarantine", 60.0, escalate_overdue)],
+    jobs=[
+        Job("escalate_quarantine", 60.0, escalate_overdue),
+        Job("run_imports", 1.0, run_imports),
+        Job("forget_imports", 600.0, forget_imports),
+    ],
     description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",
 )
 app = service.app

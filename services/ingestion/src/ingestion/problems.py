@@ -58,6 +58,29 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "support_without_tekun": ("support stands with tekun only", "供养方式只适用于特困人员"),
     "duplicate_entry": ("this entry stands twice", "条目重复"),
     "id_reused": ("this id was sent before with other content", "该 id 已用于内容不同的事件"),
+    "digits_lost": (
+        "a spreadsheet kept only the first 15 digits of this number: format the column as text and fill it anew",
+        "号码被表格软件存为数值，15 位以后的数字已丢失；请将该列设为文本格式后重新填写",
+    ),
+    "cell_formula": (
+        "a formula that was never calculated: save the file again, or paste values",
+        "公式单元格没有计算结果，请重新保存或粘贴为数值",
+    ),
+    "cell_error": ("the cell holds an error such as #N/A", "单元格内容为错误值（如 #N/A）"),
+    "number": ("this is not a number", "不是有效的数字"),
+    "division_name": (
+        "no place in force, or more than one, has this name: give the code",
+        "地名不存在或不唯一，请填写行政区划代码",
+    ),
+    "row_too_long": ("a row holds at most 65,536 characters", "一行超过 65,536 个字符"),
+    "row_quote": ("a quotation mark is opened and not closed, or stands inside a cell", "引号未成对或位于单元格中间"),
+    "row_columns": ("a row has at most 256 columns", "一行超过 256 列"),
+    "row_encoding": ("some bytes are no characters of the file's encoding", "含有无法按文件编码识别的字节"),
+    "columns_not_found": ("no field of this row is known as an ID number", "该行没有可识别的身份证号字段"),
+    "kind_needed": (
+        "rows that are no CloudEvents need the kind of the import",
+        "非 CloudEvents 数据须在导入时指定类别",
+    ),
     "internal": ("our mistake; logged, send it again later", "系统内部错误，已记录，请稍后重发"),
 }
 
@@ -68,6 +91,34 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
         "the event it follows is about another person or kind",
         "所接续的前一事件属于其他人员或其他类别",
     ),
+}
+
+# Why a file as a whole could not be worked through, or not to its end.
+FILES: Final[dict[str, tuple[str, str]]] = {
+    "file_empty": ("there is nothing in the file", "文件为空"),
+    "file_broken": ("the file is cut short or damaged", "文件不完整或已损坏"),
+    "file_encrypted": ("the file is protected by a password", "文件有密码保护"),
+    "zip_bomb": ("unpacked it would be larger than we take", "解压后超出允许的大小"),
+    "format_unknown": ("neither CSV, XLSX, NDJSON nor Parquet", "不是 CSV、XLSX、NDJSON 或 Parquet 文件"),
+    "format_xls": ("an old or protected workbook: save it as XLSX", "旧版或加密的 Excel 文件，请另存为 XLSX"),
+    "encoding_unsupported": ("UTF-16: save it as UTF-8 or GB18030", "不支持 UTF-16，请另存为 UTF-8 或 GB18030"),
+    "sheet_unknown": ("the workbook has no such visible sheet", "工作簿中没有该工作表"),
+    "too_many_columns": ("a file has at most 256 columns", "文件超过 256 列"),
+    "header_not_found": (
+        "none of the first 20 rows names a column of ID numbers",
+        "前 20 行中没有找到含身份证号列的表头",
+    ),
+    "column_missing": ("a column that this kind needs is not there", "缺少该类别必需的列"),
+    "kind_needed": ("a table needs the kind of its rows", "表格文件须指定类别"),
+    "too_many_rejects": (
+        "of more than 10,000 rows hardly one could be used: look at the mapping",
+        "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
+    ),
+    "spool_lost": (
+        "our copy of the file is gone: send it again, it goes on where it stopped",
+        "服务器上的文件副本已丢失，请重新上传，将从中断处继续",
+    ),
+    "internal": ("our mistake; logged, send the file again later", "系统内部错误，已记录，请稍后重新上传"),
 }
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Identity
 from sqlalchemy.dialects.postgresql import UUID
 from sqlmodel import Field, SQLModel
 
+_Bytes = bytes  # where a column of the same class is called `bytes`
 _SCHEMA = {"schema": "ingestion"}
 
 
@@ -123,6 +124,49 @@ class SourceDayRow(SQLModel, table=True):
     count: int
     digest: str
     told_at: datetime = _instant()
+
+
+class ImportRow(SQLModel, table=True):
+    """A file and how far it is worked through. `rows_read` is the checkpoint: it moves in the transaction that records
+    the rows. `spool`: its sealed bytes on disk; `owner`: the area whose officers may see what was refused; `headers`:
+    the names of its columns, sealed."""
+
+    __tablename__: ClassVar[str] = "imports"
+    __table_args__ = _SCHEMA
+    import_id: str = _uuid(primary_key=True)
+    source: str | None = None
+    owner: str
+    actor: str
+    kind: str | None = None
+    format: str
+    mapping: _Bytes
+    spool: str | None = _uuid(default=None)
+    bytes: int = Field(sa_type=BigInteger)
+    bytes_read: int = Field(default=0, sa_type=BigInteger)
+    state: str = "waiting"
+    problems: _Bytes = b""
+    headers: _Bytes = b""
+    rows_read: int = Field(default=0, sa_type=BigInteger)
+    accepted: int = Field(default=0, sa_type=BigInteger)
+    duplicates: int = Field(default=0, sa_type=BigInteger)
+    quarantined: int = Field(default=0, sa_type=BigInteger)
+    rejected: int = Field(default=0, sa_type=BigInteger)
+    formula_rows: int = Field(default=0, sa_type=BigInteger)
+    tables_skipped: int = 0
+    received_at: datetime = _instant()
+    worked_at: datetime | None = _instant(default=None)
+    settled_at: datetime | None = _instant(default=None)
+
+
+class ImportRejectRow(SQLModel, table=True):
+    """A row of a file that was refused: why, and its cells, sealed."""
+
+    __tablename__: ClassVar[str] = "import_rejects"
+    __table_args__ = _SCHEMA
+    import_id: str = _uuid(primary_key=True)
+    row: int = Field(sa_type=BigInteger, primary_key=True)
+    problems: bytes
+    sealed: bytes
 
 
 class AuditRow(SQLModel, table=True):

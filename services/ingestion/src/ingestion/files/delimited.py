@@ -1,0 +1,121 @@
+"""CSV and its cousins, row by row: UTF-8 or GB18030, any common delimiter, quoted line breaks, rows of bounded length.
+
+A row that cannot be taken apart comes out as broken and harms no other: after a quote that never closes the reader
+goes on with the very next line.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import IO, Final, TextIO
+
+from ingestion.files.table import CELL_CHARS_KEPT, COLUMNS_MAX, HEADER_ROWS_MAX, ROW_CHARS_MAX, FileBroken, Row, Table
+
+DELIMITERS: Final = (",", "\t", ";", "|")
+ENCODINGS: Final = ("utf-8-sig", "gb18030")
+_SAMPLE_BYTES: Final = 256 * 1024
+_REPLACED: Final = "\ufffd"
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+Score = Callable[[Sequence[str]], int]
+
+
+def open_delimited(file: IO[bytes], score: Score, encoding: str | None = None, delimiter: str | None = None) -> Table:
+    """The only table of the file. `score` says how much a row looks like the header: the encoding and delimiter under
+    which one looks most like it are the right ones. Raises FileBroken."""
+    sample = file.read(_SAMPLE_BYTES)
+    if not sample.strip():
+        raise FileBroken("file_empty")
+    if sample.startswith(_UTF16):
+        raise FileBroken("encoding_unsupported")
+    encodings = [encoding] if encoding else _likely(sample)
+    best, chosen = -1, (encodings[0], delimiter or ",")
+    for each in encodings:
+        text = sample.decode(each, "replace")
+        for mark in [delimiter] if delimiter else DELIMITERS:
+            first = islice(records(io.StringIO(text, newline=""), mark), HEADER_ROWS_MAX)
+            found = max((score([str(c) for c in row.cells]) for row in first if row.broken is None), default=0)
+            if found > best:
+                best, chosen = found, (each, mark)
+    file.seek(0)
+    text_file = io.TextIOWrapper(file, chosen[0], errors="replace", newline="")
+    return Table("", records(text_file, chosen[1]))
+
+
+def _likely(sample: bytes) -> list[str]:
+    """Both encodings, the one with fewer impossible bytes first."""
+    return sorted(ENCODINGS, key=lambda name: sample.decode(name, "replace").count(_REPLACED))
+
+
+class _Lines:
+    """Lines of bounded length. What was looked at in vain can be put back."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._read = file.readline
+        self._back: list[tuple[str, bool]] = []
+
+    def next(self) -> tuple[str, bool] | None:
+        """A line and whether it was longer than bearable (then only its beginning is there); None at the end."""
+        if self._back:
+            return self._back.pop()
+        line = self._read(ROW_CHARS_MAX + 1)
+        if not line:
+            return None
+        if len(line) <= ROW_CHARS_MAX or line[-1] in "\r\n":
+            return line, False
+        while (rest := self._read(ROW_CHARS_MAX)) and rest[-1] not in "\r\n":
+            pass
+        return line[:CELL_CHARS_KEPT], True
+
+    def put_back(self, lines: Sequence[tuple[str, bool]]) -> None:
+        self._back.extend(reversed(lines))
+
+
+def records(file: TextIO, delimiter: str) -> Iterator[Row]:
+    """Every row, blank ones too, numbered from 1."""
+    lines, place = _Lines(file), 0
+    while (found := lines.next()) is not None:
+        line, too_long = found
+        place += 1
+        if too_long:
+            yield Row(place, line.split(delimiter), "row_too_long")
+            continue
+        quoted = '"' in line
+        if quoted:
+            cells = _quoted(line, lines, delimiter)
+            if cells is None:
+                yield Row(place, _kept(line, delimiter), "row_quote")
+                continue
+        else:
+            cells = line.rstrip("\r\n").split(delimiter)
+        broken = None
+        if len(cells) > COLUMNS_MAX:
+            cells, broken = cells[:COLUMNS_MAX], "row_columns"
+        elif _REPLACED in line or (quoted and any(_REPLACED in cell for cell in cells)):
+            broken = "row_encoding"
+        yield Row(place, cells, broken)
+
+
+def _kept(line: str, delimiter: str) -> list[str]:
+    return line.rstrip("\r\n")[:CELL_CHARS_KEPT].split(delimiter)
+
+
+def _quoted(first: str, lines: _Lines, delimiter: str) -> list[str] | None:
+    """The cells of a row with quotes, which may go on over further lines; None when its quotes make no sense."""
+    taken: list[tuple[str, bool]] = []
+
+    def feed() -> Iterator[str]:
+        yield first
+        size = len(first)
+        while (following := lines.next()) is not None:
+            taken.append(following)
+            size += len(following[0])
+            if following[1] or size > ROW_CHARS_MAX:
+                return
+            yield following[0]
+
+    try:
+        return next(csv.reader(feed(), delimiter=delimiter, strict=True))
+    except csv.Error:
+        lines.put_back(taken)
+        return None

@@ -1,0 +1,218 @@
+"""Which column says what: the usual names of columns by kind (`contracts/imports`), and what a sender says instead."""
+
+import re
+import unicodedata
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import yaml
+from common.errors import Malformed, Problem
+from common.events.facts import Kind
+from common.events.population import KINDS, VALUES
+from common.settings import repository_root
+from msgspec import Meta
+
+from ingestion.checks import ONE_DAY_KINDS
+from ingestion.files.table import COLUMNS_MAX
+
+MAPPING_BYTES_MAX: Final = 16 * 1024
+Header = Annotated[str, Meta(min_length=1, max_length=100)]
+FieldName = Annotated[str, Meta(min_length=1, max_length=64)]
+_CODES_MAX: Final = 500
+_BASE: Final = {
+    "id": "text",
+    "time": "instant",
+    "action": "code",
+    "previous_event_id": "text",
+    "valid_from": "date",
+    "valid_to": "date",
+    "valid_until": "last_day",
+    "person.id_number": "code",
+    "person.name": "text",
+}
+_NAMED: Final = {"division": "division", "hukou_division": "division", "certificate_no": "code", "household_no": "code"}
+_ASIDE = re.compile(r"[(\[【].*?[)\]】]|[*:：·]")
+
+
+class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What the sender says of a file; everything may be left out. `columns`: field of the event → name or names of its
+    column; `codes`: field → word in the file → code; `dates`: further formats (strptime), tried first; `time`: when
+    the source recorded all of it; `extend`: false, where the usual names of columns shall not be looked for."""
+
+    columns: dict[FieldName, Header | Annotated[list[Header], Meta(min_length=1, max_length=40)]] = {}
+    defaults: dict[FieldName, Any] = {}
+    codes: dict[FieldName, Annotated[dict[str, Any], Meta(max_length=_CODES_MAX)]] = {}
+    dates: Annotated[list[Annotated[str, Meta(min_length=2, max_length=40)]], Meta(max_length=8)] = []
+    time: Annotated[datetime, Meta(tz=True)] | None = None
+    sheet: Annotated[str, Meta(min_length=1, max_length=31)] | None = None
+    encoding: Literal["utf-8", "gb18030"] | None = None
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    extend: bool = True
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How rows of one kind become events. `derived`: fields that the ID number tells where no column does."""
+
+    kind: Kind
+    given: Given
+    columns: dict[str, tuple[str, ...]]
+    defaults: dict[str, Any]
+    codes: dict[str, dict[str, Any]]
+    derived: tuple[str, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def found_in(self, cells: Sequence[Any]) -> dict[str, int]:
+        """Field → column, if this row is the header; empty if it is not: it has no column of ID numbers."""
+        places: dict[str, int] = {}
+        for at, cell in enumerate(cells[:COLUMNS_MAX]):
+            if isinstance(cell, str) and cell:
+                exact, bare = header_name(cell)
+                places.setdefault(exact, at)
+                places.setdefault(bare, at)
+        found = {
+            name: places[key]
+            for name, headers in self.columns.items()
+            if (key := next((h for h in headers if h in places), None)) is not None
+        }
+        return found if "person.id_number" in found else {}
+
+    def missing(self, found: Dict[str, int]) -> list[str]:
+        """Fields that every event of this kind needs and no column, default or rule gives."""
+        needed = ["person.id_number", *required_fields(self.kind)]
+        if self.kind in ONE_DAY_KINDS:
+            needed.append("valid_from")
+        return [n for n in needed if n not in found and n not in self.defaults and n not in self.derived]
+
+
+def header_name(text: str) -> tuple[str, str]:
+    """The name of a column, without spaces, in half width and lower case; and the same without remarks."""
+    exact = "".join(unicodedata.normalize("NFKC", text).split()).lower()
+    return exact, _ASIDE.sub("", exact)
+
+
+def fields_of(kind: Kind) -> dict[str, str]:
+    """Every field that a column can feed, with its type."""
+    found = dict(_BASE)
+    for each in msgspec.structs.fields(VALUES[kind]):
+        found[f"value.{each.encode_name}"] = _NAMED.get(each.encode_name) or _type(each.type)
+    return found
+
+
+def required_fields(kind: Kind) -> list[str]:
+    return [f"value.{f.encode_name}" for f in msgspec.structs.fields(VALUES[kind]) if f.required]
+
+
+def _type(declared: Any) -> str:
+    info = msgspec.inspect.type_info(declared)
+    if isinstance(info, msgspec.inspect.UnionType):
+        info = next(t for t in info.types if not isinstance(t, msgspec.inspect.NoneType))
+    match info:
+        case msgspec.inspect.DateType():
+            return "date"
+        case msgspec.inspect.IntType():
+            return "whole"
+        case msgspec.inspect.FloatType():
+            return "number"
+        case msgspec.inspect.VarTupleType() | msgspec.inspect.ListType():
+            return "list"
+        case msgspec.inspect.LiteralType():
+            return "code"
+        case _:
+            return "text"
+
+
+# ── what the sender says, over what is usual ────────────────────────────────────────────────────────────────
+
+
+def read_given(text: str) -> Given:
+    """Raises Malformed."""
+    if len(text.encode()) > MAPPING_BYTES_MAX:
+        raise Malformed(f"a mapping holds at most {MAPPING_BYTES_MAX} bytes", code="mapping_too_large")
+    try:
+        return msgspec.json.decode(text, type=Given)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as wrong:
+        at = re.search(r"at `\$([^`]*)`", str(wrong))
+        pointer = "".join(f"/{part}" for part in re.findall(r"\w+", at[1])) if at else ""
+        raise _refused([Problem(pointer=pointer, code="mapping_invalid", detail=_reason(wrong))]) from None
+
+
+def _reason(wrong: Exception) -> str:
+    return "nested too deep" if isinstance(wrong, RecursionError) else str(wrong).partition(" - at ")[0][:200]
+
+
+def resolve(kind: str, given: Given) -> Mapping:
+    """Raises Malformed with a pointer into the mapping for everything that is wrong with it."""
+    if kind not in KINDS:
+        raise _refused([Problem(pointer="/kind", code="kind_unknown", detail=f"one of {', '.join(KINDS)}")])
+    known = fields_of(kind)
+    problems = [
+        Problem(pointer=f"/{part}/{name}", code="field_unknown", detail=f"{kind} has the fields {', '.join(known)}")
+        for part, names in (("columns", given.columns), ("defaults", given.defaults), ("codes", given.codes))
+        for name in names
+        if name not in known
+    ]
+    problems += [
+        Problem(pointer=f"/dates/{at}", code="date_format", detail="a format of strptime with %Y, %m and %d")
+        for at, each in enumerate(given.dates)
+        if any(part not in each for part in ("%Y", "%m", "%d")) or re.search("%[^YmdHMS%]", each)
+    ]
+    problems += [
+        Problem(pointer=f"/{part}/person.id_number", code="not_per_file", detail="every row is about somebody")
+        for part, names in (("defaults", given.defaults), ("codes", given.codes))
+        if "person.id_number" in names
+    ]
+    if problems:
+        raise _refused(problems)
+    usual = usual_columns(kind) if given.extend else Usual()
+    columns = dict(usual.columns) | {
+        name: (names,) if isinstance(names, str) else tuple(names) for name, names in given.columns.items()
+    }
+    return Mapping(
+        kind=kind,
+        given=given,
+        columns={name: _headers(name, columns.get(name, ())) for name in known},
+        defaults=usual.defaults | given.defaults,
+        codes={n: usual.codes.get(n, {}) | given.codes.get(n, {}) for n in (*usual.codes, *given.codes)},
+        derived=usual.derived,
+        fields=known,
+    )
+
+
+def _headers(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names by which a column is known; that of the field itself always does, but for `id`: in most files that
+    is but a running number."""
+    listed = dict.fromkeys(header_name(h)[0] for h in names)
+    return tuple(listed) if name == "id" else (*listed, *(() if name in listed else (name,)))
+
+
+def _refused(problems: Sequence[Problem]) -> Malformed:
+    return Malformed("the mapping cannot be used", code="mapping_invalid", problems=problems)
+
+
+class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of `contracts/imports`."""
+
+    columns: dict[str, tuple[str, ...]] = {}
+    defaults: dict[str, Any] = {}
+    codes: dict[str, dict[str, Any]] = {}
+    derived: tuple[str, ...] = ()
+
+
+@cache
+def usual_columns(kind: str) -> Usual:
+    """What is usual for every kind, and over it what is usual for this one."""
+    common, own = _read("common"), _read(kind)
+    return Usual(common.columns | own.columns, common.defaults | own.defaults, common.codes | own.codes, own.derived)
+
+
+def _read(name: str) -> Usual:
+    path = repository_root() / "contracts" / "imports" / f"{name}.yaml"
+    if not path.exists():
+        return Usual()
+    return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Usual)

@@ -1,0 +1,182 @@
+"""From a row to an event, read like every other event; what is wrong with a cell stands beside what is wrong with the
+event, so that a row needs correcting once.
+
+A row without an id of its own gets one from its content (keyed, so that it tells nothing): the same row in another
+file is the same event. A time that the file tells belongs to the content; the time of the upload does not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from common.codes.id_number import IdNumber, check
+from common.events.population import population_type
+from common.privacy import vault
+
+from ingestion.answering import Refused
+from ingestion.domain.pushed import Pushed
+from ingestion.files import cells as conversions
+from ingestion.files.cells import CellWrong, Convert
+from ingestion.files.mapping import Mapping
+from ingestion.files.table import Calculated, Row, text_of
+from ingestion.problems import Fault, fault
+from ingestion.reading import read_event
+
+_WITHOUT_VALUE: Final = ("annulled", "ended")
+_encode = msgspec.json.Encoder().encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class Sender(NamedTuple):
+    """Who says what the file says. `only`: the caller speaks for this source alone."""
+
+    source: str | None
+    only: str | None
+    received_at: datetime
+
+
+class Shaped(NamedTuple):
+    """A row and what became of it. `table`: which of the headers is its own; `columns`: pointer → its column."""
+
+    row: Row
+    table: int
+    read: Pushed | Refused
+    columns: dict[str, str]
+    formula: bool = False
+
+
+class _Column(NamedTuple):
+    section: str
+    name: str
+    at: int
+    convert: Convert
+    pointer: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the rows below one header become events."""
+
+    mapping: Mapping
+    table: int
+    columns: tuple[_Column, ...]
+    names: dict[str, str]  # pointer → name of the column
+
+
+def pointer_of(name: str) -> str:
+    """The place in the event that a field of a mapping fills."""
+    if name in ("id", "time"):
+        return f"/{name}"
+    return "/data/" + ("valid_to" if name == "valid_until" else name.replace(".", "/"))
+
+
+def plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: int, zero: date) -> Plan:
+    columns = []
+    for name, at in found.items():
+        section, _, last = name.rpartition(".")
+        last = "valid_to" if name == "valid_until" else last
+        columns.append(_Column(section, last, at, _converter(mapping, name, zero), pointer_of(name)))
+    names = {pointer_of(name): header[at] for name, at in found.items()}
+    return Plan(mapping, table, tuple(columns), names)
+
+
+def _converter(mapping: Mapping, name: str, zero: date) -> Convert:
+    to_date = conversions.date_reader(mapping.given.dates, zero)
+    kind = mapping.fields[name]
+    convert: Convert = {
+        "text": conversions.to_text,
+        "code": conversions.to_code,
+        "whole": conversions.to_whole,
+        "number": conversions.to_number,
+        "list": conversions.to_list,
+        "division": conversions.to_division,
+        "date": to_date,
+        "last_day": conversions.inclusive(to_date),
+        "instant": conversions.instant_reader(to_date),
+    }[kind]
+    table = {conversions.plain(word): code for word, code in mapping.codes.get(name, {}).items()}
+    if not table:
+        return convert
+    return conversions.translated_list(convert, table) if kind == "list" else conversions.translated(convert, table)
+
+
+def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
+    """Never raises for content."""
+    if row.broken is not None:
+        return Shaped(row, plan.table, refused(row, sender, [fault("", row.broken)]), plan.names)
+    parts: dict[str, dict[str, Any]] = {"": {}, "person": {}, "value": {}}
+    faults: list[Fault] = []
+    formula, cells = False, row.cells
+    for section, name, at, convert, pointer in plan.columns:
+        cell = cells[at] if at < len(cells) else None
+        if cell is None or cell == "":
+            continue
+        formula = formula or type(cell) is Calculated
+        try:
+            prepared = conversions.prepared(cell)
+            value = convert(prepared) if prepared is not None else None
+        except CellWrong as wrong:
+            faults.append(fault(pointer, wrong.code))
+            continue
+        if value is not None:
+            parts[section].setdefault(name, value)
+    _complete(parts, plan.mapping, {f.pointer for f in faults})
+    told, event = _event(parts, plan.mapping, sender)
+    read = read_event(_encode(event), now, only_source=sender.only)
+    if faults:
+        pointers = tuple(f.pointer for f in faults)
+        more = [f for f in read.faults if not f.pointer.startswith(pointers)] if isinstance(read, Refused) else []
+        read = refused(row, sender, [*faults, *more])
+    elif isinstance(read, Pushed) and not told:
+        read = msgspec.structs.replace(read, digest=vault().blind_index(f"row\0{read.source.urn}\0{read.id}"))
+    return Shaped(row, plan.table, read, plan.names, formula)
+
+
+def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
+    """Defaults, and what the numbers of the row tell, for fields that no cell gave."""
+    for name, value in mapping.defaults.items():
+        section, _, last = name.rpartition(".")
+        if pointer_of(name) not in faulty:
+            parts[section].setdefault(last, value)
+    for name in mapping.derived:
+        last = name.rpartition(".")[2]
+        if last not in parts["value"] and pointer_of(name) not in faulty:
+            told = conversions.derived(last, parts["person"], parts["value"])
+            if told is not None:
+                parts["value"][last] = told
+
+
+def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -> tuple[bool, dict[str, Any]]:
+    """Whether the row brought an id of its own, and the structured event."""
+    top = parts[""]
+    given, time = top.pop("id", None), top.pop("time", None)
+    if time is None and mapping.given.time is not None:
+        time = mapping.given.time.isoformat()
+    data: dict[str, Any] = {"action": "created", **top, "person": parts["person"]}
+    if data["action"] not in _WITHOUT_VALUE:
+        data["value"] = parts["value"]
+    source = sender.source or ""
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": given or _row_id(source, mapping.kind, data, time),
+        "source": source,
+        "type": population_type(mapping.kind),
+        "time": time or sender.received_at.isoformat(),
+        "data": data,
+    }
+    return given is not None, event
+
+
+def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> str:
+    raw = str(data["person"].get("id_number", ""))
+    number = check(raw, None)
+    person = {**data["person"], "id_number": number.number if isinstance(number, IdNumber) else raw}
+    content = _sorted([source, kind, time, {**data, "person": person}])
+    return "row-" + vault().blind_index("row\0" + content.decode()).hex()[:40]
+
+
+def refused(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
+    body = _encode([text_of(cell) for cell in row.cells])
+    return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)

@@ -1,0 +1,156 @@
+"""The spool: uploaded files on disk, sealed like everything that holds names and numbers.
+
+A sealed file is a row of frames, each a stretch of FRAME_BYTES sealed under its own number, so that it can be written
+as a stream, read at any place, and neither reordered nor mixed with another file.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from common.privacy import SealBroken, vault
+from common.settings import settings
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+FRAME_BYTES: Final = 64 * 1024
+_FRAMES_KEPT: Final = 8
+_NONCE_AND_TAG: Final = 28
+
+
+class ImportSettings(BaseSettings):
+    """SHOUWANG_IMPORT_…: the largest upload, what must stay free on the disk, what an archive may unpack to, how many
+    files of one source may wait, and how long refused rows are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
+
+    bytes_max: int = 2 * 1024**3
+    disk_free_bytes_min: int = 512 * 1024**2
+    unpacked_bytes_max: int = 4 * 1024**3
+    open_max: int = 20
+    rejects_kept_days: int = 90
+
+
+def spool_folder() -> Path:
+    """Under the home of the service, for its owner only. Replicas that share imports must share it."""
+    home = Path(os.environ.get("SHOUWANG_HOME") or settings().home)
+    folder = home / "spool"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def path_of(spool: str) -> Path:
+    return spool_folder() / f"{spool}.sealed"
+
+
+class SealedWriter:
+    """Write once, in order. `spool` names the file; it is durable after `finish`."""
+
+    def __init__(self, spool: str | None = None) -> None:
+        self.spool = spool or str(uuid4())
+        self.size = 0
+        self._frame = 0
+        self._pending = bytearray()
+        self._file = path_of(self.spool).open("xb")
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        self._pending += data
+        while len(self._pending) >= FRAME_BYTES:
+            self._put(bytes(self._pending[:FRAME_BYTES]))
+            del self._pending[:FRAME_BYTES]
+
+    def finish(self) -> None:
+        if self._pending:
+            self._put(bytes(self._pending))
+            self._pending.clear()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        self._file.close()
+        forget(self.spool)
+
+    def _put(self, plain: bytes) -> None:
+        self._file.write(vault().seal(plain, _context(self.spool, self._frame)))
+        self._frame += 1
+
+
+def _context(spool: str, frame: int) -> bytes:
+    return f"spool/{spool}/{frame}".encode()
+
+
+class SealedReader(io.RawIOBase):
+    """The plain bytes of a sealed file; seekable, a few frames in memory. Raises FileNotFoundError, and OSError where
+    it is not `size` bytes long or was changed."""
+
+    def __init__(self, spool: str, size: int) -> None:
+        self._spool = spool
+        self._size = size
+        self._at = 0
+        self._frames: dict[int, bytes] = {}
+        self._file = path_of(spool).open("rb")
+        head = self._file.read(5)
+        self._step = FRAME_BYTES + (5 + head[4] if len(head) == 5 else 0) + _NONCE_AND_TAG
+        overhead = self._step - FRAME_BYTES
+        frames = -(-size // FRAME_BYTES)
+        if os.fstat(self._file.fileno()).st_size != size + frames * overhead:
+            self._file.close()
+            raise OSError("the spooled file is not whole")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        if self._at >= self._size:
+            return 0
+        number, within = divmod(self._at, FRAME_BYTES)
+        part = self._frame(number)[within : within + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _frame(self, number: int) -> bytes:
+        found = self._frames.get(number)
+        if found is None:
+            self._file.seek(number * self._step)
+            try:
+                found = vault().open(self._file.read(self._step), _context(self._spool, number))
+            except SealBroken as wrong:
+                raise OSError("the spooled file was changed") from wrong
+            while len(self._frames) >= _FRAMES_KEPT:
+                del self._frames[next(iter(self._frames))]
+            self._frames[number] = found
+        return found
+
+
+def forget(spool: str) -> None:
+    path_of(spool).unlink(missing_ok=True)
+
+
+def spooled(older_than: float) -> Iterator[str]:
+    """Names of spooled files not written since `older_than` (seconds since the epoch)."""
+    for path in spool_folder().glob("*.sealed"):
+        try:
+            if path.stat().st_mtime < older_than:
+                yield path.stem
+        except FileNotFoundError:
+            continue

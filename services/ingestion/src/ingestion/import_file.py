@@ -1,0 +1,187 @@
+"""The file door: `POST /v1/imports` takes a file onto the disk, sealed, and says by which job it is worked through."""
+
+import asyncio
+import hashlib
+import io
+import shutil
+from typing import Annotated, Any, Final
+
+import msgspec
+from common import clock
+from common.auth import Caller, require
+from common.codes.divisions import NATION
+from common.errors import BadRequest, Malformed, NotAllowed, Problem, TooBusy, TooLarge
+from common.message import derived_id
+from common.privacy import vault
+from common.service import Db
+from fastapi import APIRouter, Depends, Query, Request
+
+from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
+from ingestion.files.opening import Format, sniff
+from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, path_of, spool_folder
+from ingestion.files.table import FileBroken
+from ingestion.files.workbook import check_archive
+from ingestion.imports import Import, problem, shown
+from ingestion.sources import registered
+from ingestion.store import imports as store
+
+router = APIRouter(tags=["imports"])
+_HEAD_BYTES: Final = 1024
+_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
+_CONTENTS: Final[dict[str, Any]] = {
+    "text/csv": _BINARY,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BINARY,
+    "application/x-ndjson": _BINARY,
+    "application/vnd.apache.parquet": _BINARY,
+    "application/octet-stream": _BINARY,
+}
+Kind = Annotated[
+    str | None, Query(max_length=40, description="kind of event of every row; NDJSON of CloudEvents needs none")
+]
+Source = Annotated[str | None, Query(max_length=128, description="whose file it is; taken from the token of a source")]
+MappingText = Annotated[
+    str, Query(max_length=MAPPING_BYTES_MAX, description="JSON: columns, defaults, codes, dates, time, sheet, …")
+]
+
+
+@router.post(
+    "/v1/imports",
+    status_code=202,
+    summary="Send a file of rows or events",
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENTS}},
+)
+async def import_file(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("source"))],
+    db: Db,
+    kind: Kind = None,
+    source: Source = None,
+    format: Format | None = None,
+    mapping: MappingText = "{}",
+) -> Import:
+    """The body is the file itself. The answer is the job that works through it; the same file with the same mapping
+    is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on."""
+    urn = _source(caller, source, kind)
+    given = read_given(mapping)
+    if kind is not None:
+        resolve(kind, given)
+    async with db.reading() as connection:
+        if await store.count_open(connection, urn) >= ImportSettings().open_max:
+            raise TooBusy("too many files of this source wait already", retry_after_seconds=60)
+    writer, digest, head = await _spool(request)
+    try:
+        found = await _format(writer, head, format)
+        if kind is None and found != "ndjson":
+            raise _broken(FileBroken("kind_needed"))
+        return await _enter(db, writer, digest, caller, urn, kind, found, given)
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
+    """Whose file it is; None: every event says it itself, which only the administrator may leave open."""
+    urn = source or caller.source
+    if caller.role != "admin" and (not caller.source or urn != caller.source):
+        raise NotAllowed("your token speaks for another source", code="source_not_yours")
+    if urn is None:
+        if kind is not None:
+            raise Malformed("rows of a table need a source", code="source_needed")
+        return None
+    known = registered().get(urn)
+    if known is None:
+        raise Malformed("this source is not registered", code="source_unknown")
+    if kind is not None and kind not in known.ranks:
+        raise NotAllowed("this source is not registered for this kind", code="kind_not_registered")
+    return urn
+
+
+async def _spool(request: Request) -> tuple[SealedWriter, bytes, bytes]:
+    """The sealed file, a keyed digest of its content, and its first bytes. Never more than a chunk in memory."""
+    limits = ImportSettings()
+    declared = request.headers.get("content-length", "")
+    expected = int(declared) if declared.isdigit() else 0
+    if expected > limits.bytes_max:
+        raise _too_large(limits)
+    if shutil.disk_usage(spool_folder()).free < expected + limits.disk_free_bytes_min:
+        raise TooBusy("the disk of the spool is full", retry_after_seconds=300)
+    writer, digest, head = SealedWriter(), hashlib.sha256(), b""
+    try:
+        async for part in request.stream():
+            writer.write(part)
+            digest.update(part)
+            head = (head + part)[:_HEAD_BYTES] if len(head) < _HEAD_BYTES else head
+            if writer.size > limits.bytes_max:
+                raise _too_large(limits)
+        await asyncio.to_thread(writer.finish)
+    except BaseException:
+        writer.discard()
+        raise
+    return writer, vault().blind_index(f"file\0{digest.hexdigest()}"), head
+
+
+def _too_large(limits: ImportSettings) -> TooLarge:
+    return TooLarge(f"a file holds at most {limits.bytes_max} bytes: send it in parts")
+
+
+async def _format(writer: SealedWriter, head: bytes, given: Format | None) -> Format:
+    try:
+        if not head.strip():
+            raise FileBroken("file_empty")
+        found = given or sniff(head)
+        if found == "xlsx":
+            await asyncio.to_thread(_check_archive, writer)
+    except FileBroken as broken:
+        raise _broken(broken) from None
+    return found
+
+
+def _check_archive(writer: SealedWriter) -> None:
+    with io.BufferedReader(SealedReader(writer.spool, writer.size)) as file:
+        check_archive(file).close()
+
+
+def _broken(error: FileBroken) -> BadRequest:
+    told = problem(error.code, **error.extra)
+    return BadRequest(
+        f"the file cannot be imported: {told.detail}",
+        code=error.code,
+        problems=[Problem(pointer="", code=error.code, detail=told.detail_zh)],
+    )
+
+
+async def _enter(
+    db: Db,
+    writer: SealedWriter,
+    digest: bytes,
+    caller: Caller,
+    source: str | None,
+    kind: str | None,
+    format: Format,
+    given: Given,
+) -> Import:
+    mapping = msgspec.json.encode(given, order="sorted")
+    import_id = derived_id("import", source or "", kind or "", format, digest.hex(), mapping.decode())
+    async with db.transaction() as tx:
+        is_new = await store.insert_import(
+            tx,
+            import_id=import_id,
+            source=source,
+            owner=registered()[source].area if source else NATION,
+            actor=caller.subject,
+            kind=kind,
+            format=format,
+            mapping=mapping,
+            spool=writer.spool,
+            size=writer.size,
+            at=clock.now(),
+        )
+        row = await store.lock_import(tx, import_id)
+        lost = row["spool"] is None or not path_of(row["spool"]).exists()
+        restarted = not is_new and row["state"] != "done" and lost
+        if restarted:
+            await store.restart(tx, import_id, writer.spool)
+            row = await store.lock_import(tx, import_id)
+    if not is_new and not restarted:
+        writer.discard()
+    return shown(row)

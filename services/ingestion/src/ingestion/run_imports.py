@@ -1,0 +1,279 @@
+"""The job that works through spooled files: rows go in batches through the same core as every other door, and the
+checkpoint moves in the transaction that records them. Whoever is killed is continued from there.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from time import monotonic
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+import msgspec
+from common import clock
+from common.database import Database
+from common.errors import Unavailable, is_unavailable
+from common.privacy import vault
+from prometheus_client import Counter
+
+from ingestion.answering import Refused, Status
+from ingestion.domain.person import URGENT_KINDS
+from ingestion.domain.pushed import Pushed
+from ingestion.files.mapping import Given
+from ingestion.files.opening import Stream
+from ingestion.files.shaping import Sender, Shaped, refused
+from ingestion.files.spool import FRAME_BYTES, SealedReader, forget
+from ingestion.files.table import FileBroken, text_of
+from ingestion.problems import Fault, fault
+from ingestion.recording import record
+from ingestion.refusing import record_refusals
+from ingestion.store import imports as store
+
+log = logging.getLogger(__name__)
+STEP_SECONDS: Final = 5.0
+BATCH_ROWS: Final = 1_000
+BATCH_WEIGHT_MAX: Final = 2_000
+BATCH_CHARS_MAX: Final = 4 * 1024 * 1024
+TRIES_MAX: Final = 4
+HOPELESS_FROM: Final = 10_000
+HOPELESS_GOOD_MIN: Final = 0.05
+_LOOK_MAX: Final = 50
+_SESSIONS_MAX: Final = 4
+rows_counted = Counter("shouwang_import_rows", "Rows of imported files", ["status"])
+_encode = msgspec.json.Encoder().encode
+T = TypeVar("T")
+
+
+class Overtaken(Exception):
+    """Somebody else moved the checkpoint."""
+
+
+class Session:
+    """An open file, `position` rows into it. Used by one thread at a time."""
+
+    def __init__(self, row: Any) -> None:
+        self.import_id: str = row["import_id"]
+        self.spool: str = row["spool"]
+        self.sender = Sender(row["source"], row["source"], row["received_at"])
+        self._raw = SealedReader(self.spool, row["bytes"])
+        self._file = io.BufferedReader(self._raw, FRAME_BYTES)
+        given = msgspec.json.decode(row["mapping"], type=Given)
+        self.stream = Stream(self._file, row["format"], row["kind"], given, self.sender)
+        self._rows: Iterator[Shaped] = self.stream.rows(clock.now)
+        self._broken: FileBroken | None = None
+        self.rejected: int = row["rejected"]
+        self.position = 0
+        for _ in range(row["rows_read"]):
+            if next(self._rows, None) is None:
+                break
+            self.position += 1
+
+    def batch(self) -> list[Shaped]:
+        """The next rows, empty at the end. Raises FileBroken after the last row that could be read."""
+        if self._broken is not None:
+            raise self._broken
+        found: list[Shaped] = []
+        weight = size = 0
+        try:
+            for shaped in self._rows:
+                found.append(shaped)
+                read = shaped.read
+                weight += 1 + (len(read.members) if isinstance(read, Pushed) else 0)
+                size += len(read.kept if isinstance(read, Pushed) else read.body)
+                if len(found) >= BATCH_ROWS or weight >= BATCH_WEIGHT_MAX or size >= BATCH_CHARS_MAX:
+                    break
+        except FileBroken as broken:
+            if not found:
+                raise
+            self._broken = broken
+        return found
+
+    def give_up_if_hopeless(self) -> None:
+        """Raises FileBroken for a file that was meant otherwise: nobody corrects a million rows one by one."""
+        good = self.position - self.rejected
+        if self.rejected >= HOPELESS_FROM and good < HOPELESS_GOOD_MIN * self.position:
+            raise FileBroken("too_many_rejects")
+
+    @property
+    def bytes_read(self) -> int:
+        return self._raw.tell()
+
+    @property
+    def headers(self) -> bytes:
+        return vault().seal(_encode(self.stream.headers), f"import/{self.import_id}/headers".encode())
+
+    def close(self) -> None:
+        self._rows = iter(())
+        self._file.close()
+
+
+# Open files between two steps, so that a step need not read what it has read.
+_open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
+
+
+async def run_imports(database: Database) -> int:
+    """Work a few seconds on the file whose turn it is; returns rows, or files ended."""
+    async with database.reading() as holder:
+        for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
+            if not await store.try_lock(holder, import_id):
+                continue  # another replica is at it
+            row = await store.load_import(holder, import_id)
+            if row["state"] in ("waiting", "running"):
+                return await _work(database, row)
+    return 0
+
+
+async def _work(database: Database, row: Any) -> int:
+    done, until = 0, monotonic() + STEP_SECONDS
+    kept = _open.setdefault(database, {})
+    session = kept.pop(row["import_id"], None)
+    try:
+        if session is None or session.position != row["rows_read"] or session.spool != row["spool"]:
+            former, session = session, None
+            session = await asyncio.to_thread(_opened, former, row)
+        while monotonic() < until:
+            batch = await asyncio.to_thread(_next_batch, session)
+            if not batch:
+                await _settle(database, row, session, None)
+                session.close()
+                return done + 1
+            await _record(database, session, batch)
+            done += len(batch)
+            session.give_up_if_hopeless()
+    except FileBroken as broken:
+        await _settle(database, row, session, broken)
+        if session is not None:
+            session.close()
+        return done + 1
+    except BaseException:
+        if session is not None:
+            session.close()
+        raise
+    while len(kept) >= _SESSIONS_MAX:
+        kept.pop(next(iter(kept))).close()
+    kept[session.import_id] = session
+    return done
+
+
+def _opened(former: Session | None, row: Any) -> Session:
+    """A session at the checkpoint. Raises FileBroken."""
+    if former is not None:
+        former.close()
+    if row["spool"] is None:
+        raise FileBroken("spool_lost")
+    return _guarded(lambda: Session(row))
+
+
+def _next_batch(session: Session) -> list[Shaped]:
+    return _guarded(session.batch)
+
+
+def _guarded(read: Callable[[], T]) -> T:
+    """What a file does to its reader is the file's fate, never that of the files behind it."""
+    try:
+        return read()
+    except FileBroken:
+        raise
+    except OSError as wrong:
+        log.warning("a spooled file cannot be read: %s", type(wrong).__name__)
+        raise FileBroken("spool_lost") from None
+    except Exception as wrong:  # noqa: BLE001 - told to the sender, and logged without any content
+        log.error("a file broke its reader: %s", type(wrong).__name__)
+        raise FileBroken("internal") from None
+
+
+async def _settle(database: Database, row: Any, session: Session | None, broken: FileBroken | None) -> None:
+    problems = _encode([{"code": broken.code, **broken.extra}]) if broken else b""
+    state = "failed" if broken else "done"
+    position = session.position if session else row["rows_read"]
+    skipped = session.stream.skipped if session else row["tables_skipped"]
+    async with database.transaction() as tx:
+        if not await store.settle(tx, row["import_id"], position, state, problems, skipped, clock.now()):
+            return
+    if row["spool"] is not None:
+        forget(row["spool"])
+
+
+# ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _record(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
+    """One transaction; on a bug the batch is halved until the one row is found, and that one is refused."""
+    for tries in range(1, TRIES_MAX + 1):
+        try:
+            return await _commit(database, session, batch)
+        except Overtaken:
+            raise
+        except Exception as wrong:
+            if not is_unavailable(wrong):
+                log.warning("a batch of %d rows failed: %s", len(batch), type(wrong).__name__)
+                break
+            if tries == TRIES_MAX:
+                raise Unavailable(type(wrong).__name__) from wrong
+            await asyncio.sleep(0.02 * 2**tries)
+    if len(batch) > 1:
+        await _record(database, session, batch[: len(batch) // 2])
+        await _record(database, session, batch[len(batch) // 2 :])
+        return None
+    (one,) = batch
+    if isinstance(one.read, Refused):
+        raise FileBroken("internal")
+    return await _record(
+        database, session, [one._replace(read=refused(one.row, session.sender, [fault("", "internal")]))]
+    )
+
+
+async def _commit(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
+    now = clock.now()
+    counts = dict.fromkeys(("accepted", "duplicate", "quarantined", "rejected"), 0)
+    rejects: list[tuple[str, int, bytes, bytes]] = []
+    async with database.transaction() as tx:
+        receipts = iter(await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now))
+        await record_refusals(tx, [s.read for s in batch if isinstance(s.read, Refused)], now)
+        status: Status
+        for number, shaped in enumerate(batch, session.position + 1):
+            if isinstance(shaped.read, Pushed):
+                receipt = next(receipts)
+                status, faults = receipt.status, receipt.problems
+            else:
+                status, faults = "rejected", list(shaped.read.faults)
+            counts[status] += 1
+            if status == "rejected":
+                rejects.append(_reject(session.import_id, number, shaped, faults))
+        await _advance(tx, session, batch, counts, now)
+        await store.insert_rejects(tx, rejects)
+    session.position += len(batch)
+    session.rejected += counts["rejected"]
+    for outcome, count in counts.items():
+        rows_counted.labels(outcome).inc(count)
+
+
+async def _advance(tx: Any, session: Session, batch: Sequence[Shaped], counts: dict[str, int], now: datetime) -> None:
+    by = store.Advance(
+        rows_before=session.position,
+        accepted=counts["accepted"],
+        duplicates=counts["duplicate"],
+        quarantined=counts["quarantined"],
+        rejected=counts["rejected"],
+        formula_rows=sum(s.formula for s in batch),
+        tables_skipped=session.stream.skipped,
+        bytes_read=session.bytes_read,
+        headers=session.headers,
+    )
+    if not await store.advance(tx, session.import_id, by, now):
+        raise Overtaken(session.import_id)
+
+
+def _reject(import_id: str, number: int, shaped: Shaped, faults: Sequence[Fault]) -> tuple[str, int, bytes, bytes]:
+    problems = _encode([{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults])
+    cells = {"place": shaped.row.place, "table": shaped.table, "cells": [text_of(c) for c in shaped.row.cells]}
+    return import_id, number, problems, vault().seal(_encode(cells), f"import/{import_id}/{number}".encode())
+
+
+def _column(shaped: Shaped, of: Fault) -> str | None:
+    """The column that fills the place a fault points at, or a place around it."""
+    return next(
+        (name for at, name in shaped.columns.items() if of.pointer == at or of.pointer.startswith(f"{at}/")), None
+    )

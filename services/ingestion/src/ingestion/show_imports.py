@@ -1,0 +1,191 @@
+"""`GET /v1/imports`, `GET /v1/imports/{import_id}` and the rows that were refused, as a file of the same shape."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from common import clock
+from common.auth import Caller, require
+from common.codes import divisions
+from common.database import Database
+from common.http import Limit
+from common.privacy import vault
+from common.service import Db
+from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from ingestion.imports import Import, need_access, shown
+from ingestion.problems import PROBLEMS
+from ingestion.sources import registered
+from ingestion.store import imports as store
+from ingestion.store import review
+
+router = APIRouter(tags=["imports"])
+PAGE: Final = 500
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_ADDED: Final = ("行号", "原因", "原因代码")
+_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
+
+
+class ImportPage(BaseModel):
+    imports: list[Import]
+    next: str | None
+
+
+@router.get("/v1/imports", summary="Files that were sent")
+async def list_imports(
+    caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))],
+    db: Db,
+    limit: Limit = 100,
+    after: UUID | None = None,
+) -> ImportPage:
+    """Of yourself as a source, of your area as an officer; in the order of their ids."""
+    source = caller.source or "" if caller.role == "source" else None
+    owners = None if source is not None or caller.may_see(None) else _owners(caller)
+    async with db.reading() as connection:
+        rows = await store.list_imports(connection, source, owners, str(after) if after else None, limit)
+    page = [shown(row) for row in rows]
+    return ImportPage(imports=page, next=page[-1].import_id if len(page) == limit else None)
+
+
+def _owners(caller: Caller) -> list[str]:
+    areas = {source.area for source in registered().values()} | {divisions.NATION}
+    return [area for area in areas if caller.may_see(area)]
+
+
+@router.get("/v1/imports/{import_id}", summary="How far a file is worked through")
+async def show_import(
+    import_id: UUID, caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))], db: Db
+) -> Import:
+    async with db.reading() as connection:
+        row = await store.load_import(connection, str(import_id))
+    need_access(row, caller)
+    return shown(row)
+
+
+@router.get(
+    "/v1/imports/{import_id}/rejects",
+    summary="The refused rows, with their reasons",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": _BINARY, "application/x-ndjson": _BINARY}}},
+)
+async def list_rejects(
+    import_id: UUID, caller: Annotated[Caller, Depends(require("source", "officer"))], db: Db
+) -> StreamingResponse:
+    """Audited. CSV (UTF-8) with the columns of the file and 行号, 原因, 原因代码; of NDJSON its lines with `problems`.
+    Corrected, it can be sent as it is. A cell that a spreadsheet would take for a formula is preceded by an apostrophe.
+    """
+    key = str(import_id)
+    async with db.transaction() as tx:
+        row = await store.load_import(tx.sql, key)
+        need_access(row, caller)
+        await review.append_audit(
+            tx, caller, clock.real_now(), action="import_rejects", purpose="correct", cause=key, fields=["row"]
+        )
+    is_ndjson = row["format"] == "ndjson"
+    parts = _ndjson(db, key) if is_ndjson else _csv(db, key, _headers(row))
+    name = f"rejects-{key}.{'ndjson' if is_ndjson else 'csv'}"
+    return StreamingResponse(
+        parts,
+        media_type="application/x-ndjson" if is_ndjson else "text/csv; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
+    )
+
+
+def _headers(row: Any) -> list[list[str]]:
+    if not row["headers"]:
+        return []
+    opened = vault().open(row["headers"], f"import/{row['import_id']}/headers".encode())
+    return msgspec.json.decode(opened, type=list[list[str]])
+
+
+class _Kept(msgspec.Struct):
+    place: int
+    table: int
+    cells: list[str]
+
+
+async def _pages(db: Database, import_id: str) -> AsyncIterator[list[tuple[_Kept, list[dict[str, Any]]]]]:
+    after = 0
+    while True:
+        async with db.reading() as connection:
+            rows = await store.list_rejects(connection, import_id, after, PAGE)
+        page = []
+        for row in rows:
+            opened = vault().open(row["sealed"], f"import/{import_id}/{row['row']}".encode())
+            page.append((msgspec.json.decode(opened, type=_Kept), msgspec.json.decode(row["problems"])))
+        if page:
+            yield page
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["row"]
+
+
+async def _csv(db: Database, import_id: str, headers: Sequence[Sequence[str]]) -> AsyncIterator[bytes]:
+    columns, places = _united(headers)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")  # without it spreadsheets take UTF-8 for something else
+    writer.writerow([_harmless(name) for name in columns] + list(_ADDED))
+    async for page in _pages(db, import_id):
+        for kept, problems in page:
+            cells = [""] * len(columns)
+            for at, cell in enumerate(kept.cells):
+                place = places[kept.table][at] if kept.table < len(places) and at < len(places[kept.table]) else at
+                if place < len(cells):
+                    cells[place] = cell
+            writer.writerow([*map(_harmless, cells), kept.place, _reasons(problems), _codes(problems)])
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+    if buffer.tell():
+        yield buffer.getvalue().encode()
+
+
+def _united(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
+    """The columns of all tables in one row, and for each table where its own columns stand in it."""
+    columns: list[tuple[str, int]] = []
+    places: list[list[int]] = []
+    for header in headers:
+        own: list[int] = []
+        for at, name in enumerate(header):
+            key = (name, list(header[:at]).count(name))
+            if key not in columns:
+                columns.append(key)
+            own.append(columns.index(key))
+        places.append(own)
+    return [name for name, _ in columns], places
+
+
+def _harmless(cell: str) -> str:
+    """A spreadsheet must not run what a stranger wrote into a cell."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _reasons(problems: Sequence[dict[str, Any]]) -> str:
+    return "；".join((f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems)
+
+
+def _codes(problems: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(f"{p['code']} {p['pointer']}".rstrip() for p in problems)
+
+
+async def _ndjson(db: Database, import_id: str) -> AsyncIterator[bytes]:
+    async for page in _pages(db, import_id):
+        lines = []
+        for kept, problems in page:
+            told = [{"pointer": p["pointer"], "code": p["code"], "detail_zh": PROBLEMS[p["code"]][1]} for p in problems]
+            lines.append(msgspec.json.encode({**_object(kept.cells[0]), "row": kept.place, "problems": told}))
+        yield b"\n".join(lines) + b"\n"
+
+
+def _object(line: str) -> dict[str, Any]:
+    """The line as it was, or as text where it was no object."""
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return {"line": line}
