@@ -70,22 +70,22 @@ def _axis(slot: int, tests: tuple[Condition, ...]) -> tuple[Any, ...]:
     return tuple(values[-1] if values[0] == 0 and slot == AGE else values[0] for values in cases.values())
 
 
-def tests_of(condition: Condition) -> Iterator[Condition]:
+def leaves_of(condition: Condition) -> Iterator[Condition]:
     """Every test in a condition, groups taken apart."""
     if condition.test in GROUPS:
         for child in getattr(condition, condition.test):
-            yield from tests_of(child)
+            yield from leaves_of(child)
     else:
         yield condition
 
 
-def tests_of_version(version: Version) -> Iterator[Condition]:
+def leaves_of_version(version: Version) -> Iterator[Condition]:
     """Every test that a version of an item makes, those of its tiers and of its amounts included."""
-    yield from tests_of(version.conditions)
+    yield from leaves_of(version.conditions)
     for tier in version.tiers:
-        yield from tests_of(tier.conditions) if tier.conditions else ()
+        yield from leaves_of(tier.conditions) if tier.conditions else ()
     for case in version.amount.cases if version.amount else ():
-        yield from tests_of(case.conditions)
+        yield from leaves_of(case.conditions)
     for band in version.amount.bands if version.amount else ():
         if band.age_years_min is not None:
             yield Condition(age_years_min=band.age_years_min)

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple, Protocol
 
 from rules.bounds import Deviation, Narrowing
-from rules.cells import Cells, cells, tests_of, tests_of_version
+from rules.cells import Cells, cells, leaves_of, leaves_of_version
 from rules.conditions import AGE, HUKOU, PLACE, RESIDENCE, TEST, World, compiled
 from rules.lists import Lists, Slab
 from rules.narrowing import Side, narrowings
@@ -63,8 +63,8 @@ class Comparison:
         rules = [rule for side in sides for one in side for rule in one.exclusions]
         deviations = [d for d in child.deviations if d.item in items]
         self._allowed = [(d, compiled(d.people) if d.people else _anybody) for d in deviations]
-        tests = [t for version in versions for t in tests_of_version(version)]
-        self.tests = tuple(dict.fromkeys(tests + [t for d in deviations if d.people for t in tests_of(d.people)]))
+        tests = [t for version in versions for t in leaves_of_version(version)]
+        self.tests = tuple(dict.fromkeys(tests + [t for d in deviations if d.people for t in leaves_of(d.people)]))
         self._follows = {HUKOU if policy.follows == "hukou" else RESIDENCE for policy in policies}
         dated: list[_Dated] = [*versions, *rules, *deviations]
         self._days = sorted({d for x in dated for d in (x.valid_from, x.valid_to) if d})
@@ -89,7 +89,7 @@ class Comparison:
         allowed = [(d, whom) for d, whom in self._allowed if in_force(d, day)]
         for at in places:
             slabs = [_slab(lists, at, day) for lists in self._sides]
-            judgement = self._judge(*slabs) if all(slabs) else None
+            judgement = self._judge(*slabs)
             if judgement is None:
                 continue
             for order, rest in enumerate(people.worlds()):
@@ -97,14 +97,14 @@ class Comparison:
                     continue
                 for code, parent, child in judgement(rest):
                     assert parent.applicable
-                    assert slabs[1]
                     item, world = parent.applicable.item.item, slabs[1].world(rest)
-                    fits = (d for d, whom in allowed if d.item == item and code in d.narrows and whom(world))
+                    fits = (d for d, whom in allowed if d.item == item and _allows(d, code) and whom(world))
                     key = item, code, parent.applicable.jurisdiction, next(fits, None)
                     found = Found((sum(x is not None for x in (*at, *rest)), order), at, world, parent, child)
                     if key not in best or found.order < best[key].order:
                         best[key] = found
-        return best
+        # Not to ask about somebody is the shadow of refusing somebody like them.
+        return {k: v for k, v in best.items() if k[1] != "not_asked" or (k[0], "refused", *k[2:]) not in best}
 
     def _places(self) -> Iterator[Places]:
         """A hukou and a residence of every kind of person for whom the child's list may count: everybody else is
@@ -121,6 +121,11 @@ class Comparison:
 
     def _within(self, place: str | None) -> bool:
         return place is not None and (place == self.child or self.child in self._ancestors(place))
+
+
+def _allows(deviation: Deviation, code: Narrowing) -> bool:
+    """Whoever may be refused need not be asked either."""
+    return code in deviation.narrows or (code == "not_asked" and "refused" in deviation.narrows)
 
 
 def _anybody(_: World) -> bool:
@@ -141,9 +146,13 @@ def judge_item(above: Slab, below: Slab, *, floor: bool = False) -> Judgement | 
     return judgement
 
 
-def _slab(lists: Lists, at: Places, day: date) -> Slab | None:
+def _slab(lists: Lists, at: Places, day: date) -> Slab:
+    """What counts for somebody on a day; before the first policy date nothing does."""
     hukou, residence = (lists.area(place) if place else None for place in at)
-    return lists.slab(hukou, residence, day)
+    if found := lists.slab(hukou, residence, day):
+        return found
+    nothing = hukou.codes if hukou else None, residence.codes if residence else None
+    return Slab((date.min, date.max), nothing, (), ())
 
 
 def _can_be(at: Places, rest: Sequence[Any], people: Cells) -> bool:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 from common.codes import divisions
 
-from rules.cells import tests_of
+from rules.cells import leaves_of
 from rules.items import ITEM_TITLES
 from rules.lint_conditions import Note, lint_conditions
 from rules.policy import Amount, Condition, ItemPolicy, PolicyList, Version
@@ -131,7 +131,7 @@ def _amount(amount: Amount, version: Version, at: str) -> Iterator[Note]:
 
 
 def _divisions(condition: Condition, at: str) -> Iterator[Note]:
-    for test in tests_of(condition):
+    for test in leaves_of(condition):
         for area in test.hukou_in or test.residence_in or ():
             if not divisions.known(area):
                 yield "division_unknown", at, f"没有地区{area}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from common.codes import divisions
 
-from rules.cells import cells, tests_of_version
+from rules.cells import cells, leaves_of_version
 from rules.comparing import CASES_MAX
 from rules.conditions import Answer, World, compiled
 from rules.policy import Condition, ItemPolicy, Tier, Version
@@ -43,7 +43,7 @@ def lint_conditions(area: str, item: ItemPolicy, version: Version, at: str) -> I
 
 def _whom(area: str, item: ItemPolicy, version: Version) -> _Whom | None:
     """None when there are too many cases to look at."""
-    tests = list(tests_of_version(version))
+    tests = list(leaves_of_version(version))
     people, places = cells(tests), list(_places(area, item, tests))
     if people.cases * len(places) > CASES_MAX:
         return None

@@ -6,6 +6,7 @@ and a person costs only the look-ups.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -138,7 +139,7 @@ class Lists:
         nearest = sorted(depth, key=lambda code: (-depth[code], code))
         lists = [self.by_area[code] for code in nearest if code in self.by_area]
         days = sorted({d for one in lists for d in _dates(one)})
-        for start, end in zip(days, [*days[1:], FAR_FUTURE], strict=True):
+        for start, end in pairwise([*days, FAR_FUTURE]):
             yield Slab(
                 (start, end),
                 (hukou.codes if hukou else None, residence.codes if residence else None),

@@ -5,11 +5,12 @@ from itertools import permutations
 from typing import Any, Literal
 
 from rules.comparing import Judgement, Less
+from rules.conditions import World
 from rules.exclusion_rules import Compatible, pairs_of
 from rules.exclusions import Relations, giving_way
 from rules.lists import Slab
 from rules.narrowing import Side
-from rules.outcome import Outcome
+from rules.outcome import Applicable, Outcome
 from rules.policy import PolicyList
 
 Mode = Literal["both", "one_of", "blocked", "blocks"]
@@ -28,29 +29,28 @@ def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:
     has = {a.item.item: a for a in below.applicable}
     if len(has) < 2:
         return None
-    worse = [
-        (item, other, _mode(below.relations, item, other))
-        for item, other in permutations(sorted(has), 2)
-        if _mode(below.relations, item, other) != _mode(silent.relations, item, other) and item in had
-    ]
+    modes = [(*pair, _mode(below.relations, *pair), _mode(silent.relations, *pair)) for pair in permutations(has, 2)]
+    worse = [m for m in modes if m[0] in had and m[2] in ("blocked", "one_of") and m[2] != m[3]]
 
     def judgement(rest: tuple[Any, ...]) -> Iterator[Less]:
         world, world_above = below.world(rest), above.world(rest)
-        for item, other, mode in worse:
-            mine, its = has[item].outcome(world), has[other].outcome(world)
-            before = had[item].outcome(world_above)
-            if not (_granted(mine) and _granted(its) and _granted(before)):
+        for item, other, mode, before_it in worse:
+            mine, its = _granted(has[item], world), _granted(has[other], world)
+            before = _granted(had[item], world_above)
+            if not (mine and its and before):
                 continue
-            both_before = other in had and _granted(had[other].outcome(world_above))
-            if _loses(mode, _mode(silent.relations, item, other), mine, its, both_before):
-                lost = giving_way(mine, "suppressed", other)  # type: ignore[arg-type]
-                yield "suppressed", Side(had[item], before), Side(has[item], lost)
+            both_before = other in had and _granted(had[other], world_above)
+            yields = mode == "blocked" or (both_before and _yields(below.relations, mine, its))
+            if yields and _nothing_as_good(before_it, mode, mine, its):
+                lost = Side(has[item], giving_way(mine, "suppressed", other))
+                yield "suppressed", Side(had[item], before), lost
 
     return judgement if worse else None
 
 
-def _granted(outcome: Outcome | None) -> bool:
-    return outcome is not None and outcome.state == "granted"
+def _granted(found: Applicable, world: World) -> Outcome | None:
+    outcome = found.outcome(world)
+    return outcome if outcome and outcome.state == "granted" else None
 
 
 def _mode(relations: Relations, item: str, other: str) -> Mode:
@@ -63,12 +63,15 @@ def _mode(relations: Relations, item: str, other: str) -> Mode:
     return "one_of" if other in either else "both"
 
 
-def _loses(mode: Mode, before: Mode, mine: Outcome | None, its: Outcome | None, both_before: bool) -> bool:
-    """Whether an item is taken away that was had before the child's rule, with nothing as good in its place."""
-    assert mine
-    assert its
-    amount, other = mine.amount_fen_per_month or 0, its.amount_fen_per_month or 0
-    as_good = mine.kind == its.kind == "cash" and other >= amount
-    if mode == "blocked":
-        return before in ("both", "blocks") or not as_good
-    return mode == "one_of" and before == "both" and both_before
+def _yields(relations: Relations, mine: Outcome, its: Outcome) -> bool:
+    """Which of two gives way to the higher amount; where the person chooses, they can have that as well."""
+    amounts = mine.amount_fen_per_month or 0, its.amount_fen_per_month or 0
+    return (amounts[0], -relations.rank[mine.item]) < (amounts[1], -relations.rank[its.item])
+
+
+def _nothing_as_good(before: Mode, mode: Mode, mine: Outcome, its: Outcome) -> bool:
+    """Whether it was had before the child's rule, with no more money in its place."""
+    if mode == "one_of":
+        return before == "both"
+    as_good = mine.kind == its.kind == "cash" and (its.amount_fen_per_month or 0) >= (mine.amount_fen_per_month or 0)
+    return before in ("both", "blocks") or not as_good

@@ -1,0 +1,488 @@
+"""A list below gives at least what the list above gives – or the proof names somebody, and `decide` agrees."""
+
+import copy
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from common.codes import divisions
+from common.events.ability import Ability
+from common.events.entitlement import Entitlement
+from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence, SpecialFamily
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rules.cells import KNOWN, cells, leaves_of_version
+from rules.conditions import AGE, World
+from rules.decide import decide
+from rules.floors import floor_list
+from rules.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
+from rules.lists import Lists
+from rules.outcome import Applicable
+from rules.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
+from rules.timeline import Fact
+
+CITY, COUNTY = "530300", "530302"
+SEED = load_lists(Path(__file__).parents[3] / "contracts" / "policy")
+COUNTIES = sorted(area for area in SEED if CITY in divisions.ancestors(area))
+ALLOWANCE = ("items", "longevity_allowance", "versions", 0)
+VISITS = ("items", "visiting_care", "versions", 0)
+CARE = ("items", "nursing_subsidy", "versions", 0)
+Plain = dict[str, Any]
+Change = Callable[[Plain], None]
+
+
+# ---- people ----------------------------------------------------------------------------------------------------
+
+
+def _years_before(day: date, years: int) -> date:
+    return date(day.year - years, day.month, min(day.day, 28))
+
+
+def life(known: Plain, on: date) -> tuple[list[Fact], list[Ability]]:
+    """Facts under which just this is known of somebody on a day."""
+
+    def fact(kind: str, value: Any, valid_to: date | None = None) -> Fact:
+        return Fact(kind, value, None, valid_to, kind, "urn:cn:exchange:test", 1)
+
+    facts = []
+    if "hukou" in known or "age" in known:
+        born = _years_before(on, known.get("age", 70))
+        value = Registration(sex="2", birth_date=born, hukou_division=known.get("hukou", CITY), hukou_kind="rural")
+        facts.append(fact("registration", value, None if "hukou" in known else on))
+    if "residence" in known:
+        facts.append(fact("residence", Residence(division=known["residence"], place=known.get("place", "home"))))
+    if "disability" in known:
+        facts.append(fact("disability", Disability(class_=known["disability"][0], level=known["disability"][1])))
+    if "low_income" in known:
+        category, support = known["low_income"]
+        facts.append(fact("low_income", LowIncome(category=category, support=support)))
+    if "living" in known:
+        facts.append(fact("living_situation", LivingSituation(tags=tuple(known["living"]))))
+    if "special" in known:
+        facts.append(fact("special_family", SpecialFamily(only_child=known["special"])))
+    abilities = []
+    if "ability" in known:
+        abilities.append(
+            Ability(
+                assessment_id="a",
+                scale="GB/T 42195",
+                scale_version="2022",
+                level=known["ability"],
+                valid_from=date(2000, 1, 1),
+                recorded_at=datetime(2000, 1, 1, tzinfo=UTC),
+            )
+        )
+    return facts, abilities
+
+
+def given_to(known: Plain, on: date, lists: Lists, item: str) -> Entitlement | None:
+    facts, abilities = life(known, on)
+    found = decide("p", facts, abilities, lists).entitlements
+    return next((e for e in found if e.item == item and e.from_ <= on and (e.to is None or on < e.to)), None)
+
+
+def is_less(had: Entitlement | None, has: Entitlement | None) -> bool:
+    """Written anew, so that the proof is not checked by itself: what a person would call less."""
+    if had is None or had.state not in ("granted", "unknown"):
+        return False
+    if had.state == "unknown":
+        return has is None
+    if has is None or has.state == "unknown" or has.kind != had.kind:
+        return True
+    if has.state != "granted":
+        return False  # by a rule between items, which is looked at apart
+    return (
+        (has.amount_fen_per_month or 0) < (had.amount_fen_per_month or 0)
+        or (has.interval_days or 0) > (had.interval_days or 999)
+        or (had.pay is not None and has.pay is not None and _waits(has.pay) > _waits(had.pay))
+    )
+
+
+def _waits(pay: Any) -> int:
+    """The tests below change one term at a time."""
+    slow = [pay.start == "next_month", pay.stop == "same_month", pay.band_change == "next_month"]
+    return sum([*slow, pay.when == "arrears"])
+
+
+# ---- lists -----------------------------------------------------------------------------------------------------
+
+
+def at(plain: Plain, path: Sequence[Any]) -> Any:
+    for step in path:
+        plain = plain[step]
+    return plain
+
+
+def changed(one: PolicyList, *changes: Change) -> PolicyList:
+    plain = copy.deepcopy(to_event_dict(one))
+    for change in changes:
+        change(plain)
+    return from_event(plain)
+
+
+def put(path: Sequence[Any], value: Any) -> Change:
+    """Overwrite one value of a list."""
+
+    def change(plain: Plain) -> None:
+        at(plain, path[:-1])[path[-1]] = value
+
+    return change
+
+
+def drop(path: Sequence[Any]) -> Change:
+    def change(plain: Plain) -> None:
+        del at(plain, path[:-1])[path[-1]]
+
+    return change
+
+
+def prove(child: PolicyList) -> Inclusion:
+    return prove_inclusion(child, lists_above(child.jurisdiction, SEED))
+
+
+def confirm(child: PolicyList, narrower: Narrower) -> None:
+    """`decide` gives this person less with the child's list than without it (than its floor demands)."""
+    above = lists_above(child.jurisdiction, SEED)
+    befores = [Lists(above)]
+    if narrower.floor:
+        floors = [f for f in SEED[narrower.parent].floors if f.item == narrower.item]
+        befores = [Lists([floor_list(narrower.parent, floor)]) for floor in floors]
+    on, known = narrower.person.on, narrower.person.known
+    has = given_to(known, on, Lists([child, *above]), narrower.item)
+    had = [given_to(known, on, before, narrower.item) for before in befores]
+    if narrower.code == "suppressed":
+        assert had[0] is not None
+        assert (had[0].state, has and has.state) == ("granted", "suppressed")
+    elif narrower.code == "visit_mode_weaker":  # which the timeline does not tell
+        assert has is not None
+        assert any(e is not None and e.tier for e in had)
+    else:
+        assert any(is_less(e, has) for e in had), narrower.sentence
+
+
+def refused(child: PolicyList, *codes: str) -> list[Narrower]:
+    found = prove(child).narrower
+    assert {n.code for n in found} == {*codes}
+    for narrower in found:
+        confirm(child, narrower)
+        assert narrower.sentence.endswith("。")
+    return list(found)
+
+
+# ---- the lists in force ----------------------------------------------------------------------------------------
+
+
+def test_every_list_of_the_repository_gives_at_least_what_those_above_it_give() -> None:
+    for inclusion in prove_all(SEED):
+        assert inclusion.holds, [n.sentence for n in inclusion.narrower]
+        assert inclusion.idle == ()
+
+
+def test_a_known_narrowing_is_shown_as_a_deviation_with_somebody_it_touches() -> None:
+    found = {(n.item, n.code) for n in prove(SEED[CITY]).deviating}
+    assert found == {("nursing_subsidy", "refused")}
+    for narrower in (n for area in (CITY, "110000") for n in prove(SEED[area]).deviating):
+        assert narrower.deviation
+        assert narrower.deviation.status == "example"
+        confirm(SEED[narrower.deviation and (CITY if "曲靖" in narrower.sentence else "110000")], narrower)
+
+
+def test_a_pair_of_lists_is_proved_within_a_second() -> None:
+    pairs = [(area, lists_above(area, SEED)) for area in SEED]
+    for area, above in pairs:
+        begun = time.process_time()
+        prove_inclusion(SEED[area], above)
+        assert time.process_time() - begun < 1
+
+
+# ---- lists that give less --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("county", COUNTIES)
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (drop(("items", "longevity_allowance")), "not_offered"),
+        (put((*ALLOWANCE, "conditions", "age_years_min"), 81), "refused"),
+        (put((*ALLOWANCE, "valid_from"), "2023-02-01"), "not_offered"),
+        (put((*ALLOWANCE, "valid_to"), "2030-01-01"), "not_offered"),
+        (put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 4999), "amount_lower"),
+        (put((*ALLOWANCE, "amount", "bands", 2, "amount_fen"), 29900), "amount_lower"),
+        (put(("items", "longevity_allowance", "follows"), "residence"), "not_offered"),
+        (put((*ALLOWANCE, "conditions"), {"all_of": [{"age_years_min": 80}, {"place_in": ["home"]}]}), "refused"),
+    ],
+    ids=["dropped", "age", "later", "earlier end", "amount", "amount of the oldest", "follows", "fewer people"],
+)
+def test_a_county_that_gives_less_than_the_city_demands_is_refused(county: str, change: Change, code: str) -> None:
+    found = prove(changed(SEED[county], change)).narrower
+    assert code in {n.code for n in found}
+    for narrower in found:
+        confirm(changed(SEED[county], change), narrower)
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_a_city_that_leaves_out_one_class_of_people_to_be_visited_is_refused(position: int) -> None:
+    refused(changed(SEED[CITY], drop((*VISITS, "conditions", "all_of", 1, "any_of", position))), "refused")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (put((*VISITS, "conditions", "all_of", 0, "age_years_min"), 61), "refused"),
+        (put((*VISITS, "tiers", 0, "interval_days"), 8), "visits_rarer"),
+        (put((*VISITS, "tiers", 1, "interval_days"), 16), "visits_rarer"),
+        (put((*VISITS, "tiers", 0, "conditions", "any_of", 1, "ability_level_min"), 4), "visits_rarer"),
+        (put((*VISITS, "tiers", 0, "mode"), "in_person_or_call"), "visit_mode_weaker"),
+        (put((*CARE, "conditions", "all_of", 0, "age_years_min"), 65), "refused"),
+        (put((*CARE, "conditions", "all_of", 1, "low_income_in"), ["dibao", "tekun"]), "refused"),
+        (put((*CARE, "conditions", "all_of", 2, "ability_level_min"), 3), "refused"),
+        (put((*CARE, "amount", "bands", 0, "amount_fen"), 9999), "amount_lower"),
+        (put((*CARE, "amount", "bands", 2, "amount_fen"), 29999), "amount_lower"),
+        (put((*CARE, "pay", "stop"), "same_month"), "pay_weaker"),
+    ],
+)
+def test_a_city_that_gives_less_than_the_nation_is_refused(change: Change, code: str) -> None:
+    found = prove(changed(SEED[CITY], change)).narrower
+    assert code in {n.code for n in found}
+    for narrower in found:
+        confirm(changed(SEED[CITY], change), narrower)
+
+
+def test_a_county_that_repeats_the_city_with_less_is_refused() -> None:
+    """The county's own line counts, even where saying nothing would have given more."""
+    line = to_event_dict(SEED[CITY])["items"]["care_service_subsidy"]
+
+    def county(change: Change) -> PolicyList:
+        return changed(SEED[COUNTY], put(("items", "care_service_subsidy"), copy.deepcopy(line)), change)
+
+    body = ("items", "care_service_subsidy", "versions", 0)
+    assert prove(county(lambda _: None)).narrower == ()
+    refused(county(put((*body, "amount", "flat_fen"), 4999)), "amount_lower")
+    refused(county(put((*body, "conditions", "all_of", 0, "age_years_min"), 81)), "refused")
+    refused(county(drop((*body, "conditions", "all_of", 1, "any_of", 0))), "refused")
+    for silent in (drop(("items", "care_service_subsidy")), put((*body, "valid_from"), "2025-01-01")):
+        assert prove(county(silent)).narrower == ()  # until then the city's line counts
+
+
+def test_the_person_named_stands_just_on_the_boundary() -> None:
+    (found,) = [n for n in prove(raised_to(81)).narrower if not n.parent_gives.count("300")][:1]
+    assert found.person.known == {"hukou": COUNTY, "age": 80}
+    assert "80周岁" in found.sentence
+    assert "麒麟区" in found.sentence
+    assert prove(raised_to(80)).holds
+    assert prove(raised_to(79)).holds
+
+
+def raised_to(age: int) -> PolicyList:
+    return changed(SEED[COUNTY], put((*ALLOWANCE, "conditions", "age_years_min"), age))
+
+
+def test_the_days_on_which_less_is_given_are_told() -> None:
+    later = prove(changed(SEED[COUNTY], put((*ALLOWANCE, "valid_from"), "2023-02-01"))).narrower
+    assert {(n.from_, n.to) for n in later} == {(date(2023, 1, 16), date(2023, 2, 1))}
+    sooner = prove(changed(SEED[COUNTY], put((*ALLOWANCE, "valid_to"), "2030-01-01"))).narrower
+    assert {(n.from_, n.to) for n in sooner} == {(date(2030, 1, 1), None)}
+
+
+def test_whoever_is_asked_more_or_not_asked_at_all_gets_less() -> None:
+    path = (*VISITS, "conditions", "all_of", 1, "any_of", 0)
+    tags = {"living_tag": ["alone", "empty_nest", "left_behind"], "absent_means": "unknown"}
+    assert prove(changed(SEED[CITY], put(path, tags))).holds  # asking about more people is no loss
+    home = {"place_in": ["home"], "absent_means": "not_met"}
+    silent = changed(SEED[CITY], lambda p: at(p, (*VISITS, "conditions", "all_of")).append(home))
+    assert "refused" in {n.code for n in prove(silent).narrower}
+    asking = changed(SEED[CITY], lambda p: at(p, (*VISITS, "conditions", "all_of")).append({"ability_level_min": 0}))
+    assert "asks_more" in {n.code for n in refused(asking, "asks_more")}
+
+
+def test_a_service_does_not_stand_for_money() -> None:
+    def free(plain: Plain) -> None:
+        item = plain["items"]["nursing_subsidy"]
+        item["kind"] = "service"
+        del item["versions"][0]["amount"], item["versions"][0]["pay"]
+
+    assert "kind_differs" in {n.code for n in prove(changed(SEED[CITY], free)).narrower}
+
+
+def test_conditions_that_tell_too_many_people_apart_are_not_waved_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rules.comparing.CASES_MAX", 100)
+    found = prove(SEED[CITY])
+    assert "visiting_care" in found.undecided
+    assert not found.holds
+
+
+# ---- lists that give more --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put((*VISITS, "conditions", "all_of", 0, "age_years_min"), 55),
+        put((*VISITS, "tiers", 0, "interval_days"), 3),
+        put((*VISITS, "tiers", 2, "mode"), "in_person"),
+        put((*CARE, "conditions", "all_of", 1, "low_income_in"), ["dibao", "tekun", "bianyuan", "gangxing"]),
+        put((*CARE, "conditions", "all_of", 2, "ability_level_min"), 2),
+        put((*CARE, "amount", "bands", 0, "amount_fen"), 10001),
+        put((*CARE, "pay", "start"), "same_month"),
+        put((*CARE, "pay", "when"), "advance"),
+        lambda p: at(p, (*VISITS, "conditions", "all_of", 1, "any_of")).append({"age_years_min": 90}),
+        drop(("items", "visiting_care")),
+        put((*VISITS, "valid_from"), "2024-01-01"),
+        put((*VISITS, "valid_to"), "2030-01-01"),
+    ],
+)
+def test_a_city_that_gives_more_or_says_nothing_passes(change: Change) -> None:
+    assert prove(changed(SEED[CITY], change)).narrower == ()
+
+
+# ---- deviations ------------------------------------------------------------------------------------------------
+
+
+def test_a_deviation_passes_only_on_its_days_and_only_what_it_names() -> None:
+    path = ("deviations", 0)
+    ended = prove(changed(SEED[CITY], put((*path, "valid_to"), "2027-01-01")))
+    assert {(n.code, n.from_) for n in ended.narrower} == {("refused", date(2027, 1, 1))}
+    assert {n.to for n in ended.deviating} == {date(2027, 1, 1)}
+    late = prove(changed(SEED[CITY], put((*path, "valid_from"), "2024-01-01"))).narrower
+    assert {(n.from_, n.to) for n in late} == {(date(2023, 5, 21), date(2024, 1, 1))}
+    refused(changed(SEED[CITY], put((*path, "narrows"), ["amount_lower"])), "refused")
+    refused(changed(SEED[CITY], put((*path, "people"), {"low_income_in": ["fanpin"]})), "refused")
+    assert prove(changed(SEED[CITY], drop(("deviations",)))).deviating == ()
+
+
+def test_a_deviation_that_allows_nothing_is_told() -> None:
+    extra = {**to_event_dict(SEED[CITY])["deviations"][0], "item": "visiting_care"}
+    found = prove(changed(SEED[CITY], lambda p: p["deviations"].append(extra)))
+    assert [d.item for d in found.idle] == ["visiting_care"]
+    assert found.holds
+
+
+# ---- rules between items ---------------------------------------------------------------------------------------
+
+
+def rule(mode: str, **items: Any) -> Change:
+    citation = {"title": "t", "issuer": "i", "date": "2023-01-16", "locator": "l"}
+    one = {"mode": mode, "valid_from": "2024-01-01", "status": "example", "citation": citation, **items}
+    return lambda plain: plain.setdefault("exclusions", []).append(one)
+
+
+def test_a_rule_of_its_own_that_takes_away_what_is_given_above_is_refused() -> None:
+    both = ["scattered_support", "nursing_subsidy"]
+    blocked = changed(SEED[CITY], rule("block", items=["nursing_subsidy"], by=["scattered_support"]))
+    (found,) = refused(blocked, "suppressed")
+    assert found.from_ == date(2024, 1, 1)
+    assert found.person.known["low_income"][0] == "tekun"
+    assert prove(changed(SEED[CITY], rule("compatible", items=both))).holds
+    living = ["disability_living_subsidy", "severe_disability_nursing_subsidy"]
+    refused(changed(SEED[CITY], rule("higher_of", items=living)), "suppressed")
+
+
+def test_a_rule_that_the_nation_has_too_takes_nothing_away() -> None:
+    again = changed(SEED[CITY], rule("higher_of", items=["nursing_subsidy", "severe_disability_nursing_subsidy"]))
+    assert prove(again).holds
+    own = changed(SEED[CITY], rule("higher_of", items=["nursing_subsidy", "care_service_subsidy"]))
+    assert prove(own).holds  # the care service subsidy is the city's own
+
+
+# ---- against brute force ---------------------------------------------------------------------------------------
+
+DAYS = [date(2022, 12, 31), date(2023, 1, 20), date(2023, 5, 21), date(2024, 6, 1), date(2031, 3, 1)]
+
+
+def somebody(dice: random.Random) -> Plain:
+    """Anybody, near the boundaries more often than by chance."""
+    known: Plain = {}
+    if dice.random() < 0.95:
+        known |= {"hukou": dice.choice([COUNTY, COUNTY, CITY, "530303", "140702"])}
+        known |= {"age": dice.choice([*range(57, 63), *range(78, 83), 89, 90, 99, 100, 101])}
+    if dice.random() < 0.9:
+        known |= {"residence": dice.choice([COUNTY, COUNTY, CITY, "530303", "140702"])}
+        known |= {"place": dice.choice(KNOWN[AGE + 6])}
+    for slot, name in enumerate(World._fields[AGE + 1 : AGE + 6], AGE + 1):
+        if dice.random() < 0.5:
+            known[name] = dice.choice(KNOWN[slot])
+    return known
+
+
+CHANGES: list[Change] = [
+    *(put((*VISITS, "conditions", "all_of", 0, "age_years_min"), age) for age in (58, 59, 61, 62)),
+    *(put((*VISITS, "tiers", tier, "interval_days"), days) for tier in (0, 1) for days in (5, 9, 14, 20)),
+    *(drop((*VISITS, "conditions", "all_of", 1, "any_of", i)) for i in range(4)),
+    *(put((*CARE, "amount", "bands", i, "amount_fen"), fen) for i in range(3) for fen in (9000, 40000)),
+    *(put((*CARE, "conditions", "all_of", 2, "ability_level_min"), level) for level in (1, 3)),
+    put((*CARE, "conditions", "all_of", 1), {"age_years_min": 58}),
+    drop((*CARE, "conditions", "all_of", 1)),
+    put(("items", "nursing_subsidy", "follows"), "residence"),
+    put(("items", "visiting_care", "follows"), "hukou"),
+    put((*CARE, "valid_to"), "2024-02-01"),
+    put((*CARE, "conditions"), {"all_of": [{"age_years_min": 60}, {"hukou_in": ["530303"]}]}),
+    put((*CARE, "conditions"), {"any_of": [{"place_in": ["home"]}, {"ability_level_min": 2}]}),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(range(len(CHANGES))), max_size=3, unique=True), st.integers(0, 2**32))
+def test_the_proof_agrees_with_generated_people(picked: list[int], seed: int) -> None:
+    """Where it says yes nobody gets less; where it says no `decide` confirms whom it names."""
+    try:
+        child = changed(SEED[CITY], drop(("deviations",)), *(CHANGES[i] for i in picked))
+    except (ValueError, KeyError, IndexError):
+        return  # changes that contradict each other
+    above = lists_above(CITY, SEED)
+    proof = prove_inclusion(child, above)
+    for narrower in proof.narrower:
+        confirm(child, narrower)
+    before, after, dice = Lists(above), Lists([child, *above]), random.Random(seed)
+    said = {n.item for n in proof.narrower}
+    for _ in range(150):
+        known, on = somebody(dice), dice.choice(DAYS)
+        for item in ("visiting_care", "nursing_subsidy"):
+            had, has = (given_to(known, on, lists, item) for lists in (before, after))
+            assert item in said or not is_less(had, has), (item, known, on)
+
+
+@pytest.mark.parametrize("county", [COUNTY, "530371"])
+def test_some_thousand_people_get_in_a_county_at_least_what_they_would_get_without_its_list(county: str) -> None:
+    above, dice = lists_above(county, SEED), random.Random(county)
+    before, after = Lists(above), Lists([SEED[county], *above])
+    items = sorted({item for one in above for item in one.items})
+    for _ in range(1500):
+        known, on = somebody(dice), dice.choice(DAYS)
+        known = {k: county if v == COUNTY else v for k, v in known.items()}
+        facts, abilities = life(known, on)
+        with_list, without = (decide("p", facts, abilities, lists).entitlements for lists in (after, before))
+        for item in items:
+            had, has = (
+                next((e for e in es if e.item == item and e.from_ <= on and (e.to is None or on < e.to)), None)
+                for es in (without, with_list)
+            )
+            assert not is_less(had, has), (item, known, on)
+
+
+def test_every_part_of_a_world_has_all_its_values() -> None:
+    assert set(KNOWN) == set(range(AGE, len(World._fields)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_somebody_is_always_of_a_kind_that_was_looked_at(seed: int) -> None:
+    """Whoever it is: one of the cells gets the same answer for the same reasons."""
+    dice = random.Random(seed)
+    area, name = dice.choice([(a, i) for a in (NATION, CITY) for i in SEED[a].items])
+    item = SEED[area].items[name]
+    applicable = Applicable(item, item.versions[0], area, False)
+    people = cells(leaves_of_version(item.versions[0]))
+    rest = [dice.choice([None, *KNOWN[slot]]) for slot in range(AGE, len(World._fields))]
+    outcome = applicable.outcome(World((CITY, NATION), (CITY, NATION), *rest))
+    kinds = [applicable.outcome(World((CITY, NATION), (CITY, NATION), *cell)) for cell in people.worlds()]
+    assert outcome in kinds
+
+
+def test_a_life_is_built_as_it_is_described() -> None:
+    on = date(2024, 6, 1)
+    assert given_to({"hukou": COUNTY, "age": 80}, on, Lists(SEED.values()), "longevity_allowance")
+    assert not given_to({"hukou": COUNTY, "age": 79}, on + timedelta(1), Lists(SEED.values()), "longevity_allowance")
