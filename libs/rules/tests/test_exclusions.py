@@ -175,6 +175,16 @@ def test_a_later_choice_takes_the_place_of_an_earlier_one_whatever_was_recorded_
     assert told(law, facts, *choices) == told(law, facts, *reversed(choices)) == wanted
 
 
+def test_a_choice_that_was_replaced_does_not_come_back_when_the_later_one_lapses() -> None:
+    law, facts = lists(CHOICE), facts_of({NURSING: [(5, 30), (40, None)], SEVERE: [(5, None)]})
+    assert told(law, facts, chooses(SEVERE, 10), chooses(NURSING, 20))[NURSING] == [
+        (5, 10, "choice_required", None),
+        (10, 20, "suppressed", SEVERE),
+        (20, 30, "granted", None),
+        (40, None, "choice_required", SEVERE),
+    ]
+
+
 def test_of_two_choices_for_one_day_the_one_said_last_counts() -> None:
     law, facts = lists(CHOICE), facts_of({NURSING: [(5, None)], SEVERE: [(5, None)]})
     first, second = chooses(NURSING, 9, minute=1), chooses(SEVERE, 9, minute=2)

@@ -33,6 +33,10 @@ def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[s
     rank: dict[str, int] = {}
     settled: set[frozenset[str]] = set()
     for area, rule in ((area, rule) for area, of_area in rules for rule in of_area):
+        if isinstance(rule, HigherOf | ChoiceOf):
+            for item in rule.items:
+                if area in areas_of.get(item, ()):
+                    rank.setdefault(item, len(rank))
         for one, other in pairs_of(rule):
             pair = frozenset((one, other))
             if pair in settled or area not in areas_of.get(one, ()) or other not in areas_of:
@@ -40,13 +44,9 @@ def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[s
             if not isinstance(rule, Block) and area not in areas_of[other]:
                 continue
             settled.add(pair)
-            rank.setdefault(one, len(rank))
-            rank.setdefault(other, len(rank))
             if isinstance(rule, Block):
                 found[0].setdefault(one, []).append(other)
-            elif not isinstance(rule, HigherOf | ChoiceOf):
-                continue
-            else:
+            elif isinstance(rule, HigherOf | ChoiceOf):
                 both = found[1] if isinstance(rule, HigherOf) else found[2]
                 both.setdefault(one, []).append(other)
                 both.setdefault(other, []).append(one)

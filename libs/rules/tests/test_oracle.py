@@ -1,0 +1,156 @@
+"""`decide` agrees on every day with an oracle that shares no code with it, under random laws and under the real ones.
+
+`SHOUWANG_CASES` sets how many lives are lived in all; a failure names the seed that brings it back.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from common.events.ability import Ability
+from common.events.entitlement import Entitlement
+from common.events.facts import Statement
+from random_lives import DAYS, ITEMS, Chance
+from rules.choosing import Choice
+from rules.decide import Decision, decide
+from rules.explain import explain
+from rules.lists import Lists
+from rules.policy import PolicyList, load_lists
+from rules.timeline import abilities_known_at, facts_known_at
+from slow_oracle import Found, dated, death, decided, last_words, read_law
+
+POLICY = Path(__file__).parents[3] / "contracts" / "policy"
+CASES = int(os.environ.get("SHOUWANG_CASES", "160"))
+CASES_PER_TEST = 20
+SEEDS = range(0, CASES, CASES_PER_TEST)
+REAL_LAW, REAL_LISTS = read_law(POLICY), Lists(load_lists(POLICY).values())
+
+
+def lists_of(law: dict[str, dict[str, Any]]) -> Lists:
+    return Lists(msgspec.convert({"jurisdiction": area, **one}, PolicyList) for area, one in law.items())
+
+
+def on_day(entitlements: Sequence[Entitlement], day: date) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for e in entitlements:
+        if e.from_ <= day and (e.to is None or day < e.to):
+            assert e.item not in found, "two intervals of one item on one day"
+            version = date.fromisoformat(e.policy.rpartition("@")[2])
+            assert e.policy == f"{e.jurisdiction}/{e.item}@{version}"
+            money, visits = e.amount_fen_per_month, e.interval_days
+            found[e.item] = Found(
+                e.state, e.jurisdiction, version, e.kind, money, e.tier, visits, e.suppressed_by, e.missing_facts
+            )
+    return found
+
+
+def agree(got: dict[str, Found], wanted: dict[str, Found]) -> bool:
+    """Of several items that block one, any may be named."""
+    return got.keys() == wanted.keys() and all(
+        got[i]._replace(by=None) == w._replace(by=None) and (got[i].by or "") in (w.by or "").split("|")
+        for i, w in wanted.items()
+    )
+
+
+def decide_all(
+    statements: Sequence[Statement],
+    abilities: Sequence[Ability],
+    choices: Sequence[Choice],
+    lists: Lists,
+    known_at: datetime | None = None,
+) -> Decision:
+    known = [c for c in choices if known_at is None or c.recorded_at <= known_at]
+    facts = facts_known_at(statements, known_at)
+    return decide("p", facts, abilities_known_at(abilities, known_at), lists, choices=known)
+
+
+@pytest.mark.parametrize("start", SEEDS)
+def test_under_random_laws_every_day_is_as_the_oracle_says_in_whatever_order_things_were_said(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        law = chance.law()
+        lists = lists_of(law)
+        statements, abilities, choices = chance.statements(), chance.abilities(), chance.choices()
+        straight = decide_all(statements, abilities, choices, lists)
+        assert decide_all(chance.delivered(statements), abilities, choices, lists) == straight, seed
+        # From before the first version on: who had something first counts later.
+        days = [chance.first + timedelta(days=n) for n in range(-45, DAYS + 15)]
+        wanted = decided(law, statements, abilities, choices, days)
+        for day in days:
+            got = on_day(straight.entitlements, day)
+            assert agree(got, wanted[day]), (seed, day, got, wanted[day])
+
+
+def ages_in(said: Any) -> set[int]:
+    """Every age that a law names anywhere."""
+    if isinstance(said, dict):
+        named = {n for key, n in said.items() if key.startswith("age_years")}
+        return named.union(*(ages_in(part) for part in said.values()))
+    return set().union(*(ages_in(part) for part in said)) if isinstance(said, list) else set()
+
+
+AGES = ages_in(list(REAL_LAW.values()))
+DATED = [v for one in REAL_LAW.values() for v in dated(one)]
+
+
+def calendar(chance: Chance, statements: Sequence[Statement], others: Sequence[Any]) -> list[date]:
+    """Every day on which anything may change under the real law, the days before and after it, and a few others."""
+    days = {d for v in DATED for d in (v["valid_from"], v.get("valid_to")) if d}
+    days |= {d for s in (*statements, *others) for d in (s.valid_from, s.valid_to) if d}
+    days |= {(s.time + timedelta(hours=8)).date() for s in statements} | {chance.day(-3000, 9000) for _ in range(5)}
+    for s in statements:
+        if s.kind == "registration" and s.value is not None:
+            born: date = s.value.birth_date  # type: ignore[union-attr]
+            days |= {date(born.year + n, 2, 28) + timedelta(days=(born - date(born.year, 2, 28)).days) for n in AGES}
+            days |= {date(born.year + n + d, 3, 1) for n in AGES for d in (0, 1)}
+    return sorted({d + timedelta(days=n) for d in days for n in (-1, 0, 1)})
+
+
+@pytest.mark.parametrize("start", SEEDS)
+def test_under_the_real_lists_every_edge_of_a_random_life_is_as_the_oracle_says(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        statements, abilities, choices = chance.statements(), chance.abilities(), chance.choices()
+        decision = decide_all(statements, abilities, choices, REAL_LISTS)
+        days = calendar(chance, statements, abilities)
+        days = sorted({*days, *(c.chosen_on for c in choices)})
+        wanted = decided(REAL_LAW, statements, abilities, choices, days)
+        for day in days:
+            got = on_day(decision.entitlements, day)
+            assert agree(got, wanted[day]), (seed, day, got, wanted[day])
+        words = last_words(statements)
+        assert (decision.died_on, decision.death_suspected_on) == death(words), seed
+
+
+@pytest.mark.parametrize("start", SEEDS)
+def test_what_was_decided_at_an_instant_is_a_replay_of_what_had_been_recorded_by_then(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        law = chance.law()
+        lists = lists_of(law)
+        statements, abilities, choices = chance.statements(), chance.abilities(), chance.choices()
+        known_at = chance.rng.choice([s.recorded_at for s in (*statements, *abilities, *choices)])
+        then = decide_all(chance.delivered(statements), abilities, choices, lists, known_at)
+        recorded = [[x for x in some if x.recorded_at <= known_at] for some in (statements, abilities, choices)]
+        assert then == decide_all(*recorded, lists), seed  # type: ignore[arg-type]
+        days = [chance.first + timedelta(days=n) for n in range(-45, DAYS + 15)]
+        wanted = decided(law, *recorded, days)  # type: ignore[arg-type]
+        assert all(agree(on_day(then.entitlements, day), wanted[day]) for day in days), (seed, known_at)
+
+
+@pytest.mark.parametrize("start", range(0, min(CASES, 1000), CASES_PER_TEST))
+def test_an_explanation_of_a_random_day_says_what_was_decided(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        lists = lists_of(chance.law())
+        statements, abilities, choices = chance.statements(), chance.abilities(), chance.choices()
+        decision, facts = decide_all(statements, abilities, choices, lists), facts_known_at(statements)
+        for day in [chance.day() for _ in range(3)]:
+            states = {item: found.state for item, found in on_day(decision.entitlements, day).items()}
+            for item in ITEMS:
+                said = explain(facts, abilities, lists, item, day, choices=choices)
+                assert said.outcome == states.get(item, "refused"), (seed, day, item)
