@@ -126,14 +126,15 @@ async def run_imports(database: Database) -> int:
 
 
 async def _work(database: Database, row: Any) -> int:
-    done, until = 0, monotonic() + STEP_SECONDS
+    done = 0
     kept = _open.setdefault(database, {})
     session = kept.pop(row["import_id"], None)
     try:
         if session is None or session.position != row["rows_read"] or session.spool != row["spool"]:
             former, session = session, None
             session = await asyncio.to_thread(_opened, former, row)
-        while monotonic() < until:
+        until = monotonic() + STEP_SECONDS
+        while not done or monotonic() < until:
             batch = await asyncio.to_thread(_next_batch, session)
             if not batch:
                 await _settle(database, row, session, None)
