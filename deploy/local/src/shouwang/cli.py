@@ -15,6 +15,7 @@ from shouwang.runtime import Runtime
 
 # Commands that read their own arguments; each module has `main(arguments) -> int`.
 ELSEWHERE = {
+    "import": ("shouwang.import_file", "send a file of rows or events, and say what became of them"),
     "synth": ("synth.cli", "write a synthetic county and its changes to a file"),
     "verify": ("shouwang.verify", "check the invariants over all databases and topics"),
     "parked": ("shouwang.parked", "list, show or replay what could not be processed"),
