@@ -8,7 +8,7 @@ are cut where any version begins or ends, people into the cases that the conditi
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from common.codes import divisions
@@ -21,6 +21,19 @@ from rules.narrowing import describe, known_of, list_name, person_text
 from rules.policy import PolicyList
 from rules.suppressing import judge_exclusion, ruled_pairs
 from rules.timeline import FAR_FUTURE
+
+# What the answer is about, and what it is not about; every report carries both.
+COVERED: Final = (
+    "每一个项目、每一天、每一种人：给不给、金额、探访的间隔和方式、起停月份和发放时间",
+    "不知道的情况：上级直接给的，下级不得再要求别的情况；上级要核实的，下级至少也要核实",
+    "下级自己的衔接规则：不得抑制上级同时给的项目",
+    "上级的底线：每个下级清单都要有的项目及最低金额",
+)
+NOT_COVERED: Final = (
+    "上级自己的衔接规则对下级放宽后的项目的作用（两边都适用，不算收窄）",
+    "服务项目的内容和质量、资金渠道、办理流程",
+    "与同一地区以前的清单相比是否收窄",
+)
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

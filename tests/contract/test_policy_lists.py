@@ -1,0 +1,71 @@
+"""The lists of the repository can be law, and the command that says so says no when they cannot."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from common.codes import divisions
+from rules.inclusion import prove_all
+from rules.policy import load_lists
+from shouwang.cli import main
+from shouwang.policy import report
+
+POLICY = Path(__file__).parents[2] / "contracts" / "policy"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(POLICY, tmp_path / "policy"))
+
+
+def spoil(path: Path, before: str, after: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def test_the_lists_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "lint"]) == 0
+    said = capsys.readouterr().out
+    assert "错误0处，低于上级0处" in said
+    assert said.count("  偏离 ") == sum(len(i.deviating) for i in prove_all(load_lists(POLICY))) > 0
+
+
+def test_somebody_who_loses_is_named_and_the_command_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(folder / "530302" / "longevity_allowance.yaml", "      age_years_min: 80\n", "      age_years_min: 85\n")
+    assert main(["policy", "lint", "--folder", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert "530302 麒麟区：低于上级" in said
+    assert "户籍在麒麟区、80周岁" in said
+    assert said.rstrip().splitlines()[-1].startswith("不通过")
+
+
+def test_one_area_is_looked_at_with_what_lies_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "530303" / "longevity_allowance.yaml").unlink()
+    (folder / "530303").rmdir()  # a county whose list is missing altogether is bound by the floor all the same
+    assert main(["policy", "lint", "--area", "530300", "--json", "--folder", str(folder)]) == 1
+    said = json.loads(capsys.readouterr().out)
+    children = {i["child"] for i in said["inclusions"]}
+    assert children == {"530300", *divisions.children("530300")}
+    assert {i["child"] for i in said["inclusions"] if i["narrower"]} == {"530303"}
+    assert main(["policy", "lint", "--area", "530302", "--folder", str(folder)]) == 0
+    assert {i.child for i in report(folder, "140000").inclusions} == {"140700"}
+
+
+def test_a_file_that_cannot_be_read_is_one_finding(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(folder / "530302" / "longevity_allowance.yaml", "item: longevity_allowance", "item: bonus")
+    assert main(["policy", "lint", "--folder", str(folder)]) == 1
+    assert "malformed" in capsys.readouterr().out
+
+
+def test_a_lint_error_alone_fails(folder: Path) -> None:
+    spoil(folder / "530302" / "longevity_allowance.yaml", "amount_fen: 10000", "amount_fen: 100")
+    found = report(folder, "530302")
+    assert not found.ok
+    assert "amount_falls" in {f.code for f in found.findings}
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    assert main(["policy", "lint", "--area", "999999"]) == 2
+    assert main(["policy", "lint", "--folder", str(tmp_path / "nowhere")]) == 2
