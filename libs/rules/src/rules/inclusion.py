@@ -117,13 +117,16 @@ def prove_inclusion(
     )
 
 
-def prove_all(lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors) -> list[Inclusion]:
-    """Every list against those above it, and the areas without a list that a floor right above them binds."""
+def prove_all(
+    lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors, *, below: str | None = None
+) -> list[Inclusion]:
+    """Every list (`below`: of what lies in an area) against those above it, and the areas without a list that a floor
+    right above them binds."""
     bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
     return [
         prove_inclusion(lists.get(area) or PolicyList(jurisdiction=area), above, ancestors)
         for area in sorted({*lists, *bound})
-        if (above := lists_above(area, lists, ancestors))
+        if (above := lists_above(area, lists, ancestors)) and (below is None or below in ancestors(area))
     ]
 
 

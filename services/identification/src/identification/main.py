@@ -4,7 +4,7 @@ from common.events import AbilitiesDetermined, PersonFactsRecorded
 from common.jobs import Job
 from common.service import Service
 
-from identification import choose_item, explain_decision, publish_policy, read_entitlements
+from identification import choose_item, explain_decision, prove_inclusion, publish_policy, read_entitlements
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
 from identification.redecide_people import redecide_people
 from identification.seed_lists import seed
@@ -12,7 +12,13 @@ from identification.tell_edges import tell_edges
 
 service = Service(
     "identification",
-    routes=[read_entitlements.router, explain_decision.router, choose_item.router, publish_policy.router],
+    routes=[
+        read_entitlements.router,
+        explain_decision.router,
+        choose_item.router,
+        publish_policy.router,
+        prove_inclusion.router,
+    ],
     handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
     jobs=[Job("daily_edge", 1.0, tell_edges), Job("redecide", 1.0, redecide_people)],
     on_start=seed,

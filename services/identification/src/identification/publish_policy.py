@@ -1,9 +1,12 @@
 """How a list becomes law here: an officer proposes it whole, two approvers sign, it is published.
 
+Nobody can sign or publish a list that is faulty or gives less than the lists above it (`identification.vetting`).
 Everybody may read the lists; whoever acts on one needs its area. Whoever proposed a list cannot sign it.
 """
 
+import asyncio
 import datetime as dt
+import logging
 import re
 from typing import Annotated, Any, Final, Literal
 
@@ -17,11 +20,14 @@ from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import BaseModel, Field
+from rules.inclusion import prove_all
 from rules.policy import ItemPolicy, PolicyError, PolicyList, from_event
 
-from identification.running import publish
+from identification.running import publish, running_at, running_now
 from identification.store import lists as store
+from identification.vetting import need_sound
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["policies"])
 APPROVALS_NEEDED: Final = 2
 NESTED_MAX: Final = 40  # an item's conditions begin at the sixth level
@@ -47,6 +53,21 @@ class PolicyVersionView(BaseModel):
     approvals: list[Approval]
     published_at: dt.datetime | None = None
     running: bool = False
+
+
+class ShortfallView(BaseModel):
+    """Somebody in `jurisdiction` gets less by the list there than by the lists above it."""
+
+    jurisdiction: str
+    item: str
+    code: str
+    detail: str
+
+
+class PublishedView(PolicyVersionView):
+    """`narrower_below`: lists further down that give less than this one; it is for their areas to follow."""
+
+    narrower_below: list[ShortfallView]
 
 
 class PolicyPage(BaseModel):
@@ -94,6 +115,7 @@ async def approve_policy(
     version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
 ) -> PolicyVersionView:
     """Two different approvers make it `approved`. Signing twice changes nothing."""
+    await _vet(db, version, caller)
     async with db.transaction() as tx:
         row = await _lock(tx, version, caller)
         approvals = msgspec.json.decode(row["approvals"])
@@ -111,13 +133,17 @@ async def approve_policy(
 @router.post("/v1/policies/{version}/publish", summary="Put an approved list in force")
 async def publish_policy(
     version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
-) -> PolicyVersionView:
-    """The people it may touch are decided again from now on, behind what is live."""
+) -> PublishedView:
+    """The people it may touch are decided again from now on, behind what is live. The lists above may have changed
+    since it was signed, so it is held against them once more."""
+    vetted = await _vet(db, version, caller)
     async with db.transaction() as tx:
         await store.lock_lists(tx)
         row = await _lock(tx, version, caller)
         if row["state"] != "approved":
             raise Conflict(f"the list is {row['state']}; two approvals come first", code="not_approved")
+        if await store.newest_publication(tx.sql) != vetted:
+            raise Conflict("another list was published meanwhile, publish again", code="lists_changed")
         signed = [approval["by"] for approval in msgspec.json.decode(row["approvals"])]
         await store.update_policy(tx, version, state="published", approvals=row["approvals"])
         await publish(
@@ -128,7 +154,8 @@ async def publish_policy(
             published_by=caller.subject,
             approved_by=msgspec.json.encode(signed).decode(),
         )
-        return _view(await store.lock_policy(tx, version))
+        view = _view(await store.lock_policy(tx, version))
+    return PublishedView(**view.model_dump(), narrower_below=await _narrower_below(db, view.jurisdiction))
 
 
 @router.get("/v1/policies", summary="Every version of every list")
@@ -161,6 +188,33 @@ async def read_policy(
         on=on,
         list=_cut(found, on.isoformat()) if on else found,
     )
+
+
+async def _vet(db: Db, version: str, caller: Caller) -> tuple[int, str]:
+    """The publication beside whose lists this version is sound (`vetting.need_sound`). It may take a second, so
+    nothing is locked meanwhile, and nobody else waits."""
+    async with db.transaction() as tx:
+        row = await _lock(tx, version, caller)
+        publication = await store.newest_publication(tx.sql)
+        running = await running_at(tx.sql, publication)
+    if row["state"] != "published":
+        await asyncio.to_thread(need_sound, _decoder.decode(row["list"]), running.lists.by_area)
+    return publication
+
+
+async def _narrower_below(db: Db, jurisdiction: str) -> list[ShortfallView]:
+    async with db.reading() as connection:
+        running = await running_now(connection)
+    found = await asyncio.to_thread(prove_all, running.lists.by_area, below=jurisdiction)
+    short = [
+        ShortfallView(jurisdiction=one.child, item=n.item, code=n.code, detail=n.sentence)
+        for one in found
+        for n in one.narrower
+    ]
+    if short:
+        areas = sorted({view.jurisdiction for view in short})
+        log.warning("the list of %s gives more than those of %s", jurisdiction, ", ".join(areas))
+    return short
 
 
 async def _lock(tx: Tx, version: str, caller: Caller) -> Any:
