@@ -60,6 +60,7 @@ clean: down ## stop everything and remove the data (downloaded jars stay)
 
 $(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
 	@echo "installing the Python packages (once per change of uv.lock)"
+	@test -x .venv/bin/python || $(UV) venv --quiet --clear --python "$${UV_PYTHON:-$$(python3 deploy/local/choose_python.py)}"
 	@$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 

@@ -106,9 +106,9 @@ class Watcher:
     @staticmethod
     async def _look_at(connection: asyncpg.Connection) -> tuple[dict[Place, int | None], bool]:
         rows = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
-        # by its key: a look at the table itself would wade through all that has been sent meanwhile
-        is_waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM outbox ORDER BY seq LIMIT 1)")
-        return {(row[0], row[1]): row[2] for row in rows}, is_waiting
+        # by its key (EXISTS would look through the table itself, and so through all that has been sent meanwhile)
+        oldest = await connection.fetchval("SELECT seq FROM outbox ORDER BY seq LIMIT 1")
+        return {(row[0], row[1]): row[2] for row in rows}, oldest is not None
 
 
 async def until_quiet(

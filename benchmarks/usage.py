@@ -1,4 +1,4 @@
-"""What each process costs: CPU seconds over a span, and the peak of its share of memory (PSS), looked at each second.
+"""What each process costs: CPU seconds over a span, and the peak of its share of memory (PSS), seen every five seconds.
 
 PSS counts a page that n processes share as one n-th, so sums are honest: PostgreSQL is the sum of its backends.
 Runs as a process of its own (`python -m benchmarks.usage name=pid …`), so that looking does not disturb the driver;
@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-LOOK_EVERY_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 5.0
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 Every step takes one message, one pooled connection and one transaction, and commits before it takes the next; the
 steps run as concurrent processes, with the same tables, indexes and rules, and end in the same stores, since it is the
-same code with a batch of one. That is kinder than what is usually written – there is no ORM between, and the relay
-still sends what it finds together – so the ratio to it is a lower bound.
+same code with a batch of one. Kinder than what is usually written: there is no ORM between, and the relay still sends
+what it finds together. Harder: every step pays for an outbox. The ratio to it is a ratio to this and nothing else.
 """
 
 import asyncio

@@ -42,6 +42,16 @@ def _upsert(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...
     return f"{_insert(model, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}{where}"
 
 
+@cache
+def _update(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...]) -> str:
+    name, types = _table(model)
+    changed = ", ".join(f'"{c}" = n."{c}"' for c in columns if c not in key)
+    listed = ", ".join(f'"{column}"' for column in columns)
+    arrays = ", ".join(_array(i, types[column]) for i, column in enumerate(columns, 1))
+    where = " AND ".join(f't."{c}" = n."{c}"' for c in key)
+    return f"UPDATE {name} AS t SET {changed} FROM unnest({arrays}) AS n ({listed}) WHERE {where}"  # noqa: S608
+
+
 def _arrays(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -60,6 +70,15 @@ async def insert_new(
         return set()
     statement = f'{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING RETURNING "{returning}"'
     return {row[0] for row in await tx.sql.fetch(statement, *_arrays(rows))}
+
+
+async def update(
+    tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: Sequence[str]
+) -> None:
+    """Replace `columns` of rows that are there and that the caller has locked; a third cheaper than `upsert`. No array
+    columns, as there."""
+    if rows:
+        await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *_arrays(rows))
 
 
 async def upsert(

@@ -83,9 +83,7 @@ class Consumer:
                 timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
             )
             self.assigned = bool(client.assignment())
-            records = [
-                _record(r) for tp, partition in fetched.items() for r in partition if self._is_next(tp, r.offset)
-            ]
+            records = [record for tp, found in fetched.items() for record in self._unsettled(tp, found)]
             if not records:
                 self.trouble = None
                 continue
@@ -104,10 +102,12 @@ class Consumer:
             self.trouble, self._backoff_seconds = None, 0.1
             await self._tell_kafka(client, records)
 
-    def _is_next(self, tp: TopicPartition, offset: int) -> bool:
-        """Whether this record was not settled yet: after a seek the client may hand out once more what it had."""
-        expected = self._expected.get(tp)
-        return expected is None or offset >= expected
+    def _unsettled(self, tp: TopicPartition, fetched: Sequence[Any]) -> list[Record]:
+        """Those not settled yet: after a seek the client may hand out once more what it had."""
+        expected = self._expected.get(tp) or 0
+        return [
+            Record(tp.topic, tp.partition, r.offset, r.key, r.value, r.headers) for r in fetched if r.offset >= expected
+        ]
 
     async def _wait_after(self, error: BaseException) -> None:
         self.trouble = type(error).__name__
@@ -243,10 +243,6 @@ def _where(error: BaseException) -> str:
     """File and line of the last frame; never a value, which may belong to a person."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-
-
-def _record(record: Any) -> Record:
-    return Record(record.topic, record.partition, record.offset, record.key, record.value, record.headers)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -48,9 +48,9 @@ async def dispatch(tx: Tx, consumer: str, handlers: Handlers, records: Sequence[
     """Everything a batch does between the fence and the commit."""
     raw: dict[RawHandler, list[Record]] = {}
     messages: list[Message[Event]] = []
+    raw_of = {topic: handlers.raw_for(topic) for topic in {record.topic for record in records}}
     for record in records:
-        handler = handlers.raw_for(record.topic) if handlers.raw else None
-        if handler is not None:
+        if (handler := raw_of[record.topic]) is not None:
             raw.setdefault(handler, []).append(record)
             continue
         try:

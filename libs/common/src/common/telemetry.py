@@ -47,7 +47,11 @@ def _context(traceparent: str) -> SpanContext | None:
 
 @contextmanager
 def batch_span(consumer: str, traceparents: Iterable[str | None], count: int) -> Iterator[None]:
-    """One span for a batch, linked to at most LINKS_MAX sampled messages."""
+    """One span for a batch, linked to at most LINKS_MAX sampled messages. `traceparents` are only gone through where
+    traces are recorded."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        yield
+        return
     links = []
     for traceparent in traceparents:
         context = _context(traceparent) if traceparent else None

@@ -25,8 +25,8 @@ CREATE TABLE persons (
   choices           bytea,
   decision          bytea,
   CHECK ((version = 0) = (decision IS NULL))
-) WITH (fillfactor = 80);
--- Read and written whole: compressing costs more than it saves.
+) WITH (toast_tuple_target = 8160);
+-- Read and written whole: compressing costs more than it saves, and so does laying the large columns aside.
 ALTER TABLE persons ALTER COLUMN facts SET STORAGE EXTERNAL, ALTER COLUMN abilities SET STORAGE EXTERNAL,
                     ALTER COLUMN choices SET STORAGE EXTERNAL, ALTER COLUMN decision SET STORAGE EXTERNAL;
 CREATE INDEX persons_next_edge ON persons (next_edge_on, person_id) WHERE next_edge_on IS NOT NULL;
@@ -41,7 +41,8 @@ CREATE TABLE decisions (
   policy_digest     text NOT NULL,
   said              bytea NOT NULL,
   PRIMARY KEY (person_id, version)
-);
+) WITH (toast_tuple_target = 8160);
+ALTER TABLE decisions ALTER COLUMN said SET STORAGE EXTERNAL;
 
 CREATE TABLE policies (
   version      text PRIMARY KEY,

@@ -141,7 +141,7 @@ async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[
             gone = {d.person.person_id for d in lost}
             decided = [d for d in decided if d.person.person_id not in gone]
     stored = [d for d in decided if not d.case.is_new]
-    await store.upsert_decided(tx, [d.person for d in stored if d.event])
+    await store.update_decided(tx, [d.person for d in stored if d.event])
     await store.update_inputs(tx, [d.person for d in stored if not d.event and not d.case.same_inputs])
     as_before = [d.person.person_id for d in stored if not d.event and d.case.same_inputs]
     await store.mark_policy(tx, as_before, running.digest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -45,40 +46,28 @@ async def insert_people(tx: Tx, people: Sequence[Person]) -> set[str]:
     return await bulk.insert_new(tx, PersonRow, _COLUMNS, ordered, returning="person_id")
 
 
-async def upsert_decided(tx: Tx, people: Sequence[Person]) -> None:
+async def update_decided(tx: Tx, people: Sequence[Person]) -> None:
     """Replace the whole rows of people that are locked."""
-    await bulk.upsert(tx, PersonRow, _COLUMNS, people, key=("person_id",))
+    await bulk.update(tx, PersonRow, _COLUMNS, people, key=("person_id",))
 
 
-_INPUTS = """
-UPDATE persons SET facts_version = n.facts_version, abilities_version = n.abilities_version,
-  recorded_at = n.recorded_at, places = n.places, policy_digest = n.policy_digest, facts = n.facts,
-  abilities = n.abilities, choices = n.choices
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::bytea[], $8::bytea[],
-            $9::bytea[])
-  AS n (person_id, facts_version, abilities_version, recorded_at, places, policy_digest, facts, abilities, choices)
-WHERE persons.person_id = n.person_id
-"""
+_INPUTS = (
+    "person_id",
+    "facts_version",
+    "abilities_version",
+    "recorded_at",
+    "places",
+    "policy_digest",
+    "facts",
+    "abilities",
+    "choices",
+)
+_inputs = attrgetter(*_INPUTS)
 
 
 async def update_inputs(tx: Tx, people: Sequence[Person]) -> None:
     """New inputs of locked people whose decision they do not change."""
-    if people:
-        rows = [
-            (
-                p.person_id,
-                p.facts_version,
-                p.abilities_version,
-                p.recorded_at,
-                p.places,
-                p.policy_digest,
-                p.facts,
-                p.abilities,
-                p.choices,
-            )
-            for p in people
-        ]
-        await tx.sql.execute(_INPUTS, *map(list, zip(*rows, strict=True)))
+    await bulk.update(tx, PersonRow, _INPUTS, [_inputs(person) for person in people], key=("person_id",))
 
 
 async def append_decisions(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
