@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import IO, Any, Final
 
 from ingestion.files.spool import ImportSettings
-from ingestion.files.table import COLUMNS_MAX, FileBroken, Row, Table
+from ingestion.files.table import COLUMNS_MAX, BadCell, FileBroken, Row, Table
 
 BATCH_ROWS: Final = 1_000
 CHUNK_BYTES_MAX: Final = 512 * 1024**2
+_BROKEN: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
 
 
 def open_parquet(file: IO[bytes]) -> Table:
@@ -18,9 +19,9 @@ def open_parquet(file: IO[bytes]) -> Table:
 
     try:
         opened = parquet.ParquetFile(file, buffer_size=64 * 1024, pre_buffer=False)
-    except (arrow.ArrowException, OSError) as wrong:
+        _check(opened.metadata)
+    except (arrow.ArrowException, *_BROKEN) as wrong:
         raise FileBroken("file_broken") from wrong
-    _check(opened.metadata)
     return Table("", _rows(opened, arrow.ArrowException))
 
 
@@ -45,10 +46,20 @@ def _rows(opened: Any, broken: type[Exception]) -> Iterator[Row]:
             for cells in zip(*columns, strict=True):
                 place += 1
                 yield Row(place, cells)
-    except (broken, OSError) as wrong:
+    except (broken, *_BROKEN) as wrong:
         raise FileBroken("file_broken", row=place) from wrong
 
 
 def _cells(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, ArithmeticError):  # one day beyond the calendar must not take a thousand rows with it
+        values = [_cell(each) for each in column]
     return [str(v) if isinstance(v, Decimal) else v for v in values]
+
+
+def _cell(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, ArithmeticError):
+        return BadCell("cell_error", "")

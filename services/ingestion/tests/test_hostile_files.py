@@ -1,0 +1,215 @@
+"""Whatever a stranger sends: rows, or a code that says why not. Never an exception of a library, never a hang."""
+
+import io
+import zipfile
+from datetime import UTC, date, datetime
+from random import Random
+
+import pytest
+import xlsxwriter
+import yaml
+from common import clock
+from common.codes.id_number import make
+from common.events.population import KINDS
+from common.settings import repository_root
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ingestion.answering import Refused
+from ingestion.files import spool
+from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
+from ingestion.files.delimited import records
+from ingestion.files.mapping import Given, fields_of, resolve
+from ingestion.files.opening import Stream
+from ingestion.files.shaping import Sender
+from ingestion.files.table import DAY_ZERO, FileBroken
+from ingestion.problems import FILES
+
+SOURCE = "urn:cn:exchange:530300:grid"
+SENDER = Sender(SOURCE, SOURCE, datetime(2026, 11, 20, tzinfo=UTC))
+NAMES = ["姓名", "身份证号", "认证日期", "认证方式"]
+FORMATS = ("csv", "xlsx", "ndjson", "parquet")
+
+
+def cells(n):
+    return ["张三丰", make("530302", date(1940, 2, 29), n), date(2026, 11, 1), "上门"]
+
+
+def workbook():
+    data = io.BytesIO()
+    with xlsxwriter.Workbook(data, {"default_date_format": "yyyy-mm-dd", "in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for at, row in enumerate([NAMES, *map(cells, range(20))]):
+            for column, cell in enumerate(row):
+                sheet.write(at, column, cell)
+        sheet.write_formula(5, 2, "=TODAY()", None, 46327)
+    return data.getvalue()
+
+
+def parquet():
+    import pyarrow
+    from pyarrow import parquet as files
+
+    data = io.BytesIO()
+    columns = dict(zip(NAMES, map(list, zip(*map(cells, range(20)), strict=True)), strict=True))
+    files.write_table(pyarrow.table(columns), data)
+    return data.getvalue()
+
+
+WHOLE = {
+    "csv": ("\n".join([",".join(NAMES), *(",".join(map(str, cells(n))) for n in range(20))])).encode(),
+    "xlsx": workbook(),
+    "ndjson": ("\n".join(f'{{"身份证号": "{cells(n)[1]}", "认证日期": "20261101"}}' for n in range(20))).encode(),
+    "parquet": parquet(),
+}
+
+
+def read(content, form):
+    """Rows that were good, and the code with which the file ended, if any."""
+    good = 0
+    try:
+        for shaped in Stream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
+            good += not isinstance(shaped.read, Refused)
+    except FileBroken as broken:
+        return good, broken.code
+    return good, None
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_whole_file_is_read_whole(form):
+    assert read(WHOLE[form], form) == ((20, None) if form != "ndjson" else (0, None))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_damaged_anywhere_ends_with_rows_or_a_code(form):
+    random, outcomes = Random(form), set()
+    for _ in range(150):
+        content = bytearray(WHOLE[form])
+        for _ in range(random.choice((1, 3, 20))):
+            content[random.randrange(len(content))] = random.randrange(256)
+        outcomes.add(read(bytes(content[: random.choice((None, random.randrange(len(content))))]), form)[1])
+    assert outcomes <= {None, *FILES}
+    assert len(outcomes) > 1 or form == "ndjson"
+    assert not list(spool.spool_folder().glob("*"))
+
+
+def test_a_workbook_damaged_inside_its_parts_ends_with_rows_or_a_code():
+    random = Random(2)
+    with zipfile.ZipFile(io.BytesIO(WHOLE["xlsx"])) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for _ in range(250):
+        name = random.choice([n for n in parts if n.startswith(("xl/w", "xl/s", "_rels"))])
+        content = bytearray(parts[name])
+        at = random.randrange(len(content))
+        content[at : at + random.choice((0, 1, 8))] = random.choice(
+            (b"", b"9" * 30, b"<", b'"', b"\xff", b"-1", b"&#0;", b"</c>", b'<c t="s">', b'r="ZZZ1"', b"E400", b"NaN")
+        )
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for each, body in parts.items():
+                archive.writestr(each, bytes(content) if each == name else body)
+        assert read(data.getvalue(), "xlsx")[1] in (None, *FILES)
+    assert not list(spool.spool_folder().glob("*"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from('a,"\n\r;张\ufffd '), max_size=60))
+def test_no_line_of_a_csv_is_lost_whatever_its_quotes(text):
+    rows = list(records(io.StringIO(text, newline=""), ","))
+    assert [row.place for row in rows] == list(range(1, len(rows) + 1))
+    kept = "".join("".join(map(str, row.cells)) for row in rows)
+    for mark in "a张":
+        assert kept.count(mark) == text.count(mark)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=30), st.integers(), st.floats(), st.booleans(), st.dates(), st.datetimes()))
+def test_a_cell_becomes_a_value_or_a_code(value):
+    to_date = date_reader(["%d/%m/%Y"], DAY_ZERO)
+    for convert in (to_date, instant_reader(to_date), to_code, to_division, to_list):
+        try:
+            convert(value)
+        except CellWrong:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("2026-11-01", "2026-11-01"),
+        ("2026年1月2日", "2026-01-02"),
+        ("２０２６／１／２", "2026-01-02"),
+        ("20261101", "2026-11-01"),
+        (20261101, "2026-11-01"),
+        ("46327", "2026-11-01"),
+        (46327.75, "2026-11-01"),
+        ("2026-11-01 08:30:00", "2026-11-01"),
+        ("1/2/2026", None),
+        ("2026-13-01", None),
+        ("2026", None),
+        (True, None),
+        (-3, None),
+        (0.5, None),
+        (float("nan"), None),
+        (float("inf"), None),
+    ],
+)
+def test_dates_are_read_or_refused(raw, expected):
+    to_date = date_reader([], DAY_ZERO)
+    if expected is None:
+        with pytest.raises(CellWrong) as wrong:
+            to_date(raw)
+        assert wrong.value.code in ("date", "digits_lost")
+    else:
+        assert to_date(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("530302", "530302"),
+        ("530302000000", "530302"),
+        ("530302001000", "530302001"),
+        ("５３０３０２", "530302"),
+        (530302, "530302"),
+        ("麒麟区", "530302"),
+        ("云南省 曲靖市 麒麟区", "530302"),
+        ("曲靖市麒麟区", "530302"),
+    ],
+)
+def test_a_place_is_known_by_code_or_by_name(raw, expected):
+    assert to_division(raw) == expected
+
+
+def test_a_time_without_an_offset_is_that_of_china():
+    to_instant = instant_reader(date_reader([], DAY_ZERO))
+    assert to_instant("2026-11-01 08:30") == "2026-11-01T08:30:00+08:00"
+    assert to_instant("2026年11月1日") == "2026-11-01T00:00:00+08:00"
+    assert to_instant("2026-11-01T00:30:00Z") == "2026-11-01T00:30:00+00:00"
+    assert to_instant(date(2026, 11, 1)) == "2026-11-01T00:00:00+08:00"
+
+
+def test_the_usual_names_of_columns_name_fields_that_exist():
+    folder = repository_root() / "contracts" / "imports"
+    found = {path.stem for path in folder.glob("*.yaml")} - {"common"}
+    assert found <= set(KINDS)
+    for kind in found:
+        usual = yaml.safe_load((folder / f"{kind}.yaml").read_text())
+        named = {*usual.get("columns", ()), *usual.get("codes", ()), *usual.get("derived", ())}
+        assert named <= set(fields_of(kind)), kind
+        mapping = resolve(kind, Given())
+        every = [name for names in mapping.columns.values() for name in names]
+        assert mapping.missing(mapping.found_in(every)) == []
+        for field, words in usual.get("codes", {}).items():
+            assert all(plain(str(word)) for word in words), field
+
+
+def test_one_day_beyond_the_calendar_costs_its_row_only():
+    import pyarrow
+    from pyarrow import parquet as files
+
+    days = pyarrow.array([20_000 * 86_400, 10**13, 20_001 * 86_400], pyarrow.timestamp("s"))
+    numbers = [cells(n)[1] for n in range(3)]
+    table = pyarrow.table({"身份证号": numbers, "认证日期": days, "认证方式": ["上门"] * 3})
+    data = io.BytesIO()
+    files.write_table(table, data, coerce_timestamps="ms", allow_truncated_timestamps=True)
+    assert read(data.getvalue(), "parquet") == (2, None)
