@@ -1,0 +1,147 @@
+"""The stories of `contracts/policy/cases`: what somebody lived through, and what an official expects of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from common.events.ability import Ability
+from common.events.facts import Statement, Value
+from rules.choosing import Choice
+from rules.decide import Decision, decide
+from rules.lists import Lists
+from rules.timeline import Fact, abilities_known_at, facts_known_at
+
+POLICY = Path(__file__).parents[3] / "contracts" / "policy"
+KINDS = ["registration", "residence", "disability", "low_income", "living_situation"]
+KINDS += ["special_family", "household", "death", "alive"]
+DEFAULTS: dict[str, dict[str, Any]] = {"registration": {"sex": "1", "hukou_kind": "rural"}}
+VERB = {"corrects": "corrected", "annuls": "annulled", "ends": "ended"}
+
+
+class Story:
+    """One story, its people and papers turned into what the rules read."""
+
+    def __init__(self, name: str, told: dict[str, Any]) -> None:
+        self.name, self.moments = name, told["then"]
+        self.statements = _statements(told["facts"])
+        self.abilities = [_ability(row) for row in told.get("abilities", [])]
+        self.choices = [_choice(row) for row in told.get("choices", [])]
+        self.items = {item for then in self.moments for item in (*then.get("expect", {}), *then.get("none", []))}
+
+    def facts(self, known_at: date | None = None, statements: list[Statement] | None = None) -> tuple[Fact, ...]:
+        said = self.statements if statements is None else statements
+        return facts_known_at(said, _until(known_at))
+
+    def decide(self, lists: Lists, known_at: date | None = None, statements: list[Statement] | None = None) -> Decision:
+        until = _until(known_at)
+        choices = [c for c in self.choices if until is None or c.recorded_at <= until]
+        abilities = abilities_known_at(self.abilities, until)
+        return decide("person", self.facts(known_at, statements), abilities, lists, choices=choices)
+
+    def differences(self, lists: Lists) -> Iterator[tuple[str, Any, Any]]:
+        """Where it comes out otherwise than told: (of what, as decided, as told)."""
+        for moment in self.moments:
+            decision = self.decide(lists, moment.get("known_at"))
+            for what, decided in (("died_on", decision.died_on), ("suspected_on", decision.death_suspected_on)):
+                if decided != moment.get(what):
+                    yield what, decided, moment.get(what)
+            for item, rows in moment.get("expect", {}).items():
+                if (got := shown(decision, item, rows)) != (told := _told(rows)):
+                    yield item, got, told
+            for item in moment.get("none", []):
+                if got := shown(decision, item, []):
+                    yield item, got, []
+
+
+def all_stories() -> list[Story]:
+    return [
+        Story(f"{path.stem}: {told['title']}", told)
+        for path in sorted((POLICY / "cases").glob("*.yaml"))
+        for told in yaml.safe_load(path.read_text(encoding="utf-8"))
+    ]
+
+
+def _until(known_at: date | None) -> datetime | None:
+    return _instant(known_at) + timedelta(hours=1) if known_at else None
+
+
+def _instant(day: date) -> datetime:
+    return datetime.combine(day, time(1), UTC)
+
+
+def _statements(rows: list[dict[str, Any]]) -> list[Statement]:
+    """Household values reach a person as copies, which `via` marks."""
+    chains: dict[str, tuple[str, str]] = {}
+    made = []
+    for row in rows:
+        verb = next((v for v in VERB if v in row), None)
+        named = next((k for k in KINDS if k in row), None)
+        kind, chain = chains[row[verb]] if verb else (str(named), row["id"])
+        chains[row["id"]] = kind, chain
+        value = {"of": kind, **DEFAULTS.get(kind, {}), **row[named]} if named else None
+        made.append(
+            Statement(
+                event_id=row["id"],
+                chain=chain,
+                action=VERB[verb] if verb else "created",  # type: ignore[arg-type]
+                kind=kind,  # type: ignore[arg-type]
+                source="urn:cn:exchange:story",
+                rank=row.get("rank", 1),
+                time=_instant(row["said"]),
+                recorded_at=_instant(row["said"]),
+                valid_from=row.get("from"),
+                valid_to=row.get("to"),
+                value=msgspec.convert(value, Value) if value else None,
+                via=row.get("via"),
+            )
+        )
+    return made
+
+
+def _ability(row: dict[str, Any]) -> Ability:
+    return Ability(
+        assessment_id=row["id"],
+        scale="GB/T 42195",
+        scale_version="2022",
+        level=row["level"],
+        valid_from=row["from"],
+        valid_to=row.get("to"),
+        recorded_at=_instant(row["from"]),
+    )
+
+
+def _choice(row: dict[str, Any]) -> Choice:
+    said = _instant(row.get("said", row["from"]))
+    return Choice(choice_id=row["id"], item=row["item"], chosen_on=row["from"], recorded_at=said)
+
+
+def shown(decision: Decision, item: str, like: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The intervals of an item with the fields that the story gives."""
+    found = []
+    for e in (e for e in decision.entitlements if e.item == item):
+        full = {
+            "from": e.from_,
+            "to": e.to,
+            "state": e.state,
+            "yuan": None if e.amount_fen_per_month is None else e.amount_fen_per_month / 100,
+            "tier": e.tier,
+            "days": e.interval_days,
+            "list": e.jurisdiction,
+            "division": e.division,
+            "by": e.suppressed_by,
+            "missing": list(e.missing_facts),
+            "status": e.policy_status,
+            "when": e.pay.when if e.pay else None,
+        }
+        asked = {key for row in like for key in row} | {"from", "to", "state"}
+        found.append({key: full[key] for key in sorted(asked)})
+    return found
+
+
+def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    base: dict[str, Any] = {key: None for row in rows for key in row}
+    base |= {"to": None, "state": "granted"} | ({"missing": []} if "missing" in base else {})
+    return [dict(sorted((base | row).items())) for row in rows]

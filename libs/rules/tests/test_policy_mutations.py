@@ -1,0 +1,257 @@
+"""Every number, word and rule of the lists is told by a story: change it, and a story comes out otherwise."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import msgspec
+import pytest
+from common.codes import divisions
+from common.events.facts import Registration, Residence
+from rules.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, World, leaves
+from rules.lists import Lists
+from rules.outcome import Applicable
+from rules.policy import Condition, PolicyList
+from slow_oracle import NATION, read_law
+from stories import POLICY, Story, all_stories
+
+LAW = read_law(POLICY)
+STORIES = all_stories()
+WORDS: dict[str, tuple[Any, ...]] = {
+    "low_income_in": ("dibao", "tekun", "bianyuan", "gangxing", "fanpin"),
+    "support_in": ("concentrated", "scattered"),
+    "living_tag": ("alone", "empty_nest", "left_behind"),
+    "special_family": ("dead", "disabled"),
+    "place_in": ("home", "institution", "elsewhere"),
+    "levels": (1, 2, 3, 4),
+    "classes": (1, 2, 3, 4, 5, 6, 7),
+}
+GROUPS = ("all_of", "any_of", "none_of")
+Change = tuple[str, Callable[[Any], None]]  # what it does, to a copy of the file
+Lowest = dict[str, Callable[[Any], None]]
+
+
+# --- changes ----------------------------------------------------------------------------------------
+
+
+def at(path: tuple[Any, ...]) -> Callable[[Any], Any]:
+    def reach(said: Any) -> Any:
+        for step in path:
+            said = said[step]
+        return said
+
+    return reach
+
+
+def put(path: tuple[Any, ...], key: Any, value: Any) -> Callable[[Any], None]:
+    def change(said: Any) -> None:
+        at(path)(said)[key] = value
+
+    return change
+
+
+def both(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
+    def change(said: Any) -> None:
+        for one in changes:
+            one(said)
+
+    return change
+
+
+def of_words(path: tuple[Any, ...], name: str, named: list[Any]) -> Iterator[Change]:
+    """One entry less, one more."""
+    for word in WORDS[name]:
+        other = [w for w in named if w != word] if word in named else [*named, word]
+        if other:
+            yield f"{path} {name} {'without' if word in named else 'with'} {word}", put(path, name, other)
+
+
+def of_condition(path: tuple[Any, ...], said: dict[str, Any], lowest: Lowest) -> Iterator[Change]:
+    """`lowest`: by test, what else holds the lower edge of its number and has to give with it."""
+    name = next(key for key in said if key != "absent_means")
+    holder, key = path[:-1], path[-1]
+    if name in GROUPS:
+        for n, part in enumerate(said[name]):
+            yield from of_condition((*path, name, n), part, lowest)
+            rest = said[name][:n] + said[name][n + 1 :]
+            if rest:
+                yield f"{(*path, name)} without part {n}", put(path, name, rest)
+        return
+    yield f"{path} not {name}", put(holder, key, {"none_of": [said]})
+    if name == "disability":
+        for part, named in said[name].items():
+            yield from of_words((*path, name), part, named)
+    elif name in WORDS:
+        yield from of_words(path, name, said[name])
+    else:
+        for step in (-1, 1):
+            change = put(path, name, said[name] + step)
+            also = [lowest[name]] if step < 0 and name in lowest else []
+            yield f"{path} {name} {said[name] + step}", both(change, *also)
+
+
+def of_version(said: dict[str, Any], path: tuple[Any, ...]) -> Iterator[Change]:
+    amount = said.get("amount", {})
+    bands, at_amount = amount.get("bands", []), (*path, "amount")
+    by = next((key for key in (bands[0] if bands else ()) if key != "amount_fen"), "")
+    lowest = {by: put((*at_amount, "bands", 0), by, bands[0][by] - 1)} if bands else {}
+    yield from of_condition((*path, "conditions"), said["conditions"], lowest)
+    if "flat_fen" in amount:
+        yield "another amount", put(at_amount, "flat_fen", amount["flat_fen"] + 100)
+    for n, band in enumerate(bands):
+        yield f"another amount from {band[by]}", put((*at_amount, "bands", n), "amount_fen", band["amount_fen"] + 7)
+        for step in (-1, 1):
+            if n or step > 0:  # the lowest step down is hidden behind the condition and goes with it
+                yield f"band {by} {band[by] + step}", put((*at_amount, "bands", n), by, band[by] + step)
+    for n, case in enumerate(amount.get("cases", [])):
+        at_case = (*at_amount, "cases", n)
+        yield f"another amount in case {n}", put(at_case, "amount_fen", case["amount_fen"] + 700)
+        yield from of_condition((*at_case, "conditions"), case["conditions"], {})
+    for n, tier in enumerate(said.get("tiers", [])):
+        yield f"tier {n} every other day", put((*path, "tiers", n), "interval_days", tier["interval_days"] - 1)
+        if "conditions" in tier:
+            yield from of_condition((*path, "tiers", n, "conditions"), tier["conditions"], {})
+
+
+def of_item(said: dict[str, Any]) -> Iterator[Change]:
+    other = "residence" if said["follows"] == "hukou" else "hukou"
+    yield f"follows {other}", put((), "follows", other)
+    for n, version in enumerate(said["versions"]):
+        for step in (-1, 1):
+            day = version["valid_from"] + timedelta(days=step)
+            yield f"version {n} from {day}", put(("versions", n), "valid_from", day)
+        yield from of_version(version, ("versions", n))
+
+
+def of_rules(rules: list[dict[str, Any]]) -> Iterator[Change]:
+    def drop(n: int) -> Callable[[Any], None]:
+        return lambda said: said.pop(n)
+
+    for n, rule in enumerate(rules):
+        if rule["mode"] == "compatible":
+            continue  # takes away what a wider list says, and none does here
+        yield f"without rule {n} ({rule['mode']})", drop(n)
+        for key in ("items", "by"):
+            for item in rule.get(key, ()):
+                rest = [other for other in rule[key] if other != item]
+                if len(rest) >= (1 if rule["mode"] == "block" else 2):
+                    yield f"rule {n} {key} without {item}", put((n,), key, rest)
+
+
+# --- stories ----------------------------------------------------------------------------------------
+
+
+def places(story: Story) -> set[str]:
+    found = {NATION}
+    for s in story.statements:
+        if isinstance(s.value, Registration):
+            found |= {s.value.hukou_division, *divisions.ancestors(s.value.hukou_division)}
+        elif isinstance(s.value, Residence):
+            found |= {s.value.division, *divisions.ancestors(s.value.division)}
+    return found
+
+
+@lru_cache(maxsize=1000)
+def readers(area: str, items: frozenset[str]) -> list[Story]:
+    """The stories that speak of an item and of an area, of people nearby first."""
+    found = [story for story in STORIES if story.items & items and area in places(story)]
+    return sorted(found, key=lambda story: len(places(story)))
+
+
+def flips(area: str, items: frozenset[str], law: dict[str, Any]) -> bool:
+    """Whether a story comes out otherwise under a changed list. One that cannot be a list needs no story."""
+    try:
+        changed = Lists([convert(area, law[area]), *(one for a, one in AS_IS.items() if a != area)])
+    except msgspec.ValidationError:
+        return True
+    return any(next(story.differences(changed), None) is not None for story in readers(area, items))
+
+
+# --- changes that change nothing --------------------------------------------------------------------
+
+
+def worlds(applicables: Sequence[Applicable]) -> Iterator[World]:
+    """Every kind of person that some condition of these can tell from another, as far as the registers allow. A birth
+    date that nobody knows is no word of the law."""
+    tests = [leaf for a in applicables for c in conditions_of(a) for leaf in leaves(c)]
+    slots = {slot for a in applicables for slot in a.slots}
+    ages = {n for name, age in tests if name.startswith("age_years") for n in (age - 1, age, age + 1)}
+    levels = {n for name, level in tests if name == "ability_level_min" for n in (level - 1, level)}
+    classes = {c for name, test in tests if name == "disability" for c in test.classes}
+    of_one_kind = len(classes) == 7 and all(len(t.classes) == 7 for name, t in tests if name == "disability")
+    values: dict[int, list[Any]] = {
+        AGE: [*sorted(ages | band_edges(applicables, "age_years_min"))],
+        ABILITY: [None, *sorted(levels | band_edges(applicables, "ability_level_min"))],
+        DISABILITY: [None, *((c, level) for c in ((1,) if of_one_kind else range(1, 8)) for level in range(1, 5))],
+        LOW_INCOME: [None, *((c, None) for c in WORDS["low_income_in"]), *(("tekun", s) for s in WORDS["support_in"])],
+        LIVING: [None, *((tag,) for tag in WORDS["living_tag"])],
+        SPECIAL: [None, *WORDS["special_family"]],
+        PLACE: [None, *WORDS["place_in"]],
+    }
+    read = sorted(slots & values.keys())
+    for known in product(*(values[slot] for slot in read)):
+        world = World((NATION,), (NATION,))
+        yield World(*(known[read.index(slot)] if slot in read else part for slot, part in enumerate(world)))
+
+
+def conditions_of(applicable: Applicable) -> Iterator[Condition]:
+    version = applicable.version
+    yield version.conditions
+    yield from (tier.conditions for tier in version.tiers if tier.conditions)
+    yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
+
+
+def band_edges(applicables: Sequence[Applicable], by: str) -> set[int]:
+    bands = [b for a in applicables if a.version.amount for b in a.version.amount.bands]
+    return {n for b in bands if getattr(b, by) is not None for n in (getattr(b, by) - 1, getattr(b, by))}
+
+
+def changes_nobody(area: str, item: str, other: Any) -> bool:
+    """Whether a change is no change: another condition or another case stands before it for everybody."""
+    now = AS_IS[area].items[item]
+    then = convert(area, {"items": {item: other}, "exclusions": []}).items[item]
+    for version, changed in zip(now.versions, then.versions, strict=True):
+        both = Applicable(now, version, area, False), Applicable(then, changed, area, False)
+        for world in worlds(both):
+            one, two = (a.outcome(world) for a in both)
+            same = one is two is None or (one and two and msgspec.structs.replace(two, slots=one.slots) == one)
+            if not same:
+                return False
+    return now.follows == then.follows
+
+
+def convert(area: str, one: dict[str, Any]) -> PolicyList:
+    return msgspec.convert({"jurisdiction": area, **one}, PolicyList)
+
+
+AS_IS = {area: convert(area, one) for area, one in LAW.items()}
+FILES = [(area, item) for area, one in LAW.items() for item in one["items"]]
+
+
+def untold(area: str, key: str, changes: Iterator[Change], said: Any, items: frozenset[str]) -> list[str]:
+    """The changes that no story notices."""
+    found = []
+    for what, change in changes:
+        other = copy.deepcopy(said)
+        change(other)
+        one = LAW[area]
+        law = one | ({"items": one["items"] | {key: other}} if key else {"exclusions": other})
+        if not flips(area, items, LAW | {area: law}) and not (key and changes_nobody(area, key, other)):
+            found.append(what)
+    return found
+
+
+@pytest.mark.parametrize(("area", "item"), FILES)
+def test_every_word_of_an_item_is_told_by_a_story(area: str, item: str) -> None:
+    said = LAW[area]["items"][item]
+    assert untold(area, item, of_item(said), said, frozenset({item})) == []
+
+
+@pytest.mark.parametrize("area", [area for area, one in LAW.items() if one["exclusions"]])
+def test_every_rule_between_items_is_told_by_a_story(area: str) -> None:
+    said = LAW[area]["exclusions"]
+    items = frozenset(item for rule in said for key in ("items", "by") for item in rule.get(key, ()))
+    assert untold(area, "", of_rules(said), said, items) == []
