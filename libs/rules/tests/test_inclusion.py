@@ -299,6 +299,15 @@ def test_whoever_is_asked_more_or_not_asked_at_all_gets_less() -> None:
     assert "asks_more" in {n.code for n in refused(asking, "asks_more")}
 
 
+def test_whoever_is_not_asked_any_more_is_missed() -> None:
+    def silent(plain: Plain) -> None:
+        at(plain, CARE)["conditions"] = {"all_of": [{"age_years_min": 60}, {"ability_level_min": 2}]}
+        at(plain, CARE)["conditions"]["all_of"][1]["absent_means"] = "not_met"
+
+    (found,) = refused(changed(SEED[CITY], silent), "not_asked")
+    assert "还要核实能力评估结果" in found.parent_gives
+
+
 def test_a_service_does_not_stand_for_money() -> None:
     def free(plain: Plain) -> None:
         item = plain["items"]["nursing_subsidy"]
@@ -384,8 +393,34 @@ def test_a_rule_of_its_own_that_takes_away_what_is_given_above_is_refused() -> N
 def test_a_rule_that_the_nation_has_too_takes_nothing_away() -> None:
     again = changed(SEED[CITY], rule("higher_of", items=["nursing_subsidy", "severe_disability_nursing_subsidy"]))
     assert prove(again).holds
-    own = changed(SEED[CITY], rule("higher_of", items=["nursing_subsidy", "care_service_subsidy"]))
-    assert prove(own).holds  # the care service subsidy is the city's own
+    unequal = rule("higher_of", items=["nursing_subsidy", "scattered_support"])
+    same = prove_inclusion(changed(SEED[CITY], unequal), [changed(SEED[NATION], unequal)])
+    assert "suppressed" not in {n.code for n in same.narrower}
+
+
+@pytest.mark.parametrize("amount_fen", [4000, 50000])
+def test_the_higher_of_an_item_above_and_one_of_its_own_is_no_loss(amount_fen: int) -> None:
+    own = rule("higher_of", items=["nursing_subsidy", "care_service_subsidy"])
+    path = ("items", "care_service_subsidy", "versions", 0, "amount", "flat_fen")
+    assert prove(changed(SEED[CITY], own, put(path, amount_fen))).narrower == ()
+
+
+def test_a_service_that_gives_way_to_money_is_lost() -> None:
+    items = ["disability_living_subsidy", "scattered_support"]  # the nation gives the service and not the money
+    (found,) = refused(changed(SEED[CITY], rule("higher_of", items=items)), "suppressed")
+    assert found.item == "scattered_support"
+
+
+def test_a_deviation_for_one_item_does_not_cover_the_other_of_a_rule() -> None:
+    blocked = changed(
+        SEED[CITY],
+        rule("block", items=["nursing_subsidy"], by=["scattered_support"]),
+        put(("deviations", 0, "narrows"), ["refused", "suppressed"]),
+        put(("deviations", 0, "people"), {"low_income_in": ["tekun"]}),
+    )
+    assert {n.code for n in prove(blocked).narrower} == {"refused"}  # of those who are not poor
+    other = changed(blocked, put(("deviations", 0, "item"), "scattered_support"))
+    assert {n.code for n in prove(other).narrower} == {"refused", "suppressed"}
 
 
 # ---- against brute force ---------------------------------------------------------------------------------------

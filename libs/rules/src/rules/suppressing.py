@@ -39,9 +39,9 @@ def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:
             before = _granted(had[item], world_above)
             if not (mine and its and before):
                 continue
-            both_before = other in had and _granted(had[other], world_above)
-            yields = mode == "blocked" or (both_before and _yields(below.relations, mine, its))
-            if yields and _nothing_as_good(before_it, mode, mine, its):
+            gives_way = mode == "blocked" or _yields(below.relations, mine, its)
+            had_both = before_it == "both" and other in had and _granted(had[other], world_above)
+            if gives_way and before_it != "blocked" and (had_both or not _as_good(mine, its)):
                 lost = Side(has[item], giving_way(mine, "suppressed", other))
                 yield "suppressed", Side(had[item], before), lost
 
@@ -69,9 +69,6 @@ def _yields(relations: Relations, mine: Outcome, its: Outcome) -> bool:
     return (amounts[0], -relations.rank[mine.item]) < (amounts[1], -relations.rank[its.item])
 
 
-def _nothing_as_good(before: Mode, mode: Mode, mine: Outcome, its: Outcome) -> bool:
-    """Whether it was had before the child's rule, with no more money in its place."""
-    if mode == "one_of":
-        return before == "both"
-    as_good = mine.kind == its.kind == "cash" and (its.amount_fen_per_month or 0) >= (mine.amount_fen_per_month or 0)
-    return before in ("both", "blocks") or not as_good
+def _as_good(mine: Outcome, its: Outcome) -> bool:
+    """Whether the other one is at least as much money."""
+    return mine.kind == its.kind == "cash" and (its.amount_fen_per_month or 0) >= (mine.amount_fen_per_month or 0)
