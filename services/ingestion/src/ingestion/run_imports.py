@@ -65,9 +65,15 @@ class Session:
         self._broken: FileBroken | None = None
         self.rejected: int = row["rejected"]
         self.position = 0
-        for _ in range(row["rows_read"]):
-            if next(self._rows, None) is None:
-                break
+        try:
+            self._pass_over(row["rows_read"])
+        except BaseException:
+            self.close()
+            raise
+
+    def _pass_over(self, count: int) -> None:
+        """Rows that an earlier session recorded."""
+        while self.position < count and next(self._rows, None) is not None:
             self.position += 1
 
     def batch(self) -> list[Shaped]:
