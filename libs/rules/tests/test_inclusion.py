@@ -393,6 +393,8 @@ def test_a_rule_of_its_own_that_takes_away_what_is_given_above_is_refused() -> N
 def test_a_rule_that_the_nation_has_too_takes_nothing_away() -> None:
     again = changed(SEED[CITY], rule("higher_of", items=["nursing_subsidy", "severe_disability_nursing_subsidy"]))
     assert prove(again).holds
+    care = {"items": ["severe_disability_nursing_subsidy"], "by": ["nursing_subsidy"]}  # always the higher of the two
+    assert prove(changed(SEED[CITY], rule("block", **care))).holds
     unequal = rule("higher_of", items=["nursing_subsidy", "scattered_support"])
     same = prove_inclusion(changed(SEED[CITY], unequal), [changed(SEED[NATION], unequal)])
     assert "suppressed" not in {n.code for n in same.narrower}
