@@ -479,13 +479,15 @@ def decided(
     choices: Sequence[Any],
     days: Sequence[date],
     known_at: datetime | None = None,
+    words: Sequence[Word] | None = None,
 ) -> dict[date, dict[str, Found]]:
-    """What the law gives on each of `days`, which must be in order and hold every day on which anything may change."""
+    """What the law gives on each of `days`, which must be in order and hold every day on which anything may change.
+    `words`: what was said in the end, where it is known already."""
     if known_at is not None:
         statements = [s for s in statements if s.recorded_at <= known_at]
         abilities = [a for a in abilities if a.recorded_at <= known_at]
         choices = [c for c in choices if c.recorded_at <= known_at]
-    words = last_words(statements)
+    words = last_words(statements) if words is None else words
     died_on, suspected_on = death(words)
     life, found = Life(law, choices), dict[date, dict[str, Found]]()
     first = min(d["valid_from"] for one in law.values() for d in dated(one))

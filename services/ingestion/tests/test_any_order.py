@@ -1,0 +1,319 @@
+"""Whatever order events arrive in, and however often, what is known of people is what an oracle makes of them.
+
+The oracle replays the events themselves, household by household and day by day, and shares no code with ingestion or
+the rules. `SHOUWANG_CASES` sets how many people live in all; a failure names the seed that brings it back.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from common.database import Database
+from common.events.facts import Household, Statement, Value
+from common.message import derived_id
+from common.privacy import vault
+from common.settings import repository_root
+from common.testing import migrated_database
+from ingestion.domain.pushed import Pushed
+from ingestion.persons import facts_of
+from ingestion.reading import read_event
+from ingestion.recording import record
+from rules.decide import decide
+from rules.lists import Lists
+from rules.policy import load_lists
+from rules.timeline import Fact
+
+sys.path.insert(0, str(repository_root() / "libs" / "rules" / "tests"))
+from slow_oracle import Word, decided, last_words, read_law, shown, turning_points
+
+POLICY = repository_root() / "contracts" / "policy"
+LAW, LISTS = read_law(POLICY), Lists(load_lists(POLICY).values())
+GROUP, GROUPS_PER_RUN = 3, 20
+RUNS = max(1, int(os.environ.get("SHOUWANG_CASES", "120")) // (GROUP * GROUPS_PER_RUN))
+FIRST, BEGAN = date(2025, 1, 1), datetime(2025, 6, 1, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
+OFFICES = {
+    "registration": ("psb",),
+    "residence": ("psb", "mca", "grid"),
+    "death": ("psb", "health", "funeral", "grid"),
+    "alive": ("grid", "mca"),
+    "disability": ("cdpf", "dpf"),
+    "low_income": ("mca",),
+    "household": ("mca",),
+    "living_situation": ("grid", "mca"),
+    "special_family": ("nhc",),
+}
+RANKS = {("living_situation", "mca"): 2, ("residence", "mca"): 2, ("residence", "grid"): 3, ("death", "grid"): 2}
+Event = dict[str, Any]
+
+
+# --- stories ----------------------------------------------------------------------------------------
+
+
+class Group:
+    """Three people who share two households, and what is said of them, up to thirty events each."""
+
+    def __init__(self, people: Any, rng: random.Random, n: int) -> None:
+        self.people, self.rng, self.n, self.said, self.made = people, rng, n, 0, 0
+        self.numbers = [people.number(n * GROUP + i, born=self._born()) for i in range(GROUP)]
+        self.events: list[Event] = []
+        for number in self.numbers:
+            wanted = len(self.events) + rng.randint(1, 30)
+            while len(self.events) < wanted:
+                self.events += self._chain(number)
+
+    def _born(self) -> date:
+        return date(1945, 2, 28) + timedelta(days=self.rng.randint(0, 300))
+
+    def _chain(self, number: str) -> list[Event]:
+        kind = self.rng.choice([*OFFICES, "low_income", "household", "residence"])
+        office, chain = self.rng.choice(OFFICES[kind]), list[Event]()
+        actions = ["created"]
+        while self.rng.random() < 0.4 and len(actions) < 5:
+            actions.append(self.rng.choice(["corrected", "corrected", "annulled", "ended"]))
+        for action in actions:
+            self.said += action == "created" or self.rng.random() < 0.8  # some of a chain in one moment
+            self.made += 1
+            stated = action in ("created", "corrected")
+            start, end = self._period(kind, action)
+            time = (BEGAN + timedelta(minutes=self.said)).isoformat()
+            chain.append(
+                self.people.event(
+                    kind,
+                    number,
+                    self._value(kind, number) if stated else None,
+                    id=f"{self.n}-{self.rng.randint(0, 99)}-{self.made}",
+                    action=action,
+                    office=office,
+                    previous=self.rng.choice(chain)["id"] if chain else None,
+                    time=time,
+                    valid_from=start,
+                    valid_to=end,
+                    name=None,
+                )
+            )
+        return chain
+
+    def _period(self, kind: str, action: str) -> tuple[str | None, str | None]:
+        if action == "annulled":
+            return None, None
+        start, end = sorted(self.rng.sample(range(300), 2))
+        if action == "ended":
+            return None, self._day(end)
+        if kind in ("death", "alive"):
+            return self._day(start), None
+        since = self._day(start) if self.rng.random() < 0.8 else None
+        return since, self._day(end) if self.rng.random() < 0.4 else None
+
+    def _day(self, n: int) -> str:
+        return (FIRST + timedelta(days=n)).isoformat()
+
+    def _value(self, kind: str, number: str) -> Event:
+        pick, house = self.rng.choice, f"户{self.n}-{self.rng.randint(1, 2)}"
+        if kind == "registration":
+            born = self._born().isoformat()
+            hukou = pick(["530302", "530303"])
+            return {"name": "张三丰", "sex": "1", "birth_date": born, "hukou_division": hukou, "hukou_kind": "rural"}
+        if kind == "residence":
+            return {"division": pick(["530302001", "530303", "140702"]), "place": pick(["home", "institution"])}
+        if kind == "death":
+            return {"evidence": pick(["cremation", "medical_certificate", "reported", "reported"])}
+        if kind == "alive":
+            return {"method": "visit"}
+        if kind == "disability":
+            class_, level = self.rng.randint(1, 7), self.rng.randint(1, 4)
+            return {"certificate_no": f"{number}{class_}{level}", "class": class_, "level": level}
+        if kind == "low_income":
+            category = pick(["dibao", "tekun", "bianyuan"])
+            support = {"support": pick(["concentrated", "scattered"])} if category == "tekun" else {}
+            return {"category": category, **support, **({"household_no": house} if self.rng.random() < 0.6 else {})}
+        if kind == "household":
+            return {"household_no": house, "members": self.rng.sample(self.numbers, self.rng.randint(0, GROUP))}
+        if kind == "living_situation":
+            return {"tags": pick([[], ["alone"], ["empty_nest"], ["alone", "left_behind"]])}
+        return {"only_child": pick(["dead", "disabled"])}
+
+
+# --- the oracle -------------------------------------------------------------------------------------
+
+
+def replayed(events: Sequence[Event], number: str) -> tuple[list[Statement], dict[str, Any]]:
+    """What a person's statements must amount to, and the order of the source: from the events, nothing remembered."""
+    chains: dict[str, list[Event]] = {}
+    by_id = {e["id"]: e for e in events}
+    for e in events:
+        root = e
+        while root["data"]["previous_event_id"]:
+            root = by_id[root["data"]["previous_event_id"]]
+        chains.setdefault(root["id"], []).append(e)
+    houses = {house for e in events if (house := house_of(e))}
+    ever: dict[str, set[str]] = {house: set() for house in houses}
+    for e in events:
+        if kind_of(e) == "household" and (house := house_of(e)):
+            ever[house].update(e["data"]["value"]["members"])
+    found: list[Statement] = []
+    order: dict[str, Any] = {}
+    for chain, said in chains.items():
+        own, kind = said[0]["data"]["person"]["id_number"] == number, kind_of(said[0])
+        for e in said:
+            order[e["id"]] = (e["time"], e["id"])
+            if own and kind != "household":
+                found.append(statement(e, chain, None, value_of(e)))
+        if kind not in ("household", "low_income") or (own and kind == "low_income"):
+            continue
+        for house in sorted({house for e in said if (house := house_of(e))}):
+            if number in ever[house]:
+                via = house if kind == "low_income" else None
+                found += [statement(e, f"{chain}/{house}", via, copied(e, house, number)) for e in said]
+    return found, order
+
+
+def copied(event: Event, house: str, number: str) -> Value | None:
+    """What a member hears: nothing of what is said of another household."""
+    if house_of(event) != house:
+        return None
+    if kind_of(event) == "household":
+        return Household(household=house, member=number in event["data"]["value"]["members"])
+    return value_of(event)
+
+
+def kind_of(event: Event) -> str:
+    return event["type"].split(".")[-2]
+
+
+def house_of(event: Event) -> str | None:
+    return (event["data"]["value"] or {}).get("household_no")
+
+
+def value_of(event: Event) -> Value | None:
+    said = event["data"]["value"]
+    if said is None:
+        return None
+    plain = {k: v for k, v in said.items() if k not in ("name", "certificate_no", "household_no", "members")}
+    return msgspec.convert({"of": kind_of(event), **plain}, Value, strict=False)
+
+
+def statement(event: Event, chain: str, via: str | None, value: Value | None) -> Statement:
+    data, kind, office = event["data"], kind_of(event), event["source"].rpartition(":")[2]
+    stated = data["action"] in ("created", "corrected")
+    gone = stated and value is None
+    return msgspec.convert(
+        {
+            "event_id": event["id"],
+            "chain": chain,
+            "action": "annulled" if gone else data["action"],
+            "kind": kind,
+            "source": event["source"],
+            "rank": RANKS.get((kind, office), 1),
+            "time": event["time"],
+            "recorded_at": event["time"],
+            "valid_from": data["valid_from"],
+            "valid_to": None if gone else data["valid_to"],
+            "value": msgspec.to_builtins(value) if value is not None else None,
+            "via": via,
+        },
+        Statement,
+    )
+
+
+# --- ingestion --------------------------------------------------------------------------------------
+
+
+async def deliver(database: Database, batches: Sequence[Sequence[Event]]) -> list[datetime]:
+    """Each batch a minute after the one before; the instants at which they were recorded."""
+    instants = []
+    for n, batch in enumerate(batches):
+        now = NOW + timedelta(minutes=n)
+        read = [read_event(msgspec.json.encode(e), now) for e in batch]
+        assert all(isinstance(e, Pushed) for e in read), [e for e in read if not isinstance(e, Pushed)][:1]
+        async with database.transaction() as tx:
+            receipts = await record(tx, read, now)  # type: ignore[arg-type]
+        assert {r.status for r in receipts} <= {"accepted", "duplicate", "quarantined"}
+        instants.append(now)
+    return instants
+
+
+async def stored(database: Database) -> dict[str, bytes]:
+    return {row[0]: row[1] for row in await database.pool.fetch("SELECT person_id, statements FROM persons")}
+
+
+def person_of(number: str) -> str:
+    return derived_id("person", vault().blind_index(number).hex())
+
+
+def check(joined: bytes, events: Sequence[Event], number: str, known_at: datetime | None, why: Any) -> None:
+    """The facts, and what follows from them under the real lists, against the oracle's."""
+    statements, order = replayed(events, number)
+    words = last_words(statements, lambda s: order[s.event_id])
+    facts = facts_of(joined, known_at)
+    keys = vault()
+    public = {keys.event_id(e["source"], e["id"]): e["id"] for e in events}
+    for kind in OFFICES:
+        if kind in ("death", "alive"):
+            said = sorted((w.said.valid_from, w.said.event_id) for w in words if w.said.kind == kind)
+            assert sorted((f.valid_from, public[f.event_id]) for f in facts if f.kind == kind) == said, (why, kind)
+        elif kind != "household":
+            for day in turning_points(words):
+                found = shown(words, kind, day)
+                got = [public[f.event_id] for f in facts if f.kind == kind and f.holds_on(day)]
+                assert got == ([found.event_id] if found else []), (why, kind, day)
+    check_entitlements(facts, words, why)
+
+
+def check_entitlements(facts: Sequence[Fact], words: Sequence[Word], why: Any) -> None:
+    """Every item on some days of the year, decided from the facts and by the oracle from what was said."""
+    entitlements = decide("p", facts, [], LISTS).entitlements
+    for day in [FIRST + timedelta(days=n) for n in range(0, 330, 47)]:
+        wanted = decided(LAW, [], [], [], [day], words=words)[day]
+        got = {e.item: e for e in entitlements if e.from_ <= day and (e.to is None or day < e.to)}
+        assert {item: (e.state, e.amount_fen_per_month, e.tier) for item, e in got.items()} == {
+            item: (f.state, f.fen, f.tier) for item, f in wanted.items()
+        }, (why, day)
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+async def test_in_any_order_and_three_times_over_people_come_out_as_the_oracle_says_at_every_instant(
+    people: Any, database: Database, run: int
+) -> None:
+    rng = random.Random(run)
+    groups = [Group(people, rng, n) for n in range(GROUPS_PER_RUN)]
+    events = [e for g in groups for e in g.events]
+    mixed = [e for e in events for _ in range(rng.choice([1, 1, 2, 3]))]
+    rng.shuffle(mixed)
+    cuts = sorted(rng.sample(range(1, len(mixed)), 7))
+    batches = [mixed[a:b] for a, b in zip([0, *cuts], [*cuts, len(mixed)], strict=True)]
+    instants = await deliver(database, batches)
+    arrived: dict[str, int] = {}
+    for n, batch in enumerate(batches):
+        for e in batch:
+            arrived.setdefault(e["id"], n)
+    got = await stored(database)
+    assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
+    for g in groups:
+        n = rng.randrange(len(batches))
+        known = [e for e in g.events if effective(e, g.events, arrived) <= n]
+        for number in g.numbers:
+            joined = got.get(person_of(number), b"")
+            check(joined, g.events, number, None, (run, g.n))
+            check(joined, known, number, instants[n], (run, g.n, n))
+    async with migrated_database("ingestion") as in_order:
+        await deliver(in_order, [sorted(events, key=lambda e: (e["time"], e["id"]))])
+        straight = await stored(in_order)
+    assert straight.keys() == got.keys()
+    for person_id, joined in got.items():
+        assert facts_of(joined) == facts_of(straight[person_id]), run
+
+
+def effective(event: Event, events: Sequence[Event], arrived: dict[str, int]) -> int:
+    """The batch with which an event and everything it follows was there."""
+    by_id = {e["id"]: e for e in events}
+    found = arrived[event["id"]]
+    while event["data"]["previous_event_id"]:
+        event = by_id[event["data"]["previous_event_id"]]
+        found = max(found, arrived[event["id"]])
+    return found
