@@ -1,0 +1,90 @@
+"""Where a list gives one of several items the person chooses: through the door, under the real lists of Beijing."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import pytest
+from common.database import Database
+from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
+from common.settings import repository_root
+from common.testing import migrated_database
+from identification.seed_lists import seed
+
+CARE, LIVING = "care_service_subsidy", "disability_living_subsidy"
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """The lists of the country instead of the small test lists."""
+    async with migrated_database("identification") as fresh:
+        await seed(fresh, repository_root() / "contracts" / "policy")
+        await fresh.pool.execute("DELETE FROM outbox")
+        yield fresh
+
+
+@pytest.fixture
+async def poor(driver: Any, elder: Any) -> Any:
+    """On the poor list for years, with a disability certificate since this month."""
+    known = elder(hukou="110108", lives="110108001")
+    known.say("low_income", date(2024, 1, 1), category="dibao")
+    known.say("disability", date(2026, 11, 10), class_=2, level=3)
+    await driver.deliver(known.facts())
+    return known
+
+
+async def states(client: Any, bearer: Any, person_id: str, on: str, **more: Any) -> dict[str, tuple[str, Any]]:
+    answer = await client.get(
+        f"/v1/persons/{person_id}/entitlements", params={"on": on, **more}, headers=bearer(division="110000")
+    )
+    assert answer.status_code == 200, answer.text
+    return {e["item"]: (e["state"], e["suppressed_by"]) for e in answer.json()["entitlements"]}
+
+
+async def test_what_is_had_stays_until_the_person_chooses_and_the_news_are_told_once(
+    client: Any, bearer: Any, driver: Any, poor: Any
+) -> None:
+    before = await states(client, bearer, poor.person_id, "2026-11-20")
+    assert (before[CARE], before[LIVING]) == (("granted", None), ("choice_required", CARE))
+    path, mine = f"/v1/persons/{poor.person_id}/choices", bearer("resident", None, subject=poor.person_id)
+    for _ in range(3):
+        made = await client.post(path, json={"item": LIVING}, headers=mine | {"Idempotency-Key": "once"})
+        assert made.status_code == 201, made.text
+    after = await states(client, bearer, poor.person_id, "2026-11-20")
+    assert (after[CARE], after[LIVING]) == (("suppressed", LIVING), ("granted", None))
+    # Before the day of the choice, and before it was known, nothing has changed.
+    assert (await states(client, bearer, poor.person_id, "2026-11-19"))[LIVING] == ("choice_required", CARE)
+    then = await states(client, bearer, poor.person_id, "2026-11-20", known_at="2026-11-19T00:00:00Z")
+    assert then[LIVING] == ("choice_required", CARE)
+    ended = [e.item for e in await driver.emitted(EntitlementEnded)]
+    started = [e.item for e in await driver.emitted(EntitlementStarted)]
+    assert (ended, started.count(CARE), started.count(LIVING)) == ([CARE], 1, 1)
+    decided = (await driver.emitted(EntitlementsDecided))[-1]
+    assert decided.changed == (CARE, LIVING)
+
+
+async def test_the_explanation_says_what_the_person_has_and_that_they_may_choose(
+    client: Any, bearer: Any, poor: Any
+) -> None:
+    path, officer = f"/v1/persons/{poor.person_id}/explanations", bearer(division="110000")
+    asked = await client.get(path, params={"item": LIVING, "on": "2026-11-20"}, headers=officer)
+    assert asked.json()["outcome"] == "choice_required"
+    assert "已享受的养老服务补贴" in asked.json()["sentence"]
+    mine = bearer("resident", None, subject=poor.person_id)
+    await client.post(f"/v1/persons/{poor.person_id}/choices", json={"item": LIVING}, headers=mine)
+    given_up = await client.get(path, params={"item": CARE, "on": "2026-11-20"}, headers=officer)
+    assert given_up.json()["outcome"] == "suppressed"
+    assert "自动恢复" in given_up.json()["sentence"]
+
+
+async def test_when_the_chosen_item_ends_the_other_one_comes_back_by_itself(
+    client: Any, bearer: Any, driver: Any, poor: Any
+) -> None:
+    mine = bearer("resident", None, subject=poor.person_id)
+    await client.post(f"/v1/persons/{poor.person_id}/choices", json={"item": LIVING}, headers=mine)
+    certificate = next(s.event_id for s in poor.statements if s.kind == "disability")
+    poor.change(certificate, "ended", valid_to=date(2026, 12, 1))
+    await driver.deliver(poor.facts())
+    later = await states(client, bearer, poor.person_id, "2026-12-01")
+    assert later[CARE] == ("granted", None)
+    assert LIVING not in later
