@@ -185,17 +185,15 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | 
                 break
             first = slab.start if slab.start > start else start
             last = slab.end if slab.end < stop else stop
-            behind: dict[str, str] = {}
-            outcomes: Sequence[Outcome] | None
-            if holder is None:
-                outcomes = lists.outcomes(slab, key)
-            else:
+            if holder is not None:
                 outcomes, behind = _carried(holder, lists, slab, key, first)
-            if outcomes is None:
+                _grow(runs, done, outcomes, (first, last), state[_DIVISION], events)
+                for item, choice_id in behind.items():
+                    runs[item].events[choice_id] = None
+            elif (settled := lists.outcomes(slab, key)) is not None:
+                _grow(runs, done, settled, (first, last), state[_DIVISION], events)
+            else:
                 return None
-            _grow(runs, done, outcomes, (first, last), state[_DIVISION], events)
-            for item, choice_id in behind.items():
-                runs[item].events[choice_id] = None
         start = stop
     return done
 

@@ -20,6 +20,7 @@ from rules.timeline import FAR_FUTURE
 
 _AREAS_MAX = 200_000  # every village of a few provinces
 _PLANS_MAX = 20_000  # pairs of places with lists of their own
+_NOT_YET: Any = object()  # None is an answer
 _WORLDS_MAX = 100_000  # about 50 MB; a city of ten counties needs a few ten thousand
 
 
@@ -121,8 +122,8 @@ class Lists:
 
     def outcomes(self, slab: Slab, key: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
         """What a slab says of a world (`Slab.decide`), remembered; equal outcomes are one object."""
-        found = self._outcomes.get((slab, key), ())
-        if not found and (slab, key) not in self._outcomes:
+        found: tuple[Outcome, ...] | None = self._outcomes.get((slab, key), _NOT_YET)
+        if found is _NOT_YET:
             if len(self._outcomes) >= _WORLDS_MAX:
                 self._outcomes.clear()
             decided = slab.decide(key)
