@@ -88,3 +88,14 @@ async def test_when_the_chosen_item_ends_the_other_one_comes_back_by_itself(
     later = await states(client, bearer, poor.person_id, "2026-12-01")
     assert later[CARE] == ("granted", None)
     assert LIVING not in later
+
+
+async def test_what_cannot_be_decided_yet_cannot_be_chosen(client: Any, bearer: Any, driver: Any, elder: Any) -> None:
+    known = elder(hukou="530302", lives="530302001")
+    known.say("low_income", date(2024, 1, 1), category="dibao")
+    await driver.deliver(known.facts())
+    mine = bearer("resident", None, subject=known.person_id)
+    refused = await client.post(
+        f"/v1/persons/{known.person_id}/choices", json={"item": "nursing_subsidy"}, headers=mine
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "fact_missing")

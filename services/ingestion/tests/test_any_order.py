@@ -34,7 +34,7 @@ from slow_oracle import Word, decided, last_words, read_law, shown, turning_poin
 POLICY = repository_root() / "contracts" / "policy"
 LAW, LISTS = read_law(POLICY), Lists(load_lists(POLICY).values())
 GROUP, GROUPS_PER_RUN = 3, 20
-RUNS = max(1, int(os.environ.get("SHOUWANG_CASES", "120")) // (GROUP * GROUPS_PER_RUN))
+RUNS = -(-int(os.environ.get("SHOUWANG_CASES", "120")) // (GROUP * GROUPS_PER_RUN))
 FIRST, BEGAN = date(2025, 1, 1), datetime(2025, 6, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 OFFICES = {

@@ -77,7 +77,10 @@ async def choose_item(
 def _need_something_to_choose(person: Person, item: str, on: dt.date, known: tuple[Choice, ...]) -> None:
     decision = decision_of(person)
     held = decision.entitlements if decision else ()
-    if not any(e.item == item and e.from_ <= on and (e.to is None or on < e.to) for e in held):
+    that_day = [e for e in held if e.item == item and e.from_ <= on and (e.to is None or on < e.to)]
+    if not that_day:
         raise Conflict("the person cannot have this item on that day", code="not_on_the_list")
+    if that_day[0].state == "unknown":
+        raise Conflict("a fact is missing to say whether the person can have this item", code="fact_missing")
     if len(known) >= CHOICES_MAX:
         raise Conflict(f"{CHOICES_MAX} choices are kept at most", code="too_many_choices")
