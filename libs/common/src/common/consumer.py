@@ -39,8 +39,11 @@ class Fenced(Exception):
 class Consumer:
     """Runs `handlers` over their topics for one service. `name` is the Kafka group and the inbox's consumer."""
 
-    def __init__(self, name: str, database: Database, handlers: Handlers, settings: Settings) -> None:
+    def __init__(
+        self, name: str, database: Database, handlers: Handlers, settings: Settings, gather_seconds: float = 0.0
+    ) -> None:
         self.name = name
+        self.gather_seconds = gather_seconds
         self.database = database
         self.handlers = handlers
         self.settings = settings
@@ -101,6 +104,8 @@ class Consumer:
                 continue
             self.trouble, self._backoff_seconds = None, 0.1
             await self._tell_kafka(client, records)
+            if self.gather_seconds and len(records) < self.settings.batch_records_max:
+                await asyncio.sleep(self.gather_seconds)
 
     def _unsettled(self, tp: TopicPartition, fetched: Sequence[Any]) -> list[Record]:
         """Those not settled yet: after a seek the client may hand out once more what it had."""

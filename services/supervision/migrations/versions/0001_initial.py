@@ -76,6 +76,7 @@ def upgrade() -> None:
     ) WITH (fillfactor = 80);
     CREATE INDEX tasks_person ON tasks (person_id);
     CREATE INDEX tasks_worker ON tasks (provider, worker, checked_in_at) WHERE checked_out_at IS NOT NULL;
+    CREATE INDEX tasks_judged ON tasks (person_id) WHERE verdict IS NOT NULL;
     CREATE INDEX tasks_waiting ON tasks (at) WHERE verdict = 'waiting';
 
     CREATE TABLE alerts (

@@ -24,10 +24,13 @@ Handler = Callable[[Sequence["Sighting"], Tx], Awaitable[None]]
 PARKED: Final = r"^[a-z_]+\.parked$"
 _STATES: Final = frozenset(name.rsplit(".", 1)[1] for name, cls in all_events().items() if cls.state)
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+# id, correlation, causation, time, version (digits; a policy's is a digest) and type, as they stand in the headers
 _ENVELOPE: Final = re.compile(
-    rf"{_UUID} {_UUID} (?:{_UUID})? \d{{4}}-\d\d-\d\dT[0-9:.]{{8,15}}\+00:00 \d{{0,18}} [a-z_]{{1,40}} \w{{1,80}}",
+    rf"({_UUID}) ({_UUID}) ({_UUID})? (\d{{4}}-\d\d-\d\dT[0-9:.]{{8,15}}\+00:00) (?:(\d{{1,18}})|\S*) "
+    rf"(?:[\w.]*\.)?(\w{{1,80}})",
     re.ASCII,
 )
+_SERVICE: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _IDS: Final = re.compile(_UUID)
 
 
@@ -73,16 +76,20 @@ def sight(record: Record) -> Sighting:
     """Raises BadMessage."""
     headers = dict(record.headers)
     try:
-        event_id = headers["ce_id"].decode()
-        correlation_id = headers.get("ce_correlationid", headers["ce_id"]).decode()
-        causation = headers.get("ce_causationid", b"").decode()
-        at = headers["ce_time"].decode()
-        sequence = headers.get("ce_sequence", b"").decode()
-        version = sequence if sequence.isdigit() else ""  # a policy's version is a digest
-        what = headers["ce_type"].decode().rpartition(".")[2]
+        own_id = headers["ce_id"]
+        said = (
+            own_id,
+            headers.get("ce_correlationid", own_id),
+            headers.get("ce_causationid", b""),
+            headers["ce_time"],
+            headers.get("ce_sequence", b""),
+            headers["ce_type"],
+        )
+        envelope = _ENVELOPE.fullmatch(b" ".join(said).decode())
         service = record.topic.partition(".")[0]
-        if not _ENVELOPE.fullmatch(f"{event_id} {correlation_id} {causation} {at} {version} {service} {what}"):
+        if envelope is None or not _SERVICE.fullmatch(service):
             raise BadMessage("bad_envelope")
+        event_id, correlation_id, causation, at, version, what = envelope.groups()
         value = record.value or b""
         data = seen.decode(what, value)
         causes = _causes(what, data, value)
@@ -90,9 +97,9 @@ def sight(record: Record) -> Sighting:
         return Sighting(
             event_id,
             correlation_id,
-            causation or None,
+            causation,
             at,
-            version or None,
+            version,
             service,
             what,
             _person(record),

@@ -55,8 +55,8 @@ async def list_open_to_judgement(tx: Tx, decided: Sequence[tuple[str, str, bool]
     rows = await tx.sql.fetch(
         """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
            JOIN tasks t ON t.person_id = u.person_id::uuid
-           WHERE t.verdict <> 'verified' OR t.warnings <> ''
-              OR (t.verdict = 'verified' AND (u.dead OR t.at >= u.decided_at::timestamptz))""",
+           WHERE t.verdict IS NOT NULL
+             AND (t.verdict <> 'verified' OR t.warnings <> '' OR u.dead OR t.at >= u.decided_at::timestamptz)""",
         *[list(column) for column in zip(*decided, strict=True)],
     )
     return [row[0] for row in rows]
