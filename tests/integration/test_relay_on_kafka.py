@@ -115,12 +115,14 @@ async def stopped(*tasks: asyncio.Task[None]) -> None:
 
 async def test_events_of_one_person_arrive_in_the_order_they_were_said(database: Database, settings: Settings) -> None:
     relay = Relay(database, settings, Pace([], settings))
-    people = [str(uuid4()) for _ in range(20)]
+    people = [str(uuid4()) for _ in range(250)]  # more than one row holds, and more rows than one look takes
     async with Reader(settings, "dispatch.visit") as reader:
-        task = await active(relay)
-        for n in range(10):
+        for n in range(5):
             await emit(database, [_missed(person, n) for person in people])
-        await reader.until(200)
+        task = await active(relay)
+        for n in range(5, 10):
+            await emit(database, [_missed(person, n) for person in people])
+        await reader.until(2_500)
         await emptied(database)
         await stopped(task)
     for person in people:

@@ -13,6 +13,7 @@ from common.dispatching import Handlers, dispatch
 from common.errors import Conflict, Unavailable
 from common.events import AbilitiesDetermined, RecordParked, VisitMissed, VisitPlanned
 from common.message import Message, Record, derived_id
+from common.outbox import PACK_MAX
 from common.parking import take_parked
 from common.settings import settings
 from common.testing import Driver, event_record
@@ -220,6 +221,24 @@ async def test_pending_states_fold_and_keep_their_causes_and_urgency(database: D
     (event,) = await driver.emitted(AbilitiesDetermined)
     assert event.version == 2
     assert set(event.causes) >= {first, second}
+
+
+async def test_what_only_happens_is_packed_into_few_rows_in_its_order_beside_the_states(database: Database) -> None:
+    tasks = [f"task-{n}" for n in range(2 * PACK_MAX + 1)]
+    async with database.transaction() as tx:
+        for task in tasks[:-1]:
+            tx.emit(missed(task))
+        tx.emit(ability("p1", 1), urgent=True)
+        tx.emit(missed(tasks[-1]), urgent=True)
+    rows = await database.pool.fetch("SELECT events, state, urgent FROM outbox ORDER BY seq")
+    assert [tuple(row) for row in rows] == [
+        (PACK_MAX, False, False),
+        (PACK_MAX, False, False),
+        (1, False, True),
+        (1, True, True),
+    ]
+    told = await Driver(database, Handlers({})).emitted(VisitMissed)
+    assert [event.task_id for event in told] == tasks
 
 
 def test_derived_ids_are_plain_version_five_uuids() -> None:
