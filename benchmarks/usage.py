@@ -30,7 +30,9 @@ class Cost:
     memory_mb: float = 0.0
     seen: bool = field(default=False)
 
-    def look(self) -> None:
+    def look(self, *, last: bool = False) -> None:
+        """The memory of PostgreSQL only at the last look: to go through the mappings of some thirty backends of one
+        large shared memory takes a second, in which they stand still."""
         try:
             family = [psutil.Process(self.pid)]
             if self.with_children:
@@ -45,7 +47,8 @@ class Cost:
                     cpu += times.user + times.system
                     if self.with_children:  # those that have ended are in their parent's count
                         cpu += times.children_user + times.children_system
-                    memory += process.memory_full_info().pss / 2**20
+                    if last or not self.with_children:
+                        memory += process.memory_full_info().pss / 2**20
             except psutil.NoSuchProcess:
                 continue
         if not self.seen:
@@ -90,7 +93,7 @@ def main(arguments: list[str]) -> int:
             first = False
         time.sleep(LOOK_EVERY_SECONDS)
     for cost in costs.values():
-        cost.look()
+        cost.look(last=True)
     found = {
         "cpu_s": {name: round(cost.cpu, 1) for name, cost in costs.items()},
         "memory_mb": {name: round(cost.memory_mb) for name, cost in costs.items()},

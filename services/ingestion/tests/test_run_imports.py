@@ -114,6 +114,7 @@ async def test_a_file_that_somebody_works_on_is_left_to_them(imports, people, da
             assert await store.try_lock(holder, import_id)
             assert await run_imports(database) == 0
             assert (await imports.show(import_id))["state"] == "waiting"
+            await store.unlock(holder, import_id)
         await imports.work()
     assert (await imports.show(import_id))["state"] == "done"
 

@@ -21,6 +21,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
 
 
+async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
+    """Nothing to reset: no use case leaves a setting, lock or cursor behind its transaction, and to make sure of it
+    after each one would cost a round trip as dear as any of ours."""
+
+
 class Database:
     """`url` is `postgresql://…`; `schema` is the service's name and the first on the search path."""
 
@@ -39,6 +44,7 @@ class Database:
             min_size=1,
             max_size=self._connections_max,
             init=_prepare,
+            reset=_leave_as_it_is,
             command_timeout=60,
             server_settings={"search_path": f"{self.schema},public", "application_name": self.schema},
         )

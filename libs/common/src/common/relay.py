@@ -33,6 +33,8 @@ SELECT_MAX: Final = 500
 EVENTS_MAX: Final = 1_000
 IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
 HELD_SECONDS: Final = 0.05
+GATHER_SECONDS: Final = 0.015  # after a few rows; what is said meanwhile goes out together
+FEW_ROWS: Final = 100
 LOCK_RETRY_SECONDS: Final = 0.5
 BATCH_BYTES: Final = 512 * 1024
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
@@ -113,6 +115,8 @@ class Relay:
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
             metrics.relayed.labels(self.database.schema).inc(len(events))
+            if len(rows) < FEW_ROWS:
+                await asyncio.sleep(GATHER_SECONDS)
 
     async def _select(self, connection: asyncpg.Connection) -> list[Any]:
         """Everything in order, or, while a reader is behind, only what is urgent."""

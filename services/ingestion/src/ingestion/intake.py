@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
 BATCH_WEIGHT_MAX: Final = 2_000
 TRIES_MAX: Final = 4
+FEW_PARTS: Final = 20
+GATHER_SECONDS: Final = 0.005  # after a few requests: those that come meanwhile share a transaction
 URGENT_EVENTS_MAX: Final = 50
 
 
@@ -88,6 +90,8 @@ class Intake:
                 self._weight = 0
                 raise
             self._weight -= weight
+            if len(batch) < FEW_PARTS:
+                await asyncio.sleep(GATHER_SECONDS)
 
     def _next_batch(self) -> list[_Part]:
         batch: list[_Part] = []

@@ -125,9 +125,12 @@ async def run_imports(database: Database) -> int:
         for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
             if not await store.try_lock(holder, import_id):
                 continue  # another replica is at it
-            row = await store.load_import(holder, import_id)
-            if row["state"] in ("waiting", "running"):
-                return await _work(database, row)
+            try:
+                row = await store.load_import(holder, import_id)
+                if row["state"] in ("waiting", "running"):
+                    return await _work(database, row)
+            finally:
+                await store.unlock(holder, import_id)
     return 0
 
 

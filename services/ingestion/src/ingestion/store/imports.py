@@ -122,11 +122,15 @@ async def list_open(connection: Any, urgent: Sequence[str], limit: int) -> list[
 
 
 async def try_lock(connection: Any, import_id: str) -> bool:
-    """Until the connection is given back: nobody else works on it meanwhile."""
+    """Until `unlock`, or the end of the connection: nobody else works on it meanwhile."""
     found: bool = await connection.fetchval(
         "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"import/{import_id}"
     )
     return found
+
+
+async def unlock(connection: Any, import_id: str) -> None:
+    await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"import/{import_id}")
 
 
 async def advance(tx: Tx, import_id: str, by: Advance, at: datetime) -> bool:
