@@ -3,7 +3,8 @@
 Every step takes one message, one pooled connection and one transaction, and commits before it takes the next; the
 steps run as concurrent processes, with the same tables, indexes and rules, and end in the same stores, since it is the
 same code with a batch of one. Kinder than what is usually written: there is no ORM between, and the relay still sends
-what it finds together. Harder: every step pays for an outbox. The ratio to it is a ratio to this and nothing else.
+what it finds together. Harder: every step pays for an outbox, whose relay waits some milliseconds for company here as
+always. The ratio to it is a ratio to this and nothing else.
 """
 
 import asyncio

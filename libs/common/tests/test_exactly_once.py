@@ -223,6 +223,14 @@ async def test_pending_states_fold_and_keep_their_causes_and_urgency(database: D
     assert set(event.causes) >= {first, second}
 
 
+def test_what_was_settled_is_not_taken_again_when_the_client_hands_it_out_twice(driver: Driver) -> None:
+    place = TopicPartition("dispatch.visit", 0)
+    fetched = [event_record(missed(str(n)), offset=n) for n in (4, 5, 6)]
+    assert [r.offset for r in driver.consumer._unsettled(place, fetched)] == [4, 5, 6]
+    driver.consumer._expected[place] = 5
+    assert [r.offset for r in driver.consumer._unsettled(place, fetched)] == [5, 6]
+
+
 async def test_what_only_happens_is_packed_into_few_rows_in_its_order_beside_the_states(database: Database) -> None:
     tasks = [f"task-{n}" for n in range(2 * PACK_MAX + 1)]
     async with database.transaction() as tx:

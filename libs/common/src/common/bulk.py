@@ -75,8 +75,8 @@ async def insert_new(
 async def update(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: Sequence[str]
 ) -> None:
-    """Replace `columns` of rows that are there and that the caller has locked; a third cheaper than `upsert`. No array
-    columns, as there."""
+    """Replace `columns` of rows that are there and that the caller has locked, without the look for a conflict that
+    `upsert` takes for each. No array columns, as there."""
     if rows:
         await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *_arrays(rows))
 

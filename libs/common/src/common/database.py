@@ -23,7 +23,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
     """Nothing to reset: no use case leaves a setting, lock or cursor behind its transaction, and to make sure of it
-    after each one would cost a round trip as dear as any of ours."""
+    after each one would cost a round trip as dear as any of ours. A transaction left open (a cancelled request) is
+    still rolled back by the pool itself. Who takes a session's lock here gives it back (see ingestion's imports)."""
 
 
 class Database:

@@ -81,6 +81,8 @@ class Intake:
             weight = sum(part.weight for part in batch)
             try:
                 await self._record(batch)
+                if len(batch) < FEW_PARTS:
+                    await asyncio.sleep(GATHER_SECONDS)
             except BaseException as error:
                 for part in (*batch, *self._urgent, *self._parts):
                     if not part.done.done():
@@ -90,8 +92,6 @@ class Intake:
                 self._weight = 0
                 raise
             self._weight -= weight
-            if len(batch) < FEW_PARTS:
-                await asyncio.sleep(GATHER_SECONDS)
 
     def _next_batch(self) -> list[_Part]:
         batch: list[_Part] = []
