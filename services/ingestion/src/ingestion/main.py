@@ -6,6 +6,7 @@ from common.service import Service
 from ingestion import (
     find_person,
     import_file,
+    list_sources,
     push_events,
     receive_inbound,
     report_days,
@@ -13,6 +14,7 @@ from ingestion import (
     review_quarantine,
     show_imports,
 )
+from ingestion.count_days import count_days
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
 from ingestion.run_imports import run_imports
@@ -26,11 +28,13 @@ service = Service(
         find_person.router,
         reveal_vault.router,
         review_quarantine.router,
+        list_sources.router,
         report_days.router,
     ],
     raw={"population.inbound": receive_inbound.on_pushed},
     jobs=[
         Job("escalate_quarantine", 60.0, escalate_overdue),
+        Job("count_days", 2.0, count_days),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
     ],

@@ -122,6 +122,24 @@ FILES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# How a day of a source compares with what the source told of it.
+DAYS: Final[dict[str, tuple[str, str]]] = {
+    "complete": ("as many as told, and the same ones", "数量和摘要一致"),
+    "short": ("fewer are here than were told", "已收数量少于来源报数"),
+    "over": ("more are here than were told", "已收数量多于来源报数"),
+    "differs": ("as many as told, but not the same ones", "数量一致但摘要不一致"),
+    "not_reported": ("the source has not told its count", "来源尚未报数"),
+}
+
+# All of them, as they are published: name of the list → its titles and codes.
+PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
+    "problems": ("Why an event or a row is refused", "事件或数据行被退回的原因", PROBLEMS),
+    "quarantine": ("Why an accepted event waits", "已接收事件待处理的原因", QUARANTINE),
+    "files": ("Why a file fails", "文件无法导入的原因", FILES),
+    "days": ("How a day compares", "按日核对结果", DAYS),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong. `pointer` is an RFC 6901 JSON pointer into the event."""

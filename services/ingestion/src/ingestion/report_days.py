@@ -1,41 +1,23 @@
-"""Sources and their completeness: `GET /v1/sources`, `…/completeness?day=`, `POST …/days`."""
+"""What a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/completeness?day=`."""
 
-import asyncio
-import hashlib
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from common import clock
-from common.auth import AnyCaller, Caller, require
+from common.auth import Caller, require
 from common.errors import NotAllowed, NotFound
-from common.privacy import vault
 from common.service import Db
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
+from ingestion.domain.completeness import State, Told, compare, whole_day
 from ingestion.domain.pushed import Source
-from ingestion.reading import reopen
 from ingestion.sources import registered
-from ingestion.store import review
+from ingestion.store import days
 
 router = APIRouter(tags=["sources"])
-DIGEST_EVENTS_MAX: Final = 200_000
-PAGE: Final = 1_000
 Urn = Annotated[str, Path(max_length=128, examples=["urn:cn:exchange:530300:psb"])]
 Reporter = Annotated[Caller, Depends(require("source", "officer", "auditor"))]
-
-
-class RegisteredSource(BaseModel):
-    """`kinds`: what it may say, and how far it is believed there (1 is the strongest)."""
-
-    source: str
-    name: str
-    area: str
-    kinds: dict[str, int]
-
-
-class SourceList(BaseModel):
-    sources: list[RegisteredSource]
 
 
 class DayReport(BaseModel):
@@ -54,26 +36,23 @@ class Announced(BaseModel):
 
 
 class Completeness(BaseModel):
-    """`received` = `applied` + `quarantined` + `parked`. `complete` is null until the source has told its count.
-    `digest` is null above 200,000 events."""
+    """`received` = `applied` + `quarantined` + `parked`, and by kind. `state`: `short` (fewer here than told), `over`,
+    `differs` (as many, but not the same), `complete`, `not_reported`; `complete` is null until the source has told
+    its count. `digest` is null for days counted before digests were kept. `gap_since`: the alarm that is open."""
 
     source: str
     day: date
     received: int
+    kinds: dict[str, int]
     applied: int
     quarantined: int
     parked: int
     rejected: int
     digest: str | None
     announced: Announced | None
+    state: State
     complete: bool | None
-
-
-@router.get("/v1/sources", summary="Registered sources")
-async def list_sources(caller: AnyCaller) -> SourceList:
-    """All of them; a source sees itself only."""
-    shown = [s for s in registered().values() if caller.role != "source" or s.urn == caller.source]
-    return SourceList(sources=[RegisteredSource(source=s.urn, name=s.name, area=s.area, kinds=s.ranks) for s in shown])
+    gap_since: datetime | None
 
 
 @router.post("/v1/sources/{source}/days", status_code=201, summary="Tell how much was sent on a day")
@@ -83,15 +62,13 @@ async def report_day(
     """Told again, the last word counts."""
     found = _mine(source, caller)
     async with db.transaction() as tx:
-        await review.upsert_source_day(tx, found.urn, body.day, body.count, body.digest, clock.now())
-        return await _completeness(tx.sql, found, body.day)
+        await days.upsert_told(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+    return await _look(db, found, body.day)
 
 
 @router.get("/v1/sources/{source}/completeness", summary="What arrived of a day against what was sent")
 async def get_completeness(source: Urn, day: date, caller: Reporter, db: Db) -> Completeness:
-    found = _mine(source, caller)
-    async with db.reading() as connection:
-        return await _completeness(connection, found, day)
+    return await _look(db, _mine(source, caller), day)
 
 
 def _mine(urn: str, caller: Caller) -> Source:
@@ -105,36 +82,31 @@ def _mine(urn: str, caller: Caller) -> Source:
     return source
 
 
+async def _look(db: Db, source: Source, day: date) -> Completeness:
+    async with db.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        return await _completeness(connection, source, day)
+
+
 async def _completeness(connection: Any, source: Source, day: date) -> Completeness:
-    counts = await review.count_received(connection, source.urn, day)
-    told = await review.load_source_day(connection, source.urn, day)
-    received = sum(counts.values())
-    digest = await _digest(connection, source.urn, day) if received <= DIGEST_EVENTS_MAX else None
-    complete = None
-    if told is not None:
-        complete = told["count"] == received and digest in (None, told["digest"])
+    tallies = await days.load_day(connection, source.urn, day)
+    unsettled = await days.count_unsettled(connection, source.urn, day)
+    row = await days.load_told(connection, source.urn, day)
+    told = Told(row["count"], row["digest"]) if row is not None and row["told_at"] is not None else None
+    ours = whole_day(tallies)
+    state = compare(told, ours)
+    quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)
     return Completeness(
         source=source.urn,
         day=day,
-        received=received,
-        applied=counts.get("applied", 0),
-        quarantined=counts.get("quarantined", 0),
-        parked=counts.get("parked", 0),
-        rejected=await review.count_rejected(connection, source.urn, day),
-        digest=digest,
-        announced=Announced(**dict(told)) if told is not None else None,
-        complete=complete,
+        received=ours.events,
+        kinds={t.kind: t.events for t in sorted(tallies, key=lambda t: t.kind)},
+        applied=ours.events - quarantined - parked,
+        quarantined=quarantined,
+        parked=parked,
+        rejected=await days.count_rejected(connection, source.urn, day),
+        digest=ours.digest,
+        announced=Announced(count=told.events, digest=told.digest, told_at=row["told_at"]) if told else None,
+        state=state,
+        complete=None if told is None else state == "complete",
+        gap_since=row["gap_since"] if row is not None else None,
     )
-
-
-async def _digest(connection: Any, source: str, day: date) -> str:
-    total, after = 0, None
-    while True:
-        rows = await review.list_sealed_of_day(connection, source, day, after, PAGE)
-        for row in rows:
-            id_ = reopen(vault().open(row["sealed"], row["event_id"].encode())).id
-            total ^= int.from_bytes(hashlib.sha256(id_.encode()).digest(), "big")
-        if len(rows) < PAGE:
-            return f"{total:064x}"
-        after = rows[-1]["event_id"]
-        await asyncio.sleep(0)

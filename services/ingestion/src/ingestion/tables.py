@@ -114,16 +114,53 @@ class RejectionRow(SQLModel, table=True):
     recorded_at: datetime = _instant()
 
 
+class TallyRow(SQLModel, table=True):
+    """What one batch counted (`completeness.Tally` as MessagePack), until a job has added it up."""
+
+    __tablename__: ClassVar[str] = "tallies"
+    __table_args__ = _SCHEMA
+    tally_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = _instant()
+    entries: bytes
+
+
+class DayCountRow(SQLModel, table=True):
+    """What is here of a source's day. `digest`: XOR of the SHA-256 of the source's ids; null where unknown."""
+
+    __tablename__: ClassVar[str] = "day_counts"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    events: int
+    digest: bytes | None = None
+    counted_at: datetime = _instant()
+
+
 class SourceDayRow(SQLModel, table=True):
-    """What a source says it sent on a day."""
+    """A day of which a source told, or should have. `gap_since`: an alarm is open; `checked_at`: last compared."""
 
     __tablename__: ClassVar[str] = "source_days"
     __table_args__ = _SCHEMA
     source: str = Field(primary_key=True)
     day: date = Field(primary_key=True)
-    count: int
-    digest: str
-    told_at: datetime = _instant()
+    count: int | None = None
+    digest: str | None = None
+    told_at: datetime | None = _instant(default=None)
+    checked_at: datetime | None = _instant(default=None)
+    gap_since: datetime | None = _instant(default=None)
+    gap_state: str | None = None
+
+
+class SourceKindRow(SQLModel, table=True):
+    """When a kind was last heard from a source. `silent_since`: an alarm is open."""
+
+    __tablename__: ClassVar[str] = "source_kinds"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    heard_at: datetime | None = _instant(default=None)
+    silent_since: datetime | None = _instant(default=None)
 
 
 class ImportRow(SQLModel, table=True):

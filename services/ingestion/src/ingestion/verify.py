@@ -8,7 +8,7 @@ from common.database import Database
 from common.privacy import SealBroken, vault
 
 from ingestion.domain import statements_of
-from ingestion.store import review, statements
+from ingestion.store import days, review, statements
 
 PAGE: Final = 1_000
 FAULTS_MAX: Final = 100
@@ -20,6 +20,7 @@ async def check(database: Database) -> list[str]:
     after: str | None = None
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         faults += await review.contradictions(connection, FAULTS_MAX)
+        faults += await days.miscounts(connection, FAULTS_MAX)
         while len(faults) < FAULTS_MAX:
             page = await review.list_persons_after(connection, after, PAGE)
             if not page:

@@ -1,7 +1,7 @@
-"""Every SQL statement of what officers, auditors and sources do: quarantine, look-ups, audit, completeness."""
+"""Every SQL statement of what officers and auditors do: quarantine, look-ups, audit, verification."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -131,55 +131,6 @@ async def escalate(tx: Tx, owners: Sequence[tuple[str, str]], at: datetime) -> N
         [owner for _, owner in owners],
         at,
     )
-
-
-# ── completeness ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def upsert_source_day(tx: Tx, source: str, day: date, count: int, digest: str, at: datetime) -> None:
-    await tx.sql.execute(
-        """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (source, day) DO UPDATE
-             SET count = excluded.count, digest = excluded.digest, told_at = excluded.told_at""",
-        source,
-        day,
-        count,
-        digest,
-        at,
-    )
-
-
-async def load_source_day(connection: Any, source: str, day: date) -> Any:
-    return await connection.fetchrow(
-        "SELECT count, digest, told_at FROM source_days WHERE source = $1 AND day = $2", source, day
-    )
-
-
-async def count_received(connection: Any, source: str, day: date) -> dict[str, int]:
-    rows = await connection.fetch(
-        "SELECT status, events FROM source_day_counts WHERE source = $1 AND day = $2", source, day
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-async def count_rejected(connection: Any, source: str, day: date) -> int:
-    found: int = await connection.fetchval(
-        "SELECT count(*) FROM rejections WHERE source = $1 AND day = $2", source, day
-    )
-    return found
-
-
-async def list_sealed_of_day(connection: Any, source: str, day: date, after: str | None, limit: int) -> list[Any]:
-    """(event_id, sealed), page by page."""
-    rows: list[Any] = await connection.fetch(
-        """SELECT event_id, sealed FROM received
-           WHERE source = $1 AND day = $2 AND ($3::uuid IS NULL OR event_id > $3) ORDER BY event_id LIMIT $4""",
-        source,
-        day,
-        after,
-        limit,
-    )
-    return rows
 
 
 # ── verification ────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,10 +9,11 @@ from common import bulk
 from common.transaction import Tx
 
 from ingestion.domain.chains import Known
+from ingestion.domain.completeness import count_events
 from ingestion.domain.household import State
 from ingestion.domain.person import Memory, Person
 from ingestion.domain.pushed import Pushed
-from ingestion.tables import IdentityRow, QuarantineRow, ReceivedRow, RejectionRow, VaultRow
+from ingestion.tables import IdentityRow, QuarantineRow, RejectionRow, VaultRow
 
 _memory = msgspec.msgpack.Decoder(Memory)
 _state = msgspec.json.Decoder(State)
@@ -131,40 +132,38 @@ class NewEvent(NamedTuple):
     sealed: bytes
 
 
-_RECEIVED: Final = (
-    "event_id",
-    "source",
-    "kind",
-    "day",
-    "status",
-    "person_id",
-    "chain",
-    "household",
-    "digest",
-    "sealed",
-    "recorded_at",
-)
+_INSERT_RECEIVED: Final = """
+WITH counted AS (INSERT INTO tallies (at, entries) VALUES ($11, $12))
+INSERT INTO received (event_id, source, kind, day, status, person_id, chain, household, digest, sealed, recorded_at)
+SELECT u.*, $11 FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[]::uuid[],
+                            $7::text[]::uuid[], $8::text[]::uuid[], $9::bytea[], $10::bytea[]) AS u
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
 
 
 async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime) -> set[str]:
-    """Event ids that were new."""
-    rows = [
-        (
-            p.event_id,
-            p.source.urn,
-            p.kind,
-            p.day,
-            "applied" if chain else "quarantined",
-            person_id,
-            chain,
-            household,
-            p.digest,
-            sealed,
-            instant,
-        )
-        for p, person_id, chain, household, sealed in sorted(events, key=lambda e: e.pushed.event_id)
-    ]
-    return await bulk.insert_new(tx, ReceivedRow, _RECEIVED, rows, returning="event_id")
+    """Event ids that were new. All `events` are counted as new: unless they were, do not commit."""
+    if not events:
+        return set()
+    ordered = sorted(events, key=lambda e: e.pushed.event_id)
+    pushed = [e.pushed for e in ordered]
+    tallies = count_events(((p.source.urn, p.day, p.kind), p.id) for p in pushed)
+    rows = await tx.sql.fetch(
+        _INSERT_RECEIVED,
+        [p.event_id for p in pushed],
+        [p.source.urn for p in pushed],
+        [p.kind for p in pushed],
+        [p.day for p in pushed],
+        ["applied" if e.chain else "quarantined" for e in ordered],
+        [e.person_id for e in ordered],
+        [e.chain for e in ordered],
+        [e.household for e in ordered],
+        [p.digest for p in pushed],
+        [e.sealed for e in ordered],
+        instant,
+        _pack(tallies),
+    )
+    return {row[0] for row in rows}
 
 
 async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, bytes]:
