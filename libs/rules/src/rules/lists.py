@@ -4,7 +4,8 @@ Whole populations share few worlds (an age band, an income class, a place …), 
 and a person costs only the look-ups.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import copy
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -66,6 +67,12 @@ class Slab:
         if lost := beaten(settled, self.relations):
             settled = [giving_way(o, "suppressed", lost[o.item]) if o.item in lost else o for o in settled]
         return [held(outcome) for outcome in settled] if key[-1] else settled
+
+    def only(self, items: Collection[str]) -> "Slab":
+        """The same, silent about all other items."""
+        cut = copy(self)
+        cut.applicable = tuple(a for a in self.applicable if a.item.item in items)
+        return cut
 
 
 def held(outcome: Outcome) -> Outcome:

@@ -1,0 +1,174 @@
+"""What an edit of the lists can change, and for whom: those it cannot touch need not be decided again.
+
+A life is decided stretch by stretch, from what the lists say of the world in that stretch. So an edit can change
+something for somebody only where the lists before and after it answer differently in a world that this person is ever
+in. People are told apart by their traits (`rules.traits`); of those every combination is looked at, at every age, which
+is more than any one of them lives through. Whoever is not touched keeps the same decision; whoever is may keep it too.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import product
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from rules.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL
+from rules.exclusions import Relations
+from rules.lists import Area, Lists, Slab
+from rules.outcome import Applicable
+from rules.policy import PolicyList
+from rules.traits import ANYTHING, Traits, read_traits
+
+_WORLDS_MAX: Final = 5000  # of one person; whoever has been more than that is taken to be touched
+_REMEMBERED_MAX: Final = 200_000
+_REST: Final = range(AGE, PLACE + 1)
+_YOUNGER: Final = -1  # than any age that a list names
+
+
+class AreaEdit(NamedTuple):
+    """What differs between two lists of an area. `rules`: those between items."""
+
+    area: str
+    items: tuple[str, ...]
+    rules: bool
+
+
+def edits_between(before: Mapping[str, PolicyList], after: Mapping[str, PolicyList]) -> tuple[AreaEdit, ...]:
+    """The areas whose lists differ in what decides, with the items that do."""
+    found = []
+    for area in sorted({*before, *after}):
+        was, now = (side.get(area) or PolicyList(jurisdiction=area) for side in (before, after))
+        items = sorted(i for i in {*was.items, *now.items} if was.items.get(i) != now.items.get(i))
+        if items or was.exclusions != now.exclusions:
+            found.append(AreaEdit(area, tuple(items), was.exclusions != now.exclusions))
+    return tuple(found)
+
+
+class _Change:
+    """Days from `start` on over which the lists before and after an edit say different things of people of two places.
+
+    `slots`: the parts of a world on which it hangs whether the answers differ.
+    """
+
+    def __init__(self, start: date, before: Slab, after: Slab, items: Collection[str], settle: bool) -> None:
+        self.start, self._settle = start, settle
+        self._sides = before.only(items), after.only(items)
+        self.slots = {slot for side in self._sides for a in side.applicable for slot in a.slots}
+        self._known: dict[tuple[Any, ...], bool] = {}
+
+    def differs(self, rest: tuple[Any, ...]) -> bool:
+        """`rest`: a world behind its places."""
+        found = self._known.get(rest)
+        if found is None:
+            if len(self._known) >= _REMEMBERED_MAX:
+                self._known.clear()
+            found = self._known[rest] = self._compare(rest)
+        return found
+
+    def _compare(self, rest: tuple[Any, ...]) -> bool:
+        if not self._settle:  # the rules between items are the same, so equal answers are settled alike
+            one, other = ([a.outcome(side.world(rest)) for a in side.applicable] for side in self._sides)
+            return [o for o in one if o] != [o for o in other if o]
+        settled = [side.decide((*rest, False)) for side in self._sides]
+        return None in settled or settled[0] != settled[1]  # None: the person may choose, by other rules than before
+
+
+class Edit:
+    """The step from one set of lists to another. Not thread-safe, like `Lists`."""
+
+    def __init__(self, before: Lists, after: Lists) -> None:
+        self._before, self._after = before, after
+        self.areas = edits_between(before.by_area, after.by_area)
+        self._ages = (_YOUNGER, *sorted({*before.ages, *after.ages}))
+        self._changes: dict[tuple[Area | None, ...], tuple[_Change, ...]] = {}
+
+    def touches(self, line: str) -> bool:
+        """Whether it may change anything for people of these traits. False is certain."""
+        if not self.areas:
+            return False
+        if line == ANYTHING:
+            return True
+        traits = read_traits(line)
+        for hukou, (residence, place) in product(traits.hukous, traits.residences):
+            for change in self._between(hukou, residence):
+                if traits.died_in is not None and change.start.year > traits.died_in:
+                    continue
+                if self._meets(change, traits, place):
+                    return True
+        return False
+
+    def _meets(self, change: _Change, traits: Traits, place: str | None) -> bool:
+        registered = any(one is not None for one in traits.hukous)
+        values: dict[int, Sequence[Any]] = {
+            AGE: self._ages if registered else (None,),
+            DISABILITY: traits.disability,
+            LOW_INCOME: traits.low_income,
+            LIVING: traits.living,
+            SPECIAL: traits.special,
+            ABILITY: traits.ability,
+            PLACE: (place,),
+        }
+        axes = [values[slot] if slot in change.slots else (None,) for slot in _REST]
+        return prod(len(axis) for axis in axes) > _WORLDS_MAX or any(change.differs(rest) for rest in product(*axes))
+
+    def _between(self, hukou: str | None, residence: str | None) -> tuple[_Change, ...]:
+        """What differs for people of two places, remembered by the areas that any list names there."""
+        key = tuple(
+            lists.area(at) if at else None for lists in (self._before, self._after) for at in (hukou, residence)
+        )
+        found = self._changes.get(key)
+        if found is None:
+            if len(self._changes) >= _REMEMBERED_MAX:
+                self._changes.clear()
+            found = self._changes[key] = tuple(_changes(self._before.plan(*key[:2]), self._after.plan(*key[2:])))
+        return found
+
+
+def _changes(before: Sequence[Slab], after: Sequence[Slab]) -> Iterator[_Change]:
+    """Two plans for the same places, held against each other."""
+    for start in sorted({slab.start for plan in (before, after) for slab in plan}):
+        was, now = (_in_force(plan, start) for plan in (before, after))
+        if was is None or now is None:  # one side has no list yet; the other begins here
+            there = was or now
+            assert there is not None
+            nothing = Slab((there.start, there.end), (there.hukou, there.residence), (), ())
+            was, now = was or nothing, now or nothing
+        items = _items_changed(was.applicable, now.applicable)
+        ruled = _rules_changed(was.relations, now.relations)
+        if items or ruled:
+            reach = _related(items | ruled, (was.relations, now.relations)) if ruled else items
+            yield _Change(start, was, now, reach, settle=bool(ruled))
+
+
+def _in_force(plan: Sequence[Slab], day: date) -> Slab | None:
+    return next((slab for slab in plan if slab.start <= day < slab.end), None)
+
+
+def _items_changed(before: Sequence[Applicable], after: Sequence[Applicable]) -> set[str]:
+    was, now = ({a.item.item: _said(a) for a in side} for side in (before, after))
+    return {item for item in {*was, *now} if was.get(item) != now.get(item)}
+
+
+def _said(a: Applicable) -> tuple[Any, ...]:
+    return a.version, a.jurisdiction, a.presumed, a.item.kind, a.slots
+
+
+def _rules_changed(before: Relations, after: Relations) -> set[str]:
+    """The items that stand otherwise to others; where any two are named in another order, also all that are ranked."""
+    sides = zip(before[:3], after[:3], strict=True)
+    found = {item for was, now in sides for item in {*was, *now} if was.get(item) != now.get(item)}
+    both = before.rank.keys() & after.rank.keys()
+    if sorted(both, key=before.rank.__getitem__) != sorted(both, key=after.rank.__getitem__):
+        found |= {*before.rank, *after.rank}
+    return found
+
+
+def _related(items: set[str], sides: Iterable[Relations]) -> set[str]:
+    """These items and all that anything about them can hang on, however far."""
+    pairs = [(one, other) for side in sides for part in side[:3] for one, others in part.items() for other in others]
+    found: set[str] = set()
+    fresh = items
+    while fresh:
+        found |= fresh
+        fresh = {b for pair in pairs for a, b in (pair, pair[::-1]) if a in fresh} - found
+    return found
