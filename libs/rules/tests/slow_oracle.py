@@ -17,6 +17,14 @@ from common.events.facts import Statement
 Law = Mapping[str, Mapping[str, Any]]  # area → {"items": {item: file}, "exclusions": [rule, …]}
 NATION = "000000"
 BEFORE, AFTER = date.min, date.max
+DAYS_ONLY = ("death", "alive", "risk_incident")
+# Kinds of which several may hold at once, and what tells one from another.
+SEVERAL = {
+    "merit": "merit",
+    "ability_result": "scale",
+    "benefit_elsewhere": "benefit",
+    "application": "item",
+}
 
 
 def read_law(folder: Any) -> dict[str, dict[str, Any]]:
@@ -61,7 +69,7 @@ def last_words(statements: Sequence[Statement], order: Callable[[Statement], Any
         if said is None:
             continue
         start = said.valid_from or BEFORE
-        if start < end or said.kind in ("death", "alive"):
+        if start < end or said.kind in DAYS_ONLY:
             words.append(Word(said, start, end))
     return words
 
@@ -94,6 +102,14 @@ def shown(words: Sequence[Word], kind: str, day: date) -> Statement | None:
             rivals.sort(key=lambda s: s.chain)
             return max(rivals, key=lambda s: (s.valid_from or BEFORE, s.time))
     return None
+
+
+def all_shown(words: Sequence[Word], kind: str, day: date) -> list[Statement]:
+    """The same of a kind of which several may hold at once: each by itself."""
+    of_kind = [w for w in words if w.said.kind == kind]
+    lines = {getattr(w.said.value, SEVERAL[kind]) for w in of_kind}
+    found = [shown([w for w in of_kind if getattr(w.said.value, SEVERAL[kind]) == line], kind, day) for line in lines]
+    return [s for s in found if s]
 
 
 def is_member(words: Sequence[Word], household: str, day: date) -> bool:

@@ -125,6 +125,34 @@ class People:
         "household": "mca",
         "living_situation": "grid",
         "special_family": "nhc",
+        "merit": "va",
+        "ability_result": "nhsa",
+        "benefit_elsewhere": "hrss",
+        "risk_incident": "grid",
+        "hospital_stay": "nhsa",
+        "contact": "grid",
+        "application": "mca",
+        "bank_account": "hrss",
+    }
+
+    further: ClassVar[dict[str, Event]] = {
+        "merit": {"merit": "special_contribution"},
+        "ability_result": {
+            "scale": "ltc",
+            "scale_version": "2021",
+            "code": "3",
+            "document_no": "护鉴2026-0815",
+            "sub_scores": {"进食": 5, "穿衣": 0},
+        },
+        "benefit_elsewhere": {"benefit": "work_injury_care", "amount_fen_per_month": 180_000},
+        "risk_incident": {"incident": "fall"},
+        "hospital_stay": {"institution": "合成市精神病医院"},
+        "contact": {
+            "phone": "0874-3123456",
+            "contacts": [{"name": "李四光", "relation": "女儿", "phone": "+86 139 0000 1234"}],
+        },
+        "application": {"item": "concentrated_support", "wish": "apply", "channel": "visit"},
+        "bank_account": {"account_no": "6217003860012345678", "bank": "合成农商银行", "holder_name": "张三丰"},
     }
 
     def registration(self, number: str, **options: Any) -> Event:

@@ -57,10 +57,10 @@ async def test_only_what_is_asked_for_is_revealed_and_only_in_the_area(known, cl
     number, person_id = known
     ask = {"purpose": "bank_file", "cause": "batch-1", "fields": ["name"], "person_ids": [person_id]}
     async with client_for(issue_token("approver", division="530302")) as here:
-        assert (await here.post("/v1/vault/reveal", json=ask)).json() == {
-            "persons": [{"person_id": person_id, "id_number": None, "name": "张三丰", "address": None}],
-            "refused": [],
-        }
+        answer = (await here.post("/v1/vault/reveal", json=ask)).json()
+        (person,) = answer["persons"]
+        assert {k: v for k, v in person.items() if v is not None} == {"person_id": person_id, "name": "张三丰"}
+        assert answer["refused"] == []
         everything = ask | {"fields": ["id_number", "name", "address"]}
         (person,) = (await here.post("/v1/vault/reveal", json=everything)).json()["persons"]
         assert (person["id_number"], person["address"]) == (number, "曲靖市麒麟区合成村五号")

@@ -10,7 +10,7 @@ import xlsxwriter
 import yaml
 from common import clock
 from common.codes.id_number import make
-from common.events.population import KINDS
+from common.events.kinds import KINDS
 from common.settings import repository_root
 from hypothesis import given, settings
 from hypothesis import strategies as st

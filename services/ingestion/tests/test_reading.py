@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from common.events.population import KINDS, event_struct, population_schemas
+from common.events.kinds import KINDS
+from common.events.population import event_struct, population_schemas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.answering import Refused
@@ -34,6 +35,9 @@ def one_of_each(people):
         "household": people.event("household", number, {"household_no": "1", "members": [number]}, id="5"),
         "living_situation": people.event("living_situation", number, {"tags": ["alone"]}, id="6"),
         "special_family": people.event("special_family", number, {"only_child": "dead"}, id="7"),
+    } | {
+        kind: people.event(kind, number, value, id=f"further-{n}")
+        for n, (kind, value) in enumerate(people.further.items())
     }
 
 
@@ -53,7 +57,7 @@ def test_every_registered_source_says_only_known_kinds_in_a_known_area():
     for source in registered().values():
         assert set(source.ranks) <= set(KINDS)
         assert divisions.known(source.area)
-    assert len(registered()) == 40
+    assert len(registered()) == 55
 
 
 def test_what_the_generator_of_synthetic_people_sends_is_registered():

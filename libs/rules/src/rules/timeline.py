@@ -2,28 +2,29 @@
 
 Within one chain the last word of the source counts. Between chains of a kind with one value at a time, a later
 beginning closes an earlier one of the same rank, and a stronger rank paints over a weaker one. What came through
-a household holds while the person is a member, and gives way to anything said about the person directly.
+a household holds while the person is a member, and gives way to anything said about the person directly. How facts of
+each kind stand to each other is said in `common.events.kinds`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.clock import civil_date
 from common.events.ability import Ability
 from common.events.facts import Death, Household, Statement, Value
+from common.events.kinds import LINE_OF, ONE_DAY_KINDS
 
 FAR_PAST, FAR_FUTURE = date.min, date.max
 _DAY = timedelta(days=1)
-ONE_DAY_KINDS = ("death", "alive")
 
 
 class Fact(NamedTuple):
     """What holds over [`valid_from`, `valid_to`) (None: open) after all statements known at an instant.
 
-    `event_id`: the statement that gave the value. Of one kind (of `household`: one kind and household) facts
-    never overlap, but for `death` and `alive`, which are single days and all kept.
+    `event_id`: the statement that gave the value. Facts of one kind (and of one line, where a kind has lines: a
+    household, a benefit …) never overlap, but for single days, which are all kept.
     """
 
     kind: str
@@ -86,6 +87,9 @@ def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = 
             facts += map(_one_day, pieces)
         elif len(pieces) == 1 and pieces[0].said.via is None:
             facts.append(_fact(pieces[0]))
+        elif kind in LINE_OF:
+            for line in _lines(pieces, LINE_OF[kind]).values():
+                facts += map(_fact, _paint(_closed_by_next(line)))
         else:
             facts += map(_fact, _single_valued(pieces, households))
     facts.sort(key=_order)
@@ -138,23 +142,26 @@ def _fact(piece: _Piece) -> Fact:
 
 
 def _one_day(piece: _Piece) -> Fact:
-    """A death or a sign of life. Without a day it is as old as its record: never before, perhaps not after."""
+    """Such as a death. Without a day it is as old as its record: never before, perhaps not after."""
     day = piece.said.valid_from or civil_date(piece.said.time)
     return _fact(_Piece(day, day + _DAY, piece.said))
 
 
 def _households(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[Fact]:
     """One line per household; `members` receives the periods of membership."""
-    lines: dict[str, list[_Piece]] = {}
-    for piece in pieces:
-        assert isinstance(piece.said.value, Household)
-        lines.setdefault(piece.said.value.household, []).append(piece)
     facts: list[Fact] = []
-    for household, line in lines.items():
+    for household, line in _lines(pieces, LINE_OF["household"]).items():
         line = _paint(_closed_by_next(line))
         facts += map(_fact, line)
         members[household] = [p for p in line if isinstance(p.said.value, Household) and p.said.value.member]
     return facts
+
+
+def _lines(pieces: list[_Piece], line_of: Callable[[Any], str]) -> dict[str, list[_Piece]]:
+    lines: dict[str, list[_Piece]] = {}
+    for piece in pieces:
+        lines.setdefault(line_of(piece.said.value), []).append(piece)
+    return lines
 
 
 def _single_valued(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[_Piece]:

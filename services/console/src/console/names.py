@@ -89,6 +89,14 @@ KINDS: Final[Mapping[str, str]] = {
     "household": "家庭户",
     "living_situation": "居住状况",
     "special_family": "计划生育特殊家庭",
+    "merit": "优抚和特殊贡献",
+    "ability_result": "其他部门的能力评估结果",
+    "benefit_elsewhere": "其他部门的待遇",
+    "risk_incident": "风险事件",
+    "hospital_stay": "住院",
+    "contact": "联系方式",
+    "application": "申请和放弃",
+    "bank_account": "银行账户",
 }
 ACTIONS: Final[Mapping[str, str]] = {"created": "", "corrected": "更正", "annulled": "撤销", "ended": "终止"}
 REASONS: Final[Mapping[str, str]] = {

@@ -11,7 +11,10 @@ from common.clock import civil_date
 from common.codes import divisions
 from common.codes.id_number import IdNumber, IdProblem, check
 from common.events.facts import Kind
+from common.events.kinds import FROM_REQUIRED, ONE_DAY_KINDS
 from common.events.population import (
+    ApplicationValue,
+    ContactValue,
     DisabilityValue,
     HouseholdValue,
     LivingSituationValue,
@@ -20,10 +23,10 @@ from common.events.population import (
     RegistrationValue,
     ResidenceValue,
 )
+from rules.items import ITEM_TITLES
 
 from ingestion.problems import Fault, fault
 
-ONE_DAY_KINDS: Final = ("death", "alive")
 FUTURE_MAX: Final = timedelta(minutes=5)
 YEAR_MIN, YEAR_MAX, RECORD_YEAR_MIN = 1860, 2200, 1949
 # Registers write this for "without end".
@@ -60,6 +63,11 @@ def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdPr
         _check_members(faults, value, today)
     elif isinstance(value, LivingSituationValue):
         _check_living(faults, value, today)
+    elif isinstance(value, ContactValue):
+        if value.phone is None and not value.contacts:
+            faults.append(fault("/data/value", "contact_empty"))
+    elif isinstance(value, ApplicationValue):
+        _check_item(faults, value.item)
     return faults
 
 
@@ -98,10 +106,12 @@ def _check_period(faults: list[Fault], kind: Kind, data: Any, today: date) -> No
         faults.append(fault("/data/valid_to", "period"))
     if data.action == "ended" and (end is None or end == OPEN_END):
         faults.append(fault("/data/valid_to", "valid_to_required"))
-    if kind not in ONE_DAY_KINDS or data.action not in ("created", "corrected"):
+    if kind not in FROM_REQUIRED or data.action not in ("created", "corrected"):
         return
     if start is None:
         faults.append(fault("/data/valid_from", "valid_from_required"))
+        return
+    if kind not in ONE_DAY_KINDS:
         return
     if start > today:
         faults.append(fault("/data/valid_from", "in_future"))
@@ -147,6 +157,13 @@ def _check_members(faults: list[Fault], value: HouseholdValue, today: date) -> N
             faults.append(fault(f"/data/value/members/{place}", "duplicate_entry"))
         else:
             seen.add(member.number)
+
+
+def _check_item(faults: list[Fault], item: str) -> None:
+    """A public item code, or one of an area's own behind the area's code."""
+    prefix, dot, _ = item.partition(".")
+    if not (_in_force(prefix, None) if dot else item in ITEM_TITLES):
+        faults.append(fault("/data/value/item", "item_unknown"))
 
 
 def _check_living(faults: list[Fault], value: LivingSituationValue, today: date) -> None:

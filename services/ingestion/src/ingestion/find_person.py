@@ -9,6 +9,7 @@ from common.auth import Caller, require
 from common.codes.id_number import RAW_LENGTH_MAX, IdProblem, check
 from common.errors import Malformed, NotFound, Problem
 from common.events.facts import Registration
+from common.events.population import ResidenceValue
 from common.privacy import mask_address, mask_id_number, mask_name, vault
 from common.service import Db
 from fastapi import APIRouter, Depends
@@ -97,10 +98,11 @@ async def get_person(
         if not _seen_by(caller, row):
             raise NotFound("no such person")
         facts = persons.facts_of(row["statements"], known_at)
-        lives_by = persons.residence_event(facts, day)
+        lives_by = persons.event_of(facts, "residence", day)
         opened = await persons.identities(connection, [key], ["id_number", "name"])
-        where = await persons.addresses(connection, [lives_by] if lives_by else [])
-    number, name, address = opened.get((key, "id_number")), opened.get((key, "name")), where.get(lives_by or "")
+        where = (await persons.values(connection, [lives_by] if lives_by else [])).get(lives_by or "")
+    number, name = opened.get((key, "id_number")), opened.get((key, "name"))
+    address = where.address if isinstance(where, ResidenceValue) else None
     dead = death_of(facts)
     register = [f.value for f in facts if isinstance(f.value, Registration)]
     return PersonSeen(

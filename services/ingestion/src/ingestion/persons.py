@@ -1,13 +1,13 @@
 """A person as officers see them: facts of a day, the areas that may look, the masked identity."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from common.auth import Caller
-from common.events.facts import Registration, Residence
-from common.events.population import ResidenceValue
+from common.events.facts import Kind, Registration, Residence
+from common.events.population import PopulationValue
 from common.privacy import vault
 from rules.timeline import Fact, facts_known_at
 
@@ -36,19 +36,15 @@ def may_see(caller: Caller, areas: Sequence[str]) -> bool:
     return any(caller.may_see(area) for area in areas) or (not areas and caller.may_see(None))
 
 
-def residence_event(facts: Sequence[Fact], day: date) -> str | None:
-    """The event that tells where the person lives on a day."""
-    return next((f.event_id for f in facts if f.kind == "residence" and f.holds_on(day)), None)
+def event_of(facts: Sequence[Fact], kind: Kind, day: date) -> str | None:
+    """The event that gave the value of a kind on a day."""
+    return next((f.event_id for f in facts if f.kind == kind and f.holds_on(day)), None)
 
 
-async def addresses(connection: Any, event_ids: Sequence[str]) -> dict[str, str]:
-    """Addresses by residence event, opened."""
-    found = {}
-    for event_id, sealed in (await store.load_sealed(connection, event_ids)).items():
-        value = reopen(vault().open(sealed, event_id.encode())).value
-        if isinstance(value, ResidenceValue) and value.address is not None:
-            found[event_id] = value.address
-    return found
+async def values(connection: Any, event_ids: Collection[str]) -> dict[str, PopulationValue | None]:
+    """What these events said, opened."""
+    sealed = await store.load_sealed(connection, event_ids)
+    return {event_id: reopen(vault().open(blob, event_id.encode())).value for event_id, blob in sealed.items()}
 
 
 async def identities(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> dict[tuple[str, str], str]:

@@ -56,6 +56,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "残疾人证号第 19、20 位与类别、等级不一致",
     ),
     "support_without_tekun": ("support stands with tekun only", "供养方式只适用于特困人员"),
+    "contact_empty": ("neither a phone nor anybody to call", "没有本人电话，也没有联系人"),
+    "item_unknown": ("this is no item code", "不是清单项目代码"),
     "duplicate_entry": ("this entry stands twice", "条目重复"),
     "id_reused": ("this id was sent before with other content", "该 id 已用于内容不同的事件"),
     "digits_lost": (

@@ -1,20 +1,35 @@
 """`POST /v1/vault/reveal`: the one way by which personal data leaves ingestion, and every use of it is written down."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
+import msgspec
 from common import clock
 from common.auth import Caller, require
+from common.errors import Malformed, Problem
+from common.events.facts import Kind
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from rules.timeline import Fact
 
 from ingestion import persons
 from ingestion.store import review
 
 router = APIRouter(tags=["vault"])
 PERSONS_MAX: Final = 5_000
-VaultField = Literal["id_number", "name", "address"]
+VaultField = Literal["id_number", "name", "address", "phone", "contacts", "bank_account", "institution"]
+# What lies in the sealed event of a fact of this kind, under this name; None: all of it.
+_IN_FACTS: Final[Mapping[str, tuple[Kind, str | None]]] = {
+    "address": ("residence", "address"),
+    "phone": ("contact", "phone"),
+    "contacts": ("contact", "contacts"),
+    "bank_account": ("bank_account", None),
+    "institution": ("hospital_stay", "institution"),
+}
+_ONLY_FOR: Final = {"bank_account": ("bank_file",), "institution": ("task",)}
 
 
 class Reveal(BaseModel):
@@ -22,15 +37,33 @@ class Reveal(BaseModel):
 
     purpose: Literal["bank_file", "task", "notice", "route"]
     cause: str = Field(min_length=1, max_length=128)
-    fields: list[VaultField] = Field(min_length=1, max_length=3)
+    fields: list[VaultField] = Field(min_length=1, max_length=len(get_args(VaultField)))
     person_ids: list[UUID] = Field(min_length=1, max_length=PERSONS_MAX)
 
 
+class ContactRevealed(BaseModel):
+    name: str
+    relation: str
+    phone: str
+
+
+class AccountRevealed(BaseModel):
+    account_no: str
+    bank: str
+    holder_name: str
+
+
 class RevealedPerson(BaseModel):
+    """Facts as they hold today. `institution`: the hospital where the person lies."""
+
     person_id: str
     id_number: str | None = None
     name: str | None = None
     address: str | None = None
+    phone: str | None = None
+    contacts: list[ContactRevealed] | None = None
+    bank_account: AccountRevealed | None = None
+    institution: str | None = None
 
 
 class Revealed(BaseModel):
@@ -43,16 +76,17 @@ class Revealed(BaseModel):
 @router.post("/v1/vault/reveal", summary="Reveal personal data for a named purpose")
 async def reveal(body: Reveal, caller: Annotated[Caller, Depends(require("officer", "approver"))], db: Db) -> Revealed:
     """Only what is asked for, only of people in your area, with an audit row in the same transaction."""
+    _need_purpose(body)
     day, asked = clock.today(), list(dict.fromkeys(map(str, body.person_ids)))
+    in_facts = [f for f in dict.fromkeys(body.fields) if f in _IN_FACTS]
     async with db.transaction() as tx:
-        seen: dict[str, str | None] = {}
+        seen: dict[str, dict[str, str]] = {}
         for row in await review.load_persons(tx.sql, asked):
             facts = persons.facts_of(row["statements"])
             if persons.may_see(caller, persons.areas_of(facts, day, row["division"])):
-                seen[row["person_id"]] = persons.residence_event(facts, day)
-        opened = await persons.identities(tx.sql, list(seen), [f for f in body.fields if f != "address"])
-        events = [e for e in seen.values() if e] if "address" in body.fields else []
-        where = await persons.addresses(tx.sql, events)
+                seen[row["person_id"]] = _events(facts, in_facts, day)
+        opened = await persons.identities(tx.sql, list(seen), [f for f in body.fields if f not in _IN_FACTS])
+        said = await persons.values(tx.sql, {e for events in seen.values() for e in events.values()})
         await review.append_audit(
             tx,
             caller,
@@ -68,8 +102,26 @@ async def reveal(body: Reveal, caller: Annotated[Caller, Depends(require("office
             person_id=person_id,
             id_number=opened.get((person_id, "id_number")),
             name=opened.get((person_id, "name")),
-            address=where.get(event or ""),
+            **{field: _told(field, said.get(event)) for field, event in events.items()},
         )
-        for person_id, event in seen.items()
+        for person_id, events in seen.items()
     ]
     return Revealed(persons=found, refused=[p for p in asked if p not in seen])
+
+
+def _need_purpose(body: Reveal) -> None:
+    """Some fields serve one purpose only. Raises Malformed."""
+    for at, field in enumerate(body.fields):
+        if body.purpose not in _ONLY_FOR.get(field, (body.purpose,)):
+            problem = Problem(pointer=f"/fields/{at}", code="not_for_this_purpose", detail=f"not for {body.purpose}")
+            raise Malformed("a field is asked for that this purpose does not need", problems=[problem])
+
+
+def _events(facts: Sequence[Fact], fields: Sequence[str], day: date) -> dict[str, str]:
+    """For each field the event that holds it."""
+    return {field: event for field in fields if (event := persons.event_of(facts, _IN_FACTS[field][0], day))}
+
+
+def _told(field: str, said: Any) -> Any:
+    name = _IN_FACTS[field][1]
+    return msgspec.to_builtins(said if name is None or said is None else getattr(said, name))

@@ -21,11 +21,33 @@ Kind = Literal[
     "household",
     "living_situation",
     "special_family",
+    "merit",
+    "ability_result",
+    "benefit_elsewhere",
+    "risk_incident",
+    "hospital_stay",
+    "contact",
+    "application",
+    "bank_account",
 ]
 Action = Literal["created", "corrected", "annulled", "ended"]
 LowIncomeCategory = Literal["dibao", "tekun", "bianyuan", "gangxing", "fanpin"]
 LivingTag = Literal["alone", "empty_nest", "left_behind"]
 DeathEvidence = Literal["cremation", "medical_certificate", "register_cancelled", "reported"]
+MeritKind = Literal["veteran", "martyr_family", "soldier_family", "special_contribution"]
+Benefit = Literal[
+    "work_injury_care",
+    "retired_cadre_care",
+    "retired_cadre_living",
+    "duty_disability_care",
+    "duty_disability_living",
+    "brave_deed_care",
+    "returned_youth_care",
+    "welfare_home_stay",
+    "long_term_care_insurance",
+]
+Incident = Literal["fall", "lost", "choking", "self_harm", "other"]
+Wish = Literal["apply", "decline"]
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="of", gc=False):
@@ -81,7 +103,75 @@ class SpecialFamily(_Value, frozen=True, kw_only=True, tag="special_family"):
     only_child: Literal["dead", "disabled"]
 
 
-Value = Registration | Residence | Death | Alive | Disability | LowIncome | Household | LivingSituation | SpecialFamily
+class Merit(_Value, frozen=True, kw_only=True, tag="merit"):
+    """Several may hold at once."""
+
+    merit: MeritKind
+
+
+class AbilityResult(_Value, frozen=True, kw_only=True, tag="ability_result"):
+    """Another department's result: whether it counts here is for the assessment to say. Its document number and its
+    sub-scores stay sealed; the event id leads to them."""
+
+    scale: str
+    scale_version: str
+    code: str
+
+
+class BenefitElsewhere(_Value, frozen=True, kw_only=True, tag="benefit_elsewhere"):
+    """What another office pays or provides, as long as it does. `amount_fen_per_month`: None where it did not say."""
+
+    benefit: Benefit
+    amount_fen_per_month: int | None = None
+
+
+class RiskIncident(_Value, frozen=True, kw_only=True, tag="risk_incident"):
+    incident: Incident
+
+
+class HospitalStay(_Value, frozen=True, kw_only=True, tag="hospital_stay"):
+    """Where somebody lies stays sealed: the name of a hospital can be a diagnosis."""
+
+
+class Contact(_Value, frozen=True, kw_only=True, tag="contact"):
+    """Whether the person, or somebody for them, can be called. Numbers and names stay sealed."""
+
+    own_phone: bool
+    others: int  # how many people are named
+
+
+class Application(_Value, frozen=True, kw_only=True, tag="application"):
+    item: str
+    wish: Wish
+    channel: Literal["counter", "online", "phone", "visit"]
+
+
+class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
+    """That there is an account; the number stays sealed. `holder`: whose name it is under, held against the person's
+    name in the same message."""
+
+    holder: Literal["self", "other", "not_said"]
+
+
+Value = (
+    Registration
+    | Residence
+    | Death
+    | Alive
+    | Disability
+    | LowIncome
+    | Household
+    | LivingSituation
+    | SpecialFamily
+    | Merit
+    | AbilityResult
+    | BenefitElsewhere
+    | RiskIncident
+    | HospitalStay
+    | Contact
+    | Application
+    | BankAccount
+)
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -3,17 +3,29 @@ Schemas and for the published contract; what needs more than one field or a code
 """
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from common.events.facts import Action, DeathEvidence, Kind, LivingTag, LowIncomeCategory
+from common.events.facts import (
+    Action,
+    Benefit,
+    DeathEvidence,
+    Incident,
+    Kind,
+    LivingTag,
+    LowIncomeCategory,
+    MeritKind,
+    Wish,
+)
+from common.events.kinds import KINDS
 
 V = TypeVar("V")
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TYPE_PREFIX: Final = "cn.eldercare.population."
 MEMBERS_MAX: Final = 50
+CONTACTS_MAX: Final = 10
+SUB_SCORES_MAX: Final = 60
 
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u001f\u007f]+$")]
@@ -31,6 +43,11 @@ DivisionCode = Annotated[
         description="administrative division code of 6, 9 or 12 digits",
     ),
 ]
+Phone = Annotated[
+    str,
+    Meta(max_length=24, pattern=r"^\+?[0-9][0-9 -]{3,21}[0-9]$", description="mobile or fixed, with its area code"),
+]
+ItemCode = Annotated[str, Meta(max_length=64, pattern=r"^([0-9]{6}\.)?[a-z][a-z0-9_]*$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -90,6 +107,62 @@ class SpecialFamilyValue(_Said, frozen=True, kw_only=True):
     only_child: Literal["dead", "disabled"]
 
 
+class MeritValue(_Said, frozen=True, kw_only=True):
+    merit: MeritKind
+
+
+class AbilityResultValue(_Said, frozen=True, kw_only=True):
+    """Scale, version and code together: `重度失能` alone means three different things in three scales."""
+
+    scale: Annotated[str, Meta(max_length=24, pattern=r"^[A-Za-z][0-9A-Za-z ./_-]*$", description="gbt42195, ltc …")]
+    scale_version: Annotated[str, Meta(max_length=12, pattern=r"^[0-9A-Za-z.-]+$", description="such as 2022")]
+    code: Annotated[str, Meta(max_length=8, pattern=r"^[0-9A-Za-z.]+$", description="the grade's code, no words")]
+    document_no: Identifier
+    sub_scores: (
+        Annotated[
+            dict[Annotated[str, Meta(min_length=1, max_length=40)], Annotated[int, Meta(ge=0, le=1000)]],
+            Meta(max_length=SUB_SCORES_MAX),
+        ]
+        | None
+    ) = None
+
+
+class BenefitElsewhereValue(_Said, frozen=True, kw_only=True):
+    benefit: Benefit
+    amount_fen_per_month: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
+
+
+class RiskIncidentValue(_Said, frozen=True, kw_only=True):
+    incident: Incident
+
+
+class HospitalStayValue(_Said, frozen=True, kw_only=True):
+    institution: Text
+
+
+class ContactPerson(_Said, frozen=True, kw_only=True):
+    name: Name
+    relation: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+    phone: Phone
+
+
+class ContactValue(_Said, frozen=True, kw_only=True):
+    phone: Phone | None = None
+    contacts: Annotated[tuple[ContactPerson, ...], Meta(max_length=CONTACTS_MAX)] = ()
+
+
+class ApplicationValue(_Said, frozen=True, kw_only=True):
+    item: ItemCode
+    wish: Wish
+    channel: Literal["counter", "online", "phone", "visit"]
+
+
+class BankAccountValue(_Said, frozen=True, kw_only=True):
+    account_no: Annotated[str, Meta(max_length=34, pattern=r"^[0-9]{8,30}$", description="digits only")]
+    bank: Text
+    holder_name: Name
+
+
 PopulationValue = (
     RegistrationValue
     | ResidenceValue
@@ -100,6 +173,14 @@ PopulationValue = (
     | HouseholdValue
     | LivingSituationValue
     | SpecialFamilyValue
+    | MeritValue
+    | AbilityResultValue
+    | BenefitElsewhereValue
+    | RiskIncidentValue
+    | HospitalStayValue
+    | ContactValue
+    | ApplicationValue
+    | BankAccountValue
 )
 
 VALUES: Final[dict[Kind, type[Any]]] = {
@@ -112,6 +193,14 @@ VALUES: Final[dict[Kind, type[Any]]] = {
     "household": HouseholdValue,
     "living_situation": LivingSituationValue,
     "special_family": SpecialFamilyValue,
+    "merit": MeritValue,
+    "ability_result": AbilityResultValue,
+    "benefit_elsewhere": BenefitElsewhereValue,
+    "risk_incident": RiskIncidentValue,
+    "hospital_stay": HospitalStayValue,
+    "contact": ContactValue,
+    "application": ApplicationValue,
+    "bank_account": BankAccountValue,
 }
 
 

@@ -1,19 +1,28 @@
 """From a pushed event to the statement that travels: everything but names, numbers and addresses."""
 
 from datetime import datetime
+from typing import Literal
 
 from common.events import facts
 from common.events.facts import Statement, Value
 from common.events.population import (
+    AbilityResultValue,
     AliveValue,
+    ApplicationValue,
+    BankAccountValue,
+    BenefitElsewhereValue,
+    ContactValue,
     DeathValue,
     DisabilityValue,
+    HospitalStayValue,
     HouseholdValue,
     LivingSituationValue,
     LowIncomeValue,
+    MeritValue,
     PopulationValue,
     RegistrationValue,
     ResidenceValue,
+    RiskIncidentValue,
     SpecialFamilyValue,
 )
 
@@ -33,11 +42,11 @@ def statement_of(pushed: Pushed, chain: str, instant: datetime) -> Statement:
         recorded_at=instant,
         valid_from=pushed.valid_from,
         valid_to=pushed.valid_to,
-        value=_value(pushed.value, pushed.household) if pushed.value is not None else None,
+        value=_value(pushed.value, pushed) if pushed.value is not None else None,
     )
 
 
-def _value(said: PopulationValue, household: str | None) -> Value:
+def _value(said: PopulationValue, pushed: Pushed) -> Value:
     match said:
         case RegistrationValue():
             return facts.Registration(
@@ -55,11 +64,50 @@ def _value(said: PopulationValue, household: str | None) -> Value:
         case DisabilityValue():
             return facts.Disability(class_=said.class_, level=said.level)
         case LowIncomeValue():
-            return facts.LowIncome(category=said.category, support=said.support, household=household)
+            return facts.LowIncome(category=said.category, support=said.support, household=pushed.household)
         case HouseholdValue():
-            assert household is not None, "a household statement has its number"
-            return facts.Household(household=household)
+            assert pushed.household is not None, "a household statement has its number"
+            return facts.Household(household=pushed.household)
         case LivingSituationValue():
             return facts.LivingSituation(tags=said.tags, verified_on=said.verified_on)
         case SpecialFamilyValue():
             return facts.SpecialFamily(only_child=said.only_child)
+        case _:
+            return _of_further_kinds(said, pushed.name)
+
+
+def _of_further_kinds(
+    said: MeritValue
+    | AbilityResultValue
+    | BenefitElsewhereValue
+    | RiskIncidentValue
+    | HospitalStayValue
+    | ContactValue
+    | ApplicationValue
+    | BankAccountValue,
+    name: str | None,
+) -> Value:
+    match said:
+        case MeritValue():
+            return facts.Merit(merit=said.merit)
+        case AbilityResultValue():
+            return facts.AbilityResult(scale=said.scale, scale_version=said.scale_version, code=said.code)
+        case BenefitElsewhereValue():
+            return facts.BenefitElsewhere(benefit=said.benefit, amount_fen_per_month=said.amount_fen_per_month)
+        case RiskIncidentValue():
+            return facts.RiskIncident(incident=said.incident)
+        case HospitalStayValue():
+            return facts.HospitalStay()
+        case ContactValue():
+            return facts.Contact(own_phone=said.phone is not None, others=len(said.contacts))
+        case ApplicationValue():
+            return facts.Application(item=said.item, wish=said.wish, channel=said.channel)
+        case BankAccountValue():
+            return facts.BankAccount(holder=_holder(said.holder_name, name))
+
+
+def _holder(holder: str, name: str | None) -> Literal["self", "other", "not_said"]:
+    """Names are held against each other here, where they are known, and only the answer travels."""
+    if name is None:
+        return "not_said"
+    return "self" if "".join(holder.split()) == "".join(name.split()) else "other"

@@ -13,11 +13,11 @@ import msgspec
 import yaml
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
-from common.events.population import KINDS, VALUES
+from common.events.kinds import FROM_REQUIRED, KINDS
+from common.events.population import VALUES
 from common.settings import repository_root
 from msgspec import Meta
 
-from ingestion.checks import ONE_DAY_KINDS
 from ingestion.files.table import COLUMNS_MAX
 
 MAPPING_BYTES_MAX: Final = 16 * 1024
@@ -35,7 +35,16 @@ _BASE: Final = {
     "person.id_number": "code",
     "person.name": "text",
 }
-_NAMED: Final = {"division": "division", "hukou_division": "division", "certificate_no": "code", "household_no": "code"}
+_NAMED: Final = {
+    "division": "division",
+    "hukou_division": "division",
+    "certificate_no": "code",
+    "household_no": "code",
+    "phone": "code",
+    "account_no": "code",
+    "document_no": "code",
+}
+ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as the people to call
 _ASIDE = re.compile(r"[(\[【].*?[)\]】]|[*:：·]")
 
 
@@ -85,7 +94,7 @@ class Mapping:
     def missing(self, found: Dict[str, int]) -> list[str]:
         """Fields that every event of this kind needs and no column, default or rule gives."""
         needed = ["person.id_number", *required_fields(self.kind)]
-        if self.kind in ONE_DAY_KINDS:
+        if self.kind in FROM_REQUIRED:
             needed.append("valid_from")
         return [n for n in needed if n not in found and n not in self.defaults and n not in self.derived]
 
@@ -98,9 +107,22 @@ def header_name(text: str) -> tuple[str, str]:
 
 def fields_of(kind: Kind) -> dict[str, str]:
     """Every field that a column can feed, with its type."""
-    found = dict(_BASE)
-    for each in msgspec.structs.fields(VALUES[kind]):
-        found[f"value.{each.encode_name}"] = _NAMED.get(each.encode_name) or _type(each.type)
+    return dict(_BASE) | _fields(VALUES[kind], "value")
+
+
+def _fields(form: Any, at: str) -> dict[str, str]:
+    """A list of records has the columns `<list>.0.<field>` and so on; a table of free names has none."""
+    found: dict[str, str] = {}
+    for each in msgspec.structs.fields(form):
+        name, inner = f"{at}.{each.encode_name}", _inner(each.type)
+        if isinstance(inner, msgspec.inspect.DictType):
+            continue
+        entry = getattr(inner, "item_type", None)
+        if isinstance(entry, msgspec.inspect.StructType):
+            for n in range(ENTRIES_OF_A_ROW):
+                found |= _fields(entry.cls, f"{name}.{n}")
+        else:
+            found[name] = _NAMED.get(each.encode_name) or _type(inner)
     return found
 
 
@@ -108,10 +130,15 @@ def required_fields(kind: Kind) -> list[str]:
     return [f"value.{f.encode_name}" for f in msgspec.structs.fields(VALUES[kind]) if f.required]
 
 
-def _type(declared: Any) -> str:
+def _inner(declared: Any) -> msgspec.inspect.Type:
+    """What stands there when something does."""
     info = msgspec.inspect.type_info(declared)
     if isinstance(info, msgspec.inspect.UnionType):
         info = next(t for t in info.types if not isinstance(t, msgspec.inspect.NoneType))
+    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
+
+
+def _type(info: msgspec.inspect.Type) -> str:
     match info:
         case msgspec.inspect.DateType():
             return "date"

@@ -63,6 +63,7 @@ class Plan:
     table: int
     columns: tuple[_Column, ...]
     names: dict[str, str]  # pointer → name of the column
+    sections: tuple[str, ...] = ("", "person", "value")
 
 
 def pointer_of(name: str) -> str:
@@ -79,7 +80,8 @@ def plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: 
         last = "valid_to" if name == "valid_until" else last
         columns.append(_Column(section, last, at, _converter(mapping, name, zero), pointer_of(name)))
     names = {pointer_of(name): header[at] for name, at in found.items()}
-    return Plan(mapping, table, tuple(columns), names)
+    sections = dict.fromkeys((*Plan.sections, *(column.section for column in columns)))
+    return Plan(mapping, table, tuple(columns), names, tuple(sections))
 
 
 def _converter(mapping: Mapping, name: str, zero: date) -> Convert:
@@ -106,7 +108,7 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
     """Never raises for content."""
     if row.broken is not None:
         return Shaped(row, plan.table, refused(row, sender, [fault("", row.broken)]), plan.names)
-    parts: dict[str, dict[str, Any]] = {"": {}, "person": {}, "value": {}}
+    parts: dict[str, dict[str, Any]] = {section: {} for section in plan.sections}
     faults: list[Fault] = []
     formula, cells = False, row.cells
     for section, name, at, convert, pointer in plan.columns:
@@ -139,13 +141,16 @@ def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[st
     for name, value in mapping.defaults.items():
         section, _, last = name.rpartition(".")
         if pointer_of(name) not in faulty:
-            parts[section].setdefault(last, value)
+            parts.setdefault(section, {}).setdefault(last, value)
     for name in mapping.derived:
         last = name.rpartition(".")[2]
         if last not in parts["value"] and pointer_of(name) not in faulty:
             told = conversions.derived(last, parts["person"], parts["value"])
             if told is not None:
                 parts["value"][last] = told
+    for section in sorted(parts.keys() - {"", "person", "value"}):  # value.<list>.<n>: entries of a list, in order
+        if parts[section]:
+            parts["value"].setdefault(section.split(".")[1], []).append(parts[section])
 
 
 def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -> tuple[bool, dict[str, Any]]:

@@ -1,0 +1,55 @@
+"""The kinds of facts: how facts of one kind stand to each other in time, and what it means when there is none.
+
+`one`: one value at a time, a later beginning closes an earlier one. `one_a_line`: several at once, one value at a time
+for each line, such as one benefit or one item. `days`: every statement is one day, and all of them are kept.
+"""
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from common.events.facts import Kind
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
+class KindRule(NamedTuple):
+    """`absence`: what it means that a person has no fact of the kind. `false` holds only while the sources of the kind
+    are known to be fed for that division. `line`: of a value the line it belongs to (`one_a_line` only).
+    `from_required`: whether a statement without `valid_from` says too little."""
+
+    holds: Literal["one", "one_a_line", "days"]
+    absence: Literal["unknown", "false"]
+    line: Callable[[Any], str] | None = None
+    from_required: bool = False
+
+
+def _lines(field: str, absence: Literal["unknown", "false"] = "false", *, from_required: bool = False) -> KindRule:
+    return KindRule("one_a_line", absence, attrgetter(field), from_required)
+
+
+RULES: Final[Mapping[Kind, KindRule]] = {
+    "registration": KindRule("one", "unknown"),
+    "residence": KindRule("one", "unknown"),
+    "death": KindRule("days", "false", from_required=True),
+    "alive": KindRule("days", "unknown", from_required=True),
+    "disability": KindRule("one", "false"),
+    "low_income": KindRule("one", "false"),
+    "household": _lines("household"),
+    "living_situation": KindRule("one", "false"),
+    "special_family": KindRule("one", "false"),
+    "merit": _lines("merit"),
+    "ability_result": _lines("scale", "unknown"),  # the long-term-care grade beside a level of GB/T 42195
+    "benefit_elsewhere": _lines("benefit"),
+    "risk_incident": KindRule("days", "false", from_required=True),
+    "hospital_stay": KindRule("one", "false"),  # nobody lies in two hospitals
+    "contact": KindRule("one", "unknown"),
+    "application": _lines("item", from_required=True),  # of each item the last wish counts, from its day on
+    "bank_account": KindRule("one", "unknown"),
+}
+
+FROM_REQUIRED: Final[frozenset[str]] = frozenset(kind for kind, rule in RULES.items() if rule.from_required)
+ONE_DAY_KINDS: Final[frozenset[str]] = frozenset(kind for kind, rule in RULES.items() if rule.holds == "days")
+LINE_OF: Final[Mapping[str, Callable[[Any], str]]] = {
+    kind: rule.line for kind, rule in RULES.items() if rule.line is not None
+}
