@@ -90,7 +90,9 @@ class Chance:
                 for n, name in enumerate("ABC"[: self.rng.randint(1, 3)], 1)
             ]
             return {"tiers": [t | {"conditions": self._condition()} for t in tiers[:-1]] + tiers[-1:]}
-        return {} if item in SERVICES else {"amount": self._amount(), "pay": PAY}
+        if item in SERVICES or self.rng.random() < 0.15:  # who, but not how much
+            return {}
+        return {"amount": self._amount(), "pay": PAY}
 
     def _amount(self) -> dict[str, Any]:
         fen = [100 * n for n in self.rng.sample(range(1, 5), 3)]

@@ -407,7 +407,7 @@ class Life:
         self._block(found, areas, world.day)
         self._higher(found, areas, world.day)
         self._choose(found, areas, world.day)
-        self.had = {i: self.had.get(i, world.day) for i, f in found.items() if f.state == "granted"}
+        self.had = {i: self.had.get(i, world.day) for i in self._given(found)}
         if suspected:
             for item, f in found.items():
                 if f.state == "granted" and f.kind == "cash":
@@ -425,6 +425,10 @@ class Life:
     def _granted(self, found: dict[str, Found]) -> list[str]:
         return [item for item, f in found.items() if f.state == "granted"]
 
+    def _given(self, found: dict[str, Found]) -> list[str]:
+        """A right to money of which nobody has said how much is nothing in the hand."""
+        return [i for i in self._granted(found) if found[i].kind == "service" or found[i].fen is not None]
+
     def _pairs(self, found: Any, areas: Any, day: date) -> Iterator[tuple[str, str, Any]]:
         for one, other in combinations(sorted(self._granted(found)), 2):
             rule = rule_between(self.law, one, other, areas, day)
@@ -436,14 +440,14 @@ class Life:
         blocks = [(a, b, rule[1]) for a, b, rule in self._pairs(found, areas, day) if rule[0] == "block"]
         for item in sorted(self._granted(found), reverse=True):
             winners = [a if loser == b else b for a, b, loser in blocks if loser == item]
-            given = [w for w in winners if found[w].state == "granted"]
+            given = [w for w in winners if w in self._given(found)]
             if given:
                 found[item] = found[item]._replace(state="suppressed", by="|".join(sorted(given)))
 
     def _higher(self, found: dict[str, Found], areas: Any, day: date) -> None:
         pairs = {frozenset((a, b)) for a, b, rule in self._pairs(found, areas, day) if rule[0] == "higher_of"}
         first = named_first(self.law, areas, day)
-        mentioned = [i for i in self._granted(found) if any(i in pair for pair in pairs)]
+        mentioned = [i for i in self._given(found) if any(i in pair for pair in pairs)]
         for item in sorted(mentioned, key=lambda i: (-(found[i].fen or 0), first.index(i))):
             for other in mentioned:
                 if frozenset((item, other)) in pairs and {found[item].state, found[other].state} == {"granted"}:
@@ -454,7 +458,7 @@ class Life:
             if choice.chosen_on <= day and choice.choice_id not in self.seen:
                 self.seen.add(choice.choice_id)
                 self.chosen = [c for c in self.chosen if c != choice.item] + [choice.item]
-        there = self._granted(found)
+        there = self._given(found)
         self.chosen = [c for c in self.chosen if c in there]
         pairs = {frozenset((a, b)) for a, b, rule in self._pairs(found, areas, day) if rule[0] == "choice"}
         first = named_first(self.law, areas, day)

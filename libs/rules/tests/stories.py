@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 import yaml
+from common.clock import add_months
 from common.events.ability import Ability
 from common.events.facts import Statement, Value
 from rules.choosing import Choice
 from rules.decide import Decision, decide
+from rules.due import due
+from rules.gaps import Gap, gaps_of_moves
 from rules.lists import Lists
 from rules.timeline import Fact, abilities_known_at, facts_known_at
 
@@ -29,7 +32,8 @@ class Story:
         self.statements = _statements(told["facts"])
         self.abilities = [_ability(row) for row in told.get("abilities", [])]
         self.choices = [_choice(row) for row in told.get("choices", [])]
-        self.items = {item for then in self.moments for item in (*then.get("expect", {}), *then.get("none", []))}
+        keys = ("expect", "none", "pays")
+        self.items = {item for then in self.moments for key in keys for item in then.get(key, ())}
 
     def facts(self, known_at: date | None = None, statements: list[Statement] | None = None) -> tuple[Fact, ...]:
         said = self.statements if statements is None else statements
@@ -54,6 +58,12 @@ class Story:
             for item in moment.get("none", []):
                 if got := shown(decision, item, []):
                     yield item, got, []
+            if "pays" in moment and (got := paid(decision, moment["through"])) != moment["pays"]:
+                yield "pays", got, moment["pays"]
+            if "pays" in moment:
+                gaps = gaps_of_moves(self.facts(moment.get("known_at")), decision.entitlements, decision.died_on)
+                if (lost := [_gap(g) for g in gaps]) != moment.get("gaps", []):
+                    yield "gaps", lost, moment.get("gaps", [])
 
 
 def all_stories() -> list[Story]:
@@ -139,6 +149,31 @@ def shown(decision: Decision, item: str, like: list[dict[str, Any]]) -> list[dic
         asked = {key for row in like for key in row} | {"from", "to", "state"}
         found.append({key: full[key] for key in sorted(asked)})
     return found
+
+
+def paid(decision: Decision, through: str) -> dict[str, list[dict[str, Any]]]:
+    """By item the stretches of months with one amount from one area; `to` is the first month after them."""
+    lines = due(decision.entitlements, through_month=_month(through), died_on=decision.died_on, demo=True)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        rows = found.setdefault(line.item, [])
+        row = {"yuan": line.amount_fen / 100, "list": line.jurisdiction}
+        this, after = f"{line.service_month:%Y-%m}", f"{add_months(line.service_month, 1):%Y-%m}"
+        if rows and rows[-1]["to"] == this and row.items() <= rows[-1].items():
+            rows[-1]["to"] = after
+        else:
+            rows.append({"from": this, "to": after, **row})
+    return found
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    until = f"{gap.until_month:%Y-%m}" if gap.until_month else None
+    said = {"item": gap.item, "from": f"{gap.first_month:%Y-%m}", "to": until, "why": gap.why}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _month(text: str) -> date:
+    return date.fromisoformat(f"{text}-01")
 
 
 def _told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ def on(text: str) -> date:
 
 
 def cash(
-    first: date | str, to: date | str | None = None, fen: int = 5000, *, area: str = OLD, **more: Any
+    first: date | str, to: date | str | None = None, fen: int | None = 5000, *, area: str = OLD, **more: Any
 ) -> Entitlement:
     terms = {name: more.pop(name) for name in ("start", "stop", "band_change", "when", "fund") if name in more}
     return Entitlement(
@@ -69,6 +69,15 @@ def test_born_on_29_february_1944_the_allowance_begins_in_march_2024() -> None:
     assert turned_80 == on("2024-02-29")
     assert min(owed([cash(turned_80)], "2024-12")) == "2024-03"
     assert birthday(on("1944-02-29"), 81) == on("2025-03-01")
+
+
+def test_months_of_which_no_list_says_how_much_are_not_owed_and_begin_nothing() -> None:
+    open_ = cash("2023-05-21", "2023-11-08", None, area="000000")
+    assert owed([open_], "2024-01") == {}
+    assert next_change([open_], after_month=on("2023-01-01")) is None
+    assert owed([open_, cash("2023-11-08")], "2024-01") == {"2023-12": 5000, "2024-01": 5000}
+    same = cash("2023-05-21", "2023-11-08", None, band_change="same_month")
+    assert min(owed([same, cash("2023-11-08", band_change="same_month")], "2024-01")) == "2023-12"  # a beginning
 
 
 def test_a_birthday_on_the_first_of_a_month_pays_from_the_month_after_it() -> None:

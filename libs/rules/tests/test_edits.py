@@ -117,8 +117,8 @@ def another_word(version: Any) -> None:
 
 
 def test_an_allowance_for_the_disabled_poor_touches_nobody_else() -> None:
-    edit = change(NATION, "disability_living_subsidy", another_amount)
-    assert edit.areas == (AreaEdit(NATION, ("disability_living_subsidy",), rules=False),)
+    edit = change("530300", "disability_living_subsidy", another_amount)
+    assert edit.areas == (AreaEdit("530300", ("disability_living_subsidy",), rules=False),)
     assert edit.touches(line(POOR, DISABLED))
     assert not edit.touches(line())
     assert not edit.touches(line(POOR))

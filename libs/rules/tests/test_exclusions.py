@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from common.events.entitlement import Entitlement
 from common.events.facts import (
@@ -56,8 +57,9 @@ def rule(mode: str, *items: str, since: int = 0, until: int | None = None, **mor
     return {"mode": mode, "items": items, "status": "documented", "citation": CITATION, **period, **more}
 
 
-def lists(*rules: dict[str, Any], fen: dict[str, int] | None = None, near: Any = ()) -> Lists:
-    """The nation with four items and the given rules, and the county 530302 with rules of its own."""
+def lists(*rules: dict[str, Any], fen: dict[str, int | None] | None = None, near: Any = ()) -> Lists:
+    """The nation with four items and the given rules, and the county 530302 with rules of its own. `fen`: None where
+    the list says who, but not how much."""
     items = {
         name: {
             "item": name,
@@ -70,9 +72,12 @@ def lists(*rules: dict[str, Any], fen: dict[str, int] | None = None, near: Any =
                     "status": "documented",
                     "citation": CITATION,
                     "conditions": wants,
-                    "amount": {"flat_fen": (fen or {}).get(name, 100)},
-                    "pay": PAY,
                 }
+                | (
+                    {}
+                    if (yields := (fen or {}).get(name, 100)) is None
+                    else {"amount": {"flat_fen": yields}, "pay": PAY}
+                )
             ],
         }
         for name, wants in WANTS.items()
@@ -301,3 +306,47 @@ def test_rules_that_run_in_a_circle_end() -> None:
     circle = [rule("block", a, by=[b]) for a, b in ((NURSING, SEVERE), (SEVERE, LIVING), (LIVING, NURSING))]
     shown = told(lists(*circle), facts_of({NURSING: [(1, None)], SEVERE: [(1, None)], LIVING: [(1, None)]}))
     assert any(spans[0][2] == "granted" for spans in shown.values())
+
+
+@pytest.mark.parametrize("mode", ["higher_of", "choice"])
+def test_what_no_list_sets_an_amount_for_neither_beats_nor_yields_nor_asks(mode: str) -> None:
+    facts = facts_of({NURSING: [(0, None)], SEVERE: [(10, None)]})
+    for unset in ({NURSING: None}, {SEVERE: None}, {NURSING: None, SEVERE: None}):
+        law = lists(rule(mode, NURSING, SEVERE), fen=dict(unset))
+        assert told(law, facts) == {NURSING: [(0, None, "granted", None)], SEVERE: [(10, None, "granted", None)]}
+
+
+def test_what_no_list_sets_an_amount_for_is_blocked_but_blocks_nothing() -> None:
+    facts = facts_of({NURSING: [(0, None)], SEVERE: [(10, 20)]})
+    blocked = rule("block", NURSING, by=[SEVERE])
+    assert told(lists(blocked, fen={SEVERE: None}), facts)[NURSING] == [(0, None, "granted", None)]
+    assert told(lists(blocked, fen={NURSING: None}), facts)[NURSING] == [
+        (0, 10, "granted", None),
+        (10, 20, "suppressed", SEVERE),
+        (20, None, "granted", None),
+    ]
+
+
+def test_a_county_that_sets_the_amount_brings_it_into_play() -> None:
+    """What was not in hand until then is the newcomer, and asks."""
+    open_ = lists(CHOICE, fen={NURSING: None})
+    near = lists().by_area["000000"].items[NURSING]
+    later = msgspec.structs.replace(near.versions[0], valid_from=day(30))
+    county = msgspec.structs.replace(
+        open_.by_area["530302"], items={NURSING: msgspec.structs.replace(near, versions=(later,))}
+    )
+    law = Lists([open_.by_area["000000"], county])
+    facts = facts_of({NURSING: [(0, None)], SEVERE: [(10, None)]})
+    assert told(law, facts) == {
+        NURSING: [(0, 30, "granted", None), (30, None, "choice_required", SEVERE)],
+        SEVERE: [(10, None, "granted", None)],
+    }
+
+
+def test_the_explanation_says_that_the_amount_is_set_locally() -> None:
+    facts = facts_of({NURSING: [(0, None)]})
+    said = explain(facts, [], lists(fen={NURSING: None}), NURSING, day(3))
+    assert said.outcome == "granted"
+    assert "符合nursing_subsidy的条件；标准由当地制定，国家清单没有规定金额" in said.sentence
+    assert "元" not in said.sentence
+    assert "标准由当地制定" not in explain(facts, [], lists(), NURSING, day(3)).sentence

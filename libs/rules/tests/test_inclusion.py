@@ -184,7 +184,7 @@ def test_every_list_of_the_repository_gives_at_least_what_those_above_it_give() 
 
 def test_a_known_narrowing_is_shown_as_a_deviation_with_somebody_it_touches() -> None:
     found = {(n.item, n.code) for n in prove(SEED[CITY]).deviating}
-    assert found == {("nursing_subsidy", "refused")}
+    assert found == {(item, "refused") for item in ("care_service_subsidy", "home_adaptation", "nursing_subsidy")}
     for narrower in (n for area in (CITY, "110000") for n in prove(SEED[area]).deviating):
         assert narrower.deviation
         assert narrower.deviation.status == "example"
@@ -209,7 +209,7 @@ def test_a_pair_of_lists_is_proved_within_a_second() -> None:
         (drop(("items", "longevity_allowance")), "not_offered"),
         (put((*ALLOWANCE, "conditions", "age_years_min"), 81), "refused"),
         (put((*ALLOWANCE, "valid_from"), "2023-02-01"), "not_offered"),
-        (put((*ALLOWANCE, "valid_to"), "2030-01-01"), "not_offered"),
+        (put((*ALLOWANCE, "valid_to"), "2030-01-01"), "amount_lower"),  # the nation's line says who, not how much
         (put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 4999), "amount_lower"),
         (put((*ALLOWANCE, "amount", "bands", 2, "amount_fen"), 29900), "amount_lower"),
         (put(("items", "longevity_allowance", "follows"), "residence"), "not_offered"),
@@ -240,9 +240,6 @@ def test_a_city_that_leaves_out_one_class_of_people_to_be_visited_is_refused(pos
         (put((*CARE, "conditions", "all_of", 0, "age_years_min"), 65), "refused"),
         (put((*CARE, "conditions", "all_of", 1, "low_income_in"), ["dibao", "tekun"]), "refused"),
         (put((*CARE, "conditions", "all_of", 2, "ability_level_min"), 3), "refused"),
-        (put((*CARE, "amount", "bands", 0, "amount_fen"), 9999), "amount_lower"),
-        (put((*CARE, "amount", "bands", 2, "amount_fen"), 29999), "amount_lower"),
-        (put((*CARE, "pay", "stop"), "same_month"), "pay_weaker"),
     ],
 )
 def test_a_city_that_gives_less_than_the_nation_is_refused(change: Change, code: str) -> None:
@@ -256,16 +253,43 @@ def test_a_county_that_repeats_the_city_with_less_is_refused() -> None:
     """The county's own line counts, even where saying nothing would have given more."""
     line = to_event_dict(SEED[CITY])["items"]["care_service_subsidy"]
 
-    def county(change: Change) -> PolicyList:
-        return changed(SEED[COUNTY], put(("items", "care_service_subsidy"), copy.deepcopy(line)), change)
+    def county(*changes: Change) -> PolicyList:
+        return changed(SEED[COUNTY], put(("items", "care_service_subsidy"), copy.deepcopy(line)), *changes)
 
     body = ("items", "care_service_subsidy", "versions", 0)
     assert prove(county(lambda _: None)).narrower == ()
     refused(county(put((*body, "amount", "flat_fen"), 4999)), "amount_lower")
     refused(county(put((*body, "conditions", "all_of", 0, "age_years_min"), 81)), "refused")
     refused(county(drop((*body, "conditions", "all_of", 1, "any_of", 0))), "refused")
+    refused(county(drop((*body, "amount")), drop((*body, "pay"))), "amount_lower")  # who, but not how much any more
     for silent in (drop(("items", "care_service_subsidy")), put((*body, "valid_from"), "2025-01-01")):
         assert prove(county(silent)).narrower == ()  # until then the city's line counts
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (put((*CARE, "amount", "bands", 0, "amount_fen"), 9999), "amount_lower"),
+        (put((*CARE, "amount", "bands", 2, "amount_fen"), 29999), "amount_lower"),
+        (put((*CARE, "pay", "stop"), "same_month"), "pay_weaker"),
+    ],
+)
+def test_money_that_a_city_sets_is_not_lowered_by_a_county(change: Change, code: str) -> None:
+    line = to_event_dict(SEED[CITY])["items"]["nursing_subsidy"]
+    refused(changed(SEED[COUNTY], put(("items", "nursing_subsidy"), copy.deepcopy(line)), change), code)
+
+
+def test_who_but_not_how_much_is_less_than_any_amount_and_no_more_than_nothing() -> None:
+    """The nation leaves the amount open: any amount below is more, and saying who alone keeps no floor."""
+    open_ = to_event_dict(SEED[NATION])["items"]["longevity_allowance"]
+    (found,) = [
+        n
+        for n in prove(changed(SEED[COUNTY], put(("items", "longevity_allowance"), open_))).narrower
+        if n.from_ >= date(2023, 5, 21) and "300" in n.parent_gives
+    ]
+    assert (found.code, found.floor, found.child_gives) == ("amount_lower", True, "享受，没有规定金额")
+    assert prove(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 10001))).holds
+    refused(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 9999)), "amount_lower")
 
 
 def test_the_person_named_stands_just_on_the_boundary() -> None:
@@ -353,14 +377,21 @@ def test_a_city_that_gives_more_or_says_nothing_passes(change: Change) -> None:
 
 def test_a_deviation_passes_only_on_its_days_and_only_what_it_names() -> None:
     path = ("deviations", 0)
-    ended = prove(changed(SEED[CITY], put((*path, "valid_to"), "2027-01-01")))
+
+    def only_nursing(plain: Plain) -> None:
+        plain["deviations"] = plain["deviations"][:1]
+        for item in ("care_service_subsidy", "home_adaptation"):
+            del plain["items"][item]
+
+    city = changed(SEED[CITY], only_nursing)
+    ended = prove(changed(city, put((*path, "valid_to"), "2027-01-01")))
     assert {(n.code, n.from_) for n in ended.narrower} == {("refused", date(2027, 1, 1))}
     assert {n.to for n in ended.deviating} == {date(2027, 1, 1)}
-    late = prove(changed(SEED[CITY], put((*path, "valid_from"), "2024-01-01"))).narrower
+    late = prove(changed(city, put((*path, "valid_from"), "2024-01-01"))).narrower
     assert {(n.from_, n.to) for n in late} == {(date(2023, 5, 21), date(2024, 1, 1))}
-    refused(changed(SEED[CITY], put((*path, "narrows"), ["amount_lower"])), "refused")
-    refused(changed(SEED[CITY], put((*path, "people"), {"low_income_in": ["fanpin"]})), "refused")
-    assert prove(changed(SEED[CITY], drop(("deviations",)))).deviating == ()
+    refused(changed(city, put((*path, "narrows"), ["amount_lower"])), "refused")
+    refused(changed(city, put((*path, "people"), {"low_income_in": ["fanpin"]})), "refused")
+    assert prove(changed(city, drop(("deviations",)))).deviating == ()
 
 
 def test_a_deviation_that_allows_nothing_is_told() -> None:
@@ -404,7 +435,9 @@ def test_a_rule_that_the_nation_has_too_takes_nothing_away() -> None:
 def test_the_higher_of_an_item_above_and_one_of_its_own_is_no_loss(amount_fen: int) -> None:
     own = rule("higher_of", items=["nursing_subsidy", "care_service_subsidy"])
     path = ("items", "care_service_subsidy", "versions", 0, "amount", "flat_fen")
-    assert prove(changed(SEED[CITY], own, put(path, amount_fen))).narrower == ()
+    above = [changed(SEED[NATION], drop(("items", "care_service_subsidy")))]
+    assert prove_inclusion(changed(SEED[CITY], own, put(path, amount_fen)), above).narrower == ()
+    refused(changed(SEED[CITY], own), "suppressed")  # the nation gives both, though it sets no amounts
 
 
 def test_a_service_that_gives_way_to_money_is_lost() -> None:

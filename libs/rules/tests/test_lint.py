@@ -47,6 +47,7 @@ def put(path: str, value: Any) -> Callable[[Plain], None]:
 ALLOWANCE = "/items/longevity_allowance/versions/0"
 CARE = "/items/nursing_subsidy/versions/0"
 VISITS = "/items/visiting_care/versions/0"
+LAST_DAY = "/items/home_adaptation/versions/0/valid_to"
 CITATION = {"title": "t", "issuer": "i", "date": "2023-01-16", "locator": "l"}
 FROM_2030 = {"valid_from": "2030-01-01", "status": "example", "citation": CITATION}
 
@@ -78,6 +79,7 @@ def test_the_lists_of_the_repository_are_clean() -> None:
             "/items/nursing_subsidy/versions/1/valid_from",
         ),
         ("version_ends", COUNTY, put(f"{ALLOWANCE}/valid_to", "2030-01-01"), f"{ALLOWANCE}/valid_to"),
+        ("version_ends", "140900", put("/items/home_adaptation/versions/0/valid_to", "2023-05-20"), LAST_DAY),
         ("age_range_empty", CITY, put(f"{CARE}/conditions/all_of/-", {"age_years_max": 59}), f"{CARE}/conditions"),
         ("never_holds", CITY, put(f"{CARE}/conditions/all_of/-", {"age_years_max": 59}), f"{CARE}/conditions"),
         (
@@ -156,7 +158,7 @@ def test_conditions_with_too_many_cases_are_an_error(monkeypatch: pytest.MonkeyP
 
 
 def test_an_item_without_a_story_is_an_error_and_the_place_names_its_file() -> None:
-    (missing,) = found(lambda _: None, told={"visiting_care", "nursing_subsidy"})
+    (missing,) = found(lambda _: None, told=SEED[CITY].items.keys() - {"care_service_subsidy"})
     assert (missing.code, missing.severity) == ("story_missing", "error")
     assert missing.place == "530300/care_service_subsidy.yaml"
     assert items_told([{"then": [{"none": ["dibao"], "expect": {"merit_support": []}}]}]) == {"dibao", "merit_support"}

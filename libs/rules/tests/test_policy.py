@@ -64,6 +64,12 @@ def test_a_good_file_loads(tmp_path: Path) -> None:
         ("valid_from: 2023-01-01", "valid_from: 2023-02-30", "longevity_allowance.yaml"),
         ("    pay: {", "    pays: {", "unknown field `pays`"),
         ("kind: cash", "kind: service", "neither amount nor pay"),
+        (
+            "    pay: {start: next_month, stop: next_month, band_change: next_month, when: arrears, status: example}",
+            "",
+            "has amount and pay, or neither",
+        ),
+        ("    conditions:", "    standard: 由当地制定\n    conditions:", "belongs to a cash item without amount"),
         ("item: longevity_allowance", "item: dibao", "holds item dibao"),
         ("item: longevity_allowance", "item: bonus", "no item code"),
         ("status: documented", "status: hearsay", "Invalid enum value 'hearsay'"),

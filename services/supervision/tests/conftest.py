@@ -119,6 +119,7 @@ def entitlement(item: str = "visiting_care", **given: Any) -> Entitlement:
         "jurisdiction": COUNTY,
         "kind": "service" if item == "visiting_care" else "cash",
         "state": "granted",
+        "amount_fen_per_month": None if item == "visiting_care" else 5000,
         "from_": date(2026, 1, 1),
     }
     return Entitlement(**{**fields, **given})

@@ -39,6 +39,7 @@ async def test_each_elder_is_counted_in_one_class_only(deliver: Any, make: Any, 
         (4, (old, nursing, care), {}),
         (9, (make.entitlement(),), {}),  # visits are no subsidy
         (8, (make.entitlement("longevity_allowance", state="suppressed"),), {}),
+        (8, (make.entitlement("nursing_subsidy", amount_fen_per_month=None),), {}),  # nobody has said how much
         (8, (old,), {"residence": "140702"}),
     )
     found = await statistics(api(division="530300"))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rules.exclusions import Relations, beaten, giving_way, is_given
+from rules.exclusions import Relations, beaten, giving_way
 from rules.outcome import Outcome
 
 
@@ -52,7 +52,7 @@ class Holder:
             self._chosen[choice.item] = choice.choice_id
         lost, self._chosen = self._settle(outcomes, relations)
         settled = [giving_way(o, *lost[o.item]) if o.item in lost else o for o in outcomes]
-        self._since = {o.item: self._since.get(o.item, day) for o in settled if is_given(o)}
+        self._since = {o.item: self._since.get(o.item, day) for o in settled if o.given}
         behind: dict[str, str] = {}
         for item, (_, by) in lost.items():
             if by in self._chosen:
@@ -65,7 +65,7 @@ class Holder:
         out: set[str] = set()
         while True:
             lower = beaten(outcomes, relations, out)
-            there = {o.item for o in outcomes if is_given(o) and o.item not in lower}
+            there = {o.item for o in outcomes if o.given and o.item not in lower}
             chosen = {item: choice for item, choice in self._chosen.items() if item in there}
             asked = self._choose(there, chosen, relations)
             more = {by for by in lower.values() if by in asked} - out

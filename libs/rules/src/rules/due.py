@@ -47,7 +47,7 @@ class Due(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """Neighbouring intervals of one item and area without a day between them; months are counted from year 0.
 
     `stages`: (first month of its amount, first month of its state, interval), in the order of days.
@@ -82,7 +82,7 @@ def due(
     floors = pay_from or {}
     through = _index(through_month)
     lines: list[Due] = []
-    for runs in _runs_by_item(entitlements, died_on):
+    for runs in runs_by_item(entitlements, died_on):
         lines += _lines(runs, through, demo, floors)
     return tuple(lines)
 
@@ -94,16 +94,16 @@ def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_
     """
     after = _index(after_month)
     found = _FOREVER
-    for runs in _runs_by_item(entitlements, died_on):
+    for runs in runs_by_item(entitlements, died_on):
         for run in runs:
             month = max(run.first, after + 1)
             if month < run.end:
                 ahead = max(_ahead(interval) for _, _, interval in run.stages)
                 found = min(found, max(month - ahead, after + 1))
-    return None if found == _FOREVER else _first_day(found)
+    return None if found == _FOREVER else first_day(found)
 
 
-def _lines(runs: Sequence[_Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
+def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
     """The lines of one item: every month once, the older run before the newer, what may be paid before what not.
 
     Who pays a month is settled before asking whether it is due already or whether this ledger answers for it, so
@@ -125,7 +125,7 @@ def _lines(runs: Sequence[_Run], through: int, demo: bool, floors: Mapping[str, 
             yield line
 
 
-def _line(run: _Run, month: int, demo: bool) -> tuple[Due, int] | None:
+def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
     """What a run owes for a month, and how many months before its own that is due."""
     paying = stated = run.stages[0][2]
     for amount_from, state_from, interval in run.stages:
@@ -140,7 +140,7 @@ def _line(run: _Run, month: int, demo: bool) -> tuple[Due, int] | None:
         state = "barred"
     fund = (paying.pay or _DEFAULT_TERMS).fund
     amount_fen = paying.amount_fen_per_month
-    line = Due(paying.item, run.jurisdiction, _first_day(month), amount_fen, state, fund, paying.entitlement_id)
+    line = Due(paying.item, run.jurisdiction, first_day(month), amount_fen, state, fund, paying.entitlement_id)
     return line, _ahead(paying)
 
 
@@ -148,12 +148,12 @@ def _ahead(interval: Entitlement) -> int:
     return 1 if (interval.pay or _DEFAULT_TERMS).when == "advance" else 0
 
 
-def _runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[_Run]]:
+def runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[Run]]:
     """Per item its runs, the older before the newer."""
     by_item: dict[str, dict[str, list[tuple[date, date | None, Entitlement]]]] = {}
     for e in entitlements:
-        if e.kind != "cash" or e.state not in _ENTITLED:
-            continue
+        if e.kind != "cash" or e.state not in _ENTITLED or e.amount_fen_per_month is None:
+            continue  # where no list says how much, nothing is owed, and nothing has begun
         to = e.to
         if died_on is not None:
             to = died_on + _ONE_DAY if to is None else min(to, died_on + _ONE_DAY)
@@ -168,15 +168,15 @@ def _runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> 
         yield sorted((r for r in runs if r.first < r.end), key=lambda r: (r.start_on, r.jurisdiction))
 
 
-def _runs(jurisdiction: str, pieces: list[tuple[date, date | None, Entitlement]]) -> Iterator[_Run]:
-    run: _Run | None = None
+def _runs(jurisdiction: str, pieces: list[tuple[date, date | None, Entitlement]]) -> Iterator[Run]:
+    run: Run | None = None
     for start, to, interval in sorted(pieces, key=lambda piece: piece[0]):
         terms = interval.pay or _DEFAULT_TERMS
         if run is None or (run.end_on is not None and run.end_on < start):
             if run is not None:
                 yield run
             first = _month(start, "same_month" if _by_list(interval) else terms.start)
-            run = _Run(start, first, jurisdiction)
+            run = Run(start, first, jurisdiction)
             run.stages.append((first, first, interval))
         else:
             changed = _month(start, "same_month" if _by_list(interval) else terms.band_change)
@@ -186,7 +186,7 @@ def _runs(jurisdiction: str, pieces: list[tuple[date, date | None, Entitlement]]
         yield run
 
 
-def _end(run: _Run, died_on: date | None, by_list: set[date]) -> int:
+def _end(run: Run, died_on: date | None, by_list: set[date]) -> int:
     """The first month no longer paid."""
     if run.end_on is None:
         return _FOREVER
@@ -208,7 +208,7 @@ def _index(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-def _first_day(month: int) -> date:
+def first_day(month: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 

@@ -2,7 +2,8 @@
 
 For any two items the nearest list that has a rule about both decides, as the nearest list decides about an item; a
 list speaks of the items of those people only who belong to it by the place which the item follows. Only what is given
-excludes anything: whatever gives way itself stands in nobody's way.
+excludes anything: whatever gives way itself stands in nobody's way, and neither does money of which no list says how
+much.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -56,13 +57,14 @@ def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[s
 def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
     """Those suppressed that something given blocks."""
     granted = {o.item for o in outcomes if o.state == "granted"}
+    given = {o.item for o in outcomes if o.given}
     winner: dict[str, str | None] = {}
 
     def ask(item: str, asked: tuple[str, ...]) -> str | None:
         """What blocks an item. Rules that run in a circle end where they come back to themselves."""
         if item not in winner:
             rest = (*asked, item)
-            by = (b for b in relations.blocked_by.get(item, ()) if b in granted and b not in rest)
+            by = (b for b in relations.blocked_by.get(item, ()) if b in given and b not in rest)
             winner[item] = next((b for b in by if ask(b, rest) is None), None)
         return winner[item]
 
@@ -76,7 +78,7 @@ def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection
     """
     if not relations.beaten_by:
         return {}
-    amounts = {o.item: o.amount_fen_per_month or 0 for o in outcomes if is_given(o) and o.item not in giving}
+    amounts = {o.item: o.amount_fen_per_month or 0 for o in outcomes if o.given and o.item not in giving}
     rank, last = relations.rank, len(relations.rank)
     lost: dict[str, str] = {}
     for item in sorted(amounts, key=lambda i: (-amounts[i], rank.get(i, last), i)):
@@ -89,13 +91,8 @@ def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection
 
 def contested(outcomes: Sequence[Outcome], relations: Relations) -> bool:
     """Whether the person has two items of which they may have one."""
-    given = {o.item for o in outcomes if is_given(o)}
+    given = {o.item for o in outcomes if o.given}
     return any(rival in given for item in given for rival in relations.rivals.get(item, ()))
-
-
-def is_given(outcome: Outcome) -> bool:
-    """Held money counts as given: a suspicion must not let another item move in."""
-    return outcome.state in ("granted", "suspended")
 
 
 def giving_way(outcome: Outcome, state: str, by: str | None) -> Outcome:

@@ -16,6 +16,7 @@ from rules.decide import Decision, changes_of, decide, state_on
 from rules.exclusions import giving_way
 from rules.items import ITEM_TITLES
 from rules.lists import Lists
+from rules.narrowing import list_name
 from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
 from rules.timeline import Deceased, Fact, death_of
@@ -167,6 +168,8 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
     if outcome.amount_fen_per_month is not None:
         yuan, fen = divmod(outcome.amount_fen_per_month, 100)
         sentence += f"，每月{yuan}.{fen:02d}元"
+    if outcome.unset:
+        sentence += f"；{_standard(found)}"
     if outcome.tier is not None:
         sentence += f"，{outcome.tier}档，每{outcome.interval_days}天至少一次"
     if outcome.state == "suppressed":
@@ -178,6 +181,11 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
         sentence += "；因有未核实的死亡信息，核实前暂缓发放"
     example = "（标准为示例）" if outcome.policy_status == "example" else ""
     return f"{sentence}。依据{source}{example}。"
+
+
+def _standard(found: Applicable) -> str:
+    """Who says how much, where the list that says who does not."""
+    return found.version.standard or f"标准由当地制定，{list_name(found.jurisdiction)}没有规定金额"
 
 
 def _but(condition: ConditionOutcome) -> str:

@@ -18,7 +18,7 @@ CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
     "malformed": ("error", "文件不能读成清单（包括自设项目没有加地区代码前缀、版本重叠）"),
     "citation_missing": ("error", "标为有出处的值没有出处"),
     "version_gap": ("warning", "两个版本之间有空档"),
-    "version_ends": ("warning", "最后一个版本到期后没有接续"),
+    "version_ends": ("warning", "最后一个版本到期后，本清单和上级清单都没有接续"),
     "age_range_empty": ("error", "最低年龄高于最高年龄"),
     "never_holds": ("error", "没有任何人能符合的条件"),
     "always_holds": ("warning", "所有人都符合的条件"),
@@ -75,7 +75,7 @@ def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], told: Collectio
         if told is not None and name not in told:
             yield "story_missing", at, f"{item.title}没有案例"
         yield from _item_code(name, at)
-        yield from _versions(item, at)
+        yield from _versions(one, item, lists, at)
         for i, version in enumerate(item.versions):
             yield from _version(version, f"{at}/versions/{i}")
             yield from lint_conditions(one.jurisdiction, item, version, f"{at}/versions/{i}")
@@ -95,13 +95,22 @@ def _item_code(name: str, at: str) -> Iterator[Note]:
         yield "item_unknown", at, f"{name}不是项目代码"
 
 
-def _versions(item: ItemPolicy, at: str) -> Iterator[Note]:
+def _versions(one: PolicyList, item: ItemPolicy, lists: Mapping[str, PolicyList], at: str) -> Iterator[Note]:
     for i, (before, after) in enumerate(pairwise(item.versions), 1):
         if before.valid_to != after.valid_from:
             gap = f"{before.valid_to}至{after.valid_from}之间没有版本"
             yield "version_gap", f"{at}/versions/{i}/valid_from", f"{item.title}在{gap}"
-    if (last := item.versions[-1].valid_to) is not None:
-        yield "version_ends", f"{at}/versions/{len(item.versions) - 1}/valid_to", f"{item.title}自{last}起没有版本"
+    last = item.versions[-1]
+    above = (lists[area] for area in divisions.ancestors(one.jurisdiction) if area in lists)
+    if last.valid_to is not None and not any(_goes_on(last, other.items.get(item.item)) for other in above):
+        pointer = f"{at}/versions/{len(item.versions) - 1}/valid_to"
+        yield "version_ends", pointer, f"{item.title}自{last.valid_to}起没有版本"
+
+
+def _goes_on(ending: Version, above: ItemPolicy | None) -> bool:
+    """Whether a list above has the item from the day on which a version ends, with an amount if that had one."""
+    followers = [v for v in above.versions if v.valid_to is None] if above else []
+    return any(v.valid_from <= (ending.valid_to or v.valid_from) and (v.amount or not ending.amount) for v in followers)
 
 
 def _version(version: Version, at: str) -> Iterator[Note]:

@@ -58,7 +58,7 @@ def narrowings(parent: Side, child: Side, *, floor: bool = False) -> Iterator[Na
     elif had.kind != has.kind:
         yield "kind_differs"
     else:
-        if (has.amount_fen_per_month or 0) < (had.amount_fen_per_month or 0):
+        if (has.amount_fen_per_month or 0) < (had.amount_fen_per_month or 0) or (floor and has.unset):
             yield "amount_lower"
         if not floor:
             yield from _weaker(parent, child, had, has)
@@ -101,6 +101,8 @@ def describe(side: Side) -> str:
     if outcome.amount_fen_per_month is not None:
         yuan, fen = divmod(outcome.amount_fen_per_month, 100)
         said.append(f"每月{yuan}.{fen:02d}元")
+    if outcome.unset:
+        said.append("没有规定金额")
     if outcome.tier is not None:
         said.append(f"{outcome.tier}档，每{outcome.interval_days}天至少一次")
     if outcome.pay:

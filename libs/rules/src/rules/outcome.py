@@ -30,6 +30,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     suppressed_by: str | None = None
     missing_facts: tuple[str, ...] = ()
 
+    @property
+    def unset(self) -> bool:
+        """Granted to this person, but no list says how much: a right without money, so far."""
+        return self.kind == "cash" and self.amount_fen_per_month is None and self.state != "unknown"
+
+    @property
+    def given(self) -> bool:
+        """Something is had. Held money counts: a suspicion must not let another item move in."""
+        return self.state in ("granted", "suspended") and not self.unset
+
 
 _NOT_YET: Any = object()  # None is an answer
 

@@ -100,16 +100,33 @@ class Tier(Strict, frozen=True, kw_only=True):
     conditions: Condition | None = None
 
 
+class Listed(Strict, frozen=True, kw_only=True):
+    """The line of the printed list, for people to read: its number, 服务对象, 服务类型 and 牵头部门. The authority has
+    a standing of its own, since the national list names none."""
+
+    number: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    group: Text
+    service: Text
+    authority: Text
+    authority_status: Status
+
+
 class Version(Strict, frozen=True, kw_only=True):
-    """An item as it stands over [`valid_from`, `valid_to`)."""
+    """An item as it stands over [`valid_from`, `valid_to`).
+
+    A cash item without amount and pay says who, and leaves how much to the lists below it; `standard` says who sets
+    it where that is nobody of theirs.
+    """
 
     valid_from: date
     valid_to: date | None = None
     status: Status
     citation: Citation
+    listed: Listed | None = None
     conditions: Condition
     amount: Amount | None = None
     pay: Pay | None = None
+    standard: Text | None = None
     tiers: tuple[Tier, ...] = ()
     note: Text | None = None
 
@@ -127,8 +144,10 @@ class ItemPolicy(Strict, frozen=True, kw_only=True):
         if "." not in self.item and self.item not in ITEM_TITLES:
             raise ValueError(f"{self.item} is no item code; an area's own item is prefixed with its code")
         for version in self.versions:
-            if self.kind == "cash" and not (version.amount and version.pay):
-                raise ValueError("a cash item needs amount and pay")
+            if (version.amount is None) != (version.pay is None):
+                raise ValueError("a cash item has amount and pay, or neither")
+            if version.standard and (version.amount or self.kind == "service"):
+                raise ValueError("standard belongs to a cash item without amount")
             if self.kind == "service" and (version.amount or version.pay):
                 raise ValueError("a service has neither amount nor pay")
             if (self.item == "visiting_care") != bool(version.tiers):

@@ -35,7 +35,7 @@ def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:
     def judgement(rest: tuple[Any, ...]) -> Iterator[Less]:
         world, world_above = below.world(rest), above.world(rest)
         for item, other, mode, before_it in worse:
-            mine, its = _granted(has[item], world), _granted(has[other], world)
+            mine, its = _given(has[item], world), _given(has[other], world)
             before = _granted(had[item], world_above)
             if not (mine and its and before):
                 continue
@@ -51,6 +51,11 @@ def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:
 def _granted(found: Applicable, world: World) -> Outcome | None:
     outcome = found.outcome(world)
     return outcome if outcome and outcome.state == "granted" else None
+
+
+def _given(found: Applicable, world: World) -> Outcome | None:
+    outcome = found.outcome(world)
+    return outcome if outcome and outcome.given else None
 
 
 def _mode(relations: Relations, item: str, other: str) -> Mode:

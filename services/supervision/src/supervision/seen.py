@@ -13,6 +13,7 @@ class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
 
     item: str
     state: str
+    amount_fen_per_month: int | None = None
     from_: str = msgspec.field(name="from")
     to: str | None = None
 

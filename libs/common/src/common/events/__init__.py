@@ -28,14 +28,6 @@ from common.events.payment import (
     RecoveryOpened,
 )
 from common.events.policy import PolicyVersionPublished
-from common.events.source import (
-    CorrectionAnswered,
-    CorrectionRequested,
-    SourceGapClosed,
-    SourceGapFound,
-    SourceHeard,
-    SourceSilent,
-)
 from common.events.visit import (
     TaskOffered,
     TaskReply,
@@ -87,12 +79,6 @@ register(
     AlertRaised,
     AlertClosed,
     PolicyVersionPublished,
-    SourceGapFound,
-    SourceGapClosed,
-    SourceSilent,
-    SourceHeard,
-    CorrectionRequested,
-    CorrectionAnswered,
     RecordParked,
 )
 
@@ -104,8 +90,6 @@ __all__ = [
     "AssessmentCancelled",
     "AssessmentRequested",
     "AssessmentSigned",
-    "CorrectionAnswered",
-    "CorrectionRequested",
     "DueLine",
     "DuesDetermined",
     "Entitlement",
@@ -122,10 +106,6 @@ __all__ = [
     "RecordParked",
     "RecoveryClosed",
     "RecoveryOpened",
-    "SourceGapClosed",
-    "SourceGapFound",
-    "SourceHeard",
-    "SourceSilent",
     "Statement",
     "TaskOffered",
     "TaskReply",

@@ -14,6 +14,8 @@ class Interval(Protocol):
     @property
     def state(self) -> str: ...
     @property
+    def amount_fen_per_month(self) -> int | None: ...
+    @property
     def from_(self) -> str: ...
     @property
     def to(self) -> str | None: ...
@@ -29,14 +31,18 @@ class Ability(Protocol):
 
 
 def entitled_periods(entitlements: Iterable[Interval]) -> tuple[str, ...]:
-    """Per item of ITEMS the days as a PostgreSQL multirange. Money counts where it is granted; a visit is also
-    rightful while a suspected death holds the money back."""
+    """Per item of ITEMS the days as a PostgreSQL multirange. Money counts where it is granted and some list says how
+    much; a visit is also rightful while a suspected death holds the money back."""
     spans: dict[str, list[str]] = {item: [] for item in ITEMS}
     for e in entitlements:
         found = spans.get(e.item)
-        if found is not None and (e.state == "granted" or (e.state == "suspended" and e.item == "visiting_care")):
+        if found is not None and (_had(e) or (e.state == "suspended" and e.item == "visiting_care")):
             found.append(f"[{e.from_},{e.to or ''})")
     return tuple("{" + ",".join(found) + "}" for found in spans.values())
+
+
+def _had(e: Interval) -> bool:
+    return e.state == "granted" and (e.item == "visiting_care" or e.amount_fen_per_month is not None)
 
 
 def ability_periods(abilities: Sequence[Ability]) -> tuple[str, ...]:

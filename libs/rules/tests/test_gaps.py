@@ -1,0 +1,119 @@
+"""A month that nobody pays because somebody moved is told, with its reason; and no other month is."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from common.clock import add_months
+from common.events import Entitlement, PayTerms
+from common.events.facts import Registration, Residence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rules.due import due
+from rules.gaps import WHY, Gap, gaps_of_moves
+from rules.timeline import Fact
+
+OLD, NEW = "530302", "140702"
+MOVED = date(2025, 4, 18)
+RULES = st.sampled_from(["same_month", "next_month"])
+
+
+def lived(*places: tuple[date | None, str]) -> list[Fact]:
+    """Hukou by hukou."""
+    return [
+        Fact(
+            "registration",
+            Registration(sex="1", birth_date=date(1940, 1, 1), hukou_division=d, hukou_kind="rural"),
+            on,
+            None,
+            f"r{i}",
+            "s",
+            1,
+        )
+        for i, (on, d) in enumerate(places)
+    ]
+
+
+def right(area: str, since: date, until: date | None = None, fen: int | None = 5000, **more: Any) -> Entitlement:
+    terms = {k: more.pop(k) for k in ("start", "stop", "when") if k in more}
+    return Entitlement(
+        entitlement_id=f"{area}{since}",
+        item="longevity_allowance",
+        jurisdiction=area,
+        kind="cash",
+        state=more.pop("state", "granted"),
+        from_=since,
+        to=until,
+        amount_fen_per_month=fen,
+        pay=None if fen is None else PayTerms(**terms),
+    )
+
+
+SINCE = date(2024, 1, 1)
+MOVE = lived((None, OLD), (MOVED, NEW))
+
+
+def test_lists_of_which_one_stops_in_the_month_and_the_other_starts_in_the_next_leave_that_month_to_nobody() -> None:
+    before, after = right(OLD, SINCE, MOVED, stop="same_month"), right(NEW, MOVED, start="next_month")
+    (gap,) = gaps_of_moves(MOVE, [before, after])
+    assert gap == Gap("longevity_allowance", OLD, NEW, MOVED, date(2025, 4, 1), date(2025, 5, 1), "pay_rules")
+    assert gap.text == "2025-04-18由麒麟区迁到榆次区：高龄津贴2025-04至2025-05（不含）无人发放，两地的起停月份没有接上"
+
+
+@pytest.mark.parametrize(("stop", "start"), [("next_month", "next_month"), ("same_month", "same_month")])
+def test_lists_that_meet_leave_no_gap(stop: str, start: str) -> None:
+    assert gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED, stop=stop), right(NEW, MOVED, start=start)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ([], "refused"),
+        ([right(NEW, MOVED, fen=None)], "no_amount"),
+        ([right(NEW, MOVED, fen=None, state="unknown")], "unknown"),
+        ([right(NEW, MOVED, state="suppressed")], "suppressed"),
+        ([right(NEW, MOVED, state="choice_required")], "choice_required"),
+    ],
+)
+def test_the_new_area_that_does_not_pay_is_named_with_its_reason(after: list[Entitlement], why: str) -> None:
+    (gap,) = gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED), *after])
+    assert (gap.why, gap.new, gap.first_month, gap.until_month) == (why, NEW if after else None, date(2025, 5, 1), None)
+    assert gap.text.endswith(WHY[gap.why])
+    assert "2025-05起无人发放" in gap.text
+
+
+def test_a_gap_ends_where_the_new_area_begins_to_pay() -> None:
+    later = [right(NEW, MOVED, date(2025, 9, 10), fen=None), right(NEW, date(2025, 9, 10))]
+    (gap,) = gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED), *later])
+    assert (gap.why, gap.first_month, gap.until_month) == ("no_amount", date(2025, 5, 1), date(2025, 10, 1))
+
+
+def test_an_end_that_no_move_made_is_no_gap() -> None:
+    ended = right(OLD, SINCE, date(2025, 3, 1))
+    assert gaps_of_moves(MOVE, [ended]) == ()
+    assert gaps_of_moves(lived((None, OLD)), [ended]) == ()
+    assert gaps_of_moves(lived((None, OLD), (MOVED, "530302001")), [right(OLD, SINCE, MOVED)]) == ()  # within the area
+    assert gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED)], died_on=date(2025, 3, 31)) == ()
+    home = Fact("residence", Residence(division=NEW), MOVED, None, "home", "s", 1)
+    assert len(gaps_of_moves([*lived((None, OLD)), home], [right(OLD, SINCE, MOVED)])) == 1  # an item of the residence
+
+
+@settings(max_examples=200, deadline=None)
+@given(RULES, RULES, RULES, st.integers(0, 400), st.integers(0, 40))
+def test_the_gaps_are_just_the_months_between_that_nobody_owes(
+    stop: str, start: str, first: str, days: int, apart: int
+) -> None:
+    """`apart`: days after the move on which the new list begins to pay."""
+    moved = date(2025, 1, 1) + timedelta(days=days)
+    begins = moved + timedelta(days=apart)
+    rights = [right(OLD, SINCE, moved, stop=stop, start=first), right(NEW, begins, start=start)]
+    owed = {line.service_month for line in due(rights, through_month=date(2027, 12, 1), demo=False)}
+    months = [add_months(min(owed), n) for n in range(12 * 3)]
+    nobody = {m for m in months if min(owed) < m < max(owed) and m not in owed}
+    told = {
+        m
+        for gap in gaps_of_moves(lived((None, OLD), (moved, NEW)), rights)
+        for m in months
+        if gap.first_month <= m < (gap.until_month or date.max)
+    }
+    assert told == nobody
