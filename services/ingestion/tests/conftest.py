@@ -18,6 +18,7 @@ from common.codes.id_number import make
 from common.database import Database
 from common.events import PersonFactsRecorded
 from common.testing import Driver, migrated_database
+from ingestion import sources
 from ingestion.files.spool import spool_folder
 from ingestion.main import service
 from ingestion.run_imports import run_imports
@@ -43,6 +44,7 @@ async def database() -> AsyncIterator[Database]:
         before, service.database = service.database, found
         yield found
         service.database = before
+        sources.forget()  # of the next test's database
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Final
 
 from common.database import Database
 
-from ingestion.domain.completeness import Tally, add_up
+from ingestion.domain.completeness import add_up
 from ingestion.store import days, watching
 
 TALLIES_MAX: Final = 50
@@ -16,7 +16,7 @@ async def count_days(database: Database) -> int:
     async with database.transaction() as tx:
         taken = await days.take_tallies(tx, TALLIES_MAX)
         if taken:
-            await days.add_counts(tx, list(add_up(t for _, tallies in taken for t in tallies).values()), _newest(taken))
+            await days.add_counts(tx, list(add_up(t for _, tallies in taken for t in tallies).values()))
             heard: dict[tuple[str, str], datetime] = {}
             for at, tallies in taken:
                 for tally in tallies:
@@ -24,7 +24,3 @@ async def count_days(database: Database) -> int:
                     heard[key] = max(at, heard.get(key, at))
             await watching.upsert_heard(tx, heard)
     return len(taken)
-
-
-def _newest(taken: list[tuple[datetime, list[Tally]]]) -> datetime:
-    return max(at for at, _ in taken)

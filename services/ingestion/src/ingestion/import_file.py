@@ -16,13 +16,13 @@ from common.privacy import vault
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Request
 
+from ingestion import sources
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
 from ingestion.files.opening import Format, sniff
 from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, path_of, spool_folder
 from ingestion.files.table import FileBroken
 from ingestion.files.workbook import check_archive
 from ingestion.imports import Import, problem, shown
-from ingestion.sources import registered
 from ingestion.store import imports as store
 
 router = APIRouter(tags=["imports"])
@@ -61,6 +61,7 @@ async def import_file(
 ) -> Import:
     """The body is the file itself. The answer is the job that works through it; the same file with the same mapping
     is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on."""
+    await sources.look(db)
     urn = _source(caller, source, kind)
     given = read_given(mapping)
     if kind is not None:
@@ -88,7 +89,7 @@ def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
         if kind is not None:
             raise Malformed("rows of a table need a source", code="source_needed")
         return None
-    known = registered().get(urn)
+    known = sources.registered().get(urn)
     if known is None:
         raise Malformed("this source is not registered", code="source_unknown")
     if kind is not None and kind not in known.ranks:
@@ -167,7 +168,7 @@ async def _enter(
             tx,
             import_id=import_id,
             source=source,
-            owner=registered()[source].area if source else NATION,
+            owner=sources.registered()[source].area if source else NATION,
             actor=caller.subject,
             kind=kind,
             format=format,

@@ -6,18 +6,21 @@ from common.service import Service
 from ingestion import (
     find_person,
     import_file,
-    list_sources,
     push_events,
     receive_inbound,
+    register_source,
     report_days,
     reveal_vault,
     review_quarantine,
     show_imports,
+    show_sources,
 )
 from ingestion.count_days import count_days
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
 from ingestion.run_imports import run_imports
+from ingestion.sources import seed_register
+from ingestion.watch_sources import watch_sources
 
 service = Service(
     "ingestion",
@@ -28,16 +31,19 @@ service = Service(
         find_person.router,
         reveal_vault.router,
         review_quarantine.router,
-        list_sources.router,
+        show_sources.router,
+        register_source.router,
         report_days.router,
     ],
     raw={"population.inbound": receive_inbound.on_pushed},
     jobs=[
         Job("escalate_quarantine", 60.0, escalate_overdue),
         Job("count_days", 2.0, count_days),
+        Job("watch_sources", 60.0, watch_sources),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
     ],
+    on_start=seed_register,
     description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",
 )
 app = service.app

@@ -13,6 +13,7 @@ from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaT
 from common.events.population import population_schemas
 from fastapi import APIRouter, Depends, Request, Response
 
+from ingestion import sources
 from ingestion.answering import Receipt, Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.intake import Intake
@@ -69,6 +70,7 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(requir
         raise _unreadable(error) from None
     if len(raws) > EVENTS_MAX:
         raise TooLarge(f"a batch holds at most {EVENTS_MAX} events", code="too_many_events")
+    await sources.look(request.app.state.service.database)
     read = await _read(raws, only_source, request.headers.get("traceparent"))
     events = [e for e in read if isinstance(e, Pushed)]
     refused = [e for e in read if isinstance(e, Refused)]

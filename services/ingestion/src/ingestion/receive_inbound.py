@@ -8,6 +8,7 @@ from common.message import Record
 from common.parking import park
 from common.transaction import Tx
 
+from ingestion import sources
 from ingestion.answering import Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.reading import Unreadable, need_json, read_event, structured
@@ -18,6 +19,7 @@ from ingestion.refusing import record_refusals
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     """Record a batch. What cannot be read, or comes from nobody registered, is parked; what is readable and wrong is
     counted as a rejection of its source."""
+    await sources.look_on(tx.sql)
     now = clock.now()
     events: list[Pushed] = []
     refused: list[Refused] = []

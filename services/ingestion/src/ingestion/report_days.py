@@ -1,22 +1,22 @@
-"""What a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/completeness?day=`."""
+"""What a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from common import clock
 from common.auth import Caller, require
-from common.errors import NotAllowed, NotFound
+from common.errors import Malformed, NotAllowed, NotFound
 from common.service import Db
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from ingestion.domain.completeness import State, Told, compare, whole_day
+from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
 from ingestion.domain.pushed import Source
-from ingestion.sources import registered
+from ingestion.sources import Urn, registered
 from ingestion.store import days
 
 router = APIRouter(tags=["sources"])
-Urn = Annotated[str, Path(max_length=128, examples=["urn:cn:exchange:530300:psb"])]
+RANGE_DAYS_MAX: Final = 92
 Reporter = Annotated[Caller, Depends(require("source", "officer", "auditor"))]
 
 
@@ -55,6 +55,21 @@ class Completeness(BaseModel):
     gap_since: datetime | None
 
 
+class DayLine(BaseModel):
+    day: date
+    received: int
+    told: int | None
+    state: State
+    gap_since: datetime | None
+
+
+class DayLines(BaseModel):
+    """Days on which something came, was told or was expected."""
+
+    source: str
+    days: list[DayLine]
+
+
 @router.post("/v1/sources/{source}/days", status_code=201, summary="Tell how much was sent on a day")
 async def report_day(
     source: Urn, body: DayReport, caller: Annotated[Caller, Depends(require("source"))], db: Db
@@ -69,6 +84,33 @@ async def report_day(
 @router.get("/v1/sources/{source}/completeness", summary="What arrived of a day against what was sent")
 async def get_completeness(source: Urn, day: date, caller: Reporter, db: Db) -> Completeness:
     return await _look(db, _mine(source, caller), day)
+
+
+@router.get("/v1/sources/{source}/days", summary="How complete the days of a source are")
+async def list_days(source: Urn, since: date, until: date, caller: Reporter, db: Db) -> DayLines:
+    """From `since` to `until`, both included, at most 92 days. What came in the last seconds may be missing."""
+    found = _mine(source, caller)
+    if not 0 <= (until - since).days < RANGE_DAYS_MAX:
+        raise Malformed(f"between 1 and {RANGE_DAYS_MAX} days", code="date_range")
+    async with db.reading() as connection:
+        rows = {row["day"]: row for row in await days.list_days(connection, found.urn, since, until)}
+        counts: dict[date, list[Tally]] = {}
+        for tally in await days.list_counts(connection, found.urn, since, until):
+            counts.setdefault(tally.day, []).append(tally)
+    lines = [_line(day, rows.get(day), counts.get(day, [])) for day in sorted({*rows, *counts})]
+    return DayLines(source=found.urn, days=lines)
+
+
+def _line(day: date, row: Any, tallies: list[Tally]) -> DayLine:
+    told = Told(row["count"], row["digest"]) if row is not None and row["count"] is not None else None
+    ours = whole_day(tallies)
+    return DayLine(
+        day=day,
+        received=ours.events,
+        told=told.events if told else None,
+        state=compare(told, ours),
+        gap_since=row["gap_since"] if row is not None else None,
+    )
 
 
 def _mine(urn: str, caller: Caller) -> Source:

@@ -18,6 +18,7 @@ from common.errors import Unavailable, is_unavailable
 from common.privacy import vault
 from prometheus_client import Counter
 
+from ingestion import sources
 from ingestion.answering import Refused, Status
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.pushed import Pushed
@@ -121,6 +122,7 @@ _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 async def run_imports(database: Database) -> int:
     """Work a few seconds on the file whose turn it is; returns rows, or files ended."""
+    await sources.look(database)
     async with database.reading() as holder:
         for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
             if not await store.try_lock(holder, import_id):

@@ -1,20 +1,235 @@
-"""Registered sources: who may say what, and how far it is believed (`contracts/sources.yaml`)."""
+"""The register of sources: who may say what for which area, how far it is believed, how it signs and how much it sends.
 
+`contracts/sources.yaml` is the seed; the versions in the database are the running truth, append-only and dated. Every
+process looks for a newer one at most every few seconds, so that a door reads it without asking the database.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
 from functools import cache
+from time import monotonic
+from typing import Annotated, Any, Final, Literal
 
 import yaml
+from common import clock
+from common.codes import divisions
+from common.database import Database
+from common.events.facts import Kind
 from common.settings import repository_root
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ingestion.domain.pushed import Source
+from ingestion.domain.silence import Cadence
+from ingestion.store import registry as store
+
+LOOK_EVERY_SECONDS: Final = 5.0
+SEED: Final = "contracts/sources.yaml"
+URN_PATTERN: Final = r"^urn:cn:exchange:[0-9]{6}:[a-z0-9_]{1,40}$"
+Urn = Annotated[str, Path(max_length=128, examples=["urn:cn:exchange:530300:psb"])]
+Rank = Annotated[int, Field(ge=1, le=9)]
+Division = Annotated[str, Field(pattern="^[0-9]{6}([0-9]{3}){0,2}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceKey(_Strict):
+    """A public key (JWK, EC P-256 or Ed25519) on its days. Two may hold at once, so that keys can be changed."""
+
+    kid: str = Field(min_length=1, max_length=64)
+    jwk: dict[str, str]
+    valid_from: date
+    valid_to: date | None = None
+
+    @field_validator("jwk")
+    @classmethod
+    def _public(cls, jwk: dict[str, str]) -> dict[str, str]:
+        if (jwk.get("kty"), jwk.get("crv")) not in {("EC", "P-256"), ("OKP", "Ed25519")} or "d" in jwk:
+            raise ValueError("a public JWK of EC P-256 or Ed25519 is needed")
+        return jwk
+
+
+class Quota(_Strict):
+    """How many events are taken from a source. Deaths and signs of life are never refused."""
+
+    per_minute: int = Field(ge=1, le=10_000_000)
+    per_day: int = Field(ge=1, le=1_000_000_000)
+
+
+class Feed(_Strict):
+    """From `since` on, the source tells every change of `kind` in `division`: who is not in it has none."""
+
+    kind: Kind
+    division: Division
+    since: date
+    until: date | None = None
+
+
+class Entry(_Strict):
+    """`kinds`: what the source may say, and its rank there (1 is the strongest); a change of rank holds for what comes
+    later. `areas`: where it may register people. `cadence`: how often something of a kind comes at least.
+    `tells_days`: it tells its count of every day, and the lack of it is a gap."""
+
+    name: str = Field(min_length=1, max_length=100)
+    area: Division
+    kinds: dict[Kind, Rank]
+    areas: list[Division] = Field(default=[], max_length=100)
+    cadence: dict[Kind, Cadence] = {}
+    signs: Literal["token", "signature", "either"] = "either"
+    keys: list[SourceKey] = Field(default=[], max_length=4)
+    quota: Quota | None = None
+    feeds: list[Feed] = Field(default=[], max_length=500)
+    tells_days: bool = False
+    active: bool = True
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Entry":
+        for code in (self.area, *self.areas, *(f.division for f in self.feeds)):
+            if not divisions.known(code):
+                raise ValueError(f"no such division: {code}")
+        if strange := ({*self.cadence, *(f.kind for f in self.feeds)} - set(self.kinds)):
+            raise ValueError(f"not among its kinds: {', '.join(sorted(strange))}")
+        if len({key.kid for key in self.keys}) < len(self.keys):
+            raise ValueError("two keys have the same kid")
+        if self.signs == "signature" and not self.keys:
+            raise ValueError("a source that must sign needs a key")
+        return self
+
+
+class _Office(_Strict):
+    name: str
+    kinds: dict[Kind, Rank]
+    cadence: dict[Kind, Cadence] = {}
+
+
+class SourcesFile(_Strict):
+    """`contracts/sources.yaml`. `cadence` and `quota` hold for every office that gives none of its own."""
+
+    areas: list[Division]
+    offices: dict[str, _Office]
+    cadence: dict[Kind, Cadence] = {}
+    quota: Quota | None = None
+    status: Literal["documented", "example"]
+
+    def entries(self) -> dict[str, Entry]:
+        """One for every area and office, by URN."""
+        return {
+            f"urn:cn:exchange:{area}:{code}": Entry(
+                name=office.name,
+                area=area,
+                kinds=office.kinds,
+                cadence={k: c for k, c in (self.cadence | office.cadence).items() if k in office.kinds},
+                quota=self.quota,
+            )
+            for area in self.areas
+            for code, office in self.offices.items()
+        }
+
+
+class Version(BaseModel):
+    """What is in force of a source: `since` when, and by whose decision."""
+
+    version: int
+    since: datetime | None
+    entry: Entry
+
+
+class _Register:
+    """What this process knows. Before the database was asked: the seed."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, Version] = {urn: Version(version=0, since=None, entry=e) for urn, e in seed().items()}
+        self.sources = {urn: _source(urn, v.entry) for urn, v in self.versions.items()}
+        self.rows = 0
+        self.look_again_at = 0.0
+
+    def replace(self, rows: int, found: Mapping[str, Version]) -> None:
+        self.rows = rows
+        if found:
+            self.versions = dict(found)
+            self.sources = {urn: _source(urn, v.entry) for urn, v in found.items()}
 
 
 @cache
+def seed() -> dict[str, Entry]:
+    """What the file says, by URN."""
+    text = (repository_root() / SEED).read_text(encoding="utf-8")
+    return SourcesFile.model_validate(yaml.safe_load(text)).entries()
+
+
+def _source(urn: str, entry: Entry) -> Source:
+    return Source(
+        urn,
+        entry.area,
+        entry.name,
+        {str(kind): rank for kind, rank in entry.kinds.items()},
+        tuple(entry.areas or [entry.area]),
+        entry.active,
+    )
+
+
+@cache
+def _register() -> _Register:
+    return _Register()
+
+
 def registered() -> dict[str, Source]:
-    """All sources by URN."""
-    data = yaml.safe_load((repository_root() / "contracts" / "sources.yaml").read_text(encoding="utf-8"))
-    found = {}
-    for area in data["areas"]:
-        for office, entry in data["offices"].items():
-            urn = f"urn:cn:exchange:{area}:{office}"
-            found[urn] = Source(urn, area, entry["name"], dict(entry["kinds"]))
-    return found
+    """All sources by URN, also those that may not send any more."""
+    return _register().sources
+
+
+def versions() -> dict[str, Version]:
+    """What is in force of every source, by URN."""
+    return _register().versions
+
+
+def _stale() -> bool:
+    return monotonic() >= _register().look_again_at
+
+
+def forget() -> None:
+    """Start from the seed again."""
+    _register.cache_clear()
+
+
+async def look(database: Database, *, now: bool = False) -> None:
+    """Take over what was changed meanwhile; without `now` only when the last look is some seconds old."""
+    if now or _stale():
+        async with database.reading() as connection:
+            await look_on(connection, now=now)
+
+
+async def look_on(connection: Any, *, now: bool = False) -> None:
+    """The same on a connection one has."""
+    if not now and not _stale():
+        return
+    register, instant = _register(), clock.now()
+    register.look_again_at = monotonic() + LOOK_EVERY_SECONDS
+    rows = await store.count_versions(connection, instant)
+    if rows != register.rows:
+        found = await store.load_in_force(connection, instant)
+        register.replace(
+            rows,
+            {r["source"]: Version(version=r["version"], since=r["since"], entry=_entry(r["entry"])) for r in found},
+        )
+
+
+def _entry(said: bytes) -> Entry:
+    return Entry.model_validate_json(said)
+
+
+async def seed_register(database: Database) -> None:
+    """Enter what the file says, where nobody has decided otherwise since."""
+    now = clock.now()
+    async with database.transaction() as tx:
+        newest = await store.load_newest(tx.sql)
+        rows = []
+        for urn, entry in seed().items():
+            known = newest.get(urn)
+            if known is None or (known["decided_by"] == SEED and _entry(known["entry"]) != entry):
+                version = known["version"] + 1 if known else 1
+                rows.append((urn, version, now, entry.model_dump_json().encode(), SEED, SEED))
+        await store.insert_versions(tx, rows)
+    await look(database, now=True)

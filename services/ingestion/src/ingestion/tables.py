@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, UUID
 from sqlmodel import Field, SQLModel
 
 _Bytes = bytes  # where a column of the same class is called `bytes`
@@ -134,7 +134,6 @@ class DayCountRow(SQLModel, table=True):
     kind: str = Field(primary_key=True)
     events: int
     digest: bytes | None = None
-    counted_at: datetime = _instant()
 
 
 class SourceDayRow(SQLModel, table=True):
@@ -161,6 +160,64 @@ class SourceKindRow(SQLModel, table=True):
     kind: str = Field(primary_key=True)
     heard_at: datetime | None = _instant(default=None)
     silent_since: datetime | None = _instant(default=None)
+
+
+class RegistryRow(SQLModel, table=True):
+    """A version of a source's entry (`sources.Entry` as JSON), in force from `since` on. Rows are only ever added."""
+
+    __tablename__: ClassVar[str] = "registry"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    since: datetime = _instant()
+    entry: bytes
+    decided_by: str
+    reason: str
+
+
+class CorrectionRow(SQLModel, table=True):
+    """A source was asked to put an event right. `code` and `pointer` as in the published list, `rule`: who or what
+    asked; `looked_at`: what arrived until then was no answer."""
+
+    __tablename__: ClassVar[str] = "corrections"
+    __table_args__ = _SCHEMA
+    correction_id: str = _uuid(primary_key=True)
+    source: str
+    area: str
+    event_id: str = _uuid()
+    kind: str | None = None
+    code: str
+    pointer: str
+    reason: str
+    rule: str
+    asked_by: str
+    asked_at: datetime = _instant()
+    deadline: datetime = _instant()
+    looked_at: datetime = _instant()
+    state: str = "open"
+    answered_at: datetime | None = _instant(default=None)
+    answered_by: str | None = _uuid(default=None)
+
+
+class QuotaRow(SQLModel, table=True):
+    """How much a source may still send, as two buckets that fill again; below zero it owes."""
+
+    __tablename__: ClassVar[str] = "quotas"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    minute_left: float = Field(sa_type=DOUBLE_PRECISION)
+    day_left: float = Field(sa_type=DOUBLE_PRECISION)
+    at: datetime = _instant()
+
+
+class SignatureRow(SQLModel, table=True):
+    """A signed request that may not come again."""
+
+    __tablename__: ClassVar[str] = "signatures"
+    __table_args__ = _SCHEMA
+    source: str = Field(primary_key=True)
+    nonce: str = Field(primary_key=True)
+    at: datetime = _instant()
 
 
 class ImportRow(SQLModel, table=True):

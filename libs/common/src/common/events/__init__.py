@@ -28,6 +28,14 @@ from common.events.payment import (
     RecoveryOpened,
 )
 from common.events.policy import PolicyVersionPublished
+from common.events.source import (
+    CorrectionAnswered,
+    CorrectionRequested,
+    SourceGapClosed,
+    SourceGapFound,
+    SourceHeard,
+    SourceSilent,
+)
 from common.events.visit import (
     TaskOffered,
     TaskReply,
@@ -79,6 +87,12 @@ register(
     AlertRaised,
     AlertClosed,
     PolicyVersionPublished,
+    SourceGapFound,
+    SourceGapClosed,
+    SourceSilent,
+    SourceHeard,
+    CorrectionRequested,
+    CorrectionAnswered,
     RecordParked,
 )
 
@@ -90,6 +104,8 @@ __all__ = [
     "AssessmentCancelled",
     "AssessmentRequested",
     "AssessmentSigned",
+    "CorrectionAnswered",
+    "CorrectionRequested",
     "DueLine",
     "DuesDetermined",
     "Entitlement",
@@ -106,6 +122,10 @@ __all__ = [
     "RecordParked",
     "RecoveryClosed",
     "RecoveryOpened",
+    "SourceGapClosed",
+    "SourceGapFound",
+    "SourceHeard",
+    "SourceSilent",
     "Statement",
     "TaskOffered",
     "TaskReply",

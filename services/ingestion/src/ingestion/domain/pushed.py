@@ -10,12 +10,15 @@ from common.events.population import PopulationValue
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused."""
+    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused. `areas`: where it may register
+    people. An inactive source is known and refused."""
 
     urn: str
     area: str
     name: str
     ranks: dict[str, int]
+    areas: tuple[str, ...]
+    active: bool
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):

@@ -33,8 +33,8 @@ async def take_tallies(tx: Tx, limit: int) -> list[tuple[datetime, list[Tally]]]
     return [(row[0], _tallies.decode(row[1])) for row in rows]
 
 
-async def add_counts(tx: Tx, tallies: Sequence[Tally], at: datetime) -> None:
-    """Each of another source, day and kind."""
+async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
+    """Each of another source, day and kind. The days are to be compared anew."""
     ordered = sorted(tallies, key=lambda t: (t.source, t.day, t.kind))
     rows = await tx.sql.fetch(
         """SELECT c.source, c.day, c.kind, c.events, c.digest
@@ -45,9 +45,15 @@ async def add_counts(tx: Tx, tallies: Sequence[Tally], at: datetime) -> None:
         [t.kind for t in ordered],
     )
     sums = add_up([*(Tally(*row) for row in rows), *ordered])
-    columns = ("source", "day", "kind", "events", "digest", "counted_at")
-    values = [(t.source, t.day, t.kind, t.events, t.digest, at) for t in sums.values()]
+    columns = ("source", "day", "kind", "events", "digest")
+    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
     await bulk.upsert(tx, DayCountRow, columns, values, key=("source", "day", "kind"))
+    await tx.sql.execute(
+        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
+           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
+        [t.source for t in ordered],
+        [t.day for t in ordered],
+    )
 
 
 async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
@@ -117,6 +123,30 @@ async def upsert_told(tx: Tx, source: str, day: date, told: Told, at: datetime) 
         told.digest,
         at,
     )
+
+
+async def list_days(connection: Any, source: str, since: date, until: date) -> list[Any]:
+    """day, count, digest, gap_since of the days that were told or expected."""
+    rows: list[Any] = await connection.fetch(
+        """SELECT day, count, digest, gap_since FROM source_days WHERE source = $1 AND day BETWEEN $2 AND $3
+           ORDER BY day""",
+        source,
+        since,
+        until,
+    )
+    return rows
+
+
+async def list_counts(connection: Any, source: str, since: date, until: date) -> list[Tally]:
+    """What was added up of these days."""
+    rows = await connection.fetch(
+        """SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day BETWEEN $2 AND $3
+           ORDER BY day""",
+        source,
+        since,
+        until,
+    )
+    return [Tally(*row) for row in rows]
 
 
 async def load_told(connection: Any, source: str, day: date) -> Any:

@@ -1,0 +1,61 @@
+"""`PUT /v1/sources/{source}`: who may send what from now on."""
+
+from datetime import date
+from typing import Annotated
+
+from common import clock
+from common.auth import Caller, require
+from common.clock import start_of_day
+from common.errors import Conflict, Malformed
+from common.service import Db
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, Field
+
+from ingestion import sources
+from ingestion.sources import URN_PATTERN, Entry
+from ingestion.store import registry, review
+
+router = APIRouter(tags=["sources"])
+
+
+class Registration(BaseModel):
+    """The whole entry as it shall be. `begins_on`: from that day on, at once without one; `replaces`: the version that
+    was read before, so that nobody's change is lost."""
+
+    entry: Entry
+    reason: str = Field(min_length=1, max_length=500)
+    begins_on: date | None = None
+    replaces: int = Field(default=0, ge=0)
+
+
+class Registered(BaseModel):
+    source: str
+    version: int
+
+
+@router.put("/v1/sources/{source}", summary="Enter a source in the register, or change its entry")
+async def register_source(
+    source: Annotated[str, Path(pattern=URN_PATTERN)],
+    body: Registration,
+    caller: Annotated[Caller, Depends(require("admin"))],
+    db: Db,
+) -> Registered:
+    """Audited. Versions are only added: what was in force before can always be told. A source is not removed but made
+    inactive. Other processes follow within seconds."""
+    now = clock.now()
+    since = max(now, start_of_day(body.begins_on)) if body.begins_on else now
+    if body.begins_on and body.begins_on < clock.today():
+        raise Malformed("a version cannot begin in the past", code="in_past")
+    async with db.transaction() as tx:
+        newest = (await registry.load_newest(tx.sql)).get(source)
+        known = newest["version"] if newest is not None else 0
+        if known != body.replaces:
+            raise Conflict(f"the newest version is {known}", code="changed_meanwhile")
+        row = (source, known + 1, since, body.entry.model_dump_json().encode(), caller.subject, body.reason)
+        if not await registry.insert_versions(tx, [row]):
+            raise Conflict("somebody else has entered a version", code="changed_meanwhile")
+        await review.append_audit(
+            tx, caller, clock.real_now(), action="register_source", purpose=body.reason, cause=source
+        )
+    await sources.look(db, now=True)
+    return Registered(source=source, version=known + 1)

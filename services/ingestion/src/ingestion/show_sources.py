@@ -1,0 +1,156 @@
+"""The register of sources and how they do: `GET /v1/sources`, `GET /v1/sources/{source}`, `GET /v1/gaps`."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from common.auth import AnyCaller, Caller, require
+from common.errors import NotAllowed, NotFound
+from common.http import Limit
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from ingestion import sources
+from ingestion.sources import Entry, Urn
+from ingestion.store import registry, watching
+
+router = APIRouter(tags=["sources"])
+HISTORY_MAX: Final = 100
+
+
+class Heard(BaseModel):
+    """When a kind last came; `silent_since`: it should have come again long ago."""
+
+    heard_at: datetime | None
+    silent_since: datetime | None
+
+
+class RegisteredSource(BaseModel):
+    """`kinds`: what it may say, and how far it is believed there (1 is the strongest). `gaps`: days not complete."""
+
+    source: str
+    name: str
+    area: str
+    kinds: dict[str, int]
+    active: bool
+    heard: dict[str, Heard]
+    gaps: int
+
+
+class SourceList(BaseModel):
+    sources: list[RegisteredSource]
+
+
+class Decided(BaseModel):
+    version: int
+    since: datetime
+    decided_by: str
+    reason: str
+
+
+class SourceDetail(RegisteredSource):
+    """`version` 0: the seed, before anybody entered it. `history`: the newest first."""
+
+    version: int
+    since: datetime | None
+    entry: Entry
+    history: list[Decided]
+
+
+class Gap(BaseModel):
+    source: str
+    day: date
+    state: str
+    ours: int
+    told: int | None
+    since: datetime
+
+
+class GapPage(BaseModel):
+    gaps: list[Gap]
+    next: str | None
+
+
+@router.get("/v1/sources", summary="Registered sources and when they were last heard")
+async def list_sources(caller: AnyCaller, db: Db) -> SourceList:
+    """All of them; a source sees itself only."""
+    await sources.look(db)
+    async with db.reading() as connection:
+        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
+    return SourceList(
+        sources=[
+            RegisteredSource(**_shown(urn, version.entry, heard, gaps))
+            for urn, version in sources.versions().items()
+            if caller.role != "source" or urn == caller.source
+        ]
+    )
+
+
+@router.get("/v1/sources/{source}", summary="One source: its entry in the register and how it came to be")
+async def get_source(
+    source: Urn, caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))], db: Db
+) -> SourceDetail:
+    """Keys are public keys."""
+    await sources.look(db)
+    version = sources.versions().get(source)
+    if caller.role == "source" and caller.source != source:
+        raise NotAllowed("your token speaks for another source")
+    if version is None:
+        raise NotFound("no such source")
+    async with db.reading() as connection:
+        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
+        history = await registry.list_versions(connection, source, HISTORY_MAX)
+    return SourceDetail(
+        **_shown(source, version.entry, heard, gaps),
+        version=version.version,
+        since=version.since,
+        entry=version.entry,
+        history=[Decided(**dict(row)) for row in history],
+    )
+
+
+@router.get("/v1/gaps", summary="Days of sources that are not complete")
+async def list_gaps(
+    caller: Annotated[Caller, Depends(require("officer", "auditor"))],
+    db: Db,
+    limit: Limit = 100,
+    after: Annotated[str | None, Query(max_length=200)] = None,
+) -> GapPage:
+    """Of your area, by source and day."""
+    seen = [urn for urn, version in sources.versions().items() if caller.may_see(version.entry.area)]
+    cursor = _cursor(after)
+    async with db.reading() as connection:
+        rows = await watching.list_gaps(connection, seen, cursor, limit)
+    page = [Gap(**dict(row)) for row in rows]
+    following = f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
+    return GapPage(gaps=page, next=following)
+
+
+def _cursor(after: str | None) -> tuple[str, date] | None:
+    if after is None:
+        return None
+    source, _, day = after.rpartition(" ")
+    try:
+        return source, date.fromisoformat(day)
+    except ValueError:
+        raise NotFound("no such page") from None
+
+
+def _by_source(rows: list[Any]) -> dict[str, dict[str, Heard]]:
+    found: dict[str, dict[str, Heard]] = {}
+    for row in rows:
+        heard = Heard(heard_at=row["heard_at"], silent_since=row["silent_since"])
+        found.setdefault(row["source"], {})[row["kind"]] = heard
+    return found
+
+
+def _shown(urn: str, entry: Entry, heard: dict[str, dict[str, Heard]], gaps: dict[str, int]) -> dict[str, Any]:
+    return {
+        "source": urn,
+        "name": entry.name,
+        "area": entry.area,
+        "kinds": entry.kinds,
+        "active": entry.active,
+        "heard": heard.get(urn, {}),
+        "gaps": gaps.get(urn, 0),
+    }

@@ -1,0 +1,173 @@
+"""The register of sources: the file is its seed, the versions in the database are the truth."""
+
+from datetime import date
+
+import pytest
+from common import clock
+from common.auth import issue_token
+from ingestion import sources
+from ingestion.main import service
+from ingestion.sources import Entry, seed, seed_register
+
+PSB = "urn:cn:exchange:530300:psb"
+
+
+@pytest.fixture
+async def register(database):
+    await seed_register(database)
+
+
+@pytest.fixture
+def change(register, admin):
+    async def _change(urn=PSB, *, replaces=1, begins_on=None, expect=200, **changes):
+        entry = (seed()[urn] if urn in seed() else seed()[PSB]).model_dump(mode="json") | changes
+        body = {"entry": entry, "reason": "按通知调整", "replaces": replaces, "begins_on": begins_on}
+        answer = await admin.put(f"/v1/sources/{urn}", json=body)
+        assert answer.status_code == expect, answer.text
+        return answer.json()
+
+    return _change
+
+
+async def test_the_file_is_entered_once_and_again_only_where_it_changed(database, register, monkeypatch):
+    assert await database.pool.fetchval("SELECT count(*) FROM registry") == len(seed())
+    await seed_register(database)
+    assert await database.pool.fetchval("SELECT count(*) FROM registry") == len(seed())
+    changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "市公安局"})}
+    monkeypatch.setattr(sources, "seed", lambda: changed)
+    await seed_register(database)
+    assert await database.pool.fetchval("SELECT max(version) FROM registry") == 2
+    assert sources.registered()[PSB].name == "市公安局"
+
+
+async def test_what_an_administrator_entered_is_not_undone_by_the_file(database, change, monkeypatch):
+    await change(name="麒麟公安")
+    changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "文件里的新名"})}
+    monkeypatch.setattr(sources, "seed", lambda: changed)
+    await seed_register(database)
+    assert sources.registered()[PSB].name == "麒麟公安"
+
+
+async def test_a_kind_taken_from_a_source_is_refused_from_then_on(change, push, people):
+    await push(people.residence(people.number(1)), expect="accepted")
+    await change(kinds={"registration": 1, "death": 1}, cadence={})
+    (receipt,) = await push(people.residence(people.number(2)), expect="rejected")
+    assert [(p["pointer"], p["code"]) for p in receipt["problems"]] == [("/type", "kind_not_registered")]
+
+
+async def test_a_rank_counts_for_what_comes_after_its_change(change, push, people, heads):
+    await push(people.residence(people.number(1)), expect="accepted")
+    await change(kinds=seed()[PSB].kinds | {"residence": 4})
+    await push(people.residence(people.number(2)), expect="accepted")
+    assert sorted(h.statements[0].rank for h in (await heads()).values()) == [1, 4]
+
+
+async def test_a_suspended_source_is_refused_and_its_waiting_events_still_open(change, push, people):
+    first, second = people.residence(people.number(1), id="r1"), people.number(1)
+    await push(people.residence(second, id="r2", action="corrected", previous="r1", time="2026-11-20T10:00:00+08:00"))
+    await change(active=False)
+    (receipt,) = await push(first, expect="rejected")
+    assert receipt["problems"][0]["code"] == "source_suspended"
+    await change(replaces=2)
+    await push(first, expect="accepted")
+
+
+async def test_people_are_registered_by_their_own_area(change, push, people):
+    def registered_in(code, n):
+        event = people.registration(people.number(n))
+        event["data"]["value"]["hukou_division"] = code
+        return event
+
+    await push(registered_in("530303001", 1), registered_in("530371", 2), expect="accepted")
+    (receipt,) = await push(registered_in("140702", 3), expect="rejected")
+    assert receipt["problems"][0]["pointer"] == "/data/value/hukou_division"
+    assert receipt["problems"][0]["code"] == "division_not_registered"
+    await change(areas=["530300", "140700"])
+    await push(registered_in("140702", 4), expect="accepted")
+
+
+async def test_a_place_that_was_renumbered_is_never_held_against_a_source(push, people):
+    event = people.registration(people.number(1))
+    event["source"] = "urn:cn:exchange:140700:psb"
+    event["time"] = "1998-03-01T00:00:00+08:00"
+    event["data"] |= {"valid_from": "1998-03-01"}
+    event["data"]["value"]["hukou_division"] = "142401"  # 榆次市, before it became a district of 晋中
+    await push(event, expect="accepted")
+
+
+async def test_a_version_begins_on_its_day(change, database):
+    await change(name="新名", begins_on="2026-12-01")
+    assert sources.registered()[PSB].name == seed()[PSB].name
+    clock.set_now(clock.start_of_day(date(2026, 12, 1)))
+    await sources.look(database, now=True)
+    assert sources.registered()[PSB].name == "新名"
+
+
+async def test_two_administrators_do_not_undo_each_other(change):
+    assert (await change(name="一"))["version"] == 2
+    answer = await change(name="二", expect=409)
+    assert answer["code"] == "changed_meanwhile"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"area": "999999"},
+        {"kinds": {"gossip": 1}},
+        {"kinds": {"death": 0}},
+        {"cadence": {"disability": "daily"}},
+        {"feeds": [{"kind": "low_income", "division": "530300", "since": "2026-01-01"}]},
+        {"signs": "signature"},
+        {"keys": [{"kid": "1", "jwk": {"kty": "oct", "k": "secret"}, "valid_from": "2026-01-01"}]},
+        {"quota": {"per_minute": 0, "per_day": 1}},
+        {"surprise": 1},
+    ],
+)
+async def test_an_entry_that_makes_no_sense_is_malformed(change, wrong):
+    answer = await change(expect=422, **wrong)
+    assert all(p["pointer"].startswith("/body/entry") for p in answer["problems"])
+
+
+async def test_a_version_in_the_past_is_refused_and_only_administrators_change_the_register(change, client_for):
+    await change(begins_on="2026-11-01", expect=422)
+    async with client_for(issue_token("officer", division="530300")) as officer:
+        assert (await officer.put(f"/v1/sources/{PSB}", json={})).status_code == 403
+
+
+async def test_a_new_source_may_push_at_once_and_its_history_is_told(change, push, people, admin, database):
+    new = "urn:cn:exchange:530300:hospital"
+    event = people.residence(people.number(1)) | {"source": new}
+    (receipt,) = await push(event, expect="rejected")
+    assert receipt["problems"][0]["code"] == "source_unknown"
+    await change(new, replaces=0, name="市医院")
+    await push(event, expect="accepted")
+    shown = (await admin.get(f"/v1/sources/{new}")).json()
+    assert (shown["name"], shown["version"]) == ("市医院", 1)
+    assert [(v["version"], v["reason"]) for v in shown["history"]] == [(1, "按通知调整")]
+    assert await database.pool.fetchval("SELECT cause FROM audits") == new
+
+
+async def test_another_process_follows(change, database, monkeypatch):
+    await change(name="新名")
+    sources.forget()  # another process, that knows only the file
+    assert sources.registered()[PSB].name == seed()[PSB].name
+    await sources.look(service.database)
+    assert sources.registered()[PSB].name == "新名"
+
+
+async def test_versions_are_only_ever_added(database, register):
+    for statement in ("DELETE FROM registry", "UPDATE registry SET reason = 'x'", "TRUNCATE registry"):
+        with pytest.raises(Exception, match="only ever added"):
+            await database.pool.execute(statement)
+
+
+def test_every_entry_of_the_seed_can_be_written_and_read_again():
+    for entry in seed().values():
+        assert Entry.model_validate_json(entry.model_dump_json()) == entry
+
+
+async def test_a_source_sees_only_itself(register, client_for):
+    other = PSB.replace("psb", "grid")
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        assert (await psb.get(f"/v1/sources/{PSB}")).status_code == 200
+        assert (await psb.get(f"/v1/sources/{other}")).status_code == 403
