@@ -27,6 +27,7 @@ from common.events.facts import (
 )
 from common.testing import Driver, migrated_database
 from identification.main import service
+from identification.redecide_people import redecide_people
 from identification.seed_lists import seed
 
 LISTS = Path(__file__).parent / "policy"
@@ -194,3 +195,42 @@ def bearer() -> Callable[..., dict[str, str]]:
 @pytest.fixture(scope="session")
 def of_item() -> Callable[[EntitlementsDecided, str], list[Entitlement]]:
     return lambda event, item: [e for e in event.entitlements if e.item == item]
+
+
+@pytest.fixture
+async def raised(client: Any, bearer: Any) -> dict[str, Any]:
+    """The list of Qilin with 80 yuan instead of 50 for the eldest."""
+    body: dict[str, Any] = (await client.get("/v1/policies/530302", headers=bearer())).json()["list"]
+    body["items"]["longevity_allowance"]["versions"][0]["amount"]["bands"][0]["amount_fen"] = 8000
+    return body
+
+
+@pytest.fixture
+def publish(client: httpx.AsyncClient, bearer: Any) -> Callable[..., Any]:
+    """Propose, sign twice and publish; the version."""
+
+    async def act(version: str, what: str, who: str, division: str) -> None:
+        headers = bearer("approver", division, subject=who)
+        assert (await client.post(f"/v1/policies/{version}/{what}", headers=headers)).status_code == 200
+
+    async def go(body: Any, division: str = "530300") -> str:
+        headers = bearer("officer", division, subject="proposer")
+        version: str = (await client.post("/v1/policies", headers=headers, json=body)).json()["version"]
+        for what, who in (("approve", "first"), ("approve", "second"), ("publish", "second")):
+            await act(version, what, who, division)
+        return version
+
+    return go
+
+
+@pytest.fixture
+def redecide(database: Database) -> Callable[..., Any]:
+    """Decide again until nothing is left to do; how many steps that took."""
+
+    async def go(**limits: int) -> int:
+        steps = 0
+        while await redecide_people(database, **limits):
+            steps += 1
+        return steps
+
+    return go

@@ -1,4 +1,4 @@
-"""What a service does by the clock: one process at a time, in bounded steps, going on where it stopped."""
+"""What a service does by the clock, in bounded steps, going on where it stopped."""
 
 import asyncio
 import logging
@@ -15,18 +15,20 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Job:
     """`run(database)` does one bounded step and returns how many things it did; while it did some it is called
-    again at once. It must be harmless to run twice."""
+    again at once. It must be harmless to run twice. `shared`: it parts its work among processes by itself, so it runs
+    in every replica; the others run in one process at a time."""
 
     name: str
     every_seconds: float
     run: Callable[[Database], Awaitable[int]]
+    shared: bool = False
 
 
 async def run_job(job: Job, database: Database, relay: Relay) -> None:
-    """Until cancelled; only where this process is the one that relays."""
+    """Until cancelled; unless the job is shared, only where this process is the one that relays."""
     while True:
         done = 0
-        if relay.active:
+        if relay.active or job.shared:
             try:
                 done = await job.run(database)
             except asyncio.CancelledError:

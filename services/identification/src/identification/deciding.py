@@ -28,10 +28,10 @@ from identification.domain import (
     edges_of_change,
     is_urgent,
     next_edge,
-    places_of,
     same_content,
     spells_of,
     told_through,
+    traits_of_person,
 )
 from identification.running import Running
 from identification.store import people as store
@@ -46,14 +46,13 @@ _decode_choices = msgspec.json.Decoder(tuple[Choice, ...]).decode
 
 class Case(NamedTuple):
     """Somebody to decide: the row with its new inputs, and why. `facts`: those inputs where they are at hand
-    decoded. `is_new`: the row is not stored yet. `same_inputs`: only the lists have changed."""
+    decoded. `is_new`: the row is not stored yet."""
 
     person: Person
     is_new: bool = False
     facts: PersonFactsRecorded | None = None
     cause: Message[Any] | None = None
     correlation_id: str | None = None
-    same_inputs: bool = False
 
 
 class Decided(NamedTuple):
@@ -96,9 +95,9 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
         return Decided(case, person)
     before = decision_of(person)
     event, facts = decide_person(inputs, running.lists)
-    places = places_of(facts)
+    traits = traits_of_person(inputs, event, facts)
     if before is not None and same_content(before, event):
-        return Decided(case, person._replace(places=places, policy_digest=running.digest))
+        return Decided(case, person._replace(traits=traits, policy_digest=running.digest))
     old = before.entitlements if before else ()
     changed = changed_items(old, event.entitlements)
     event = msgspec.structs.replace(event, version=person.version + 1, changed=changed)
@@ -114,7 +113,7 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
         version=event.version,
         residence=event.residence,
         hukou=event.hukou,
-        places=places,
+        traits=traits,
         next_edge_on=next_edge(spells, today),
         policy_digest=running.digest,
         decision=encoded,
@@ -122,16 +121,21 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
     return Decided(case, stored, event, is_urgent(before, event), edges, said)
 
 
-async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[Decided], list[Decided]]:
-    """Decide, save, emit. Returns what was stored, and what was not because somebody else has stored that person
-    since `cases` were loaded (new people only: those who are stored are locked)."""
-    now = clock.now()
-    today = clock.civil_date(now)
+async def decide_cases(cases: Sequence[Case], running: Running) -> list[Decided]:
+    """`decide_case` for many, with pauses: the relay and the callers share this process."""
+    today = clock.today()
     decided: list[Decided] = []
     for n, case in enumerate(cases, 1):
         decided.append(decide_case(case, running, today))
         if n % PAUSE_EVERY == 0:
-            await asyncio.sleep(0)  # the relay and the callers share this process
+            await asyncio.sleep(0)
+    return decided
+
+
+async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[Decided], list[Decided]]:
+    """Decide, save, emit. Returns what was stored, and what was not because somebody else has stored that person
+    since `cases` were loaded (new people only: those who are stored are locked)."""
+    decided = await decide_cases(cases, running)
     fresh = [d for d in decided if d.case.is_new]
     lost: list[Decided] = []
     if fresh:
@@ -140,15 +144,18 @@ async def settle(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[
         if lost:
             gone = {d.person.person_id for d in lost}
             decided = [d for d in decided if d.person.person_id not in gone]
-    stored = [d for d in decided if not d.case.is_new]
-    await store.update_decided(tx, [d.person for d in stored if d.event])
-    await store.update_inputs(tx, [d.person for d in stored if not d.event and not d.case.same_inputs])
-    as_before = [d.person.person_id for d in stored if not d.event and d.case.same_inputs]
-    await store.mark_policy(tx, as_before, running.digest)
-    await store.append_decisions(tx, [_history(d, now) for d in decided if d.event])
-    for d in decided:
-        _emit(tx, d)
+    await store.update_inputs(tx, [d.person for d in decided if not d.event and not d.case.is_new])
+    await save_decided(tx, [d for d in decided if d.event])
     return decided, lost
+
+
+async def save_decided(tx: Tx, news: Sequence[Decided]) -> None:
+    """Store and tell decisions of people that are locked, or have just been inserted."""
+    now = clock.now()
+    await store.update_decided(tx, [d.person for d in news if not d.case.is_new])
+    await store.append_decisions(tx, [_history(d, now) for d in news])
+    for d in news:
+        _emit(tx, d)
 
 
 def _history(d: Decided, now: datetime) -> tuple[Any, ...]:
@@ -167,8 +174,7 @@ def _history(d: Decided, now: datetime) -> tuple[Any, ...]:
 
 
 def _emit(tx: Tx, d: Decided) -> None:
-    if d.event is None:
-        return
+    assert d.event is not None
     cause, correlation_id = d.case.cause, d.case.correlation_id
     division = d.event.residence or d.event.hukou
     tx.emit(

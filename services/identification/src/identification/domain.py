@@ -10,11 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from common.events import AbilitiesDetermined, Entitlement, EntitlementsDecided, PersonFactsRecorded
-from common.events.facts import Registration, Residence
 from rules.choosing import Choice
 from rules.decide import decide
 from rules.lists import Lists
 from rules.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
+from rules.traits import traits_of
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100
@@ -30,7 +30,7 @@ class Person(NamedTuple):
     recorded_at: datetime
     residence: str | None = None
     hukou: str | None = None
-    places: str = ""
+    traits: str | None = None
     next_edge_on: date | None = None
     policy_digest: str = ""
     facts: bytes | None = None
@@ -129,15 +129,11 @@ def changed_items(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> 
     return tuple(sorted(changed.union(e.item for e in gone.values())))
 
 
-def places_of(facts: Iterable[Fact]) -> str:
-    """Every division these facts name, parted by blanks."""
-    found = set()
-    for fact in facts:
-        if isinstance(fact.value, Registration):
-            found.add(fact.value.hukou_division)
-        elif isinstance(fact.value, Residence):
-            found.add(fact.value.division)
-    return " ".join(sorted(found))
+def traits_of_person(inputs: Inputs, event: EntitlementsDecided, facts: Iterable[Fact]) -> str | None:
+    """`rules.traits` of somebody decided upon; None where no list has anything to decide."""
+    if event.merged_into is not None or not inputs.facts.statements:
+        return None
+    return traits_of(facts, inputs.abilities.abilities if inputs.abilities else (), event.died_on)
 
 
 def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:

@@ -1,62 +1,108 @@
-"""A list has changed: everybody it may touch is decided again, in bounded steps, behind what is live."""
+"""A list has changed: whom it may touch is found and decided again, in bounded steps, behind what is live.
 
+Who is touched is found by traits (`rules.edits`), set by set, and written down in parts. Every replica takes parts, one
+at a time, so a process that dies leaves its part to the others. Whoever is looked at and keeps the same decision is not
+written at all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
 from typing import Final
 
 from common import clock
-from common.codes import divisions
 from common.database import Database
-from rules.policy import NATION
+from common.transaction import Tx
+from rules.edits import Edit
 
-from identification.deciding import Case, settle
-from identification.running import running_for
+from identification.deciding import Case, decide_cases, save_decided
+from identification.domain import Person
+from identification.running import running_at, running_for
 from identification.store import lists as lists_store
-from identification.store import people as store
+from identification.store import people as people_store
+from identification.store import redecisions as store
 
-LOOKED_AT_MAX: Final = 5000
-PEOPLE_MAX: Final = 500
+log = logging.getLogger(__name__)
+LINES_MAX: Final = 1000
+PAUSE_EVERY: Final = 50  # lines
+PEOPLE_MAX: Final = store.PART_MAX
 PEOPLE_MAX_WHEN_BUSY: Final = 50
 BUSY_ROWS: Final = 500  # waiting in the outbox
+_edits: dict[int, Edit] = {}  # of the publication that is being looked up
 
 
-async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, looked_at_max: int = LOOKED_AT_MAX) -> int:
-    """One bounded step of the oldest open publication; returns how many people were looked at.
+async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, lines_max: int = LINES_MAX) -> int:
+    """One bounded step; returns how much it looked at.
 
     While the outbox is full of other news it takes a small step and then its whole pause (0), so that it neither
     stands in the way nor starves. People whom live news have decided by the present lists meanwhile are passed over.
     """
+    async with database.reading() as connection:
+        if not await store.any_open(connection):
+            return 0
+    return await _select(database, lines_max) or await _redecide(database, people_max) or await _close(database)
+
+
+async def _select(database: Database, lines_max: int) -> int:
+    """Find more of the people whom the oldest new list may touch."""
+    async with database.transaction() as tx:
+        job = await store.next_selection(tx)
+        if job is None:
+            return 0
+        edit = await _edit(tx, job["seq"], (job["seq_before"], job["digest_before"]), job["running_digest"])
+        lines = await store.list_traits_after(tx, job["selected_after"] or "", lines_max) if edit.areas else []
+        touched = []
+        for n, line in enumerate(lines):
+            if edit.touches(line):
+                touched.append(line)
+            if n % PAUSE_EVERY == 0:
+                await asyncio.sleep(0)  # live news share this process
+        people = await store.add_parts(tx, job["seq"], touched)
+        done_at = clock.now() if len(lines) < lines_max else None
+        after = lines[-1] if lines else None
+        await store.move_selection(tx, job["seq"], after=after, touched=people, done_at=done_at)
+    return max(len(lines), 1)
+
+
+async def _edit(tx: Tx, seq: int, before: tuple[int, str], digest: str) -> Edit:
+    found = _edits.get(seq)
+    if found is None:
+        was, now = await running_at(tx.sql, before), await running_at(tx.sql, (seq, digest))
+        _edits.clear()
+        found = _edits[seq] = Edit(was.lists, now.lists)
+        changed = "; ".join(f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in found.areas)
+        log.info("publication %d changes %s", seq, changed or "nothing that decides")
+    return found
+
+
+async def _redecide(database: Database, people_max: int) -> int:
+    """Decide some of the people of the oldest part that nobody is at."""
     async with database.transaction() as tx:
         running = await running_for(tx)
-        job = await lists_store.lock_open_redecision(tx)
+        job = await store.take_part(tx)
         if job is None:
             return 0
         busy = await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
         people_max = min(people_max, PEOPLE_MAX_WHEN_BUSY) if busy else people_max
-        page = await store.list_places_after(tx.sql, job["redecided_after"], looked_at_max)
-        ids = [
-            person_id
-            for person_id, places, digest in page
-            if digest != running.digest and touches(job["jurisdiction"], places)
-        ]
-        cut = ids[:people_max]
-        people = await store.lock_people(tx, cut)
-        cases = [
-            Case(person, same_inputs=True, correlation_id=job["event_id"])
-            for person in people.values()
-            if person.policy_digest != running.digest
-        ]
-        decided, _ = await settle(tx, cases, running)
-        complete = len(cut) == len(ids)
-        await lists_store.move_redecision(
-            tx,
-            job["seq"],
-            after=page[-1][0] if complete and page else (cut[-1] if cut else None),
-            people=len(decided),
-            people_changed=sum(d.event is not None for d in decided),
-            done_at=clock.now() if complete and len(page) < looked_at_max else None,
-        )
-    return 0 if busy else max(len(page), 1)
+        taken, left = job["people_ids"][:people_max], job["people_ids"][people_max:]
+        people = await people_store.load_decided_otherwise(tx, taken, running.digest)
+        decided = await decide_cases([Case(p, correlation_id=job["event_id"]) for p in people], running)
+        news = [d for d in decided if d.event is not None]
+        moved = await _lock(tx, [d.case.person for d in news])
+        await save_decided(tx, [d for d in news if d.person.person_id not in moved])
+        looked_at = len(taken) - len(moved)
+        changed = len(news) - len(moved)
+        await store.move_part(tx, job["part"], left=[*left, *moved], people=looked_at, people_changed=changed)
+    return 0 if busy else len(taken)
 
 
-def touches(jurisdiction: str, places: str) -> bool:
-    """Whether a list may say anything about somebody who ever belonged to `places`."""
-    return jurisdiction == NATION or any(divisions.within(place, jurisdiction) for place in places.split())
+async def _lock(tx: Tx, people: Sequence[Person]) -> set[str]:
+    """Lock these people; those who are no longer as they were read are for the next step."""
+    now = await people_store.lock_marks(tx, [person.person_id for person in people])
+    return {person.person_id for person in people if now.get(person.person_id) != people_store.mark_of(person)}
+
+
+async def _close(database: Database) -> int:
+    async with database.transaction() as tx:
+        await store.close_done(tx, clock.now())
+    return 0

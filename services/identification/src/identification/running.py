@@ -37,10 +37,9 @@ async def running_now(connection: asyncpg.Connection) -> Running:
     return await running_at(connection, await lists_store.newest_publication(connection))
 
 
-async def running_of(connection: asyncpg.Connection, digest: str) -> Running:
-    """The lists that a stored decision was made by."""
-    found = await lists_store.publication_of_digest(connection, digest)
-    return await running_at(connection, found or (0, ""))
+async def running_behind(connection: asyncpg.Connection, digest: str) -> Running:
+    """The lists that a decision stands by: those it was made by, or newer ones that leave it as it is."""
+    return await running_at(connection, await lists_store.publication_behind(connection, digest))
 
 
 async def running_at(connection: asyncpg.Connection, publication: tuple[int, str]) -> Running:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Date, DateTime, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlmodel import Field, SQLModel
 
@@ -14,7 +14,8 @@ class PersonRow(SQLModel, table=True):
     """One person: newest inputs and newest decision. `version` is that of the decision (0: none yet), and
     `decision` the exact JSON of its `EntitlementsDecided` without causes: the head of the topic.
 
-    `places`: every division this person ever lived or was registered in, parted by blanks (whom a policy may touch).
+    `traits`: what a list can tell this person by (`rules.traits`); NULL where no list has anything to decide.
+    `policy_digest`: the set of lists that decided. Newer ones may be in force that leave the decision as it is.
     `next_edge_on`: the first day whose beginnings and ends are still to be told.
     """
 
@@ -28,7 +29,7 @@ class PersonRow(SQLModel, table=True):
     recorded_at: datetime = Field(sa_type=_INSTANT)
     residence: str | None = Field(sa_type=Text, default=None)
     hukou: str | None = Field(sa_type=Text, default=None)
-    places: str = Field(sa_type=Text, default="")
+    traits: str | None = Field(sa_type=Text, default=None)
     next_edge_on: date | None = Field(sa_type=Date, default=None)
     policy_digest: str = Field(sa_type=Text, default="")
     facts: bytes | None = Field(sa_type=LargeBinary, default=None)
@@ -75,7 +76,9 @@ class PolicyRow(SQLModel, table=True):
 class PublicationRow(SQLModel, table=True):
     """The running truth, append-only: the newest row of an area names the list in force there.
 
-    `running_digest` names all lists in force after it. The rest is how far the people it touches were decided again.
+    `running_digest` names all lists in force after it. The rest is how far the people it may touch were decided again:
+    they are found (`people_touched`, up to the traits `selected_after`), and looked at (`redecisions`; `people`,
+    `people_changed` at the end).
     """
 
     __tablename__ = "publications"
@@ -89,7 +92,23 @@ class PublicationRow(SQLModel, table=True):
     approved_by: str = Field(sa_type=Text)
     running_digest: str = Field(sa_type=Text)
     event_id: str = Field(sa_type=UUID(as_uuid=False))
-    redecided_after: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    selected_after: str | None = Field(sa_type=Text, default=None)
+    selected_at: datetime | None = Field(sa_type=_INSTANT, default=None)
     redecided_at: datetime | None = Field(sa_type=_INSTANT, default=None)
+    people_touched: int = Field(sa_type=Integer, default=0)
     people: int = Field(sa_type=Integer, default=0)
     people_changed: int = Field(sa_type=Integer, default=0)
+
+
+class RedecisionRow(SQLModel, table=True):
+    """A part of the people whom a publication may touch: `people_ids` are still to be decided again, `people` were
+    looked at, `people_changed` of them got another decision."""
+
+    __tablename__ = "redecisions"
+    __table_args__ = _SCHEMA
+
+    part: int = Field(sa_type=BigInteger, primary_key=True)
+    publication: int = Field(sa_type=BigInteger)
+    people_ids: list[str] = Field(sa_column=Column(ARRAY(UUID(as_uuid=False)), nullable=False))
+    people: int = Field(sa_type=Integer)
+    people_changed: int = Field(sa_type=Integer)

@@ -7,8 +7,8 @@ from common.database import Database
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Person, decide_person, same_content
 from identification.running import Running, running_now
-from identification.store import lists as lists_store
 from identification.store import people as store
+from identification.store import redecisions
 
 PAGE: Final = 500
 FAULTS_MAX: Final = 100
@@ -22,7 +22,7 @@ async def check(database: Database) -> list[str]:
         running = await running_now(connection)
         faults += [
             f"people touched by the list {version} of {jurisdiction} are still to be decided again"
-            for jurisdiction, version in await lists_store.open_redecisions(connection)
+            for jurisdiction, version in await redecisions.open_redecisions(connection)
         ]
     while len(faults) < FAULTS_MAX:
         async with database.reading() as connection:

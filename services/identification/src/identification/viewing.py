@@ -13,7 +13,7 @@ from rules.timeline import Fact, abilities_known_at, facts_known_at
 
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Inputs, Person, decide_person
-from identification.running import Running, running_at, running_of
+from identification.running import Running, running_at, running_behind
 from identification.store import lists as lists_store
 from identification.store import people as store
 
@@ -81,7 +81,7 @@ async def view_person(
     person = need_person(caller, person_id, await store.load_person(connection, person_id))
     inputs = inputs_of(person)
     if known_at is None:
-        running = await running_of(connection, person.policy_digest)
+        running = await running_behind(connection, person.policy_digest)
         return View(person, person.recorded_at, person.version, running, inputs, decision_of(person))
     running = await running_at(connection, await lists_store.publication_known_at(connection, known_at))
     version = await store.version_known_at(connection, person_id, known_at)

@@ -59,11 +59,16 @@ async def publication_known_at(connection: asyncpg.Connection, known_at: datetim
     return (row[0], row[1]) if row else (0, "")
 
 
-async def publication_of_digest(connection: asyncpg.Connection, digest: str) -> tuple[int, str] | None:
+async def publication_behind(connection: asyncpg.Connection, digest: str) -> tuple[int, str]:
+    """The newest publication by which somebody decided by that set of lists is known to be decided alike: up to the
+    first whose people are not all decided again, whoever was not touched has kept the decision."""
     row = await connection.fetchrow(
-        "SELECT seq, running_digest FROM publications WHERE running_digest = $1 ORDER BY seq DESC LIMIT 1", digest
+        """SELECT seq, running_digest FROM publications WHERE seq = greatest(
+             (SELECT max(seq) FROM publications WHERE running_digest = $1),
+             (SELECT coalesce(min(seq) FILTER (WHERE redecided_at IS NULL) - 1, max(seq)) FROM publications))""",
+        digest,
     )
-    return (row[0], row[1]) if row else None
+    return (row[0], row[1]) if row else (0, "")
 
 
 async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, tuple[str, bytes]]:
@@ -103,8 +108,8 @@ async def append_publication(
     versions[jurisdiction] = version
     await tx.sql.execute(
         """INSERT INTO publications (seq, jurisdiction, version, published_at, published_by, approved_by,
-             running_digest, event_id, people, people_changed)
-           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0 FROM publications""",
+             running_digest, event_id, people_touched, people, people_changed)
+           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0, 0 FROM publications""",
         jurisdiction,
         version,
         published_at,
@@ -177,36 +182,6 @@ async def load_running(connection: asyncpg.Connection, jurisdiction: str) -> Any
            JOIN policies USING (version) WHERE p.jurisdiction = $1 ORDER BY p.seq DESC LIMIT 1""",
         jurisdiction,
     )
-
-
-async def lock_open_redecision(tx: Tx) -> Any:
-    """The oldest publication whose people are not all decided again, or None."""
-    return await tx.sql.fetchrow(
-        """SELECT seq, jurisdiction, event_id, redecided_after FROM publications WHERE redecided_at IS NULL
-           ORDER BY seq LIMIT 1 FOR UPDATE"""
-    )
-
-
-async def move_redecision(
-    tx: Tx, seq: int, *, after: str | None, people: int, people_changed: int, done_at: datetime | None
-) -> None:
-    await tx.sql.execute(
-        """UPDATE publications SET redecided_after = coalesce($2, redecided_after), people = people + $3,
-             people_changed = people_changed + $4, redecided_at = $5 WHERE seq = $1""",
-        seq,
-        after,
-        people,
-        people_changed,
-        done_at,
-    )
-
-
-async def open_redecisions(connection: asyncpg.Connection) -> list[tuple[str, str]]:
-    """(jurisdiction, version) of publications whose people are not all decided again."""
-    rows = await connection.fetch(
-        "SELECT jurisdiction, version FROM publications WHERE redecided_at IS NULL ORDER BY seq LIMIT 100"
-    )
-    return [tuple(row) for row in rows]
 
 
 async def count_waiting(tx: Tx, limit: int) -> int:

@@ -56,7 +56,7 @@ _INPUTS = (
     "facts_version",
     "abilities_version",
     "recorded_at",
-    "places",
+    "traits",
     "policy_digest",
     "facts",
     "abilities",
@@ -97,25 +97,31 @@ async def list_people_after(connection: asyncpg.Connection, after: str | None, l
     return [Person._make(row) for row in rows]
 
 
-async def list_places_after(
-    connection: asyncpg.Connection, after: str | None, limit: int
-) -> list[tuple[str, str, str]]:
-    """(person_id, places, policy_digest) in the order of the ids."""
-    rows = await connection.fetch(
-        """SELECT person_id, places, policy_digest FROM persons
-           WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",
-        after,
-        limit,
+async def load_decided_otherwise(tx: Tx, person_ids: Sequence[str], digest: str) -> list[Person]:
+    """Those who have a decision that was not made by these lists; nothing is locked."""
+    rows = await tx.sql.fetch(
+        f"""SELECT {_LISTED} FROM persons
+           WHERE person_id = ANY($1::uuid[]) AND decision IS NOT NULL AND policy_digest <> $2""",  # noqa: S608
+        person_ids,
+        digest,
     )
-    return [tuple(row) for row in rows]
+    return [Person._make(row) for row in rows]
 
 
-async def mark_policy(tx: Tx, person_ids: Sequence[str], digest: str) -> None:
-    """Locked people whom other lists leave as they were."""
-    if person_ids:
-        await tx.sql.execute(
-            "UPDATE persons SET policy_digest = $2 WHERE person_id = ANY($1::uuid[])", person_ids, digest
-        )
+_MARK = ("version", "facts_version", "abilities_version", "recorded_at", "next_edge_on", "policy_digest")
+mark_of = attrgetter(*_MARK)  # of a person: differs whenever anything else of the row does
+
+
+async def lock_marks(tx: Tx, person_ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """`mark_of` each person, locked in the order of the ids, so that two batches cannot deadlock."""
+    if not person_ids:
+        return {}
+    rows = await tx.sql.fetch(
+        f"""SELECT person_id, {", ".join(_MARK)} FROM persons WHERE person_id = ANY($1::uuid[])
+           ORDER BY person_id FOR NO KEY UPDATE""",  # noqa: S608
+        person_ids,
+    )
+    return {row[0]: tuple(row)[1:] for row in rows}
 
 
 async def next_edge_day(connection: asyncpg.Connection) -> tuple[date | None, str | None]:

@@ -1,0 +1,40 @@
+"""GET /v1/policies/{version}/redecision: how far the people whom a published list may touch are decided again."""
+
+import datetime as dt
+from typing import Annotated
+
+from common.auth import AnyCaller
+from common.errors import NotFound
+from common.service import Db
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from identification.store import redecisions as store
+
+router = APIRouter(tags=["policies"])
+
+
+class RedecisionView(BaseModel):
+    """`people_touched` so far; all of them since `selected_at`. `people` were looked at, `people_changed` of them have
+    another decision. Done since `redecided_at`."""
+
+    version: str
+    jurisdiction: str
+    published_at: dt.datetime
+    people_touched: int
+    selected_at: dt.datetime | None
+    people: int
+    people_changed: int
+    redecided_at: dt.datetime | None = Field(description="null while people wait")
+
+
+@router.get("/v1/policies/{version}/redecision", summary="Whom a published list touches, and how far they are decided")
+async def follow_redecision(
+    version: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], db: Db, caller: AnyCaller
+) -> RedecisionView:
+    """Of the newest publication of this version."""
+    async with db.reading() as connection:
+        row = await store.how_far(connection, version)
+    if row is None:
+        raise NotFound("this version was never published")
+    return RedecisionView.model_validate(dict(row))
