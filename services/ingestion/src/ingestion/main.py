@@ -4,6 +4,7 @@ from common.jobs import Job
 from common.service import Service
 
 from ingestion import (
+    ask_correction,
     find_person,
     import_file,
     push_events,
@@ -15,6 +16,7 @@ from ingestion import (
     show_imports,
     show_sources,
 )
+from ingestion.answer_corrections import answer_corrections
 from ingestion.count_days import count_days
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
@@ -34,11 +36,13 @@ service = Service(
         show_sources.router,
         register_source.router,
         report_days.router,
+        ask_correction.router,
     ],
     raw={"population.inbound": receive_inbound.on_pushed},
     jobs=[
         Job("escalate_quarantine", 60.0, escalate_overdue),
         Job("count_days", 2.0, count_days),
+        Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),

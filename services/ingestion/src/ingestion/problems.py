@@ -135,12 +135,20 @@ DAYS: Final[dict[str, tuple[str, str]]] = {
     "not_reported": ("the source has not told its count", "来源尚未报数"),
 }
 
+# Why a source is asked to put a recorded event right (for others, the code of what is wrong with them).
+CORRECTIONS: Final[dict[str, tuple[str, str]]] = {
+    "doubted": ("an officer has reason to doubt it", "经办人员对该信息存疑"),
+    "contradicted": ("another source says otherwise", "与其他来源的信息矛盾"),
+    "outdated": ("it is no longer so", "该信息已不符合现状"),
+}
+
 # All of them, as they are published: name of the list → its titles and codes.
 PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
     "problems": ("Why an event or a row is refused", "事件或数据行被退回的原因", PROBLEMS),
     "quarantine": ("Why an accepted event waits", "已接收事件待处理的原因", QUARANTINE),
     "files": ("Why a file fails", "文件无法导入的原因", FILES),
     "days": ("How a day compares", "按日核对结果", DAYS),
+    "corrections": ("Why a correction is asked for", "请求来源更正的原因", CORRECTIONS),
 }
 
 

@@ -186,6 +186,7 @@ class CorrectionRow(SQLModel, table=True):
     area: str
     event_id: str = _uuid()
     kind: str | None = None
+    target: str
     code: str
     pointer: str
     reason: str

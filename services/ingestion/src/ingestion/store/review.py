@@ -110,16 +110,16 @@ async def discard(tx: Tx, event_id: str, at: datetime, by: str, note: str) -> bo
     return bool(found)
 
 
-async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[tuple[str, str]]:
-    """(event_id, owner) of what nobody has settled in time and nobody was told about yet."""
-    rows = await tx.sql.fetch(
-        """SELECT event_id, owner FROM quarantine
+async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Any]:
+    """event_id, owner, source, kind, reason of what nobody has settled in time and nobody was told about yet."""
+    rows: list[Any] = await tx.sql.fetch(
+        """SELECT event_id, owner, source, kind, reason FROM quarantine
            WHERE state = 'open' AND escalated_at IS NULL AND deadline <= $1
            ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED""",
         at,
         limit,
     )
-    return [(row[0], row[1]) for row in rows]
+    return rows
 
 
 async def escalate(tx: Tx, owners: Sequence[tuple[str, str]], at: datetime) -> None:

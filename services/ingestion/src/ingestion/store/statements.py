@@ -100,6 +100,16 @@ async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, Stat
     return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
 
 
+async def load_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
+    """Without a lock, for looking only."""
+    if not households:
+        return {}
+    rows = await tx.sql.fetch(
+        "SELECT household, state FROM households WHERE household = ANY($1::uuid[])", list(households)
+    )
+    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+
+
 async def save_households(tx: Tx, states: Mapping[str, State]) -> None:
     if states:
         await tx.sql.execute(

@@ -1,0 +1,55 @@
+"""To ask a source to put an event right: one open request per event, and the news of it. Nothing personal travels."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+from common.events import CorrectionRequested
+from common.message import derived_id
+from common.transaction import Tx
+
+from ingestion.sources import registered
+from ingestion.store import corrections as store
+
+CORRECTION_DAYS: Final = 5
+Rule = Literal["officer", "quarantine_overdue"]
+Target = Literal["rejected", "waiting", "applied"]
+
+
+class Asked(NamedTuple):
+    """What is wrong with which event. `reason`: in words, for us and the source, never on a topic."""
+
+    event_id: str
+    source: str
+    kind: str | None
+    target: Target
+    code: str
+    pointer: str
+    reason: str
+
+
+async def ask(tx: Tx, asked: Sequence[Asked], rule: Rule, by: str, now: datetime) -> int:
+    """How many were asked; of an event that is asked already nothing more is asked."""
+    deadline = now + timedelta(days=CORRECTION_DAYS)
+    rows = {derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
+    values = [
+        (id_, registered()[a.source].area, a.source, a.event_id, a.kind, a.target, a.code, a.pointer, a.reason)
+        for id_, a in rows.items()
+    ]
+    new = await store.insert_corrections(tx, values, rule, by, now, deadline)
+    for correction_id in sorted(new):
+        a = rows[correction_id]
+        tx.emit(
+            CorrectionRequested(
+                correction_id=correction_id,
+                source=a.source,
+                event_id=a.event_id,
+                kind=a.kind,
+                code=a.code,
+                pointer=a.pointer,
+                asked_at=now,
+                deadline=deadline,
+            ),
+            correlation_id=a.event_id,
+        )
+    return len(new)

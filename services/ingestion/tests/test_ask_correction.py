@@ -1,0 +1,168 @@
+"""A source is asked to put an event right, and the request closes by itself when it has."""
+
+from datetime import timedelta
+
+import pytest
+from common import clock
+from common.auth import issue_token
+from common.events import CorrectionAnswered, CorrectionRequested
+from ingestion.answer_corrections import answer_corrections
+from ingestion.escalate_quarantine import escalate_overdue
+
+PSB = "urn:cn:exchange:530300:psb"
+
+
+@pytest.fixture
+async def officer(client_for):
+    async with client_for(issue_token("officer", division="530300", subject="王科员")) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(officer):
+    async def _ask(event_id, *, expect=201, **more):
+        answer = await officer.post("/v1/corrections", json={"event_id": event_id, "reason": "张三丰说不对"} | more)
+        assert answer.status_code == expect, answer.text
+        return answer.json()
+
+    return _ask
+
+
+@pytest.fixture
+def look(database):
+    async def _look():
+        clock.set_now(clock.now() + timedelta(seconds=31))
+        return await answer_corrections(database)
+
+    return _look
+
+
+@pytest.mark.parametrize("action", ["corrected", "annulled", "ended"])
+async def test_a_request_closes_when_the_source_corrects_annuls_or_ends(push, people, ask, look, driver, action):
+    number = people.number(1)
+    (receipt,) = await push(people.residence(number, id="r1"))
+    asked = await ask(receipt["event_id"], code="contradicted", pointer="/data/value/division")
+    (told,) = await driver.emitted(CorrectionRequested)
+    assert (told.source, told.event_id, told.kind) == (PSB, receipt["event_id"], "residence")
+    assert (told.code, told.pointer) == ("contradicted", "/data/value/division")
+    await push(people.residence(people.number(2), id="other"))
+    assert await look() == 1
+    assert await driver.emitted(CorrectionAnswered) == []
+    options = {} if action == "corrected" else {"value": None}
+    event = people.residence(number, id="r2", action=action, previous="r1", time="2026-11-21T00:00:00+08:00")
+    event["data"] |= options | ({"valid_to": "2026-11-20"} if action == "ended" else {})
+    (second,) = await push(event, expect="accepted")
+    await look()
+    assert await look() == 0
+    (answer,) = await driver.emitted(CorrectionAnswered)
+    assert (answer.correction_id, answer.outcome) == (asked["correction_id"], "answered")
+    assert answer.answered_by == second["event_id"]
+
+
+async def test_asked_again_it_is_the_same_request_and_once_answered_another(push, people, ask, look, driver):
+    number = people.number(1)
+    (receipt,) = await push(people.residence(number, id="r1"))
+    first = await ask(receipt["event_id"])
+    assert (await ask(receipt["event_id"]))["correction_id"] == first["correction_id"]
+    assert len(await driver.emitted(CorrectionRequested)) == 1
+    await push(people.residence(number, id="r2", action="corrected", previous="r1", time="2026-11-21T00:00:00Z"))
+    await look()
+    assert (await ask(receipt["event_id"]))["correction_id"] != first["correction_id"]
+
+
+async def test_a_list_of_a_household_can_be_put_right_too(push, people, ask, look, driver):
+    a, b = people.number(1), people.number(2)
+    value = {"household_no": "1", "members": [b]}
+    (receipt,) = await push(people.event("household", a, value, id="h1"))
+    await ask(receipt["event_id"])
+    await look()
+    assert await driver.emitted(CorrectionAnswered) == []
+    await push(
+        people.event("household", a, value, id="h2", action="corrected", previous="h1", time="2026-11-21T00:00:00Z")
+    )
+    await look()
+    assert len(await driver.emitted(CorrectionAnswered)) == 1
+
+
+async def test_a_refused_event_is_put_right_by_sending_it_in_order(push, people, ask, look, driver):
+    wrong = people.residence(people.number(1), id="r1")
+    wrong["data"]["value"]["division"] = "999999"
+    (receipt,) = await push(wrong, expect="rejected")
+    asked = await ask(receipt["event_id"])
+    assert (asked["code"], asked["pointer"]) == ("division_unknown", "/data/value/division")
+    assert asked["code_text"] == "行政区划代码不存在"
+    await look()
+    assert await driver.emitted(CorrectionAnswered) == []
+    await push(people.residence(people.number(1), id="r1"), expect="accepted")
+    await look()
+    assert [a.answered_by for a in await driver.emitted(CorrectionAnswered)] == [receipt["event_id"]]
+
+
+async def test_what_waits_too_long_is_asked_for_and_answered_by_its_release(push, people, look, driver, database):
+    event = people.residence(people.number(1), id="r2", action="corrected", previous="r1")
+    (receipt,) = await push(event, expect="quarantined")
+    clock.set_now(people.NOW + timedelta(days=3, seconds=1))
+    assert await escalate_overdue(database) == 1
+    assert await escalate_overdue(database) == 0
+    (told,) = await driver.emitted(CorrectionRequested)
+    assert (told.event_id, told.code) == (receipt["event_id"], "predecessor_missing")
+    assert told.pointer == "/data/previous_event_id"
+    await push(people.residence(people.number(1), id="r1", time="2026-11-19T00:00:00Z"), expect="accepted")
+    await look()
+    assert [a.outcome for a in await driver.emitted(CorrectionAnswered)] == ["answered"]
+
+
+async def test_a_request_about_a_discarded_event_is_withdrawn(push, people, ask, officer, look, driver):
+    event = people.residence(people.number(1), id="r2", action="corrected", previous="r1")
+    (receipt,) = await push(event, expect="quarantined")
+    await ask(receipt["event_id"])
+    await officer.post(f"/v1/quarantine/{receipt['event_id']}/discard", json={"reason": "错发"})
+    await look()
+    assert [a.outcome for a in await driver.emitted(CorrectionAnswered)] == ["withdrawn"]
+    await ask(receipt["event_id"], expect=409)
+
+
+async def test_the_source_sees_its_own_with_its_own_ids_and_officers_those_of_their_area(
+    push, people, ask, officer, client_for
+):
+    (receipt,) = await push(people.residence(people.number(1), id="r1"))
+    await ask(receipt["event_id"])
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        (seen,) = (await psb.get("/v1/corrections")).json()["corrections"]
+    assert (seen["id"], seen["reason"], seen["state"]) == ("r1", "张三丰说不对", "open")
+    async with client_for(issue_token("source", source=PSB.replace("psb", "grid"))) as grid:
+        assert (await grid.get("/v1/corrections")).json()["corrections"] == []
+    (seen,) = (await officer.get("/v1/corrections")).json()["corrections"]
+    assert seen["id"] is None
+    async with client_for(issue_token("officer", division="140700")) as other:
+        assert (await other.get("/v1/corrections")).json()["corrections"] == []
+        body = {"event_id": receipt["event_id"], "reason": "x"}
+        assert (await other.post("/v1/corrections", json=body)).status_code == 403
+
+
+async def test_a_request_is_overdue_after_its_deadline_and_can_be_withdrawn_once(push, people, ask, officer, driver):
+    (receipt,) = await push(people.residence(people.number(1), id="r1"))
+    asked = await ask(receipt["event_id"])
+    assert (await officer.get("/v1/corrections?overdue=true")).json()["corrections"] == []
+    clock.set_now(people.NOW + timedelta(days=5, minutes=1))
+    assert len((await officer.get("/v1/corrections?overdue=true")).json()["corrections"]) == 1
+    url = f"/v1/corrections/{asked['correction_id']}/withdraw"
+    assert (await officer.post(url, json={"reason": "已电话核实"})).json()["state"] == "withdrawn"
+    assert (await officer.post(url, json={"reason": "x"})).status_code == 409
+    assert [a.outcome for a in await driver.emitted(CorrectionAnswered)] == ["withdrawn"]
+
+
+async def test_nothing_of_the_reason_or_the_person_travels(push, people, ask, database):
+    number = people.number(1)
+    (receipt,) = await push(people.residence(number, id=f"cert-{number}"))
+    await database.pool.execute("DELETE FROM outbox")
+    await ask(receipt["event_id"])
+    rows = await database.pool.fetch("SELECT payload, headers FROM outbox")
+    sent = b"".join(bytes(r[0]) + bytes(r[1]) for r in rows)
+    assert receipt["event_id"].encode() in sent
+    for secret in (number, "张三丰", "cert-"):
+        assert secret.encode() not in sent
+
+
+async def test_an_unknown_event_is_not_found(ask):
+    await ask("0" * 8 + "-0000-4000-8000-" + "0" * 12, expect=404)
