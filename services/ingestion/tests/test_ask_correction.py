@@ -101,7 +101,7 @@ async def test_a_refused_event_is_put_right_by_sending_it_in_order(push, people,
 async def test_what_waits_too_long_is_asked_for_and_answered_by_its_release(push, people, look, driver, database):
     event = people.residence(people.number(1), id="r2", action="corrected", previous="r1")
     (receipt,) = await push(event, expect="quarantined")
-    clock.set_now(people.NOW + timedelta(days=3, seconds=1))
+    clock.set_now(people.NOW + timedelta(days=3, minutes=5))
     assert await escalate_overdue(database) == 1
     assert await escalate_overdue(database) == 0
     (told,) = await driver.emitted(CorrectionRequested)
@@ -144,7 +144,7 @@ async def test_a_request_is_overdue_after_its_deadline_and_can_be_withdrawn_once
     (receipt,) = await push(people.residence(people.number(1), id="r1"))
     asked = await ask(receipt["event_id"])
     assert (await officer.get("/v1/corrections?overdue=true")).json()["corrections"] == []
-    clock.set_now(people.NOW + timedelta(days=5, minutes=1))
+    clock.set_now(people.NOW + timedelta(days=5, minutes=5))
     assert len((await officer.get("/v1/corrections?overdue=true")).json()["corrections"]) == 1
     url = f"/v1/corrections/{asked['correction_id']}/withdraw"
     assert (await officer.post(url, json={"reason": "已电话核实"})).json()["state"] == "withdrawn"

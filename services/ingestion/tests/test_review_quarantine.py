@@ -94,7 +94,7 @@ async def test_an_unknown_event_is_not_found_and_a_broken_id_is_malformed(office
 async def test_what_nobody_settles_in_time_goes_to_the_area_above_once(officer, push, people, database):
     await _waiting(push, people)
     assert await escalate_overdue(service.database) == 0
-    clock.set_now(people.NOW + timedelta(days=3, seconds=1))
+    clock.set_now(people.NOW + timedelta(days=3, minutes=5))
     assert (await officer.get("/v1/quarantine?overdue=true")).json()["quarantine"]
     assert await escalate_overdue(service.database) == 1
     assert await escalate_overdue(service.database) == 0
