@@ -32,7 +32,8 @@ async def alerts() -> Any:
 async def entitlements(person_id: str) -> Any:
     policy = {"title": "办法", "locator": "第三条", "status": "documented"}
     granted = {"item": "longevity_allowance", "state": "granted", "from": "2026-03-05", "amount_fen_per_month": 5000}
-    return {"on": "2026-11-20", "entitlements": [{**granted, "policy": policy}]}
+    unset = {"item": "nursing_subsidy", "kind": "cash", "state": "granted", "from": "2026-03-05"}
+    return {"on": "2026-11-20", "entitlements": [{**granted, "policy": policy}, {**unset, "policy": None}]}
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +51,9 @@ async def test_a_chain_comes_with_chinese_words(browser: Any) -> None:
         "open": 3,
         "by_name": {"身故后服务": 1, "逾期未访": 2},
     }
-    found = (await browser("auditor").get(f"/api/persons/{ID}/entitlements")).json()["entitlements"][0]
+    found, other = (await browser("auditor").get(f"/api/persons/{ID}/entitlements")).json()["entitlements"]
     assert (found["name"], found["state_name"], found["locator"]) == ("高龄津贴", "享受中", "第三条")
+    assert (found["unset"], other["unset"]) == (False, True)  # nobody has said how much
 
 
 async def test_what_the_other_service_refuses_the_console_refuses(browser: Any) -> None:

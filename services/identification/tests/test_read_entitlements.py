@@ -54,6 +54,19 @@ async def test_without_a_day_it_is_today_and_all_shows_the_whole_life(client: An
     assert len([e for e in whole["entitlements"] if e["item"] == "longevity_allowance"]) == 2
 
 
+async def test_months_that_a_move_leaves_to_nobody_are_told(
+    client: Any, driver: Driver, known: Any, bearer: Any
+) -> None:
+    path = f"/v1/persons/{known.person_id}/entitlements"
+    assert (await get(client, path, bearer())).json()["gaps"] == []
+    known.registered(date(1940, 3, 5), "140702", date(2026, 9, 10))  # where no list names the allowance
+    await driver.deliver(known.facts())
+    (gap,) = (await get(client, path, bearer())).json()["gaps"]
+    assert (gap["item"], gap["old"], gap["new"], gap["why"]) == ("longevity_allowance", "530302", None, "refused")
+    assert (gap["moved_on"], gap["first_month"], gap["until_month"]) == ("2026-09-10", "2026-10", None)
+    assert gap["text"] == "2026-09-10由麒麟区迁出：高龄津贴2026-10起无人发放，不符合迁入地的条件"
+
+
 async def test_an_earlier_instant_shows_what_was_known_then(
     client: Any, driver: Driver, known: Any, bearer: Any
 ) -> None:

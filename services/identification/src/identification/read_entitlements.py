@@ -12,6 +12,7 @@ from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rules.explain import policy_ref
+from rules.gaps import Gap, Why, gaps_of_moves
 
 from identification.viewing import READERS, CitationView, View, view_person
 
@@ -40,6 +41,19 @@ class EntitlementView(BaseModel):
     policy: CitationView | None
 
 
+class GapView(BaseModel):
+    """Months that nobody pays because the person moved and the two lists do not meet. Months as YYYY-MM."""
+
+    item: str
+    old: str = Field(description="the area that paid until the move")
+    new: str | None = Field(description="the area whose list counts after it")
+    moved_on: dt.date
+    first_month: str
+    until_month: str | None = Field(description="the first month that is paid again")
+    why: Why
+    text: str
+
+
 class InputsView(BaseModel):
     """What the answer rests on: versions of facts and ability results, number of choices, digest of the lists."""
 
@@ -59,6 +73,7 @@ class EntitlementsView(BaseModel):
     merged_into: UUID | None
     inputs: InputsView
     entitlements: list[EntitlementView]
+    gaps: list[GapView] = Field(description="of the whole life, whatever the day asked for")
 
 
 @router.get("/v1/persons/{person_id}/entitlements", summary="What a person is entitled to")
@@ -74,6 +89,7 @@ async def read_entitlements(
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)
     held = view.event.entitlements if view.event else ()
+    gaps = gaps_of_moves(view.facts, held, view.event.died_on if view.event else None)
     return EntitlementsView(
         person_id=person_id,
         version=view.version,
@@ -84,6 +100,7 @@ async def read_entitlements(
         merged_into=UUID(view.event.merged_into) if view.event and view.event.merged_into else None,
         inputs=_inputs(view),
         entitlements=[_entitlement(e, view) for e in held if all or (e.from_ <= on and (e.to is None or on < e.to))],
+        gaps=[_gap(gap) for gap in gaps],
     )
 
 
@@ -102,3 +119,9 @@ def _entitlement(e: Entitlement, view: View) -> EntitlementView:
     del plain["pay"], plain["policy_status"]
     plain["policy"] = CitationView.model_validate(citation) if citation else None
     return EntitlementView(**plain)
+
+
+def _gap(gap: Gap) -> GapView:
+    until = f"{gap.until_month:%Y-%m}" if gap.until_month else None
+    months = {"first_month": f"{gap.first_month:%Y-%m}", "until_month": until}
+    return GapView(**(gap._asdict() | months), text=gap.text)

@@ -65,6 +65,7 @@ const person = (() => {
   function right(e) {
     const box = make("div", `right ${e.state}`);
     if (e.amount_fen_per_month) box.append(make("span", "much", `${(e.amount_fen_per_month / 100).toFixed(2)} 元/月`));
+    else if (e.unset) box.append(make("span", "much", "标准由当地制定"));
     else if (e.interval_days) box.append(make("span", "much", `每 ${e.interval_days} 天`));
     box.append(make("b", "", e.name), ` ${e.state_name}`);
     const source = [e.from && `${e.from} 起`, e.title, e.locator, e.example && "示例"].filter(Boolean).join(" · ");
