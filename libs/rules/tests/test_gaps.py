@@ -88,6 +88,15 @@ def test_a_gap_ends_where_the_new_area_begins_to_pay() -> None:
     assert (gap.why, gap.first_month, gap.until_month) == ("no_amount", date(2025, 5, 1), date(2025, 10, 1))
 
 
+def test_whoever_moves_on_within_the_month_is_told_one_gap_the_last_one() -> None:
+    away = lived((None, OLD), (MOVED, NEW), (date(2025, 4, 25), "130000"))
+    rights = [right(OLD, SINCE, MOVED), right(NEW, MOVED, date(2025, 4, 25), start="same_month")]
+    (gap,) = gaps_of_moves(away, rights)
+    assert (gap.old, gap.moved_on, gap.first_month) == (NEW, date(2025, 4, 25), date(2025, 5, 1))
+    back = [*rights, right(OLD, date(2025, 4, 25))]
+    assert gaps_of_moves(lived((None, OLD), (MOVED, NEW), (date(2025, 4, 25), OLD)), back) == ()
+
+
 def test_an_end_that_no_move_made_is_no_gap() -> None:
     ended = right(OLD, SINCE, date(2025, 3, 1))
     assert gaps_of_moves(MOVE, [ended]) == ()

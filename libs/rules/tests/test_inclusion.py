@@ -288,6 +288,12 @@ def test_who_but_not_how_much_is_less_than_any_amount_and_no_more_than_nothing()
         if n.from_ >= date(2023, 5, 21) and "300" in n.parent_gives
     ]
     assert (found.code, found.floor, found.child_gives) == ("amount_lower", True, "享受，没有规定金额")
+    above = [
+        changed(one, lambda p: p.update(floors=p["floors"][:1] if "floors" in p else []))
+        for one in lists_above(COUNTY, SEED)
+    ]  # the floor that names no amount
+    (found,) = prove_inclusion(changed(SEED[COUNTY], put(("items", "longevity_allowance"), open_)), above).narrower[-1:]
+    assert (found.code, found.floor, found.to) == ("amount_lower", True, None)
     assert prove(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 10001))).holds
     refused(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 9999)), "amount_lower")
 

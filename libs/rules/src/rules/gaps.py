@@ -78,20 +78,19 @@ def _moves(facts: Sequence[Fact]) -> dict[date, list[str]]:
 
 def _gap(old: Run, later: Sequence[Run], entitlements: Sequence[Entitlement], day: date) -> Iterator[Gap]:
     item = old.stages[-1][2].item
-    after = next((run for run in later if run.end > old.end), None)
+    after = next((run for run in later if run.start_on == day), None) or next(iter(later), None)
     if after is not None and after.first <= old.end:
         return
     until = first_day(after.first) if after else None
-    if after is not None and after.start_on == day:
-        yield Gap(item, old.jurisdiction, after.jurisdiction, day, first_day(old.end), until, "pay_rules")
-        return
     here = next((e for e in entitlements if e.item == item and e.from_ <= day and (e.to is None or day < e.to)), None)
     new = here.jurisdiction if here else None
     yield Gap(item, old.jurisdiction, new, day, first_day(old.end), until, _why(here))
 
 
 def _why(here: Entitlement | None) -> Why:
-    """What the list of the new place makes of a person whom it does not pay from the day of the move."""
+    """What the list of the new place makes of the person on the day of the move."""
     if here is None:
         return "refused"
-    return "no_amount" if here.state == "granted" or here.state == "suspended" else here.state
+    if here.state == "granted" or here.state == "suspended":
+        return "no_amount" if here.amount_fen_per_month is None else "pay_rules"
+    return here.state
