@@ -78,7 +78,7 @@ def _moves(facts: Sequence[Fact]) -> dict[date, list[str]]:
 
 def _gap(old: Run, later: Sequence[Run], entitlements: Sequence[Entitlement], day: date) -> Iterator[Gap]:
     item = old.stages[-1][2].item
-    after = next((run for run in later if run.start_on == day), None) or next(iter(later), None)
+    after = next(iter(later), None)
     if after is not None and after.first <= old.end:
         return
     until = first_day(after.first) if after else None
