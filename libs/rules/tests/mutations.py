@@ -15,6 +15,8 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "levels": (1, 2, 3, 4),
     "classes": (1, 2, 3, 4, 5, 6, 7),
 }
+MONTHS = ("same_month", "next_month")
+PAY_WORDS = {"start": MONTHS, "stop": MONTHS, "band_change": MONTHS, "when": ("arrears", "advance")}
 GROUPS = ("all_of", "any_of", "none_of")
 Change = tuple[str, Callable[[Any], None]]  # what it does, to a copy of the file
 Lowest = dict[str, Callable[[Any], None]]
@@ -93,6 +95,10 @@ def of_version(said: dict[str, Any], path: tuple[Any, ...]) -> Iterator[Change]:
         at_case = (*at_amount, "cases", n)
         yield f"another amount in case {n}", put(at_case, "amount_fen", case["amount_fen"] + 700)
         yield from of_condition((*at_case, "conditions"), case["conditions"], {})
+    for key, words in PAY_WORDS.items():
+        if "pay" in said and (key != "band_change" or "flat_fen" not in amount):
+            (other,) = set(words) - {said["pay"][key]}
+            yield f"pay {key} {other}", put((*path, "pay"), key, other)
     for n, tier in enumerate(said.get("tiers", [])):
         yield f"tier {n} every other day", put((*path, "tiers", n), "interval_days", tier["interval_days"] - 1)
         if "conditions" in tier:
