@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
+
+from common.events.facts import Benefit, MeritKind
 
 WORDS: dict[str, tuple[Any, ...]] = {
     "low_income_in": ("dibao", "tekun", "bianyuan", "gangxing", "fanpin"),
@@ -12,6 +14,9 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "place_in": ("home", "institution", "elsewhere"),
     "hukou_in": ("530302", "140700", "530300"),
     "residence_in": ("530302", "140702", "530300"),
+    "merit_in": get_args(MeritKind),
+    "benefit_elsewhere_in": get_args(Benefit),
+    "applied": (),
     "levels": (1, 2, 3, 4),
     "classes": (1, 2, 3, 4, 5, 6, 7),
 }
@@ -123,8 +128,8 @@ def of_rules(rules: list[dict[str, Any]]) -> Iterator[Change]:
         if rule["mode"] == "compatible":
             continue  # takes away what a wider list says, and none does here
         yield f"without rule {n} ({rule['mode']})", drop(n)
-        for key in ("items", "by"):
+        for key in ("items", "by", "elsewhere"):
             for item in rule.get(key, ()):
                 rest = [other for other in rule[key] if other != item]
-                if len(rest) >= (1 if rule["mode"] == "block" else 2):
+                if len(rest) >= (1 if rule["mode"] == "block" or "elsewhere" in rule else 2):
                     yield f"rule {n} {key} without {item}", put((n,), key, rest)

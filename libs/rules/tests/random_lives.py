@@ -9,11 +9,14 @@ from typing import Any
 from common.events.ability import Ability
 from common.events.facts import (
     Alive,
+    Application,
+    BenefitElsewhere,
     Death,
     Disability,
     Household,
     LivingSituation,
     LowIncome,
+    Merit,
     Registration,
     Residence,
     SpecialFamily,
@@ -34,6 +37,8 @@ ITEMS = (*HIGHER, *CHOICE, *SERVICES)
 CITATION = {"title": "试验清单", "issuer": "试验局", "date": date(2024, 1, 1), "locator": "第1条"}
 PAY = {"start": "next_month", "stop": "next_month", "band_change": "next_month", "when": "arrears", "status": "example"}
 KINDS = ("registration", "residence", "disability", "low_income", "living_situation", "special_family", "household")
+KINDS += ("merit", "benefit_elsewhere", "application", "application")
+BENEFITS = ("work_injury_care", "retired_cadre_care", "retired_cadre_living")
 HOUSEHOLDS = ("h1", "h2")
 
 
@@ -122,6 +127,9 @@ class Chance:
             "ability_level_min": self.rng.randint(1, 4),
             "living_tag": self.some("alone", "empty_nest", most=2),
             "special_family": self.some("dead", "disabled", most=1),
+            "merit_in": self.some("veteran", "special_contribution", most=2),
+            "benefit_elsewhere_in": self.some(*BENEFITS, most=2),
+            "applied": self.some(*ITEMS, most=2),
         }
         name = "age_years_min" if self.rng.random() < 0.3 else self.rng.choice([*tests])
         found = {name: tests[name]}
@@ -141,6 +149,9 @@ class Chance:
                 *losers, winner = sorted(items)
                 rule |= {"items": losers, "by": [winner]}
                 pairs = {frozenset((loser, winner)) for loser in losers}
+            if mode != "choice" and self.rng.random() < 0.5:
+                rule["elsewhere"] = self.some(*BENEFITS, most=2)
+                pairs |= {frozenset((item, benefit)) for item in rule["items"] for benefit in rule["elsewhere"]}
             if not pairs & used:
                 used |= pairs
                 rule["valid_from"] = self.day(-40, 40)
@@ -231,6 +242,12 @@ class Chance:
                 return SpecialFamily(only_child=pick(["dead", "disabled"]))
             case "household":
                 return Household(household=household, member=self.rng.random() < 0.7)
+            case "merit":
+                return Merit(merit=pick(["veteran", "martyr_family", "special_contribution"]))
+            case "benefit_elsewhere":
+                return BenefitElsewhere(benefit=pick(BENEFITS), amount_fen_per_month=pick([None, 100, 200, 350]))
+            case "application":
+                return Application(item=pick(ITEMS), wish=pick(["apply", "decline"]), channel="counter")
             case "death":
                 papers = ["cremation", "medical_certificate", "reported", "reported", "register_cancelled"]
                 return Death(evidence=pick(papers))

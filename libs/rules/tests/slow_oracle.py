@@ -180,6 +180,9 @@ class World(NamedTuple):
     tags: tuple[str, ...] | None
     child: str | None
     ability: int | None
+    merits: tuple[str, ...]
+    elsewhere: Mapping[str, int | None]
+    wishes: Mapping[str, str]
 
 
 def around(division: str) -> tuple[str, ...]:
@@ -205,6 +208,9 @@ def world_on(words: Sequence[Word], abilities: Sequence[Ability], day: date) -> 
         tags=values["living_situation"].tags if values["living_situation"] else None,
         child=values["special_family"].only_child if values["special_family"] else None,
         ability=ability_level(abilities, day),
+        merits=tuple(s.value.merit for s in all_shown(words, "merit", day)),
+        elsewhere={s.value.benefit: s.value.amount_fen_per_month for s in all_shown(words, "benefit_elsewhere", day)},
+        wishes={s.value.item: s.value.wish for s in all_shown(words, "application", day)},
     )
 
 
@@ -238,6 +244,9 @@ ASKS_FOR = {
     "ability_level_min": "ability_result",
     "living_tag": "living_situation",
     "special_family": "special_family",
+    "merit_in": "merit",
+    "benefit_elsewhere_in": "benefit_elsewhere",
+    "applied": "application",
 }
 ASKED = ("registration", "residence", "ability_result")
 DEFAULT = {name: "unknown" if kind in ASKED else "not_met" for name, kind in ASKS_FOR.items()}
@@ -267,6 +276,12 @@ def leaf(name: str, wanted: Any, w: World) -> bool | None:
         return None if w.ability is None else w.ability >= wanted
     if name == "living_tag":
         return None if w.tags is None else bool(set(w.tags) & set(wanted))
+    if name == "merit_in":
+        return bool(set(w.merits) & set(wanted)) if w.merits else None
+    if name == "benefit_elsewhere_in":
+        return bool(set(w.elsewhere) & set(wanted)) if w.elsewhere else None
+    if name == "applied":
+        return any(w.wishes.get(item) == "apply" for item in wanted) if w.wishes else None
     assert name == "special_family", name
     return None if w.child is None else w.child in wanted
 
@@ -374,7 +389,7 @@ def rule_between(law: Law, one: str, other: str, areas: Mapping[str, Sequence[st
                 continue
             if rule["mode"] == "block":
                 for loser, winner in ((one, other), (other, one)):
-                    if loser in rule["items"] and winner in rule["by"] and area in areas[loser]:
+                    if loser in rule["items"] and winner in rule.get("by", ()) and area in areas[loser]:
                         return "block", loser
             elif {one, other} <= set(rule["items"]) and area in areas[one] and area in areas[other]:
                 return rule["mode"], None
@@ -391,6 +406,15 @@ def named_first(law: Law, areas: Mapping[str, Sequence[str]], day: date) -> list
     return order
 
 
+def rule_elsewhere(law: Law, item: str, benefit: str, areas: Sequence[str], day: date) -> str | None:
+    """The mode of the nearest list with a rule about an item and a benefit of another office."""
+    for area in sorted(areas, key=lambda a: (-len(around(a)), a)):
+        for rule in law.get(area, {}).get("exclusions", ()):
+            if in_force(rule, day) and item in rule["items"] and benefit in rule.get("elsewhere", ()):
+                return str(rule["mode"])
+    return None
+
+
 class Life:
     """Somebody's days one after the other, since who has something depends on the day before."""
 
@@ -404,6 +428,11 @@ class Life:
         found = each_item(self.law, world)
         places = {"hukou": world.hukou or world.home, "residence": world.home or world.hukou}
         areas = {item: self._areas(item, places, world.day) for item in found}
+        for item, f in found.items():
+            if f.state == "granted" and world.wishes.get(item) == "decline":
+                found[item] = f._replace(state="suppressed", by="declined")
+            elif f.state == "granted":
+                found[item] = self._beside(item, f, world, areas[item])
         self._block(found, areas, world.day)
         self._higher(found, areas, world.day)
         self._choose(found, areas, world.day)
@@ -421,6 +450,26 @@ class Life:
             if named and named[1]["follows"] == follows:
                 return tuple(chain)
         raise AssertionError(item)
+
+    def _beside(self, item: str, f: Found, world: World, areas: Sequence[str]) -> Found:
+        modes = {b: rule_elsewhere(self.law, item, b, areas, world.day) for b in world.elsewhere}
+        if blocks := sorted(b for b, mode in modes.items() if mode == "block"):
+            return f._replace(state="suppressed", by="|".join(blocks))
+        if f.kind == "cash" and f.fen is None:
+            return f
+        against = {b: world.elsewhere[b] for b, mode in modes.items() if mode == "higher_of"}
+        as_much = {b: fen for b, fen in against.items() if fen is not None and fen >= (f.fen or 0)}
+        if as_much:
+            return f._replace(
+                state="suppressed", by="|".join(b for b, n in as_much.items() if n == max(as_much.values()))
+            )
+        if None in against.values():
+            head = (f.area, f.version, f.kind)
+            return Found("unknown", *head, missing=("benefit_elsewhere",))
+        if against:
+            most = "|".join(b for b, n in against.items() if n == max(against.values(), key=lambda n: n or 0))
+            return f._replace(state="choice_required", by=most)
+        return f
 
     def _granted(self, found: dict[str, Found]) -> list[str]:
         return [item for item, f in found.items() if f.state == "granted"]

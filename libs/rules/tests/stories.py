@@ -19,8 +19,11 @@ from rules.timeline import Fact, abilities_known_at, facts_known_at
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 KINDS = ["registration", "residence", "disability", "low_income", "living_situation"]
-KINDS += ["special_family", "household", "death", "alive"]
-DEFAULTS: dict[str, dict[str, Any]] = {"registration": {"sex": "1", "hukou_kind": "rural"}}
+KINDS += ["special_family", "household", "death", "alive", "merit", "benefit_elsewhere", "application"]
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "registration": {"sex": "1", "hukou_kind": "rural"},
+    "application": {"channel": "counter"},
+}
 VERB = {"corrects": "corrected", "annuls": "annulled", "ends": "ended"}
 
 

@@ -12,11 +12,21 @@ import pytest
 from common.codes import divisions
 from common.events.ability import Ability
 from common.events.entitlement import Entitlement
-from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence, SpecialFamily
+from common.events.facts import (
+    Application,
+    BenefitElsewhere,
+    Disability,
+    LivingSituation,
+    LowIncome,
+    Merit,
+    Registration,
+    Residence,
+    SpecialFamily,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.cells import KNOWN, cells, leaves_of_version
-from rules.conditions import AGE, World
+from rules.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
 from rules.decide import decide
 from rules.floors import floor_list
 from rules.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
@@ -64,6 +74,11 @@ def life(known: Plain, on: date) -> tuple[list[Fact], list[Ability]]:
         facts.append(fact("living_situation", LivingSituation(tags=tuple(known["living"]))))
     if "special" in known:
         facts.append(fact("special_family", SpecialFamily(only_child=known["special"])))
+    facts += [fact("merit", Merit(merit=merit)) for merit in known.get("merits", ())]
+    for benefit, fen in known.get("elsewhere", ()):
+        facts.append(fact("benefit_elsewhere", BenefitElsewhere(benefit=benefit, amount_fen_per_month=fen)))
+    for item, wish in known.get("wishes", ()):
+        facts.append(fact("application", Application(item=item, wish=wish, channel="counter")))
     abilities = []
     if "ability" in known:
         abilities.append(
@@ -540,7 +555,14 @@ def test_some_thousand_people_get_in_a_county_at_least_what_they_would_get_witho
 
 
 def test_every_part_of_a_world_has_all_its_values() -> None:
-    assert set(KNOWN) == set(range(AGE, len(World._fields)))
+    assert {*KNOWN, *SETS} == set(REST)
+
+
+SEVERAL = {
+    MERIT: ["special_contribution", "veteran", "soldier_family"],
+    ELSEWHERE: [("work_injury_care", None), ("work_injury_care", 100), ("retired_cadre_care", 5)],
+    WISHES: [("concentrated_support", "apply"), ("scattered_support", "apply"), ("visiting_care", "decline")],
+}
 
 
 @settings(max_examples=200, deadline=None)
@@ -552,7 +574,8 @@ def test_somebody_is_always_of_a_kind_that_was_looked_at(seed: int) -> None:
     item = SEED[area].items[name]
     applicable = Applicable(item, item.versions[0], area, False)
     people = cells(leaves_of_version(item.versions[0]))
-    rest = [dice.choice([None, *KNOWN[slot]]) for slot in range(AGE, len(World._fields))]
+    sets = {slot: [frozenset(dice.sample(some, n)) for n in range(1, len(some))] for slot, some in SEVERAL.items()}
+    rest = [dice.choice([None, *(sets if slot in sets else KNOWN)[slot]]) for slot in REST]
     outcome = applicable.outcome(World((CITY, NATION), (CITY, NATION), *rest))
     kinds = [applicable.outcome(World((CITY, NATION), (CITY, NATION), *cell)) for cell in people.worlds()]
     assert outcome in kinds

@@ -7,9 +7,8 @@ from common.events.entitlement import ItemKind
 from msgspec import Meta
 
 from rules.cited import Citation, Status, Strict, Text
-from rules.condition_form import Condition, Fen
+from rules.condition_form import ITEM_PATTERN, Condition, Fen
 
-ITEM_PATTERN = r"^(\d{6}\.)?[a-z][a-z0-9_]*$"
 # The ways in which a list can give less than the lists above it, and what each is called.
 NARROWINGS = {
     "not_offered": "没有这个项目",

@@ -4,19 +4,36 @@ Each part of a world has finitely many values. Two values to which every test gi
 proof that looks at one value of each case has looked at everybody.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from math import prod
 from typing import Any, NamedTuple, get_args
 
 from common.events.facts import LivingTag, LowIncomeCategory
 
-from rules.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, TEST, World, compiled
+from rules.conditions import (
+    ABILITY,
+    AGE,
+    DISABILITY,
+    ELSEWHERE,
+    LIVING,
+    LOW_INCOME,
+    MERIT,
+    PLACE,
+    REST,
+    SETS,
+    SPECIAL,
+    TEST,
+    WISHES,
+    World,
+    compiled,
+)
 from rules.policy import GROUPS, Condition, Version
 
 _TAGS = get_args(LivingTag)
 _AGE_MAX = 130
+_AMOUNT_MAX = 10_000_000
 # Whatever a source may say, the mildest first, because the first value of a case stands for it.
 KNOWN: dict[int, tuple[Any, ...]] = {
     AGE: tuple(range(_AGE_MAX + 1)),
@@ -31,7 +48,11 @@ KNOWN: dict[int, tuple[Any, ...]] = {
     ABILITY: (0, 1, 2, 3, 4),
     PLACE: ("home", "institution", "elsewhere"),
 }
-_REST = range(AGE, len(World._fields))  # what follows the two places in a world
+_AS_KNOWN: dict[int, Callable[[str], Any]] = {
+    MERIT: lambda name: name,
+    ELSEWHERE: lambda name: (name, _AMOUNT_MAX),  # conditions do not ask how much; beside it least is left
+    WISHES: lambda name: (name, "apply"),
+}
 _TOLD_WITH_A_PLACE = frozenset({AGE, PLACE})  # with a hukou comes a birth date, with a residence a place
 
 
@@ -54,7 +75,7 @@ def cells(tests: Iterable[Condition]) -> Cells:
     by_slot: dict[int, dict[Condition, None]] = {}
     for test in tests:
         by_slot.setdefault(TEST[test.test].slot, {})[test] = None
-    return Cells(tuple(_axis(slot, tuple(by_slot[slot])) if slot in by_slot else (None,) for slot in _REST))
+    return Cells(tuple(_axis(slot, tuple(by_slot[slot])) if slot in by_slot else (None,) for slot in REST))
 
 
 @lru_cache(maxsize=10_000)
@@ -62,12 +83,19 @@ def _axis(slot: int, tests: tuple[Condition, ...]) -> tuple[Any, ...]:
     """One value of each case. "Nothing is known" is a case of its own where other facts hang on it."""
     answers = [compiled(test) for test in tests]
     cases: dict[Any, list[Any]] = {}
-    for value in (None, *KNOWN[slot]):
+    for value in (None, *(_sets(slot, tests) if slot in SETS else KNOWN[slot])):
         world = World(*(value if i == slot else None for i in range(len(World._fields))))
         alone = value is None and slot in _TOLD_WITH_A_PLACE
         cases.setdefault((alone, *(answer(world) for answer in answers)), []).append(value)
     # The age just under the lowest one named reads better than a newborn's.
     return tuple(values[-1] if values[0] == 0 and slot == AGE else values[0] for values in cases.values())
+
+
+def _sets(slot: int, tests: Iterable[Condition]) -> Iterator[frozenset[Any]]:
+    """Every set of what the tests name: what none of them names tells nobody apart."""
+    named = sorted({name for test in tests for name in getattr(test, test.test)})
+    known = [_AS_KNOWN[slot](name) for name in named]
+    return map(frozenset, chain.from_iterable(combinations(known, n) for n in range(1, len(known) + 1)))
 
 
 def leaves_of(condition: Condition) -> Iterator[Condition]:

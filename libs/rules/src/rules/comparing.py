@@ -43,7 +43,8 @@ class _Dated(Protocol):
 
 
 class Comparison:
-    """`sides`: sets of lists, the first without the child's list, the second with it; `judge` gets a slab of each."""
+    """`sides`: sets of lists, the first without the child's list, the second with it; `judge` gets a slab of each.
+    `tests`: what else tells people apart."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Comparison:
         child: PolicyList,
         ancestors: Ancestors,
         floor: bool = False,
+        tests: Sequence[Condition] = (),
     ) -> None:
         self.floor = floor  # only for who tells of it
         self.items, self.child, self._judge, self._ancestors = items, child.jurisdiction, judge, ancestors
@@ -63,7 +65,7 @@ class Comparison:
         rules = [rule for side in sides for one in side for rule in one.exclusions]
         deviations = [d for d in child.deviations if d.item in items]
         self._allowed = [(d, compiled(d.people) if d.people else _anybody) for d in deviations]
-        tests = [t for version in versions for t in leaves_of_version(version)]
+        tests = [*tests, *(t for version in versions for t in leaves_of_version(version))]
         self.tests = tuple(dict.fromkeys(tests + [t for d in deviations if d.people for t in leaves_of(d.people)]))
         self._follows = {HUKOU if policy.follows == "hukou" else RESIDENCE for policy in policies}
         dated: list[_Dated] = [*versions, *rules, *deviations]

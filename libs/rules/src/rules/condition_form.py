@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from common.events.facts import LivingTag, LowIncomeCategory
+from common.events.facts import Benefit, LivingTag, LowIncomeCategory, MeritKind
 from msgspec import Meta
 
 from rules.cited import Strict
 
 Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
 Age = Annotated[int, Meta(ge=0, le=130)]
+ITEM_PATTERN = r"^(\d{6}\.)?[a-z][a-z0-9_]*$"
 AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
 Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
 
@@ -22,8 +23,8 @@ class Condition(Strict, frozen=True, kw_only=True):
     """One test, or a group of conditions. Tests with a list hold where any entry fits.
 
     `absent_means` says what it means when the fact is missing; without it the kind of fact decides
-    (`rules.conditions.ABSENT`): a birth date, a place or an ability result is then asked for, the rest is taken
-    as not met.
+    (`common.events.kinds`): a birth date, a place or an ability result is then asked for, the rest is taken as not
+    met. `applied` holds where any of the items is applied for and not declined since.
     """
 
     all_of: tuple["Condition", ...] | None = None
@@ -40,6 +41,9 @@ class Condition(Strict, frozen=True, kw_only=True):
     ability_level_min: AbilityLevel | None = None
     living_tag: tuple[LivingTag, ...] | None = None
     special_family: tuple[Literal["dead", "disabled"], ...] | None = None
+    merit_in: tuple[MeritKind, ...] | None = None
+    benefit_elsewhere_in: tuple[Benefit, ...] | None = None
+    applied: Annotated[tuple[Annotated[str, Meta(pattern=ITEM_PATTERN)], ...], Meta(max_length=5)] | None = None
     absent_means: Literal["not_met", "unknown"] | None = None
 
     def __post_init__(self) -> None:

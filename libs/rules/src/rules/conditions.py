@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from common.events.facts import Kind
+from common.events.kinds import RULES
+
 from rules.policy import GROUPS, Condition
 
 # Places in a world, in the order of `World`; a list of event ids runs beside it.
-(HUKOU, RESIDENCE, AGE, DISABILITY, LOW_INCOME, LIVING, SPECIAL, ABILITY, PLACE) = range(9)
+(HUKOU, RESIDENCE, AGE, DISABILITY, LOW_INCOME, LIVING, SPECIAL, ABILITY, PLACE, MERIT, ELSEWHERE, WISHES) = range(12)
 
 
 class World(NamedTuple):
     """What is known of a person over one stretch of days; None: nothing is known of it.
 
     `hukou`, `residence`: every area, nearest first, that holds the place and that some list names.
-    `disability`: (class, level). `low_income`: (category, support).
+    `disability`: (class, level). `low_income`: (category, support). Several may hold at once of `merits`, of what is
+    received `elsewhere` (benefit, fen per month where it is known) and of the `wishes` (item, apply or decline).
     """
 
     hukou: tuple[str, ...] | None = None
@@ -25,12 +29,18 @@ class World(NamedTuple):
     special: str | None = None
     ability: int | None = None
     place: str | None = None
+    merits: frozenset[str] | None = None
+    elsewhere: frozenset[tuple[str, int | None]] | None = None
+    wishes: frozenset[tuple[str, str]] | None = None
+
+
+REST = range(AGE, len(World._fields))  # what follows the two places in a world
+SETS = (MERIT, ELSEWHERE, WISHES)  # the places where several may stand at once, behind all others
 
 
 class _Test(NamedTuple):
     slot: int  # what it reads
-    kind: str  # the kind of fact asked for where that is missing
-    absent_means: str
+    kind: Kind  # the kind of fact asked for where that is missing
     holds: Callable[[Any, Any], bool | None]  # (argument, what the world knows) → None: not said
 
 
@@ -38,21 +48,21 @@ def _support(wanted: tuple[str, ...], low_income: tuple[str, str | None]) -> boo
     return None if low_income[1] is None else low_income[1] in wanted
 
 
-_UNKNOWN, _NOT_MET = "unknown", "not_met"
 TEST: dict[str, _Test] = {
-    "age_years_min": _Test(AGE, "registration", _UNKNOWN, lambda years, age: age >= years),
-    "age_years_max": _Test(AGE, "registration", _UNKNOWN, lambda years, age: age <= years),
-    "hukou_in": _Test(HUKOU, "registration", _UNKNOWN, lambda areas, at: any(a in at for a in areas)),
-    "residence_in": _Test(RESIDENCE, "residence", _UNKNOWN, lambda areas, at: any(a in at for a in areas)),
-    "place_in": _Test(PLACE, "residence", _UNKNOWN, lambda places, place: place in places),
-    "low_income_in": _Test(LOW_INCOME, "low_income", _NOT_MET, lambda kinds, low: low[0] in kinds),
-    "support_in": _Test(LOW_INCOME, "low_income", _NOT_MET, _support),
-    "disability": _Test(
-        DISABILITY, "disability", _NOT_MET, lambda want, has: has[0] in want.classes and has[1] in want.levels
-    ),
-    "ability_level_min": _Test(ABILITY, "ability_result", _UNKNOWN, lambda least, level: level >= least),
-    "living_tag": _Test(LIVING, "living_situation", _NOT_MET, lambda tags, has: any(t in has for t in tags)),
-    "special_family": _Test(SPECIAL, "special_family", _NOT_MET, lambda kinds, kind: kind in kinds),
+    "age_years_min": _Test(AGE, "registration", lambda years, age: age >= years),
+    "age_years_max": _Test(AGE, "registration", lambda years, age: age <= years),
+    "hukou_in": _Test(HUKOU, "registration", lambda areas, at: any(a in at for a in areas)),
+    "residence_in": _Test(RESIDENCE, "residence", lambda areas, at: any(a in at for a in areas)),
+    "place_in": _Test(PLACE, "residence", lambda places, place: place in places),
+    "low_income_in": _Test(LOW_INCOME, "low_income", lambda kinds, low: low[0] in kinds),
+    "support_in": _Test(LOW_INCOME, "low_income", _support),
+    "disability": _Test(DISABILITY, "disability", lambda want, has: has[0] in want.classes and has[1] in want.levels),
+    "ability_level_min": _Test(ABILITY, "ability_result", lambda least, level: level >= least),
+    "living_tag": _Test(LIVING, "living_situation", lambda tags, has: any(t in has for t in tags)),
+    "special_family": _Test(SPECIAL, "special_family", lambda kinds, kind: kind in kinds),
+    "merit_in": _Test(MERIT, "merit", lambda kinds, has: any(k in has for k in kinds)),
+    "benefit_elsewhere_in": _Test(ELSEWHERE, "benefit_elsewhere", lambda named, has: any(b in named for b, _ in has)),
+    "applied": _Test(WISHES, "application", lambda items, has: any((i, "apply") in has for i in items)),
 }
 
 
@@ -81,9 +91,10 @@ def compiled(condition: Condition) -> Answer:
 
 
 def _compiled_test(condition: Condition, name: str) -> Answer:
-    slot, _, by_default, holds = TEST[name]
+    slot, kind, holds = TEST[name]
     argument = getattr(condition, name)
-    otherwise = False if (condition.absent_means or by_default) == _NOT_MET else None
+    by_default = "not_met" if RULES[kind].absence == "false" else "unknown"
+    otherwise = False if (condition.absent_means or by_default) == "not_met" else None
 
     def test(world: World) -> bool | None:
         known = world[slot]

@@ -1,43 +1,26 @@
 """Who is entitled to what, over the whole of a life: facts and lists in, intervals with reasons out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from hashlib import sha1
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from common.clock import birthday
 from common.events.ability import Ability
 from common.events.entitlement import Entitlement
 from common.events.facts import Registration
 
+from rules.changes import CHOICE, DIVISION, Change, born_of, changes_of
 from rules.choosing import Choice, Holder
-from rules.conditions import ABILITY, AGE, DISABILITY, HUKOU, LIVING, LOW_INCOME, PLACE, RESIDENCE, SPECIAL
+from rules.conditions import AGE, HUKOU, PLACE, RESIDENCE, SETS
 from rules.lists import Lists, Slab, held
 from rules.outcome import Outcome
-from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected, death_of
+from rules.timeline import FAR_FUTURE, Deceased, Fact, Suspected, death_of
 
 ENTITLEMENTS = UUID("6f0d3c1e-5a52-5f7e-9d0c-6f3a2a4b7c11")  # namespace of entitlement ids
 _NAMESPACE = ENTITLEMENTS.bytes
 _ONE_DAY = timedelta(days=1)
-# Behind the places of a world: is a death suspected, where the person lives, has a choice been made.
-_SUSPICION, _DIVISION, _CHOICE = 9, 10, 11
-_YOUNGER = -1  # than any age that a list names
-
-# What the lists need of a fact's value, by kind.
-_READ: dict[str, tuple[int, Callable[[Any, Lists], Any]]] = {
-    "registration": (HUKOU, lambda value, lists: lists.area(value.hukou_division)),
-    "residence": (
-        RESIDENCE,
-        lambda value, lists: (lists.area(value.division), value.place, value.division),
-    ),
-    "disability": (DISABILITY, lambda value, lists: (value.class_, value.level)),
-    "low_income": (LOW_INCOME, lambda value, lists: (value.category, value.support)),
-    "living_situation": (LIVING, lambda value, lists: value.tags),
-    "special_family": (SPECIAL, lambda value, lists: value.only_child),
-}
-Change = tuple[date, int, Any, str | None]  # from this day, this place of the world holds this, as said by …
 
 
 class Decision(NamedTuple):
@@ -59,7 +42,7 @@ class _Run:
     def __init__(self, outcome: Outcome, start: date, division: str | None) -> None:
         self.item, self.outcome, self.start, self.division = outcome.item, outcome, start, division
         self.end = start
-        self.events: dict[str, None] = {}
+        self.events: dict[Any, None] = {}  # ids; tuples of them where several facts stand in one place
 
 
 def decide(
@@ -77,7 +60,7 @@ def decide(
     the person moves house. `choices` count where the lists let the person have one of several (`rules.choosing`).
     """
     death = death_of(facts)
-    born = _born(facts)
+    born = born_of(facts)
     lives = next((f for f in reversed(facts) if f.kind == "residence"), None)
     end = death.on + _ONE_DAY if isinstance(death, Deceased) else FAR_FUTURE
     changes = changes_of(facts, abilities, lists, death)
@@ -95,64 +78,24 @@ def decide(
     )
 
 
-def _born(facts: Sequence[Fact]) -> Fact | None:
-    """The last registration: a birth date does not change, so what is said last holds for the whole life."""
-    return next((f for f in reversed(facts) if f.kind == "registration"), None)
-
-
-def changes_of(
-    facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
-) -> list[Change]:
-    """Every day on which the world changes, in order; on one day an end stands before a beginning."""
-    changes: list[Change] = []
-    born = _born(facts)
-    for kind, value, valid_from, valid_to, event_id, *_ in facts:
-        if kind in _READ:
-            slot, read = _READ[kind]
-            changes.append((valid_from or FAR_PAST, slot, read(value, lists), event_id))
-            if valid_to is not None:
-                changes.append((valid_to, slot, None, None))
-    if abilities:
-        changes += _ability_changes(abilities)
-    if born is not None and isinstance(born.value, Registration):
-        birth, event_id = born.value.birth_date, born.event_id
-        changes.append((FAR_PAST, AGE, _YOUNGER, event_id))
-        changes += [(birthday(birth, age), AGE, age, event_id) for age in lists.ages]
-    if isinstance(death, Suspected):
-        changes.append((death.on, _SUSPICION, True, death.event_ids[0]))
-    changes.sort(key=itemgetter(0))
-    return changes
-
-
-def _ability_changes(abilities: Iterable[Ability]) -> Iterator[Change]:
-    """The result that began last is in force; it closes the one before."""
-    ordered = sorted(abilities, key=attrgetter("valid_from", "recorded_at", "assessment_id"))
-    nexts = [a.valid_from for a in ordered[1:]] + [FAR_FUTURE]
-    for ability, after in zip(ordered, nexts, strict=True):
-        end = min(ability.valid_to or FAR_FUTURE, after)
-        if ability.valid_from < end:
-            yield ability.valid_from, ABILITY, ability.level, ability.assessment_id
-            yield end, ABILITY, None, None
-
-
-def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[str | None]]:
-    """The world on a day, places first, and beside each part the statement it comes from."""
+def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[Any]]:
+    """The world on a day, places first, and beside each part the statement (a tuple of several) it comes from."""
     state, events = _blank(), _blank()
     _apply(changes, 0, on, state, events)
     return state, events
 
 
 def _blank() -> list[Any]:
-    return [None] * (_CHOICE + 1)
+    return [None] * (CHOICE + 1)
 
 
-def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], events: list[str | None]) -> int:
+def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], events: list[Any]) -> int:
     """Bring the state up to a day, from change `i` on. Returns the first change after that day."""
     n = len(changes)
     while i < n and changes[i][0] <= day:
         _, slot, value, event_id = changes[i]
         if slot == RESIDENCE:
-            state[RESIDENCE], state[PLACE], state[_DIVISION] = value or (None, None, None)
+            state[RESIDENCE], state[PLACE], state[DIVISION] = value or (None, None, None)
             events[PLACE] = event_id
         else:
             state[slot] = value
@@ -163,7 +106,7 @@ def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], event
 
 def _with_choices(changes: Sequence[Change], choices: Sequence[Choice]) -> list[Change]:
     """A choice says nothing of the world, but something may begin on its day."""
-    days = [(choice.chosen_on, _CHOICE, None, None) for choice in choices]
+    days = [(choice.chosen_on, CHOICE, None, None) for choice in choices]
     return sorted([*changes, *days], key=itemgetter(0))
 
 
@@ -177,7 +120,7 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | 
     while start < end:
         i = _apply(changes, i, start, state, events)
         stop = changes[i][0] if i < n and changes[i][0] < end else end
-        key = tuple(state[AGE:_DIVISION])
+        key = tuple(state[AGE:DIVISION])
         for slab in lists.plan(state[HUKOU], state[RESIDENCE]):
             if slab.end <= start:
                 continue
@@ -187,11 +130,11 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | 
             last = slab.end if slab.end < stop else stop
             if holder is not None:
                 outcomes, behind = _carried(holder, lists, slab, key, first)
-                _grow(runs, done, outcomes, (first, last), state[_DIVISION], events)
+                _grow(runs, done, outcomes, (first, last), state[DIVISION], events)
                 for item, choice_id in behind.items():
                     runs[item].events[choice_id] = None
             elif (settled := lists.outcomes(slab, key)) is not None:
-                _grow(runs, done, settled, (first, last), state[_DIVISION], events)
+                _grow(runs, done, settled, (first, last), state[DIVISION], events)
             else:
                 return None
         start = stop
@@ -212,7 +155,7 @@ def _grow(
     outcomes: Sequence[Outcome],
     stretch: tuple[date, date],
     division: str | None,
-    events: Sequence[str | None],
+    events: Sequence[Any],
 ) -> None:
     """Carry every interval through a stretch of days in which nothing changes."""
     first, last = stretch
@@ -252,8 +195,12 @@ def _entitlement(person_id: str, run: _Run) -> Entitlement:
         missing_facts=o.missing_facts,
         policy=o.policy,
         policy_status=o.policy_status,
-        facts=tuple(run.events),
+        facts=tuple(run.events) if o.slots[-1] < SETS[0] else _ids(run.events),
     )
+
+
+def _ids(events: Iterable[str | tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(i for event in events for i in (event if isinstance(event, tuple) else (event,))))
 
 
 def entitlement_id(person_id: str, item: str, jurisdiction: str, start: date) -> str:

@@ -12,7 +12,19 @@ from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from rules.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL
+from rules.conditions import (
+    ABILITY,
+    AGE,
+    DISABILITY,
+    ELSEWHERE,
+    LIVING,
+    LOW_INCOME,
+    MERIT,
+    PLACE,
+    REST,
+    SPECIAL,
+    WISHES,
+)
 from rules.exclusions import Relations
 from rules.lists import Area, Lists, Slab
 from rules.outcome import Applicable
@@ -21,7 +33,6 @@ from rules.traits import ANYTHING, Traits, read_traits
 
 _WORLDS_MAX: Final = 5000  # of one person; whoever has been more than that is taken to be touched
 _REMEMBERED_MAX: Final = 200_000
-_REST: Final = range(AGE, PLACE + 1)
 _YOUNGER: Final = -1  # than any age that a list names
 
 
@@ -54,6 +65,8 @@ class _Change:
         self.start, self._settle = start, settle
         self._sides = before.only(items), after.only(items)
         self.slots = {slot for side in self._sides for a in side.applicable for slot in a.slots}
+        if settle:  # what is given up or has its like elsewhere stands in nobody's way
+            self.slots |= {ELSEWHERE, WISHES}
         self._known: dict[tuple[Any, ...], bool] = {}
 
     def differs(self, rest: tuple[Any, ...]) -> bool:
@@ -107,8 +120,11 @@ class Edit:
             SPECIAL: traits.special,
             ABILITY: traits.ability,
             PLACE: (place,),
+            MERIT: traits.merits,
+            ELSEWHERE: traits.elsewhere,
+            WISHES: traits.wishes,
         }
-        axes = [values[slot] if slot in change.slots else (None,) for slot in _REST]
+        axes = [values[slot] if slot in change.slots else (None,) for slot in REST]
         return prod(len(axis) for axis in axes) > _WORLDS_MAX or any(change.differs(rest) for rest in product(*axes))
 
     def _between(self, hukou: str | None, residence: str | None) -> tuple[_Change, ...]:
@@ -155,7 +171,7 @@ def _said(a: Applicable) -> tuple[Any, ...]:
 
 def _rules_changed(before: Relations, after: Relations) -> set[str]:
     """The items that stand otherwise to others; where any two are named in another order, also all that are ranked."""
-    sides = zip(before[:3], after[:3], strict=True)
+    sides = zip(before[:-1], after[:-1], strict=True)
     found = {item for was, now in sides for item in {*was, *now} if was.get(item) != now.get(item)}
     both = before.rank.keys() & after.rank.keys()
     if sorted(both, key=before.rank.__getitem__) != sorted(both, key=after.rank.__getitem__):
@@ -165,7 +181,7 @@ def _rules_changed(before: Relations, after: Relations) -> set[str]:
 
 def _related(items: set[str], sides: Iterable[Relations]) -> set[str]:
     """These items and all that anything about them can hang on, however far."""
-    pairs = [(one, other) for side in sides for part in side[:3] for one, others in part.items() for other in others]
+    pairs = [(one, other) for side in sides for part in side[:-1] for one, others in part.items() for other in others]
     found: set[str] = set()
     fresh = items
     while fresh:

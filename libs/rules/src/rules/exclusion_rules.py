@@ -5,13 +5,14 @@ from datetime import date
 from itertools import combinations
 from typing import Annotated, Union
 
+from common.events.facts import Benefit
 from msgspec import Meta
 
 from rules.cited import Citation, Status, Strict
 
 
 class _ExclusionRule(Strict, frozen=True, kw_only=True):
-    """A rule between items, in force over [`valid_from`, `valid_to`)."""
+    """A rule between items, or between items and benefits received `elsewhere`, over [`valid_from`, `valid_to`)."""
 
     valid_from: date
     valid_to: date | None = None
@@ -20,16 +21,26 @@ class _ExclusionRule(Strict, frozen=True, kw_only=True):
 
 
 class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="block"):
-    """While any item of `by` is granted, those of `items` are suppressed."""
+    """While any item of `by` is granted or any benefit is received `elsewhere`, those of `items` are suppressed."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
-    by: Annotated[tuple[str, ...], Meta(min_length=1)]
+    by: tuple[str, ...] = ()
+    elsewhere: tuple[Benefit, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.by and not self.elsewhere:
+            raise ValueError("a block needs by or elsewhere")
 
 
 class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="higher_of"):
-    """Of the items granted the one with the highest amount stays, the earlier named at equal amounts."""
+    """Of the items granted the one with the highest amount stays, the earlier named at equal amounts. Beside a benefit
+    received `elsewhere` none is paid: it stays while its amount is not lower, else the person may give it up."""
 
-    items: Annotated[tuple[str, ...], Meta(min_length=2)]
+    items: Annotated[tuple[str, ...], Meta(min_length=1)]
+    elsewhere: tuple[Benefit, ...] = ()
+
+    def __post_init__(self) -> None:
+        _need_two(self.items, self.elsewhere)
 
 
 class ChoiceOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="choice"):
@@ -39,9 +50,13 @@ class ChoiceOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag=
 
 
 class Compatible(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="compatible"):
-    """The items may be had together, whatever a list further away says of them."""
+    """The items may be had together, and beside the benefits `elsewhere`, whatever a list further away says."""
 
-    items: Annotated[tuple[str, ...], Meta(min_length=2)]
+    items: Annotated[tuple[str, ...], Meta(min_length=1)]
+    elsewhere: tuple[Benefit, ...] = ()
+
+    def __post_init__(self) -> None:
+        _need_two(self.items, self.elsewhere)
 
 
 Exclusion = Union[Block, HigherOf, ChoiceOf, Compatible]  # noqa: UP007 - msgspec reads it at run time
@@ -55,11 +70,22 @@ def pairs_of(rule: Exclusion) -> Iterator[tuple[str, str]]:
         yield from combinations(rule.items, 2)
 
 
+def pairs_elsewhere(rule: Exclusion) -> Iterator[tuple[str, Benefit]]:
+    """The items with the benefits elsewhere that a rule holds against them."""
+    if not isinstance(rule, ChoiceOf):
+        yield from ((item, benefit) for item in rule.items for benefit in rule.elsewhere)
+
+
+def _need_two(items: Sequence[str], elsewhere: Sequence[Benefit]) -> None:
+    if len(items) < 2 and not elsewhere:
+        raise ValueError("a rule needs two items, or benefits elsewhere")
+
+
 def need_one_rule_for_a_pair(rules: Sequence[Exclusion]) -> None:
-    """Raises ValueError where two rules are in force at once for the same two items."""
+    """Raises ValueError where two rules are in force at once for the same two items, or item and benefit."""
     found: dict[frozenset[str], list[Exclusion]] = {}
     for rule in rules:
-        for pair in {frozenset(pair) for pair in pairs_of(rule)}:
+        for pair in {frozenset(pair) for pair in (*pairs_of(rule), *pairs_elsewhere(rule))}:
             for other in found.setdefault(pair, []):
                 if rule.valid_from < (other.valid_to or date.max) and other.valid_from < (rule.valid_to or date.max):
                     raise ValueError(f"two rules at once for {' and '.join(sorted(pair))}")

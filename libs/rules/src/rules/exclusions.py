@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rules.exclusion_rules import Block, ChoiceOf, Exclusion, HigherOf, pairs_of
+from rules.exclusion_rules import Block, ChoiceOf, Exclusion, HigherOf, pairs_elsewhere, pairs_of
 from rules.outcome import Outcome
 
 
@@ -19,18 +19,21 @@ class Relations(NamedTuple):
     """What the rules make of the items that count for somebody: for each item the others, in the order of the rules.
 
     `blocked_by`: any of them given, the item is not. `beaten_by`: of the two the higher amount is given. `rivals`: of
-    the two the person has one and may choose. `rank`: which of two items the rules name first.
+    the two the person has one and may choose. `blocked_elsewhere`, `beaten_elsewhere`: for an item the benefits of
+    other offices that block it, or that it is held against. `rank`: which of two items the rules name first.
     """
 
     blocked_by: Mapping[str, Sequence[str]]
     beaten_by: Mapping[str, Sequence[str]]
     rivals: Mapping[str, Sequence[str]]
+    blocked_elsewhere: Mapping[str, Sequence[str]]
+    beaten_elsewhere: Mapping[str, Sequence[str]]
     rank: Mapping[str, int]
 
 
 def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[str, Collection[str]]) -> Relations:
     """`rules` by area, nearest first. `areas_of`: every item with the areas whose lists may speak of it."""
-    found: tuple[dict[str, list[str]], dict[str, list[str]], dict[str, list[str]]] = ({}, {}, {})
+    found: Sequence[dict[str, list[str]]] = [{}, {}, {}, {}, {}]
     rank: dict[str, int] = {}
     settled: set[frozenset[str]] = set()
     for area, rule in ((area, rule) for area, of_area in rules for rule in of_area):
@@ -51,7 +54,13 @@ def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[s
                 both = found[1] if isinstance(rule, HigherOf) else found[2]
                 both.setdefault(one, []).append(other)
                 both.setdefault(other, []).append(one)
-    return Relations(*found, rank)
+        for item, benefit in pairs_elsewhere(rule):
+            pair = frozenset((item, benefit))
+            if pair not in settled and area in areas_of.get(item, ()):
+                settled.add(pair)
+                if isinstance(rule, Block | HigherOf):
+                    found[3 if isinstance(rule, Block) else 4].setdefault(item, []).append(benefit)
+    return Relations(found[0], found[1], found[2], found[3], found[4], rank)
 
 
 def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:

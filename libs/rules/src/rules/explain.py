@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from common.clock import age_on
@@ -10,11 +10,12 @@ from common.events.ability import Ability
 from common.events.entitlement import EntitlementState
 from common.events.facts import Registration
 
+from rules.changes import changes_of
 from rules.choosing import Choice
-from rules.conditions import AGE, PLACE, TEST, World, evaluate, slots_read
-from rules.decide import Decision, changes_of, decide, state_on
+from rules.conditions import AGE, REST, TEST, World, evaluate, slots_read
+from rules.decide import Decision, decide, state_on
 from rules.exclusions import giving_way
-from rules.items import ITEM_TITLES
+from rules.items import DECLINED, named
 from rules.lists import Lists
 from rules.narrowing import list_name
 from rules.outcome import Applicable, Outcome
@@ -23,6 +24,7 @@ from rules.timeline import Deceased, Fact, death_of
 from rules.wording import KIND_NAMES, condition_text, known_text
 
 ExplainedOutcome = EntitlementState | Literal["refused"]
+Evidence = dict[int, "tuple[FactRef, ...]"]
 
 
 class FactRef(msgspec.Struct, frozen=True):
@@ -80,8 +82,8 @@ def explain(
     if slab is None or found is None:
         sentence = f"{on}，当地清单没有{_title(item)}。"
         return Explanation(item=item, on=on, outcome="refused", sentence=sentence)
-    world = _true_age(slab.world(state[AGE : PLACE + 1]), facts, on)
-    key = tuple(state[AGE : PLACE + 2])
+    world = _true_age(slab.world(state[AGE : REST.stop]), facts, on)
+    key = tuple(state[AGE : REST.stop + 1])
     outcomes = lists.outcomes(slab, key)
     if outcomes is None:  # the person may choose: what they have comes from all days before
         outcomes = _as_decided(slab.contenders(key), decide("", facts, abilities, lists, choices=choices), on)
@@ -99,7 +101,7 @@ def explain(
 
 
 def _title(item: str) -> str:
-    return ITEM_TITLES.get(item, item)
+    return named(item) or item
 
 
 def _true_age(world: World, facts: Sequence[Fact], on: date) -> World:
@@ -116,13 +118,14 @@ def _as_decided(outcomes: Sequence[Outcome], decision: Decision, on: date) -> tu
     return tuple(giving_way(o, that_day[o.item].state, that_day[o.item].suppressed_by) for o in outcomes)
 
 
-def _evidence(events: Sequence[str | None]) -> dict[int, FactRef]:
-    """For each place of the world the statement that filled it."""
-    asked_for = {test.slot: test.kind for test in TEST.values()}
-    return {slot: FactRef(e, asked_for[slot]) for slot, e in enumerate(events) if e and slot in asked_for}
+def _evidence(events: Sequence[Any]) -> Evidence:
+    """For each place of the world the statements that filled it."""
+    kinds = {test.slot: test.kind for test in TEST.values()}
+    said = {slot: e if isinstance(e, tuple) else (e,) for slot, e in enumerate(events) if e and slot in kinds}
+    return {slot: tuple(FactRef(e, kinds[slot]) for e in ids) for slot, ids in said.items()}
 
 
-def _where(found: Applicable, world: World, evidence: dict[int, FactRef]) -> Iterator[ConditionOutcome]:
+def _where(found: Applicable, world: World, evidence: Evidence) -> Iterator[ConditionOutcome]:
     """The place by which a list counts for the person is a condition too, though no file spells it out."""
     if found.jurisdiction == NATION and not found.presumed:
         return
@@ -131,17 +134,17 @@ def _where(found: Applicable, world: World, evidence: dict[int, FactRef]) -> Ite
     yield _condition(condition, world, evidence)
 
 
-def _conditions(top: Condition, world: World, evidence: dict[int, FactRef]) -> tuple[ConditionOutcome, ...]:
+def _conditions(top: Condition, world: World, evidence: Evidence) -> tuple[ConditionOutcome, ...]:
     return tuple(_condition(part, world, evidence) for part in top.all_of or (top,))
 
 
-def _condition(condition: Condition, world: World, evidence: dict[int, FactRef]) -> ConditionOutcome:
+def _condition(condition: Condition, world: World, evidence: Evidence) -> ConditionOutcome:
     return ConditionOutcome(
         code=condition.test,
         text=condition_text(condition),
         holds=evaluate(condition, world),
         value=_value(condition, world),
-        facts=tuple({ref: None for slot in sorted(slots_read(condition)) if (ref := evidence.get(slot))}),
+        facts=tuple({ref: None for slot in sorted(slots_read(condition)) for ref in evidence.get(slot, ())}),
     )
 
 
@@ -172,7 +175,9 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
         sentence += f"；{_standard(found)}"
     if outcome.tier is not None:
         sentence += f"，{outcome.tier}档，每{outcome.interval_days}天至少一次"
-    if outcome.state == "suppressed":
+    if outcome.suppressed_by == DECLINED:
+        sentence += "；本人已声明放弃，重新申请即恢复"
+    elif outcome.state == "suppressed":
         sentence += f"；因同时享受{_title(outcome.suppressed_by or '')}而不发，后者停止时自动恢复"
     if outcome.state == "choice_required":
         other = f"已享受的{_title(outcome.suppressed_by)}" if outcome.suppressed_by else "其他同类待遇"

@@ -15,18 +15,18 @@ from common.codes import divisions
 
 from rules.bounds import Deviation, Narrowing
 from rules.comparing import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
-from rules.exclusion_rules import pairs_of
+from rules.exclusion_rules import pairs_elsewhere, pairs_of
 from rules.floors import floor_list
 from rules.narrowing import describe, known_of, list_name, person_text
-from rules.policy import PolicyList
-from rules.suppressing import judge_exclusion, ruled_pairs
+from rules.policy import Condition, PolicyList
+from rules.suppressing import judge_elsewhere, judge_exclusion, ruled_elsewhere, ruled_pairs
 from rules.timeline import FAR_FUTURE
 
 # What the answer is about, and what it is not about; every report carries both.
 COVERED: Final = (
     "每一个项目、每一天、每一种人：给不给、金额、探访的间隔和方式、起停月份和发放时间",
     "不知道的情况：上级直接给的，下级不得再要求别的情况；上级要核实的，下级至少也要核实",
-    "下级自己的衔接规则：不得抑制上级同时给的项目",
+    "下级自己的衔接规则：不得抑制上级同时给的项目，也不得因其他部门的待遇而少给",
     "上级的底线：每个下级清单都要有的项目及最低金额",
 )
 NOT_COVERED: Final = (
@@ -147,12 +147,24 @@ def _comparisons(child: PolicyList, above: Sequence[PolicyList], ancestors: Ance
         own = only(pair, child)
         silent = msgspec.structs.replace(own, exclusions=())
         yield compare(pair, [before, [own, *before], [silent, *before]], judge_exclusion)
+    for item, benefit in ruled_elsewhere(child):
+        before = [only((item,), one) for one in above]
+        own = only((item,), child)
+        silent = msgspec.structs.replace(own, exclusions=())
+        judge = partial(judge_elsewhere, benefit=benefit)
+        tests = (msgspec.convert({"benefit_elsewhere_in": (benefit,)}, Condition),)
+        yield compare((item,), [before, [own, *before], [silent, *before]], judge, tests=tests)
 
 
 def only(items: Sequence[str], one: PolicyList) -> PolicyList:
     """A list cut down to some items and, of several, what it rules between them."""
     kept = {item: one.items[item] for item in items if item in one.items}
-    rules = tuple(rule for rule in one.exclusions if len({*items} & {i for p in pairs_of(rule) for i in p}) > 1)
+    rules = tuple(
+        rule
+        for rule in one.exclusions
+        if len({*items} & {i for p in pairs_of(rule) for i in p}) > 1
+        or any(item in items for item, _ in pairs_elsewhere(rule))
+    )
     return PolicyList(jurisdiction=one.jurisdiction, items=kept, exclusions=rules)
 
 

@@ -1,4 +1,6 @@
-"""The item codes of the public interface and their Chinese names."""
+"""The item codes of the public interface, and what may stand in their way, with their Chinese names."""
+
+DECLINED = "declined"  # stands in `suppressed_by` where the person gave the item up
 
 ITEM_TITLES = {
     "employee_pension": "职工基本养老保险",
@@ -22,3 +24,20 @@ ITEM_TITLES = {
     "care_voucher": "养老服务消费补贴",
     "long_term_care_insurance": "长期护理保险",
 }
+
+BENEFIT_TITLES = {
+    "work_injury_care": "工伤保险生活护理费",
+    "retired_cadre_care": "离休干部护理费",
+    "retired_cadre_living": "离休干部生活补贴",
+    "duty_disability_care": "因公致残护理补贴",
+    "duty_disability_living": "因公致残生活补贴",
+    "brave_deed_care": "见义勇为致残人员护理补贴",
+    "returned_youth_care": "因公致残返城知青护理费",
+    "welfare_home_stay": "困境家庭服务对象入住社会福利机构补贴",
+    "long_term_care_insurance": "长期护理保险待遇",
+}
+
+
+def named(code: str | None) -> str | None:
+    """The Chinese name of an item or of a benefit elsewhere."""
+    return ITEM_TITLES.get(code or "") or BENEFIT_TITLES.get(code or "")

@@ -18,6 +18,7 @@ from rules.exclusions import beaten, block, contested, giving_way, relate
 from rules.outcome import Applicable, Outcome
 from rules.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
 from rules.timeline import FAR_FUTURE
+from rules.yielding import give_up, yield_elsewhere
 
 _AREAS_MAX = 200_000  # every village of a few provinces
 _PLANS_MAX = 20_000  # pairs of places with lists of their own
@@ -57,6 +58,10 @@ class Slab:
         rest of the world, and last whether a death is suspected."""
         world = self.world(key[:-1])
         outcomes = [outcome for a in self.applicable if (outcome := a.outcome(world))]
+        if world.wishes:
+            outcomes = give_up(outcomes, world.wishes)
+        if world.elsewhere:
+            outcomes = yield_elsewhere(outcomes, self.relations, world.elsewhere)
         return block(outcomes, self.relations) if self.relations.blocked_by else outcomes
 
     def decide(self, key: tuple[Any, ...]) -> list[Outcome] | None:

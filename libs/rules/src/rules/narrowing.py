@@ -7,7 +7,7 @@ from common.events.entitlement import PayTerms
 
 from rules.bounds import NARROWINGS, Narrowing
 from rules.conditions import AGE, HUKOU, RESIDENCE, TEST, World
-from rules.items import ITEM_TITLES
+from rules.items import named
 from rules.outcome import Applicable, Outcome
 from rules.policy import NATION, Condition
 from rules.wording import KIND_NAMES, area_name, known_text
@@ -96,7 +96,7 @@ def describe(side: Side) -> str:
     if outcome.state == "unknown":
         return "还要核实" + "、".join(KIND_NAMES.get(kind, kind) for kind in outcome.missing_facts)
     if outcome.state != "granted":
-        return f"因同时享受{ITEM_TITLES.get(outcome.suppressed_by or '', outcome.suppressed_by)}而不发"
+        return f"因同时享受{named(outcome.suppressed_by) or outcome.suppressed_by}而不发"
     said = ["享受"]
     if outcome.amount_fen_per_month is not None:
         yuan, fen = divmod(outcome.amount_fen_per_month, 100)
@@ -129,4 +129,5 @@ def person_text(world: World, places: Sequence[str | None], tests: Iterable[Cond
 def known_of(world: World, places: Sequence[str | None]) -> dict[str, Any]:
     """The parts of a world that are known, by name; places as divisions."""
     plain = world._replace(hukou=places[0], residence=places[1])  # type: ignore[arg-type]
-    return {name: value for name, value in plain._asdict().items() if value is not None}
+    known = {name: value for name, value in plain._asdict().items() if value is not None}
+    return {name: sorted(value, key=repr) if isinstance(value, frozenset) else value for name, value in known.items()}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from rules.comparing import Judgement, Less
 from rules.conditions import World
-from rules.exclusion_rules import Compatible, pairs_of
+from rules.exclusion_rules import Block, Compatible, HigherOf, pairs_elsewhere, pairs_of
 from rules.exclusions import Relations, giving_way
 from rules.lists import Slab
 from rules.narrowing import Side
@@ -20,6 +20,37 @@ def ruled_pairs(one: PolicyList) -> list[tuple[str, str]]:
     """The pairs of items between which a list's own rules choose, each once."""
     pairs = (pair for rule in one.exclusions if not isinstance(rule, Compatible) for pair in pairs_of(rule))
     return list({frozenset(pair): pair for pair in pairs}.values())
+
+
+def ruled_elsewhere(one: PolicyList) -> list[tuple[str, str]]:
+    """The items with the benefits elsewhere to which a list's own rules let them give way, each once."""
+    ruled = (rule for rule in one.exclusions if isinstance(rule, Block | HigherOf))
+    return list(dict.fromkeys(pair for rule in ruled for pair in pairs_elsewhere(rule)))
+
+
+def judge_elsewhere(above: Slab, below: Slab, silent: Slab, *, benefit: str) -> Judgement | None:
+    """As `judge_exclusion`, of one item and one benefit of another office."""
+    had, has = next(iter(above.applicable), None), next(iter(below.applicable), None)
+    if had is None or has is None:
+        return None
+    item = has.item.item
+    if _weight(below.relations, item, benefit) <= _weight(silent.relations, item, benefit):
+        return None
+
+    def judgement(rest: tuple[Any, ...]) -> Iterator[Less]:
+        world, world_above = below.world(rest), above.world(rest)
+        mine, before = _granted(has, world), _granted(had, world_above)
+        if mine and before and any(received == benefit for received, _ in world.elsewhere or ()):
+            yield "suppressed", Side(had, before), Side(has, giving_way(mine, "suppressed", benefit))
+
+    return judgement
+
+
+def _weight(relations: Relations, item: str, benefit: str) -> int:
+    """How much a benefit takes from an item: nothing, what is not more, everything."""
+    if benefit in relations.blocked_elsewhere.get(item, ()):
+        return 2
+    return 1 if benefit in relations.beaten_elsewhere.get(item, ()) else 0
 
 
 def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:

@@ -1,14 +1,16 @@
 """What a list can tell people by, in one short line: whoever shares a line is touched by the same edits of lists.
 
 `a:2 d:4.2 h:530302 l:tekun/scattered r:530302001/home v:alone x:2025` – every ability level, disability (class and
-level), hukou, low income, residence, only child (`s:`) and living situation that the timeline holds at any time, and
-the year of a confirmed death. `h?`, `r?`: there are days on which the place is not known. The age is not among them: a
-timeline reaches into the future, so everybody's 80th birthday is in it.
+level), hukou, low income, residence, only child (`s:`), living situation, merit (`m:`), benefit elsewhere (`e:`, with
+its amount) and wish (`w:`) that the timeline holds at any time, and the year of a confirmed death. `h?`, `r?`: there
+are days on which the place is not known. The age is not among them: a timeline reaches into the future, so everybody's
+80th birthday is in it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import lru_cache
+from itertools import chain, combinations
 from typing import Any, Final, NamedTuple
 
 from common.events.ability import Ability
@@ -23,7 +25,11 @@ _VALUES: Final[dict[str, Callable[[Any], str]]] = {
     "low_income": lambda value: f"l:{value.category}/{value.support}" if value.support else f"l:{value.category}",
     "living_situation": lambda value: f"v:{','.join(sorted(value.tags))}",
     "special_family": lambda value: f"s:{value.only_child}",
+    "merit": lambda value: f"m:{value.merit}",
+    "benefit_elsewhere": lambda value: f"e:{value.benefit}/{value.amount_fen_per_month}",
+    "application": lambda value: f"w:{value.item}/{value.wish}",
 }
+_SEVERAL_MAX: Final = 8  # of one kind of which several may hold at once: every set of them is a case
 
 
 class Traits(NamedTuple):
@@ -39,6 +45,9 @@ class Traits(NamedTuple):
     living: tuple[Any, ...]
     special: tuple[Any, ...]
     ability: tuple[Any, ...]
+    merits: tuple[Any, ...]
+    elsewhere: tuple[Any, ...]
+    wishes: tuple[Any, ...]
     died_in: int | None
 
 
@@ -66,21 +75,32 @@ def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date
     if died_on is not None:
         found[f"x:{died_on.year}"] = None
     line = " ".join(sorted(found))
-    return line if len(line) <= _LENGTH_MAX else ANYTHING
+    crowded = len(found) > _SEVERAL_MAX and any(sum(p.startswith(n) for p in found) > _SEVERAL_MAX for n in _SETS)
+    return ANYTHING if crowded or len(line) > _LENGTH_MAX else line
 
 
 @lru_cache(maxsize=10_000)
 def read_traits(line: str) -> Traits:
     """The parts of a line that `traits_of` made (not of ANYTHING)."""
-    said: dict[str, list[Any]] = {name: [None] for name in "dlvsa"} | {name: [] for name in "hrx"}
+    said: dict[str, list[Any]] = {name: [None] for name in "dlvsa"} | {name: [] for name in "hrxmew"}
     for part in line.split():
         name, _, text = part.partition(":")
         if name in ("h?", "r?"):
             said[name[0]].append(None if name == "h?" else (None, None))
         else:
             said[name].append(_READ[name](text))
-    parts = [tuple(said[name]) for name in "hrdlvsa"]
+    parts = [tuple(said[name]) for name in "hrdlvsa"] + [_sets(said[name]) for name in _SETS]
     return Traits._make([*parts, said["x"][0] if said["x"] else None])
+
+
+def _sets(ever: Sequence[Any]) -> tuple[frozenset[Any] | None, ...]:
+    """Everything that may have stood there at once; None: nothing."""
+    return None, *map(frozenset, chain.from_iterable(combinations(ever, n) for n in range(1, len(ever) + 1)))
+
+
+def _benefit(text: str) -> tuple[str, int | None]:
+    benefit, _, fen = text.partition("/")
+    return benefit, None if fen == "None" else int(fen)
 
 
 def _low_income(text: str) -> tuple[str, str | None]:
@@ -93,6 +113,7 @@ def _residence(text: str) -> tuple[str, str]:
     return division, place
 
 
+_SETS: Final = "mew"
 _READ: Final[dict[str, Callable[[str], Any]]] = {
     "h": str,
     "r": _residence,
@@ -102,4 +123,7 @@ _READ: Final[dict[str, Callable[[str], Any]]] = {
     "s": str,
     "a": int,
     "x": int,
+    "m": str,
+    "e": _benefit,
+    "w": lambda text: tuple(text.split("/")),
 }

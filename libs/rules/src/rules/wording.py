@@ -9,15 +9,19 @@ from rules.conditions import (
     ABILITY,
     AGE,
     DISABILITY,
+    ELSEWHERE,
     HUKOU,
     LIVING,
     LOW_INCOME,
+    MERIT,
     PLACE,
     RESIDENCE,
     SPECIAL,
     TEST,
+    WISHES,
     World,
 )
+from rules.items import BENEFIT_TITLES, ITEM_TITLES
 from rules.policy import GROUPS, Condition
 
 KIND_NAMES = {
@@ -28,6 +32,9 @@ KIND_NAMES = {
     "living_situation": "居住状况",
     "special_family": "计划生育特殊家庭认定",
     "ability_result": "能力评估结果",
+    "merit": "优抚或特殊贡献认定",
+    "benefit_elsewhere": "其他部门待遇及其金额",
+    "application": "本人申请",
 }
 _LOW_INCOME = {
     "dibao": "最低生活保障对象",
@@ -41,6 +48,13 @@ _LIVING = {"alone": "独居", "empty_nest": "空巢", "left_behind": "留守"}
 _PLACE = {"home": "居家", "institution": "机构", "elsewhere": "其他处所"}
 _CHILD = {"dead": "独生子女死亡", "disabled": "独生子女伤残"}
 _ABILITY = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
+_MERIT = {
+    "veteran": "退役军人",
+    "martyr_family": "烈士遗属",
+    "soldier_family": "现役军人家属",
+    "special_contribution": "对国家和社会作出特殊贡献的人员",
+}
+_WISH = {"apply": "申请", "decline": "放弃"}
 _CLASS = ("", "视力", "听力", "言语", "肢体", "智力", "精神", "多重")
 _DIGITS = "零一二三四"
 
@@ -55,6 +69,17 @@ def _areas(codes: Iterable[str]) -> str:
 
 def area_name(code: str) -> str:
     return divisions.name(code) or code
+
+
+def _item(code: str) -> str:
+    return ITEM_TITLES.get(code, code)
+
+
+def _received(benefits: Iterable[tuple[str, int | None]]) -> str:
+    said = []
+    for benefit, fen in sorted(benefits, key=repr):
+        said.append(BENEFIT_TITLES[benefit] + ("" if fen is None else "每月{}.{:02d}元".format(*divmod(fen, 100))))
+    return "、".join(said)
 
 
 def _disability_test(test: Any) -> str:
@@ -75,6 +100,9 @@ _TEST_TEXT: dict[str, Callable[[Any], str]] = {
     "ability_level_min": lambda level: f"经评估为{_ABILITY[level]}及以上" if level else "已做能力评估",
     "living_tag": lambda tags: _or(_LIVING[t] for t in tags),
     "special_family": lambda kinds: f"计划生育特殊家庭（{_or(_CHILD[k] for k in kinds)}）",
+    "merit_in": lambda kinds: f"属于{_or(_MERIT[k] for k in kinds)}",
+    "benefit_elsewhere_in": lambda kinds: f"正在享受{_or(BENEFIT_TITLES[k] for k in kinds)}",
+    "applied": lambda items: f"本人已申请{_or(_item(i) for i in items)}",
 }
 _GROUP_TEXT = {"all_of": "同时符合：{}", "any_of": "符合下列之一：{}", "none_of": "不属于下列情形：{}"}
 
@@ -88,6 +116,9 @@ _VALUE_TEXT: dict[int, Callable[[Any], str]] = {
     SPECIAL: lambda kind: _CHILD[kind],
     ABILITY: lambda level: _ABILITY[level],
     PLACE: lambda place: _PLACE[place],
+    MERIT: lambda merits: "、".join(_MERIT[m] for m in sorted(merits)),
+    ELSEWHERE: _received,
+    WISHES: lambda wishes: "、".join(f"{_WISH[wish]}{_item(item)}" for item, wish in sorted(wishes)),
 }
 
 

@@ -27,7 +27,8 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     `policy`: id of the policy version and item that decided, `<jurisdiction>/<item>@<version date>`; its citation
     travels in `PolicyVersionPublished`. `facts`: event ids of the statements the conditions read.
-    `division`: where the person lives in that period (the list's own area when unknown).
+    `division`: where the person lives in that period (the list's own area when unknown). `suppressed_by`: another item,
+    a benefit of another office, or `declined` where the person gave the item up.
     """
 
     entitlement_id: str
