@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 from common import clock
 from common.auth import issue_token
@@ -20,6 +21,7 @@ from common.events.facts import (
     Death,
     Disability,
     Household,
+    Identity,
     LivingSituation,
     LowIncome,
     Registration,
@@ -51,6 +53,7 @@ class Elder:
         self.person_id = str(uuid4())
         self.statements: list[Statement] = []
         self.abilities: list[Ability] = []
+        self.identities: list[Identity] = []
         self.version = 0
         self.born = self.registered(born, hukou)
         if lives:
@@ -131,6 +134,29 @@ class Elder:
             statements=tuple(self.statements),
             **more,
         )
+
+    def merged(self, other: "Elder", minutes: int = 60) -> PersonFactsRecorded:
+        """The next version, in which this one is known to be `other` since some minutes after the first word."""
+        since = Identity(recorded_at=SAID_AT + timedelta(minutes=minutes), merged_into=other.person_id)
+        return msgspec.structs.replace(self.facts(), **self._known(since))
+
+    def united(self, other: "Elder", minutes: int = 60) -> PersonFactsRecorded:
+        """The next version, in which `other` is known to be this one."""
+        since = Identity(recorded_at=SAID_AT + timedelta(minutes=minutes), aliases=(other.person_id,))
+        of_other = [msgspec.structs.replace(s, of=other.person_id) for s in other.statements]
+        said = self.facts()
+        return msgspec.structs.replace(said, statements=(*said.statements, *of_other), **self._known(since))
+
+    def split(self, minutes: int = 120) -> PersonFactsRecorded:
+        """The next version, in which it is known that they were two after all."""
+        return msgspec.structs.replace(
+            self.facts(), **self._known(Identity(recorded_at=SAID_AT + timedelta(minutes=minutes)))
+        )
+
+    def _known(self, now: Identity) -> dict[str, Any]:
+        self.identities.append(now)
+        told = {"identities": tuple(self.identities), "recorded_at": now.recorded_at}
+        return told | {"aliases": now.aliases, "merged_into": now.merged_into}
 
     def assessed(self, level: int, valid_from: date, version: int = 1) -> AbilitiesDetermined:
         at = SAID_AT + timedelta(hours=version)

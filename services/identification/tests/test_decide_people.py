@@ -226,7 +226,7 @@ async def test_somebody_merged_into_another_has_nothing_of_their_own(driver: Dri
     person, other = elder(), elder()
     await driver.deliver(person.facts())
     await driver.clear_outbox()
-    await driver.deliver(person.facts(merged_into=other.person_id))
+    await driver.deliver(person.merged(other))
     event = await newest(driver)
     assert (event.merged_into, event.entitlements) == (other.person_id, ())
 

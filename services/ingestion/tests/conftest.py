@@ -127,6 +127,7 @@ class People:
         "household": "mca",
         "living_situation": "grid",
         "special_family": "nhc",
+        "identity_change": "psb",
         "merit": "va",
         "ability_result": "nhsa",
         "benefit_elsewhere": "hrss",
@@ -167,6 +168,23 @@ class People:
         }
         options.setdefault("id", f"psb-registration-{number[-6:]}")
         return self.event("registration", number, value, **options)
+
+    def renumbered(self, number: str, new: str, **options: Any) -> Event:
+        options.setdefault("id", f"psb-number-{number[-6:]}-{new[-6:]}")
+        return self.event("identity_change", number, {"new_id_number": new}, name=None, **options)
+
+    def same(self, number: str, other: str, **options: Any) -> Event:
+        options.setdefault("id", f"psb-same-{number[-6:]}-{other[-6:]}")
+        return self.event("identity_change", number, {"same_person_as": other}, name=None, **options)
+
+    def annulled(self, event: Event, **options: Any) -> Event:
+        """The source takes an event back, an hour after it recorded it (`id` and `number` may be others)."""
+        number = options.pop("number", event["data"]["person"]["id_number"])
+        options.setdefault("id", f"{event['id']}-annulled")
+        options.setdefault("time", event["time"].replace("T09", "T10"))
+        kind, office = event["type"].split(".")[-2], event["source"].rpartition(":")[2]
+        back = {"action": "annulled", "previous": event["id"], "office": office, "valid_from": None, "name": None}
+        return self.event(kind, number, **(back | options))
 
     def residence(self, number: str, division: str = "530302001", **options: Any) -> Event:
         options.setdefault("id", f"psb-residence-{number[-6:]}")

@@ -13,7 +13,7 @@ def _rows() -> list[type[SQLModel]]:
 
 
 async def test_the_migrated_tables_have_exactly_the_columns_of_their_classes(town: Any) -> None:
-    assert len(_rows()) == 7
+    assert len(_rows()) == 8
     for row in _rows():
         table = row.__table__  # type: ignore[attr-defined]
         found = await town.database.pool.fetch(

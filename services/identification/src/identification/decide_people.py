@@ -1,9 +1,10 @@
 """The heart: what became known of people becomes what they are entitled to. Load → decide → save → tell, per batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from common import clock
 from common.events import AbilitiesDetermined, PersonFactsRecorded
 from common.message import Message
 from common.transaction import Tx
@@ -12,33 +13,44 @@ from identification.deciding import Case, settle
 from identification.domain import Person
 from identification.running import running_for
 from identification.store import people as store
+from identification.uniting import others_of, unite
 
 E = TypeVar("E", PersonFactsRecorded, AbilitiesDetermined)
 _encode = msgspec.json.Encoder().encode
 
 
 async def on_person_facts_recorded(messages: Sequence[Message[PersonFactsRecorded]], tx: Tx) -> None:
-    await _decide(messages, tx, _with_facts, without_facts=True)
+    others = {m.data.person_id: set(others_of(m.data.identities)) for m in messages if m.data.identities}
+    await _decide(messages, tx, _with_facts, others, without_facts=True)
 
 
 async def on_abilities_determined(messages: Sequence[Message[AbilitiesDetermined]], tx: Tx) -> None:
-    await _decide(messages, tx, _with_abilities, without_facts=False)
+    merged = await store.load_survivors(tx, [m.data.person_id for m in messages])
+    others = {person_id: {survivor} for person_id, survivor in merged.items()}
+    await _decide(messages, tx, _with_abilities, others, without_facts=False)
 
 
 async def _decide(
     messages: Sequence[Message[E]],
     tx: Tx,
     take: Callable[[Message[E], Person | None], Case | None],
+    others: Mapping[str, set[str]],
     *,
     without_facts: bool,
 ) -> None:
-    """Once, and once more for people whom another batch has stored for the first time meanwhile."""
+    """Once, and once more for people whom another batch has stored for the first time meanwhile. `others`: by person
+    the other identities that its news may concern."""
     running = await running_for(tx)
-    waiting = {message.data.person_id: message for message in messages}
+    waiting: dict[str, Message[E]] = {message.data.person_id: message for message in messages}
     while waiting:
-        stored = await store.lock_people(tx, list(waiting), without_facts=without_facts)
+        beside: set[str] = {other for person_id in waiting for other in others.get(person_id, ())} - waiting.keys()
+        stored = await store.lock_people(tx, [*waiting, *beside], without_facts=without_facts and not others)
         taken = (take(message, stored.get(person_id)) for person_id, message in waiting.items())
-        _, lost = await settle(tx, [case for case in taken if case], running)
+        cases = [case for case in taken if case]
+        if others:
+            causes = {o: waiting[p] for p in waiting for o in others.get(p, ()) if o in stored}
+            cases = unite(cases, stored, causes, running.lists, clock.today())
+        _, lost = await settle(tx, cases, running)
         waiting = {d.person.person_id: waiting[d.person.person_id] for d in lost}
 
 

@@ -1,8 +1,9 @@
 """From new inputs to rows and news, for a whole batch: shared by everything that makes a person be decided again."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -22,10 +23,13 @@ from rules.choosing import Choice
 from identification.domain import (
     Edge,
     Inputs,
+    Other,
     Person,
+    Spell,
     changed_items,
     decide_person,
     edges_of_change,
+    edges_of_merge,
     is_urgent,
     next_edge,
     same_content,
@@ -41,18 +45,21 @@ _encode = msgspec.json.Encoder().encode
 _decode_facts = decoder(PersonFactsRecorded).decode
 _decode_abilities = decoder(AbilitiesDetermined).decode
 _decode_decision = decoder(EntitlementsDecided).decode
+_decode_others = msgspec.json.Decoder(tuple[Other, ...]).decode
 _decode_choices = msgspec.json.Decoder(tuple[Choice, ...]).decode
 
 
 class Case(NamedTuple):
     """Somebody to decide: the row with its new inputs, and why. `facts`: those inputs where they are at hand
-    decoded. `is_new`: the row is not stored yet."""
+    decoded. `is_new`: the row is not stored yet. `joined`: what those who have just turned out to be the same human
+    have, by identity."""
 
     person: Person
     is_new: bool = False
     facts: PersonFactsRecorded | None = None
     cause: Message[Any] | None = None
     correlation_id: str | None = None
+    joined: Mapping[str, Sequence[Spell]] = MappingProxyType({})
 
 
 class Decided(NamedTuple):
@@ -74,9 +81,14 @@ def inputs_of(person: Person, facts: PersonFactsRecorded | None = None) -> Input
         return None
     return Inputs(
         facts,
-        _decode_abilities(person.abilities) if person.abilities is not None else None,
+        abilities_of(person),
         choices_of(person),
+        _decode_others(person.others) if person.others is not None else (),
     )
+
+
+def abilities_of(person: Person) -> AbilitiesDetermined | None:
+    return _decode_abilities(person.abilities) if person.abilities is not None else None
 
 
 def choices_of(person: Person) -> tuple[Choice, ...]:
@@ -104,6 +116,10 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
     spells = spells_of(event.entitlements)
     told = told_through(person.next_edge_on, today)
     edges = edges_of_change(spells_of(old), spells, told, today)
+    if event.merged_into is not None:
+        edges = [edge._replace(alias=event.merged_into) for edge in edges]
+    elif case.joined:
+        edges = edges_of_merge(edges, case.joined, spells, today)
     encoded = _encode(event)
     anew = tuple(e for e in event.entitlements if e.item in changed)
     said = (
@@ -115,6 +131,7 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
         hukou=event.hukou,
         traits=traits,
         next_edge_on=next_edge(spells, today),
+        merged_into=event.merged_into,
         policy_digest=running.digest,
         decision=encoded,
     )
@@ -191,7 +208,7 @@ def _emit(tx: Tx, d: Decided) -> None:
 
 def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarted | EntitlementEnded]:
     found: list[EntitlementStarted | EntitlementEnded] = []
-    for started, on, spell in edges:
+    for started, on, spell, alias in edges:
         cls: Callable[..., EntitlementStarted | EntitlementEnded]
         cls = EntitlementStarted if started else EntitlementEnded
         found.append(
@@ -201,6 +218,7 @@ def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarte
                 item=spell.item,
                 jurisdiction=spell.jurisdiction,
                 on=on,
+                alias=alias,
             )
         )
     return found

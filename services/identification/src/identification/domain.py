@@ -5,13 +5,15 @@ that is suppressed, waits for a choice or lacks a fact gives nothing, and one th
 prolongs the spell before it, so that nobody is told of an end that may be revoked tomorrow.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from common.events import AbilitiesDetermined, Entitlement, EntitlementsDecided, PersonFactsRecorded
+import msgspec
+from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded
 from rules.choosing import Choice
 from rules.decide import decide
+from rules.identity import identity_known_at, statements_known_at
 from rules.lists import Lists
 from rules.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
 from rules.traits import traits_of
@@ -37,6 +39,16 @@ class Person(NamedTuple):
     abilities: bytes | None = None
     choices: bytes | None = None
     decision: bytes | None = None
+    merged_into: str | None = None
+    others: bytes | None = None
+
+
+class Other(msgspec.Struct, frozen=True, gc=False):
+    """What is kept under another identity of the same human and decides for the survivor."""
+
+    person_id: str
+    abilities: AbilitiesDetermined | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 class Inputs(NamedTuple):
@@ -45,6 +57,21 @@ class Inputs(NamedTuple):
     facts: PersonFactsRecorded
     abilities: AbilitiesDetermined | None = None
     choices: tuple[Choice, ...] = ()
+    others: tuple[Other, ...] = ()
+
+    def abilities_known_at(self, known_at: datetime | None) -> tuple[Ability, ...]:
+        """With those determined under identities that count."""
+        own = [self.abilities] if self.abilities else []
+        every = own + [o.abilities for o in self._counting(known_at) if o.abilities]
+        return tuple(a for each in every for a in abilities_known_at(each.abilities, known_at))
+
+    def choices_known_at(self, known_at: datetime | None) -> list[Choice]:
+        every = (*self.choices, *(c for o in self._counting(known_at) for c in o.choices))
+        return [c for c in every if known_at is None or c.recorded_at <= known_at]
+
+    def _counting(self, known_at: datetime | None) -> list[Other]:
+        aliases = identity_known_at(self.facts.identities, known_at).aliases if self.others else ()
+        return [o for o in self.others if o.person_id in aliases]
 
 
 class Spell(NamedTuple):
@@ -59,11 +86,13 @@ class Spell(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A beginning or an end to be told. `on`: first day with, or first day without."""
+    """A beginning or an end to be told. `on`: first day with, or first day without. `alias`: the other identity of the
+    same human under which it goes on, or went on until now."""
 
     started: bool
     on: date
     spell: Spell
+    alias: str | None = None
 
 
 def decide_person(
@@ -75,22 +104,23 @@ def decide_person(
     no entitlements; the other one has them.
     """
     said, recorded_at = inputs.facts, _recorded_at(inputs)
-    facts = facts_known_at(said.statements, known_at)
-    abilities = abilities_known_at(inputs.abilities.abilities, known_at) if inputs.abilities else ()
-    choices = [c for c in inputs.choices if known_at is None or c.recorded_at <= known_at]
+    identity = identity_known_at(said.identities, known_at)
+    facts = facts_known_at(statements_known_at(said, known_at), known_at)
+    abilities, choices = inputs.abilities_known_at(known_at), inputs.choices_known_at(known_at)
     decided = decide(said.person_id, facts, abilities, lists, choices=choices)
     event = EntitlementsDecided(
         person_id=said.person_id,
         version=0,
         facts_version=said.version,
         recorded_at=recorded_at if known_at is None else min(known_at, recorded_at),
-        entitlements=() if said.merged_into or not facts else decided.entitlements,
+        entitlements=() if identity.merged_into or not facts else decided.entitlements,
         birth_date=decided.birth_date,
         residence=decided.residence,
         hukou=decided.hukou,
         died_on=decided.died_on,
         death_suspected_on=decided.death_suspected_on,
-        merged_into=said.merged_into,
+        aliases=identity.aliases,
+        merged_into=identity.merged_into,
     )
     return event, facts
 
@@ -100,7 +130,11 @@ def _recorded_at(inputs: Inputs) -> datetime:
     newest = inputs.facts.recorded_at
     if inputs.abilities and inputs.abilities.recorded_at > newest:
         newest = inputs.abilities.recorded_at
-    return max([newest, *(c.recorded_at for c in inputs.choices)]) if inputs.choices else newest
+    if not inputs.choices and not inputs.others:
+        return newest
+    determined = [o.abilities.recorded_at for o in inputs.others if o.abilities]
+    chosen = [c.recorded_at for choices in (inputs.choices, *(o.choices for o in inputs.others)) for c in choices]
+    return max([newest, *determined, *chosen])
 
 
 def same_content(a: EntitlementsDecided, b: EntitlementsDecided) -> bool:
@@ -113,6 +147,7 @@ def same_content(a: EntitlementsDecided, b: EntitlementsDecided) -> bool:
         and a.hukou == b.hukou
         and a.birth_date == b.birth_date
         and a.merged_into == b.merged_into
+        and a.aliases == b.aliases
     )
 
 
@@ -133,7 +168,7 @@ def traits_of_person(inputs: Inputs, event: EntitlementsDecided, facts: Iterable
     """`rules.traits` of somebody decided upon; None where no list has anything to decide."""
     if event.merged_into is not None or not inputs.facts.statements:
         return None
-    return traits_of(facts, inputs.abilities.abilities if inputs.abilities else (), event.died_on)
+    return traits_of(facts, inputs.abilities_known_at(None), event.died_on)
 
 
 def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
@@ -195,3 +230,18 @@ def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], told: date, t
     edges += [Edge(False, s.start, s) for s in begun.values() if s.end > told]
     edges.sort(key=lambda edge: edge.on)
     return edges
+
+
+def edges_of_merge(
+    edges: Sequence[Edge], joined: Mapping[str, Sequence[Spell]], now: Sequence[Spell], today: date
+) -> list[Edge]:
+    """What a survivor has to tell, given by identity what those who have just joined it were told to have: that goes on
+    and does not begin; what they had and the survivor has not is over for the human."""
+    had = {(s.item, s.jurisdiction): alias for alias, spells in joined.items() for s in spells}
+    has = {(s.item, s.jurisdiction) for s in now if s.start <= today < s.end}
+    told = [
+        e._replace(alias=had.get((e.spell.item, e.spell.jurisdiction))) if e.started and e.spell.end > today else e
+        for e in edges
+    ]
+    lost = [s for spells in joined.values() for s in spells if (s.item, s.jurisdiction) not in has]
+    return [*told, *(Edge(False, today, s) for s in lost)]

@@ -16,6 +16,7 @@ class PersonRow(SQLModel, table=True):
 
     `traits`: what a list can tell this person by (`rules.traits`); NULL where no list has anything to decide.
     `policy_digest`: the set of lists that decided. Newer ones may be in force that leave the decision as it is.
+    `merged_into`: who decides for this person; `others`: JSON of what is kept under other identities of the same human.
     `next_edge_on`: the first day whose beginnings and ends are still to be told.
     """
 
@@ -36,6 +37,8 @@ class PersonRow(SQLModel, table=True):
     abilities: bytes | None = Field(sa_type=LargeBinary, default=None)
     choices: bytes | None = Field(sa_type=LargeBinary, default=None)
     decision: bytes | None = Field(sa_type=LargeBinary, default=None)
+    merged_into: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    others: bytes | None = Field(sa_type=LargeBinary, default=None)
 
 
 class DecisionRow(SQLModel, table=True):

@@ -9,7 +9,8 @@ from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
 from pydantic import BaseModel, ConfigDict
 from rules.choosing import Choice
-from rules.timeline import Fact, abilities_known_at, facts_known_at
+from rules.identity import statements_known_at
+from rules.timeline import Fact, facts_known_at
 
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Inputs, Person, decide_person
@@ -50,17 +51,17 @@ class View(NamedTuple):
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return facts_known_at(self.inputs.facts.statements, self.known_at) if self.inputs else ()
+        if self.inputs is None:
+            return ()
+        return facts_known_at(statements_known_at(self.inputs.facts, self.known_at), self.known_at)
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        if self.inputs is None or self.inputs.abilities is None:
-            return ()
-        return abilities_known_at(self.inputs.abilities.abilities, self.known_at)
+        return self.inputs.abilities_known_at(self.known_at) if self.inputs else ()
 
     @property
     def choices(self) -> list[Choice]:
-        return [c for c in self.inputs.choices if c.recorded_at <= self.known_at] if self.inputs else []
+        return self.inputs.choices_known_at(self.known_at) if self.inputs else []
 
 
 def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:

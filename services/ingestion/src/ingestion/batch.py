@@ -14,6 +14,7 @@ from common.transaction import Tx
 
 from ingestion.domain.chains import Known, Placing
 from ingestion.domain.household import State
+from ingestion.domain.identity import Circles
 from ingestion.domain.person import Person
 from ingestion.domain.pushed import Member, Pushed
 from ingestion.reading import reopen
@@ -34,12 +35,18 @@ class Work:
     states: dict[str, State] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
-    placing: Placing = field(default_factory=lambda: Placing({}, {}))
+    placing: Placing = field(default_factory=lambda: Placing({}, {}, {}))
+    circles: Circles = field(default_factory=lambda: Circles(()))
     households: dict[str, str] = field(default_factory=dict)
     names: list[tuple[str, str]] = field(default_factory=list)
 
     def whose(self, event: Pushed) -> str:
+        """Whom the event names."""
         return self.person_of[event.person.index]
+
+    def keeper(self, event: Pushed) -> str:
+        """Whose statement it becomes; while it waits, whom it names."""
+        return self.placing.keepers.get(event.event_id) or self.whose(event)
 
 
 async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> Work:
@@ -53,7 +60,10 @@ async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forc
         work.person_of |= await _identify(
             tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
         )
+        direct |= {work.person_of[m.index] for e in work.events if e.kind == "identity_change" for m in e.members}
         await lock(tx, work, set(), direct)
+        circles = {work.persons[p].circle for p in direct} - {None}
+        direct |= {p.person_id for p in work.persons.values() if p.circle in circles}  # what waits there may go on now
         if await _still_waiting(tx, work, direct) == set(work.waited):
             break  # nobody changed what waits between looking and locking
     else:
@@ -77,7 +87,12 @@ async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[st
     for _ in range(LOCK_ROUNDS_MAX):
         work.states = await store.lock_households(tx, households)
         ever = {person_id for state in work.states.values() for person_id in state.ever}
-        work.persons = await store.lock_persons(tx, {*work.person_of.values(), *direct, *work.persons, *ever})
+        wanted = {*work.person_of.values(), *direct, *work.persons, *ever}
+        work.persons = await store.lock_persons(tx, wanted)
+        circles = {p.circle for p in work.persons.values() if p.circle is not None}
+        if circles and (joined := await store.load_circles(tx, circles) - work.persons.keys()):
+            direct = {*direct, *joined}  # while we came to stand before it
+            continue
         ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
         work.known = await store.load_known(tx, ids)
         missed = _households(work.known, followed) - households

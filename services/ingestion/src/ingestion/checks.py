@@ -17,6 +17,7 @@ from common.events.population import (
     ContactValue,
     DisabilityValue,
     HouseholdValue,
+    IdentityChangeValue,
     LivingSituationValue,
     LowIncomeValue,
     PopulationEvent,
@@ -68,6 +69,8 @@ def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdPr
             faults.append(fault("/data/value", "contact_empty"))
     elif isinstance(value, ApplicationValue):
         _check_item(faults, value.item)
+    elif isinstance(value, IdentityChangeValue):
+        _check_identity(faults, value, person, today)
     return faults
 
 
@@ -164,6 +167,19 @@ def _check_item(faults: list[Fault], item: str) -> None:
     prefix, dot, _ = item.partition(".")
     if not (_in_force(prefix, None) if dot else item in ITEM_TITLES):
         faults.append(fault("/data/value/item", "item_unknown"))
+
+
+def _check_identity(faults: list[Fault], value: IdentityChangeValue, person: IdNumber | IdProblem, today: date) -> None:
+    told = {"new_id_number": value.new_id_number, "same_person_as": value.same_person_as}
+    numbers = [(f"/data/value/{field}", raw) for field, raw in told.items() if raw is not None]
+    if len(numbers) != 1:
+        faults.append(fault("/data/value", "one_of_two"))
+    for pointer, raw in numbers:
+        other = check(raw, today)
+        if isinstance(other, IdProblem):
+            faults.append(fault(pointer, other.code.value))
+        elif isinstance(person, IdNumber) and other.number == person.number:
+            faults.append(fault(pointer, "same_number"))
 
 
 def _check_living(faults: list[Fault], value: LivingSituationValue, today: date) -> None:

@@ -1,5 +1,6 @@
 """`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,10 +15,13 @@ from common.privacy import mask_address, mask_id_number, mask_name, vault
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from rules.identity import identity_known_at
 from rules.timeline import Deceased, death_of
 
 from ingestion import persons
+from ingestion.domain.person import Person
 from ingestion.store import review
+from ingestion.store import statements as store
 
 router = APIRouter(tags=["persons"])
 Officer = Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))]
@@ -48,6 +52,8 @@ class PersonSeen(BaseModel):
     """Name, number and address are masked; who needs them clear reveals them, which is audited."""
 
     person_id: str
+    aliases: list[str] = Field(description="other persons (numbers) that are the same human")
+    merged_into: str | None = Field(description="the person who answers for this one; look there")
     version: int
     on: date
     id_number: str | None
@@ -60,25 +66,27 @@ class PersonSeen(BaseModel):
 
 @router.post("/v1/persons/lookup", summary="Find a person by ID number")
 async def look_up_person(body: Lookup, caller: Officer, db: Db) -> Found:
-    """Audited. Somebody outside your area is not found, as if they did not exist."""
+    """Audited. Whoever has several numbers is found by each of them, as one person. Somebody outside your area is not
+    found, as if they did not exist."""
     number = check(body.id_number, clock.today())
     if isinstance(number, IdProblem):
         raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
     async with db.transaction() as tx:
-        row = await review.load_person_by_index(tx.sql, vault().blind_index(number.number))
-        seen = row is not None and _seen_by(caller, row)
-        found = [row["person_id"]] if seen else []
+        index = vault().blind_index(number.number)
+        named = (await review.list_identities(tx.sql, [index])).get(index)
+        known = await store.load_persons(tx.sql, [named] if named else [])
+        person = known[known[named].merged_into or named] if named else None
+        found = [person.person_id] if person and _seen_by(caller, person, known) else []
         await review.append_audit(
             tx, caller, clock.real_now(), action="lookup", purpose="lookup", cause="", person_ids=found
         )
-    if not seen:
+    if not found:
         raise NotFound("nobody in your area has this number")
-    return Found(person_id=row["person_id"])
+    return Found(person_id=found[0])
 
 
-def _seen_by(caller: Caller, row: Any) -> bool:
-    areas = persons.areas_of(persons.facts_of(row["statements"]), clock.today(), row["division"])
-    return persons.may_see(caller, areas)
+def _seen_by(caller: Caller, person: Person, known: Mapping[str, Person]) -> bool:
+    return persons.may_see(caller, persons.areas_of_human(person, known, clock.today()))
 
 
 @router.get("/v1/persons/{person_id}", summary="A person's facts on a day")
@@ -86,28 +94,29 @@ async def get_person(
     person_id: UUID, caller: Officer, db: Db, on: date | None = None, known_at: datetime | None = None
 ) -> PersonSeen:
     """What was true on `on` (today), as far as it was known at `known_at` (now). All facts are listed, also past
-    and future ones."""
+    and future ones, with those of the person's `aliases`; number and name are always those in use now."""
     if known_at is not None and known_at.tzinfo is None:
         raise Malformed("known_at needs its offset from UTC")
     day, key = on or clock.today(), str(person_id)
     async with db.reading() as connection:
-        rows = await review.load_persons(connection, [key])
-        if not rows:
+        known = await store.load_persons(connection, [key])
+        if key not in known or not _seen_by(caller, known[key], known):
             raise NotFound("no such person")
-        (row,) = rows
-        if not _seen_by(caller, row):
-            raise NotFound("no such person")
-        facts = persons.facts_of(row["statements"], known_at)
+        person = known[key]
+        facts = persons.facts_of(person, known, known_at)
         lives_by = persons.event_of(facts, "residence", day)
-        opened = await persons.identities(connection, [key], ["id_number", "name"])
+        opened = await persons.identities(connection, [person], known, ["id_number", "name"])
         where = (await persons.values(connection, [lives_by] if lives_by else [])).get(lives_by or "")
     number, name = opened.get((key, "id_number")), opened.get((key, "name"))
     address = where.address if isinstance(where, ResidenceValue) else None
     dead = death_of(facts)
     register = [f.value for f in facts if isinstance(f.value, Registration)]
+    identity = identity_known_at(person.identities, known_at)
     return PersonSeen(
         person_id=key,
-        version=row["version"],
+        aliases=list(identity.aliases),
+        merged_into=identity.merged_into,
+        version=person.version,
         on=day,
         id_number=mask_id_number(number) if number else None,
         name=mask_name(name) if name else None,

@@ -1,6 +1,6 @@
 """A person as officers see them: facts of a day, the areas that may look, the masked identity."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -9,15 +9,33 @@ from common.auth import Caller
 from common.events.facts import Kind, Registration, Residence
 from common.events.population import PopulationValue
 from common.privacy import vault
+from rules.identity import identity_known_at, statements_counting
 from rules.timeline import Fact, facts_known_at
 
-from ingestion.domain.person import statements_of
+from ingestion.domain.identity import (
+    ever_aliases,
+    identity_statements,
+    links_known_at,
+    number_in_use,
+    statements_of_others,
+)
+from ingestion.domain.person import Person, statements_of
 from ingestion.reading import reopen
 from ingestion.store import statements as store
 
 
-def facts_of(joined: bytes, known_at: datetime | None = None) -> tuple[Fact, ...]:
-    return facts_known_at(statements_of(joined), known_at)
+def facts_of(person: Person, found: Mapping[str, Person], known_at: datetime | None = None) -> tuple[Fact, ...]:
+    """What was true of the human whom this person stands for, or of this person alone where another answers for them.
+    `found`: with everybody of the person's circle (`load_persons`)."""
+    others = statements_of_others(person.identities, [found[a] for a in ever_aliases(person.identities)])
+    said = (*statements_of(person.statements), *others)
+    return facts_known_at(statements_counting(said, person.identities, known_at), known_at)
+
+
+def human_of(person: Person, found: Mapping[str, Person], known_at: datetime | None = None) -> tuple[Person, list[str]]:
+    """The survivor and the ids of everybody who is the same human with it, itself included."""
+    survivor = found[identity_known_at(person.identities, known_at).merged_into or person.person_id]
+    return survivor, [survivor.person_id, *identity_known_at(survivor.identities, known_at).aliases]
 
 
 def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str]:
@@ -36,6 +54,13 @@ def may_see(caller: Caller, areas: Sequence[str]) -> bool:
     return any(caller.may_see(area) for area in areas) or (not areas and caller.may_see(None))
 
 
+def areas_of_human(person: Person, found: Mapping[str, Person], day: date) -> list[str]:
+    """The areas of a person, or, for a number under which nothing was said, of the human whose it is."""
+    survivor, _ = human_of(person, found)
+    own = areas_of(facts_of(person, found), day, person.division)
+    return own if survivor is person else [*own, *areas_of(facts_of(survivor, found), day, survivor.division)]
+
+
 def event_of(facts: Sequence[Fact], kind: Kind, day: date) -> str | None:
     """The event that gave the value of a kind on a day."""
     return next((f.event_id for f in facts if f.kind == kind and f.holds_on(day)), None)
@@ -47,12 +72,25 @@ async def values(connection: Any, event_ids: Collection[str]) -> dict[str, Popul
     return {event_id: reopen(vault().open(blob, event_id.encode())).value for event_id, blob in sealed.items()}
 
 
-async def identities(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> dict[tuple[str, str], str]:
-    """Opened fields of the vault by (person_id, field)."""
+async def identities(
+    connection: Any, persons: Sequence[Person], found: Mapping[str, Person], fields: Sequence[str]
+) -> dict[tuple[str, str], str]:
+    """Opened fields of the vault by (person_id, field): of whoever was renumbered the number in use now, and the name
+    that was told last under any number."""
+    whose: dict[tuple[str, str], str] = {}
+    for person in persons:
+        survivor, ids = human_of(person, found)
+        if len(ids) == 1:
+            whose |= {(person.person_id, field): person.person_id for field in fields}
+            continue
+        links = links_known_at({p: identity_statements(found[p].statements) for p in ids})
+        number = number_in_use(survivor.person_id, ids, links)
+        name = max((found[p] for p in ids), key=lambda p: (p.memory.name_at, p.memory.name_digest)).person_id
+        whose |= {(person.person_id, field): number if field == "id_number" else name for field in fields}
     opened = {}
-    for person_id, field, sealed in await store.load_vault(connection, person_ids, fields):
+    for person_id, field, sealed in await store.load_vault(connection, sorted(set(whose.values())), fields):
         opened[person_id, field] = vault().open(sealed, f"{person_id}/{field}".encode()).decode()
-    return opened
+    return {key: opened[p, key[1]] for key, p in whose.items() if (p, key[1]) in opened}
 
 
 def told(fact: Fact) -> dict[str, Any]:

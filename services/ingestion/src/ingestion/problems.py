@@ -57,6 +57,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "characters 19 and 20 are not this class and level",
         "残疾人证号第 19、20 位与类别、等级不一致",
     ),
+    "one_of_two": ("exactly one of the two fields is required", "两个字段必须且只能填写一个"),
+    "same_number": ("this is the person's own number", "与本人号码相同"),
     "support_without_tekun": ("support stands with tekun only", "供养方式只适用于特困人员"),
     "contact_empty": ("neither a phone nor anybody to call", "没有本人电话，也没有联系人"),
     "item_unknown": ("this is no item code", "不是清单项目代码"),
@@ -94,6 +96,10 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
     "chain_mismatch": (
         "the event it follows is about another person or kind",
         "所接续的前一事件属于其他人员或其他类别",
+    ),
+    "too_many_identities": (
+        "more numbers than one human can have would become one person",
+        "并入同一人的号码过多，须人工核实",
     ),
 }
 

@@ -14,6 +14,7 @@ from common.events.facts import Kind
 from common.events.population import (
     KIND_OF_TYPE,
     HouseholdValue,
+    IdentityChangeValue,
     LowIncomeValue,
     PopulationEvent,
     RegistrationValue,
@@ -177,6 +178,8 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
     if isinstance(value, HouseholdValue):
         members = tuple(_member(raw, keys.blind_index) for raw in value.members)
+    elif isinstance(value, IdentityChangeValue):
+        members = (_member(value.new_id_number or value.same_person_as or "", keys.blind_index),)
     return Pushed(
         event_id=keys.event_id(event.source, event.id),
         id=event.id,

@@ -19,6 +19,7 @@ from ingestion.answering import Receipt
 from ingestion.batch import LOCK_ROUNDS_MAX, Work, load, lock, open_kept
 from ingestion.domain.chains import place_events
 from ingestion.domain.household import Entry, NotLocked, chain_of_list, household_of, recorded_now, spread
+from ingestion.domain.identity import Circles, settle_circles, statements_of_others
 from ingestion.domain.person import Person, instant_of_batch, remember, same_moment, snapshot, statements_of
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.saying import statement_of
@@ -91,7 +92,8 @@ async def _apply(
 async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     """Change the loaded persons and households. Raises NotLocked before anything is written."""
     fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
-    work.placing = place_events(fresh, work.person_of, work.known, work.forced)
+    work.circles = Circles(work.persons.values())
+    work.placing = place_events(fresh, work.person_of, work.known, work.circles, work.forced)
     chains = work.placing.chains
     placed = [e for e in fresh if e.event_id in chains]
     source_ids = await _source_ids(tx, work, placed)
@@ -100,8 +102,8 @@ async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     incomes: dict[str, str] = {}
     blind = vault().blind_index
     for event in placed:
-        person, chain = work.persons[work.whose(event)], chains[event.event_id]
-        statement = statement_of(event, chain, instant)
+        person, chain = work.persons[work.keeper(event)], chains[event.event_id]
+        statement = statement_of(event, chain, instant, work.person_of)
         if event.kind == "household":
             members = tuple(work.person_of[m.index] for m in event.members)
             lists.setdefault(chain, []).append(Entry(statement, members))
@@ -110,10 +112,12 @@ async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
             person.add(statement, source_ids)
             if event.kind == "low_income" and (begun or event.household is not None):
                 incomes[chain] = person.person_id
-        if event.name is not None and remember(person, event, blind(f"name\0{event.name}")[:16]):
-            work.names.append((person.person_id, event.name))
+        named = work.persons[work.whose(event)]
+        if event.name is not None and remember(named, event, blind(f"name\0{event.name}")[:16]):
+            work.names.append((named.person_id, event.name))
     if lists or incomes:
         await _reach_members(tx, work, lists, incomes, source_ids, instant)
+    settle_circles(work.persons, work.circles)
 
 
 async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str, str]:
@@ -125,7 +129,7 @@ async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str,
         if event.kind == "household":
             tied.update(e.said.event_id for e in chain_of_list(work.states, chain) if e.said.time == event.time)
         else:
-            tied.update(same_moment(work.persons[work.whose(event)].statements, chain, event.time))
+            tied.update(same_moment(work.persons[work.keeper(event)].statements, chain, event.time))
     return ids | await _load_source_ids(tx, tied - set(ids))
 
 
@@ -171,13 +175,13 @@ def _chain_of(person: Person, chain: str) -> list[Statement]:
 
 
 async def _save(tx: Tx, work: Work, instant: datetime, by: str | None) -> None:
-    chains, waiting = work.placing
+    chains, _, waiting = work.placing
     new = [e for e in work.new.values() if e.event_id not in work.known]
     seal = vault().seal
     rows = [
         store.NewEvent(
             e,
-            work.whose(e),
+            work.keeper(e),
             chains.get(e.event_id),
             work.households.get(e.event_id),
             seal(e.kept, e.event_id.encode()),
@@ -188,7 +192,7 @@ async def _save(tx: Tx, work: Work, instant: datetime, by: str | None) -> None:
         raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
     stuck = [(e, work.whose(e), waiting[e.event_id]) for e in new if e.event_id in waiting]
     await store.insert_quarantine(tx, stuck, instant, instant + timedelta(days=QUARANTINE_DAYS))
-    released = {i: (chains[i], work.households.get(i)) for i in work.waited if i in chains}
+    released = {i: (chains[i], work.households.get(i), work.placing.keepers[i]) for i in work.waited if i in chains}
     await store.release(tx, released, instant, by)
     await store.explain_waiting(tx, {i: waiting[i] for i in work.waited if i in waiting})
     await store.upsert_vault(tx, _sealed_names(work))
@@ -211,6 +215,7 @@ async def _save_persons(tx: Tx, work: Work, instant: datetime) -> None:
             person.recorded_at = instant
             _emit(tx, person, instant)
     await store.save_persons(tx, [p for p in work.persons.values() if p.causes or p.touched])
+    await store.save_circles(tx, [p for p in work.persons.values() if p.rejoined])
 
 
 def _count_waiting(work: Work) -> None:
@@ -231,6 +236,6 @@ def _emit(tx: Tx, person: Person, instant: datetime) -> None:
         correlation_id=causes[-1],
         causes=causes,
         urgent=person.urgent,
-        encoded=snapshot(person, instant),
+        encoded=snapshot(person, instant, statements_of_others(person.identities, person.others)),
         division=person.division,
     )

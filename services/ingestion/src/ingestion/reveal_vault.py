@@ -17,6 +17,7 @@ from rules.timeline import Fact
 
 from ingestion import persons
 from ingestion.store import review
+from ingestion.store import statements as store
 
 router = APIRouter(tags=["vault"])
 PERSONS_MAX: Final = 5_000
@@ -75,17 +76,20 @@ class Revealed(BaseModel):
 
 @router.post("/v1/vault/reveal", summary="Reveal personal data for a named purpose")
 async def reveal(body: Reveal, caller: Annotated[Caller, Depends(require("officer", "approver"))], db: Db) -> Revealed:
-    """Only what is asked for, only of people in your area, with an audit row in the same transaction."""
+    """Only what is asked for, only of people in your area, with an audit row in the same transaction. A line or a task
+    that stands under a number the person no longer has is answered with what they have now."""
     _need_purpose(body)
     day, asked = clock.today(), list(dict.fromkeys(map(str, body.person_ids)))
     in_facts = [f for f in dict.fromkeys(body.fields) if f in _IN_FACTS]
     async with db.transaction() as tx:
+        known = await store.load_persons(tx.sql, asked)
         seen: dict[str, dict[str, str]] = {}
-        for row in await review.load_persons(tx.sql, asked):
-            facts = persons.facts_of(row["statements"])
-            if persons.may_see(caller, persons.areas_of(facts, day, row["division"])):
-                seen[row["person_id"]] = _events(facts, in_facts, day)
-        opened = await persons.identities(tx.sql, list(seen), [f for f in body.fields if f not in _IN_FACTS])
+        for person in (known[p] for p in asked if p in known):
+            if persons.may_see(caller, persons.areas_of_human(person, known, day)):
+                human, _ = persons.human_of(person, known)
+                seen[person.person_id] = _events(persons.facts_of(human, known), in_facts, day)
+        vaulted = [f for f in body.fields if f not in _IN_FACTS]
+        opened = await persons.identities(tx.sql, [known[p] for p in seen], known, vaulted)
         said = await persons.values(tx.sql, {e for events in seen.values() for e in events.values()})
         await review.append_audit(
             tx,

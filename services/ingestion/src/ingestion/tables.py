@@ -29,7 +29,9 @@ class IdentityRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """`statements`: their JSON, joined by commas. `waiting`: how many of this person's events wait for another."""
+    """One ID number's person. `statements`: their JSON, joined by commas. `waiting`: how many of this person's events
+    wait for another. `circle`: names everybody who was ever said to be the same human; `merged_into`: who answers for
+    this one now; `identities`: JSON of who it was taken for when."""
 
     __tablename__: ClassVar[str] = "persons"
     __table_args__ = _SCHEMA
@@ -40,6 +42,9 @@ class PersonRow(SQLModel, table=True):
     waiting: int = 0
     statements: bytes = b""
     memory: bytes = b""
+    circle: str | None = _uuid(default=None)
+    merged_into: str | None = _uuid(default=None)
+    identities: bytes = b""
 
 
 class VaultRow(SQLModel, table=True):

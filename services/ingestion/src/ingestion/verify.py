@@ -1,13 +1,15 @@
 """Is what ingestion stores consistent with itself? Every check reads the tables as they stand."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from common.database import Database
+from common.events.facts import IdentityChange
 from common.privacy import SealBroken, vault
 
-from ingestion.domain import statements_of
+from ingestion.domain.identity import histories, identity_statements
+from ingestion.domain.person import Person, statements_of
 from ingestion.store import days, review, statements
 
 PAGE: Final = 1_000
@@ -26,13 +28,14 @@ async def check(database: Database) -> list[str]:
             if not page:
                 break
             faults += await _faults(connection, page)
-            after = page[-1]["person_id"]
+            after = page[-1]
     return faults[:FAULTS_MAX]
 
 
-async def _faults(connection: Any, page: Sequence[Any]) -> list[str]:
-    faults = [f"person {row['person_id']}: {fault}" for row in page for fault in _of_statements(row)]
-    ids = [row["person_id"] for row in page]
+async def _faults(connection: Any, ids: Sequence[str]) -> list[str]:
+    known = await statements.load_persons(connection, ids)
+    faults = [f"person {p}: {fault}" for p in ids for fault in _of_statements(known[p])]
+    faults += [f"person {p}: {fault}" for p in ids if (fault := _of_identity(known[p], known))]
     sealed = {person_id: value for person_id, _, value in await statements.load_vault(connection, ids, ["id_number"])}
     indexes: dict[str, bytes] = {}
     for person_id in ids:
@@ -53,15 +56,18 @@ async def _faults(connection: Any, page: Sequence[Any]) -> list[str]:
     ]
 
 
-def _of_statements(row: Any) -> list[str]:
+def _of_statements(person: Person) -> list[str]:
     """One version, one newest instant, every chain in its order, nothing twice."""
-    said = statements_of(row["statements"])
-    if not said:
-        return ["a version, but no statement"] if row["version"] else []
+    said, identities = statements_of(person.statements), person.identities
+    newest = [s.recorded_at for s in said] + [i.recorded_at for i in identities]
+    if not newest:
+        return ["a version, but no statement"] if person.version else []
     faults = []
-    if not row["version"]:
+    if not person.version:
         faults.append("statements, but no version")
-    if row["recorded_at"] != max(s.recorded_at for s in said):
+    if person.recorded_at != max(newest) and not (
+        identities and person.recorded_at and person.recorded_at > max(newest)
+    ):
         faults.append("recorded_at is not that of the newest statement")
     last: dict[str, Any] = {}
     for s in said:
@@ -70,3 +76,17 @@ def _of_statements(row: Any) -> list[str]:
         last[s.chain] = s.time
     twice = [key for key, times in Counter((s.event_id, s.chain) for s in said).items() if times > 1]
     return faults + [f"event {event_id} stands twice" for event_id, _ in twice]
+
+
+def _of_identity(person: Person, known: Mapping[str, Person]) -> str | None:
+    """Who is the same human follows from what is said in the circle, and from nothing else."""
+    mates = {p.person_id: p for p in known.values() if p.circle is not None and p.circle == person.circle}
+    if person.circle is not None and person.circle != min(mates):
+        return "its circle is not named after its smallest member"
+    said = {p: identity_statements(mate.statements) for p, mate in (mates or {person.person_id: person}).items()}
+    named = {s.value.same_as for s in said[person.person_id] if isinstance(s.value, IdentityChange)}
+    if named - mates.keys():
+        return "said to be somebody outside its circle"
+    if histories(said).get(person.person_id, ()) != person.identities:
+        return "its identities do not follow from what is said of them"
+    return None

@@ -29,7 +29,7 @@ async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
         if before is not None and data.version <= before.version:
             continue
         cash = cash_part(data)
-        mark = digest(cash, data.died_on, data.merged_into)
+        mark = digest(cash, data)
         if before is not None and mark == before.digest:
             unchanged.append((data.person_id, data.version))
         elif before is None and mark == NO_MONEY:
@@ -45,12 +45,14 @@ async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
 async def _work_out(tx: Tx, changed: Sequence[tuple[Decided, bytes, bytes]], month: date) -> None:
     causes = {message.data.person_id: message for message, _, _ in changed}
     before = await accounts.lock_accounts(tx, sorted(causes))
+    beside = await accounts.replace_claims(tx, {p: message.data.aliases for p, message in causes.items()})
     people = []
     for message, cash, mark in changed:
         account = before.get(message.data.person_id)
         through = account.through_month if account else month
         people.append(_account(message, cash, mark, through))
-    await work_out(tx, people, before, causes, month)
+    beside |= {account.merged_into for account in before.values() if account.merged_into}
+    await work_out(tx, people, causes, month, beside)
 
 
 def _account(message: Decided, cash: bytes, mark: bytes, through: date) -> Account:

@@ -26,10 +26,10 @@ async def roll_month(database: Database) -> int:
     month = clock.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)
-        merged = {survivor for _, survivor in await accounts.load_aliases(tx, [a.person_id for a in found])}
+        claims = await accounts.load_claims(tx.sql, [a.person_id for a in found])
+        merged = {person_id for claim in claims for person_id in claim}
         if merged:
-            joined = {account.person_id: account for account in found if account.person_id in merged}
-            await work_out(tx, list(joined.values()), joined, {}, month)
+            await work_out(tx, [account for account in found if account.person_id in merged], {}, month)
         await _roll(tx, [account for account in found if account.person_id not in merged], month)
     return len(found)
 

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from common.auth import Caller, require
 from common.clock import month_text
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from subsidy.domain.ledger import PAYABLE
 from subsidy.shapes import MonthText, Uuid, areas_of
-from subsidy.store import reading
+from subsidy.store import accounts, reading
 
 router = APIRouter(tags=["ledger"])
 _TAKEN_BACK = (("due", PAYABLE), ("write_off", PAYABLE))
@@ -25,6 +26,7 @@ class EntryView(BaseModel):
     taken back."""
 
     entry_id: str
+    person_id: str = Field(description="the identity under which it was posted")
     item: str
     jurisdiction: str
     service_month: MonthText
@@ -45,6 +47,8 @@ class LedgerView(BaseModel):
     """`balance_fen`: owed and unpaid; negative: overpaid."""
 
     person_id: str
+    aliases: list[str] = Field(description="other identities of the same human; their entries stand here too")
+    merged_into: str | None = Field(description="the identity whose ledger holds all of it")
     balance_fen: int
     entries: list[EntryView]
     next: str | None = Field(description="give it as `after` for the next page")
@@ -69,16 +73,27 @@ async def show_ledger(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Limit = 500,
 ) -> LedgerView:
-    """The entries of the areas the caller may see, by service month, and within one in the order they were made."""
+    """The entries of the areas the caller may see, by service month, and within one in the order they were made. Of
+    somebody known by several identities the survivor's ledger holds all, as if it were one."""
     areas, start = areas_of(caller), _cursor(after)
     async with db.reading() as connection:
         if not await reading.person_known(connection, person_id):
             raise NotFound("no such person")
-        balance_fen = await reading.balance(connection, person_id, areas)
-        rows = await reading.list_entries(connection, person_id, areas, start, limit)
+        claims = await accounts.load_claims(connection, [person_id])
+        aliases = sorted(claim.alias for claim in claims if claim.survivor == person_id)
+        identities = [person_id, *aliases]
+        balance_fen = await reading.balance(connection, identities, areas)
+        rows = await reading.list_entries(connection, identities, areas, start, limit)
     entries = [_entry_view(row) for row in rows]
     next_ = _cursor_text(rows[-1]) if len(rows) == limit else None
-    return LedgerView(person_id=person_id, balance_fen=balance_fen, entries=entries, next=next_)
+    return LedgerView(
+        person_id=person_id,
+        aliases=aliases,
+        merged_into=next((claim.survivor for claim in claims if claim.alias == person_id), None),
+        balance_fen=balance_fen,
+        entries=entries,
+        next=next_,
+    )
 
 
 @router.get("/v1/trial-balance", summary="Debits, credits and the balance of every account")
@@ -107,14 +122,16 @@ def _entry_view(row: dict[str, Any]) -> EntryView:
 
 
 def _cursor_text(row: dict[str, Any]) -> str:
-    return f"{row['service_month'].isoformat()}|{row['item']}|{row['jurisdiction']}|{row['sequence']}"
+    return (
+        f"{row['service_month'].isoformat()}|{row['item']}|{row['jurisdiction']}|{row['sequence']}|{row['person_id']}"
+    )
 
 
-def _cursor(text: str | None) -> tuple[date, str, str, int] | None:
+def _cursor(text: str | None) -> tuple[date, str, str, int, str] | None:
     if text is None:
         return None
     try:
-        month, item, jurisdiction, sequence = text.split("|")
-        return date.fromisoformat(month), item, jurisdiction, int(sequence)
+        month, item, jurisdiction, sequence, person_id = text.split("|")
+        return date.fromisoformat(month), item, jurisdiction, int(sequence), str(UUID(person_id))
     except ValueError as wrong:
         raise BadRequest("after is what an earlier answer gave as next", code="bad_cursor") from wrong

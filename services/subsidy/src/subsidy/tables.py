@@ -45,6 +45,16 @@ class AccountRow(SQLModel, table=True):
     cause_event_id: str | None = _uuid(null=True)
 
 
+class AliasRow(SQLModel, table=True):
+    """`alias` is the same human as `survivor`, says the survivor's newest decision."""
+
+    __tablename__ = "aliases"
+    __table_args__ = {"schema": "subsidy"}
+
+    survivor: str = _uuid(key=True)
+    alias: str = _uuid(key=True)
+
+
 class DueRow(SQLModel, table=True):
     """What stands under one key (person, item, area, service month): owed, paid, on its way, to be recovered.
 

@@ -37,9 +37,10 @@ async def _dues_differ(connection: asyncpg.Connection) -> AsyncIterator[str]:
     while page := await audit.load_accounts(connection, after, PAGE):
         after = page[-1].person_id
         stored = await audit.load_dues(connection, [account.person_id for account in page])
+        claimed = {claim.alias for claim in await accounts.load_claims(connection, [a.person_id for a in page])}
         for account in page:
-            if account.merged_into is not None:
-                continue  # counted with the survivor
+            if account.merged_into is not None or account.person_id in claimed:
+                continue  # counted with the survivor, or waiting for its word
             wanted = due(
                 intervals(account.entitlements),
                 through_month=account.through_month,

@@ -1,11 +1,14 @@
 """Work out what people are owed from their entitlements as they stand, and write and tell the difference.
 
-Two identities that turn out to be one person are paid as one: the survivor's timeline says what is owed, and what
-was paid to a merged identity counts towards it. A merge alone moves no fen; annulled, it leaves each with their own.
+Identities that turn out to be one human are paid as one: the survivor's timeline says what is owed, and what was paid
+under any other identity counts towards it. Who counts as whom is what the survivor's own decision says (`aliases`),
+since that decision rests on what is known of all of them; whoever is only said to be merged stays as it is until then.
+So a merge alone moves no fen, in whatever order it is heard; annulled, it leaves each with their own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Final, NamedTuple
 
 from common import clock
 from common.events import DuesDetermined, EntitlementsDecided, Event
@@ -14,27 +17,35 @@ from common.settings import settings
 from common.transaction import Tx
 from rules.due import due, next_change
 
-from subsidy.domain.dues import decide_dues, intervals, share
+from subsidy.domain.claims import settle_claims
+from subsidy.domain.dues import decide_dues, intervals, paid_twice, share
 from subsidy.domain.ledger import Changes
 from subsidy.pay_from import pay_from
 from subsidy.store import accounts, ledger
 from subsidy.store.accounts import Account
 
 Causes = Mapping[str, Message[EntitlementsDecided]]
+ROUNDS_MAX: Final = 8
 
 
-async def work_out(
-    tx: Tx, people: Sequence[Account], before: Mapping[str, Account], causes: Causes, month: date
-) -> None:
-    """`people`: accounts as they are to stand; `before`: as they stood, locked. `causes`: by person the message that
-    says so; who is not in it is worked out because time has passed, or because of somebody merged into them."""
+class _Humans(NamedTuple):
+    """`aliases`: by survivor whoever counts as it. `waiting`: identities that wait for the word of another."""
+
+    aliases: Mapping[str, Sequence[str]]
+    waiting: frozenset[str]
+
+
+async def work_out(tx: Tx, people: Sequence[Account], causes: Causes, month: date, beside: Iterable[str] = ()) -> None:
+    """`people`: accounts as they are to stand, locked. `causes`: by person the message that says so; who is not in it
+    is worked out because time has passed, or because of another identity. `beside`: whom it concerns too."""
     standing = {account.person_id: account for account in people}
-    aliases = await _gather(tx, standing, before)
+    humans = await _gather(tx, standing, set(beside))
+    aliases = humans.aliases
     stored = await ledger.lock_positions(tx, sorted({*standing, *(a for many in aliases.values() for a in many)}))
     floors, demo = await pay_from(tx), settings().demo
     changes, rows = Changes(), []
     for account in standing.values():
-        if account.merged_into is not None:  # the survivor answers; until it is known, everything stays as it is
+        if account.person_id in humans.waiting:
             rows.append(account._replace(next_change_month=None))
             continue
         entitlements, died_on = intervals(account.entitlements), account.died_on
@@ -42,6 +53,7 @@ async def work_out(
         through = max(month, account.through_month)
         wanted = due(entitlements, through_month=through, died_on=died_on, demo=demo, pay_from=floors)
         others = {alias: stored.get(alias, {}) for alias in aliases.get(account.person_id, ())}
+        twice = paid_twice([stored.get(account.person_id, {}), *others.values()]) if others else ()
         for person_id, lines in share(wanted, account.person_id, others).items():
             changed = decide_dues(
                 person_id,
@@ -50,6 +62,7 @@ async def work_out(
                 cause_event_id=account.cause_event_id,
                 died_on=died_on,
                 changes=changes,
+                twice=twice,
             )
             said: list[Event] = changes.take_events()
             if changed:
@@ -64,16 +77,22 @@ async def work_out(
     await ledger.save_changes(tx, changes, clock.now())
 
 
-async def _gather(tx: Tx, standing: dict[str, Account], before: Mapping[str, Account]) -> dict[str, list[str]]:
-    """Add the survivors that a merge or its annulment concerns; returns by survivor who is merged into them."""
-    concerned = {a.merged_into for a in (*before.values(), *standing.values()) if a.merged_into} - standing.keys()
-    if concerned:
-        standing |= await accounts.lock_accounts(tx, sorted(concerned))
+async def _gather(tx: Tx, standing: dict[str, Account], beside: set[str]) -> _Humans:
+    """Add the accounts of all identities that hang together with those in `standing`, and say who counts as whom."""
+    concerned = {*standing, *beside, *(a.merged_into for a in standing.values() if a.merged_into)}
+    claims = await accounts.load_claims(tx.sql, sorted(concerned))
+    for _ in range(ROUNDS_MAX):
+        more = {person_id for claim in claims for person_id in claim} - concerned
+        if not more:
+            break
+        concerned |= more
+        claims |= await accounts.load_claims(tx.sql, sorted(more))
+    if missing := concerned - standing.keys():
+        standing |= await accounts.lock_accounts(tx, sorted(missing))
+    survivor_of = settle_claims(claims, {p: account.merged_into for p, account in standing.items()})
     aliases: dict[str, list[str]] = {}
-    for alias, survivor in await accounts.load_aliases(tx, sorted(standing)):
-        if alias not in standing:
+    for alias, survivor in sorted(survivor_of.items()):
+        if survivor is not None:
             aliases.setdefault(survivor, []).append(alias)
-    for account in standing.values():
-        if account.merged_into is not None:
-            aliases.setdefault(account.merged_into, []).append(account.person_id)
-    return {survivor: sorted(merged) for survivor, merged in aliases.items()}
+    merged = {p for p, account in standing.items() if account.merged_into is not None}
+    return _Humans(aliases, frozenset(merged | survivor_of.keys()))

@@ -54,7 +54,9 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Everything this person is entitled to, past and future, as decided from one version of the facts.
 
     `died_on` is a confirmed death; `death_suspected_on` an unconfirmed one (money is held, visits become one
-    same-day check). `changed`: items whose intervals differ from the decision before.
+    same-day check). `changed`: items whose intervals differ from the decision before. `aliases`: other persons that are
+    the same human, whose facts this decision rests on too; `merged_into`: the one that decides for this person, who
+    has nothing of their own.
     """
 
     topic: ClassVar[str] = "identification.entitlement"
@@ -71,6 +73,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     died_on: date | None = None
     death_suspected_on: date | None = None
     changed: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
 
@@ -83,11 +86,14 @@ class _Edge(Event, frozen=True, kw_only=True, omit_defaults=True):
     item: str
     jurisdiction: str
     on: date
+    alias: str | None = None
 
 
 class EntitlementStarted(_Edge, frozen=True, kw_only=True):
-    """The day an interval begins has come."""
+    """The day an interval begins has come. `alias`: the same human had this item under that other identity already, so
+    that nothing begins for them."""
 
 
 class EntitlementEnded(_Edge, frozen=True, kw_only=True):
-    """The day an interval ends has come (`on` is the first day without it)."""
+    """The day an interval ends has come (`on` is the first day without it). `alias`: the person turned out to be that
+    one, who tells what goes on and what does not; nothing ends for the human by this."""

@@ -29,6 +29,7 @@ Kind = Literal[
     "contact",
     "application",
     "bank_account",
+    "identity_change",
 ]
 Action = Literal["created", "corrected", "annulled", "ended"]
 LowIncomeCategory = Literal["dibao", "tekun", "bianyuan", "gangxing", "fanpin"]
@@ -153,6 +154,14 @@ class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
     holder: Literal["self", "other", "not_said"]
 
 
+class IdentityChange(_Value, frozen=True, kw_only=True, tag="identity_change"):
+    """`same_as`: the person under whose number the same human is known too. `new_number`: that number replaces the
+    one this statement is about."""
+
+    same_as: str
+    new_number: bool = False
+
+
 Value = (
     Registration
     | Residence
@@ -171,6 +180,7 @@ Value = (
     | Contact
     | Application
     | BankAccount
+    | IdentityChange
 )
 
 
@@ -180,7 +190,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open), civil dates in
     Asia/Shanghai. `time`: when the source recorded it. `recorded_at`: when ingestion learnt it. `rank`: how far
     this source is believed for this kind, 1 is the strongest. `via`: the household a copied statement came
-    through; it holds only while this person is a member of that household.
+    through; it holds only while this person is a member of that household. `of`: the person it was said of, where
+    that is another identity of the same human (None: this person).
     """
 
     event_id: str
@@ -195,13 +206,26 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     valid_to: date | None = None
     value: Value | None = None  # None for `annulled` and `ended`
     via: str | None = None
+    of: str | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Who was taken for the same human, from one instant of knowledge (`recorded_at`) until that of the next.
+
+    `aliases`: persons who are this one. `merged_into`: this person is that one, who answers for all of them."""
+
+    recorded_at: Instant
+    aliases: tuple[str, ...] = ()
+    merged_into: str | None = None
 
 
 class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one person. `statements` are in the order of (`time`, source id) within a chain.
 
-    `recorded_at` is the newest `recorded_at` of the statements. `causes`: event ids of the source events
-    folded into this message (at most 128).
+    `recorded_at` is the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event
+    ids of the source events folded into this message (at most 128). `aliases` and `merged_into` say what holds now,
+    `identities` what held when (empty: this person was never anybody else); `statements` then hold those of everybody
+    who ever counted as this person, and `rules.identity` picks those that count at an instant.
     """
 
     topic: ClassVar[str] = "ingestion.person"
@@ -213,4 +237,5 @@ class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     statements: tuple[Statement, ...]
     aliases: tuple[str, ...] = ()
     merged_into: str | None = None
+    identities: tuple[Identity, ...] = ()
     causes: tuple[str, ...] = ()

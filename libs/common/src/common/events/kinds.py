@@ -46,6 +46,7 @@ RULES: Final[Mapping[Kind, KindRule]] = {
     "contact": KindRule("one", "unknown"),
     "application": _lines("item", from_required=True),  # of each item the last wish counts, from its day on
     "bank_account": KindRule("one", "unknown"),
+    "identity_change": KindRule("one_a_line", "unknown", lambda value: "" if value.new_number else value.same_as),
 }
 
 FROM_REQUIRED: Final[frozenset[str]] = frozenset(kind for kind, rule in RULES.items() if rule.from_required)

@@ -163,6 +163,13 @@ class BankAccountValue(_Said, frozen=True, kw_only=True):
     holder_name: Name
 
 
+class IdentityChangeValue(_Said, frozen=True, kw_only=True):
+    """Exactly one of the two."""
+
+    new_id_number: Annotated[IdText, Meta(description="replaces the person's number")] | None = None
+    same_person_as: Annotated[IdText, Meta(description="another number of the same human")] | None = None
+
+
 PopulationValue = (
     RegistrationValue
     | ResidenceValue
@@ -181,6 +188,7 @@ PopulationValue = (
     | ContactValue
     | ApplicationValue
     | BankAccountValue
+    | IdentityChangeValue
 )
 
 VALUES: Final[dict[Kind, type[Any]]] = {
@@ -201,6 +209,7 @@ VALUES: Final[dict[Kind, type[Any]]] = {
     "contact": ContactValue,
     "application": ApplicationValue,
     "bank_account": BankAccountValue,
+    "identity_change": IdentityChangeValue,
 }
 
 

@@ -40,6 +40,15 @@ async def lock_people(tx: Tx, person_ids: Sequence[str], *, without_facts: bool 
     return {row[0]: Person._make(row) for row in rows}
 
 
+async def load_survivors(tx: Tx, person_ids: Sequence[str]) -> dict[str, str]:
+    """Who decides for those of them that are merged into somebody."""
+    rows = await tx.sql.fetch(
+        "SELECT person_id, merged_into FROM persons WHERE person_id = ANY($1::uuid[]) AND merged_into IS NOT NULL",
+        person_ids,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def insert_people(tx: Tx, people: Sequence[Person]) -> set[str]:
     """The ids of those who were not there; somebody else has just stored the others."""
     ordered = sorted(people, key=lambda person: person.person_id)
@@ -61,6 +70,7 @@ _INPUTS = (
     "facts",
     "abilities",
     "choices",
+    "others",
 )
 _inputs = attrgetter(*_INPUTS)
 

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from ingestion.domain.identity import Circles
 from ingestion.domain.pushed import Pushed
 
 
 class Known(NamedTuple):
-    """An event that is stored. `chain` is None while it waits; `household`: one that its chain touches."""
+    """An event that is stored. `person_id`: the keeper of its chain. `chain` is None while it waits; `household`: one
+    that its chain touches."""
 
     digest: bytes
     kind: str
@@ -17,61 +19,96 @@ class Known(NamedTuple):
 
 
 class Placing(NamedTuple):
-    """What becomes of the events of a batch: `chains` by event id for those that take effect, `waiting` by event id
-    with the reason for those that cannot yet."""
+    """What becomes of the events of a batch: `chains` by event id for those that take effect, with their `keepers`, the
+    persons whom their chains began about; `waiting` by event id with the reason for those that cannot yet."""
 
     chains: dict[str, str]
+    keepers: dict[str, str]
     waiting: dict[str, str]
 
 
 def place_events(
-    events: Sequence[Pushed], person_of: Mapping[bytes, str], known: Mapping[str, Known], forced: Collection[str] = ()
+    events: Sequence[Pushed],
+    person_of: Mapping[bytes, str],
+    known: Mapping[str, Known],
+    circles: Circles,
+    forced: Collection[str] = (),
 ) -> Placing:
     """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
 
-    An event in `forced` takes effect without its predecessor: a human has said so. Its chain is then the one that
-    the missing event would begin.
+    A source that has renumbered somebody goes on with its chains under the new number: an event may follow one about
+    another person of the same circle, and stays with that one. Circles grow by what takes effect. An event in `forced`
+    takes effect without its predecessor: a human has said so. Its chain is then the one that the missing event would
+    begin.
     """
+    while True:
+        before = circles.size
+        placing = _place(events, person_of, known, circles, forced)
+        if circles.size == before:
+            return placing  # else what seemed to be about somebody else may be about the same human
+
+
+def _place(
+    events: Sequence[Pushed],
+    person_of: Mapping[bytes, str],
+    known: Mapping[str, Known],
+    circles: Circles,
+    forced: Collection[str],
+) -> Placing:
     by_id = {e.event_id: e for e in events}
     followers: dict[str, list[Pushed]] = {}
-    chains: dict[str, str] = {}
-    waiting: dict[str, str] = {}
+    placing = Placing({}, {}, {})
     ready: list[str] = []
     for event in events:
+        whose = person_of[event.person.index]
+        before = known.get(event.previous) if event.previous is not None else None
         if event.previous is None:
-            chains[event.event_id] = event.event_id
-            ready.append(event.event_id)
-            continue
-        before = known.get(event.previous)
-        if event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
-            chains[event.event_id] = event.previous
-            ready.append(event.event_id)
+            _take(event, event.event_id, whose, person_of, circles, placing, ready)
+        elif event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
+            _take(event, event.previous, whose, person_of, circles, placing, ready)
         else:
-            waiting[event.event_id] = "predecessor_missing"
+            placing.waiting[event.event_id] = "predecessor_missing"
             followers.setdefault(event.previous, []).append(event)
             if event.previous not in by_id and before is not None and before.chain is not None:
-                _follow(event, before.chain, before.kind, before.person_id, person_of, chains, waiting, ready)
+                _follow(event, before.chain, before.kind, before.person_id, person_of, circles, placing, ready)
     while ready:
         leader = by_id[ready.pop()]
+        chain, keeper = placing.chains[leader.event_id], placing.keepers[leader.event_id]
         for event in followers.get(leader.event_id, ()):
-            whose = person_of[leader.person.index]
-            _follow(event, chains[leader.event_id], leader.kind, whose, person_of, chains, waiting, ready)
-    return Placing(chains, waiting)
+            _follow(event, chain, leader.kind, keeper, person_of, circles, placing, ready)
+    return placing
 
 
 def _follow(
     event: Pushed,
     chain: str,
     kind: str,
-    person_id: str,
+    keeper: str,
     person_of: Mapping[bytes, str],
-    chains: dict[str, str],
-    waiting: dict[str, str],
+    circles: Circles,
+    placing: Placing,
     ready: list[str],
 ) -> None:
-    if (kind, person_id) != (event.kind, person_of[event.person.index]):
-        waiting[event.event_id] = "chain_mismatch"
+    if kind != event.kind or not circles.same(keeper, person_of[event.person.index]):
+        placing.waiting[event.event_id] = "chain_mismatch"
         return
-    waiting.pop(event.event_id, None)
-    chains[event.event_id] = chain
+    _take(event, chain, keeper, person_of, circles, placing, ready)
+
+
+def _take(
+    event: Pushed,
+    chain: str,
+    keeper: str,
+    person_of: Mapping[bytes, str],
+    circles: Circles,
+    placing: Placing,
+    ready: list[str],
+) -> None:
+    if event.kind == "identity_change":
+        for other in (person_of[m.index] for m in event.members):
+            if not circles.unite(keeper, other):
+                placing.waiting[event.event_id] = "too_many_identities"
+                return
+    placing.waiting.pop(event.event_id, None)
+    placing.chains[event.event_id], placing.keepers[event.event_id] = chain, keeper
     ready.append(event.event_id)

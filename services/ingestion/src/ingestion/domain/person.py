@@ -4,12 +4,12 @@ A person's statements are kept as the JSON they travel as, joined by commas, so 
 and only what follows in a chain needs a look inside. Within a chain the order is (time, source id).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from common.events.facts import Statement
+from common.events.facts import Identity, Statement
 from common.events.population import RegistrationValue, ResidenceValue
 
 from ingestion.domain.pushed import Pushed
@@ -36,10 +36,14 @@ class Person:
 
     __slots__ = (
         "causes",
+        "circle",
         "division",
+        "identities",
         "memory",
+        "others",
         "person_id",
         "recorded_at",
+        "rejoined",
         "statements",
         "touched",
         "urgent",
@@ -56,6 +60,8 @@ class Person:
         waiting: int,
         statements: bytes,
         memory: Memory,
+        circle: str | None = None,
+        identities: tuple[Identity, ...] = (),
     ) -> None:
         self.person_id = person_id
         self.version = version
@@ -64,9 +70,17 @@ class Person:
         self.waiting = waiting
         self.statements = statements
         self.memory = memory
+        self.circle = circle
+        self.identities = identities
+        self.others: list[Person] = []  # who ever counted as this one
+        self.rejoined = False  # its circle or identities are to be saved
         self.causes: dict[str, None] = {}
         self.urgent = False
         self.touched = False  # to be saved although nothing is said anew
+
+    @property
+    def merged_into(self) -> str | None:
+        return self.identities[-1].merged_into if self.identities else None
 
     def add(self, statement: Statement, source_ids: Mapping[str, str]) -> None:
         self.statements = place(self.statements, statement, source_ids)
@@ -81,10 +95,16 @@ def instant_of_batch(now: datetime, persons: Iterable[Person]) -> datetime:
     return now if latest is None or latest < now else latest + _MICROSECOND
 
 
-def snapshot(person: Person, instant: datetime) -> bytes:
-    """The JSON of `PersonFactsRecorded` without its causes."""
+def snapshot(person: Person, instant: datetime, of_others: Sequence[Statement] = ()) -> bytes:
+    """The JSON of `PersonFactsRecorded` without its causes. `of_others`: see `domain.identity`."""
     head = b'{"person_id":"%b","version":%d,"recorded_at":%b,"statements":['
-    return head % (person.person_id.encode(), person.version, _encode(instant)) + person.statements + b"]}"
+    said = head % (person.person_id.encode(), person.version, _encode(instant)) + person.statements
+    if not person.identities:
+        return said + b"]}"
+    others, now = _encode(of_others)[1:-1], person.identities[-1]
+    comma = b"," if others and person.statements else b""
+    tail = {"aliases": now.aliases, "merged_into": now.merged_into, "identities": person.identities}
+    return b"%b%b%b],%b" % (said, comma, others, _encode(tail)[1:])
 
 
 # ── the order within a chain ────────────────────────────────────────────────────────────────────────────────

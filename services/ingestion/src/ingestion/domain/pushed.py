@@ -29,8 +29,9 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A valid event. `previous`: the event id of its predecessor; `household`: keyed hash of the household number;
-    `digest`: keyed hash of its content; `kept`: the whole event as JSON, to be sealed."""
+    """A valid event. `members`: others whom it names by number; `previous`: the event id of its predecessor;
+    `household`: keyed hash of the household number; `digest`: keyed hash of its content; `kept`: the whole event as
+    JSON, to be sealed."""
 
     event_id: str
     id: str

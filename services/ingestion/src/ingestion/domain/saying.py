@@ -1,5 +1,6 @@
 """From a pushed event to the statement that travels: everything but names, numbers and addresses."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -16,6 +17,7 @@ from common.events.population import (
     DisabilityValue,
     HospitalStayValue,
     HouseholdValue,
+    IdentityChangeValue,
     LivingSituationValue,
     LowIncomeValue,
     MeritValue,
@@ -29,8 +31,8 @@ from common.events.population import (
 from ingestion.domain.pushed import Pushed
 
 
-def statement_of(pushed: Pushed, chain: str, instant: datetime) -> Statement:
-    """What travels of a pushed event: everything but names, numbers and addresses."""
+def statement_of(pushed: Pushed, chain: str, instant: datetime, person_of: Mapping[bytes, str]) -> Statement:
+    """What travels of a pushed event: everything but names, numbers and addresses. `person_of`: by blind index."""
     return Statement(
         event_id=pushed.event_id,
         chain=chain,
@@ -42,11 +44,11 @@ def statement_of(pushed: Pushed, chain: str, instant: datetime) -> Statement:
         recorded_at=instant,
         valid_from=pushed.valid_from,
         valid_to=pushed.valid_to,
-        value=_value(pushed.value, pushed) if pushed.value is not None else None,
+        value=_value(pushed.value, pushed, person_of) if pushed.value is not None else None,
     )
 
 
-def _value(said: PopulationValue, pushed: Pushed) -> Value:
+def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str]) -> Value:
     match said:
         case RegistrationValue():
             return facts.Registration(
@@ -72,6 +74,9 @@ def _value(said: PopulationValue, pushed: Pushed) -> Value:
             return facts.LivingSituation(tags=said.tags, verified_on=said.verified_on)
         case SpecialFamilyValue():
             return facts.SpecialFamily(only_child=said.only_child)
+        case IdentityChangeValue():
+            other = person_of[pushed.members[0].index]
+            return facts.IdentityChange(same_as=other, new_number=said.new_id_number is not None)
         case _:
             return _of_further_kinds(said, pushed.name)
 

@@ -36,27 +36,6 @@ async def append_audit(
     )
 
 
-# ── persons ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def load_person_by_index(connection: Any, index: bytes) -> Any:
-    """person_id, division, statements; None when nobody has this number."""
-    return await connection.fetchrow(
-        """SELECT p.person_id, p.division, p.statements FROM identities i JOIN persons p USING (person_id)
-           WHERE i.blind_index = $1""",
-        index,
-    )
-
-
-async def load_persons(connection: Any, person_ids: Sequence[str]) -> list[Any]:
-    """person_id, version, division, statements of those that exist."""
-    rows: list[Any] = await connection.fetch(
-        "SELECT person_id, version, division, statements FROM persons WHERE person_id = ANY($1::uuid[])",
-        list(person_ids),
-    )
-    return rows
-
-
 # ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
 
 _QUARANTINE: Final = """event_id, person_id, source, kind, reason, waits_for, owner, state, since, deadline,
@@ -154,15 +133,14 @@ async def contradictions(connection: Any, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def list_persons_after(connection: Any, after: str | None, limit: int) -> list[Any]:
-    """person_id, version, recorded_at, statements, page by page."""
-    rows: list[Any] = await connection.fetch(
-        """SELECT person_id, version, recorded_at, statements FROM persons
-           WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",
+async def list_persons_after(connection: Any, after: str | None, limit: int) -> list[str]:
+    """Person ids, page by page."""
+    rows = await connection.fetch(
+        "SELECT person_id FROM persons WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2",
         after,
         limit,
     )
-    return rows
+    return [row[0] for row in rows]
 
 
 async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[bytes, str]:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from common import bulk
+from common.events.facts import Identity
 from common.transaction import Tx
 
 from ingestion.domain.chains import Known
@@ -17,8 +18,13 @@ from ingestion.tables import IdentityRow, QuarantineRow, RejectionRow, VaultRow
 
 _memory = msgspec.msgpack.Decoder(Memory)
 _state = msgspec.json.Decoder(State)
+_identities = msgspec.json.Decoder(tuple[Identity, ...])
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
+_PERSON: Final = """p.person_id, p.version, p.recorded_at, p.division, p.waiting, p.statements, p.memory, p.circle,
+                    p.identities"""
+_WITH_CIRCLES: Final = """SELECT person_id FROM named UNION SELECT mate.person_id FROM persons mate WHERE mate.circle IN
+                          (SELECT p.circle FROM persons p JOIN named USING (person_id) WHERE p.circle IS NOT NULL)"""
 
 
 # ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
@@ -59,13 +65,54 @@ async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequenc
 
 
 async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
-    """In the order of their ids, so that two writers cannot wait for each other."""
+    """With everybody of their circles, in the order of their ids, so that two writers cannot wait for each other."""
     rows = await tx.sql.fetch(
-        """SELECT person_id, version, recorded_at, division, waiting, statements, memory FROM persons
-           WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE""",
+        f"""WITH named AS (SELECT unnest($1::uuid[]) AS person_id),
+                 wanted AS ({_WITH_CIRCLES})
+            SELECT {_PERSON} FROM persons p JOIN wanted USING (person_id) ORDER BY p.person_id FOR UPDATE OF p""",  # noqa: S608
         list(person_ids),
     )
-    return {r[0]: Person(r[0], r[1], r[2], r[3], r[4], r[5], _memory.decode(r[6]) if r[6] else Memory()) for r in rows}
+    return {row[0]: person_of_row(row) for row in rows}
+
+
+def person_of_row(row: Any) -> Person:
+    """From a row of `persons` with the columns of `Person`, in their order."""
+    person_id, version, recorded_at, division, waiting, statements, memory, circle, identities = row
+    remembered = _memory.decode(memory) if memory else Memory()
+    known = _identities.decode(identities) if identities else ()
+    return Person(person_id, version, recorded_at, division, waiting, statements, remembered, circle, known)
+
+
+async def load_circles(tx: Tx, circles: Collection[str]) -> set[str]:
+    """Everybody in these circles."""
+    rows = await tx.sql.fetch("SELECT person_id FROM persons WHERE circle = ANY($1::uuid[])", list(circles))
+    return {row[0] for row in rows}
+
+
+async def load_persons(connection: Any, person_ids: Collection[str]) -> dict[str, Person]:
+    """Those who exist, with everybody of their circles."""
+    rows = await connection.fetch(
+        f"""WITH named AS (SELECT unnest($1::uuid[]) AS person_id),
+                 wanted AS ({_WITH_CIRCLES})
+            SELECT {_PERSON} FROM persons p JOIN wanted USING (person_id) ORDER BY p.person_id""",  # noqa: S608
+        list(person_ids),
+    )
+    return {row[0]: person_of_row(row) for row in rows}
+
+
+async def save_circles(tx: Tx, persons: Sequence[Person]) -> None:
+    """Who is whom, of those for whom that has changed."""
+    if persons:
+        await tx.sql.execute(
+            """UPDATE persons p SET circle = u.circle, merged_into = u.merged_into, identities = u.identities
+               FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[])
+                 AS u(person_id, circle, merged_into, identities)
+               WHERE p.person_id = u.person_id""",
+            [p.person_id for p in persons],
+            [p.circle for p in persons],
+            [p.merged_into for p in persons],
+            [_json(p.identities) if p.identities else b"" for p in persons],
+        )
 
 
 async def save_persons(tx: Tx, persons: Sequence[Person]) -> None:
@@ -211,18 +258,17 @@ async def insert_quarantine(
     await bulk.insert(tx, QuarantineRow, columns, rows)
 
 
-async def release(tx: Tx, released: Mapping[str, tuple[str, str | None]], at: datetime, by: str | None) -> None:
-    """`released`: event id → its chain and household. They take effect with this transaction."""
+async def release(tx: Tx, released: Mapping[str, tuple[str, str | None, str]], at: datetime, by: str | None) -> None:
+    """`released`: event id → its chain, household and keeper. They take effect with this transaction."""
     if not released:
         return
     ids = list(released)
     await tx.sql.execute(
-        """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household
-           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS u(event_id, chain, household)
+        """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household, person_id = u.person_id
+           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS u(event_id, chain, household, person_id)
            WHERE r.event_id = u.event_id""",
         ids,
-        [chain for chain, _ in released.values()],
-        [household for _, household in released.values()],
+        *([each[n] for each in released.values()] for n in range(3)),
     )
     await tx.sql.execute(
         """UPDATE quarantine SET state = 'released', settled_at = $2, settled_by = $3

@@ -1,6 +1,7 @@
 """From a decision about entitlements to what is owed: which part concerns money, and what it changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import Final
@@ -43,11 +44,13 @@ def cash_part(decided: EntitlementsDecided) -> bytes:
     )
 
 
-def digest(cash: bytes, died_on: date | None, merged_into: str | None) -> bytes:
+def digest(cash: bytes, decided: EntitlementsDecided) -> bytes:
     """Equal for two decisions between which no fen can move. Nothing to pay is nothing, dead or alive."""
-    if not cash and merged_into is None:
+    merged_into, aliases = decided.merged_into, decided.aliases
+    if not cash and merged_into is None and not aliases:
         return NO_MONEY
-    return blake2b(b"%b|%b|%b" % (cash, str(died_on).encode(), str(merged_into).encode()), digest_size=16).digest()
+    rest = f"{decided.died_on}|{merged_into}|{','.join(aliases)}" if aliases else f"{decided.died_on}|{merged_into}"
+    return blake2b(b"%b|%b" % (cash, rest.encode()), digest_size=16).digest()
 
 
 def intervals(cash: bytes) -> tuple[Entitlement, ...]:
@@ -63,8 +66,10 @@ def decide_dues(
     cause_event_id: str | None,
     died_on: date | None,
     changes: Changes,
+    twice: Collection[tuple[str, date]] = (),
 ) -> list[DueLine]:
-    """Bring the positions of one person to what is owed now; returns the lines that changed."""
+    """Bring the positions of one person to what is owed now; returns the lines that changed. `twice`: items and months
+    that were paid under several identities of one human."""
     lines: list[DueLine] = []
     seen: set[Key] = set()
     for line in wanted:
@@ -77,10 +82,10 @@ def decide_dues(
             continue
         elif not (position.owed_fen or position.paid_fen or position.open_fen):
             position.fund = line.fund  # nothing of it stands in another fund
-        lines.append(_move(position, line.amount_fen, line.state, cause_event_id, died_on, changes))
+        lines.append(_move(position, line.amount_fen, line.state, cause_event_id, died_on, changes, twice))
     for key, position in stored.items():
         if key not in seen and (position.amount_fen or position.state != "due"):
-            lines.append(_move(position, 0, "due", cause_event_id, died_on, changes))
+            lines.append(_move(position, 0, "due", cause_event_id, died_on, changes, twice))
     return lines
 
 
@@ -101,8 +106,20 @@ def share(wanted: Sequence[Due], person_id: str, aliases: Mapping[str, Mapping[K
     return shares
 
 
+def paid_twice(identities: Iterable[Mapping[Key, Position]]) -> set[tuple[str, date]]:
+    """Items and months that more than one identity of a human was paid for."""
+    paid = Counter((p.item, p.service_month) for held in identities for p in held.values() if p.paid_fen)
+    return {key for key, times in paid.items() if times > 1}
+
+
 def _move(
-    position: Position, amount_fen: int, state: str, cause: str | None, died_on: date | None, changes: Changes
+    position: Position,
+    amount_fen: int,
+    state: str,
+    cause: str | None,
+    died_on: date | None,
+    changes: Changes,
+    twice: Collection[tuple[str, date]],
 ) -> DueLine:
     before = position.owed_fen
     position.amount_fen, position.state, position.cause_event_id = amount_fen, state, cause
@@ -112,5 +129,5 @@ def _move(
     elif more < 0:
         changes.postings.append(posting(position, "due", PAYABLE, EXPENSE, -more))
     changes.positions[position.key] = position
-    reconcile(position, died_on, changes)
+    reconcile(position, died_on, changes, twice=(position.item, position.service_month) in twice)
     return position.line()

@@ -16,8 +16,9 @@ def recovery_id(position: Position) -> str:
     return derived_id("recovery", "person", p.person_id, p.jurisdiction, p.item, p.service_month.isoformat())
 
 
-def reconcile(position: Position, died_on: date | None, changes: Changes) -> None:
-    """Let the recovery case say what was paid beyond what is owed: opened, changed, or withdrawn."""
+def reconcile(position: Position, died_on: date | None, changes: Changes, *, twice: bool = False) -> None:
+    """Let the recovery case say what was paid beyond what is owed: opened, changed, or withdrawn. `twice`: another
+    identity of the same human was paid for it too."""
     overpaid = max(0, position.paid_fen - position.amount_fen)
     if position.written_off_fen > overpaid:
         # owed after all: what was given up is payment again
@@ -30,12 +31,14 @@ def reconcile(position: Position, died_on: date | None, changes: Changes) -> Non
     if position.recovering_fen:
         _close(position, "withdrawn", changes)
     if wanted:
-        _open(position, wanted, _recovery_reason(position, died_on), changes)
+        _open(position, wanted, _recovery_reason(position, died_on, twice), changes)
 
 
-def _recovery_reason(position: Position, died_on: date | None) -> str:
+def _recovery_reason(position: Position, died_on: date | None, twice: bool) -> str:
     if died_on is not None and position.service_month >= month_of(died_on):
         return "died"
+    if twice:
+        return "paid_twice"
     return "amount_lowered" if position.amount_fen else "not_entitled"
 
 

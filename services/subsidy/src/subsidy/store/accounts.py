@@ -9,7 +9,8 @@ from common import bulk
 from common.transaction import Tx
 from rules.due import ANYWHERE
 
-from subsidy.tables import AccountRow, PayFromRow
+from subsidy.domain.claims import Claim
+from subsidy.tables import AccountRow, AliasRow, PayFromRow
 
 
 class Known(NamedTuple):
@@ -76,12 +77,22 @@ async def save_accounts(tx: Tx, rows: Sequence[Account]) -> None:
     await bulk.upsert(tx, AccountRow, Account._fields, rows, key=("person_id",), guard="t.version <= excluded.version")
 
 
-async def load_aliases(tx: Tx, survivors: Sequence[str]) -> list[tuple[str, str]]:
-    """(identity, survivor) of everybody merged into one of these."""
-    rows = await tx.sql.fetch(
-        "SELECT person_id, merged_into FROM accounts WHERE merged_into = ANY($1::uuid[])", survivors
+async def load_claims(connection: asyncpg.Connection, person_ids: Sequence[str]) -> set[Claim]:
+    """Who of these counts as whom, or has others counting as them."""
+    rows = await connection.fetch(
+        """SELECT survivor, alias FROM aliases WHERE survivor = ANY($1::uuid[])
+           UNION SELECT survivor, alias FROM aliases WHERE alias = ANY($1::uuid[])""",
+        person_ids,
     )
-    return [(row[0], row[1]) for row in rows]
+    return {Claim(row[0], row[1]) for row in rows}
+
+
+async def replace_claims(tx: Tx, claims: Mapping[str, Sequence[str]]) -> set[str]:
+    """Let exactly these count as each survivor; returns everybody who counts, or no longer counts, as one of them."""
+    before = await tx.sql.fetch("DELETE FROM aliases WHERE survivor = ANY($1::uuid[]) RETURNING alias", sorted(claims))
+    rows = sorted((survivor, alias) for survivor, aliases in claims.items() for alias in aliases)
+    await bulk.insert(tx, AliasRow, ("survivor", "alias"), rows)
+    return {row[0] for row in before} | {alias for _, alias in rows}
 
 
 async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:

@@ -102,8 +102,8 @@ async def load_dues(
     rows = await connection.fetch(
         """SELECT who, item, jurisdiction, service_month, sum(amount_fen)::bigint, min(state) FROM (
              SELECT person_id AS who, d.* FROM dues d WHERE person_id = ANY($1::uuid[])
-             UNION ALL SELECT a.merged_into, d.* FROM accounts a JOIN dues d USING (person_id)
-             WHERE a.merged_into = ANY($1::uuid[])) d
+             UNION ALL SELECT a.survivor, d.* FROM aliases a JOIN dues d ON d.person_id = a.alias
+             WHERE a.survivor = ANY($1::uuid[])) d
            WHERE amount_fen > 0 OR state <> 'due' GROUP BY 1, 2, 3, 4""",
         person_ids,
     )

@@ -13,13 +13,14 @@ async def person_known(connection: asyncpg.Connection, person_id: str) -> bool:
     return await connection.fetchval("SELECT 1 FROM accounts WHERE person_id = $1", person_id) is not None
 
 
-async def balance(connection: asyncpg.Connection, person_id: str, areas: Sequence[str] | None) -> int:
-    """Fen owed to a person and unpaid; negative when too much was paid."""
+async def balance(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str] | None) -> int:
+    """Fen owed to a human, under all these identities, and unpaid; negative when too much was paid."""
     found: int = await connection.fetchval(
         """SELECT coalesce(sum(CASE $3 WHEN credit_account THEN amount_fen WHEN debit_account THEN -amount_fen END),
                            0)::bigint
-           FROM entries WHERE person_id = $1 AND state = 'posted' AND ($2::text[] IS NULL OR jurisdiction = ANY($2))""",
-        person_id,
+           FROM entries
+           WHERE person_id = ANY($1::uuid[]) AND state = 'posted' AND ($2::text[] IS NULL OR jurisdiction = ANY($2))""",
+        person_ids,
         areas,
         PAYABLE,
     )
@@ -28,21 +29,22 @@ async def balance(connection: asyncpg.Connection, person_id: str, areas: Sequenc
 
 async def list_entries(
     connection: asyncpg.Connection,
-    person_id: str,
+    person_ids: Sequence[str],
     areas: Sequence[str] | None,
-    after: tuple[date, str, str, int] | None,
+    after: tuple[date, str, str, int, str] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Entries with the state of the due they belong to (`due_state`)."""
     rows = await connection.fetch(
         """SELECT e.*, d.state AS due_state FROM entries e
            JOIN dues d USING (person_id, item, jurisdiction, service_month)
-           WHERE e.person_id = $1 AND ($2::text[] IS NULL OR e.jurisdiction = ANY($2))
-             AND ($3::date IS NULL OR (e.service_month, e.item, e.jurisdiction, e.sequence) > ($3, $4, $5, $6))
-           ORDER BY e.service_month, e.item, e.jurisdiction, e.sequence LIMIT $7""",
-        person_id,
+           WHERE e.person_id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.jurisdiction = ANY($2))
+             AND ($3::date IS NULL
+                  OR (e.service_month, e.item, e.jurisdiction, e.sequence, e.person_id) > ($3, $4, $5, $6, $7))
+           ORDER BY e.service_month, e.item, e.jurisdiction, e.sequence, e.person_id LIMIT $8""",
+        person_ids,
         areas,
-        *(after or (None, None, None, None)),
+        *(after or (None, None, None, None, None)),
         limit,
     )
     return [dict(row) for row in rows]

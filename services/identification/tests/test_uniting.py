@@ -1,0 +1,142 @@
+"""Two persons turn out to be one human, or two after all: who decides on what, what is told, what was known when."""
+
+from datetime import date
+from itertools import permutations
+from typing import Any
+
+import httpx
+import pytest
+from common.database import Database
+from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
+from common.testing import Driver
+from identification import verify
+from identification.redecide_people import redecide_people
+
+ITEM = "longevity_allowance"
+
+
+async def heads(driver: Driver) -> dict[str, EntitlementsDecided]:
+    return {m.person_id: m for m in await driver.emitted(EntitlementsDecided)}
+
+
+async def edges(driver: Driver) -> list[Any]:
+    return await driver.emitted(EntitlementStarted, EntitlementEnded)
+
+
+async def is_sound(database: Database) -> None:
+    while await redecide_people(database):
+        pass
+    assert await verify.check(database) == []
+
+
+async def test_the_survivor_is_decided_on_all_that_is_said_of_either(
+    driver: Driver, elder: Any, database: Database
+) -> None:
+    stays, goes = elder(lives=None), elder(born=date(1930, 1, 1))
+    stays.statements.clear()
+    stays.say("residence", division="530302001")
+    await driver.deliver(stays.united(goes), goes.merged(stays))
+    found = await heads(driver)
+    assert found[stays.person_id].aliases == (goes.person_id,)
+    assert {e.item for e in found[stays.person_id].entitlements} >= {ITEM}
+    assert found[goes.person_id].entitlements == ()
+    await is_sound(database)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_an_ability_determined_under_the_other_identity_counts_in_whatever_order_it_is_heard(
+    driver: Driver, elder: Any, order: Any, of_item: Any, database: Database
+) -> None:
+    """Also a second one, that comes when all is united."""
+    stays, goes, alone = elder(), elder(), elder()
+    for person in (goes, alone):
+        person.say("low_income", category="dibao")
+    news = [stays.united(goes), goes.merged(stays), goes.assessed(2, date(2026, 1, 1))]
+    for i in order:
+        await driver.deliver(news[i], times=2)
+    first = (await heads(driver))[stays.person_id]
+    await driver.deliver(alone.facts(), alone.assessed(2, date(2026, 1, 1)))
+    wanted = (await heads(driver))[alone.person_id]
+    assert "nursing_subsidy" in {e.item for e in first.entitlements}
+    assert {(e.item, e.state, e.from_) for e in first.entitlements} == {
+        (e.item, e.state, e.from_) for e in wanted.entitlements
+    }
+    await driver.deliver(goes.assessed(4, date(2026, 10, 1), version=2))
+    again = (await heads(driver))[stays.person_id]
+    assert again.entitlements != first.entitlements
+    await is_sound(database)
+
+
+@pytest.mark.parametrize("survivor_first", [True, False])
+async def test_what_goes_on_under_the_survivor_is_not_told_as_a_beginning_or_an_end(
+    driver: Driver, elder: Any, survivor_first: bool
+) -> None:
+    """`alias` says so on both edges; what both had is not told anew."""
+    stays, goes = elder(lives=None), elder()
+    stays.statements.clear()
+    stays.say("living_situation", tags=("alone",))
+    await driver.deliver(stays.facts(), goes.facts())
+    await driver.clear_outbox()
+    news = [stays.united(goes), goes.merged(stays)]
+    for event in news if survivor_first else news[::-1]:
+        await driver.deliver(event)
+    told = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
+    assert sorted(told, key=str) == sorted(
+        [(EntitlementEnded, goes.person_id, stays.person_id), (EntitlementStarted, stays.person_id, goes.person_id)],
+        key=str,
+    )
+
+
+@pytest.mark.parametrize("survivor_first", [True, False])
+async def test_what_the_united_facts_no_longer_give_is_told_as_an_end_once(
+    driver: Driver, elder: Any, survivor_first: bool
+) -> None:
+    """One of the two has died."""
+    stays, goes = elder(lives=None), elder()
+    stays.statements.clear()
+    stays.say("death", date(2026, 11, 3), evidence="register_cancelled")
+    await driver.deliver(stays.facts(), goes.facts())
+    await driver.clear_outbox()
+    news = [stays.united(goes), goes.merged(stays)]
+    for event in news if survivor_first else news[::-1]:
+        await driver.deliver(event)
+    told = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
+    assert sorted(told, key=str) == sorted(
+        [(EntitlementEnded, goes.person_id, stays.person_id), (EntitlementEnded, stays.person_id, None)], key=str
+    )
+
+
+async def test_split_again_everybody_has_what_they_had(driver: Driver, elder: Any, database: Database) -> None:
+    stays, goes = elder(), elder(born=date(1935, 1, 1), hukou="530303", lives="530303001")
+    await driver.deliver(stays.facts(), goes.facts())
+    before = await heads(driver)
+    await driver.deliver(goes.merged(stays), stays.united(goes))
+    united = await heads(driver)
+    await driver.deliver(stays.split(), goes.split())
+    after = await heads(driver)
+    for person in (stays, goes):
+        assert after[person.person_id].entitlements == before[person.person_id].entitlements
+    assert united[goes.person_id].entitlements == ()
+    await is_sound(database)
+
+
+async def test_as_known_before_the_merge_there_are_two_and_as_known_before_the_split_one(
+    driver: Driver, elder: Any, client: httpx.AsyncClient, bearer: Any
+) -> None:
+    stays, goes = elder(), elder(hukou="530303", lives="530303001")
+    await driver.deliver(stays.facts(), goes.facts())
+    await driver.deliver(goes.merged(stays), stays.united(goes))
+    await driver.deliver(stays.split(), goes.split())
+
+    async def seen(person: Any, known_at: str) -> tuple[Any, int]:
+        asked = {"on": "2026-11-20", "known_at": known_at}
+        found = (
+            await client.get(f"/v1/persons/{person.person_id}/entitlements", params=asked, headers=bearer())
+        ).json()
+        return found["merged_into"], len(found["entitlements"])
+
+    early, between, late = (f"2026-11-01T0{h}:30:00+00:00" for h in (0, 1, 2))
+    assert (await seen(goes, early))[0] is None
+    assert (await seen(goes, early))[1] > 0
+    assert await seen(goes, between) == (stays.person_id, 0)
+    assert await seen(goes, late) == await seen(goes, early)
