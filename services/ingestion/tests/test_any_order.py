@@ -19,14 +19,14 @@ from common.message import derived_id
 from common.privacy import vault
 from common.settings import repository_root
 from common.testing import migrated_database
+from ingestion.domain.person import statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.persons import facts_of
 from ingestion.reading import read_event
 from ingestion.recording import record
 from rules.decide import decide
 from rules.lists import Lists
 from rules.policy import load_lists
-from rules.timeline import Fact
+from rules.timeline import Fact, facts_known_at
 
 sys.path.insert(0, str(repository_root() / "libs" / "rules" / "tests"))
 from slow_oracle import (
@@ -294,6 +294,10 @@ async def stored(database: Database) -> dict[str, bytes]:
 
 def person_of(number: str) -> str:
     return derived_id("person", vault().blind_index(number).hex())
+
+
+def facts_of(joined: bytes, known_at: datetime | None = None) -> tuple[Fact, ...]:
+    return facts_known_at(statements_of(joined), known_at)
 
 
 def check(joined: bytes, events: Sequence[Event], number: str, known_at: datetime | None, why: Any) -> None:

@@ -31,15 +31,18 @@ async def list_tasks(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:
-    """A provider sees its own tasks, an officer those of the area."""
+    """A provider sees its own tasks, an officer those of the area. A person's tasks are also those under other numbers
+    of the same human."""
     own = own_provider(caller)
     if own is not None and provider not in (None, own):
         raise NotAllowed("a provider sees its own tasks only")
     async with db.reading() as connection:
+        key = str(person_id) if person_id else None
+        person_ids = [key, *await store.load_aliases(connection, key)] if key else None
         rows = await store.page_tasks(
             connection,
             scope=None if own else caller.division,
-            person_id=str(person_id) if person_id else None,
+            person_ids=person_ids,
             provider=own or provider,
             state=state,
             item=item,

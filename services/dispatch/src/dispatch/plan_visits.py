@@ -13,7 +13,7 @@ from common.transaction import Tx
 from rules.visits import VISIT_ITEMS
 
 from dispatch import store
-from dispatch.domain.plan import Plan, Planned, decide_plan, visiting_digest, visiting_part
+from dispatch.domain.plan import Plan, Planned, decide_plan, merged_away, visiting_digest, visiting_part
 from dispatch.domain.task import Task
 from dispatch.settling import Causes, settle, visit_rules
 
@@ -27,19 +27,22 @@ async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided
     if not changed:
         return
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
-    known = await store.lock_plans(tx, causes)
+    aliases = {a: m for m in causes.values() for a in m.data.aliases if a not in causes}
+    known = await store.lock_plans(tx, {*causes, *aliases})
     plans = [
         _informed(known.get((person_id, item)), message, item)
         for person_id, message in causes.items()
         for item in VISIT_ITEMS
     ]
-    await _plan(tx, [plan for plan in plans if plan is not None], clock.today(), causes)
+    gone = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
+    await _plan(tx, [*gone, *(plan for plan in plans if plan is not None)], clock.today(), aliases | causes)
 
 
 def _informed(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
-    """The plan with the newest timeline; None where there neither was nor is anything to plan."""
+    """The plan with the newest timeline; None where there neither was nor is anything to plan. Who has other identities
+    has a plan, since what was visited under those is looked up by it."""
     part = visiting_part(message.data, item)
-    if plan is None and not part.stretches:
+    if plan is None and not part.stretches and not part.aliases:
         return None
     plan = plan or Plan(person_id=message.data.person_id, item=item)
     return msgspec.structs.replace(plan, part=part, correlation_id=message.correlation_id)
@@ -59,10 +62,12 @@ async def _plan(tx: Tx, plans: Sequence[Plan], today: date, causes: Causes) -> N
     if not plans:
         return
     rules = visit_rules()
-    live = await store.lock_live_tasks(tx, sorted({plan.person_id for plan in plans}), today)
+    humans = {person_id for plan in plans for person_id in (plan.person_id, *plan.part.aliases)}
+    live = await store.lock_live_tasks(tx, sorted(humans), today)
     nothing: list[Task] = []
-    decided: list[Planned] = [
-        decide_plan(plan, live.get((plan.person_id, plan.item), nothing), today, rules) for plan in plans
-    ]
+    decided: list[Planned] = []
+    for plan in plans:
+        beside = [t for alias in plan.part.aliases for t in live.get((alias, plan.item), nothing)]
+        decided.append(decide_plan(plan, live.get((plan.person_id, plan.item), nothing), today, rules, beside))
     await store.upsert_plans(tx, [planned.plan for planned in decided])
     await settle(tx, [move for planned in decided for move in planned.moves], clock.now(), causes)

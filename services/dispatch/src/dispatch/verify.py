@@ -29,7 +29,7 @@ _QUERIES: Final = (
         "task {}: open although the person has died or the plan has ended",
         """SELECT t.task_id FROM tasks t JOIN plans p USING (person_id, item)
            WHERE t.act_at IS NOT NULL AND p.state IN ('waiting', 'stopped')
-             AND NOT (t.state = 'in_progress' AND p.cause = 'not_entitled')""",
+             AND NOT (t.state = 'in_progress' AND p.cause IN ('not_entitled', 'superseded'))""",
     ),
     (
         "task {}: open without a plan",

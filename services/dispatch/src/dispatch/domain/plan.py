@@ -21,12 +21,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What of a person's decisions matters to visits, for one item."""
+    """What of a person's decisions matters to visits, for one item. `aliases`: other identities of the same human,
+    whose visits are this one's."""
 
     stretches: tuple[Stretch, ...] = ()
     died_on: date | None = None
     suspected_on: date | None = None
     merged: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,43 +63,57 @@ def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
     stretches = tuple(
         Stretch(e.entitlement_id, e.from_, e.to, e.division or e.jurisdiction, e.tier, e.interval_days) for e in granted
     )
-    return Part(stretches, decided.died_on, decided.death_suspected_on, decided.merged_into is not None)
+    return Part(
+        stretches, decided.died_on, decided.death_suspected_on, decided.merged_into is not None, decided.aliases
+    )
 
 
 def visiting_digest(decided: EntitlementsDecided) -> int:
     """A number that stays the same while nothing changes for visits; 0 for who was never to be visited."""
     granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
-    if not granted:
+    if not granted and not decided.aliases:
         return 0
     parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
+    parts += decided.aliases
     for e in granted:
         parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days)
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
 
 
-def decide_plan(plan: Plan, tasks: Sequence[Task], today: date, rules: VisitRules) -> Planned:
+def merged_away(plan: Plan) -> Plan:
+    """The plan of an identity whose survivor has spoken, before its own news came."""
+    return _with(plan, part=msgspec.structs.replace(plan.part, merged=True))
+
+
+def decide_plan(
+    plan: Plan, tasks: Sequence[Task], today: date, rules: VisitRules, beside: Sequence[Task] = ()
+) -> Planned:
     """What becomes of `plan`, whose `part` is the newest. `tasks`: the person's open ones of this item, and
-    completed ones whose window reaches beyond today."""
+    completed ones whose window reaches beyond today; `beside`: the same of other identities of the human. Whoever was
+    visited under one of those in this window, or is being visited, is not visited again in it."""
     part, open_ = plan.part, [t for t in tasks if t.state in OPEN]
     if part.died_on is not None:
         return _stop(plan, open_, "died")
     if part.merged:
-        return _stop(plan, open_, "superseded")
+        return _stop(plan, [t for t in open_ if t.state != "in_progress"], "superseded")
     timeline = runs(part.stretches)
     run = next((r for r in timeline if r.covers(today)), None)
     if run is None:
         return _rest(plan, open_, timeline, today)
     if part.suspected_on is not None:
         return _pause(plan, open_, run, today)
+    visited = [t for t in beside if t.state in ("completed", "in_progress") and t.window_from <= today]
     if plan.state != "active":
-        return _start(plan, open_, run, today, rules)
+        return _start(plan, open_, run, today, rules, visited)
+    if any(_overlap(t, v) for t in open_ if t.reason in ROUTINE and t.state != "in_progress" for v in visited):
+        return _change(plan, [*tasks, *visited], run, today, rules)
     if run.first.care == (plan.division, plan.tier, plan.interval_days):
         return _go_on(plan, open_, run, today, rules)
     return _change(plan, tasks, run, today, rules)
 
 
 def _stop(plan: Plan, open_: Sequence[Task], reason: CancelReason) -> Planned:
-    """At once and for good, also for a visit under way."""
+    """At once and for good; after a death also a visit under way."""
     stopped = _with(plan, state="stopped", cause=reason, act_on=None, suspected_on=None)
     return Planned(stopped, tuple(cancelled(t, reason) for t in open_))
 
@@ -127,7 +143,13 @@ def _pause(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
     return Planned(paused, (*_cancel_unbegun(open_, "suspicion"), check))
 
 
-def _start(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:
+def _overlap(a: Task, b: Task) -> bool:
+    return a.window_from < b.window_to and b.window_from < a.window_to
+
+
+def _start(
+    plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, visited: Sequence[Task]
+) -> Planned:
     known_ahead = plan.state == "waiting" and plan.act_on == run.from_
     start = run.from_ if known_ahead else today
     begun = _with(
@@ -140,7 +162,10 @@ def _start(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: Visi
         last_from=None,
         opened_until=start,
     )
-    opened = _open(begun, run, today, rules, first=True)
+    last = max(visited, key=lambda t: t.window_to, default=None)
+    if last is not None:
+        begun = _with(begun, last_from=last.window_from, opened_until=max(start, last.window_to))
+    opened = _open(begun, run, today, rules, first=last is None)
     return opened._replace(moves=(*_cancel_unbegun(open_, "superseded"), *opened.moves))
 
 

@@ -1,6 +1,6 @@
 """Every SQL statement of dispatch but those of the feed."""
 
-from dispatch.store.plans import claim_heads, lock_due_plans, lock_plans, page_plans, upsert_plans
+from dispatch.store.plans import claim_heads, load_aliases, lock_due_plans, lock_plans, page_plans, upsert_plans
 from dispatch.store.providers import (
     list_topic_owners,
     load_market,
@@ -41,6 +41,7 @@ __all__ = [
     "list_due_tasks",
     "list_topic_owners",
     "list_unplaced",
+    "load_aliases",
     "load_market",
     "lock_due_plans",
     "lock_live_tasks",

@@ -57,6 +57,12 @@ async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> 
     return [_plan(row) for row in rows]
 
 
+async def load_aliases(connection: asyncpg.Connection, person_id: str) -> list[str]:
+    """Other identities of the same human."""
+    rows = await connection.fetch("SELECT part FROM plans WHERE person_id = $1", person_id)
+    return sorted({alias for row in rows for alias in _part.decode(row[0]).aliases})
+
+
 async def upsert_plans(tx: Tx, plans: Sequence[Plan]) -> None:
     rows = [(*msgspec.structs.astuple(plan)[:-2], _encode(plan.part), plan.correlation_id) for plan in plans]
     await upsert(tx, PlanRow, _PLAN_COLUMNS, rows, key=("person_id", "item"))

@@ -171,7 +171,7 @@ async def page_tasks(
     connection: asyncpg.Connection,
     *,
     scope: str | None,
-    person_id: str | None,
+    person_ids: Sequence[str] | None,
     provider: str | None,
     state: str | None,
     item: str | None,
@@ -181,11 +181,12 @@ async def page_tasks(
     limit: int,
 ) -> list[Any]:
     """One page in the order of ids. `scope` and `division` are areas and stand for all below them."""
-    conditions, values = ["task_id > $1"], [after, limit]
+    conditions: list[str] = ["task_id > $1"]
+    values: list[Any] = [after, limit]
     for condition, value in (
         ("division IN (SELECT division FROM areas WHERE area = {})", scope),
         ("division IN (SELECT division FROM areas WHERE area = {})", division),
-        ("person_id = {}", person_id),
+        ("person_id = ANY({}::uuid[])", person_ids),
         ("provider = {}", provider),
         ("state = {}", state),
         ("item = {}", item),
