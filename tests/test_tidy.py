@@ -122,6 +122,7 @@ CATCHERS = {
     "libs/common/src/common/http.py": "told to the prober",
     "services/ingestion/src/ingestion/intake.py": "handed to everybody who waits for that transaction",
     "services/ingestion/src/ingestion/run_imports.py": "a file's fate, or halved down to the one row",
+    "services/ingestion/src/ingestion/run_feeds.py": "a feed's fate, or halved down to the one row",
 }
 
 

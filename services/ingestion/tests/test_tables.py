@@ -1,6 +1,6 @@
 """The migrated schema is what the row classes say."""
 
-from ingestion import tables
+from ingestion import feed_tables, tables
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
@@ -8,7 +8,11 @@ SAME = {"VARCHAR": "text", "BYTEA": "bytea", "INTEGER": "integer", "DATE": "date
 
 
 def declared():
-    rows = [c for c in vars(tables).values() if isinstance(c, type) and issubclass(c, SQLModel) and c is not SQLModel]
+    rows = [
+        c
+        for c in (vars(tables) | vars(feed_tables)).values()
+        if isinstance(c, type) and issubclass(c, SQLModel) and c is not SQLModel
+    ]
     found = {}
     for row in rows:
         for column in row.__table__.columns:

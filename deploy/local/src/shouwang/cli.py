@@ -16,12 +16,10 @@ from shouwang.runtime import Runtime
 # Commands that read their own arguments; each module has `main(arguments) -> int`.
 ELSEWHERE = {
     "import": ("shouwang.import_file", "send a file of rows or events, and say what became of them"),
+    "feeds": ("shouwang.feeds", "the front-end tables that are read and how they stand; read one now"),
     "synth": ("synth.cli", "write a synthetic county and its changes to a file"),
     "verify": ("shouwang.verify", "check the invariants over all databases and topics"),
-    "policy": (
-        "shouwang.policy",
-        "lint the lists, prove that none gives less than those above, simulate a change",
-    ),
+    "policy": ("shouwang.policy", "lint the lists and prove that each gives what those above it give"),
     "parked": ("shouwang.parked", "list, show or replay what could not be processed"),
     "demo": ("shouwang.demo", "tell the story of the sample county, step by step"),
 }

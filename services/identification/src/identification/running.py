@@ -57,17 +57,9 @@ async def running_at(connection: asyncpg.Connection, publication: tuple[int, str
 
 
 async def publish(
-    tx: Tx,
-    policy_list: PolicyList,
-    version: str,
-    *,
-    now: datetime,
-    published_by: str,
-    approved_by: str,
-    simulated: tuple[str, str] | None = None,
+    tx: Tx, policy_list: PolicyList, version: str, *, now: datetime, published_by: str, approved_by: str
 ) -> None:
-    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`. `simulated`: the
-    simulation and the band (JSON) that it is held to."""
+    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`."""
     event = PolicyVersionPublished(
         jurisdiction=policy_list.jurisdiction,
         version=version,
@@ -82,5 +74,4 @@ async def publish(
         published_by=published_by,
         approved_by=approved_by,
         event_id=tx.emit(event, division=policy_list.jurisdiction, urgent=True),  # nobody shall wait for a list
-        simulated=simulated,
     )

@@ -1,4 +1,4 @@
-"""The job that forgets: refused rows after their time, spooled files that nothing refers to any more."""
+"""The job that forgets: refused rows of files and tables after their time, spooled files that nothing refers to."""
 
 import logging
 from datetime import timedelta
@@ -8,6 +8,7 @@ from common import clock
 from common.database import Database
 
 from ingestion.files.spool import ImportSettings, forget, spooled
+from ingestion.store import feed_rows
 from ingestion.store import imports as store
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ async def forget_imports(database: Database) -> int:
     before = clock.now() - timedelta(days=ImportSettings().rejects_kept_days)
     async with database.transaction() as tx:
         deleted = await store.delete_old_rejects(tx, before, STEP_MAX)
+        deleted += await feed_rows.delete_old_rejects(tx, before, STEP_MAX)
     old = list(spooled(clock.real_now().timestamp() - ORPHAN_SECONDS))[:STEP_MAX]
     if old:
         async with database.reading() as connection:

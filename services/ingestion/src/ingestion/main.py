@@ -13,13 +13,16 @@ from ingestion import (
     report_days,
     reveal_vault,
     review_quarantine,
+    show_feeds,
     show_imports,
     show_sources,
+    steer_feeds,
 )
 from ingestion.answer_corrections import answer_corrections
 from ingestion.count_days import count_days
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
+from ingestion.run_feeds import run_feeds
 from ingestion.run_imports import run_imports
 from ingestion.sources import seed_register
 from ingestion.watch_sources import watch_sources
@@ -30,6 +33,8 @@ service = Service(
         push_events.router,
         import_file.router,
         show_imports.router,
+        show_feeds.router,
+        steer_feeds.router,
         find_person.router,
         reveal_vault.router,
         review_quarantine.router,
@@ -46,6 +51,7 @@ service = Service(
         Job("watch_sources", 60.0, watch_sources),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
+        Job("run_feeds", 1.0, run_feeds),
     ],
     on_start=seed_register,
     description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",

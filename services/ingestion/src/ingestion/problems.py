@@ -87,6 +87,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "rows that are no CloudEvents need the kind of the import",
         "非 CloudEvents 数据须在导入时指定类别",
     ),
+    "operation_unknown": ("the operation is none of those that the feed knows", "操作标志不在该库表约定的取值范围内"),
+    "key_repeated": ("several rows of the table have this key", "表中有多行使用同一主键"),
     "internal": ("our mistake; logged, send it again later", "系统内部错误，已记录，请稍后重发"),
 }
 
@@ -132,6 +134,45 @@ FILES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+# Why a front-end table cannot be read just now, or why nobody's absence from it counts.
+FEEDS: Final[dict[str, tuple[str, str]]] = {
+    "source_away": ("the front-end database does not answer; tried again by itself", "前置库无法连接，系统将自动重试"),
+    "answer_late": ("the front-end database has not answered in time", "前置库未在规定时间内应答"),
+    "not_registered": ("the source is not registered for this kind", "来源未登记该类别"),
+    "source_suspended": ("this source may not send at present", "该来源已停用"),
+    "url_missing": ("the variable with the URL of the database is not set", "未设置前置库连接地址的环境变量"),
+    "url_invalid": ("the URL of the database cannot be read", "前置库连接地址格式不正确"),
+    "driver_missing": ("the driver that the URL names is not installed", "未安装该数据库的驱动程序"),
+    "table_unreadable": (
+        "the table is not there, or our account may not read it, or the query is wrong",
+        "表不存在、账号无读取权限或查询语句有误",
+    ),
+    "column_missing": ("a column that is needed is not there: renamed?", "缺少必需的列，可能已被改名"),
+    "column_empty": (
+        "rows without a key or watermark cannot be found and are not read",
+        "部分行的主键或时间戳为空，无法读取",
+    ),
+    "order_unusable": ("a key or watermark has a type that cannot be compared", "主键或时间戳列的类型无法用于排序"),
+    "order_not_unique": (
+        "too many rows have the same watermark and key: name a column that tells them apart",
+        "时间戳与主键完全相同的行过多，请增加可区分的列",
+    ),
+    "watermark_unreadable": ("the watermark is not written as the feed says", "时间戳列的写法与约定不符"),
+    "table_moved": (
+        "rows came or went while the table was read: nobody's absence counts this time",
+        "读取期间表内行数发生变化，本次不据此判定缺失",
+    ),
+    "too_many_missing": (
+        "so many rows are missing that an officer must confirm it before anything ends",
+        "缺失行数超过上限，须经办人员确认后才会终止",
+    ),
+    "too_many_rejects": (
+        "of more than 10,000 rows hardly one could be used: look at the mapping",
+        "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
+    ),
+    "internal": ("our mistake; logged, tried again by itself", "系统内部错误，已记录，将自动重试"),
+}
+
 # How a day of a source compares with what the source told of it.
 DAYS: Final[dict[str, tuple[str, str]]] = {
     "complete": ("as many as told, and the same ones", "数量和摘要一致"),
@@ -155,6 +196,11 @@ PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
     "files": ("Why a file fails", "文件无法导入的原因", FILES),
     "days": ("How a day compares", "按日核对结果", DAYS),
     "corrections": ("Why a correction is asked for", "请求来源更正的原因", CORRECTIONS),
+    "feeds": (
+        "Why a front-end table is not read, or nobody is missing from it",
+        "库表无法读取或不判定缺失的原因",
+        FEEDS,
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from common.errors import Unavailable, is_unavailable
 from common.privacy import vault
 from prometheus_client import Counter
 
-from ingestion import quotas, sources
+from ingestion import sources
 from ingestion.answering import Refused, Status
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.pushed import Pushed
@@ -26,10 +26,11 @@ from ingestion.files.mapping import Given
 from ingestion.files.opening import Stream
 from ingestion.files.shaping import Sender, Shaped, refused
 from ingestion.files.spool import FRAME_BYTES, SealedReader, forget
-from ingestion.files.table import FileBroken, text_of
-from ingestion.problems import Fault, fault
+from ingestion.files.table import FileBroken
+from ingestion.problems import fault
 from ingestion.recording import record
 from ingestion.refusing import record_refusals
+from ingestion.rejects import keep
 from ingestion.store import imports as store
 
 log = logging.getLogger(__name__)
@@ -129,9 +130,7 @@ async def run_imports(database: Database) -> int:
                 continue  # another replica is at it
             try:
                 row = await store.load_import(holder, import_id)
-                if row["state"] in ("waiting", "running") and not await quotas.must_wait(
-                    database, row["source"], row["kind"]
-                ):
+                if row["state"] in ("waiting", "running"):
                     return await _work(database, row)
             finally:
                 await store.unlock(holder, import_id)
@@ -155,10 +154,6 @@ async def _work(database: Database, row: Any) -> int:
                 return done + 1
             await _record(database, session, batch)
             done += len(batch)
-            if row["source"] is not None:
-                await quotas.owe(database, {row["source"]: len(batch)})
-            if await quotas.must_wait(database, row["source"], row["kind"]):
-                break
             session.give_up_if_hopeless()
     except FileBroken as broken:
         await _settle(database, row, session, broken)
@@ -259,7 +254,8 @@ async def _commit(database: Database, session: Session, batch: Sequence[Shaped])
                 status, faults = "rejected", list(shaped.read.faults)
             counts[status] += 1
             if status == "rejected":
-                rejects.append(_reject(session.import_id, number, shaped, faults))
+                problems, sealed = keep(shaped, faults, f"import/{session.import_id}/{number}")
+                rejects.append((session.import_id, number, problems, sealed))
         await _advance(tx, session, batch, counts, now)
         await store.insert_rejects(tx, rejects)
     session.position += len(batch)
@@ -282,16 +278,3 @@ async def _advance(tx: Any, session: Session, batch: Sequence[Shaped], counts: d
     )
     if not await store.advance(tx, session.import_id, by, now):
         raise Overtaken(session.import_id)
-
-
-def _reject(import_id: str, number: int, shaped: Shaped, faults: Sequence[Fault]) -> tuple[str, int, bytes, bytes]:
-    problems = _encode([{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults])
-    cells = {"place": shaped.row.place, "table": shaped.table, "cells": [text_of(c) for c in shaped.row.cells]}
-    return import_id, number, problems, vault().seal(_encode(cells), f"import/{import_id}/{number}".encode())
-
-
-def _column(shaped: Shaped, of: Fault) -> str | None:
-    """The column that fills the place a fault points at, or a place around it."""
-    return next(
-        (name for at, name in shaped.columns.items() if of.pointer == at or of.pointer.startswith(f"{at}/")), None
-    )

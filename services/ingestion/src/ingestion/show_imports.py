@@ -1,8 +1,6 @@
 """`GET /v1/imports`, `GET /v1/imports/{import_id}` and the rows that were refused, as a file of the same shape."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -20,14 +18,13 @@ from pydantic import BaseModel
 
 from ingestion.imports import Import, need_access, shown
 from ingestion.problems import PROBLEMS
+from ingestion.rejects import Kept, Problems, as_csv, read_kept
 from ingestion.sources import registered
 from ingestion.store import imports as store
 from ingestion.store import review
 
 router = APIRouter(tags=["imports"])
 PAGE: Final = 500
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_ADDED: Final = ("行号", "原因", "原因代码")
 _BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -87,7 +84,7 @@ async def list_rejects(
             tx, caller, clock.real_now(), action="import_rejects", purpose="correct", cause=key, fields=["row"]
         )
     is_ndjson = row["format"] == "ndjson"
-    parts = _ndjson(db, key) if is_ndjson else _csv(db, key, _headers(row))
+    parts = _ndjson(db, key) if is_ndjson else as_csv(_pages(db, key), _headers(row))
     name = f"rejects-{key}.{'ndjson' if is_ndjson else 'csv'}"
     return StreamingResponse(
         parts,
@@ -103,75 +100,16 @@ def _headers(row: Any) -> list[list[str]]:
     return msgspec.json.decode(opened, type=list[list[str]])
 
 
-class _Kept(msgspec.Struct):
-    place: int
-    table: int
-    cells: list[str]
-
-
-async def _pages(db: Database, import_id: str) -> AsyncIterator[list[tuple[_Kept, list[dict[str, Any]]]]]:
+async def _pages(db: Database, import_id: str) -> AsyncIterator[list[tuple[Kept, Problems]]]:
     after = 0
     while True:
         async with db.reading() as connection:
             rows = await store.list_rejects(connection, import_id, after, PAGE)
-        page = []
-        for row in rows:
-            opened = vault().open(row["sealed"], f"import/{import_id}/{row['row']}".encode())
-            page.append((msgspec.json.decode(opened, type=_Kept), msgspec.json.decode(row["problems"])))
-        if page:
-            yield page
+        if rows:
+            yield [read_kept(r["problems"], r["sealed"], f"import/{import_id}/{r['row']}") for r in rows]
         if len(rows) < PAGE:
             return
         after = rows[-1]["row"]
-
-
-async def _csv(db: Database, import_id: str, headers: Sequence[Sequence[str]]) -> AsyncIterator[bytes]:
-    columns, places = _united(headers)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    buffer.write("\ufeff")  # without it spreadsheets take UTF-8 for something else
-    writer.writerow([_harmless(name) for name in columns] + list(_ADDED))
-    async for page in _pages(db, import_id):
-        for kept, problems in page:
-            cells = [""] * len(columns)
-            for at, cell in enumerate(kept.cells):
-                place = places[kept.table][at] if kept.table < len(places) and at < len(places[kept.table]) else at
-                if place < len(cells):
-                    cells[place] = cell
-            writer.writerow([*map(_harmless, cells), kept.place, _reasons(problems), _codes(problems)])
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
-    if buffer.tell():
-        yield buffer.getvalue().encode()
-
-
-def _united(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
-    """The columns of all tables in one row, and for each table where its own columns stand in it."""
-    columns: list[tuple[str, int]] = []
-    places: list[list[int]] = []
-    for header in headers:
-        own: list[int] = []
-        for at, name in enumerate(header):
-            key = (name, list(header[:at]).count(name))
-            if key not in columns:
-                columns.append(key)
-            own.append(columns.index(key))
-        places.append(own)
-    return [name for name, _ in columns], places
-
-
-def _harmless(cell: str) -> str:
-    """A spreadsheet must not run what a stranger wrote into a cell."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-def _reasons(problems: Sequence[dict[str, Any]]) -> str:
-    return "；".join((f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems)
-
-
-def _codes(problems: Sequence[dict[str, Any]]) -> str:
-    return "; ".join(f"{p['code']} {p['pointer']}".rstrip() for p in problems)
 
 
 async def _ndjson(db: Database, import_id: str) -> AsyncIterator[bytes]:

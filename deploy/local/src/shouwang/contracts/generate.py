@@ -10,7 +10,7 @@ import yaml
 from common.settings import repository_root
 
 from shouwang.contracts import asyncapi, codes
-from shouwang.contracts.schemas import event_schemas, example, policy_file_schema
+from shouwang.contracts.schemas import event_schemas, example, feed_schema, policy_file_schema
 
 SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 
@@ -25,6 +25,7 @@ def generated() -> dict[str, str]:
     for wire_type, schema in event_schemas().items():
         files[f"events/{wire_type}.json"] = _json(schema)
         files[f"examples/{wire_type}.json"] = _json(example(schema))
+    files["tables/schema.json"] = _json(feed_schema())
     files["codes.json"] = _json(codes.lists())
     files["codes.md"] = codes.page()
     files["sources.schema.json"] = _json(importlib.import_module("ingestion.sources").SourcesFile.model_json_schema())

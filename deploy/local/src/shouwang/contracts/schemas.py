@@ -1,5 +1,6 @@
-"""JSON Schemas of events and of a policy file, and the smallest example of each."""
+"""JSON Schemas of events, of a policy file and of a feed, and the smallest example of each event."""
 
+import importlib
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,12 @@ def event_schemas() -> dict[str, dict[str, Any]]:
 
 def policy_file_schema() -> dict[str, Any]:
     return policy_schema()
+
+
+def feed_schema() -> dict[str, Any]:
+    """Of the files below contracts/tables."""
+    feed = importlib.import_module("ingestion.exchange.feeds").Feed
+    return {"$schema": DIALECT, "title": "Feed", **msgspec.json.schema(feed)}
 
 
 _STRINGS = {

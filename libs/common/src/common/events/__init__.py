@@ -27,13 +27,7 @@ from common.events.payment import (
     RecoveryClosed,
     RecoveryOpened,
 )
-from common.events.policy import (
-    PolicyVersionApproved,
-    PolicyVersionHalted,
-    PolicyVersionProposed,
-    PolicyVersionPublished,
-    PolicyVersionSimulated,
-)
+from common.events.policy import PolicyVersionPublished
 from common.events.source import (
     CorrectionAnswered,
     CorrectionRequested,
@@ -99,10 +93,6 @@ register(
     SourceHeard,
     CorrectionRequested,
     CorrectionAnswered,
-    PolicyVersionProposed,
-    PolicyVersionSimulated,
-    PolicyVersionApproved,
-    PolicyVersionHalted,
     RecordParked,
 )
 
@@ -128,11 +118,7 @@ __all__ = [
     "PaymentReserved",
     "PaymentSettled",
     "PersonFactsRecorded",
-    "PolicyVersionApproved",
-    "PolicyVersionHalted",
-    "PolicyVersionProposed",
     "PolicyVersionPublished",
-    "PolicyVersionSimulated",
     "RecordParked",
     "RecoveryClosed",
     "RecoveryOpened",

@@ -1,0 +1,244 @@
+"""Changes by watermark: what I, U and D say in whatever order, and that nothing is lost between two readings."""
+
+import pytest
+from common.privacy import vault
+from ingestion import run_feeds as running
+
+DIBAO = ("dibao", "2026-01-01", None)
+
+
+def counts(feed):
+    run = feed["last_run"]
+    return tuple(run[name] for name in ("rows_read", "accepted", "unchanged", "rejected"))
+
+
+async def test_rows_of_a_table_become_facts_of_people(tables, incomes):
+    for n in range(3):
+        tables.put(n)
+    feed = await tables.work()
+    assert counts(feed) == (3, 3, 0, 0)
+    assert feed["state"] == "idle"
+    assert feed["problem"] is None
+    assert await incomes() == [[DIBAO]] * 3
+
+
+async def test_a_batch_that_is_sent_again_changes_nothing(tables, incomes, actions):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="U")  # touched, and says the same
+    assert counts(await tables.again()) == (1, 0, 1, 0)
+    assert counts(await tables.again(from_start=True)) == (1, 0, 1, 0)
+    assert await actions() == {"created": 1}
+
+
+@pytest.mark.parametrize("page", [2, 3, 5])
+async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes, page, monkeypatch):
+    monkeypatch.setattr(running, "PAGE_ROWS", page)
+    for n in range(11):
+        tables.put(n, at="09:00:00" if n else "08:00:00")
+    assert counts(await tables.work()) == (11, 11, 0, 0)
+    assert len(await incomes()) == 11
+
+
+async def test_a_row_committed_late_with_an_older_watermark_is_found_within_the_overlap(tables, incomes):
+    tables.put(1, at="09:10:00")
+    await tables.work()
+    tables.put(2, at="09:01:00")
+    assert counts(await tables.again()) == (2, 1, 1, 0)
+    assert len(await incomes()) == 2
+
+
+async def test_a_row_older_than_the_overlap_is_found_when_all_is_read_again(tables, incomes):
+    tables.put(1, at="09:10:00")
+    await tables.work()
+    tables.put(2, at="01:00:00")
+    assert counts(await tables.again())[1] == 0
+    assert counts(await tables.again(from_start=True)) == (2, 1, 1, 0)
+    assert len(await incomes()) == 2
+
+
+async def test_one_clock_in_the_future_hides_nothing_that_follows(tables, incomes):
+    tables.put(1, day="9999-12-31")
+    await tables.work()
+    tables.put(2, day="2026-11-22", at="10:30:00")
+    await tables.again()
+    assert len(await incomes()) == 2
+
+
+async def test_an_update_of_the_same_period_corrects_it(tables, incomes, actions):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="U", LB="特困")
+    await tables.again()
+    assert await incomes() == [[("tekun", "2026-01-01", None)]]
+    assert await actions() == {"created": 1, "corrected": 1}
+
+
+async def test_an_update_with_a_later_beginning_is_a_new_period(tables, incomes, actions):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="U", LB="特困", KSRQ="2026-06-01")
+    await tables.again()
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-06-01"), ("tekun", "2026-06-01", None)]]
+    assert await actions() == {"created": 2, "ended": 1}
+
+
+async def test_a_table_without_days_says_something_new_from_the_day_of_the_change(tables, incomes):
+    tables.put(1, KSRQ=None)
+    await tables.work()
+    tables.put(1, day="2026-11-22", OP="U", LB="特困", KSRQ=None)
+    await tables.again()
+    assert await incomes() == [[("dibao", None, "2026-11-22"), ("tekun", "2026-11-22", None)]]
+    tables.put(1, day="2026-11-22", at="11:00:00", OP="U", LB="低保边缘", KSRQ=None)
+    await tables.again()
+    assert await incomes() == [[("dibao", None, "2026-11-22"), ("bianyuan", "2026-11-22", None)]]
+
+
+async def test_an_end_that_is_written_into_the_row_ends_it(tables, incomes, actions):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="U", TZRQ="2026-09-01")
+    await tables.again()
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-09-01")]]
+    assert await actions() == {"created": 1, "ended": 1}
+    tables.put(1, at="11:00:00", OP="U")
+    await tables.again()
+    assert await incomes() == [[DIBAO]]
+
+
+async def test_a_state_that_returns_is_said_each_time(tables, incomes, actions):
+    for at, category in (("09:00:00", "低保"), ("10:00:00", "特困"), ("11:00:00", "低保"), ("12:00:00", "特困")):
+        tables.put(1, at=at, OP="U", LB=category)
+        await tables.again()
+    assert await incomes() == [[("tekun", "2026-01-01", None)]]
+    assert await actions() == {"created": 1, "corrected": 3}
+
+
+async def test_a_deleted_row_ends_on_the_day_of_its_deletion(tables, incomes):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, day="2026-11-22", at="08:00:00", OP="D", SFZH=None, XM=None, LB=None, KSRQ=None)
+    feed = await tables.again()
+    assert counts(feed)[1] == 1
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-11-22")]]
+
+
+async def test_what_ended_before_it_began_was_never_true(tables, incomes, actions):
+    tables.put(1, KSRQ="2026-12-01")
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="D")
+    await tables.again()
+    assert await incomes() == [[]]
+    assert await actions() == {"created": 1, "annulled": 1}
+
+
+async def test_a_feed_may_say_that_a_deletion_takes_back(tables, incomes):
+    tables.configure(tables.CHANGES | {"deleted": "annulled"})
+    tables.put(1)
+    await tables.work()
+    tables.put(1, at="10:00:00", OP="D")
+    await tables.again()
+    assert await incomes() == [[]]
+
+
+async def test_a_deleted_key_that_comes_back_goes_on_or_begins_again(tables, incomes):
+    for n in (1, 2):
+        tables.put(n)
+    await tables.work()
+    for n in (1, 2):
+        tables.put(n, at="10:00:00", OP="D")
+    await tables.again()
+    tables.put(1, at="11:00:00", OP="I")  # as if it had never been deleted
+    tables.put(2, at="11:00:00", OP="I", KSRQ="2026-11-22")
+    await tables.again()
+    assert await incomes() == [
+        [("dibao", "2026-01-01", "2026-11-21"), ("dibao", "2026-11-22", None)],
+        [DIBAO],
+    ]
+
+
+async def test_an_update_before_its_insert_is_a_beginning_and_the_insert_adds_nothing(tables, incomes):
+    tables.put(1, at="09:05:00", OP="U", LB="特困")
+    await tables.work()
+    tables.put(1, at="09:01:00", OP="I", log=True)
+    feed = await tables.again()
+    assert counts(feed) == (2, 0, 2, 0)
+    assert await incomes() == [[("tekun", "2026-01-01", None)]]
+
+
+async def test_a_late_insert_with_an_earlier_period_adds_that_period(tables, incomes):
+    tables.put(1, at="09:05:00", OP="U", LB="特困", KSRQ="2026-06-01")
+    await tables.work()
+    tables.put(1, at="09:01:00", OP="I", log=True)
+    await tables.again()
+    expected = [[("dibao", "2026-01-01", "2026-06-01"), ("tekun", "2026-06-01", None)]]
+    assert await incomes() == expected
+    await tables.again(from_start=True)
+    assert await incomes() == expected
+
+
+async def test_a_deletion_of_an_unknown_key_waits_for_its_late_insert(tables, incomes):
+    tables.put(1, at="09:05:00", OP="D", SFZH=None, XM=None, LB=None, KSRQ=None)
+    assert counts(await tables.work()) == (1, 0, 1, 0)
+    tables.put(1, at="09:01:00", OP="I", log=True)
+    await tables.again()
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-11-21")]]
+
+
+async def test_a_row_inserted_and_deleted_between_two_readings_was_true_in_between(tables, incomes):
+    tables.put(1, day="2026-11-20", OP="D")
+    await tables.work()
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-11-20")]]
+
+
+async def test_a_log_of_changes_read_again_says_nothing_new(tables, incomes, actions):
+    tables.put(1, at="09:00:00", OP="I", log=True)
+    tables.put(1, at="09:01:00", OP="U", LB="特困", log=True)
+    tables.put(1, at="09:02:00", OP="U", LB="低保", log=True)
+    await tables.work()
+    said = await actions()
+    assert said == {"created": 1, "corrected": 2}
+    for _ in range(2):
+        assert counts(await tables.again())[1] == 0
+    tables.put(1, at="09:03:00", OP="U", LB="特困", log=True)
+    await tables.again()
+    assert await incomes() == [[("tekun", "2026-01-01", None)]]
+    assert await actions() == {"created": 1, "corrected": 3}
+
+
+async def test_a_row_that_is_now_about_somebody_else_was_wrong_about_the_first(tables, incomes):
+    tables.put(1)
+    await tables.work()
+    tables.put(2, key="R1", at="10:00:00", OP="U")
+    await tables.again()
+    assert await incomes() == [[DIBAO], []]
+
+
+async def test_several_columns_order_what_one_moment_holds(tables, incomes):
+    tables.sql("ALTER TABLE EX_LOW_INCOME ADD COLUMN XH")
+    tables.configure(tables.CHANGES | {"watermark": {"columns": ["GXSJ", "XH"]}})
+    for number, (operation, category) in enumerate([("I", "低保"), ("U", "特困"), ("D", "特困"), ("I", "低保边缘")]):
+        tables.put(1, OP=operation, LB=category, log=True, KSRQ="2026-01-01")
+        tables.sql(f"UPDATE EX_LOW_INCOME SET XH = {number} WHERE XH IS NULL")
+    await tables.work()
+    assert await incomes() == [[("bianyuan", "2026-01-01", None)]]
+
+
+async def test_a_sequence_number_is_a_watermark_too(tables, incomes):
+    watermark = {"columns": ["GXSJ"], "kind": "number", "overlap": 5}
+    tables.configure(tables.CHANGES | {"watermark": watermark})
+    tables.put(1, GXSJ=100)
+    await tables.work()
+    tables.put(2, GXSJ=97)
+    tables.put(3, GXSJ=101)
+    assert counts(await tables.again())[:2] == (3, 2)
+    assert len(await incomes()) == 3
+
+
+async def test_the_source_recorded_it_when_the_watermark_says(tables, database):
+    tables.put(1, at="09:00:00")
+    await tables.work()
+    row = await database.pool.fetchrow("SELECT event_id, sealed, day FROM received")
+    kept = vault().open(row["sealed"], row["event_id"].encode()).decode()
+    assert '"time":"2026-11-21T01:00:00Z"' in kept
+    assert row["day"].isoformat() == "2026-11-21"

@@ -1,0 +1,183 @@
+"""Full loads: what is no longer there has ended, unless the table moved, is empty, or too much is gone at once."""
+
+from datetime import timedelta
+
+import pytest
+from common import clock
+from ingestion import run_feeds as running
+
+DIBAO = ("dibao", "2026-01-01", None)
+ENDED = ("dibao", "2026-01-01", "2026-11-22")
+
+
+@pytest.fixture
+def full(tables):
+    tables.configure(tables.FULL)
+    return tables
+
+
+def gone(tables, *people):
+    for n in people:
+        tables.sql(f"DELETE FROM EX_LOW_INCOME WHERE RID = 'R{n}'")
+
+
+async def test_a_missing_row_ends_on_the_day_it_is_missed(full, incomes, actions):
+    for n in range(4):
+        full.put(n)
+    await full.work()
+    gone(full, 2)
+    full.put(9)
+    feed = await full.again()
+    assert (feed["state"], feed["last_run"]["missing"], feed["last_run"]["ended"]) == ("idle", 1, 1)
+    assert await incomes() == sorted([[DIBAO]] * 4 + [[ENDED]], key=str)
+    await full.again()
+    assert await actions() == {"created": 5, "ended": 1}
+
+
+async def test_the_whole_table_read_again_changes_nothing(full, actions):
+    for n in range(4):
+        full.put(n)
+    await full.work()
+    full.sql("UPDATE EX_LOW_INCOME SET BZ = '备注', GXSJ = '2026-11-22 08:00:00'")
+    feed = await full.again()
+    assert (feed["last_run"]["rows_read"], feed["last_run"]["unchanged"]) == (4, 4)
+    assert await actions() == {"created": 4}
+
+
+async def test_a_changed_row_is_told_without_any_flag(full, incomes):
+    full.put(1)
+    await full.work()
+    full.put(1, LB="特困", KSRQ="2026-06-01")
+    await full.again()
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-06-01"), ("tekun", "2026-06-01", None)]]
+
+
+async def test_a_row_that_was_missing_and_is_back_goes_on(full, incomes):
+    for n in (1, 2):
+        full.put(n)
+    await full.work()
+    gone(full, 1)
+    await full.again()
+    full.put(1)
+    await full.again()
+    assert await incomes() == [[DIBAO], [DIBAO]]
+
+
+async def test_an_empty_table_ends_nobody_and_waits_for_an_officer(full, incomes):
+    for n in range(3):
+        full.put(n)
+    await full.work()
+    gone(full, 0, 1, 2)
+    feed = await full.again()
+    assert (feed["state"], feed["problem"]["code"]) == ("held", "too_many_missing")
+    assert feed["problem"]["more"] == {"missing": 3, "known": 3}
+    assert await incomes() == [[DIBAO]] * 3
+
+
+async def test_too_many_missing_rows_wait_for_an_officer_and_end_when_confirmed(full, incomes, database):
+    for n in range(30):
+        full.put(n)
+    await full.work()
+    gone(full, *range(11))
+    feed = await full.again()
+    assert feed["state"] == "held"
+    assert await incomes() == [[DIBAO]] * 30
+    wrong = await full.post("/v1/feeds/mca_low_income/confirm", {"missing": 10, "reason": "年度复核"})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "missing_changed")
+    right = await full.post("/v1/feeds/mca_low_income/confirm", {"missing": 11, "reason": "年度复核"})
+    assert (right.status_code, right.json()["state"]) == (202, "ending")
+    feed = await full.work()
+    assert (feed["state"], feed["last_run"]["ended"], feed["last_run"]["confirmed_by"]) == ("idle", 11, "local-admin")
+    assert await incomes() == sorted([[ENDED]] * 11 + [[DIBAO]] * 19, key=str)
+    again = await full.post("/v1/feeds/mca_low_income/confirm", {"missing": 11, "reason": "年度复核"})
+    assert again.json()["code"] == "feed_not_held"
+    (audit,) = await database.pool.fetch("SELECT action, purpose FROM audits")
+    assert tuple(audit) == ("feed_confirmed", "年度复核")
+
+
+async def test_rows_that_come_back_lift_the_hold_by_themselves(full, incomes):
+    for n in range(3):
+        full.put(n)
+    await full.work()
+    gone(full, 0, 1, 2)
+    assert (await full.again())["state"] == "held"
+    for n in range(3):
+        full.put(n)
+    feed = await full.again()
+    assert (feed["state"], feed["problem"]) == ("idle", None)
+    assert await incomes() == [[DIBAO]] * 3
+
+
+async def test_nobody_is_missing_from_a_table_that_moves_while_it_is_read(full, incomes, monkeypatch):
+    for n in range(12):
+        full.put(n)
+    await full.work()
+    gone(full, 11)
+    monkeypatch.setattr(running, "PAGE_ROWS", 5)
+    monkeypatch.setattr(running, "STEP_SECONDS", -1.0)
+    clock.advance(timedelta(hours=1))
+    assert await running.run_feeds(full.database)
+    gone(full, 0)  # somebody is loading the table anew
+    feed = await full.work()
+    assert (feed["state"], feed["problem"]["code"]) == ("idle", "table_moved")
+    assert await incomes() == [[DIBAO]] * 12
+    feed = await full.again()
+    assert feed["last_run"]["ended"] == 2
+
+
+async def test_a_row_that_is_there_but_wrong_is_refused_and_not_missing(full, incomes):
+    for n in (1, 2):
+        full.put(n)
+    await full.work()
+    full.put(1, LB="不知道")
+    feed = await full.again()
+    assert (feed["last_run"]["rejected"], feed["last_run"]["missing"], feed["rejects"]) == (1, 0, 1)
+    assert await incomes() == [[DIBAO]] * 2
+    full.put(1)
+    feed = await full.again()
+    assert feed["rejects"] == 0
+
+
+async def test_a_list_of_the_dead_that_is_cut_revives_nobody(tables, actions):
+    mapping = {"columns": {"person.id_number": "SFZH", "value.evidence": "LB", "valid_from": "KSRQ"}}
+    feed = tables.FULL | {"kind": "death", "mapping": mapping | {"codes": {"value.evidence": {"火化": "cremation"}}}}
+    tables.configure(feed)
+    for n in (1, 2):
+        tables.put(n, LB="火化")
+    await tables.work()
+    gone(tables, 1)
+    shown = await tables.again()
+    assert (shown["last_run"]["missing"], shown["last_run"]["ended"]) == (1, 0)
+    assert await actions() == {"created": 2}
+
+
+async def test_a_row_that_was_over_by_its_own_word_says_nothing_when_it_goes(full, actions):
+    full.put(1, TZRQ="2026-09-01")
+    full.put(2)
+    await full.work()
+    gone(full, 1)
+    feed = await full.again()
+    assert (feed["last_run"]["missing"], feed["state"]) == (0, "idle")
+    assert await actions() == {"created": 2}
+
+
+async def test_two_rows_of_one_key_that_contradict_each_other_are_refused(full, incomes):
+    full.put(1)
+    await full.work()
+    full.put(1, LB="特困", log=True)
+    full.put(2, key="K")
+    full.put(3, key="K", log=True)
+    feed = await full.again()
+    assert feed["last_run"]["missing"] == 0
+    assert await incomes() == [[DIBAO]]
+    assert "表中有多行使用同一主键" in await full.rejects()
+
+
+async def test_a_feed_may_say_that_absence_means_nothing(tables, incomes):
+    tables.configure(tables.FULL | {"missing": "nothing"})
+    for n in (1, 2):
+        tables.put(n)
+    await tables.work()
+    gone(tables, 1)
+    await tables.again()
+    assert await incomes() == [[DIBAO]] * 2

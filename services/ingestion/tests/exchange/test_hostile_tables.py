@@ -1,0 +1,291 @@
+"""Front-end databases as they are: away, renamed, half filled, with strange types and wrong rows."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from common import clock
+from common.database import Database
+from ingestion import run_feeds as running
+from ingestion.exchange import telling
+
+WAIT_SECONDS = 60
+DIBAO = ("dibao", "2026-01-01", None)
+
+
+async def test_while_the_front_end_is_away_nothing_is_lost_and_it_is_tried_again(tables, incomes):
+    tables.put(1)
+    await tables.work()
+    os.environ[tables.VARIABLE] = "postgresql+psycopg://reader:geheim@127.0.0.1:1/front"
+    tables.put(2)
+    feed = await tables.again()
+    assert (feed["problem"]["code"], feed["failures"], feed["state"]) == ("source_away", 1, "idle")
+    assert "geheim" not in str(feed)
+    assert (await tables.again())["failures"] == 2
+    os.environ[tables.VARIABLE] = tables.url
+    feed = await tables.again()
+    assert (feed["problem"], feed["failures"]) == (None, 0)
+    assert await incomes() == [[DIBAO]] * 2
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        (None, "url_missing"),
+        ("not a url", "url_invalid"),
+        ("oracle+nodriver://x/y", "driver_missing"),
+        ("mssql+pymssql://u:p@h/d", "driver_missing"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_says_why(tables, url, code):
+    os.environ.pop(tables.VARIABLE)
+    if url is not None:
+        os.environ[tables.VARIABLE] = url
+    assert (await tables.work())["problem"]["code"] == code
+
+
+async def test_a_renamed_column_is_named_and_nothing_is_lost(tables, incomes):
+    tables.put(1)
+    await tables.work()
+    tables.sql("ALTER TABLE EX_LOW_INCOME RENAME COLUMN LB TO LEIBIE")
+    feed = await tables.again()
+    assert feed["problem"]["code"] == "column_missing"
+    assert feed["problem"]["more"]["columns"][0]["field"] == "value.category"
+    assert "LEIBIE" in feed["problem"]["more"]["found"]
+    tables.sql("ALTER TABLE EX_LOW_INCOME RENAME COLUMN LEIBIE TO LB")
+    tables.put(2)
+    await tables.again()
+    assert await incomes() == [[DIBAO]] * 2
+
+
+@pytest.mark.parametrize("column", ["RID", "GXSJ", "OP"])
+async def test_a_key_watermark_or_flag_that_is_gone_is_named(tables, column):
+    tables.sql(f"ALTER TABLE EX_LOW_INCOME RENAME COLUMN {column} TO ANDERS")
+    feed = await tables.work()
+    assert (feed["problem"]["code"], feed["problem"]["more"]["columns"]) == ("column_missing", [column])
+
+
+async def test_a_table_that_is_not_there_is_said_so(tables):
+    tables.sql("DROP TABLE EX_LOW_INCOME")
+    assert (await tables.work())["problem"]["code"] == "table_unreadable"
+
+
+async def test_wrong_rows_come_back_with_their_reasons_and_right_ones_go_in(tables, incomes):
+    tables.put(1)
+    tables.put(2, LB="不知道")
+    tables.put(3, SFZH="530302194002290011")
+    tables.put(4, OP="X")
+    tables.put(5, KSRQ="2026-13-01")
+    feed = await tables.work()
+    assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"], feed["rejects"]) == (1, 4, 4)
+    header, *lines = (await tables.rejects()).strip().splitlines()
+    assert header == "GXSJ,RID,OP,KSRQ,TZRQ,SFZH,XM,LB,行号,原因,原因代码"
+    text = "\n".join(lines)
+    for code in (
+        "not_in_list /data/value/category",
+        "id_checksum /data/person/id_number",
+        "operation_unknown /data/action",
+        "date /data/valid_from",
+    ):
+        assert code in text
+    assert "LB：" in text or "lb：" in text
+    assert await incomes() == [[DIBAO]]
+    tables.put(2)
+    feed = await tables.again()
+    assert feed["rejects"] == 3
+
+
+async def test_rows_without_a_watermark_are_not_passed_over_in_silence(tables):
+    tables.put(1)
+    tables.put(2, GXSJ=None)
+    feed = await tables.work()
+    assert (feed["problem"]["code"], feed["problem"]["more"]["rows"]) == ("column_empty", {"GXSJ": 1})
+
+
+async def test_a_watermark_written_otherwise_than_agreed_stops_nothing_but_time(tables, incomes):
+    tables.put(1, GXSJ="20261121090000")
+    feed = await tables.work()
+    assert feed["last_run"]["accepted"] == 1
+
+
+async def test_a_moment_with_more_rows_than_a_page_holds_is_said_so(tables, monkeypatch):
+    monkeypatch.setattr(running, "PAGE_ROWS", 4)
+    for n in range(6):
+        tables.put(1, log=True, LB="低保" if n % 2 else "特困")
+    assert (await tables.work())["problem"]["code"] == "order_not_unique"
+
+
+async def test_a_row_that_breaks_us_takes_no_other_with_it(tables, incomes, monkeypatch):
+    for n in range(7):
+        tables.put(n)
+    tables.sql("UPDATE EX_LOW_INCOME SET BZ = 'x'")
+    real = telling.read_line
+
+    def breaking(layout, line, now):
+        if "R3" in line.place:
+            raise ZeroDivisionError
+        return real(layout, line, now)
+
+    monkeypatch.setattr(telling, "read_line", breaking)
+    feed = await tables.work()
+    assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (6, 1)
+    assert "internal" in await tables.rejects()
+    monkeypatch.undo()
+    feed = await tables.again()
+    assert (feed["last_run"]["accepted"], feed["rejects"]) == (1, 0)
+    assert len(await incomes()) == 7
+
+
+async def test_one_broken_feed_holds_up_no_other(tables, incomes):
+    other = tables.CHANGES | {"feed": "away", "url_env": "SHOUWANG_FEED_URL_NOWHERE"}
+    tables.configure(other, tables.CHANGES)
+    tables.put(1)
+    await tables.work()
+    assert await incomes() == [[DIBAO]]
+    assert (await tables.get("/v1/feeds/away")).json()["problem"]["code"] == "url_missing"
+
+
+CHILD = """
+import asyncio, os, sys
+from datetime import UTC, datetime
+from common import clock
+from common.database import Database
+from ingestion import run_feeds as running
+
+async def main():
+    clock.set_now(datetime.fromisoformat(sys.argv[2]))
+    running.PAGE_ROWS = 40
+    database = Database(sys.argv[1], "ingestion")
+    await database.open()
+    while await running.run_feeds(database):
+        pass
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+async def child(database, crash_at=None):
+    """A process of its own that works until nothing is due, or dies at a point of its code."""
+    environment = {k: v for k, v in os.environ.items() if k != "CRASH_AT"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        CHILD,
+        database.url,
+        clock.now().isoformat(),
+        env=environment | ({"CRASH_AT": crash_at} if crash_at else {}),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+    return process.returncode, told.decode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "crash_at"), [("CHANGES", "before_commit:3"), ("CHANGES", "after_commit:1"), ("FULL", "after_commit:4")]
+)
+async def test_a_killed_reader_goes_on_without_losing_or_doubling(tables, database, incomes, actions, mode, crash_at):
+    tables.configure(getattr(tables, mode))
+    for n in range(150):
+        tables.put(n)
+    code, told = await child(database, crash_at)
+    assert code == -signal.SIGKILL, told
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (await tables.show())["state"] != "idle" or (await tables.show())["last_run"] is None:
+        code, told = await child(database)  # its lock goes when the server notices its death
+        assert code == 0, told
+        assert time.monotonic() < deadline
+    run = (await tables.show())["last_run"]
+    assert (run["rows_read"], run["accepted"]) == (150, 150)
+    assert await incomes() == [[DIBAO]] * 150
+    assert await actions() == {"created": 150}
+
+
+async def test_a_reader_killed_while_it_ends_what_is_missing_goes_on(tables, database, incomes, actions):
+    tables.configure(tables.FULL | {"missing_percent_max": 100})
+    for n in range(100):
+        tables.put(n)
+    await tables.work()
+    tables.sql("DELETE FROM EX_LOW_INCOME WHERE RID < 'R90'")
+    clock.advance(timedelta(hours=1))
+    code, told = await child(database, "before_commit:5")
+    assert code == -signal.SIGKILL, told
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (await tables.show())["state"] != "idle" or (await tables.show())["last_run"]["ended"] == 0:
+        code, told = await child(database)
+        assert code == 0, told
+        assert time.monotonic() < deadline
+    rows = (await tables.show())["last_run"]
+    assert rows["missing"] == rows["ended"]
+    assert (await actions())["ended"] == rows["ended"] >= 80
+    assert sum(1 for periods in await incomes() if periods == [DIBAO]) == 100 - rows["ended"]
+
+
+async def test_two_replicas_read_a_table_once(tables, database, actions):
+    for n in range(200):
+        tables.put(n)
+    other = Database(database.url, "ingestion")
+    await other.open()
+
+    async def work(on):
+        while await running.run_feeds(on):
+            pass
+
+    await asyncio.gather(work(database), work(other))
+    await work(database)
+    await other.close()
+    assert await actions() == {"created": 200}
+    assert (await tables.show())["last_run"]["accepted"] == 200
+
+
+GROWTH = """
+import asyncio, resource, sys, time
+from datetime import datetime
+from common import clock
+from common.database import Database
+from ingestion import run_feeds as running
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+async def main():
+    clock.set_now(datetime.fromisoformat(sys.argv[2]))
+    running.STEP_SECONDS = 0.2
+    database = Database(sys.argv[1], "ingestion")
+    await database.open()
+    rows = int(sys.argv[3])
+    done = early = 0
+    began = time.monotonic()
+    while step := await running.run_feeds(database):
+        done += step
+        early = early or (done >= rows // 5 and peak())
+    print(await database.pool.fetchval("SELECT rows_read FROM feed_runs ORDER BY run DESC LIMIT 1"), peak() - early,
+          round(rows / (time.monotonic() - began)))
+    await database.close()
+
+asyncio.run(main())
+"""
+ROWS = int(os.environ.get("SHOUWANG_TEST_TABLE_ROWS", "6000"))
+
+
+async def test_memory_does_not_grow_with_the_table(tables, database):
+    tables.configure(tables.FULL)
+    row = (None, None, "张三丰", "低保", "2026-01-01")
+    tables.sql(
+        "INSERT INTO EX_LOW_INCOME (RID, SFZH, XM, LB, KSRQ) VALUES (?, ?, ?, ?, ?)",
+        *((n, tables.number(n % 1000, n // 1000), *row[2:]) for n in range(ROWS)),
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", GROWTH, database.url, clock.now().isoformat(), str(ROWS)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, wrong = await asyncio.wait_for(process.communicate(), 60 + ROWS // 100)
+    assert process.returncode == 0, wrong.decode()
+    read, grown_kib, _ = map(int, out.split())
+    assert read == ROWS
+    assert grown_kib < 16 * 1024
