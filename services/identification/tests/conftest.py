@@ -2,6 +2,7 @@ import os
 import tempfile
 
 os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-identification-"))
+os.environ.setdefault("SHOUWANG_SIMULATION_WORKERS", "0")  # the tests about worker processes ask for them
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -28,8 +29,10 @@ from common.events.facts import (
     Residence,
 )
 from common.testing import Driver, migrated_database
+from identification.keep_to_band import keep_to_band
 from identification.main import service
 from identification.redecide_people import redecide_people
+from identification.run_simulations import run_simulations
 from identification.seed_lists import seed
 
 LISTS = Path(__file__).parent / "policy"
@@ -193,6 +196,8 @@ async def database() -> AsyncIterator[Database]:
     """A database with the test lists in force and nothing left to send."""
     async with migrated_database("identification") as fresh:
         await seed(fresh, LISTS)
+        while await redecide_people(fresh):
+            pass  # nobody is there yet
         await fresh.pool.execute("DELETE FROM outbox")
         yield fresh
 
@@ -232,8 +237,25 @@ async def raised(client: Any, bearer: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def publish(client: httpx.AsyncClient, bearer: Any) -> Callable[..., Any]:
-    """Propose, sign twice and publish; the version."""
+def simulated(client: httpx.AsyncClient, database: Database, bearer: Any) -> Callable[..., Any]:
+    """`await simulated(version)`: asked for and worked off; its view."""
+
+    async def simulate(version: str, division: str = "000000", **more: Any) -> dict[str, Any]:
+        headers = bearer("officer", division)
+        asked = await client.post("/v1/simulations", headers=headers, json={"version": version, **more})
+        assert asked.status_code == 202, asked.text
+        while await run_simulations(database):
+            pass
+        path = f"/v1/simulations/{asked.json()['simulation_id']}"
+        found: dict[str, Any] = (await client.get(path, headers=headers)).json()
+        return found
+
+    return simulate
+
+
+@pytest.fixture
+def publish(client: httpx.AsyncClient, bearer: Any, simulated: Any) -> Callable[..., Any]:
+    """Propose, simulate, sign twice and publish; the version."""
 
     async def act(version: str, what: str, who: str, division: str) -> None:
         headers = bearer("approver", division, subject=who)
@@ -242,6 +264,7 @@ def publish(client: httpx.AsyncClient, bearer: Any) -> Callable[..., Any]:
     async def go(body: Any, division: str = "530300") -> str:
         headers = bearer("officer", division, subject="proposer")
         version: str = (await client.post("/v1/policies", headers=headers, json=body)).json()["version"]
+        await simulated(version)
         for what, who in (("approve", "first"), ("approve", "second"), ("publish", "second")):
             await act(version, what, who, division)
         return version
@@ -251,12 +274,12 @@ def publish(client: httpx.AsyncClient, bearer: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def redecide(database: Database) -> Callable[..., Any]:
-    """Decide again until nothing is left to do; how many steps that took."""
+    """Decide again until nothing is left to do, kept to its band; how many steps that took."""
 
     async def go(**limits: int) -> int:
         steps = 0
-        while await redecide_people(database, **limits):
-            steps += 1
+        while (done := await redecide_people(database, **limits)) or await keep_to_band(database):
+            steps += done > 0
         return steps
 
     return go

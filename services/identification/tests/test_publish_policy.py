@@ -37,12 +37,13 @@ async def test_the_lists_of_the_repository_can_be_seeded(driver: Driver) -> None
     assert {QILIN, "000000"} <= {e.jurisdiction for e in events}
 
 
-async def test_two_different_approvers_are_needed(client: Any, bearer: Any, raised: Any) -> None:
+async def test_two_different_approvers_are_needed(client: Any, bearer: Any, raised: Any, simulated: Any) -> None:
     proposed = await propose(client, bearer, raised)
     assert (proposed.status_code, proposed.json()["state"]) == (201, "proposed")
     version = proposed.json()["version"]
     early = await act(client, bearer, version, "publish", "first")
     assert (early.status_code, early.json()["code"]) == (409, "not_approved")
+    await simulated(version)
     assert (await act(client, bearer, version, "approve", "first")).json()["state"] == "proposed"
     assert (await act(client, bearer, version, "approve", "first")).json()["state"] == "proposed"
     assert (await act(client, bearer, version, "publish", "first")).status_code == 409
@@ -82,10 +83,11 @@ async def test_what_is_in_force_cannot_be_proposed(client: Any, bearer: Any) -> 
 
 
 async def test_a_list_that_was_replaced_can_come_back(
-    publish: Any, client: Any, bearer: Any, raised: Any, driver: Driver
+    publish: Any, redecide: Any, client: Any, bearer: Any, raised: Any
 ) -> None:
     old = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()
     await publish(raised)
+    await redecide()
     assert await publish(old["list"]) == old["version"]
     now = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()
     assert (now["version"], now["approved_by"]) == (old["version"], ["first", "second"])

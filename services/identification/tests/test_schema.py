@@ -2,12 +2,34 @@
 
 import pytest
 from common.database import Database
-from identification.tables import DecisionRow, PersonRow, PolicyRow, PublicationRow, RedecisionRow
+from identification.tables import (
+    DecisionRow,
+    PersonRow,
+    PolicyRow,
+    PublicationRow,
+    RedecisionRow,
+    SimulatedChangeRow,
+    SimulationChunkRow,
+    SimulationRow,
+    WatchedStepRow,
+)
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
+MODELS = [
+    PersonRow,
+    DecisionRow,
+    PolicyRow,
+    PublicationRow,
+    RedecisionRow,
+    SimulationRow,
+    SimulationChunkRow,
+    SimulatedChangeRow,
+    WatchedStepRow,
+]
 
-@pytest.mark.parametrize("model", [PersonRow, DecisionRow, PolicyRow, PublicationRow, RedecisionRow])
+
+@pytest.mark.parametrize("model", MODELS)
 async def test_the_migrated_table_has_exactly_the_columns_of_its_class(
     database: Database, model: type[SQLModel]
 ) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from common import clock
 from common.database import Database
-from common.events import AlertClosed, AlertRaised, RecordParked, RecoveryClosed, RecoveryOpened, VisitVerified
+from common.events import (
+    AlertClosed,
+    AlertRaised,
+    PolicyVersionHalted,
+    RecordParked,
+    RecoveryClosed,
+    RecoveryOpened,
+    VisitVerified,
+)
 from common.testing import Driver
 from supervision import verify
 from supervision.domain.alerts import Refused, decide_step
@@ -139,3 +147,22 @@ async def test_a_parked_record_is_a_case_for_the_platform_and_for_no_person(
     assert await driver.emitted() == []
     (alert,) = (await api("admin").get("/v1/alerts")).json()["alerts"]
     assert (alert["check"], alert["person_id"], alert["subject"]) == ("record_parked", None, parked.parked_id)
+
+
+async def test_a_halted_list_is_a_case_of_its_area(deliver: Any, make: Any, api: Any, driver: Driver) -> None:
+    halted = PolicyVersionHalted(
+        jurisdiction="530302",
+        version="0" * 32,
+        back_to="1" * 32,
+        by="band",
+        reason="x",
+        people=1,
+        people_changed=1,
+        raised_fen=0,
+        cut_fen=0,
+    )
+    lie = make.lie(halted, topic="policy.review")
+    await deliver(lie, lie)
+    assert await driver.emitted() == []
+    (alert,) = (await api("officer", division="530300").get("/v1/alerts")).json()["alerts"]
+    assert (alert["check"], alert["division"], alert["person_id"]) == ("policy_halted", "530302", None)

@@ -19,7 +19,10 @@ ELSEWHERE = {
     "feeds": ("shouwang.feeds", "the front-end tables that are read and how they stand; read one now"),
     "synth": ("synth.cli", "write a synthetic county and its changes to a file"),
     "verify": ("shouwang.verify", "check the invariants over all databases and topics"),
-    "policy": ("shouwang.policy", "lint the lists and prove that each gives what those above it give"),
+    "policy": (
+        "shouwang.policy",
+        "lint the lists, prove that none gives less than those above, simulate a change",
+    ),
     "parked": ("shouwang.parked", "list, show or replay what could not be processed"),
     "demo": ("shouwang.demo", "tell the story of the sample county, step by step"),
 }

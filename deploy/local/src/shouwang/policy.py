@@ -1,4 +1,6 @@
-"""`shouwang policy lint`: whether the lists under contracts/policy can be law, and give what those above them give."""
+"""`shouwang policy lint`: whether the lists under contracts/policy can be law, and give what those above them give.
+
+`diff` and `simulate` are in `shouwang.policy_change`."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,7 @@ from rules.lint import CODES, Finding, items_told, lint
 from rules.policy import PolicyError, load_lists
 from rules.wording import area_name
 
+from shouwang import policy_change
 from shouwang.paths import REPOSITORY
 from shouwang.problems import LocalProblem
 
@@ -30,14 +33,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 when a list has errors or gives less than the lists above it."""
+    """Exit 0; 1 when a list has errors or gives less than the lists above it (`lint`)."""
     parser = argparse.ArgumentParser(prog="shouwang policy", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     linted = actions.add_parser("lint", help="faults of the lists, and people to whom a list gives too little")
     linted.add_argument("--area", metavar="D", help="only this area and what lies in it")
     linted.add_argument("--json", action="store_true", help="the report as JSON")
     linted.add_argument("--folder", type=Path, default=REPOSITORY / "contracts" / "policy", help="another set of lists")
+    policy_change.add_commands(actions)
     given = parser.parse_args(arguments)
+    if given.action == "diff":
+        return policy_change.diff(given)
+    if given.action == "simulate":
+        return policy_change.simulate(given)
     found = report(given.folder, given.area)
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

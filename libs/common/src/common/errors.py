@@ -72,8 +72,8 @@ class Malformed(ServiceError):
 class TooBusy(ServiceError):
     status, slug = 429, "too_busy"
 
-    def __init__(self, detail: str, *, retry_after_seconds: int = 5) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, retry_after_seconds: int = 5, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
         self.headers = {"Retry-After": str(retry_after_seconds)}
 
 

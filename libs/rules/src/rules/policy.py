@@ -188,27 +188,34 @@ BESIDE_ITEMS: dict[str, Any] = {
 def load_lists(root: Path) -> dict[str, PolicyList]:
     """All lists under a folder (`contracts/policy`), by area. Raises PolicyError naming file and place."""
     return {
-        folder.name: _load_list(folder)
+        folder.name: load_list(folder)
         for folder in sorted(root.iterdir())
         if folder.is_dir() and re.fullmatch(r"\d{6,12}", folder.name)
     }
 
 
-def _load_list(folder: Path) -> PolicyList:
+def load_list(folder: Path) -> PolicyList:
+    """The list of the area that a folder is named after. Raises PolicyError naming file and place."""
     items: dict[str, ItemPolicy] = {}
     beside: dict[str, Any] = {}
     for path in sorted(folder.glob("*.yaml")):
         if path.stem in BESIDE_ITEMS:
             beside[path.stem] = _convert(path, BESIDE_ITEMS[path.stem])
         else:
-            item = _convert(path, ItemPolicy)
-            if item.item != path.stem:
-                raise PolicyError(f"{path}: holds item {item.item}")
+            item = load_item(path)
             items[item.item] = item
     try:
         return msgspec.convert({"jurisdiction": folder.name, "items": items, **beside}, PolicyList)
     except msgspec.ValidationError as fault:
         raise PolicyError(f"{folder}: {fault}") from fault
+
+
+def load_item(path: Path) -> ItemPolicy:
+    """The item that a file is named after. Raises PolicyError."""
+    item: ItemPolicy = _convert(path, ItemPolicy)
+    if item.item != path.stem:
+        raise PolicyError(f"{path}: holds item {item.item}")
+    return item
 
 
 def _convert(path: Path, into: Any) -> Any:

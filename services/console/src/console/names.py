@@ -126,6 +126,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "visit_missed": "逾期未访",
     "recovery_opened": "待追回资金",
     "record_parked": "消息搁置",
+    "policy_halted": "清单停用",
 }
 LEVELS: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
 STATES: Final[Mapping[str, str]] = {

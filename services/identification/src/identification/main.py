@@ -8,12 +8,18 @@ from identification import (
     choose_item,
     explain_decision,
     follow_redecision,
+    halt_policy,
+    propose_policy,
     prove_inclusion,
     publish_policy,
     read_entitlements,
+    read_policies,
+    simulate_policy,
 )
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.keep_to_band import keep_to_band
 from identification.redecide_people import redecide_people
+from identification.run_simulations import run_simulations
 from identification.seed_lists import seed
 from identification.tell_edges import tell_edges
 
@@ -23,12 +29,21 @@ service = Service(
         read_entitlements.router,
         explain_decision.router,
         choose_item.router,
+        read_policies.router,
+        propose_policy.router,
+        simulate_policy.router,
         publish_policy.router,
+        halt_policy.router,
         prove_inclusion.router,
         follow_redecision.router,
     ],
     handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
-    jobs=[Job("daily_edge", 1.0, tell_edges), Job("redecide", 0.25, redecide_people, shared=True)],
+    jobs=[
+        Job("daily_edge", 1.0, tell_edges),
+        Job("redecide", 0.25, redecide_people, shared=True),
+        Job("keep_to_band", 1.0, keep_to_band),
+        Job("simulate", 0.5, run_simulations),
+    ],
     on_start=seed,
     description="Works out by itself who is entitled to what under the lists in force, and explains every yes and no.",
 )

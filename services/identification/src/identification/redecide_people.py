@@ -17,10 +17,12 @@ from rules.edits import Edit
 
 from identification.deciding import Case, decide_cases, save_decided
 from identification.domain import Person
+from identification.halting import Reason, halt
 from identification.running import running_at, running_for
 from identification.store import lists as lists_store
 from identification.store import people as people_store
 from identification.store import redecisions as store
+from identification.watching import LeftBand, watch_step
 
 log = logging.getLogger(__name__)
 LINES_MAX: Final = 1000
@@ -36,11 +38,16 @@ async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, line
 
     While the outbox is full of other news it takes a small step and then its whole pause (0), so that it neither
     stands in the way nor starves. People whom live news have decided by the present lists meanwhile are passed over.
+    A step that would leave the band around the list's simulation is not stored: the list is halted instead.
     """
     async with database.reading() as connection:
         if not await store.any_open(connection):
             return 0
-    return await _select(database, lines_max) or await _redecide(database, people_max) or await _close(database)
+    try:
+        return await _select(database, lines_max) or await _redecide(database, people_max) or await _close(database)
+    except LeftBand as left:
+        await _halt(database, left)
+        return 1
 
 
 async def _select(database: Database, lines_max: int) -> int:
@@ -89,6 +96,9 @@ async def _redecide(database: Database, people_max: int) -> int:
         decided = await decide_cases([Case(p, correlation_id=job["event_id"]) for p in people], running)
         news = [d for d in decided if d.event is not None]
         moved = await _lock(tx, [d.case.person for d in news])
+        settled = [d for d in decided if d.person.person_id not in moved]
+        live = set(taken).difference(person.person_id for person in people)
+        await watch_step(tx, job["publication"], settled, live, running)
         await save_decided(tx, [d for d in news if d.person.person_id not in moved])
         looked_at = len(taken) - len(moved)
         changed = len(news) - len(moved)
@@ -100,6 +110,14 @@ async def _lock(tx: Tx, people: Sequence[Person]) -> set[str]:
     """Lock these people; those who are no longer as they were read are for the next step."""
     now = await people_store.lock_marks(tx, [person.person_id for person in people])
     return {person.person_id for person in people if now.get(person.person_id) != people_store.mark_of(person)}
+
+
+async def _halt(database: Database, left: LeftBand) -> None:
+    """Instead of the step that would have left the band, of which nothing is stored."""
+    async with database.transaction() as tx:
+        await lists_store.lock_lists(tx)
+        if (await lists_store.running_versions(tx.sql)).get(left.area) == left.version:
+            await halt(tx, left.version, Reason("band", "band", left.text, left.live), clock.now())
 
 
 async def _close(database: Database) -> int:

@@ -57,9 +57,17 @@ async def running_at(connection: asyncpg.Connection, publication: tuple[int, str
 
 
 async def publish(
-    tx: Tx, policy_list: PolicyList, version: str, *, now: datetime, published_by: str, approved_by: str
+    tx: Tx,
+    policy_list: PolicyList,
+    version: str,
+    *,
+    now: datetime,
+    published_by: str,
+    approved_by: str,
+    simulated: tuple[str, str] | None = None,
 ) -> None:
-    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`."""
+    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`. `simulated`: the
+    simulation and the band (JSON) that it is held to."""
     event = PolicyVersionPublished(
         jurisdiction=policy_list.jurisdiction,
         version=version,
@@ -74,4 +82,5 @@ async def publish(
         published_by=published_by,
         approved_by=approved_by,
         event_id=tx.emit(event, division=policy_list.jurisdiction, urgent=True),  # nobody shall wait for a list
+        simulated=simulated,
     )

@@ -2,7 +2,18 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import UUID
 from sqlmodel import Field, SQLModel
 
@@ -59,9 +70,9 @@ class DecisionRow(SQLModel, table=True):
 
 
 class PolicyRow(SQLModel, table=True):
-    """One content of one area's list; `version` is its digest. `state`: proposed → approved → published.
+    """One content of one area's list; `version` is its digest. `state`: proposed → approved → published (→ halted).
 
-    `approvals`: JSON `[{"by", "at"}]`. A list that was replaced may be proposed again.
+    `approvals`: JSON `[{"by", "at", "simulation_id"}]`. A list that was replaced or halted may be proposed again.
     """
 
     __tablename__ = "policies"
@@ -81,7 +92,8 @@ class PublicationRow(SQLModel, table=True):
 
     `running_digest` names all lists in force after it. The rest is how far the people it may touch were decided again:
     they are found (`people_touched`, up to the traits `selected_after`), and looked at (`redecisions`; `people`,
-    `people_changed` at the end).
+    `people_changed` at the end); and what it is held to (`watched`, while it is): `simulation_id` with the tolerance
+    `band` (JSON of `band.Tolerance`).
     """
 
     __tablename__ = "publications"
@@ -101,6 +113,12 @@ class PublicationRow(SQLModel, table=True):
     people_touched: int = Field(sa_type=Integer, default=0)
     people: int = Field(sa_type=Integer, default=0)
     people_changed: int = Field(sa_type=Integer, default=0)
+    simulation_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    band: str | None = Field(sa_type=Text, default=None)
+    watched: bool = Field(sa_type=Boolean, default=False)
+    halted_at: datetime | None = Field(sa_type=_INSTANT, default=None)
+    halted_by: str | None = Field(sa_type=Text, default=None)
+    halt_reason: str | None = Field(sa_type=Text, default=None)
 
 
 class RedecisionRow(SQLModel, table=True):
@@ -115,3 +133,79 @@ class RedecisionRow(SQLModel, table=True):
     people_ids: list[str] = Field(sa_column=Column(ARRAY(UUID(as_uuid=False)), nullable=False))
     people: int = Field(sa_type=Integer)
     people_changed: int = Field(sa_type=Integer)
+
+
+class SimulationRow(SQLModel, table=True):
+    """What a list of `jurisdiction` would do, held against the lists after publication `base_seq`.
+
+    `basis`: names the lists that matter to the area's people; while it is the same the simulation counts.
+    `known_at`: what was learnt later is left out, so that a run of any length reads one state; `replayed`: somebody
+    asked for an earlier instant. `settled`: nobody was still to be decided again by the lists in force, so that stored
+    decisions are theirs. `result`: JSON of `rules.tallies.Stored` over the chunks done so far."""
+
+    __tablename__ = "simulations"
+    __table_args__ = _SCHEMA
+
+    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    jurisdiction: str = Field(sa_type=Text)
+    version: str = Field(sa_type=Text)
+    list: bytes = Field(sa_type=LargeBinary)
+    basis: str = Field(sa_type=Text)
+    base_seq: int = Field(sa_type=BigInteger)
+    base_digest: str = Field(sa_type=Text)
+    first_month: date = Field(sa_type=Date)
+    months: int = Field(sa_type=SmallInteger)
+    known_at: datetime = Field(sa_type=_INSTANT)
+    replayed: bool = Field(sa_type=Boolean)
+    settled: bool = Field(sa_type=Boolean)
+    demo: bool = Field(sa_type=Boolean)
+    state: str = Field(sa_type=Text)  # waiting | running | complete | failed
+    fault: str | None = Field(sa_type=Text, default=None)
+    requested_by: str = Field(sa_type=Text)
+    requested_at: datetime = Field(sa_type=_INSTANT)
+    completed_at: datetime | None = Field(sa_type=_INSTANT, default=None)
+    chunks: int = Field(sa_type=Integer, default=0)
+    chunks_done: int = Field(sa_type=Integer, default=0)
+    people: int = Field(sa_type=BigInteger, default=0)
+    result: bytes | None = Field(sa_type=LargeBinary, default=None)
+
+
+class SimulationChunkRow(SQLModel, table=True):
+    """The people with ids above `after_id` up to `upto_id` (None: from the first, to the last), and how many of them
+    were looked at (None: not done yet)."""
+
+    __tablename__ = "simulation_chunks"
+    __table_args__ = _SCHEMA
+
+    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    n: int = Field(sa_type=Integer, primary_key=True)
+    after_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    upto_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
+    people: int | None = Field(sa_type=Integer, default=None)
+
+
+class SimulatedChangeRow(SQLModel, table=True):
+    """Somebody whose decision a list is to change; `fen`: what they get more or less over the window."""
+
+    __tablename__ = "simulated_changes"
+    __table_args__ = _SCHEMA
+
+    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    fen: int = Field(sa_type=BigInteger)
+
+
+class WatchedStepRow(SQLModel, table=True):
+    """What one step of deciding again came to, beside what was simulated for the same people."""
+
+    __tablename__ = "watched_steps"
+    __table_args__ = _SCHEMA
+
+    step: int | None = Field(sa_type=BigInteger, primary_key=True, default=None)
+    publication: int = Field(sa_type=BigInteger)
+    people_changed: int = Field(sa_type=BigInteger)
+    raised_fen: int = Field(sa_type=BigInteger)
+    cut_fen: int = Field(sa_type=BigInteger)
+    people_simulated: int = Field(sa_type=BigInteger)
+    raised_simulated_fen: int = Field(sa_type=BigInteger)
+    cut_simulated_fen: int = Field(sa_type=BigInteger)

@@ -1,6 +1,7 @@
 """The HTTP door: `POST /v1/events`, single, batch and binary."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaT
 from common.events.population import population_schemas
 from fastapi import APIRouter, Depends, Request, Response
 
-from ingestion import sources
+from ingestion import quotas, sources
 from ingestion.answering import Receipt, Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.intake import Intake
@@ -74,6 +75,7 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(requir
     read = await _read(raws, only_source, request.headers.get("traceparent"))
     events = [e for e in read if isinstance(e, Pushed)]
     refused = [e for e in read if isinstance(e, Refused)]
+    await quotas.admit(request.app.state.service.database, events, Counter(e.source.urn for e in events))
     recorded = iter(await _intake(request).submit(events, refused))
     results = [
         next(recorded) if isinstance(e, Pushed) else Receipt(e.id, e.event_id, "rejected", list(e.faults)) for e in read

@@ -1,5 +1,6 @@
 """The Kafka door: topic `population.inbound`, CloudEvents in binary or structured mode."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -8,7 +9,7 @@ from common.message import Record
 from common.parking import park
 from common.transaction import Tx
 
-from ingestion import sources
+from ingestion import quotas, sources
 from ingestion.answering import Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.reading import Unreadable, need_json, read_event, structured
@@ -18,7 +19,8 @@ from ingestion.refusing import record_refusals
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     """Record a batch. What cannot be read, or comes from nobody registered, is parked; what is readable and wrong is
-    counted as a rejection of its source."""
+    counted as a rejection of its source. Nobody is refused for a quota here: what came too much is owed at the other
+    doors, and the broker's own quotas slow down who sends too fast."""
     await sources.look_on(tx.sql)
     now = clock.now()
     events: list[Pushed] = []
@@ -37,6 +39,7 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
             refused.append(found)
     await record(tx, events, now)
     await record_refusals(tx, refused, now)
+    await quotas.owe_on(tx, Counter(event.source.urn for event in events))
 
 
 def _structured(each: Record) -> bytes | msgspec.Raw:

@@ -18,7 +18,7 @@ from common.errors import Unavailable, is_unavailable
 from common.privacy import vault
 from prometheus_client import Counter
 
-from ingestion import sources
+from ingestion import quotas, sources
 from ingestion.answering import Refused, Status
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.pushed import Pushed
@@ -130,7 +130,9 @@ async def run_imports(database: Database) -> int:
                 continue  # another replica is at it
             try:
                 row = await store.load_import(holder, import_id)
-                if row["state"] in ("waiting", "running"):
+                if row["state"] in ("waiting", "running") and not await quotas.must_wait(
+                    database, row["source"], row["kind"]
+                ):
                     return await _work(database, row)
             finally:
                 await store.unlock(holder, import_id)
@@ -154,6 +156,10 @@ async def _work(database: Database, row: Any) -> int:
                 return done + 1
             await _record(database, session, batch)
             done += len(batch)
+            if row["source"] is not None:
+                await quotas.owe(database, {row["source"]: len(batch)})
+            if await quotas.must_wait(database, row["source"], row["kind"]):
+                break
             session.give_up_if_hopeless()
     except FileBroken as broken:
         await _settle(database, row, session, broken)

@@ -10,7 +10,7 @@ from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from ingestion import sources
+from ingestion import quotas, sources
 from ingestion.sources import Entry, Urn
 from ingestion.store import registry, watching
 
@@ -48,6 +48,13 @@ class Decided(BaseModel):
     reason: str
 
 
+class QuotaLeft(BaseModel):
+    """Events that may still come; below zero they are owed."""
+
+    minute: int
+    day: int
+
+
 class SourceDetail(RegisteredSource):
     """`version` 0: the seed, before anybody entered it. `history`: the newest first."""
 
@@ -55,6 +62,7 @@ class SourceDetail(RegisteredSource):
     since: datetime | None
     entry: Entry
     history: list[Decided]
+    quota_left: QuotaLeft | None
 
 
 class Gap(BaseModel):
@@ -100,11 +108,13 @@ async def get_source(
     async with db.reading() as connection:
         heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
         history = await registry.list_versions(connection, source, HISTORY_MAX)
+    left = await quotas.what_is_left(db, source)
     return SourceDetail(
         **_shown(source, version.entry, heard, gaps),
         version=version.version,
         since=version.since,
         entry=version.entry,
+        quota_left=QuotaLeft(minute=int(left.minute_left), day=int(left.day_left)) if left else None,
         history=[Decided(**dict(row)) for row in history],
     )
 

@@ -1,4 +1,4 @@
-"""Money to be recovered and records nobody could process are cases too."""
+"""Money to be recovered, records nobody could process and lists that had to be halted are cases too."""
 
 from collections.abc import Sequence
 
@@ -36,4 +36,13 @@ async def on_recoveries(sightings: Sequence[Sighting], tx: Tx) -> None:
 
 async def on_records_parked(sightings: Sequence[Sighting], tx: Tx) -> None:
     found = [Finding("record_parked", "warn", s.data.parked_id, correlation_id=s.correlation_id) for s in sightings]
+    await cases.raise_alerts(tx, found, clock.now(), {})
+
+
+async def on_policies_halted(sightings: Sequence[Sighting], tx: Tx) -> None:
+    """A list may be halted more than once, so the case is about the halt."""
+    found = [
+        Finding("policy_halted", "block", s.event_id, division=s.data.jurisdiction, correlation_id=s.correlation_id)
+        for s in sightings
+    ]
     await cases.raise_alerts(tx, found, clock.now(), {})

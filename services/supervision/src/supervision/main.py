@@ -4,7 +4,7 @@ from common.jobs import Job
 from common.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
-from supervision.follow_troubles import on_records_parked, on_recoveries
+from supervision.follow_troubles import on_policies_halted, on_records_parked, on_recoveries
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
 from supervision.keep_people import on_abilities_determined, on_entitlements_decided
@@ -19,6 +19,7 @@ intake = Intake(
         tuple(TASK_STATES): on_visit_steps,
         ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
         ("RecordParked",): on_records_parked,
+        ("PolicyVersionHalted",): on_policies_halted,
     },
 )
 service = Service(

@@ -72,6 +72,13 @@ class SeenRecovery(Event, frozen=True, kw_only=True):
     jurisdiction: str | None = None
 
 
+class SeenHalt(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "policy.review"
+
+    jurisdiction: str
+    version: str
+
+
 class SeenParked(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "parked"
 
@@ -98,6 +105,7 @@ SHAPES: Final[Mapping[str, type[Event]]] = {
     "RecoveryOpened": SeenRecovery,
     "RecoveryClosed": SeenRecovery,
     "RecordParked": SeenParked,
+    "PolicyVersionHalted": SeenHalt,
 }
 _decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
 

@@ -12,7 +12,7 @@ from supervision.domain.alerts import AlertState, Severity
 
 class AlertShown(BaseModel):
     alert_id: UUID
-    check: str = Field(description="V01 … V17, visit_missed, recovery_opened, record_parked")
+    check: str = Field(description="V01 … V17, visit_missed, recovery_opened, record_parked, policy_halted")
     text: str = Field(description="what was found, in Chinese")
     severity: Severity
     state: AlertState

@@ -27,7 +27,13 @@ from common.events.payment import (
     RecoveryClosed,
     RecoveryOpened,
 )
-from common.events.policy import PolicyVersionPublished
+from common.events.policy import (
+    PolicyVersionApproved,
+    PolicyVersionHalted,
+    PolicyVersionProposed,
+    PolicyVersionPublished,
+    PolicyVersionSimulated,
+)
 from common.events.source import (
     CorrectionAnswered,
     CorrectionRequested,
@@ -93,6 +99,10 @@ register(
     SourceHeard,
     CorrectionRequested,
     CorrectionAnswered,
+    PolicyVersionProposed,
+    PolicyVersionSimulated,
+    PolicyVersionApproved,
+    PolicyVersionHalted,
     RecordParked,
 )
 
@@ -118,7 +128,11 @@ __all__ = [
     "PaymentReserved",
     "PaymentSettled",
     "PersonFactsRecorded",
+    "PolicyVersionApproved",
+    "PolicyVersionHalted",
+    "PolicyVersionProposed",
     "PolicyVersionPublished",
+    "PolicyVersionSimulated",
     "RecordParked",
     "RecoveryClosed",
     "RecoveryOpened",

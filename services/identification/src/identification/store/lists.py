@@ -61,11 +61,14 @@ async def publication_known_at(connection: asyncpg.Connection, known_at: datetim
 
 async def publication_behind(connection: asyncpg.Connection, digest: str) -> tuple[int, str]:
     """The newest publication by which somebody decided by that set of lists is known to be decided alike: up to the
-    first whose people are not all decided again, whoever was not touched has kept the decision."""
+    first whose people are not all decided again, whoever was not touched has kept the decision. A halted one is open
+    until everybody is decided back."""
     row = await connection.fetchrow(
         """SELECT seq, running_digest FROM publications WHERE seq = greatest(
              (SELECT max(seq) FROM publications WHERE running_digest = $1),
-             (SELECT coalesce(min(seq) FILTER (WHERE redecided_at IS NULL) - 1, max(seq)) FROM publications))""",
+             (SELECT coalesce(min(least(p.seq, halted.seq)) FILTER (WHERE p.redecided_at IS NULL) - 1, max(p.seq))
+              FROM publications p LEFT JOIN publications halted
+                ON halted.jurisdiction = p.jurisdiction AND halted.halted_at = p.published_at))""",
         digest,
     )
     return (row[0], row[1]) if row else (0, "")
@@ -102,14 +105,16 @@ async def append_publication(
     published_by: str,
     approved_by: str,
     event_id: str,
+    simulated: tuple[str, str] | None,
 ) -> None:
     """The caller holds `lock_lists`."""
     versions = await running_versions(tx.sql)
     versions[jurisdiction] = version
     await tx.sql.execute(
         """INSERT INTO publications (seq, jurisdiction, version, published_at, published_by, approved_by,
-             running_digest, event_id, people_touched, people, people_changed)
-           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0, 0 FROM publications""",
+             running_digest, event_id, people_touched, people, people_changed, simulation_id, band, watched)
+           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0, 0, $8::uuid, $9,
+             $8::uuid IS NOT NULL FROM publications""",
         jurisdiction,
         version,
         published_at,
@@ -117,6 +122,7 @@ async def append_publication(
         approved_by,
         running_digest(versions),
         event_id,
+        *(simulated or (None, None)),
     )
 
 
@@ -136,16 +142,18 @@ async def insert_policy(
 
 
 _POLICY = """
-SELECT policies.*, (SELECT max(published_at) FROM publications p WHERE p.version = policies.version) AS published_at,
-  version IS NOT DISTINCT FROM (SELECT p.version FROM publications p WHERE p.jurisdiction = policies.jurisdiction
-                                ORDER BY p.seq DESC LIMIT 1) AS running
-FROM policies
+SELECT policies.*, last.published_at, last.halted_at, last.halted_by, last.halt_reason,
+  policies.version IS NOT DISTINCT FROM (
+    SELECT p.version FROM publications p WHERE p.jurisdiction = policies.jurisdiction ORDER BY p.seq DESC LIMIT 1
+  ) AS running
+FROM policies LEFT JOIN LATERAL (
+  SELECT * FROM publications p WHERE p.version = policies.version ORDER BY p.seq DESC LIMIT 1) AS last ON true
 """
 
 
 async def lock_policy(tx: Tx, version: str) -> Any:
     """The whole row with `published_at` and `running`, or None."""
-    return await tx.sql.fetchrow(f"{_POLICY} WHERE version = $1 FOR UPDATE", version)
+    return await tx.sql.fetchrow(f"{_POLICY} WHERE policies.version = $1 FOR UPDATE OF policies", version)
 
 
 async def update_policy(tx: Tx, version: str, *, state: str, approvals: str) -> None:
@@ -166,8 +174,8 @@ async def list_policies(
     connection: asyncpg.Connection, *, state: str | None, after: str | None, limit: int
 ) -> Sequence[Any]:
     rows: Sequence[Any] = await connection.fetch(
-        f"""{_POLICY} WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR version > $2)
-           ORDER BY version LIMIT $3""",
+        f"""{_POLICY} WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR policies.version > $2)
+           ORDER BY policies.version LIMIT $3""",
         state,
         after,
         limit,
@@ -188,3 +196,61 @@ async def count_waiting(tx: Tx, limit: int) -> int:
     """How much waits in the outbox, counted up to `limit`."""
     found: int = await tx.sql.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting", limit)
     return found
+
+
+async def lock_running_publication(tx: Tx, version: str) -> Any:
+    """The publication by which a version is in force, or None."""
+    return await tx.sql.fetchrow(
+        """SELECT * FROM publications p WHERE version = $1
+             AND seq = (SELECT max(seq) FROM publications WHERE jurisdiction = p.jurisdiction) FOR UPDATE""",
+        version,
+    )
+
+
+async def load_publication_before(connection: asyncpg.Connection, publication: Any) -> Any:
+    """The last other list that was in force in its area before and was not halted, or None."""
+    return await connection.fetchrow(
+        """SELECT p.version, p.approved_by, policies.list FROM publications p JOIN policies USING (version)
+           WHERE p.jurisdiction = $1 AND p.seq < $2 AND p.version <> $3 AND p.halted_at IS NULL
+           ORDER BY p.seq DESC LIMIT 1""",
+        publication["jurisdiction"],
+        publication["seq"],
+        publication["version"],
+    )
+
+
+async def halt_publication(tx: Tx, seq: int, *, at: datetime, by: str, reason: str) -> None:
+    """It is no longer in force, and nobody else is decided again for it."""
+    await tx.sql.execute(
+        """WITH halted AS (
+             UPDATE publications SET halted_at = $2, halted_by = $3, halt_reason = $4,
+               redecided_at = coalesce(redecided_at, $2) WHERE seq = $1 RETURNING version),
+             gone AS (DELETE FROM redecisions WHERE publication = $1)
+           UPDATE policies SET state = 'halted' WHERE version = (SELECT version FROM halted)""",
+        seq,
+        at,
+        by,
+        reason,
+    )
+
+
+async def publication_before(connection: asyncpg.Connection, seq: int) -> tuple[int, str]:
+    """(seq, running digest) of the one before, of whatever area; (0, "") before the first."""
+    row = await connection.fetchrow(
+        "SELECT seq, running_digest FROM publications WHERE seq < $1 ORDER BY seq DESC LIMIT 1", seq
+    )
+    return (row[0], row[1]) if row else (0, "")
+
+
+async def mark_published(tx: Tx, version: str) -> None:
+    await tx.sql.execute("UPDATE policies SET state = 'published' WHERE version = $1", version)
+
+
+async def digests_after(connection: asyncpg.Connection, seq: int) -> set[str]:
+    """Of the sets of lists that came into force after a publication."""
+    return {row[0] for row in await connection.fetch("SELECT running_digest FROM publications WHERE seq > $1", seq)}
+
+
+async def load_watched(connection: asyncpg.Connection, seq: int) -> Any:
+    """A publication that is held to its simulation, or None."""
+    return await connection.fetchrow("SELECT * FROM publications WHERE seq = $1 AND watched", seq)

@@ -170,3 +170,30 @@ async def mark_day(tx: Tx, day: date) -> None:
         DAILY_EDGE,
         day.isoformat(),
     )
+
+
+async def list_traits_between(
+    connection: asyncpg.Connection, after: str | None, upto: str | None, limit: int
+) -> list[tuple[str, str | None]]:
+    """(person_id, traits) of ids above `after` up to `upto` (None: without bound), in their order."""
+    rows = await connection.fetch(
+        """SELECT person_id, traits FROM persons
+           WHERE ($1::uuid IS NULL OR person_id > $1) AND ($2::uuid IS NULL OR person_id <= $2)
+           ORDER BY person_id LIMIT $3""",
+        after,
+        upto,
+        limit,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def load_people(
+    connection: asyncpg.Connection, person_ids: Sequence[str], *, without_facts: bool = False
+) -> list[Person]:
+    """For reading, in no order."""
+    listed = _LISTED_WITHOUT_FACTS if without_facts else _LISTED
+    rows = await connection.fetch(
+        f"SELECT {listed} FROM persons WHERE person_id = ANY($1::uuid[])",  # noqa: S608
+        person_ids,
+    )
+    return [Person._make(row) for row in rows]

@@ -78,9 +78,10 @@ async def move_selection(tx: Tx, seq: int, *, after: str | None, touched: int, d
 
 
 async def take_part(tx: Tx) -> Any:
-    """The oldest part that no other process is at: (part, people_ids, event_id of its publication), or None."""
+    """The oldest part that no other process is at: (part, publication, people_ids, event_id), or None."""
     return await tx.sql.fetchrow(
-        """SELECT r.part, r.people_ids, p.event_id FROM redecisions r JOIN publications p ON p.seq = r.publication
+        """SELECT r.part, r.publication, r.people_ids, p.event_id
+           FROM redecisions r JOIN publications p ON p.seq = r.publication
            WHERE cardinality(r.people_ids) > 0 ORDER BY r.part LIMIT 1 FOR UPDATE OF r SKIP LOCKED"""
     )
 

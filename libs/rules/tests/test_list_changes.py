@@ -1,0 +1,62 @@
+"""What one list changes against another is told completely: what is not told is decided alike."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from random_lives import AREAS, Chance
+from rules.list_changes import first_day_changed, list_changes
+from rules.lists import Lists
+from rules.policy import PolicyList
+
+
+def lists_of(law: dict[str, dict[str, Any]]) -> dict[str, PolicyList]:
+    return {area: msgspec.convert({"jurisdiction": area, **one}, PolicyList) for area, one in law.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_before_the_first_day_that_is_changed_both_lists_decide_alike(seed: int) -> None:
+    chance = Chance(seed)
+    law, other = lists_of(chance.law()), lists_of(chance.law())
+    area = chance.rng.choice(AREAS)
+    changed = {**law, area: other[area]}
+    first = first_day_changed(law[area], changed[area])
+    assert first is not None
+    sides = [Lists(one.values()) for one in (law, changed)]
+    for hukou in ("530302", "140702", None):
+        plans = [[_said(s, first) for s in side.plan(side.area(hukou) if hukou else None, None)] for side in sides]
+        assert _merged(plans[0]) == _merged(plans[1])
+
+
+def _said(slab: Any, until: date) -> tuple[date, Any] | None:
+    """What counts from a day on, where that lies before another day."""
+    if slab.start >= until:
+        return None
+    return slab.start, [(a.version.conditions, a.version.amount, a.jurisdiction) for a in slab.applicable]
+
+
+def _merged(plan: list[Any]) -> list[Any]:
+    merged: list[Any] = []
+    for said in filter(None, plan):
+        if not (merged and merged[-1][1] == said[1]) and said[1]:
+            merged.append(said)
+    return merged
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_list_changes_nothing_against_itself(seed: int) -> None:
+    one = lists_of(Chance(seed).law())["000000"]
+    assert list_changes(one, one) == []
+    assert first_day_changed(one, one) is None
+
+
+def test_a_new_item_and_a_dropped_one_are_told_with_their_first_day() -> None:
+    one = lists_of(Chance(1).law())["000000"]
+    empty = PolicyList(jurisdiction="000000")
+    for before, after, verb in ((empty, one, "新增"), (one, empty, "取消")):
+        told = list_changes(before, after)
+        assert {c.item for c in told if c.item} == set(one.items)
+        assert all(c.text.startswith(verb) for c in told)
+        days = [v.valid_from for item in one.items.values() for v in item.versions]
+        assert first_day_changed(before, after) == min([*days, *(rule.valid_from for rule in one.exclusions)])

@@ -1,0 +1,33 @@
+"""POST /v1/policies/{version}/halt: an approver takes a list out of force at once, alone."""
+
+from typing import Annotated
+
+from common import clock
+from common.auth import Caller, require
+from common.service import Db
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from identification.halting import Reason, halt
+from identification.policy_shapes import PolicyVersionView, Version, lock_version, view_version
+from identification.store import lists as store
+
+router = APIRouter(tags=["policies"])
+
+
+class HaltRequest(BaseModel):
+    reason: str = Field(min_length=1, max_length=500)
+
+
+@router.post("/v1/policies/{version}/halt", summary="Take a list out of force")
+async def halt_policy(
+    version: Version, body: HaltRequest, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
+) -> PolicyVersionView:
+    """The list before it is in force again, and everybody decided by this one is decided back. One signature is
+    enough: going back is safe, going on may not be. To publish it again, propose, simulate and sign it anew."""
+    async with db.transaction() as tx:
+        await store.lock_lists(tx)
+        row = await lock_version(tx, version, caller)
+        if row["state"] != "halted":  # halted twice is halted once
+            await halt(tx, version, Reason("approver", caller.subject, body.reason), clock.now())
+        return view_version(await store.lock_policy(tx, version))

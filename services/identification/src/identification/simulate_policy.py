@@ -1,0 +1,152 @@
+"""POST /v1/simulations: what a list would do to whom, and what it would cost, before it is in force."""
+
+import datetime as dt
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from common import clock
+from common.auth import AnyCaller, Caller, require
+from common.errors import BadRequest, NotAllowed, NotFound, TooBusy
+from common.message import derived_id
+from common.service import Db
+from common.settings import settings
+from common.transaction import Tx
+from fastapi import APIRouter, Depends, Header, Query
+from pydantic import BaseModel, Field, model_validator
+from rules.policy import PolicyList
+
+from identification.gate import MONTHS_NEEDED, first_month_needed
+from identification.reading_lists import read_list
+from identification.running import running_now
+from identification.simulating import basis_of, tally_of
+from identification.simulation_shapes import SimulationView, view_simulation
+from identification.store import lists as lists_store
+from identification.store import redecisions
+from identification.store import simulations as store
+
+router = APIRouter(tags=["policies"])
+MONTHS_MAX: Final = 36
+OPEN_MAX: Final = 20
+READERS: Final = ("officer", "approver", "auditor", "admin")
+_decoder = msgspec.json.Decoder(PolicyList)
+
+
+class SimulationRequest(BaseModel):
+    """Either a stored version or a whole list. Left out: from the month in which it first matters, over a year, with
+    everything known now. An earlier `known_at` replays what was known then; nobody can sign upon that."""
+
+    version: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    list: dict[str, Any] | None = Field(default=None, description="jurisdiction, items by code, exclusions")
+    from_month: str | None = Field(default=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    months: int = Field(default=MONTHS_NEEDED, ge=1, le=MONTHS_MAX)
+    known_at: dt.datetime | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "SimulationRequest":
+        if (self.version is None) == (self.list is None):
+            raise ValueError("either version or list")
+        return self
+
+
+@router.post("/v1/simulations", status_code=202, summary="Simulate a list")
+async def simulate_policy(
+    body: SimulationRequest,
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer", "approver"))],
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> SimulationView:
+    """Everybody who ever belonged to the area is decided by the lists in force and by the same with this one, and what
+    both owe is added up. It runs beside live work, goes on after a crash, and shows how far it is. The same question
+    while one is open is one simulation."""
+    now = clock.now()
+    if body.known_at is not None and (body.known_at.tzinfo is None or body.known_at > now):
+        raise BadRequest("known_at is an instant with its offset, and not in the future", code="bad_instant")
+    async with db.transaction() as tx:
+        await store.lock_requests(tx)
+        new = await _question(tx, body, caller, now, idempotency_key)
+        row = await store.load_simulation(tx.sql, new.simulation_id)
+        if row is None and not new.replayed:
+            row = await store.find_same(tx, new)
+        if row is None:
+            if await store.count_open(tx) >= OPEN_MAX:
+                raise TooBusy(f"{OPEN_MAX} simulations are waiting", retry_after_seconds=60)
+            await store.insert_simulation(tx, new)
+            row = await store.load_simulation(tx.sql, new.simulation_id)
+    return view_simulation(row, None, full=True)
+
+
+async def _question(
+    tx: Tx, body: SimulationRequest, caller: Caller, now: dt.datetime, key: str | None
+) -> store.NewSimulation:
+    proposed, version = await _proposed(tx, body)
+    caller.need_area(proposed.jurisdiction)
+    seq, digest = await lists_store.newest_publication(tx.sql)
+    running = await running_now(tx.sql)
+    month = body.from_month
+    first = clock.parse_month(month) if month else first_month_needed(running, proposed, clock.civil_date(now))
+    return store.NewSimulation(
+        simulation_id=derived_id("simulation", caller.subject, key or f"{version}/{now.isoformat()}"),
+        jurisdiction=proposed.jurisdiction,
+        version=version,
+        list=msgspec.json.encode(proposed, order="deterministic"),
+        basis=basis_of(running.versions, proposed.jurisdiction),
+        base_seq=seq,
+        base_digest=digest,
+        first_month=first,
+        months=body.months,
+        known_at=body.known_at or now,
+        replayed=body.known_at is not None,
+        settled=not await redecisions.any_open(tx.sql),
+        demo=settings().demo,
+        requested_by=caller.subject,
+        requested_at=now,
+    )
+
+
+async def _proposed(tx: Tx, body: SimulationRequest) -> tuple[PolicyList, str]:
+    if body.list is not None:
+        proposed = read_list(body.list)
+        return proposed, lists_store.content_version(proposed)
+    assert body.version is not None
+    row = await lists_store.lock_policy(tx, body.version)
+    if row is None:
+        raise NotFound("no such version")
+    return _decoder.decode(row["list"]), body.version
+
+
+class SimulationPage(BaseModel):
+    simulations: list[SimulationView]
+
+
+@router.get("/v1/simulations", summary="The simulations of a version, newest first")
+async def list_simulations(
+    db: Db, caller: AnyCaller, version: Annotated[str, Query(pattern=r"^[0-9a-f]{32}$")]
+) -> SimulationPage:
+    """At most 100, without their results."""
+    _need_reader(caller)
+    async with db.reading() as connection:
+        rows = await store.list_simulations(connection, version)
+    return SimulationPage(
+        simulations=[view_simulation(row, None, full=_may_see_all(caller, row["jurisdiction"])) for row in rows]
+    )
+
+
+@router.get("/v1/simulations/{simulation_id}", summary="How far a simulation is, and what it found")
+async def read_simulation(simulation_id: UUID, db: Db, caller: AnyCaller) -> SimulationView:
+    """Officers and approvers of the area see all numbers and a few people; others see no small ones."""
+    _need_reader(caller)
+    async with db.reading() as connection:
+        row = await store.load_simulation(connection, str(simulation_id))
+    if row is None:
+        raise NotFound("no such simulation")
+    return view_simulation(row, tally_of(row["result"]), full=_may_see_all(caller, row["jurisdiction"]))
+
+
+def _need_reader(caller: Caller) -> None:
+    if caller.role not in READERS:
+        raise NotAllowed(f"the role {caller.role} may not do this")
+
+
+def _may_see_all(caller: Caller, jurisdiction: str) -> bool:
+    return caller.role in ("officer", "approver") and caller.may_see(jurisdiction)

@@ -1,0 +1,259 @@
+"""How a simulation is shown: tables for machines, sentences for people, and no small numbers to those without need."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, Final, Literal, NamedTuple
+
+from common.clock import month_text
+from common.codes import divisions
+from common.money import yuan
+from pydantic import BaseModel, Field
+from rules.items import ITEM_TITLES
+from rules.tallies import AGE_BANDS, UNKNOWN_AGE, Group, ItemCount, Money, Tally
+from rules.wording import area_name
+
+SMALL_CELL: Final = 5  # fewer people are not told to those who may not see each of them anyway
+ROUNDED_TO: Final = 5  # … and the rest is rounded, so that differences tell nothing either
+Count = int | None
+
+
+class GroupView(BaseModel):
+    """People of a county (or any area above, summed up) and an age band; `age_band` null: of every age. A count is
+    null where it is too small to be told, and so is money then."""
+
+    division: str
+    name: str
+    age_band: str | None
+    people: Count
+    changed: Count
+    winners: Count
+    losers: Count
+    mixed: Count
+    asked: Count
+    fen_before: Count
+    fen_after: Count
+
+
+class ItemView(BaseModel):
+    item: str
+    title: str
+    have_before: Count
+    have_after: Count
+    gained: Count
+    lost: Count
+    more: Count
+    less: Count
+    asked: Count
+    suppressed: Count
+    visits_before: Count
+    visits_after: Count
+
+
+class MoneyView(BaseModel):
+    """`state`: due, held, or barred (only an example says the amount; not paid). `fund`: the fiscal level."""
+
+    month: str
+    jurisdiction: str
+    fund: str
+    item: str
+    state: Literal["due", "held", "barred"]
+    fen_before: Count
+    fen_after: Count
+    payees_before: Count
+    payees_after: Count
+
+
+class EarlierView(BaseModel):
+    """For months before the window: paid back-dated, and owed until now and no longer."""
+
+    jurisdiction: str
+    fund: str
+    item: str
+    more_fen: Count
+    less_fen: Count
+
+
+class ResultView(BaseModel):
+    """`raised_fen`, `cut_fen`: sums over people of what each gets more or less over the window; the three figures
+    that a published list is held to. `suppressed`: small numbers are left out and the others rounded."""
+
+    people: Count
+    people_changed: Count
+    raised_fen: Count
+    cut_fen: Count
+    suppressed: bool
+    summary: list[str]
+    groups: list[GroupView]
+    items: list[ItemView]
+    money: list[MoneyView]
+    earlier: list[EarlierView]
+    examples: dict[str, list[str]] = Field(description="person ids by kind, for officers of the area only")
+
+
+class SimulationView(BaseModel):
+    """`basis`: names the lists it was held against; while they are in force it can be signed upon (not when
+    `replayed`: asked of an earlier knowledge). `result` when complete."""
+
+    simulation_id: str
+    jurisdiction: str
+    version: str
+    state: Literal["waiting", "running", "complete", "failed"]
+    fault: str | None
+    first_month: str
+    months: int
+    known_at: dt.datetime
+    replayed: bool
+    basis: str
+    requested_at: dt.datetime
+    completed_at: dt.datetime | None
+    chunks: int
+    chunks_done: int
+    people: Count
+    result: ResultView | None = None
+
+
+class _Teller(NamedTuple):
+    """Tells numbers as they are, or only what nobody can be picked out of."""
+
+    hides: bool
+
+    def people(self, people: int) -> Count:
+        if not self.hides:
+            return people
+        return None if 0 < people < SMALL_CELL else people - people % ROUNDED_TO
+
+    def amount(self, amount: int, *people: int) -> Count:
+        """`people`: how many of them the sum is about."""
+        return None if self.hides and any(0 < n < SMALL_CELL for n in people) else amount
+
+
+def view_simulation(row: Any, tally: Tally | None, *, full: bool) -> SimulationView:
+    """`full`: the caller may see each of these people anyway."""
+    teller = _Teller(not full)
+    plain = {**dict(row), "first_month": month_text(row["first_month"]), "people": teller.people(row["people"])}
+    view = SimulationView.model_validate(plain | {"result": None})
+    if tally is not None and row["state"] == "complete":
+        view.result = _result(row, tally, teller)
+    return view
+
+
+def _result(row: Any, tally: Tally, teller: _Teller) -> ResultView:
+    changed = tally.figures.people_changed
+    return ResultView(
+        people=teller.people(row["people"]),
+        people_changed=teller.people(changed),
+        raised_fen=teller.amount(tally.figures.raised_fen, changed),
+        cut_fen=teller.amount(tally.figures.cut_fen, changed),
+        suppressed=teller.hides,
+        summary=list(_summary(row, tally, teller)),
+        groups=[_group(division, band, group, teller) for (division, band), group in _rolled_up(tally)],
+        items=[_item(item, count, teller) for item, count in sorted(tally.items.items())],
+        money=[
+            MoneyView.model_validate(key._asdict() | {"month": month_text(key.month)} | _money(sums, teller))
+            for key, sums in sorted(tally.money.items())
+        ],
+        earlier=[
+            EarlierView(
+                **key._asdict(),
+                more_fen=teller.amount(sums.more_fen, changed),
+                less_fen=teller.amount(sums.less_fen, changed),
+            )
+            for key, sums in sorted(tally.earlier.items())
+        ],
+        examples={} if teller.hides else tally.examples,
+    )
+
+
+def _money(sums: Money, teller: _Teller) -> dict[str, Count]:
+    people = (sums.payees_before, sums.payees_after, abs(sums.payees_after - sums.payees_before))
+    return {
+        "fen_before": teller.amount(sums.fen_before, *people),
+        "fen_after": teller.amount(sums.fen_after, *people),
+        "payees_before": teller.people(sums.payees_before),
+        "payees_after": teller.people(sums.payees_after),
+    }
+
+
+def _item(item: str, count: ItemCount, teller: _Teller) -> ItemView:
+    counts = {
+        name: teller.people(getattr(count, name)) for name in ItemCount.__struct_fields__ if not name.startswith("vis")
+    }
+    return ItemView(
+        item=item,
+        title=ITEM_TITLES.get(item, item),
+        visits_before=teller.amount(count.visits_before, count.have_before),
+        visits_after=teller.amount(count.visits_after, count.have_after),
+        **counts,
+    )
+
+
+def _group(division: str, band: str | None, group: Group, teller: _Teller) -> GroupView:
+    counts = ("people", "changed", "winners", "losers", "mixed", "asked")
+    return GroupView(
+        division=division,
+        name=area_name(division) if division else "不详",
+        age_band=band,
+        **{name: teller.people(getattr(group, name)) for name in counts},
+        fen_before=teller.amount(group.fen_before, group.people, group.changed),
+        fen_after=teller.amount(group.fen_after, group.people, group.changed),
+    )
+
+
+_BANDS: Final = {name: n for n, (name, _) in enumerate(AGE_BANDS)} | {UNKNOWN_AGE: len(AGE_BANDS)}
+
+
+def _rolled_up(tally: Tally) -> Iterable[tuple[tuple[str, str | None], Group]]:
+    """Every county and every area above it, each by age band and in all; the largest areas first."""
+    found: dict[tuple[str, str | None], Group] = {}
+    for (county, band), group in tally.groups.items():
+        for division in (county, *divisions.ancestors(county)):
+            for key in ((division, band), (division, None)):
+                into = found.setdefault(key, Group())
+                for field in Group.__struct_fields__:
+                    setattr(into, field, getattr(into, field) + getattr(group, field))
+    return sorted(found.items(), key=lambda one: (_depth(one[0][0]), one[0][0], _BANDS.get(one[0][1] or "", -1)))
+
+
+def _depth(division: str) -> int:
+    return len(divisions.ancestors(division)) if division else -1
+
+
+def _summary(row: Any, tally: Tally, teller: _Teller) -> Iterable[str]:
+    """What a decision maker reads first."""
+
+    def told(people: int) -> str:
+        return f"{count}人" if (count := teller.people(people)) is not None else f"不足{SMALL_CELL}人"
+
+    groups = tally.groups.values()
+    total = {name: sum(getattr(g, name) for g in groups) for name in Group.__struct_fields__}
+    yield (
+        f"{area_name(row['jurisdiction'])}清单，自{month_text(row['first_month'])}起{row['months']}个月："
+        f"涉及{told(total['people'])}，决定有变化的{told(total['changed'])}"
+    )
+    yield (
+        f"只增不减的{told(total['winners'])}，只减不增的{told(total['losers'])}，有增有减的{told(total['mixed'])}，"
+        f"需要补充信息或作出选择的{told(total['asked'])}"
+    )
+    if teller.amount(1, total["changed"], total["winners"], total["losers"], total["mixed"]) is None:
+        return
+    before, after = total["fen_before"], total["fen_after"]
+    yield f"应付资金由{yuan(before)}元变为{yuan(after)}元，相差{yuan(after - before)}元"
+    yield from _by_fund(tally)
+    more, less = (sum(getattr(sums, name) for sums in tally.earlier.values()) for name in ("more_fen", "less_fen"))
+    if more or less:
+        yield f"此前各月：补发{yuan(more)}元，不再应付{yuan(less)}元"
+
+
+def _by_fund(tally: Tally) -> Iterable[str]:
+    funds: dict[tuple[str, str], list[int]] = {}
+    for key, sums in tally.money.items():
+        if key.state != "barred":
+            both = funds.setdefault((key.jurisdiction, key.fund), [0, 0])
+            both[0] += sums.fen_before
+            both[1] += sums.fen_after
+    for (jurisdiction, fund), (before, after) in sorted(funds.items()):
+        if before != after:
+            yield f"{area_name(jurisdiction)}（{_FUNDS.get(fund, fund)}）：{yuan(before)}元 → {yuan(after)}元"
+
+
+_FUNDS: Final = {"county": "县级财政", "city": "市级财政", "province": "省级财政", "nation": "中央财政"}

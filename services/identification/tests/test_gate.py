@@ -1,0 +1,278 @@
+"""Nobody signs a list whose effect is unknown, and a published one that does something else is halted by itself."""
+
+import copy
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from common import clock
+from common.events import EntitlementsDecided, PolicyVersionHalted, PolicyVersionPublished
+from common.testing import Driver
+from identification import verify
+from identification.redecide_people import redecide_people
+from identification.seed_lists import seed
+
+NATION, QILIN, MALONG = "000000", "530302", "530303"
+ALLOWANCE = "longevity_allowance"
+
+
+@pytest.fixture
+def gate(client: Any, bearer: Any, simulated: Any) -> Any:
+    """`await gate(body, *steps)`: propose, then `simulate` or a step of the gate, each by another approver."""
+
+    async def walk(body: dict[str, Any], *steps: str) -> Any:
+        headers = bearer("officer", NATION, subject="proposer")
+        answer = await client.post("/v1/policies", headers=headers, json=body)
+        version = answer.json()["version"]
+        for i, step in enumerate(steps):
+            if step == "simulate":
+                await simulated(version)
+            else:
+                headers = bearer("approver", NATION, subject=f"approver {i}")
+                answer = await client.post(f"/v1/policies/{version}/{step}", headers=headers)
+        return answer
+
+    return walk
+
+
+FULL = ("simulate", "approve", "approve", "publish")
+
+
+async def halted(client: Any, bearer: Any, version: str, **body: Any) -> Any:
+    headers = bearer("approver", NATION, subject="brake")
+    return await client.post(f"/v1/policies/{version}/halt", headers=headers, json={"reason": "标准有误"} | body)
+
+
+async def running(client: Any, bearer: Any, area: str = QILIN) -> Any:
+    return (await client.get(f"/v1/policies/{area}", headers=bearer())).json()
+
+
+def amounts(event: EntitlementsDecided) -> list[int | None]:
+    return [e.amount_fen_per_month for e in event.entitlements if e.item == ALLOWANCE]
+
+
+OLD = [5000, 10000]  # from 80 and from 90 on
+
+
+async def test_a_list_that_nobody_simulated_cannot_be_signed(gate: Any, raised: Any) -> None:
+    answer = await gate(raised, "approve")
+    assert (answer.status_code, answer.json()["code"]) == (409, "simulation_missing")
+    assert "12 months from 2026-11" in answer.json()["detail"]
+    assert (await gate(raised, "simulate", "approve")).status_code == 200
+
+
+async def test_the_first_year_of_a_list_counts_from_the_day_on_which_it_matters(
+    gate: Any, raised: Any, simulated: Any, client: Any, bearer: Any
+) -> None:
+    later = copy.deepcopy((await running(client, bearer))["list"])
+    (version,) = later["items"][ALLOWANCE]["versions"]
+    version["valid_to"] = "2027-07-01"
+    bands = [{**band, "amount_fen": band["amount_fen"] + 1000} for band in version["amount"]["bands"]]
+    new = {**version, "valid_from": "2027-07-01", "amount": {**version["amount"], "bands": bands}}
+    del new["valid_to"]
+    later["items"][ALLOWANCE]["versions"].append(new)
+    name = (await gate(later)).json()["version"]
+    await simulated(name, from_month="2026-11")
+    assert (await gate(later, "approve")).json()["code"] == "simulation_missing"
+    assert (await simulated(name))["first_month"] == "2027-07"
+    assert (await gate(later, "approve")).status_code == 200
+
+
+async def test_asking_the_past_is_nothing_to_sign_upon(gate: Any, raised: Any, simulated: Any) -> None:
+    name = (await gate(raised)).json()["version"]
+    await simulated(name, known_at=clock.now().isoformat())
+    assert (await gate(raised, "approve")).json()["code"] == "simulation_missing"
+
+
+async def test_signatures_upon_other_lists_in_force_no_longer_count(
+    gate: Any, raised: Any, client: Any, bearer: Any, simulated: Any, driver: Driver, redecide: Any
+) -> None:
+    signed = (await gate(raised, "simulate", "approve", "approve")).json()
+    assert signed["state"] == "approved"
+    nation = (await running(client, bearer, NATION))["list"]
+    nation["items"]["visiting_care"]["versions"][0]["note"] = "另有说明"
+    clock.advance(timedelta(minutes=1))
+    assert (await gate(nation, *FULL)).status_code == 200
+    assert (await gate(raised, "publish")).json()["code"] == "still_deciding"
+    await redecide()
+    assert (await gate(raised, "publish")).json()["code"] == "simulation_stale"
+    assert (await gate(raised, "approve")).json()["code"] == "simulation_stale"
+    clock.advance(timedelta(minutes=1))
+    await simulated(signed["version"])
+    assert (await gate(raised, "publish")).json()["code"] == "simulation_stale"  # nobody has seen the new figures
+    path = f"/v1/policies/{signed['version']}"
+    for who, state in (("one", "proposed"), ("other", "approved")):
+        headers = bearer("approver", NATION, subject=who)
+        assert (await client.post(f"{path}/approve", headers=headers)).json()["state"] == state
+    assert (await client.post(f"{path}/publish", headers=headers)).status_code == 200
+
+
+async def test_the_list_of_another_county_makes_nothing_stale(gate: Any, raised: Any, client: Any, bearer: Any) -> None:
+    await gate(raised, "simulate", "approve", "approve")
+    other = (await running(client, bearer, MALONG))["list"]
+    other["items"][ALLOWANCE]["versions"][0]["note"] = "另有说明"
+    assert (await gate(other, *FULL)).status_code == 200
+    assert (await gate(raised, "publish")).status_code == 200
+
+
+async def test_a_simulation_grows_old(gate: Any, raised: Any) -> None:
+    await gate(raised, "simulate")
+    clock.advance(timedelta(days=31))
+    assert (await gate(raised, "approve")).json()["code"] == "simulation_stale"
+
+
+async def test_a_list_that_does_what_was_simulated_stays(
+    gate: Any, raised: Any, driver: Driver, redecide: Any, elder: Any, client: Any, bearer: Any
+) -> None:
+    people = [elder() for _ in range(7)]
+    await driver.deliver(*(p.facts() for p in people))
+    assert (await gate(raised, *FULL)).json()["running"]
+    people[0].say("living_situation", date(2026, 11, 1), tags=("alone",))
+    await driver.deliver(people[0].facts())  # decided live, before the passage comes
+    await redecide(people_max=2)
+    row = await driver.database.pool.fetchrow(
+        "SELECT people, people_changed, watched, halted_at FROM publications ORDER BY seq DESC LIMIT 1"
+    )
+    assert tuple(row) == (7, 6, False, None)
+    for table in ("simulated_changes", "watched_steps"):
+        assert await driver.database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    assert await verify.check(driver.database) == []
+
+
+@pytest.mark.parametrize("born", [date(1940, 3, 5), date(1970, 3, 5)])
+async def test_a_list_that_does_more_or_less_than_simulated_is_halted_and_decided_back(
+    gate: Any,
+    raised: Any,
+    driver: Driver,
+    redecide: Any,
+    elder: Any,
+    client: Any,
+    bearer: Any,
+    monkeypatch: Any,
+    born: date,
+) -> None:
+    """Two weeks later everybody has another birth date: many more, or hardly anybody, are old enough."""
+    monkeypatch.setenv("SHOUWANG_BAND_PEOPLE", "2")
+    monkeypatch.setenv("SHOUWANG_BAND_FEN", "50000")
+    other = date(1970, 3, 5) if born.year == 1940 else date(1940, 3, 5)
+    people = [elder(born=born) for _ in range(9)]
+    await driver.deliver(*(p.facts() for p in people))
+    before = (await running(client, bearer))["version"]
+    version = (await gate(raised, "simulate", "approve", "approve")).json()["version"]
+    for person in people:
+        person.change(person.born, "corrected", sex="2", birth_date=other, hukou_division=QILIN, hukou_kind="rural")
+    await driver.deliver(*(p.facts() for p in people))
+    await gate(raised, "publish")
+    await driver.clear_outbox()
+    await redecide(people_max=2)
+    (event,) = await driver.emitted(PolicyVersionHalted)
+    assert (event.version, event.back_to, event.by) == (version, before, "band")
+    assert "模拟允许" in event.reason
+    assert event.raised_fen > 50000 if other.year == 1940 else event.raised_fen == 0
+    assert event.people_changed <= 3
+    (back,) = await driver.emitted(PolicyVersionPublished)
+    assert back.version == before
+    assert (await running(client, bearer))["version"] == before
+    assert all(amounts(e) == OLD for e in await driver.emitted(EntitlementsDecided))  # the heads of the topic
+    shown = (await client.get("/v1/policies", headers=bearer(), params={"state": "halted"})).json()["policies"]
+    assert [(p["version"], p["running"], p["halt"]["by"]) for p in shown] == [(version, False, "band")]
+    assert await verify.check(driver.database) == []
+
+
+async def test_nothing_outside_the_band_is_ever_told(
+    gate: Any, raised: Any, driver: Driver, elder: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("SHOUWANG_BAND_PEOPLE", "3")
+    people = [elder(born=date(1970, 3, 5), hukou=MALONG) for _ in range(9)]
+    await driver.deliver(*(p.facts() for p in people))
+    await gate(raised, "simulate", "approve", "approve")
+    for p in people:
+        p.registered(date(1940, 3, 5), QILIN)
+    await driver.deliver(*(p.facts() for p in people))
+    await gate(raised, "publish")
+    await driver.clear_outbox()
+    told: list[str] = []
+    while await redecide_people(driver.database, people_max=1):
+        halted_now = await driver.emitted(PolicyVersionHalted)
+        told += [e.person_id for e in await driver.emitted(EntitlementsDecided) if 8000 in amounts(e)]
+        if halted_now:
+            break
+        await driver.clear_outbox()
+    assert len(told) == 3
+
+
+async def test_an_approver_halts_alone_and_everybody_is_decided_back(
+    gate: Any, raised: Any, driver: Driver, redecide: Any, elder: Any, client: Any, bearer: Any
+) -> None:
+    people = [elder() for _ in range(4)]
+    await driver.deliver(*(p.facts() for p in people))
+    before = (await running(client, bearer))["version"]
+    version = (await gate(raised, *FULL)).json()["version"]
+    await redecide()
+    path, query = f"/v1/persons/{people[0].person_id}/explanations", {"item": ALLOWANCE, "on": "2026-11-20"}
+    answer = await halted(client, bearer, version)
+    told = (await client.get(path, headers=bearer(), params=query)).json()
+    assert told["policy"]["version"].startswith(QILIN)  # explained by what was decided, not by what is in force again
+    assert (answer.status_code, answer.json()["state"], answer.json()["halt"]["reason"]) == (200, "halted", "标准有误")
+    assert (await halted(client, bearer, version)).status_code == 200
+    await driver.clear_outbox()
+    await redecide()
+    events = await driver.emitted(EntitlementsDecided)
+    assert {e.person_id for e in events} == {p.person_id for p in people}
+    assert all(amounts(e) == OLD for e in events)
+    assert (await running(client, bearer))["version"] == before
+    assert await verify.check(driver.database) == []
+    again = await halted(client, bearer, before)
+    assert again.json()["code"] == "nothing_before"  # never back to a halted one
+
+
+async def test_a_halted_list_comes_back_only_through_the_whole_gate(
+    gate: Any, raised: Any, client: Any, bearer: Any, driver: Driver, redecide: Any
+) -> None:
+    version = (await gate(raised, *FULL)).json()["version"]
+    await halted(client, bearer, version)
+    await redecide()
+    headers = bearer("approver", NATION, subject="third")
+    for step in ("approve", "publish"):
+        assert (await client.post(f"/v1/policies/{version}/{step}", headers=headers)).status_code == 409
+    clock.advance(timedelta(minutes=1))
+    again = (await gate(raised)).json()
+    assert (again["state"], again["approvals"]) == ("proposed", [])
+    assert (await gate(raised, *FULL)).json()["running"]
+
+
+async def test_the_first_list_of_an_area_is_halted_to_none(
+    gate: Any, driver: Driver, redecide: Any, elder: Any, raised: Any, client: Any, bearer: Any
+) -> None:
+    person = elder(hukou="530304", lives="530304001")
+    await driver.deliver(person.facts())
+    first = {**raised, "jurisdiction": "530304"}
+    version = (await gate(first, *FULL)).json()["version"]
+    await redecide()
+    await halted(client, bearer, version)
+    await driver.clear_outbox()
+    await redecide()
+    (event,) = await driver.emitted(EntitlementsDecided)
+    assert amounts(event) == []
+    assert (await running(client, bearer, "530304"))["list"] == {"jurisdiction": "530304"}
+    assert await verify.check(driver.database) == []
+
+
+async def test_what_the_files_brought_first_has_nothing_to_go_back_to(client: Any, bearer: Any, driver: Driver) -> None:
+    answer = await halted(client, bearer, (await running(client, bearer))["version"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
+    await seed(driver.database)  # newer files
+    assert (await halted(client, bearer, (await running(client, bearer))["version"])).status_code == 200
+
+
+async def test_only_an_approver_of_the_area_halts_and_only_what_is_in_force(
+    gate: Any, raised: Any, client: Any, bearer: Any
+) -> None:
+    version = (await gate(raised, "simulate", "approve", "approve")).json()["version"]
+    assert (await halted(client, bearer, version)).json()["code"] == "not_running"
+    path = f"/v1/policies/{version}/halt"
+    for role, division in (("officer", NATION), ("approver", MALONG)):
+        answer = await client.post(path, headers=bearer(role, division), json={"reason": "x"})
+        assert answer.status_code == 403
+    empty = await client.post(path, headers=bearer("approver", NATION), json={"reason": ""})
+    assert empty.status_code == 422

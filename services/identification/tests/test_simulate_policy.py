@@ -1,0 +1,207 @@
+"""What a list would do is worked out beforehand: whom it touches, what it costs, chunk by chunk, and told with care."""
+
+import copy
+import os
+import signal
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from common import clock
+from common.events import PolicyVersionSimulated
+from common.testing import Driver
+from identification.run_simulations import run_simulations
+from identification.workers import dismiss_workers
+
+QILIN, MALONG = "530302", "530303"
+ALLOWANCE = "longevity_allowance"
+
+
+async def asked(client: Any, bearer: Any, **body: Any) -> Any:
+    return await client.post("/v1/simulations", headers=bearer("officer", "530300"), json=body)
+
+
+async def worked_off(driver: Driver, **limits: int) -> int:
+    steps = 0
+    while await run_simulations(driver.database, **limits):
+        steps += 1
+    return steps
+
+
+async def seen(client: Any, bearer: Any, simulation_id: str, role: str = "officer", division: str = "530300") -> Any:
+    return (await client.get(f"/v1/simulations/{simulation_id}", headers=bearer(role, division))).json()
+
+
+async def test_winners_and_money_are_told_by_month_fund_county_and_age(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    people = [elder(), elder(born=date(1947, 1, 10)), elder(born=date(1970, 1, 1)), elder(hukou=MALONG, lives=None)]
+    await driver.deliver(*(p.facts() for p in people))
+    await driver.clear_outbox()
+    answer = await asked(client, bearer, list=raised)
+    assert (answer.status_code, answer.json()["state"], answer.json()["first_month"]) == (202, "waiting", "2026-11")
+    await worked_off(driver)
+    found = await seen(client, bearer, answer.json()["simulation_id"])
+    result = found["result"]
+    # one has it already; one turns 80 on 10 January and is paid from February on; one is young; one is elsewhere
+    assert (found["state"], found["people"], result["people_changed"]) == ("complete", 3, 3)
+    assert (result["raised_fen"], result["cut_fen"]) == (12 * 3000 + 9 * 3000, 0)
+    by_month = {m["month"]: (m["fen_before"], m["fen_after"], m["payees_after"]) for m in result["money"]}
+    assert by_month["2027-01"] == (5000, 8000, 1)
+    assert by_month["2027-02"] == (10000, 16000, 2)
+    assert len(by_month) == 12
+    rows = {(g["division"], g["age_band"]): (g["winners"], g["losers"], g["people"]) for g in result["groups"]}
+    assert rows[QILIN, "80-89"] == (1, 0, 1)
+    assert rows[QILIN, "70-79"] == (1, 0, 1)
+    assert rows["000000", None] == rows["530000", None] == (2, 0, 3)
+    assert result["examples"]["winner"] == sorted(p.person_id for p in people[:2])
+    assert "只增不减的2人" in result["summary"][1]
+    (event,) = await driver.emitted(PolicyVersionSimulated)
+    assert (event.people, event.winners, event.losers, event.raised_fen) == (3, 2, 0, 63000)
+
+
+async def test_the_list_in_force_changes_nothing(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    await driver.deliver(*(elder().facts() for _ in range(3)))
+    running = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()
+    answer = await asked(client, bearer, version=running["version"])
+    await worked_off(driver)
+    result = (await seen(client, bearer, answer.json()["simulation_id"]))["result"]
+    assert (result["people"], result["people_changed"], result["raised_fen"], result["cut_fen"]) == (3, 0, 0, 0)
+    assert all(m["fen_before"] == m["fen_after"] > 0 for m in result["money"])
+
+
+async def test_history_is_simulated_on_what_was_known_at_an_instant(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    clock.advance(timedelta(days=30))
+    person.say("death", date(2026, 11, 10), evidence="register_cancelled")  # recorded some minutes after the rest
+    await driver.deliver(person.facts())
+    before = person.statements[1].recorded_at.isoformat()
+    sums = []
+    for more in ({}, {"known_at": before}):
+        answer = await asked(client, bearer, list=raised, from_month="2026-01", months=24, **more)
+        await worked_off(driver)
+        sums.append((await seen(client, bearer, answer.json()["simulation_id"]))["result"]["raised_fen"])
+    assert sums == [11 * 3000, 24 * 3000]  # paid up to the month of death; nobody knew of it
+
+
+async def test_chunks_done_in_steps_come_to_the_same(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    await driver.deliver(*(elder().facts() for _ in range(9)))
+    results = []
+    for limits in ({}, {"chunk_people": 2, "chunks_max": 1}):
+        answer = await asked(client, bearer, list=raised)
+        await worked_off(driver, **limits)
+        found = await seen(client, bearer, answer.json()["simulation_id"])
+        assert found["chunks"] == found["chunks_done"] == (5 if limits else 1)
+        results.append(found["result"])
+        clock.advance(timedelta(minutes=1))
+    assert results[0] == results[1]
+
+
+async def test_a_killed_worker_costs_its_chunk_a_second_turn_and_nothing_else(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOUWANG_SIMULATION_WORKERS", "2")
+    await driver.deliver(*(elder().facts() for _ in range(9)))
+    answer = await asked(client, bearer, list=raised)
+    simulation_id = answer.json()["simulation_id"]
+    try:
+        assert await run_simulations(driver.database, 2, 2) == 1  # planned
+        assert await run_simulations(driver.database, 2, 2) == 2
+        half = await seen(client, bearer, simulation_id)
+        assert (half["state"], half["chunks"], half["chunks_done"], half["result"]) == ("running", 5, 2, None)
+        from identification import workers
+
+        assert workers._pool is not None
+        for pid in list(workers._pool._processes):
+            os.kill(pid, signal.SIGKILL)
+        assert await run_simulations(driver.database, 2, 2) == 0
+        await worked_off(driver, chunk_people=2, chunks_max=2)
+    finally:
+        dismiss_workers()
+    found = await seen(client, bearer, simulation_id)
+    assert (found["state"], found["people"], found["result"]["people_changed"]) == ("complete", 9, 9)
+
+
+async def test_a_chunk_that_two_processes_do_counts_once(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    from identification.run_simulations import _store
+    from identification.simulating import answer_chunk
+
+    await driver.deliver(*(elder().facts() for _ in range(5)))
+    simulation_id = (await asked(client, bearer, list=raised)).json()["simulation_id"]
+    await run_simulations(driver.database, 2)
+    first = {0: await answer_chunk(driver.database, simulation_id, 0)}
+    for _ in range(2):
+        async with driver.database.transaction() as tx:
+            await _store(tx, simulation_id, first)
+    await worked_off(driver)
+    found = await seen(client, bearer, simulation_id)
+    assert (found["chunks_done"], found["people"], found["result"]["people_changed"]) == (3, 5, 5)
+
+
+async def test_small_numbers_are_told_to_the_area_only(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    few = [elder(born=date(1930, 1, 1)) for _ in range(3)]
+    await driver.deliver(*(p.facts() for p in [*few, *(elder() for _ in range(8))]))
+    simulation_id = (await asked(client, bearer, list=raised)).json()["simulation_id"]
+    await worked_off(driver)
+    mine = (await seen(client, bearer, simulation_id))["result"]
+    others = (await seen(client, bearer, simulation_id, "officer", "140700"))["result"]
+    audit = (await seen(client, bearer, simulation_id, "auditor", "530300"))["result"]
+    for result, counts in ((mine, (3, 8, 11)), (others, (None, 5, 10)), (audit, (None, 5, 10))):
+        rows = {(g["division"], g["age_band"]): g["people"] for g in result["groups"]}
+        assert (rows[QILIN, "90-99"], rows[QILIN, "80-89"], rows[QILIN, None]) == counts
+    assert (mine["suppressed"], others["suppressed"], others["examples"]) == (False, True, {})
+    hidden = next(g for g in others["groups"] if g["age_band"] == "90-99")
+    assert (hidden["fen_before"], hidden["fen_after"], hidden["winners"]) == (None, None, 0)
+    assert (await client.get(f"/v1/simulations/{simulation_id}", headers=bearer("resident", None))).status_code == 403
+
+
+async def test_the_same_question_while_one_is_open_is_one_simulation(client: Any, bearer: Any, raised: Any) -> None:
+    first = (await asked(client, bearer, list=raised)).json()
+    clock.advance(timedelta(minutes=1))
+    again = (await asked(client, bearer, list=copy.deepcopy(raised))).json()
+    other = (await asked(client, bearer, list=raised, months=24)).json()
+    assert first["simulation_id"] == again["simulation_id"] != other["simulation_id"]
+    page = await client.get("/v1/simulations", headers=bearer(), params={"version": first["version"]})
+    assert len(page.json()["simulations"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "code"),
+    [
+        ({"list": None}, 422, "malformed"),
+        ({"version": "0" * 32}, 422, "malformed"),
+        ({"list": None, "version": "0" * 32}, 404, "not_found"),
+        ({"months": 37}, 422, "malformed"),
+        ({"from_month": "2026-13"}, 422, "malformed"),
+        ({"known_at": "2026-11-20T00:00:00"}, 400, "bad_instant"),
+        ({"known_at": "2036-11-20T00:00:00Z"}, 400, "bad_instant"),
+    ],
+)
+async def test_a_bad_question_is_refused(
+    client: Any, bearer: Any, raised: Any, spoil: Any, status: int, code: str
+) -> None:
+    answer = await asked(client, bearer, **{"list": raised} | spoil)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_only_officers_of_the_area_ask(client: Any, bearer: Any, raised: Any) -> None:
+    for role, division in (("officer", MALONG), ("auditor", "530300"), ("resident", None)):
+        answer = await client.post("/v1/simulations", headers=bearer(role, division), json={"list": raised})
+        assert answer.status_code == 403
+
+
+async def test_no_more_than_a_few_wait(client: Any, bearer: Any, raised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("identification.simulate_policy.OPEN_MAX", 2)
+    answers = [await asked(client, bearer, list=raised, months=n) for n in (1, 2, 3)]
+    assert [a.status_code for a in answers] == [202, 202, 429]
