@@ -89,6 +89,12 @@ def test_every_item_of_the_national_list_of_16_has_its_code() -> None:
     assert set(named.split()) <= set(ITEM_TITLES.values())
 
 
+def test_every_item_of_the_national_list_of_16_is_in_the_national_list() -> None:
+    lines = {item: i.versions[-1].listed for item, i in load_lists(POLICY)["000000"].items.items()}
+    assert all(line and line.number for line in lines.values())
+    assert sorted(line.number or 0 for line in lines.values() if line) == sorted([*range(1, 17), 15])
+
+
 def elder(years: int, hukou: str, *values: Value, on: date = date(2026, 6, 15)) -> list[Statement]:
     """Somebody of that age on that day, of whom everything was said on 1 June 2026."""
     born = Registration(sex="2", birth_date=on.replace(year=on.year - years), hukou_division=hukou, hukou_kind="urban")

@@ -35,6 +35,8 @@ BENEFIT_TITLES = {
     "returned_youth_care": "因公致残返城知青护理费",
     "welfare_home_stay": "困境家庭服务对象入住社会福利机构补贴",
     "long_term_care_insurance": "长期护理保险待遇",
+    "employee_pension": "职工基本养老保险待遇",
+    "resident_pension": "城乡居民基本养老保险待遇",
 }
 
 

@@ -46,6 +46,8 @@ Benefit = Literal[
     "returned_youth_care",
     "welfare_home_stay",
     "long_term_care_insurance",
+    "employee_pension",
+    "resident_pension",
 ]
 Incident = Literal["fall", "lost", "choking", "self_harm", "other"]
 Wish = Literal["apply", "decline"]
