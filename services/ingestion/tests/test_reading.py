@@ -35,6 +35,7 @@ def one_of_each(people):
         "household": people.event("household", number, {"household_no": "1", "members": [number]}, id="5"),
         "living_situation": people.event("living_situation", number, {"tags": ["alone"]}, id="6"),
         "special_family": people.event("special_family", number, {"only_child": "dead"}, id="7"),
+        "identity_change": people.renumbered(number, people.number(2)),
     } | {
         kind: people.event(kind, number, value, id=f"further-{n}")
         for n, (kind, value) in enumerate(people.further.items())
