@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from ingestion.asking import Asked, ask
 from ingestion.problems import CORRECTIONS, PROBLEMS, QUARANTINE
 from ingestion.reading import reopen
+from ingestion.signing import sender
 from ingestion.sources import registered
 from ingestion.store import corrections as store
 from ingestion.store import review, statements
@@ -100,7 +101,7 @@ async def _find(connection: Any, event_id: str, body: Ask) -> Asked:
 
 @router.get("/v1/corrections", summary="What sources were asked to put right")
 async def list_corrections(
-    caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))],
+    caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))],
     db: Db,
     state: Literal["open", "answered", "withdrawn"] = "open",
     overdue: bool = False,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from common import clock
-from common.auth import Caller, require
+from common.auth import Caller
 from common.codes.divisions import NATION
 from common.errors import BadRequest, Malformed, NotAllowed, Problem, TooBusy, TooLarge
 from common.message import derived_id
@@ -23,6 +23,7 @@ from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, pa
 from ingestion.files.table import FileBroken
 from ingestion.files.workbook import check_archive
 from ingestion.imports import Import, problem, shown
+from ingestion.signing import check_digest, sender
 from ingestion.store import imports as store
 
 router = APIRouter(tags=["imports"])
@@ -52,7 +53,7 @@ MappingText = Annotated[
 )
 async def import_file(
     request: Request,
-    caller: Annotated[Caller, Depends(require("source"))],
+    caller: Annotated[Caller, Depends(sender("source"))],
     db: Db,
     kind: Kind = None,
     source: Source = None,
@@ -61,7 +62,6 @@ async def import_file(
 ) -> Import:
     """The body is the file itself. The answer is the job that works through it; the same file with the same mapping
     is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on."""
-    await sources.look(db)
     urn = _source(caller, source, kind)
     given = read_given(mapping)
     if kind is not None:
@@ -114,6 +114,7 @@ async def _spool(request: Request) -> tuple[SealedWriter, bytes, bytes]:
             head = (head + part)[:_HEAD_BYTES] if len(head) < _HEAD_BYTES else head
             if writer.size > limits.bytes_max:
                 raise _too_large(limits)
+        check_digest(request, digest.hexdigest())
         await asyncio.to_thread(writer.finish)
     except BaseException:
         writer.discard()

@@ -173,6 +173,26 @@ FEEDS: Final[dict[str, tuple[str, str]]] = {
     "internal": ("our mistake; logged, tried again by itself", "系统内部错误，已记录，将自动重试"),
 }
 
+# Why a request as a whole is turned away at a door (beside the codes of HTTP itself).
+DOORS: Final[dict[str, tuple[str, str]]] = {
+    "quota_exceeded": (
+        "this source has sent more than agreed: nothing of the request is stored, come back after Retry-After",
+        "超过约定的数据量，本次请求未保存，请在 Retry-After 之后重发",
+    ),
+    "signature_required": ("this source has to sign its requests", "该来源的请求必须签名"),
+    "signature_wrong": (
+        "the signature is not valid, or is of another request or body",
+        "签名无效，或与本次请求的地址、内容不符",
+    ),
+    "signature_old": ("the signature is older than five minutes", "签名已超过五分钟"),
+    "signature_used": ("this signature was used before", "该签名已使用过"),
+    "too_many_events": ("a batch holds at most 5,000 events", "一批最多 5,000 个事件"),
+    "changed_meanwhile": (
+        "somebody else has changed it since you read it: read it again",
+        "内容已被他人修改，请重新读取后再提交",
+    ),
+}
+
 # How a day of a source compares with what the source told of it.
 DAYS: Final[dict[str, tuple[str, str]]] = {
     "complete": ("as many as told, and the same ones", "数量和摘要一致"),
@@ -194,6 +214,7 @@ PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
     "problems": ("Why an event or a row is refused", "事件或数据行被退回的原因", PROBLEMS),
     "quarantine": ("Why an accepted event waits", "已接收事件待处理的原因", QUARANTINE),
     "files": ("Why a file fails", "文件无法导入的原因", FILES),
+    "doors": ("Why a request is turned away", "请求被拒绝的原因", DOORS),
     "days": ("How a day compares", "按日核对结果", DAYS),
     "corrections": ("Why a correction is asked for", "请求来源更正的原因", CORRECTIONS),
     "feeds": (

@@ -9,17 +9,18 @@ from urllib.parse import unquote
 
 import msgspec
 from common import clock
-from common.auth import Caller, require
+from common.auth import Caller
 from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaType
 from common.events.population import population_schemas
 from fastapi import APIRouter, Depends, Request, Response
 
-from ingestion import quotas, sources
+from ingestion import quotas
 from ingestion.answering import Receipt, Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.intake import Intake
 from ingestion.problems import PROBLEMS
 from ingestion.reading import Unreadable, need_json, need_utf8, read_event, split_batch, structured
+from ingestion.signing import check_body, sender
 
 router = APIRouter(tags=["events"])
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -58,20 +59,20 @@ def _contents() -> dict[str, Any]:
     response_model=Receipts,
     openapi_extra={"requestBody": {"required": True, "content": _contents()}},
 )
-async def push_events(request: Request, caller: Annotated[Caller, Depends(require("source"))]) -> Response:
+async def push_events(request: Request, caller: Annotated[Caller, Depends(sender("source"))]) -> Response:
     """CloudEvents 1.0: one (`application/cloudevents+json`), up to 5,000 (`application/cloudevents-batch+json`, 8 MiB)
     or binary mode (`ce-*` headers, `application/json`). `accepted` means durable; a bad event never harms the others.
     """
     only_source = _only_source(caller)
     kind = _media_type(request)
     body = await _body(request)
+    check_body(request, body)
     try:
         raws = _events(kind, body, request)
     except Unreadable as error:
         raise _unreadable(error) from None
     if len(raws) > EVENTS_MAX:
         raise TooLarge(f"a batch holds at most {EVENTS_MAX} events", code="too_many_events")
-    await sources.look(request.app.state.service.database)
     read = await _read(raws, only_source, request.headers.get("traceparent"))
     events = [e for e in read if isinstance(e, Pushed)]
     refused = [e for e in read if isinstance(e, Refused)]

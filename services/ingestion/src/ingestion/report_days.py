@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from common import clock
-from common.auth import Caller, require
+from common.auth import Caller
 from common.errors import Malformed, NotAllowed, NotFound
 from common.service import Db
 from fastapi import APIRouter, Depends
@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field
 
 from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
 from ingestion.domain.pushed import Source
+from ingestion.signing import sender
 from ingestion.sources import Urn, registered
 from ingestion.store import days
 
 router = APIRouter(tags=["sources"])
 RANGE_DAYS_MAX: Final = 92
-Reporter = Annotated[Caller, Depends(require("source", "officer", "auditor"))]
+Reporter = Annotated[Caller, Depends(sender("source", "officer", "auditor"))]
 
 
 class DayReport(BaseModel):
@@ -72,7 +73,7 @@ class DayLines(BaseModel):
 
 @router.post("/v1/sources/{source}/days", status_code=201, summary="Tell how much was sent on a day")
 async def report_day(
-    source: Urn, body: DayReport, caller: Annotated[Caller, Depends(require("source"))], db: Db
+    source: Urn, body: DayReport, caller: Annotated[Caller, Depends(sender("source", once=True))], db: Db
 ) -> Completeness:
     """Told again, the last word counts."""
     found = _mine(source, caller)

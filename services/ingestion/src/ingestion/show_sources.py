@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from ingestion import quotas, sources
+from ingestion.signing import sender
 from ingestion.sources import Entry, Urn
 from ingestion.store import registry, watching
 
@@ -96,7 +97,7 @@ async def list_sources(caller: AnyCaller, db: Db) -> SourceList:
 
 @router.get("/v1/sources/{source}", summary="One source: its entry in the register and how it came to be")
 async def get_source(
-    source: Urn, caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))], db: Db
+    source: Urn, caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))], db: Db
 ) -> SourceDetail:
     """Keys are public keys."""
     await sources.look(db)
