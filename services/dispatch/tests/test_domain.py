@@ -9,10 +9,12 @@ import msgspec
 import pytest
 from common.clock import SHANGHAI, add_months, month_of, start_of_day
 from common.events import TaskWithdrawn, VisitCheckedOut
+from common.events.entitlement import Circumstances, IncidentTold
 from common.settings import repository_root
 from dispatch.domain.answer import Answer, decide_answer
 from dispatch.domain.market import Market, Provider, place
-from dispatch.domain.plan import Part, Plan, decide_plan, visiting_digest
+from dispatch.domain.part import Incident, Part, Stay, visiting_digest
+from dispatch.domain.plan import Plan, decide_plan
 from dispatch.domain.task import (
     OPEN,
     ROUTINE,
@@ -189,7 +191,20 @@ def parts(draw: Callable[..., Any]) -> Part:
         stretches.append(Stretch("last", start, None, division, tier, interval))
     what = draw(st.sampled_from(["alive", "alive", "alive", "suspected", "died"]))
     day = date(2026, 6, 1)
-    return Part(tuple(stretches), day if what == "died" else None, day if what == "suspected" else None)
+    stays, incidents = [], []
+    for n in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        since = date(2026, 4, 10) + timedelta(days=draw(st.integers(0, 150)))
+        until = since + timedelta(days=draw(st.integers(1, 40))) if draw(st.booleans()) else None
+        stays.append(Stay(f"s{n}", since, until))
+    for n in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        incidents.append(Incident(f"i{n}", date(2026, 4, 10) + timedelta(days=draw(st.integers(0, 150)))))
+    return Part(
+        tuple(stretches),
+        day if what == "died" else None,
+        day if what == "suspected" else None,
+        stays=tuple(stays),
+        incidents=tuple(incidents),
+    )
 
 
 class Life:
@@ -247,6 +262,7 @@ def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, af
         today = start + timedelta(days=n)
         if n == change_day:
             changed = after if isinstance(after, Part) else cut_short(before, today + timedelta(days=after))
+            changed = msgspec.structs.replace(changed, met=life.plan.part.met)
             life.plan = msgspec.structs.replace(life.plan, part=changed)
         if n in (0, change_day) or life.due(today):
             life.on(today)
@@ -260,11 +276,38 @@ def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, af
         if part.suspected_on:
             assert {t.reason for t in open_} <= {"suspicion"}
             continue
+        if part.in_hospital(today):
+            assert open_ == []
+            continue
         routine = sorted((t for t in open_ if t.reason in ROUTINE), key=lambda t: t.window_from)
         assert len(routine) <= 2
         assert all(a.window_to <= b.window_from for a, b in pairwise(routine))
         assert {(t.division, t.tier) for t in routine} <= {(stretch.division, stretch.tier)}
         assert all(entitled(part, t.window_from) for t in routine if t.window_from > today)
+
+
+@given(parts(), st.integers(0, 3))
+@settings(max_examples=150, deadline=None)
+def test_every_incident_and_every_discharge_known_in_time_is_followed_by_a_visit(part: Part, late: int) -> None:
+    """Unless the person is dead, in hospital, suspected dead or not to be visited in those days."""
+    part = msgspec.structs.replace(part, died_on=None, suspected_on=None)
+    life, start = Life(part), date(2026, 4, 20)
+    for n in range(0, 200, late + 1):  # the job looks late, as after a day on which the system was down
+        life.on(start + timedelta(days=n))
+    last = start + timedelta(days=n)
+    news = [(i.on, "incident") for i in part.incidents] + [(s.to, "discharge") for s in part.stays if s.to]
+    for day, reason in news:
+        days = [day + timedelta(days=n) for n in range(late + 1)]
+        if day < start or days[-1] > last or not all(entitled(part, d) for d in days):
+            continue
+        if any(part.in_hospital(d) for d in days):
+            continue
+        made = [t for t in life.tasks.values() if t.reason == reason and day <= t.window_from <= days[-1]]
+        assert made, (day, reason)
+    for reason in ("incident", "discharge"):
+        made = [t for t in life.tasks.values() if t.reason == reason and t.state != "cancelled"]
+        places = 1 + len(part.stretches)
+        assert len(made) <= sum(1 for _, why in news if why == reason) * places + len(part.stays)
 
 
 @given(CARE, st.integers(0, 400))
@@ -315,6 +358,7 @@ def test_the_digest_changes_with_everything_that_matters_and_with_nothing_else(s
         story.visiting(died_on=date(2026, 1, 2)),
         story.visiting(death_suspected_on=date(2026, 1, 2)),
         story.visiting(merged_into="x"),
+        story.visiting(circumstances=Circumstances(incidents=(IncidentTold(event_id="i", on=date(2026, 1, 2)),))),
         story.visiting(granted=False),
     ]
     assert len({base, *map(visiting_digest, others)}) == len(others) + 1

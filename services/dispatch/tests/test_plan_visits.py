@@ -1,7 +1,8 @@
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from common.clock import SHANGHAI
 from common.events import (
     EntitlementsDecided,
     TaskOffered,
@@ -10,6 +11,7 @@ from common.events import (
     VisitOffered,
     VisitPlanned,
 )
+from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold
 from dispatch.plan_visits import open_due_windows
 from dispatch.verify import check
 from dispatch.watch_tasks import watch_tasks
@@ -222,3 +224,82 @@ async def test_a_merged_person_is_no_longer_visited_under_the_old_id(driver, tas
     assert isinstance(merged, EntitlementsDecided)
     await driver.deliver(merged)
     assert {(t["state"], t["cause"]) for t in await tasks()} == {("cancelled", "superseded")}
+
+
+def in_hospital(since: date, until: date | None = None, event_id: str = "stay") -> Circumstances:
+    return Circumstances(in_hospital=(HospitalStayTold(event_id=event_id, from_=since, to=until),))
+
+
+async def test_an_incident_brings_one_more_visit_at_once_and_leaves_the_routine_alone(
+    driver, database, tasks, add_provider, today, story
+):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting())
+    fell = Circumstances(incidents=(IncidentTold(event_id="fall", on=date(2026, 11, 21)),))
+    await driver.deliver(story.visiting(version=2, circumstances=fell), times=2)
+    offered = await tasks(state="offered")
+    assert sorted(t["reason"] for t in offered) == ["first", "incident", "plan"]
+    (extra,) = [t for t in offered if t["reason"] == "incident"]
+    assert (extra["window_from"], extra["window_to"]) == (story.TODAY, story.TODAY + timedelta(days=2))
+    assert extra["accept_by"] < datetime(2026, 11, 22, 12, 30, tzinfo=SHANGHAI)  # two hours, not a day
+    await driver.deliver(story.visiting(version=3, tier="B", interval_days=15, circumstances=fell))
+    assert [t["reason"] for t in await tasks(state="offered")].count("incident") == 1
+    today(story.TODAY + timedelta(days=8))
+    await watch_tasks(database)
+    await open_due_windows(database)
+    assert len([t for t in await tasks() if t["reason"] == "incident"]) == 1
+    assert await check(database, story.TODAY + timedelta(days=8)) == []
+
+
+async def test_an_incident_of_long_ago_is_no_news(driver, tasks, add_provider, story):
+    await add_provider(story.A, story.COUNTY)
+    long_ago = Circumstances(incidents=(IncidentTold(event_id="fall", on=date(2026, 10, 1)),))
+    await driver.deliver(story.visiting(circumstances=long_ago))
+    assert "incident" not in {t["reason"] for t in await tasks()}
+
+
+async def test_in_hospital_nobody_is_sent_and_the_discharge_brings_a_visit_and_the_routine_back(
+    driver, database, tasks, add_provider, today, story
+):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting())
+    await driver.deliver(story.visiting(version=2, circumstances=in_hospital(date(2026, 11, 20))), times=2)
+    assert {t["state"] for t in await tasks()} == {"cancelled"}
+    assert {c.reason for c in await driver.emitted(VisitCancelled)} == {"in_hospital"}
+    assert await check(database, story.TODAY) == []
+    day = story.TODAY + timedelta(days=5)
+    today(day)
+    await driver.deliver(story.visiting(version=3, circumstances=in_hospital(date(2026, 11, 20), day)), times=2)
+    offered = sorted((t["window_from"], t["reason"]) for t in await tasks(state="offered"))
+    assert offered == [(day, "discharge"), (day + timedelta(days=3), "plan")]
+    assert await check(database, day) == []
+
+
+async def test_a_discharge_known_ahead_starts_the_visits_on_its_day_without_any_news(
+    driver, database, tasks, add_provider, today, story
+):
+    await add_provider(story.A, story.COUNTY)
+    home = story.TODAY + timedelta(days=4)
+    await driver.deliver(story.visiting(circumstances=in_hospital(story.TODAY, home)))
+    assert await tasks() == []
+    today(home)
+    await open_due_windows(database)
+    assert (await tasks(state="offered"))[0]["reason"] == "discharge"
+
+
+async def test_a_stay_that_was_over_before_it_was_known_brings_one_visit_beside_the_routine(
+    driver, tasks, add_provider, story
+):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting())
+    over = in_hospital(date(2026, 11, 15), date(2026, 11, 19))
+    await driver.deliver(story.visiting(version=2, circumstances=over), times=2)
+    assert sorted(t["reason"] for t in await tasks(state="offered")) == ["discharge", "first", "plan"]
+
+
+async def test_a_stay_that_was_never_true_lets_the_visits_go_on(driver, tasks, add_provider, story):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting(circumstances=in_hospital(date(2026, 11, 20))))
+    assert await tasks() == []
+    await driver.deliver(story.visiting(version=2))
+    assert len(await tasks(state="offered")) == 2

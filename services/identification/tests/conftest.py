@@ -21,12 +21,14 @@ from common.events.facts import (
     Alive,
     Death,
     Disability,
+    HospitalStay,
     Household,
     Identity,
     LivingSituation,
     LowIncome,
     Registration,
     Residence,
+    RiskIncident,
 )
 from common.testing import Driver, migrated_database
 from identification.keep_to_band import keep_to_band
@@ -45,6 +47,8 @@ VALUES = {
     "low_income": LowIncome,
     "household": Household,
     "living_situation": LivingSituation,
+    "hospital_stay": HospitalStay,
+    "risk_incident": RiskIncident,
 }
 SAID_AT = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -67,6 +67,28 @@ async def test_a_statement_that_changes_nothing_is_kept_but_not_news(driver: Dri
     assert said.encode() in row["facts"]
 
 
+async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_and_change_no_right(
+    driver: Driver, elder: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    before = await newest(driver)
+    assert before.circumstances is None
+    fall = person.say("risk_incident", date(2026, 11, 3), incident="self_harm")
+    stay = person.say("hospital_stay", date(2026, 11, 3))
+    await driver.deliver(person.facts(), times=2)
+    now = await newest(driver)
+    assert (now.changed, now.entitlements) == ((), before.entitlements)
+    assert now.circumstances is not None
+    assert [(i.event_id, i.on) for i in now.circumstances.incidents] == [(fall, date(2026, 11, 3))]
+    assert [(s.event_id, s.from_, s.to) for s in now.circumstances.in_hospital] == [(stay, date(2026, 11, 3), None)]
+    assert b"self_harm" not in msgspec.json.encode(now)
+    person.change(stay, "annulled")
+    person.change(fall, "annulled")
+    await driver.deliver(person.facts())
+    assert (await newest(driver)).circumstances is None
+
+
 async def test_a_move_between_two_counties_changes_list_and_amount(driver: Driver, elder: Any, of_item: Any) -> None:
     person = elder()
     await driver.deliver(person.facts())

@@ -30,6 +30,9 @@ class VisitRules(msgspec.Struct, frozen=True, kw_only=True):
     offers_max: Annotated[int, msgspec.Meta(ge=1, le=10)]
     offer_ahead_days: Annotated[int, msgspec.Meta(ge=0, le=31)]
     visit_hours_max: Annotated[int, msgspec.Meta(ge=1, le=72)]
+    incident_visit_days: Annotated[int, msgspec.Meta(ge=1, le=31)]
+    discharge_visit_days: Annotated[int, msgspec.Meta(ge=1, le=TILE_DAYS_MAX)]
+    news_days_max: Annotated[int, msgspec.Meta(ge=1, le=366)]
 
 
 class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

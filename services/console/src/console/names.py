@@ -115,6 +115,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not_entitled": "资格终止",
     "moved": "迁移",
     "superseded": "已有新安排",
+    "in_hospital": "住院",
 }
 CHECKS: Final[Mapping[str, str]] = {
     "V01": "身故后服务",

@@ -13,7 +13,8 @@ from common.transaction import Tx
 from rules.visits import VISIT_ITEMS
 
 from dispatch import store
-from dispatch.domain.plan import Plan, Planned, decide_plan, merged_away, visiting_digest, visiting_part
+from dispatch.domain.part import visiting_digest, visiting_part
+from dispatch.domain.plan import Plan, Planned, decide_plan, merged_away
 from dispatch.domain.task import Task
 from dispatch.settling import Causes, settle, visit_rules
 
@@ -45,6 +46,7 @@ def _informed(plan: Plan | None, message: Message[EntitlementsDecided], item: st
     if plan is None and not part.stretches and not part.aliases:
         return None
     plan = plan or Plan(person_id=message.data.person_id, item=item)
+    part = msgspec.structs.replace(part, met=plan.part.met)
     return msgspec.structs.replace(plan, part=part, correlation_id=message.correlation_id)
 
 

@@ -134,6 +134,8 @@ def plan_fault(plan: Plan, today: date, *, has_window: bool) -> str | None:
         return None
     if part.suspected_on is not None:
         return None if plan.state == "paused" else "routine visits go on under a suspected death"
+    if part.in_hospital(today):
+        return None if plan.state == "paused" else "routine visits go on while the person is in hospital"
     if (plan.division, plan.tier, plan.interval_days) != run.first.care:
         return "the plan follows another place or tier than the entitlement"
     if plan.act_on is not None and plan.act_on == run.to:

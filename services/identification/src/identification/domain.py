@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded
+from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold
 from rules.choosing import Choice
 from rules.decide import decide
 from rules.identity import identity_known_at, statements_known_at
@@ -20,6 +21,8 @@ from rules.traits import traits_of
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100
+_TOLD_BESIDE = ("hospital_stay", "risk_incident")
+_TOLD_MAX = 20  # of each
 
 
 class Person(NamedTuple):
@@ -121,8 +124,22 @@ def decide_person(
         death_suspected_on=decided.death_suspected_on,
         aliases=identity.aliases,
         merged_into=identity.merged_into,
+        circumstances=circumstances_of(facts),
     )
     return event, facts
+
+
+def circumstances_of(facts: Sequence[Fact]) -> Circumstances | None:
+    """None for most people."""
+    told = [f for f in facts if f.kind in _TOLD_BESIDE]
+    if not told:
+        return None
+    stays = [f for f in told if f.kind == "hospital_stay"][-_TOLD_MAX:]
+    incidents = [f for f in told if f.kind == "risk_incident"][-_TOLD_MAX:]
+    return Circumstances(
+        in_hospital=tuple(HospitalStayTold(event_id=f.event_id, from_=f.valid_from, to=f.valid_to) for f in stays),
+        incidents=tuple(IncidentTold(event_id=f.event_id, on=f.valid_from) for f in incidents if f.valid_from),
+    )
 
 
 def _recorded_at(inputs: Inputs) -> datetime:
@@ -148,6 +165,7 @@ def same_content(a: EntitlementsDecided, b: EntitlementsDecided) -> bool:
         and a.birth_date == b.birth_date
         and a.merged_into == b.merged_into
         and a.aliases == b.aliases
+        and a.circumstances == b.circumstances
     )
 
 

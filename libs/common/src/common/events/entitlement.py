@@ -50,6 +50,28 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     facts: tuple[str, ...] = ()
 
 
+class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """In hospital over [`from_`, `to`); where stays sealed."""
+
+    event_id: str
+    from_: date | None = msgspec.field(name="from", default=None)
+    to: date | None = None
+
+
+class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That something happened, not what."""
+
+    event_id: str
+    on: date
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What no list reads but those must know who go to the person: the newest ones, at most 20 of each."""
+
+    in_hospital: tuple[HospitalStayTold, ...] = ()
+    incidents: tuple[IncidentTold, ...] = ()
+
+
 class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Everything this person is entitled to, past and future, as decided from one version of the facts.
 
@@ -76,6 +98,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     aliases: tuple[str, ...] = ()
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
+    circumstances: Circumstances | None = None
 
 
 class _Edge(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -70,7 +70,7 @@ class VisitExcused(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitCancelled(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    reason: str  # died | not_entitled | moved | suspicion | superseded
+    reason: str  # died | not_entitled | moved | suspicion | in_hospital | superseded
 
 
 class _ProviderTask(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,29 +6,16 @@ tasks, so that the same window can be opened again after a cancellation but neve
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.events import EntitlementsDecided
-from rules.visits import VISIT_ITEMS, Run, Stretch, VisitRules, Window, first_window, next_window, runs
+from rules.visits import Run, VisitRules, Window, first_window, next_window, runs
 
+from dispatch.domain.part import ExtraReason, Part, extras, with_met
 from dispatch.domain.task import OPEN, ROUTINE, CancelReason, Moved, Task, cancelled, created, new_task_id
 
 PlanState = Literal["active", "paused", "waiting", "stopped"]
 WINDOWS_PER_STEP_MAX: Final = 8
-_encode = msgspec.json.Encoder().encode
-
-
-class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What of a person's decisions matters to visits, for one item. `aliases`: other identities of the same human,
-    whose visits are this one's."""
-
-    stretches: tuple[Stretch, ...] = ()
-    died_on: date | None = None
-    suspected_on: date | None = None
-    merged: bool = False
-    aliases: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,28 +45,6 @@ class Planned(NamedTuple):
     moves: tuple[Moved, ...]
 
 
-def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
-    granted = [e for e in decided.entitlements if e.item == item and e.state == "granted"]
-    stretches = tuple(
-        Stretch(e.entitlement_id, e.from_, e.to, e.division or e.jurisdiction, e.tier, e.interval_days) for e in granted
-    )
-    return Part(
-        stretches, decided.died_on, decided.death_suspected_on, decided.merged_into is not None, decided.aliases
-    )
-
-
-def visiting_digest(decided: EntitlementsDecided) -> int:
-    """A number that stays the same while nothing changes for visits; 0 for who was never to be visited."""
-    granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
-    if not granted and not decided.aliases:
-        return 0
-    parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
-    parts += decided.aliases
-    for e in granted:
-        parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days)
-    return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
-
-
 def merged_away(plan: Plan) -> Plan:
     """The plan of an identity whose survivor has spoken, before its own news came."""
     return _with(plan, part=msgspec.structs.replace(plan.part, merged=True))
@@ -102,14 +67,18 @@ def decide_plan(
         return _rest(plan, open_, timeline, today)
     if part.suspected_on is not None:
         return _pause(plan, open_, run, today)
+    if part.in_hospital(today):
+        return _in_hospital(plan, open_, run, today)
     visited = [t for t in beside if t.state in ("completed", "in_progress") and t.window_from <= today]
     if plan.state != "active":
-        return _start(plan, open_, run, today, rules, visited)
-    if any(_overlap(t, v) for t in open_ if t.reason in ROUTINE and t.state != "in_progress" for v in visited):
-        return _change(plan, [*tasks, *visited], run, today, rules)
-    if run.first.care == (plan.division, plan.tier, plan.interval_days):
-        return _go_on(plan, open_, run, today, rules)
-    return _change(plan, tasks, run, today, rules)
+        planned = _start(plan, open_, run, today, rules, visited)
+    elif any(_overlap(t, v) for t in open_ if t.reason in ROUTINE and t.state != "in_progress" for v in visited):
+        planned = _change(plan, [*tasks, *visited], run, today, rules)
+    elif run.first.care == (plan.division, plan.tier, plan.interval_days):
+        planned = _go_on(plan, open_, run, today, rules)
+    else:
+        planned = _change(plan, tasks, run, today, rules)
+    return _with_extras(planned, run, today, rules)
 
 
 def _stop(plan: Plan, open_: Sequence[Task], reason: CancelReason) -> Planned:
@@ -140,7 +109,46 @@ def _pause(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
         act_on=run.to,
     )
     check = created(_task(paused, run, "suspicion", Window(today, today + timedelta(days=1))))
-    return Planned(paused, (*_cancel_unbegun(open_, "suspicion"), check))
+    gone = _cancel_unbegun(open_, "suspicion")
+    return Planned(_forgetting(paused, gone), (*gone, check))
+
+
+def _in_hospital(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
+    """Nobody is sent to an empty home; the day of discharge starts the visits again."""
+    again = plan.state == "paused" and plan.cause == "in_hospital"
+    turn = plan.part.next_turn(today)
+    paused = _with(
+        _care(plan, run, today),
+        state="paused",
+        cause="in_hospital",
+        epoch=plan.epoch if again else plan.epoch + 1,
+        suspected_on=None,
+        act_on=min((day for day in (run.to, turn) if day is not None), default=None),
+    )
+    gone = _cancel_unbegun(open_, "in_hospital")
+    return Planned(_forgetting(paused, gone), gone)
+
+
+def _forgetting(plan: Plan, gone: Sequence[Moved]) -> Plan:
+    """What a cancelled visit was for is open again."""
+    if all(moved.task.reason in ROUTINE for moved in gone):
+        return plan
+    return _with(plan, part=msgspec.structs.replace(plan.part, met=()))
+
+
+def _with_extras(planned: Planned, run: Run, today: date, rules: VisitRules) -> Planned:
+    """Visits beside the routine, and the day on which a stay known ahead begins."""
+    plan, moves = planned
+    turn = plan.part.next_turn(today)
+    if turn is not None and (plan.act_on is None or turn < plan.act_on):
+        plan = _with(plan, act_on=turn)
+    for extra in extras(plan.part, run.first.division, today, rules):
+        to = today + timedelta(days=extra.days)
+        window = Window(today, min(to, run.to or to))
+        if not any(m.created and m.task.reason == extra.reason for m in moves):
+            moves = (*moves, created(_task(plan, run, extra.reason, window, *extra.marks)))
+        plan = _with(plan, part=with_met(plan.part, extra.marks))
+    return Planned(plan, moves)
 
 
 def _overlap(a: Task, b: Task) -> bool:
@@ -152,6 +160,8 @@ def _start(
 ) -> Planned:
     known_ahead = plan.state == "waiting" and plan.act_on == run.from_
     start = run.from_ if known_ahead else today
+    home = any(stay.to is not None and stay.to <= today for stay in plan.part.stays)  # else it was never true
+    discharged = plan.state == "paused" and plan.cause == "in_hospital" and home
     begun = _with(
         _care(plan, run, today),
         state="active",
@@ -165,7 +175,7 @@ def _start(
     last = max(visited, key=lambda t: t.window_to, default=None)
     if last is not None:
         begun = _with(begun, last_from=last.window_from, opened_until=max(start, last.window_to))
-    opened = _open(begun, run, today, rules, first=last is None)
+    opened = _open(begun, run, today, rules, first="discharge" if discharged else None if last else "first")
     return opened._replace(moves=(*_cancel_unbegun(open_, "superseded"), *opened.moves))
 
 
@@ -174,7 +184,7 @@ def _go_on(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: Visi
     beyond = [t for t in open_ if run.to is not None and t.window_from >= run.to and t.reason in ROUTINE]
     if beyond:
         plan = _with(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
-    opened = _open(_care(plan, run, today), run, today, rules, first=False)
+    opened = _open(_care(plan, run, today), run, today, rules)
     gone = _cancel_unbegun(beyond, "not_entitled")
     kept = [t for t in open_ if t not in beyond]
     return opened._replace(moves=(*gone, *_relabelled(kept, run), *opened.moves))
@@ -184,41 +194,49 @@ def _change(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: Vis
     """Another tier or another place: the windows begin anew, after a visit already made or under way."""
     moved = run.first.division != plan.division
     open_ = [t for t in tasks if t.state in OPEN]
-    gone = _cancel_unbegun(open_, "moved" if moved else "superseded")
+    gone = _cancel_unbegun([t for t in open_ if moved or t.reason in ROUTINE], "moved" if moved else "superseded")
     done = [t for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
     last = max(done, key=lambda t: t.window_to, default=None)
     first = any(m.task.reason == "first" for m in gone)
+    plan = _forgetting(plan, gone)
     anew = _with(
         _care(plan, run, today),
         epoch=plan.epoch + 1,
         last_from=last.window_from if last else None,
         opened_until=max(today, last.window_to) if last else today,
     )
-    opened = _open(anew, run, today, rules, first=first)
+    opened = _open(anew, run, today, rules, first="first" if first else None)
     return opened._replace(moves=(*gone, *opened.moves))
 
 
-def _open(plan: Plan, run: Run, today: date, rules: VisitRules, *, first: bool) -> Planned:
+def _open(
+    plan: Plan, run: Run, today: date, rules: VisitRules, *, first: Literal["first", "discharge"] | None = None
+) -> Planned:
     """The window of today and the one after it stand as tasks, as far as the entitlement reaches."""
     moves: list[Moved] = []
     last, start = plan.last_from, plan.opened_until or today
     interval, ends = plan.interval_days or rules.interval_days_default, False
     while (last is None or last <= today) and len(moves) < WINDOWS_PER_STEP_MAX:
-        window = first_window(start, rules) if first else next_window(start, interval, last)
+        if first == "discharge":
+            window = Window(start, start + timedelta(days=rules.discharge_visit_days))
+        else:
+            window = first_window(start, rules) if first else next_window(start, interval, last)
         if run.to is not None and window.from_ >= run.to:
             ends = True
             break
         window = Window(window.from_, min(window.to, run.to or window.to))
-        moves.append(created(_task(plan, run, "first" if first else "plan", window)))
-        last, start, first = window.from_, window.to, False
+        moves.append(created(_task(plan, run, first or "plan", window)))
+        last, start, first = window.from_, window.to, None
     full = not ends and last is not None and last <= today  # more to open at the next step
     act_on = today if full else run.to if ends else last
     return Planned(_with(plan, last_from=last, opened_until=start, act_on=act_on), tuple(moves))
 
 
-def _task(plan: Plan, run: Run, reason: Literal["first", "plan", "suspicion"], window: Window) -> Task:
+def _task(
+    plan: Plan, run: Run, reason: Literal["first", "plan", "suspicion"] | ExtraReason, window: Window, *marks: str
+) -> Task:
     return Task(
-        task_id=new_task_id(plan.person_id, plan.item, reason, window.from_, plan.epoch),
+        task_id=new_task_id(plan.person_id, plan.item, reason, window.from_, plan.epoch, *marks),
         person_id=plan.person_id,
         item=plan.item,
         reason=reason,

@@ -29,10 +29,11 @@ State = Literal[
     "planned", "offered", "accepted", "in_progress", "completed", "missed", "failed", "excused", "expired", "cancelled"
 ]
 ExcuseReason = Literal["in_hospital", "in_institution", "away", "declined_by_person", "extreme_weather"]
-CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "superseded"]
+CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "in_hospital", "superseded"]
 OPEN: Final = frozenset({"planned", "offered", "accepted", "in_progress"})
 IN_HAND: Final = OPEN - {"planned"}  # of the provider named
 ROUTINE: Final = frozenset({"first", "plan"})
+URGENT: Final = frozenset({"suspicion", "incident"})
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +95,7 @@ def created(task: Task) -> Moved:
 def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Moved:
     """The task is put to `provider`, who has until `accept_by` to answer."""
     task = moved.task
-    hours = rules.offer_hours_urgent if task.reason == "suspicion" else rules.offer_hours
+    hours = rules.offer_hours_urgent if task.reason in URGENT else rules.offer_hours
     accept_by = min(max(now, start_of_day(task.window_from)) + timedelta(hours=hours), start_of_day(task.window_to))
     task = with_state(
         task,

@@ -9,7 +9,8 @@ import msgspec
 from common.bulk import upsert
 from common.transaction import Tx
 
-from dispatch.domain.plan import Part, Plan
+from dispatch.domain.part import Part
+from dispatch.domain.plan import Plan
 from dispatch.tables import PlanRow
 
 _part = msgspec.json.Decoder(Part)

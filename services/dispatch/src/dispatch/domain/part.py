@@ -1,0 +1,117 @@
+"""What of a person's decisions matters to visits: when they are granted, and what happens beside the routine. Pure.
+
+Every incident and every stay in hospital is answered once: `Part.met` holds the marks of those that were. A mark
+names the place too, so that after a move somebody goes there.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from common.events import EntitlementsDecided
+from common.events.entitlement import Circumstances
+from rules.visits import VISIT_ITEMS, Stretch, VisitRules
+
+MET_MAX: Final = 100
+_encode = msgspec.json.Encoder().encode
+ExtraReason = Literal["incident", "discharge"]
+
+
+class Stay(msgspec.Struct, frozen=True, array_like=True):
+    """In hospital over [`from_`, `to`); None: since long, or still."""
+
+    event_id: str
+    from_: date | None
+    to: date | None
+
+    def holds_on(self, day: date) -> bool:
+        return (self.from_ is None or self.from_ <= day) and (self.to is None or day < self.to)
+
+
+class Incident(msgspec.Struct, frozen=True, array_like=True):
+    event_id: str
+    on: date
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """What of a person's decisions matters to visits, for one item, and what was done about it (`met`). `aliases`:
+    other identities of the same human, whose visits are this one's."""
+
+    stretches: tuple[Stretch, ...] = ()
+    died_on: date | None = None
+    suspected_on: date | None = None
+    merged: bool = False
+    aliases: tuple[str, ...] = ()
+    stays: tuple[Stay, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    met: tuple[str, ...] = ()
+
+    def in_hospital(self, day: date) -> bool:
+        return any(stay.holds_on(day) for stay in self.stays)
+
+    def next_turn(self, day: date) -> date | None:
+        """The first day after `day` on which a stay begins or ends."""
+        return min((d for s in self.stays for d in (s.from_, s.to) if d is not None and d > day), default=None)
+
+
+class Extra(NamedTuple):
+    """A visit beside the routine, for all of `marks`."""
+
+    reason: ExtraReason
+    marks: tuple[str, ...]
+    days: int
+
+
+def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
+    granted = [e for e in decided.entitlements if e.item == item and e.state == "granted"]
+    stretches = tuple(
+        Stretch(e.entitlement_id, e.from_, e.to, e.division or e.jurisdiction, e.tier, e.interval_days) for e in granted
+    )
+    merged = decided.merged_into is not None
+    beside = _stays_and_incidents(decided.circumstances)
+    died, suspected = decided.died_on, decided.death_suspected_on
+    return Part(stretches, died, suspected, merged, decided.aliases, *beside)
+
+
+def visiting_digest(decided: EntitlementsDecided) -> int:
+    """A number that stays the same while nothing changes for visits; 0 for who was never to be visited."""
+    granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
+    if not granted and not decided.aliases:
+        return 0
+    parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
+    parts += decided.aliases
+    for e in granted:
+        parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days)
+    if decided.circumstances is not None:
+        parts.append(decided.circumstances)
+    return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
+
+
+def _stays_and_incidents(told: Circumstances | None) -> tuple[tuple[Stay, ...], tuple[Incident, ...]]:
+    if told is None:
+        return (), ()
+    stays = tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital)
+    return stays, tuple(Incident(i.event_id, i.on) for i in told.incidents)
+
+
+def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Extra]:
+    """The visits that recent incidents and ended stays still ask for."""
+    since = today - timedelta(days=rules.news_days_max)
+    happened = [i.event_id for i in part.incidents if since < i.on <= today]
+    ended = [s.event_id for s in part.stays if s.to is not None and since < s.to <= today]
+    wanted: list[tuple[ExtraReason, Sequence[str], int]] = [
+        ("incident", happened, rules.incident_visit_days),
+        ("discharge", ended, rules.discharge_visit_days),
+    ]
+    found = []
+    for reason, event_ids, days in wanted:
+        marks = tuple(m for m in (f"{e}@{division}" for e in event_ids) if m not in part.met)
+        if marks:
+            found.append(Extra(reason, marks, days))
+    return found
+
+
+def with_met(part: Part, marks: Sequence[str]) -> Part:
+    return msgspec.structs.replace(part, met=(*part.met, *marks)[-MET_MAX:])
