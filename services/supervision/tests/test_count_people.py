@@ -183,3 +183,25 @@ async def test_everyone_not_reached_is_listed_with_the_cause(deliver: Any, make:
         people[6]: "no_task",
     }
     assert page["month"] == "2026-11"
+
+
+async def test_who_turned_out_to_be_somebody_else_is_counted_once_with_visits_and_level_of_either_number(
+    deliver: Any, make: Any, api: Any
+) -> None:
+    others = await settle(deliver, make, (9, (make.entitlement(),), {}))
+    survivor, gone = make.id(), make.id()
+    visit = make.checked_out(gone, make.id(), begin=NOON - timedelta(days=2), worker="w")
+    await deliver(make.decided(gone, make.entitlement()), visit, ability(gone, (3, date(2025, 1, 1), None)))
+    await deliver(*[ability(p, (3, date(2025, 1, 1), None)) for p in others])
+    await deliver(
+        make.decided(gone, version=2, merged_into=survivor), make.decided(survivor, make.entitlement(), aliases=(gone,))
+    )
+    client = api()
+    found = await statistics(client)
+    assert found["visit_rate_month"] == 0.1
+    assert found["assessed_by_level"]["3"] == 10
+    asked = {"division": "530302", "on": "2026-11-20"}
+    unreached = (await client.get("/v1/unreached", params=asked)).json()
+    assert {p["person_id"] for p in unreached["unreached"]} == set(others)
+    await deliver(make.decided(gone, make.entitlement(), version=3), make.decided(survivor, version=2))
+    assert (await statistics(client))["assessed_by_level"]["3"] == 10

@@ -50,18 +50,20 @@ class Work:
 
 
 async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> Work:
-    person_of = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
+    person_of, mates = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
     direct = {person_of[e.person.index] for e in new.values()} | set(person_ids)
     work = Work(list(new.values()), new, {}, person_of, forced)
     for _ in range(LOCK_ROUNDS_MAX):
         work.waited = await store.load_waiting(tx, direct)
         waiting = [open_kept(event_id, sealed) for event_id, sealed in work.waited.items()]
         work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
-        work.person_of |= await _identify(
+        more, joined = await _identify(
             tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
         )
+        work.person_of |= more
+        mates |= joined
         direct |= {work.person_of[m.index] for e in work.events if e.kind == "identity_change" for m in e.members}
-        await lock(tx, work, set(), direct)
+        await lock(tx, work, set(), direct | mates)
         circles = {work.persons[p].circle for p in direct} - {None}
         direct |= {p.person_id for p in work.persons.values() if p.circle in circles}  # what waits there may go on now
         if await _still_waiting(tx, work, direct) == set(work.waited):
@@ -110,12 +112,16 @@ def open_kept(event_id: str, sealed: bytes) -> Pushed:
     return reopen(vault().open(sealed, event_id.encode()))
 
 
-async def _identify(tx: Tx, members: Iterable[Member]) -> dict[bytes, str]:
-    """Person ids by blind index. Whoever is new gets one that follows from the index, so that two writers agree."""
+async def _identify(tx: Tx, members: Iterable[Member]) -> tuple[dict[bytes, str], set[str]]:
+    """Person ids by blind index, and everybody of their circles. Whoever is new gets an id that follows from the index,
+    so that two writers agree."""
     numbers = {m.index: m.number for m in members}
     if not numbers:
-        return {}
-    found = await store.load_identities(tx, numbers)
+        return {}, set()
+    known = await store.load_identities(tx, numbers)
+    found = {index: person_id for index, (person_id, _) in known.items()}
+    circles = {circle for _, circle in known.values() if circle is not None}
+    mates = await store.load_circles(tx, circles) if circles else set()
     fresh = {index: derived_id("person", index.hex()) for index in numbers if index not in found}
     if fresh:
         made = await store.insert_identities(tx, list(fresh.items()))
@@ -128,4 +134,4 @@ async def _identify(tx: Tx, members: Iterable[Member]) -> dict[bytes, str]:
                 for index in made
             ],
         )
-    return found | fresh
+    return found | fresh, mates

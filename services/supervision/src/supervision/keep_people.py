@@ -39,7 +39,7 @@ def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
 
 def _row(s: Sighting) -> tuple[object, ...]:
     d = s.data
-    return (d.person_id, d.version, s.at, d.residence, d.died_on, *entitled_periods(d.entitlements))
+    return (d.person_id, d.version, s.at, d.residence, d.died_on, d.merged_into, *entitled_periods(d.entitlements))
 
 
 async def on_abilities_determined(sightings: Sequence[Sighting], tx: Tx) -> None:

@@ -27,6 +27,7 @@ class SeenEntitlements(Event, frozen=True, kw_only=True):
     entitlements: tuple[SeenEntitlement, ...]
     residence: str | None = None
     died_on: date | None = None
+    merged_into: str | None = None
     causes: tuple[str, ...] = ()
 
 

@@ -55,6 +55,7 @@ class PersonRow(SQLModel, table=True):
     decided_at: datetime = _instant(nullable=False)
     division: str | None = _text()
     died_on: date | None = None
+    merged_into: str | None = _uuid(nullable=True)
     longevity_allowance: Any = _periods()
     nursing_subsidy: Any = _periods()
     care_service_subsidy: Any = _periods()

@@ -11,7 +11,9 @@ from typing import Any, Final
 import msgspec
 from assessment.verify import expected_heads
 from common.database import Database
-from ingestion.domain import Memory, Person, snapshot
+from ingestion.domain import snapshot
+from ingestion.domain.identity import ever_aliases, statements_of_others
+from ingestion.store.statements import load_persons
 
 from shouwang.invariants.quiet import Databases
 from shouwang.invariants.report import Line
@@ -89,10 +91,26 @@ async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
 
 
 async def _persons(database: Database) -> AsyncIterator[Expected]:
-    async for row in _pages(database, "SELECT person_id, version, recorded_at, statements FROM persons", "version > 0"):
-        instant = row["recorded_at"]
-        person = Person(row["person_id"], row["version"], instant, None, 0, row["statements"], Memory())
-        yield row["person_id"], digest_of(snapshot(person, instant))
+    page: list[str] = []
+    async for row in _pages(database, "SELECT person_id FROM persons", "version > 0"):
+        page.append(row["person_id"])
+        if len(page) == PAGE:
+            async for expected in _told(database, page):
+                yield expected
+            page = []
+    async for expected in _told(database, page):
+        yield expected
+
+
+async def _told(database: Database, person_ids: list[str]) -> AsyncIterator[Expected]:
+    """With what was said under other numbers of the same human."""
+    async with database.reading() as connection:
+        found = await load_persons(connection, person_ids)
+    for person_id in person_ids:
+        person = found[person_id]
+        others = statements_of_others(person.identities, [found[a] for a in ever_aliases(person.identities)])
+        assert person.recorded_at is not None
+        yield person_id, digest_of(snapshot(person, person.recorded_at, others))
 
 
 async def _decisions(database: Database) -> AsyncIterator[Expected]:

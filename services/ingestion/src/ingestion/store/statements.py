@@ -21,20 +21,20 @@ _state = msgspec.json.Decoder(State)
 _identities = msgspec.json.Decoder(tuple[Identity, ...])
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
-_PERSON: Final = """p.person_id, p.version, p.recorded_at, p.division, p.waiting, p.statements, p.memory, p.circle,
-                    p.identities"""
-_WITH_CIRCLES: Final = """SELECT person_id FROM named UNION SELECT mate.person_id FROM persons mate WHERE mate.circle IN
-                          (SELECT p.circle FROM persons p JOIN named USING (person_id) WHERE p.circle IS NOT NULL)"""
+_PERSON: Final = "person_id, version, recorded_at, division, waiting, statements, memory, circle, identities"
 
 
 # ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
 
 
-async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, str]:
+async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, tuple[str, str | None]]:
+    """Person and circle. (A join may be planned as a scan of everybody; this is one look each.)"""
     rows = await tx.sql.fetch(
-        "SELECT blind_index, person_id FROM identities WHERE blind_index = ANY($1::bytea[])", list(indexes)
+        """SELECT blind_index, person_id, (SELECT circle FROM persons p WHERE p.person_id = i.person_id)
+           FROM identities i WHERE blind_index = ANY($1::bytea[])""",
+        list(indexes),
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
@@ -65,11 +65,9 @@ async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequenc
 
 
 async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
-    """With everybody of their circles, in the order of their ids, so that two writers cannot wait for each other."""
+    """In the order of their ids, so that two writers cannot wait for each other."""
     rows = await tx.sql.fetch(
-        f"""WITH named AS (SELECT unnest($1::uuid[]) AS person_id),
-                 wanted AS ({_WITH_CIRCLES})
-            SELECT {_PERSON} FROM persons p JOIN wanted USING (person_id) ORDER BY p.person_id FOR UPDATE OF p""",  # noqa: S608
+        f"SELECT {_PERSON} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE",  # noqa: S608
         list(person_ids),
     )
     return {row[0]: person_of_row(row) for row in rows}
@@ -91,13 +89,14 @@ async def load_circles(tx: Tx, circles: Collection[str]) -> set[str]:
 
 async def load_persons(connection: Any, person_ids: Collection[str]) -> dict[str, Person]:
     """Those who exist, with everybody of their circles."""
-    rows = await connection.fetch(
-        f"""WITH named AS (SELECT unnest($1::uuid[]) AS person_id),
-                 wanted AS ({_WITH_CIRCLES})
-            SELECT {_PERSON} FROM persons p JOIN wanted USING (person_id) ORDER BY p.person_id""",  # noqa: S608
-        list(person_ids),
-    )
-    return {row[0]: person_of_row(row) for row in rows}
+    select = f"SELECT {_PERSON} FROM persons WHERE"  # noqa: S608
+    rows = await connection.fetch(f"{select} person_id = ANY($1::uuid[])", list(person_ids))
+    found = {row[0]: person_of_row(row) for row in rows}
+    circles = {person.circle for person in found.values()} - {None}
+    if circles:
+        mates = await connection.fetch(f"{select} circle = ANY($1::uuid[])", list(circles))
+        found |= {row[0]: person_of_row(row) for row in mates}
+    return found
 
 
 async def save_circles(tx: Tx, persons: Sequence[Person]) -> None:

@@ -9,14 +9,15 @@ from common.codes import divisions
 from common.transaction import Tx
 
 _UPSERT: Final = """
-INSERT INTO people AS t (person_id, version, decided_at, division, died_on,
+INSERT INTO people AS t (person_id, version, decided_at, division, died_on, merged_into,
                          longevity_allowance, nursing_subsidy, care_service_subsidy, visiting_care)
-SELECT a::uuid, b, c::timestamptz, d, e, f::datemultirange, g::datemultirange, h::datemultirange, i::datemultirange
+SELECT a::uuid, b, c::timestamptz, d, e, m::uuid, f::datemultirange, g::datemultirange, h::datemultirange,
+       i::datemultirange
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[],
-            $9::text[]) AS u(a, b, c, d, e, f, g, h, i)
+            $9::text[], $10::text[]) AS u(a, b, c, d, e, m, f, g, h, i)
 ON CONFLICT (person_id) DO UPDATE SET
   version = excluded.version, decided_at = excluded.decided_at, division = excluded.division,
-  died_on = excluded.died_on, longevity_allowance = excluded.longevity_allowance,
+  died_on = excluded.died_on, merged_into = excluded.merged_into, longevity_allowance = excluded.longevity_allowance,
   nursing_subsidy = excluded.nursing_subsidy, care_service_subsidy = excluded.care_service_subsidy,
   visiting_care = excluded.visiting_care,
   visiting_before = t.visiting_before + t.visiting_care
@@ -43,6 +44,7 @@ WITH RECURSIVE hop AS (
 )
 SELECT division FROM hop WHERE division IS NOT NULL
 """
+# Somebody merged into another is counted as that one: their visits and, if it has none of its own, their level are its.
 # A month counts whoever was entitled on a day of it up to $2 while alive.
 _COUNTS: Final = """
 SELECT count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
@@ -59,13 +61,20 @@ FROM (
          alive AND care_service_subsidy @> $2 AS ca,
          visiting_care && daterange($3, $2, '[]') AS to_visit,
          v.person_id IS NOT NULL AS visited,
-         alive AND a.level_0 @> $2 AS level_0, alive AND a.level_1 @> $2 AS level_1,
-         alive AND a.level_2 @> $2 AS level_2, alive AND a.level_3 @> $2 AS level_3,
-         alive AND a.level_4 @> $2 AS level_4
+         alive AND coalesce(a.level_0, o.level_0) @> $2 AS level_0,
+         alive AND coalesce(a.level_1, o.level_1) @> $2 AS level_1,
+         alive AND coalesce(a.level_2, o.level_2) @> $2 AS level_2,
+         alive AND coalesce(a.level_3, o.level_3) @> $2 AS level_3,
+         alive AND coalesce(a.level_4, o.level_4) @> $2 AS level_4
   FROM (SELECT *, (died_on IS NULL OR died_on > $2) AS alive FROM people
-        WHERE $1::text[] IS NULL OR division = ANY($1)) p
+        WHERE merged_into IS NULL AND ($1::text[] IS NULL OR division = ANY($1))) p
   LEFT JOIN abilities a USING (person_id)
-  LEFT JOIN (SELECT DISTINCT person_id FROM tasks
+  LEFT JOIN (SELECT DISTINCT ON (m.merged_into) m.merged_into AS person_id, b.* FROM people m
+             JOIN (SELECT person_id AS alias, version, level_0, level_1, level_2, level_3, level_4 FROM abilities) b
+               ON b.alias = m.person_id
+             WHERE m.merged_into IS NOT NULL ORDER BY m.merged_into, b.version DESC, b.alias) o USING (person_id)
+  LEFT JOIN (SELECT DISTINCT coalesce(m.merged_into, t.person_id) AS person_id FROM tasks t
+             LEFT JOIN people m ON m.person_id = t.person_id AND m.merged_into IS NOT NULL
              WHERE item = 'visiting_care' AND verdict <> 'disputed' AND outcome <> 'not_found'
                AND (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $3 AND $2) v USING (person_id)
 ) days
@@ -80,7 +89,7 @@ class Counts(NamedTuple):
 
 
 async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
-    """person_id, version, decided_at, division, died_on, then the days of each item; unique by person."""
+    """person_id, version, decided_at, division, died_on, merged_into, then the days of each item; unique by person."""
     if rows:
         await tx.sql.execute(_UPSERT, *_columns(rows))
 

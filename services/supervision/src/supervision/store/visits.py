@@ -148,15 +148,16 @@ def _set(text: str) -> frozenset[str]:
 
 _UNREACHED: Final = """
 SELECT p.person_id, p.division, t.state, t.provider, t.verdict, t.outcome, t.task_id
-FROM people p
+FROM (SELECT *, person_id || ARRAY(SELECT a.person_id FROM people a WHERE a.merged_into = h.person_id) AS identities
+      FROM people h WHERE merged_into IS NULL) p
 LEFT JOIN LATERAL (
   SELECT state, provider, verdict, outcome, task_id FROM tasks
-  WHERE person_id = p.person_id AND item = 'visiting_care' AND window_from <= $2 AND window_to > $3
+  WHERE person_id = ANY(p.identities) AND item = 'visiting_care' AND window_from <= $2 AND window_to > $3
   ORDER BY at DESC, task_id DESC LIMIT 1) t ON true
 WHERE ($1::text[] IS NULL OR p.division = ANY($1)) AND (p.died_on IS NULL OR p.died_on > $2)
   AND p.visiting_care @> $2 AND ($4::uuid IS NULL OR p.person_id > $4)
   AND NOT EXISTS (
-    SELECT FROM tasks v WHERE v.person_id = p.person_id AND v.item = 'visiting_care' AND v.verdict <> 'disputed'
+    SELECT FROM tasks v WHERE v.person_id = ANY(p.identities) AND v.item = 'visiting_care' AND v.verdict <> 'disputed'
       AND v.outcome <> 'not_found' AND (v.checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $3 AND $2)
 ORDER BY p.person_id LIMIT $5
 """
