@@ -11,13 +11,14 @@ from typing import Any
 
 from shouwang.problems import LocalProblem
 
-from benchmarks import burst, latency, machine, report, usual
+from benchmarks import burst, county, latency, machine, report, usual
 from benchmarks.figures import merged, ratio
 from benchmarks.home import HOMES, say
 from benchmarks.limit.measure import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("latency", "burst", "limit", "usual")
+PARTS = ("latency", "burst", "limit", "usual", "county")
+BURST_PEOPLE, COUNTY_PEOPLE = 50_000, 500_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency-people", type=int, default=20_000)
     parser.add_argument("--rate", type=int, default=200, help="changes a second")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--people", type=int, default=50_000, help="people of the burst")
+    parser.add_argument(
+        "--people", type=int, help=f"people of the burst ({BURST_PEOPLE:,}), of the county ({COUNTY_PEOPLE:,})"
+    )
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
     parser.add_argument("--usual-people", type=int, default=3_000)
     parser.add_argument("--usual-changes", type=int, default=5_000)
@@ -53,9 +56,10 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(part: str, given: argparse.Namespace) -> dict[str, Any]:
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "latency": lambda: latency.measure(given.latency_people, given.rate, given.seconds),
-        "burst": lambda: burst.measure(given.people, given.changes, profiled=given.profile),
+        "burst": lambda: burst.measure(given.people or BURST_PEOPLE, given.changes, profiled=given.profile),
         "limit": limit,
         "usual": lambda: usual.measure(given.usual_people, given.usual_changes),
+        "county": lambda: county.measure(given.people or COUNTY_PEOPLE),
     }
     return measures[part]()
 

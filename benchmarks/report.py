@@ -12,6 +12,9 @@ WANTED: Mapping[str, tuple[float, bool]] = {
     "chain.ratio_to_limit": (0.25, True),
     "latency.provider_topic_ms.p99": (1_000, False),
     "latency.death_under_burst_ms.p99": (5_000, False),
+    "county.memory_growth": (1.25, False),
+    "county.redecide.look.people_per_s": (10_000, True),
+    "county.few_time_to_everybody": (0.1, False),
     **{
         f"memory_mb.{service}": (400.0, False)
         for service in (

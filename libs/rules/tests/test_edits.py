@@ -11,12 +11,14 @@ import pytest
 from common.events.facts import Disability, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
+from rules.changes import _READ, _READ_SETS
+from rules.conditions import World
 from rules.decide import decide
 from rules.edits import AreaEdit, Edit, edits_between
 from rules.lists import Lists
 from rules.policy import NATION, PolicyList, load_lists, to_event_dict
 from rules.timeline import Fact, abilities_known_at, facts_known_at
-from rules.traits import ANYTHING, read_traits, traits_of
+from rules.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 REAL = load_lists(POLICY)
@@ -70,6 +72,7 @@ def test_whom_an_edit_does_not_touch_is_decided_as_before(seed: int) -> None:
             was, now = (decide("p", facts, abilities, lists, choices=choices) for lists in (before, after))
             if not edit.touches(traits_of(facts, abilities, was.died_on)):
                 assert was == now
+            assert edit.keeps("p", was.entitlements, facts, abilities, choices) == (was == now)
 
 
 def test_many_are_not_touched_and_most_of_those_touched_change() -> None:
@@ -121,6 +124,7 @@ def test_an_allowance_for_the_disabled_poor_touches_nobody_else() -> None:
     assert edit.areas == (AreaEdit("530300", ("disability_living_subsidy",), rules=False),)
     assert edit.touches(line(POOR, DISABLED))
     assert not edit.touches(line())
+    assert edit.is_narrow
     assert not edit.touches(line(POOR))
     assert not edit.touches(line(DISABLED))
 
@@ -140,6 +144,12 @@ def test_what_begins_after_a_death_does_not_touch_the_dead() -> None:
     edit = change("530302", "longevity_allowance", lambda version: version.update(valid_to="2027-01-01"))
     assert edit.touches(line(died_on=date(2027, 1, 1)))
     assert not edit.touches(line(died_on=date(2026, 12, 31)))
+
+
+def test_everything_that_a_world_holds_is_told_by_the_traits() -> None:
+    """A new kind of fact that lists can read must be among the traits, or edits would miss people by it."""
+    assert {*_READ, *_READ_SETS} == {*_PLACES, *_VALUES}
+    assert set(World._fields) == {"hukou", "residence", "age", "place", *Traits._fields[2:-1]}
 
 
 def test_another_citation_changes_nobodys_entitlements() -> None:

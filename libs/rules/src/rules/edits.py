@@ -12,6 +12,10 @@ from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple
 
+from common.events.ability import Ability
+from common.events.entitlement import Entitlement
+
+from rules.choosing import Choice
 from rules.conditions import (
     ABILITY,
     AGE,
@@ -25,10 +29,14 @@ from rules.conditions import (
     SPECIAL,
     WISHES,
 )
+from rules.decide import decide
+from rules.exclusion_rules import pairs_of
 from rules.exclusions import Relations
+from rules.inclusion import only
 from rules.lists import Area, Lists, Slab
 from rules.outcome import Applicable
 from rules.policy import PolicyList
+from rules.timeline import Fact
 from rules.traits import ANYTHING, Traits, read_traits
 
 _WORLDS_MAX: Final = 5000  # of one person; whoever has been more than that is taken to be touched
@@ -94,6 +102,12 @@ class Edit:
         self.areas = edits_between(before.by_area, after.by_area)
         self._ages = (_YOUNGER, *sorted({*before.ages, *after.ages}))
         self._changes: dict[tuple[Area | None, ...], tuple[_Change, ...]] = {}
+        self._known: dict[tuple[Any, ...], bool] = {}
+        lists = [one for side in (before, after) for one in side.by_area.values()]
+        self.items = frozenset(_reach(self.areas, lists))
+        every = {item for one in lists for item in one.items}
+        self._narrowed = Lists(only([*self.items], one) for one in after.by_area.values())
+        self.is_narrow = len(self.items) <= len(every) / 2
 
     def touches(self, line: str) -> bool:
         """Whether it may change anything for people of these traits. False is certain."""
@@ -102,13 +116,36 @@ class Edit:
         if line == ANYTHING:
             return True
         traits = read_traits(line)
-        for hukou, (residence, place) in product(traits.hukous, traits.residences):
-            for change in self._between(hukou, residence):
-                if traits.died_in is not None and change.start.year > traits.died_in:
-                    continue
-                if self._meets(change, traits, place):
+        ways = product(traits.hukous, traits.residences)
+        places = tuple((*self._areas(hukou, residence), place) for hukou, (residence, place) in ways)
+        kind = places, any(hukou is not None for hukou in traits.hukous), *traits[2:]
+        found = self._known.get(kind)
+        if found is None:
+            if len(self._known) >= _REMEMBERED_MAX:
+                self._known.clear()
+            found = self._known[kind] = self._looks_touched(traits, places)
+        return found
+
+    def _looks_touched(self, traits: Traits, places: Iterable[tuple[Any, ...]]) -> bool:
+        for *areas, place in places:
+            for change in self._between(tuple(areas)):
+                is_over = traits.died_in is not None and change.start.year > traits.died_in
+                if not is_over and self._meets(change, traits, place):
                     return True
         return False
+
+    def keeps(
+        self,
+        person_id: str,
+        decided: Sequence[Entitlement],
+        facts: Sequence[Fact],
+        abilities: Sequence[Ability],
+        choices: Sequence[Choice],
+    ) -> bool:
+        """Whether what the lists before decided of these facts is what the lists after it decide: only the items that
+        the edit can change are looked at, which is cheaper than to decide anew where `is_narrow`."""
+        now = decide(person_id, facts, abilities, self._narrowed, choices=choices).entitlements
+        return now == tuple([e for e in decided if e.item in self.items])
 
     def _meets(self, change: _Change, traits: Traits, place: str | None) -> bool:
         registered = any(one is not None for one in traits.hukous)
@@ -127,17 +164,27 @@ class Edit:
         axes = [values[slot] if slot in change.slots else (None,) for slot in REST]
         return prod(len(axis) for axis in axes) > _WORLDS_MAX or any(change.differs(rest) for rest in product(*axes))
 
-    def _between(self, hukou: str | None, residence: str | None) -> tuple[_Change, ...]:
-        """What differs for people of two places, remembered by the areas that any list names there."""
-        key = tuple(
-            lists.area(at) if at else None for lists in (self._before, self._after) for at in (hukou, residence)
-        )
-        found = self._changes.get(key)
+    def _areas(self, hukou: str | None, residence: str | None) -> tuple[Area | None, ...]:
+        """Places differ only by the areas that any list names there."""
+        sides = (self._before, self._after)
+        return tuple(lists.area(at) if at else None for lists in sides for at in (hukou, residence))
+
+    def _between(self, areas: tuple[Area | None, ...]) -> tuple[_Change, ...]:
+        """What differs for people of two places, remembered."""
+        found = self._changes.get(areas)
         if found is None:
             if len(self._changes) >= _REMEMBERED_MAX:
                 self._changes.clear()
-            found = self._changes[key] = tuple(_changes(self._before.plan(*key[:2]), self._after.plan(*key[2:])))
+            found = self._changes[areas] = tuple(_changes(self._before.plan(*areas[:2]), self._after.plan(*areas[2:])))
         return found
+
+
+def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList]) -> set[str]:
+    """The items that an edit can change: those edited, and all that any rule ties to them, however far."""
+    pairs = [pair for one in lists for rule in one.exclusions for pair in pairs_of(rule)]
+    ruled = {i for one in lists for rule in one.exclusions for i in rule.items} | {i for pair in pairs for i in pair}
+    ruled = ruled if any(edit.rules for edit in areas) else set()
+    return _tied({item for edit in areas for item in edit.items} | ruled, pairs)
 
 
 def _changes(before: Sequence[Slab], after: Sequence[Slab]) -> Iterator[_Change]:
@@ -180,8 +227,11 @@ def _rules_changed(before: Relations, after: Relations) -> set[str]:
 
 
 def _related(items: set[str], sides: Iterable[Relations]) -> set[str]:
-    """These items and all that anything about them can hang on, however far."""
-    pairs = [(one, other) for side in sides for part in side[:-1] for one, others in part.items() for other in others]
+    """These items and all that anything about them can hang on."""
+    return _tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
+
+
+def _tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
     found: set[str] = set()
     fresh = items
     while fresh:

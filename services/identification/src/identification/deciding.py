@@ -19,6 +19,8 @@ from common.events import (
 from common.message import Message
 from common.transaction import Tx
 from rules.choosing import Choice
+from rules.edits import Edit
+from rules.timeline import facts_known_at
 
 from identification.domain import (
     Edge,
@@ -97,6 +99,16 @@ def choices_of(person: Person) -> tuple[Choice, ...]:
 
 def decision_of(person: Person) -> EntitlementsDecided | None:
     return _decode_decision(person.decision) if person.decision is not None else None
+
+
+def keeps_decision(person: Person, edit: Edit) -> bool:
+    """Pure: whether somebody with a decision keeps it under new lists; the inputs are as they were."""
+    inputs, before = inputs_of(person), decision_of(person)
+    if inputs is None or before is None or inputs.facts.merged_into is not None:
+        return False
+    facts = facts_known_at(inputs.facts.statements)
+    abilities = inputs.abilities.abilities if inputs.abilities else ()
+    return edit.keeps(person.person_id, before.entitlements, facts, abilities, inputs.choices)
 
 
 def decide_case(case: Case, running: Running, today: date) -> Decided:

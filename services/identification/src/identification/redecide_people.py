@@ -15,10 +15,10 @@ from common.database import Database
 from common.transaction import Tx
 from rules.edits import Edit
 
-from identification.deciding import Case, decide_cases, save_decided
+from identification.deciding import Case, Decided, decide_cases, keeps_decision, save_decided
 from identification.domain import Person
 from identification.halting import Reason, halt
-from identification.running import running_at, running_for
+from identification.running import Running, edit_between, edit_since, running_for
 from identification.store import lists as lists_store
 from identification.store import people as people_store
 from identification.store import redecisions as store
@@ -26,11 +26,10 @@ from identification.watching import LeftBand, watch_step
 
 log = logging.getLogger(__name__)
 LINES_MAX: Final = 1000
-PAUSE_EVERY: Final = 50  # lines
+PAUSE_EVERY: Final = 50  # lines, people
 PEOPLE_MAX: Final = store.PART_MAX
 PEOPLE_MAX_WHEN_BUSY: Final = 50
 BUSY_ROWS: Final = 500  # waiting in the outbox
-_edits: dict[int, Edit] = {}  # of the publication that is being looked up
 
 
 async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, lines_max: int = LINES_MAX) -> int:
@@ -56,7 +55,8 @@ async def _select(database: Database, lines_max: int) -> int:
         job = await store.next_selection(tx)
         if job is None:
             return 0
-        edit = await _edit(tx, job["seq"], (job["seq_before"], job["digest_before"]), job["running_digest"])
+        before, after = (job["seq_before"], job["digest_before"]), (job["seq"], job["running_digest"])
+        edit = await edit_between(tx.sql, before, after)
         lines = await store.list_traits_after(tx, job["selected_after"] or "", lines_max) if edit.areas else []
         touched = []
         for n, line in enumerate(lines):
@@ -66,20 +66,16 @@ async def _select(database: Database, lines_max: int) -> int:
                 await asyncio.sleep(0)  # live news share this process
         people = await store.add_parts(tx, job["seq"], touched)
         done_at = clock.now() if len(lines) < lines_max else None
-        after = lines[-1] if lines else None
-        await store.move_selection(tx, job["seq"], after=after, touched=people, done_at=done_at)
+        come = lines[-1] if lines else None
+        await store.move_selection(tx, job["seq"], after=come, touched=people, done_at=done_at)
+    if done_at is not None:
+        log.info("publication %d changes %s", job["seq"], _told(edit))
     return max(len(lines), 1)
 
 
-async def _edit(tx: Tx, seq: int, before: tuple[int, str], digest: str) -> Edit:
-    found = _edits.get(seq)
-    if found is None:
-        was, now = await running_at(tx.sql, before), await running_at(tx.sql, (seq, digest))
-        _edits.clear()
-        found = _edits[seq] = Edit(was.lists, now.lists)
-        changed = "; ".join(f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in found.areas)
-        log.info("publication %d changes %s", seq, changed or "nothing that decides")
-    return found
+def _told(edit: Edit) -> str:
+    parts = (f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in edit.areas)
+    return "; ".join(parts) or "nothing that decides"
 
 
 async def _redecide(database: Database, people_max: int) -> int:
@@ -93,7 +89,9 @@ async def _redecide(database: Database, people_max: int) -> int:
         people_max = min(people_max, PEOPLE_MAX_WHEN_BUSY) if busy else people_max
         taken, left = job["people_ids"][:people_max], job["people_ids"][people_max:]
         people = await people_store.load_decided_otherwise(tx, taken, running.digest)
-        decided = await decide_cases([Case(p, correlation_id=job["event_id"]) for p in people], running)
+        cases = [Case(person, correlation_id=job["event_id"]) for person in people]
+        kept, open_ = await _parted(tx, cases, running)
+        decided = [*(Decided(case, case.person) for case in kept), *await decide_cases(open_, running)]
         news = [d for d in decided if d.event is not None]
         moved = await _lock(tx, [d.case.person for d in news])
         settled = [d for d in decided if d.person.person_id not in moved]
@@ -104,6 +102,18 @@ async def _redecide(database: Database, people_max: int) -> int:
         changed = len(news) - len(moved)
         await store.move_part(tx, job["part"], left=[*left, *moved], people=looked_at, people_changed=changed)
     return 0 if busy else len(taken)
+
+
+async def _parted(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[Case], list[Case]]:
+    """Those who keep their decision, as a look at the edited items tells, and the others."""
+    edits = {d: await edit_since(tx.sql, d, running) for d in {case.person.policy_digest for case in cases}}
+    kept, open_ = list[Case](), list[Case]()
+    for n, case in enumerate(cases, 1):
+        edit = edits[case.person.policy_digest]
+        (kept if edit.is_narrow and keeps_decision(case.person, edit) else open_).append(case)
+        if n % PAUSE_EVERY == 0:
+            await asyncio.sleep(0)
+    return kept, open_
 
 
 async def _lock(tx: Tx, people: Sequence[Person]) -> set[str]:

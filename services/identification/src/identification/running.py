@@ -8,6 +8,7 @@ import msgspec
 from common.clock import civil_date
 from common.events import PolicyVersionPublished
 from common.transaction import Tx
+from rules.edits import Edit
 from rules.lists import Lists
 from rules.policy import PolicyList, to_event_dict
 
@@ -16,6 +17,7 @@ from identification.store import lists as lists_store
 _KEPT_MAX: Final = 8  # sets of lists; all but one serve questions about the past
 _decoder = msgspec.json.Decoder(PolicyList)
 _kept: dict[str, "Running"] = {}
+_edits: dict[tuple[str, str], Edit] = {}
 
 
 class Running(NamedTuple):
@@ -40,6 +42,27 @@ async def running_now(connection: asyncpg.Connection) -> Running:
 async def running_behind(connection: asyncpg.Connection, digest: str) -> Running:
     """The lists that a decision stands by: those it was made by, or newer ones that leave it as it is."""
     return await running_at(connection, await lists_store.publication_behind(connection, digest))
+
+
+async def edit_between(connection: asyncpg.Connection, before: tuple[int, str], after: tuple[int, str]) -> Edit:
+    """The step from the lists after one publication (seq, running digest) to those after another."""
+    found = _edits.get((before[1], after[1]))
+    if found is None:
+        was, now = await running_at(connection, before), await running_at(connection, after)
+        while len(_edits) >= _KEPT_MAX:
+            del _edits[next(iter(_edits))]
+        found = _edits[before[1], after[1]] = Edit(was.lists, now.lists)
+    return found
+
+
+async def edit_since(connection: asyncpg.Connection, digest: str, running: Running) -> Edit:
+    """The step from the lists that a stored decision was made by to these."""
+    found = _edits.get((digest, running.digest))
+    if found is None:
+        before = await lists_store.publication_of_digest(connection, digest)
+        after = await lists_store.publication_of_digest(connection, running.digest)
+        found = await edit_between(connection, before, after)
+    return found
 
 
 async def running_at(connection: asyncpg.Connection, publication: tuple[int, str]) -> Running:

@@ -59,6 +59,14 @@ async def publication_known_at(connection: asyncpg.Connection, known_at: datetim
     return (row[0], row[1]) if row else (0, "")
 
 
+async def publication_of_digest(connection: asyncpg.Connection, digest: str) -> tuple[int, str]:
+    """The newest publication of a set of lists; (0, "") where there is none."""
+    row = await connection.fetchrow(
+        "SELECT seq, running_digest FROM publications WHERE running_digest = $1 ORDER BY seq DESC LIMIT 1", digest
+    )
+    return (row[0], row[1]) if row else (0, "")
+
+
 async def publication_behind(connection: asyncpg.Connection, digest: str) -> tuple[int, str]:
     """The newest publication by which somebody decided by that set of lists is known to be decided alike: up to the
     first whose people are not all decided again, whoever was not touched has kept the decision. A halted one is open
