@@ -5,7 +5,7 @@ the file would show. Then three edits of a list, with two replicas of identifica
 
 - `look`: everybody has to be looked at, nobody's decision changes (an amount for days when nobody was old enough);
 - `everybody`: everybody's decision changes (another allowance for the old, which all will be one day);
-- `few`: one item of few people (an allowance for the severely disabled).
+- `few`: one item of some 5 % (more, and for one level more, for the severely disabled).
 """
 
 import asyncio
@@ -168,13 +168,15 @@ def _raise(body: dict[str, Any]) -> None:
         band["amount_fen"] += 1_000
 
 
-def _raise_for_few(body: dict[str, Any]) -> None:
-    body["items"]["severe_disability_nursing_subsidy"]["versions"][-1]["amount"]["flat_fen"] += 1_000
+def _widen_for_few(body: dict[str, Any]) -> None:
+    version = body["items"]["severe_disability_nursing_subsidy"]["versions"][-1]
+    version["amount"]["flat_fen"] += 1_000
+    version["conditions"] = {"all_of": [{"age_years_min": 60}, {"disability": {"levels": [1, 2, 3]}}]}
 
 
 EDITS: Mapping[str, tuple[str, Change]] = {
     "look": (DIVISION, _look),
-    "few": (CITY, _raise_for_few),
+    "few": (CITY, _widen_for_few),
     "everybody": (DIVISION, _raise),
 }
 
