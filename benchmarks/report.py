@@ -14,6 +14,7 @@ WANTED: Mapping[str, tuple[float, bool]] = {
     "latency.death_under_burst_ms.p99": (5_000, False),
     "county.memory_growth": (1.25, False),
     "county.redecide.look.people_per_s": (10_000, True),
+    "county.redecide.everybody.simulated_seconds": (60, False),
     "county.few_time_to_everybody": (0.1, False),
     **{
         f"memory_mb.{service}": (400.0, False)
