@@ -10,6 +10,7 @@ import pytest
 import synth
 from common.events import facts as said
 from rules.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
+from synth.scribe import OFFICES_BESIDE
 from synth.world import Truth
 
 TODAY = date(2025, 5, 1)
@@ -45,7 +46,8 @@ def statements_of(events: list[Event]) -> dict[str, list[said.Statement]]:
         if of_kind(event) == "household" and "value" in event["data"]:
             ever[event["data"]["value"]["household_no"]] |= set(event["data"]["value"]["members"])
     kept: defaultdict[str, list[said.Statement]] = defaultdict(list)
-    for event in sorted(seen.values(), key=lambda e: (e["time"], e["id"])):
+    told = [e for e in seen.values() if of_kind(e) not in OFFICES_BESIDE]  # of which the truth says nothing
+    for event in sorted(told, key=lambda e: (e["time"], e["id"])):
         data, kind, first = event["data"], of_kind(event), root(event)
         household = first["data"]["value"].get("household_no")
         value = data.get("value")

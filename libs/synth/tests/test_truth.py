@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import synth
+from synth.scribe import OFFICES_BESIDE
 from synth.world import Truth
 
 TODAY = date(2025, 5, 1)
@@ -151,7 +152,8 @@ def test_a_stream_shows_every_action_of_every_kind_that_has_it() -> None:
         (p.event["type"].split(".")[3], p.event["data"]["action"]) for p in synth.stream(county, 6, 4, rates=rates)
     }
     kinds = {"residence", "disability", "low_income", "household", "living_situation", "registration"}
-    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"}} <= shown
+    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"} | {*OFFICES_BESIDE}} <= shown
+    assert {("hospital_stay", "ended"), ("hospital_stay", "annulled")} <= shown
     assert {(kind, "corrected") for kind in kinds} <= shown
     assert {(kind, "annulled") for kind in ("residence", "disability", "low_income", "death")} <= shown
     assert {(kind, "ended") for kind in ("disability", "low_income")} <= shown
@@ -210,3 +212,16 @@ def test_more_changes_than_days_are_refused() -> None:
         next(synth.changes(county, 10, 101, 1))
     with pytest.raises(ValueError):
         next(synth.changes(county, 10_000, 100, 1))
+
+
+def test_what_is_told_beside_the_registers_leaves_everything_else_as_it_was() -> None:
+    none = {"incident": 0.0, "hospital": 0.0, "contact": 0.0, "account": 0.0, "others": 0.0}
+    drawn = []
+    for rates in (synth.Rates(), synth.Rates(**none)):
+        county = synth.county(12, 600, ["530302"], TODAY)
+        pushes = list(synth.stream(county, 6, 12, rates=rates))
+        drawn.append(([p for p in pushes if p.event["type"].split(".")[3] not in OFFICES_BESIDE], len(pushes)))
+        assert [p.deliver_at for p in pushes] == sorted(p.deliver_at for p in pushes)
+    (with_them, more), (without, fewer) = drawn
+    assert with_them == without
+    assert 0 < more - fewer < fewer

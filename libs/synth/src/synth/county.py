@@ -41,6 +41,7 @@ class County:
         self.misread_certificates: dict[int, tuple[date, Disability]] = {}
         self.last_loaded = -1
         self.scribe = Scribe(_city(divisions[0]))
+        self.scribe_beside = Scribe(_city(divisions[0]), "b")
         self.places = {code: _places(code) for code in self.divisions}
 
     def place(self, rng: Random, division: str) -> tuple[str, str]:

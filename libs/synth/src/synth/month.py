@@ -35,6 +35,11 @@ class Rates:
     old_error: float = 0.4
     false_death: float = 0.05
     deaths_times: float = 1.0
+    incident: float = 0.8
+    hospital: float = 3.0
+    contact: float = 1.0
+    account: float = 1.0
+    others: float = 0.6
     wrong: float = 60.0
     phantom: float = 30.0
 
@@ -48,9 +53,11 @@ class Rates:
 class Month:
     """One simulated month `[start, end)` of a county."""
 
-    def __init__(self, county: County, start: date, end: date, rng: Random, rates: Rates) -> None:
+    def __init__(
+        self, county: County, start: date, end: date, rng: Random, rates: Rates, scribe: Scribe | None = None
+    ) -> None:
         self.county, self.start, self.end, self.rng, self.rates = county, start, end, rng, rates
-        self.scribe: Scribe = county.scribe
+        self.scribe: Scribe = scribe or county.scribe
         self._days = (end - start).days
 
     def often(self, per_thousand: float) -> range:

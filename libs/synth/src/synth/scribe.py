@@ -18,6 +18,16 @@ OFFICES = {
     "special_family": "nhc",
     "alive": "grid",
 }
+OFFICES_BESIDE = {
+    "merit": "va",
+    "ability_result": "nhsa",
+    "benefit_elsewhere": "nhsa",
+    "risk_incident": "grid",
+    "hospital_stay": "nhsa",
+    "contact": "grid",
+    "application": "mca",
+    "bank_account": "hrss",
+}
 DEATH_OFFICES = {
     "register_cancelled": "psb",
     "cremation": "mca",
@@ -32,7 +42,7 @@ def source_urn(city: str, office: str) -> str:
 
 def sources(city: str) -> dict[str, frozenset[str]]:
     """Every source that a county of this city pushes from, and the kinds it pushes."""
-    pairs = [*OFFICES.items(), *(("death", office) for office in DEATH_OFFICES.values())]
+    pairs = [*OFFICES.items(), *OFFICES_BESIDE.items(), *(("death", office) for office in DEATH_OFFICES.values())]
     offices = dict.fromkeys(office for _, office in pairs)
     return {source_urn(city, o): frozenset(kind for kind, office in pairs if office == o) for o in offices}
 
@@ -91,6 +101,10 @@ def first_id(person: Person, kind: str, certificate: str | None = None) -> str:
     return f"{OFFICES[kind]}-{kind}-{person.serial:08d}"
 
 
+def _office(kind: str) -> str:
+    return OFFICES.get(kind) or OFFICES_BESIDE[kind]
+
+
 def _day(day: date | None) -> str | None:
     return None if day is None or day == ALWAYS else day.isoformat()
 
@@ -101,11 +115,13 @@ def _created(day: date, value: Event) -> Event:
 
 
 class Scribe:
-    """One exchange platform: the offices of one city, each numbering its own events."""
+    """One exchange platform: the offices of one city, each numbering its own events; `series` goes before the number
+    where an office numbers in several."""
 
-    def __init__(self, city: str) -> None:
-        self.city = city
-        self._sources = {o: source_urn(city, o) for o in (*OFFICES.values(), *DEATH_OFFICES.values())}
+    def __init__(self, city: str, series: str = "") -> None:
+        self.city, self._series = city, series
+        offices = (*OFFICES.values(), *OFFICES_BESIDE.values(), *DEATH_OFFICES.values())
+        self._sources = {o: source_urn(city, o) for o in offices}
         self._written = 0
 
     def first(self, person: Person, kind: str, day: date, value: Event, time: datetime) -> Sent:
@@ -116,7 +132,7 @@ class Scribe:
 
     def created(self, person: Person, kind: str, day: date, value: Event, time: datetime, office: str = "") -> Sent:
         """A new statement; from now on its chain is the open one of its kind."""
-        office = office or OFFICES[kind]
+        office = office or _office(kind)
         event_id = self._next_id(office, time, value.get("certificate_no"))
         person.chains[self._chain(kind, office)] = (event_id,)
         data = _created(day, value)
@@ -129,11 +145,11 @@ class Scribe:
 
     def annulled(self, person: Person, kind: str, time: datetime, office: str = "") -> Sent:
         """The open chain was never true."""
-        return self._following("annulled", person, kind, time, {}, office or OFFICES[kind])
+        return self._following("annulled", person, kind, time, {}, office or _office(kind))
 
     def ended(self, person: Person, kind: str, until: date, time: datetime) -> Sent:
         """The open chain holds to the day before `until`."""
-        return self._following("ended", person, kind, time, {"valid_to": _day(until)}, OFFICES[kind])
+        return self._following("ended", person, kind, time, {"valid_to": _day(until)}, _office(kind))
 
     def _chain(self, kind: str, office: str) -> str:
         return f"death/{office}" if kind == "death" else kind
@@ -142,7 +158,7 @@ class Scribe:
         self._written += 1
         if certificate:
             return f"{certificate}-{self._written}"
-        return f"{office}-{time.year}-{time.month:02d}-{self._written:07d}"
+        return f"{office}-{time.year}-{time.month:02d}-{self._series}{self._written:07d}"
 
     def _following(self, action: str, person: Person, kind: str, time: datetime, data: Event, office: str) -> Sent:
         key = self._chain(kind, office)

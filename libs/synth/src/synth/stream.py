@@ -1,11 +1,14 @@
 """Months of change in a county, as the pushes a platform receives."""
 
+import heapq
 from collections.abc import Iterator
+from operator import attrgetter
 from random import Random
 
 from common import clock
 
 from synth import caring, dying, earning, moving
+from synth.beside import beside
 from synth.county import County
 from synth.delivery import Faults, Post, Push
 from synth.month import Month, Rates
@@ -37,15 +40,20 @@ def stream(
     lie some months behind `county.today`). The events are the same whatever the faults; `County.truth`
     does not depend on them.
     """
-    world, chance = Random(f"stream/{seed}"), Random(f"faults/{seed}")
-    post = Post(faults or Faults(), chance)
+    world, other = Random(f"stream/{seed}"), Random(f"beside/{seed}")
+    post = Post(faults or Faults(), Random(f"faults/{seed}"))
+    second = Post(faults or Faults(), Random(f"faults beside/{seed}"))
+    at = attrgetter("deliver_at")
     for _ in range(months):
         start, end = county.today, clock.add_months(county.today, 1)
         month = Month(county, start, end, world, rates or Rates())
         for happening in HAPPENINGS:
             for sent in happening(month):
                 post.take(sent)
+        for sent in beside(Month(county, start, end, other, rates or Rates(), county.scribe_beside)):
+            second.take(sent)
         county.today = end
         # What later months tell is told after they begin.
-        yield from post.due(clock.start_of_day(end))
-    yield from post.rest()
+        due = clock.start_of_day(end)
+        yield from heapq.merge(post.due(due), second.due(due), key=at)
+    yield from heapq.merge(post.rest(), second.rest(), key=at)
