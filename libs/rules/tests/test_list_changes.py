@@ -1,14 +1,20 @@
 """What one list changes against another is told completely: what is not told is decided alike."""
 
+import re
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import pytest
 from random_lives import AREAS, Chance
 from rules.list_changes import first_day_changed, list_changes
 from rules.lists import Lists
-from rules.policy import PolicyList
+from rules.policy import PolicyList, load_list
+
+POLICY = Path(__file__).parents[3] / "contracts" / "policy"
+_DAY: Final = re.compile(r"(\d{4})(-\d\d-\d\d)")
 
 
 def lists_of(law: dict[str, dict[str, Any]]) -> dict[str, PolicyList]:
@@ -42,6 +48,38 @@ def _merged(plan: list[Any]) -> list[Any]:
         if not (merged and merged[-1][1] == said[1]) and said[1]:
             merged.append(said)
     return merged
+
+
+@pytest.mark.parametrize("area", sorted(path.name for path in POLICY.iterdir() if path.name.isdigit()))
+def test_no_value_of_a_list_is_changed_unnoticed(area: str) -> None:
+    """Every single value of every list of the repository, one after the other."""
+    one = load_list(POLICY / area)
+    plain = msgspec.json.decode(msgspec.json.encode(one))
+    for other in _spoilt(plain):
+        try:
+            changed = msgspec.convert(other, PolicyList)
+        except msgspec.ValidationError:
+            continue  # no list any more
+        assert changed == one or list_changes(one, changed)
+
+
+def _spoilt(value: Any) -> Iterator[Any]:
+    """Copies with one value another one."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ({**value, key: spoilt} for spoilt in _spoilt(inner))
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            yield from ([*value[:n], spoilt, *value[n + 1 :]] for spoilt in _spoilt(inner))
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield value + 1
+    elif isinstance(value, str):
+        yield (
+            _DAY.sub(lambda m: f"{int(m.group(1)) + 40}{m.group(2)}", value) if _DAY.fullmatch(value) else value + "改"
+        )
+        yield "example"
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -89,12 +89,26 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
         yield _changed(name, start, f"{place}的探访频次", _tiers_text(was), _tiers_text(now))
     if (was.pay and was.pay.terms()) != (now.pay and now.pay.terms()):
         yield _changed(name, start, f"{place}的发放规则", _pay_text(was), _pay_text(now))
+    if was.standard != now.standard:
+        yield _changed(name, start, f"{place}由谁定标准", was.standard or "无", now.standard or "无")
     if was.status != now.status or (was.amount and was.amount.status) != (now.amount and now.amount.status):
         yield _changed(name, start, f"{place}的来源状态", _status_text(was), _status_text(now))
     if was.citation != now.citation:
         yield ListChange(item=name, on=None, text=f"{place}的依据改为{now.citation.title}{now.citation.locator}")
-    if was.note != now.note:
-        yield ListChange(item=name, on=None, text=f"{place}的说明有改动")
+    if _beside(was) != _beside(now):
+        told = "的说明、清单表述、出处或其他不影响决定的内容有改动"
+        yield ListChange(item=name, on=None, text=place + told)
+
+
+def _beside(version: Version) -> tuple[object, ...]:
+    """What no decision reads, but the citation."""
+    amount, pay = version.amount, version.pay
+    return (
+        version.note,
+        version.listed,
+        amount and amount.citation,
+        pay and (pay.status, pay.citation, pay.note),
+    )
 
 
 def _changed(name: str, on: date, what: str, was: str, now: str) -> ListChange:
