@@ -205,3 +205,13 @@ async def test_no_more_than_a_few_wait(client: Any, bearer: Any, raised: Any, mo
     monkeypatch.setattr("identification.simulate_policy.OPEN_MAX", 2)
     answers = [await asked(client, bearer, list=raised, months=n) for n in (1, 2, 3)]
     assert [a.status_code for a in answers] == [202, 202, 429]
+
+
+async def test_one_key_asks_one_question(client: Any, bearer: Any, raised: Any) -> None:
+    headers = {**bearer("officer", "530300"), "Idempotency-Key": "once"}
+    answers = [
+        await client.post("/v1/simulations", headers=headers, json={"list": raised, "months": months})
+        for months in (12, 12, 13)
+    ]
+    assert [a.status_code for a in answers] == [202, 202, 409]
+    assert answers[0].json()["simulation_id"] == answers[1].json()["simulation_id"]

@@ -6,6 +6,7 @@ that whole populations can be gone through.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from math import lcm
 from typing import Final, Literal, NamedTuple
 
@@ -35,6 +36,10 @@ class Window(NamedTuple):
         """`first` may be any day of its month."""
         first = first.replace(day=1)
         return cls(first, add_months(first, months), demo)
+
+    @property
+    def months(self) -> int:
+        return (self.end.year - self.first.year) * 12 + self.end.month - self.first.month
 
     def meets(self, e: Entitlement) -> bool:
         return e.from_ < self.end and (e.to is None or self.first < e.to)
@@ -108,20 +113,41 @@ def figures_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Figures:
     """The figures alone, looking at no item that is the same on both sides."""
-    before, after = differing(before, after)
-    if not before and not after:
-        return Figures()
-    fen = payable_fen(owed(after, window, died_on)) - payable_fen(owed(before, window, died_on))
+    sides = _differing(before, after)
+    if not sides:
+        return _NOTHING
+    fen = sum(_fen(now, window, died_on) - _fen(was, window, died_on) for was, now in sides)
     return Figures(1, max(fen, 0), max(-fen, 0))
 
 
-def differing(
+def _differing(
     before: Sequence[Entitlement], after: Sequence[Entitlement]
-) -> tuple[list[Entitlement], list[Entitlement]]:
-    """All intervals of the items that are not the same on both sides."""
-    items = {e.item for e in (*before, *after)}
-    same = {item for item in items if [e for e in before if e.item == item] == [e for e in after if e.item == item]}
-    return [e for e in before if e.item not in same], [e for e in after if e.item not in same]
+) -> list[tuple[list[Entitlement], list[Entitlement]]]:
+    """Both sides of every item that is not the same on both."""
+    items: dict[str, tuple[list[Entitlement], list[Entitlement]]] = {}
+    for n, side in enumerate((before, after)):
+        for e in side:
+            items.setdefault(e.item, ([], []))[n].append(e)
+    return [sides for sides in items.values() if sides[0] != sides[1]]
+
+
+def _fen(intervals: Sequence[Entitlement], window: Window, died_on: date | None) -> int:
+    """What is payable of one item in the window. Most people have one amount all through it, two months to either
+    side included, so that neither a beginning nor an end comes into it."""
+    early, late = _with_margins(window)
+    near = [e for e in intervals if e.from_ < late and (e.to is None or early < e.to)]
+    if not near:
+        return 0
+    if len(near) > 1 or died_on is not None or near[0].from_ > early or (near[0].to or late) < late:
+        return payable_fen(owed(near, window, died_on))
+    (e,) = near
+    paid = e.kind == "cash" and e.state in HAD and (window.demo or e.policy_status != "example")
+    return (e.amount_fen_per_month or 0) * window.months if paid else 0
+
+
+@lru_cache(maxsize=64)
+def _with_margins(window: Window) -> tuple[date, date]:
+    return add_months(window.first, -2), add_months(window.end, 2)
 
 
 def owed(entitlements: Sequence[Entitlement], window: Window, died_on: date | None) -> list[Due]:
@@ -140,10 +166,10 @@ def _earlier(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None
 ) -> dict[tuple[str, str, str], int]:
     """Back-pay and what would be recovered, for all months before the window."""
-    before, after = differing(_begun(before, window.first), _begun(after, window.first))
+    sides = _differing(_begun(before, window.first), _begun(after, window.first))
     found: dict[tuple[str, str, str], int] = {}
     through = add_months(window.first, -1)
-    for side, sign in ((before, -1), (after, 1)):
+    for side, sign in [(was, -1) for was, _ in sides] + [(now, 1) for _, now in sides]:
         for line in due(side, through_month=through, died_on=died_on, demo=window.demo):
             if line.state != "barred" and line.service_month < window.first:
                 key = (line.jurisdiction, line.fund, line.item)

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from common import clock
 from common.auth import AnyCaller, Caller, require
-from common.errors import BadRequest, NotAllowed, NotFound, TooBusy
+from common.errors import BadRequest, Conflict, NotAllowed, NotFound, TooBusy
 from common.message import derived_id
 from common.service import Db
 from common.settings import settings
@@ -66,6 +66,8 @@ async def simulate_policy(
         await store.lock_requests(tx)
         new = await _question(tx, body, caller, now, idempotency_key)
         row = await store.load_simulation(tx.sql, new.simulation_id)
+        if row is not None and _asks(dict(row)) != _asks(new._asdict()):
+            raise Conflict("this Idempotency-Key asked something else", code="idempotency_key_reused")
         if row is None and not new.replayed:
             row = await store.find_same(tx, new)
         if row is None:
@@ -74,6 +76,10 @@ async def simulate_policy(
             await store.insert_simulation(tx, new)
             row = await store.load_simulation(tx.sql, new.simulation_id)
     return view_simulation(row, None, full=True)
+
+
+def _asks(simulation: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(simulation[name] for name in ("version", "first_month", "months", "replayed"))
 
 
 async def _question(

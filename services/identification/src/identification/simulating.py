@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +30,7 @@ PAGE: Final = 500  # some megabytes
 _KEPT_MAX: Final = 2
 _TOUCHED_MAX: Final = 200_000
 _decode_list = msgspec.json.Decoder(PolicyList).decode
+_databases: dict[str, Database] = {}  # of a worker: one
 _prepared: dict[str, "Question"] = {}
 _touched: dict[tuple[str, str], bool] = {}
 
@@ -65,17 +66,22 @@ def basis_of(versions: Mapping[str, str], area: str) -> str:
 
 
 def simulate_chunk(url: str, simulation_id: str, n: int) -> Answer:
-    """`url`: of the service's database."""
-    return asyncio.run(_simulate_chunk(url, simulation_id, n))
+    """`url`: of the service's database. The worker keeps its connection and its compiled lists for the next chunk."""
+    return _loop().run(_simulate_chunk(url, simulation_id, n))
+
+
+@cache
+def _loop() -> asyncio.Runner:
+    return asyncio.Runner()
 
 
 async def _simulate_chunk(url: str, simulation_id: str, n: int) -> Answer:
-    database = Database(url, "identification", connections_max=1)
-    await database.open()
-    try:
-        return await answer_chunk(database, simulation_id, n)
-    finally:
-        await database.close()
+    database = _databases.get(url)
+    if database is None:
+        database = Database(url, "identification", connections_max=1)
+        await database.open()
+        _databases[url] = database
+    return await answer_chunk(database, simulation_id, n)
 
 
 async def answer_chunk(database: Database, simulation_id: str, n: int) -> Answer:
