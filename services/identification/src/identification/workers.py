@@ -34,7 +34,17 @@ def workers_max() -> int:
 
 
 def in_worker(function: Callable[..., R], *arguments: object) -> Awaitable[R]:
-    """The function and its arguments travel, so they must be importable and picklable."""
+    """The function and its arguments travel, so they must be importable and picklable. Workers that died before are
+    replaced; one that dies meanwhile is an error of the result (`is_worker_lost`)."""
+    loop = asyncio.get_running_loop()
+    try:
+        return loop.run_in_executor(_workers(), function, *arguments)
+    except BrokenProcessPool:
+        dismiss_workers()
+        return loop.run_in_executor(_workers(), function, *arguments)
+
+
+def _workers() -> ProcessPoolExecutor:
     global _pool
     if _pool is None:
         _pool = ProcessPoolExecutor(
@@ -42,7 +52,7 @@ def in_worker(function: Callable[..., R], *arguments: object) -> Awaitable[R]:
             mp_context=multiprocessing.get_context("spawn"),  # a fork would copy connections and threads
             initializer=_begin,
         )
-    return asyncio.get_running_loop().run_in_executor(_pool, function, *arguments)
+    return _pool
 
 
 def dismiss_workers() -> None:
