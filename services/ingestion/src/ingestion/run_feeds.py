@@ -15,7 +15,7 @@ from common.database import Database
 from common.errors import Unavailable, is_unavailable
 from prometheus_client import Counter, Gauge
 
-from ingestion import sources
+from ingestion import quotas, sources
 from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, configured, need_registered
 from ingestion.exchange.lines import Line
 from ingestion.exchange.places import kept_newest, opened, sealed, start_of
@@ -53,6 +53,8 @@ async def run_feeds(database: Database) -> int:
     async with database.reading() as holder:
         await store.enter(holder, setups)
         for name in await store.list_due(holder, setups, clock.now()):
+            if await quotas.must_wait(database, setups[name].feed.source, setups[name].feed.kind):
+                continue  # over its quota: the table lies still while others go on
             if not await store.try_lock(holder, name):
                 continue  # another replica is at it
             try:
