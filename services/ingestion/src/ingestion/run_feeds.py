@@ -50,6 +50,7 @@ async def run_feeds(database: Database) -> int:
     setups = {n: s for n, s in configured().setups.items() if s.feed.status == "in_use"}
     if not setups:
         return 0
+    await sources.look(database)
     async with database.reading() as holder:
         await store.enter(holder, setups)
         for name in await store.list_due(holder, setups, clock.now()):
@@ -58,7 +59,8 @@ async def run_feeds(database: Database) -> int:
             if not await store.try_lock(holder, name):
                 continue  # another replica is at it
             try:
-                return await _work(database, setups[name])
+                if not await quotas.must_wait(database, setups[name].feed.source, setups[name].feed.kind):
+                    return await _work(database, setups[name])
             finally:
                 await store.unlock(holder, name)
     return 0
@@ -84,7 +86,6 @@ async def _work(database: Database, setup: Setup) -> int:
 async def _step(database: Database, setup: Setup) -> int:
     name = setup.feed.feed
     async with database.reading() as connection:
-        await sources.look_on(connection)
         feed = await store.load_feed(connection, name)
     need_registered(setup.feed)
     if feed["state"] == "ending":
@@ -143,19 +144,22 @@ class Run:
         async with self.database.reading() as connection:
             run = await store.load_run(connection, self.name, self.run)
         number, rejected, first = run["rows_read"], run["rejected"], run["rows_read"]
+        source = self.setup.feed.source
         place, until = opened(self.cursor, f"feed/{self.name}/cursor"), monotonic() + STEP_SECONDS
         failing.labels(self.name).set(0)
         while True:
             found = await self.reader.next(place, self.since, self.limit, number)
             if found.lines:
                 place = found.lines[-1].place
-                rejected += (await self._record(found.lines, sealed(place, f"feed/{self.name}/cursor"))).rejected
-                number += len(found.lines)
+                counts = await self._record(found.lines, sealed(place, f"feed/{self.name}/cursor"))
+                number, rejected = number + len(found.lines), rejected + counts.rejected
+                if said := len(found.lines) - counts.unchanged:
+                    await quotas.owe(self.database, {source: said})
             if rejected >= HOPELESS_FROM and number - rejected < HOPELESS_GOOD_MIN * number:
                 await self._settle(FeedBroken("too_many_rejects"))
             elif not found.more:
                 await self._finish(run["rows_before"], number)
-            elif monotonic() < until:
+            elif monotonic() < until and not await quotas.must_wait(self.database, source, self.setup.feed.kind):
                 continue
             return int(number - first) + 1
 

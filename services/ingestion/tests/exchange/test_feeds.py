@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from common.auth import issue_token
 from common.settings import repository_root
+from ingestion import quotas, sources
 from ingestion import run_feeds as running
-from ingestion import sources
 from ingestion.exchange import feeds
 from ingestion.exchange.feeds import Setup, read_feed
 
@@ -56,6 +56,26 @@ def test_a_feed_that_cannot_be_meant_says_where(tables, change, pointer, code):
 async def test_a_source_that_is_not_registered_for_the_kind_is_not_read(tables, change):
     tables.configure(tables.CHANGES | change | {"mapping": {"columns": {"person.id_number": "SFZH"}}})
     assert (await tables.work())["problem"]["code"] == "not_registered"
+
+
+async def test_a_source_over_its_quota_is_read_later_and_loses_nothing(tables, incomes, admin, monkeypatch):
+    monkeypatch.setattr(running, "PAGE_ROWS", 10)
+    await sources.seed_register(tables.database)
+    urn = tables.CHANGES["source"]
+    entry = sources.seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
+    answer = await admin.put(f"/v1/sources/{urn}", json={"entry": entry, "reason": "x", "replaces": 1})
+    assert answer.status_code == 200, answer.text
+    for n in range(40):
+        tables.put(n)
+    feed = await tables.work()
+    assert feed["state"] == "reading"
+    assert 20 <= feed["last_run"]["rows_read"] < 40
+    for _ in range(3):
+        await tables.database.pool.execute("UPDATE quotas SET at = at - interval '5 minutes'")
+        quotas.forget()
+        feed = await tables.work()
+    assert (feed["state"], feed["last_run"]["accepted"]) == ("idle", 40)
+    assert await incomes() == [[DIBAO]] * 40
 
 
 async def test_a_suspended_source_is_not_read_and_nobody_is_missing_from_it(tables, incomes, monkeypatch):
