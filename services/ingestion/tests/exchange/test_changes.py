@@ -40,6 +40,27 @@ async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes
     assert len(await incomes()) == 11
 
 
+async def test_changes_of_one_key_in_one_moment_are_not_parted_by_a_page(tables, incomes, monkeypatch):
+    monkeypatch.setattr(running, "PAGE_ROWS", 3)
+    tables.put(0, at="08:00:00")
+    tables.put(2, at="08:30:00")
+    tables.put(1, OP="I", log=True)
+    tables.put(1, OP="U", LB="特困", log=True)
+    assert counts(await tables.work())[0] == 4
+    assert await incomes() == [[DIBAO], [DIBAO], [("tekun", "2026-01-01", None)]]
+
+
+async def test_a_state_that_returns_is_not_taken_for_an_older_row_that_was_read_again(tables, incomes, monkeypatch):
+    monkeypatch.setattr(running, "PAGE_ROWS", 2)
+    tables.put(1, at="09:00:00", OP="U", log=True)
+    tables.put(1, at="09:01:00", OP="U", LB="特困", log=True)
+    await tables.work()
+    tables.sql("DELETE FROM EX_LOW_INCOME WHERE LB = '特困'")
+    tables.put(1, at="09:02:00", OP="U", log=True)
+    await tables.again()
+    assert await incomes() == [[DIBAO]]
+
+
 async def test_a_row_committed_late_with_an_older_watermark_is_found_within_the_overlap(tables, incomes):
     tables.put(1, at="09:10:00")
     await tables.work()
