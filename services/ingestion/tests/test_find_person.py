@@ -11,6 +11,7 @@ async def known(push, people, admin):
     number = people.number(1)
     register = people.registration(number)
     register["data"]["value"]["hukou_division"] = "140702"
+    register["source"] = "urn:cn:exchange:140700:psb"  # people are registered by their own area
     future = people.residence(number, "530304001", id="later", valid_from="2027-01-01")
     future["data"]["value"]["address"] = "曲靖市马龙区别处"
     await push(register, people.residence(number), future)

@@ -6,9 +6,11 @@ from datetime import date
 import msgspec
 import synth
 from common.events import facts as kinds
+from common.privacy import vault
 from ingestion.domain.pushed import Pushed
 from ingestion.reading import read_event
 from ingestion.recording import record
+from ingestion.store.statements import load_vault
 from rules.timeline import Deceased, Suspected, death_of, facts_known_at
 
 TODAY = date(2025, 12, 1)
@@ -61,9 +63,7 @@ async def test_a_county_told_in_any_order_ends_in_the_truth(database, heads, peo
 
 
 async def _person_ids(database):
-    from ingestion.persons import identities
-
     ids = [r[0] for r in await database.pool.fetch("SELECT person_id FROM persons")]
     async with database.reading() as connection:
-        opened = await identities(connection, ids, ["id_number"])
-    return {number: person_id for (person_id, _), number in opened.items()}
+        sealed = await load_vault(connection, ids, ["id_number"])
+    return {vault().open(blob, f"{p}/id_number".encode()).decode(): p for p, _, blob in sealed}
