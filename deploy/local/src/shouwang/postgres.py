@@ -38,6 +38,7 @@ SETTINGS = {
     "max_wal_senders": "0",
     "checkpoint_timeout": "15min",
     "jit": "off",
+    "default_statistics_target": "25",  # every statement asks by key; sampling wide rows costs seconds in a burst
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",

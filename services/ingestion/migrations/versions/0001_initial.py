@@ -22,7 +22,7 @@ CREATE TABLE persons (
   waiting     integer NOT NULL DEFAULT 0 CHECK (waiting >= 0),
   statements  bytea NOT NULL DEFAULT '',
   memory      bytea NOT NULL DEFAULT ''
-) WITH (fillfactor = 75, toast_tuple_target = 8160);
+) WITH (fillfactor = 50, toast_tuple_target = 8160);
 -- read and written whole: compressing costs more than it saves
 ALTER TABLE persons ALTER COLUMN statements SET STORAGE EXTERNAL, ALTER COLUMN memory SET STORAGE MAIN;
 

@@ -26,7 +26,7 @@ CREATE TABLE accounts (
   next_change_month date,
   merged_into       uuid,
   cause_event_id    uuid
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 60);
 ALTER TABLE accounts ALTER COLUMN entitlements SET STORAGE EXTERNAL;
 CREATE INDEX accounts_next_change ON accounts (next_change_month) WHERE next_change_month IS NOT NULL;
 CREATE INDEX accounts_merged_into ON accounts (merged_into) WHERE merged_into IS NOT NULL;
