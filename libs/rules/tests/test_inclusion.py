@@ -4,27 +4,16 @@ import copy
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from common.codes import divisions
-from common.events.ability import Ability
 from common.events.entitlement import Entitlement
-from common.events.facts import (
-    Application,
-    BenefitElsewhere,
-    Disability,
-    LivingSituation,
-    LowIncome,
-    Merit,
-    Registration,
-    Residence,
-    SpecialFamily,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_lives import Plain, life
 from rules.cells import KNOWN, cells, leaves_of_version
 from rules.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
 from rules.decide import decide
@@ -33,7 +22,6 @@ from rules.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_i
 from rules.lists import Lists
 from rules.outcome import Applicable
 from rules.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
-from rules.timeline import Fact
 
 CITY, COUNTY = "530300", "530302"
 SEED = load_lists(Path(__file__).parents[3] / "contracts" / "policy")
@@ -41,57 +29,10 @@ COUNTIES = sorted(area for area in SEED if CITY in divisions.ancestors(area))
 ALLOWANCE = ("items", "longevity_allowance", "versions", 0)
 VISITS = ("items", "visiting_care", "versions", 0)
 CARE = ("items", "nursing_subsidy", "versions", 0)
-Plain = dict[str, Any]
 Change = Callable[[Plain], None]
 
 
 # ---- people ----------------------------------------------------------------------------------------------------
-
-
-def _years_before(day: date, years: int) -> date:
-    return date(day.year - years, day.month, min(day.day, 28))
-
-
-def life(known: Plain, on: date) -> tuple[list[Fact], list[Ability]]:
-    """Facts under which just this is known of somebody on a day."""
-
-    def fact(kind: str, value: Any, valid_to: date | None = None) -> Fact:
-        return Fact(kind, value, None, valid_to, kind, "urn:cn:exchange:test", 1)
-
-    facts = []
-    if "hukou" in known or "age" in known:
-        born = _years_before(on, known.get("age", 70))
-        value = Registration(sex="2", birth_date=born, hukou_division=known.get("hukou", CITY), hukou_kind="rural")
-        facts.append(fact("registration", value, None if "hukou" in known else on))
-    if "residence" in known:
-        facts.append(fact("residence", Residence(division=known["residence"], place=known.get("place", "home"))))
-    if "disability" in known:
-        facts.append(fact("disability", Disability(class_=known["disability"][0], level=known["disability"][1])))
-    if "low_income" in known:
-        category, support = known["low_income"]
-        facts.append(fact("low_income", LowIncome(category=category, support=support)))
-    if "living" in known:
-        facts.append(fact("living_situation", LivingSituation(tags=tuple(known["living"]))))
-    if "special" in known:
-        facts.append(fact("special_family", SpecialFamily(only_child=known["special"])))
-    facts += [fact("merit", Merit(merit=merit)) for merit in known.get("merits", ())]
-    for benefit, fen in known.get("elsewhere", ()):
-        facts.append(fact("benefit_elsewhere", BenefitElsewhere(benefit=benefit, amount_fen_per_month=fen)))
-    for item, wish in known.get("wishes", ()):
-        facts.append(fact("application", Application(item=item, wish=wish, channel="counter")))
-    abilities = []
-    if "ability" in known:
-        abilities.append(
-            Ability(
-                assessment_id="a",
-                scale="GB/T 42195",
-                scale_version="2022",
-                level=known["ability"],
-                valid_from=date(2000, 1, 1),
-                recorded_at=datetime(2000, 1, 1, tzinfo=UTC),
-            )
-        )
-    return facts, abilities
 
 
 def given_to(known: Plain, on: date, lists: Lists, item: str) -> Entitlement | None:

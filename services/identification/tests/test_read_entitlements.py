@@ -171,6 +171,8 @@ async def test_a_no_and_a_not_yet_are_explained_too(client: Any, known: Any, bea
     assert [x["outcome"] for x in (refused, unknown, earlier)] == ["refused", "unknown", "refused"]
     assert any(c["holds"] is False for c in refused["conditions"])
     assert all(x["sentence"] for x in (refused, unknown, earlier))
+    assert refused["remedies"][0]["text"].startswith("若")
+    assert {c["kind"] for remedy in unknown["remedies"] for c in remedy["circumstances"]} >= {"ability_result"}
 
 
 async def test_an_explanation_agrees_with_the_decision_of_its_instant(

@@ -31,7 +31,7 @@ from rules.conditions import (
 )
 from rules.decide import decide
 from rules.exclusion_rules import pairs_of
-from rules.exclusions import Relations
+from rules.exclusions import Relations, related, tied
 from rules.inclusion import only
 from rules.lists import Area, Lists, Slab
 from rules.outcome import Applicable
@@ -184,7 +184,7 @@ def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList]) -> set[str]:
     pairs = [pair for one in lists for rule in one.exclusions for pair in pairs_of(rule)]
     ruled = {i for one in lists for rule in one.exclusions for i in rule.items} | {i for pair in pairs for i in pair}
     ruled = ruled if any(edit.rules for edit in areas) else set()
-    return _tied({item for edit in areas for item in edit.items} | ruled, pairs)
+    return tied({item for edit in areas for item in edit.items} | ruled, pairs)
 
 
 def _changes(before: Sequence[Slab], after: Sequence[Slab]) -> Iterator[_Change]:
@@ -199,7 +199,7 @@ def _changes(before: Sequence[Slab], after: Sequence[Slab]) -> Iterator[_Change]
         items = _items_changed(was.applicable, now.applicable)
         ruled = _rules_changed(was.relations, now.relations)
         if items or ruled:
-            reach = _related(items | ruled, (was.relations, now.relations)) if ruled else items
+            reach = related(items | ruled, (was.relations, now.relations)) if ruled else items
             yield _Change(start, was, now, reach, settle=bool(ruled))
 
 
@@ -223,18 +223,4 @@ def _rules_changed(before: Relations, after: Relations) -> set[str]:
     both = before.rank.keys() & after.rank.keys()
     if sorted(both, key=before.rank.__getitem__) != sorted(both, key=after.rank.__getitem__):
         found |= {*before.rank, *after.rank}
-    return found
-
-
-def _related(items: set[str], sides: Iterable[Relations]) -> set[str]:
-    """These items and all that anything about them can hang on."""
-    return _tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
-
-
-def _tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
-    found: set[str] = set()
-    fresh = items
-    while fresh:
-        found |= fresh
-        fresh = {b for pair in pairs for a, b in (pair, pair[::-1]) if a in fresh} - found
     return found

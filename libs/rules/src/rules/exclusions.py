@@ -6,7 +6,7 @@ excludes anything: whatever gives way itself stands in nobody's way, and neither
 much.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -61,6 +61,21 @@ def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[s
                 if isinstance(rule, Block | HigherOf):
                     found[3 if isinstance(rule, Block) else 4].setdefault(item, []).append(benefit)
     return Relations(found[0], found[1], found[2], found[3], found[4], rank)
+
+
+def related(items: set[str], sides: Iterable[Relations]) -> set[str]:
+    """These items and all that anything about them can hang on."""
+    return tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
+
+
+def tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
+    """These items and whatever any chain of pairs ties to them."""
+    found: set[str] = set()
+    fresh = items
+    while fresh:
+        found |= fresh
+        fresh = {b for pair in pairs for a, b in (pair, pair[::-1]) if a in fresh} - found
+    return found
 
 
 def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:

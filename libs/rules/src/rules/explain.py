@@ -20,6 +20,7 @@ from rules.lists import Lists
 from rules.narrowing import list_name
 from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
+from rules.remedies import Remedy, remedies
 from rules.timeline import Deceased, Fact, death_of
 from rules.wording import KIND_NAMES, condition_text, known_text
 
@@ -52,12 +53,17 @@ class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """`given_from`: of what is not given on that day, the first later day on which it is, if nothing else changes.
+    `remedies`: what would have to change (`rules.remedies`)."""
+
     item: str
     on: date
     outcome: ExplainedOutcome
     sentence: str
     conditions: tuple[ConditionOutcome, ...] = ()
     policy: PolicyRef | None = None
+    given_from: date | None = None
+    remedies: tuple[Remedy, ...] = ()
 
 
 def explain(
@@ -85,11 +91,13 @@ def explain(
     world = _true_age(slab.world(state[AGE : REST.stop]), facts, on)
     key = tuple(state[AGE : REST.stop + 1])
     outcomes = lists.outcomes(slab, key)
+    decision = decide("", facts, abilities, lists, choices=choices)
     if outcomes is None:  # the person may choose: what they have comes from all days before
-        outcomes = _as_decided(slab.contenders(key), decide("", facts, abilities, lists, choices=choices), on)
+        outcomes = _as_decided(slab.contenders(key), decision, on)
     outcome = next((o for o in outcomes if o.item == item), None)
     evidence = _evidence(events)
     conditions = (*_where(found, world, evidence), *_conditions(found.version.conditions, world, evidence))
+    is_open = outcome is None or outcome.state == "unknown"
     return Explanation(
         item=item,
         on=on,
@@ -97,7 +105,14 @@ def explain(
         sentence=_sentence(found, outcome, conditions, on),
         conditions=conditions,
         policy=_policy(found, found.version.citation),
+        given_from=None if outcome and outcome.state == "granted" else _given_from(decision, item, on),
+        remedies=remedies(lists, slab, key, found, born_on=decision.birth_date, on=on) if is_open else (),
     )
+
+
+def _given_from(decision: Decision, item: str, on: date) -> date | None:
+    later = (e.from_ for e in decision.entitlements if e.item == item and e.state == "granted" and e.from_ > on)
+    return min(later, default=None)
 
 
 def _title(item: str) -> str:

@@ -99,7 +99,7 @@ _TEST_TEXT: dict[str, Callable[[Any], str]] = {
     "disability": _disability_test,
     "ability_level_min": lambda level: f"经评估为{_ABILITY[level]}及以上" if level else "已做能力评估",
     "living_tag": lambda tags: _or(_LIVING[t] for t in tags),
-    "special_family": lambda kinds: f"计划生育特殊家庭（{_or(_CHILD[k] for k in kinds)}）",
+    "special_family": lambda kinds: f"属于计划生育特殊家庭（{_or(_CHILD[k] for k in kinds)}）",
     "merit_in": lambda kinds: f"属于{_or(_MERIT[k] for k in kinds)}",
     "benefit_elsewhere_in": lambda kinds: f"正在享受{_or(BENEFIT_TITLES[k] for k in kinds)}",
     "applied": lambda items: f"本人已申请{_or(_item(i) for i in items)}",
@@ -142,3 +142,9 @@ def known_text(condition: Condition, world: World) -> str | None:
     if test is None or world[test.slot] is None:
         return None
     return _VALUE_TEXT[test.slot](world[test.slot])
+
+
+def value_text(slot: int, value: Any) -> str:
+    """What a fact says of a person, with the name of its kind."""
+    kind = next(test.kind for test in TEST.values() if test.slot == slot)
+    return f"{KIND_NAMES[kind]}为{_VALUE_TEXT[slot](value)}"

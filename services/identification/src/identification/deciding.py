@@ -22,6 +22,7 @@ from rules.choosing import Choice
 from rules.edits import Edit
 from rules.timeline import facts_known_at
 
+from identification.adverse import Adverse, adverse_of
 from identification.domain import (
     Edge,
     Inputs,
@@ -40,6 +41,7 @@ from identification.domain import (
     traits_of_person,
 )
 from identification.running import Running
+from identification.store import adverse as adverse_store
 from identification.store import people as store
 
 PAUSE_EVERY: Final = 100  # some 10 ms
@@ -65,7 +67,8 @@ class Case(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What comes of a case: the row to store, and the decision where it is news, with its encoded form."""
+    """What comes of a case: the row to store, and the decision where it is news, with its encoded form and with what
+    it withholds."""
 
     case: Case
     person: Person
@@ -73,6 +76,7 @@ class Decided(NamedTuple):
     urgent: bool = False
     edges: Sequence[Edge] = ()
     said: bytes = b""
+    adverse: Sequence[Adverse] = ()
 
 
 def inputs_of(person: Person, facts: PersonFactsRecorded | None = None) -> Inputs | None:
@@ -147,7 +151,8 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
         policy_digest=running.digest,
         decision=encoded,
     )
-    return Decided(case, stored, event, is_urgent(before, event), edges, said)
+    adverse = adverse_of(old, event.entitlements, changed, event.died_on)
+    return Decided(case, stored, event, is_urgent(before, event), edges, said, adverse)
 
 
 async def decide_cases(cases: Sequence[Case], running: Running) -> list[Decided]:
@@ -183,6 +188,8 @@ async def save_decided(tx: Tx, news: Sequence[Decided]) -> None:
     now = clock.now()
     await store.update_decided(tx, [d.person for d in news if not d.case.is_new])
     await store.append_decisions(tx, [_history(d, now) for d in news])
+    owed = [(d.person.person_id, d.person.version, _encode(d.adverse)) for d in news if d.adverse]
+    await adverse_store.owe_reasons(tx, owed)
     for d in news:
         _emit(tx, d)
 

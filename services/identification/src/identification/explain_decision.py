@@ -32,13 +32,35 @@ class ConditionView(FromStruct):
     facts: list[FactRefView]
 
 
+class CircumstanceView(FromStruct):
+    """`kind`: the fact that would say so. `on`: the day on which it comes by itself."""
+
+    kind: str
+    text: str
+    on: dt.date | None
+
+
+class RemedyView(FromStruct):
+    """Circumstances with all of which the item is given, and with none fewer of them."""
+
+    text: str
+    circumstances: list[CircumstanceView]
+    amount_fen_per_month: int | None
+    tier: str | None
+
+
 class ExplanationView(FromStruct):
+    """`given_from`: of what is not given that day, the first later day on which it is, if nothing else changes.
+    `remedies`: what would have to change, the fewest changes first."""
+
     item: str
     on: dt.date
     outcome: Literal["granted", "refused", "suppressed", "choice_required", "suspended", "unknown"]
     sentence: str
     conditions: list[ConditionView]
     policy: CitationView | None
+    given_from: dt.date | None
+    remedies: list[RemedyView]
 
 
 @router.get("/v1/persons/{person_id}/explanations", summary="Why, or why not")

@@ -9,6 +9,7 @@ from identification import (
     explain_decision,
     follow_redecision,
     halt_policy,
+    list_adverse,
     propose_policy,
     prove_inclusion,
     publish_policy,
@@ -17,6 +18,7 @@ from identification import (
     simulate_policy,
 )
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.explain_adverse import explain_adverse
 from identification.keep_to_band import keep_to_band
 from identification.redecide_people import redecide_people
 from identification.run_simulations import run_simulations
@@ -36,6 +38,7 @@ service = Service(
         halt_policy.router,
         prove_inclusion.router,
         follow_redecision.router,
+        list_adverse.router,
     ],
     handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
     jobs=[
@@ -43,6 +46,7 @@ service = Service(
         Job("redecide", 0.25, redecide_people, shared=True),
         Job("keep_to_band", 1.0, keep_to_band),
         Job("simulate", 0.5, run_simulations),
+        Job("explain_adverse", 1.0, explain_adverse),
     ],
     on_start=seed,
     description="Works out by itself who is entitled to what under the lists in force, and explains every yes and no.",

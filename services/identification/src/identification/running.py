@@ -65,6 +65,11 @@ async def edit_since(connection: asyncpg.Connection, digest: str, running: Runni
     return found
 
 
+async def running_of(connection: asyncpg.Connection, digest: str) -> Running:
+    """The lists that a decision of the past was made by."""
+    return await running_at(connection, await lists_store.publication_of_digest(connection, digest))
+
+
 async def running_at(connection: asyncpg.Connection, publication: tuple[int, str]) -> Running:
     """The lists after a publication (seq, running digest)."""
     seq, digest = publication

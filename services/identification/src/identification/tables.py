@@ -69,6 +69,34 @@ class DecisionRow(SQLModel, table=True):
     said: bytes = Field(sa_type=LargeBinary)
 
 
+class UnexplainedRow(SQLModel, table=True):
+    """A decision that withholds something and whose reasons are not written down yet. `adverse`: JSON of
+    `identification.adverse.Adverse`, one for each item."""
+
+    __tablename__ = "unexplained"
+    __table_args__ = _SCHEMA
+
+    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    version: int = Field(sa_type=Integer, primary_key=True)
+    adverse: bytes = Field(sa_type=LargeBinary)
+
+
+class AdverseRow(SQLModel, table=True):
+    """What a decision withholds, with the reasons as they were that day, never changed afterwards. `explanation`:
+    JSON of `rules.explain.Explanation`."""
+
+    __tablename__ = "adverse"
+    __table_args__ = _SCHEMA
+
+    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
+    version: int = Field(sa_type=Integer, primary_key=True)
+    item: str = Field(sa_type=Text, primary_key=True)
+    on_day: date = Field(sa_type=Date)
+    outcome: str = Field(sa_type=Text)
+    explained_at: datetime = Field(sa_type=_INSTANT)
+    explanation: bytes = Field(sa_type=LargeBinary)
+
+
 class PolicyRow(SQLModel, table=True):
     """One content of one area's list; `version` is its digest. `state`: proposed → approved → published (→ halted).
 

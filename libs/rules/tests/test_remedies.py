@@ -1,0 +1,195 @@
+"""What would have to change is what `decide` then grants, the least of it, and nothing that helps is left out."""
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from plain_lives import Plain, life
+from random_lives import BENEFITS, ITEMS, PLACES, Chance
+from rules.cells import KNOWN, leaves_of_version
+from rules.conditions import AGE, PLACE, World, evaluate
+from rules.decide import decide
+from rules.explain import Explanation, explain
+from rules.lists import Lists
+from rules.policy import PolicyList, load_lists
+from rules.remedies import TOLD_MAX
+from rules.wording import condition_text
+
+REAL = Lists(load_lists(Path(__file__).parents[3] / "contracts" / "policy").values())
+TODAY = date(2026, 11, 20)
+KIND_OF = {
+    "disability": "disability",
+    "low_income": "low_income",
+    "living": "living_situation",
+    "special": "special_family",
+    "ability": "ability_result",
+    "place": "residence",
+    "merits": "merit",
+    "elsewhere": "benefit_elsewhere",
+    "wishes": "application",
+}
+MERITS = ("veteran", "special_contribution")
+SLOT_OF = {name: World._fields.index(name) for name in KIND_OF}
+HELPED = ("granted", "choice_required")
+
+
+def explained(known: Plain, item: str, lists: Lists = REAL, on: date = TODAY) -> Explanation:
+    facts, abilities = life(known, on)
+    return explain(facts, abilities, lists, item, on)
+
+
+def helped(known: Plain, item: str, lists: Lists, on: date) -> bool:
+    facts, abilities = life(known, on)
+    found = decide("p", facts, abilities, lists).entitlements
+    return any(e.item == item and e.state in HELPED and e.from_ <= on and (e.to is None or on < e.to) for e in found)
+
+
+def test_a_birthday_is_told_with_its_day_and_comes_by_itself() -> None:
+    known = {"hukou": "530302", "residence": "530302001", "age": 79}
+    found = explained(known, "longevity_allowance")
+    assert found.outcome == "refused"
+    (remedy,) = found.remedies
+    (circumstance,) = remedy.circumstances
+    assert (circumstance.kind, circumstance.on) == ("registration", date(2027, 11, 20))
+    assert found.given_from == circumstance.on
+    assert remedy.amount_fen_per_month is not None
+    assert remedy.text.startswith("若年满80周岁（2027-11-20），即可享受高龄津贴，每月")
+
+
+def test_a_certificate_that_would_help_is_told_as_the_list_says_it() -> None:
+    found = explained({"hukou": "530302", "residence": "530302001", "age": 70}, "severe_disability_nursing_subsidy")
+    texts = [[c.text for c in remedy.circumstances] for remedy in found.remedies]
+    assert ["持有一、二级残疾人证"] in texts
+    assert found.given_from is None
+
+
+def test_where_those_meant_get_different_amounts_the_least_is_told_as_such() -> None:
+    found = explained({"hukou": "110101", "residence": "110101001", "age": 66}, "nursing_subsidy")
+    remedy = next(r for r in found.remedies if "一、二级" in r.text)
+    assert remedy.amount_fen_per_month == 20_000
+    assert "每月200.00元起" in remedy.text
+
+
+def test_whoever_is_given_the_item_is_told_nothing() -> None:
+    found = explained({"hukou": "530302", "residence": "530302001", "age": 85}, "longevity_allowance")
+    assert (found.outcome, found.remedies, found.given_from) == ("granted", (), None)
+
+
+def test_nothing_is_told_while_the_place_that_counts_is_unknown() -> None:
+    assert explained({"residence": "530302001"}, "longevity_allowance").remedies == ()
+
+
+def law_of(seed: int) -> Lists:
+    law = Chance(seed).law()
+    return Lists(msgspec.convert({"jurisdiction": area, **one}, PolicyList) for area, one in law.items())
+
+
+def worlds(seed: int, lists: Lists, on: date) -> Iterator[tuple[Plain, str, Explanation]]:
+    """Random people and the items that they are not given."""
+    rng = random.Random(seed)
+    for _ in range(12):
+        known: Plain = {"hukou": rng.choice(PLACES), "residence": rng.choice(PLACES), "age": rng.randint(40, 95)}
+        for name, slot in SLOT_OF.items():
+            if rng.random() < 0.4:
+                known[name] = rng.choice(KNOWN[slot]) if slot in KNOWN else several(rng, name)
+        for item in ITEMS:
+            found = explained(known, item, lists, on)
+            if found.outcome in ("refused", "unknown") and found.policy is not None:
+                yield known, item, found
+
+
+def several(rng: random.Random, name: str) -> frozenset[Any]:
+    """What stands beside each other: merits, benefits elsewhere, applications."""
+    if name == "merits":
+        return frozenset(rng.sample(MERITS, rng.randint(1, 2)))
+    if name == "elsewhere":
+        return frozenset((benefit, 1000) for benefit in rng.sample(BENEFITS, 2))
+    return frozenset((item, "apply") for item in rng.sample(ITEMS, 2))
+
+
+def options(known: Plain, name: str) -> list[Any]:
+    """Everything else that could be known there."""
+    slot, now = SLOT_OF[name], known.get(name)
+    if slot in KNOWN:
+        return [*KNOWN[slot], *([None] if slot != PLACE else [])]
+    had = sorted(now or ())
+    fewer = [frozenset(some) or None for n in range(len(had) + 1) for some in combinations(had, n)]
+    if name == "elsewhere":
+        return fewer
+    more = list(MERITS) if name == "merits" else [(item, "apply") for item in ITEMS]
+    return [*fewer, *(frozenset(some) | (now or frozenset()) for n in (1, 2) for some in combinations(more, n))]
+
+
+def changed(known: Plain, name: str, value: Any) -> Plain:
+    if value is not None:
+        return {**known, name: value}
+    return {k: v for k, v in known.items() if k != name}
+
+
+def helping(known: Plain, item: str, lists: Lists, on: date) -> set[str]:
+    """The kinds of which one other statement, or none, is enough: by trying each that there is."""
+    found = set()
+    for name in SLOT_OF:
+        others = [v for v in options(known, name) if v != known.get(name)]
+        if any(helped(changed(known, name, value), item, lists, on) for value in others):
+            found.add(KIND_OF[name])
+    if any(helped({**known, "age": age}, item, lists, on) for age in KNOWN[AGE] if age > known["age"]):
+        found.add("registration")
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_single_changes_exactly_those_are_told_that_help(seed: int) -> None:
+    lists = law_of(seed)
+    on = date(2024, 6, 1)
+    looked_at = 0
+    for known, item, found in worlds(seed, lists, on):
+        told = {r.circumstances[0].kind for r in found.remedies if len(r.circumstances) == 1}
+        wanted = helping(known, item, lists, on)
+        assert told == wanted if len(found.remedies) < TOLD_MAX else told <= wanted, (known, item)
+        looked_at += bool(wanted)
+    assert looked_at > 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_words_cover_helps(seed: int) -> None:
+    """Who is told that a certificate would do may bring any certificate that these words mean."""
+    lists = law_of(seed)
+    on = date(2024, 6, 1)
+    tests = {
+        (item, condition_text(test)): test
+        for one in lists.by_area.values()
+        for item, policy in one.items.items()
+        for version in policy.versions
+        for test in leaves_of_version(version)
+    }
+    covered = 0
+    for known, item, found in worlds(seed, lists, on):
+        for remedy in found.remedies:
+            (first, *more) = remedy.circumstances
+            test = tests.get((item, first.text))
+            name = next((name for name, kind in KIND_OF.items() if kind == first.kind), None)
+            if more or test is None or name is None or SLOT_OF[name] not in KNOWN:
+                continue
+            passing = [v for v in KNOWN[SLOT_OF[name]] if evaluate(test, World()._replace(**{name: v}))]
+            covered += len(passing) > 1
+            assert all(helped(changed(known, name, v), item, lists, on) for v in passing), (known, item, first.text)
+    assert covered
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_change_told_could_be_spared(seed: int) -> None:
+    """A remedy of several circumstances is told only where none of their kinds alone would do."""
+    several = 0
+    for known, item, found in worlds(seed, REAL, TODAY):
+        for remedy in found.remedies:
+            kinds = {c.kind for c in remedy.circumstances}
+            if len(kinds) > 1:
+                several += 1
+                assert not kinds & helping(known, item, REAL, TODAY), (known, item)
+    assert several > 5

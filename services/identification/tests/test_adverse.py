@@ -1,0 +1,140 @@
+"""Every automatic no is found, explained from what was known that day, and kept as it was told."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from common.database import Database
+from common.events import Entitlement
+from common.testing import Driver
+from identification.adverse import Adverse, adverse_of
+from identification.explain_adverse import explain_adverse
+
+ALLOWANCE = "longevity_allowance"
+NEW_YEAR, SUMMER = date(2026, 1, 1), date(2026, 7, 1)
+
+
+def given(from_: date = NEW_YEAR, to: date | None = None, fen: int | None = 5000, **more: Any) -> Entitlement:
+    fields = {"item": ALLOWANCE, "jurisdiction": "530302", "kind": "cash", "state": "granted", **more}
+    return Entitlement(entitlement_id=f"{from_}", from_=from_, to=to, amount_fen_per_month=fen, **fields)
+
+
+def visits(days: int) -> Entitlement:
+    return given(fen=None, kind="service", tier="A", interval_days=days)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        ([given()], [], ("refused", NEW_YEAR)),
+        ([given()], [given(to=SUMMER)], ("refused", SUMMER)),
+        ([given()], [given(SUMMER)], ("refused", NEW_YEAR)),
+        ([given()], [given(to=SUMMER), given(SUMMER, fen=4999)], ("less", SUMMER)),
+        ([given()], [given(to=SUMMER), given(SUMMER, fen=5001)], None),
+        ([given()], [given(to=SUMMER), given(SUMMER, jurisdiction="530303")], None),
+        ([given()], [given(state="suspended")], ("suspended", NEW_YEAR)),
+        ([given(state="suspended")], [given()], None),
+        ([given(state="suspended")], [given(state="suspended", policy="x")], None),
+        ([], [given(state="suppressed", suppressed_by="dibao")], ("suppressed", NEW_YEAR)),
+        ([], [given(state="choice_required")], ("choice_required", NEW_YEAR)),
+        ([], [given(state="unknown", missing_facts=("ability_result",))], None),
+        ([given()], [given(state="unknown", missing_facts=("ability_result",))], ("refused", NEW_YEAR)),
+        ([visits(7)], [visits(15)], ("less", NEW_YEAR)),
+        ([visits(15)], [visits(7)], None),
+        ([], [given()], None),
+    ],
+)
+def test_whoever_gets_less_than_before_is_found_with_the_first_day(
+    before: list[Entitlement], now: list[Entitlement], found: tuple[Any, date] | None
+) -> None:
+    expected = [Adverse(ALLOWANCE, found[1], found[0])] if found else []
+    assert adverse_of(before, now, (ALLOWANCE,), None) == expected
+
+
+def test_nothing_is_withheld_from_the_dead() -> None:
+    assert adverse_of([given()], [given(to=SUMMER)], (ALLOWANCE,), SUMMER - timedelta(days=1)) == []
+    assert adverse_of([given()], [given(to=SUMMER)], (ALLOWANCE,), SUMMER) != []
+
+
+async def kept(client: Any, bearer: Any, person_id: str, **query: Any) -> dict[str, Any]:
+    path = f"/v1/persons/{person_id}/adverse"
+    answer = await client.get(path, headers=bearer("officer", "530302"), params=query)
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def allowance(client: Any, bearer: Any, person_id: str) -> dict[str, Any]:
+    """The entry about the allowance of the second decision."""
+    listed = (await kept(client, bearer, person_id))["adverse"]
+    (told,) = (e for e in listed if (e["item"], e["version"]) == (ALLOWANCE, 2))
+    return told
+
+
+async def test_the_reasons_of_a_no_are_kept_as_they_were_told(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    assert await explain_adverse(database) == 0  # a first yes owes nobody reasons
+    person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
+    await driver.deliver(person.facts())
+    assert await explain_adverse(database) == 1
+    assert await explain_adverse(database) == 0
+    told = await allowance(client, bearer, person.person_id)
+    assert (told["item"], told["outcome"], told["version"]) == (ALLOWANCE, "refused", 2)
+    assert told["explanation"]["outcome"] == "refused"
+    assert told["explanation"]["sentence"]
+    assert told["explanation"]["policy"]["locator"]
+    person.change(person.born, "corrected", **registration(date(1940, 3, 5)))
+    await driver.deliver(person.facts())
+    assert await explain_adverse(database) == 0
+    assert await allowance(client, bearer, person.person_id) == told
+
+
+async def test_what_was_learnt_after_the_decision_is_not_among_its_reasons(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
+    await driver.deliver(person.facts())
+    person.change(person.born, "corrected", **registration(date(1961, 3, 5)))
+    await driver.deliver(person.facts())  # before anybody wrote down the reasons
+    assert await explain_adverse(database) == 2
+    told = await allowance(client, bearer, person.person_id)
+    ages = [c["value"] for c in told["explanation"]["conditions"] if c["code"] == "age_years_min"]
+    on = date.fromisoformat(told["on"])
+    assert ages == [str(on.year - 1960 - ((on.month, on.day) < (3, 5)))]
+
+
+async def test_reasons_come_in_pages_and_only_to_the_own_area(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
+) -> None:
+    person = elder()
+    born = [date(1940, 3, 5), date(1960, 3, 5)]
+    for n in range(6):
+        if n:
+            person.change(person.born, "corrected", **registration(born[n % 2]))
+        await driver.deliver(person.facts())
+    while await explain_adverse(database, taken_max=1):
+        pass
+    seen, after = [], None
+    while True:
+        page = await kept(client, bearer, person.person_id, limit=1, **({"after": after} if after else {}))
+        seen += [(told["version"], told["item"]) for told in page["adverse"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert [version for version, item in seen if item == ALLOWANCE] == [6, 4, 2]
+    whole = (await kept(client, bearer, person.person_id))["adverse"]
+    assert seen == [(told["version"], told["item"]) for told in whole]
+    assert seen == sorted(set(seen), key=lambda told: (-told[0], told[1]))
+    path = f"/v1/persons/{person.person_id}/adverse"
+    assert (await client.get(path, headers=bearer("officer", "530303"))).status_code == 403
+    assert (await client.get(path, headers=bearer("provider", "530302"))).status_code == 403
+    assert (await client.get(f"{path}?after=yesterday", headers=bearer("officer", "530302"))).status_code == 400
+
+
+def registration(birth_date: date) -> dict[str, Any]:
+    return {"sex": "2", "birth_date": birth_date, "hukou_division": "530302", "hukou_kind": "rural"}
