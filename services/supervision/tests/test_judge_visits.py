@@ -208,3 +208,22 @@ async def test_verify_sees_a_store_that_was_tampered_with(deliver: Any, make: An
     await database.pool.execute("UPDATE people SET version = 0")
     await database.pool.execute("UPDATE alerts SET state = 'closed'")
     assert len(await verify.check(database)) == 3
+
+
+async def test_visits_of_one_human_under_two_numbers_that_overlap_are_disputed_as_long_as_they_are_one(
+    driver: Driver, deliver: Any, make: Any, database: Database
+) -> None:
+    """Also visits that were verified before anybody knew; apart again, both are believed."""
+    stays, goes = make.id(), make.id()
+    tasks = [make.id(), make.id()]
+    await deliver(make.decided(stays, make.entitlement()), make.decided(goes, make.entitlement()))
+    await deliver(make.checked_out(stays, tasks[0], worker="W1"), make.checked_out(goes, tasks[1], worker="W2"))
+    assert [type(e) for e in await driver.emitted(VisitVerified, VisitDisputed)] == [VisitVerified] * 2
+    await driver.clear_outbox()
+    await deliver(make.decided(goes, version=2, merged_into=stays))
+    found = {e.task_id: e.checks for e in await driver.emitted(VisitDisputed)}
+    assert found == dict.fromkeys(tasks, ("V05",))
+    await driver.clear_outbox()
+    await deliver(make.decided(goes, make.entitlement(), version=3))
+    assert {e.task_id for e in await driver.emitted(VisitVerified)} == set(tasks)
+    assert await verify.check(database) == []

@@ -14,7 +14,7 @@ from common.transaction import Tx
 from supervision import cases
 from supervision.checks import checks
 from supervision.domain.alerts import Finding, Severity
-from supervision.domain.visits import Judged, Visit, decide_verdict
+from supervision.domain.visits import Judged, Visit, decide_verdict, known_of
 from supervision.store import visits as store
 
 Causes = Mapping[str, Message[Event]]
@@ -28,12 +28,12 @@ async def judge(tx: Tx, task_ids: Iterable[str], now: datetime, causes: Causes) 
     visits = await store.lock_visits(tx, wanted | touching)
     others = await store.load_touching(tx, wanted | touching) if touching else []
     neighbours = _by_worker_and_person([*visits, *others])
-    known = await store.load_known(tx, (visit.person_id for visit in visits))
+    known = await store.load_known(tx, (person_id for visit in visits for person_id in (visit.person_id, visit.of)))
     rules = checks()
     changed: list[tuple[Visit, Judged]] = []
     for visit in visits:
-        beside = [*neighbours.get(_worker(visit), ()), *neighbours.get((visit.person_id, visit.item), ())]
-        judged = decide_verdict(visit, known.get(visit.person_id), beside, rules.durations, rules.entitlement_wait, now)
+        beside = [*neighbours.get(_worker(visit), ()), *neighbours.get((visit.of, visit.item), ())]
+        judged = decide_verdict(visit, known_of(visit, known), beside, rules.durations, rules.entitlement_wait, now)
         if judged != Judged(visit.verdict, visit.blocks, visit.warnings):
             changed.append((visit, judged))
     await _save(tx, changed, now, causes)
@@ -48,7 +48,7 @@ def _by_worker_and_person(visits: Sequence[Visit]) -> dict[tuple[str, str], list
     found: dict[tuple[str, str], list[Visit]] = {}
     for visit in {v.task_id: v for v in visits}.values():
         found.setdefault(_worker(visit), []).append(visit)
-        found.setdefault((visit.person_id, visit.item), []).append(visit)
+        found.setdefault((visit.of, visit.item), []).append(visit)
     return found
 
 

@@ -15,10 +15,12 @@ from supervision.store import visits
 async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None:
     """A newer decision replaces the older one; visits that it may explain, or that a death now forbids, are judged
     again."""
+    parted: set[str] = set()
     for decisions in _rounds(sightings):
-        await store.upsert_people(tx, [_row(s) for s in decisions])
+        parted |= await store.upsert_people(tx, [_row(s) for s in decisions])
     kept = newest(sightings)
-    decided = [(s.data.person_id, s.at, s.data.died_on is not None) for s in kept]
+    decided = [(s.data.person_id, s.at, s.data.died_on is not None or s.data.merged_into is not None) for s in kept]
+    decided += [(person_id, kept[0].at, True) for person_id in sorted(parted)]
     concerned = await visits.list_open_to_judgement(tx, decided)
     if concerned:
         await judge(tx, concerned, clock.now(), {s.data.person_id: s.message() for s in kept})

@@ -1,6 +1,6 @@
 """Is a completed visit to be believed? Facts in, verdict out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -22,7 +22,7 @@ class Minutes(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A visit after check-out. `at`: when dispatch recorded the check-out; `…_on` are the civil dates of check-in,
-    check-out and recording. `waived`: checks an officer dismissed."""
+    check-out and recording. `waived`: checks an officer dismissed. `human`: who answers for the person now."""
 
     task_id: str
     person_id: str
@@ -41,6 +41,12 @@ class Visit:
     blocks: frozenset[str] = NONE
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
+    human: str = ""
+
+    @property
+    def of(self) -> str:
+        """Whose visit it is, whatever number the task was made under."""
+        return self.human or self.person_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,19 @@ class Judged(NamedTuple):
     verdict: Verdict
     blocks: frozenset[str]
     warnings: frozenset[str]
+
+
+def known_of(visit: Visit, known: Mapping[str, Known]) -> Known | None:
+    """What decisions say of the human: a right under either number is a right, a death under the survivor's a death."""
+    own, human = known.get(visit.person_id), known.get(visit.of)
+    if own is None or human is None or visit.of == visit.person_id:
+        return own or human
+    return Known(
+        max(own.decided_at, human.decided_at),
+        human.died_on,
+        (*own.visiting, *human.visiting),
+        (*own.visiting_before, *human.visiting_before),
+    )
 
 
 def overlap(one: Visit, other: Visit) -> bool:
@@ -111,7 +130,7 @@ def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
             continue
         if visit.worker and (visit.provider, visit.worker) == (other.provider, other.worker):
             found.add("V03")
-        if (visit.person_id, visit.item) == (other.person_id, other.item):
+        if (visit.of, visit.item) == (other.of, other.item):
             found.add("V05")
     return frozenset(found)
 

@@ -9,6 +9,7 @@ from common.codes import divisions
 from common.transaction import Tx
 
 _UPSERT: Final = """
+WITH told AS (
 INSERT INTO people AS t (person_id, version, decided_at, division, died_on, merged_into,
                          longevity_allowance, nursing_subsidy, care_service_subsidy, visiting_care)
 SELECT a::uuid, b, c::timestamptz, d, e, m::uuid, f::datemultirange, g::datemultirange, h::datemultirange,
@@ -23,6 +24,8 @@ ON CONFLICT (person_id) DO UPDATE SET
   visiting_before = t.visiting_before + t.visiting_care
     * datemultirange(daterange(NULL, (excluded.decided_at AT TIME ZONE 'Asia/Shanghai')::date, '[]'))
 WHERE t.version < excluded.version
+RETURNING old.merged_into AS before, new.merged_into AS after)
+SELECT DISTINCT before FROM told WHERE before IS NOT NULL AND after IS DISTINCT FROM before
 """
 _UPSERT_ABILITIES: Final = """
 INSERT INTO abilities AS t (person_id, version, level_0, level_1, level_2, level_3, level_4)
@@ -88,10 +91,12 @@ class Counts(NamedTuple):
     levels: dict[str, int]
 
 
-async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
-    """person_id, version, decided_at, division, died_on, merged_into, then the days of each item; unique by person."""
-    if rows:
-        await tx.sql.execute(_UPSERT, *_columns(rows))
+async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> set[str]:
+    """`rows`: person_id, version, decided_at, division, died_on, merged_into, then the days of each item; unique by
+    person. Returns the former survivors of those who count as them no longer."""
+    if not rows:
+        return set()
+    return {row[0] for row in await tx.sql.fetch(_UPSERT, *_columns(rows))}
 
 
 async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:

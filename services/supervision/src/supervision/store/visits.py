@@ -27,15 +27,20 @@ ON CONFLICT (task_id) DO UPDATE SET
 WHERE t.state <> 'completed' AND (excluded.state = 'completed' OR t.at <= excluded.at)
 """
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
-  correlation_id, verdict, blocks, warnings, waived"""
-# A worker's or a person's visits that touch the given ones; none lasts longer than a week.
+  correlation_id, verdict, blocks, warnings, waived,
+  coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS human"""
+# A worker's or a human's visits, whatever their number, that touch the given ones; none lasts longer than a week.
 _TOUCHING: Final = f"""
 SELECT {_VISIT} FROM tasks WHERE task_id IN (
   SELECT o.task_id FROM tasks t JOIN tasks o ON o.provider = t.provider AND o.worker = t.worker
     AND o.checked_in_at BETWEEN t.checked_in_at - interval '7 days' AND t.checked_out_at
   WHERE t.task_id = ANY($1::text[]::uuid[]) AND o.checked_out_at > t.checked_in_at AND o.task_id <> t.task_id
   UNION
-  SELECT o.task_id FROM tasks t JOIN tasks o ON o.person_id = t.person_id AND o.item = t.item
+  SELECT o.task_id FROM tasks t
+  CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT merged_into FROM people WHERE person_id = t.person_id), t.person_id)) h(id)
+  CROSS JOIN LATERAL (SELECT h.id UNION ALL SELECT person_id FROM people WHERE merged_into = h.id) i(person_id)
+  JOIN tasks o ON o.person_id = i.person_id AND o.item = t.item
     AND o.checked_in_at BETWEEN t.checked_in_at - interval '7 days' AND t.checked_out_at
   WHERE t.task_id = ANY($1::text[]::uuid[]) AND o.checked_out_at > t.checked_in_at AND o.task_id <> t.task_id)
 """  # noqa: S608 - our own text
@@ -50,8 +55,8 @@ async def upsert_tasks(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
 
 
 async def list_open_to_judgement(tx: Tx, decided: Sequence[tuple[str, str, bool]]) -> list[str]:
-    """Visits whose verdict a new decision (person, when, dead) may change: there is none yet, or a finding, or a
-    death; or the visit came after the decision, though it was read before it."""
+    """Visits whose verdict a new decision (person, when, dead or another human) may change: there is none yet, or a
+    finding, or that; or the visit came after the decision, though it was read before it."""
     rows = await tx.sql.fetch(
         """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
            JOIN tasks t ON t.person_id = u.person_id::uuid
@@ -78,7 +83,7 @@ async def lock_visits(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
 
 
 async def load_touching(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
-    """Other completed visits of the same worker or the same person that overlap these in time."""
+    """Other completed visits of the same worker or the same human that overlap these in time."""
     return [_visit(row) for row in await tx.sql.fetch(_TOUCHING, sorted(task_ids))]
 
 
@@ -139,6 +144,7 @@ def _visit(row: Any) -> Visit:
         blocks=_set(row["blocks"]),
         warnings=_set(row["warnings"]),
         waived=_set(row["waived"]),
+        human=row["human"],
     )
 
 
