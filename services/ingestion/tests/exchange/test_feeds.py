@@ -258,6 +258,7 @@ async def test_a_database_that_goes_away_between_two_pages_is_gone_on_with(table
     assert (feed["state"], feed["problem"]["code"], feed["last_run"]["accepted"]) == ("reading", "source_away", 3)
     feed = await tables.again()
     assert (feed["state"], feed["problem"], feed["last_run"]["accepted"]) == ("idle", None, 10)
+    assert feed["last_run"]["rows_read"] == 10
     assert await incomes() == [[DIBAO]] * 10
 
 
