@@ -68,6 +68,8 @@ async def test_asked_again_it_is_the_same_request_and_once_answered_another(push
     await push(people.residence(number, id="r2", action="corrected", previous="r1", time="2026-11-21T00:00:00Z"))
     await look()
     assert (await ask(receipt["event_id"]))["correction_id"] != first["correction_id"]
+    await look()
+    assert len(await driver.emitted(CorrectionAnswered)) == 1  # what came before the question is no answer to it
 
 
 async def test_a_list_of_a_household_can_be_put_right_too(push, people, ask, look, driver):
