@@ -10,7 +10,6 @@ import msgspec
 from common.privacy import vault
 from common.transaction import Tx
 
-from ingestion import quotas
 from ingestion.answering import Receipt, Refused
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.rows import Deed, Seen, decide_missing, decide_row, is_late
@@ -203,7 +202,6 @@ def _event_id(setup: Setup, key: bytes, version: int) -> str:
 async def _record(tx: Tx, page: Page) -> dict[int, list[Receipt]]:
     events = [(number, event) for number, said in page.said.items() for event in said]
     receipts = await record(tx, [event for _, event in events], page.now)
-    await quotas.owe_on(tx, Counter(event.source.urn for _, event in events))
     found: dict[int, list[Receipt]] = {}
     for (number, _), receipt in zip(events, receipts, strict=True):
         found.setdefault(number, []).append(receipt)
