@@ -10,8 +10,10 @@ from common.events import (
     DueLine,
     DuesDetermined,
     PersonFactsRecorded,
+    PolicyVersionHalted,
     RecordParked,
     RecoveryOpened,
+    SourceSilent,
     Statement,
     VisitDisputed,
     all_events,
@@ -135,6 +137,24 @@ def test_an_unreadable_body_still_gives_a_line(make: Any, value: bytes | None) -
     step = tell(Record(record.topic, 0, 0, record.key, value, record.headers))
     assert step is not None
     assert step.text == "任务取消"
+
+
+def test_what_is_about_a_source_or_a_list_names_no_person(make: Any) -> None:
+    silent = SourceSilent(source="urn:cn:exchange:530300:psb", kind="death", heard_at=NOON, silent_since=NOON)
+    halted = PolicyVersionHalted(
+        jurisdiction="530302",
+        version="1f",
+        back_to="2e",
+        by="band",
+        reason="people_changed",
+        people=2,
+        people_changed=2,
+        raised_fen=0,
+        cut_fen=0,
+    )
+    for event, text in ((silent, "来源静默"), (halted, "清单停用")):
+        step = make.step(event)
+        assert (step.person_id, step.text, step.tone) == (None, text, "alert")
 
 
 def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:

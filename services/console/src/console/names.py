@@ -14,8 +14,13 @@ class Stage(NamedTuple):
 
 
 STAGES: Final = (
-    Stage("intake", "接入", "ingestion", ("ingestion.person",)),
-    Stage("decide", "识别", "identification", ("identification.entitlement", "identification.edge", "policy.release")),
+    Stage("intake", "接入", "ingestion", ("ingestion.person", "ingestion.source")),
+    Stage(
+        "decide",
+        "识别",
+        "identification",
+        ("identification.entitlement", "identification.edge", "policy.release", "policy.review"),
+    ),
     Stage("assess", "评估", "assessment", ("assessment.ability", "assessment.case")),
     Stage("dispatch", "派单", "dispatch", ("dispatch.visit",)),
     Stage("pay", "补贴", "subsidy", ("subsidy.payment",)),
@@ -24,8 +29,16 @@ STAGES: Final = (
 BY_TOPIC: Final[Mapping[str, Stage]] = {topic: stage for stage in STAGES for topic in stage.topics}
 BY_GROUP: Final[Mapping[str, Stage]] = {stage.group: stage for stage in STAGES}
 
+OF_NO_PERSON: Final = frozenset({"ingestion.source", "policy.release", "policy.review"})
+
 EVENTS: Final[Mapping[str, str]] = {
     "PersonFactsRecorded": "事实更新",
+    "SourceGapFound": "来源数据缺口",
+    "SourceGapClosed": "缺口补齐",
+    "SourceSilent": "来源静默",
+    "SourceHeard": "来源恢复",
+    "CorrectionRequested": "请来源更正",
+    "CorrectionAnswered": "更正办结",
     "EntitlementsDecided": "资格认定",
     "EntitlementStarted": "待遇生效",
     "EntitlementEnded": "待遇到期",
@@ -54,7 +67,11 @@ EVENTS: Final[Mapping[str, str]] = {
     "VisitDisputed": "核验存疑",
     "AlertRaised": "预警",
     "AlertClosed": "预警办结",
+    "PolicyVersionProposed": "清单拟定",
+    "PolicyVersionSimulated": "清单测算",
+    "PolicyVersionApproved": "清单签批",
     "PolicyVersionPublished": "清单发布",
+    "PolicyVersionHalted": "清单停用",
     "RecordParked": "消息搁置",
 }
 ITEMS: Final[Mapping[str, str]] = {
@@ -97,6 +114,7 @@ KINDS: Final[Mapping[str, str]] = {
     "contact": "联系方式",
     "application": "申请和放弃",
     "bank_account": "银行账户",
+    "identity_change": "身份变更",
 }
 ACTIONS: Final[Mapping[str, str]] = {"created": "", "corrected": "更正", "annulled": "撤销", "ended": "终止"}
 REASONS: Final[Mapping[str, str]] = {

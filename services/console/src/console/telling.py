@@ -10,7 +10,16 @@ from common.money import yuan
 from console import names
 from console.chain import Step, Tone
 
-_ALERTING = ("VisitMissed", "VisitDisputed", "AlertRaised", "RecoveryOpened", "RecordParked")
+_ALERTING = (
+    "VisitMissed",
+    "VisitDisputed",
+    "AlertRaised",
+    "RecoveryOpened",
+    "RecordParked",
+    "SourceGapFound",
+    "SourceSilent",
+    "PolicyVersionHalted",
+)
 
 
 class _Statement(msgspec.Struct):
@@ -63,7 +72,7 @@ def tell(record: Record) -> Step | None:
         detail = _decode(record.value or b"{}")
     except (msgspec.MsgspecError, RecursionError):
         detail = _Detail()
-    of_person = record.topic != "policy.release" and not record.topic.endswith(".parked")
+    of_person = record.topic not in names.OF_NO_PERSON and not record.topic.endswith(".parked")
     return Step(
         at=at,
         stage=stage.id,
