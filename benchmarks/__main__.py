@@ -18,7 +18,6 @@ from benchmarks.limit.measure import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
 PARTS = ("latency", "burst", "limit", "usual", "county")
-BURST_PEOPLE, COUNTY_PEOPLE = 50_000, 500_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,12 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency-people", type=int, default=20_000)
     parser.add_argument("--rate", type=int, default=200, help="changes a second")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument(
-        "--people", type=int, help=f"people of the burst ({BURST_PEOPLE:,}), of the county ({COUNTY_PEOPLE:,})"
-    )
+    parser.add_argument("--people", type=int, default=50_000, help="people of the burst")
     parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
     parser.add_argument("--usual-people", type=int, default=3_000)
     parser.add_argument("--usual-changes", type=int, default=5_000)
+    parser.add_argument("--county-people", type=int, default=500_000)
     parser.add_argument("--profile", action="append", default=[], help="a service or postgres, in the burst")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser
@@ -56,10 +54,10 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(part: str, given: argparse.Namespace) -> dict[str, Any]:
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "latency": lambda: latency.measure(given.latency_people, given.rate, given.seconds),
-        "burst": lambda: burst.measure(given.people or BURST_PEOPLE, given.changes, profiled=given.profile),
+        "burst": lambda: burst.measure(given.people, given.changes, profiled=given.profile),
         "limit": limit,
         "usual": lambda: usual.measure(given.usual_people, given.usual_changes),
-        "county": lambda: county.measure(given.people or COUNTY_PEOPLE),
+        "county": lambda: county.measure(given.county_people),
     }
     return measures[part]()
 
