@@ -15,6 +15,8 @@ SOURCES := $(wildcard libs/*/src services/*/src deploy/local/src) benchmarks
 FAST := $(wildcard libs services benchmarks contracts tests/contract tests/test_tidy.py)
 SLOW := $(wildcard deploy/local/tests tests/integration)
 BROWSER := $(wildcard tests/browser)
+# The fast tests share one PostgreSQL and nothing else; the others each want the machine for themselves.
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: help
 help: ## show this list
@@ -26,13 +28,13 @@ demo: kafka-here ## start everything here and tell the story; stays up (ONCE=1: 
 
 .PHONY: test
 test: lint kafka-here kubectl-here chromium-here ## lint, types, imports and all tests, the fast ones first (under 15 minutes)
-	@$(RUN) pytest $(FAST)
+	@$(RUN) pytest $(PARALLEL) $(FAST)
 	@$(RUN) pytest $(SLOW)
 	@$(if $(BROWSER),$(RUN) pytest $(BROWSER))
 
 .PHONY: test-fast
 test-fast: $(SYNCED) kubectl-here ## the tests that need no Kafka
-	@$(RUN) pytest $(FAST)
+	@$(RUN) pytest $(PARALLEL) $(FAST)
 
 .PHONY: bench
 bench: kafka-here ## measure, print the table and write benchmarks/results.json

@@ -26,6 +26,7 @@ from common.codes import uscc
 from common.events import EntitlementsDecided
 from common.settings import repository_root, settings
 from ingestion.persons import facts_of
+from ingestion.store.statements import load_persons
 from rules.lists import Lists
 from rules.policy import load_lists
 from shouwang import clock
@@ -189,13 +190,14 @@ async def test_everybody_was_killed_and_nothing_acknowledged_is_lost(run: Run) -
 
 
 async def test_the_platform_believes_what_is_true(run: Run) -> None:
-    stored = await run.observer.rows("ingestion", "SELECT person_id, statements FROM persons")
-    statements = {row["person_id"]: row["statements"] for row in stored}
+    ids = [row["person_id"] for row in await run.observer.rows("ingestion", "SELECT person_id FROM persons")]
+    async with run.observer.database("ingestion") as connection:
+        stored = await load_persons(connection, ids)
     truth = run.county.truth(NOW.date())
     assert len(truth) == len(stored) >= PEOPLE
     for number, true in truth.items():
         person_id = run.persons[number]
-        facts = facts_of(statements[person_id])
+        facts = facts_of(stored[person_id], stored)
         assert truths.believed(facts, NOW.date()) == truths.true(true), f"person {person_id}, seed {SEED}"
 
 

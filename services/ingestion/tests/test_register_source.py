@@ -72,18 +72,10 @@ async def test_a_suspended_source_is_refused_and_its_waiting_events_still_open(c
     await push(first, expect="accepted")
 
 
-async def test_people_are_registered_by_their_own_area(change, push, people):
-    def registered_in(code, n):
-        event = people.registration(people.number(n))
-        event["data"]["value"]["hukou_division"] = code
-        return event
-
-    await push(registered_in("530303001", 1), registered_in("530371", 2), expect="accepted")
-    (receipt,) = await push(registered_in("140702", 3), expect="rejected")
-    assert receipt["problems"][0]["pointer"] == "/data/value/hukou_division"
-    assert receipt["problems"][0]["code"] == "division_not_registered"
-    await change(areas=["530300", "140700"])
-    await push(registered_in("140702", 4), expect="accepted")
+async def test_whoever_leaves_for_another_area_is_told_of_by_the_one_they_leave(push, people):
+    leaving = people.registration(people.number(1))
+    leaving["data"]["value"]["hukou_division"] = "140702"
+    await push(leaving, expect="accepted")
 
 
 async def test_a_place_that_was_renumbered_is_never_held_against_a_source(push, people):

@@ -28,7 +28,6 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "source_not_yours": ("your token speaks for another source", "令牌不属于该来源"),
     "kind_not_registered": ("this source is not registered for this kind", "该来源未登记此类事件"),
     "source_suspended": ("this source may not send at present", "该来源已停用"),
-    "division_not_registered": ("this source does not register people there", "该来源不负责此地区的户籍登记"),
     "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
     "time_impossible": ("recorded before 1949", "记录时间早于 1949 年"),
     "id_number_in_attribute": ("an ID number must not stand in an attribute", "属性中不得出现身份证号码"),

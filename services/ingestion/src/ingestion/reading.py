@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 from common.clock import civil_date
-from common.codes import divisions
 from common.codes.id_number import check, normalise
 from common.events.facts import Kind
 from common.events.population import (
@@ -136,8 +135,6 @@ def read_event(
     faults = _source_faults(source, kind, event.source, only_source)
     person = check(event.data.person.id_number, civil_date(now))
     faults += check_event(kind, event, person, now)
-    if source is not None and isinstance(event.data.value, RegistrationValue):
-        faults += _area_faults(source, event.data.value.hukou_division)
     if faults or source is None:
         return _refuse(raw, faults, event)
     return _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
@@ -151,15 +148,6 @@ def _source_faults(source: Source | None, kind: Kind, urn: str, only_source: str
     if not source.active:
         return [fault("/source", "source_suspended")]
     return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
-
-
-def _area_faults(source: Source, code: str) -> list[Fault]:
-    """People are registered by their own area. Only a code in force is held against a source: where places that were
-    renumbered lie today is not always known."""
-    place = divisions.get(code)
-    if place is None or place.valid_to is not None or any(divisions.within(code, area) for area in source.areas):
-        return []
-    return [fault("/data/value/hukou_division", "division_not_registered")]
 
 
 def _member(raw: str, index: Any) -> Member:
