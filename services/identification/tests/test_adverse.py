@@ -138,3 +138,18 @@ async def test_reasons_come_in_pages_and_only_to_the_own_area(
 
 def registration(birth_date: date) -> dict[str, Any]:
     return {"sex": "2", "birth_date": birth_date, "hukou_division": "530302", "hukou_kind": "rural"}
+
+
+async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
+    driver: Driver, database: Database, elder: Any
+) -> None:
+    people = [elder() for _ in range(60)]
+    await driver.deliver(*(person.facts() for person in people))
+    await driver.clear_outbox()
+    for person in people:
+        person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
+    await driver.deliver(*(person.facts() for person in people))
+    assert await explain_adverse(database) == 0
+    assert await database.pool.fetchval("SELECT count(DISTINCT person_id) FROM adverse") == 10
+    await driver.clear_outbox()
+    assert await explain_adverse(database) == 50

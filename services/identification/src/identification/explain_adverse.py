@@ -16,7 +16,8 @@ from identification.store import adverse as store
 from identification.store import lists as lists_store
 
 TAKEN_MAX: Final = 100
-BUSY_ROWS: Final = 500  # waiting in the outbox
+TAKEN_MAX_WHEN_BUSY: Final = 10
+BUSY_ROWS: Final = 50  # waiting in the outbox
 _encode = msgspec.json.Encoder().encode
 _decode_facts = decoder(PersonFactsRecorded).decode
 _decode_abilities = decoder(AbilitiesDetermined).decode
@@ -25,10 +26,11 @@ _decode_adverse = msgspec.json.Decoder(list[Adverse]).decode
 
 
 async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int:
-    """One bounded step; returns how many decisions were explained. It waits while the outbox is full of news."""
+    """One bounded step; returns how many decisions were explained. While there is other news to tell it takes a few
+    and then its whole pause (0), so that it neither stands in the way nor starves."""
     async with database.transaction() as tx:
-        if await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS:
-            return 0
+        busy = await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
+        taken_max = min(taken_max, TAKEN_MAX_WHEN_BUSY) if busy else taken_max
         now, told = clock.now(), []
         taken = await store.take_unexplained(tx, taken_max)
         for row in taken:
@@ -39,7 +41,7 @@ async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int
                     (row["person_id"], row["version"], one.item, one.on, one.outcome, now, _encode(explanation))
                 )
         await store.keep_reasons(tx, told)
-    return len(taken)
+    return 0 if busy else len(taken)
 
 
 def _explain(row: Any, lists: Any, one: Adverse) -> Any:
