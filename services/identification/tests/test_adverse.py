@@ -7,6 +7,7 @@ import pytest
 from common.database import Database
 from common.events import Entitlement
 from common.testing import Driver
+from identification import verify
 from identification.adverse import Adverse, adverse_of
 from identification.explain_adverse import explain_adverse
 
@@ -153,3 +154,45 @@ async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
     assert await database.pool.fetchval("SELECT count(DISTINCT person_id) FROM adverse") == 10
     await driver.clear_outbox()
     assert await explain_adverse(database) == 50
+
+
+async def test_going_on_under_another_number_owes_nobody_reasons(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
+) -> None:
+    stays, goes = elder(), elder()
+    await driver.deliver(stays.facts(), goes.facts())
+    await driver.deliver(goes.merged(stays), stays.united(goes))
+    assert await explain_adverse(database) == 0
+    assert (await kept(client, bearer, goes.person_id))["adverse"] == []
+
+
+async def test_reasons_rest_on_what_was_said_under_every_number(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
+) -> None:
+    """The death that takes the allowance away was told under the other number."""
+    stays, goes = elder(), elder()
+    goes.say("death", date(2026, 10, 1), evidence="reported")
+    await driver.deliver(stays.facts())
+    await driver.deliver(stays.united(goes), goes.merged(stays))
+    assert await explain_adverse(database) == 1
+    told = await allowance(client, bearer, stays.person_id)
+    assert (told["outcome"], told["explanation"]["outcome"], told["on"]) == ("suspended", "suspended", "2026-10-01")
+
+
+async def test_one_decision_that_cannot_be_explained_does_not_keep_the_others_from_it(
+    client: Any, driver: Driver, database: Database, elder: Any, bearer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = [elder() for _ in range(3)]
+    await driver.deliver(*(person.facts() for person in people))
+    for person in people:
+        person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
+    await driver.deliver(*(person.facts() for person in people))
+    broken = people[1].person_id
+    await database.pool.execute("UPDATE unexplained SET adverse = '[1]' WHERE person_id = $1", broken)
+    assert await explain_adverse(database) == 3
+    assert await explain_adverse(database) == 0
+    for person in (people[0], people[2]):
+        assert (await allowance(client, bearer, person.person_id))["outcome"] == "refused"
+    (fault,) = await verify.check(database)
+    assert broken in fault
+    assert "cannot be explained" in caplog.text

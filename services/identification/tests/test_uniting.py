@@ -140,3 +140,25 @@ async def test_as_known_before_the_merge_there_are_two_and_as_known_before_the_s
     assert (await seen(goes, early))[1] > 0
     assert await seen(goes, between) == (stays.person_id, 0)
     assert await seen(goes, late) == await seen(goes, early)
+
+
+async def test_an_edit_of_a_list_reaches_whom_it_concerns_by_what_another_number_says(
+    driver: Driver, elder: Any, publish: Any, redecide: Any, client: Any, bearer: Any, of_item: Any, database: Database
+) -> None:
+    """Under their own number they are able; under the other they are not quite."""
+    stays, goes = elder(), elder()
+    stays.say("low_income", category="dibao")
+    await driver.deliver(stays.assessed(0, date(2026, 1, 1)), goes.assessed(1, date(2026, 6, 1)))
+    await driver.deliver(stays.united(goes), goes.merged(stays))
+    before = of_item((await heads(driver))[stays.person_id], "nursing_subsidy")
+    assert {e.state for e in before} == {"unknown"}  # until the first assessment
+    body = (await client.get("/v1/policies/000000", headers=bearer("officer", "000000"))).json()["list"]
+    version = body["items"]["nursing_subsidy"]["versions"][0]
+    version["conditions"]["all_of"][2] = {"ability_level_min": 1}
+    version["amount"]["bands"].insert(0, {"ability_level_min": 1, "amount_fen": 5000})
+    await publish(body, "000000")
+    await redecide()
+    after = of_item((await heads(driver))[stays.person_id], "nursing_subsidy")
+    (given,) = (e for e in after if e.state == "granted")
+    assert (given.state, given.from_, given.amount_fen_per_month) == ("granted", date(2026, 6, 1), 5000)
+    await is_sound(database)

@@ -12,6 +12,7 @@ CREATE TABLE unexplained (
   person_id uuid NOT NULL,
   version   integer NOT NULL,
   adverse   bytea NOT NULL,
+  failed_at timestamptz,
   PRIMARY KEY (person_id, version)
 );
 

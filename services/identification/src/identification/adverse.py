@@ -1,7 +1,8 @@
 """What a decision withholds or takes away: an automatic no, for which the person is owed reasons.
 
 Whoever is given less on any day, past or future, than by the decision before, and whoever is newly suppressed, held or
-asked to choose. A question to a department (`unknown`) is no answer yet, and from the dead nothing is withheld.
+asked to choose. A question to a department (`unknown`) is no answer yet, from the dead nothing is withheld, and what
+goes on under another number of the same human is not taken away.
 """
 
 from collections.abc import Sequence

@@ -20,7 +20,6 @@ from common.message import Message
 from common.transaction import Tx
 from rules.choosing import Choice
 from rules.edits import Edit
-from rules.timeline import facts_known_at
 
 from identification.adverse import Adverse, adverse_of
 from identification.domain import (
@@ -110,9 +109,8 @@ def keeps_decision(person: Person, edit: Edit) -> bool:
     inputs, before = inputs_of(person), decision_of(person)
     if inputs is None or before is None or inputs.facts.merged_into is not None:
         return False
-    facts = facts_known_at(inputs.facts.statements)
-    abilities = inputs.abilities.abilities if inputs.abilities else ()
-    return edit.keeps(person.person_id, before.entitlements, facts, abilities, inputs.choices)
+    facts, abilities, choices = inputs.known_at(None)
+    return edit.keeps(person.person_id, before.entitlements, facts, abilities, choices)
 
 
 def decide_case(case: Case, running: Running, today: date) -> Decided:
@@ -151,7 +149,7 @@ def decide_case(case: Case, running: Running, today: date) -> Decided:
         policy_digest=running.digest,
         decision=encoded,
     )
-    adverse = adverse_of(old, event.entitlements, changed, event.died_on)
+    adverse = adverse_of(old, event.entitlements, changed, event.died_on) if event.merged_into is None else ()
     return Decided(case, stored, event, is_urgent(before, event), edges, said, adverse)
 
 

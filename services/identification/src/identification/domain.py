@@ -62,6 +62,14 @@ class Inputs(NamedTuple):
     choices: tuple[Choice, ...] = ()
     others: tuple[Other, ...] = ()
 
+    def known_at(self, known_at: datetime | None) -> tuple[tuple[Fact, ...], tuple[Ability, ...], list[Choice]]:
+        """What decides, as known at an instant (None: now): nothing else may be handed to the rules."""
+        return self.facts_known_at(known_at), self.abilities_known_at(known_at), self.choices_known_at(known_at)
+
+    def facts_known_at(self, known_at: datetime | None) -> tuple[Fact, ...]:
+        """With those said of identities that count."""
+        return facts_known_at(statements_known_at(self.facts, known_at), known_at)
+
     def abilities_known_at(self, known_at: datetime | None) -> tuple[Ability, ...]:
         """With those determined under identities that count."""
         own = [self.abilities] if self.abilities else []
@@ -108,8 +116,7 @@ def decide_person(
     """
     said, recorded_at = inputs.facts, _recorded_at(inputs)
     identity = identity_known_at(said.identities, known_at)
-    facts = facts_known_at(statements_known_at(said, known_at), known_at)
-    abilities, choices = inputs.abilities_known_at(known_at), inputs.choices_known_at(known_at)
+    facts, abilities, choices = inputs.known_at(known_at)
     decided = decide(said.person_id, facts, abilities, lists, choices=choices)
     event = EntitlementsDecided(
         person_id=said.person_id,

@@ -71,7 +71,7 @@ class DecisionRow(SQLModel, table=True):
 
 class UnexplainedRow(SQLModel, table=True):
     """A decision that withholds something and whose reasons are not written down yet. `adverse`: JSON of
-    `identification.adverse.Adverse`, one for each item."""
+    `identification.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
 
     __tablename__ = "unexplained"
     __table_args__ = _SCHEMA
@@ -79,6 +79,7 @@ class UnexplainedRow(SQLModel, table=True):
     person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
     version: int = Field(sa_type=Integer, primary_key=True)
     adverse: bytes = Field(sa_type=LargeBinary)
+    failed_at: datetime | None = Field(sa_type=_INSTANT, default=None)
 
 
 class AdverseRow(SQLModel, table=True):

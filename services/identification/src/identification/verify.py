@@ -7,8 +7,8 @@ from common.database import Database
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Person, decide_person, same_content
 from identification.running import Running, running_now
+from identification.store import adverse, redecisions
 from identification.store import people as store
-from identification.store import redecisions
 
 PAGE: Final = 500
 FAULTS_MAX: Final = 100
@@ -23,6 +23,10 @@ async def check(database: Database) -> list[str]:
         faults += [
             f"people touched by the list {version} of {jurisdiction} are still to be decided again"
             for jurisdiction, version in await redecisions.open_redecisions(connection)
+        ]
+        faults += [
+            f"the reasons of decision {version} of person {person_id} could not be written down"
+            for person_id, version in await adverse.list_laid_aside(connection, FAULTS_MAX)
         ]
     while len(faults) < FAULTS_MAX:
         async with database.reading() as connection:

@@ -9,8 +9,7 @@ from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
 from pydantic import BaseModel, ConfigDict
 from rules.choosing import Choice
-from rules.identity import statements_known_at
-from rules.timeline import Fact, facts_known_at
+from rules.timeline import Fact
 
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Inputs, Person, decide_person
@@ -51,9 +50,7 @@ class View(NamedTuple):
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        if self.inputs is None:
-            return ()
-        return facts_known_at(statements_known_at(self.inputs.facts, self.known_at), self.known_at)
+        return self.inputs.facts_known_at(self.known_at) if self.inputs else ()
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
