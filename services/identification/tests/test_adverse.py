@@ -195,4 +195,4 @@ async def test_one_decision_that_cannot_be_explained_does_not_keep_the_others_fr
         assert (await allowance(client, bearer, person.person_id))["outcome"] == "refused"
     (fault,) = await verify.check(database)
     assert broken in fault
-    assert "cannot be explained" in caplog.text
+    assert f"the reasons of decision 2 of {broken}" in caplog.text

@@ -72,10 +72,40 @@ async def test_a_suspended_source_is_refused_and_its_waiting_events_still_open(c
     await push(first, expect="accepted")
 
 
-async def test_whoever_leaves_for_another_area_is_told_of_by_the_one_they_leave(push, people):
-    leaving = people.registration(people.number(1))
-    leaving["data"]["value"]["hukou_division"] = "140702"
-    await push(leaving, expect="accepted")
+def registered_in(people, code, n, **more):
+    event = people.registration(people.number(n), **more)
+    event["data"]["value"]["hukou_division"] = code
+    return event
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("known", ["registered", "resident"])
+async def test_whoever_leaves_for_another_area_is_told_of_by_the_one_they_leave(
+    push, people, heads, together, first, known
+):
+    """In whatever order that is heard."""
+    here = registered_in(people, "530303001", 1, id="here")
+    here["data"]["valid_from"] = "2020-01-01"
+    if known == "resident":  # somebody registered far away who lives here
+        here = people.residence(people.number(1), id="here")
+    gone = registered_in(people, "140702", 1, id="gone")
+    told = [here, gone] if first == 0 else [gone, here]
+    if together:
+        await push(*told)
+    else:
+        for event in told:
+            await push(event)
+    ((head),) = (await heads()).values()
+    assert len(head.statements) == 2
+
+
+async def test_somebody_a_source_knows_nothing_of_is_not_registered_elsewhere_by_it(push, people, change, heads):
+    (receipt,) = await push(registered_in(people, "140702", 3), expect="quarantined")
+    assert receipt["problems"][0]["code"] == "registered_elsewhere"
+    assert await heads() == {}
+    await change(areas=["530300", "140700"])
+    await push(registered_in(people, "140702", 4, id="theirs"), expect="accepted")
 
 
 async def test_a_place_that_was_renumbered_is_never_held_against_a_source(push, people):

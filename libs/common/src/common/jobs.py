@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from common.database import Database
 from common.errors import is_unavailable
 from common.relay import Relay
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,17 @@ async def run_job(job: Job, database: Database, relay: Relay) -> None:
                 log.log(level, "job %s: %r", job.name, error)
         if not done:
             await asyncio.sleep(job.every_seconds)
+
+
+def each_apart(things: Iterable[T], work: Callable[[T], R], name: Callable[[T], str]) -> tuple[list[R], list[T]]:
+    """What `work`, which touches no store, made of each, and the things on which it failed: a bug that one of them
+    brings out is logged and keeps none of the others waiting. `name`: how the log may name a thing."""
+    made: list[R] = []
+    failed: list[T] = []
+    for thing in things:
+        try:
+            made.append(work(thing))
+        except Exception:
+            log.exception("cannot work on %s", name(thing))
+            failed.append(thing)
+    return made, failed

@@ -92,8 +92,8 @@ class Relay:
                 self.trouble = None  # another replica relays
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
             producer = kafka.producer(self.settings)
-            await producer.start()
             try:
+                await producer.start()
                 await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)

@@ -1,12 +1,12 @@
 """The reasons of every automatic no are written down soon after it, behind what is live, and kept as they were."""
 
-import logging
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from common import clock
 from common.database import Database
+from common.jobs import each_apart
 from rules.explain import Explanation, explain
 from rules.lists import Lists
 
@@ -18,7 +18,6 @@ from identification.store import adverse as store
 from identification.store import lists as lists_store
 from identification.store import people as people_store
 
-log = logging.getLogger(__name__)
 TAKEN_MAX: Final = 100
 TAKEN_MAX_WHEN_BUSY: Final = 10
 BUSY_ROWS: Final = 50  # waiting in the outbox
@@ -36,16 +35,14 @@ async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int
         people = await people_store.load_people(tx.sql, sorted({owed.person_id for owed in taken}))
         inputs = {person.person_id: inputs_of(person) for person in people}
         lists = {d: (await running_of(tx.sql, d)).lists for d in sorted({owed.policy_digest for owed in taken})}
-        now, failed = clock.now(), []
-        told: list[store.Reason] = []
-        for owed in taken:
-            try:
-                told += _reasons(owed, inputs[owed.person_id], lists[owed.policy_digest], now)
-            except Exception:
-                log.exception("decision %d of %s cannot be explained", owed.version, owed.person_id)
-                failed.append((owed.person_id, owed.version, owed.adverse, now))
-        await store.keep_reasons(tx, told)
-        await store.lay_aside(tx, failed)
+        now = clock.now()
+        told, failed = each_apart(
+            taken,
+            lambda owed: _reasons(owed, inputs[owed.person_id], lists[owed.policy_digest], now),
+            lambda owed: f"the reasons of decision {owed.version} of {owed.person_id}",
+        )
+        await store.keep_reasons(tx, [reason for reasons in told for reason in reasons])
+        await store.lay_aside(tx, [(owed.person_id, owed.version, owed.adverse, now) for owed in failed])
     return 0 if busy else len(taken)
 
 

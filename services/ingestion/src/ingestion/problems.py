@@ -98,6 +98,10 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
         "the event it follows is about another person or kind",
         "所接续的前一事件属于其他人员或其他类别",
     ),
+    "registered_elsewhere": (
+        "registered outside the area of this source, where the person is not known to have ever belonged",
+        "户籍不在该来源辖区内，且没有此人曾在其辖区登记或居住的记录",
+    ),
     "too_many_identities": (
         "more numbers than one human can have would become one person",
         "并入同一人的号码过多，须人工核实",

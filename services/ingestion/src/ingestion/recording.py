@@ -21,7 +21,7 @@ from ingestion.domain.chains import place_events
 from ingestion.domain.household import Entry, NotLocked, chain_of_list, household_of, recorded_now, spread
 from ingestion.domain.identity import Circles, settle_circles, statements_of_others
 from ingestion.domain.person import Person, instant_of_batch, remember, same_moment, snapshot, statements_of
-from ingestion.domain.pushed import Pushed
+from ingestion.domain.pushed import Pushed, registers_elsewhere, says_within
 from ingestion.domain.saying import statement_of
 from ingestion.problems import fault
 from ingestion.store import statements as store
@@ -93,7 +93,8 @@ async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     """Change the loaded persons and households. Raises NotLocked before anything is written."""
     fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
     work.circles = Circles(work.persons.values())
-    work.placing = place_events(fresh, work.person_of, work.known, work.circles, work.forced)
+    strange = {e.event_id for e in fresh if registers_elsewhere(e) and not _belongs_here(work, e)}
+    work.placing = place_events(fresh, work.person_of, work.known, work.circles, work.forced, strange)
     chains = work.placing.chains
     placed = [e for e in fresh if e.event_id in chains]
     source_ids = await _source_ids(tx, work, placed)
@@ -118,6 +119,12 @@ async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     if lists or incomes:
         await _reach_members(tx, work, lists, incomes, source_ids, instant)
     settle_circles(work.persons, work.circles)
+
+
+def _belongs_here(work: Work, event: Pushed) -> bool:
+    """Whether anybody ever said that the person is registered, or lives, in the areas of the source."""
+    said = statements_of(work.persons[work.whose(event)].statements)
+    return any(says_within(s.value, event.source.areas) for s in said)
 
 
 async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str, str]:

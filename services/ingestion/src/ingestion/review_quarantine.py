@@ -84,14 +84,14 @@ def _shown(row: Any) -> Quarantined:
     return Quarantined(**dict(row), reason_text=QUARANTINE[row["reason"]][1])
 
 
-@router.post("/v1/quarantine/{event_id}/release", summary="Let it take effect without the event it follows")
+@router.post("/v1/quarantine/{event_id}/release", summary="Let it take effect all the same")
 async def release(event_id: UUID, body: Decision, caller: Officer, db: Db) -> Settled:
     """Audited. Not possible where the event says nothing without its predecessor, or follows one about somebody
     else: then it can only be discarded."""
     key, now = str(event_id), clock.now()
     async with db.transaction() as tx:
         row = await _open_row(tx.sql, key, caller)
-        if row["reason"] != "predecessor_missing" or row["kind"] == "household":
+        if row["reason"] not in ("predecessor_missing", "registered_elsewhere") or row["kind"] == "household":
             raise Conflict("this event cannot stand without the one it follows", code="not_releasable")
         if not await release_by_hand(tx, key, row["person_id"], caller.subject, now):
             raise Conflict("the event it follows waits too: release that one first", code="not_releasable")

@@ -69,8 +69,8 @@ class Feed(_Strict):
 
 class Entry(_Strict):
     """`kinds`: what the source may say, and its rank there (1 is the strongest); a change of rank holds for what comes
-    later. `areas`: where it may register people. `cadence`: how often something of a kind comes at least.
-    `tells_days`: it tells its count of every day, and the lack of it is a gap."""
+    later. `areas`: whose people it knows; its own where none are given. `cadence`: how often something of a kind
+    comes at least. `tells_days`: it tells its count of every day, and the lack of it is a gap."""
 
     name: str = Field(min_length=1, max_length=100)
     area: Division

@@ -14,6 +14,7 @@ from rules.timeline import Deceased, Fact, Suspected, death_of
 from synth import Truth
 
 Held = tuple[Any, ...]
+TO_CHOOSE = "one of several"
 
 
 def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
@@ -66,11 +67,22 @@ def deserved(truth: Truth, lists: Lists, on: date) -> set[Held]:
 
 
 def in_force(entitlements: Sequence[Entitlement], on: date) -> set[Held]:
-    """What is held on a day, without the ids and days that history leaves behind."""
+    """What is held on a day, without the ids and days that history leaves behind. Nor which of several items, of which
+    one may be had, was there first: all of them are `TO_CHOOSE`."""
+    held = [e for e in entitlements if e.from_ <= on and (e.to is None or on < e.to)]
+    rivals = {item for e in held if e.state == "choice_required" for item in (e.item, e.suppressed_by)}
     return {
-        (e.item, e.jurisdiction, e.state, e.amount_fen_per_month, e.tier, e.interval_days, e.division, e.missing_facts)
-        for e in entitlements
-        if e.from_ <= on and (e.to is None or on < e.to)
+        (
+            e.item,
+            e.jurisdiction,
+            TO_CHOOSE if e.item in rivals else e.state,
+            e.amount_fen_per_month,
+            e.tier,
+            e.interval_days,
+            e.division,
+            e.missing_facts,
+        )
+        for e in held
     }
 
 

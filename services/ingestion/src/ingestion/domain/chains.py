@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ingestion.domain.identity import Circles
-from ingestion.domain.pushed import Pushed
+from ingestion.domain.pushed import Pushed, says_within
 
 
 class Known(NamedTuple):
@@ -33,17 +33,19 @@ def place_events(
     known: Mapping[str, Known],
     circles: Circles,
     forced: Collection[str] = (),
+    strange: Collection[str] = (),
 ) -> Placing:
     """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
 
     A source that has renumbered somebody goes on with its chains under the new number: an event may follow one about
     another person of the same circle, and stays with that one. Circles grow by what takes effect. An event in `forced`
     takes effect without its predecessor: a human has said so. Its chain is then the one that the missing event would
-    begin.
+    begin. One in `strange` registers, outside the areas of its source, somebody who is not known to have ever belonged
+    there: it waits until anybody says so, or a human lets it pass.
     """
     while True:
         before = circles.size
-        placing = _place(events, person_of, known, circles, forced)
+        placing = _place(events, person_of, known, circles, forced, strange)
         if circles.size == before:
             return placing  # else what seemed to be about somebody else may be about the same human
 
@@ -54,6 +56,7 @@ def _place(
     known: Mapping[str, Known],
     circles: Circles,
     forced: Collection[str],
+    strange: Collection[str],
 ) -> Placing:
     by_id = {e.event_id: e for e in events}
     followers: dict[str, list[Pushed]] = {}
@@ -62,7 +65,9 @@ def _place(
     for event in events:
         whose = person_of[event.person.index]
         before = known.get(event.previous) if event.previous is not None else None
-        if event.previous is None:
+        if event.previous is None and event.event_id in strange and event.event_id not in forced:
+            placing.waiting[event.event_id] = "registered_elsewhere"
+        elif event.previous is None:
             _take(event, event.event_id, whose, person_of, circles, placing, ready)
         elif event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
             _take(event, event.previous, whose, person_of, circles, placing, ready)
@@ -71,11 +76,19 @@ def _place(
             followers.setdefault(event.previous, []).append(event)
             if event.previous not in by_id and before is not None and before.chain is not None:
                 _follow(event, before.chain, before.kind, before.person_id, person_of, circles, placing, ready)
+    moved_away = [by_id[i] for i, reason in placing.waiting.items() if reason == "registered_elsewhere"]
     while ready:
         leader = by_id[ready.pop()]
         chain, keeper = placing.chains[leader.event_id], placing.keepers[leader.event_id]
         for event in followers.get(leader.event_id, ()):
             _follow(event, chain, leader.kind, keeper, person_of, circles, placing, ready)
+        for event in moved_away:
+            if (
+                event.event_id in placing.waiting
+                and person_of[event.person.index] == keeper
+                and says_within(leader.value, event.source.areas)
+            ):
+                _take(event, event.event_id, keeper, person_of, circles, placing, ready)
     return placing
 
 

@@ -1,17 +1,19 @@
 """A pushed event after its form was checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import msgspec
-from common.events.facts import Action, Kind
-from common.events.population import PopulationValue
+from common.codes import divisions
+from common.events.facts import Action, Kind, Registration, Residence
+from common.events.population import PopulationValue, RegistrationValue, ResidenceValue
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused. `areas`: where it may register
-    people. An inactive source is known and refused."""
+    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused. `areas`: whose people it knows.
+    An inactive source is known and refused."""
 
     urn: str
     area: str
@@ -51,3 +53,23 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
     kept: bytes
     traceparent: str | None = None
+
+
+def registers_elsewhere(event: Pushed) -> bool:
+    """A first registration in an area that is not the source's own. Only a code in force is held against a source:
+    where places that were renumbered lie today is not always known."""
+    if event.previous is not None or not isinstance(event.value, RegistrationValue):
+        return False
+    place = divisions.get(event.value.hukou_division)
+    return place is not None and place.valid_to is None and not says_within(event.value, event.source.areas)
+
+
+def says_within(value: object, areas: Sequence[str]) -> bool:
+    """Whether a registration or residence lies in one of these areas."""
+    if isinstance(value, RegistrationValue | Registration):
+        code = value.hukou_division
+    elif isinstance(value, ResidenceValue | Residence):
+        code = value.division
+    else:
+        return False
+    return any(divisions.within(code, area) for area in areas)
