@@ -192,3 +192,19 @@ def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     pid = processes.living_pid(tmp_path / "pid")
     assert pid is not None
     processes.kill(pid)
+
+
+def test_what_was_ready_once_has_started_though_it_waits_for_a_store_again() -> None:
+    looks = iter([False, True, False, False])
+    assert processes.wait_for_start(lambda: next(looks), lambda: False, 5)
+    assert not processes.wait_for_start(lambda: False, lambda: True, 5)
+    assert not processes.wait_for_start(lambda: False, lambda: False, 0.05)
+
+
+def test_the_last_error_of_a_log_is_found_with_its_trace(tmp_path: Path) -> None:
+    log = tmp_path / "tiny.log"
+    log.write_text("2026-11-22 12:00:00,000 WARNING x waits\n")
+    assert processes.last_error(log) == ""
+    error = "ERROR:    Exception in ASGI application\nTraceback:\n  a\nZeroDivisionError"
+    log.write_text(f"{error}\n2026-11-22 12:00 INFO x\n")
+    assert processes.last_error(log) == error

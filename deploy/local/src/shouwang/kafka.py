@@ -89,8 +89,7 @@ class Kafka:
                 pid_file=self.pid_file,
                 env=_environment(),
             )
-        processes.wait_until(lambda: self.is_ready() or self.pid() is None, START_SECONDS_MAX)
-        if not self.is_ready():
+        if not processes.wait_for_start(self.is_ready, lambda: self.pid() is None, START_SECONDS_MAX):
             raise LocalProblem(f"Kafka did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
     def stop(self) -> None:

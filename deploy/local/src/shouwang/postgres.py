@@ -140,8 +140,7 @@ class Postgres:
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         pid = processes.spawn(command, log=self.log, pid_file=self.pid_file, cwd=Path("/"))
-        processes.wait_until(lambda: self.is_ready() or processes.is_gone(pid), START_SECONDS_MAX)
-        if not self.is_ready():
+        if not processes.wait_for_start(self.is_ready, lambda: processes.is_gone(pid), START_SECONDS_MAX):
             raise LocalProblem(f"PostgreSQL did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
     def stop(self) -> None:

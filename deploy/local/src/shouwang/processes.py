@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -104,6 +105,22 @@ def wait_until(observed: Callable[[], bool], seconds: float, *, every_seconds: f
         time.sleep(every_seconds)
 
 
+def wait_for_start(
+    ready: Callable[[], bool], gone: Callable[[], bool], seconds: float, *, every_seconds: float = 0.03
+) -> bool:
+    """Poll until `ready()` holds; False when it is `gone()` or the deadline passes first. One look at readiness counts:
+    what was ready a moment ago may be waiting for a store again."""
+    seen = False
+
+    def looked() -> bool:
+        nonlocal seen
+        seen = ready()
+        return seen or gone()
+
+    wait_until(looked, seconds, every_seconds=every_seconds)
+    return seen
+
+
 def is_gone(pid: int) -> bool:
     """Is there no such process any more (a zombie is gone)?"""
     reap(pid)
@@ -139,6 +156,16 @@ def log_tail(log: Path) -> str:
     except OSError:
         return "(no log)"
     return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def last_error(log: Path) -> str:
+    """The last error in a log, with its trace; nothing if there is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    begins = [at for at, line in enumerate(lines) if line.startswith("ERROR:") or " ERROR " in line[:40]]
+    if not begins:
+        return ""
+    trace = takewhile(lambda line: not line[:4].isdigit(), lines[begins[-1] + 1 :])
+    return "\n".join([lines[begins[-1]], *list(trace)[-LOG_TAIL_LINES:]])
 
 
 def free_port() -> int:

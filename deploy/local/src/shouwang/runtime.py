@@ -7,6 +7,7 @@ nothing in memory: two instances on one home see the same processes.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from shouwang.stores import Stores, process_name
 
 READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
+LOGGED_AFTER_SECONDS = 0.5  # an error is logged after its answer has gone out
 
 
 class Runtime(Stores):
@@ -57,10 +59,13 @@ class Runtime(Stores):
 
     def wait_ready(self, name: str, replica: int = 0, seconds: float = READY_SECONDS_MAX) -> None:
         """Wait until the process is ready; LocalProblem with the end of its log if it dies or takes too long."""
-        processes.wait_until(
-            lambda: self.is_ready(name, replica) or self.pid(name, replica) is None, seconds, every_seconds=0.1
+        started = processes.wait_for_start(
+            lambda: self.is_ready(name, replica),
+            lambda: self.pid(name, replica) is None,
+            seconds,
+            every_seconds=0.1,
         )
-        if not self.is_ready(name, replica):
+        if not started:
             state = "died" if self.pid(name, replica) is None else f"was not ready within {seconds:.0f} s"
             log = self.log_file(process_name(name, replica))
             raise LocalProblem(f"{name} {state}; its log {log} ends:\n{processes.log_tail(log)}")
@@ -98,6 +103,12 @@ class Runtime(Stores):
         """All that the process has printed so far."""
         log = self.log_file(process_name(name, replica))
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    def complaints(self) -> str:
+        """The last error of every process that has logged one, for the report of a trial whose home is thrown away."""
+        time.sleep(LOGGED_AFTER_SECONDS)
+        found = {log.stem: processes.last_error(log) for log in sorted((self.home / "logs").glob("*.log"))}
+        return "\n".join(f"{process} logged last: {error}" for process, error in found.items() if error)
 
     def running(self) -> dict[str, int]:
         """Every living process of this home: name (with `-N` for a replica) → pid."""

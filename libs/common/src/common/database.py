@@ -1,4 +1,4 @@
-"""One PostgreSQL database per service: a raw pool for the hot path, SQLModel sessions for reading.
+"""One PostgreSQL database per service: a raw pool; its tables are SQLModel classes, its statements are SQL.
 
 Only `Database.transaction` commits. What a transaction emits is written to the outbox before the commit, so a
 change and the news of it are one.
@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.faults import crash_point
 from common.outbox import OUTBOX_CHANNEL, write_outbox
@@ -35,7 +33,6 @@ class Database:
         self.schema = schema
         self._connections_max = connections_max
         self._pool: asyncpg.Pool | None = None
-        self._engine: AsyncEngine | None = None
         self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
         self.relays_here = False  # otherwise another process must be told that the outbox has something
 
@@ -53,8 +50,6 @@ class Database:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
-        if self._engine is not None:
-            await self._engine.dispose()
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -102,12 +97,3 @@ class Database:
         """A raw connection for reads outside a transaction."""
         async with self.pool.acquire() as connection:
             yield connection
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """A SQLModel session for reading. It is never committed."""
-        if self._engine is None:
-            url = self.url.replace("postgresql://", "postgresql+asyncpg://", 1)
-            self._engine = create_async_engine(url, hide_parameters=True, pool_size=3, pool_pre_ping=True)
-        async with AsyncSession(self._engine) as session:
-            yield session

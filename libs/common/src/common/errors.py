@@ -95,6 +95,9 @@ UNAVAILABLE: Final = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What asyncpg says of a pooled connection that a dying server has just ended: it has read the server's last word
+    # but not yet that the socket is closed. Its other causes are faults of the client alone, whatever we asked.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -21,7 +21,14 @@ from shouwang.stores import Stores
 
 LOOK_EVERY_SECONDS = 0.2
 READ_SECONDS_MAX = 60
-AWAY = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (
+    OSError,
+    KafkaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    TimeoutError,
+)
 Ends = dict[TopicPartition, int]
 
 
