@@ -9,19 +9,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import msgspec
 from common.auth import issue_token
 from common.codes import divisions
 from common.money import yuan
+from rules.items import ITEM_TITLES
 from rules.list_changes import ListChange, list_changes
 from rules.policy import PolicyError, PolicyList, load_item, load_list
-from rules.wording import area_name
+from rules.tallies import age_band_name
+from rules.wording import DUE_STATES, area_name, fund_name
 
+from shouwang.columns import aligned
 from shouwang.paths import REPOSITORY
 from shouwang.problems import LocalProblem
 
@@ -63,20 +66,23 @@ def diff(given: argparse.Namespace) -> int:
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        print("\n".join(_diff_lines(found)))
+        print("\n".join(_diff_lines(found, _titles(before, proposed))))
     return int(any(change.on is not None for change in changes))
 
 
-def _diff_lines(found: Difference) -> Iterator[str]:
-    yield f"{found.jurisdiction} {area_name(found.jurisdiction)}，对照{found.against}："
-    for change in found.changes:
-        yield f"  {change.on or '不影响决定'}  {change.item or '—'}  {change.text}"
+def _diff_lines(found: Difference, titles: Mapping[str, str]) -> Iterator[str]:
+    yield f"{area_name(found.jurisdiction)}（{found.jurisdiction}），对照{found.against}："
+    rows = [
+        [str(change.on or "不影响决定"), titles.get(change.item, change.item) if change.item else "—", change.text]
+        for change in found.changes
+    ]
+    yield from (f"  {line}" for line in aligned(rows))
     yield f"共{len(found.changes)}处，其中影响决定的{sum(c.on is not None for c in found.changes)}处"
 
 
 def simulate(given: argparse.Namespace) -> int:
     """Exit 0; 1 when the simulation failed. Raises LocalProblem where it could not be asked for."""
-    _, proposed = _both_lists(given, running=True)
+    running, proposed = _both_lists(given, running=True)
     body: dict[str, Any] = {"list": msgspec.to_builtins(proposed, str_keys=True), "months": given.months}
     if given.first:
         body["from_month"] = given.first
@@ -89,28 +95,68 @@ def simulate(given: argparse.Namespace) -> int:
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        print("\n".join(_simulation_lines(found)))
+        print("\n".join(_simulation_lines(found, _titles(running, proposed))))
     return 0 if found["state"] == "complete" else 1
 
 
-def _simulation_lines(found: dict[str, Any]) -> Iterator[str]:
+def _simulation_lines(found: dict[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
     if found["state"] != "complete":
         yield f"模拟未完成：{found['fault']}"
         return
     result = found["result"]
     yield from result["summary"]
-    yield "地区 年龄 人数 有变化 只增 只减 有增有减 需补充 原金额 新金额"
-    for g in result["groups"]:
-        counts = [g[name] for name in ("people", "changed", "winners", "losers", "mixed", "asked")]
-        money = [yuan(g[name]) for name in ("fen_before", "fen_after")]
-        yield " ".join(map(str, [g["name"], g["age_band"] or "合计", *counts, *money]))
-    yield "月份 地区 资金 项目 状态 原人数 新人数 原金额 新金额"
-    for m in result["money"]:
-        if m["fen_before"] != m["fen_after"]:
-            place = (m["month"], area_name(m["jurisdiction"]), m["fund"], m["item"], m["state"])
-            people = (m["payees_before"], m["payees_after"])
-            yield " ".join(map(str, [*place, *people, yuan(m["fen_before"]), yuan(m["fen_after"])]))
+    yield ""
+    yield from _groups(result["groups"])
+    changed = [m for m in result["money"] if m["fen_before"] != m["fen_after"]]
+    if changed:
+        yield ""
+        yield from _money(changed, titles)
+    yield ""
     yield f"模拟 {found['simulation_id']}，清单版本 {found['version']}"
+
+
+_GROUP_COUNTS: Final = {
+    "people": "人数",
+    "changed": "有变化",
+    "winners": "只增",
+    "losers": "只减",
+    "mixed": "有增有减",
+    "asked": "需补充",
+}
+
+
+def _groups(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
+    rows = [["地区", "年龄", *_GROUP_COUNTS.values(), "原金额（元）", "新金额（元）"]]
+    for g in groups:
+        age = age_band_name(g["age_band"]) if g["age_band"] else "合计"
+        counts = [_count(g[name]) for name in _GROUP_COUNTS]
+        rows.append([g["name"], age, *counts, _yuan(g["fen_before"]), _yuan(g["fen_after"])])
+    return aligned(rows, numbers=range(2, len(rows[0])))
+
+
+def _money(money: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:
+    rows = [["月份", "地区", "资金", "项目", "状态", "原人数", "新人数", "原金额（元）", "新金额（元）"]]
+    for m in money:
+        names = [area_name(m["jurisdiction"]), fund_name(m["fund"]), titles.get(m["item"], m["item"])]
+        people = [_count(m["payees_before"]), _count(m["payees_after"])]
+        state = DUE_STATES.get(m["state"], m["state"])
+        rows.append([m["month"], *names, state, *people, _yuan(m["fen_before"]), _yuan(m["fen_after"])])
+    return aligned(rows, numbers=range(5, len(rows[0])))
+
+
+def _count(people: int | None) -> str:
+    """None: too few to be told."""
+    return "—" if people is None else str(people)
+
+
+def _yuan(fen: int | None) -> str:
+    return "—" if fen is None else yuan(fen)
+
+
+def _titles(*lists: PolicyList) -> dict[str, str]:
+    """An area may have items of its own, which only its list can name."""
+    own = {code: item.title for one in lists for code, item in one.items.items()}
+    return own | ITEM_TITLES
 
 
 def _both_lists(given: argparse.Namespace, *, running: bool) -> tuple[PolicyList, PolicyList]:

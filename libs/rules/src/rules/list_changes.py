@@ -10,7 +10,7 @@ from common.money import yuan
 from rules.exclusion_rules import Block, ChoiceOf, Compatible, HigherOf
 from rules.items import ITEM_TITLES
 from rules.policy import Amount, Exclusion, ItemPolicy, PolicyList, Version
-from rules.wording import condition_text
+from rules.wording import condition_text, fund_name
 
 
 class ListChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +178,9 @@ def _pay_text(version: Version) -> str:
         return "无"
     p = version.pay
     when = "预发" if p.when == "advance" else "后发"
-    return f"{_MONTH[p.start]}起发、{_MONTH[p.stop]}停发、{_MONTH[p.band_change]}调档、{when}、资金{p.fund}"
+    return (
+        f"{_MONTH[p.start]}起发、{_MONTH[p.stop]}停发、{_MONTH[p.band_change]}调档、{when}、由{fund_name(p.fund)}负担"
+    )
 
 
 def _status_text(version: Version) -> str:

@@ -24,6 +24,16 @@ NOWHERE: Final = ""  # the county of somebody of whom no place is known
 UNKNOWN_AGE: Final = "unknown"
 
 
+def age_band_name(band: str) -> str:
+    """In Chinese, of AGE_BANDS or UNKNOWN_AGE."""
+    if band == UNKNOWN_AGE:
+        return "年龄不详"
+    low, _, high = band.partition("-")
+    if not high:
+        return f"{band.removesuffix('+')}岁及以上"
+    return f"{low}至{high}岁" if int(low) else f"不满{int(high) + 1}岁"
+
+
 class Group(msgspec.Struct, gc=False):
     """People of one county and age band. `fen_before`, `fen_after`: payable in the window."""
 

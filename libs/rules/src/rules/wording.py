@@ -57,6 +57,14 @@ _MERIT = {
 _WISH = {"apply": "申请", "decline": "放弃"}
 _CLASS = ("", "视力", "听力", "言语", "肢体", "智力", "精神", "多重")
 _DIGITS = "零一二三四"
+_FUNDS = {
+    "county": "县级财政",
+    "district": "区级财政",
+    "city": "市级财政",
+    "province": "省级财政",
+    "nation": "中央财政",
+}
+DUE_STATES = {"due": "应发", "held": "暂缓发放", "barred": "不予发放"}
 
 
 def _or(words: Iterable[str]) -> str:
@@ -69,6 +77,11 @@ def _areas(codes: Iterable[str]) -> str:
 
 def area_name(code: str) -> str:
     return divisions.name(code) or code
+
+
+def fund_name(fund: str) -> str:
+    """The fiscal level that pays."""
+    return _FUNDS.get(fund, fund)
 
 
 def _item(code: str) -> str:

@@ -10,7 +10,7 @@ from common.money import yuan
 from pydantic import BaseModel, Field
 from rules.items import ITEM_TITLES
 from rules.tallies import AGE_BANDS, UNKNOWN_AGE, Group, ItemCount, Money, Tally
-from rules.wording import area_name
+from rules.wording import area_name, fund_name
 
 SMALL_CELL: Final = 5  # fewer people are not told to those who may not see each of them anyway
 ROUNDED_TO: Final = 5  # … and the rest is rounded, so that differences tell nothing either
@@ -237,11 +237,11 @@ def _summary(row: Any, tally: Tally, teller: _Teller) -> Iterable[str]:
     if teller.amount(1, total["changed"], total["winners"], total["losers"], total["mixed"]) is None:
         return
     before, after = total["fen_before"], total["fen_after"]
-    yield f"应付资金由{yuan(before)}元变为{yuan(after)}元，相差{yuan(after - before)}元"
+    yield f"应发资金由{yuan(before)}元变为{yuan(after)}元，相差{yuan(after - before)}元"
     yield from _by_fund(tally)
     more, less = (sum(getattr(sums, name) for sums in tally.earlier.values()) for name in ("more_fen", "less_fen"))
     if more or less:
-        yield f"此前各月：补发{yuan(more)}元，不再应付{yuan(less)}元"
+        yield f"此前各月：补发{yuan(more)}元，不再应发{yuan(less)}元"
 
 
 def _by_fund(tally: Tally) -> Iterable[str]:
@@ -253,7 +253,4 @@ def _by_fund(tally: Tally) -> Iterable[str]:
             both[1] += sums.fen_after
     for (jurisdiction, fund), (before, after) in sorted(funds.items()):
         if before != after:
-            yield f"{area_name(jurisdiction)}（{_FUNDS.get(fund, fund)}）：{yuan(before)}元 → {yuan(after)}元"
-
-
-_FUNDS: Final = {"county": "县级财政", "city": "市级财政", "province": "省级财政", "nation": "中央财政"}
+            yield f"{area_name(jurisdiction)}（{fund_name(fund)}）：{yuan(before)}元 → {yuan(after)}元"
