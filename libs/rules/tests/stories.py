@@ -9,11 +9,12 @@ import msgspec
 import yaml
 from common.clock import add_months
 from common.events.ability import Ability
+from common.events.entitlement import MoveGap
 from common.events.facts import Statement, Value
 from rules.choosing import Choice
 from rules.decide import Decision, decide
 from rules.due import due
-from rules.gaps import Gap, gaps_of_moves
+from rules.gaps import gaps_of_moves
 from rules.lists import Lists
 from rules.timeline import Fact, abilities_known_at, facts_known_at
 
@@ -169,9 +170,8 @@ def paid(decision: Decision, through: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
-    until = f"{gap.until_month:%Y-%m}" if gap.until_month else None
-    said = {"item": gap.item, "from": f"{gap.first_month:%Y-%m}", "to": until, "why": gap.why}
+def _gap(gap: MoveGap) -> dict[str, Any]:
+    said = {"item": gap.item, "from": gap.first_month, "to": gap.until_month, "why": gap.why}
     return {key: value for key, value in said.items() if value is not None}
 
 

@@ -4,13 +4,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common.clock import add_months
-from common.events import Entitlement, PayTerms
+from common.clock import add_months, month_text
+from common.events import Entitlement, MoveGap, PayTerms
 from common.events.facts import Registration, Residence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.due import due
-from rules.gaps import WHY, Gap, gaps_of_moves
+from rules.gaps import WHY, gap_text, gaps_of_moves
 from rules.timeline import Fact
 
 OLD, NEW = "530302", "140702"
@@ -46,6 +46,7 @@ def right(area: str, since: date, until: date | None = None, fen: int | None = 5
         to=until,
         amount_fen_per_month=fen,
         pay=None if fen is None else PayTerms(**terms),
+        policy=f"{area}/longevity_allowance@{since}",
     )
 
 
@@ -56,8 +57,23 @@ MOVE = lived((None, OLD), (MOVED, NEW))
 def test_lists_of_which_one_stops_in_the_month_and_the_other_starts_in_the_next_leave_that_month_to_nobody() -> None:
     before, after = right(OLD, SINCE, MOVED, stop="same_month"), right(NEW, MOVED, start="next_month")
     (gap,) = gaps_of_moves(MOVE, [before, after])
-    assert gap == Gap("longevity_allowance", OLD, NEW, MOVED, date(2025, 4, 1), date(2025, 5, 1), "pay_rules")
-    assert gap.text == "2025-04-18由麒麟区迁到榆次区：高龄津贴2025-04至2025-05（不含）无人发放，两地的起停月份没有接上"
+    assert gap == MoveGap(
+        item="longevity_allowance",
+        old=OLD,
+        old_policy=f"{OLD}/longevity_allowance@2024-01-01",
+        left=OLD,
+        new=NEW,
+        new_policy=f"{NEW}/longevity_allowance@2025-04-18",
+        moved_to=NEW,
+        moved_on=MOVED,
+        first_month="2025-04",
+        until_month="2025-05",
+        why="pay_rules",
+    )
+    assert (
+        gap_text(gap)
+        == "2025-04-18由麒麟区迁到榆次区：高龄津贴2025-04至2025-05（不含）无人发放，两地的起停月份没有接上"
+    )
 
 
 @pytest.mark.parametrize(("stop", "start"), [("next_month", "next_month"), ("same_month", "same_month")])
@@ -77,24 +93,34 @@ def test_lists_that_meet_leave_no_gap(stop: str, start: str) -> None:
 )
 def test_the_new_area_that_does_not_pay_is_named_with_its_reason(after: list[Entitlement], why: str) -> None:
     (gap,) = gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED), *after])
-    assert (gap.why, gap.new, gap.first_month, gap.until_month) == (why, NEW if after else None, date(2025, 5, 1), None)
-    assert gap.text.endswith(WHY[gap.why])
-    assert "2025-05起无人发放" in gap.text
+    assert (gap.left, gap.moved_to) == (OLD, NEW)
+    assert (gap.why, gap.new, gap.first_month, gap.until_month) == (why, NEW if after else None, "2025-05", None)
+    assert gap_text(gap).endswith(WHY[gap.why])
+    assert "2025-05起无人发放" in gap_text(gap)
 
 
 def test_a_gap_ends_where_the_new_area_begins_to_pay() -> None:
     later = [right(NEW, MOVED, date(2025, 9, 10), fen=None), right(NEW, date(2025, 9, 10))]
     (gap,) = gaps_of_moves(MOVE, [right(OLD, SINCE, MOVED), *later])
-    assert (gap.why, gap.first_month, gap.until_month) == ("no_amount", date(2025, 5, 1), date(2025, 10, 1))
+    assert (gap.why, gap.first_month, gap.until_month) == ("no_amount", "2025-05", "2025-10")
 
 
 def test_whoever_moves_on_within_the_month_is_told_one_gap_the_last_one() -> None:
     away = lived((None, OLD), (MOVED, NEW), (date(2025, 4, 25), "130000"))
     rights = [right(OLD, SINCE, MOVED), right(NEW, MOVED, date(2025, 4, 25), start="same_month")]
     (gap,) = gaps_of_moves(away, rights)
-    assert (gap.old, gap.moved_on, gap.first_month) == (NEW, date(2025, 4, 25), date(2025, 5, 1))
+    assert (gap.old, gap.moved_on, gap.first_month) == (NEW, date(2025, 4, 25), "2025-05")
     back = [*rights, right(OLD, date(2025, 4, 25))]
     assert gaps_of_moves(lived((None, OLD), (MOVED, NEW), (date(2025, 4, 25), OLD)), back) == ()
+
+
+def test_the_counties_of_a_move_are_named_though_the_list_of_a_city_paid() -> None:
+    from_village = lived((None, "530302001"), (MOVED, "140702001"))
+    (gap,) = gaps_of_moves(from_village, [right("530300", SINCE, MOVED)])
+    assert (gap.old, gap.left, gap.moved_to) == ("530300", OLD, NEW)
+    home = Fact("residence", Residence(division="140702001"), MOVED, None, "home", "s", 1)
+    (gap,) = gaps_of_moves([home], [right("530300", SINCE, MOVED)])
+    assert gap.left == "530300"  # where they lived before nobody knows
 
 
 def test_an_end_that_no_move_made_is_no_gap() -> None:
@@ -123,6 +149,6 @@ def test_the_gaps_are_just_the_months_between_that_nobody_owes(
         m
         for gap in gaps_of_moves(lived((None, OLD), (moved, NEW)), rights)
         for m in months
-        if gap.first_month <= m < (gap.until_month or date.max)
+        if gap.first_month <= month_text(m) < (gap.until_month or "9999")
     }
     assert told == nobody

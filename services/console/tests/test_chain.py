@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from common.auth import Caller
+from common.events import AlertRaised
 from console.chain import KEPT_MAX, SHOWN_MAX, Chain
 
 OFFICER = Caller("a", "officer", division="530300").may_see
@@ -29,6 +30,25 @@ def test_an_officer_sees_only_steps_of_the_own_area_and_nothing_of_unknown_place
     assert len(chain.since(0, OFFICER)) == 1
     assert chain.since(0, ELSEWHERE) == []
     assert len(chain.since(0, AUDITOR)) == 2
+
+
+def test_a_case_between_two_areas_is_seen_from_both_and_moves_nobody(make: Any) -> None:
+    chain, person = Chain(), make.id()
+    chain.add([make.step(make.decided(person), division="140702")])
+    case = AlertRaised(
+        person_id=person,
+        alert_id=make.id(),
+        check="move_gap",
+        severity="warn",
+        subject=make.id(),
+        division="530302",
+        other_division="140702",
+    )
+    chain.add([make.step(case, division="530302", seconds=1)])
+    chain.add([make.step(make.decided(person, version=2), seconds=2)])
+    assert [s.text for s in chain.since(0, OFFICER)] == ["预警：迁移空档"]
+    assert len(chain.since(0, ELSEWHERE)) == 3
+    assert chain.since(0, Caller("d", "officer", division="530303").may_see) == []
 
 
 def test_a_busy_area_does_not_push_a_small_one_off_the_page(make: Any) -> None:

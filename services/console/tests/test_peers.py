@@ -33,7 +33,11 @@ async def entitlements(person_id: str) -> Any:
     policy = {"title": "办法", "locator": "第三条", "status": "documented"}
     granted = {"item": "longevity_allowance", "state": "granted", "from": "2026-03-05", "amount_fen_per_month": 5000}
     unset = {"item": "nursing_subsidy", "kind": "cash", "state": "granted", "from": "2026-03-05"}
-    return {"on": "2026-11-20", "entitlements": [{**granted, "policy": policy}, {**unset, "policy": None}]}
+    return {
+        "on": "2026-11-20",
+        "entitlements": [{**granted, "policy": policy}, {**unset, "policy": None}],
+        "gaps": [{"text": "无人发放"}],
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +55,9 @@ async def test_a_chain_comes_with_chinese_words(browser: Any) -> None:
         "open": 3,
         "by_name": {"身故后服务": 1, "逾期未访": 2},
     }
-    found, other = (await browser("auditor").get(f"/api/persons/{ID}/entitlements")).json()["entitlements"]
+    answer = (await browser("auditor").get(f"/api/persons/{ID}/entitlements")).json()
+    assert answer["gaps"] == ["无人发放"]
+    found, other = answer["entitlements"]
     assert (found["name"], found["state_name"], found["locator"]) == ("高龄津贴", "享受中", "第三条")
     assert (found["unset"], other["unset"]) == (False, True)  # nobody has said how much
 

@@ -67,6 +67,21 @@ async def test_a_statement_that_changes_nothing_is_kept_but_not_news(driver: Dri
     assert said.encode() in row["facts"]
 
 
+async def test_a_decision_names_the_months_that_a_move_leaves_to_nobody_until_the_move_is_corrected(
+    driver: Driver, elder: Any
+) -> None:
+    person = elder()
+    moved = person.registered(date(1940, 3, 5), "140702", date(2026, 9, 10))
+    await driver.deliver(person.facts(), times=2)
+    (gap,) = (await newest(driver)).gaps
+    assert (gap.item, gap.left, gap.moved_to) == ("longevity_allowance", "530302", "140702")
+    assert (gap.first_month, gap.until_month) == ("2026-10", None)
+    assert gap.old_policy.startswith("530302/longevity_allowance@")
+    person.change(moved, "annulled")
+    await driver.deliver(person.facts())
+    assert (await newest(driver)).gaps == ()
+
+
 async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_and_change_no_right(
     driver: Driver, elder: Any
 ) -> None:

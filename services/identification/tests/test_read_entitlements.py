@@ -64,7 +64,9 @@ async def test_months_that_a_move_leaves_to_nobody_are_told(
     (gap,) = (await get(client, path, bearer())).json()["gaps"]
     assert (gap["item"], gap["old"], gap["new"], gap["why"]) == ("longevity_allowance", "530302", None, "refused")
     assert (gap["moved_on"], gap["first_month"], gap["until_month"]) == ("2026-09-10", "2026-10", None)
-    assert gap["text"] == "2026-09-10由麒麟区迁出：高龄津贴2026-10起无人发放，不符合迁入地的条件"
+    assert (gap["left"], gap["moved_to"], gap["old_policy"]["locator"] != "") == ("530302", "140702", True)
+    assert gap["new_policy"] is None
+    assert gap["text"].startswith("2026-09-10由麒麟区迁到榆次区：高龄津贴2026-10起无人发放，不符合迁入地的条件")
 
 
 async def test_an_earlier_instant_shows_what_was_known_then(

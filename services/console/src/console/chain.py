@@ -15,7 +15,8 @@ Tone = Literal["plain", "stop", "alert"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event as a line on the screen. `division`: as the event says, else as learnt of the person."""
+    """One event as a line on the screen. `division`: as the event says, else as learnt of the person;
+    `other_division`: of a case between two areas, for the officers of the second."""
 
     at: datetime
     stage: str
@@ -27,6 +28,7 @@ class Step:
     person_id: str | None
     division: str | None
     died: bool = False
+    other_division: str | None = None
     seq: int = 0
 
 
@@ -55,7 +57,8 @@ class Chain:
         """In the order of their time; an event that comes twice is one step."""
         fresh = sorted((s for s in steps if s.event_id not in self._seen), key=lambda s: (s.at, s.event_id))
         for step in fresh:
-            if step.person_id and step.division and step.stage != "pay":  # money follows its own area
+            # money follows its own area, and a case between two areas says nothing of where somebody lives
+            if step.person_id and step.division and step.stage != "pay" and step.other_division is None:
                 _remember(self._areas, step.person_id, step.division)
         for step in fresh:
             if step.event_id in self._seen:
@@ -76,7 +79,7 @@ class Chain:
         for step in reversed(self._steps):
             if step.seq <= seq or len(found) == SHOWN_MAX:
                 break
-            if may_see(self._area(step)):
+            if may_see(self._area(step)) or (step.other_division and may_see(step.other_division)):
                 found.append(step)
         return found[::-1]
 

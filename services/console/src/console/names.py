@@ -144,6 +144,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "V12": "当日无资格",
     "visit_missed": "逾期未访",
     "recovery_opened": "待追回资金",
+    "move_gap": "迁移空档",
     "record_parked": "消息搁置",
     "policy_halted": "清单停用",
 }

@@ -85,7 +85,8 @@ async def person_entitlements(person_id: UUID, caller: Viewer, request: Request)
         }
         for e in answer["entitlements"]
     ]
-    return {"on": answer["on"], "entitlements": found}
+    gaps = [gap["text"] for gap in answer["gaps"]]
+    return {"on": answer["on"], "entitlements": found, "gaps": gaps}
 
 
 @router.get("/api/alerts/open")

@@ -50,6 +50,7 @@ class _Detail(msgspec.Struct):
     statements: Sequence[_Statement] = ()
     causes: Sequence[str] = ()
     lines: Sequence[_Line] = ()
+    other_division: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Detail).decode
@@ -84,6 +85,7 @@ def tell(record: Record) -> Step | None:
         person_id=(record.key or b"").decode("utf-8", "replace") or None if of_person else None,
         division=headers.get("ce_divisioncode"),
         died=what == "EntitlementsDecided" and detail.died_on is not None,
+        other_division=detail.other_division,
     )
 
 

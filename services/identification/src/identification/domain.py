@@ -14,6 +14,7 @@ from common.events import AbilitiesDetermined, Ability, Entitlement, Entitlement
 from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold
 from rules.choosing import Choice
 from rules.decide import decide
+from rules.gaps import gaps_of_moves
 from rules.identity import identity_known_at, statements_known_at
 from rules.lists import Lists
 from rules.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
@@ -118,12 +119,13 @@ def decide_person(
     identity = identity_known_at(said.identities, known_at)
     facts, abilities, choices = inputs.known_at(known_at)
     decided = decide(said.person_id, facts, abilities, lists, choices=choices)
+    held = () if identity.merged_into or not facts else decided.entitlements
     event = EntitlementsDecided(
         person_id=said.person_id,
         version=0,
         facts_version=said.version,
         recorded_at=recorded_at if known_at is None else min(known_at, recorded_at),
-        entitlements=() if identity.merged_into or not facts else decided.entitlements,
+        entitlements=held,
         birth_date=decided.birth_date,
         residence=decided.residence,
         hukou=decided.hukou,
@@ -132,6 +134,7 @@ def decide_person(
         aliases=identity.aliases,
         merged_into=identity.merged_into,
         circumstances=circumstances_of(facts),
+        gaps=gaps_of_moves(facts, held, decided.died_on),
     )
     return event, facts
 
@@ -173,6 +176,7 @@ def same_content(a: EntitlementsDecided, b: EntitlementsDecided) -> bool:
         and a.merged_into == b.merged_into
         and a.aliases == b.aliases
         and a.circumstances == b.circumstances
+        and a.gaps == b.gaps
     )
 
 

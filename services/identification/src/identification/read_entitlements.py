@@ -7,12 +7,13 @@ from uuid import UUID
 import msgspec
 from common import clock
 from common.auth import Caller, require
-from common.events import Entitlement
+from common.events import Entitlement, MoveGap
+from common.events.entitlement import GapReason
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rules.explain import policy_ref
-from rules.gaps import Gap, Why, gaps_of_moves
+from rules.gaps import gap_text
 
 from identification.viewing import READERS, CitationView, View, view_person
 
@@ -46,12 +47,16 @@ class GapView(BaseModel):
 
     item: str
     old: str = Field(description="the area that paid until the move")
-    new: str | None = Field(description="the area whose list counts after it")
+    new: str | None = Field(description="the area whose list says something of the item after it")
+    left: str = Field(description="the county left")
+    moved_to: str
     moved_on: dt.date
     first_month: str
     until_month: str | None = Field(description="the first month that is paid again")
-    why: Why
+    why: GapReason
     text: str
+    old_policy: CitationView | None = Field(description="the clause that paid")
+    new_policy: CitationView | None = Field(description="the clause that counts after the move")
 
 
 class InputsView(BaseModel):
@@ -89,7 +94,6 @@ async def read_entitlements(
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)
     held = view.event.entitlements if view.event else ()
-    gaps = gaps_of_moves(view.facts, held, view.event.died_on if view.event else None)
     return EntitlementsView(
         person_id=person_id,
         version=view.version,
@@ -100,7 +104,7 @@ async def read_entitlements(
         merged_into=UUID(view.event.merged_into) if view.event and view.event.merged_into else None,
         inputs=_inputs(view),
         entitlements=[_entitlement(e, view) for e in held if all or (e.from_ <= on and (e.to is None or on < e.to))],
-        gaps=[_gap(gap) for gap in gaps],
+        gaps=[_gap(gap, view) for gap in (view.event.gaps if view.event else ())],
     )
 
 
@@ -114,14 +118,19 @@ def _inputs(view: View) -> InputsView:
 
 
 def _entitlement(e: Entitlement, view: View) -> EntitlementView:
-    citation = policy_ref(view.running.lists, e.policy)
     plain = msgspec.structs.asdict(e)
     del plain["pay"], plain["policy_status"]
-    plain["policy"] = CitationView.model_validate(citation) if citation else None
+    plain["policy"] = _citation(e.policy, view)
     return EntitlementView(**plain)
 
 
-def _gap(gap: Gap) -> GapView:
-    until = f"{gap.until_month:%Y-%m}" if gap.until_month else None
-    months = {"first_month": f"{gap.first_month:%Y-%m}", "until_month": until}
-    return GapView(**(gap._asdict() | months), text=gap.text)
+def _citation(policy: str | None, view: View) -> CitationView | None:
+    found = policy_ref(view.running.lists, policy) if policy else None
+    return CitationView.model_validate(found) if found else None
+
+
+def _gap(gap: MoveGap, view: View) -> GapView:
+    plain = msgspec.structs.asdict(gap)
+    for side in ("old_policy", "new_policy"):
+        plain[side] = _citation(plain[side], view)
+    return GapView(**plain, text=gap_text(gap))

@@ -26,7 +26,7 @@ async def raise_alerts(
     times = [now, *(now + timedelta(days=d) for d in (days.explain, days.decide, days.close))]
     by_id = {alert_id(f.check, f.subject): f for f in findings}
     rows = [
-        (id, f.check, f.severity, f.subject, f.person_id, f.provider, f.division, f.correlation_id)
+        (id, f.check, f.severity, f.subject, f.person_id, f.provider, f.division, f.correlation_id, f.other_division)
         for id, f in by_id.items()
     ]
     for id in sorted(await store.upsert_alerts(tx, rows, times)):
@@ -40,6 +40,7 @@ async def raise_alerts(
             severity=found.severity,
             subject=found.subject,
             division=found.division,
+            other_division=found.other_division,
         )
         _emit(tx, event, found.person_id, found.correlation_id, found.division, causes)
 
@@ -58,8 +59,13 @@ async def withdraw_alerts(
     ids = [alert_id(check, subject) for check, subject in subjects]
     for row in await store.withdraw_alerts(tx, ids, outcome, reason, now):
         if row["person_id"] is not None:
-            event = AlertClosed(person_id=row["person_id"], alert_id=row["alert_id"], outcome=outcome)
-            _emit(tx, event, row["person_id"], None, None, causes)
+            event = AlertClosed(
+                person_id=row["person_id"],
+                alert_id=row["alert_id"],
+                outcome=outcome,
+                other_division=row["other_division"],
+            )
+            _emit(tx, event, row["person_id"], row["correlation_id"], row["division"], causes)
 
 
 def _emit(

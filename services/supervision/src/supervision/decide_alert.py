@@ -36,7 +36,7 @@ async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetim
     if caller.role == "provider":
         if caller.provider is None or row["provider"] != caller.provider:
             raise NotAllowed("this alert is not about a visit of yours")
-    else:
+    elif row["other_division"] is None or not caller.may_see(row["other_division"]):
         caller.need_area(row["division"])
     step = decide_step(
         row["state"], deed, has_provider=row["provider"] is not None, explain_by=row["explain_by"], now=now
@@ -53,7 +53,8 @@ async def explain_alert(alert_id: UUID, words: Words, caller: Explainer, db: Db)
     async with db.transaction() as tx:
         await _take(tx, alert_id, "explain", caller, now)
         row = await store.save_explanation(tx, str(alert_id), words.reason, caller.subject)
-    return show(row, now)
+        (shown,) = await show(tx.sql, [row], now)
+    return shown
 
 
 @router.post("/v1/alerts/{alert_id}/confirm", response_model=AlertShown)
@@ -63,7 +64,8 @@ async def confirm_alert(alert_id: UUID, words: Words, caller: Officer, db: Db) -
     async with db.transaction() as tx:
         await _take(tx, alert_id, "confirm", caller, now)
         row = await store.save_decision(tx, str(alert_id), "confirmed", words.reason, caller.subject)
-    return show(row, now)
+        (shown,) = await show(tx.sql, [row], now)
+    return shown
 
 
 @router.post("/v1/alerts/{alert_id}/dismiss", response_model=AlertShown)
@@ -75,7 +77,8 @@ async def dismiss_alert(alert_id: UUID, words: Words, caller: Officer, db: Db) -
         row = await store.save_decision(tx, str(alert_id), "dismissed", words.reason, caller.subject)
         await visits.waive(tx, alert["subject"], alert["check_id"])
         await judge(tx, [alert["subject"]], now, {})
-    return show(row, now)
+        (shown,) = await show(tx.sql, [row], now)
+    return shown
 
 
 @router.post("/v1/alerts/{alert_id}/close", response_model=AlertShown)
@@ -86,6 +89,12 @@ async def close_alert(alert_id: UUID, caller: Officer, db: Db) -> dict[str, obje
         alert = await _take(tx, alert_id, "close", caller, now)
         row = await store.save_closing(tx, str(alert_id), now)
         if alert["person_id"] is not None:
-            event = AlertClosed(person_id=alert["person_id"], alert_id=str(alert_id), outcome=alert["outcome"])
+            event = AlertClosed(
+                person_id=alert["person_id"],
+                alert_id=str(alert_id),
+                outcome=alert["outcome"],
+                other_division=alert["other_division"],
+            )
             tx.emit(event, correlation_id=alert["correlation_id"], division=alert["division"])
-    return show(row, now)
+        (shown,) = await show(tx.sql, [row], now)
+    return shown

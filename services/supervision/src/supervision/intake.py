@@ -114,7 +114,7 @@ def sight(record: Record) -> Sighting:
 def _causes(what: str, data: Any, value: bytes) -> tuple[str, ...]:
     if what not in _STATES:
         return ()
-    causes = seen.causes_of(value) if data is None else data.causes
+    causes = seen.causes_of(value) if data is None else getattr(data, "causes", ())
     return tuple(cause for cause in causes[-CAUSES_MAX:] if _IDS.fullmatch(cause))
 
 

@@ -8,13 +8,14 @@ from common.transaction import Tx
 from supervision.domain.people import ability_periods, entitled_periods
 from supervision.intake import Sighting, newest
 from supervision.judgement import judge
+from supervision.moving import settle_gaps
 from supervision.store import people as store
 from supervision.store import visits
 
 
 async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None:
     """A newer decision replaces the older one; visits that it may explain, or that a death now forbids, are judged
-    again."""
+    again, and the cases of gaps that it tells are opened, or closed."""
     parted: set[str] = set()
     for decisions in _rounds(sightings):
         parted |= await store.upsert_people(tx, [_row(s) for s in decisions])
@@ -22,8 +23,10 @@ async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None
     decided = [(s.data.person_id, s.at, s.data.died_on is not None or s.data.merged_into is not None) for s in kept]
     decided += [(person_id, kept[0].at, True) for person_id in sorted(parted)]
     concerned = await visits.list_open_to_judgement(tx, decided)
+    now, causes = clock.now(), {s.data.person_id: s.message() for s in kept}
     if concerned:
-        await judge(tx, concerned, clock.now(), {s.data.person_id: s.message() for s in kept})
+        await judge(tx, concerned, now, causes)
+    await settle_gaps(tx, kept, now, causes)
 
 
 def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:

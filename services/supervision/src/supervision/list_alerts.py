@@ -38,7 +38,7 @@ async def list_alerts(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> dict[str, object]:
-    """Alerts of the caller's area; a provider sees those about its own visits."""
+    """Alerts of the caller's area, and those between it and another; a provider sees those about its own visits."""
     if caller.role == "provider" and caller.provider is None:
         raise NotAllowed("the token names no provider")
     async with db.reading() as connection:
@@ -54,9 +54,9 @@ async def list_alerts(
             after=str(after) if after else None,
             limit=limit,
         )
-    now = clock.now()
+        shown = await show(connection, rows, clock.now())
     return {
-        "alerts": [show(row, now) for row in rows],
+        "alerts": shown,
         "next": rows[-1]["alert_id"] if len(rows) == limit else None,
     }
 
@@ -67,7 +67,11 @@ async def count_open_alerts(
 ) -> dict[str, object]:
     """How many alerts of the caller's area are not closed."""
     async with db.reading() as connection:
-        rows = [row for row in await store.count_open(connection) if caller.may_see(row["division"])]
+        rows = [
+            row
+            for row in await store.count_open(connection)
+            if caller.may_see(row["division"]) or (row["other_division"] and caller.may_see(row["other_division"]))
+        ]
     by_check: dict[str, int] = {}
     for row in rows:
         by_check[row["check_id"]] = by_check.get(row["check_id"], 0) + row["count"]

@@ -4,6 +4,7 @@ from common.jobs import Job
 from common.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
+from supervision.follow_lists import on_policies_published
 from supervision.follow_troubles import on_policies_halted, on_records_parked, on_recoveries
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
@@ -20,6 +21,7 @@ intake = Intake(
         ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
         ("RecordParked",): on_records_parked,
         ("PolicyVersionHalted",): on_policies_halted,
+        ("PolicyVersionPublished",): on_policies_published,
     },
 )
 service = Service(

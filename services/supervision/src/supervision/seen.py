@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar, Final
 
 import msgspec
-from common.events import Event
+from common.events import Event, MoveGap
 
 
 class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class SeenEntitlements(Event, frozen=True, kw_only=True):
     died_on: date | None = None
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
+    gaps: tuple[MoveGap, ...] = ()
 
 
 class SeenAbility(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,37 @@ class SeenHalt(Event, frozen=True, kw_only=True):
     version: str
 
 
+class SeenCitation(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    issuer: str
+    date: date
+    locator: str
+
+
+class SeenVersion(msgspec.Struct, frozen=True, kw_only=True):
+    valid_from: date
+    valid_to: date | None = None
+    status: str
+    citation: SeenCitation
+
+
+class SeenItem(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    versions: tuple[SeenVersion, ...] = ()
+
+
+class SeenList(msgspec.Struct, frozen=True, kw_only=True):
+    items: dict[str, SeenItem] = {}
+
+
+class SeenRelease(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "policy.release"
+    state: ClassVar[bool] = True
+
+    jurisdiction: str
+    list: SeenList
+
+
 class SeenParked(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "parked"
 
@@ -107,6 +139,7 @@ SHAPES: Final[Mapping[str, type[Event]]] = {
     "RecoveryClosed": SeenRecovery,
     "RecordParked": SeenParked,
     "PolicyVersionHalted": SeenHalt,
+    "PolicyVersionPublished": SeenRelease,
 }
 _decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
 

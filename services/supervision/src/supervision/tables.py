@@ -106,7 +106,8 @@ class TaskRow(SQLModel, table=True):
 
 
 class AlertRow(SQLModel, table=True):
-    """A finding as a case: raised → explained → confirmed | dismissed → closed."""
+    """A finding as a case: raised → explained → confirmed | dismissed → closed. `other_division`: the second area of
+    a case between two."""
 
     __tablename__ = "alerts"
     __table_args__ = {"schema": "supervision"}
@@ -130,3 +131,42 @@ class AlertRow(SQLModel, table=True):
     decision: str | None = _text()
     decided_by: str | None = _text()
     closed_at: datetime | None = _instant()
+    other_division: str | None = _text()
+
+
+class MoveGapRow(SQLModel, table=True):
+    """What a case of the check `move_gap` is about (see the event `MoveGap`); months by their first day."""
+
+    __tablename__ = "move_gaps"
+    __table_args__ = {"schema": "supervision"}
+
+    alert_id: str = _uuid(primary_key=True)
+    person_id: str = _uuid()
+    item: str = _text(nullable=False)
+    old: str = _text(nullable=False)
+    left_division: str = _text(nullable=False)
+    moved_to: str = _text(nullable=False)
+    moved_on: date
+    first_month: date
+    until_month: date | None = None
+    new: str | None = _text()
+    old_policy: str = _text(nullable=False)
+    why: str = _text(nullable=False)
+
+
+class ClauseRow(SQLModel, table=True):
+    """Where a list in force says something: one row per version of an item, as published."""
+
+    __tablename__ = "clauses"
+    __table_args__ = {"schema": "supervision"}
+
+    jurisdiction: str = Field(primary_key=True)
+    item: str = Field(primary_key=True)
+    valid_from: date = Field(primary_key=True)
+    valid_to: date | None = None
+    item_title: str = _text(nullable=False)
+    title: str = _text(nullable=False)
+    issuer: str = _text(nullable=False)
+    issued_on: date
+    locator: str = _text(nullable=False)
+    status: str = _text(nullable=False)

@@ -13,6 +13,7 @@ from common.events.entitlement import (
     EntitlementEnded,
     EntitlementsDecided,
     EntitlementStarted,
+    MoveGap,
     PayTerms,
 )
 from common.events.facts import PersonFactsRecorded, Statement
@@ -123,6 +124,7 @@ __all__ = [
     "EntitlementStarted",
     "EntitlementsDecided",
     "Event",
+    "MoveGap",
     "PayTerms",
     "PaymentOrdered",
     "PaymentReserved",

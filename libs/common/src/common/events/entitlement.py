@@ -10,6 +10,7 @@ from common.events.base import Event, Instant
 EntitlementState = Literal["granted", "suppressed", "choice_required", "suspended", "unknown"]
 ItemKind = Literal["cash", "service"]
 MonthRule = Literal["same_month", "next_month"]
+GapReason = Literal["pay_rules", "no_amount", "refused", "unknown", "suppressed", "choice_required"]
 
 
 class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -72,13 +73,35 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     incidents: tuple[IncidentTold, ...] = ()
 
 
+class MoveGap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Months that nobody pays `item` because the person moved and the lists of two areas do not meet.
+
+    From `first_month` until `until_month` (YYYY-MM; None: open). `old`: the area that paid until the move; `new`: the
+    area whose list says something of the item after it, None where that list refuses or has no such item. `left` and
+    `moved_to`: the counties between which hukou or residence moved. The policies are those of the intervals
+    before and after. `why`: what keeps the new area from paying.
+    """
+
+    item: str
+    old: str
+    left: str
+    moved_to: str
+    moved_on: date
+    first_month: str
+    old_policy: str = ""
+    until_month: str | None = None
+    new: str | None = None
+    new_policy: str | None = None
+    why: GapReason
+
+
 class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Everything this person is entitled to, past and future, as decided from one version of the facts.
 
     `died_on` is a confirmed death; `death_suspected_on` an unconfirmed one (money is held, visits become one
     same-day check). `changed`: items whose intervals differ from the decision before. `aliases`: other persons that are
     the same human, whose facts this decision rests on too; `merged_into`: the one that decides for this person, who
-    has nothing of their own.
+    has nothing of their own. `gaps`: months that two lists leave to nobody, for the officials of both areas.
     """
 
     topic: ClassVar[str] = "identification.entitlement"
@@ -99,6 +122,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
     circumstances: Circumstances | None = None
+    gaps: tuple[MoveGap, ...] = ()
 
 
 class _Edge(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -73,10 +73,16 @@ const person = (() => {
     return box;
   }
 
+  function lost(text) {
+    const box = make("div", "right lost");
+    box.append(make("b", "", "迁移空档"), make("small", "", text));
+    return box;
+  }
+
   async function showPerson(id) {
     const mine = open(`老年人 ${id.slice(0, 8)}`);
     get(`/api/persons/${id}/entitlements`).then((found) => {
-      if (mine === asked) entitled.replaceChildren(...found.entitlements.map(right));
+      if (mine === asked) entitled.replaceChildren(...found.entitlements.map(right), ...found.gaps.map(lost));
     }, () => {});
     try {
       const { steps, more } = await get(`/api/persons/${id}/steps`);

@@ -17,7 +17,8 @@ _AFTER: dict[Deed, AlertState] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `subject`: the task, recovery or record; `correlation_id`: the change it goes back to."""
+    """What a check found. `subject`: the task, recovery, record or gap; `correlation_id`: the change it goes back to;
+    `other_division`: the second area of a case between two."""
 
     check: str
     severity: Severity
@@ -26,6 +27,7 @@ class Finding:
     provider: str | None = None
     division: str | None = None
     correlation_id: str | None = None
+    other_division: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from common.transaction import Tx
 
 _RAISE: Final = """
 INSERT INTO alerts AS t (alert_id, check_id, severity, state, subject, person_id, provider, division, correlation_id,
-                         raised_at, explain_by, decide_by, close_by)
-SELECT a::uuid, b, c, 'raised', d, e::uuid, f, g, h::uuid, $9, $10, $11, $12
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-  AS u(a, b, c, d, e, f, g, h)
+                         other_division, raised_at, explain_by, decide_by, close_by)
+SELECT a::uuid, b, c, 'raised', d, e::uuid, f, g, h::uuid, i, $10, $11, $12, $13
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+  AS u(a, b, c, d, e, f, g, h, i)
 ON CONFLICT (alert_id) DO UPDATE SET
   severity = excluded.severity, state = 'raised', raised_at = excluded.raised_at, explain_by = excluded.explain_by,
   decide_by = excluded.decide_by, close_by = excluded.close_by, outcome = NULL, decision = NULL, decided_by = NULL,
@@ -22,20 +22,22 @@ RETURNING alert_id
 """
 _WITHDRAW: Final = """
 UPDATE alerts SET state = 'closed', outcome = $2, decided_by = 'system', decision = $3, closed_at = $4
-WHERE alert_id = ANY($1::text[]::uuid[]) AND state IN ('raised', 'explained') RETURNING alert_id, person_id
+WHERE alert_id = ANY($1::text[]::uuid[]) AND state IN ('raised', 'explained')
+RETURNING alert_id, person_id, division, other_division, correlation_id
 """
 _LIST: Final = """
 SELECT * FROM alerts
 WHERE (cardinality($1::text[]) = 0 OR state = ANY($1)) AND ($2::text IS NULL OR check_id = $2)
-  AND ($3::text IS NULL OR provider = $3) AND ($4::text[] IS NULL OR division = ANY($4))
+  AND ($3::text IS NULL OR provider = $3) AND ($4::text[] IS NULL OR division = ANY($4) OR other_division = ANY($4))
   AND ($5::uuid IS NULL OR (raised_at, alert_id) < (SELECT raised_at, alert_id FROM alerts WHERE alert_id = $5))
 ORDER BY raised_at DESC, alert_id DESC LIMIT $6
 """
 
 
 async def upsert_alerts(tx: Tx, rows: Sequence[Sequence[Any]], times: Sequence[datetime]) -> set[str]:
-    """alert_id, check_id, severity, subject, person_id, provider, division, correlation_id; `times`: raised, explain
-    by, decide by, close by. Returns the ids of what is new, or open again after the machine had closed it."""
+    """alert_id, check_id, severity, subject, person_id, provider, division, correlation_id, other_division;
+    `times`: raised, explain by, decide by, close by. Returns the ids of what is new, or open again after the machine
+    had closed it."""
     if not rows:
         return set()
     ordered = sorted({row[0]: row for row in rows}.values(), key=lambda row: str(row[0]))
@@ -44,7 +46,7 @@ async def upsert_alerts(tx: Tx, rows: Sequence[Sequence[Any]], times: Sequence[d
 
 
 async def withdraw_alerts(tx: Tx, alert_ids: Sequence[str], outcome: str, reason: str, now: datetime) -> list[Any]:
-    """Close what no officer has decided. Returns (alert_id, person_id) of what was open."""
+    """Close what no officer has decided. Returns what was open."""
     found: list[Any] = await tx.sql.fetch(_WITHDRAW, sorted(alert_ids), outcome, reason, now)
     return found
 
@@ -96,12 +98,17 @@ async def list_alerts(
 
 
 async def list_alert_areas(connection: asyncpg.Connection) -> list[str]:
-    return [row[0] for row in await connection.fetch("SELECT DISTINCT division FROM alerts WHERE division IS NOT NULL")]
+    rows = await connection.fetch(
+        """SELECT division FROM alerts WHERE division IS NOT NULL
+           UNION SELECT other_division FROM alerts WHERE other_division IS NOT NULL"""
+    )
+    return [row[0] for row in rows]
 
 
 async def count_open(connection: asyncpg.Connection) -> list[Any]:
-    """(division, check_id, count) of what is not closed."""
+    """(division, other_division, check_id, count) of what is not closed."""
     rows: list[Any] = await connection.fetch(
-        "SELECT division, check_id, count(*) AS count FROM alerts WHERE state <> 'closed' GROUP BY division, check_id"
+        """SELECT division, other_division, check_id, count(*) AS count FROM alerts WHERE state <> 'closed'
+           GROUP BY division, other_division, check_id"""
     )
     return rows

@@ -99,6 +99,12 @@ async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> set[str]:
     return {row[0] for row in await tx.sql.fetch(_UPSERT, *_columns(rows))}
 
 
+async def load_versions(tx: Tx, person_ids: Sequence[str]) -> dict[str, int]:
+    """The version of the decision that is stored of each."""
+    rows = await tx.sql.fetch("SELECT person_id, version FROM people WHERE person_id = ANY($1::uuid[])", person_ids)
+    return {row[0]: row[1] for row in rows}
+
+
 async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
     """person_id, version, then the days of each level 0 … 4; unique by person."""
     if rows:
