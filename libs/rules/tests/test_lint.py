@@ -102,6 +102,13 @@ def test_the_lists_of_the_repository_are_clean() -> None:
             f"{VISITS}/tiers/1",
         ),
         ("tier_order", CITY, put(f"{VISITS}/tiers/1/interval_days", 5), f"{VISITS}/tiers/1/interval_days"),
+        ("reverify_missing", CITY, put(f"{VISITS}/reverify", None), f"{VISITS}/reverify"),
+        (
+            "citation_missing",
+            CITY,
+            put(f"{VISITS}/reverify/status", "documented"),
+            f"{VISITS}/reverify/citation",
+        ),
         ("band_unreachable", CITY, put(f"{CARE}/conditions/all_of/2/ability_level_min", 3), f"{CARE}/amount/bands/0"),
         ("amount_gap", CITY, put(f"{CARE}/conditions/all_of/2/ability_level_min", 1), f"{CARE}/amount"),
         (

@@ -51,6 +51,7 @@ def visiting(
     to: date | None = None,
     tier: str | None = "A",
     interval_days: int | None = 7,
+    reverify_months: int | None = None,
     division: str = TOWN,
     more: tuple[Entitlement, ...] = (),
     granted: bool = True,
@@ -68,6 +69,7 @@ def visiting(
         division=division,
         tier=tier,
         interval_days=interval_days,
+        reverify_months=reverify_months,
     )
     return EntitlementsDecided(
         person_id=ident(person),

@@ -11,10 +11,12 @@ from common.clock import SHANGHAI, add_months, month_of, start_of_day
 from common.events import TaskWithdrawn, VisitCheckedOut
 from common.events.entitlement import Circumstances, IncidentTold
 from common.settings import repository_root
+from dispatch.domain.ageing import Tags, ageing
 from dispatch.domain.answer import Answer, decide_answer
 from dispatch.domain.market import Market, Provider, place
 from dispatch.domain.part import Incident, Part, Stay, visiting_digest
-from dispatch.domain.plan import Plan, decide_plan
+from dispatch.domain.plan import Plan
+from dispatch.domain.planning import decide_plan
 from dispatch.domain.task import (
     OPEN,
     ROUTINE,
@@ -176,6 +178,10 @@ TestTaskLife.settings = settings(max_examples=100, stateful_step_count=30, deadl
 CARE = st.tuples(st.sampled_from([TOWN, "530303001"]), st.sampled_from([("A", 7), ("B", 15), ("C", 31), ("D", 92)]))
 
 
+MONTHS = st.sampled_from([None, 1, 3, 12])
+VERIFIED = st.dates(date(2025, 1, 31), date(2026, 6, 1))
+
+
 @st.composite
 def parts(draw: Callable[..., Any]) -> Part:
     """A timeline with a change of care or a gap in it, perhaps a suspicion or a death."""
@@ -184,11 +190,11 @@ def parts(draw: Callable[..., Any]) -> Part:
     for n in range(draw(st.integers(0, 2))):
         division, (tier, interval) = draw(CARE)
         to = start + timedelta(days=draw(st.integers(5, 200)))
-        stretches.append(Stretch(f"e{n}", start, to, division, tier, interval))
+        stretches.append(Stretch(f"e{n}", start, to, division, tier, interval, draw(MONTHS)))
         start = to + timedelta(days=draw(st.sampled_from([0, 0, 9])))
     if draw(st.booleans()):
         division, (tier, interval) = draw(CARE)
-        stretches.append(Stretch("last", start, None, division, tier, interval))
+        stretches.append(Stretch("last", start, None, division, tier, interval, draw(MONTHS)))
     what = draw(st.sampled_from(["alive", "alive", "alive", "suspected", "died"]))
     day = date(2026, 6, 1)
     stays, incidents = [], []
@@ -204,7 +210,16 @@ def parts(draw: Callable[..., Any]) -> Part:
         day if what == "suspected" else None,
         stays=tuple(stays),
         incidents=tuple(incidents),
+        tags=draw(tagged()),
     )
+
+
+@st.composite
+def tagged(draw: Callable[..., Any]) -> tuple[Tags, ...]:
+    """None, for ever, or until other tags come, which were verified on some other day."""
+    turn = date(2026, 4, 10) + timedelta(days=draw(st.integers(0, 150)))
+    first, second = Tags(draw(VERIFIED), None, turn), Tags(draw(VERIFIED), turn, None)
+    return draw(st.sampled_from([(), (msgspec.structs.replace(first, to=None),), (first,), (second,), (first, second)]))
 
 
 class Life:
@@ -267,7 +282,7 @@ def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, af
         if n in (0, change_day) or life.due(today):
             life.on(today)
         has_window = any(t.state != "cancelled" and t.window_to > today for t in life.tasks.values())
-        assert plan_fault(life.plan, today, has_window=has_window) is None
+        assert plan_fault(life.plan, today, RULES, has_window=has_window) is None
         part, open_ = life.plan.part, [t for t in life.tasks.values() if t.state in OPEN]
         stretch = entitled(part, today)
         if part.died_on or stretch is None:
@@ -308,6 +323,51 @@ def test_every_incident_and_every_discharge_known_in_time_is_followed_by_a_visit
         made = [t for t in life.tasks.values() if t.reason == reason and t.state != "cancelled"]
         places = 1 + len(part.stretches)
         assert len(made) <= sum(1 for _, why in news if why == reason) * places + len(part.stays)
+
+
+def old_since(verified_on: date, months: int, today: date) -> date | None:
+    """Day by day: the last day on which another term was over."""
+    terms = [add_months(verified_on, months * n) for n in range(1, 60)]
+    return max((day for day in terms if day <= today), default=None)
+
+
+@given(VERIFIED, st.sampled_from([1, 3, 12]), st.integers(0, 900))
+@example(date(2025, 1, 31), 1, 28)
+@example(date(2024, 2, 29), 12, 365)
+def test_tags_are_old_from_the_day_on_which_a_term_is_over(verified_on: date, months: int, days: int) -> None:
+    today = verified_on + timedelta(days=days)
+    found = ageing([Tags(verified_on, None, None)], months, today)
+    assert found.old_since == old_since(verified_on, months, today)
+    assert found.turns_on is not None
+    assert found.turns_on > today
+    assert old_since(verified_on, months, found.turns_on) == found.turns_on
+    assert old_since(verified_on, months, found.turns_on - timedelta(days=1)) == found.old_since
+
+
+@given(tagged(), st.sampled_from([1, 3, 12]), st.integers(0, 3))
+@settings(max_examples=150, deadline=None)
+def test_old_tags_bring_one_visit_each_time_they_grow_old(tags: tuple[Tags, ...], months: int, late: int) -> None:
+    """And none while they are fresh, nor in the first days, nor where there are no tags."""
+    start = date(2026, 4, 20)
+    life = Life(Part((Stretch("e", start, None, TOWN, "C", 31, months),), tags=tags))
+    looked = [start + timedelta(days=n) for n in range(0, 300, late + 1)]
+    asked: dict[date, date] = {}  # since when they were old → the first day on which the job could know
+    for today in looked:
+        if life.due(today) or today == start:
+            life.on(today)
+        held = [t for t in tags if (t.from_ or start) <= today and (t.to is None or today < t.to)]
+        since = old_since(held[0].verified_on, months, today) if held else None
+        open_ = [t for t in life.tasks.values() if t.reason == "reverify" and t.state in OPEN]
+        if since is None:
+            assert open_ == []
+        elif today >= start + timedelta(days=RULES.first_visit_days):
+            asked.setdefault(since, today)
+    made = sorted(t.window_from for t in life.tasks.values() if t.reason == "reverify")
+    close = RULES.reverify_visit_days + late
+    joined = [b for a, b in pairwise(sorted(asked.values())) if (b - a).days <= close]
+    assert set(made) <= set(asked.values())
+    assert set(asked.values()) - set(made) <= set(joined), (asked, made)  # one is still open: no second beside it
+    assert len(made) == len(set(made))
 
 
 @given(CARE, st.integers(0, 400))

@@ -1,8 +1,9 @@
 """What `check` finds when somebody has put a hand into the tables."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+from common.events.entitlement import Circumstances, LivingTagsTold
 from dispatch.verify import check
 
 
@@ -37,6 +38,13 @@ async def test_every_kind_of_damage_is_named(driver, database, add_provider, sto
     assert await check(database, story.TODAY) == []
     await database.pool.execute(damage.format(a=story.A, b=story.B))
     assert any(words in fault for fault in await check(database, story.TODAY))
+
+
+async def test_old_tags_that_nobody_was_sent_for_are_named(driver, database, story):
+    tags = Circumstances(living_tags=(LivingTagsTold(verified_on=date(2025, 1, 1)),))
+    await driver.deliver(story.visiting(reverify_months=12, circumstances=tags))
+    await database.pool.execute("UPDATE plans SET started_on = '2026-01-01'")
+    assert any("nobody was sent to see" in fault for fault in await check(database, story.TODAY))
 
 
 async def test_what_the_clock_does_today_is_no_fault_yet(driver, database, story):

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from common.clock import civil_date
 from common.events import AbilitiesDetermined, EntitlementEnded, EntitlementsDecided, EntitlementStarted
+from common.events.entitlement import LivingTagsTold
 from common.message import Message, from_record
 from common.testing import Driver, event_record
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
@@ -102,6 +104,40 @@ async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_an
     person.change(fall, "annulled")
     await driver.deliver(person.facts())
     assert (await newest(driver)).circumstances is None
+
+
+async def test_when_living_tags_were_verified_is_told_with_the_months_the_list_believes_them_and_not_which_they_are(
+    driver: Driver, elder: Any, of_item: Any
+) -> None:
+    person = elder()
+    situation = person.say("living_situation", date(2025, 3, 1), tags=("empty_nest",), verified_on=date(2025, 9, 1))
+    await driver.deliver(person.facts(), times=2)
+    now = await newest(driver)
+    (visits,) = of_item(now, "visiting_care")[-1:]
+    assert (visits.state, visits.reverify_months) == ("granted", 12)
+    assert now.circumstances is not None
+    told = LivingTagsTold(verified_on=date(2025, 9, 1), from_=date(2025, 3, 1))
+    assert now.circumstances.living_tags == (told,)
+    assert b"empty_nest" not in msgspec.json.encode(now)
+    person.change(situation, "ended", None, date(2026, 10, 1))
+    person.say("living_situation", date(2026, 10, 1), tags=())
+    await driver.deliver(person.facts())
+    ended = (await newest(driver)).circumstances
+    assert ended is not None
+    assert ended.living_tags == (msgspec.structs.replace(told, to=date(2026, 10, 1)),)
+
+
+@pytest.mark.parametrize("since", [date(2026, 2, 1), None])
+async def test_tags_of_which_nobody_says_when_they_were_verified_count_from_their_beginning_or_their_record(
+    driver: Driver, elder: Any, since: date | None
+) -> None:
+    person = elder()
+    event_id = person.say("living_situation", since, tags=("alone",))
+    await driver.deliver(person.facts())
+    told = (await newest(driver)).circumstances
+    assert told is not None
+    recorded = next(s for s in person.facts().statements if s.event_id == event_id).time
+    assert told.living_tags[0].verified_on == (since or civil_date(recorded))
 
 
 async def test_a_move_between_two_counties_changes_list_and_amount(driver: Driver, elder: Any, of_item: Any) -> None:

@@ -191,6 +191,7 @@ def _entitlement(person_id: str, run: _Run) -> Entitlement:
         pay=o.pay,
         tier=o.tier,
         interval_days=o.interval_days,
+        reverify_months=o.reverify_months,
         suppressed_by=o.suppressed_by,
         missing_facts=o.missing_facts,
         policy=o.policy,

@@ -26,6 +26,7 @@ CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
     "too_many_cases": ("error", "条件组合太多，无法逐一核对"),
     "tier_unreachable": ("error", "没有任何人会进入的探访档"),
     "tier_order": ("warning", "排在后面的探访档更密"),
+    "reverify_missing": ("warning", "没有规定独居、空巢、留守标签多久复核一次"),
     "band_unreachable": ("error", "没有任何人会进入的金额档"),
     "amount_gap": ("warning", "有人符合条件却没有对应的金额"),
     "amount_falls": ("error", "年龄或失能等级越高金额反而越低"),
@@ -123,6 +124,10 @@ def _version(version: Version, at: str) -> Iterator[Note]:
     for i, (before, after) in enumerate(pairwise(version.tiers), 1):
         if after.interval_days < before.interval_days:
             yield "tier_order", f"{at}/tiers/{i}/interval_days", f"{after.tier}档比前面的{before.tier}档更密"
+    if version.tiers and version.reverify is None:
+        yield "reverify_missing", f"{at}/reverify", CODES["reverify_missing"][1]
+    if version.reverify and version.reverify.status == "documented" and not version.reverify.citation:
+        yield "citation_missing", f"{at}/reverify/citation", "标签复核期限标为有出处，但没有写明"
     if version.amount:
         yield from _amount(version.amount, version, f"{at}/amount")
     if version.pay and version.pay.status == "documented" and not version.pay.citation:

@@ -87,6 +87,8 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
         yield _changed(name, start, f"{place}的标准", _amount_text(was.amount), _amount_text(now.amount))
     if was.tiers != now.tiers:
         yield _changed(name, start, f"{place}的探访频次", _tiers_text(was), _tiers_text(now))
+    if _believed(was) != _believed(now):
+        yield _changed(name, start, f"{place}的标签复核期限", _believed(was), _believed(now))
     if (was.pay and was.pay.terms()) != (now.pay and now.pay.terms()):
         yield _changed(name, start, f"{place}的发放规则", _pay_text(was), _pay_text(now))
     if was.standard != now.standard:
@@ -102,12 +104,13 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
 
 def _beside(version: Version) -> tuple[object, ...]:
     """What no decision reads, but the citation."""
-    amount, pay = version.amount, version.pay
+    amount, pay, reverify = version.amount, version.pay, version.reverify
     return (
         version.note,
         version.listed,
         amount and amount.citation,
         pay and (pay.status, pay.citation, pay.note),
+        reverify and (reverify.status, reverify.citation, reverify.note),
     )
 
 
@@ -168,6 +171,10 @@ def _amount_text(amount: Amount | None) -> str:
 
 def _tiers_text(version: Version) -> str:
     return "、".join(f"{t.tier}档每{t.interval_days}天" for t in version.tiers) or "无"
+
+
+def _believed(version: Version) -> str:
+    return f"{version.reverify.living_tag_months}个月" if version.reverify else "无"
 
 
 _MONTH = {"same_month": "当月", "next_month": "次月"}

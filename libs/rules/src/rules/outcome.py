@@ -27,6 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     pay: PayTerms | None = None
     tier: str | None = None
     interval_days: int | None = None
+    reverify_months: int | None = None
     suppressed_by: str | None = None
     missing_facts: tuple[str, ...] = ()
 
@@ -69,7 +70,8 @@ class Applicable:
 
     @property
     def status(self) -> Literal["documented", "example"]:
-        """Only as well documented as its weakest part; how it turns into months (`pay`) stands by itself."""
+        """Only as well documented as its weakest part; how it turns into months (`pay`) and how long tags are
+        believed (`reverify`) stand by themselves."""
         v = self.version
         parts = [v.status, *([v.amount.status] if v.amount else []), *(t.status for t in v.tiers)]
         return "example" if "example" in parts else "documented"
@@ -107,6 +109,7 @@ class Applicable:
             pay=version.pay.terms() if version.pay else None,
             tier=tier.tier if tier else None,
             interval_days=tier.interval_days if tier else None,
+            reverify_months=version.reverify.living_tag_months if version.reverify else None,
         )
 
     def _case(self, world: World) -> tuple[int | None, set[str]]:

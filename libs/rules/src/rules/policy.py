@@ -100,6 +100,16 @@ class Tier(Strict, frozen=True, kw_only=True):
     conditions: Condition | None = None
 
 
+class Reverify(Strict, frozen=True, kw_only=True):
+    """How old living tags may grow, with its own standing: from then on somebody goes and sees whether they still hold.
+    The visits go on meanwhile."""
+
+    living_tag_months: Annotated[int, Meta(ge=1, le=120)]
+    status: Status
+    citation: Citation | None = None
+    note: Text | None = None
+
+
 class Listed(Strict, frozen=True, kw_only=True):
     """The line of the printed list, for people to read: its number, 服务对象, 服务类型 and 牵头部门. The authority has
     a standing of its own, since the national list names none."""
@@ -128,6 +138,7 @@ class Version(Strict, frozen=True, kw_only=True):
     pay: Pay | None = None
     standard: Text | None = None
     tiers: tuple[Tier, ...] = ()
+    reverify: Reverify | None = None
     note: Text | None = None
 
 
@@ -152,6 +163,8 @@ class ItemPolicy(Strict, frozen=True, kw_only=True):
                 raise ValueError("a service has neither amount nor pay")
             if (self.item == "visiting_care") != bool(version.tiers):
                 raise ValueError("tiers belong to visiting_care, which needs them")
+            if self.item != "visiting_care" and version.reverify:
+                raise ValueError("reverify belongs to visiting_care")
             if version.tiers and (version.tiers[-1].conditions or not all(t.conditions for t in version.tiers[:-1])):
                 raise ValueError("every tier but the last needs conditions, the last has none")
         for before, after in pairwise(self.versions):

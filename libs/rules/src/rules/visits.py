@@ -33,6 +33,7 @@ class VisitRules(msgspec.Struct, frozen=True, kw_only=True):
     incident_visit_days: Annotated[int, msgspec.Meta(ge=1, le=31)]
     discharge_visit_days: Annotated[int, msgspec.Meta(ge=1, le=TILE_DAYS_MAX)]
     news_days_max: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    reverify_visit_days: Annotated[int, msgspec.Meta(ge=1, le=92)]
 
 
 class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +65,7 @@ def load_visit_rules(path: Path) -> VisitRules:
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True):
-    """A granted visiting entitlement over [`from_`, `to`)."""
+    """A granted visiting entitlement over [`from_`, `to`). `reverify_months`: how old living tags may grow in it."""
 
     entitlement_id: str
     from_: date
@@ -72,6 +73,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
     division: str
     tier: str | None = None
     interval_days: int | None = None
+    reverify_months: int | None = None
 
     @property
     def care(self) -> tuple[str, str | None, int | None]:
@@ -99,10 +101,14 @@ class Run(NamedTuple):
     def covers(self, day: date) -> bool:
         return self.from_ <= day and (self.to is None or day < self.to)
 
-    def entitlement_on(self, day: date) -> str:
-        """The entitlement behind a visit on a day (the nearest one when the day lies outside)."""
+    def stretch_on(self, day: date) -> Stretch:
+        """The one that holds on a day (the nearest one when the day lies outside)."""
         before = [s for s in self.stretches if s.from_ <= day]
-        return (before[-1] if before else self.stretches[0]).entitlement_id
+        return before[-1] if before else self.stretches[0]
+
+    def entitlement_on(self, day: date) -> str:
+        """The entitlement behind a visit on a day."""
+        return self.stretch_on(day).entitlement_id
 
 
 def runs(stretches: Sequence[Stretch]) -> list[Run]:

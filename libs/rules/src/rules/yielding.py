@@ -47,7 +47,8 @@ def _against(outcome: Outcome, relations: Relations, amounts: dict[str, int | No
         return _set_aside(outcome, ELSEWHERE, state="suppressed", suppressed_by=by)
     if len(known) == len(rivals):
         return _set_aside(outcome, ELSEWHERE, state="choice_required", suppressed_by=by)
-    asked = {"amount_fen_per_month": None, "pay": None, "tier": None, "interval_days": None}
+    given = ("amount_fen_per_month", "pay", "tier", "interval_days", "reverify_months")
+    asked = dict.fromkeys(given)
     return _set_aside(outcome, ELSEWHERE, state="unknown", missing_facts=("benefit_elsewhere",), **asked)
 
 

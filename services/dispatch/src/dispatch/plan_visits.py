@@ -14,7 +14,8 @@ from rules.visits import VISIT_ITEMS
 
 from dispatch import store
 from dispatch.domain.part import visiting_digest, visiting_part
-from dispatch.domain.plan import Plan, Planned, decide_plan, merged_away
+from dispatch.domain.plan import Plan, Planned, merged_away
+from dispatch.domain.planning import decide_plan
 from dispatch.domain.task import Task
 from dispatch.settling import Causes, settle, visit_rules
 

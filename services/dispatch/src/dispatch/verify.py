@@ -8,11 +8,13 @@ import asyncpg
 import msgspec
 from common.database import Database
 from common.outbox import WIRE_COLUMNS, wires
-from rules.visits import runs
+from rules.visits import Run, VisitRules, next_window, runs
 
 from dispatch import store
+from dispatch.domain.beside import reverification
 from dispatch.domain.plan import Plan
 from dispatch.feed import RETENTION_DAYS
+from dispatch.settling import visit_rules
 
 PAGE: Final = 1_000
 PROBLEMS_MAX: Final = 200
@@ -115,11 +117,12 @@ async def _plan_faults(connection: asyncpg.Connection, today: date) -> AsyncIter
         after = plans[-1].person_id
         covered = await store.persons_with_window(connection, [p.person_id for p in plans], today)
         for plan in plans:
-            if (fault := plan_fault(plan, today, has_window=(plan.person_id, plan.item) in covered)) is not None:
+            has_window = (plan.person_id, plan.item) in covered
+            if (fault := plan_fault(plan, today, visit_rules(), has_window=has_window)) is not None:
                 yield f"person {plan.person_id}: {fault}"
 
 
-def plan_fault(plan: Plan, today: date, *, has_window: bool) -> str | None:
+def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) -> str | None:
     """What is wrong with one plan; None for nothing. A plan due today is the clock's next step."""
     part = plan.part
     if plan.act_on is not None and plan.act_on == today:
@@ -138,8 +141,18 @@ def plan_fault(plan: Plan, today: date, *, has_window: bool) -> str | None:
         return None if plan.state == "paused" else "routine visits go on while the person is in hospital"
     if (plan.division, plan.tier, plan.interval_days) != run.first.care:
         return "the plan follows another place or tier than the entitlement"
-    if plan.act_on is not None and plan.act_on == run.to:
+    asked = reverification(plan, run, today, rules).mark
+    if asked is not None and asked not in part.met:
+        return "its living tags are old and nobody was sent to see"
+    if _opened_to_the_end(plan, run, rules):
         return None  # opened up to the end of the entitlement; a short remainder has no window of its own
     if plan.state == "active" and plan.opened_until is not None and plan.opened_until <= today:
         return "no window stands open"
     return None if has_window else "no visit has been planned, made or recorded as missed for today's window"
+
+
+def _opened_to_the_end(plan: Plan, run: Run, rules: VisitRules) -> bool:
+    if plan.state != "active" or plan.opened_until is None or run.to is None:
+        return False
+    interval = plan.interval_days or rules.interval_days_default
+    return next_window(plan.opened_until, interval, plan.last_from).from_ >= run.to

@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
+from common.clock import civil_date
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded
-from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold
+from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold, LivingTagsTold
+from common.events.facts import LivingSituation, Statement
 from rules.choosing import Choice
 from rules.decide import decide
 from rules.gaps import gaps_of_moves
@@ -22,7 +24,7 @@ from rules.traits import traits_of
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100
-_TOLD_BESIDE = ("hospital_stay", "risk_incident")
+_TOLD_BESIDE = ("hospital_stay", "risk_incident", "living_situation")
 _TOLD_MAX = 20  # of each
 
 
@@ -133,23 +135,36 @@ def decide_person(
         death_suspected_on=decided.death_suspected_on,
         aliases=identity.aliases,
         merged_into=identity.merged_into,
-        circumstances=circumstances_of(facts),
+        circumstances=circumstances_of(facts, said.statements),
         gaps=gaps_of_moves(facts, held, decided.died_on),
     )
     return event, facts
 
 
-def circumstances_of(facts: Sequence[Fact]) -> Circumstances | None:
-    """None for most people."""
+def circumstances_of(facts: Sequence[Fact], statements: Sequence[Statement]) -> Circumstances | None:
+    """None for most people. `statements`: those that the facts follow from."""
     told = [f for f in facts if f.kind in _TOLD_BESIDE]
     if not told:
         return None
     stays = [f for f in told if f.kind == "hospital_stay"][-_TOLD_MAX:]
     incidents = [f for f in told if f.kind == "risk_incident"][-_TOLD_MAX:]
+    tagged = [f for f in told if isinstance(f.value, LivingSituation) and f.value.tags][-_TOLD_MAX:]
+    if not (stays or incidents or tagged):
+        return None
     return Circumstances(
         in_hospital=tuple(HospitalStayTold(event_id=f.event_id, from_=f.valid_from, to=f.valid_to) for f in stays),
         incidents=tuple(IncidentTold(event_id=f.event_id, on=f.valid_from) for f in incidents if f.valid_from),
+        living_tags=tuple(
+            LivingTagsTold(verified_on=_verified_on(f, statements), from_=f.valid_from, to=f.valid_to) for f in tagged
+        ),
     )
+
+
+def _verified_on(fact: Fact, statements: Sequence[Statement]) -> date:
+    """The day of the visit behind the tags; where the source names none, when they began or when it wrote them down."""
+    assert isinstance(fact.value, LivingSituation)
+    said_on = fact.value.verified_on or fact.valid_from
+    return said_on or civil_date(next(s.time for s in statements if s.event_id == fact.event_id))
 
 
 def _recorded_at(inputs: Inputs) -> datetime:

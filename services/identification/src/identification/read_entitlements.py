@@ -36,6 +36,7 @@ class EntitlementView(BaseModel):
     amount_fen_per_month: int | None = Field(description="cash items")
     tier: str | None = Field(description="visiting_care")
     interval_days: int | None = Field(description="visiting_care")
+    reverify_months: int | None = Field(description="visiting_care: how old living tags may grow")
     suppressed_by: str | None
     missing_facts: list[str]
     facts: list[str]

@@ -29,7 +29,8 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     `policy`: id of the policy version and item that decided, `<jurisdiction>/<item>@<version date>`; its citation
     travels in `PolicyVersionPublished`. `facts`: event ids of the statements the conditions read.
     `division`: where the person lives in that period (the list's own area when unknown). `suppressed_by`: another item,
-    a benefit of another office, or `declined` where the person gave the item up.
+    a benefit of another office, or `declined` where the person gave the item up. `reverify_months`: how old living tags
+    may grow before somebody sees whether they still hold.
     """
 
     entitlement_id: str
@@ -44,6 +45,7 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     pay: PayTerms | None = None
     tier: str | None = None  # visiting_care
     interval_days: int | None = None
+    reverify_months: int | None = None  # visiting_care
     suppressed_by: str | None = None
     missing_facts: tuple[str, ...] = ()
     policy: str = ""
@@ -66,11 +68,22 @@ class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     on: date
 
 
+class LivingTagsTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Tagged as living alone or the like over [`from_`, `to`), as last verified on a day: that there are tags, not
+    which."""
+
+    verified_on: date
+    from_: date | None = msgspec.field(name="from", default=None)
+    to: date | None = None
+
+
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What no list reads but those must know who go to the person: the newest ones, at most 20 of each."""
+    """What those must know who go to the person, beside what they are entitled to: the newest ones, at most 20 of
+    each."""
 
     in_hospital: tuple[HospitalStayTold, ...] = ()
     incidents: tuple[IncidentTold, ...] = ()
+    living_tags: tuple[LivingTagsTold, ...] = ()
 
 
 class MoveGap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -1,22 +1,26 @@
 """What of a person's decisions matters to visits: when they are granted, and what happens beside the routine. Pure.
 
 Every incident and every stay in hospital is answered once: `Part.met` holds the marks of those that were. A mark
-names the place too, so that after a move somebody goes there.
+names the place too, so that after a move somebody goes there. So it is with living tags that grow old (`ageing`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.events import EntitlementsDecided
+from common.events import Entitlement, EntitlementsDecided
 from common.events.entitlement import Circumstances
 from rules.visits import VISIT_ITEMS, Stretch, VisitRules
 
+from dispatch.domain.ageing import Tags
+
 MET_MAX: Final = 100
 _encode = msgspec.json.Encoder().encode
-ExtraReason = Literal["incident", "discharge"]
+ExtraReason = Literal["incident", "discharge", "reverify"]
+_REVERIFY: Final = "reverify:"
+_NOTHING_BESIDE: Final = Circumstances()
 
 
 class Stay(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +51,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     stays: tuple[Stay, ...] = ()
     incidents: tuple[Incident, ...] = ()
     met: tuple[str, ...] = ()
+    tags: tuple[Tags, ...] = ()
 
     def in_hospital(self, day: date) -> bool:
         return any(stay.holds_on(day) for stay in self.stays)
@@ -65,14 +70,22 @@ class Extra(NamedTuple):
 
 
 def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
-    granted = [e for e in decided.entitlements if e.item == item and e.state == "granted"]
-    stretches = tuple(
-        Stretch(e.entitlement_id, e.from_, e.to, e.division or e.jurisdiction, e.tier, e.interval_days) for e in granted
+    told = decided.circumstances or _NOTHING_BESIDE
+    return Part(
+        stretches=tuple(_stretch(e) for e in decided.entitlements if e.item == item and e.state == "granted"),
+        died_on=decided.died_on,
+        suspected_on=decided.death_suspected_on,
+        merged=decided.merged_into is not None,
+        aliases=decided.aliases,
+        stays=tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital),
+        incidents=tuple(Incident(i.event_id, i.on) for i in told.incidents),
+        tags=tuple(Tags(t.verified_on, t.from_, t.to) for t in told.living_tags),
     )
-    merged = decided.merged_into is not None
-    beside = _stays_and_incidents(decided.circumstances)
-    died, suspected = decided.died_on, decided.death_suspected_on
-    return Part(stretches, died, suspected, merged, decided.aliases, *beside)
+
+
+def _stretch(e: Entitlement) -> Stretch:
+    division = e.division or e.jurisdiction
+    return Stretch(e.entitlement_id, e.from_, e.to, division, e.tier, e.interval_days, e.reverify_months)
 
 
 def visiting_digest(decided: EntitlementsDecided) -> int:
@@ -83,17 +96,10 @@ def visiting_digest(decided: EntitlementsDecided) -> int:
     parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
     parts += decided.aliases
     for e in granted:
-        parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days)
+        parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days, e.reverify_months)
     if decided.circumstances is not None:
         parts.append(decided.circumstances)
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
-
-
-def _stays_and_incidents(told: Circumstances | None) -> tuple[tuple[Stay, ...], tuple[Incident, ...]]:
-    if told is None:
-        return (), ()
-    stays = tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital)
-    return stays, tuple(Incident(i.event_id, i.on) for i in told.incidents)
 
 
 def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Extra]:
@@ -101,7 +107,7 @@ def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Ex
     since = today - timedelta(days=rules.news_days_max)
     happened = [i.event_id for i in part.incidents if since < i.on <= today]
     ended = [s.event_id for s in part.stays if s.to is not None and since < s.to <= today]
-    wanted: list[tuple[ExtraReason, Sequence[str], int]] = [
+    wanted: list[tuple[ExtraReason, list[str], int]] = [
         ("incident", happened, rules.incident_visit_days),
         ("discharge", ended, rules.discharge_visit_days),
     ]
@@ -115,3 +121,15 @@ def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Ex
 
 def with_met(part: Part, marks: Sequence[str]) -> Part:
     return msgspec.structs.replace(part, met=(*part.met, *marks)[-MET_MAX:])
+
+
+def reverify_mark(old_since: date, division: str) -> str:
+    """The mark of tags that grew old on a day, for those who live in a place."""
+    return f"{_REVERIFY}{old_since}@{division}"
+
+
+def forgetting(part: Part, reasons: Collection[str]) -> Part:
+    """What visits of these reasons were for is open again, since they were cancelled."""
+    reverified, others = "reverify" in reasons, any(reason != "reverify" for reason in reasons)
+    kept = tuple(m for m in part.met if not (reverified if m.startswith(_REVERIFY) else others))
+    return part if kept == part.met else msgspec.structs.replace(part, met=kept)

@@ -188,17 +188,19 @@ def then(first: Moved, second: Moved) -> Moved:
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
-    """The visit that makes good for one missed or failed; after some, the next window and supervision take over."""
+    """The visit that makes good for one missed or failed; after some, the next window and supervision take over. Who
+    goes to verify living tags must know it, so that keeps its reason."""
     if task.redispatches >= rules.redispatches_max:
         return None
     today = civil_date(now)
     days = 1 if task.window_to - task.window_from <= timedelta(days=1) else rules.redispatch_days
     origin = task.origin_task_id or task.task_id
+    reason: VisitReason = "reverify" if task.reason == "reverify" else "redispatch"
     return Task(
         task_id=new_task_id(task.person_id, task.item, "redispatch", today, task.task_id),
         person_id=task.person_id,
         item=task.item,
-        reason="redispatch",
+        reason=reason,
         division=task.division,
         window_from=today,
         window_to=today + timedelta(days=days),
