@@ -151,9 +151,9 @@ async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
         person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
     await driver.deliver(*(person.facts() for person in people))
     assert await explain_adverse(database) == 0
-    assert await database.pool.fetchval("SELECT count(DISTINCT person_id) FROM adverse") == 10
+    assert await database.pool.fetchval("SELECT count(DISTINCT person_id) FROM adverse") == 2
     await driver.clear_outbox()
-    assert await explain_adverse(database) == 50
+    assert await explain_adverse(database) == 58
 
 
 async def test_going_on_under_another_number_owes_nobody_reasons(

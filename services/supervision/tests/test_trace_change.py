@@ -1,5 +1,6 @@
 """The chain of a change, from records on topics to the answer of the API."""
 
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -200,3 +201,21 @@ async def test_a_broken_envelope_is_parked_and_its_neighbours_are_stored(
     await driver.deliver_records([good, Record(bad.topic, 0, 0, bad.key, bad.value, headers)])
     assert await database.pool.fetchval("SELECT count(*) FROM steps") == 1
     assert await database.pool.fetchval("SELECT count(*) FROM parked") == 1
+
+
+async def test_a_batch_leaves_nothing_behind_for_the_collector_of_cycles(driver: Driver, make: Any) -> None:
+    """It comes by so rarely in a service that whole batches would gather meanwhile."""
+    batches = [[make.lie(facts(make.id(), make.id())) for _ in range(20)] for _ in range(3)]
+    await driver.deliver_records(batches[0])
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for batch in [*batches[1:], *batches[1:]]:  # and where all of it is there already
+            await driver.deliver_records(batch)
+        gc.collect()
+        assert [thing for thing in gc.garbage if isinstance(thing, type)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

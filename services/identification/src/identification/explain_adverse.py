@@ -19,7 +19,7 @@ from identification.store import lists as lists_store
 from identification.store import people as people_store
 
 TAKEN_MAX: Final = 100
-TAKEN_MAX_WHEN_BUSY: Final = 10
+TAKEN_MAX_WHEN_BUSY: Final = 2
 BUSY_ROWS: Final = 50  # waiting in the outbox
 _encode = msgspec.json.Encoder().encode
 _decode_adverse = msgspec.json.Decoder(list[Adverse]).decode

@@ -1,8 +1,7 @@
 """Steps: written by COPY, since there are several for every change of the whole platform."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from io import BytesIO
 from typing import Any, Final
 
 import asyncpg
@@ -32,6 +31,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 ON CONFLICT DO NOTHING
 """
 TRACE_MAX: Final = 2_000
+CHUNK_BYTES: Final = 256 * 1024
 
 
 async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
@@ -42,9 +42,16 @@ async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
     text = "\n".join("\t".join([field or "\\N" for field in line]) for line in lines) + "\n"
     try:
         async with tx.sql.transaction():
-            await tx.sql.copy_to_table("steps", source=BytesIO(text.encode()), columns=_COLUMNS)
+            await tx.sql.copy_to_table("steps", source=_chunks(text.encode()), columns=_COLUMNS)
     except asyncpg.UniqueViolationError:
         await tx.sql.execute(_MERGE, *[list(column) for column in zip(*lines, strict=True)])
+
+
+async def _chunks(text: bytes) -> AsyncIterator[bytes]:
+    """For COPY. A file would do too, but for each one asyncpg makes a class of its own, which keeps the whole text
+    until the collector of cycles comes by: a hundred megabytes in a burst."""
+    for start in range(0, len(text), CHUNK_BYTES):
+        yield text[start : start + CHUNK_BYTES]
 
 
 async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
