@@ -17,7 +17,7 @@ from rules.tallies import AGE_BANDS, UNKNOWN_AGE, Group, GroupKey, Money, MoneyK
 from rules.wording import DUE_STATES, fund_name
 from shouwang.cli import main
 from shouwang.columns import display_width
-from shouwang.policy_change import FOLDER, _simulation_lines, _titles
+from shouwang.policy_change import FOLDER, _simulation_lines
 
 AREA = "530302"
 ALLOWANCE = "longevity_allowance"
@@ -99,11 +99,12 @@ def simulated(*, full: bool = True) -> dict[str, Any]:
         "chunks_done": 1,
         "people": 1202,
     }
-    return view_simulation(row, tally, full=full).model_dump(mode="json")
+    titles = {"530302.birthday_gift": "生日慰问"}
+    return view_simulation(row, tally, full=full, titles=titles).model_dump(mode="json")
 
 
 def told(found: dict[str, Any]) -> list[str]:
-    return list(_simulation_lines(found, {**_titles(load_list(FOLDER / AREA)), "530302.birthday_gift": "生日慰问"}))
+    return list(_simulation_lines(found))
 
 
 def test_a_simulation_is_told_without_a_single_english_code() -> None:

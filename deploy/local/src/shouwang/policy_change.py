@@ -21,8 +21,7 @@ from common.money import yuan
 from rules.items import ITEM_TITLES
 from rules.list_changes import ListChange, list_changes
 from rules.policy import PolicyError, PolicyList, load_item, load_list
-from rules.tallies import age_band_name
-from rules.wording import DUE_STATES, area_name, fund_name
+from rules.wording import area_name
 
 from shouwang.columns import aligned
 from shouwang.paths import REPOSITORY
@@ -82,7 +81,7 @@ def _diff_lines(found: Difference, titles: Mapping[str, str]) -> Iterator[str]:
 
 def simulate(given: argparse.Namespace) -> int:
     """Exit 0; 1 when the simulation failed. Raises LocalProblem where it could not be asked for."""
-    running, proposed = _both_lists(given, running=True)
+    _, proposed = _both_lists(given, running=True)
     body: dict[str, Any] = {"list": msgspec.to_builtins(proposed, str_keys=True), "months": given.months}
     if given.first:
         body["from_month"] = given.first
@@ -95,11 +94,11 @@ def simulate(given: argparse.Namespace) -> int:
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        print("\n".join(_simulation_lines(found, _titles(running, proposed))))
+        print("\n".join(_simulation_lines(found)))
     return 0 if found["state"] == "complete" else 1
 
 
-def _simulation_lines(found: dict[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
+def _simulation_lines(found: dict[str, Any]) -> Iterator[str]:
     if found["state"] != "complete":
         yield f"模拟未完成：{found['fault']}"
         return
@@ -110,7 +109,7 @@ def _simulation_lines(found: dict[str, Any], titles: Mapping[str, str]) -> Itera
     changed = [m for m in result["money"] if m["fen_before"] != m["fen_after"]]
     if changed:
         yield ""
-        yield from _money(changed, titles)
+        yield from _money(changed)
     yield ""
     yield f"模拟 {found['simulation_id']}，清单版本 {found['version']}"
 
@@ -128,19 +127,17 @@ _GROUP_COUNTS: Final = {
 def _groups(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
     rows = [["地区", "年龄", *_GROUP_COUNTS.values(), "原金额（元）", "新金额（元）"]]
     for g in groups:
-        age = age_band_name(g["age_band"]) if g["age_band"] else "合计"
         counts = [_count(g[name]) for name in _GROUP_COUNTS]
-        rows.append([g["name"], age, *counts, _yuan(g["fen_before"]), _yuan(g["fen_after"])])
+        rows.append([g["name"], g["age_name"], *counts, _yuan(g["fen_before"]), _yuan(g["fen_after"])])
     return aligned(rows, numbers=range(2, len(rows[0])))
 
 
-def _money(money: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> Iterator[str]:
+def _money(money: Sequence[dict[str, Any]]) -> Iterator[str]:
     rows = [["月份", "地区", "资金", "项目", "状态", "原人数", "新人数", "原金额（元）", "新金额（元）"]]
     for m in money:
-        names = [area_name(m["jurisdiction"]), fund_name(m["fund"]), titles.get(m["item"], m["item"])]
+        names = [m[name] for name in ("month", "name", "fund_name", "title", "state_name")]
         people = [_count(m["payees_before"]), _count(m["payees_after"])]
-        state = DUE_STATES.get(m["state"], m["state"])
-        rows.append([m["month"], *names, state, *people, _yuan(m["fen_before"]), _yuan(m["fen_after"])])
+        rows.append([*names, *people, _yuan(m["fen_before"]), _yuan(m["fen_after"])])
     return aligned(rows, numbers=range(5, len(rows[0])))
 
 

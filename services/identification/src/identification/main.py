@@ -15,6 +15,7 @@ from identification import (
     publish_policy,
     read_entitlements,
     read_policies,
+    review_policy,
     simulate_policy,
 )
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
@@ -36,6 +37,7 @@ service = Service(
         simulate_policy.router,
         publish_policy.router,
         halt_policy.router,
+        review_policy.router,
         prove_inclusion.router,
         follow_redecision.router,
         list_adverse.router,

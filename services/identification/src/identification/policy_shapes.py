@@ -1,7 +1,7 @@
 """How a version of a list is shown, and found by those who act on it."""
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from common.auth import Caller
@@ -14,6 +14,7 @@ from identification.store import lists as store
 
 State = Literal["proposed", "approved", "published", "halted"]
 Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="digest of the list's content")]
+APPROVALS_NEEDED: Final = 2
 AREA_PATTERN = r"^\d{6}(\d{3}){0,2}$"
 
 

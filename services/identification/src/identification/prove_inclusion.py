@@ -1,8 +1,7 @@
 """GET /v1/inclusion: whether a list in force gives at least what the lists above it give, and who loses."""
 
 import asyncio
-import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from common.auth import AnyCaller
@@ -10,64 +9,14 @@ from common.codes import divisions
 from common.errors import BadRequest
 from common.service import Db
 from fastapi import APIRouter, Query
-from pydantic import Field
-from rules.inclusion import COVERED, NOT_COVERED, lists_above, prove_inclusion
+from rules.inclusion import lists_above, prove_inclusion
 from rules.policy import PolicyList
 
+from identification.inclusion_shapes import InclusionView
 from identification.running import running_now
-from identification.viewing import FromStruct
 
 router = APIRouter(tags=["policies"])
 Area = Annotated[str, Query(pattern=r"^\d{6}(\d{3}){0,2}$")]
-
-
-class PersonView(FromStruct):
-    """Somebody possible, nobody real: what matters of them on a day, places as division codes."""
-
-    on: dt.date
-    known: dict[str, Any]
-    text: str
-
-
-class DeviationView(FromStruct):
-    item: str
-    clause: str
-    signer: str
-    reason: str
-    status: str
-    valid_from: dt.date
-    valid_to: dt.date | None = None
-
-
-class NarrowerView(FromStruct):
-    """Over [`from`, `to`) the list gives some people less of an item than the list of `parent`."""
-
-    item: str
-    code: str
-    parent: str
-    from_: dt.date = Field(alias="from")
-    to: dt.date | None
-    person: PersonView
-    parent_gives: str
-    child_gives: str
-    sentence: str
-    floor: bool = False
-    deviation: DeviationView | None = None
-
-
-class InclusionView(FromStruct):
-    """`included`: nobody gets less, or only whom a deviation names (`deviating`)."""
-
-    child: str
-    above: list[str]
-    included: bool
-    compared: list[str]
-    narrower: list[NarrowerView]
-    deviating: list[NarrowerView]
-    undecided: list[str]
-    idle: list[DeviationView]
-    covered: tuple[str, ...] = COVERED
-    not_covered: tuple[str, ...] = NOT_COVERED
 
 
 @router.get("/v1/inclusion", summary="Whether a list gives at least what the lists above it give")

@@ -8,7 +8,7 @@ sign it.
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from common import clock
@@ -25,7 +25,7 @@ from rules.policy import PolicyList
 
 from identification.band import BandSettings
 from identification.gate import sound_simulations
-from identification.policy_shapes import PolicyVersionView, Version, lock_version, view_version
+from identification.policy_shapes import APPROVALS_NEEDED, PolicyVersionView, Version, lock_version, view_version
 from identification.running import publish, running_at, running_now
 from identification.store import lists as store
 from identification.store import redecisions
@@ -33,7 +33,6 @@ from identification.vetting import need_sound
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["policies"])
-APPROVALS_NEEDED: Final = 2
 _decoder = msgspec.json.Decoder(PolicyList)
 
 

@@ -18,7 +18,7 @@ from rules.policy import PolicyList
 
 from identification.gate import MONTHS_NEEDED, first_month_needed
 from identification.reading_lists import read_list
-from identification.running import running_now
+from identification.running import running_at, running_now
 from identification.simulating import basis_of, tally_of
 from identification.simulation_shapes import SimulationView, view_simulation
 from identification.store import lists as lists_store
@@ -144,9 +144,13 @@ async def read_simulation(simulation_id: UUID, db: Db, caller: AnyCaller) -> Sim
     _need_reader(caller)
     async with db.reading() as connection:
         row = await store.load_simulation(connection, str(simulation_id))
-    if row is None:
-        raise NotFound("no such simulation")
-    return view_simulation(row, tally_of(row["result"]), full=_may_see_all(caller, row["jurisdiction"]))
+        if row is None:
+            raise NotFound("no such simulation")
+        base = await running_at(connection, (row["base_seq"], row["base_digest"]))
+    both = (*base.lists.by_area.values(), _decoder.decode(row["list"]))
+    titles = {code: item.title for one in both for code, item in one.items.items()}
+    full = _may_see_all(caller, row["jurisdiction"])
+    return view_simulation(row, tally_of(row["result"]), full=full, titles=titles)
 
 
 def _need_reader(caller: Caller) -> None:

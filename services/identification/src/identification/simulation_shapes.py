@@ -1,7 +1,8 @@
 """How a simulation is shown: tables for machines, sentences for people, and no small numbers to those without need."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from common.clock import month_text
@@ -9,8 +10,18 @@ from common.codes import divisions
 from common.money import yuan
 from pydantic import BaseModel, Field
 from rules.items import ITEM_TITLES
-from rules.tallies import AGE_BANDS, UNKNOWN_AGE, Group, ItemCount, Money, Tally
-from rules.wording import area_name, fund_name
+from rules.tallies import (
+    AGE_BANDS,
+    UNKNOWN_AGE,
+    EarlierKey,
+    Group,
+    ItemCount,
+    Money,
+    MoneyKey,
+    Tally,
+    age_band_name,
+)
+from rules.wording import DUE_STATES, area_name, fund_name
 
 SMALL_CELL: Final = 5  # fewer people are not told to those who may not see each of them anyway
 ROUNDED_TO: Final = 5  # … and the rest is rounded, so that differences tell nothing either
@@ -24,6 +35,7 @@ class GroupView(BaseModel):
     division: str
     name: str
     age_band: str | None
+    age_name: str
     people: Count
     changed: Count
     winners: Count
@@ -54,9 +66,13 @@ class MoneyView(BaseModel):
 
     month: str
     jurisdiction: str
+    name: str
     fund: str
+    fund_name: str
     item: str
+    title: str
     state: Literal["due", "held", "barred"]
+    state_name: str
     fen_before: Count
     fen_after: Count
     payees_before: Count
@@ -67,8 +83,11 @@ class EarlierView(BaseModel):
     """For months before the window: paid back-dated, and owed until now and no longer."""
 
     jurisdiction: str
+    name: str
     fund: str
+    fund_name: str
     item: str
+    title: str
     more_fen: Count
     less_fen: Count
 
@@ -127,17 +146,19 @@ class _Teller(NamedTuple):
         return None if self.hides and any(0 < n < SMALL_CELL for n in people) else amount
 
 
-def view_simulation(row: Any, tally: Tally | None, *, full: bool) -> SimulationView:
-    """`full`: the caller may see each of these people anyway."""
+def view_simulation(
+    row: Any, tally: Tally | None, *, full: bool, titles: Mapping[str, str] = MappingProxyType({})
+) -> SimulationView:
+    """`full`: the caller may see each of these people anyway. `titles`: of items that only a list can name."""
     teller = _Teller(not full)
     plain = {**dict(row), "first_month": month_text(row["first_month"]), "people": teller.people(row["people"])}
     view = SimulationView.model_validate(plain | {"result": None})
     if tally is not None and row["state"] == "complete":
-        view.result = _result(row, tally, teller)
+        view.result = _result(row, tally, teller, {**titles, **ITEM_TITLES})
     return view
 
 
-def _result(row: Any, tally: Tally, teller: _Teller) -> ResultView:
+def _result(row: Any, tally: Tally, teller: _Teller, titles: Mapping[str, str]) -> ResultView:
     changed = tally.figures.people_changed
     return ResultView(
         people=teller.people(row["people"]),
@@ -147,14 +168,19 @@ def _result(row: Any, tally: Tally, teller: _Teller) -> ResultView:
         suppressed=teller.hides,
         summary=list(_summary(row, tally, teller)),
         groups=[_group(division, band, group, teller) for (division, band), group in _rolled_up(tally)],
-        items=[_item(item, count, teller) for item, count in sorted(tally.items.items())],
+        items=[_item(item, titles.get(item, item), count, teller) for item, count in sorted(tally.items.items())],
         money=[
-            MoneyView.model_validate(key._asdict() | {"month": month_text(key.month)} | _money(sums, teller))
+            MoneyView.model_validate(
+                {**key._asdict(), "month": month_text(key.month), "state_name": DUE_STATES[key.state]}
+                | _names(key, titles)
+                | _money(sums, teller)
+            )
             for key, sums in sorted(tally.money.items())
         ],
         earlier=[
             EarlierView(
                 **key._asdict(),
+                **_names(key, titles),
                 more_fen=teller.amount(sums.more_fen, changed),
                 less_fen=teller.amount(sums.less_fen, changed),
             )
@@ -162,6 +188,14 @@ def _result(row: Any, tally: Tally, teller: _Teller) -> ResultView:
         ],
         examples={} if teller.hides else tally.examples,
     )
+
+
+def _names(key: MoneyKey | EarlierKey, titles: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "name": area_name(key.jurisdiction),
+        "fund_name": fund_name(key.fund),
+        "title": titles.get(key.item, key.item),
+    }
 
 
 def _money(sums: Money, teller: _Teller) -> dict[str, Count]:
@@ -174,13 +208,13 @@ def _money(sums: Money, teller: _Teller) -> dict[str, Count]:
     }
 
 
-def _item(item: str, count: ItemCount, teller: _Teller) -> ItemView:
+def _item(item: str, title: str, count: ItemCount, teller: _Teller) -> ItemView:
     counts = {
         name: teller.people(getattr(count, name)) for name in ItemCount.__struct_fields__ if not name.startswith("vis")
     }
     return ItemView(
         item=item,
-        title=ITEM_TITLES.get(item, item),
+        title=title,
         visits_before=teller.amount(count.visits_before, count.have_before),
         visits_after=teller.amount(count.visits_after, count.have_after),
         **counts,
@@ -193,6 +227,7 @@ def _group(division: str, band: str | None, group: Group, teller: _Teller) -> Gr
         division=division,
         name=area_name(division) if division else "不详",
         age_band=band,
+        age_name=age_band_name(band) if band else "合计",
         **{name: teller.people(getattr(group, name)) for name in counts},
         fen_before=teller.amount(group.fen_before, group.people, group.changed),
         fen_after=teller.amount(group.fen_after, group.people, group.changed),

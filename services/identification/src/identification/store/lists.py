@@ -164,6 +164,16 @@ async def lock_policy(tx: Tx, version: str) -> Any:
     return await tx.sql.fetchrow(f"{_POLICY} WHERE policies.version = $1 FOR UPDATE OF policies", version)
 
 
+async def load_policy(connection: asyncpg.Connection, version: str) -> Any:
+    """As `lock_policy`, for reading."""
+    return await connection.fetchrow(f"{_POLICY} WHERE policies.version = $1", version)
+
+
+async def newest_publication_of(connection: asyncpg.Connection, version: str) -> Any:
+    """The whole row, or None."""
+    return await connection.fetchrow("SELECT * FROM publications WHERE version = $1 ORDER BY seq DESC LIMIT 1", version)
+
+
 async def update_policy(tx: Tx, version: str, *, state: str, approvals: str) -> None:
     await tx.sql.execute("UPDATE policies SET state = $2, approvals = $3 WHERE version = $1", version, state, approvals)
 

@@ -1,0 +1,118 @@
+"""GET /v1/policies/{version}/review: what those who sign a list look at: what it changes, and who would get less."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+from common import clock
+from common.auth import AnyCaller
+from common.errors import Conflict, NotFound
+from common.service import Db
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from rules.inclusion import lists_above, prove_inclusion
+from rules.items import ITEM_TITLES
+from rules.lint import lint
+from rules.list_changes import list_changes
+from rules.policy import PolicyList
+
+from identification.gate import sound_simulations
+from identification.inclusion_shapes import InclusionView
+from identification.policy_shapes import APPROVALS_NEEDED, PolicyVersionView, Version, view_version
+from identification.running import Running, running_now
+from identification.store import lists as store
+from identification.viewing import FromStruct
+
+router = APIRouter(tags=["policies"])
+_decoder = msgspec.json.Decoder(PolicyList)
+
+
+class ChangeView(BaseModel):
+    """`item` is null for what stands beside the items. `on`: the first day it matters; null: to no decision."""
+
+    item: str | None
+    title: str | None
+    on: dt.date | None
+    text: str
+
+
+class FaultView(FromStruct):
+    pointer: str
+    code: str
+    severity: Literal["error", "warning"]
+    text: str
+
+
+class ReviewView(BaseModel):
+    """`against`: the version it is held against: the one in force, or the one that it took the place of; null where
+    there was none. `sound`: the simulations that can be signed upon now; without one `blocked` says why."""
+
+    policy: PolicyVersionView
+    approvals_needed: int
+    against: str | None
+    changes: list[ChangeView]
+    faults: list[FaultView]
+    inclusion: InclusionView = Field(description="held against the lists above that are in force now")
+    sound: list[str]
+    blocked: str | None
+
+
+@router.get("/v1/policies/{version}/review", summary="What a list changes, and whether anybody gets less by it")
+async def review_policy(version: Version, db: Db, caller: AnyCaller) -> ReviewView:
+    """It takes about a second."""
+    async with db.reading() as connection:
+        row = await store.load_policy(connection, version)
+        if row is None:
+            raise NotFound("no such version")
+        running = await running_now(connection)
+        against, before = await _before(connection, row, running)
+        proposed = _decoder.decode(row["list"])
+        sound, blocked = await _sound(connection, row, proposed, running)
+    found = await asyncio.to_thread(_examined, proposed, before, running.lists.by_area)
+    return ReviewView(
+        policy=view_version(row),
+        approvals_needed=APPROVALS_NEEDED,
+        against=against,
+        sound=sound,
+        blocked=blocked,
+        **found,
+    )
+
+
+async def _before(connection: asyncpg.Connection, row: Any, running: Running) -> tuple[str | None, PolicyList]:
+    """What a proposal would take the place of, and what a published list did."""
+    area = row["jurisdiction"]
+    nothing = PolicyList(jurisdiction=area)
+    if row["state"] in ("proposed", "approved"):
+        return running.versions.get(area), running.lists.by_area.get(area) or nothing
+    publication = await store.newest_publication_of(connection, row["version"])
+    earlier = await store.load_publication_before(connection, publication) if publication else None
+    return (earlier["version"], _decoder.decode(earlier["list"])) if earlier else (None, nothing)
+
+
+async def _sound(
+    connection: asyncpg.Connection, row: Any, proposed: PolicyList, running: Running
+) -> tuple[list[str], str | None]:
+    if row["state"] not in ("proposed", "approved"):
+        return [], None
+    try:
+        return await sound_simulations(connection, running, proposed, row["version"], clock.now()), None
+    except Conflict as refused:
+        return [], refused.code
+
+
+def _examined(proposed: PolicyList, before: PolicyList, lists: Mapping[str, PolicyList]) -> dict[str, Any]:
+    area = proposed.jurisdiction
+    titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | ITEM_TITLES
+    inclusion = prove_inclusion(proposed, lists_above(area, lists))
+    return {
+        "changes": [
+            ChangeView(item=c.item, title=titles.get(c.item, c.item) if c.item else None, on=c.on, text=c.text)
+            for c in list_changes(before, proposed)
+        ],
+        "faults": [FaultView.model_validate(f) for f in lint({**lists, area: proposed}, areas=[area])],
+        "inclusion": InclusionView.model_validate({**msgspec.to_builtins(inclusion), "included": inclusion.holds}),
+    }
