@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -26,6 +26,7 @@ from common.events import (
     VisitOffered,
     VisitPlanned,
 )
+from common.events.facts import Death, Disability, Registration
 from common.message import state_id, to_headers
 from common.settings import Settings
 from msgspec.json import encode
@@ -96,6 +97,13 @@ class Town:
         )
         return person, change
 
+    async def elder(self, born: date, hukou: str) -> str:
+        """Somebody is registered; returns the person."""
+        person, change = str(uuid4()), str(uuid4())
+        value = Registration(sex="2", birth_date=born, hukou_division=hukou, hukou_kind="rural")
+        await self.say(_facts(person, change, "registration", value), change, change)
+        return person
+
     async def death(self, division: str = "530302001") -> str:
         """Somebody has died: the decision and the task that it stops; returns the person."""
         person, change = str(uuid4()), str(uuid4())
@@ -115,7 +123,13 @@ class Town:
         return person
 
 
-def _facts(person: str, change: str, kind: Any) -> PersonFactsRecorded:
+VALUES: Final = {
+    "disability": Disability(class_=4, level=2),
+    "death": Death(evidence="register_cancelled"),
+}
+
+
+def _facts(person: str, change: str, kind: Any, value: Any = None) -> PersonFactsRecorded:
     now = clock.now()
     statement = Statement(
         event_id=change,
@@ -126,6 +140,8 @@ def _facts(person: str, change: str, kind: Any) -> PersonFactsRecorded:
         rank=1,
         time=now,
         recorded_at=now,
+        valid_from=clock.today() - timedelta(days=3) if kind == "death" else None,
+        value=value or VALUES[kind],
     )
     return PersonFactsRecorded(person_id=person, version=1, recorded_at=now, statements=(statement,), causes=(change,))
 
@@ -197,6 +213,15 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="module")
+def identification(runtime: Runtime) -> Iterator[str]:
+    """The address of identification, which runs only where it is asked for: elsewhere its part is played."""
+    runtime.start_service("identification")
+    runtime.wait_ready("identification")
+    yield runtime.service_url("identification")
+    runtime.stop("identification")
 
 
 @pytest.fixture

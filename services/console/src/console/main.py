@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from console import page, peers, session, stream
+from console import page, peers, policies, session, stream
 from console.chain import Chain
 from console.meter import Meter
 from console.reader import Reader
@@ -81,7 +81,7 @@ app = FastAPI(title="Shouwang console", version="1", description="The chain as i
 app.state.reader = Reader(settings(), Chain(), Meter())
 app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
 install_problems(app)
-for router in (session.router, stream.router, peers.router, platform):
+for router in (session.router, stream.router, peers.router, policies.router, platform):
     app.include_router(router)
 app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")
 app.add_middleware(page.Secure)

@@ -156,6 +156,22 @@ STATES: Final[Mapping[str, str]] = {
     "suspended": "暂停",
     "unknown": "待补事实",
 }
+POLICY_STATES: Final[Mapping[str, str]] = {
+    "proposed": "拟议",
+    "approved": "已签批",
+    "published": "已公布",
+    "halted": "已停用",
+}
+SIMULATION_STATES: Final[Mapping[str, str]] = {
+    "waiting": "等待开始",
+    "running": "正在模拟",
+    "complete": "模拟完成",
+    "failed": "模拟失败",
+}
+BLOCKED: Final[Mapping[str, str]] = {
+    "simulation_missing": "还没有覆盖生效后第一年的模拟，不能签批",
+    "simulation_stale": "模拟之后生效的清单有变，或者模拟已经过期，须重新模拟、重新签批",
+}
 ROLES: Final[Mapping[str, str]] = {
     "officer": "经办人员",
     "approver": "审批人员",

@@ -1,46 +1,16 @@
-"""What other services know, asked with the caller's own token: they decide what the caller may see."""
+"""What other services know of people, changes and alerts, with Chinese words."""
 
-import os
 from typing import Any, Final
 from uuid import UUID
 
-import httpx
-from common.errors import NotAllowed, NotFound, ServiceError, Unauthenticated
 from fastapi import APIRouter, Request
 
 from console import names
-from console.session import Viewer, token_of
+from console.asking import ask
+from console.session import Viewer
 
 router = APIRouter(tags=["console"])
-PORTS: Final = {"supervision": 8106, "identification": 8102}
 STEPS_MAX: Final = 200
-
-
-class PeerAway(ServiceError):
-    status, slug = 503, "unavailable"
-
-
-def peer_url(service: str) -> str:
-    return os.environ.get(f"SHOUWANG_URL_{service.upper()}", f"http://127.0.0.1:{PORTS[service]}").rstrip("/")
-
-
-async def ask(request: Request, service: str, path: str, **params: Any) -> Any:
-    """The JSON answer. Raises what the service refused with, or PeerAway."""
-    client: httpx.AsyncClient = request.app.state.peers
-    try:
-        answer = await client.get(
-            f"{peer_url(service)}{path}",
-            params=params,
-            headers={"Authorization": f"Bearer {token_of(request)}"},
-        )
-    except httpx.HTTPError as error:
-        raise PeerAway(f"{service} is away") from error
-    refusals = {401: Unauthenticated, 403: NotAllowed, 404: NotFound}
-    if answer.status_code in refusals:
-        raise refusals[answer.status_code](f"{service} refused")
-    if answer.status_code != 200:
-        raise PeerAway(f"{service} answered {answer.status_code}")
-    return answer.json()
 
 
 def _with_words(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

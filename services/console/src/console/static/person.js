@@ -3,33 +3,11 @@
 
 const STAGE_NAMES = { intake: "接入", decide: "识别", assess: "评估", dispatch: "派单", pay: "补贴", supervise: "监督" };
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function shanghai(instant, options) {
-  return new Intl.DateTimeFormat("zh-CN", { timeZone: "Asia/Shanghai", hour12: false, ...options }).format(instant);
-}
-
-function clockText(instant) {
-  return shanghai(instant, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-}
-
 const person = (() => {
   const panel = document.getElementById("person"), hint = document.getElementById("hint");
   const title = document.getElementById("person-title"), note = document.getElementById("person-note");
   const timeline = document.getElementById("timeline"), entitled = document.getElementById("entitled");
   let asked = 0;
-
-  async function get(path) {
-    const answer = await fetch(path, { credentials: "same-origin" });
-    if (answer.status === 401) location.assign("/login");
-    if (!answer.ok) throw new Error(String(answer.status));
-    return answer.json();
-  }
 
   function open(text) {
     title.textContent = text;

@@ -1,0 +1,39 @@
+"""Questions to other services with the caller's own token: they decide what the caller may see."""
+
+import os
+from typing import Any, Final
+
+import httpx
+from common.errors import NotAllowed, NotFound, ServiceError, Unauthenticated
+from fastapi import Request
+
+from console.session import token_of
+
+PORTS: Final = {"supervision": 8106, "identification": 8102}
+
+
+class PeerAway(ServiceError):
+    status, slug = 503, "unavailable"
+
+
+def peer_url(service: str) -> str:
+    return os.environ.get(f"SHOUWANG_URL_{service.upper()}", f"http://127.0.0.1:{PORTS[service]}").rstrip("/")
+
+
+async def ask(request: Request, service: str, path: str, **params: Any) -> Any:
+    """The JSON answer. Raises what the service refused with, or PeerAway."""
+    client: httpx.AsyncClient = request.app.state.peers
+    try:
+        answer = await client.get(
+            f"{peer_url(service)}{path}",
+            params=params,
+            headers={"Authorization": f"Bearer {token_of(request)}"},
+        )
+    except httpx.HTTPError as error:
+        raise PeerAway(f"{service} is away") from error
+    refusals = {401: Unauthenticated, 403: NotAllowed, 404: NotFound}
+    if answer.status_code in refusals:
+        raise refusals[answer.status_code](f"{service} refused")
+    if answer.status_code != 200:
+        raise PeerAway(f"{service} answered {answer.status_code}")
+    return answer.json()
