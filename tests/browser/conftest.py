@@ -19,6 +19,7 @@ from common.events import (
     Entitlement,
     EntitlementsDecided,
     Event,
+    MoveGap,
     PersonFactsRecorded,
     Statement,
     VisitCancelled,
@@ -104,6 +105,23 @@ class Town:
         await self.say(_facts(person, change, "registration", value), change, change)
         return person
 
+    async def gap(self, left: str, moved_to: str) -> str:
+        """Somebody has moved and two lists leave the months after it to nobody; returns the person."""
+        person, change = str(uuid4()), str(uuid4())
+        gap = MoveGap(
+            item="longevity_allowance",
+            old=left,
+            old_policy=f"{left}/longevity_allowance@2023-01-01",
+            left=left,
+            moved_to=moved_to,
+            moved_on=date(2026, 9, 10),
+            first_month="2026-10",
+            why="refused",
+        )
+        decision = _decided(person, change, moved_to, gaps=(gap,))
+        await self.say(decision, change, division=moved_to)
+        return person
+
     async def death(self, division: str = "530302001") -> str:
         """Somebody has died: the decision and the task that it stops; returns the person."""
         person, change = str(uuid4()), str(uuid4())
@@ -146,7 +164,9 @@ def _facts(person: str, change: str, kind: Any, value: Any = None) -> PersonFact
     return PersonFactsRecorded(person_id=person, version=1, recorded_at=now, statements=(statement,), causes=(change,))
 
 
-def _decided(person: str, change: str, division: str, died_on: date | None = None) -> EntitlementsDecided:
+def _decided(
+    person: str, change: str, division: str, died_on: date | None = None, gaps: tuple[MoveGap, ...] = ()
+) -> EntitlementsDecided:
     items = ("nursing_subsidy", "visiting_care")
     rights = tuple(
         Entitlement(
@@ -169,6 +189,7 @@ def _decided(person: str, change: str, division: str, died_on: date | None = Non
         died_on=died_on,
         changed=items,
         causes=(change,),
+        gaps=gaps,
     )
 
 

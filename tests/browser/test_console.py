@@ -18,6 +18,7 @@ SignIn = Callable[..., Awaitable[Page]]
 @pytest.fixture
 def sign_in(page: Page, town: Any) -> SignIn:
     async def opened(division: str | None = "530300") -> Page:
+        await page.context.clear_cookies()  # whoever was signed in is not any more
         await page.goto(f"{town.url}/")
         await page.get_by_label("访问令牌").fill(town.token(division=division))
         await page.get_by_role("button", name="进入").click()
@@ -105,6 +106,22 @@ async def test_a_finding_is_counted_among_the_open_alerts(sign_in: SignIn, town:
     await expect(rows_of(page, person).filter(has_text="预警：时长异常")).to_have_count(1)
     await expect(page.locator("#alerts")).to_have_text(str(before + 1))
     await expect(page.locator("#alert-note")).to_contain_text("时长异常")
+
+
+async def test_a_gap_of_a_move_is_seen_by_the_officers_of_both_areas_and_by_no_third(
+    sign_in: SignIn, town: Any
+) -> None:
+    person = await town.gap("530302", "140702")
+    for division in ("530300", "140702"):
+        page = await sign_in(division)
+        box = page.locator("#gaps .right").filter(has_text=person[:8])
+        await expect(box).to_contain_text("由麒麟区迁到榆次区：高龄津贴2026-10起无人发放")
+        await expect(rows_of(page, person).filter(has_text="预警：迁移空档")).to_have_count(1)
+    await picture(page, "gaps")
+    page = await sign_in("530303")
+    await expect(page.locator("#alerts")).to_have_text(re.compile(r"\d"))
+    await expect(page.locator("#gap-card")).to_be_hidden()
+    await expect(rows_of(page, person)).to_have_count(0)
 
 
 async def test_an_officer_sees_nobody_of_another_area(sign_in: SignIn, town: Any) -> None:

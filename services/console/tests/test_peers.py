@@ -9,7 +9,7 @@ from common.auth import Caller, require
 from common.errors import NotAllowed
 from common.http import install_problems
 from console.main import app
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Query
 
 peer = FastAPI()
 install_problems(peer)
@@ -26,6 +26,14 @@ async def trace(event_id: str, caller: Annotated[Caller, Depends(require("office
 @peer.get("/v1/alerts/open")
 async def alerts() -> Any:
     return {"open": 3, "by_check": {"V01": 1, "visit_missed": 2}}
+
+
+@peer.get("/v1/alerts")
+async def cases(check: str, state: Annotated[list[str], Query()], limit: int) -> Any:
+    assert (check, state, limit) == ("move_gap", ["raised", "explained"], 10)
+    clause = {"title": "办法", "locator": "第三条"}
+    gap = {"text": "无人发放", "old_clause": clause, "new_clause": None}
+    return {"alerts": [{"alert_id": ID, "person_id": ID, "overdue": False, "gap": gap, "decision": "x"}]}
 
 
 @peer.get("/v1/persons/{person_id}/entitlements")
@@ -60,6 +68,12 @@ async def test_a_chain_comes_with_chinese_words(browser: Any) -> None:
     found, other = answer["entitlements"]
     assert (found["name"], found["state_name"], found["locator"]) == ("高龄津贴", "享受中", "第三条")
     assert (found["unset"], other["unset"]) == (False, True)  # nobody has said how much
+
+
+async def test_gaps_of_moves_come_with_the_clauses_of_both_areas(browser: Any) -> None:
+    (gap,) = (await browser("officer", division="530302").get("/api/alerts/gaps")).json()["gaps"]
+    clauses = {"old_clause": "办法 第三条", "new_clause": None}
+    assert gap == {"alert_id": ID, "person_id": ID, "overdue": False, "text": "无人发放"} | clauses
 
 
 async def test_what_the_other_service_refuses_the_console_refuses(browser: Any) -> None:

@@ -29,6 +29,9 @@ WHY: Final[dict[GapReason, str]] = {
 }
 
 
+_PLACES: Final = ("registration", "residence")
+
+
 class _Move(NamedTuple):
     """`left`: None where nothing was known before."""
 
@@ -49,11 +52,9 @@ def gaps_of_moves(
 ) -> tuple[MoveGap, ...]:
     """Every gap that a move of hukou or residence leaves in the money of one person, by item and day."""
     ends = {e.to for e in entitlements if e.to is not None}
-    if not ends:
-        return ()
-    moves = _moves(facts)
-    if ends.isdisjoint(moves):
+    if not ends or ends.isdisjoint([f.valid_from for f in facts if f.kind in _PLACES]):
         return ()  # most people: nothing ends where they move
+    moves = _moves(facts)
     found: list[MoveGap] = []
     for runs in runs_by_item(entitlements, died_on):
         for i, run in enumerate(runs):

@@ -11,6 +11,7 @@ from console.session import Viewer
 
 router = APIRouter(tags=["console"])
 STEPS_MAX: Final = 200
+GAPS_MAX: Final = 10
 
 
 def _with_words(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -57,6 +58,22 @@ async def person_entitlements(person_id: UUID, caller: Viewer, request: Request)
     ]
     gaps = [gap["text"] for gap in answer["gaps"]]
     return {"on": answer["on"], "entitlements": found, "gaps": gaps}
+
+
+@router.get("/api/alerts/gaps")
+async def open_gaps(caller: Viewer, request: Request) -> dict[str, Any]:
+    """The newest gaps of moves out of the caller's area, or into it, that nobody has decided."""
+    answer = await ask(
+        request, "supervision", "/v1/alerts", check="move_gap", state=["raised", "explained"], limit=GAPS_MAX
+    )
+    return {"gaps": [_gap(alert) for alert in answer["alerts"]]}
+
+
+def _gap(alert: dict[str, Any]) -> dict[str, Any]:
+    gap = alert["gap"]
+    clauses = [gap[side] and f"{gap[side]['title']} {gap[side]['locator']}" for side in ("old_clause", "new_clause")]
+    told = {name: alert[name] for name in ("alert_id", "person_id", "overdue")}
+    return {**told, "text": gap["text"], "old_clause": clauses[0], "new_clause": clauses[1]}
 
 
 @router.get("/api/alerts/open")

@@ -139,6 +139,26 @@
     }
   }
 
+  function gapBox(gap) {
+    const box = make("div", "right lost"), id = make("button", "", gap.person_id.slice(0, 8));
+    id.title = "查看这位老年人的经过";
+    id.addEventListener("click", () => person.showPerson(gap.person_id));
+    box.append(id, make("span", "", gap.text));
+    box.append(make("small", "", `迁出地：${gap.old_clause || "没有依据"}`), make("small", "", `迁入地：${gap.new_clause || "清单没有这个项目"}`));
+    if (gap.overdue) box.append(make("small", "late", "已超过办理期限"));
+    return box;
+  }
+
+  async function showGaps() {
+    try {
+      const { gaps } = await get("/api/alerts/gaps");
+      by("gaps").replaceChildren(...gaps.map(gapBox));
+      by("gap-card").hidden = gaps.length === 0;
+    } catch {
+      by("gap-card").hidden = true;
+    }
+  }
+
   function sayHeld() {
     hold.setAttribute("aria-pressed", String(held));
     hold.textContent = held ? "继续" : hovered ? "移开指针后继续" : "暂停";
@@ -150,7 +170,8 @@
   body.addEventListener("pointerenter", (event) => { hovered = event.pointerType === "mouse"; sayHeld(); });
   body.addEventListener("pointerleave", () => { hovered = false; sayHeld(); });
   setInterval(() => { if (lastTick && Date.now() - lastTick > SILENT_MS) setLink("lost", "连接中断，正在重连"); }, 1000);
-  setInterval(showAlerts, 5000);
+  setInterval(() => { showAlerts(); showGaps(); }, 5000);
   showAlerts();
+  showGaps();
   listen();
 })();

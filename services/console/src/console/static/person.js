@@ -16,7 +16,7 @@ const person = (() => {
     say("正在读取……");
     panel.hidden = false;
     hint.hidden = true;
-    if (matchMedia("(max-width: 1000px)").matches) panel.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (matchMedia("(max-width: 1000px)").matches) panel.scrollIntoView({ block: "start" });
     return ++asked;
   }
 
