@@ -40,6 +40,8 @@ KINDS = ("registration", "residence", "disability", "low_income", "living_situat
 KINDS += ("merit", "benefit_elsewhere", "application", "application")
 BENEFITS = ("work_injury_care", "retired_cadre_care", "retired_cadre_living")
 HOUSEHOLDS = ("h1", "h2")
+TOLD = ("disability", "low_income", "special_family", "living_situation", "merit", "benefit_elsewhere", "application")
+TOLD += ("low_income", "disability", "residence")
 
 
 class Chance:
@@ -159,6 +161,23 @@ class Chance:
                     rule["valid_to"] = rule["valid_from"] + timedelta(days=self.rng.randint(1, 60))
                 rules.append(rule)
         return rules
+
+    # --- what is told where ---
+
+    def told(self) -> dict[str, list[dict[str, Any]]]:
+        """Feeds by division, of some places and of what holds them; sometimes a place where nothing is told."""
+        return {
+            place: self._feeds() for place in self.some("530302001", "530302", "530300", "140702", "000000", most=3)
+        }
+
+    def _feeds(self) -> list[dict[str, Any]]:
+        feeds = []
+        for _ in range(self.rng.choice([0, 1, 3, 6])):
+            feed = {"kind": self.rng.choice(TOLD), "since": self.day(-60)}
+            if self.rng.random() < 0.5:
+                feed["until"] = feed["since"] + timedelta(days=self.rng.randint(1, 120))
+            feeds.append(feed)
+        return feeds
 
     # --- a life ---
 

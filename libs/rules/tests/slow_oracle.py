@@ -14,6 +14,7 @@ from common.codes import divisions
 from common.events.ability import Ability
 from common.events.facts import Statement
 
+Told = Mapping[str, Sequence[Mapping[str, Any]]]  # division → what is told there: kind, since, until
 Law = Mapping[str, Mapping[str, Any]]  # area → {"items": {item: file}, "exclusions": [rule, …]}
 NATION = "000000"
 BEFORE, AFTER = date.min, date.max
@@ -183,6 +184,7 @@ class World(NamedTuple):
     merits: tuple[str, ...]
     elsewhere: Mapping[str, int | None]
     wishes: Mapping[str, str]
+    untold: tuple[str, ...] = ()
 
 
 def around(division: str) -> tuple[str, ...]:
@@ -190,7 +192,33 @@ def around(division: str) -> tuple[str, ...]:
     return (*chain, NATION)
 
 
-def world_on(words: Sequence[Word], abilities: Sequence[Ability], day: date) -> World:
+OF_THE_HUKOU = ("disability", "low_income", "special_family")
+OF_THE_HOME = ("living_situation", "merit", "benefit_elsewhere", "application")
+
+
+def nobody_tells(kind: str, places: Sequence[str], told: Told, day: date) -> bool:
+    """Something was declared of the place or of what holds it, but not that this kind is told there that day."""
+    if not any(place in told for place in places):
+        return False
+    for place in places:
+        for feed in told.get(place, ()):
+            if feed["kind"] == kind and feed["since"] <= day and ("until" not in feed or day < feed["until"]):
+                return False
+    return True
+
+
+def untold_on(world: World, told: Told) -> tuple[str, ...]:
+    hukou, home = world.hukou or world.home or (NATION,), world.home or world.hukou or (NATION,)
+    kinds = [kind for kind in OF_THE_HUKOU if nobody_tells(kind, hukou, told, world.day)]
+    return (*kinds, *(kind for kind in OF_THE_HOME if nobody_tells(kind, home, told, world.day)))
+
+
+def world_on(words: Sequence[Word], abilities: Sequence[Ability], day: date, told: Told | None = None) -> World:
+    world = plain_world(words, abilities, day)
+    return world._replace(untold=untold_on(world, told)) if told else world
+
+
+def plain_world(words: Sequence[Word], abilities: Sequence[Ability], day: date) -> World:
     values: dict[str, Any] = {}
     for kind in ("registration", "residence", "disability", "low_income", "living_situation", "special_family"):
         found = shown(words, kind, day)
@@ -227,9 +255,18 @@ def answer(condition: Mapping[str, Any], world: World) -> bool | None:
             return some if group == "any_of" or some is None else not some
     (name, wanted), *_ = [(k, v) for k, v in condition.items() if k != "absent_means"]
     found = leaf(name, wanted, world)
+    if "absent_means" not in condition and ASKS_FOR[name] in world.untold:
+        return None if found is False and silent_of_some(name, wanted, world) else found
     if found is None and condition.get("absent_means", DEFAULT[name]) == "not_met":
         return False
     return found
+
+
+def silent_of_some(name: str, wanted: Any, world: World) -> bool:
+    """Of several that may hold at once, one of those asked for was not mentioned at all."""
+    if name == "merit_in" or name == "benefit_elsewhere_in":
+        return True
+    return name == "applied" and any(item not in world.wishes for item in wanted)
 
 
 ASKS_FOR = {
@@ -549,9 +586,10 @@ def decided(
     days: Sequence[date],
     known_at: datetime | None = None,
     words: Sequence[Word] | None = None,
+    told: Told | None = None,
 ) -> dict[date, dict[str, Found]]:
     """What the law gives on each of `days`, which must be in order and hold every day on which anything may change.
-    `words`: what was said in the end, where it is known already."""
+    `words`: what was said in the end, where it is known already. `told`: what every change is told of, and where."""
     if known_at is not None:
         statements = [s for s in statements if s.recorded_at <= known_at]
         abilities = [a for a in abilities if a.recorded_at <= known_at]
@@ -563,7 +601,7 @@ def decided(
     for day in days:
         gone = day < first or (died_on is not None and day > died_on)
         suspected = suspected_on is not None and day >= suspected_on
-        found[day] = {} if gone else life.day(world_on(words, abilities, day), suspected)
+        found[day] = {} if gone else life.day(world_on(words, abilities, day, told), suspected)
     return found
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from common.events.coverage import FeedDeclared
 from common.events.facts import Disability, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
 from rules.changes import _READ, _READ_SETS
 from rules.conditions import World
+from rules.coverage import Coverage
 from rules.decide import decide
 from rules.edits import AreaEdit, Edit, edits_between
 from rules.lists import Lists
@@ -60,6 +62,31 @@ def cases(seed: int) -> Iterator[tuple[Chance, Lists, Lists]]:
     for _ in range(EDITS):
         if (other := edited(chance, law)) is not None:
             yield chance, lists_of(law), lists_of(other)
+
+
+def covered(lists: Lists, told: Any) -> Lists:
+    coverage = Coverage({place: msgspec.convert(feeds, list[FeedDeclared]) for place, feeds in told.items()})
+    return Lists(lists.by_area.values(), coverage=coverage)
+
+
+@pytest.mark.parametrize("seed", range(LAWS))
+def test_whom_another_coverage_does_not_touch_is_decided_as_before(seed: int) -> None:
+    """Untouched people are found, else it would hold by itself."""
+    touched = untouched = changed = 0
+    for chance, plain, other in cases(seed):
+        told = chance.told()
+        fewer = {place: feeds[1:] for place, feeds in told.items() if chance.rng.random() < 0.8}
+        before, after = covered(plain, told), covered(chance.rng.choice([plain, plain, other]), fewer)
+        edit = Edit(before, after)
+        for _ in range(LIVES):
+            statements, abilities = chance.statements(6), chance.abilities()
+            facts, choices = facts_known_at(statements), chance.choices()
+            was, now = (decide("p", facts, abilities, lists, choices=choices) for lists in (before, after))
+            hit = edit.touches(traits_of(facts, abilities, was.died_on))
+            assert hit or was == now
+            assert edit.keeps("p", was.entitlements, facts, abilities, choices) == (was == now)
+            touched, untouched, changed = touched + hit, untouched + (not hit), changed + (was != now)
+    assert touched >= changed > 0 < untouched
 
 
 @pytest.mark.parametrize("seed", range(LAWS))

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from common.events.ability import Ability
+from common.events.coverage import FeedDeclared
 from common.events.entitlement import Entitlement
 from common.events.facts import Statement
 from random_lives import DAYS, ITEMS, Chance
 from rules.choosing import Choice
+from rules.coverage import Coverage
 from rules.decide import Decision, decide
 from rules.explain import explain
 from rules.lists import Lists
 from rules.policy import PolicyList, load_lists
 from rules.timeline import abilities_known_at, facts_known_at
-from slow_oracle import Found, dated, death, decided, last_words, read_law
+from slow_oracle import Found, Told, dated, death, decided, last_words, read_law
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 CASES = int(os.environ.get("SHOUWANG_CASES", "160"))
@@ -31,8 +33,13 @@ SEEDS = range(0, CASES, CASES_PER_TEST)
 REAL_LAW, REAL_LISTS = read_law(POLICY), Lists(load_lists(POLICY).values())
 
 
-def lists_of(law: dict[str, dict[str, Any]]) -> Lists:
-    return Lists(msgspec.convert({"jurisdiction": area, **one}, PolicyList) for area, one in law.items())
+def lists_of(law: dict[str, dict[str, Any]], told: Told | None = None) -> Lists:
+    lists = [msgspec.convert({"jurisdiction": area, **one}, PolicyList) for area, one in law.items()]
+    return Lists(lists, coverage=coverage_of(told or {}))
+
+
+def coverage_of(told: Told) -> Coverage:
+    return Coverage({place: msgspec.convert(feeds, list[FeedDeclared]) for place, feeds in told.items()})
 
 
 def on_day(entitlements: Sequence[Entitlement], day: date) -> dict[str, Found]:
@@ -80,22 +87,24 @@ def life_of(chance: Chance) -> Life:
     return Life(chance.statements(), chance.abilities(), chance.choices())
 
 
-def quarrel(life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date]) -> Any:
+def quarrel(life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], told: Told | None = None) -> Any:
     """The first day on which the decision and the oracle differ, with both answers; None: they agree."""
-    entitlements, wanted = life.decide(lists).entitlements, decided(law, *life, days)
+    entitlements, wanted = life.decide(lists).entitlements, decided(law, *life, days, told=told)
     for day in days:
         if not agree(got := on_day(entitlements, day), wanted[day]):
             return day, got, wanted[day]
     return None
 
 
-def need_peace(life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], seed: int) -> None:
+def need_peace(
+    life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], seed: int, told: Told | None = None
+) -> None:
     """Fails with the smallest life found that still brings the quarrel about."""
-    if quarrel(life, law, lists, days) is None:
+    if quarrel(life, law, lists, days, told) is None:
         return
-    while (less := next((x for x in life.smaller() if quarrel(x, law, lists, days)), None)) is not None:
+    while (less := next((x for x in life.smaller() if quarrel(x, law, lists, days, told)), None)) is not None:
         life = less
-    pytest.fail(f"seed {seed}: {quarrel(life, law, lists, days)}\nin {life}")
+    pytest.fail(f"seed {seed}: {quarrel(life, law, lists, days, told)}\nin {life}")
 
 
 @pytest.mark.parametrize("start", SEEDS)
@@ -108,6 +117,25 @@ def test_under_random_laws_every_day_is_as_the_oracle_says_in_whatever_order_thi
         mixed = life._replace(statements=chance.delivered(life.statements))
         assert mixed.decide(lists) == life.decide(lists), seed
         need_peace(life, law, lists, every_day(chance), seed)
+
+
+@pytest.mark.parametrize("start", SEEDS)
+def test_absence_is_an_answer_on_every_day_and_in_every_place_just_where_the_oracle_says(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        law, life, told = chance.law(), life_of(chance), chance.told()
+        need_peace(life, law, lists_of(law, told), every_day(chance), seed, told)
+
+
+@pytest.mark.parametrize("start", SEEDS)
+def test_under_the_real_lists_absence_is_an_answer_just_where_the_oracle_says(start: int) -> None:
+    for seed in range(start, start + CASES_PER_TEST):
+        chance = Chance(seed)
+        life, told = life_of(chance), chance.told()
+        lists = Lists(REAL_LISTS.by_area.values(), coverage=coverage_of(told))
+        edges = {d for feeds in told.values() for f in feeds for d in (f["since"], f.get("until")) if d}
+        days = sorted({*calendar(chance, life), *edges, *(d - timedelta(days=1) for d in edges)})
+        need_peace(life, REAL_LAW, lists, days, seed, told)
 
 
 def every_day(chance: Chance) -> list[date]:
@@ -168,8 +196,8 @@ def test_what_was_decided_at_an_instant_is_a_replay_of_what_had_been_recorded_by
 def test_an_explanation_of_a_random_day_says_what_was_decided(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
-        lists = lists_of(chance.law())
-        life = life_of(chance)
+        law, life = chance.law(), life_of(chance)
+        lists = lists_of(law, chance.told() if seed % 2 else None)
         decision, facts = life.decide(lists), facts_known_at(life.statements)
         for day in [chance.day() for _ in range(3)]:
             states = {item: found.state for item, found in on_day(decision.entitlements, day).items()}

@@ -4,7 +4,7 @@ Each part of a world has finitely many values. Two values to which every test gi
 proof that looks at one value of each case has looked at everybody.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain, combinations, product
 from math import prod
@@ -70,18 +70,20 @@ class Cells(NamedTuple):
         return product(*self.axes)
 
 
-def cells(tests: Iterable[Condition]) -> Cells:
-    """The cases that these tests (no groups) tell apart. What none of them reads stays unknown."""
+def cells(tests: Iterable[Condition], untold: Collection[str] = ()) -> Cells:
+    """The cases that these tests (no groups) tell apart, wherever each of the kinds is `untold` or not
+    (`rules.coverage`). What none of them reads stays unknown."""
+    kinds = frozenset(untold)
     by_slot: dict[int, dict[Condition, None]] = {}
     for test in tests:
         by_slot.setdefault(TEST[test.test].slot, {})[test] = None
-    return Cells(tuple(_axis(slot, tuple(by_slot[slot])) if slot in by_slot else (None,) for slot in REST))
+    return Cells(tuple(_axis(slot, tuple(by_slot[slot]), kinds) if slot in by_slot else (None,) for slot in REST))
 
 
 @lru_cache(maxsize=10_000)
-def _axis(slot: int, tests: tuple[Condition, ...]) -> tuple[Any, ...]:
+def _axis(slot: int, tests: tuple[Condition, ...], untold: frozenset[str]) -> tuple[Any, ...]:
     """One value of each case. "Nothing is known" is a case of its own where other facts hang on it."""
-    answers = [compiled(test) for test in tests]
+    answers = [compiled(test, kinds) for kinds in dict.fromkeys((frozenset[str](), untold)) for test in tests]
     cases: dict[Any, list[Any]] = {}
     for value in (None, *(_sets(slot, tests) if slot in SETS else KNOWN[slot])):
         world = World(*(value if i == slot else None for i in range(len(World._fields))))

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple, Protocol
 from rules.bounds import Deviation, Narrowing
 from rules.cells import Cells, cells, leaves_of, leaves_of_version
 from rules.conditions import AGE, HUKOU, PLACE, RESIDENCE, TEST, World, compiled
+from rules.coverage import ANSWERING, AT_HUKOU, Coverage, Where
 from rules.lists import Lists, Slab
 from rules.narrowing import Side, narrowings
-from rules.policy import Condition, PolicyList
+from rules.policy import NATION, Condition, PolicyList
 from rules.timeline import FAR_FUTURE
 
 CASES_MAX: Final = 400_000  # some seconds; the lists in force need a few thousand an item
@@ -44,7 +45,7 @@ class _Dated(Protocol):
 
 class Comparison:
     """`sides`: sets of lists, the first without the child's list, the second with it; `judge` gets a slab of each.
-    `tests`: what else tells people apart."""
+    `tests`: what else tells people apart. `coverage`: what is told where, the same for all sides."""
 
     def __init__(
         self,
@@ -54,12 +55,14 @@ class Comparison:
         *,
         child: PolicyList,
         ancestors: Ancestors,
+        coverage: Coverage,
         floor: bool = False,
         tests: Sequence[Condition] = (),
     ) -> None:
         self.floor = floor  # only for who tells of it
         self.items, self.child, self._judge, self._ancestors = items, child.jurisdiction, judge, ancestors
-        self._sides = [Lists(side, ancestors) for side in sides]
+        self._sides = [Lists(side, ancestors, coverage) for side in sides]
+        self._coverage = coverage
         policies = [item for side in sides for one in side for item in one.items.values()]
         versions = [version for policy in policies for version in policy.versions]
         rules = [rule for side in sides for one in side for rule in one.exclusions]
@@ -67,18 +70,22 @@ class Comparison:
         self._allowed = [(d, compiled(d.people) if d.people else _anybody) for d in deviations]
         tests = [*tests, *(t for version in versions for t in leaves_of_version(version))]
         self.tests = tuple(dict.fromkeys(tests + [t for d in deviations if d.people for t in leaves_of(d.people)]))
-        self._follows = {HUKOU if policy.follows == "hukou" else RESIDENCE for policy in policies}
+        self._kinds = frozenset({TEST[test.test].kind for test in self.tests} & ANSWERING if coverage.declared else ())
+        self._places_read = {HUKOU if policy.follows == "hukou" else RESIDENCE for policy in policies}
+        self._places_read |= {TEST[test.test].slot for test in self.tests} & {HUKOU, RESIDENCE, PLACE}
+        self._places_read |= {HUKOU if kind in AT_HUKOU else RESIDENCE for kind in self._kinds}
+        self._named = {self.child, *(area for lists in self._sides for area in lists.by_area), *_areas(self.tests)}
         dated: list[_Dated] = [*versions, *rules, *deviations]
-        self._days = sorted({d for x in dated for d in (x.valid_from, x.valid_to) if d})
+        self._days = self._stretches({d for x in dated for d in (x.valid_from, x.valid_to) if d})
 
     def narrower(self) -> Iterator[tuple[date, date, Key, Found]]:
         """Every stretch of days over which some people get less, with one of them. Raises TooManyCases."""
-        people, places = cells(self.tests), list(self._places())
-        if people.cases * len(places) * len(self._days) > CASES_MAX:
+        people, places = cells(self.tests, self._kinds), {day: list(self._places(day)) for day in self._days}
+        if people.cases * sum(map(len, places.values())) > CASES_MAX:
             raise TooManyCases
         open_: dict[Key, tuple[date, Found]] = {}
         for start in self._days:
-            found = self._simplest(start, people, places)
+            found = self._simplest(start, people, places[start])
             for key in open_.keys() - found.keys():
                 yield open_[key][0], start, key, open_[key][1]
             open_ = {key: open_.get(key, (start, simplest)) for key, simplest in found.items()}
@@ -108,13 +115,33 @@ class Comparison:
         # Not to ask about somebody is the shadow of refusing somebody like them.
         return {k: v for k, v in best.items() if k[1] != "not_asked" or (k[0], "refused", *k[2:]) not in best}
 
-    def _places(self) -> Iterator[Places]:
+    def _stretches(self, days: set[date]) -> list[date]:
+        """The days on which a list, or what is told somewhere, begins to be another."""
+        told = {day for day in self._coverage.all_days(self._kinds) if days and day > min(days)} - days
+        found, before = list[date](), set[Any]()
+        for day in sorted(days | told):
+            now = self._told_apart(day).keys() if told else set()
+            if day in days or now != before:
+                found.append(day)
+            before = set(now)
+        return found
+
+    def _told_apart(self, day: date) -> dict[Any, str]:
+        """A division for each kind of place: places differ only by the nearest area that is named, and by what is told
+        there."""
+        found: dict[Any, str] = {}
+        for code in (*sorted(self._named), *(sorted(self._coverage.declared) if self._kinds else ())):
+            codes = (code, *self._ancestors(code), NATION)
+            near = next((c for c in codes if c in self._named), NATION)
+            found.setdefault((near, self._coverage.untold(Where(codes, codes), day, self._kinds)), code)
+        return found
+
+    def _places(self, day: date) -> Iterator[Places]:
         """A hukou and a residence of every kind of person for whom the child's list may count: everybody else is
-        decided alike with and without it. A place differs from another only by the nearest area that is named."""
-        read = self._follows | {TEST[test.test].slot for test in self.tests}
-        read |= {RESIDENCE} if PLACE in read else set()
-        named = {self.child, *(area for lists in self._sides for area in lists.by_area), *_areas(self.tests)}
-        sides = [[None, *(sorted(named) if slot in read else [self.child])] for slot in (HUKOU, RESIDENCE)]
+        decided alike with and without it."""
+        read = self._places_read | ({RESIDENCE} if PLACE in self._places_read else set())
+        kinds = self._told_apart(day).values()
+        sides = [[None, *(sorted(kinds) if slot in read else [self.child])] for slot in (HUKOU, RESIDENCE)]
         for hukou in sides[0]:
             for residence in sides[1]:
                 both = hukou is not None and residence is not None

@@ -1,6 +1,6 @@
 """Conditions over one moment of a person's life. Three answers: it holds, it does not, a fact is missing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from common.events.facts import Kind
@@ -69,12 +69,15 @@ TEST: dict[str, _Test] = {
 Answer = Callable[[World], bool | None]
 
 
-def compiled(condition: Condition) -> Answer:
-    """The condition as a function: True, False, or None where a missing fact decides."""
+def compiled(condition: Condition, untold: Collection[str] = ()) -> Answer:
+    """The condition as a function: True, False, or None where a missing fact decides.
+
+    `untold`: kinds of which it is no answer that nothing was said (`rules.coverage`), unless the condition says so.
+    """
     name = condition.test
     if name not in GROUPS:
-        return _compiled_test(condition, name)
-    parts = [compiled(child) for child in getattr(condition, name)]
+        return _compiled_test(condition, name, untold)
+    parts = [compiled(child, untold) for child in getattr(condition, name)]
     decisive = name != "all_of"  # the answer of a part that settles the group at once,
     settled = name == "any_of"  # and how
 
@@ -90,9 +93,11 @@ def compiled(condition: Condition) -> Answer:
     return group
 
 
-def _compiled_test(condition: Condition, name: str) -> Answer:
+def _compiled_test(condition: Condition, name: str, untold: Collection[str]) -> Answer:
     slot, kind, holds = TEST[name]
     argument = getattr(condition, name)
+    if condition.absent_means is None and kind in untold:
+        return _untold_test(slot, argument, holds)
     by_default = "not_met" if RULES[kind].absence == "false" else "unknown"
     otherwise = False if (condition.absent_means or by_default) == "not_met" else None
 
@@ -104,19 +109,33 @@ def _compiled_test(condition: Condition, name: str) -> Answer:
     return test
 
 
-def evaluate(condition: Condition, world: World) -> bool | None:
+def _untold_test(slot: int, argument: Any, holds: Callable[[Any, Any], bool | None]) -> Answer:
+    """Where several may hold at once, what is known of one says nothing of the others; a wish declined is a no."""
+
+    def test(world: World) -> bool | None:
+        known: Any = world[slot]
+        answer = None if known is None else holds(argument, known)
+        if answer is not False or slot not in SETS:
+            return answer
+        declined = slot == WISHES and all((item, "decline") in known for item in argument)
+        return False if declined else None
+
+    return test
+
+
+def evaluate(condition: Condition, world: World, untold: Collection[str] = ()) -> bool | None:
     """One look; whoever asks often keeps the `compiled` condition."""
-    return compiled(condition)(world)
+    return compiled(condition, untold)(world)
 
 
-def missing(condition: Condition, world: World) -> set[str]:
+def missing(condition: Condition, world: World, untold: Collection[str] = ()) -> set[str]:
     """The kinds of facts whose absence leaves the condition open."""
-    if evaluate(condition, world) is not None:
+    if evaluate(condition, world, untold) is not None:
         return set()
     name = condition.test
     if name not in GROUPS:
         return {TEST[name].kind}
-    return set().union(*(missing(child, world) for child in getattr(condition, name)))
+    return set().union(*(missing(child, world, untold) for child in getattr(condition, name)))
 
 
 def leaves(condition: Condition) -> Iterator[tuple[str, Any]]:
@@ -127,6 +146,10 @@ def leaves(condition: Condition) -> Iterator[tuple[str, Any]]:
             yield from leaves(child)
     else:
         yield name, getattr(condition, name)
+
+
+def kinds_read(condition: Condition) -> set[str]:
+    return {TEST[name].kind for name, _ in leaves(condition)}
 
 
 def slots_read(condition: Condition) -> set[int]:

@@ -1,4 +1,5 @@
-"""What an edit of the lists can change, and for whom: those it cannot touch need not be decided again.
+"""What an edit of the lists, or of what is told where, can change, and for whom: those it cannot touch need not be
+decided again.
 
 A life is decided stretch by stretch, from what the lists say of the world in that stretch. So an edit can change
 something for somebody only where the lists before and after it answer differently in a world that this person is ever
@@ -34,7 +35,7 @@ from rules.exclusion_rules import pairs_of
 from rules.exclusions import Relations, related, tied
 from rules.inclusion import only
 from rules.lists import Area, Lists, Slab
-from rules.outcome import Applicable
+from rules.outcome import Applicable, kinds_read_by
 from rules.policy import PolicyList
 from rules.timeline import Fact
 from rules.traits import ANYTHING, Traits, read_traits
@@ -104,14 +105,16 @@ class Edit:
         self._changes: dict[tuple[Area | None, ...], tuple[_Change, ...]] = {}
         self._known: dict[tuple[Any, ...], bool] = {}
         lists = [one for side in (before, after) for one in side.by_area.values()]
-        self.items = frozenset(_reach(self.areas, lists))
+        self.kinds = before.coverage.kinds_changed(after.coverage)
+        self.items = frozenset(_reach(self.areas, lists, _items_reading(self.kinds, lists)))
         every = {item for one in lists for item in one.items}
-        self._narrowed = Lists(only([*self.items], one) for one in after.by_area.values())
+        narrowed = (only([*self.items], one) for one in after.by_area.values())
+        self._narrowed = Lists(narrowed, coverage=after.coverage)
         self.is_narrow = len(self.items) <= len(every) / 2
 
     def touches(self, line: str) -> bool:
         """Whether it may change anything for people of these traits. False is certain."""
-        if not self.areas:
+        if not (self.areas or self.items):
             return False
         if line == ANYTHING:
             return True
@@ -179,12 +182,19 @@ class Edit:
         return found
 
 
-def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList]) -> set[str]:
-    """The items that an edit can change: those edited, and all that any rule ties to them, however far."""
+def _items_reading(kinds: Collection[str], lists: Sequence[PolicyList]) -> set[str]:
+    """The items on which something hangs that these kinds say, or do not say."""
+    items = (item for one in lists for item in one.items.values()) if kinds else ()
+    return {item.item for item in items if any(kinds_read_by(version) & {*kinds} for version in item.versions)}
+
+
+def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList], items: Collection[str]) -> set[str]:
+    """The items that an edit can change: those edited or otherwise concerned, and all that any rule ties to them,
+    however far."""
     pairs = [pair for one in lists for rule in one.exclusions for pair in pairs_of(rule)]
     ruled = {i for one in lists for rule in one.exclusions for i in rule.items} | {i for pair in pairs for i in pair}
     ruled = ruled if any(edit.rules for edit in areas) else set()
-    return tied({item for edit in areas for item in edit.items} | ruled, pairs)
+    return tied({item for edit in areas for item in edit.items} | {*items} | ruled, pairs)
 
 
 def _changes(before: Sequence[Slab], after: Sequence[Slab]) -> Iterator[_Change]:
@@ -213,7 +223,7 @@ def _items_changed(before: Sequence[Applicable], after: Sequence[Applicable]) ->
 
 
 def _said(a: Applicable) -> tuple[Any, ...]:
-    return a.version, a.jurisdiction, a.presumed, a.item.kind, a.slots
+    return a.version, a.jurisdiction, a.presumed, a.item.kind, a.slots, a.untold
 
 
 def _rules_changed(before: Relations, after: Relations) -> set[str]:

@@ -1,8 +1,9 @@
 """Why somebody is, or is not, entitled to an item on a day: every condition with its answer and its evidence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from common.clock import age_on
@@ -13,6 +14,7 @@ from common.events.facts import Registration
 from rules.changes import changes_of
 from rules.choosing import Choice
 from rules.conditions import AGE, REST, TEST, World, evaluate, slots_read
+from rules.coverage import ANSWERING
 from rules.decide import Decision, decide, state_on
 from rules.exclusions import giving_way
 from rules.items import DECLINED, named
@@ -25,6 +27,7 @@ from rules.timeline import Deceased, Fact, death_of
 from rules.wording import KIND_NAMES, condition_text, known_text
 
 ExplainedOutcome = EntitlementState | Literal["refused"]
+Absence = Literal["told", "untold"]
 Evidence = dict[int, "tuple[FactRef, ...]"]
 
 
@@ -34,13 +37,16 @@ class FactRef(msgspec.Struct, frozen=True):
 
 
 class ConditionOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """`holds`: None where a missing fact decides. `value`: what is known of the person there."""
+    """`holds`: None where a missing fact decides. `value`: what is known of the person there. `absence`: where nothing
+    is, whether somebody tells every change of the kind there, so that it is an answer; None where nobody has ever
+    declared what is told, or the kind never answers by its absence."""
 
     code: str
     text: str
     holds: bool | None
     value: str | None = None
     facts: tuple[FactRef, ...] = ()
+    absence: Absence | None = None
 
 
 class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +101,8 @@ def explain(
     if outcomes is None:  # the person may choose: what they have comes from all days before
         outcomes = _as_decided(slab.contenders(key), decision, on)
     outcome = next((o for o in outcomes if o.item == item), None)
-    evidence = _evidence(events)
-    conditions = (*_where(found, world, evidence), *_conditions(found.version.conditions, world, evidence))
+    seen = _Seen(world, _evidence(events), found.untold, partial(lists.coverage.told, where=slab.where, day=on))
+    conditions = (*_where(found, seen), *_conditions(found.version.conditions, seen))
     is_open = outcome is None or outcome.state == "unknown"
     return Explanation(
         item=item,
@@ -140,35 +146,56 @@ def _evidence(events: Sequence[Any]) -> Evidence:
     return {slot: tuple(FactRef(e, kinds[slot]) for e in ids) for slot, ids in said.items()}
 
 
-def _where(found: Applicable, world: World, evidence: Evidence) -> Iterator[ConditionOutcome]:
+class _Seen(NamedTuple):
+    """What a condition is held against. `told`: of a kind whether every change of it is told there."""
+
+    world: World
+    evidence: Evidence
+    untold: frozenset[str]
+    told: Callable[[str], bool | None]
+
+
+def _where(found: Applicable, seen: _Seen) -> Iterator[ConditionOutcome]:
     """The place by which a list counts for the person is a condition too, though no file spells it out."""
     if found.jurisdiction == NATION and not found.presumed:
         return
     areas, by_hukou = (found.jurisdiction,), found.item.follows == "hukou"
     condition = Condition(hukou_in=areas) if by_hukou else Condition(residence_in=areas)
-    yield _condition(condition, world, evidence)
+    yield _condition(condition, seen)
 
 
-def _conditions(top: Condition, world: World, evidence: Evidence) -> tuple[ConditionOutcome, ...]:
-    return tuple(_condition(part, world, evidence) for part in top.all_of or (top,))
+def _conditions(top: Condition, seen: _Seen) -> tuple[ConditionOutcome, ...]:
+    return tuple(_condition(part, seen) for part in top.all_of or (top,))
 
 
-def _condition(condition: Condition, world: World, evidence: Evidence) -> ConditionOutcome:
+def _condition(condition: Condition, seen: _Seen) -> ConditionOutcome:
+    refs = (ref for slot in sorted(slots_read(condition)) for ref in seen.evidence.get(slot, ()))
+    value = _value(condition, seen)
     return ConditionOutcome(
         code=condition.test,
         text=condition_text(condition),
-        holds=evaluate(condition, world),
-        value=_value(condition, world),
-        facts=tuple({ref: None for slot in sorted(slots_read(condition)) for ref in evidence.get(slot, ())}),
+        holds=evaluate(condition, seen.world, seen.untold),
+        value=value,
+        facts=tuple(dict.fromkeys(refs)),
+        absence=_absence(condition, seen) if value is None else None,
     )
 
 
-def _value(condition: Condition, world: World) -> str | None:
+def _absence(condition: Condition, seen: _Seen) -> Absence | None:
+    """What the list itself says of absence stands, wherever it is told or not."""
+    test = TEST.get(condition.test)
+    if test is None or condition.absent_means is not None or test.kind not in ANSWERING:
+        return None
+    told = seen.told(test.kind)
+    return None if told is None else "told" if told else "untold"
+
+
+def _value(condition: Condition, seen: _Seen) -> str | None:
     """What is known where a test looks; of a group what is known where it holds."""
     if condition.test not in GROUPS:
-        return known_text(condition, world)
+        return known_text(condition, seen.world)
     children = getattr(condition, condition.test)
-    known = [_value(child, world) for child in children if evaluate(child, world)]
+    known = [_value(child, seen) for child in children if evaluate(child, seen.world, seen.untold)]
     return "，".join(dict.fromkeys(text for text in known if text)) or None
 
 
@@ -180,7 +207,7 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
         return f"{on}，不符合{title}的条件：{why}。依据{source}。"
     if outcome.state == "unknown":
         lacking = "、".join(KIND_NAMES.get(kind, kind) for kind in outcome.missing_facts)
-        return f"{on}，暂不能判断是否享受{title}：缺少{lacking}。依据{source}。"
+        return f"{on}，暂不能判断是否享受{title}：缺少{lacking}{_untold(found, outcome)}。依据{source}。"
     met = "，".join(_met(c) for c in conditions)
     sentence = f"{on}，{met}，符合{title}的条件"
     if outcome.amount_fen_per_month is not None:
@@ -208,10 +235,18 @@ def _standard(found: Applicable) -> str:
     return found.version.standard or f"标准由当地制定，{list_name(found.jurisdiction)}没有规定金额"
 
 
+def _untold(found: Applicable, outcome: Outcome) -> str:
+    """Which of the missing facts nobody would tell there, so that their absence is no answer."""
+    kinds = "、".join(KIND_NAMES.get(kind, kind) for kind in outcome.missing_facts if kind in found.untold)
+    return f"（当地没有单位逐项报送{kinds}，没有记录不等于没有）" if kinds else ""
+
+
 def _but(condition: ConditionOutcome) -> str:
     if condition.code in GROUPS:
         return ""
-    return f"（现为{condition.value}）" if condition.value else "（没有这方面的记录）"
+    if condition.value:
+        return f"（现为{condition.value}）"
+    return "（没有这方面的记录，当地逐项报送，即视为没有）" if condition.absence == "told" else "（没有这方面的记录）"
 
 
 def _met(condition: ConditionOutcome) -> str:

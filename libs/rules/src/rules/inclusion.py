@@ -1,8 +1,8 @@
 """The proof that a list gives at least what the lists above it give: to every possible person, on every day.
 
 Under the nearest list that names an item nobody must be worse off than without that list. Nothing is sampled: the days
-are cut where any version begins or ends, people into the cases that the conditions of both sides can tell apart
-(`rules.cells`), and one person of every case is put to the very functions that decide.
+are cut where any version, or what is told somewhere, begins or ends, people into the cases that the conditions of both
+sides can tell apart (`rules.cells`), and one person of every case is put to the very functions that decide.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from common.codes import divisions
 
 from rules.bounds import Deviation, Narrowing
 from rules.comparing import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
+from rules.coverage import NOTHING_DECLARED, Coverage
 from rules.exclusion_rules import pairs_elsewhere, pairs_of
 from rules.floors import floor_list
 from rules.narrowing import describe, known_of, list_name, person_text
@@ -26,6 +27,7 @@ from rules.timeline import FAR_FUTURE
 COVERED: Final = (
     "每一个项目、每一天、每一种人：给不给、金额、探访的间隔和方式、起停月份和发放时间",
     "不知道的情况：上级直接给的，下级不得再要求别的情况；上级要核实的，下级至少也要核实",
+    "没有记录意味着什么：两边都按各地现在的数据报送情况",
     "下级自己的衔接规则：不得抑制上级同时给的项目，也不得因其他部门的待遇而少给",
     "上级的底线：每个下级清单都要有的项目及最低金额",
 )
@@ -91,15 +93,19 @@ def lists_above(
 
 
 def prove_inclusion(
-    child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors = divisions.ancestors
+    child: PolicyList,
+    above: Sequence[PolicyList],
+    ancestors: Ancestors = divisions.ancestors,
+    *,
+    coverage: Coverage = NOTHING_DECLARED,
 ) -> Inclusion:
     """Whether a list gives everybody at least what the lists above it (nearest first) give.
 
-    What the child's own deviations allow is found all the same, and listed apart.
+    What the child's own deviations allow is found all the same, and listed apart. `coverage`: what is told where.
     """
     found: list[Narrower] = []
     undecided: list[str] = []
-    comparisons = list(_comparisons(child, above, ancestors))
+    comparisons = list(_comparisons(child, above, ancestors, coverage))
     for one in comparisons:
         try:
             found += [_told(one, *narrower) for narrower in one.narrower()]
@@ -118,21 +124,27 @@ def prove_inclusion(
 
 
 def prove_all(
-    lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors, *, below: str | None = None
+    lists: Mapping[str, PolicyList],
+    ancestors: Ancestors = divisions.ancestors,
+    *,
+    below: str | None = None,
+    coverage: Coverage = NOTHING_DECLARED,
 ) -> list[Inclusion]:
     """Every list (`below`: of what lies in an area) against those above it, and the areas without a list that a floor
     right above them binds."""
     bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
     return [
-        prove_inclusion(lists.get(area) or PolicyList(jurisdiction=area), above, ancestors)
+        prove_inclusion(lists.get(area) or PolicyList(jurisdiction=area), above, ancestors, coverage=coverage)
         for area in sorted({*lists, *bound})
         if (above := lists_above(area, lists, ancestors)) and (below is None or below in ancestors(area))
     ]
 
 
-def _comparisons(child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors) -> Iterator[Comparison]:
+def _comparisons(
+    child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors, coverage: Coverage
+) -> Iterator[Comparison]:
     """What a list does not name it inherits as it is; only a floor can ask for what is not named."""
-    compare = partial(Comparison, child=child, ancestors=ancestors)
+    compare = partial(Comparison, child=child, ancestors=ancestors, coverage=coverage)
     for item in sorted(child.items):
         if any(item in one.items for one in above):
             before = [only((item,), one) for one in above]

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from common.codes import divisions
 
-from rules.conditions import World, leaves
+from rules.conditions import TEST, World, leaves
+from rules.coverage import NOTHING_DECLARED, Coverage, Where
 from rules.exclusions import beaten, block, contested, giving_way, relate
 from rules.outcome import Applicable, Outcome
 from rules.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
@@ -45,9 +46,14 @@ class Slab:
         self.start, self.end = period
         self.hukou, self.residence = places
         self.applicable = tuple(applicable)
-        by_hukou, by_residence = (self.hukou or self.residence or (NATION,), self.residence or self.hukou or (NATION,))
-        areas_of = {a.item.item: by_hukou if a.item.follows == "hukou" else by_residence for a in self.applicable}
+        where = self.where
+        areas_of = {a.item.item: where.hukou if a.item.follows == "hukou" else where.residence for a in self.applicable}
         self.relations = relate(rules, areas_of)
+
+    @property
+    def where(self) -> Where:
+        """Where each kind is administered; the one known place stands for the other."""
+        return _where(self.hukou, self.residence)
 
     def world(self, rest: Iterable[Any]) -> World:
         """The world of somebody here: `rest` is what follows the two places in `World`."""
@@ -88,25 +94,30 @@ def held(outcome: Outcome) -> Outcome:
 
 
 class Lists:
-    """All lists in force, resolved for any two places. Not thread-safe; make a new one when a list changes."""
+    """All lists in force, resolved for any two places. Not thread-safe; make a new one when a list or the coverage
+    changes."""
 
     def __init__(
         self,
         lists: Iterable[PolicyList],
         ancestors: Callable[[str], Sequence[str]] = divisions.ancestors,
+        coverage: Coverage = NOTHING_DECLARED,
     ) -> None:
         self.by_area = {one.jurisdiction: one for one in lists}
+        self.coverage = coverage
         self._ancestors = ancestors
         conditions = [c for one in self.by_area.values() for c in _conditions(one)]
         tests = [leaf for c in conditions for leaf in leaves(c)]
         self.ages = tuple(sorted(_ages(tests) | _band_ages(self.by_area.values())))
-        self._named = {NATION, *self.by_area} | {
+        self._named_by_lists = {NATION, *self.by_area} | {
             area for name, areas in tests if name in ("hukou_in", "residence_in") for area in areas
         }
+        self._named = self._named_by_lists | coverage.declared.keys()
+        self._kinds = frozenset(TEST[name].kind for name, _ in tests)
         self.first_day = min((d for one in self.by_area.values() for d in _dates(one)), default=FAR_FUTURE)
         self._outcomes: dict[tuple[Slab, tuple[Any, ...]], tuple[Outcome, ...] | None] = {}
         self._one: dict[Outcome, Outcome] = {}
-        self._applicables: dict[tuple[str, str, date, bool], Applicable] = {}
+        self._applicables: dict[tuple[Any, ...], Applicable] = {}
         self._area_of: dict[str, Area] = {}
         self._areas: dict[tuple[str, ...], Area] = {}
         self._plans: dict[tuple[Area | None, Area | None], tuple[Slab, ...]] = {}
@@ -147,20 +158,25 @@ class Lists:
         return self._one.setdefault(outcome, outcome)
 
     def _slabs(self, hukou: Area | None, residence: Area | None) -> Iterator[Slab]:
-        chains = [area.codes for area in (hukou, residence) if area] or [(NATION,)]
+        places = (hukou.codes if hukou else None, residence.codes if residence else None)
+        where = _where(*places)
+        chains = [[c for c in codes if c in self._named_by_lists] for codes in places if codes] or [[NATION]]
         depth = {code: len(chain) - i for chain in chains for i, code in enumerate(chain)}
         nearest = sorted(depth, key=lambda code: (-depth[code], code))
         lists = [self.by_area[code] for code in nearest if code in self.by_area]
-        days = sorted({d for one in lists for d in _dates(one)})
-        for start, end in pairwise([*days, FAR_FUTURE]):
+        days = {d for one in lists for d in _dates(one)}
+        days |= {d for d in self.coverage.days(where, self._kinds) if days and d > min(days)}
+        for start, end in pairwise([*sorted(days), FAR_FUTURE]):
             yield Slab(
                 (start, end),
-                (hukou.codes if hukou else None, residence.codes if residence else None),
-                self._applicable(hukou, residence, start),
+                places,
+                self._applicable(hukou, residence, start, self.coverage.untold(where, start, self._kinds)),
                 [(one.jurisdiction, [r for r in one.exclusions if _in_force(r, start)]) for one in lists],
             )
 
-    def _applicable(self, hukou: Area | None, residence: Area | None, day: date) -> Iterator[Applicable]:
+    def _applicable(
+        self, hukou: Area | None, residence: Area | None, day: date, untold: frozenset[str]
+    ) -> Iterator[Applicable]:
         found: dict[str, Applicable] = {}
         sides: tuple[tuple[Follows, Area | None, Area | None], ...] = (
             ("hukou", hukou, residence),
@@ -171,15 +187,17 @@ class Lists:
             named = self._nearest(area.codes if area else (NATION,), day)
             for item, version, jurisdiction in named:
                 if item.follows == follows and item.item not in found:
-                    found[item.item] = self._applies(item, version, jurisdiction, own is None)
+                    found[item.item] = self._applies(item, version, jurisdiction, own is None, untold)
         return iter(found[name] for name in sorted(found))
 
-    def _applies(self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool) -> Applicable:
+    def _applies(
+        self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool, untold: frozenset[str]
+    ) -> Applicable:
         """One object for all people for whom it counts, since it remembers its answers."""
-        name = (jurisdiction, item.item, version.valid_from, presumed)
+        name = (jurisdiction, item.item, version.valid_from, presumed, untold)
         found = self._applicables.get(name)
         if found is None:
-            found = self._applicables[name] = Applicable(item, version, jurisdiction, presumed)
+            found = self._applicables[name] = Applicable(item, version, jurisdiction, presumed, untold)
         return found
 
     def _nearest(self, codes: Sequence[str], day: date) -> Iterator[tuple[ItemPolicy, Version, str]]:
@@ -195,6 +213,10 @@ class Lists:
     def slab(self, hukou: Area | None, residence: Area | None, day: date) -> Slab | None:
         """What counts on a day for people of these places; None before the first policy date."""
         return next((s for s in self.plan(hukou, residence) if s.start <= day < s.end), None)
+
+
+def _where(hukou: tuple[str, ...] | None, residence: tuple[str, ...] | None) -> Where:
+    return Where(hukou or residence or (NATION,), residence or hukou or (NATION,))
 
 
 def _in_force(dated: Version | Exclusion, day: date) -> bool:

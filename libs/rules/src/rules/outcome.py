@@ -1,14 +1,14 @@
 """What one version of an item says about one kind of person, worked out once per kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
 from common.events.entitlement import EntitlementState, ItemKind, PayTerms
 
-from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, compiled, missing, slots_read
-from rules.policy import Amount, ItemPolicy, Version
+from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, compiled, kinds_read, missing, slots_read
+from rules.policy import Amount, Condition, ItemPolicy, Version
 
 _KNOWN_MAX = 20_000  # kinds of people remembered per item version
 
@@ -49,19 +49,23 @@ class Applicable:
     """A version of an item that counts for somebody.
 
     `presumed`: the place that the item follows is not known, so that the list of the person's other place serves
-    only to ask for it.
+    only to ask for it. `untold`: of what the version reads the kinds of which it is no answer that nothing was said.
     """
 
-    def __init__(self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool) -> None:
+    def __init__(
+        self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool, untold: Collection[str] = ()
+    ) -> None:
         self.item, self.version, self.jurisdiction, self.presumed = item, version, jurisdiction, presumed
+        self.untold = untold = frozenset(untold) & kinds_read_by(version) if untold else frozenset()
         read = _read(version)
         self.slots = tuple(sorted(read | {HUKOU if item.follows == "hukou" else RESIDENCE}))
         # What the answer hangs on; always at least two places, so that it is a tuple.
         self._kind_of_person: Callable[[World], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
-        self._holds = compiled(version.conditions)
+        self._holds = compiled(version.conditions, untold)
         cases = version.amount.cases if version.amount else ()
-        self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions)) for case in cases]
-        self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in version.tiers]
+        self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions, untold)) for case in cases]
+        tiers = version.tiers
+        self._tiers = [(tier, compiled(tier.conditions, untold) if tier.conditions else None) for tier in tiers]
         self._known: dict[Any, Outcome | None] = {}
 
     @property
@@ -91,7 +95,7 @@ class Applicable:
         holds = self._holds(world)
         if holds is False:
             return None
-        asked = missing(version.conditions, world) if holds is None else set()
+        asked = missing(version.conditions, world, self.untold) if holds is None else set()
         if self.presumed:
             asked.add("registration" if self.item.follows == "hukou" else "residence")
         amount = None
@@ -117,7 +121,7 @@ class Applicable:
         for amount_fen, condition, applies in self._cases:
             holds = applies(world)
             if holds is None:
-                return None, missing(condition, world)
+                return None, missing(condition, world, self.untold)
             if holds:
                 return amount_fen, set()
         return None, set()
@@ -150,12 +154,19 @@ def _amount(amount: Amount, world: World) -> tuple[int | None, set[str]]:
     return fits, set()
 
 
+def kinds_read_by(version: Version) -> set[str]:
+    """The kinds of facts on whose absence something hangs there."""
+    return set().union(*(kinds_read(condition) for condition in _conditions(version)))
+
+
+def _conditions(version: Version) -> Iterator[Condition]:
+    yield version.conditions
+    yield from (tier.conditions for tier in version.tiers if tier.conditions)
+    yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
+
+
 def _read(version: Version) -> set[int]:
-    read = slots_read(version.conditions)
-    for tier in version.tiers:
-        read |= slots_read(tier.conditions) if tier.conditions else set()
-    for case in version.amount.cases if version.amount else ():
-        read |= slots_read(case.conditions)
+    read: set[int] = set().union(*(slots_read(condition) for condition in _conditions(version)))
     if version.amount and version.amount.bands:
         read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
     return read

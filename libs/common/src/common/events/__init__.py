@@ -8,6 +8,7 @@ from common.events.ability import (
     AssessmentSigned,
 )
 from common.events.base import Event, all_events, by_type, decoder, register
+from common.events.coverage import CoverageDeclared, FeedDeclared
 from common.events.entitlement import (
     Entitlement,
     EntitlementEnded,
@@ -100,6 +101,7 @@ register(
     SourceHeard,
     CorrectionRequested,
     CorrectionAnswered,
+    CoverageDeclared,
     PolicyVersionProposed,
     PolicyVersionSimulated,
     PolicyVersionApproved,
@@ -117,6 +119,7 @@ __all__ = [
     "AssessmentSigned",
     "CorrectionAnswered",
     "CorrectionRequested",
+    "CoverageDeclared",
     "DueLine",
     "DuesDetermined",
     "Entitlement",
@@ -124,6 +127,7 @@ __all__ = [
     "EntitlementStarted",
     "EntitlementsDecided",
     "Event",
+    "FeedDeclared",
     "MoveGap",
     "PayTerms",
     "PaymentOrdered",
