@@ -3,6 +3,7 @@
 import pytest
 from common.database import Database
 from identification.tables import (
+    CoverageRow,
     DecisionRow,
     PersonRow,
     PolicyRow,
@@ -21,6 +22,7 @@ MODELS = [
     DecisionRow,
     PolicyRow,
     PublicationRow,
+    CoverageRow,
     RedecisionRow,
     SimulationRow,
     SimulationChunkRow,

@@ -14,7 +14,7 @@ class Stage(NamedTuple):
 
 
 STAGES: Final = (
-    Stage("intake", "接入", "ingestion", ("ingestion.person", "ingestion.source")),
+    Stage("intake", "接入", "ingestion", ("ingestion.person", "ingestion.source", "ingestion.coverage")),
     Stage(
         "decide",
         "识别",
@@ -29,7 +29,7 @@ STAGES: Final = (
 BY_TOPIC: Final[Mapping[str, Stage]] = {topic: stage for stage in STAGES for topic in stage.topics}
 BY_GROUP: Final[Mapping[str, Stage]] = {stage.group: stage for stage in STAGES}
 
-OF_NO_PERSON: Final = frozenset({"ingestion.source", "policy.release", "policy.review"})
+OF_NO_PERSON: Final = frozenset({"ingestion.source", "ingestion.coverage", "policy.release", "policy.review"})
 
 EVENTS: Final[Mapping[str, str]] = {
     "PersonFactsRecorded": "事实更新",
@@ -39,6 +39,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "SourceHeard": "来源恢复",
     "CorrectionRequested": "请来源更正",
     "CorrectionAnswered": "更正办结",
+    "CoverageDeclared": "逐项报送范围",
     "EntitlementsDecided": "资格认定",
     "EntitlementStarted": "待遇生效",
     "EntitlementEnded": "待遇到期",

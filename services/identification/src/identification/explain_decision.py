@@ -23,13 +23,15 @@ class FactRefView(FromStruct):
 
 
 class ConditionView(FromStruct):
-    """`holds`: null where a missing fact decides. `value`: what is known of the person there."""
+    """`holds`: null where a missing fact decides. `value`: what is known of the person there. `absence`: where nothing
+    is, whether every change of the kind is told there (`told`: it is not so), or not (`untold`: that is no answer)."""
 
     code: str
     text: str
     holds: bool | None
     value: str | None
     facts: list[FactRefView]
+    absence: Literal["told", "untold"] | None = None
 
 
 class CircumstanceView(FromStruct):

@@ -36,7 +36,7 @@ async def sound_simulations(
         first = first_month_needed(running, proposed, clock.civil_date(now))
         needed = f"{MONTHS_NEEDED} months from {clock.month_text(first)} on"
         raise Conflict(f"no simulation of this list over {needed} is complete", code="simulation_missing")
-    sound = _sound(fitting, basis_of(running.versions, proposed.jurisdiction), now)
+    sound = _sound(fitting, basis_of(running, proposed.jurisdiction), now)
     if not sound:
         raise Conflict(
             "the lists in force have changed since this one was simulated, or it was too long ago",

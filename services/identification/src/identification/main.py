@@ -1,6 +1,6 @@
 """identification: who is entitled to what. Facts and ability results in, entitlement timelines with reasons out."""
 
-from common.events import AbilitiesDetermined, PersonFactsRecorded
+from common.events import AbilitiesDetermined, CoverageDeclared, PersonFactsRecorded
 from common.jobs import Job
 from common.service import Service
 
@@ -18,6 +18,7 @@ from identification import (
     review_policy,
     simulate_policy,
 )
+from identification.apply_coverage import apply_coverage, on_coverage_declared
 from identification.decide_people import on_abilities_determined, on_person_facts_recorded
 from identification.explain_adverse import explain_adverse
 from identification.keep_to_band import keep_to_band
@@ -42,9 +43,14 @@ service = Service(
         follow_redecision.router,
         list_adverse.router,
     ],
-    handlers={PersonFactsRecorded: on_person_facts_recorded, AbilitiesDetermined: on_abilities_determined},
+    handlers={
+        PersonFactsRecorded: on_person_facts_recorded,
+        AbilitiesDetermined: on_abilities_determined,
+        CoverageDeclared: on_coverage_declared,
+    },
     jobs=[
         Job("daily_edge", 1.0, tell_edges),
+        Job("apply_coverage", 1.0, apply_coverage),
         Job("redecide", 0.25, redecide_people, shared=True),
         Job("keep_to_band", 1.0, keep_to_band),
         Job("simulate", 0.5, run_simulations),

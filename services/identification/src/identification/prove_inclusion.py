@@ -32,10 +32,11 @@ async def inclusion(
     if parent is not None and parent not in divisions.ancestors(child):
         raise BadRequest(f"{parent} does not lie above {child}", code="not_above")
     async with db.reading() as connection:
-        lists = (await running_now(connection)).lists.by_area
+        running = (await running_now(connection)).lists
+    lists = running.by_area
     above = lists_above(child, lists)
     if parent is not None:
         above = [one for one in above if one.jurisdiction in (parent, *divisions.ancestors(parent))]
     own = lists.get(child) or PolicyList(jurisdiction=child)
-    found = await asyncio.to_thread(prove_inclusion, own, above)
+    found = await asyncio.to_thread(prove_inclusion, own, above, coverage=running.coverage)
     return InclusionView.model_validate({**msgspec.to_builtins(found), "included": found.holds})

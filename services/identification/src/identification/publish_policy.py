@@ -147,14 +147,16 @@ async def _vet(db: Db, version: str, caller: Caller) -> tuple[int, str]:
         publication = await store.newest_publication(tx.sql)
         running = await running_at(tx.sql, publication)
     if row["state"] != "published":
-        await asyncio.to_thread(need_sound, _decoder.decode(row["list"]), running.lists.by_area)
+        lists = running.lists
+        await asyncio.to_thread(need_sound, _decoder.decode(row["list"]), lists.by_area, lists.coverage)
     return publication
 
 
 async def _narrower_below(db: Db, jurisdiction: str) -> list[ShortfallView]:
     async with db.reading() as connection:
         running = await running_now(connection)
-    found = await asyncio.to_thread(prove_all, running.lists.by_area, below=jurisdiction)
+    lists = running.lists
+    found = await asyncio.to_thread(prove_all, lists.by_area, below=jurisdiction, coverage=lists.coverage)
     short = [
         ShortfallView(jurisdiction=one.child, item=n.item, code=n.code, detail=n.sentence)
         for one in found

@@ -1,4 +1,5 @@
-"""A list has changed: whom it may touch is found and decided again, in bounded steps, behind what is live.
+"""A list has changed, or what is told where: whom that may touch is found and decided again, in bounded steps, behind
+what is live.
 
 Who is touched is found by traits (`rules.edits`), set by set, and written down in parts. Every replica takes parts, one
 at a time, so a process that dies leaves its part to the others. Whoever is looked at and keeps the same decision is not
@@ -57,7 +58,11 @@ async def _select(database: Database, lines_max: int) -> int:
             return 0
         before, after = (job["seq_before"], job["digest_before"]), (job["seq"], job["running_digest"])
         edit = await edit_between(tx.sql, before, after)
-        lines = await store.list_traits_after(tx, job["selected_after"] or "", lines_max) if edit.areas else []
+        lines = (
+            await store.list_traits_after(tx, job["selected_after"] or "", lines_max)
+            if edit.items or edit.areas
+            else []
+        )
         touched = []
         for n, line in enumerate(lines):
             if edit.touches(line):
@@ -74,7 +79,9 @@ async def _select(database: Database, lines_max: int) -> int:
 
 
 def _told(edit: Edit) -> str:
-    parts = (f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in edit.areas)
+    parts = [f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in edit.areas]
+    if edit.kinds:
+        parts.append(f"what the absence of {' '.join(sorted(edit.kinds))} means")
     return "; ".join(parts) or "nothing that decides"
 
 

@@ -8,11 +8,13 @@ import msgspec
 from common.clock import civil_date
 from common.events import PolicyVersionPublished
 from common.transaction import Tx
+from rules.coverage import Coverage
 from rules.edits import Edit
 from rules.lists import Lists
 from rules.policy import PolicyList, to_event_dict
 
 from identification.store import lists as lists_store
+from identification.store.coverage import load_coverage_at
 
 _KEPT_MAX: Final = 8  # sets of lists; all but one serve questions about the past
 _decoder = msgspec.json.Decoder(PolicyList)
@@ -21,7 +23,8 @@ _edits: dict[tuple[str, str], Edit] = {}
 
 
 class Running(NamedTuple):
-    """A set of lists. `versions`: version by area. `digest` names the set by its content."""
+    """A set of lists, and what is told where beside it. `versions`: version by area. `digest` names both by their
+    content."""
 
     digest: str
     versions: dict[str, str]
@@ -76,7 +79,9 @@ async def running_at(connection: asyncpg.Connection, publication: tuple[int, str
     found = _kept.get(digest)
     if found is None:
         stored = await lists_store.load_lists_at(connection, seq)
-        lists = Lists(_decoder.decode(content) for _, content in stored.values())
+        declared = await load_coverage_at(connection, seq)
+        coverage = Coverage({division: feeds or () for division, feeds in declared.items()})
+        lists = Lists((_decoder.decode(content) for _, content in stored.values()), coverage=coverage)
         found = Running(digest, {area: version for area, (version, _) in stored.items()}, lists)
         while len(_kept) >= _KEPT_MAX:
             del _kept[next(iter(_kept))]

@@ -96,7 +96,7 @@ async def _question(
         jurisdiction=proposed.jurisdiction,
         version=version,
         list=msgspec.json.encode(proposed, order="deterministic"),
-        basis=basis_of(running.versions, proposed.jurisdiction),
+        basis=basis_of(running, proposed.jurisdiction),
         base_seq=seq,
         base_digest=digest,
         first_month=first,

@@ -1,7 +1,7 @@
 """What another list would do to the people of a chunk: read, decided twice, added up. Runs in a worker process."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -59,9 +59,13 @@ class Answer(NamedTuple):
     changes: list[tuple[str, int]]
 
 
-def basis_of(versions: Mapping[str, str], area: str) -> str:
-    """Names the lists that the people of an area are decided by: its own, those above it and those within it."""
-    counted = {a: v for a, v in versions.items() if divisions.within(area, a) or divisions.within(a, area)}
+def basis_of(running: Running, area: str) -> str:
+    """Names what the people of an area are decided by: its own list, those above it and those within it, and what is
+    told there."""
+    parts: dict[str, Any] = dict(running.versions)
+    parts |= {f"{division}/told": feeds for division, feeds in running.lists.coverage.declared.items()}
+    places = {name: name.partition("/")[0] for name in parts}
+    counted = {n: parts[n] for n, a in places.items() if divisions.within(area, a) or divisions.within(a, area)}
     return sha256(msgspec.json.encode(counted, order="sorted")).hexdigest()[:16]
 
 
@@ -114,7 +118,9 @@ async def question_of(connection: asyncpg.Connection, simulation_id: str) -> Que
 
 
 def with_list(base: Running, proposed: PolicyList) -> Lists:
-    return Lists({**base.lists.by_area, proposed.jurisdiction: proposed}.values())
+    """Under the same coverage."""
+    lists = {**base.lists.by_area, proposed.jurisdiction: proposed}
+    return Lists(lists.values(), coverage=base.lists.coverage)
 
 
 def window_of(row: Any) -> Window:

@@ -117,20 +117,22 @@ class PolicyRow(SQLModel, table=True):
 
 
 class PublicationRow(SQLModel, table=True):
-    """The running truth, append-only: the newest row of an area names the list in force there.
+    """The running truth, append-only: the newest row of an area names the list in force there. A row without an area
+    changes what is told where instead: `coverage`, JSON of the feeds of those divisions by code (null: withdrawn).
 
-    `running_digest` names all lists in force after it. The rest is how far the people it may touch were decided again:
-    they are found (`people_touched`, up to the traits `selected_after`), and looked at (`redecisions`; `people`,
-    `people_changed` at the end); and what it is held to (`watched`, while it is): `simulation_id` with the tolerance
-    `band` (JSON of `band.Tolerance`).
+    `running_digest` names all lists in force, and what is told where, after it. The rest is how far the people it may
+    touch were decided again: they are found (`people_touched`, up to the traits `selected_after`), and looked at
+    (`redecisions`; `people`, `people_changed` at the end); and what it is held to (`watched`, while it is):
+    `simulation_id` with the tolerance `band` (JSON of `band.Tolerance`).
     """
 
     __tablename__ = "publications"
     __table_args__ = _SCHEMA
 
     seq: int = Field(sa_type=BigInteger, primary_key=True)
-    jurisdiction: str = Field(sa_type=Text)
-    version: str = Field(sa_type=Text)
+    jurisdiction: str | None = Field(sa_type=Text, default=None)
+    version: str | None = Field(sa_type=Text, default=None)
+    coverage: bytes | None = Field(sa_type=LargeBinary, default=None)
     published_at: datetime = Field(sa_type=_INSTANT)
     published_by: str = Field(sa_type=Text)
     approved_by: str = Field(sa_type=Text)
@@ -148,6 +150,20 @@ class PublicationRow(SQLModel, table=True):
     halted_at: datetime | None = Field(sa_type=_INSTANT, default=None)
     halted_by: str | None = Field(sa_type=Text, default=None)
     halt_reason: str | None = Field(sa_type=Text, default=None)
+
+
+class CoverageRow(SQLModel, table=True):
+    """What was declared last of a division. `said`: the `CoverageDeclared` as it came, `event_id` its id; `applied`:
+    decisions are made by it (`PublicationRow.coverage`)."""
+
+    __tablename__ = "coverages"
+    __table_args__ = _SCHEMA
+
+    division: str = Field(sa_type=Text, primary_key=True)
+    version: int = Field(sa_type=Integer)
+    said: bytes = Field(sa_type=LargeBinary)
+    event_id: str = Field(sa_type=UUID(as_uuid=False))
+    applied: bool = Field(sa_type=Boolean, default=False)
 
 
 class RedecisionRow(SQLModel, table=True):

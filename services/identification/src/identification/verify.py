@@ -7,7 +7,7 @@ from common.database import Database
 from identification.deciding import decision_of, inputs_of
 from identification.domain import Person, decide_person, same_content
 from identification.running import Running, running_now
-from identification.store import adverse, redecisions
+from identification.store import adverse, coverage, redecisions
 from identification.store import people as store
 
 PAGE: Final = 500
@@ -20,6 +20,10 @@ async def check(database: Database) -> list[str]:
     after: str | None = None
     async with database.reading() as connection:
         running = await running_now(connection)
+        faults += [
+            f"what is told in {division} is declared, but decides nothing yet"
+            for division in await coverage.list_waiting(connection, FAULTS_MAX)
+        ]
         faults += [
             f"people touched by the list {version} of {jurisdiction} are still to be decided again"
             for jurisdiction, version in await redecisions.open_redecisions(connection)

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 from common.errors import Conflict, Malformed, Problem
+from rules.coverage import NOTHING_DECLARED, Coverage
 from rules.inclusion import Inclusion, lists_above, prove_inclusion
 from rules.lint import lint
 from rules.policy import PolicyList
@@ -12,8 +13,8 @@ from rules.policy import PolicyList
 _TOLD_MAX: Final = 20  # faults or people named in one answer
 
 
-def need_sound(proposed: PolicyList, lists: Mapping[str, PolicyList]) -> None:
-    """`lists` in force, by area. Warnings pass. What the list's own deviations allow passes.
+def need_sound(proposed: PolicyList, lists: Mapping[str, PolicyList], coverage: Coverage = NOTHING_DECLARED) -> None:
+    """`lists` in force, by area, and what is told where. Warnings pass. What the list's own deviations allow passes.
 
     Raises Malformed (`policy_faulty`) and Conflict (`narrower_than_above`), each with the places; the latter with the
     people who would get less as `counter_examples`.
@@ -23,7 +24,7 @@ def need_sound(proposed: PolicyList, lists: Mapping[str, PolicyList]) -> None:
     if errors:
         problems = [Problem(pointer=f.pointer, code=f.code, detail=f.text) for f in errors[:_TOLD_MAX]]
         raise Malformed("this list cannot be law", code="policy_faulty", problems=problems)
-    inclusion = prove_inclusion(proposed, lists_above(area, lists))
+    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=coverage)
     if not inclusion.holds:
         raise Conflict(
             "this list gives some people less than the lists above it",

@@ -26,6 +26,7 @@ from ingestion.forget_imports import forget_imports
 from ingestion.run_feeds import run_feeds
 from ingestion.run_imports import run_imports
 from ingestion.sources import seed_register
+from ingestion.tell_coverage import tell_coverage
 from ingestion.watch_sources import watch_sources
 
 service = Service(
@@ -51,6 +52,7 @@ service = Service(
         Job("count_days", 2.0, count_days),
         Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),
+        Job("tell_coverage", 5.0, tell_coverage),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
         Job("run_feeds", 1.0, run_feeds),

@@ -29,8 +29,12 @@ class Covered(BaseModel):
 
 
 class Coverage(BaseModel):
+    """`declared`: whether anything was ever declared of the place or of what holds it. Where nothing was, decisions
+    take the absence of any kind that can answer for a no, as they did before there were declarations."""
+
     division: str
     on: date
+    declared: bool
     kinds: dict[str, Covered]
 
 
@@ -44,7 +48,9 @@ async def show_coverage(
     await sources.look(db)
     active = {urn: version.entry for urn, version in sources.versions().items() if version.entry.active}
     feeds = [(urn, feed) for urn, entry in active.items() for feed in _feeds(entry, division, on)]
-    return Coverage(division=division, on=on, kinds={kind: _covered(kind, feeds) for kind in RULES})
+    every = (feed for version in sources.versions().values() for feed in version.entry.feeds)
+    declared = any(divisions.within(division, feed.division) for feed in every)
+    return Coverage(division=division, on=on, declared=declared, kinds={kind: _covered(kind, feeds) for kind in RULES})
 
 
 def _feeds(entry: Entry, division: str, on: date) -> Iterable[Feed]:

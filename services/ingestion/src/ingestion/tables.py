@@ -180,6 +180,16 @@ class RegistryRow(SQLModel, table=True):
     reason: str
 
 
+class CoverageRow(SQLModel, table=True):
+    """What was told last of a division. `said`: the exact JSON of that `CoverageDeclared`: the head of the topic."""
+
+    __tablename__: ClassVar[str] = "coverages"
+    __table_args__ = _SCHEMA
+    division: str = Field(primary_key=True)
+    version: int
+    said: bytes
+
+
 class CorrectionRow(SQLModel, table=True):
     """A source was asked to put an event right. `code` and `pointer` as in the published list, `rule`: who or what
     asked; `looked_at`: what arrived until then was no answer."""

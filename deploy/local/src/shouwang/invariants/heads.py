@@ -123,6 +123,13 @@ async def _abilities(database: Database) -> AsyncIterator[Expected]:
         yield event.person_id, digest_of(_encode(event))
 
 
+async def _coverages(database: Database) -> AsyncIterator[Expected]:
+    async with database.reading() as connection:
+        rows = await connection.fetch("SELECT division, said FROM coverages ORDER BY division")
+    for row in rows:
+        yield row["division"], digest_of(row["said"])
+
+
 async def _pages(database: Database, select: str, where: str) -> AsyncIterator[Any]:
     """Rows in the order of person ids, a page at a time."""
     after: str | None = None
@@ -141,6 +148,7 @@ async def _pages(database: Database, select: str, where: str) -> AsyncIterator[A
 
 ROWS_BEHIND: Final[dict[str, tuple[str, Callable[[Database], AsyncIterator[Expected]]]]] = {
     "ingestion.person": ("ingestion", _persons),
+    "ingestion.coverage": ("ingestion", _coverages),
     "identification.entitlement": ("identification", _decisions),
     "assessment.ability": ("assessment", _abilities),
 }

@@ -1,7 +1,7 @@
 """Every SQL statement about the lists: what is proposed, what is published, what is running."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,8 @@ import asyncpg
 import msgspec
 from common.transaction import Tx
 from rules.policy import PolicyList
+
+from identification.store.coverage import load_coverage_at
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('identification.lists'))"
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))"
@@ -20,9 +22,10 @@ def content_version(policy_list: PolicyList) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def running_digest(versions: dict[str, str]) -> str:
-    """Names a set of lists: versions by area."""
-    return hashlib.sha256(msgspec.json.encode(versions, order="sorted")).hexdigest()[:16]
+def running_digest(versions: Mapping[str, str], declared: Mapping[str, Any]) -> str:
+    """Names a set of lists (versions by area) with what is told where (feeds by division)."""
+    content = {**versions, **({"coverage": declared} if declared else {})}
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
 async def lock_lists(tx: Tx) -> None:
@@ -95,7 +98,8 @@ async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, t
 
 async def running_versions(connection: asyncpg.Connection) -> dict[str, str]:
     rows = await connection.fetch(
-        "SELECT DISTINCT ON (jurisdiction) jurisdiction, version FROM publications ORDER BY jurisdiction, seq DESC"
+        """SELECT DISTINCT ON (jurisdiction) jurisdiction, version FROM publications WHERE jurisdiction IS NOT NULL
+           ORDER BY jurisdiction, seq DESC"""
     )
     return dict(tuple(row) for row in rows)
 
@@ -118,6 +122,7 @@ async def append_publication(
     """The caller holds `lock_lists`."""
     versions = await running_versions(tx.sql)
     versions[jurisdiction] = version
+    declared = await load_coverage_at(tx.sql, (await newest_publication(tx.sql))[0])
     await tx.sql.execute(
         """INSERT INTO publications (seq, jurisdiction, version, published_at, published_by, approved_by,
              running_digest, event_id, people_touched, people, people_changed, simulation_id, band, watched)
@@ -128,7 +133,7 @@ async def append_publication(
         published_at,
         published_by,
         approved_by,
-        running_digest(versions),
+        running_digest(versions, declared),
         event_id,
         *(simulated or (None, None)),
     )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 from common.transaction import Tx
+from rules.policy import NATION
 
 PART_MAX: Final = 500  # people; the table holds to it as well
 _SELECTING = "SELECT pg_try_advisory_xact_lock(hashtext('identification.selecting'))"
@@ -115,9 +116,12 @@ async def close_done(tx: Tx, done_at: datetime) -> None:
 
 
 async def open_redecisions(connection: asyncpg.Connection) -> list[tuple[str, str]]:
-    """(jurisdiction, version) of publications whose people are not all decided again."""
+    """(jurisdiction, version) of publications whose people are not all decided again; what is told where may touch
+    people anywhere, so of the nation."""
     rows = await connection.fetch(
-        "SELECT jurisdiction, version FROM publications WHERE redecided_at IS NULL ORDER BY seq LIMIT 100"
+        """SELECT coalesce(jurisdiction, $1), coalesce(version, 'coverage') FROM publications
+           WHERE redecided_at IS NULL ORDER BY seq LIMIT 100""",
+        NATION,
     )
     return [tuple(row) for row in rows]
 
