@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from common.codes import divisions
+from common.events.coverage import FeedDeclared
 from common.events.entitlement import Entitlement
+from common.events.facts import Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_lives import Plain, life
 from rules.cells import KNOWN, cells, leaves_of_version
 from rules.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
+from rules.coverage import NOTHING_DECLARED, Coverage
 from rules.decide import decide
 from rules.floors import floor_list
 from rules.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
@@ -100,15 +103,15 @@ def prove(child: PolicyList) -> Inclusion:
     return prove_inclusion(child, lists_above(child.jurisdiction, SEED))
 
 
-def confirm(child: PolicyList, narrower: Narrower) -> None:
+def confirm(child: PolicyList, narrower: Narrower, coverage: Coverage = NOTHING_DECLARED) -> None:
     """`decide` gives this person less with the child's list than without it (than its floor demands)."""
     above = lists_above(child.jurisdiction, SEED)
-    befores = [Lists(above)]
+    befores = [Lists(above, coverage=coverage)]
     if narrower.floor:
         floors = [f for f in SEED[narrower.parent].floors if f.item == narrower.item]
-        befores = [Lists([floor_list(narrower.parent, floor)]) for floor in floors]
+        befores = [Lists([floor_list(narrower.parent, floor)], coverage=coverage) for floor in floors]
     on, known = narrower.person.on, narrower.person.known
-    has = given_to(known, on, Lists([child, *above]), narrower.item)
+    has = given_to(known, on, Lists([child, *above], coverage=coverage), narrower.item)
     had = [given_to(known, on, before, narrower.item) for before in befores]
     if narrower.code == "suppressed":
         assert had[0] is not None
@@ -440,6 +443,21 @@ def somebody(dice: random.Random) -> Plain:
     return known
 
 
+def told(dice: random.Random) -> Coverage:
+    """Something declared of some of the places where these people are, from before or within the days looked at."""
+    kinds: list[Kind] = ["low_income", "disability", "living_situation"]
+    ends = [None, None, date(2030, 1, 1)]
+    return Coverage(
+        {
+            place: [
+                FeedDeclared(kind=kind, since=dice.choice(DAYS), until=dice.choice(ends))
+                for kind in dice.sample(kinds, dice.randint(0, 3))
+            ]
+            for place in dice.sample([COUNTY, CITY, "530303", "140702", NATION], dice.randint(1, 3))
+        }
+    )
+
+
 CHANGES: list[Change] = [
     *(put((*VISITS, "conditions", "all_of", 0, "age_years_min"), age) for age in (58, 59, 61, 62)),
     *(put((*VISITS, "tiers", tier, "interval_days"), days) for tier in (0, 1) for days in (5, 9, 14, 20)),
@@ -464,11 +482,12 @@ def test_the_proof_agrees_with_generated_people(picked: list[int], seed: int) ->
         child = changed(SEED[CITY], drop(("deviations",)), *(CHANGES[i] for i in picked))
     except (ValueError, KeyError, IndexError):
         return  # changes that contradict each other
-    above = lists_above(CITY, SEED)
-    proof = prove_inclusion(child, above)
+    above, dice = lists_above(CITY, SEED), random.Random(seed)
+    coverage = told(dice) if seed % 2 else NOTHING_DECLARED
+    proof = prove_inclusion(child, above, coverage=coverage)
     for narrower in proof.narrower:
-        confirm(child, narrower)
-    before, after, dice = Lists(above), Lists([child, *above]), random.Random(seed)
+        confirm(child, narrower, coverage)
+    before, after = (Lists(side, coverage=coverage) for side in (above, [child, *above]))
     said = {n.item for n in proof.narrower}
     for _ in range(150):
         known, on = somebody(dice), dice.choice(DAYS)
@@ -493,6 +512,21 @@ def test_some_thousand_people_get_in_a_county_at_least_what_they_would_get_witho
                 for es in (without, with_list)
             )
             assert not is_less(had, has), (item, known, on)
+
+
+def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who_they_are() -> None:
+    """The nation gives it to everybody from sixty on, the city not to some of them."""
+    care = to_event_dict(SEED[CITY])["items"]["nursing_subsidy"]
+    everybody = put((*CARE, "conditions"), {"age_years_min": 60})
+    nation = [changed(SEED[NATION], put(("items", "nursing_subsidy"), care), everybody)]
+    excepting = put((*CARE, "conditions"), {"none_of": [{"low_income_in": ["bianyuan"]}]})
+    city = changed(SEED[CITY], drop(("deviations",)), excepting)
+    always = FeedDeclared(kind="low_income", since=date(2000, 1, 1))
+    codes = [
+        {n.code for n in prove_inclusion(city, nation, coverage=coverage).narrower if n.item == "nursing_subsidy"}
+        for coverage in (NOTHING_DECLARED, Coverage({CITY: [always]}), Coverage({CITY: []}))
+    ]
+    assert codes == [{"refused"}, {"refused"}, {"refused", "asks_more"}]
 
 
 def test_every_part_of_a_world_has_all_its_values() -> None:

@@ -1,0 +1,110 @@
+"""What the register says of a division is told once, and once more whenever it says something else."""
+
+from datetime import date, timedelta
+
+import pytest
+from common import clock
+from common.events import CoverageDeclared, FeedDeclared
+from ingestion import sources
+from ingestion.sources import seed, seed_register
+from ingestion.tell_coverage import tell_coverage
+
+MCA, DPF = "urn:cn:exchange:530300:mca", "urn:cn:exchange:530300:dpf"
+CITY, QILIN = "530300", "530302"
+POOR = {"kind": "low_income", "division": QILIN, "since": "2026-01-01"}
+DISABLED = {"kind": "disability", "division": QILIN, "since": "2026-03-01", "until": "2027-01-01"}
+
+
+@pytest.fixture
+async def enter(database, admin):
+    """The next version of a source's entry, as the admin enters it."""
+    await seed_register(database)
+    versions = {}
+
+    async def _enter(source, *feeds, **more):
+        at = versions[source] = versions.get(source, 0) + 1
+        entry = seed()[source].model_dump(mode="json") | {"feeds": feeds} | more.pop("changes", {})
+        body = {"entry": entry, "reason": "x", "replaces": at, **more}
+        answer = await admin.put(f"/v1/sources/{source}", json=body)
+        assert answer.status_code == 200, answer.text
+
+    return _enter
+
+
+@pytest.fixture
+def told(database, driver):
+    """What a step tells."""
+
+    async def _told():
+        await driver.clear_outbox()
+        while await tell_coverage(database, divisions_max=1):
+            pass
+        return await driver.emitted(CoverageDeclared)
+
+    return _told
+
+
+async def test_nothing_is_told_of_a_register_without_feeds(database, told):
+    await seed_register(database)
+    assert await told() == []
+
+
+async def test_all_feeds_of_a_division_are_told_together_whichever_source_they_come_from(enter, told):
+    await enter(MCA, POOR, {"kind": "low_income", "division": "530303", "since": "2026-02-01"})
+    await enter(DPF, DISABLED)
+    events = {e.division: e for e in await told()}
+    assert {*events} == {QILIN, "530303"}
+    assert events[QILIN].feeds == (
+        FeedDeclared(kind="disability", since=date(2026, 3, 1), until=date(2027, 1, 1)),
+        FeedDeclared(kind="low_income", since=date(2026, 1, 1)),
+    )
+    assert (events[QILIN].version, events[QILIN].withdrawn) == (1, False)
+    assert timedelta() <= clock.now() - events[QILIN].recorded_at < timedelta(minutes=1)
+    assert await told() == []
+
+
+async def test_two_sources_of_the_same_feed_are_one(enter, told):
+    await enter(MCA, POOR)
+    await told()
+    await enter(DPF, POOR, changes={"kinds": {"low_income": 2}, "cadence": {}})
+    assert await told() == []
+
+
+async def test_a_suspended_source_tells_nothing_though_it_was_declared(enter, told):
+    await enter(MCA, POOR)
+    await told()
+    await enter(MCA, POOR, changes={"active": False})
+    (event,) = await told()
+    assert (event.version, event.feeds, event.withdrawn) == (2, (), False)
+
+
+async def test_a_division_that_no_entry_names_any_more_is_withdrawn_and_may_come_back(enter, told):
+    await enter(MCA, POOR)
+    await told()
+    await enter(MCA)
+    (event,) = await told()
+    assert (event.version, event.feeds, event.withdrawn) == (2, (), True)
+    assert await told() == []
+    await enter(MCA, POOR)
+    (event,) = await told()
+    assert (event.version, len(event.feeds), event.withdrawn) == (3, 1, False)
+
+
+async def test_an_entry_that_begins_later_is_told_on_its_day(enter, told):
+    tomorrow = clock.today() + timedelta(days=1)
+    await enter(MCA, POOR, begins_on=tomorrow.isoformat())
+    assert await told() == []
+    clock.advance(timedelta(days=1))
+    sources.forget()  # what a process knows is some seconds old
+    (event,) = await told()
+    assert event.division == QILIN
+
+
+async def test_a_place_says_whether_anything_was_ever_declared_of_it_or_of_what_holds_it(enter, admin):
+    await enter(MCA, {**POOR, "division": CITY})
+
+    async def declared(division):
+        answer = await admin.get("/v1/coverage", params={"division": division, "on": "2020-01-01"})
+        return answer.json()["declared"]
+
+    assert [await declared(d) for d in (CITY, QILIN, "530000", "140702")] == [True, True, False, False]
