@@ -121,22 +121,28 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | 
         i = _apply(changes, i, start, state, events)
         stop = changes[i][0] if i < n and changes[i][0] < end else end
         key = tuple(state[AGE:DIVISION])
+        said: tuple[Outcome, ...] = ()  # since a day; slabs that say the same of this person are one stretch
+        since = start
         for slab in lists.plan(state[HUKOU], state[RESIDENCE]):
             if slab.end <= start:
                 continue
             if slab.start >= stop:
                 break
             first = slab.start if slab.start > start else start
-            last = slab.end if slab.end < stop else stop
             if holder is not None:
+                last = slab.end if slab.end < stop else stop
                 outcomes, behind = _carried(holder, lists, slab, key, first)
                 _grow(runs, done, outcomes, (first, last), state[DIVISION], events)
                 for item, choice_id in behind.items():
                     runs[item].events[choice_id] = None
-            elif (settled := lists.outcomes(slab, key)) is not None:
-                _grow(runs, done, settled, (first, last), state[DIVISION], events)
-            else:
+            elif (settled := lists.outcomes(slab, key)) is None:
                 return None
+            elif settled is not said:
+                if said:
+                    _grow(runs, done, said, (since, first), state[DIVISION], events)
+                said, since = settled, first
+        if said:
+            _grow(runs, done, said, (since, stop), state[DIVISION], events)
         start = stop
     return done
 

@@ -117,6 +117,7 @@ class Lists:
         self.first_day = min((d for one in self.by_area.values() for d in _dates(one)), default=FAR_FUTURE)
         self._outcomes: dict[tuple[Slab, tuple[Any, ...]], tuple[Outcome, ...] | None] = {}
         self._one: dict[Outcome, Outcome] = {}
+        self._settled: dict[tuple[int, ...], tuple[Outcome, ...]] = {}  # by identity: outcomes are kept in `_one`
         self._applicables: dict[tuple[Any, ...], Applicable] = {}
         self._area_of: dict[str, Area] = {}
         self._areas: dict[tuple[str, ...], Area] = {}
@@ -144,13 +145,17 @@ class Lists:
         return found
 
     def outcomes(self, slab: Slab, key: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
-        """What a slab says of a world (`Slab.decide`), remembered; equal outcomes are one object."""
+        """What a slab says of a world (`Slab.decide`), remembered; equal outcomes are one object, and so are equal
+        tuples of them."""
         found: tuple[Outcome, ...] | None = self._outcomes.get((slab, key), _NOT_YET)
         if found is _NOT_YET:
             if len(self._outcomes) >= _WORLDS_MAX:
                 self._outcomes.clear()
             decided = slab.decide(key)
-            found = self._outcomes[slab, key] = None if decided is None else tuple([self.same(o) for o in decided])
+            found = None if decided is None else tuple([self.same(o) for o in decided])
+            if found is not None:
+                found = self._settled.setdefault(tuple(map(id, found)), found)
+            self._outcomes[slab, key] = found
         return found
 
     def same(self, outcome: Outcome) -> Outcome:
