@@ -256,6 +256,8 @@ def answer(condition: Mapping[str, Any], world: World) -> bool | None:
     (name, wanted), *_ = [(k, v) for k, v in condition.items() if k != "absent_means"]
     found = leaf(name, wanted, world)
     if "absent_means" not in condition and ASKS_FOR[name] in world.untold:
+        if name == "support_in" and world.low_income is not None:
+            return bool(found)  # of a known fact a part is missing, not the fact
         return None if found is False and silent_of_some(name, wanted, world) else found
     if found is None and condition.get("absent_means", DEFAULT[name]) == "not_met":
         return False
@@ -388,8 +390,8 @@ def one_item(area: str, file: Any, version: Any, world: World, asks_place: str |
     head = (area, version["valid_from"], file["kind"])
     if missing:
         return Found("unknown", *head, missing=tuple(sorted(missing)))
-    for tier in version.get("tiers", ()):
-        if "conditions" not in tier or answer(tier["conditions"], world):
+    for tier in version.get("tiers", ()):  # of which nobody is asked
+        if "conditions" not in tier or answer(tier["conditions"], world._replace(untold=())):
             return Found("granted", *head, fen, tier["tier"], tier["interval_days"])
     return Found("granted", *head, fen)
 

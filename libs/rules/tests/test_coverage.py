@@ -23,13 +23,17 @@ def feed(kind: Kind, since: date = date(2026, 1, 1), until: date | None = None) 
     return FeedDeclared(kind=kind, since=since, until=until)
 
 
-def lists(condition: dict[str, Any], coverage: Coverage = NOTHING_DECLARED, follows: str = "hukou") -> Lists:
-    version = {"valid_from": "2025-01-01", "status": "documented", "citation": CITATION, "conditions": condition}
-    item = {"item": "scattered_support", "title": "试验服务", "kind": "service", "follows": follows}
-    return Lists(
-        [from_event({"jurisdiction": "000000", "items": {"scattered_support": {**item, "versions": [version]}}})],
-        coverage=coverage,
-    )
+def lists(condition: dict[str, Any], coverage: Coverage = NOTHING_DECLARED, **more: Any) -> Lists:
+    version = {
+        "valid_from": "2025-01-01",
+        "status": "documented",
+        "citation": CITATION,
+        "conditions": condition,
+        **more,
+    }
+    name = "visiting_care" if "tiers" in more else "scattered_support"
+    item = {"item": name, "title": "试验服务", "kind": "service", "follows": "hukou", "versions": [version]}
+    return Lists([from_event({"jurisdiction": "000000", "items": {name: item}})], coverage=coverage)
 
 
 def spans(law: Lists, **known: Any) -> list[tuple[str, date, date | None, tuple[str, ...]]]:
@@ -96,6 +100,22 @@ def test_one_merit_says_nothing_of_another_where_merits_are_not_told() -> None:
     veteran = frozenset({"veteran"})
     assert spans(lists(special), merits=veteran) == []
     assert [s[0] for s in spans(lists(special, Coverage({QILIN: []})), merits=veteran)] == ["unknown"]
+
+
+def test_what_a_known_fact_leaves_out_is_read_as_everywhere() -> None:
+    """Whose way of support is not stated counts as scattered; only who is not known to be supported at all is asked."""
+    scattered = lists({"none_of": [{"support_in": ["concentrated"]}]}, Coverage({QILIN: []}))
+    assert [s[0] for s in spans(scattered, low_income=("tekun", None))] == ["granted"]
+    assert [s[0] for s in spans(scattered)] == ["unknown"]
+
+
+def test_doubt_does_not_make_visits_rarer() -> None:
+    near = {"tier": "A", "interval_days": 7, "mode": "any", "status": "example"}
+    tiers = [near | {"conditions": {"none_of": [POOR]}}, near | {"tier": "B", "interval_days": 30}]
+    law = lists({"age_years_min": 60}, Coverage({QILIN: []}), tiers=tiers)
+    facts, abilities = life(BORN, date(2026, 6, 1))
+    (found,) = decide("p", facts, abilities, law).entitlements
+    assert (found.state, found.tier) == ("granted", "A")
 
 
 def test_a_change_of_one_feed_is_a_change_of_its_kind_and_the_first_word_of_every_kind() -> None:

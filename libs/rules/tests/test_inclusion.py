@@ -529,6 +529,16 @@ def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who
     assert codes == [{"refused"}, {"refused"}, {"refused", "asks_more"}]
 
 
+def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_tells_who_they_are() -> None:
+    """The city gives to the poor what the nation gives to all, and may: whether somebody is poor must be asked then."""
+    area, above = "140700", lists_above("140700", SEED)
+    proof = prove_inclusion(SEED[area], above, coverage=Coverage({area: []}))
+    assert proof.narrower == ()
+    assert "asks_more" in {n.code for n in proof.deviating if n.deviation and "asks_more" not in n.deviation.narrows}
+    without = changed(SEED[area], drop(("deviations",)))
+    assert "asks_more" in {n.code for n in prove_inclusion(without, above, coverage=Coverage({area: []})).narrower}
+
+
 def test_every_part_of_a_world_has_all_its_values() -> None:
     assert {*KNOWN, *SETS} == set(REST)
 

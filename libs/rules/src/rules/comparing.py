@@ -1,12 +1,12 @@
 """Items under two sets of lists, looked at for everybody and every day. What `rules.inclusion` rests on."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple, Protocol
 
 from rules.bounds import Deviation, Narrowing
 from rules.cells import Cells, cells, leaves_of, leaves_of_version
-from rules.conditions import AGE, HUKOU, PLACE, RESIDENCE, TEST, World, compiled
+from rules.conditions import AGE, HUKOU, PLACE, RESIDENCE, TEST, Answer, World, compiled
 from rules.coverage import ANSWERING, AT_HUKOU, Coverage, Where
 from rules.lists import Lists, Slab
 from rules.narrowing import Side, narrowings
@@ -101,13 +101,17 @@ class Comparison:
             judgement = self._judge(*slabs)
             if judgement is None:
                 continue
+            untold = self._coverage.untold(slabs[1].where, day, self._kinds)
+            doubts = {d: compiled(d.people, untold) for d, _ in allowed if d.people} if untold else {}
             for order, rest in enumerate(people.worlds()):
                 if not _can_be(at, rest, people):
                     continue
                 for code, parent, child in judgement(rest):
                     assert parent.applicable
                     item, world = parent.applicable.item.item, slabs[1].world(rest)
-                    fits = (d for d, whom in allowed if d.item == item and _allows(d, code) and whom(world))
+                    fits = (
+                        d for d, whom in allowed if d.item == item and whom(world) and _allows(d, code, doubts, world)
+                    )
                     key = item, code, parent.applicable.jurisdiction, next(fits, None)
                     found = Found((sum(x is not None for x in (*at, *rest)), order), at, world, parent, child)
                     if key not in best or found.order < best[key].order:
@@ -152,9 +156,12 @@ class Comparison:
         return place is not None and (place == self.child or self.child in self._ancestors(place))
 
 
-def _allows(deviation: Deviation, code: Narrowing) -> bool:
-    """Whoever may be refused need not be asked either."""
-    return code in deviation.narrows or (code == "not_asked" and "refused" in deviation.narrows)
+def _allows(deviation: Deviation, code: Narrowing, doubts: Mapping[Deviation, Answer], world: World) -> bool:
+    """Whoever may be refused need not be asked either; and where nobody tells who may be, they may be asked."""
+    if code in deviation.narrows:
+        return True
+    asked = code == "asks_more" and deviation in doubts and doubts[deviation](world) is None
+    return "refused" in deviation.narrows and (code == "not_asked" or asked)
 
 
 def _anybody(_: World) -> bool:

@@ -110,12 +110,15 @@ def _compiled_test(condition: Condition, name: str, untold: Collection[str]) -> 
 
 
 def _untold_test(slot: int, argument: Any, holds: Callable[[Any, Any], bool | None]) -> Answer:
-    """Where several may hold at once, what is known of one says nothing of the others; a wish declined is a no."""
+    """Where several may hold at once, what is known of one says nothing of the others; a wish declined is a no. What a
+    fact leaves out is not an absent fact: that reads as everywhere."""
 
     def test(world: World) -> bool | None:
         known: Any = world[slot]
-        answer = None if known is None else holds(argument, known)
-        if answer is not False or slot not in SETS:
+        if known is None:
+            return None
+        answer = holds(argument, known) or False
+        if answer or slot not in SETS:
             return answer
         declined = slot == WISHES and all((item, "decline") in known for item in argument)
         return False if declined else None

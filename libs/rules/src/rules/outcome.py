@@ -49,7 +49,8 @@ class Applicable:
     """A version of an item that counts for somebody.
 
     `presumed`: the place that the item follows is not known, so that the list of the person's other place serves
-    only to ask for it. `untold`: of what the version reads the kinds of which it is no answer that nothing was said.
+    only to ask for it. `untold`: of what the version reads the kinds of which it is no answer that nothing was said;
+    not for its tiers, of which nobody is asked, so that doubt would only lower them.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Applicable:
         cases = version.amount.cases if version.amount else ()
         self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions, untold)) for case in cases]
         tiers = version.tiers
-        self._tiers = [(tier, compiled(tier.conditions, untold) if tier.conditions else None) for tier in tiers]
+        self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in tiers]
         self._known: dict[Any, Outcome | None] = {}
 
     @property
@@ -155,18 +156,19 @@ def _amount(amount: Amount, world: World) -> tuple[int | None, set[str]]:
 
 
 def kinds_read_by(version: Version) -> set[str]:
-    """The kinds of facts on whose absence something hangs there."""
-    return set().union(*(kinds_read(condition) for condition in _conditions(version)))
+    """The kinds of facts that are asked for where absence is no answer."""
+    return set().union(*(kinds_read(condition) for condition in _asking(version)))
 
 
-def _conditions(version: Version) -> Iterator[Condition]:
+def _asking(version: Version) -> Iterator[Condition]:
     yield version.conditions
-    yield from (tier.conditions for tier in version.tiers if tier.conditions)
     yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
 
 
 def _read(version: Version) -> set[int]:
-    read: set[int] = set().union(*(slots_read(condition) for condition in _conditions(version)))
+    read: set[int] = set().union(*(slots_read(condition) for condition in _asking(version)))
+    for tier in version.tiers:
+        read |= slots_read(tier.conditions) if tier.conditions else set()
     if version.amount and version.amount.bands:
         read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
     return read
