@@ -112,7 +112,7 @@ def test_what_a_known_fact_leaves_out_is_read_as_everywhere() -> None:
 def test_doubt_does_not_make_visits_rarer() -> None:
     near = {"tier": "A", "interval_days": 7, "mode": "any", "status": "example"}
     tiers = [near | {"conditions": {"none_of": [POOR]}}, near | {"tier": "B", "interval_days": 30}]
-    law = lists({"age_years_min": 60}, Coverage({QILIN: []}), tiers=tiers)
+    law = lists({"any_of": [{"age_years_min": 60}, POOR]}, Coverage({QILIN: []}), tiers=tiers)
     facts, abilities = life(BORN, date(2026, 6, 1))
     (found,) = decide("p", facts, abilities, law).entitlements
     assert (found.state, found.tier) == ("granted", "A")

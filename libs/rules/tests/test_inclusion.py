@@ -521,12 +521,19 @@ def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who
     nation = [changed(SEED[NATION], put(("items", "nursing_subsidy"), care), everybody)]
     excepting = put((*CARE, "conditions"), {"none_of": [{"low_income_in": ["bianyuan"]}]})
     city = changed(SEED[CITY], drop(("deviations",)), excepting)
+
+    def narrower(declared: dict[str, list[FeedDeclared]], child: PolicyList = city) -> set[tuple[str, bool]]:
+        found = prove_inclusion(child, nation, coverage=Coverage(declared)).narrower
+        return {(n.code, n.from_ == date(2030, 1, 1)) for n in found if n.item == "nursing_subsidy"}
+
     always = FeedDeclared(kind="low_income", since=date(2000, 1, 1))
-    codes = [
-        {n.code for n in prove_inclusion(city, nation, coverage=coverage).narrower if n.item == "nursing_subsidy"}
-        for coverage in (NOTHING_DECLARED, Coverage({CITY: [always]}), Coverage({CITY: []}))
-    ]
-    assert codes == [{"refused"}, {"refused"}, {"refused", "asks_more"}]
+    ending = FeedDeclared(kind="low_income", since=date(2000, 1, 1), until=date(2030, 1, 1))
+    refused, asked = ("refused", False), ("asks_more", False)
+    assert narrower({}) == narrower({CITY: [always]}) == narrower({"140702": []}) == {refused}
+    assert narrower({CITY: []}) == narrower({COUNTY: []}) == {refused, asked}
+    assert narrower({CITY: [ending]}) == {refused, ("asks_more", True)}
+    poor_only = changed(city, put((*CARE, "conditions"), {"low_income_in": ["dibao"]}))
+    assert narrower({CITY: []}, poor_only) == {refused, asked}
 
 
 def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_tells_who_they_are() -> None:
