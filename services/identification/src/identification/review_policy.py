@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import asyncpg
@@ -17,6 +16,7 @@ from rules.inclusion import lists_above, prove_inclusion
 from rules.items import ITEM_TITLES
 from rules.lint import lint
 from rules.list_changes import list_changes
+from rules.lists import Lists
 from rules.policy import PolicyList
 
 from identification.gate import sound_simulations
@@ -71,7 +71,7 @@ async def review_policy(version: Version, db: Db, caller: AnyCaller) -> ReviewVi
         against, before = await _before(connection, row, running)
         proposed = _decoder.decode(row["list"])
         sound, blocked = await _sound(connection, row, proposed, running)
-    found = await asyncio.to_thread(_examined, proposed, before, running.lists.by_area)
+    found = await asyncio.to_thread(_examined, proposed, before, running.lists)
     return ReviewView(
         policy=view_version(row),
         approvals_needed=APPROVALS_NEEDED,
@@ -104,10 +104,10 @@ async def _sound(
         return [], refused.code
 
 
-def _examined(proposed: PolicyList, before: PolicyList, lists: Mapping[str, PolicyList]) -> dict[str, Any]:
-    area = proposed.jurisdiction
+def _examined(proposed: PolicyList, before: PolicyList, running: Lists) -> dict[str, Any]:
+    area, lists = proposed.jurisdiction, running.by_area
     titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | ITEM_TITLES
-    inclusion = prove_inclusion(proposed, lists_above(area, lists))
+    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=running.coverage)
     return {
         "changes": [
             ChangeView(item=c.item, title=titles.get(c.item, c.item) if c.item else None, on=c.on, text=c.text)
