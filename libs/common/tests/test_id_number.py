@@ -95,6 +95,33 @@ def test_permits_with_the_same_layout_are_told_apart_by_their_area(area: str, ki
     assert (found.kind, found.warnings, found.sex) == (kind, (), "2")
 
 
+@pytest.mark.parametrize("raw", ["USA110150101011", "usa110150101011", " ＵＳＡ110150101011\n"])
+def test_an_older_card_of_a_foreign_permanent_resident_is_read_and_nothing_is_guessed_from_its_digits(raw: str) -> None:
+    found = accepted(raw)
+    assert (found.number, found.kind, found.raw) == ("USA110150101011", "foreign_permit", raw)
+    assert (found.area, found.birth_date, found.sex, found.warnings) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("PSB202611000123", IdCode.NATIONALITY),
+        ("USA1101501010", IdCode.LENGTH),
+        ("US1110150101011", IdCode.CHARACTERS),
+        ("USA11015010101X", IdCode.CHARACTERS),
+    ],
+)
+def test_what_only_looks_like_an_older_card_is_refused(raw: str, code: IdCode) -> None:
+    assert refused(raw) == code
+
+
+def test_those_with_a_residence_permit_have_no_hukou() -> None:
+    born = date(1950, 5, 5)
+    assert all(id_number.has_hukou(id_number.make(area, born, 1)) for area in ("110101", "659001", "530302"))
+    permits = [id_number.make(area, born, 1) for area in ("810000", "820000", "830000", "931840")]
+    assert not any(id_number.has_hukou(number) for number in [*permits, "USA110150101011"])
+
+
 @pytest.mark.parametrize("area", ["140799", "140704", "770101"])
 def test_an_unknown_area_is_a_warning_and_never_a_refusal(area: str) -> None:
     assert accepted(id_number.make(area, date(1950, 5, 5), 1)).warnings == (IdCode.AREA_UNKNOWN,)

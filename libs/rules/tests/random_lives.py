@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
+import msgspec
 from common.events.ability import Ability
 from common.events.facts import (
     Alive,
@@ -246,7 +247,10 @@ class Chance:
         pick = self.rng.choice
         match kind:
             case "registration":
-                return Registration(sex="1", birth_date=self._birth(), hukou_division=pick(PLACES), hukou_kind="rural")
+                born = Registration(sex="1", birth_date=self._birth())
+                if self.rng.random() < 0.1:  # somebody with a residence permit
+                    return born
+                return msgspec.structs.replace(born, hukou_division=pick(PLACES), hukou_kind="rural")
             case "residence":
                 return Residence(division=pick(PLACES), place=pick(["home", "home", "institution", "elsewhere"]))
             case "disability":

@@ -169,7 +169,8 @@ def years_old(birth: date, day: date) -> int:
 
 
 class World(NamedTuple):
-    """A person on one day. `hukou`, `home`: the place and everything that holds it, nearest first."""
+    """A person on one day. `hukou`, `home`: the place and everything that holds it, nearest first; of a hukou that
+    nobody has (a residence permit instead) nothing."""
 
     day: date
     hukou: tuple[str, ...] | None
@@ -187,7 +188,9 @@ class World(NamedTuple):
     untold: tuple[str, ...] = ()
 
 
-def around(division: str) -> tuple[str, ...]:
+def around(division: str | None) -> tuple[str, ...]:
+    if division is None:
+        return ()
     chain = [code for code in (division, *divisions.ancestors(division)) if code != NATION]
     return (*chain, NATION)
 
@@ -365,10 +368,10 @@ def each_item(law: Law, world: World) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for item in sorted({item for one in law.values() for item in one.get("items", {})}):
         for follows, own, other in (("hukou", world.hukou, world.home), ("residence", world.home, world.hukou)):
-            named = nearest(law, own or other or (NATION,), item, world.day)
+            named = nearest(law, own if own is not None else other or (NATION,), item, world.day)
             if named is None or named[1]["follows"] != follows:
                 continue
-            one = one_item(*named, world, asks_place=None if own else follows)
+            one = one_item(*named, world, asks_place=follows if own is None else None)
             if one is not None:
                 found[item] = one
             break

@@ -143,6 +143,7 @@ def shown(decision: Decision, item: str, like: list[dict[str, Any]]) -> list[dic
             "yuan": None if e.amount_fen_per_month is None else e.amount_fen_per_month / 100,
             "tier": e.tier,
             "days": e.interval_days,
+            "reverify_months": e.reverify_months,
             "list": e.jurisdiction,
             "division": e.division,
             "by": e.suppressed_by,

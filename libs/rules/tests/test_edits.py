@@ -2,14 +2,14 @@
 
 import copy
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from common.events.coverage import FeedDeclared
-from common.events.facts import Disability, LowIncome, Registration, Residence
+from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
 from rules.changes import _READ, _READ_SETS
@@ -17,7 +17,7 @@ from rules.conditions import World
 from rules.coverage import Coverage
 from rules.decide import decide
 from rules.edits import AreaEdit, Edit, edits_between
-from rules.lists import Lists
+from rules.lists import NOWHERE, Lists
 from rules.policy import NATION, PolicyList, load_lists, to_event_dict
 from rules.timeline import Fact, abilities_known_at, facts_known_at
 from rules.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
@@ -214,7 +214,8 @@ def test_traits_are_read_as_they_were_written(seed: int) -> None:
             continue
         traits = read_traits(written)
         said = {(type(f.value), getattr(f.value, "hukou_division", None)) for f in facts}
-        assert {h for h in traits.hukous if h} == {h for kind, h in said if kind is Registration}
+        hukous = {h or NOWHERE for kind, h in said if kind is Registration}
+        assert {h for h in traits.hukous if h is not None} == hukous
         levels = {(f.value.class_, f.value.level) for f in facts if isinstance(f.value, Disability)}
         assert {*traits.disability} == {None, *levels}
         assert {*traits.ability} == {None, *(a.level for a in abilities)}
@@ -224,3 +225,26 @@ def test_traits_are_read_as_they_were_written(seed: int) -> None:
 def test_more_traits_than_are_worth_telling_apart_are_any() -> None:
     facts = [Fact("residence", Residence(division=f"{n:012}"), None, None, "e", "s", 1) for n in range(100)]
     assert traits_of(facts, (), None) == ANYTHING
+
+
+def test_an_edit_of_an_item_by_residence_touches_those_without_a_hukou_and_one_by_hukou_does_not() -> None:
+    without = [
+        ("registration", Registration(sex="2", birth_date=date(1950, 1, 1))),
+        ("residence", Residence(division="530302001")),
+        ("living_situation", LivingSituation(tags=("alone",))),
+    ]
+    facts = [Fact(kind, value, None, None, kind, "s", 1) for kind, value in without]
+    assert "h:" in traits_of(facts, [], None).split()
+    visits, money = ("visiting_care", "530300"), ("longevity_allowance", "530302")
+    for (item, area), touched in ((visits, True), (money, False)):
+        edit = Edit(Lists(REAL.values()), Lists(_later(item, area).values()))
+        assert edit.touches(traits_of(facts, [], None)) is touched
+
+
+def _later(item: str, area: str) -> dict[str, PolicyList]:
+    """The lists with one item beginning a day later."""
+    one = REAL[area]
+    first, *rest = one.items[item].versions
+    moved = msgspec.structs.replace(first, valid_from=first.valid_from + timedelta(days=1))
+    changed = msgspec.structs.replace(one.items[item], versions=(moved, *rest))
+    return REAL | {area: msgspec.structs.replace(one, items=one.items | {item: changed})}

@@ -28,7 +28,7 @@ STORIES = all_stories()
 def places(story: Story) -> set[str]:
     found = {NATION}
     for s in story.statements:
-        if isinstance(s.value, Registration):
+        if isinstance(s.value, Registration) and s.value.hukou_division is not None:
             found |= {s.value.hukou_division, *divisions.ancestors(s.value.hukou_division)}
         elif isinstance(s.value, Residence):
             found |= {s.value.division, *divisions.ancestors(s.value.division)}

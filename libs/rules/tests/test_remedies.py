@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from common.events.facts import Registration, Residence
 from plain_lives import Plain, life
 from random_lives import BENEFITS, ITEMS, PLACES, Chance
 from rules.cells import KNOWN, leaves_of_version
@@ -18,6 +19,7 @@ from rules.explain import Explanation, explain
 from rules.lists import Lists
 from rules.policy import PolicyList, load_lists
 from rules.remedies import TOLD_MAX
+from rules.timeline import Fact
 from rules.wording import condition_text
 
 REAL = Lists(load_lists(Path(__file__).parents[3] / "contracts" / "policy").values())
@@ -193,3 +195,14 @@ def test_no_change_told_could_be_spared(seed: int) -> None:
                 several += 1
                 assert not kinds & helping(known, item, REAL, TODAY), (known, item)
     assert several > 5
+
+
+def test_who_has_no_hukou_is_refused_for_that_reason_and_asked_for_nothing() -> None:
+    born = Fact("registration", Registration(sex="2", birth_date=date(1940, 1, 1)), None, None, "reg", "s", 1)
+    lives = Fact("residence", Residence(division="530302001"), None, None, "home", "s", 1)
+    found = explain([born, lives], [], REAL, "longevity_allowance", TODAY)
+    assert (found.outcome, [c.holds for c in found.conditions]) == ("refused", [False])
+    assert found.sentence == f"{TODAY}，高龄津贴按户籍享受，本人没有户籍（持居住证件）。"
+    assert [ref.event_id for ref in found.conditions[0].facts] == ["reg"]
+    nowhere = explain([born], [], REAL, "ability_assessment", TODAY)
+    assert nowhere.outcome == "unknown"

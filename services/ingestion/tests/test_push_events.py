@@ -110,7 +110,7 @@ def other_bad_events(people):
     tomorrow = {"valid_from": "2026-11-23"}
     evidence = {"evidence": "cremation"}
     certificate = {"certificate_no": number + "43", "class": 4, "level": 2}
-    of_another = {"certificate_no": people.number(9) + "42", "class": 4, "level": 2}
+    of_nobody = {"certificate_no": "530302194013400091" + "42", "class": 4, "level": 2}
     twice = {"household_no": "H1", "members": [number, number]}
     wrong = {"household_no": "H1", "members": [number, number[:16]]}
     register = people.registration(number, id="r")["data"]["value"]
@@ -126,7 +126,7 @@ def other_bad_events(people):
             "certificate_class_mismatch",
         ),
         (
-            people.event("disability", number, of_another, id="f"),
+            people.event("disability", number, of_nobody, id="f"),
             "/data/value/certificate_no",
             "certificate_id_mismatch",
         ),

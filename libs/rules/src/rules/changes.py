@@ -23,7 +23,7 @@ from rules.conditions import (
     SPECIAL,
     WISHES,
 )
-from rules.lists import Lists
+from rules.lists import NOWHERE, Lists
 from rules.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected
 
 # Behind the places of a world: is a death suspected, where the person lives, has a choice been made.
@@ -32,7 +32,7 @@ _YOUNGER = -1  # than any age that a list names
 
 # What the lists need of a fact's value, by kind.
 _READ: dict[str, tuple[int, Callable[[Any, Lists], Any]]] = {
-    "registration": (HUKOU, lambda value, lists: lists.area(value.hukou_division)),
+    "registration": (HUKOU, lambda value, lists: lists.area(value.hukou_division or NOWHERE)),
     "residence": (
         RESIDENCE,
         lambda value, lists: (lists.area(value.division), value.place, value.division),

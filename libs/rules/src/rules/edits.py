@@ -170,7 +170,7 @@ class Edit:
     def _areas(self, hukou: str | None, residence: str | None) -> tuple[Area | None, ...]:
         """Places differ only by the areas that any list names there."""
         sides = (self._before, self._after)
-        return tuple(lists.area(at) if at else None for lists in sides for at in (hukou, residence))
+        return tuple(None if at is None else lists.area(at) for lists in sides for at in (hukou, residence))
 
     def _between(self, areas: tuple[Area | None, ...]) -> tuple[_Change, ...]:
         """What differs for people of two places, remembered."""

@@ -13,12 +13,12 @@ from common.events.facts import Registration
 
 from rules.changes import changes_of
 from rules.choosing import Choice
-from rules.conditions import AGE, REST, TEST, World, evaluate, slots_read
+from rules.conditions import AGE, HUKOU, REST, TEST, World, evaluate, slots_read
 from rules.coverage import ANSWERING
 from rules.decide import Decision, decide, state_on
 from rules.exclusions import giving_way
 from rules.items import DECLINED, named
-from rules.lists import Lists
+from rules.lists import Lists, Slab
 from rules.narrowing import list_name
 from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
@@ -92,8 +92,7 @@ def explain(
     slab = lists.slab(state[0], state[1], on)
     found = next((a for a in slab.applicable if a.item.item == item), None) if slab else None
     if slab is None or found is None:
-        sentence = f"{on}，当地清单没有{_title(item)}。"
-        return Explanation(item=item, on=on, outcome="refused", sentence=sentence)
+        return _not_listed(item, on, slab, lists, _evidence(events))
     world = _true_age(slab.world(state[AGE : REST.stop]), facts, on)
     key = tuple(state[AGE : REST.stop + 1])
     outcomes = lists.outcomes(slab, key)
@@ -114,6 +113,20 @@ def explain(
         given_from=None if outcome and outcome.state == "granted" else _given_from(decision, item, on),
         remedies=remedies(lists, slab, key, found, born_on=decision.birth_date, on=on) if is_open else (),
     )
+
+
+def _not_listed(item: str, on: date, slab: Slab | None, lists: Lists, evidence: Evidence) -> Explanation:
+    """No list that counts for the person has the item: because none there has it, or because it goes by the hukou and
+    the person has none."""
+    sentence = f"{on}，当地清单没有{_title(item)}。"
+    follows = {one.items[item].follows for one in lists.by_area.values() if item in one.items}
+    if slab is None or slab.hukou != () or "hukou" not in follows:
+        return Explanation(item=item, on=on, outcome="refused", sentence=sentence)
+    sentence = f"{on}，{_title(item)}按户籍享受，本人没有户籍（持居住证件）。"
+    condition = ConditionOutcome(
+        code="hukou_in", text="有户籍", holds=False, value="无户籍（持居住证件）", facts=evidence.get(HUKOU, ())
+    )
+    return Explanation(item=item, on=on, outcome="refused", sentence=sentence, conditions=(condition,))
 
 
 def _given_from(decision: Decision, item: str, on: date) -> date | None:

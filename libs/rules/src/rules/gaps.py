@@ -66,12 +66,15 @@ def gaps_of_moves(
 
 
 def _moves(facts: Sequence[Fact]) -> dict[date, list[_Move]]:
-    """By day the steps of hukou or residence from place to place."""
+    """By day the steps of hukou or residence from place to place. To have a hukou no longer is no step to anywhere."""
     moves: dict[date, list[_Move]] = {}
     at: dict[str, str] = {}
     for fact in sorted(facts, key=lambda f: f.valid_from or date.min):
         if isinstance(fact.value, Registration | Residence):
             to = fact.value.hukou_division if isinstance(fact.value, Registration) else fact.value.division
+            if to is None:
+                at.pop(fact.kind, None)
+                continue
             if fact.valid_from is not None:
                 moves.setdefault(fact.valid_from, []).append(_Move(at.get(fact.kind), to))
             at[fact.kind] = to

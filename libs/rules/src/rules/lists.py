@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import copy
 from datetime import date
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from common.codes import divisions
@@ -27,8 +27,12 @@ _NOT_YET: Any = object()  # None is an answer
 _WORLDS_MAX = 100_000  # about 50 MB; a city of ten counties needs a few ten thousand
 
 
+NOWHERE: Final = ""  # the hukou of those who have none: it is known, and no list counts by it
+
+
 class Area(msgspec.Struct, frozen=True, eq=False):
-    """The areas, nearest first, that hold a place and that some list names. One object per such chain."""
+    """The areas, nearest first, that hold a place and that some list names. One object per such chain; an empty one for
+    NOWHERE."""
 
     codes: tuple[str, ...]
 
@@ -130,7 +134,7 @@ class Lists:
             if len(self._area_of) >= _AREAS_MAX:
                 self._area_of.clear()
             chain = [code for code in (division, *self._ancestors(division)) if code in self._named]
-            codes = (*(code for code in chain if code != NATION), NATION)
+            codes = () if division == NOWHERE else (*(code for code in chain if code != NATION), NATION)
             found = self._area_of[division] = self._areas.setdefault(codes, Area(codes))
         return found
 
@@ -188,8 +192,8 @@ class Lists:
             ("residence", residence, hukou),
         )
         for follows, own, other in sides:
-            area = own or other
-            named = self._nearest(area.codes if area else (NATION,), day)
+            codes = own.codes if own else (other.codes if other else ()) or (NATION,)
+            named = self._nearest(codes, day)
             for item, version, jurisdiction in named:
                 if item.follows == follows and item.item not in found:
                     found[item.item] = self._applies(item, version, jurisdiction, own is None, untold)

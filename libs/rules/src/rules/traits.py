@@ -3,8 +3,8 @@
 `a:2 d:4.2 h:530302 l:tekun/scattered r:530302001/home v:alone x:2025` – every ability level, disability (class and
 level), hukou, low income, residence, only child (`s:`), living situation, merit (`m:`), benefit elsewhere (`e:`, with
 its amount) and wish (`w:`) that the timeline holds at any time, and the year of a confirmed death. `h?`, `r?`: there
-are days on which the place is not known. The age is not among them: a timeline reaches into the future, so everybody's
-80th birthday is in it.
+are days on which the place is not known; `h:`: there is no hukou. The age is not among them: a timeline reaches into
+the future, so everybody's 80th birthday is in it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from common.events.ability import Ability
 
+from rules.lists import NOWHERE
 from rules.timeline import Fact
 
 ANYTHING: Final = "*"  # more than is worth telling apart: every edit is taken to touch these people
@@ -61,7 +62,7 @@ def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date
         elif kind in _PLACES:
             name = _PLACES[kind]
             if name == "h":
-                found[f"h:{value.hukou_division}"] = None  # type: ignore[union-attr]
+                found[f"h:{value.hukou_division or NOWHERE}"] = None  # type: ignore[union-attr]
             else:
                 found[f"r:{value.division}/{value.place}"] = None  # type: ignore[union-attr]
             before, whole = known.get(name, (None, True))

@@ -120,7 +120,7 @@ _TEST_TEXT: dict[str, Callable[[Any], str]] = {
 _GROUP_TEXT = {"all_of": "同时符合：{}", "any_of": "符合下列之一：{}", "none_of": "不属于下列情形：{}"}
 
 _VALUE_TEXT: dict[int, Callable[[Any], str]] = {
-    HUKOU: lambda codes: area_name(codes[0]),
+    HUKOU: lambda codes: area_name(codes[0]) if codes else "无户籍（持居住证件）",
     RESIDENCE: lambda codes: area_name(codes[0]),
     AGE: str,
     DISABILITY: lambda d: f"{_CLASS[d[0]]}残疾{_DIGITS[d[1]]}级",

@@ -161,7 +161,7 @@ def belongs(area: str, line: str) -> bool:
         return True
     traits = read_traits(line)
     places = [*traits.hukous, *(division for division, _ in traits.residences)]
-    return any(place is not None and divisions.within(place, area) for place in places)
+    return any(place and divisions.within(place, area) for place in places)
 
 
 def _touches(question: Question, line: str) -> bool:

@@ -25,13 +25,16 @@ LOCK_ROUNDS_MAX: Final = 4
 
 @dataclass
 class Work:
-    """`events`: the new ones and those that waited, each once."""
+    """`events`: the new ones and those that waited, each once. `holders`: whose the numbers are that stand in other
+    people's certificates, as far as they are anybody's; not locked, since whoever is of the person's circle is anyway.
+    """
 
     events: list[Pushed]
     new: dict[str, Pushed]
     waited: dict[str, bytes]
     person_of: dict[bytes, str]
     forced: Collection[str]
+    holders: dict[bytes, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
@@ -64,6 +67,7 @@ async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forc
         mates |= joined
         direct |= {work.person_of[m.index] for e in work.events if e.kind == "identity_change" for m in e.members}
         await lock(tx, work, set(), direct | mates)
+        work.holders = await _holders(tx, work)  # from behind the locks: nobody can join these circles any more
         circles = {work.persons[p].circle for p in direct} - {None}
         direct |= {p.person_id for p in work.persons.values() if p.circle in circles}  # what waits there may go on now
         if await _still_waiting(tx, work, direct) == set(work.waited):
@@ -110,6 +114,14 @@ def _households(known: Mapping[str, Known], followed: Collection[str]) -> set[st
 
 def open_kept(event_id: str, sealed: bytes) -> Pushed:
     return reopen(vault().open(sealed, event_id.encode()))
+
+
+async def _holders(tx: Tx, work: Work) -> dict[bytes, str]:
+    """The persons of those numbers that stand in certificates of others, as far as there are any."""
+    named = {e.holder.index for e in work.events if e.holder is not None} - work.person_of.keys()
+    if not named:
+        return {}
+    return {index: person_id for index, (person_id, _) in (await store.load_identities(tx, named)).items()}
 
 
 async def _identify(tx: Tx, members: Iterable[Member]) -> tuple[dict[bytes, str], set[str]]:

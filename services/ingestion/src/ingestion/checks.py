@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from common.clock import civil_date
-from common.codes import divisions
-from common.codes.id_number import IdNumber, IdProblem, check
+from common.codes import certificate, divisions
+from common.codes.id_number import IdNumber, IdProblem, check, has_hukou
 from common.events.facts import Kind
 from common.events.kinds import FROM_REQUIRED, ONE_DAY_KINDS
 from common.events.population import (
@@ -32,7 +32,7 @@ FUTURE_MAX: Final = timedelta(minutes=5)
 YEAR_MIN, YEAR_MAX, RECORD_YEAR_MIN = 1860, 2200, 1949
 # Registers write this for "without end".
 OPEN_END: Final = date(9999, 12, 31)
-_LONG_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+_LONG_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])|(?<![A-Za-z])[A-Za-z]{3}[0-9]{12}(?![0-9])")
 
 
 def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdProblem, now: datetime) -> list[Fault]:
@@ -51,12 +51,12 @@ def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdPr
     _check_period(faults, kind, data, today)
     value = data.value
     if isinstance(value, RegistrationValue):
-        _check_division(faults, "/data/value/hukou_division", value.hukou_division, data.valid_from, event.time)
+        _check_hukou(faults, value, person, data.valid_from, event.time)
         _check_past(faults, "/data/value/birth_date", value.birth_date, today)
     elif isinstance(value, ResidenceValue):
         _check_division(faults, "/data/value/division", value.division, data.valid_from, event.time)
     elif isinstance(value, DisabilityValue):
-        _check_certificate(faults, value, person)
+        _check_certificate(faults, value)
     elif isinstance(value, LowIncomeValue):
         if value.support is not None and value.category != "tekun":
             faults.append(fault("/data/value/support", "support_without_tekun"))
@@ -135,6 +135,17 @@ def _check_division(faults: list[Fault], pointer: str, code: str, since: date | 
         faults.append(fault(pointer, "division_not_in_force"))
 
 
+def _check_hukou(
+    faults: list[Fault], value: RegistrationValue, person: IdNumber | IdProblem, since: date | None, time: datetime
+) -> None:
+    """Citizens have a hukou. Holders of residence permits have none and are registered where they live."""
+    if value.hukou_division is not None:
+        _check_division(faults, "/data/value/hukou_division", value.hukou_division, since, time)
+    if isinstance(person, IdNumber) and has_hukou(person.number):
+        told = {"hukou_division": value.hukou_division, "hukou_kind": value.hukou_kind}
+        faults += [fault(f"/data/value/{field}", "hukou_required") for field, said in told.items() if said is None]
+
+
 def _check_past(faults: list[Fault], pointer: str, day: date, today: date) -> None:
     if day > today:
         faults.append(fault(pointer, "in_future"))
@@ -142,11 +153,12 @@ def _check_past(faults: list[Fault], pointer: str, day: date, today: date) -> No
         faults.append(fault(pointer, "date_range"))
 
 
-def _check_certificate(faults: list[Fault], value: DisabilityValue, person: IdNumber | IdProblem) -> None:
-    number = value.certificate_no.upper()
-    if isinstance(person, IdNumber) and number[:18] != person.number:
+def _check_certificate(faults: list[Fault], value: DisabilityValue) -> None:
+    """Whether the number in it is the holder's may hang on what is known of older ones (`domain.chains`)."""
+    said = certificate.read(value.certificate_no)
+    if said is None or said.id_number is None:
         faults.append(fault("/data/value/certificate_no", "certificate_id_mismatch"))
-    if number[18:20] != f"{value.class_}{value.level}":
+    elif (said.class_, said.level) != (value.class_, value.level):
         faults.append(fault("/data/value/certificate_no", "certificate_class_mismatch"))
 
 

@@ -44,7 +44,7 @@ def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str
     for fact in facts:
         if fact.holds_on(day) and isinstance(fact.value, Residence):
             found.append(fact.value.division)
-        elif fact.holds_on(day) and isinstance(fact.value, Registration):
+        elif fact.holds_on(day) and isinstance(fact.value, Registration) and fact.value.hukou_division is not None:
             found.append(fact.value.hukou_division)
     return found or ([division] if division else [])
 

@@ -31,11 +31,21 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
     "time_impossible": ("recorded before 1949", "记录时间早于 1949 年"),
     "id_number_in_attribute": ("an ID number must not stand in an attribute", "属性中不得出现身份证号码"),
-    "id_length": ("an ID number has 18 characters, a legacy one 15", "身份证号码应为 18 位（旧号 15 位）"),
-    "id_characters": ("only digits and a final X are allowed", "身份证号码只能包含数字和末位 X"),
+    "id_length": (
+        "an ID number has 18 characters, a legacy one or an older card for foreigners 15",
+        "身份证号码应为 18 位（旧号及 2023 年 12 月前的外国人永久居留证 15 位）",
+    ),
+    "id_characters": (
+        "only digits and a final X are allowed, or three letters before twelve digits",
+        "号码只能包含数字和末位 X，或三位字母加十二位数字",
+    ),
     "id_birth_date": ("characters 7 to 14 are no possible birth date", "身份证号码第 7 至 14 位不是有效的出生日期"),
     "id_birth_in_future": ("the birth date in the number lies in the future", "身份证号码中的出生日期晚于今天"),
     "id_checksum": ("the check character does not fit the other 17", "身份证号码校验码错误"),
+    "id_nationality": (
+        "the three letters are no code of a country or region",
+        "外国人永久居留证号码的前三位不是国家或地区代码",
+    ),
     "period": ("valid_from must lie before valid_to", "valid_from 必须早于 valid_to"),
     "one_day": ("this kind is one day: valid_to is absent or the next day", "该类事件只占一天，valid_to 应为空或次日"),
     "in_future": ("this day lies in the future", "日期晚于今天"),
@@ -48,13 +58,17 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "valid_to_required": ("ended must say until when", "ended 必须填写 valid_to"),
     "division_unknown": ("this division code was never in force", "行政区划代码不存在"),
     "division_not_in_force": ("this division code was not in force then", "行政区划代码在该日期无效"),
+    "hukou_required": (
+        "a citizen has a hukou; only a holder of a residence permit is registered without one",
+        "居民身份证号码的持有人必须填写户籍地和户口性质，只有持居住证件的人没有户籍",
+    ),
     "certificate_id_mismatch": (
-        "the first 18 characters are not this person's ID number",
-        "残疾人证号前 18 位与本人身份证号码不一致",
+        "what stands before class and level can be nobody's ID number",
+        "残疾人证号类别、等级之前的部分不是有效的身份证号码",
     ),
     "certificate_class_mismatch": (
-        "characters 19 and 20 are not this class and level",
-        "残疾人证号第 19、20 位与类别、等级不一致",
+        "the two digits behind the ID number are not this class and level",
+        "残疾人证号中身份证号码之后的两位与类别、等级不一致",
     ),
     "one_of_two": ("exactly one of the two fields is required", "两个字段必须且只能填写一个"),
     "same_number": ("this is the person's own number", "与本人号码相同"),
@@ -101,6 +115,10 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
     "registered_elsewhere": (
         "registered outside the area of this source, where the person is not known to have ever belonged",
         "户籍不在该来源辖区内，且没有此人曾在其辖区登记或居住的记录",
+    ),
+    "certificate_of_another": (
+        "made out for an ID number that is not known to be an older one of this person",
+        "证号所含身份证号码与本人不一致，且没有该号码是本人旧号码的记录",
     ),
     "too_many_identities": (
         "more numbers than one human can have would become one person",

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import msgspec
 from common.clock import civil_date
+from common.codes import certificate
 from common.codes.id_number import check, normalise
 from common.events.facts import Kind
 from common.events.population import (
     KIND_OF_TYPE,
+    DisabilityValue,
     HouseholdValue,
     IdentityChangeValue,
     LowIncomeValue,
@@ -161,13 +163,17 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
     kept = _encode(
         PopulationEvent(specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=data)
     )
-    household, members = None, tuple[Member, ...]()
+    household, members, holder = None, tuple[Member, ...](), None
     if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
         household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
     if isinstance(value, HouseholdValue):
         members = tuple(_member(raw, keys.blind_index) for raw in value.members)
     elif isinstance(value, IdentityChangeValue):
         members = (_member(value.new_id_number or value.same_person_as or "", keys.blind_index),)
+    elif isinstance(value, DisabilityValue):
+        said = certificate.read(value.certificate_no)
+        if said is not None and said.id_number is not None and said.id_number != number:
+            holder = Member(keys.blind_index(said.id_number), said.id_number)
     return Pushed(
         event_id=keys.event_id(event.source, event.id),
         id=event.id,
@@ -186,6 +192,7 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         members=members,
         digest=keys.blind_index(f"content\0{kept.decode()}"),
         kept=kept,
+        holder=holder,
         traceparent=traceparent,
     )
 

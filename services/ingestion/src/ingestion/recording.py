@@ -27,6 +27,8 @@ from ingestion.problems import fault
 from ingestion.store import statements as store
 
 QUARANTINE_DAYS: Final = 3
+_WAITS_AT: Final = {"certificate_of_another": "/data/value/certificate_no"}
+_WAITS_MOSTLY: Final = "/data/previous_event_id"
 
 
 async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receipt]:
@@ -56,7 +58,7 @@ def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
         return Receipt(event.id, event.event_id, "duplicate")
     reason = work.placing.waiting.get(event.event_id)
     if reason is not None:
-        return Receipt(event.id, event.event_id, "quarantined", [fault("/data/previous_event_id", reason)])
+        return Receipt(event.id, event.event_id, "quarantined", [fault(_WAITS_AT.get(reason, _WAITS_MOSTLY), reason)])
     return Receipt(event.id, event.event_id, "accepted")
 
 
@@ -94,7 +96,7 @@ async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
     fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
     work.circles = Circles(work.persons.values())
     strange = {e.event_id for e in fresh if registers_elsewhere(e) and not _belongs_here(work, e)}
-    work.placing = place_events(fresh, work.person_of, work.known, work.circles, work.forced, strange)
+    work.placing = place_events(fresh, work.person_of | work.holders, work.known, work.circles, work.forced, strange)
     chains = work.placing.chains
     placed = [e for e in fresh if e.event_id in chains]
     source_ids = await _source_ids(tx, work, placed)

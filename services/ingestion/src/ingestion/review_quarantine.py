@@ -1,7 +1,7 @@
 """`GET /v1/quarantine`, `POST /v1/quarantine/{event_id}/release|discard`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from common import clock
@@ -19,6 +19,7 @@ from ingestion.sources import registered
 from ingestion.store import review
 
 router = APIRouter(tags=["quarantine"])
+RELEASABLE: Final = frozenset({"predecessor_missing", "registered_elsewhere", "certificate_of_another"})
 Officer = Annotated[Caller, Depends(require("officer"))]
 
 
@@ -91,7 +92,7 @@ async def release(event_id: UUID, body: Decision, caller: Officer, db: Db) -> Se
     key, now = str(event_id), clock.now()
     async with db.transaction() as tx:
         row = await _open_row(tx.sql, key, caller)
-        if row["reason"] not in ("predecessor_missing", "registered_elsewhere") or row["kind"] == "household":
+        if row["reason"] not in RELEASABLE or row["kind"] == "household":
             raise Conflict("this event cannot stand without the one it follows", code="not_releasable")
         if not await release_by_hand(tx, key, row["person_id"], caller.subject, now):
             raise Conflict("the event it follows waits too: release that one first", code="not_releasable")

@@ -1,4 +1,11 @@
-"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, and 15-digit legacy numbers.
+"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, 15-digit legacy numbers, and the numbers
+of older permanent residence cards.
+
+A card for foreign permanent residents issued before December 2023 has three letters of a country or region and twelve
+digits (国家移民管理局《新版外国人永久居留身份证机读信息规则》, 2023, which tells of the change to 18).
+What the twelve digits say is published nowhere that we know of: neither a birth date nor a sex is read from them, and
+nothing of them is checked. The number of the newer card cannot be told from that of the older one: that both are one
+human is for a source to say (`identity_change`).
 
 The area in a number is the place of first registration, often an abolished code: it is never a residence,
 and an unknown one is a warning, never a refusal. The validity of an area code is not compared with the
@@ -14,6 +21,7 @@ from operator import mul
 from typing import Literal, NamedTuple
 
 from common.codes import divisions
+from common.codes.countries import NATIONALITIES
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECK_CHARACTERS = "10X98765432"
@@ -23,6 +31,7 @@ RAW_LENGTH_MAX = 64
 
 _SHAPE = re.compile(r"[1-9][0-9]{16}[0-9X]", re.ASCII)
 _LEGACY = re.compile(r"[1-9][0-9]{14}", re.ASCII)
+_OLD_CARD = re.compile(r"[A-Z]{3}[0-9]{12}", re.ASCII | re.IGNORECASE)
 _HALF_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)} | {ord("x"): "X", ord("ｘ"): "X"}
 _INVISIBLE = " \t\r\n\v\f\u00a0\u3000\ufeff\u200b\u200e\u200f\u2060"
 _ASCII_ZERO_SUM = ord("0") * sum(WEIGHTS)
@@ -40,6 +49,7 @@ class IdCode(StrEnum):
     BIRTH_DATE = "id_birth_date"
     BIRTH_IN_FUTURE = "id_birth_in_future"
     CHECKSUM = "id_checksum"
+    NATIONALITY = "id_nationality"
     AREA_UNKNOWN = "id_area_unknown"
 
 
@@ -51,14 +61,14 @@ class IdProblem(NamedTuple):
 
 
 class IdNumber(NamedTuple):
-    """A valid number. `number` has 18 characters, `raw` is what came in, `sex` is GB/T 2261.1 (1 male, 2
-    female).
+    """A valid number. `number` has 18 characters, or the 15 of an older permanent residence card, which tells neither
+    `area` nor `birth_date` nor `sex`; `raw` is what came in, `sex` is GB/T 2261.1 (1 male, 2 female).
     """
 
     number: str
-    area: str
-    birth_date: date
-    sex: Sex
+    area: str | None
+    birth_date: date | None
+    sex: Sex | None
     kind: IdKind
     raw: str
     warnings: tuple[IdCode, ...] = ()
@@ -68,11 +78,12 @@ class IdNumber(NamedTuple):
 
 
 _DETAILS = {
-    IdCode.LENGTH: "an ID number has 18 characters, a legacy one 15",
-    IdCode.CHARACTERS: "only digits and a final X are allowed",
+    IdCode.LENGTH: "an ID number has 18 characters, a legacy one or an older card for foreigners 15",
+    IdCode.CHARACTERS: "only digits and a final X are allowed, or three letters before twelve digits",
     IdCode.BIRTH_DATE: "characters 7 to 14 are not a possible birth date",
     IdCode.BIRTH_IN_FUTURE: "the birth date lies in the future",
     IdCode.CHECKSUM: "the check character does not fit the other 17",
+    IdCode.NATIONALITY: "the three letters are no code of a country or region",
 }
 _PROBLEMS = {code: IdProblem(code, detail) for code, detail in _DETAILS.items()}
 _UNKNOWN_AREA = (IdCode.AREA_UNKNOWN,)
@@ -115,6 +126,8 @@ def check(raw: str, today: date | None) -> IdNumber | IdProblem:
         return _PROBLEMS[IdCode.LENGTH]
     number = normalise(raw)
     if not _SHAPE.fullmatch(number):
+        if _OLD_CARD.fullmatch(number):
+            return _old_card(number.upper(), raw)
         if not _LEGACY.fullmatch(number):
             return _PROBLEMS[IdCode.CHARACTERS if len(number) in (15, 18) else IdCode.LENGTH]
         first17 = f"{number[:6]}19{number[6:]}"
@@ -129,6 +142,18 @@ def check(raw: str, today: date | None) -> IdNumber | IdProblem:
     area = number[:6]
     kind, warnings = _area(area)
     return IdNumber(number, area, born, "1" if number[16] in "13579" else "2", kind, raw, warnings)
+
+
+def _old_card(number: str, raw: str) -> IdNumber | IdProblem:
+    if number[:3] not in NATIONALITIES:
+        return _PROBLEMS[IdCode.NATIONALITY]
+    return IdNumber(number, None, None, None, "foreign_permit", raw)
+
+
+def has_hukou(number: str) -> bool:
+    """Whether whoever carries this (normalised) number is in the household register: holders of residence permits are
+    not."""
+    return number[:6] not in _PERMIT_AREAS and number[0] in "12345678"
 
 
 def parse(raw: str) -> IdNumber:

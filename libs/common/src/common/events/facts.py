@@ -58,10 +58,12 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Registration(_Value, frozen=True, kw_only=True, tag="registration"):
+    """Without a hukou: somebody with a residence permit, who belongs where they live."""
+
     sex: Literal["0", "1", "2", "9"]  # GB/T 2261.1
     birth_date: date
-    hukou_division: str
-    hukou_kind: Literal["urban", "rural"]
+    hukou_division: str | None = None
+    hukou_kind: Literal["urban", "rural"] | None = None
 
 
 class Residence(_Value, frozen=True, kw_only=True, tag="residence"):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from common.codes.certificate import PATTERN as CERTIFICATE
 from common.events.facts import (
     Action,
     Benefit,
@@ -32,7 +33,11 @@ Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u00
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 IdText = Annotated[
     str,
-    Meta(min_length=1, max_length=64, description="GB 11643 citizen ID number, residence permit, or 15-digit legacy"),
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="GB 11643 citizen ID number or its 15 digits, residence permit, older permanent residence card",
+    ),
 ]
 DivisionCode = Annotated[
     str,
@@ -56,11 +61,14 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RegistrationValue(_Said, frozen=True, kw_only=True):
+    """Citizens are registered where their hukou is. Holders of residence permits (of Hong Kong, Macao, Taiwan, foreign
+    permanent residents) have none: both fields are left out, and what stands there all the same is taken for none."""
+
     name: Name
     sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]
     birth_date: date
-    hukou_division: DivisionCode
-    hukou_kind: Literal["urban", "rural"]
+    hukou_division: DivisionCode | None = None
+    hukou_kind: Literal["urban", "rural"] | None = None
 
 
 class ResidenceValue(_Said, frozen=True, kw_only=True):
@@ -81,7 +89,10 @@ class AliveValue(_Said, frozen=True, kw_only=True):
 
 class DisabilityValue(_Said, frozen=True, kw_only=True):
     certificate_no: Annotated[
-        str, Meta(max_length=22, pattern=r"^[0-9]{17}[0-9Xx][1-7][1-4](B[0-9])?$", description="GB/T 26341")
+        str,
+        Meta(
+            max_length=22, pattern=CERTIFICATE, description="an ID number of the holder, class and level (GB/T 26341)"
+        ),
     ]
     class_: Annotated[int, Meta(ge=1, le=7)] = msgspec.field(name="class")
     level: Annotated[int, Meta(ge=1, le=4)]

@@ -152,9 +152,9 @@ def remember(person: Person, pushed: Pushed, name_digest: bytes) -> bool:
     """Keep the newest division for the area scope and the newest name; True when the name is to be sealed anew."""
     at, memory, value = pushed.time.timestamp(), person.memory, pushed.value
     if isinstance(value, ResidenceValue | RegistrationValue):
-        rank = 2 if isinstance(value, ResidenceValue) else 1
-        if (rank, at) >= (memory.division_rank, memory.division_at):
-            person.division = value.division if isinstance(value, ResidenceValue) else value.hukou_division
+        rank, division = (2, value.division) if isinstance(value, ResidenceValue) else (1, value.hukou_division)
+        if division is not None and (rank, at) >= (memory.division_rank, memory.division_at):
+            person.division = division
             memory.division_rank, memory.division_at = rank, at
     if not name_digest or (at, name_digest) < (memory.name_at, memory.name_digest):
         return False

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import msgspec
 from common.codes import divisions
+from common.codes.id_number import has_hukou
 from common.events.facts import Action, Kind, Registration, Residence
 from common.events.population import PopulationValue, RegistrationValue, ResidenceValue
 
@@ -32,7 +33,8 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A valid event. `members`: others whom it names by number; `previous`: the event id of its predecessor;
-    `household`: keyed hash of the household number; `digest`: keyed hash of its content; `kept`: the whole event as
+    `household`: keyed hash of the household number; `holder`: for whom a disability certificate was made out, where it
+    names another number than the person's; `digest`: keyed hash of its content; `kept`: the whole event as
     JSON, to be sealed."""
 
     event_id: str
@@ -52,6 +54,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     members: tuple[Member, ...]
     digest: bytes
     kept: bytes
+    holder: Member | None = None
     traceparent: str | None = None
 
 
@@ -60,16 +63,18 @@ def registers_elsewhere(event: Pushed) -> bool:
     where places that were renumbered lie today is not always known."""
     if event.previous is not None or not isinstance(event.value, RegistrationValue):
         return False
-    place = divisions.get(event.value.hukou_division)
+    code = event.value.hukou_division if has_hukou(event.person.number) else None
+    place = divisions.get(code) if code else None
     return place is not None and place.valid_to is None and not says_within(event.value, event.source.areas)
 
 
 def says_within(value: object, areas: Sequence[str]) -> bool:
     """Whether a registration or residence lies in one of these areas."""
+    code: str | None
     if isinstance(value, RegistrationValue | Registration):
         code = value.hukou_division
     elif isinstance(value, ResidenceValue | Residence):
         code = value.division
     else:
         return False
-    return any(divisions.within(code, area) for area in areas)
+    return code is not None and any(divisions.within(code, area) for area in areas)

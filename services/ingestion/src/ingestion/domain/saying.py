@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+from common.codes.id_number import has_hukou
 from common.events import facts
 from common.events.facts import Statement, Value
 from common.events.population import (
@@ -51,12 +53,10 @@ def statement_of(pushed: Pushed, chain: str, instant: datetime, person_of: Mappi
 def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str]) -> Value:
     match said:
         case RegistrationValue():
-            return facts.Registration(
-                sex=said.sex,
-                birth_date=said.birth_date,
-                hukou_division=said.hukou_division,
-                hukou_kind=said.hukou_kind,
-            )
+            registered = facts.Registration(sex=said.sex, birth_date=said.birth_date)
+            if not has_hukou(pushed.person.number):
+                return registered
+            return msgspec.structs.replace(registered, hukou_division=said.hukou_division, hukou_kind=said.hukou_kind)
         case ResidenceValue():
             return facts.Residence(division=said.division, place=said.place)
         case DeathValue():

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from common.clock import SHANGHAI
-from common.codes import divisions
+from common.codes import certificate, divisions
 from common.codes.id_number import IdNumber, check
 
 from ingestion.files.sheet import day_of
@@ -245,10 +245,11 @@ def translated_list(convert: Convert, table: Mapping[str, Any]) -> Convert:
 def derived(name: str, person: Mapping[str, Any], value: Mapping[str, Any]) -> Any:
     """What the numbers of a row tell by their digits where no column does; None when they tell nothing."""
     if name in ("class", "level"):
-        certificate = str(value.get("certificate_no", ""))
-        digit = certificate[18 + (name == "level") : 19 + (name == "level")]
-        return int(digit) if digit.isascii() and digit.isdigit() else None
+        said = certificate.read(str(value.get("certificate_no", "")))
+        return said and (said.level if name == "level" else said.class_)
     number = check(str(person.get("id_number", "")), None)
     if not isinstance(number, IdNumber):
         return None
-    return number.birth_date.isoformat() if name == "birth_date" else number.sex
+    if name == "birth_date":
+        return number.birth_date.isoformat() if number.birth_date else None
+    return number.sex

@@ -1,0 +1,27 @@
+"""Numbers of disability certificates: the holder's ID number when it was made out, class and level of GB/T 26341, and
+`B` with a count where it was replaced."""
+
+import re
+from typing import Final, NamedTuple
+
+from common.codes.id_number import IdNumber, check
+
+PATTERN: Final = r"^([0-9]{15}|[0-9]{17}[0-9Xx])[1-7][1-4](B[0-9])?$"
+_PARTS: Final = re.compile(r"([0-9]{15}|[0-9]{17}[0-9X])([1-7])([1-4])(?:B[0-9])?", re.ASCII)
+
+
+class Certificate(NamedTuple):
+    """`id_number`: normalised, so 18 characters; None where what stands there can be nobody's."""
+
+    id_number: str | None
+    class_: int
+    level: int
+
+
+def read(number: str) -> Certificate | None:
+    """None for what has not the form of one."""
+    parts = _PARTS.fullmatch(number.upper())
+    if parts is None:
+        return None
+    holder = check(parts[1], None)
+    return Certificate(holder.number if isinstance(holder, IdNumber) else None, int(parts[2]), int(parts[3]))

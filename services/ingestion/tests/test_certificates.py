@@ -1,0 +1,137 @@
+"""A disability certificate carries the ID number its holder had when it was made out."""
+
+from itertools import permutations
+
+import pytest
+from common.auth import issue_token
+from common.message import derived_id
+from common.privacy import vault
+from ingestion import verify
+from rules.identity import statements_known_at
+
+REASON = "certificate_of_another"
+
+
+def person_of(number):
+    return derived_id("person", vault().blind_index(number).hex())
+
+
+def certificate(people, number, made_out_for, **options):
+    value = {"certificate_no": made_out_for + "42", "class": 4, "level": 2}
+    options.setdefault("id", f"card-{number[-4:]}")
+    return people.event("disability", number, value, **options)
+
+
+async def disabled(heads, number):
+    """What counts as this number's now."""
+    counting = statements_known_at((await heads())[person_of(number)])
+    return [s.kind for s in counting if s.kind == "disability"]
+
+
+@pytest.fixture
+def open_reasons(database):
+    async def load():
+        rows = await database.pool.fetch("SELECT reason FROM quarantine WHERE state = 'open'")
+        return [row[0] for row in rows]
+
+    return load
+
+
+async def test_a_certificate_of_an_unknown_number_waits_and_is_told_where_and_why(push, people, heads, database):
+    old, new = people.number(1), people.number(3)
+    (receipt,) = await push(certificate(people, new, old), expect="quarantined")
+    assert [(p["pointer"], p["code"]) for p in receipt["problems"]] == [("/data/value/certificate_no", REASON)]
+    assert await heads() == {}
+    assert await database.pool.fetchval("SELECT count(*) FROM identities") == 1  # nobody is made of it
+    assert await verify.check(database) == []
+
+
+async def test_in_every_order_and_twice_a_certificate_under_an_older_number_counts_in_the_end(
+    push, people, heads, database, open_reasons
+):
+    for n, order in enumerate(permutations(range(3))):
+        first, second, third = (people.number(10 * n + i) for i in (1, 3, 5))
+        story = [
+            people.renumbered(first, second, id=f"a{n}"),
+            people.renumbered(second, third, id=f"b{n}"),
+            certificate(people, third, first, id=f"c{n}"),
+        ]
+        for i in order:
+            await push(story[i])
+            await push(story[i], expect="duplicate")
+        assert await open_reasons() == []
+        assert await disabled(heads, third) == ["disability"]
+        found = await heads()
+        survivor = found[found[person_of(third)].merged_into or person_of(third)]
+        assert [s.kind for s in survivor.statements].count("disability") == 1
+    assert await verify.check(database) == []
+
+
+async def test_with_the_change_of_number_in_the_same_batch_it_counts_at_once(push, people, heads):
+    old, new = people.number(1), people.number(3)
+    await push(certificate(people, new, old), people.same(new, old), expect="accepted")
+    assert await disabled(heads, new) == ["disability"]
+
+
+async def test_a_certificate_of_somebody_known_who_is_another_human_waits_too(push, people, open_reasons, heads):
+    mine, another = people.number(1), people.number(3)
+    await push(people.residence(another), expect="accepted")
+    await push(certificate(people, mine, another), expect="quarantined")
+    await push(people.residence(mine), expect="accepted")  # other news of the person does not let it through
+    assert await open_reasons() == [REASON]
+    assert await disabled(heads, another) == []
+
+
+async def test_what_corrects_a_waiting_certificate_waits_behind_it_and_both_are_released(push, people, heads):
+    old, new = people.number(1), people.number(3)
+    wrong = certificate(people, new, old, id="wrong")
+    right = certificate(
+        people, new, old, id="right", action="corrected", previous="wrong", time="2026-11-20T10:30:00+08:00"
+    )
+    await push(wrong, right, expect="quarantined")
+    await push(people.renumbered(old, new), expect="accepted")
+    assert await disabled(heads, new) == ["disability", "disability"]
+
+
+async def test_a_correction_that_brings_another_number_waits_alone(push, people, heads, open_reasons):
+    old, new = people.number(1), people.number(3)
+    await push(certificate(people, new, new, id="right"), expect="accepted")
+    other = certificate(people, new, old, id="other", action="corrected", previous="right",
+                        time="2026-11-20T10:30:00+08:00")  # fmt: skip
+    await push(other, expect="quarantined")
+    assert (await disabled(heads, new), await open_reasons()) == (["disability"], [REASON])
+
+
+async def test_an_officer_may_say_that_it_is_theirs(push, people, heads, client_for, database):
+    old, new = people.number(1), people.number(3)
+    (receipt,) = await push(certificate(people, new, old), expect="quarantined")
+    async with client_for(issue_token("officer", division="530300")) as officer:
+        (row,) = (await officer.get("/v1/quarantine")).json()["quarantine"]
+        assert row["reason"] == REASON
+        url = f"/v1/quarantine/{receipt['event_id']}/release"
+        answer = await officer.post(url, json={"reason": "已核对旧证"})
+    assert answer.status_code == 200, answer.text
+    assert await disabled(heads, new) == ["disability"]
+    assert await verify.check(database) == []
+
+
+async def test_a_certificate_with_the_fifteen_digits_of_the_number_is_the_holders(push, people, heads):
+    number = people.number(1)
+    legacy = number[:6] + number[8:17]
+    await push(certificate(people, number, legacy), expect="accepted")
+    assert await disabled(heads, number) == ["disability"]
+
+
+async def test_a_split_takes_back_no_certificate_from_whom_it_was_said_of(push, people, heads):
+    old, new = people.number(1), people.number(3)
+    merge = people.renumbered(old, new)
+    await push(merge, certificate(people, new, old), expect="accepted")
+    await push(people.annulled(merge), expect="accepted")
+    assert (await disabled(heads, new), await disabled(heads, old)) == (["disability"], [])
+
+
+async def test_a_file_tells_what_waits_and_loses_nothing(imports, open_reasons, people):
+    old, new = people.number(1), people.number(3)
+    job = await imports.run(f"身份证号,残疾人证号\n{new},{old}42\n{new},{new}43\n", "disability")
+    assert (job["accepted"], job["quarantined"], job["rejected"]) == (1, 1, 0)
+    assert await open_reasons() == [REASON]

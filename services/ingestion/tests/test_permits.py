@@ -1,0 +1,93 @@
+"""People of Hong Kong, Macao and Taiwan and foreign permanent residents: their numbers, and that they have no hukou."""
+
+from datetime import date
+
+import pytest
+from common.codes.id_number import make
+from common.events.facts import Registration
+from common.message import derived_id
+from common.privacy import vault
+from ingestion import verify
+
+BORN = date(1940, 2, 29)
+HONG_KONG = make("810000", BORN, 1)
+OLD_CARD, NEW_CARD = "USA110150101011", make("911840", BORN, 1)
+
+
+def person_of(number):
+    return derived_id("person", vault().blind_index(number).hex())
+
+
+def registered(people, number, **value):
+    event = people.registration(number, id=f"reg-{number[-6:]}-{len(value)}", valid_from=None)
+    del event["data"]["value"]["hukou_division"], event["data"]["value"]["hukou_kind"]
+    event["data"]["value"].update(value)
+    return event
+
+
+@pytest.mark.parametrize("number", [HONG_KONG, OLD_CARD, NEW_CARD])
+async def test_a_holder_of_a_permit_is_registered_without_a_hukou_and_belongs_where_they_live(
+    push, people, heads, database, number
+):
+    await push(registered(people, number), people.residence(number), expect="accepted")
+    head = (await heads())[person_of(number)]
+    (said,) = [s.value for s in head.statements if s.kind == "registration"]
+    assert said == Registration(sex="1", birth_date=BORN)
+    assert await database.pool.fetchval("SELECT division FROM persons") == "530302001"
+    assert await verify.check(database) == []
+
+
+async def test_what_a_source_gives_as_the_hukou_of_a_permit_holder_is_taken_for_none_and_kept_sealed(
+    push, people, heads, database
+):
+    told = registered(people, HONG_KONG, hukou_division="530302", hukou_kind="urban")
+    await push(told, expect="accepted")
+    (said,) = [s.value for s in (await heads())[person_of(HONG_KONG)].statements]
+    assert (said.hukou_division, said.hukou_kind) == (None, None)
+    assert await database.pool.fetchval("SELECT division FROM persons") == "530302"  # whose officers see it
+    elsewhere = registered(people, NEW_CARD, hukou_division="140702", hukou_kind="urban")
+    await push(elsewhere, expect="accepted")
+
+
+async def test_a_citizen_without_a_hukou_is_refused_with_the_place_and_the_code(push, people):
+    (refused,) = await push(registered(people, people.number(1)), expect="rejected")
+    assert [(p["pointer"], p["code"]) for p in refused["problems"]] == [
+        ("/data/value/hukou_division", "hukou_required"),
+        ("/data/value/hukou_kind", "hukou_required"),
+    ]
+
+
+async def test_the_number_of_an_older_card_in_small_letters_is_the_same_person(push, people, heads):
+    await push(people.residence(OLD_CARD), people.residence(OLD_CARD.lower(), id="again"), expect="accepted")
+    assert set(await heads()) == {person_of(OLD_CARD)}
+
+
+@pytest.mark.parametrize("merge_first", [True, False])
+async def test_who_changes_the_older_card_for_the_newer_is_one_human(push, people, heads, database, merge_first):
+    story = [
+        registered(people, OLD_CARD),
+        people.residence(NEW_CARD),
+        people.renumbered(OLD_CARD, NEW_CARD),
+    ]
+    for event in reversed(story) if merge_first else story:
+        await push(event, expect="accepted")
+    found = await heads()
+    survivor, merged = found[person_of(OLD_CARD)], found[person_of(NEW_CARD)]
+    assert (survivor.aliases, merged.merged_into) == ((person_of(NEW_CARD),), person_of(OLD_CARD))
+    assert sorted(s.kind for s in survivor.statements) == ["identity_change", "registration", "residence"]
+    assert await verify.check(database) == []
+
+
+async def test_a_number_of_a_card_is_found_in_attributes_and_an_id_of_a_record_is_not_taken_for_one(push, people):
+    named, plain = people.residence(people.number(1)), people.residence(people.number(3))
+    named["subject"], plain["subject"] = OLD_CARD, "PSB202611000123"
+    results = await push(named, plain)
+    assert [r["status"] for r in results] == ["rejected", "accepted"]
+    assert results[0]["problems"][0]["code"] == "id_number_in_attribute"
+
+
+async def test_a_file_of_permit_holders_needs_no_hukou_and_tells_what_the_older_card_does_not(imports, facts_of):
+    rows = f"身份证号,姓名,性别,出生日期\n{HONG_KONG},合成甲,男,1940-02-29\n{OLD_CARD},合成乙,,\n{NEW_CARD},合成丙,,\n"
+    job = await imports.run(rows, "registration", office="psb")
+    assert (job["accepted"], job["rejected"]) == (2, 1)
+    assert set(await facts_of()) == {person_of(HONG_KONG), person_of(NEW_CARD)}
