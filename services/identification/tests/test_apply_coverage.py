@@ -7,7 +7,7 @@ import pytest
 from common.codes import divisions
 from common.events import CoverageDeclared, EntitlementsDecided, FeedDeclared
 from common.testing import Driver
-from identification import verify
+from identification import running, verify
 from identification.apply_coverage import apply_coverage
 
 QILIN, MALONG = "530302", "530303"
@@ -130,6 +130,7 @@ async def test_the_past_is_judged_by_the_coverage_that_was_known_then(
     await driver.deliver(person.facts())
     await declare(declared(FeedDeclared(kind="disability", since=date(2026, 11, 1))))
     await declare(declared(ALWAYS, version=2))
+    running._kept.clear()  # as after a start
     on = date(2026, 10, 1)
     outcomes = [
         (await said(person, on, known_at=(DECLARED_AT + timedelta(minutes=m)).isoformat()))["outcome"]
@@ -158,7 +159,8 @@ async def test_a_simulation_looks_at_both_lists_under_the_coverage_and_is_stale_
 ) -> None:
     known = elder()
     known.say("disability", class_=4, level=1)
-    await driver.deliver(elder().facts(), known.facts())
+    asked = elder(hukou=MALONG)  # lives here, so it is not known whether alone; the raise is for others
+    await driver.deliver(elder().facts(), known.facts(), asked.facts())
     await declare(declared())
     headers = bearer("officer", subject="proposer")
     version = (await client.post("/v1/policies", headers=headers, json=raised)).json()["version"]

@@ -76,6 +76,9 @@ async def test_a_suspended_source_tells_nothing_though_it_was_declared(enter, to
     await enter(MCA, POOR, changes={"active": False})
     (event,) = await told()
     assert (event.version, event.feeds, event.withdrawn) == (2, (), False)
+    await enter(MCA, changes={"active": False})
+    (event,) = await told()
+    assert (event.version, event.withdrawn) == (3, True)
 
 
 async def test_a_division_that_no_entry_names_any_more_is_withdrawn_and_may_come_back(enter, told):
