@@ -67,8 +67,17 @@ class Runtime(Stores):
         )
         if not started:
             state = "died" if self.pid(name, replica) is None else f"was not ready within {seconds:.0f} s"
+            state += self._trouble(name, replica)
             log = self.log_file(process_name(name, replica))
             raise LocalProblem(f"{name} {state}; its log {log} ends:\n{processes.log_tail(log)}")
+
+    def _trouble(self, name: str, replica: int) -> str:
+        """What the service itself says keeps it from being ready."""
+        try:
+            answer = httpx.get(f"{self.service_url(name, replica)}/readyz", timeout=2, trust_env=False)
+        except httpx.HTTPError as error:
+            return f" ({type(error).__name__})"
+        return f" ({answer.text[:500]})"
 
     # -- anything by its name: a service, `kafka` or `postgres`
 

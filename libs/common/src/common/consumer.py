@@ -30,6 +30,10 @@ from common.transaction import Tx
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5
 BACKOFF_SECONDS_MAX: Final = 10.0
+# A client may wait for its group without an end, and says nothing meanwhile. It is given longer than the group gives a
+# member to come back, and is then replaced by a new one.
+STUCK_AFTER_SECONDS: Final = 60.0
+STOP_SECONDS_MAX: Final = 10.0
 
 
 class Fenced(Exception):
@@ -72,7 +76,7 @@ class Consumer:
         client, self._kafka = self._kafka, None
         if client is not None:
             try:
-                await asyncio.wait_for(client.stop(), 10)
+                await asyncio.wait_for(client.stop(), STOP_SECONDS_MAX)
             except (TimeoutError, KafkaError, OSError):
                 log.warning("consumer %s did not stop in time", self.name)
 
@@ -80,11 +84,13 @@ class Consumer:
         client = kafka.consumer(self.settings, self.name, instance=f"{self.name}-{self.settings.replica}")
         client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
         self._kafka = client
-        await client.start()
+        async with asyncio.timeout(STUCK_AFTER_SECONDS):
+            await client.start()
         while True:
-            fetched = await client.getmany(
-                timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
-            )
+            async with asyncio.timeout(STUCK_AFTER_SECONDS):
+                fetched = await client.getmany(
+                    timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
+                )
             self.assigned = bool(client.assignment())
             records = [record for tp, found in fetched.items() for record in self._unsettled(tp, found)]
             if not records:
@@ -125,7 +131,8 @@ class Consumer:
         ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         assigned = client.assignment()
         try:
-            await client.commit({tp: end for tp, end in ends.items() if tp in assigned})
+            async with asyncio.timeout(STUCK_AFTER_SECONDS):
+                await client.commit({tp: end for tp, end in ends.items() if tp in assigned})
         except KafkaError:
             log.debug("advisory commit of %s failed", self.name)
 

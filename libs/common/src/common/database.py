@@ -6,12 +6,15 @@ change and the news of it are one.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 import asyncpg
 
 from common.faults import crash_point
 from common.outbox import OUTBOX_CHANNEL, write_outbox
 from common.transaction import Tx
+
+ACQUIRE_SECONDS_MAX: Final = 30.0  # for a connection of the pool
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -73,7 +76,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """One batch or one request: everything inside is committed together with what it emits, or not at all."""
-        async with self.pool.acquire() as connection:
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
@@ -95,5 +98,5 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[asyncpg.Connection]:
         """A raw connection for reads outside a transaction."""
-        async with self.pool.acquire() as connection:
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             yield connection
