@@ -66,8 +66,9 @@ class Runtime(Stores):
             every_seconds=0.1,
         )
         if not started:
-            state = "died" if self.pid(name, replica) is None else f"was not ready within {seconds:.0f} s"
-            state += self._trouble(name, replica)
+            state = "died"
+            if self.pid(name, replica) is not None:
+                state = f"was not ready within {seconds:.0f} s ({self._trouble(name, replica)})"
             log = self.log_file(process_name(name, replica))
             raise LocalProblem(f"{name} {state}; its log {log} ends:\n{processes.log_tail(log)}")
 
@@ -76,8 +77,8 @@ class Runtime(Stores):
         try:
             answer = httpx.get(f"{self.service_url(name, replica)}/readyz", timeout=2, trust_env=False)
         except httpx.HTTPError as error:
-            return f" ({type(error).__name__})"
-        return f" ({answer.text[:500]})"
+            return type(error).__name__
+        return answer.text[:500]
 
     # -- anything by its name: a service, `kafka` or `postgres`
 
