@@ -10,7 +10,7 @@ from common.clock import add_months, birthday
 from common.events import Entitlement, PayTerms
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.due import Due, due, next_change
+from rules.due import Due, due, next_change, owed_before
 
 OLD, NEW = "530302", "530303"
 _ids = count()
@@ -388,6 +388,23 @@ def test_time_only_adds_months_and_the_next_change_misses_none(
             assert upcoming is not None
             assert upcoming <= later
             break
+
+
+@settings(max_examples=300, deadline=None)
+@given(timelines(), st.integers(0, 18), st.booleans(), st.booleans())
+def test_by_stretches_as_much_was_owed_before_a_month_as_month_by_month(
+    life: tuple[list[Entitlement], date | None], so_far: int, in_advance: bool, demo: bool
+) -> None:
+    entitlements, died = life
+    if in_advance:
+        entitlements = [_in_advance(e) for e in entitlements]
+    month = add_months(FIRST, so_far)
+    owed: dict[tuple[str, str, str], int] = {}
+    for line in due(entitlements, through_month=add_months(month, -1), died_on=died, demo=demo):
+        if line.state != "barred" and line.service_month < month:
+            key = (line.jurisdiction, line.fund, line.item)
+            owed[key] = owed.get(key, 0) + line.amount_fen
+    assert owed_before(entitlements, month, died_on=died, demo=demo) == owed
 
 
 def _lines(entitlements: Sequence[Entitlement], through: date, died: date | None) -> tuple[Due, ...]:

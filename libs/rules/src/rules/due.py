@@ -21,6 +21,7 @@ Back-pay is nothing of its own: it is the same function over months that are pas
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from common.events.entitlement import Entitlement, MonthRule, PayTerms
@@ -85,6 +86,36 @@ def due(
     for runs in runs_by_item(entitlements, died_on):
         lines += _lines(runs, through, demo, floors)
     return tuple(lines)
+
+
+def owed_before(
+    entitlements: Sequence[Entitlement], month: date, *, died_on: date | None = None, demo: bool
+) -> dict[tuple[str, str, str], int]:
+    """What `due` says is owed and may be paid for all service months before `month`, added up in fen by area, fund and
+    item: by stretches of months with one amount, since most people have had few of these in many years."""
+    found: dict[tuple[str, str, str], int] = {}
+    until = _index(month)
+    for runs in runs_by_item(entitlements, died_on):
+        for line, months in _stretches(runs, until, demo):
+            if line.state != "barred":
+                key = (line.jurisdiction, line.fund, line.item)
+                found[key] = found.get(key, 0) + line.amount_fen * months
+    return found
+
+
+def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Due, int]]:
+    """Lines with for how many months before `until` each stands."""
+    if len(runs) != 1:  # who pays a month that two areas could is settled month by month
+        through = until - 1
+        yield from ((line, 1) for line in _lines(runs, through, demo, {}) if _index(line.service_month) < until)
+        return
+    (run,) = runs
+    first, end = max(run.first, 0), min(run.end, until)
+    turns = {month for month, _, _ in run.stages if first < month < end}
+    for begin, stop in pairwise([first, *sorted(turns), end]):
+        found = _line(run, begin, demo) if begin < stop else None
+        if found is not None:
+            yield found[0], stop - begin
 
 
 def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_on: date | None = None) -> date | None:

@@ -14,7 +14,7 @@ import msgspec
 from common.clock import add_months
 from common.events.entitlement import Entitlement
 
-from rules.due import ANYWHERE, Due, due
+from rules.due import ANYWHERE, Due, due, owed_before
 
 HAD: Final = ("granted", "suspended")
 ASKED: Final = ("unknown", "choice_required")
@@ -92,15 +92,20 @@ def effect_of(
     if before == after:
         lines = owed(before, window, died_on)
         return Effect(lines, lines, {})
-    lines, lines_now = owed(before, window, died_on), owed(after, window, died_on)
-    earlier = _earlier(before, after, window, died_on)
-    had, has = _standings(before, lines, window), _standings(after, lines_now, window)
+    sides = _differing(before, after)
+    lines = owed(before, window, died_on)
+    was, now = [e for one, _ in sides for e in one], [e for _, one in sides for e in one]
+    others = {e.item for e in (*was, *now)}
+    left = [line for line in lines if line.item not in others]
+    lines_was, lines_now = [line for line in lines if line.item in others], owed(now, window, died_on)
+    earlier = _earlier(was, now, window, died_on)
+    had, has = _standings(was, lines_was, window), _standings(now, lines_now, window)
     changes = tuple(change for item in sorted({*had, *has}) for change in _changes(item, had, has))
     services = {what for item, what in changes if not (had.get(item) or has[item]).is_cash}
-    fen, earlier_fen = payable_fen(lines_now) - payable_fen(lines), sum(earlier.values())
+    fen, earlier_fen = payable_fen(lines_now) - payable_fen(lines_was), sum(earlier.values())
     return Effect(
         lines,
-        lines_now,
+        [*left, *lines_now],
         earlier,
         changes,
         gains=fen > 0 or earlier_fen > 0 or not services.isdisjoint(("gained", "more")),
@@ -168,12 +173,9 @@ def _earlier(
     """Back-pay and what would be recovered, for all months before the window."""
     sides = _differing(_begun(before, window.first), _begun(after, window.first))
     found: dict[tuple[str, str, str], int] = {}
-    through = add_months(window.first, -1)
     for side, sign in [(was, -1) for was, _ in sides] + [(now, 1) for _, now in sides]:
-        for line in due(side, through_month=through, died_on=died_on, demo=window.demo):
-            if line.state != "barred" and line.service_month < window.first:
-                key = (line.jurisdiction, line.fund, line.item)
-                found[key] = found.get(key, 0) + sign * line.amount_fen
+        for key, fen in owed_before(side, window.first, died_on=died_on, demo=window.demo).items():
+            found[key] = found.get(key, 0) + sign * fen
     return {key: fen for key, fen in found.items() if fen}
 
 
