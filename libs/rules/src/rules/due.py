@@ -110,12 +110,18 @@ def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Du
         yield from ((line, 1) for line in _lines(runs, through, demo, {}) if _index(line.service_month) < until)
         return
     (run,) = runs
-    first, end = max(run.first, 0), min(run.end, until)
-    turns = {month for month, _, _ in run.stages if first < month < end}
+    for begin, stop, line, _ in _by_stretches(run, max(run.first, 0), min(run.end, until), demo):
+        yield line, stop - begin
+
+
+def _by_stretches(run: Run, first: int, end: int, demo: bool) -> Iterator[tuple[int, int, Due, int]]:
+    """[begin, stop) with the line of `begin`, from which those of the other months differ in nothing but the month,
+    and how many months before its own that is due; stretches without a line are left out."""
+    turns = {month for stage in run.stages for month in stage[:2] if first < month < end}
     for begin, stop in pairwise([first, *sorted(turns), end]):
         found = _line(run, begin, demo) if begin < stop else None
         if found is not None:
-            yield found[0], stop - begin
+            yield begin, stop, *found
 
 
 def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_on: date | None = None) -> date | None:
@@ -140,6 +146,9 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
     Who pays a month is settled before asking whether it is due already or whether this ledger answers for it, so
     that the answer does not change as time passes.
     """
+    if len(runs) == 1:
+        yield from _lines_of_one(runs[0], _floor(runs[0].jurisdiction, floors), through, demo)
+        return
     floor = {run.jurisdiction: _floor(run.jurisdiction, floors) for run in runs}
     lowest = min(floor.values(), default=0)
     months: dict[int, tuple[Due, int]] = {}
@@ -154,6 +163,14 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
         line, ahead = months[month]
         if floor[line.jurisdiction] <= month <= through + ahead:
             yield line
+
+
+def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[Due]:
+    """Where nobody else could pay, which is nearly always."""
+    for begin, stop, line, ahead in _by_stretches(run, max(run.first, lowest), min(run.end, through + 2), demo):
+        item, jurisdiction, _, amount_fen, state, fund, entitlement_id = line
+        for month in range(begin, min(stop, through + ahead + 1)):
+            yield Due(item, jurisdiction, first_day(month), amount_fen, state, fund, entitlement_id)
 
 
 def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:

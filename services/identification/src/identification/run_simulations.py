@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from identification.workers import dismiss_workers, in_worker, is_worker_lost, w
 log = logging.getLogger(__name__)
 CHUNK_PEOPLE: Final = 2000  # half a second
 CHUNKS_MAX: Final = 16
+STORED_TOGETHER: Final = 4
 
 
 async def run_simulations(database: Database, chunk_people: int = CHUNK_PEOPLE, chunks_max: int = CHUNKS_MAX) -> int:
@@ -36,24 +38,39 @@ async def run_simulations(database: Database, chunk_people: int = CHUNK_PEOPLE, 
     simulation_id = job["simulation_id"]
     async with database.reading() as connection:
         todo = await store.list_open_chunks(connection, simulation_id, chunks_max)
-    answers = await _answers(database, simulation_id, todo)
-    faults = [a for a in answers.values() if isinstance(a, BaseException)]
-    async with database.transaction() as tx:
-        await _store(tx, simulation_id, {n: a for n, a in answers.items() if isinstance(a, Answer)})
-        if lasting := [f for f in faults if not (is_worker_lost(f) or is_unavailable(f))]:
-            log.error("simulation %s failed: %r", simulation_id, lasting[0])
+    faults, done = list[BaseException](), 0
+    async with aclosing(_answers(database, simulation_id, todo)) as parts:
+        async for answers in parts:
+            faults += [a for a in answers.values() if isinstance(a, BaseException)]
+            async with database.transaction() as tx:
+                await _store(tx, simulation_id, {n: a for n, a in answers.items() if isinstance(a, Answer)})
+            done += len(answers)
+    if lasting := [f for f in faults if not (is_worker_lost(f) or is_unavailable(f))]:
+        log.error("simulation %s failed: %r", simulation_id, lasting[0])
+        async with database.transaction() as tx:
             await store.fail_simulation(tx, simulation_id, type(lasting[0]).__name__)
     if any(is_worker_lost(f) for f in faults):
         log.warning("a worker of simulation %s was lost; its chunks are done again", simulation_id)
         dismiss_workers()
-    return 0 if faults else len(answers)
+    return 0 if faults else done
 
 
-async def _answers(database: Database, simulation_id: str, todo: Sequence[int]) -> dict[int, Answer | BaseException]:
+async def _answers(
+    database: Database, simulation_id: str, todo: Sequence[int]
+) -> AsyncGenerator[dict[int, Answer | BaseException], None]:
+    """A few chunks at a time in their order: while those are stored the workers go on with the others."""
     if not workers_max():
-        return {n: await answer_chunk(database, simulation_id, n) for n in todo[:1]}
-    asked = [in_worker(simulate_chunk, database.url, simulation_id, n) for n in todo]
-    return dict(zip(todo, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+        for n in todo[:1]:
+            yield {n: await answer_chunk(database, simulation_id, n)}
+        return
+    asked = {n: asyncio.ensure_future(in_worker(simulate_chunk, database.url, simulation_id, n)) for n in todo}
+    try:
+        for start in range(0, len(todo), STORED_TOGETHER):
+            part = todo[start : start + STORED_TOGETHER]
+            answers = await asyncio.gather(*(asked[n] for n in part), return_exceptions=True)
+            yield dict(zip(part, answers, strict=True))
+    finally:
+        await asyncio.gather(*asked.values(), return_exceptions=True)
 
 
 async def _store(tx: Tx, simulation_id: str, answers: dict[int, Answer]) -> None:
