@@ -1,9 +1,10 @@
-"""Clients of the broker that wait for ever and say nothing: they are replaced."""
+"""Clients of the broker that wait for ever, say nothing and do not let themselves be cancelled: they are replaced."""
 
 import asyncio
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from common import consumer as consuming
 from common import kafka
 from common import relay as relaying
@@ -33,8 +34,13 @@ class Stuck:
     async def start(self) -> None:
         await self._wait_in("start")
 
+    def assignment(self) -> set[Any]:
+        return set()
+
     async def getmany(self, **options: Any) -> dict[Any, Any]:
         await self._wait_in("getmany")
+        if self._waits_in == "stop":
+            raise KafkaConnectionError
         return {}
 
     async def stop(self) -> None:
@@ -43,7 +49,10 @@ class Stuck:
 
     async def _wait_in(self, step: str) -> None:
         if step == self._waits_in:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()  # until the test's own loop ends it
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ async def until_another(clients: list[Stuck], running: "asyncio.Task[None]") -> 
     await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.mark.parametrize("waits_in", ["start", "getmany"])
+@pytest.mark.parametrize("waits_in", ["start", "getmany", "stop"])
 async def test_a_consumer_that_hears_nothing_of_its_client_takes_a_new_one(
     waits_in: str, clients: list[Stuck], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

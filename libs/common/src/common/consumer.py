@@ -76,7 +76,7 @@ class Consumer:
         client, self._kafka = self._kafka, None
         if client is not None:
             try:
-                await asyncio.wait_for(client.stop(), STOP_SECONDS_MAX)
+                await kafka.within(STOP_SECONDS_MAX, client.stop())
             except (TimeoutError, KafkaError, OSError):
                 log.warning("consumer %s did not stop in time", self.name)
 
@@ -84,13 +84,12 @@ class Consumer:
         client = kafka.consumer(self.settings, self.name, instance=f"{self.name}-{self.settings.replica}")
         client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
         self._kafka = client
-        async with asyncio.timeout(STUCK_AFTER_SECONDS):
-            await client.start()
+        await kafka.within(STUCK_AFTER_SECONDS, client.start())
         while True:
-            async with asyncio.timeout(STUCK_AFTER_SECONDS):
-                fetched = await client.getmany(
-                    timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max
-                )
+            fetched = await kafka.within(
+                STUCK_AFTER_SECONDS,
+                client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max),
+            )
             self.assigned = bool(client.assignment())
             records = [record for tp, found in fetched.items() for record in self._unsettled(tp, found)]
             if not records:
@@ -131,8 +130,8 @@ class Consumer:
         ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         assigned = client.assignment()
         try:
-            async with asyncio.timeout(STUCK_AFTER_SECONDS):
-                await client.commit({tp: end for tp, end in ends.items() if tp in assigned})
+            told = client.commit({tp: end for tp, end in ends.items() if tp in assigned})
+            await kafka.within(STUCK_AFTER_SECONDS, told)
         except KafkaError:
             log.debug("advisory commit of %s failed", self.name)
 

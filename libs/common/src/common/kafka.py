@@ -1,12 +1,29 @@
 """The few aiokafka calls we make, with the settings we mean."""
 
+import asyncio
 import ssl
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from common.settings import Settings
+
+T = TypeVar("T")
+
+
+async def within(seconds: float, wanted: Awaitable[T]) -> T:
+    """What a client answers. Raises TimeoutError after so many seconds even where the client does not let itself be
+    cancelled: tasks inside it wait for one another, and `asyncio.wait_for` would wait for them as well."""
+    task = asyncio.ensure_future(wanted)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done or task.cancelled():  # its own tasks cancel one another, which is no word to ours
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _security(settings: Settings) -> dict[str, Any]:

@@ -95,8 +95,7 @@ class Relay:
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
             producer = kafka.producer(self.settings)
             try:
-                async with asyncio.timeout(STUCK_AFTER_SECONDS):
-                    await producer.start()
+                await kafka.within(STUCK_AFTER_SECONDS, producer.start())
                 await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
@@ -114,8 +113,7 @@ class Relay:
                 await self._idle()
                 continue
             events = [wire for row in rows for wire in wires(row)]
-            async with asyncio.timeout(STUCK_AFTER_SECONDS):
-                await self._send(producer, events)
+            await kafka.within(STUCK_AFTER_SECONDS, self._send(producer, events))
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
             metrics.relayed.labels(self.database.schema).inc(len(events))
@@ -164,7 +162,7 @@ class Relay:
 async def _stop(producer: AIOKafkaProducer) -> None:
     """What it has not sent is still in the outbox."""
     try:
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS_MAX)
+        await kafka.within(STOP_SECONDS_MAX, producer.stop())
     except (TimeoutError, KafkaError, OSError):
         log.warning("a producer did not stop in time")
 
