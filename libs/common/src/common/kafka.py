@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -13,10 +13,11 @@ from common.settings import Settings
 T = TypeVar("T")
 
 
-async def within(seconds: float, wanted: Awaitable[T]) -> T:
+async def within(seconds: float, wanted: Coroutine[Any, Any, T]) -> T:
     """What a client answers. Raises TimeoutError after so many seconds even where the client does not let itself be
     cancelled: tasks inside it wait for one another, and `asyncio.wait_for` would wait for them as well."""
-    task = asyncio.ensure_future(wanted)
+    asker = asyncio.current_task()
+    task = asyncio.create_task(wanted, name=asker.get_name() if asker else None)  # as part of it, for who looks on
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if not done or task.cancelled():  # its own tasks cancel one another, which is no word to ours
