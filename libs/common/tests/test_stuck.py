@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from common import consumer as consuming
 from common import kafka
-from common import relay as relaying
 from common.consumer import Consumer
 from common.database import Database
 from common.dispatching import Handlers
@@ -58,9 +56,8 @@ class Stuck:
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Stuck]:
     Stuck.made = []
-    for module in (consuming, relaying):
-        monkeypatch.setattr(module, "STUCK_AFTER_SECONDS", 0.05)
-        monkeypatch.setattr(module, "STOP_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(kafka, "STUCK_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(kafka, "STOP_SECONDS_MAX", 0.05)
     return Stuck.made
 
 

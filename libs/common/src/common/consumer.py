@@ -30,10 +30,6 @@ from common.transaction import Tx
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5
 BACKOFF_SECONDS_MAX: Final = 10.0
-# A client may wait for its group without an end, and says nothing meanwhile. It is given longer than the group gives a
-# member to come back, and is then replaced by a new one.
-STUCK_AFTER_SECONDS: Final = 60.0
-STOP_SECONDS_MAX: Final = 10.0
 
 
 class Fenced(Exception):
@@ -75,20 +71,16 @@ class Consumer:
     async def _stop(self) -> None:
         client, self._kafka = self._kafka, None
         if client is not None:
-            try:
-                await kafka.within(STOP_SECONDS_MAX, client.stop())
-            except (TimeoutError, KafkaError, OSError):
-                log.warning("consumer %s did not stop in time", self.name)
+            await kafka.stop(client)
 
     async def _run_connected(self) -> None:
         client = kafka.consumer(self.settings, self.name, instance=f"{self.name}-{self.settings.replica}")
         client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
         self._kafka = client
-        await kafka.within(STUCK_AFTER_SECONDS, client.start())
+        await kafka.answer_of(client.start())
         while True:
-            fetched = await kafka.within(
-                STUCK_AFTER_SECONDS,
-                client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max),
+            fetched = await kafka.answer_of(
+                client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max)
             )
             self.assigned = bool(client.assignment())
             records = [record for tp, found in fetched.items() for record in self._unsettled(tp, found)]
@@ -131,7 +123,7 @@ class Consumer:
         assigned = client.assignment()
         try:
             told = client.commit({tp: end for tp, end in ends.items() if tp in assigned})
-            await kafka.within(STUCK_AFTER_SECONDS, told)
+            await kafka.answer_of(told)
         except KafkaError:
             log.debug("advisory commit of %s failed", self.name)
 

@@ -1,30 +1,47 @@
 """The few aiokafka calls we make, with the settings we mean."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from common.settings import Settings
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+REQUEST_SECONDS_MAX: Final = 10.0
+# A client may wait for its group without an end, and says nothing meanwhile. It is given longer than the group gives a
+# member to come back, and is then replaced by a new one.
+STUCK_AFTER_SECONDS: Final = 60.0
+# As long as what a producer has not sent lives in it: nothing old goes out behind what its successor sends.
+STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
 
 
-async def within(seconds: float, wanted: Coroutine[Any, Any, T]) -> T:
-    """What a client answers. Raises TimeoutError after so many seconds even where the client does not let itself be
+async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+    """What a client answers. Raises TimeoutError after STUCK_AFTER_SECONDS even where the client does not let itself be
     cancelled: tasks inside it wait for one another, and `asyncio.wait_for` would wait for them as well."""
     asker = asyncio.current_task()
     task = asyncio.create_task(wanted, name=asker.get_name() if asker else None)  # as part of it, for who looks on
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
+        done, _ = await asyncio.wait({task}, timeout=seconds or STUCK_AFTER_SECONDS)
         if not done or task.cancelled():  # its own tasks cancel one another, which is no word to ours
             raise TimeoutError
         return task.result()
     finally:
         task.cancel()
+
+
+async def stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """In order, or, where it cannot say goodbye, by leaving it to itself."""
+    try:
+        await answer_of(client.stop(), STOP_SECONDS_MAX)
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("a %s did not stop in time: %s", type(client).__name__, type(error).__name__)
 
 
 def _security(settings: Settings) -> dict[str, Any]:
@@ -52,7 +69,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         linger_ms=0,  # batches are built by the relay; waiting would only add latency
         max_batch_size=512 * 1024,
         max_request_size=8 * 1024 * 1024,
-        request_timeout_ms=10_000,
+        request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
         **_security(settings),
     )
 

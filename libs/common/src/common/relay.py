@@ -36,8 +36,6 @@ HELD_SECONDS: Final = 0.05
 GATHER_SECONDS: Final = 0.015  # after a few rows; what is said meanwhile goes out together
 FEW_ROWS: Final = 100
 LOCK_RETRY_SECONDS: Final = 0.5
-STOP_SECONDS_MAX: Final = 10.0
-STUCK_AFTER_SECONDS: Final = 60.0  # a client that says nothing for so long is replaced by a new one
 BATCH_BYTES: Final = 512 * 1024
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
 # Rows in order, as long as what came before them holds less than so many events.
@@ -95,12 +93,12 @@ class Relay:
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
             producer = kafka.producer(self.settings)
             try:
-                await kafka.within(STUCK_AFTER_SECONDS, producer.start())
+                await kafka.answer_of(producer.start())
                 await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
             finally:
-                await _stop(producer)
+                await kafka.stop(producer)  # what it has not sent is still in the outbox
         finally:
             connection.terminate()
 
@@ -113,7 +111,7 @@ class Relay:
                 await self._idle()
                 continue
             events = [wire for row in rows for wire in wires(row)]
-            await kafka.within(STUCK_AFTER_SECONDS, self._send(producer, events))
+            await kafka.answer_of(self._send(producer, events))
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
             metrics.relayed.labels(self.database.schema).inc(len(events))
@@ -157,14 +155,6 @@ class Relay:
                 self.pace.sent(topic, partition, acknowledged.offset + count)
         if monotonic() - started > 5:
             log.warning("the broker took %.1f s for %d events", monotonic() - started, len(events))
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """What it has not sent is still in the outbox."""
-    try:
-        await kafka.within(STOP_SECONDS_MAX, producer.stop())
-    except (TimeoutError, KafkaError, OSError):
-        log.warning("a producer did not stop in time")
 
 
 _Sending = tuple[str, int, int, "asyncio.Future[Any]"]
