@@ -79,6 +79,19 @@ def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
             assert (ROOT / source).exists(), source
 
 
+def test_the_door_comes_first_wherever_processors_are_shared() -> None:
+    nice = {p["name"]: p.get("nice", 0) for p in PROCESSES["processes"] if p["database"]}
+    assert nice.pop("ingestion") < min(nice.values())
+    shares = {name: COMPOSE["services"][name].get("cpu_shares", 1024) for name in SERVICES}
+    assert shares.pop("ingestion") > max(shares.values())
+    asked = {
+        d["metadata"]["name"]: int(_containers(d)[0]["resources"]["requests"]["cpu"].removesuffix("m"))
+        for d in rendered()
+        if d["kind"] == "Deployment"
+    }
+    assert asked.pop("ingestion") > max(asked.values())
+
+
 def _containers(document: dict[str, Any]) -> list[dict[str, Any]]:
     template = document.get("spec", {}).get("template", {})
     return list(template.get("spec", {}).get("containers", []))

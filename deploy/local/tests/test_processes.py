@@ -49,6 +49,18 @@ def test_a_pid_file_counts_only_while_its_very_process_lives(tmp_path: Path) -> 
     assert processes.living_pid(pid_file) is None
 
 
+def test_a_process_steps_back_and_so_does_its_session(tmp_path: Path) -> None:
+    usual = processes.spawn(["sleep", "60"], log=tmp_path / "log", pid_file=tmp_path / "usual.pid")
+    back = processes.spawn(["sleep", "60"], log=tmp_path / "log", pid_file=tmp_path / "back.pid", nice=15)
+    own = psutil.Process().nice()
+    assert [psutil.Process(pid).nice() for pid in (usual, back)] == [own, 15]
+    session = Path(f"/proc/{back}/autogroup")
+    if session.exists():  # not every system weighs sessions
+        assert session.read_text().split()[-1] == "15"
+    for pid in (usual, back):
+        processes.kill(pid)
+
+
 def test_a_child_that_ignores_the_request_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
     stubborn = "trap '' TERM; sleep 60 & echo $!; wait; wait"
     child = processes.spawn(["bash", "-c", stubborn], log=tmp_path / "log", pid_file=tmp_path / "pid")

@@ -30,7 +30,7 @@ STOP_SECONDS_MAX = 30
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": f"{min(max(psutil.virtual_memory().total >> 23, 256), 1024)}MB",  # an eighth of the memory
+    "shared_buffers": f"{min(max(psutil.virtual_memory().total >> 23, 256), 4096)}MB",  # an eighth of the memory
     "max_wal_size": "4GB",
     "max_connections": "200",
     "wal_compression": "off",

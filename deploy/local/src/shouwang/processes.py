@@ -67,10 +67,11 @@ def spawn(
     pid_file: Path,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    nice: int = 0,
 ) -> int:
     """Start a process in a session of its own, its output appended to `log`, its identity in `pid_file`.
 
-    Returns its pid. It lives on when the caller ends.
+    Returns its pid. It lives on when the caller ends. `nice`: how far it steps back when others want the processor.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -83,9 +84,19 @@ def spawn(
             cwd=cwd,
             start_new_session=True,
         )
+    if nice:
+        _step_back(child.pid, nice)
     write_atomically(pid_file, identity(child.pid) or f"{child.pid} 0")
     child.returncode = 0  # followed by its pid from here on; else Python warns that it "is still running"
     return child.pid
+
+
+def _step_back(pid: int, nice: int) -> None:
+    """Its threads inherit it. Where Linux weighs whole sessions against each other, so must its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    with contextlib.suppress(OSError):  # no such system, or it is gone, which its log will explain
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def reap(pid: int) -> None:

@@ -48,6 +48,7 @@ class Runtime(Stores):
             log=self.log_file(process),
             pid_file=self.pid_file(process),
             env={**self.environment(name), "SHOUWANG_REPLICA": str(replica), **(env or {})},
+            nice=next((p.nice for p in self.processes if p.name == name), 0),
         )
 
     def is_ready(self, name: str, replica: int = 0) -> bool:

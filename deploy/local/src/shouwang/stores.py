@@ -33,6 +33,7 @@ class Process:
     name: str
     port: int
     database: bool
+    nice: int = 0
 
 
 def load_processes() -> list[Process]:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
 BATCH_WEIGHT_MAX: Final = 2_000
 TRIES_MAX: Final = 4
+RECORDING_MAX: Final = 2  # while the database works on one full batch, the next is read and decided
 FEW_PARTS: Final = 20
 GATHER_SECONDS: Final = 0.005  # after a few requests: those that come meanwhile share a transaction
 URGENT_EVENTS_MAX: Final = 50
@@ -49,14 +50,15 @@ class _Part:
 
 
 class Intake:
-    """One per process. Its worker lives while something waits."""
+    """One per process. Its worker lives while something waits; a second one helps while a whole batch does."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self._parts: deque[_Part] = deque()
         self._urgent: deque[_Part] = deque()  # a death does not wait behind a monthly load
-        self._weight = 0
-        self._worker: asyncio.Task[None] | None = None
+        self._weight = 0  # of all that has no answer yet
+        self._waiting = 0  # of what no transaction has taken yet
+        self._workers: list[asyncio.Task[None]] = []
 
     async def submit(self, events: Sequence[Pushed], refused: Sequence[Refused]) -> list[Receipt]:
         """Receipts of `events` in their order, once they are committed; `refused` are only counted. Raises TooBusy."""
@@ -67,18 +69,25 @@ class Intake:
         for part in parts:
             (self._urgent if part.urgent else self._parts).append(part)
         self._weight += weight
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._drain(), name="intake")
+        self._waiting += weight
+        self._call_workers()
         results = await asyncio.gather(*(part.done for part in parts), return_exceptions=True)
         broken = next((r for r in results if isinstance(r, BaseException)), None)
         if broken is not None:
             raise broken
         return [receipt for receipts in results for receipt in receipts]  # type: ignore[union-attr]
 
+    def _call_workers(self) -> None:
+        wanted = RECORDING_MAX if self._waiting >= BATCH_WEIGHT_MAX else 1
+        self._workers = [worker for worker in self._workers if not worker.done()]
+        if len(self._workers) < wanted:
+            self._workers.append(asyncio.create_task(self._drain(), name="intake"))
+
     async def _drain(self) -> None:
         while self._urgent or self._parts:
             batch = self._next_batch()
             weight = sum(part.weight for part in batch)
+            self._waiting -= weight
             try:
                 await self._record(batch)
                 if len(batch) < FEW_PARTS:
@@ -89,9 +98,11 @@ class Intake:
                         part.done.set_exception(Unavailable(type(error).__name__))
                 self._urgent.clear()
                 self._parts.clear()
-                self._weight = 0
+                self._weight -= self._waiting
+                self._waiting = 0
                 raise
-            self._weight -= weight
+            finally:
+                self._weight -= weight
 
     def _next_batch(self) -> list[_Part]:
         batch: list[_Part] = []

@@ -1,0 +1,30 @@
+"""What waits at the door together: one transaction at a time, a second one for a whole batch."""
+
+import asyncio
+from typing import Any
+
+from common.database import Database
+from ingestion.intake import BATCH_WEIGHT_MAX
+
+
+async def test_a_whole_batch_is_recorded_while_another_waits_for_the_database(
+    push: Any, people: Any, database: Database
+) -> None:
+    held, *others = (people.number(n) for n in range(1, 7))
+    await push(people.registration(held), expect="accepted")
+    async with database.transaction() as other:
+        await other.sql.execute("SELECT FROM persons FOR UPDATE")
+        stuck = asyncio.create_task(push(people.residence(held)))
+        await asyncio.sleep(0.2)
+        few = asyncio.create_task(push(people.registration(others[0])))
+        await asyncio.sleep(0.5)
+        assert not few.done()  # it will share the next transaction
+        half = BATCH_WEIGHT_MAX // 2
+        events = [people.residence(others[n % 5], id=f"many-{n}") for n in range(2 * half)]
+        many = [asyncio.create_task(push(*part)) for part in (events[:half], events[half:])]
+        await asyncio.wait_for(asyncio.gather(few, *many), 20)
+        assert not stuck.done()
+    (receipt,) = await asyncio.wait_for(stuck, 20)
+    assert [r["status"] for task in (few, *many) for r in task.result()] == ["accepted"] * (2 * half + 1)
+    assert receipt["status"] == "accepted"
+    assert await database.pool.fetchval("SELECT count(*) FROM received") == 2 * half + 3
