@@ -4,6 +4,7 @@ import asyncio
 from datetime import date
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 from common.clock import civil_date
@@ -34,6 +35,22 @@ async def test_facts_delivered_three_times_give_one_decision(driver: Driver, eld
     event = await newest(driver)
     assert (event.version, event.facts_version) == (1, 1)
     assert await driver.database.pool.fetchval("SELECT count(*) FROM decisions") == 1
+
+
+async def test_a_decision_that_waits_to_be_sent_is_kept_once_and_always_the_newest(driver: Driver, elder: Any) -> None:
+    pool = driver.database.pool
+    person = elder()
+    await driver.deliver(person.facts())
+    person.say("living_situation", date(2026, 11, 1), tags=("alone",))
+    await driver.deliver(person.facts())
+    waiting = await pool.fetch("SELECT payload FROM outbox WHERE topic = 'identification.entitlement'")
+    assert [row["payload"] for row in waiting] == [None]
+    event = await newest(driver)
+    kept = msgspec.json.decode(await pool.fetchval("SELECT decision FROM persons"), type=EntitlementsDecided)
+    assert msgspec.structs.replace(event, causes=()) == kept
+    assert (event.version, len(event.causes)) == (2, 2)
+    with pytest.raises(asyncpg.CheckViolationError):  # nowhere else would it be found
+        await pool.execute("INSERT INTO outbox (topic, key, headers) VALUES ('identification.edge', 'x', '')")
 
 
 async def test_an_older_version_that_comes_late_changes_nothing(driver: Driver, elder: Any, of_item: Any) -> None:

@@ -6,6 +6,7 @@ change and the news of it are one.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Final
 
 import asyncpg
@@ -38,6 +39,7 @@ class Database:
         self._pool: asyncpg.Pool | None = None
         self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
         self.relays_here = False  # otherwise another process must be told that the outbox has something
+        self._hurried_until = 0.0
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -53,6 +55,14 @@ class Database:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
+
+    def hurry(self, seconds: float) -> None:
+        """What can wait shall, for so long: there is more live work than time."""
+        self._hurried_until = monotonic() + seconds
+
+    @property
+    def hurried(self) -> bool:
+        return monotonic() < self._hurried_until
 
     @property
     def pool(self) -> asyncpg.Pool:

@@ -24,7 +24,7 @@ from common import kafka, metrics
 from common.database import Database
 from common.errors import Unavailable, is_unavailable
 from common.faults import crash_point
-from common.outbox import OUTBOX_CHANNEL, WIRE_COLUMNS, Wire, wires
+from common.outbox import OUTBOX_CHANNEL, WIRE_COLUMNS, Wire, outgoing, wires
 from common.pacing import Pace
 from common.settings import Settings
 
@@ -42,11 +42,9 @@ _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
 _SELECT: Final = """
 SELECT seq, {columns} FROM (
   SELECT *, sum(events) OVER (ORDER BY seq) - events AS before FROM (
-    SELECT * FROM outbox {condition} ORDER BY seq LIMIT $1) AS oldest) AS counted
+    SELECT * FROM {source} {condition} ORDER BY seq LIMIT $1) AS oldest) AS counted
 WHERE before < $2 ORDER BY seq
 """
-_SELECT_ALL: Final = _SELECT.format(columns=WIRE_COLUMNS, condition="")
-_SELECT_URGENT: Final = _SELECT.format(columns=WIRE_COLUMNS, condition="WHERE urgent")
 _DELETE: Final = """
 DELETE FROM outbox WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED))
@@ -103,9 +101,14 @@ class Relay:
             connection.terminate()
 
     async def _pump(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        source = await outgoing(connection)
+        everything = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="")
+        only_urgent = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="WHERE urgent")
         while True:
             self._wake.clear()
-            rows = await self._select(connection)
+            # in order, or, while a reader is behind, only what is urgent
+            statement = only_urgent if await self.pace.holds() else everything
+            rows = await connection.fetch(statement, SELECT_MAX, EVENTS_MAX)
             self.trouble = None
             if not rows:
                 await self._idle()
@@ -117,12 +120,6 @@ class Relay:
             metrics.relayed.labels(self.database.schema).inc(len(events))
             if len(rows) < FEW_ROWS:
                 await asyncio.sleep(GATHER_SECONDS)
-
-    async def _select(self, connection: asyncpg.Connection) -> list[Any]:
-        """Everything in order, or, while a reader is behind, only what is urgent."""
-        statement = _SELECT_URGENT if await self.pace.holds() else _SELECT_ALL
-        rows: list[Any] = await connection.fetch(statement, SELECT_MAX, EVENTS_MAX)
-        return rows
 
     async def _idle(self) -> None:
         try:

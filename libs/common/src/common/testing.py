@@ -26,7 +26,7 @@ from common.dispatching import Handlers
 from common.events import Event, by_type, decoder
 from common.message import Message, Record, to_headers
 from common.migrate import migrate, migrations_folder
-from common.outbox import WIRE_COLUMNS, wires
+from common.outbox import WIRE_COLUMNS, outgoing, wires
 from common.settings import settings
 from common.transaction import Tx
 
@@ -127,7 +127,9 @@ class Driver:
         return [m.data for m in await self.emitted_messages() if not types or type(m.data) in types]
 
     async def emitted_messages(self) -> list[Message[Event]]:
-        rows = await self.database.pool.fetch(f"SELECT {WIRE_COLUMNS} FROM outbox ORDER BY seq")  # noqa: S608
+        async with self.database.reading() as connection:
+            source = await outgoing(connection)
+            rows = await connection.fetch(f"SELECT {WIRE_COLUMNS} FROM {source} ORDER BY seq")  # noqa: S608
         found = []
         for wire in (wire for row in rows for wire in wires(row)):
             headers = dict(wire.headers)

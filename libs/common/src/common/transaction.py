@@ -14,7 +14,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Emitted(msgspec.Struct, frozen=True, gc=False):
-    """One event on its way into the outbox. `urgent` rows of state topics overtake the others."""
+    """One event on its way into the outbox. `urgent` rows of state topics overtake the others. `payload`: None for a
+    state that the service keeps in a table of its own, from where its view `outgoing` takes it."""
 
     topic: str
     key: str
@@ -22,7 +23,7 @@ class Emitted(msgspec.Struct, frozen=True, gc=False):
     wire_type: str
     state: bool
     urgent: bool
-    payload: bytes
+    payload: bytes | None
     time: datetime
     correlation_id: str
     causation_id: str | None
@@ -49,6 +50,7 @@ class Tx:
         urgent: bool = False,
         topic: str | None = None,
         encoded: bytes | None = None,
+        kept: bool = False,
         traceparent: str | None = None,
         division: str | None = None,
     ) -> str:
@@ -57,13 +59,14 @@ class Tx:
         `cause`: the message it follows from (gives correlation, causation, causes, trace). Without one, name at
         least the `correlation_id` of the pushed event, or the event begins a chain of its own. `topic` only for
         events whose topic is made at run time (providers, parked). `encoded`: the JSON of a state event without
-        its causes, when the caller has it already.
+        its causes, when the caller has it already. `kept`: a row of this transaction holds just that (see
+        `common.outbox`), so it need not be written a second time.
         """
         cls = type(event)
         target = topic or cls.topic
-        body = encoded or _body(event)
+        body = None if kept else encoded or _body(event)
         origin = cause.id if cause else correlation_id
-        event_id = state_id(event) if cls.state else _edge_id(event, origin, target, body)
+        event_id = state_id(event) if body is None or cls.state else _edge_id(event, origin, target, body)
         correlation = correlation_id or (cause.correlation_id if cause else event_id)
         own = tuple(causes) or (cause.causes if cause else ())
         self.emitted.append(

@@ -216,7 +216,7 @@ def _emit(tx: Tx, d: Decided) -> None:
         cause=cause,
         correlation_id=correlation_id,
         urgent=d.urgent,
-        encoded=d.person.decision,
+        kept=True,  # as `persons.decision`
         division=division,
     )
     for event in edge_events(d.person.person_id, d.edges):
