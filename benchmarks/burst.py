@@ -87,6 +87,7 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
         pushed.set()
         quiet = await waiting
         usage = meter.stop()
+    owed, explaining = await _until_explained(runtime)
     ends = await watcher.ends(await places(runtime.kafka_address))
     await watcher.close()
     seconds = quiet - began
@@ -101,6 +102,8 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
             "door_seconds": round(at_door - began, 1),
             "door_changes_per_s": round(len(changes) / (at_door - began), 1),
             "door_said_busy": seen.refused_busy,
+            "reasons_owed": owed,
+            "reasons_seconds": round(explaining, 1),
             "messages": messages,
         },
         "latency": {
@@ -108,6 +111,19 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
         },
         **usage,
     }
+
+
+async def _until_explained(runtime: Runtime) -> tuple[int, float]:
+    """The reasons of refusals are written down in pauses: how many decisions wait for theirs, and for how long yet."""
+    service = "identification"
+    connection = await asyncpg.connect(runtime.database_url(service), server_settings={"search_path": service})
+    began = time.monotonic()
+    owed = left = await connection.fetchval("SELECT count(*) FROM unexplained")
+    while left and time.monotonic() - began < home.QUIET_SECONDS_MAX:
+        await asyncio.sleep(0.5)
+        left = await connection.fetchval("SELECT count(*) FROM unexplained")
+    await connection.close()
+    return owed, time.monotonic() - began
 
 
 async def _push(runtime: Runtime, changes: Sequence[Pushed], seen: Seen) -> None:

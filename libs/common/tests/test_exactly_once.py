@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 import msgspec
 import pytest
 from aiokafka import TopicPartition
-from common.consumer import Consumer, Fenced
+from common.consumer import MANY_RECORDS, Consumer, Fenced
 from common.database import Database
 from common.dispatching import Handlers, dispatch
 from common.errors import Conflict, Unavailable
@@ -194,6 +194,13 @@ async def test_a_process_that_lost_its_partition_cannot_commit(database: Databas
         await driver.consumer.settle([late])
     await other.settle([late])
     assert await seen(database) == ["a", "b"]
+
+
+async def test_a_large_batch_lets_wait_what_can(database: Database, driver: Driver) -> None:
+    await driver.deliver(*(missed() for _ in range(MANY_RECORDS - 1)))
+    assert not database.hurried
+    await driver.deliver(*(missed() for _ in range(MANY_RECORDS)))
+    assert database.hurried
 
 
 async def test_what_a_failed_transaction_said_is_not_sent(database: Database) -> None:

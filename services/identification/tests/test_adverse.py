@@ -156,6 +156,19 @@ async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
     assert await explain_adverse(database) == 58
 
 
+async def test_reasons_leave_the_time_to_a_backlog(driver: Driver, database: Database, elder: Any) -> None:
+    people = [elder() for _ in range(5)]
+    await driver.deliver(*(person.facts() for person in people))
+    for person in people:
+        person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
+    await driver.deliver(*(person.facts() for person in people))
+    database.hurry(60)
+    assert await explain_adverse(database) == 0
+    assert await database.pool.fetchval("SELECT count(DISTINCT person_id) FROM adverse") == 2
+    database.hurry(0)
+    assert await explain_adverse(database) == 3
+
+
 async def test_going_on_under_another_number_owes_nobody_reasons(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:

@@ -29,6 +29,8 @@ from common.transaction import Tx
 
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5
+MANY_RECORDS: Final = 100  # in one batch: a backlog
+HURRY_SECONDS: Final = 5.0  # longer than such a batch takes on a busy machine
 BACKOFF_SECONDS_MAX: Final = 10.0
 
 
@@ -40,10 +42,17 @@ class Consumer:
     """Runs `handlers` over their topics for one service. `name` is the Kafka group and the inbox's consumer."""
 
     def __init__(
-        self, name: str, database: Database, handlers: Handlers, settings: Settings, gather_seconds: float = 0.0
+        self,
+        name: str,
+        database: Database,
+        handlers: Handlers,
+        settings: Settings,
+        gather_seconds: float = 0.0,
+        gather_records: int = 0,
     ) -> None:
         self.name = name
         self.gather_seconds = gather_seconds
+        self.gather_records = gather_records
         self.database = database
         self.handlers = handlers
         self.settings = settings
@@ -101,7 +110,7 @@ class Consumer:
                 continue
             self.trouble, self._backoff_seconds = None, 0.1
             await self._tell_kafka(client, records)
-            if self.gather_seconds and len(records) < self.settings.batch_records_max:
+            if len(records) < min(self.gather_records, self.settings.batch_records_max):
                 await asyncio.sleep(self.gather_seconds)
 
     def _unsettled(self, tp: TopicPartition, fetched: Sequence[Any]) -> list[Record]:
@@ -166,6 +175,8 @@ class Consumer:
     async def settle(self, records: Sequence[Record]) -> None:
         """Process `records` in one transaction; on a bug halve them until the one record is found."""
         started = monotonic()
+        if len(records) >= MANY_RECORDS:
+            self.database.hurry(HURRY_SECONDS)
         try:
             await self._apply(records)
         except Fenced:

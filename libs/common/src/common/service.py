@@ -33,12 +33,13 @@ log = logging.getLogger(__name__)
 START_SECONDS_MAX: Final = 60.0
 START_AGAIN_SECONDS: Final = 0.5
 GATHER_SECONDS: Final = 0.03
+GATHER_RECORDS: Final = 300
 
 
 class Service:
     """`on_start(database)` runs once the database is open and before anything is consumed. `gather_seconds`: how long
-    to let records gather after a batch that was not full. The first record after a pause never waits; those that
-    follow closely share a transaction, which costs little more than one record's. Longer where nobody waits."""
+    to let records gather after a batch of less than `gather_records`. The first record after a pause never waits; those
+    that follow closely share a transaction, which costs little more than one record's. Longer where nobody waits."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Service:
         on_start: Callable[[Database], Awaitable[None]] | None = None,
         description: str = "",
         gather_seconds: float = GATHER_SECONDS,
+        gather_records: int = GATHER_RECORDS,
     ) -> None:
         self.name = name
         self.settings: Settings = settings()
@@ -62,7 +64,8 @@ class Service:
         self.relay = Relay(self.database, self.settings, pace)
         self.consumer = None
         if self.handlers:
-            self.consumer = Consumer(name, self.database, self.handlers, self.settings, gather_seconds)
+            gather = (gather_seconds, gather_records)
+            self.consumer = Consumer(name, self.database, self.handlers, self.settings, *gather)
         self.app = FastAPI(title=f"Shouwang {name}", version="1", description=description, lifespan=self._lifespan)
         self.app.state.service = self
         install_problems(self.app)

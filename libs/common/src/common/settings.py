@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     home: Path = repository_root() / ".shouwang"
     replica: int = 0
     demo: bool = False  # only then are amounts of status `example` paid
-    batch_records_max: int = 1000
+    batch_records_max: int = 2000
     poll_ms: int = 500
     otlp_endpoint: str | None = None
 

@@ -30,7 +30,7 @@ async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int
     and then its whole pause (0), so that it neither stands in the way nor starves. What cannot be explained is laid
     aside, so that the others are (`identification.verify` names it)."""
     async with database.transaction() as tx:
-        busy = await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
+        busy = database.hurried or await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
         taken = await store.take_unexplained(tx, min(taken_max, TAKEN_MAX_WHEN_BUSY) if busy else taken_max)
         people = await people_store.load_people(tx.sql, sorted({owed.person_id for owed in taken}))
         inputs = {person.person_id: inputs_of(person) for person in people}

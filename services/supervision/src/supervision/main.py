@@ -29,6 +29,7 @@ service = Service(
     routes=[trace_change.router, count_people.router, list_unreached.router, list_alerts.router, decide_alert.router],
     raw=dict.fromkeys(topics(), intake),
     gather_seconds=0.2,
+    gather_records=2_000,
     jobs=[Job("judge_waiting", 5.0, judge_waiting), Job("remove_old_steps", 60.0, remove_old)],
     description="The chain of every change, verified visits, alerts as cases, statistics, people not reached.",
 )
