@@ -86,8 +86,8 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> dict[str, Any]:
         say(f"  all through the door after {at_door - began:.1f} s")
         pushed.set()
         quiet = await waiting
+        owed, explaining = await _until_explained(runtime)
         usage = meter.stop()
-    owed, explaining = await _until_explained(runtime)
     ends = await watcher.ends(await places(runtime.kafka_address))
     await watcher.close()
     seconds = quiet - began

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 import pytest
 from common import clock
 from common.database import Database
+from common.events import PersonFactsRecorded
 from ingestion.domain.pushed import Pushed
 from ingestion.reading import read_event
 from ingestion.recording import record
@@ -161,11 +163,28 @@ async def test_all_of_a_batch_is_one_version_and_one_instant_and_deaths_are_urge
     assert {r["key"]: r["urgent"] for r in urgent} == {found[3].person_id: True, found[1].person_id: False}
 
 
-async def test_the_stored_snapshot_is_exactly_what_the_event_type_encodes(push, people, heads, database):
+async def test_what_waits_is_kept_once_and_sent_exactly_as_the_event_type_encodes_it(push, people, heads, database):
     await push(*chain(people, people.number(1)), people.registration(people.number(1)))
     (head,) = (await heads()).values()
-    payload = await database.pool.fetchval("SELECT payload FROM outbox")
-    assert payload == msgspec.json.encode(msgspec.structs.replace(head, causes=()))
+    assert await database.pool.fetch("SELECT 1 FROM outbox WHERE payload IS NOT NULL") == []
+    row = await database.pool.fetchrow("SELECT person_id::text, version, recorded_at FROM persons")
+    assert (head.person_id, head.version, head.recorded_at, len(head.statements)) == (*row, 5)
+    payload = await database.pool.fetchval("SELECT payload FROM outgoing")
+    encoded = msgspec.json.encode(msgspec.structs.replace(head, causes=()))
+    assert msgspec.json.decode(payload, type=PersonFactsRecorded) == msgspec.structs.replace(head, causes=())
+    at = msgspec.json.decode(payload)["recorded_at"]  # always with its fraction
+    assert payload == encoded.replace(msgspec.json.encode(head.recorded_at), f'"{at}"'.encode(), 1)
+    with pytest.raises(asyncpg.CheckViolationError):  # nowhere else would it be found
+        await database.pool.execute("INSERT INTO outbox (topic, key, headers) VALUES ('ingestion.source', 'x', '')")
+
+
+async def test_a_state_that_holds_the_statements_of_others_waits_as_it_is(push, people, heads, database):
+    number, new = people.number(1), people.number(2)
+    await push(people.registration(number), people.renumbered(number, new), people.residence(new))
+    waiting = await database.pool.fetch("SELECT key, payload IS NULL AS kept FROM outbox WHERE state")
+    with_others = {person_id for person_id, head in (await heads()).items() if head.identities}
+    assert with_others
+    assert {row["key"] for row in waiting if not row["kept"]} == with_others
 
 
 # ── writers meeting, crashes ────────────────────────────────────────────────────────────────────────────────

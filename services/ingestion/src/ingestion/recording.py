@@ -239,12 +239,15 @@ def _count_waiting(work: Work) -> None:
 
 
 def _emit(tx: Tx, person: Person, instant: datetime) -> None:
+    """What nobody else's statements are added to waits to be sent as its row holds it (the view `outgoing`)."""
     causes = tuple(person.causes)
+    plain = not person.identities
     tx.emit(
         PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
         correlation_id=causes[-1],
         causes=causes,
         urgent=person.urgent,
-        encoded=snapshot(person, instant, statements_of_others(person.identities, person.others)),
+        encoded=None if plain else snapshot(person, instant, statements_of_others(person.identities, person.others)),
+        kept=plain,
         division=person.division,
     )
