@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from common import clock
 from common.database import Database
-from common.events import PersonFactsRecorded
 from ingestion.domain.pushed import Pushed
 from ingestion.reading import read_event
 from ingestion.recording import record
@@ -170,10 +169,7 @@ async def test_what_waits_is_kept_once_and_sent_exactly_as_the_event_type_encode
     row = await database.pool.fetchrow("SELECT person_id::text, version, recorded_at FROM persons")
     assert (head.person_id, head.version, head.recorded_at, len(head.statements)) == (*row, 5)
     payload = await database.pool.fetchval("SELECT payload FROM outgoing")
-    encoded = msgspec.json.encode(msgspec.structs.replace(head, causes=()))
-    assert msgspec.json.decode(payload, type=PersonFactsRecorded) == msgspec.structs.replace(head, causes=())
-    at = msgspec.json.decode(payload)["recorded_at"]  # always with its fraction
-    assert payload == encoded.replace(msgspec.json.encode(head.recorded_at), f'"{at}"'.encode(), 1)
+    assert payload == msgspec.json.encode(msgspec.structs.replace(head, causes=()))
     with pytest.raises(asyncpg.CheckViolationError):  # nowhere else would it be found
         await database.pool.execute("INSERT INTO outbox (topic, key, headers) VALUES ('ingestion.source', 'x', '')")
 

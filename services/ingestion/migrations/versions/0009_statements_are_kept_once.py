@@ -16,7 +16,8 @@ CREATE VIEW outgoing AS
     coalesce(payload, (
       SELECT convert_to(
         '{"person_id":"' || person_id || '","version":' || version || ',"recorded_at":"'
-          || to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","statements":[', 'UTF8')
+          || replace(to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z')
+          || '","statements":[', 'UTF8')
         || statements || convert_to(']}', 'UTF8')
       FROM persons WHERE person_id = key::uuid)) AS payload
   FROM outbox;

@@ -95,11 +95,13 @@ def instant_of_batch(now: datetime, persons: Iterable[Person]) -> datetime:
     return now if latest is None or latest < now else latest + _MICROSECOND
 
 
-def snapshot(person: Person, instant: datetime, of_others: Sequence[Statement]) -> bytes:
-    """The JSON of `PersonFactsRecorded`, without its causes, of somebody with `identities`. `of_others`: see
-    `domain.identity`. Of everybody else the view `outgoing` makes it."""
+def snapshot(person: Person, instant: datetime, of_others: Sequence[Statement] = ()) -> bytes:
+    """The JSON of `PersonFactsRecorded` without its causes. `of_others`: see `domain.identity`. Of who has no
+    `identities` the view `outgoing` makes the very same bytes."""
     head = b'{"person_id":"%b","version":%d,"recorded_at":%b,"statements":['
     said = head % (person.person_id.encode(), person.version, _encode(instant)) + person.statements
+    if not person.identities:
+        return said + b"]}"
     others, now = _encode(of_others)[1:-1], person.identities[-1]
     comma = b"," if others and person.statements else b""
     tail = {"aliases": now.aliases, "merged_into": now.merged_into, "identities": person.identities}
