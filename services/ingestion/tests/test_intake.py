@@ -6,6 +6,9 @@ from typing import Any
 from common.database import Database
 from ingestion.intake import BATCH_WEIGHT_MAX
 
+WAITS_FOR_A_ROW = """SELECT EXISTS (
+  SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"""
+
 
 async def test_a_whole_batch_is_recorded_while_another_waits_for_the_database(
     push: Any, people: Any, database: Database
@@ -15,7 +18,9 @@ async def test_a_whole_batch_is_recorded_while_another_waits_for_the_database(
     async with database.transaction() as other:
         await other.sql.execute("SELECT FROM persons FOR UPDATE")
         stuck = asyncio.create_task(push(people.residence(held)))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            while not await database.pool.fetchval(WAITS_FOR_A_ROW):  # within a transaction it would not change
+                await asyncio.sleep(0.01)
         few = asyncio.create_task(push(people.registration(others[0])))
         await asyncio.sleep(0.5)
         assert not few.done()  # it will share the next transaction

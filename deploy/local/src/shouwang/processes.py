@@ -24,6 +24,7 @@ from shouwang.problems import LocalProblem
 
 START_TIME_TOLERANCE_SECONDS = 2.0
 LOG_TAIL_LINES = 12
+SESSION_SECONDS_MAX = 1.0
 
 
 def identity(pid: int) -> str | None:
@@ -95,8 +96,18 @@ def _step_back(pid: int, nice: int) -> None:
     """Its threads inherit it. Where Linux weighs whole sessions against each other, so must its session."""
     with contextlib.suppress(ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
-    with contextlib.suppress(OSError):  # no such system, or it is gone, which its log will explain
-        Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
+    wait_until(lambda: _is_written(Path(f"/proc/{pid}/autogroup"), str(nice)), SESSION_SECONDS_MAX)
+
+
+def _is_written(path: Path, text: str) -> bool:
+    """False while the system says "again": it takes ten such changes a second from ordinary users."""
+    try:
+        path.write_text(text, encoding="ascii")
+    except BlockingIOError:
+        return False
+    except OSError:  # no such system, or the process is gone, which its log will explain
+        return True
+    return True
 
 
 def reap(pid: int) -> None:
