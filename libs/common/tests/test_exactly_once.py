@@ -6,8 +6,9 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import msgspec
 import pytest
-from aiokafka import TopicPartition
-from common.consumer import MANY_RECORDS, Consumer, Fenced
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+from common.consumer import MANY_RECORDS, Consumer
 from common.database import Database
 from common.dispatching import Handlers, dispatch
 from common.errors import Conflict, Unavailable
@@ -15,6 +16,7 @@ from common.events import AbilitiesDetermined, RecordParked, VisitMissed, VisitP
 from common.message import Message, Record, derived_id
 from common.outbox import PACK_MAX
 from common.parking import take_parked
+from common.positions import Fenced, Positions
 from common.settings import settings
 from common.testing import Driver, event_record
 from common.transaction import Tx
@@ -230,12 +232,18 @@ async def test_pending_states_fold_and_keep_their_causes_and_urgency(database: D
     assert set(event.causes) >= {first, second}
 
 
-def test_what_was_settled_is_not_taken_again_when_the_client_hands_it_out_twice(driver: Driver) -> None:
+async def test_a_settled_record_that_the_client_hands_out_again_is_left_out(database: Database) -> None:
     place = TopicPartition("dispatch.visit", 0)
-    fetched = [event_record(missed(str(n)), offset=n) for n in (4, 5, 6)]
-    assert [r.offset for r in driver.consumer._unsettled(place, fetched)] == [4, 5, 6]
-    driver.consumer._expected[place] = 5
-    assert [r.offset for r in driver.consumer._unsettled(place, fetched)] == [5, 6]
+    positions = Positions("probe", database)
+    records = [ConsumerRecord("dispatch.visit", 0, n, 1_000 + n, 0, None, b"{}", None, 0, 2, ()) for n in (4, 5, 6)]
+    client = AIOKafkaConsumer()
+    assert [r.offset for r in await positions.unsettled(client, {place: records})] == [4, 5, 6]
+    positions.moved({place: 5})
+    assert [(r.offset, r.timestamp_ms) for r in await positions.unsettled(client, {place: records})] == [
+        (5, 1_005),
+        (6, 1_006),
+    ]
+    await client.stop()
 
 
 async def test_what_only_happens_is_packed_into_few_rows_in_its_order_beside_the_states(database: Database) -> None:

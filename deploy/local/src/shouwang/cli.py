@@ -24,6 +24,8 @@ ELSEWHERE = {
         "lint the lists, prove that none gives less than those above, simulate a change",
     ),
     "parked": ("shouwang.parked", "list, show or replay what could not be processed"),
+    "offsets": ("shouwang.offsets", "where the consumers stand in their topics; resume one that is stopped"),
+    "republish": ("shouwang.republish", "send the newest state of every key of a compacted topic again"),
     "demo": ("shouwang.demo", "tell the story of the sample county, step by step"),
 }
 

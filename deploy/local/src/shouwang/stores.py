@@ -154,12 +154,16 @@ class Stores:
             _finish(_create_databases(f"{self.postgres().url}/postgres", local))
 
     def create_topics(self) -> list[str]:
-        """Create the topics of `contracts/topics.yaml` that are missing; returns their names."""
-        from common.create_topics import ensure_topics
+        """Create the topics of `contracts/topics.yaml` that are missing and give the others its settings; returns the
+        names of those created."""
+        from common.create_topics import ensure_configs, ensure_topics
         from common.settings import Settings
         from common.topics import load_topics
 
-        return _finish(ensure_topics(load_topics(), Settings(kafka=self.kafka_address)))
+        settings = Settings(kafka=self.kafka_address)
+        created = _finish(ensure_topics(load_topics(), settings))
+        _finish(ensure_configs(load_topics(), settings))
+        return created
 
     def migrate(self) -> None:
         """Bring every service's tables up to date; harmless when they are. Raises LocalProblem."""

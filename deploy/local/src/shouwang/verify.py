@@ -22,11 +22,12 @@ from common.database import Database
 from common.settings import settings
 
 from shouwang.invariants import across, quiet, topics
-from shouwang.invariants.heads import ROWS_BEHIND, Heads, compare_heads
+from shouwang.invariants.heads import Heads, compare_heads
 from shouwang.invariants.privacy import Secrets, load_secrets
 from shouwang.invariants.report import Line, Report
 from shouwang.invariants.saying import Grounds, Providers
 from shouwang.problems import LocalProblem
+from shouwang.rows_behind import SOURCES
 from shouwang.runtime import Runtime
 
 WAIT_SECONDS: Final = 30.0
@@ -132,7 +133,7 @@ async def _on_topics(runtime: Runtime, databases: quiet.Databases, say: Callable
     secrets, grounds, providers = Secrets(numbers, names), Grounds(), Providers()
     secrets.topics.note = secrets.logs.note = f"of {persons:,} people sought"
     with tempfile.TemporaryDirectory(prefix="shouwang-verify-") as folder:
-        heads = Heads(Path(folder), ROWS_BEHIND)
+        heads = Heads(Path(folder), SOURCES)
         try:
             await topics.scan(runtime.kafka_address, [heads, secrets, grounds, providers], say)
             lines = await compare_heads(heads, databases)

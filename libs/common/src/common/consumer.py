@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -24,18 +24,15 @@ from common.errors import UNAVAILABLE, BadMessage, is_unavailable
 from common.faults import crash_point
 from common.message import Record
 from common.parking import park
+from common.positions import LOST_POSITION, Fenced, Positions
+from common.retention import RetentionWatch
 from common.settings import Settings
-from common.transaction import Tx
 
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5
 MANY_RECORDS: Final = 100  # in one batch: a backlog
 HURRY_SECONDS: Final = 5.0  # longer than such a batch takes on a busy machine
 BACKOFF_SECONDS_MAX: Final = 10.0
-
-
-class Fenced(Exception):
-    """Another process owns a partition of this batch, or it was moved."""
 
 
 class Consumer:
@@ -56,11 +53,11 @@ class Consumer:
         self.database = database
         self.handlers = handlers
         self.settings = settings
+        self.positions = Positions(name, database)
+        self.retention = RetentionWatch(name, settings)
         self.assigned = False
         self.trouble: str | None = None
         self._kafka: AIOKafkaConsumer | None = None
-        self._expected: dict[TopicPartition, int | None] = {}
-        self._epochs: dict[TopicPartition, int] = {}
         self._backoff_seconds = 0.1
 
     async def run(self) -> None:
@@ -88,11 +85,16 @@ class Consumer:
         self._kafka = client
         await kafka.answer_of(client.start())
         while True:
-            fetched = await kafka.answer_of(
-                client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max)
-            )
+            try:
+                fetched = await kafka.answer_of(
+                    client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max)
+                )
+            except LOST_POSITION as error:  # the client never chooses a position itself
+                await self.positions.regain(client, error)
+                continue
             self.assigned = bool(client.assignment())
-            records = [record for tp, found in fetched.items() for record in self._unsettled(tp, found)]
+            records = await self.positions.unsettled(client, fetched)
+            await self.positions.resume_released(client)
             if not records:
                 self.trouble = None
                 continue
@@ -113,13 +115,6 @@ class Consumer:
             if len(records) < min(self.gather_records, self.settings.batch_records_max):
                 await asyncio.sleep(self.gather_seconds)
 
-    def _unsettled(self, tp: TopicPartition, fetched: Sequence[Any]) -> list[Record]:
-        """Those not settled yet: after a seek the client may hand out once more what it had."""
-        expected = self._expected.get(tp) or 0
-        return [
-            Record(tp.topic, tp.partition, r.offset, r.key, r.value, r.headers) for r in fetched if r.offset >= expected
-        ]
-
     async def _wait_after(self, error: BaseException) -> None:
         self.trouble = type(error).__name__
         level = logging.WARNING if is_unavailable(error) or isinstance(error, KafkaError) else logging.ERROR
@@ -137,40 +132,13 @@ class Consumer:
             log.debug("advisory commit of %s failed", self.name)
 
     async def take_over(self, partitions: Collection[TopicPartition]) -> None:
-        """Raise the epoch of `partitions`, so that a former owner's batch fails, and go on where the database says."""
-        if not partitions:
-            return
-        await self._raise_epochs(partitions)
-        client = self._kafka
-        if client is None:
-            return
-        for tp in partitions:
-            expected = self._expected[tp]
-            if expected is None:
-                await client.seek_to_beginning(tp)
-            else:
-                client.seek(tp, expected)
+        """See `Positions.take_over`."""
+        await self.positions.take_over(self._kafka, partitions)
 
-    def disown(self, partitions: Collection[TopicPartition]) -> None:
-        """The store is away: the next batch shall be fenced, and the partitions taken over then."""
-        for tp in partitions:
-            self._epochs.pop(tp, None)
-
-    async def _raise_epochs(self, partitions: Collection[TopicPartition]) -> None:
-        ordered = sorted(partitions)
-        rows = await self.database.pool.fetch(
-            """INSERT INTO consumer_offsets AS c (consumer, topic, part, epoch)
-               SELECT $1, t, p, 1 FROM unnest($2::text[], $3::int[]) AS u(t, p)
-               ON CONFLICT (consumer, topic, part) DO UPDATE SET epoch = c.epoch + 1
-               RETURNING topic, part, next_offset, epoch""",
-            self.name,
-            [tp.topic for tp in ordered],
-            [tp.partition for tp in ordered],
-        )
-        for row in rows:
-            tp = TopicPartition(row["topic"], row["part"])
-            self._expected[tp] = row["next_offset"]
-            self._epochs[tp] = row["epoch"]
+    def reasons(self) -> list[str]:
+        """Why this consumer does not read, or not all of it, in words for an operator."""
+        waits = [self.trouble] if self.trouble else []
+        return [*waits, *self.positions.reasons(), *self.retention.reasons()]
 
     async def settle(self, records: Sequence[Record]) -> None:
         """Process `records` in one transaction; on a bug halve them until the one record is found."""
@@ -218,39 +186,18 @@ class Consumer:
             _where(error),
         )
         async with self.database.transaction() as tx:
-            ends = await self._fence(tx, [record])
+            ends = await self.positions.fence(tx, [record])
             await park(tx, self.name, record, reason, type(error).__name__)
-        self._expected.update(ends)
+        self.positions.moved(ends)
         metrics.parked.labels(self.name, reason).inc()
 
     async def _apply(self, records: Sequence[Record]) -> None:
         async with self.database.transaction() as tx:
-            ends = await self._fence(tx, records)
+            ends = await self.positions.fence(tx, records)
             crash_point("after_fence")
             with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
                 await dispatch(tx, self.name, self.handlers, records)
-        self._expected.update(ends)
-
-    async def _fence(self, tx: Tx, records: Sequence[Record]) -> dict[TopicPartition, int]:
-        ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
-        ordered: list[Any] = sorted(ends)
-        moved = await tx.sql.fetch(
-            """UPDATE consumer_offsets c SET next_offset = u.next, moved_at = now()
-               FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
-                 AS u(topic, part, next, expected, epoch)
-               WHERE c.consumer = $1 AND c.topic = u.topic AND c.part = u.part
-                 AND c.epoch = u.epoch AND c.next_offset IS NOT DISTINCT FROM u.expected
-               RETURNING 1""",
-            self.name,
-            [tp.topic for tp in ordered],
-            [tp.partition for tp in ordered],
-            [ends[tp] for tp in ordered],
-            [self._expected.get(tp) for tp in ordered],
-            [self._epochs.get(tp, -1) for tp in ordered],
-        )
-        if len(moved) != len(ordered):
-            raise Fenced
-        return ends
+        self.positions.moved(ends)
 
 
 def _where(error: BaseException) -> str:
@@ -269,5 +216,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         try:
             await self._consumer.take_over(assigned)
-        except UNAVAILABLE:
-            self._consumer.disown(assigned)
+        except (*UNAVAILABLE, KafkaError):  # the store or the broker is away: the next batch is fenced
+            self._consumer.positions.disown(assigned)

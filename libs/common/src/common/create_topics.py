@@ -1,5 +1,7 @@
 """`python -m common.create_topics [--cluster]`: make every topic of contracts/topics.yaml that is not there yet.
 
+A topic that is there gets the settings of the contract, such as a longer retention; its other settings stay.
+
 On one machine topics have `local_partitions` and one replica; `--cluster` uses `partitions` and three replicas.
 """
 
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
+from common import topic_configs
 from common.errors import Unavailable
 from common.settings import Settings, settings
 from common.topics import Topic, load_topics
@@ -17,17 +20,24 @@ from common.topics import Topic, load_topics
 _ALREADY_EXISTS = 36
 
 
-def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
+def _configs(topic: Topic) -> dict[str, str]:
     configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(8 * 1024 * 1024)}
     if topic.retention_hours is not None:
         configs["retention.ms"] = str(topic.retention_hours * 3_600_000)
     if topic.cleanup == "compact":
         configs["min.cleanable.dirty.ratio"] = "0.1"
+    else:
+        # Retention counts from the arrival. A sender's own time, years ago say, would delete a record unread.
+        configs["message.timestamp.type"] = "LogAppendTime"
+    return configs
+
+
+def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
     return NewTopic(
         name=topic.name,
         num_partitions=topic.partitions if cluster else topic.local_partitions,
         replication_factor=3 if cluster else 1,
-        topic_configs=configs,
+        topic_configs=_configs(topic),
     )
 
 
@@ -49,9 +59,24 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
         await admin.close()
 
 
+async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
+    """Give topics that exist the settings of the contract; returns the names changed. Harmless to call again."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        return await topic_configs.apply(admin, {topic.name: _configs(topic) for topic in topics})
+    finally:
+        await admin.close()
+
+
+async def _bring_up_to_date(*, cluster: bool) -> tuple[list[str], list[str]]:
+    made = await ensure_topics(load_topics(), settings(), cluster=cluster)
+    return made, await ensure_configs(load_topics(), settings())
+
+
 def main(arguments: list[str]) -> int:
-    made = asyncio.run(ensure_topics(load_topics(), settings(), cluster="--cluster" in arguments))
-    print(f"{len(made)} topics created")  # noqa: T201 - told to whoever runs it
+    made, changed = asyncio.run(_bring_up_to_date(cluster="--cluster" in arguments))
+    print(f"{len(made)} topics created, settings of {len(changed)} changed")  # noqa: T201 - told to whoever runs it
     return 0
 
 

@@ -23,7 +23,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Record(NamedTuple):
-    """A Kafka record as it came."""
+    """A Kafka record as it came. `timestamp_ms`: since 1970, by its producer or by the broker, as the topic says."""
 
     topic: str
     partition: int
@@ -31,6 +31,11 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    timestamp_ms: int | None = None
+
+    def place(self) -> tuple[object, ...]:
+        """What no other record of the topic shares, even if the topic is deleted and made again: offsets repeat."""
+        return (self.partition, self.offset, *(() if self.timestamp_ms is None else (self.timestamp_ms,)))
 
     def header(self, name: str) -> str | None:
         for key, value in self.headers:

@@ -11,6 +11,14 @@ batches = Histogram(
 records = Counter("shouwang_records", "Records processed", ["consumer"])
 parked = Counter("shouwang_parked", "Records parked", ["consumer", "reason"])
 fenced = Counter("shouwang_fenced", "Batches dropped because the partition was taken over", ["consumer"])
+stopped = Gauge(
+    "shouwang_partitions_stopped", "Partitions not read until an operator resumes them", ["consumer", "topic"]
+)
+retention_used = Gauge(
+    "shouwang_retention_used_ratio",
+    "Age of the oldest unread record, as a share of the time that its topic keeps records",
+    ["consumer", "topic"],
+)
 relayed = Counter("shouwang_relayed", "Events sent from the outbox", ["service"])
 outbox_depth = Gauge("shouwang_outbox_age_seconds", "Age of the oldest unsent event", ["service"])
 requests = Histogram(

@@ -27,11 +27,11 @@ def _vault() -> Vault:
 
 async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: str | None) -> str:
     """Keep the record in the transaction that moves past it, and tell `<service>.parked`."""
-    parked_id = derived_id("parked", consumer, record.topic, record.partition, record.offset)
+    parked_id = derived_id("parked", consumer, record.topic, *record.place())
     sealed = _vault().seal(msgspec.msgpack.encode(_Sealed(record.value, list(record.headers))), _CONTEXT)
     await tx.sql.execute(
-        """INSERT INTO parked (parked_id, consumer, topic, part, "offset", key, sealed, reason, error_type)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """INSERT INTO parked (parked_id, consumer, topic, part, "offset", key, sealed, reason, error_type, record_ms)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
            ON CONFLICT (parked_id) DO UPDATE SET state = 'parked', reason = excluded.reason, settled_at = NULL""",
         parked_id,
         consumer,
@@ -42,6 +42,7 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
         sealed,
         reason,
         error_type,
+        record.timestamp_ms,
     )
     tx.emit(
         RecordParked(
@@ -84,8 +85,9 @@ async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
     older = await tx.sql.fetchval(
         """SELECT o.parked_id FROM parked p JOIN parked o
              ON o.consumer = p.consumer AND o.topic = p.topic AND o.key = p.key AND o.state = 'parked'
-             AND o.part = p.part AND o."offset" < p."offset"
-           WHERE p.parked_id = $1 ORDER BY o."offset" LIMIT 1""",
+             AND o.part = p.part
+             AND (coalesce(o.record_ms, 0), o."offset") < (coalesce(p.record_ms, 0), p."offset")
+           WHERE p.parked_id = $1 ORDER BY coalesce(o.record_ms, 0), o."offset" LIMIT 1""",
         parked_id,
     )
     if older is not None:
@@ -93,11 +95,12 @@ async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
     row: Any = await tx.sql.fetchrow(
         """UPDATE parked SET state = 'replayed', settled_at = now(), generation = generation + 1
            WHERE parked_id = $1 AND state = 'parked'
-           RETURNING consumer, topic, part, "offset", key, sealed, generation""",
+           RETURNING consumer, topic, part, "offset", key, sealed, generation, record_ms""",
         parked_id,
     )
     if row is None:
         raise NotFound("nothing parked has this id")
     kept = msgspec.msgpack.decode(_vault().open(row["sealed"], _CONTEXT), type=_Sealed)
-    record = Record(row["topic"], row["part"], row["offset"], row["key"], kept.value, kept.headers)
+    place = (row["topic"], row["part"], row["offset"], row["key"])
+    record = Record(*place, kept.value, kept.headers, row["record_ms"])
     return record, row["consumer"], row["generation"]

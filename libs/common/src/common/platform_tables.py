@@ -2,7 +2,35 @@
 
 from typing import Final
 
-PLATFORM_TABLES: Final = """
+# Columns and tables that came after the first version; each statement is harmless where they exist.
+POSITIONS: Final = """
+ALTER TABLE consumer_offsets
+  ADD COLUMN IF NOT EXISTS record_ms bigint,    -- timestamp of the record handled last, ms since 1970
+  ADD COLUMN IF NOT EXISTS stopped text,        -- why the partition is not read: a code, and a sentence
+  ADD COLUMN IF NOT EXISTS stopped_why text,
+  ADD COLUMN IF NOT EXISTS stopped_at timestamptz;
+ALTER TABLE parked ADD COLUMN IF NOT EXISTS record_ms bigint;
+-- every decision of an operator on where a consumer reads on; never changed, never deleted
+CREATE TABLE IF NOT EXISTS offset_resumes (
+  resume_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  consumer     text NOT NULL,
+  topic        text NOT NULL,
+  part         integer NOT NULL,
+  from_offset  bigint,             -- the next offset before; null: nothing was read yet
+  to_offset    bigint NOT NULL,
+  log_start    bigint NOT NULL,
+  log_end      bigint NOT NULL,
+  skipped_from bigint,             -- the records skipped, both ends included
+  skipped_to   bigint,
+  stopped      text,
+  stopped_why  text,
+  resumed_by   text NOT NULL,
+  resumed_at   timestamptz NOT NULL DEFAULT now(),
+  CHECK ((skipped_from IS NULL) = (skipped_to IS NULL))
+);
+"""
+
+_TABLES: Final = """
 CREATE SEQUENCE outbox_seq;
 CREATE TABLE outbox (
   seq       bigint NOT NULL DEFAULT nextval('outbox_seq'),
@@ -76,3 +104,4 @@ CREATE TABLE idempotency (
   PRIMARY KEY (caller, key)
 );
 """
+PLATFORM_TABLES: Final = _TABLES + POSITIONS

@@ -26,6 +26,7 @@ from common.jobs import Job, run_job
 from common.logs import start_logging
 from common.pacing import Pace
 from common.relay import Relay
+from common.retention import LOOK_EVERY_SECONDS
 from common.settings import Settings, settings
 from common.topics import load_topics
 
@@ -66,6 +67,8 @@ class Service:
         if self.handlers:
             gather = (gather_seconds, gather_records)
             self.consumer = Consumer(name, self.database, self.handlers, self.settings, *gather)
+            look = Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True)
+            self.jobs = (*self.jobs, look)
         self.app = FastAPI(title=f"Shouwang {name}", version="1", description=description, lifespan=self._lifespan)
         self.app.state.service = self
         install_problems(self.app)
@@ -79,8 +82,8 @@ class Service:
         found = []
         if self.relay.trouble:
             found.append(f"relay: {self.relay.trouble}")
-        if self.consumer is not None and self.consumer.trouble:
-            found.append(f"consumer: {self.consumer.trouble}")
+        if self.consumer is not None:
+            found += [f"consumer: {reason}" for reason in self.consumer.reasons()]
         if self.consumer is not None and not self.consumer.assigned and self.settings.replica == 0:
             found.append("consumer: no partition assigned yet")
         return found

@@ -1,5 +1,6 @@
 """contracts/topics.yaml: the one list of topics, for those who create them and those who check them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,3 +34,9 @@ def load_topics(path: Path | None = None) -> list[Topic]:
     """Every topic that exists from the start. Provider topics are created when a provider subscribes."""
     path = path or repository_root() / "contracts" / "topics.yaml"
     return msgspec.yaml.decode(path.read_bytes(), type=_File).topics
+
+
+@cache
+def compacted_topics() -> frozenset[str]:
+    """The topics that keep the newest record per key for ever; every other topic keeps all records for a time."""
+    return frozenset(topic.name for topic in load_topics() if topic.cleanup == "compact")

@@ -1,6 +1,6 @@
 """Whether what assessment stores agrees with itself: `check` names every disagreement, by ids and never by name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -32,20 +32,25 @@ async def check(database: Database, today: date) -> list[str]:
     return found[:PROBLEMS_MAX]
 
 
-async def expected_heads(database: Database) -> AsyncIterator[AbilitiesDetermined]:
-    """For every person with a result, the AbilitiesDetermined that must be the head of the compacted topic (its
-    `recorded_at` is that of the newest result)."""
-    async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        async for row in connection.cursor(
-            "SELECT person_id, ability_version FROM needs WHERE ability_version > 0 ORDER BY person_id"
-        ):
-            results = await store.list_results(connection, row["person_id"], None)
-            yield AbilitiesDetermined(
-                person_id=row["person_id"],
-                version=row["ability_version"],
-                recorded_at=max(r.recorded_at for r in results),
-                abilities=abilities(results),
-            )
+async def expected_heads(connection: asyncpg.Connection, person_ids: Sequence[str]) -> list[AbilitiesDetermined]:
+    """For each of these persons with a result, the AbilitiesDetermined that must be the head of the compacted topic
+    (its `recorded_at` is that of the newest result). In the order given; any page of ids is two statements."""
+    rows = await connection.fetch(
+        "SELECT person_id, ability_version FROM needs WHERE person_id = ANY($1::uuid[]) AND ability_version > 0",
+        list(person_ids),
+    )
+    versions = {row["person_id"]: row["ability_version"] for row in rows}
+    results = await store.results_of(connection, person_ids)
+    return [
+        AbilitiesDetermined(
+            person_id=person_id,
+            version=versions[person_id],
+            recorded_at=max(r.recorded_at for r in results[person_id]),
+            abilities=abilities(results[person_id]),
+        )
+        for person_id in person_ids
+        if person_id in versions
+    ]
 
 
 def _score_faults(row: Any) -> list[str]:

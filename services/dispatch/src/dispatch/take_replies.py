@@ -52,7 +52,7 @@ async def on_replies(records: Sequence[Record], tx: Tx) -> None:
 def _reply_id(record: Record) -> str:
     """The provider's own event id within its topic, or else the place in it."""
     named = record.header("ce_id")
-    return derived_id("reply", record.topic, named if named else f"{record.partition}:{record.offset}")
+    return derived_id("reply", record.topic, named or ":".join(map(str, record.place())))
 
 
 def _read(record: Record) -> Given:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-from assessment.verify import expected_heads
 from common.database import Database
-from ingestion.domain import snapshot
-from ingestion.domain.identity import ever_aliases, statements_of_others
-from ingestion.store.statements import load_persons
 
 from shouwang.invariants.quiet import Databases
 from shouwang.invariants.report import Line
+from shouwang.rows_behind import SOURCES, Source
 
 PAGE: Final = 2_000
 _CAUSES: Final = b',"causes":['
 Expected = tuple[str, bytes]  # key, digest of the body without causes
-_encode = msgspec.json.Encoder().encode
 
 
 def digest_of(body: bytes) -> bytes:
@@ -82,73 +77,22 @@ class Heads:
 async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
     """Every compacted topic against its owner."""
     lines = []
-    for topic, (owner, rows) in ROWS_BEHIND.items():
-        database = databases[owner]
+    for topic, source in SOURCES.items():
+        database = databases[source.owner]
         async with database.reading() as connection:
             pending = await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)
-        lines.append(await heads.compare(topic, rows(database), {row["key"] for row in pending}))
+        lines.append(await heads.compare(topic, _expected(database, source), {row["key"] for row in pending}))
     return lines
 
 
-async def _persons(database: Database) -> AsyncIterator[Expected]:
-    page: list[str] = []
-    async for row in _pages(database, "SELECT person_id FROM persons", "version > 0"):
-        page.append(row["person_id"])
-        if len(page) == PAGE:
-            async for expected in _told(database, page):
-                yield expected
-            page = []
-    async for expected in _told(database, page):
-        yield expected
-
-
-async def _told(database: Database, person_ids: list[str]) -> AsyncIterator[Expected]:
-    """With what was said under other numbers of the same human."""
-    async with database.reading() as connection:
-        found = await load_persons(connection, person_ids)
-    for person_id in person_ids:
-        person = found[person_id]
-        others = statements_of_others(person.identities, [found[a] for a in ever_aliases(person.identities)])
-        assert person.recorded_at is not None
-        yield person_id, digest_of(snapshot(person, person.recorded_at, others))
-
-
-async def _decisions(database: Database) -> AsyncIterator[Expected]:
-    async for row in _pages(database, "SELECT person_id, decision FROM persons", "decision IS NOT NULL"):
-        yield row["person_id"], digest_of(row["decision"])
-
-
-async def _abilities(database: Database) -> AsyncIterator[Expected]:
-    async for event in expected_heads(database):
-        yield event.person_id, digest_of(_encode(event))
-
-
-async def _coverages(database: Database) -> AsyncIterator[Expected]:
-    async with database.reading() as connection:
-        rows = await connection.fetch("SELECT division, said FROM coverages ORDER BY division")
-    for row in rows:
-        yield row["division"], digest_of(row["said"])
-
-
-async def _pages(database: Database, select: str, where: str) -> AsyncIterator[Any]:
-    """Rows in the order of person ids, a page at a time."""
+async def _expected(database: Database, source: Source) -> AsyncIterator[Expected]:
+    """Every head that must lie on the topic, a page at a time."""
     after: str | None = None
     while True:
         async with database.reading() as connection:
-            rows = await connection.fetch(
-                f"{select} WHERE ($1::uuid IS NULL OR person_id > $1) AND {where} ORDER BY person_id LIMIT {PAGE}",
-                after,
-            )
-        for row in rows:
-            yield row
-        if len(rows) < PAGE:
+            heads = await source.page(connection, after, PAGE, False)
+        for head in heads:
+            yield head.key, digest_of(head.body)
+        if len(heads) < PAGE:
             return
-        after = rows[-1]["person_id"]
-
-
-ROWS_BEHIND: Final[dict[str, tuple[str, Callable[[Database], AsyncIterator[Expected]]]]] = {
-    "ingestion.person": ("ingestion", _persons),
-    "ingestion.coverage": ("ingestion", _coverages),
-    "identification.entitlement": ("identification", _decisions),
-    "assessment.ability": ("assessment", _abilities),
-}
+        after = heads[-1].key

@@ -32,11 +32,14 @@ async def what_waits(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]
         async with database.reading() as connection:
             pending = await connection.fetchval("SELECT count(*) FROM outbox")
             offsets = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
+            stopped = await connection.fetchval("SELECT count(*) FROM consumer_offsets WHERE stopped IS NOT NULL")
             work = await connection.fetchval(_WORK[name], today, now) if name in _WORK else 0
         if pending:
             found.append(f"{name}: {pending} events wait to be sent")
         if work:
             found.append(f"{name}: {work} rows whose day has come")
+        if stopped:
+            found.append(f"{name}: {stopped} partitions are stopped, see `shouwang offsets list {name}`")
         behind = await _behind(kafka, offsets)
         if behind:
             found.append(f"{name}: {behind} records wait to be read")

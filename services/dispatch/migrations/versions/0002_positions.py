@@ -1,0 +1,13 @@
+"""A consumer remembers which record it handled last, why it stopped, and who resumed it."""
+
+from alembic import op
+from common.platform_tables import POSITIONS
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(POSITIONS)

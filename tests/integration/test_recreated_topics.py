@@ -1,0 +1,255 @@
+"""A topic that is deleted, made again, refilled or trimmed never loses a record silently."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from itertools import count
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from common import topic_configs
+from common.database import Database
+from common.events import VisitMissed
+from common.message import Message
+from common.positions import logs_of
+from common.resuming import Place, decide_resume, load_stored, save_resume
+from common.settings import Settings
+from common.testing import event_record
+from common.transaction import Tx
+from prometheus_client import generate_latest
+from shouwang.runtime import Runtime
+from shouwang.trials.probing import (
+    OnTopic,
+    Probe,
+    admin_of,
+    delete_topic,
+    make_topic,
+    numbered,
+    probe_database,
+    trim_topic,
+    until,
+)
+
+DAY = date(2026, 11, 22)
+
+
+def missed(task_id: str) -> VisitMissed:
+    return VisitMissed(
+        person_id="p", task_id=task_id, item="visiting_care", division="530302", window_from=DAY, window_to=DAY
+    )
+
+
+async def on_missed(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
+    await tx.sql.executemany("INSERT INTO seen VALUES ($1)", [(m.data.task_id,) for m in messages])
+
+
+@pytest.fixture
+def settings(stores: Runtime, home: Path) -> Settings:
+    return Settings(kafka=stores.kafka_address, home=home, poll_ms=100)
+
+
+@pytest.fixture
+async def database(stores: Runtime) -> AsyncIterator[Database]:
+    async with probe_database(stores) as found:
+        yield found
+
+
+@pytest.fixture
+async def probe(settings: Settings, database: Database) -> AsyncIterator[Probe]:
+    """A reader of a topic of its own and of a second topic, which must go on whatever happens to the first."""
+    name = f"probe.{uuid4().hex[:8]}"
+    for topic in (name, f"{name}.other"):
+        await make_topic(settings, topic)
+    found = Probe(settings, database, name, [f"{name}.other"])
+    await found.start()
+    yield found
+    await found.stop()
+    for topic in (name, f"{name}.other"):
+        await delete_topic(settings, topic)
+
+
+async def resume(probe: Probe, to: Literal["beginning", "end"] | int) -> list[str]:
+    """What `shouwang offsets resume` does; returns the sentences that it states first."""
+    place = Place(probe.consumer.name, probe.topic, 0)
+    client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
+    await client.start()
+    log = (await logs_of(client, [probe.place]))[probe.place]
+    await client.stop()
+    async with probe.database.transaction() as tx:
+        row = await load_stored(tx.sql, place)
+        assert row is not None
+        decided = decide_resume(place, row, log, to, compacted=False)
+        assert await save_resume(tx, decided, "an operator")
+    return decided.effects()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "while it is down"])
+async def test_a_recreated_topic_stops_its_reader_until_an_operator_resumes_it(probe: Probe, running: bool) -> None:
+    old, new, later = numbered("old", 100), numbered("new", 60), numbered("later", 70)
+    await probe.send(*old)
+    await probe.until_handled(*old)
+    if not running:
+        await probe.stop()
+    await delete_topic(probe.settings, probe.topic)
+    await make_topic(probe.settings, probe.topic)
+    await probe.send(*new)
+    if not running:
+        await probe.start()
+    reason = await probe.until_stopped("recreated")
+    assert "below the next offset 100" in reason
+    await probe.send("beside", topic=f"{probe.topic}.other")
+    await probe.until_handled(*old, "beside")
+    said = await resume(probe, "beginning")
+    assert "The records 0 to 59 (60) are read next." in said
+    await probe.until_handled(*old, "beside", *new)
+    await probe.send(*later)
+    await probe.until_handled(*old, "beside", *new, *later)
+    assert probe.consumer.reasons() == []
+
+
+async def test_a_recreated_topic_that_holds_more_records_than_were_read_is_known_by_its_records(probe: Probe) -> None:
+    old, new = numbered("old", 100), numbered("new", 150)
+    await probe.send(*old)
+    await probe.until_handled(*old)
+    await probe.stop()
+    await delete_topic(probe.settings, probe.topic)
+    await make_topic(probe.settings, probe.topic)
+    await probe.send(*new)
+    await probe.start()
+    reason = await probe.until_stopped("recreated")
+    assert "the record at offset 99 is not the record that was handled there" in reason
+    assert await probe.handled() == old
+    await resume(probe, "beginning")
+    await probe.until_handled(*old, *new)
+
+
+async def test_a_stop_outlives_a_restart_and_names_exactly_what_an_operator_skips(probe: Probe) -> None:
+    records = numbered("n", 100)
+    await probe.send(*records[:20])
+    await probe.until_handled(*records[:20])
+    await probe.stop()
+    await probe.send(*records[20:])
+    await trim_topic(probe.settings, probe.topic, 50)
+    await probe.start()
+    reason = await probe.until_stopped("records_deleted")
+    assert "the records 20 to 49 were deleted before they were read" in reason
+    await probe.stop()
+    await probe.start()
+    assert await probe.until_stopped("records_deleted") == reason
+    assert await probe.handled() == records[:20]
+    said = await resume(probe, 60)
+    assert any("The records 20 to 49 (30) were deleted unread." in sentence for sentence in said)
+    assert any("The records 50 to 59 (10) are skipped" in sentence for sentence in said)
+    await probe.until_handled(*records[:20], *records[60:])
+    kept = await probe.database.pool.fetchrow("SELECT * FROM offset_resumes")
+    assert (kept["from_offset"], kept["to_offset"], kept["skipped_from"], kept["skipped_to"]) == (20, 60, 50, 59)
+    assert (kept["stopped"], kept["resumed_by"]) == ("records_deleted", "an operator")
+
+
+async def test_records_that_are_deleted_under_a_running_reader_stop_it(probe: Probe) -> None:
+    records = numbered("n", 30)
+    await probe.send(*records[:10])
+    await probe.until_handled(*records[:10])
+    await probe.stop()
+    await probe.send(*records[10:])
+    await probe.start()
+    await probe.until_handled(*records)  # it reads again, and goes on after its offset is gone for a moment
+    await trim_topic(probe.settings, probe.topic, 30)
+    await probe.send("after")
+    await probe.until_handled(*records, "after")
+    assert probe.consumer.reasons() == []
+
+
+async def test_a_first_start_begins_at_the_beginning_of_what_the_topic_holds(probe: Probe) -> None:
+    await probe.stop()
+    other = Probe(probe.settings, probe.database, probe.topic)
+    records = numbered("n", 40)
+    await other.send(*records)
+    await trim_topic(other.settings, other.topic, 10)
+    await other.start()
+    await other.until_handled(*records[10:])
+    await other.stop()
+
+
+async def test_a_repeated_event_has_no_second_effect_after_its_topic_was_made_again(
+    probe: Probe, database: Database
+) -> None:
+    """A topic restored from a backup holds the old events at other offsets: their ids are the same."""
+    events = [event_record(missed(str(n)), id=str(uuid4())) for n in range(5)]
+    probe.handlers = OnTopic({VisitMissed: on_missed}, topic=probe.topic)
+    await probe.stop()
+    await probe.start()
+    await probe.send_records(events[:4])
+    await probe.until_handled("0", "1", "2", "3")
+    await delete_topic(probe.settings, probe.topic)
+    await make_topic(probe.settings, probe.topic)
+    await probe.send_records([events[3], events[1], events[4]])
+    await probe.until_stopped("recreated")
+    await resume(probe, "beginning")
+    await probe.until_handled("0", "1", "2", "3", "4")
+
+
+async def test_a_compacted_topic_is_read_on_after_compaction_and_stops_when_it_is_recreated(
+    settings: Settings, database: Database
+) -> None:
+    topic = f"probe.{uuid4().hex[:8]}"
+    eager = {"min_cleanable_dirty_ratio": "0.001", "segment_ms": "100", "max_compaction_lag_ms": "100"}
+    await make_topic(settings, topic, cleanup_policy="compact", **eager)
+    probe = Probe(settings, database, topic, compacted=True)
+    await probe.start()
+    versions = numbered("v", 60)
+    await probe.send(*versions[:30], keys=["k"] * 30)
+    await probe.until_handled(*versions[:30])
+    await probe.stop()
+    await probe.send(*versions[30:], keys=["k"] * 30)
+    await until_compacted(probe, versions[30])
+    await probe.send("last", keys=["last"])
+    await probe.start()
+    await probe.until_has_handled("last")
+    assert probe.consumer.reasons() == []
+    found = await probe.handled()
+    assert len(found) == len(set(found))
+    await delete_topic(settings, topic)
+    await make_topic(settings, topic, cleanup_policy="compact")
+    await probe.send("again", keys=["k"])
+    await probe.until_stopped("recreated")
+    await resume(probe, "beginning")
+    await probe.until_has_handled("again")
+    await probe.stop()
+    await delete_topic(settings, topic)
+
+
+async def until_compacted(probe: Probe, gone: str) -> None:
+    """Until the broker has removed the record after the last one handled, which newer ones of its key supersede."""
+    ticks = count()
+
+    async def removed() -> bool:
+        # a segment is closed, and may be compacted, when the next record comes
+        await probe.send(f"tick-{next(ticks)}", keys=["tick"])
+        return gone not in await probe.on_topic()
+
+    await until(removed, "the topic was compacted", seconds=120)
+
+
+async def test_a_reader_at_half_of_the_retention_raises_an_alarm(probe: Probe) -> None:
+    """The records say when they were written: 60 h ago, on a topic that keeps them for 100 h."""
+    hour_ms = 3_600_000
+    async with admin_of(probe.settings) as admin:
+        kept = {"retention.ms": str(100 * hour_ms), "message.timestamp.type": "CreateTime"}
+        assert await topic_configs.apply(admin, {probe.topic: kept}) == [probe.topic]
+        assert await topic_configs.apply(admin, {probe.topic: kept}) == []
+    watch = probe.consumer.retention
+    await probe.send("handled", age_ms=61 * hour_ms)
+    await probe.until_handled("handled")
+    await watch.look(probe.database)
+    assert watch.used == {}
+    await probe.stop()
+    await probe.send("waits", age_ms=60 * hour_ms)
+    await watch.look(probe.database)
+    assert 0.59 < watch.used[probe.topic].ratio < 0.61
+    (reason,) = watch.reasons()
+    assert "has used 60% of the 100 h" in reason
+    gauge = f'shouwang_retention_used_ratio{{consumer="{probe.consumer.name}",topic="{probe.topic}"}} 0.6'
+    assert gauge in generate_latest().decode()

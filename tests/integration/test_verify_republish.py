@@ -1,0 +1,114 @@
+"""The compacted topics are deleted while everything runs: their heads come back from the rows behind them."""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import asyncpg
+import msgspec
+from common.events import CoverageDeclared
+from common.settings import Settings
+from common.topics import compacted_topics
+from common.transaction import Tx
+from shouwang import offsets
+from shouwang.republish import PAGE, republish, write_pages
+from shouwang.rows_behind import SOURCES
+from shouwang.runtime import Runtime
+from shouwang.stories.assessments import assessed
+from shouwang.stories.platform import Platform
+from shouwang.stories.telling import Teller
+from shouwang.trials.probing import delete_topic, until
+from shouwang.verify import check_all
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(CoverageDeclared).decode
+READERS: Final = ("identification", "assessment", "dispatch", "subsidy", "supervision")
+
+
+async def partitions(running: Runtime, where: str) -> list[tuple[str, str, int]]:
+    """(service, topic, partition) of the compacted topics, of every consumer."""
+    found = []
+    for service in READERS:
+        connection = await asyncpg.connect(running.database_url(service), server_settings={"search_path": service})
+        rows = await connection.fetch(
+            f"SELECT consumer, topic, part FROM consumer_offsets WHERE topic = ANY($1::text[]) AND {where}",
+            sorted(SOURCES),
+        )
+        found += [tuple(row) for row in rows]
+        await connection.close()
+    return found
+
+
+async def wrong(running: Runtime) -> dict[str, list[str]]:
+    return {line.what: line.faults for line in (await check_all(running)).wrong()}
+
+
+def test_every_compacted_topic_can_be_published_again() -> None:
+    assert set(SOURCES) == compacted_topics()
+
+
+async def test_deleted_compacted_topics_are_published_again_and_verified(running: Runtime, platform: Platform) -> None:
+    await assessed(platform, Teller(), until_due=False)
+    assert await wrong(running) == {}
+    settings = Settings(kafka=running.kafka_address)
+    for topic in sorted(SOURCES):
+        await delete_topic(settings, topic)
+    running.create_topics()
+    counts = {topic: await republish(running, topic) for topic in sorted(SOURCES)}
+    silent = {topic for topic, count in counts.items() if count == 0}
+    assert silent <= {"ingestion.coverage"}, "no source of these journeys reports any fact kind completely"
+    read = await partitions(running, "next_offset IS NOT NULL")
+    assert {topic for _, topic, _ in read} == set(SOURCES) - silent
+
+    async def all_stopped() -> bool:
+        return set(await partitions(running, "stopped IS NOT NULL")) == set(read)
+
+    await until(all_stopped, "every reader stopped")
+    for service, topic in sorted({(service, topic) for service, topic, _ in read}):
+        resumes = await offsets.plan(running, service, topic, "all", "beginning")
+        assert await offsets.carry_out(running, service, resumes, "a test") == len(resumes)
+    assert await wrong(running) == {}
+
+
+async def test_an_interrupted_run_goes_on_after_the_last_page_it_wrote(stores: Runtime) -> None:
+    """Without its service nothing is sent: the run ends with a reason, and the next one writes the rest."""
+    stores.migrate()
+    rows = 2 * PAGE + 1
+    async with offsets.open_database(stores, "ingestion") as database:
+        await database.pool.execute(
+            """INSERT INTO coverages (division, version, said)
+               SELECT code, 1, convert_to('{"division":"' || code
+                 || '","version":1,"recorded_at":"2026-11-22T00:00:00Z"}', 'UTF8')
+               FROM (SELECT (100000 + n)::text AS code FROM generate_series(1, $1) AS n) AS codes""",
+            rows,
+        )
+        await write_pages(database, "ingestion.coverage", pages_max=2)
+        assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 2 * PAGE
+        await write_pages(database, "ingestion.coverage")
+        assert await database.pool.fetchval("SELECT count(*) FROM outbox") == rows
+        assert await database.pool.fetchval("SELECT count(*) FROM job_marks WHERE job LIKE 'republish%'") == 0
+        await database.pool.execute("DELETE FROM outbox; DELETE FROM coverages")
+
+
+async def test_a_newer_state_that_waits_to_be_sent_is_not_replaced_by_an_older_one(stores: Runtime) -> None:
+    stores.migrate()
+    async with offsets.open_database(stores, "ingestion") as database:
+        said = [CoverageDeclared(division="530302", version=n, recorded_at=NOW) for n in (1, 2)]
+        await database.pool.execute(
+            "INSERT INTO coverages (division, version, said) VALUES ('530302', 1, $1)", encode(said[0])
+        )
+        async with database.transaction() as tx:  # a writer that has locked the row and is not done yet
+            await tx.sql.execute("UPDATE coverages SET version = 2, said = $1", encode(said[1]))
+            tx.emit(said[1], encoded=encode(said[1]))
+            writing = asyncio.create_task(write_pages(database, "ingestion.coverage"))
+            await until(partial(waits_for_a_lock, tx), "the page waits for the writer")
+        assert await writing == 1
+        (row,) = await database.pool.fetch("SELECT payload FROM outbox")
+        assert decode(row["payload"]).version == 2
+        await database.pool.execute("DELETE FROM outbox; DELETE FROM coverages")
+
+
+async def waits_for_a_lock(tx: Tx) -> bool:
+    return bool(await tx.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
