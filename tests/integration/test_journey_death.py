@@ -1,6 +1,12 @@
 """Deaths told late, told wrongly, and only suspected."""
 
-from shouwang.stories.deaths import late_death, revoked_death, suspected_death, wrongly_declared_dead
+from shouwang.stories.deaths import (
+    late_death,
+    revoked_death,
+    suspected_death,
+    suspected_without_visits,
+    wrongly_declared_dead,
+)
 from shouwang.stories.platform import Platform
 from shouwang.stories.telling import Teller
 
@@ -17,3 +23,9 @@ async def test_a_revoked_death_reinstates_and_pays_the_missing_months(platform: 
 
 async def test_a_reported_death_holds_the_money_and_sends_one_check_until_a_sign_of_life(platform: Platform) -> None:
     await suspected_death(platform, Teller())
+
+
+async def test_a_person_without_visits_is_checked_on_the_same_day_and_a_long_hold_is_an_alert(
+    platform: Platform,
+) -> None:
+    await suspected_without_visits(platform, Teller())

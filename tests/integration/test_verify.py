@@ -65,6 +65,22 @@ async def test_nothing_is_wrong_after_all_journeys(running: Runtime, somebody: t
     assert await wrong(running) == {}
 
 
+async def test_a_suspected_death_that_a_service_does_not_follow_is_found(running: Runtime, platform: Platform) -> None:
+    elder, now = platform.cast.aged(85, platform.today()), platform.now()
+    await platform.push(*people.arrives(elder, now), people.death(elder, now, platform.today(), "reported"))
+    person_id = await platform.find(elder)
+    await platform.watch.event(EntitlementsDecided, person_id, lambda e: e.death_suspected_on is not None)
+    line = "every suspected death is checked and its hold is counted"
+    assert line not in await wrong(running)
+    for service, table, change in (
+        ("dispatch", "plans", "cause = 'not_entitled'"),
+        ("supervision", "matters", "check_id = 'none'"),
+    ):
+        async with damaged(running, service, table, person_id, change):
+            found = await wrong(running)
+        assert found[line] == [f"{person_id}: a death is suspected, and {service} does not follow it"]
+
+
 async def test_a_head_that_is_not_the_row_behind_it_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
     _, person_id = somebody
     change = """decision = convert_to(replace(convert_from(decision, 'UTF8'), '"amount_fen_per_month":5000',

@@ -92,7 +92,7 @@ async def test_a_missed_check_after_a_suspicion_is_tried_again_on_the_next_day(
     today(story.TODAY + timedelta(days=1), hour=0)
     await until_quiet(database)
     [again] = await tasks(state="offered")
-    assert (again["reason"], again["window_to"]) == ("redispatch", story.TODAY + timedelta(days=2))
+    assert (again["reason"], again["window_to"]) == ("suspicion", story.TODAY + timedelta(days=2))
 
 
 async def test_nothing_is_dispatched_again_for_who_is_no_longer_entitled(driver, database, tasks, today, story):

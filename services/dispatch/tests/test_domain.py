@@ -285,20 +285,52 @@ def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, af
         assert plan_fault(life.plan, today, RULES, has_window=has_window) is None
         part, open_ = life.plan.part, [t for t in life.tasks.values() if t.state in OPEN]
         stretch = entitled(part, today)
-        if part.died_on or stretch is None:
+        if part.died_on:
             assert open_ == []
             continue
         if part.suspected_on:
             assert {t.reason for t in open_} <= {"suspicion"}
+            assert any(t.reason == "suspicion" and t.state != "cancelled" for t in life.tasks.values())
+            continue
+        if stretch is None:
+            assert open_ == []
             continue
         if part.in_hospital(today):
-            assert open_ == []
+            assert {t.reason for t in open_} <= {"stay"}
             continue
         routine = sorted((t for t in open_ if t.reason in ROUTINE), key=lambda t: t.window_from)
         assert len(routine) <= 2
         assert all(a.window_to <= b.window_from for a, b in pairwise(routine))
         assert {(t.division, t.tier) for t in routine} <= {(stretch.division, stretch.tier)}
         assert all(entitled(part, t.window_from) for t in routine if t.window_from > today)
+
+
+def asked_days(stay: Stay, days: int) -> set[date]:
+    """Day by day: the days on which a stay has lasted for whole terms and is not known to end within the next one."""
+    assert stay.from_ is not None
+    found = set()
+    for n in range(RULES.open_stay_days, days, RULES.open_stay_days):
+        day = stay.from_ + timedelta(days=n)
+        if stay.to is None or stay.to > day + timedelta(days=RULES.open_stay_days):
+            found.add(day)
+    return found
+
+
+@given(st.integers(0, 60), st.none() | st.integers(1, 120), st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_an_open_stay_is_asked_about_on_its_days_and_on_no_other(since: int, length: int | None, late: int) -> None:
+    """`late`: the job looks so many days late, as after days on which the system was down."""
+    start = date(2026, 4, 20)
+    admitted = start + timedelta(days=since)
+    home = None if length is None else admitted + timedelta(days=length)
+    stay = Stay("s", admitted, home)
+    life = Life(Part((Stretch("e", start, None, TOWN, "A", 7),), stays=(stay,)))
+    looked = [start + timedelta(days=n) for n in range(0, 200, late + 1)]
+    for today in looked:
+        life.on(today)
+    wanted = [day for day in asked_days(stay, 200) if day <= looked[-1]]
+    made = [t.window_from for t in life.tasks.values() if t.reason == "stay"]
+    assert sorted(made) == sorted(min(d for d in looked if d >= day) for day in wanted)
 
 
 @given(parts(), st.integers(0, 3))

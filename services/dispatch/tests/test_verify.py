@@ -12,7 +12,7 @@ from dispatch.verify import check
     [
         ("UPDATE plans SET state = 'stopped', act_on = NULL", "entitled to visits, but the plan is not active"),
         ("UPDATE plans SET state = 'stopped', act_on = NULL", "open although the person has died"),
-        ("DELETE FROM plans", "has been granted visits but has no plan"),
+        ("DELETE FROM plans", "is to be visited, or checked after a suspicion, but has no plan"),
         ("DELETE FROM plans", "open without a plan"),
         ("DELETE FROM tasks", "no visit has been planned"),
         ("UPDATE plans SET division = '530303'", "follows another place or tier"),

@@ -17,12 +17,12 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(databa
     migrated = {(r["table_name"], r["column_name"]): r["nullable"] for r in rows}
     described = {(t.name, c.name): bool(c.nullable) for t in tables.values() for c in t.columns}
     assert migrated == described
-    assert len(tables) == 7
+    assert len(tables) == 8
 
 
 def test_every_check_that_is_used_has_its_text_and_severity() -> None:
     used = {"V01", "V03", "V05", "V06", "V09", "V12", "visit_missed", "recovery_opened", "record_parked"}
-    used |= {"policy_halted", "move_gap"}
+    used |= {"policy_halted", "move_gap", "visit_unplaced", "hold_overdue", "stay_open_long", "stay_contradicted"}
     assert {check.id for check in checks().checks} == used
 
 
@@ -30,7 +30,7 @@ def test_what_supervision_reads_of_an_event_is_there_in_the_event() -> None:
     from common.events import all_events
 
     events = {name.rsplit(".", 1)[1]: cls for name, cls in all_events().items()}
-    optional_after_check_out = {"checked_in_at", "checked_out_at", "worker", "outcome"}
+    optional_after_check_out = {"checked_in_at", "checked_out_at", "worker", "outcome", "reason"}
     for what, shape in SHAPES.items():
         missing = set(shape.__struct_encode_fields__) - set(events[what].__struct_encode_fields__)
         assert missing <= optional_after_check_out | {"jurisdiction"}, what

@@ -73,6 +73,7 @@ async def check_all(
             report.lines.append(await _own_check(name, databases[name]))
         report.lines += await across.compare_versions(databases)
         report.lines += await across.check_inputs(databases["ingestion"])
+        report.lines.append(await across.check_suspicions(databases))
         report.lines.append(await across.check_money(databases["subsidy"]))
         report.lines.append(await across.check_parked(databases))
         report.lines += await _on_topics(runtime, databases, say)

@@ -34,6 +34,8 @@ class VisitRules(msgspec.Struct, frozen=True, kw_only=True):
     discharge_visit_days: Annotated[int, msgspec.Meta(ge=1, le=TILE_DAYS_MAX)]
     news_days_max: Annotated[int, msgspec.Meta(ge=1, le=366)]
     reverify_visit_days: Annotated[int, msgspec.Meta(ge=1, le=92)]
+    open_stay_days: Annotated[int, msgspec.Meta(ge=1, le=92)]
+    open_stay_check_days: Annotated[int, msgspec.Meta(ge=1, le=31)]
 
 
 class _Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from console.chain import Step, Tone
 
 _ALERTING = (
     "VisitMissed",
+    "VisitUnplaced",
     "VisitDisputed",
     "AlertRaised",
     "RecoveryOpened",

@@ -41,10 +41,10 @@ async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided
 
 
 def _informed(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
-    """The plan with the newest timeline; None where there neither was nor is anything to plan. Who has other identities
-    has a plan, since what was visited under those is looked up by it."""
+    """The plan with the newest timeline; None where there neither was nor is anything to plan. A person with other
+    identities has a plan, since the visits under those are found by it. So has one whose death is suspected."""
     part = visiting_part(message.data, item)
-    if plan is None and not part.stretches and not part.aliases:
+    if plan is None and not part.stretches and not part.aliases and part.place is None:
         return None
     plan = plan or Plan(person_id=message.data.person_id, item=item)
     part = msgspec.structs.replace(part, met=plan.part.met)

@@ -1,6 +1,6 @@
 """Whether what dispatch stores agrees with itself: `check` names every disagreement, by ids and never by name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Final
 
@@ -12,6 +12,7 @@ from rules.visits import Run, VisitRules, next_window, runs
 
 from dispatch import store
 from dispatch.domain.beside import reverification
+from dispatch.domain.hospital import stay_question
 from dispatch.domain.plan import Plan
 from dispatch.feed import RETENTION_DAYS
 from dispatch.settling import visit_rules
@@ -47,7 +48,7 @@ _QUERIES: Final = (
              AND a.window_from < b.window_to AND b.window_from < a.window_to""",
     ),
     (
-        "person {}: has been granted visits but has no plan",
+        "person {}: is to be visited, or checked after a suspicion, but has no plan",
         """SELECT h.person_id FROM heads h LEFT JOIN plans p USING (person_id)
            WHERE h.digest <> 0 AND p.person_id IS NULL""",
     ),
@@ -87,8 +88,9 @@ _ON_THE_DAY: Final = (
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """Faults found, at most 200: entitled people without a plan, elapsed windows without an end, anything open for
-    the dead, providers told of others' tasks. What the clock does at its next step today is no fault."""
+    """Faults found, at most 200: entitled people without a plan, suspected deaths without a check, open hospital stays
+    that nobody was asked about, elapsed windows without an end, anything open for the dead, providers told of others'
+    tasks. A step that the clock takes today is no fault."""
     found: list[str] = []
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         for words, query in _QUERIES:
@@ -116,10 +118,27 @@ async def _plan_faults(connection: asyncpg.Connection, today: date) -> AsyncIter
     while plans := await store.page_plans(connection, after, PAGE):
         after = plans[-1].person_id
         covered = await store.persons_with_window(connection, [p.person_id for p in plans], today)
+        checks = await store.newest_checks(connection, [i for p in plans for i in _checked_under(p)])
         for plan in plans:
             has_window = (plan.person_id, plan.item) in covered
+            if (fault := check_fault(plan, [checks[i] for i in _checked_under(plan) if i in checks])) is not None:
+                yield f"person {plan.person_id}: {fault}"
             if (fault := plan_fault(plan, today, visit_rules(), has_window=has_window)) is not None:
                 yield f"person {plan.person_id}: {fault}"
+
+
+def _checked_under(plan: Plan) -> tuple[str, ...]:
+    """The identities under which the check of a suspected death may have been ordered."""
+    return (plan.person_id, *plan.part.aliases) if plan.cause == "suspicion" else ()
+
+
+def check_fault(plan: Plan, ends: Sequence[date]) -> str | None:
+    """Whether a suspected death lacks its check. `ends`: where the windows of such checks end, cancelled ones left out;
+    a check that is completed, missed or excused counts (supervision holds an alert of a missed one)."""
+    if plan.part.suspected_on is None or plan.cause != "suspicion":
+        return None  # `plan_fault` names a suspicion that did not pause the plan
+    ordered_on = plan.last_from or date.min
+    return None if any(end > ordered_on for end in ends) else "a death is suspected and there is no check"
 
 
 def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) -> str | None:
@@ -130,15 +149,17 @@ def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) 
     if plan.act_on is not None and plan.act_on < today:
         return f"its plan should have been looked at on {plan.act_on}"
     run = next((r for r in runs(part.stretches) if r.covers(today)), None)
-    wanted = run is not None and part.died_on is None and not part.merged
+    alive = part.died_on is None and not part.merged
+    if alive and part.suspected_on is not None:
+        is_checked = (plan.state, plan.cause) == ("paused", "suspicion")
+        return None if is_checked else "a death is suspected, but the plan is not paused for a check"
+    wanted = run is not None and alive
     if wanted != (plan.state in ("active", "paused")):
         return "entitled to visits, but the plan is not active" if wanted else "the plan outlives the entitlement"
     if run is None or not wanted:
         return None
-    if part.suspected_on is not None:
-        return None if plan.state == "paused" else "routine visits go on under a suspected death"
     if part.in_hospital(today):
-        return None if plan.state == "paused" else "routine visits go on while the person is in hospital"
+        return _stay_fault(plan, run, today, rules)
     if (plan.division, plan.tier, plan.interval_days) != run.first.care:
         return "the plan follows another place or tier than the entitlement"
     asked = reverification(plan, run, today, rules).mark
@@ -149,6 +170,15 @@ def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) 
     if plan.state == "active" and plan.opened_until is not None and plan.opened_until <= today:
         return "no window stands open"
     return None if has_window else "no visit has been planned, made or recorded as missed for today's window"
+
+
+def _stay_fault(plan: Plan, run: Run, today: date, rules: VisitRules) -> str | None:
+    if plan.state != "paused":
+        return "routine visits go on while the person is in hospital"
+    question = stay_question(plan.part, run.first.division, today, rules)
+    if question.mark is not None and question.mark not in plan.part.met:
+        return "nobody was asked about the open hospital stay"
+    return None
 
 
 def _opened_to_the_end(plan: Plan, run: Run, rules: VisitRules) -> bool:

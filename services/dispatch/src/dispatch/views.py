@@ -23,7 +23,7 @@ class TaskOut(BaseModel):
     task_id: str
     person_id: str = Field(description="a surrogate; name and address only through `contact`")
     item: str
-    reason: Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"]
+    reason: Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order", "stay"]
     tier: str | None
     window: WindowOut
     division: str

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from common.settings import repository_root
@@ -36,11 +36,20 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Status
 
 
+class OverdueDays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Days after which an open matter becomes an alert: a hold, and a hospital stay without an end."""
+
+    hold: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    open_stay: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    status: Status
+
+
 class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[Check, ...]
     minutes: tuple[MinutesOfItem, ...]
     entitlement_wait_minutes: int
     deadline_days: Deadlines
+    overdue_days: OverdueDays
     suppression_threshold: int
 
     @property

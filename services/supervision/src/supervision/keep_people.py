@@ -8,6 +8,7 @@ from common.transaction import Tx
 from supervision.domain.people import ability_periods, entitled_periods
 from supervision.intake import Sighting, newest
 from supervision.judgement import judge
+from supervision.matters import settle_matters
 from supervision.moving import settle_gaps
 from supervision.store import people as store
 from supervision.store import visits
@@ -27,6 +28,7 @@ async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None
     if concerned:
         await judge(tx, concerned, now, causes)
     await settle_gaps(tx, kept, now, causes)
+    await settle_matters(tx, kept, now, causes)
 
 
 def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:

@@ -33,6 +33,7 @@ Cause = Literal[
 ]
 _CAUSES: dict[str, Cause] = {
     "planned": "no_provider",
+    "unplaced": "no_provider",
     "expired": "no_provider",
     "offered": "offered",
     "declined": "declined",

@@ -9,6 +9,7 @@ from supervision.follow_troubles import on_policies_halted, on_records_parked, o
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
 from supervision.keep_people import on_abilities_determined, on_entitlements_decided
+from supervision.raise_overdue import raise_overdue
 from supervision.record_steps import on_events, remove_old
 from supervision.seen import TASK_STATES
 
@@ -30,7 +31,11 @@ service = Service(
     raw=dict.fromkeys(topics(), intake),
     gather_seconds=0.2,
     gather_records=2_000,
-    jobs=[Job("judge_waiting", 5.0, judge_waiting), Job("remove_old_steps", 60.0, remove_old)],
+    jobs=[
+        Job("judge_waiting", 5.0, judge_waiting),
+        Job("raise_overdue", 5.0, raise_overdue),
+        Job("remove_old_steps", 60.0, remove_old),
+    ],
     description="The chain of every change, verified visits, alerts as cases, statistics, people not reached.",
 )
 app = service.app

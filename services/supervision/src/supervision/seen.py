@@ -18,6 +18,16 @@ class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
     to: str | None = None
 
 
+class SeenStay(msgspec.Struct, frozen=True, kw_only=True):
+    event_id: str
+    from_: date | None = msgspec.field(name="from", default=None)
+    to: date | None = None
+
+
+class SeenCircumstances(msgspec.Struct, frozen=True, kw_only=True):
+    in_hospital: tuple[SeenStay, ...] = ()
+
+
 class SeenEntitlements(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "identification.entitlement"
     state: ClassVar[bool] = True
@@ -26,9 +36,12 @@ class SeenEntitlements(Event, frozen=True, kw_only=True):
     version: int
     entitlements: tuple[SeenEntitlement, ...]
     residence: str | None = None
+    hukou: str | None = None
     died_on: date | None = None
+    death_suspected_on: date | None = None
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
+    circumstances: SeenCircumstances | None = None
     gaps: tuple[MoveGap, ...] = ()
 
 
@@ -49,7 +62,8 @@ class SeenAbilities(Event, frozen=True, kw_only=True):
 
 
 class SeenVisit(Event, frozen=True, kw_only=True):
-    """Any step of a visit; the last four only after check-out."""
+    """Any step of a visit; the last four only after check-out. `reason`: why the visit is made, or why the step was
+    taken; only a check-out is read for it."""
 
     topic: ClassVar[str] = "dispatch.visit"
 
@@ -60,6 +74,7 @@ class SeenVisit(Event, frozen=True, kw_only=True):
     window_from: date
     window_to: date
     provider: str | None = None
+    reason: str | None = None
     checked_in_at: datetime | None = None
     checked_out_at: datetime | None = None
     worker: str | None = None
@@ -120,6 +135,7 @@ class SeenParked(Event, frozen=True, kw_only=True):
 
 TASK_STATES: Final[Mapping[str, str]] = {
     "VisitPlanned": "planned",
+    "VisitUnplaced": "unplaced",
     "VisitOffered": "offered",
     "VisitAccepted": "accepted",
     "VisitDeclined": "declined",

@@ -51,11 +51,11 @@ class GapShown(BaseModel):
 
 class AlertShown(BaseModel):
     alert_id: UUID
-    check: str = Field(description="V01 … V17, visit_missed, recovery_opened, record_parked, policy_halted, move_gap")
+    check: str = Field(description="V01 … V17 or another check of contracts/checks.yaml, such as visit_missed")
     text: str = Field(description="what was found, in Chinese")
     severity: Severity
     state: AlertState
-    subject: UUID = Field(description="the task, recovery, parked record or gap")
+    subject: UUID = Field(description="the task, recovery, parked record, gap, hold or stay")
     person_id: UUID | None
     provider: str | None
     division: str | None

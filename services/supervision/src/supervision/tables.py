@@ -98,6 +98,7 @@ class TaskRow(SQLModel, table=True):
     checked_out_at: datetime | None = _instant()
     worker: str | None = _text()
     outcome: str | None = _text()
+    reason: str | None = _text()
     correlation_id: str | None = _uuid(nullable=True)
     verdict: str | None = _text()
     blocks: str = _text(nullable=False)
@@ -132,6 +133,22 @@ class AlertRow(SQLModel, table=True):
     decided_by: str | None = _text()
     closed_at: datetime | None = _instant()
     other_division: str | None = _text()
+
+
+class MatterRow(SQLModel, table=True):
+    """An open matter of a person that becomes an alert at `due_at`; see `domain.matters.Matter`."""
+
+    __tablename__ = "matters"
+    __table_args__ = {"schema": "supervision"}
+
+    person_id: str = _uuid(primary_key=True)
+    check_id: str = Field(primary_key=True)
+    subject: str = _uuid()
+    since: datetime = _instant(nullable=False)
+    due_at: datetime = _instant(nullable=False)
+    division: str = _text(nullable=False)
+    correlation_id: str | None = _uuid(nullable=True)
+    raised: bool
 
 
 class MoveGapRow(SQLModel, table=True):

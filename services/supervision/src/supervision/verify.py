@@ -13,7 +13,8 @@ TOLD_MAX: Final = 20
 
 async def check(database: Database) -> list[str]:
     """Every fault in words, empty when all is well. Call when the topics have been read to their end."""
-    return [*await _people(database), *await _verdicts(database), *await _alerts(database)]
+    found = [*await _people(database), *await _verdicts(database), *await _alerts(database)]
+    return [*found, *await _owed_alerts(database)]
 
 
 async def _people(database: Database) -> list[str]:
@@ -59,3 +60,25 @@ async def _alerts(database: Database) -> list[str]:
             TOLD_MAX,
         )
     return [f"supervision: alert {r['alert_id']} cannot be {r['state']}" for r in rows]
+
+
+async def _owed_alerts(database: Database) -> list[str]:
+    """Every missed visit, every urgent task without a provider and every overdue matter has its alert."""
+    late = clock.now() - timedelta(minutes=1)
+    async with database.reading() as connection:
+        owed = await connection.fetch(
+            """SELECT o.subject, o.check_id FROM (
+                 SELECT task_id::text AS subject, 'visit_' || state AS check_id FROM tasks
+                   WHERE state IN ('missed', 'unplaced')
+                 UNION ALL SELECT subject::text, check_id FROM matters WHERE raised) o
+               WHERE NOT EXISTS (SELECT FROM alerts a WHERE a.subject = o.subject AND a.check_id = o.check_id)
+               LIMIT $1""",
+            TOLD_MAX,
+        )
+        waiting = await connection.fetch(
+            "SELECT subject, check_id, due_at FROM matters WHERE NOT raised AND due_at < $1 LIMIT $2", late, TOLD_MAX
+        )
+    return [
+        *(f"supervision: {r['check_id']} of {r['subject']} has no alert" for r in owed),
+        *(f"supervision: the alert {r['check_id']} of {r['subject']} was due at {r['due_at']}" for r in waiting),
+    ]

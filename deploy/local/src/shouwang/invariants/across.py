@@ -114,6 +114,30 @@ def _per_source(counts: Counter[tuple[str, str]]) -> list[Line]:
     return lines
 
 
+async def check_suspicions(databases: Databases) -> Line:
+    """Every suspected death has a paused plan with its check in dispatch and a counted hold in supervision."""
+    line = Line("every suspected death is checked and its hold is counted")
+    async for people in _pages(databases["identification"], _SUSPECTED, "person_id"):
+        ids = [row["person_id"] for row in people]
+        line.count += len(ids)
+        for service, query in _FOLLOWED.items():
+            async with databases[service].reading() as connection:
+                found = {row[0] for row in await connection.fetch(query, ids)}
+            for person_id in ids:
+                if person_id not in found:
+                    line.fault(f"{person_id}: a death is suspected, and {service} does not follow it")
+    return line
+
+
+# A decision names a suspicion only while there is one. A merged person's is the survivor's.
+_SUSPECTED: Final = """SELECT person_id FROM persons
+  WHERE merged_into IS NULL AND position('"death_suspected_on":'::bytea IN decision) > 0 AND"""
+_FOLLOWED: Final = {
+    "dispatch": "SELECT person_id FROM plans WHERE cause = 'suspicion' AND person_id = ANY($1::uuid[])",
+    "supervision": "SELECT person_id FROM matters WHERE check_id = 'hold_overdue' AND person_id = ANY($1::uuid[])",
+}
+
+
 async def check_money(database: Database) -> Line:
     """Over all posted entries debits equal credits, and what persons are owed is what was not yet paid."""
     line = Line("trial balance: debits = credits")

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from common.events import (
+    AlertClosed,
+    AlertRaised,
     DuesDetermined,
     EntitlementsDecided,
     RecoveryClosed,
     RecoveryOpened,
+    TaskOffered,
     TaskWithdrawn,
     VisitAccepted,
     VisitCancelled,
@@ -24,6 +27,7 @@ from shouwang.stories.people import QILIN, XUANWEI, Elder, Event
 from shouwang.stories.platform import Platform, in_month, month_text
 from shouwang.stories.providers import accept, feed_of, provider_code
 from shouwang.stories.telling import Teller, expect, need, yuan
+from shouwang.stories.watching import Watch
 
 
 async def late_death(platform: Platform, tell: Teller) -> None:
@@ -185,3 +189,57 @@ async def suspected_death(platform: Platform, tell: Teller) -> None:
         tell.seen("the routine visits go on", began, again.at)
         checks = [task for task in await platform.tasks(person_id) if task["reason"] == "suspicion"]
         expect([task["state"] for task in checks], ["cancelled"], "the one same-day check")
+
+
+async def suspected_without_visits(platform: Platform, tell: Teller) -> None:
+    """A person whom nobody visits is checked on the same day too, and a hold that lasts becomes an alert. Moves the
+    clock by six days. Needs a provider in 麒麟区 that subscribes by Kafka."""
+    today = platform.today()
+    elder = platform.cast.aged(86, today)
+    with tell.story("A rumour about a person without visits", "86 years old, has the 高龄津贴 and no visits."):
+        await platform.push(*people.arrives(elder, platform.now()))
+        person_id = await platform.find(elder)
+        await platform.watch.event(DuesDetermined, person_id)
+        items = {e["item"] for e in await platform.entitlements(person_id)}
+        need(LONGEVITY in items and "visiting_care" not in items, f"an allowance and no visits: {sorted(items)}")
+        await _reported(platform, tell, elder, person_id)
+        since = platform.watch.mark
+        began = tell.happens("six days pass, and no source confirms or clears the report")
+        await platform.move_to(platform.now() + timedelta(days=6))
+        alert = await platform.watch.event(AlertRaised, person_id, lambda e: e.check == "hold_overdue", since=since)
+        expect(alert.data.division, elder.town, "the area whose officers hold the alert")
+        tell.seen("the hold is an alert of the town's officers", began, alert.at)
+        since = platform.watch.mark
+        began = tell.happens("the grid worker meets the person alive")
+        await platform.push(people.alive(elder, platform.now(), platform.today()))
+        free = await platform.watch.event(
+            DuesDetermined, person_id, lambda e: any(line.state == "due" for line in e.lines), since=since
+        )
+        need(not any(line.state == "held" for line in free.data.lines), "no month that is still held")
+        tell.seen("every month is due again", began, free.at)
+        closed = await platform.watch.event(
+            AlertClosed, person_id, lambda e: e.alert_id == alert.data.alert_id, since=since
+        )
+        expect(closed.data.outcome, "dismissed", "how the alert ends")
+        tell.seen("the alert is closed", began, closed.at)
+
+
+async def _reported(platform: Platform, tell: Teller, elder: Elder, person_id: str) -> None:
+    """A death is reported; the offer of the check lies on the provider's own topic on the same day."""
+    today, since = platform.today(), platform.watch.mark
+    topic = Watch(platform.kafka, [f"dispatch.provider.{provider_code(QILIN)}"])
+    await topic.start()
+    try:
+        began = tell.happens("the grid worker reports a death, without any evidence")
+        await platform.push(people.death(elder, platform.now(), today - timedelta(days=1), "reported"))
+        check = await platform.watch.event(VisitPlanned, person_id, lambda e: e.reason == "suspicion", since=since)
+        offer = await topic.event(TaskOffered, check.data.task_id)
+    finally:
+        await topic.stop()
+    expect((offer.data.window_from, offer.data.window_to), (today, today + timedelta(days=1)), "the check's window")
+    expect(offer.data.division, elder.town, "where the check is to be made")
+    tell.seen("a check for the same day lies on the provider's own topic", began, offer.at)
+    held = await platform.watch.event(
+        DuesDetermined, person_id, lambda e: any(line.state == "held" for line in e.lines), since=since
+    )
+    tell.seen("the money is held", began, held.at)

@@ -59,6 +59,7 @@ from common.events.visit import (
     VisitOffered,
     VisitOfferExpired,
     VisitPlanned,
+    VisitUnplaced,
 )
 
 register(
@@ -71,6 +72,7 @@ register(
     AssessmentSigned,
     AssessmentCancelled,
     VisitPlanned,
+    VisitUnplaced,
     VisitOffered,
     VisitAccepted,
     VisitDeclined,
@@ -162,6 +164,7 @@ __all__ = [
     "VisitOfferExpired",
     "VisitOffered",
     "VisitPlanned",
+    "VisitUnplaced",
     "VisitVerified",
     "all_events",
     "by_type",

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from common.events.base import Event, Instant
 
-VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order"]
+# suspicion: a same-day check of a suspected death. stay: a question whether an open hospital stay still goes on.
+VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order", "stay"]
 
 
 class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,9 +24,19 @@ class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    """A task exists. `entitlement_id`: the entitlement behind the visit. A check of a suspected death needs no
+    entitlement; without one this is an id derived from the suspicion."""
+
     reason: VisitReason
     entitlement_id: str
     tier: str | None = None
+
+
+class VisitUnplaced(_Visit, frozen=True, kw_only=True, omit_defaults=True):
+    """No provider can be asked to do an urgent task (reasons suspicion and incident). The task stays planned."""
+
+    reason: VisitReason
+    cause: str  # no_provider | all_declined | offers_exhausted
 
 
 class VisitOffered(_Visit, frozen=True, kw_only=True, omit_defaults=True):
@@ -55,6 +66,7 @@ class VisitCheckedOut(_Visit, frozen=True, kw_only=True, omit_defaults=True):
     worker: str | None = None
     outcome: str = "seen"  # seen | not_found | referred
     entitlement_id: str | None = None
+    reason: VisitReason | None = None
 
 
 class VisitFailed(_Visit, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +82,7 @@ class VisitExcused(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitCancelled(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    reason: str  # died | not_entitled | moved | suspicion | in_hospital | superseded
+    reason: str  # died | not_entitled | moved | suspicion | in_hospital | superseded | resolved
 
 
 class _ProviderTask(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -99,6 +99,7 @@ def _check_out(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> 
         worker=worker,
         outcome=outcome,
         entitlement_id=task.entitlement_id,
+        reason=task.reason,
     )
     return Moved(moved, (event,))
 

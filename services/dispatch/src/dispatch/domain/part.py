@@ -1,7 +1,8 @@
 """What of a person's decisions matters to visits: when they are granted, and what happens beside the routine. Pure.
 
-Every incident and every stay in hospital is answered once: `Part.met` holds the marks of those that were. A mark
-names the place too, so that after a move somebody goes there. So it is with living tags that grow old (`ageing`).
+Every incident and every end of a hospital stay is answered once: `Part.met` holds the marks of those that were. A mark
+names the place too, so that a visitor goes there after a move. The same holds for living tags that grow old (`ageing`)
+and for the terms of an open hospital stay (`hospital`).
 """
 
 from collections.abc import Collection, Sequence
@@ -10,6 +11,7 @@ from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+from common.codes.divisions import NATION
 from common.events import Entitlement, EntitlementsDecided
 from common.events.entitlement import Circumstances
 from rules.visits import VISIT_ITEMS, Stretch, VisitRules
@@ -18,8 +20,9 @@ from dispatch.domain.ageing import Tags
 
 MET_MAX: Final = 100
 _encode = msgspec.json.Encoder().encode
-ExtraReason = Literal["incident", "discharge", "reverify"]
+ExtraReason = Literal["incident", "discharge", "reverify", "stay"]
 _REVERIFY: Final = "reverify:"
+_STAY: Final = "stay:"
 _NOTHING_BESIDE: Final = Circumstances()
 
 
@@ -41,7 +44,8 @@ class Incident(msgspec.Struct, frozen=True, array_like=True):
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """What of a person's decisions matters to visits, for one item, and what was done about it (`met`). `aliases`:
-    other identities of the same human, whose visits are this one's."""
+    other identities of the same human, whose visits are this one's. `place`: the division in which a suspected death
+    is to be checked, None without a suspicion."""
 
     stretches: tuple[Stretch, ...] = ()
     died_on: date | None = None
@@ -52,6 +56,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     incidents: tuple[Incident, ...] = ()
     met: tuple[str, ...] = ()
     tags: tuple[Tags, ...] = ()
+    place: str | None = None
 
     def in_hospital(self, day: date) -> bool:
         return any(stay.holds_on(day) for stay in self.stays)
@@ -80,7 +85,22 @@ def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
         stays=tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital),
         incidents=tuple(Incident(i.event_id, i.on) for i in told.incidents),
         tags=tuple(Tags(t.verified_on, t.from_, t.to) for t in told.living_tags),
+        place=place_of_check(decided) if to_be_checked(decided) else None,
     )
+
+
+def to_be_checked(decided: EntitlementsDecided) -> bool:
+    """Whether a suspected death is to be checked under this identity; after a merge the survivor is checked."""
+    return decided.death_suspected_on is not None and decided.died_on is None and decided.merged_into is None
+
+
+def place_of_check(decided: EntitlementsDecided) -> str:
+    """The residence, else the hukou, else an area that entitles the person (for visits, if one does); the nation for a
+    person of whom no place is known."""
+    if place := decided.residence or decided.hukou:
+        return place
+    newest = max(decided.entitlements, key=lambda e: (e.item in VISIT_ITEMS, e.from_), default=None)
+    return newest.division or newest.jurisdiction if newest else NATION
 
 
 def _stretch(e: Entitlement) -> Stretch:
@@ -89,11 +109,15 @@ def _stretch(e: Entitlement) -> Stretch:
 
 
 def visiting_digest(decided: EntitlementsDecided) -> int:
-    """A number that stays the same while nothing changes for visits; 0 for who was never to be visited."""
+    """A number that stays the same while nothing changes for visits. It is 0 for a person who was never to be visited
+    and of whom no death is suspected."""
     granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
-    if not granted and not decided.aliases:
+    suspected = to_be_checked(decided)
+    if not granted and not decided.aliases and not suspected:
         return 0
     parts: list[object] = [decided.died_on, decided.death_suspected_on, decided.merged_into is not None]
+    if suspected:
+        parts.append(place_of_check(decided))
     parts += decided.aliases
     for e in granted:
         parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days, e.reverify_months)
@@ -128,8 +152,14 @@ def reverify_mark(old_since: date, division: str) -> str:
     return f"{_REVERIFY}{old_since}@{division}"
 
 
+def stay_mark(term_on: date, division: str) -> str:
+    """The mark of a question about an open stay, for the term that began on a day and a place."""
+    return f"{_STAY}{term_on}@{division}"
+
+
 def forgetting(part: Part, reasons: Collection[str]) -> Part:
-    """What visits of these reasons were for is open again, since they were cancelled."""
-    reverified, others = "reverify" in reasons, any(reason != "reverify" for reason in reasons)
-    kept = tuple(m for m in part.met if not (reverified if m.startswith(_REVERIFY) else others))
+    """The marks without those of cancelled visits with these reasons, so that the visits are made later."""
+    others = bool(set(reasons) - {"reverify", "stay", "suspicion"})
+    forgotten = {_REVERIFY: "reverify" in reasons, _STAY: "stay" in reasons}
+    kept = tuple(m for m in part.met if not forgotten.get(m[: m.find(":") + 1], others))
     return part if kept == part.met else msgspec.structs.replace(part, met=kept)

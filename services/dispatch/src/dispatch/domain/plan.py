@@ -19,7 +19,8 @@ PlanState = Literal["active", "paused", "waiting", "stopped"]
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`opened_until`: where the next window begins; `last_from`: where the last one began. `act_on`: the day on
-    which the clock must look again. `suspected_on`: the suspicion that paused it."""
+    which the clock must look again. `suspected_on`: the suspicion that paused it; `last_from` is then the day on
+    which its check was ordered, and `division` the place of the check."""
 
     person_id: str
     item: str

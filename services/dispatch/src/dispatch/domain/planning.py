@@ -8,6 +8,7 @@ import msgspec
 from rules.visits import Run, VisitRules, Window, first_window, next_window, runs
 
 from dispatch.domain.beside import with_extras, with_reverification
+from dispatch.domain.hospital import in_hospital
 from dispatch.domain.plan import (
     Plan,
     Planned,
@@ -17,6 +18,7 @@ from dispatch.domain.plan import (
     with_care,
     with_changes,
 )
+from dispatch.domain.suspected import with_check
 from dispatch.domain.task import OPEN, ROUTINE, CancelReason, Moved, Task, cancelled, created
 
 WINDOWS_PER_STEP_MAX: Final = 8
@@ -35,12 +37,12 @@ def decide_plan(
         return _stop(plan, [t for t in open_ if t.state != "in_progress"], "superseded")
     timeline = runs(part.stretches)
     run = next((r for r in timeline if r.covers(today)), None)
+    if part.suspected_on is not None:
+        return with_check(plan, tasks, beside, run, today)
     if run is None:
         return _rest(plan, open_, timeline, today)
-    if part.suspected_on is not None:
-        return _pause(plan, open_, run, today)
     if part.in_hospital(today):
-        return _in_hospital(plan, open_, run, today)
+        return in_hospital(plan, open_, run, today, rules)
     visited = [t for t in beside if t.state in ("completed", "in_progress") and t.window_from <= today]
     if plan.state != "active":
         planned = _start(plan, open_, run, today, rules, visited)
@@ -65,42 +67,10 @@ def _rest(plan: Plan, open_: Sequence[Task], timeline: Sequence[Run], today: dat
     resting = with_changes(
         plan, state="waiting" if coming else "stopped", cause="not_entitled", act_on=coming, suspected_on=None
     )
-    gone = cancel_unbegun(open_, "not_entitled")
+    checks = [t for t in open_ if t.reason == "suspicion"]
+    others = [t for t in open_ if t.reason != "suspicion"]
+    gone = (*cancel_unbegun(checks, "resolved"), *cancel_unbegun(others, "not_entitled"))
     return Planned(forget_cancelled(resting, gone), gone)
-
-
-def _pause(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
-    """One check today instead of the routine; once for each suspicion."""
-    suspected_on = plan.part.suspected_on
-    if plan.state == "paused" and plan.suspected_on == suspected_on:
-        return Planned(with_changes(plan, act_on=run.to), ())
-    paused = with_changes(
-        with_care(plan, run, today),
-        state="paused",
-        cause="suspicion",
-        epoch=plan.epoch + 1,
-        suspected_on=suspected_on,
-        act_on=run.to,
-    )
-    check = created(visit_task(paused, run, "suspicion", Window(today, today + timedelta(days=1))))
-    gone = cancel_unbegun(open_, "suspicion")
-    return Planned(forget_cancelled(paused, gone), (*gone, check))
-
-
-def _in_hospital(plan: Plan, open_: Sequence[Task], run: Run, today: date) -> Planned:
-    """Nobody is sent to an empty home; the day of discharge starts the visits again."""
-    again = plan.state == "paused" and plan.cause == "in_hospital"
-    turn = plan.part.next_turn(today)
-    paused = with_changes(
-        with_care(plan, run, today),
-        state="paused",
-        cause="in_hospital",
-        epoch=plan.epoch if again else plan.epoch + 1,
-        suspected_on=None,
-        act_on=min((day for day in (run.to, turn) if day is not None), default=None),
-    )
-    gone = cancel_unbegun(open_, "in_hospital")
-    return Planned(forget_cancelled(paused, gone), gone)
 
 
 def _overlap(a: Task, b: Task) -> bool:
@@ -128,7 +98,10 @@ def _start(
     if last is not None:
         begun = with_changes(begun, last_from=last.window_from, opened_until=max(start, last.window_to))
     opened = _open(begun, run, today, rules, first="discharge" if discharged else None if last else "first")
-    return opened._replace(moves=(*cancel_unbegun(open_, "superseded"), *opened.moves))
+    questions = [t for t in open_ if t.reason in ("suspicion", "stay")]
+    others = [t for t in open_ if t not in questions]
+    gone = (*cancel_unbegun(questions, "resolved"), *cancel_unbegun(others, "superseded"))
+    return opened._replace(moves=(*gone, *opened.moves))
 
 
 def _go_on(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:

@@ -20,6 +20,7 @@ from common.events import (
     VisitOffered,
     VisitOfferExpired,
     VisitPlanned,
+    VisitUnplaced,
 )
 from common.events.visit import VisitReason
 from common.message import derived_id
@@ -29,11 +30,12 @@ State = Literal[
     "planned", "offered", "accepted", "in_progress", "completed", "missed", "failed", "excused", "expired", "cancelled"
 ]
 ExcuseReason = Literal["in_hospital", "in_institution", "away", "declined_by_person", "extreme_weather"]
-CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "in_hospital", "superseded"]
+CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "in_hospital", "superseded", "resolved"]
 OPEN: Final = frozenset({"planned", "offered", "accepted", "in_progress"})
 IN_HAND: Final = OPEN - {"planned"}  # of the provider named
 ROUTINE: Final = frozenset({"first", "plan"})
 URGENT: Final = frozenset({"suspicion", "incident"})
+LASTING: Final = frozenset({"suspicion", "reverify", "stay"})  # the visitor must know the question on every try
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +124,13 @@ def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Mo
 
 
 def left_planned(moved: Moved, cause: str | None, act_at: datetime) -> Moved:
-    """Nobody has been asked: for a visible cause, or because it is too early (cause None, looked at `act_at`)."""
+    """No provider has been asked: for a visible cause, or because it is too early (cause None, looked at `act_at`).
+    A new cause of an urgent task is told at once."""
     task = with_state(moved.task, "planned", provider=None, cause=cause, accept_by=None, act_at=act_at)
-    return moved._replace(task=task, place=False)
+    events = moved.events
+    if cause is not None and cause != moved.task.cause and task.reason in URGENT:
+        events = (*events, visit_event(VisitUnplaced, task, reason=task.reason, cause=cause))
+    return moved._replace(task=task, events=events, place=False)
 
 
 def cancelled(task: Task, reason: CancelReason) -> Moved:
@@ -188,14 +194,13 @@ def then(first: Moved, second: Moved) -> Moved:
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
-    """The visit that makes good for one missed or failed; after some, the next window and supervision take over. Who
-    goes to verify living tags must know it, so that keeps its reason."""
+    """The visit that makes good for one missed or failed; after some, the next window and supervision take over."""
     if task.redispatches >= rules.redispatches_max:
         return None
     today = civil_date(now)
     days = 1 if task.window_to - task.window_from <= timedelta(days=1) else rules.redispatch_days
     origin = task.origin_task_id or task.task_id
-    reason: VisitReason = "reverify" if task.reason == "reverify" else "redispatch"
+    reason: VisitReason = task.reason if task.reason in LASTING else "redispatch"
     return Task(
         task_id=new_task_id(task.person_id, task.item, "redispatch", today, task.task_id),
         person_id=task.person_id,

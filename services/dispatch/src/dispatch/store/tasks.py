@@ -230,3 +230,13 @@ async def persons_with_window(
         today,
     )
     return {(row[0], row[1]) for row in rows}
+
+
+async def newest_checks(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, date]:
+    """By person: where the window of the newest check of a suspected death ends, cancelled checks left out."""
+    rows = await connection.fetch(
+        """SELECT person_id, max(window_to) AS ends FROM tasks
+           WHERE person_id = ANY($1::uuid[]) AND reason = 'suspicion' AND state <> 'cancelled' GROUP BY person_id""",
+        person_ids,
+    )
+    return {row["person_id"]: row["ends"] for row in rows}

@@ -22,7 +22,8 @@ class Minutes(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A visit after check-out. `at`: when dispatch recorded the check-out; `…_on` are the civil dates of check-in,
-    check-out and recording. `waived`: checks an officer dismissed. `human`: who answers for the person now."""
+    check-out and recording. `waived`: checks an officer dismissed. `human`: who answers for the person now. `reason`:
+    why the visit was made, as far as dispatch said."""
 
     task_id: str
     person_id: str
@@ -42,6 +43,8 @@ class Visit:
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
     human: str = ""
+    reason: str | None = None
+    outcome: str = "seen"
 
     @property
     def of(self) -> str:
@@ -115,8 +118,11 @@ def decide_verdict(
 
 
 def _dead(visit: Visit, known: Known | None) -> tuple[frozenset[str], frozenset[str]]:
-    """V01. Who was found dead was visited that day: the day of death itself only warns."""
+    """V01. The day of death itself only warns: the visitor may have found the person dead. A check of a suspected death
+    that did not see the person agrees with the death."""
     if known is None or known.died_on is None or known.died_on > visit.visited_on:
+        return NONE, NONE
+    if visit.reason == "suspicion" and visit.outcome != "seen":
         return NONE, NONE
     found = frozenset({"V01"})
     return (found, NONE) if known.died_on < visit.visited_on else (NONE, found)
@@ -136,8 +142,9 @@ def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
 
 
 def _entitled(visit: Visit, known: Known | None) -> bool:
-    """V12. Only visiting care is known here; orders of other items are judged by those who hold them."""
-    if visit.item != "visiting_care":
+    """V12. Only visiting care is known here; orders of other items are judged by those who hold them. A check of a
+    suspected death needs no entitlement: the platform ordered it."""
+    if visit.item != "visiting_care" or visit.reason == "suspicion":
         return True
     return known is not None and covers((*known.visiting, *known.visiting_before), visit.visited_on)
 

@@ -11,23 +11,26 @@ from common.transaction import Tx
 from supervision.domain.visits import Known, Visit
 
 _UPSERT: Final = """
+WITH told AS (
 INSERT INTO tasks AS t (task_id, person_id, item, division, provider, window_from, window_to, state, at,
-                        checked_in_at, checked_out_at, worker, outcome, correlation_id, verdict)
+                        checked_in_at, checked_out_at, worker, outcome, correlation_id, verdict, reason)
 SELECT a::uuid, b::uuid, c, d, e, f, g, h, i::timestamptz, j, k, l, CASE WHEN k IS NOT NULL THEN m END, n::uuid,
-       CASE WHEN k IS NOT NULL THEN 'waiting' END
+       CASE WHEN k IS NOT NULL THEN 'waiting' END, CASE WHEN k IS NOT NULL THEN o END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::text[],
-            $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[])
-  AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+            $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[])
+  AS u(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
 ON CONFLICT (task_id) DO UPDATE SET
   provider = coalesce(excluded.provider, t.provider), division = excluded.division,
   window_from = excluded.window_from, window_to = excluded.window_to, state = excluded.state, at = excluded.at,
   checked_in_at = coalesce(excluded.checked_in_at, t.checked_in_at), checked_out_at = excluded.checked_out_at,
   worker = coalesce(excluded.worker, t.worker), outcome = excluded.outcome,
-  correlation_id = excluded.correlation_id, verdict = excluded.verdict
+  correlation_id = excluded.correlation_id, verdict = excluded.verdict, reason = excluded.reason
 WHERE t.state <> 'completed' AND (excluded.state = 'completed' OR t.at <= excluded.at)
+RETURNING new.task_id, coalesce(old.state, '') = 'unplaced' AS before, new.state = 'unplaced' AS now)
+SELECT task_id, now FROM told WHERE before <> now
 """
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
-  correlation_id, verdict, blocks, warnings, waived,
+  correlation_id, verdict, blocks, warnings, waived, reason, outcome,
   coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS human"""
 # A worker's or a human's visits, whatever their number, that touch the given ones; none lasts longer than a week.
 _TOUCHING: Final = f"""
@@ -46,12 +49,16 @@ SELECT {_VISIT} FROM tasks WHERE task_id IN (
 """  # noqa: S608 - our own text
 
 
-async def upsert_tasks(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
+async def upsert_tasks(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[str, bool]]:
     """task_id, person_id, item, division, provider, window_from, window_to, state, at, checked_in_at, checked_out_at,
-    worker, outcome, correlation_id; unique by task. A completed task stays as it was checked out."""
-    if rows:
-        ordered = sorted(rows, key=lambda row: str(row[0]))
-        await tx.sql.execute(_UPSERT, *[list(column) for column in zip(*ordered, strict=True)])
+    worker, outcome, correlation_id, reason; unique by task. A completed task stays as it was checked out.
+
+    Returns the tasks that became unplaced by this (True), or are unplaced no longer (False)."""
+    if not rows:
+        return []
+    ordered = sorted(rows, key=lambda row: str(row[0]))
+    found = await tx.sql.fetch(_UPSERT, *[list(column) for column in zip(*ordered, strict=True)])
+    return [(row["task_id"], row["now"]) for row in found]
 
 
 async def list_open_to_judgement(tx: Tx, decided: Sequence[tuple[str, str, bool]]) -> list[str]:
@@ -145,6 +152,8 @@ def _visit(row: Any) -> Visit:
         warnings=_set(row["warnings"]),
         waived=_set(row["waived"]),
         human=row["human"],
+        reason=row["reason"],
+        outcome=row["outcome"] or "seen",
     )
 
 
