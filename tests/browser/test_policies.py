@@ -88,11 +88,40 @@ async def dearer(gate: Gate, more_fen: int) -> str:
     return str((await gate.call("POST", "/v1/policies", json=running))["version"])
 
 
+async def documented(gate: Gate) -> None:
+    """马龙区 names the document that gives its pay rule, and publishes that through the gate: from now on it pays."""
+    running = (await gate.call("GET", f"/v1/policies/{MALONG}"))["list"]
+    for one in running["items"][ALLOWANCE]["versions"]:
+        one["pay"] |= {"status": "documented", "citation": one["citation"]}
+    version = (await gate.call("POST", "/v1/policies", json=running))["version"]
+    await gate.simulated(version)
+    for what, who in (("approve", "approver 1"), ("approve", "approver 2"), ("publish", "approver 2")):
+        await gate.call("POST", f"/v1/policies/{version}/{what}", who)
+
+
 def step(page: Page, name: str) -> Any:
     return page.locator("#gate li").filter(has=page.locator("b", has_text=name))
 
 
+async def test_an_officer_sees_what_is_not_paid_and_why(sign_in: SignIn, gate: Gate) -> None:
+    page = await sign_in(MALONG)
+    rows = page.locator("#unpaid-table tbody tr")
+    await expect(rows).to_have_count(1)
+    for words in ("马龙区", "高龄津贴", "起停月份等发放规则为示例", "资金不发放"):
+        await expect(rows).to_contain_text(words)
+    await expect(page.locator("#unpaid")).to_contain_text("资格照常认定")
+    await picture(page, "policies-unpaid")
+    page = await sign_in(QUJING)
+    await expect(rows).to_have_count(10)  # the counties that pay it by an example rule
+    await page.locator(".versions a").filter(has_text="曲靖市").click()  # its file, which nobody has signed
+    await expect(page.locator("#approvals")).to_contain_text("清单文件（contracts/policy）")
+    await expect(page.locator("#inclusion")).to_contain_text("所写的偏离只是示例，没有人签批，不算数")
+    await expect(page.locator("#policy-unpaid-table")).to_contain_text("经济困难失能老年人护理补贴")
+    await picture(page, "policies-unsigned")
+
+
 async def test_an_officer_follows_a_list_from_the_proposal_to_its_halt(sign_in: SignIn, town: Any, gate: Gate) -> None:
+    await documented(gate)
     year = clock.today().year
     people = [await town.elder(date(year - age, 1, 5), MALONG) for age in (81, 82, 84, 91, 93)]
     for person in people:
@@ -165,7 +194,7 @@ async def test_a_list_that_gives_less_is_shown_with_whom_it_concerns(sign_in: Si
 
 async def test_an_officer_of_another_area_sees_nothing_of_it(sign_in: SignIn, gate: Gate) -> None:
     version = await dearer(gate, 3000)
-    page = await sign_in("140700", f"/policies#{version}")
+    page = await sign_in("370200", f"/policies#{version}")
     await expect(page.locator("#none")).to_be_visible()
     await expect(page.locator("#choose")).to_have_text("这份清单不在您的辖区。")
     await expect(page.locator("#detail")).to_be_hidden()

@@ -35,6 +35,15 @@ def known_variables() -> set[str]:
     return names | {"SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ROOT"}
 
 
+def test_no_deployment_is_a_demonstration_or_moves_the_clock() -> None:
+    files = [ROOT / "docker-compose.yml", ROOT / "Dockerfile", *(ROOT / "deploy/k8s").rglob("*.yaml")]
+    assert len(files) > 10
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert "SHOUWANG_DEMO" not in text, file
+        assert "SHOUWANG_TIME_TRAVEL" not in text, file
+
+
 def test_compose_fits_the_compose_specification() -> None:
     schema = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
     plain = {key: value for key, value in COMPOSE.items() if key != "name"}  # newer than this copy of the schema

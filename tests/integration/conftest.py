@@ -54,7 +54,7 @@ def running() -> Iterator[Runtime]:
     """Everything, on a home of its own, in demonstration mode: amounts that are only examples are paid."""
     with fresh_home("shouwang-journeys-") as folder:
         runtime = Runtime(folder, ports="free")
-        runtime.demo_file.write_text("0")
+        runtime.mark_demo()
         clock.begin_at(folder, NOON)
         try:
             runtime.start_all()

@@ -111,6 +111,7 @@ async def platform() -> AsyncIterator[Platform]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-stores-")))
         runtime = Runtime(home, ports="free")
+        runtime.mark_demo()  # all lists are in force, and what only examples give is paid
         stack.callback(runtime.stop_all)
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
@@ -249,6 +250,7 @@ async def test_in_the_end_all_agrees_but_for_what_an_intruder_wrote(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(platform.runtime.home))  # taken by the check, given back after the test
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # set by the check, as for every home of a demonstration
     report = await check_all(platform.runtime, wait_seconds=DEADLINE_SECONDS)
     settings.cache_clear()
     wrong = {line.what: line.fault_count for line in report.wrong()}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from common import clock as common_clock
-from shouwang import cli, clock
+from common.settings import settings
+from shouwang import cli, clock, lifecycle
 from shouwang.problems import LocalProblem
+from shouwang.runtime import Runtime
 
 NEW_YEAR = datetime(2126, 12, 31, 23, 59, 30, tzinfo=common_clock.SHANGHAI)
 
@@ -48,6 +51,48 @@ def test_a_home_may_begin_in_the_past_but_a_restart_does_not_rewind_it(tmp_path:
     clock.advance(tmp_path, timedelta(days=31))
     clock.begin_at(tmp_path, past)
     assert _is(tmp_path, past + timedelta(days=31))
+
+
+@pytest.fixture
+def real_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home in which nobody moves the clock, with an offset that somebody wrote all the same."""
+    monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
+    monkeypatch.delenv("SHOUWANG_TIME_TRAVEL")
+    monkeypatch.setenv("SHOUWANG_DEMO", "0")
+    settings.cache_clear()
+    (tmp_path / "clock").write_text("86400")
+    yield tmp_path
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize("command", [["advance", "3d"], ["set", "2126-12-31"], ["set", "2020-01-01", "--force"]])
+def test_the_command_refuses_to_move_the_clock_of_a_real_office(
+    real_office: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["clock", *command]) == 2
+    said = capsys.readouterr().err
+    assert "only a demonstration moves the clock" in said
+    assert "SHOUWANG_DEMO=1" in said
+    assert (real_office / "clock").read_text() == "86400"
+
+
+def test_the_command_shows_real_time_in_a_real_office(real_office: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["clock"]) == 0
+    assert "(real time)" in capsys.readouterr().out
+
+
+def test_a_real_office_does_not_start_at_another_time(real_office: Path) -> None:
+    with pytest.raises(LocalProblem, match="only a demonstration moves the clock"):
+        lifecycle.up(Runtime(real_office), business_time="2126-12-31", with_services=False)
+    assert not (real_office / "postgres").exists()
+
+
+def test_the_clock_of_a_demonstration_moves_for_its_services_too(real_office: Path) -> None:
+    assert Runtime(real_office).environment("subsidy")["SHOUWANG_DEMO"] == "0"
+    Runtime(real_office).mark_demo()
+    assert cli.main(["clock", "set", "2126-12-31"]) == 0
+    assert Runtime(real_office).environment("subsidy")["SHOUWANG_DEMO"] == "1"
 
 
 @pytest.mark.parametrize(

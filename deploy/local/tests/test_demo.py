@@ -1,18 +1,25 @@
 """Where a demonstration may take place, and when it begins."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from common.clock import SHANGHAI
+from common.settings import settings
+from shouwang import lifecycle
 from shouwang.demo import begin_demonstration, evening_before_the_last_day
 from shouwang.problems import LocalProblem
 from shouwang.runtime import Runtime
 
 
 @pytest.fixture(autouse=True)
-def _not_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def _not_for_the_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SHOUWANG_DEMO", "0")  # put back afterwards, whatever a demonstration sets
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -36,6 +43,19 @@ def test_a_home_with_other_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalProblem, match="no demonstration's"):
         begin_demonstration(Runtime(tmp_path), 10)
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_variable_makes_a_new_home_a_demonstration_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")
+    settings.cache_clear()
+    (tmp_path / "postgres").mkdir()
+    with pytest.raises(LocalProblem, match="no demonstration's"):
+        lifecycle.up(Runtime(tmp_path), with_services=False)
+    (tmp_path / "postgres").rmdir()
+    Runtime(tmp_path).mark_demo()
+    assert Runtime(tmp_path).environment("subsidy")["SHOUWANG_DEMO"] == "1"
 
 
 def test_each_demonstration_in_a_home_has_people_of_its_own(tmp_path: Path) -> None:

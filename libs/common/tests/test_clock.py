@@ -1,9 +1,11 @@
 import os
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from common import clock
+from common.settings import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +31,34 @@ def test_a_stored_offset_moves_business_time_and_leaves_real_time() -> None:
     clock.advance(timedelta(hours=-1))
     assert apart(clock.now(), before + timedelta(days=3, hours=-1)) < timedelta(seconds=5)
     assert apart(clock.real_now(), before) < timedelta(seconds=5)
+
+
+@pytest.fixture
+def no_time_travel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As a service of a real office starts: no demonstration, no test."""
+    monkeypatch.delenv("SHOUWANG_TIME_TRAVEL")
+    monkeypatch.setenv("SHOUWANG_DEMO", "0")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.mark.usefixtures("no_time_travel")
+def test_a_service_of_a_real_office_ignores_the_stored_offset(tmp_path: Path) -> None:
+    (tmp_path / "clock").write_text("-86400")
+    assert apart(clock.now(), clock.real_now()) < timedelta(seconds=1)
+    with pytest.raises(RuntimeError, match="SHOUWANG_DEMO=1"):
+        clock.advance(timedelta(days=1))
+    assert (tmp_path / "clock").read_text() == "-86400"
+
+
+@pytest.mark.usefixtures("no_time_travel")
+def test_a_demonstration_reads_the_stored_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")
+    settings.cache_clear()
+    (tmp_path / "clock").write_text("-86400")
+    assert apart(clock.now(), clock.real_now() - timedelta(days=1)) < timedelta(seconds=5)
 
 
 def test_the_clock_can_be_set_to_an_instant() -> None:

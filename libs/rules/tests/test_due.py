@@ -10,7 +10,7 @@ from common.clock import add_months, birthday
 from common.events import Entitlement, PayTerms
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.due import Due, due, next_change, owed_before
+from rules.due import Due, due, example_of, next_change, owed_before
 
 OLD, NEW = "530302", "530303"
 _ids = count()
@@ -23,7 +23,8 @@ def on(text: str) -> date:
 def cash(
     first: date | str, to: date | str | None = None, fen: int | None = 5000, *, area: str = OLD, **more: Any
 ) -> Entitlement:
-    terms = {name: more.pop(name) for name in ("start", "stop", "band_change", "when", "fund") if name in more}
+    names = ("start", "stop", "band_change", "when", "fund", "status")
+    terms = {name: more.pop(name) for name in names if name in more}
     return Entitlement(
         **{
             "entitlement_id": str(next(_ids)),
@@ -210,6 +211,33 @@ def test_an_example_is_barred_unless_this_is_a_demonstration() -> None:
     assert {line.state for line in due(example, through_month=on("2025-06-01"), demo=True)} == {"due"}
 
 
+def test_money_by_an_example_pay_rule_is_barred_unless_this_is_a_demonstration() -> None:
+    rule = [cash("2025-01-10", status="example")]
+    lines = due(rule, through_month=on("2025-06-01"), demo=False)
+    assert {(line.state, line.rests_on) for line in lines} == {("barred", "example_pay_rule")}
+    assert {line.state for line in due(rule, through_month=on("2025-06-01"), demo=True)} == {"due"}
+    assert owed_before(rule, on("2025-06-01"), demo=False) == {}
+
+
+def test_a_month_that_only_the_rule_of_the_next_interval_leaves_to_this_one_rests_on_that_rule() -> None:
+    turned = [cash("2025-01-10", "2025-03-15"), cash("2025-03-15", fen=8000, status="example")]
+    lines = due(turned, through_month=on("2025-04-01"), demo=False)
+    assert [(line.service_month.month, line.amount_fen, line.state) for line in lines] == [
+        (2, 5000, "due"),
+        (3, 5000, "barred"),  # the new amount counts from April because the example rule says so
+        (4, 8000, "barred"),
+    ]
+
+
+def test_the_example_that_bars_an_amount_is_named() -> None:
+    amount = cash("2025-01-10", policy_status="example", status="example")
+    assert [example_of(e) for e in (amount, cash("2025-01-10", status="example"), cash("2025-01-10"))] == [
+        "example_amount",
+        "example_pay_rule",
+        None,
+    ]
+
+
 def test_a_barred_month_does_not_keep_another_area_from_paying_it() -> None:
     moved = [
         cash("2024-01-10", "2025-03-15", policy_status="example"),
@@ -304,14 +332,15 @@ def oracle(entitlements: Sequence[Entitlement], month: date, died: date | None, 
                 amount = e
             if e.from_ < add_months(month, 1):
                 state = e
-        barred = amount.policy_status == "example" and not demo
+        barred = "example" in (amount.policy_status, amount.pay.status, state.pay.status) and not demo
         word = "barred" if barred else "held" if state.state == "suspended" else "due"
         claims.append((barred, start, amount.jurisdiction, amount.amount_fen_per_month, word))
     return [(area, fen, word) for _, _, area, fen, word in sorted(claims)[:1]]
 
 
 _rule = st.sampled_from(["same_month", "next_month"])
-_terms = st.builds(PayTerms, start=_rule, stop=_rule, band_change=_rule)
+_status = st.sampled_from(["documented", "documented", "documented", "example"])
+_terms = st.builds(PayTerms, start=_rule, stop=_rule, band_change=_rule, status=_status)
 
 
 @st.composite
@@ -413,7 +442,9 @@ def _lines(entitlements: Sequence[Entitlement], through: date, died: date | None
 
 def _in_advance(e: Entitlement) -> Entitlement:
     assert e.pay is not None
-    pay = PayTerms(start=e.pay.start, stop=e.pay.stop, band_change=e.pay.band_change, when="advance")
+    pay = PayTerms(
+        start=e.pay.start, stop=e.pay.stop, band_change=e.pay.band_change, when="advance", status=e.pay.status
+    )
     return cash(
         e.from_, e.to, e.amount_fen_per_month or 0, area=e.jurisdiction, state=e.state, policy=e.policy, pay=pay
     )

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from common.codes import divisions
 from common.events.coverage import FeedDeclared
@@ -100,7 +101,7 @@ def drop(path: Sequence[Any]) -> Change:
 
 
 def prove(child: PolicyList) -> Inclusion:
-    return prove_inclusion(child, lists_above(child.jurisdiction, SEED))
+    return prove_inclusion(child, lists_above(child.jurisdiction, SEED), demo=True)
 
 
 def confirm(child: PolicyList, narrower: Narrower, coverage: Coverage = NOTHING_DECLARED) -> None:
@@ -136,7 +137,7 @@ def refused(child: PolicyList, *codes: str) -> list[Narrower]:
 
 
 def test_every_list_of_the_repository_gives_at_least_what_those_above_it_give() -> None:
-    for inclusion in prove_all(SEED):
+    for inclusion in prove_all(SEED, demo=True):
         assert inclusion.holds, [n.sentence for n in inclusion.narrower]
         assert inclusion.idle == ()
 
@@ -154,7 +155,7 @@ def test_a_pair_of_lists_is_proved_within_a_second() -> None:
     pairs = [(area, lists_above(area, SEED)) for area in SEED]
     for area, above in pairs:
         begun = time.process_time()
-        prove_inclusion(SEED[area], above)
+        prove_inclusion(SEED[area], above, demo=True)
         assert time.process_time() - begun < 1
 
 
@@ -251,7 +252,9 @@ def test_who_but_not_how_much_is_less_than_any_amount_and_no_more_than_nothing()
         changed(one, lambda p: p.update(floors=p["floors"][:1] if "floors" in p else []))
         for one in lists_above(COUNTY, SEED)
     ]  # the floor that names no amount
-    (found,) = prove_inclusion(changed(SEED[COUNTY], put(("items", "longevity_allowance"), open_)), above).narrower[-1:]
+    (found,) = prove_inclusion(
+        changed(SEED[COUNTY], put(("items", "longevity_allowance"), open_)), above, demo=True
+    ).narrower[-1:]
     assert (found.code, found.floor, found.to) == ("amount_lower", True, None)
     assert prove(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 10001))).holds
     refused(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 9999)), "amount_lower")
@@ -392,7 +395,7 @@ def test_a_rule_that_the_nation_has_too_takes_nothing_away() -> None:
     care = {"items": ["severe_disability_nursing_subsidy"], "by": ["nursing_subsidy"]}  # always the higher of the two
     assert prove(changed(SEED[CITY], rule("block", **care))).holds
     unequal = rule("higher_of", items=["nursing_subsidy", "scattered_support"])
-    same = prove_inclusion(changed(SEED[CITY], unequal), [changed(SEED[NATION], unequal)])
+    same = prove_inclusion(changed(SEED[CITY], unequal), [changed(SEED[NATION], unequal)], demo=True)
     assert "suppressed" not in {n.code for n in same.narrower}
 
 
@@ -401,7 +404,7 @@ def test_the_higher_of_an_item_above_and_one_of_its_own_is_no_loss(amount_fen: i
     own = rule("higher_of", items=["nursing_subsidy", "care_service_subsidy"])
     path = ("items", "care_service_subsidy", "versions", 0, "amount", "flat_fen")
     above = [changed(SEED[NATION], drop(("items", "care_service_subsidy")))]
-    assert prove_inclusion(changed(SEED[CITY], own, put(path, amount_fen)), above).narrower == ()
+    assert prove_inclusion(changed(SEED[CITY], own, put(path, amount_fen)), above, demo=True).narrower == ()
     refused(changed(SEED[CITY], own), "suppressed")  # the nation gives both, though it sets no amounts
 
 
@@ -484,7 +487,7 @@ def test_the_proof_agrees_with_generated_people(picked: list[int], seed: int) ->
         return  # changes that contradict each other
     above, dice = lists_above(CITY, SEED), random.Random(seed)
     coverage = told(dice) if seed % 2 else NOTHING_DECLARED
-    proof = prove_inclusion(child, above, coverage=coverage)
+    proof = prove_inclusion(child, above, coverage=coverage, demo=True)
     for narrower in proof.narrower:
         confirm(child, narrower, coverage)
     before, after = (Lists(side, coverage=coverage) for side in (above, [child, *above]))
@@ -523,7 +526,7 @@ def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who
     city = changed(SEED[CITY], drop(("deviations",)), excepting)
 
     def narrower(declared: dict[str, list[FeedDeclared]], child: PolicyList = city) -> set[tuple[str, bool]]:
-        found = prove_inclusion(child, nation, coverage=Coverage(declared)).narrower
+        found = prove_inclusion(child, nation, coverage=Coverage(declared), demo=True).narrower
         return {(n.code, n.from_ == date(2030, 1, 1)) for n in found if n.item == "nursing_subsidy"}
 
     always = FeedDeclared(kind="low_income", since=date(2000, 1, 1))
@@ -539,11 +542,13 @@ def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who
 def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_tells_who_they_are() -> None:
     """The city gives to the poor what the nation gives to all, and may: whether somebody is poor must be asked then."""
     area, above = "140700", lists_above("140700", SEED)
-    proof = prove_inclusion(SEED[area], above, coverage=Coverage({area: []}))
+    proof = prove_inclusion(SEED[area], above, coverage=Coverage({area: []}), demo=True)
     assert proof.narrower == ()
     assert "asks_more" in {n.code for n in proof.deviating if n.deviation and "asks_more" not in n.deviation.narrows}
     without = changed(SEED[area], drop(("deviations",)))
-    assert "asks_more" in {n.code for n in prove_inclusion(without, above, coverage=Coverage({area: []})).narrower}
+    assert "asks_more" in {
+        n.code for n in prove_inclusion(without, above, coverage=Coverage({area: []}), demo=True).narrower
+    }
 
 
 def test_every_part_of_a_world_has_all_its_values() -> None:
@@ -577,3 +582,24 @@ def test_a_life_is_built_as_it_is_described() -> None:
     on = date(2024, 6, 1)
     assert given_to({"hukou": COUNTY, "age": 80}, on, Lists(SEED.values()), "longevity_allowance")
     assert not given_to({"hukou": COUNTY, "age": 79}, on + timedelta(1), Lists(SEED.values()), "longevity_allowance")
+
+
+@pytest.mark.parametrize("spoil", ["status", "signer"])
+def test_a_deviation_that_nobody_has_signed_covers_a_narrowing_in_a_demonstration_only(spoil: str) -> None:
+    signed = [msgspec.structs.replace(d, status="documented", signer="曲靖市民政局") for d in SEED[CITY].deviations]
+    above = lists_above(CITY, SEED)
+    assert prove_inclusion(msgspec.structs.replace(SEED[CITY], deviations=tuple(signed)), above, demo=False).holds
+    unsigned = {"status": "example"} if spoil == "status" else {"signer": "示例：曲靖市民政局"}
+    signed[0] = msgspec.structs.replace(signed[0], **unsigned)
+    child = msgspec.structs.replace(SEED[CITY], deviations=tuple(signed))
+    strict = prove_inclusion(child, above, demo=False)
+    assert {n.deviation for n in strict.narrower} == {signed[0]}
+    assert {n.item for n in strict.narrower} == {"nursing_subsidy"}
+    assert prove_inclusion(child, above, demo=True).holds
+
+
+def test_a_signed_deviation_counts_before_an_example_of_the_same_narrowing() -> None:
+    example = SEED[CITY].deviations
+    signed = [msgspec.structs.replace(d, status="documented", signer="曲靖市民政局") for d in example]
+    child = msgspec.structs.replace(SEED[CITY], deviations=(*example, *signed))
+    assert prove_inclusion(child, lists_above(CITY, SEED), demo=False).holds

@@ -40,6 +40,7 @@ async def cases(check: str, state: Annotated[list[str], Query()], limit: int) ->
 async def entitlements(person_id: str) -> Any:
     policy = {"title": "办法", "locator": "第三条", "status": "documented"}
     granted = {"item": "longevity_allowance", "state": "granted", "from": "2026-03-05", "amount_fen_per_month": 5000}
+    granted["unpaid"] = "example_pay_rule"
     unset = {"item": "nursing_subsidy", "kind": "cash", "state": "granted", "from": "2026-03-05"}
     return {
         "on": "2026-11-20",
@@ -68,6 +69,7 @@ async def test_a_chain_comes_with_chinese_words(browser: Any) -> None:
     found, other = answer["entitlements"]
     assert (found["name"], found["state_name"], found["locator"]) == ("高龄津贴", "享受中", "第三条")
     assert (found["unset"], other["unset"]) == (False, True)  # nobody has said how much
+    assert (found["unpaid"], other["unpaid"]) == ("发放规则为示例，不发放", None)
 
 
 async def test_gaps_of_moves_come_with_the_clauses_of_both_areas(browser: Any) -> None:

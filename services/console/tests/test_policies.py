@@ -32,6 +32,16 @@ def told(version: str = VERSION, area: str = "530302", **more: Any) -> dict[str,
     return plain | more
 
 
+def unpaid(reason: str, **more: str) -> dict[str, Any]:
+    plain = {"item": "longevity_allowance", "title": "高龄津贴", "valid_from": "2023-01-01", "valid_to": None}
+    return plain | {"reason": reason, "text": "标准为示例，资金不发放"} | more
+
+
+@peer.get("/v1/unpaid-items")
+async def unpaid_items(division: str) -> Any:
+    return {"unpaid": [unpaid("example_pay_rule", jurisdiction=division)], "more": False}
+
+
 @peer.get("/v1/policies")
 async def policies(state: str, after: str | None = None) -> Any:
     pages = {
@@ -54,16 +64,17 @@ async def review(version: str) -> Any:
         "parent_gives": "每7天一次",
         "child_gives": "无",
         "sentence": "所得更少",
-        "deviation": None,
+        "deviation": {"clause": "某办法", "signer": "示例：某局"} if version == OTHER else None,
     }
     inclusion = {"included": False, "above": ["530300"], "narrower": [narrower], "deviating": [], "undecided": []}
     return {
-        "policy": told(),
+        "policy": told() if version == VERSION else told(OTHER, "530303", proposed_by="contracts/policy"),
         "approvals_needed": 2,
         "changes": [],
         "faults": [],
         "inclusion": inclusion,
         "sound": ["new"],
+        "unpaid": [unpaid("example_amount")],
         "blocked": "simulation_stale",
     }
 
@@ -143,6 +154,24 @@ async def test_a_signature_upon_figures_that_no_longer_hold_does_not_count(brows
     assert found["blocked"].startswith("模拟之后生效的清单有变")
     (one,) = found["inclusion"]["narrower"]
     assert (one["name"], one["parent_name"], one["person"]) == ("探访服务", "曲靖市", "80岁，独居")
+
+
+async def test_what_is_not_paid_is_told_with_the_reason(browser: Any) -> None:
+    line = {"title": "高龄津贴", "from": "2023-01-01", "to": None, "text": "标准为示例，资金不发放"}
+    desk = browser("officer", division="530302")
+    in_force = (await desk.get("/api/unpaid-items")).json()
+    assert in_force == {"unpaid": [{"area_name": "麒麟区", **line}], "more": False}
+    proposed = (await desk.get(f"/api/policies/{VERSION}")).json()
+    assert proposed["unpaid"] == [{"area_name": "麒麟区", **line}]
+    everywhere = (await browser("auditor").get("/api/unpaid-items")).json()
+    assert everywhere["unpaid"][0]["area_name"] == "全国"
+
+
+async def test_a_proposal_by_a_changed_file_and_a_deviation_that_nobody_signed_are_told_in_words(browser: Any) -> None:
+    found = (await browser("officer", division="530303").get(f"/api/policies/{OTHER}")).json()
+    assert found["proposed_by"] == "清单文件（contracts/policy）"
+    (one,) = found["inclusion"]["narrower"]
+    assert one["deviation"] == "所写的偏离只是示例，没有人签批，不算数：某办法（示例：某局）"
 
 
 async def test_money_is_summed_by_month_and_level_and_nobody_is_named(browser: Any) -> None:

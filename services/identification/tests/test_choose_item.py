@@ -15,8 +15,8 @@ CARE, LIVING = "care_service_subsidy", "disability_living_subsidy"
 
 
 @pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    """The lists of the country instead of the small test lists."""
+async def database(demonstration: None) -> AsyncIterator[Database]:
+    """The lists of the country instead of the small test lists. Beijing's rests on example deviations."""
     async with migrated_database("identification") as fresh:
         await seed(fresh, repository_root() / "contracts" / "policy")
         await fresh.pool.execute("DELETE FROM outbox")

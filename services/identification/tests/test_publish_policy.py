@@ -2,15 +2,12 @@
 
 import copy
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from common import clock
-from common.events import PolicyVersionPublished
 from common.testing import Driver
-from identification.seed_lists import seed
 
 QILIN, MALONG = "530302", "530303"
 
@@ -21,20 +18,6 @@ async def propose(client: Any, bearer: Any, body: Any, division: str = "530300")
 
 async def act(client: Any, bearer: Any, version: str, what: str, who: str, division: str = "530300") -> Any:
     return await client.post(f"/v1/policies/{version}/{what}", headers=bearer("approver", division, subject=who))
-
-
-async def test_the_files_seed_the_lists_once(driver: Driver) -> None:
-    count = "SELECT count(*) FROM publications"
-    before = await driver.database.pool.fetchval(count)
-    await seed(driver.database, Path(__file__).parent / "policy")
-    assert await driver.database.pool.fetchval(count) == before == 3
-    assert await driver.emitted() == []
-
-
-async def test_the_lists_of_the_repository_can_be_seeded(driver: Driver) -> None:
-    await seed(driver.database)
-    events = await driver.emitted(PolicyVersionPublished)
-    assert {QILIN, "000000"} <= {e.jurisdiction for e in events}
 
 
 async def test_two_different_approvers_are_needed(client: Any, bearer: Any, raised: Any, simulated: Any) -> None:

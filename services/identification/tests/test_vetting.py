@@ -90,7 +90,7 @@ async def test_a_deviation_in_force_lets_it_pass_and_travels_with_the_list(
         "clause": "第1条",
         "signer": "测试局",
         "reason": "试点",
-        "status": "example",
+        "status": "documented",
         "valid_from": "2023-01-01",
     }
     county["deviations"] = [{**deviation, "valid_to": "2030-01-01"}]

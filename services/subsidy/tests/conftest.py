@@ -130,7 +130,9 @@ class Town:
 
     @staticmethod
     def entitled(first: str, end: str | None = None, /, *, fen: int = 5000, **more: Any) -> Entitlement:
-        terms = {name: more.pop(name) for name in ("start", "stop", "band_change", "when", "fund") if name in more}
+        terms = {
+            name: more.pop(name) for name in ("start", "stop", "band_change", "when", "fund", "status") if name in more
+        }
         what = {
             "entitlement_id": str(uuid4()),
             "item": "longevity_allowance",

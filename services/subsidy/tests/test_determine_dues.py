@@ -131,6 +131,63 @@ async def test_an_amount_that_only_an_example_says_is_barred_and_no_expense(town
     await town.is_sound()
 
 
+@pytest.mark.parametrize(
+    ("example", "reason", "said"),
+    [
+        ({"policy_status": "example"}, "example_amount", "标准为示例"),
+        ({"status": "example"}, "example_pay_rule", "发放规则为示例"),
+    ],
+)
+async def test_the_ledger_says_what_is_not_paid_and_why(
+    town: Any, example: dict[str, str], reason: str, said: str
+) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-05", **example)))
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 barred")
+    ledger = await town.office.call("GET", f"/v1/persons/{person.id}/ledger")
+    assert (ledger["balance_fen"], ledger["entries"]) == (0, [])
+    (unpaid,) = ledger["unpaid"]
+    assert said in unpaid.pop("text")
+    assert unpaid == {
+        "item": "longevity_allowance",
+        "jurisdiction": "530302",
+        "from_month": "2026-04",
+        "through_month": "2026-06",
+        "months": 3,
+        "amount_fen_per_month": 5000,
+        "amount_fen": 15000,
+        "reason": reason,
+        "policy": "530302/longevity_allowance@2023-01-01",
+    }
+    elsewhere = await town.office.call("GET", f"/v1/persons/{person.id}/ledger", area="140700")
+    assert elsewhere["unpaid"] == []
+    await town.office.reserve(status=409)
+    await town.is_sound()
+    await town.hear(person.decided(town.entitled("2026-03-05")))  # a document gives the amount: back-pay
+    ledger = await town.office.call("GET", f"/v1/persons/{person.id}/ledger")
+    assert (ledger["balance_fen"], ledger["unpaid"]) == (15000, [])
+
+
+@pytest.mark.usefixtures("demonstration")
+async def test_a_demonstration_owes_what_only_examples_give(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-05", policy_status="example", status="example")))
+    assert await town.dues(person) == _months(4, 6, "530302: 5000 due")
+    ledger = await town.office.call("GET", f"/v1/persons/{person.id}/ledger")
+    assert (ledger["balance_fen"], ledger["unpaid"]) == (15000, [])
+    await town.is_sound()
+
+
+async def test_what_was_paid_by_a_document_is_not_taken_back_when_the_list_becomes_an_example(town: Any) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-06-01", start="same_month")))
+    await town.office.pay()
+    await town.hear(person.decided(town.entitled("2026-06-01", start="same_month", status="example")))
+    assert await town.office.recoveries(person) == []
+    await town.office.reserve(status=409)  # and nothing is paid on
+    await town.is_sound()
+
+
 async def test_a_suspicion_holds_what_is_unpaid_and_its_clearing_releases_it(town: Any) -> None:
     person = town.person()
     granted = town.entitled("2026-01-05")

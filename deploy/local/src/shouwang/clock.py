@@ -1,4 +1,7 @@
-"""Business time of a home: real time plus the seconds written in its `clock` file, which all services read."""
+"""Business time of a home: real time plus the seconds in its `clock` file.
+
+Only the services of a demonstration (and of tests) read the file. In any other home business time is real time.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from common import clock as common_clock
+from common.settings import settings
 
-from shouwang.paths import write_atomically
+from shouwang.paths import demo_file, write_atomically
 from shouwang.problems import LocalProblem
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+def moves(home: Path) -> bool:
+    """True if the services of this home read its `clock` file."""
+    return demo_file(home).exists() or settings().moves_clock
+
+
 def offset(home: Path) -> timedelta:
-    """How far business time is ahead of real time."""
+    """How far business time is ahead of real time; zero where no service reads the file."""
+    if not moves(home):
+        return timedelta()
     try:
         return timedelta(seconds=float((home / "clock").read_text(encoding="ascii")))
     except FileNotFoundError:
@@ -76,4 +87,9 @@ def parse_instant(text: str) -> datetime:
 
 
 def _store(home: Path, ahead: timedelta) -> None:
+    if not moves(home):
+        raise LocalProblem(
+            f"Business time of {home} is real time: only a demonstration moves the clock. "
+            "Start one with `shouwang demo`, or with SHOUWANG_DEMO=1 and a new SHOUWANG_HOME."
+        )
     write_atomically(home / "clock", repr(ahead.total_seconds()))

@@ -1,8 +1,8 @@
 """`shouwang demo`: start everything, load a synthetic sample county, tell the stories, check everything.
 
 With `--once` all of it is stopped again and the exit code says whether every story came true; otherwise the platform
-stays up. A demonstration pays amounts that are only examples, so it wants a home of its own: a new one, or that of an
-earlier demonstration, in which new people appear and time goes on.
+stays up. A demonstration pays example amounts and moves the clock. So it needs a home of its own: a new one, or that of
+an earlier demonstration, in which new people appear and time goes on.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Final
 import psutil
 from common import clock as common_clock
 from common.auth import issue_token
+from common.settings import settings
 from synth import county
 
 from shouwang import clock, lifecycle
 from shouwang.paths import write_atomically
-from shouwang.problems import LocalProblem
 from shouwang.runtime import Runtime
 from shouwang.stories.people import CITY, QILIN, XUANWEI
 from shouwang.stories.platform import Platform
@@ -75,15 +75,11 @@ def _process_started() -> float:
 def begin_demonstration(runtime: Runtime, people: int) -> int:
     """Mark the home as a demonstration's and reserve serial numbers for `people` new elders; returns the first.
     Raises LocalProblem in a home that is for real work."""
-    file = runtime.demo_file
-    if not file.exists() and (runtime.home / "postgres").exists():
-        raise LocalProblem(
-            f"{runtime.home} holds data that is no demonstration's, and a demonstration would pay example amounts in "
-            "it: run `make clean` to remove it, or set SHOUWANG_HOME to another folder."
-        )
-    first = int(file.read_text()) if file.exists() else 0
-    write_atomically(file, str(first + people))
+    runtime.mark_demo()
+    first = int(runtime.demo_file.read_text())
+    write_atomically(runtime.demo_file, str(first + people))
     os.environ["SHOUWANG_DEMO"] = "1"
+    settings.cache_clear()
     return first
 
 

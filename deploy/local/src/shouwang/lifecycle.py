@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from common.settings import settings
+
 from shouwang import clock, processes
 from shouwang.paths import require_free_space
 from shouwang.runtime import Runtime
@@ -38,9 +40,12 @@ def step(what: str) -> Iterator[None]:
 
 
 def up(runtime: Runtime, *, business_time: str | None = None, with_services: bool = True) -> None:
-    """Start what does not run. Harmless when everything does. Raises LocalProblem."""
+    """Start what does not run. Harmless when everything does. SHOUWANG_DEMO=1 makes a new home a demonstration's.
+    Raises LocalProblem."""
     require_free_space(runtime.home, FREE_MIB_MIN)
     with exclusive(runtime):
+        if settings().demo:
+            runtime.mark_demo()
         if business_time is not None:
             clock.begin_at(runtime.home, clock.parse_instant(business_time))
         _require_free_service_ports(runtime, with_services)

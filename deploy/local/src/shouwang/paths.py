@@ -20,6 +20,11 @@ def default_home() -> Path:
     return Path(os.environ.get("SHOUWANG_HOME") or REPOSITORY / ".shouwang").resolve()
 
 
+def demo_file(home: Path) -> Path:
+    """The file that marks a home as a demonstration's."""
+    return home / "demo"
+
+
 def jars_folder() -> Path:
     """Downloaded jars, shared by all homes so that a test home downloads nothing."""
     return Path(os.environ.get("SHOUWANG_JARS") or REPOSITORY / ".shouwang" / "jars").resolve()

@@ -55,7 +55,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def report(folder: Path, area: str | None = None) -> Report:
-    """Lint and inclusion of all lists in a folder, or of those of an area and of what lies in it."""
+    """Lint and inclusion of all lists in a folder, or of those of an area and of what lies in it.
+
+    Files may hold examples, so example deviations count here. The report marks them; the publish gate of a platform
+    that is no demonstration rejects them.
+    """
     if area is not None and not divisions.known(area):
         raise LocalProblem(f"There is no area {area}.")
     if not folder.is_dir():
@@ -68,7 +72,7 @@ def report(folder: Path, area: str | None = None) -> Report:
         return Report(ok=False, findings=[unreadable], inclusions=[])
     wanted = [code for code in lists if area is None or divisions.within(code, area)]
     findings = lint(lists, areas=wanted, told=items_told(stories))
-    inclusions = [i for i in prove_all(lists) if area is None or divisions.within(i.child, area)]
+    inclusions = [i for i in prove_all(lists, demo=True) if area is None or divisions.within(i.child, area)]
     ok = all(f.severity != "error" for f in findings) and all(i.holds for i in inclusions)
     return Report(ok=ok, findings=findings, inclusions=inclusions)
 
@@ -109,7 +113,7 @@ def _about(inclusion: Inclusion) -> Iterator[str]:
     for narrower in inclusion.deviating:
         yield f"  偏离 {narrower.item} {narrower.code} {_days(narrower)} {narrower.sentence}"
         if d := narrower.deviation:
-            example = "（示例）" if d.status == "example" else ""
+            example = "（示例，只在演示中算数）" if d.is_example else ""
             yield f"    依据{d.clause}，{d.signer}签批{example}，{d.valid_from}至{d.valid_to or '今后'}：{d.reason}"
     for idle in inclusion.idle:
         yield f"  提醒 用不上的偏离 {idle.item}：{idle.clause}"

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import asyncpg
 import yaml
+from common.settings import settings
 
 from shouwang import broker, processes
 from shouwang.kafka import answers
-from shouwang.paths import PROCESSES_FILE, default_home
+from shouwang.paths import PROCESSES_FILE, default_home, demo_file, write_atomically
 from shouwang.ports import PortPolicy, Ports
 from shouwang.postgres import Postgres
 from shouwang.problems import LocalProblem
@@ -71,8 +72,19 @@ class Stores:
 
     @property
     def demo_file(self) -> Path:
-        """It marks a home for demonstrations, in which amounts that are only examples are paid, for good."""
-        return self.home / "demo"
+        """It marks a home as a demonstration's, for good. Its content is the next free serial number of a person."""
+        return demo_file(self.home)
+
+    def mark_demo(self) -> None:
+        """Mark the home; harmless when it is marked. Raises LocalProblem in a home that holds other data."""
+        if self.demo_file.exists():
+            return
+        if (self.home / "postgres").exists():
+            raise LocalProblem(
+                f"{self.home} holds data that is no demonstration's, and a demonstration would pay example amounts in "
+                "it: run `make clean` to remove it, or set SHOUWANG_HOME to another folder."
+            )
+        write_atomically(self.demo_file, "0")
 
     # -- Kafka
 
@@ -195,8 +207,7 @@ class Stores:
             env[theirs + service.upper()] = self.database_url(service)
         for process in self.processes:
             env[f"SHOUWANG_URL_{process.name.upper()}"] = self.service_url(process.name)
-        if self.demo_file.exists():
-            env["SHOUWANG_DEMO"] = "1"
+        env["SHOUWANG_DEMO"] = "1" if self.demo_file.exists() or settings().demo else "0"
         return env
 
     def start_stores(self, *, with_tables: bool = False) -> None:

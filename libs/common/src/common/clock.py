@@ -1,14 +1,16 @@
 """The one clock. Business time is real time plus one stored offset that all services on a machine share.
 
-The offset stands as text (seconds, may be negative) in `$SHOUWANG_HOME/clock`. Leases, tokens and
-time-outs use `real_now`. Civil dates are those of Asia/Shanghai. No other module asks the system for the
-time of day.
+The offset is text (seconds, may be negative) in `$SHOUWANG_HOME/clock`. Only a demonstration and tests read it
+(`Settings.moves_clock`); everywhere else the file is ignored and business time is real time. Leases, tokens and
+time-outs use `real_now`. Civil dates are those of Asia/Shanghai. No other module reads the time of day.
 """
 
 import os
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+
+from common.settings import settings
 
 # A fixed offset, not the zone file: a slim container has none, and China has kept UTC+8 without summer
 # time since 1992.
@@ -33,6 +35,9 @@ class _Offset:
         return self.value
 
     def _look(self) -> None:
+        if not settings().moves_clock:
+            self.value, self.mark = timedelta(), None
+            return
         path = _file()
         try:
             found = path.stat()
@@ -68,7 +73,12 @@ def today() -> date:
 
 
 def set_offset(offset: timedelta) -> None:
-    """Store the offset for all services of this machine; each notices within 50 ms."""
+    """Store the offset for all services of this machine; each reads it within 50 ms.
+
+    Raises RuntimeError where nobody reads it.
+    """
+    if not settings().moves_clock:
+        raise RuntimeError("business time is real time here: set SHOUWANG_DEMO=1 for a demonstration")
     path = _file()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"clock.{os.getpid()}")

@@ -24,6 +24,7 @@ from common.events import Event
 from common.http import Watch, install_problems, platform_routes
 from common.jobs import Job, run_job
 from common.logs import start_logging
+from common.mode import keep_mode
 from common.pacing import Pace
 from common.relay import Relay
 from common.retention import LOOK_EVERY_SECONDS
@@ -93,6 +94,7 @@ class Service:
         start_logging()
         telemetry.start(self.name, self.settings.otlp_endpoint)
         await _patiently(self.database.open)
+        await _patiently(partial(keep_mode, self.database, demo=self.settings.demo))
         _calm_the_collector()
         if self.on_start is not None:
             await _patiently(partial(self.on_start, self.database))

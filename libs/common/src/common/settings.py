@@ -23,10 +23,16 @@ class Settings(BaseSettings):
     kafka_tls: bool = True
     home: Path = repository_root() / ".shouwang"
     replica: int = 0
-    demo: bool = False  # only then are amounts of status `example` paid
+    demo: bool = False  # a demonstration: examples are paid, example deviations count, the clock may be moved
+    time_travel: bool = False  # for tests only: the clock may be moved, and nothing else of a demonstration
     batch_records_max: int = 2000
     poll_ms: int = 500
     otlp_endpoint: str | None = None
+
+    @property
+    def moves_clock(self) -> bool:
+        """True if business time may differ from real time. Only a demonstration and tests move the clock."""
+        return self.demo or self.time_travel
 
     def database_url(self, service: str) -> str:
         default = f"postgresql://postgres@127.0.0.1:5432/{service}"

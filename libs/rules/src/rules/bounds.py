@@ -1,7 +1,7 @@
 """What binds a list to the lists above it: the floors it must keep, and the deviations it is allowed."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from common.events.entitlement import ItemKind
 from msgspec import Meta
@@ -22,6 +22,7 @@ NARROWINGS = {
     "kind_differs": "补贴与服务不能相抵",
     "suppressed": "被本地的衔接规则抑制",
 }
+EXAMPLE_SIGNER: Final = "示例"
 Narrowing = Literal[
     "not_offered",
     "refused",
@@ -56,7 +57,7 @@ class Deviation(Strict, frozen=True, kw_only=True):
     """A known narrowing that passes on the days of [`valid_from`, `valid_to`), and on no other day.
 
     `narrows`: in which ways. `people`: whom it may touch (None: everybody). `clause`: what allows it; `signer`: who
-    answers for it.
+    answers for it. A deviation that nobody has signed (`is_example`) counts in a demonstration only.
     """
 
     item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
@@ -72,3 +73,8 @@ class Deviation(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             raise ValueError(f"the deviation for {self.item} ends before it begins")
+
+    @property
+    def is_example(self) -> bool:
+        """True if its status is `example`, or if its signer is marked as an example (`示例：…`)."""
+        return self.status == "example" or self.signer.startswith(EXAMPLE_SIGNER)

@@ -66,7 +66,8 @@ class Comparison:
         policies = [item for side in sides for one in side for item in one.items.values()]
         versions = [version for policy in policies for version in policy.versions]
         rules = [rule for side in sides for one in side for rule in one.exclusions]
-        deviations = [d for d in child.deviations if d.item in items]
+        # The first that fits is named: one that somebody signed before an example.
+        deviations = sorted((d for d in child.deviations if d.item in items), key=lambda d: d.is_example)
         self._allowed = [(d, compiled(d.people) if d.people else _anybody) for d in deviations]
         tests = [*tests, *(t for version in versions for t in leaves_of_version(version))]
         self.tests = tuple(dict.fromkeys(tests + [t for d in deviations if d.people for t in leaves_of(d.people)]))

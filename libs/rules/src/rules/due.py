@@ -27,6 +27,7 @@ from typing import Final, Literal, NamedTuple
 from common.events.entitlement import Entitlement, MonthRule, PayTerms
 
 DueState = Literal["due", "held", "barred"]
+Example = Literal["example_amount", "example_pay_rule"]
 ANYWHERE: Final = "*"
 _ENTITLED: Final = ("granted", "suspended")  # suspended: the right goes on, the money waits
 _FOREVER: Final = 12 * 10_000
@@ -35,8 +36,9 @@ _DEFAULT_TERMS: Final = PayTerms()
 
 
 class Due(NamedTuple):
-    """`service_month`: its first day. `state`: held while a death is suspected, barred where only an example says
-    the amount. `entitlement_id`: the interval whose amount it is."""
+    """`service_month`: its first day. `state`: held while a death is suspected, barred where only an example gives the
+    amount or the pay rule. `entitlement_id`: the interval whose amount it is. `rests_on`: the example, if there is
+    one; outside a demonstration it is why nothing is paid."""
 
     item: str
     jurisdiction: str
@@ -45,6 +47,19 @@ class Due(NamedTuple):
     state: DueState
     fund: str
     entitlement_id: str
+    rests_on: Example | None = None
+
+
+def example_of(interval: Entitlement) -> Example | None:
+    """The example that money of an interval would rest on: `example_amount` (the list or its amount is an example) or
+    `example_pay_rule` (only how the item turns into months is). None: documents give all of it."""
+    if interval.policy_status == "example":
+        return "example_amount"
+    return _example_rule(interval)
+
+
+def _example_rule(interval: Entitlement) -> Example | None:
+    return "example_pay_rule" if interval.pay is not None and interval.pay.status == "example" else None
 
 
 @dataclass(slots=True)
@@ -77,8 +92,8 @@ def due(
     """Everything owed for service months up to `through_month` (with payment in advance: one further), oldest
     first within each item.
 
-    `demo`: amounts that only an example says are owed instead of barred. `pay_from`: by area (`*`: any other) the
-    first service month this ledger answers for; earlier ones were paid by whatever came before it.
+    `demo`: what rests on an example is owed instead of barred. `pay_from`: by area (`*`: any other) the first service
+    month this ledger answers for; earlier ones were paid by the system before it.
     """
     floors = pay_from or {}
     through = _index(through_month)
@@ -168,9 +183,9 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
 def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[Due]:
     """Where nobody else could pay, which is nearly always."""
     for begin, stop, line, ahead in _by_stretches(run, max(run.first, lowest), min(run.end, through + 2), demo):
-        item, jurisdiction, _, amount_fen, state, fund, entitlement_id = line
+        item, jurisdiction, _, amount_fen, state, fund, entitlement_id, rests_on = line
         for month in range(begin, min(stop, through + ahead + 1)):
-            yield Due(item, jurisdiction, first_day(month), amount_fen, state, fund, entitlement_id)
+            yield Due(item, jurisdiction, first_day(month), amount_fen, state, fund, entitlement_id, rests_on)
 
 
 def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
@@ -184,11 +199,20 @@ def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
     if not paying.amount_fen_per_month:
         return None
     state: DueState = "held" if stated.state == "suspended" else "due"
-    if paying.policy_status == "example" and not demo:
+    # `stated` may have begun without its amount: then its own rule says that the amount before it is still paid
+    rests_on = example_of(paying) or _example_rule(stated)
+    if rests_on is not None and not demo:
         state = "barred"
-    fund = (paying.pay or _DEFAULT_TERMS).fund
-    amount_fen = paying.amount_fen_per_month
-    line = Due(paying.item, run.jurisdiction, first_day(month), amount_fen, state, fund, paying.entitlement_id)
+    line = Due(
+        paying.item,
+        run.jurisdiction,
+        first_day(month),
+        paying.amount_fen_per_month,
+        state,
+        (paying.pay or _DEFAULT_TERMS).fund,
+        paying.entitlement_id,
+        rests_on,
+    )
     return line, _ahead(paying)
 
 

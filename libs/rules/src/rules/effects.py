@@ -14,7 +14,7 @@ import msgspec
 from common.clock import add_months
 from common.events.entitlement import Entitlement
 
-from rules.due import ANYWHERE, Due, due, owed_before
+from rules.due import ANYWHERE, Due, due, example_of, owed_before
 
 HAD: Final = ("granted", "suspended")
 ASKED: Final = ("unknown", "choice_required")
@@ -24,8 +24,8 @@ What = Literal["gained", "lost", "more", "less", "asked", "suppressed"]
 
 
 class Window(NamedTuple):
-    """Service months from that of `first` to the one before `end` (both the first of a month). `demo`: amounts that
-    only an example says are paid, as `due` has it."""
+    """Service months from that of `first` to the one before `end` (both the first of a month). `demo`: what rests
+    on an example is paid, as in `due`."""
 
     first: date
     end: date
@@ -146,7 +146,7 @@ def _fen(intervals: Sequence[Entitlement], window: Window, died_on: date | None)
     if len(near) > 1 or died_on is not None or near[0].from_ > early or (near[0].to or late) < late:
         return payable_fen(owed(near, window, died_on))
     (e,) = near
-    paid = e.kind == "cash" and e.state in HAD and (window.demo or e.policy_status != "example")
+    paid = e.kind == "cash" and e.state in HAD and (window.demo or example_of(e) is None)
     return (e.amount_fen_per_month or 0) * window.months if paid else 0
 
 

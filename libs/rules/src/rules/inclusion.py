@@ -49,7 +49,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 class Narrower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Over [`from_`, `to`) the child's list gives some people less of an item; `person` is one of them.
 
-    `parent`: the area whose list gives more, `floor`: by a floor it sets. `deviation`: what allows it.
+    `parent`: the area whose list gives more, `floor`: by a floor it sets. `deviation`: the child's deviation that
+    names it. `Inclusion.narrower` holds it all the same if that deviation does not count.
     """
 
     item: str
@@ -98,10 +99,12 @@ def prove_inclusion(
     ancestors: Ancestors = divisions.ancestors,
     *,
     coverage: Coverage = NOTHING_DECLARED,
+    demo: bool,
 ) -> Inclusion:
     """Whether a list gives everybody at least what the lists above it (nearest first) give.
 
     What the child's own deviations allow is found all the same, and listed apart. `coverage`: what is told where.
+    `demo`: an example deviation counts like a signed one.
     """
     found: list[Narrower] = []
     undecided: list[str] = []
@@ -112,12 +115,13 @@ def prove_inclusion(
         except TooManyCases:
             undecided += one.items
     used = {narrower.deviation for narrower in found}
+    allowed = {d for d in used if d is not None and (demo or not d.is_example)}
     return Inclusion(
         child=child.jurisdiction,
         above=tuple(one.jurisdiction for one in above),
         compared=tuple(dict.fromkeys(item for one in comparisons for item in one.items)),
-        narrower=tuple(n for n in found if n.deviation is None),
-        deviating=tuple(n for n in found if n.deviation is not None),
+        narrower=tuple(n for n in found if n.deviation not in allowed),
+        deviating=tuple(n for n in found if n.deviation in allowed),
         undecided=tuple(dict.fromkeys(undecided)),
         idle=tuple(d for d in child.deviations if d not in used),
     )
@@ -129,12 +133,15 @@ def prove_all(
     *,
     below: str | None = None,
     coverage: Coverage = NOTHING_DECLARED,
+    demo: bool,
 ) -> list[Inclusion]:
     """Every list (`below`: of what lies in an area) against those above it, and the areas without a list that a floor
-    right above them binds."""
+    right above them binds. `demo`: as for `prove_inclusion`."""
     bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
     return [
-        prove_inclusion(lists.get(area) or PolicyList(jurisdiction=area), above, ancestors, coverage=coverage)
+        prove_inclusion(
+            lists.get(area) or PolicyList(jurisdiction=area), above, ancestors, coverage=coverage, demo=demo
+        )
         for area in sorted({*lists, *bound})
         if (above := lists_above(area, lists, ancestors)) and (below is None or below in ancestors(area))
     ]

@@ -109,7 +109,7 @@ def _beside(version: Version) -> tuple[object, ...]:
         version.note,
         version.listed,
         amount and amount.citation,
-        pay and (pay.status, pay.citation, pay.note),
+        pay and (pay.citation, pay.note),
         reverify and (reverify.status, reverify.citation, reverify.note),
     )
 
@@ -187,6 +187,7 @@ def _pay_text(version: Version) -> str:
     when = "预发" if p.when == "advance" else "后发"
     return (
         f"{_MONTH[p.start]}起发、{_MONTH[p.stop]}停发、{_MONTH[p.band_change]}调档、{when}、由{fund_name(p.fund)}负担"
+        f"{'（示例）' if p.status == 'example' else ''}"
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from common.events.entitlement import EntitlementState, ItemKind, PayTerms
 
 from rules.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, compiled, kinds_read, missing, slots_read
-from rules.policy import Amount, Condition, ItemPolicy, Version
+from rules.policy import Amount, Condition, ItemPolicy, Status, Version
 
 _KNOWN_MAX = 20_000  # kinds of people remembered per item version
 
@@ -45,6 +45,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 _NOT_YET: Any = object()  # None is an answer
 
 
+def status_of(version: Version) -> Status:
+    """Only as well documented as its weakest part. The pay rule and `reverify` have a status of their own."""
+    amount = [version.amount.status] if version.amount else []
+    parts = [version.status, *amount, *(tier.status for tier in version.tiers)]
+    return "example" if "example" in parts else "documented"
+
+
 class Applicable:
     """A version of an item that counts for somebody.
 
@@ -74,12 +81,8 @@ class Applicable:
         return f"{self.jurisdiction}/{self.item.item}@{self.version.valid_from.isoformat()}"
 
     @property
-    def status(self) -> Literal["documented", "example"]:
-        """Only as well documented as its weakest part; how it turns into months (`pay`) and how long tags are
-        believed (`reverify`) stand by themselves."""
-        v = self.version
-        parts = [v.status, *([v.amount.status] if v.amount else []), *(t.status for t in v.tiers)]
-        return "example" if "example" in parts else "documented"
+    def status(self) -> Status:
+        return status_of(self.version)
 
     def outcome(self, world: World) -> Outcome | None:
         """The answer for a world, None for a refusal."""

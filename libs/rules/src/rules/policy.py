@@ -87,7 +87,15 @@ class Pay(Strict, frozen=True, kw_only=True):
     note: Text | None = None
 
     def terms(self) -> PayTerms:
-        return PayTerms(start=self.start, stop=self.stop, band_change=self.band_change, when=self.when, fund=self.fund)
+        """The rules as they travel with an entitlement, with their status."""
+        return PayTerms(
+            start=self.start,
+            stop=self.stop,
+            band_change=self.band_change,
+            when=self.when,
+            fund=self.fund,
+            status=self.status,
+        )
 
 
 class Tier(Strict, frozen=True, kw_only=True):

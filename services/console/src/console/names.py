@@ -176,6 +176,13 @@ SIMULATION_STATES: Final[Mapping[str, str]] = {
     "complete": "模拟完成",
     "failed": "模拟失败",
 }
+UNPAID: Final[Mapping[str, str]] = {
+    "example_amount": "对象或标准为示例，不发放",
+    "example_pay_rule": "发放规则为示例，不发放",
+}
+SEEDER: Final = "清单文件（contracts/policy）"
+DEVIATION_COUNTS: Final = "允许它的偏离"
+DEVIATION_UNSIGNED: Final = "所写的偏离只是示例，没有人签批，不算数"
 BLOCKED: Final[Mapping[str, str]] = {
     "simulation_missing": "还没有覆盖生效后第一年的模拟，不能签批",
     "simulation_stale": "模拟之后生效的清单有变，或者模拟已经过期，须重新模拟、重新签批",

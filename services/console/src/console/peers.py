@@ -49,6 +49,7 @@ async def person_entitlements(person_id: UUID, caller: Viewer, request: Request)
             "to": e.get("to"),
             "amount_fen_per_month": e.get("amount_fen_per_month"),
             "unset": e.get("kind") == "cash" and e["state"] == "granted" and e.get("amount_fen_per_month") is None,
+            "unpaid": names.UNPAID.get(e.get("unpaid") or ""),
             "interval_days": e.get("interval_days"),
             "title": (e.get("policy") or {}).get("title"),
             "locator": (e.get("policy") or {}).get("locator"),

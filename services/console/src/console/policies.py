@@ -19,6 +19,7 @@ router = APIRouter(tags=["console"])
 PAGE: Final = 500
 PAGES_MAX: Final = 10  # of each state
 SHOWN_MAX: Final = 100
+SEEDER: Final = "contracts/policy"  # proposes a changed file
 TOLD_MAX: Final = 20  # faults, and people who would get less
 COUNTS: Final = ("people", "changed", "winners", "losers", "mixed", "asked")
 FEN: Final = ("fen_before", "fen_after")
@@ -60,6 +61,15 @@ async def _of_state(request: Request, state: str) -> list[dict[str, Any]]:
     return found
 
 
+@router.get("/api/unpaid-items")
+async def unpaid_items(caller: Viewer, request: Request) -> dict[str, Any]:
+    """What the lists in force name and nobody is paid, for the caller's area and the areas above and below it."""
+    division = caller.division or divisions.NATION
+    _need_area(caller, division)
+    found = await ask(request, "identification", "/v1/unpaid-items", division=division)
+    return {"unpaid": [_unpaid(one, one["jurisdiction"]) for one in found["unpaid"]], "more": found["more"]}
+
+
 @router.get("/api/policies/{version}")
 async def policy(version: Version, caller: Viewer, request: Request) -> dict[str, Any]:
     """What stands at the gate, with Chinese words. `simulation_id`: the one to look at, which can be signed upon where
@@ -84,10 +94,11 @@ async def policy(version: Version, caller: Viewer, request: Request) -> dict[str
         "inclusion": {
             "included": inclusion["included"],
             "above": [divisions.name(code) or code for code in inclusion["above"]],
-            "narrower": [_narrower(n) for n in inclusion["narrower"][:TOLD_MAX]],
-            "deviating": [_narrower(n) for n in inclusion["deviating"][:TOLD_MAX]],
+            "narrower": [_narrower(n, names.DEVIATION_UNSIGNED) for n in inclusion["narrower"][:TOLD_MAX]],
+            "deviating": [_narrower(n, names.DEVIATION_COUNTS) for n in inclusion["deviating"][:TOLD_MAX]],
             "undecided": [names.item(item) for item in inclusion["undecided"]],
         },
+        "unpaid": [_unpaid(item, one["jurisdiction"]) for item in review["unpaid"]],
         "simulation_id": next(iter([*sound, *(signed[-1:] if not undecided else []), *simulations]), None),
         "redecision": await _redecision(request, version) if one["published_at"] else None,
     }
@@ -142,7 +153,7 @@ def _policy(one: Mapping[str, Any]) -> dict[str, Any]:
         "state": one["state"],
         "state_name": names.POLICY_STATES.get(one["state"], one["state"]),
         "running": one["running"],
-        "proposed_by": one["proposed_by"],
+        "proposed_by": names.SEEDER if one["proposed_by"] == SEEDER else one["proposed_by"],
         "proposed_at": one["proposed_at"],
         "published_at": one["published_at"],
         "signatures": len(one["approvals"]),
@@ -150,7 +161,19 @@ def _policy(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _narrower(n: Mapping[str, Any]) -> dict[str, Any]:
+def _unpaid(item: Mapping[str, Any], area: str) -> dict[str, Any]:
+    return {
+        "area_name": divisions.name(area) or area,
+        "title": item["title"],
+        "from": item["valid_from"],
+        "to": item["valid_to"],
+        "text": item["text"],
+    }
+
+
+def _narrower(n: Mapping[str, Any], words: str) -> dict[str, Any]:
+    """`words`: how the deviation that names it stands."""
+    deviation = n["deviation"]
     return {
         "name": names.item(n["item"]),
         "parent_name": divisions.name(n["parent"]) or n["parent"],
@@ -160,7 +183,7 @@ def _narrower(n: Mapping[str, Any]) -> dict[str, Any]:
         "parent_gives": n["parent_gives"],
         "child_gives": n["child_gives"],
         "sentence": n["sentence"],
-        "clause": (n["deviation"] or {}).get("clause"),
+        "deviation": f"{words}：{deviation['clause']}（{deviation['signer']}）" if deviation else None,
     }
 
 

@@ -109,8 +109,9 @@ def _more(what: str, d: _Detail) -> str:
         return _decision(d)
     if what == "DuesDetermined":
         due = [f"{names.item(line.item)} {yuan(line.amount_fen)} 元" for line in d.lines if line.state == "due"]
-        held = "暂缓" if any(line.state == "held" for line in d.lines) else ""
-        return _listed([*dict.fromkeys(due), *filter(None, [held])])
+        states = {line.state for line in d.lines}
+        rest = [words for state, words in (("held", "暂缓"), ("barred", "标准或规则为示例，不发放")) if state in states]
+        return _listed([*dict.fromkeys(due), *rest])
     if what in ("EntitlementStarted", "EntitlementEnded") and d.item:
         return _listed([names.item(d.item)])
     if what == "AssessmentSigned" and d.level is not None and 0 <= d.level < len(names.LEVELS):

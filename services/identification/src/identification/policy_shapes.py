@@ -6,11 +6,16 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from common.auth import Caller
 from common.errors import NotFound
+from common.settings import settings
 from common.transaction import Tx
 from fastapi import Path
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from rules.due import Example
+from rules.policy import PolicyList
+from rules.unpaid import unpaid_items
 
 from identification.store import lists as store
+from identification.viewing import FromStruct
 
 State = Literal["proposed", "approved", "published", "halted"]
 Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="digest of the list's content")]
@@ -46,6 +51,23 @@ class PolicyVersionView(BaseModel):
     published_at: dt.datetime | None = None
     running: bool = False
     halt: Halt | None = None
+
+
+class UnpaidItemView(FromStruct):
+    """A version of a cash item whose money is not paid, because only an example gives its amount or its pay rule.
+    Who is entitled is decided by it all the same."""
+
+    item: str
+    title: str
+    valid_from: dt.date
+    valid_to: dt.date | None
+    reason: Example
+    text: str = Field(description="the reason in Chinese")
+
+
+def view_unpaid(one: PolicyList) -> list[UnpaidItemView]:
+    """Nothing in a demonstration, which pays examples too."""
+    return [] if settings().demo else [UnpaidItemView.model_validate(item) for item in unpaid_items(one)]
 
 
 async def lock_version(tx: Tx, version: str, caller: Caller) -> Any:

@@ -8,6 +8,7 @@ from common.auth import AnyCaller
 from common.codes import divisions
 from common.errors import BadRequest
 from common.service import Db
+from common.settings import settings
 from fastapi import APIRouter, Query
 from rules.inclusion import lists_above, prove_inclusion
 from rules.policy import PolicyList
@@ -38,5 +39,5 @@ async def inclusion(
     if parent is not None:
         above = [one for one in above if one.jurisdiction in (parent, *divisions.ancestors(parent))]
     own = lists.get(child) or PolicyList(jurisdiction=child)
-    found = await asyncio.to_thread(prove_inclusion, own, above, coverage=running.coverage)
+    found = await asyncio.to_thread(prove_inclusion, own, above, coverage=running.coverage, demo=settings().demo)
     return InclusionView.model_validate({**msgspec.to_builtins(found), "included": found.holds})

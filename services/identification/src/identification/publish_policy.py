@@ -17,6 +17,7 @@ from common.codes import divisions
 from common.errors import Conflict, NotAllowed
 from common.events import PolicyVersionApproved
 from common.service import Db
+from common.settings import settings
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -148,7 +149,8 @@ async def _vet(db: Db, version: str, caller: Caller) -> tuple[int, str]:
         running = await running_at(tx.sql, publication)
     if row["state"] != "published":
         lists = running.lists
-        await asyncio.to_thread(need_sound, _decoder.decode(row["list"]), lists.by_area, lists.coverage)
+        proposed, demo = _decoder.decode(row["list"]), settings().demo
+        await asyncio.to_thread(need_sound, proposed, lists.by_area, lists.coverage, demo=demo)
     return publication
 
 
@@ -156,7 +158,9 @@ async def _narrower_below(db: Db, jurisdiction: str) -> list[ShortfallView]:
     async with db.reading() as connection:
         running = await running_now(connection)
     lists = running.lists
-    found = await asyncio.to_thread(prove_all, lists.by_area, below=jurisdiction, coverage=lists.coverage)
+    found = await asyncio.to_thread(
+        prove_all, lists.by_area, below=jurisdiction, coverage=lists.coverage, demo=settings().demo
+    )
     short = [
         ShortfallView(jurisdiction=one.child, item=n.item, code=n.code, detail=n.sentence)
         for one in found

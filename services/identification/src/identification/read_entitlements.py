@@ -10,8 +10,10 @@ from common.auth import Caller, require
 from common.events import Entitlement, MoveGap
 from common.events.entitlement import GapReason
 from common.service import Db
+from common.settings import settings
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from rules.due import Example, example_of
 from rules.explain import policy_ref
 from rules.gaps import gap_text
 
@@ -34,6 +36,7 @@ class EntitlementView(BaseModel):
     from_: dt.date = Field(alias="from")
     to: dt.date | None
     amount_fen_per_month: int | None = Field(description="cash items")
+    unpaid: Example | None = Field(description="the example by which the amount is granted and not paid; null: paid")
     tier: str | None = Field(description="visiting_care")
     interval_days: int | None = Field(description="visiting_care")
     reverify_months: int | None = Field(description="visiting_care: how old living tags may grow")
@@ -122,6 +125,8 @@ def _entitlement(e: Entitlement, view: View) -> EntitlementView:
     plain = msgspec.structs.asdict(e)
     del plain["pay"], plain["policy_status"]
     plain["policy"] = _citation(e.policy, view)
+    has_money = e.kind == "cash" and e.state in ("granted", "suspended") and bool(e.amount_fen_per_month)
+    plain["unpaid"] = example_of(e) if has_money and not settings().demo else None
     return EntitlementView(**plain)
 
 

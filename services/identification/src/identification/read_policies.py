@@ -1,20 +1,41 @@
 """GET /v1/policies: every version of every list, and the one in force in an area. Everybody may read the lists."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from common.auth import AnyCaller
+from common.codes import divisions
 from common.errors import NotFound
 from common.http import Limit
 from common.service import Db
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from identification.policy_shapes import AREA_PATTERN, PolicyVersionView, State, view_version
+from identification.policy_shapes import (
+    AREA_PATTERN,
+    PolicyVersionView,
+    State,
+    UnpaidItemView,
+    view_unpaid,
+    view_version,
+)
+from identification.running import running_now
 from identification.store import lists as store
 
 router = APIRouter(tags=["policies"])
+UNPAID_MAX: Final = 500
+
+
+class AreaUnpaidView(UnpaidItemView):
+    jurisdiction: str
+
+
+class UnpaidPage(BaseModel):
+    """`more`: there are more than are shown; ask for a smaller division."""
+
+    unpaid: list[AreaUnpaidView]
+    more: bool
 
 
 class PolicyPage(BaseModel):
@@ -30,6 +51,7 @@ class RunningListView(BaseModel):
     published_at: dt.datetime
     approved_by: list[str]
     on: dt.date | None
+    unpaid: list[UnpaidItemView] = Field(description="items that nobody is paid, and why; none in a demonstration")
     list: dict[str, Any] = Field(description="jurisdiction, items by code, exclusions")
 
 
@@ -55,6 +77,7 @@ async def read_policy(
     if row is None:
         raise NotFound("this area has no list of its own")
     found = msgspec.json.decode(row["list"])
+    unpaid = [view for view in view_unpaid(store.decode_list(row["list"])) if on is None or _holds_on(view, on)]
     return RunningListView(
         jurisdiction=jurisdiction,
         version=row["version"],
@@ -62,7 +85,26 @@ async def read_policy(
         approved_by=msgspec.json.decode(row["approved_by"]),
         on=on,
         list=_cut(found, on.isoformat()) if on else found,
+        unpaid=unpaid,
     )
+
+
+@router.get("/v1/unpaid-items", summary="What the lists in force name and nobody is paid")
+async def list_unpaid(db: Db, caller: AnyCaller, division: Annotated[str, Query(pattern=AREA_PATTERN)]) -> UnpaidPage:
+    """Of the lists above the division, its own, and those in it: with the reason for each version of each item."""
+    async with db.reading() as connection:
+        running = (await running_now(connection)).lists.by_area
+    areas = [area for area in running if divisions.within(area, division) or divisions.within(division, area)]
+    found = [
+        AreaUnpaidView(jurisdiction=area, **view.model_dump())
+        for area in sorted(areas, key=lambda area: (len(divisions.ancestors(area)), area))
+        for view in view_unpaid(running[area])
+    ]
+    return UnpaidPage(unpaid=found[:UNPAID_MAX], more=len(found) > UNPAID_MAX)
+
+
+def _holds_on(view: UnpaidItemView, on: dt.date) -> bool:
+    return view.valid_from <= on and (view.valid_to is None or on < view.valid_to)
 
 
 def _cut(found: dict[str, Any], on: str) -> dict[str, Any]:

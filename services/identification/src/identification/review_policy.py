@@ -10,6 +10,7 @@ from common import clock
 from common.auth import AnyCaller
 from common.errors import Conflict, NotFound
 from common.service import Db
+from common.settings import settings
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from rules.inclusion import lists_above, prove_inclusion
@@ -21,7 +22,14 @@ from rules.policy import PolicyList
 
 from identification.gate import sound_simulations
 from identification.inclusion_shapes import InclusionView
-from identification.policy_shapes import APPROVALS_NEEDED, PolicyVersionView, Version, view_version
+from identification.policy_shapes import (
+    APPROVALS_NEEDED,
+    PolicyVersionView,
+    UnpaidItemView,
+    Version,
+    view_unpaid,
+    view_version,
+)
 from identification.running import Running, running_now
 from identification.store import lists as store
 from identification.viewing import FromStruct
@@ -58,6 +66,7 @@ class ReviewView(BaseModel):
     inclusion: InclusionView = Field(description="held against the lists above that are in force now")
     sound: list[str]
     blocked: str | None
+    unpaid: list[UnpaidItemView] = Field(description="items of this list that are not paid once it is in force")
 
 
 @router.get("/v1/policies/{version}/review", summary="What a list changes, and whether anybody gets less by it")
@@ -78,6 +87,7 @@ async def review_policy(version: Version, db: Db, caller: AnyCaller) -> ReviewVi
         against=against,
         sound=sound,
         blocked=blocked,
+        unpaid=view_unpaid(proposed),
         **found,
     )
 
@@ -107,7 +117,7 @@ async def _sound(
 def _examined(proposed: PolicyList, before: PolicyList, running: Lists) -> dict[str, Any]:
     area, lists = proposed.jurisdiction, running.by_area
     titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | ITEM_TITLES
-    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=running.coverage)
+    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=running.coverage, demo=settings().demo)
     return {
         "changes": [
             ChangeView(item=c.item, title=titles.get(c.item, c.item) if c.item else None, on=c.on, text=c.text)

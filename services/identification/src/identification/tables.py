@@ -116,6 +116,17 @@ class PolicyRow(SQLModel, table=True):
     list: bytes = Field(sa_type=LargeBinary)
 
 
+class SeededListRow(SQLModel, table=True):
+    """The content that the files of an area under `contracts/policy` had when a service last started."""
+
+    __tablename__ = "seeded_lists"
+    __table_args__ = _SCHEMA
+
+    jurisdiction: str = Field(sa_type=Text, primary_key=True)
+    version: str = Field(sa_type=Text)
+    seen_at: datetime = Field(sa_type=_INSTANT)
+
+
 class PublicationRow(SQLModel, table=True):
     """The running truth, append-only: the newest row of an area names the list in force there. A row without an area
     changes what is told where instead: `coverage`, JSON of the feeds of those divisions by code (null: withdrawn).

@@ -1,18 +1,25 @@
 """A person's ledger, and whether all of it balances."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 from common.auth import Caller, require
 from common.clock import month_text
 from common.errors import BadRequest, NotFound
 from common.http import Limit
 from common.service import Db
+from common.settings import settings
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
+from rules.due import Example, due
+from rules.unpaid import WHY_UNPAID
 
+from subsidy.domain.dues import intervals
 from subsidy.domain.ledger import PAYABLE
+from subsidy.domain.unpaid import Unpaid, unpaid
 from subsidy.shapes import MonthText, Uuid, areas_of
 from subsidy.store import accounts, reading
 
@@ -43,6 +50,21 @@ class EntryView(BaseModel):
     credit_account: str
 
 
+class UnpaidView(BaseModel):
+    """Granted, but not paid: only an example gives the amount or the pay rule. Such money is no debt and no entry."""
+
+    item: str
+    jurisdiction: str
+    from_month: MonthText
+    through_month: MonthText
+    months: int
+    amount_fen_per_month: int
+    amount_fen: int = Field(description="of all these months; not part of the balance")
+    reason: Example
+    text: str = Field(description="the reason in Chinese")
+    policy: str = Field(description="the policy version with the amount: <area>/<item>@<first day>")
+
+
 class LedgerView(BaseModel):
     """`balance_fen`: owed and unpaid; negative: overpaid."""
 
@@ -51,6 +73,7 @@ class LedgerView(BaseModel):
     merged_into: str | None = Field(description="the identity whose ledger holds all of it")
     balance_fen: int
     entries: list[EntryView]
+    unpaid: list[UnpaidView] = Field(description="granted and not paid, with the reason; empty in a demonstration")
     next: str | None = Field(description="give it as `after` for the next page")
 
 
@@ -84,15 +107,49 @@ async def show_ledger(
         identities = [person_id, *aliases]
         balance_fen = await reading.balance(connection, identities, areas)
         rows = await reading.list_entries(connection, identities, areas, start, limit)
+        merged_into = next((claim.survivor for claim in claims if claim.alias == person_id), None)
+        barred = [] if merged_into else await _unpaid(connection, person_id, areas)
     entries = [_entry_view(row) for row in rows]
     next_ = _cursor_text(rows[-1]) if len(rows) == limit else None
     return LedgerView(
         person_id=person_id,
         aliases=aliases,
-        merged_into=next((claim.survivor for claim in claims if claim.alias == person_id), None),
+        merged_into=merged_into,
         balance_fen=balance_fen,
         entries=entries,
+        unpaid=barred,
         next=next_,
+    )
+
+
+async def _unpaid(connection: asyncpg.Connection, person_id: str, areas: Sequence[str] | None) -> list[UnpaidView]:
+    """Worked out from the stored entitlements like the dues themselves; a person has few intervals."""
+    account = await accounts.load_account(connection, person_id)
+    if account is None or account.merged_into is not None:
+        return []
+    entitlements, floors = intervals(account.entitlements), await accounts.load_pay_from(connection)
+    lines = due(
+        entitlements,
+        through_month=account.through_month,
+        died_on=account.died_on,
+        demo=settings().demo,
+        pay_from=floors,
+    )
+    return [_unpaid_view(u) for u in unpaid(lines, entitlements) if areas is None or u.jurisdiction in areas]
+
+
+def _unpaid_view(u: Unpaid) -> UnpaidView:
+    return UnpaidView(
+        item=u.item,
+        jurisdiction=u.jurisdiction,
+        from_month=month_text(u.first_month),
+        through_month=month_text(u.last_month),
+        months=u.months,
+        amount_fen_per_month=u.amount_fen_per_month,
+        amount_fen=u.amount_fen_per_month * u.months,
+        reason=u.reason,
+        text=WHY_UNPAID[u.reason],
+        policy=u.policy,
     )
 
 

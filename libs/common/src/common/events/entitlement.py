@@ -14,13 +14,17 @@ GapReason = Literal["pay_rules", "no_amount", "refused", "unknown", "suppressed"
 
 
 class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due."""
+    """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due.
+
+    `status`: whether a document gives these rules. By an example rule money is paid in a demonstration only.
+    """
 
     start: MonthRule = "next_month"
     stop: MonthRule = "next_month"  # the first month no longer paid, seen from the month of the end
     band_change: MonthRule = "next_month"
     when: Literal["arrears", "advance"] = "arrears"  # advance: the coming month is due in this one
     fund: str = "county"
+    status: Literal["documented", "example"] = "documented"
 
 
 class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

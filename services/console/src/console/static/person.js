@@ -46,7 +46,7 @@ const person = (() => {
     else if (e.unset) box.append(make("span", "much", "标准由当地制定"));
     else if (e.interval_days) box.append(make("span", "much", `每 ${e.interval_days} 天`));
     box.append(make("b", "", e.name), ` ${e.state_name}`);
-    const source = [e.from && `${e.from} 起`, e.title, e.locator, e.example && "示例"].filter(Boolean).join(" · ");
+    const source = [e.from && `${e.from} 起`, e.title, e.locator, e.unpaid || (e.example && "示例")].filter(Boolean).join(" · ");
     box.append(make("small", "", source));
     return box;
   }

@@ -69,8 +69,26 @@
     by("changes").replaceChildren(policy.changes.length ? table([
       ["起始日", (c) => c.on || "不影响决定"], ["项目", (c) => c.title || "—"], ["修改", (c) => c.text],
     ], policy.changes, (c) => (c.on ? "" : "quiet-line")) : make("p", "empty", "与所对照的清单相同"));
+    showUnpaid(policy);
     showInclusion(policy);
     showApprovals(policy);
+  }
+
+  const unpaidColumns = [
+    ["地区", (r) => r.area_name], ["项目", (r) => r.title],
+    ["适用期", (r) => (r.to ? `${r.from} 至 ${r.to}（不含）` : `${r.from} 起`)], ["为什么不发放", (r) => r.text],
+  ];
+
+  function showUnpaid({ unpaid }) {
+    by("policy-unpaid").hidden = unpaid.length === 0;
+    by("policy-unpaid-table").replaceChildren(table(unpaidColumns, unpaid));
+  }
+
+  async function showUnpaidInForce() {
+    const { unpaid, more } = await get("/api/unpaid-items");
+    by("unpaid-table").replaceChildren(unpaid.length ? table(unpaidColumns, unpaid)
+      : make("p", "empty", "生效清单中的资金都有文件依据，或者这是演示环境，示例也发放。"));
+    by("unpaid-count").textContent = unpaid.length ? `${more ? "超过" : ""}${unpaid.length}项` : "";
   }
 
   function showRedecision(again) {
@@ -83,7 +101,7 @@
     box.append(make("b", "", one.name), make("p", "", one.sentence));
     box.append(make("p", "", `反例：${one.person}`));
     box.append(make("p", "", `${one.parent_name}清单给予：${one.parent_gives}；本清单给予：${one.child_gives}`));
-    box.append(make("small", "", [`${one.from} ${until}`, one.clause && `经签批的偏离：${one.clause}`].filter(Boolean).join(" · ")));
+    box.append(make("small", "", [`${one.from} ${until}`, one.deviation].filter(Boolean).join(" · ")));
     return box;
   }
 
@@ -209,5 +227,6 @@
 
   addEventListener("hashchange", showChosen);
   showPolicies().catch(() => { say("none", "暂时读取不到，请稍后再试。"); });
+  showUnpaidInForce().catch(() => { by("unpaid-count").textContent = "暂时读取不到，请稍后再试。"; });
   showChosen();
 })();

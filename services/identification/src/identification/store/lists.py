@@ -12,6 +12,7 @@ from rules.policy import PolicyList
 
 from identification.store.coverage import load_coverage_at
 
+_decode = msgspec.json.Decoder(PolicyList).decode
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('identification.lists'))"
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))"
 
@@ -106,6 +107,10 @@ async def running_versions(connection: asyncpg.Connection) -> dict[str, str]:
 
 async def known_versions(connection: asyncpg.Connection) -> set[str]:
     return {row[0] for row in await connection.fetch("SELECT version FROM policies")}
+
+
+def decode_list(content: bytes) -> PolicyList:
+    return _decode(content)
 
 
 async def append_publication(

@@ -35,6 +35,11 @@ class Account(NamedTuple):
 _COLUMNS: Final = ", ".join(Account._fields)
 
 
+async def load_account(connection: asyncpg.Connection, person_id: str) -> Account | None:
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM accounts WHERE person_id = $1", person_id)  # noqa: S608
+    return Account(*row) if row else None
+
+
 async def load_known(tx: Tx, person_ids: Sequence[str]) -> dict[str, Known]:
     rows = await tx.sql.fetch(
         "SELECT person_id, version, digest FROM accounts WHERE person_id = ANY($1::uuid[])", person_ids
