@@ -32,7 +32,7 @@ def known_variables() -> set[str]:
     names = {f"SHOUWANG_{name.upper()}" for name in Settings.model_fields}
     names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in SERVICES if name != "console"}
     names |= {f"SHOUWANG_URL_{name.upper()}" for name in SERVICES if name != "console"}
-    return names | {"SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ROOT"}
+    return names | {"SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ROOT", "SHOUWANG_ACCESS"}
 
 
 def test_no_deployment_is_a_demonstration_or_moves_the_clock() -> None:

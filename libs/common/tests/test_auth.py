@@ -1,8 +1,12 @@
 """Who may call, and who sees which area."""
 
+import json
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from common import auth
-from common.auth import Caller, Role, issue_token, read_token
+from common.auth import GIVEN_ROLES, Caller, Role, issue_token, read_token
 from common.errors import NotAllowed, Unauthenticated
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -50,3 +54,22 @@ def test_a_token_for_another_audience_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     with pytest.raises(Unauthenticated):
         read_token(token)
+
+
+def test_an_issuer_for_people_gives_no_service_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where its keys are those that would sign a service's token here."""
+    assert read_token(issue_token("service", subject="subsidy")).role == "service"
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps({"keys": [auth._signing_key().as_dict(private=False)]}))
+    monkeypatch.setenv("SHOUWANG_JWKS", str(keys))
+    auth._verifying_keys.cache_clear()
+    try:
+        with pytest.raises(Unauthenticated):
+            read_token(issue_token("service", subject="dispatch"))
+        assert read_token(issue_token("officer", subject="li")).role == "officer"
+    finally:
+        auth._verifying_keys.cache_clear()
+
+
+def test_the_local_command_gives_every_role_but_that_of_a_service() -> None:
+    assert set(get_args(Role)) - set(GIVEN_ROLES) == {"service"}

@@ -19,6 +19,7 @@ from common.events import (
     all_events,
 )
 from common.message import Record
+from common.topics import load_topics
 from console import names
 from console.telling import tell
 
@@ -160,7 +161,10 @@ def test_what_is_about_a_source_or_a_list_names_no_person(make: Any) -> None:
 def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:
     events = {cls.__name__: cls for cls in all_events().values() if not cls.topic.startswith("dispatch.provider")}
     assert set(names.EVENTS) == set(events)
-    assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"parked"}
+    assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"access", "parked"}
+    told = {topic.name for topic in load_topics() if "ReadBudgetUsed" in topic.events}
+    assert told
+    assert told <= set(names.BY_TOPIC) & names.OF_NO_PERSON
     from common.settings import repository_root
 
     glossary = (repository_root() / "contracts" / "glossary.md").read_text(encoding="utf-8")

@@ -67,6 +67,13 @@ def _client(token: str) -> httpx.AsyncClient:
 
 
 @pytest.fixture
+async def vault_user(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """A service with an identity of its own: it alone may ask the vault. Nothing but a test makes such a token."""
+    async with _client(issue_token("service", subject="subsidy")) as client:
+        yield client
+
+
+@pytest.fixture
 def client_for(database: Database) -> Callable[[str], httpx.AsyncClient]:
     return _client
 

@@ -208,7 +208,9 @@ async def test_somebody_to_call_without_a_name_is_refused_with_its_column(import
     assert "required" in await imports.rejects(job["import_id"]) or "必填" in await imports.rejects(job["import_id"])
 
 
-async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_nothing_else(push, people, admin, database):
+async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_nothing_else(
+    push, people, admin, vault_user, database
+):
     number = people.number(1)
     await push(
         people.residence(number),
@@ -218,14 +220,14 @@ async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_noth
     found = await admin.post("/v1/persons/lookup", json={"id_number": number})
     ask = {"cause": "c-1", "person_ids": [found.json()["person_id"]]}
     task = ask | {"purpose": "task", "fields": ["phone", "contacts", "institution"]}
-    (person,) = (await admin.post("/v1/vault/reveal", json=task)).json()["persons"]
+    (person,) = (await vault_user.post("/v1/vault/reveal", json=task)).json()["persons"]
     assert (person["phone"], person["institution"]) == ("0874-3123456", "合成市精神病医院")
     assert person["contacts"] == [{"name": "李四光", "relation": "女儿", "phone": "+86 139 0000 1234"}]
     assert (person["name"], person["address"], person["bank_account"]) == (None, None, None)
     bank = ask | {"purpose": "bank_file", "fields": ["bank_account"]}
-    (person,) = (await admin.post("/v1/vault/reveal", json=bank)).json()["persons"]
+    (person,) = (await vault_user.post("/v1/vault/reveal", json=bank)).json()["persons"]
     assert person["bank_account"]["account_no"] == "6217003860012345678"
-    refused = await admin.post("/v1/vault/reveal", json=bank | {"purpose": "task"})
+    refused = await vault_user.post("/v1/vault/reveal", json=bank | {"purpose": "task"})
     assert (refused.status_code, refused.json()["problems"][0]["code"]) == (422, "not_for_this_purpose")
     assert await database.pool.fetchval("SELECT count(*) FROM audits WHERE action = 'reveal'") == 2
 

@@ -224,7 +224,7 @@ async def test_a_merge_may_name_people_of_whom_nothing_is_known(push, people, to
     assert [kind for kind, _ in facts(one)] == ["residence"]
 
 
-async def test_by_any_number_the_one_person_is_found_with_the_number_in_use(push, people, client_for):
+async def test_by_any_number_the_one_person_is_found_with_the_number_in_use(push, people, client_for, vault_user):
     old, new = people.number(1), people.number(3)
     await push(
         people.residence(old, name="张三丰"), people.renumbered(old, new), people.registration(new, name="张君宝")
@@ -236,13 +236,13 @@ async def test_by_any_number_the_one_person_is_found_with_the_number_in_use(push
         assert ids == [person_of(old)] * 2
         seen = (await officer.get(f"/v1/persons/{ids[0]}")).json()
         assert (seen["aliases"], seen["merged_into"]) == ([person_of(new)], None)
-        body = {
-            "purpose": "task",
-            "cause": "t",
-            "fields": ["id_number", "name", "address"],
-            "person_ids": [ids[0], person_of(new)],
-        }
-        shown = (await officer.post("/v1/vault/reveal", json=body)).json()["persons"]
+    body = {
+        "purpose": "task",
+        "cause": "t",
+        "fields": ["id_number", "name", "address"],
+        "person_ids": [ids[0], person_of(new)],
+    }
+    shown = (await vault_user.post("/v1/vault/reveal", json=body)).json()["persons"]
     assert {p["id_number"] for p in shown} == {new}
     assert len({(p["name"], p["address"]) for p in shown}) == 1
 

@@ -62,7 +62,7 @@ async def test_a_plain_file_needs_no_mapping(imports, people, facts_of):
         assert (fact.value.class_, fact.value.level, fact.valid_from) == (4, 2, date(2026, 11, 1))
 
 
-async def test_a_gb18030_csv_with_shifted_headers_is_read(imports, people, admin):
+async def test_a_gb18030_csv_with_shifted_headers_is_read(imports, people, admin, vault_user):
     rare = "㐂𠮷"
     title = ["曲靖市持证残疾人花名册,,,,,", "填报单位：曲靖市残联,,,,,", ",,,,,"]
     lines = [*title, HEADER, line(people, 1, name=rare), line(people, 2)]
@@ -70,7 +70,7 @@ async def test_a_gb18030_csv_with_shifted_headers_is_read(imports, people, admin
     assert counts(found) == (2, 2, 0, 0, 0)
     person = (await admin.post("/v1/persons/lookup", json={"id_number": people.number(1)})).json()["person_id"]
     asked = {"purpose": "task", "cause": "t", "fields": ["name"], "person_ids": [person]}
-    assert (await admin.post("/v1/vault/reveal", json=asked)).json()["persons"][0]["name"] == rare
+    assert (await vault_user.post("/v1/vault/reveal", json=asked)).json()["persons"][0]["name"] == rare
 
 
 async def test_a_file_without_a_header_fails_and_says_what_was_looked_for(imports, people):
@@ -246,14 +246,14 @@ async def test_a_quote_that_never_closes_takes_only_its_own_row(imports, people)
     assert (refused["行号"], refused["原因代码"]) == ("3", "row_quote")
 
 
-async def test_a_quoted_line_break_belongs_to_its_cell(imports, people, admin):
+async def test_a_quoted_line_break_belongs_to_its_cell(imports, people, admin, vault_user):
     header = "姓名,身份证号,居住地区划代码,居住地址,入住日期"
     text = f'{header}\n张三丰,{people.number(1)},530302001,"曲靖市麒麟区\n合成村""五""号",2026-11-01\n'
     found = await imports.run(text, "residence", office="psb")
     assert counts(found) == (1, 1, 0, 0, 0)
     person = (await admin.post("/v1/persons/lookup", json={"id_number": people.number(1)})).json()["person_id"]
     asked = {"purpose": "task", "cause": "t", "fields": ["address"], "person_ids": [person]}
-    shown = (await admin.post("/v1/vault/reveal", json=asked)).json()["persons"][0]["address"]
+    shown = (await vault_user.post("/v1/vault/reveal", json=asked)).json()["persons"][0]["address"]
     assert shown == '曲靖市麒麟区 合成村"五"号'
 
 
@@ -335,6 +335,33 @@ async def test_corrections_follow_the_ids_of_the_source(imports, people, facts_o
     assert counts(found) == (3, 2, 0, 1, 0)
     ((fact,),) = [f for f in (await facts_of()).values() if f]
     assert fact.valid_from == date(2026, 10, 1)
+
+
+async def test_a_flagged_row_of_a_file_counts_whatever_its_value_columns_say(imports, people, facts_of):
+    header = f"业务编号,前一业务编号,操作,{HEADER}"
+    number = people.number(2)
+    rows = [
+        f"A1,,新增,{line(people, 1)}",
+        f"A2,A1,撤销,{line(people, 1, cls='不明', level='五级')}",
+        f"B1,,新增,{line(people, 2)}",
+        f"B2,B1,注销,张三丰,{number},5.30302E+17,肢体,二级,2026-11-01",
+    ]
+    times = {"time": "2026-11-20T00:00:00+08:00"}
+    until = ["失效日期", "", "", "", "2026-11-10"]
+    text = "\n".join(f"{row},{end}" for row, end in zip([header, *rows], until, strict=True))
+    found = await imports.run(text, "disability", mapping=times)
+    assert counts(found) == (4, 4, 0, 0, 0)
+    ((fact,),) = [f for f in (await facts_of()).values() if f]
+    assert fact.valid_to == date(2026, 11, 10)
+
+
+async def test_a_revocation_with_its_whole_row_counts_in_a_file_of_events(imports, people, facts_of):
+    death = people.event("death", people.number(1), {"evidence": "register_cancelled"}, id="d")
+    row = {"evidence": 7, "remark": ["x"]}
+    back = people.event("death", people.number(1), row, id="o", action="annulled", previous="d")
+    found = await imports.run("\n".join(map(json.dumps, (death, back))), None, office="psb")
+    assert counts(found) == (2, 2, 0, 0, 0)
+    assert list((await facts_of()).values()) == [()]
 
 
 async def test_a_last_day_becomes_the_day_after_it(imports, people, facts_of):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from common.auth import issue_token
+from common.privacy import vault
 from ingestion import intake, push_events
 
 
@@ -153,11 +154,6 @@ def other_bad_events(people):
             "/data/previous_event_id",
             "previous_is_itself",
         ),
-        (
-            people.event("death", number, evidence, id="o", action="annulled", previous="p"),
-            "/data/value",
-            "value_not_allowed",
-        ),
     ]
 
 
@@ -167,6 +163,89 @@ async def test_what_a_schema_cannot_say_is_checked_too(push, people):
     for (event, pointer, code), receipt in zip(bad, receipts, strict=True):
         assert receipt["status"] == "rejected"
         assert (pointer, code) in codes(receipt), (event, receipt)
+
+
+# Values that no schema allows. An exchange sends whatever stands in the row that it flags.
+ROWS = [
+    {"evidence": "register_cancelled"},
+    {"evidence": "hearsay", "remark": "x" * 5_000},
+    {"evidence": None},
+    [],
+    "a whole row as text",
+    1e300,
+    False,
+]
+
+
+def revocation(people, number, row, id="o"):
+    """A death that its source takes back with its whole row."""
+    return people.event("death", number, row, id=id, action="annulled", previous="d")
+
+
+def noted(receipt):
+    return [(p["pointer"], p["code"]) for p in receipt["problems"]]
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_a_revoked_death_counts_whatever_row_is_sent_with_it(push, people, facts_of, row):
+    number = people.number(1)
+    await push(people.event("death", number, {"evidence": "register_cancelled"}, id="d"), expect="accepted")
+    (receipt,) = await push(revocation(people, number, row), expect="accepted")
+    assert noted(receipt) == [("/data/value", "value_ignored")]
+    assert list((await facts_of()).values()) == [()]
+
+
+async def test_an_end_ignores_the_value_that_is_sent_with_it(push, people, facts_of):
+    number = people.number(1)
+    await push(people.residence(number, id="r"), expect="accepted")
+    row = {"division": "no such place"}
+    end = people.event("residence", number, row, id="s", action="ended", previous="r", valid_to="2026-11-20")
+    (receipt,) = await push(end, expect="accepted")
+    assert noted(receipt) == [("/data/value", "value_ignored")]
+    ((fact,),) = (await facts_of()).values()
+    assert (fact.value.division, fact.valid_to.isoformat()) == ("530302001", "2026-11-20")
+
+
+async def test_every_receipt_but_a_rejection_says_that_a_value_was_ignored(push, people):
+    number, row = people.number(1), {"evidence": "reported"}
+    waits = revocation(people, number, row)
+    (receipt,) = await push(waits, expect="quarantined")
+    assert noted(receipt) == [("/data/previous_event_id", "predecessor_missing"), ("/data/value", "value_ignored")]
+    (receipt,) = await push(waits, expect="duplicate")
+    assert noted(receipt) == [("/data/value", "value_ignored")]
+    (receipt,) = await push(waits | {"time": "2026-11-20T09:31:00+08:00"}, expect="rejected")
+    assert noted(receipt) == [("/id", "id_reused")]
+
+
+async def test_the_same_revocation_with_and_without_its_row_is_one_event(push, people, database):
+    number = people.number(1)
+    bare, full = revocation(people, number, None), revocation(people, number, {"evidence": "reported"})
+    (receipt,) = await push(bare, expect="quarantined")
+    assert ("/data/value", "value_ignored") not in noted(receipt)
+    await push(full, revocation(people, number, {"evidence": 7}), expect="duplicate")
+    assert await database.pool.fetchval("SELECT count(*) FROM received") == 1
+
+
+async def test_an_ignored_value_is_neither_stored_nor_sent(push, people, database, heads):
+    number = people.number(1)
+    await push(people.event("death", number, {"evidence": "reported"}, id="d"), expect="accepted")
+    (receipt,) = await push(revocation(people, number, {"evidence": "合成原因"}), expect="accepted")
+    (head,) = (await heads()).values()
+    assert head.statements[-1].value is None
+    sealed = await database.pool.fetchval("SELECT sealed FROM received WHERE event_id = $1", receipt["event_id"])
+    kept = vault().open(sealed, receipt["event_id"].encode()).decode()
+    assert "annulled" in kept
+    assert "合成原因" not in kept
+
+
+async def test_other_faults_of_a_revocation_are_told_without_those_of_its_value(push, people):
+    bad = revocation(people, people.number(1), {"evidence": 7})
+    del bad["data"]["previous_event_id"]
+    late = revocation(people, people.number(1), {"evidence": 7}, id="n")
+    late["data"]["valid_from"] = "2026-02-30"
+    one, other = await push(bad, late, expect="rejected")
+    assert noted(one) == [("/data/previous_event_id", "previous_required")]
+    assert noted(other) == [("/data/valid_from", "date")]
 
 
 async def test_no_problem_repeats_the_value_or_a_number_used_as_a_name(push, people):

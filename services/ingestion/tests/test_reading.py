@@ -52,6 +52,16 @@ def test_every_kind_is_read_and_read_again_from_what_was_kept(one_of_each):
         Draft202012Validator(schemas[kind], validate_formats=True).validate(event)
 
 
+def test_the_published_schema_allows_any_value_where_it_is_ignored(one_of_each):
+    schemas = population_schemas()
+    for kind, event in one_of_each.items():
+        judge = Draft202012Validator(schemas[kind], validate_formats=True)
+        for action, allowed in (("annulled", True), ("ended", True), ("created", False), ("corrected", False)):
+            for row in ({"no": ["such", "field"]}, "text", 7):
+                told = event | {"data": event["data"] | {"action": action, "value": row}}
+                assert judge.is_valid(told) == allowed, (kind, action, row)
+
+
 def test_every_registered_source_says_only_known_kinds_in_a_known_area():
     from common.codes import divisions
 

@@ -54,3 +54,14 @@ async def test_a_correction_may_come_by_the_other_door_than_its_predecessor(driv
     await push(people.residence(number, id="r1"), expect="accepted")
     (head,) = (await heads()).values()
     assert len(head.statements) == 2
+
+
+async def test_a_revoked_death_with_its_whole_row_counts_here_too(driver, people, facts_of, database):
+    """No receipt goes back over Kafka, so nothing is told of the ignored value."""
+    number, row = people.number(1), {"evidence": 7, "remark": ["x"]}
+    death = people.event("death", number, {"evidence": "register_cancelled"}, id="d")
+    one = people.event("death", number, row, id="o", action="annulled", previous="d")
+    await driver.deliver_records([structured(death), binary(one)])
+    assert list((await facts_of()).values()) == [()]
+    assert await database.pool.fetchval("SELECT count(*) FROM rejections") == 0
+    assert await driver.emitted(RecordParked) == []

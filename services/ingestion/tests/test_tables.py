@@ -1,16 +1,24 @@
 """The migrated schema is what the row classes say."""
 
-from ingestion import feed_tables, tables
+from ingestion import audit_tables, feed_tables, tables
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
-SAME = {"VARCHAR": "text", "BYTEA": "bytea", "INTEGER": "integer", "DATE": "date", "BIGINT": "bigint", "UUID": "uuid"}
+SAME = {
+    "VARCHAR": "text",
+    "BYTEA": "bytea",
+    "INTEGER": "integer",
+    "DATE": "date",
+    "BIGINT": "bigint",
+    "UUID": "uuid",
+    "TEXT[]": "ARRAY",
+}
 
 
 def declared():
     rows = [
         c
-        for c in (vars(tables) | vars(feed_tables)).values()
+        for c in (vars(tables) | vars(feed_tables) | vars(audit_tables)).values()
         if isinstance(c, type) and issubclass(c, SQLModel) and c is not SQLModel
     ]
     found = {}
@@ -39,5 +47,6 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_row_classes(da
         "parked",
         "job_marks",
         "idempotency",
+        "person_reads",
         "schema_versions",
     }

@@ -11,11 +11,13 @@ from common.events import (
     AlertClosed,
     AlertRaised,
     PolicyVersionHalted,
+    ReadBudgetUsed,
     RecordParked,
     RecoveryClosed,
     RecoveryOpened,
     VisitVerified,
 )
+from common.read_budget import case_of
 from common.testing import Driver
 from supervision import verify
 from supervision.domain.alerts import Refused, decide_step
@@ -166,3 +168,39 @@ async def test_a_halted_list_is_a_case_of_its_area(deliver: Any, make: Any, api:
     assert await driver.emitted() == []
     (alert,) = (await api("officer", division="530300").get("/v1/alerts")).json()["alerts"]
     assert (alert["check"], alert["division"], alert["person_id"]) == ("policy_halted", "530302", None)
+
+
+async def test_a_user_who_reads_too_many_persons_is_one_case_of_the_area_without_a_name(
+    deliver: Any, make: Any, api: Any, driver: Driver, database: Database
+) -> None:
+    day = clock.today()
+    used = ReadBudgetUsed(
+        case_id=case_of("li", day),
+        service="ingestion",
+        role="officer",
+        division="530302",
+        day=day,
+        persons_max=300,
+        used_at=clock.now(),
+    )
+    for _ in range(2):
+        await deliver(make.lie(used, topic="ingestion.access"))
+    (alert,) = (await api(division="530300").get("/v1/alerts?check=read_budget")).json()["alerts"]
+    assert (alert["severity"], alert["division"], alert["subject"]) == ("warn", "530302", used.case_id)
+    assert alert["text"] == "一名工作人员当日查阅人员超过限额"
+    assert (await api(division="110000").get("/v1/alerts")).json()["alerts"] == []
+    assert await driver.emitted() == []
+    assert await verify.check(database) == []
+
+
+async def test_nobody_decides_the_case_about_their_own_reads(deliver: Any, make: Any, api: Any) -> None:
+    read_on = clock.today() - timedelta(days=2)  # supervision stood still for two days
+    case = {"service": "ingestion", "role": "officer", "division": "530302", "persons_max": 300}
+    used = ReadBudgetUsed(case_id=case_of("li", read_on), day=read_on, used_at=clock.now(), **case)
+    await deliver(make.lie(used, topic="ingestion.access"))
+    (alert,) = (await api(division="530300").get("/v1/alerts")).json()["alerts"]
+    url = f"/v1/alerts/{alert['alert_id']}/dismiss"
+    own = await api(division="530300", subject="li").post(url, json=WORDS)
+    assert (own.status_code, own.json()["code"]) == (403, "own_case")
+    other = await api(division="530300", subject="wang").post(url, json=WORDS)
+    assert (other.status_code, other.json()["outcome"]) == (200, "dismissed")

@@ -129,10 +129,10 @@ def _move_clock(home: Path, given: argparse.Namespace) -> None:
 
 
 def _token(given: argparse.Namespace) -> str:
-    from common.auth import ROLES, issue_token
+    from common.auth import GIVEN_ROLES, issue_token
 
-    if given.role not in ROLES:
-        raise LocalProblem(f"There is no role `{given.role}`: choose one of {', '.join(ROLES)}.")
+    if given.role not in GIVEN_ROLES:
+        raise LocalProblem(f"There is no role `{given.role}` for a person: choose one of {', '.join(GIVEN_ROLES)}.")
     return issue_token(
         given.role,
         division=given.division,

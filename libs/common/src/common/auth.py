@@ -22,8 +22,12 @@ from common.codes import divisions
 from common.errors import NotAllowed, Unauthenticated
 from common.settings import settings
 
-Role = Literal["source", "provider", "visitor", "assessor", "officer", "approver", "auditor", "resident", "admin"]
-ROLES: Final[tuple[str, ...]] = get_args(Role)
+Role = Literal[
+    "source", "provider", "visitor", "assessor", "officer", "approver", "auditor", "resident", "admin", "service"
+]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+# A service is no person: no issuer for people gives this role, and neither does `shouwang token`.
+GIVEN_ROLES: Final[tuple[Role, ...]] = tuple(role for role in ROLES if role != "service")
 ISSUER: Final = "shouwang"
 AUDIENCE: Final = "shouwang"
 ALGORITHMS: Final = ["ES256"]
@@ -32,7 +36,8 @@ LEEWAY_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`division` bounds what is seen; the nation is `000000`. Without one, only admin and auditor see anything."""
+    """`division` bounds what is seen; the nation is `000000`. Without one, only admin, auditor and service see
+    anything."""
 
     subject: str
     role: Role
@@ -43,7 +48,7 @@ class Caller:
     def may_see(self, division: str | None) -> bool:
         """Whether something of that area (None: of an unknown one) is theirs to see."""
         if self.division is None:
-            return self.role in ("admin", "auditor")
+            return self.role in ("admin", "auditor", "service")
         return division is not None and divisions.within(division, self.division)
 
     def need_area(self, division: str | None) -> None:
@@ -94,7 +99,10 @@ def issue_token(
     provider: str | None = None,
     hours: float = 8,
 ) -> str:
-    """A short-lived local token (at most 24 hours, real time). Raises ValueError for an unknown role."""
+    """A short-lived local token (at most 24 hours, real time). Raises ValueError for an unknown role.
+
+    No command gives the role `service`; only a program with the local key can ask for it here.
+    """
     if role not in ROLES:
         raise ValueError(f"unknown role {role}; one of {', '.join(ROLES)}")
     now = int(clock.real_now().timestamp())
@@ -119,7 +127,7 @@ _registry = jwt.JWTClaimsRegistry(
     aud={"essential": True, "value": AUDIENCE},
     exp={"essential": True},
     sub={"essential": True},
-    role={"essential": True, "values": list(ROLES)},
+    role={"essential": True, "values": [str(role) for role in ROLES]},
 )
 _known: dict[str, tuple[float, Caller]] = {}
 _KNOWN_MAX: Final = 1_000
@@ -134,6 +142,8 @@ def read_token(token: str) -> Caller:
     try:
         decoded = jwt.decode(token, _verifying_keys(), algorithms=ALGORITHMS)
         _registry.validate(decoded.claims)
+        if os.environ.get("SHOUWANG_JWKS") and decoded.claims["role"] not in GIVEN_ROLES:
+            raise ValueError("the issuer is one for people")
     except (JoseError, ValueError) as error:
         raise Unauthenticated("the token is not valid") from error
     claims = decoded.claims
@@ -152,17 +162,22 @@ def read_token(token: str) -> Caller:
 
 def require(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
     """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may all."""
+    return require_only(*roles, "admin")
+
+
+def require_only(*roles: Role, code: str | None = None) -> Callable[[Request], Awaitable[Caller]]:
+    """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
 
     async def dependency(request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("a bearer token is needed")
         caller = read_token(token.strip())
-        if caller.role not in roles and caller.role != "admin":
-            raise NotAllowed(f"the role {caller.role} may not do this")
+        if caller.role not in roles:
+            raise NotAllowed(f"the role {caller.role} may not do this", code=code)
         return caller
 
     return dependency
 
 
-AnyCaller = Annotated[Caller, Depends(require(*get_args(Role)))]
+AnyCaller = Annotated[Caller, Depends(require(*GIVEN_ROLES))]

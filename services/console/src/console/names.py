@@ -14,7 +14,12 @@ class Stage(NamedTuple):
 
 
 STAGES: Final = (
-    Stage("intake", "接入", "ingestion", ("ingestion.person", "ingestion.source", "ingestion.coverage")),
+    Stage(
+        "intake",
+        "接入",
+        "ingestion",
+        ("ingestion.person", "ingestion.source", "ingestion.coverage", "ingestion.access"),
+    ),
     Stage(
         "decide",
         "识别",
@@ -29,7 +34,9 @@ STAGES: Final = (
 BY_TOPIC: Final[Mapping[str, Stage]] = {topic: stage for stage in STAGES for topic in stage.topics}
 BY_GROUP: Final[Mapping[str, Stage]] = {stage.group: stage for stage in STAGES}
 
-OF_NO_PERSON: Final = frozenset({"ingestion.source", "ingestion.coverage", "policy.release", "policy.review"})
+OF_NO_PERSON: Final = frozenset(
+    {"ingestion.source", "ingestion.coverage", "ingestion.access", "policy.release", "policy.review"}
+)
 
 EVENTS: Final[Mapping[str, str]] = {
     "PersonFactsRecorded": "事实更新",
@@ -40,6 +47,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "CorrectionRequested": "请来源更正",
     "CorrectionAnswered": "更正办结",
     "CoverageDeclared": "逐项报送范围",
+    "ReadBudgetUsed": "查阅超限",
     "EntitlementsDecided": "资格认定",
     "EntitlementStarted": "待遇生效",
     "EntitlementEnded": "待遇到期",
@@ -155,6 +163,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "move_gap": "迁移空档",
     "record_parked": "消息搁置",
     "policy_halted": "清单停用",
+    "read_budget": "查阅超限",
 }
 LEVELS: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
 STATES: Final[Mapping[str, str]] = {

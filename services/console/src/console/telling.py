@@ -20,6 +20,7 @@ _ALERTING = (
     "SourceGapFound",
     "SourceSilent",
     "PolicyVersionHalted",
+    "ReadBudgetUsed",
 )
 
 

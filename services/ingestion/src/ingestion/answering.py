@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from ingestion.problems import Fault
+from ingestion.domain.pushed import Pushed
+from ingestion.problems import Fault, fault
 
 Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
 
@@ -24,9 +25,17 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Receipt:
-    """The answer to one event. `accepted` means committed; `problems` says why it was not simply accepted."""
+    """The answer to one event. `accepted` means committed. `problems` says why an event was not accepted, and holds
+    the notes on an event that was (list `notes` of the published codes)."""
 
     id: str | None
     event_id: str | None
     status: Status
     problems: list[Fault] = field(default_factory=list)
+
+
+def with_note(receipt: Receipt, event: Pushed) -> Receipt:
+    """The receipt, with a note on an ignored value unless the event is rejected."""
+    if event.value_ignored and receipt.status != "rejected":
+        receipt.problems.append(fault("/data/value", "value_ignored"))
+    return receipt

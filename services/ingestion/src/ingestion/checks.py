@@ -11,7 +11,7 @@ from common.clock import civil_date
 from common.codes import certificate, divisions
 from common.codes.id_number import IdNumber, IdProblem, check, has_hukou
 from common.events.facts import Kind
-from common.events.kinds import FROM_REQUIRED, ONE_DAY_KINDS
+from common.events.kinds import FROM_REQUIRED, ONE_DAY_KINDS, WITHOUT_VALUE
 from common.events.population import (
     ApplicationValue,
     ContactValue,
@@ -92,11 +92,8 @@ def _check_action(faults: list[Fault], event: PopulationEvent[Any]) -> None:
         faults.append(fault("/data/previous_event_id", "previous_required"))
     elif data.previous_event_id == event.id:
         faults.append(fault("/data/previous_event_id", "previous_is_itself"))
-    if data.action in ("created", "corrected"):
-        if data.value is None:
-            faults.append(fault("/data/value", "value_required"))
-    elif data.value is not None:
-        faults.append(fault("/data/value", "value_not_allowed"))
+    if data.value is None and data.action not in WITHOUT_VALUE:
+        faults.append(fault("/data/value", "value_required"))
 
 
 def _check_period(faults: list[Fault], kind: Kind, data: Any, today: date) -> None:
@@ -109,7 +106,7 @@ def _check_period(faults: list[Fault], kind: Kind, data: Any, today: date) -> No
         faults.append(fault("/data/valid_to", "period"))
     if data.action == "ended" and (end is None or end == OPEN_END):
         faults.append(fault("/data/valid_to", "valid_to_required"))
-    if kind not in FROM_REQUIRED or data.action not in ("created", "corrected"):
+    if kind not in FROM_REQUIRED or data.action in WITHOUT_VALUE:
         return
     if start is None:
         faults.append(fault("/data/valid_from", "valid_from_required"))

@@ -1,18 +1,21 @@
 """`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from common import clock
+from common import clock, read_budget
 from common.auth import Caller, require
 from common.codes.id_number import RAW_LENGTH_MAX, IdProblem, check
 from common.errors import Malformed, NotFound, Problem
 from common.events.facts import Registration
 from common.events.population import ResidenceValue
+from common.message import derived_id
 from common.privacy import mask_address, mask_id_number, mask_name, vault
+from common.read_budget import Spent
 from common.service import Db
+from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from rules.identity import identity_known_at
@@ -49,7 +52,7 @@ class FactOfPerson(BaseModel):
 
 
 class PersonSeen(BaseModel):
-    """Name, number and address are masked; who needs them clear reveals them, which is audited."""
+    """Name, number and address are masked. No user sees them clear here."""
 
     person_id: str
     aliases: list[str] = Field(description="other persons (numbers) that are the same human")
@@ -66,8 +69,9 @@ class PersonSeen(BaseModel):
 
 @router.post("/v1/persons/lookup", summary="Find a person by ID number")
 async def look_up_person(body: Lookup, caller: Officer, db: Db) -> Found:
-    """Audited. Whoever has several numbers is found by each of them, as one person. Somebody outside your area is not
-    found, as if they did not exist."""
+    """Audited. A person with several numbers is found by each of them, as one person. A person outside your area is not
+    found, as if no such person existed. Every number counts for the caller's read budget of the day (429,
+    `read_budget_used`), also one that finds nobody."""
     number = check(body.id_number, clock.today())
     if isinstance(number, IdProblem):
         raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
@@ -77,12 +81,26 @@ async def look_up_person(body: Lookup, caller: Officer, db: Db) -> Found:
         known = await store.load_persons(tx.sql, [named] if named else [])
         person = known[known[named].merged_into or named] if named else None
         found = [person.person_id] if person and _seen_by(caller, person, known) else []
-        await review.append_audit(
-            tx, caller, clock.real_now(), action="lookup", purpose="lookup", cause="", person_ids=found
-        )
+        spent = await read_budget.spend(tx, caller, [person.person_id if person else _nobody(index)])
+        await _audit(tx, caller, "lookup", found, spent)
+    spent.need_allowed()
     if not found:
         raise NotFound("nobody in your area has this number")
     return Found(person_id=found[0])
+
+
+def _nobody(index: bytes) -> str:
+    """What a number that is nobody's counts as: trying numbers uses the budget, too."""
+    return derived_id("nobody", index.hex())
+
+
+async def _audit(tx: Tx, caller: Caller, action: str, found: Sequence[str], spent: Spent) -> None:
+    """A refused read is a row, too; its cause is the case that supervision opens."""
+    purpose, cause = ("read_budget_used", spent.case_id) if spent.case_id else (action, "")
+    seen = found if spent.allowed else ()
+    await review.append_audit(
+        tx, caller, clock.real_now(), action=action, purpose=purpose, cause=cause, person_ids=list(seen)
+    )
 
 
 def _seen_by(caller: Caller, person: Person, known: Mapping[str, Person]) -> bool:
@@ -94,19 +112,30 @@ async def get_person(
     person_id: UUID, caller: Officer, db: Db, on: date | None = None, known_at: datetime | None = None
 ) -> PersonSeen:
     """What was true on `on` (today), as far as it was known at `known_at` (now). All facts are listed, also past
-    and future ones, with those of the person's `aliases`; number and name are always those in use now."""
+    and future ones, with those of the person's `aliases`; number and name are always those in use now. Audited, and
+    counted for the caller's read budget of the day (429, `read_budget_used`)."""
     if known_at is not None and known_at.tzinfo is None:
         raise Malformed("known_at needs its offset from UTC")
     day, key = on or clock.today(), str(person_id)
-    async with db.reading() as connection:
-        known = await store.load_persons(connection, [key])
-        if key not in known or not _seen_by(caller, known[key], known):
-            raise NotFound("no such person")
-        person = known[key]
-        facts = persons.facts_of(person, known, known_at)
-        lives_by = persons.event_of(facts, "residence", day)
-        opened = await persons.identities(connection, [person], known, ["id_number", "name"])
-        where = (await persons.values(connection, [lives_by] if lives_by else [])).get(lives_by or "")
+    async with db.transaction() as tx:
+        known = await store.load_persons(tx.sql, [key])
+        found = key in known and _seen_by(caller, known[key], known)
+        spent = await read_budget.spend(tx, caller, [key])
+        await _audit(tx, caller, "read", [key] if found else [], spent)
+        shown = await _shown(tx, known[key], known, day, known_at) if found and spent.allowed else None
+    spent.need_allowed()
+    if shown is None:
+        raise NotFound("no such person")
+    return shown
+
+
+async def _shown(
+    tx: Tx, person: Person, known: Mapping[str, Person], day: date, known_at: datetime | None
+) -> PersonSeen:
+    key, facts = person.person_id, persons.facts_of(person, known, known_at)
+    lives_by = persons.event_of(facts, "residence", day)
+    opened = await persons.identities(tx.sql, [person], known, ["id_number", "name"])
+    where = (await persons.values(tx.sql, [lives_by] if lives_by else [])).get(lives_by or "")
     number, name = opened.get((key, "id_number")), opened.get((key, "name"))
     address = where.address if isinstance(where, ResidenceValue) else None
     dead = death_of(facts)

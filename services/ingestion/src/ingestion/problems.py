@@ -53,7 +53,7 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "previous_not_allowed": ("created has no previous event", "created 不得填写 previous_event_id"),
     "previous_is_itself": ("an event cannot precede itself", "事件不能以自身为前一事件"),
     "value_required": ("this action needs a value", "该操作必须填写 value"),
-    "value_not_allowed": ("this action has no value", "该操作不得填写 value"),
+    "value_not_allowed": ("this action has no value (no longer a fault)", "该操作不得填写 value（现已允许，不再退回）"),
     "valid_from_required": ("this kind needs its day", "该类事件必须填写日期 valid_from"),
     "valid_to_required": ("ended must say until when", "ended 必须填写 valid_to"),
     "division_unknown": ("this division code was never in force", "行政区划代码不存在"),
@@ -105,7 +105,18 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "internal": ("our mistake; logged, send it again later", "系统内部错误，已记录，请稍后重发"),
 }
 
-# Why an accepted event waits for somebody.
+# Codes that are no longer told. Rejections that are stored still name them.
+RETIRED: Final = frozenset({"value_not_allowed"})
+
+# What a receipt says of an event that is not rejected.
+NOTES: Final[dict[str, tuple[str, str]]] = {
+    "value_ignored": (
+        "annulled and ended use no value: this one was ignored and not stored",
+        "撤销和终止不使用 value，已忽略且未保存",
+    ),
+}
+
+# Why an accepted event waits for an officer or another event.
 QUARANTINE: Final[dict[str, tuple[str, str]]] = {
     "predecessor_missing": ("the event it follows has not arrived", "所接续的前一事件尚未到达"),
     "chain_mismatch": (
@@ -233,6 +244,7 @@ CORRECTIONS: Final[dict[str, tuple[str, str]]] = {
 # All of them, as they are published: name of the list → its titles and codes.
 PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
     "problems": ("Why an event or a row is refused", "事件或数据行被退回的原因", PROBLEMS),
+    "notes": ("What a receipt notes on an event", "回执中的提示", NOTES),
     "quarantine": ("Why an accepted event waits", "已接收事件待处理的原因", QUARANTINE),
     "files": ("Why a file fails", "文件无法导入的原因", FILES),
     "doors": ("Why a request is turned away", "请求被拒绝的原因", DOORS),
@@ -258,5 +270,5 @@ class Fault:
 
 def fault(pointer: str, code: str) -> Fault:
     """Raises KeyError for a code that is not on the list."""
-    english, chinese = PROBLEMS[code] if code in PROBLEMS else QUARANTINE[code]
+    english, chinese = next((codes[code] for codes in (PROBLEMS, QUARANTINE) if code in codes), None) or NOTES[code]
     return Fault(pointer, code, english, chinese)

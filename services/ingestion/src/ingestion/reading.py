@@ -11,12 +11,14 @@ from common.clock import civil_date
 from common.codes import certificate
 from common.codes.id_number import check, normalise
 from common.events.facts import Kind
+from common.events.kinds import WITHOUT_VALUE
 from common.events.population import (
     KIND_OF_TYPE,
     DisabilityValue,
     HouseholdValue,
     IdentityChangeValue,
     LowIncomeValue,
+    PopulationData,
     PopulationEvent,
     RegistrationValue,
     event_struct,
@@ -39,10 +41,22 @@ class _Typed(msgspec.Struct, frozen=True, gc=False):
     type: str
 
 
+class _UnreadData(PopulationData[Any], frozen=True, kw_only=True):
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _UnreadEvent(PopulationEvent[Any], frozen=True, kw_only=True):
+    """An event whose value may be anything."""
+
+    data: _UnreadData
+
+
 _type_of = msgspec.json.Decoder(_Typed)
 _events: Final[dict[str, msgspec.json.Decoder[PopulationEvent[Any]]]] = {
     type_: msgspec.json.Decoder(event_struct(kind)) for type_, kind in KIND_OF_TYPE.items()
 }
+_unread: Final = msgspec.json.Decoder(_UnreadEvent)
+_FAILED: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
@@ -130,8 +144,8 @@ def read_event(
     """One structured event, valid UTF-8. `only_source`: the caller speaks for this source alone."""
     try:
         type_ = _type_of.decode(raw).type
-        event = _events[type_].decode(raw)
-    except (msgspec.MsgspecError, KeyError, RecursionError, ValueError) as error:
+        event, ignored = _decode(_events[type_], raw)
+    except (*_FAILED, KeyError) as error:
         return _refuse(raw, explain(raw, error))
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
     faults = _source_faults(source, kind, event.source, only_source)
@@ -139,7 +153,26 @@ def read_event(
     faults += check_event(kind, event, person, now)
     if faults or source is None:
         return _refuse(raw, faults, event)
-    return _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
+    pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
+    return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
+
+
+def _decode(
+    decoder: msgspec.json.Decoder[PopulationEvent[Any]], raw: bytes | msgspec.Raw
+) -> tuple[PopulationEvent[Any], bool]:
+    """The event, and whether it came with a value that its action does not use. Such a value may be anything: it is
+    dropped unread, so it cannot reject the end or the annulment that it came with. Raises one of _FAILED."""
+    event: PopulationEvent[Any]
+    try:
+        event = decoder.decode(raw)
+    except _FAILED:
+        event = _unread.decode(raw)
+        if event.data.action not in WITHOUT_VALUE:
+            raise
+    if event.data.value is None or event.data.action not in WITHOUT_VALUE:
+        return event, False
+    said = {name: getattr(event.data, name) for name in PopulationData.__struct_fields__}
+    return msgspec.structs.replace(event, data=PopulationData(**said | {"value": None})), True
 
 
 def _source_faults(source: Source | None, kind: Kind, urn: str, only_source: str | None) -> list[Fault]:

@@ -15,7 +15,7 @@ from common.events.facts import Statement
 from common.privacy import vault
 from common.transaction import Tx
 
-from ingestion.answering import Receipt
+from ingestion.answering import Receipt, with_note
 from ingestion.batch import LOCK_ROUNDS_MAX, Work, load, lock, open_kept
 from ingestion.domain.chains import place_events
 from ingestion.domain.household import Entry, NotLocked, chain_of_list, household_of, recorded_now, spread
@@ -39,7 +39,7 @@ async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receip
     for event in pushed:
         first.setdefault(event.event_id, event)
     work = await _apply(tx, first, now)
-    return [_receipt(event, first, work) for event in pushed]
+    return [with_note(_receipt(event, first, work), event) for event in pushed]
 
 
 async def release_by_hand(tx: Tx, event_id: str, person_id: str, by: str, now: datetime) -> bool:

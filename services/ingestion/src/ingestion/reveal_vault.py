@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from common import clock
-from common.auth import Caller, require
+from common.auth import Caller, require_only
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
 from common.service import Db
@@ -75,9 +75,13 @@ class Revealed(BaseModel):
 
 
 @router.post("/v1/vault/reveal", summary="Reveal personal data for a named purpose")
-async def reveal(body: Reveal, caller: Annotated[Caller, Depends(require("officer", "approver"))], db: Db) -> Revealed:
-    """Only what is asked for, only of people in your area, with an audit row in the same transaction. A line or a task
-    that stands under a number the person no longer has is answered with what they have now."""
+async def reveal(
+    body: Reveal, caller: Annotated[Caller, Depends(require_only("service", code="service_only"))], db: Db
+) -> Revealed:
+    """For services of the platform alone: the token of a user is refused (403, `service_only`). Nothing issues service
+    tokens yet, so nobody calls this. The answer holds only the fields asked for, only of persons in the caller's area,
+    with an audit row in the same transaction. A line or a task under a number that the person no longer has is answered
+    with what the person has now."""
     _need_purpose(body)
     day, asked = clock.today(), list(dict.fromkeys(map(str, body.person_ids)))
     in_facts = [f for f in dict.fromkeys(body.fields) if f in _IN_FACTS]

@@ -280,7 +280,7 @@ class ImportRejectRow(SQLModel, table=True):
 
 
 class AuditRow(SQLModel, table=True):
-    """Who saw or decided what, and why. Rows are only ever added."""
+    """Who saw or decided what, and why. Rows are only ever added. `division`: the actor's area."""
 
     __tablename__: ClassVar[str] = "audits"
     __table_args__ = _SCHEMA
@@ -293,3 +293,4 @@ class AuditRow(SQLModel, table=True):
     cause: str
     fields: str
     person_ids: bytes
+    division: str | None = None

@@ -144,6 +144,15 @@ async def test_a_deleted_row_ends_on_the_day_of_its_deletion(tables, incomes):
     assert await incomes() == [[("dibao", "2026-01-01", "2026-11-22")]]
 
 
+async def test_a_deleted_row_ends_on_its_own_day_whatever_its_value_columns_say(tables, incomes):
+    tables.put(1)
+    await tables.work()
+    tables.put(1, day="2026-11-22", at="08:00:00", OP="D", LB="#N/A", TZRQ="2026-11-10")
+    feed = await tables.again()
+    assert counts(feed)[3] == 0
+    assert await incomes() == [[("dibao", "2026-01-01", "2026-11-10")]]
+
+
 async def test_what_ended_before_it_began_was_never_true(tables, incomes, actions):
     tables.put(1, KSRQ="2026-12-01")
     await tables.work()

@@ -1,13 +1,14 @@
 """What people do with an alert: the provider explains, the officer confirms or dismisses, and closes."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AlertClosed
+from common.read_budget import case_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -20,6 +21,7 @@ from supervision.store import alerts as store
 from supervision.store import visits
 
 router = APIRouter(tags=["alerts"])
+OWN_CASE_DAYS: Final = 31
 Explainer = Annotated[Caller, Depends(require("provider"))]
 Officer = Annotated[Caller, Depends(require("officer"))]
 
@@ -38,12 +40,23 @@ async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetim
             raise NotAllowed("this alert is not about a visit of yours")
     elif row["other_division"] is None or not caller.may_see(row["other_division"]):
         caller.need_area(row["division"])
+    if row["check_id"] == "read_budget" and _is_own(row, caller):
+        raise NotAllowed("this case is about what you have read yourself", code="own_case")
     step = decide_step(
         row["state"], deed, has_provider=row["provider"] is not None, explain_by=row["explain_by"], now=now
     )
     if isinstance(step, Refused):
         raise Conflict(step.reason, code="not_now", state=row["state"])
     return row
+
+
+def _is_own(row: Any, caller: Caller) -> bool:
+    """Whether a case about reads is about the caller's. It was raised on the day of the reads, or at most so much
+    later as supervision stood still."""
+    raised_on = clock.civil_date(row["raised_at"])
+    return any(
+        row["subject"] == case_of(caller.subject, raised_on - timedelta(days=back)) for back in range(OWN_CASE_DAYS)
+    )
 
 
 @router.post("/v1/alerts/{alert_id}/explain", response_model=AlertShown)

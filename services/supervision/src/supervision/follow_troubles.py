@@ -1,4 +1,4 @@
-"""Money to be recovered, records nobody could process and lists that had to be halted are cases too."""
+"""Money to be recovered, parked records, halted lists and users who read too many persons are cases too."""
 
 from collections.abc import Sequence
 
@@ -36,6 +36,15 @@ async def on_recoveries(sightings: Sequence[Sighting], tx: Tx) -> None:
 
 async def on_records_parked(sightings: Sequence[Sighting], tx: Tx) -> None:
     found = [Finding("record_parked", "warn", s.data.parked_id, correlation_id=s.correlation_id) for s in sightings]
+    await cases.raise_alerts(tx, found, clock.now(), {})
+
+
+async def on_budgets_used(sightings: Sequence[Sighting], tx: Tx) -> None:
+    """A case of the user's area. It does not say who the user is: the audit rows do, under the same id."""
+    found = [
+        Finding("read_budget", "warn", s.data.case_id, division=s.data.division, correlation_id=s.correlation_id)
+        for s in sightings
+    ]
     await cases.raise_alerts(tx, found, clock.now(), {})
 
 

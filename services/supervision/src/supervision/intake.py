@@ -21,7 +21,7 @@ from common.transaction import Tx
 from supervision import seen
 
 Handler = Callable[[Sequence["Sighting"], Tx], Awaitable[None]]
-PARKED: Final = r"^[a-z_]+\.parked$"
+OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
 _STATES: Final = frozenset(name.rsplit(".", 1)[1] for name, cls in all_events().items() if cls.state)
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # id, correlation, causation, time, version (digits; a policy's is a digest) and type, as they stand in the headers
@@ -69,7 +69,8 @@ class Sighting(NamedTuple):
 def topics() -> list[str]:
     """Every topic whose events are part of a chain; a provider's own topics are not ours to read."""
     known = {cls.topic for cls in all_events().values()}
-    return [*sorted(t for t in known if t != "parked" and not t.startswith("dispatch.provider")), PARKED]
+    own = sorted(t for t in known if t not in ("parked", "access") and not t.startswith("dispatch.provider"))
+    return [*own, OF_EVERY_SERVICE]
 
 
 def sight(record: Record) -> Sighting:

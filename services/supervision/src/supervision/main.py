@@ -5,7 +5,7 @@ from common.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
 from supervision.follow_lists import on_policies_published
-from supervision.follow_troubles import on_policies_halted, on_records_parked, on_recoveries
+from supervision.follow_troubles import on_budgets_used, on_policies_halted, on_records_parked, on_recoveries
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
 from supervision.keep_people import on_abilities_determined, on_entitlements_decided
@@ -21,6 +21,7 @@ intake = Intake(
         tuple(TASK_STATES): on_visit_steps,
         ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
         ("RecordParked",): on_records_parked,
+        ("ReadBudgetUsed",): on_budgets_used,
         ("PolicyVersionHalted",): on_policies_halted,
         ("PolicyVersionPublished",): on_policies_published,
     },

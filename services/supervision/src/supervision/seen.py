@@ -133,6 +133,13 @@ class SeenParked(Event, frozen=True, kw_only=True):
     parked_id: str
 
 
+class SeenReads(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "access"
+
+    case_id: str
+    division: str
+
+
 TASK_STATES: Final[Mapping[str, str]] = {
     "VisitPlanned": "planned",
     "VisitUnplaced": "unplaced",
@@ -154,6 +161,7 @@ SHAPES: Final[Mapping[str, type[Event]]] = {
     "RecoveryOpened": SeenRecovery,
     "RecoveryClosed": SeenRecovery,
     "RecordParked": SeenParked,
+    "ReadBudgetUsed": SeenReads,
     "PolicyVersionHalted": SeenHalt,
     "PolicyVersionPublished": SeenRelease,
 }

@@ -51,11 +51,11 @@ class GapShown(BaseModel):
 
 class AlertShown(BaseModel):
     alert_id: UUID
-    check: str = Field(description="V01 … V17 or another check of contracts/checks.yaml, such as visit_missed")
+    check: str = Field(description="one of contracts/checks.yaml: V01 … V17, visit_missed, move_gap, read_budget …")
     text: str = Field(description="what was found, in Chinese")
     severity: Severity
     state: AlertState
-    subject: UUID = Field(description="the task, recovery, parked record, gap, hold or stay")
+    subject: UUID = Field(description="the task, recovery, parked record, gap, hold, stay, or the cause of audit rows")
     person_id: UUID | None
     provider: str | None
     division: str | None

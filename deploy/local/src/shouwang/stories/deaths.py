@@ -132,7 +132,9 @@ async def revoked_death(platform: Platform, tell: Teller, case: WronglyDead) -> 
         tell.seen("nothing is granted, nothing is due, nobody visits")
         since = platform.watch.mark
         began = tell.happens("the police register annuls the entry: it was another person")
-        await platform.push(people.annulled(case.said, case.elder, platform.now()))
+        (receipt,) = await platform.send([people.annulled(case.said, case.elder, platform.now())])
+        notes = [(note["pointer"], note["code"]) for note in receipt["problems"]]
+        expect((receipt["status"], notes), ("accepted", [("/data/value", "value_ignored")]), "the receipt")
         decided = await platform.watch.event(
             EntitlementsDecided, person_id, lambda e: e.died_on is None and bool(e.entitlements), since=since
         )

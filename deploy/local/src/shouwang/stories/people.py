@@ -150,7 +150,10 @@ def alive(elder: Elder, at: datetime, day: date) -> Event:
 
 
 def annulled(event: Event, elder: Elder, at: datetime) -> Event:
-    """The same source takes it back: it was never true."""
+    """The same source takes it back: it was never true. As registers do, it sends its whole row with a flag."""
     office = str(event["source"]).rpartition(":")[2]
     kind = str(event["type"]).split(".")[3]
-    return say(office, kind, elder, at, None, action="annulled", previous=event)
+    row = event["data"].get("value", {}) | {"row_state": "D"}
+    since = event["data"]["valid_from"]
+    day = date.fromisoformat(since) if since else None
+    return say(office, kind, elder, at, row, since=day, action="annulled", previous=event)

@@ -7,6 +7,7 @@ from common.events.ability import (
     AssessmentRequested,
     AssessmentSigned,
 )
+from common.events.access import ReadBudgetUsed
 from common.events.base import Event, all_events, by_type, decoder, register
 from common.events.coverage import CoverageDeclared, FeedDeclared
 from common.events.entitlement import (
@@ -109,6 +110,7 @@ register(
     PolicyVersionApproved,
     PolicyVersionHalted,
     RecordParked,
+    ReadBudgetUsed,
 )
 
 __all__ = [
@@ -141,6 +143,7 @@ __all__ = [
     "PolicyVersionProposed",
     "PolicyVersionPublished",
     "PolicyVersionSimulated",
+    "ReadBudgetUsed",
     "RecordParked",
     "RecoveryClosed",
     "RecoveryOpened",

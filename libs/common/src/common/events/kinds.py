@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from common.events.facts import Kind
+from common.events.facts import Action, Kind
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+# Actions that need no value. A value sent with them is ignored: exchanges send the whole row with a flag.
+WITHOUT_VALUE: Final[frozenset[Action]] = frozenset(("annulled", "ended"))
 
 
 class KindRule(NamedTuple):

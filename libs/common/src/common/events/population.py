@@ -3,7 +3,7 @@ Schemas and for the published contract; what needs more than one field or a code
 """
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ from common.events.facts import (
     MeritKind,
     Wish,
 )
-from common.events.kinds import KINDS
+from common.events.kinds import KINDS, WITHOUT_VALUE
 
 V = TypeVar("V")
 TYPE_PREFIX: Final = "cn.eldercare.population."
@@ -230,7 +230,8 @@ class PushedPerson(_Said, frozen=True, kw_only=True):
 
 
 class PopulationData(_Said, Generic[V], frozen=True, kw_only=True):
-    """`value` stands with `created` and `corrected` only, `previous_event_id` with everything but `created`."""
+    """`created` and `corrected` need a `value`; with `annulled` and `ended` any value is allowed and ignored.
+    `previous_event_id` stands with every action but `created`."""
 
     action: Action
     previous_event_id: Identifier | None = None
@@ -279,6 +280,7 @@ def _schema(kind: Kind) -> dict[str, Any]:
     )
     event = definitions[reference["$ref"].rpartition("/")[2]]
     event["properties"]["type"] = {"const": population_type(kind)}
+    _allow_ignored_value(definitions[event["properties"]["data"]["$ref"].rpartition("/")[2]])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:shouwang:schema:population:{kind}:v1",
@@ -286,3 +288,12 @@ def _schema(kind: Kind) -> dict[str, Any]:
         **reference,
         "$defs": definitions,
     }
+
+
+def _allow_ignored_value(data: dict[str, Any]) -> None:
+    """The value of a kind is required to fit its form only where the action uses it."""
+    typed = data["properties"]["value"]["anyOf"]
+    ignored = {"title": "Ignored", "description": "anything, with the actions annulled and ended"}
+    data["properties"]["value"] = {"anyOf": [*typed, ignored], "default": None}
+    data["if"] = {"properties": {"action": {"enum": [a for a in get_args(Action) if a not in WITHOUT_VALUE]}}}
+    data["then"] = {"properties": {"value": {"anyOf": typed}}}

@@ -35,7 +35,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A valid event. `members`: others whom it names by number; `previous`: the event id of its predecessor;
     `household`: keyed hash of the household number; `holder`: for whom a disability certificate was made out, where it
     names another number than the person's; `digest`: keyed hash of its content; `kept`: the whole event as
-    JSON, to be sealed."""
+    JSON, to be sealed. `value_ignored`: the source sent a value that the action does not use; it is kept nowhere."""
 
     event_id: str
     id: str
@@ -55,6 +55,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
     kept: bytes
     holder: Member | None = None
+    value_ignored: bool = False
     traceparent: str | None = None
 
 

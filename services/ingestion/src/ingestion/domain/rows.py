@@ -26,12 +26,13 @@ class Told(NamedTuple):
 
 class Change(NamedTuple):
     """A row as it was read. `at`: when it was written; `mark`: its place in the order of changes, where there is one;
-    `told`: None where a deleted row shows no more than its key."""
+    `told`: None where a deleted row shows no more than its key; `until`: the end that such a row tells."""
 
     at: datetime
     mark: tuple[object, ...] | None
     gone: bool
     told: Told | None
+    until: date | None = None
 
 
 Earlier = tuple[tuple[int, date | None], ...]
@@ -225,7 +226,7 @@ def _again(seen: Seen, old: Told, change: Change, told: Told) -> Outcome:
 
 
 def _gone(seen: Seen | None, change: Change, ways: Ways) -> Outcome:
-    day = change.told.valid_to if change.told and change.told.valid_to else civil_date(change.at)
+    day = (change.told.valid_to if change.told else change.until) or civil_date(change.at)
     if seen is None:
         if change.told is None or ways.deleted != "ended" or ways.one_day:
             return [], Seen(0, "silent", change.at, change.mark, None)

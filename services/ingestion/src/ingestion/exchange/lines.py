@@ -16,7 +16,7 @@ from ingestion.exchange.feeds import Feed, FeedBroken, Setup
 from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.places import Place, encoded, instant_of
 from ingestion.files.cells import plain
-from ingestion.files.shaping import Plan, Sender, Shaped, plan, refused, shape
+from ingestion.files.shaping import Plan, Sender, Shaped, end_of, plan, refused, shape
 from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, ROW_CHARS_MAX, Row, text_of
 from ingestion.problems import fault
 
@@ -154,8 +154,8 @@ def written_at(layout: Layout, line: Line, now: datetime) -> datetime:
 
 
 def read_line(layout: Layout, line: Line, now: datetime) -> tuple[Shaped, Change | None]:
-    """The row as an event that begins, and the change that it is; None where it is refused. Of a deleted row nothing
-    but its key need be readable."""
+    """The row as an event that begins, and the change that it is; None where it is refused. Of a deleted row only the
+    key must be readable; the end that it tells counts whatever its other columns hold."""
     at = written_at(layout, line, now)
     urn = layout.setup.feed.source
     sender = Sender(urn, urn, at)
@@ -170,7 +170,7 @@ def read_line(layout: Layout, line: Line, now: datetime) -> tuple[Shaped, Change
     if isinstance(shaped.read, Pushed):
         moment = shaped.read.time if not line.gone else max(at, shaped.read.time)
         return shaped, Change(moment, mark, line.gone, told_by(shaped.read))
-    return shaped, Change(at, mark, True, None) if line.gone else None
+    return shaped, Change(at, mark, True, None, end_of(row, layout.plan)) if line.gone else None
 
 
 def _names(layout: Layout) -> dict[str, str]:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+from common.events.kinds import WITHOUT_VALUE
 from common.privacy import vault
 from common.transaction import Tx
 
@@ -27,7 +28,6 @@ from ingestion.store.feed_rows import KnownRow
 from ingestion.store.statements import load_sealed
 
 _encode = msgspec.json.Encoder().encode
-_WITHOUT_VALUE: Final = ("annulled", "ended")
 
 
 class Counts(NamedTuple):
@@ -167,7 +167,7 @@ def _event(page: Page, key: bytes, deed: Deed, own: Pushed | None, at: datetime)
     if deed.follows is not None:
         data["previous_event_id"] = _source_id(page.setup, key, deed.follows)
     person = {"id_number": about.person.number} if about is not None else {"id_number": ""}
-    if deed.action not in _WITHOUT_VALUE and own is not None:
+    if deed.action not in WITHOUT_VALUE and own is not None:
         person |= {"name": own.name} if own.name is not None else {}
         data["value"] = own.value
     id_ = _source_id(page.setup, key, deed.version) if deed.version else _past_id(page.setup, key, deed, own)

@@ -8,14 +8,16 @@ file is the same event. A time that the file tells belongs to the content; the t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from common.codes.id_number import IdNumber, check
+from common.events.kinds import WITHOUT_VALUE
 from common.events.population import population_type
 from common.privacy import vault
 
 from ingestion.answering import Refused
+from ingestion.checks import OPEN_END
 from ingestion.domain.pushed import Pushed
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
@@ -24,7 +26,6 @@ from ingestion.files.table import Calculated, Row, text_of
 from ingestion.problems import Fault, fault
 from ingestion.reading import read_event
 
-_WITHOUT_VALUE: Final = ("annulled", "ended")
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -125,6 +126,8 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
         if value is not None:
             parts[section].setdefault(name, value)
     _complete(parts, plan.mapping, {f.pointer for f in faults})
+    if parts[""].get("action") in WITHOUT_VALUE:
+        faults = [f for f in faults if not f.pointer.startswith("/data/value/")]
     told, event = _event(parts, plan.mapping, sender)
     read = read_event(_encode(event), now, only_source=sender.only)
     if faults:
@@ -134,6 +137,22 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
     elif isinstance(read, Pushed) and not told:
         read = msgspec.structs.replace(read, digest=vault().blind_index(f"row\0{read.source.urn}\0{read.id}"))
     return Shaped(row, plan.table, read, plan.names, formula)
+
+
+def end_of(row: Row, plan: Plan) -> date | None:
+    """The end of its period that a row tells, whatever its other columns hold."""
+    for column in plan.columns:
+        if column.pointer != "/data/valid_to" or column.at >= len(row.cells):
+            continue
+        try:
+            prepared = conversions.prepared(row.cells[column.at])
+            told = column.convert(prepared) if prepared is not None else None
+            end = date.fromisoformat(told) if told is not None else None
+        except (CellWrong, ValueError):
+            continue
+        if end is not None:
+            return None if end == OPEN_END else end
+    return None
 
 
 def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
@@ -160,7 +179,7 @@ def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -
     if time is None and mapping.given.time is not None:
         time = mapping.given.time.isoformat()
     data: dict[str, Any] = {"action": "created", **top, "person": parts["person"]}
-    if data["action"] not in _WITHOUT_VALUE:
+    if data["action"] not in WITHOUT_VALUE:
         data["value"] = parts["value"]
     source = sender.source or ""
     event: dict[str, Any] = {

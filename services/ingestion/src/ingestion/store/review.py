@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from common.auth import Caller
+from common.codes import divisions
 from common.transaction import Tx
 
 # ── audit ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -22,9 +23,15 @@ async def append_audit(
     fields: Sequence[str] = (),
     person_ids: Sequence[str] = (),
 ) -> None:
+    """One row, with the persons it is about and the areas whose auditors see it: the caller's and those above it."""
+    areas = (caller.division, *divisions.ancestors(caller.division)) if caller.division else ()
     await tx.sql.execute(
-        """INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        """WITH a AS (INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids, division)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING at, audit_id),
+                p AS (INSERT INTO audit_persons (person_id, at, audit_id, actor, areas)
+                      SELECT DISTINCT p, at, audit_id, $2, $11::text[] FROM a, unnest($10::uuid[]) AS p)
+           INSERT INTO audit_areas (area, actor, at, audit_id)
+             SELECT DISTINCT s, $2, at, audit_id FROM a, unnest($11) AS s""",
         at,
         caller.subject,
         caller.role,
@@ -33,6 +40,9 @@ async def append_audit(
         cause,
         ",".join(fields),
         msgspec.json.encode(person_ids),
+        caller.division,
+        list(person_ids),
+        list(areas),
     )
 
 

@@ -1,0 +1,27 @@
+"""How users read personal data, as far as an officer must act on it. Never who the user is."""
+
+from datetime import date
+from typing import ClassVar
+
+from common.events.base import Event, Instant
+
+
+class ReadBudgetUsed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A user asked for more persons in one day than the role allows; said once per user, service and day.
+
+    The real topic is `<service>.access`. `case_id`: the cause of the audit rows of the refused reads; `division`: the
+    user's area, the nation for a user without one.
+    """
+
+    topic: ClassVar[str] = "access"
+
+    case_id: str
+    service: str
+    role: str
+    division: str
+    day: date
+    persons_max: int
+    used_at: Instant
+
+    def key(self) -> str:
+        return self.division
