@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from common.topics import inbound_topic
 
 from benchmarks.home import HOMES
 from benchmarks.people import Pushed
 from benchmarks.places import Place
 
 TAPE = HOMES / "tape"
-INBOUND = "population.inbound"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -44,10 +44,14 @@ def read(name: str) -> Iterator[Piece]:
             yield decode(file.read(int.from_bytes(head, "big")))
 
 
-def inbound(changes: Sequence[Pushed]) -> Iterator[Piece]:
-    """The changes as they would lie on the inbound topic."""
+def inbound(changes: Sequence[Pushed]) -> dict[str, list[Piece]]:
+    """The changes as they would lie on the topics of their sources."""
     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
-    return (Piece(change.id.encode(), change.body, headers) for change in changes)
+    found: dict[str, list[Piece]] = {}
+    for change in changes:
+        piece = Piece(change.id.encode(), change.body, headers)
+        found.setdefault(inbound_topic(change.source), []).append(piece)
+    return found
 
 
 async def record(
@@ -73,7 +77,7 @@ async def record(
         while 0 < len(found) < wanted[topic]:
             found.extend(found[: wanted[topic] - len(found)])
         write(topic, found)
-    counts = {INBOUND: write(INBOUND, inbound(changes))}
+    counts = {topic: write(topic, pieces) for topic, pieces in inbound(changes).items()}
     counts |= {topic: count for topic, count in wanted.items() if count}
     (TAPE / "index.json").write_text(json.dumps({"counts": counts, "readers": readers}))
     return counts

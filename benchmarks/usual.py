@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from common.topics import inbound_topic
 from shouwang.runtime import Runtime
 
 from benchmarks import home
@@ -21,7 +22,6 @@ from benchmarks.people import Pushed, make
 from benchmarks.quiet import Watcher, until_quiet
 
 ONE_AT_A_TIME = {"SHOUWANG_BATCH_RECORDS_MAX": "1"}
-INBOUND = "population.inbound"
 UNACKNOWLEDGED_MAX = 500
 
 
@@ -50,7 +50,7 @@ def measure(people: int, changes: int) -> dict[str, Any]:
 
 
 async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> float:
-    """Seconds from the first record on the inbound topic until the last store is quiet."""
+    """Seconds from the first record on a source's topic until the last store is quiet."""
     watcher = Watcher(runtime, home.stateful(runtime))
     await watcher.open()
     producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, linger_ms=5)
@@ -62,7 +62,8 @@ async def _run(runtime: Runtime, changes: Sequence[Pushed]) -> float:
         under_way = []
         for change in changes:
             # one key per source: what a source says keeps its order
-            under_way.append(await producer.send(INBOUND, change.body, key=change.source.encode()))
+            topic = inbound_topic(change.source)
+            under_way.append(await producer.send(topic, change.body, key=change.source.encode()))
             if len(under_way) >= UNACKNOWLEDGED_MAX:
                 await asyncio.gather(*under_way)
                 under_way.clear()

@@ -7,6 +7,7 @@ it has taken in everything; it prints when it was done.
 import asyncio
 import json
 import sys
+from collections import Counter
 from time import monotonic
 from typing import Any
 
@@ -14,7 +15,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks import tape
-from benchmarks.limit.hops import Hop, due, hops
+from benchmarks.limit.hops import Hop, due, hops, stream_of
 from benchmarks.places import places
 
 BATCH_BYTES = 512 * 1024
@@ -25,7 +26,7 @@ class Puts:
     """The outgoing records of a hop, sent in the order of the tape and in step with what is taken in."""
 
     def __init__(self, hop: Hop) -> None:
-        self._takes = hop.takes
+        self._hop = hop
         self._puts = {
             source: [(topic, list(tape.read(topic))) for topic in topics] for source, topics in hop.puts.items()
         }
@@ -34,7 +35,7 @@ class Puts:
     async def after(self, producer: AIOKafkaProducer, source: str, taken: int) -> None:
         """Send what is due once `taken` records of `source` are stored."""
         for topic, pieces in self._puts.get(source, ()):
-            sent, wanted = self._sent.get(topic, 0), due(taken, self._takes[source], len(pieces))
+            sent, wanted = self._sent.get(topic, 0), due(taken, self._hop.count_of(source), len(pieces))
             self._sent[topic] = wanted
             await send_pieces(producer, topic, pieces[sent:wanted])
 
@@ -89,7 +90,7 @@ async def run(service: str, kafka: str, database_url: str) -> None:
 async def _take(
     hop: Hop, consumer: AIOKafkaConsumer, database: asyncpg.Connection, producer: AIOKafkaProducer, puts: Puts
 ) -> None:
-    taken = dict.fromkeys(hop.takes, 0)
+    taken = dict.fromkeys(map(stream_of, hop.takes), 0)
     while sum(taken.values()) < hop.count:
         fetched = await consumer.getmany(timeout_ms=1_000)
         records = [record for part in fetched.values() for record in part]
@@ -97,9 +98,9 @@ async def _take(
             continue
         rows = [(r.topic, r.key, r.value, b"".join(k.encode() + v for k, v in r.headers)) for r in records]
         await database.copy_records_to_table("raw", records=rows)
-        for topic in {record.topic for record in records}:
-            taken[topic] += sum(record.topic == topic for record in records)
-            await puts.after(producer, topic, taken[topic])
+        for stream, count in Counter(stream_of(record.topic) for record in records).items():
+            taken[stream] += count
+            await puts.after(producer, stream, taken[stream])
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from common.topics import INBOUND, is_inbound
+
 # what a topic's messages are made from: the taking in of that topic drives the putting out of this one
 MADE_FROM: Mapping[str, str] = {
-    "ingestion.person": "population.inbound",
+    "ingestion.person": INBOUND,
     "identification.entitlement": "ingestion.person",
     "identification.edge": "ingestion.person",
     "assessment.case": "identification.entitlement",
@@ -20,8 +22,8 @@ PROVIDERS_MADE_FROM = "identification.entitlement"
 
 @dataclass(frozen=True)
 class Hop:
-    """One store. `takes`: the topics it reads, with their numbers of records. `puts`: by topic that drives them,
-    the topics it writes."""
+    """One store. `takes`: the topics it reads, with their numbers of records. `puts`: by stream that drives them, the
+    topics it writes."""
 
     service: str
     takes: Mapping[str, int]
@@ -32,9 +34,18 @@ class Hop:
         """All records it takes."""
         return sum(self.takes.values())
 
+    def count_of(self, stream: str) -> int:
+        """The records that it takes of one stream."""
+        return sum(count for topic, count in self.takes.items() if stream_of(topic) == stream)
+
+
+def stream_of(topic: str) -> str:
+    """What drives the putting out: a topic, or the topics of all sources together."""
+    return INBOUND if is_inbound(topic) else topic
+
 
 def source_of(topic: str) -> str | None:
-    """The topic that drives this one."""
+    """The stream that drives this topic."""
     return PROVIDERS_MADE_FROM if topic.startswith(PROVIDERS) else MADE_FROM.get(topic)
 
 
@@ -43,10 +54,11 @@ def hops(counts: Mapping[str, int], readers: Mapping[str, Sequence[str]]) -> lis
     found = []
     for service, topics in readers.items():
         takes = {topic: counts[topic] for topic in topics if counts.get(topic)}
+        streams = {stream_of(topic) for topic in takes}
         puts: dict[str, list[str]] = {}
         for topic in counts:
             source = source_of(topic)
-            if topic.partition(".")[0] == service and source in takes:
+            if topic.partition(".")[0] == service and source in streams:
                 puts.setdefault(source, []).append(topic)
         found.append(Hop(service, takes, puts))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from common.create_topics import ensure_topics
 from common.settings import Settings
-from common.topics import Topic
+from common.topics import Topic, is_inbound, load_source_topic, source_of_topic
 from shouwang.problems import LocalProblem
 from shouwang.runtime import Runtime
 
@@ -29,7 +29,7 @@ def measure() -> dict[str, Any]:
     if not (tape.TAPE / "index.json").exists():
         raise LocalProblem("The raw limit moves the bytes of a burst: run --only burst first.")
     index = tape.index()
-    changes = index["counts"][tape.INBOUND]
+    changes = sum(count for topic, count in index["counts"].items() if is_inbound(topic))
     say(f"limit: the bytes of {changes:,} changes")
     with home.fresh_home("limit") as folder, home.stores(folder) as runtime:
         asyncio.run(_prepare(runtime, index["counts"]))
@@ -37,17 +37,20 @@ def measure() -> dict[str, Any]:
 
 
 async def _prepare(runtime: Runtime, counts: dict[str, int]) -> None:
-    """The providers' topics, and all changes on the inbound topic: only the chain behind it is timed."""
+    """The topics of providers and sources, and all changes on the latter: only the chain behind them is timed."""
     own = [
         Topic(name=name, owner="dispatch", key="task_id", cleanup="delete", local_partitions=1)
         for name in counts
         if name.startswith(PROVIDERS)
     ]
+    sources = {topic: urn for topic in counts if (urn := source_of_topic(topic)) is not None}
+    own += [load_source_topic(urn) for urn in sources.values()]
     await ensure_topics(own, Settings(kafka=runtime.kafka_address))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic just made has no leader yet: it tries again
     producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=512 * 1024)
     await producer.start()
-    await send_pieces(producer, tape.INBOUND, list(tape.read(tape.INBOUND)))
+    for topic in sources:
+        await send_pieces(producer, topic, list(tape.read(topic)))
     await producer.stop()
 
 

@@ -3,16 +3,19 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from common.events import DuesDetermined, EntitlementsDecided, RecordParked
+from common.topics import INBOUND, inbound_topic
 from shouwang.stories import people
 from shouwang.stories.longevity import LONGEVITY
-from shouwang.stories.people import Event
+from shouwang.stories.people import Elder, Event
 from shouwang.stories.platform import Answer, Platform, month_text
 from shouwang.stories.telling import expect, only
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
+POLICE = inbound_topic(f"urn:cn:exchange:{people.CITY}:psb")
 STRUCTURED: list[tuple[str, bytes]] = [("content-type", b"application/cloudevents+json")]
 
 
@@ -106,9 +109,16 @@ async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_an
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
     mark = platform.watch.mark
-    last = people.lives_alone(elder, platform.now(), platform.today() - timedelta(days=30))
+    behind = platform.cast.aged(70, platform.today())
     # one key, so that all of them come in this order
-    await platform.produce("population.inbound", [(b"k", encoded(event), STRUCTURED) for event in [*events * 3, last]])
+    again = [*events * 3, people.registration(behind, platform.now())]
+    await platform.produce(POLICE, [(b"k", encoded(event), STRUCTURED) for event in again])
+
+    async def read() -> bool:
+        return await known(platform, behind) is not None
+
+    await platform.until("all of them are read", read)
+    await platform.push_by_kafka(people.lives_alone(elder, platform.now(), platform.today() - timedelta(days=30)))
     decided = await platform.watch.event(EntitlementsDecided, person_id, since=mark)
     assert any(held.item == "visiting_care" for held in decided.data.entitlements)
     held = [e for e in await platform.entitlements(person_id) if e["item"] == LONGEVITY]
@@ -120,26 +130,41 @@ async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_an
     assert len(platform.watch.all_of(DuesDetermined, person_id)) == 1
 
 
-async def test_what_cannot_be_read_on_kafka_is_parked_and_its_neighbours_are_applied(platform: Platform) -> None:
+async def known(platform: Platform, elder: Elder) -> str | None:
+    try:
+        return await platform.find(elder)
+    except Answer:
+        return None
+
+
+async def test_what_cannot_be_read_on_kafka_is_rejected_and_its_neighbours_are_applied(platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
     first, second = people.arrives(elder, now)
-    broken = [b"\xff\xfe{", b"{", encoded(changed(first, source="urn:nobody"))]
-    mark = platform.watch.mark
+    broken = [b"\xff\xfe{", uuid4().bytes.hex().encode() + b"{", encoded(changed(first, source="urn:nobody"))]
+    before = await rejected(platform)
     bodies = [encoded(first), *broken, encoded(second)]
-    await platform.produce("population.inbound", [(b"k", body, STRUCTURED) for body in bodies])
-
-    async def known() -> str | None:
-        try:
-            return await platform.find(elder)
-        except Answer:
-            return None
-
-    person_id = await platform.until("the neighbours are applied", known)
+    await platform.produce(POLICE, [(b"k", body, STRUCTURED) for body in bodies])
+    person_id = await platform.until("the neighbours are applied", lambda: known(platform, elder))
     decided = await platform.watch.event(EntitlementsDecided, person_id, lambda e: e.residence == elder.town)
     assert decided.data.hukou == elder.town
+    assert await rejected(platform) == before + len(broken)
+
+
+async def rejected(platform: Platform) -> int:
+    """Of the police, today."""
+    path = f"/v1/sources/urn:cn:exchange:{people.CITY}:psb/completeness"
+    return int((await platform.get("ingestion", path, day=platform.today().isoformat()))["rejected"])
+
+
+async def test_an_unsigned_record_on_the_shared_topic_is_parked(platform: Platform) -> None:
+    mark = platform.watch.mark
+    elder = platform.cast.aged(85, platform.today())
+    bodies = [b"{", encoded(people.registration(elder, platform.now()))]
+    await platform.produce(INBOUND, [(b"k", body, STRUCTURED) for body in bodies])
 
     async def parked() -> list[str] | None:
         reasons = [e.data.reason for e in platform.watch.all_of(RecordParked, None, since=mark)]
-        return reasons if len(reasons) >= len(broken) else None
+        return reasons if len(reasons) >= len(bodies) else None
 
-    assert sorted(await platform.until("they are parked", parked)) == ["not_json", "not_utf8", "source_unknown"]
+    assert await platform.until("they are parked", parked) == ["signature_missing"] * 2
+    assert await known(platform, elder) is None

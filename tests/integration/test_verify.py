@@ -19,9 +19,11 @@ PROVIDER = "dispatch.provider.91530302MA6K000000"
 
 @pytest.fixture(scope="session")
 async def somebody(platform: Platform) -> tuple[Elder, str]:
-    """An elder with an allowance and visits, of whom everything is known."""
+    """An elder with an allowance and visits, of whom everything is known, by HTTP and on the topics of sources."""
     elder, now = platform.cast.aged(84, platform.today()), platform.now()
-    await platform.push(*people.arrives(elder, now), people.lives_alone(elder, now, platform.today()))
+    events = [*people.arrives(elder, now), people.lives_alone(elder, now, platform.today())]
+    await platform.push(*events)
+    await platform.push_by_kafka(*events)
     person_id = await platform.find(elder)
     await platform.watch.event(EntitlementsDecided, person_id)
     return elder, person_id

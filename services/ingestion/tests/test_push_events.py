@@ -505,3 +505,19 @@ async def test_the_description_of_the_door_names_its_receipts_and_media_types(ad
     for path, operations in described["paths"].items():
         for operation in operations.values():
             assert operation.get("summary"), path
+
+
+async def test_no_source_spoils_the_day_of_another_by_naming_it(client_for, people, database):
+    """What a token sends in another source's name is a rejection of the sender, also where it does not decode."""
+    sender, victim = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:grid"
+    named = [
+        people.residence(people.number(1)) | {"source": victim},
+        people.residence(people.number(1)[:17] + "?", id="2") | {"source": victim},
+        {"specversion": "1.0", "id": "3", "source": victim},
+    ]
+    async with client_for(issue_token("source", source=sender)) as client:
+        answer = await client.post(
+            "/v1/events", content=msgspec.json.encode(named), headers={"content-type": people.BATCH}
+        )
+    assert answer.json()["rejected"] == 3
+    assert [r["source"] for r in await database.pool.fetch("SELECT source FROM rejections")] == [sender] * 3

@@ -175,7 +175,10 @@ async def test_a_file_over_the_quota_waits_and_loses_nothing(limit, imports, peo
 
 async def test_what_comes_by_kafka_is_recorded_and_owed(limit, people, database, driver, send):
     await limit(10)
-    records = [Record("population.inbound", 0, 0, None, msgspec.json.encode(e), ()) for e in residences(people, 0, 30)]
+    records = [
+        Record("population.inbound.530300.psb", 0, 0, None, msgspec.json.encode(e), ())
+        for e in residences(people, 0, 30)
+    ]
     await driver.deliver_records(records)
     assert await database.pool.fetchval("SELECT count(*) FROM received") == 30
     assert (await send(*residences(people, 30, 1))).status_code == 429

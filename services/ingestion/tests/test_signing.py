@@ -1,5 +1,6 @@
 """A source may sign its requests with its own key instead of holding a token."""
 
+import base64
 import hashlib
 from datetime import timedelta
 from uuid import uuid4
@@ -90,6 +91,9 @@ async def test_either_of_two_keys_signs_and_sending_the_same_again_changes_nothi
         ({"kid": "unknown"}, "signature_wrong"),
         ({"at": timedelta(seconds=-330)}, "signature_old"),
         ({"at": timedelta(seconds=330)}, "signature_wrong"),
+        ({"iat": float("nan")}, "signature_wrong"),
+        ({"iat": -(10**400)}, "signature_wrong"),
+        ({"sha256": "摘要"}, "signature_wrong"),
     ],
 )
 async def test_a_signature_of_anything_else_is_refused(send, body, changed, code):
@@ -100,7 +104,8 @@ async def test_a_signature_of_anything_else_is_refused(send, body, changed, code
 
 
 async def test_what_is_no_token_at_all_is_refused(send, body):
-    for token in ("", "x", "a.b.c", "e30.e30.", "x" * 5_000):
+    deep = base64.urlsafe_b64encode(b"[" * 2_500).decode().rstrip("=")
+    for token in ("", "x", "a.b.c", "e30.e30.", "x" * 5_000, f"{deep}.e30.e30"):
         assert (await send(token, body)).status_code == 401
 
 

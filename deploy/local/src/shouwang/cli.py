@@ -143,15 +143,15 @@ def _token(given: argparse.Namespace) -> str:
 
 
 def _list_topics(runtime: Runtime) -> None:
-    from common.topics import load_topics
+    from common.topics import load_source_topic, load_topics
 
     if not runtime.kafka_answers():
         raise LocalProblem(f"Kafka at {runtime.kafka_address} does not answer: run `shouwang up`.")
     created = set(runtime.create_topics())
-    for topic in load_topics():
+    for topic in [*load_topics(), load_source_topic()]:
         kept = "compact" if topic.cleanup == "compact" else f"{topic.retention_hours} h"
         new = "  (created now)" if topic.name in created else ""
-        print(f"{topic.name:<28} key {topic.key:<13} {kept}{new}")
+        print(f"{topic.name:<34} key {topic.key:<13} {kept}{new}")
 
 
 def _print_log(runtime: Runtime, name: str) -> None:

@@ -18,6 +18,7 @@ from common.settings import Settings, settings
 from common.topics import Topic, load_topics
 
 _ALREADY_EXISTS = 36
+_CLUSTER_BROKERS_MIN = 3
 
 
 def _configs(topic: Topic) -> dict[str, str]:
@@ -41,8 +42,11 @@ def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
     )
 
 
-async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool = False) -> list[str]:
-    """Create what is missing; returns the names created. Harmless to call again, also by several at once."""
+async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool | None = False) -> list[str]:
+    """Create the topics that are missing; returns the names created. Harmless to call again, also by several at once.
+
+    `cluster`: whether to use `partitions` and three replicas; None asks the brokers. Raises Unavailable if the brokers
+    refuse, and KafkaError if they do not answer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
@@ -50,6 +54,8 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
         missing = [topic for topic in topics if topic.name not in there]
         if not missing:
             return []
+        if cluster is None:
+            cluster = len((await admin.describe_cluster())["brokers"]) >= _CLUSTER_BROKERS_MIN
         answer = await admin.create_topics([_new_topic(topic, cluster=cluster) for topic in missing])
         for name, code, *_ in answer.topic_errors:
             if code not in (0, _ALREADY_EXISTS):

@@ -76,7 +76,7 @@ class Reader:
         while True:
             if self.watchers:
                 committed = {stage.group: await _committed(admin, stage.group) for stage in STAGES}
-            # What others read may be closed to us (population.inbound): we ask for its end, never for its content.
+            # Topics of others, such as population.inbound.*, may be closed to us: we ask for their ends only.
             theirs = {tp for offsets in committed.values() for tp in offsets}
             partitions = [*{*client.assignment(), *theirs}]
             if partitions:

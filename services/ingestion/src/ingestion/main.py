@@ -18,14 +18,17 @@ from ingestion import (
     show_feeds,
     show_imports,
     show_sources,
+    show_unverified,
     steer_feeds,
 )
 from ingestion.answer_corrections import answer_corrections
 from ingestion.count_days import count_days
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
+from ingestion.open_topics import keep_topics, open_topics
 from ingestion.run_feeds import run_feeds
 from ingestion.run_imports import run_imports
+from ingestion.show_unverified import forget_unverified
 from ingestion.sources import seed_register
 from ingestion.tell_coverage import tell_coverage
 from ingestion.watch_sources import watch_sources
@@ -43,12 +46,13 @@ service = Service(
         list_audits.router,
         review_quarantine.router,
         show_sources.router,
+        show_unverified.router,
         register_source.router,
         show_coverage.router,
         report_days.router,
         ask_correction.router,
     ],
-    raw={"population.inbound": receive_inbound.on_pushed},
+    raw={receive_inbound.TOPICS: receive_inbound.on_pushed},
     jobs=[
         Job("escalate_quarantine", 60.0, escalate_overdue),
         Job("count_days", 2.0, count_days),
@@ -58,6 +62,9 @@ service = Service(
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
         Job("run_feeds", 1.0, run_feeds),
+        Job("open_topics", 0.5, open_topics),
+        Job("keep_topics", 30.0, keep_topics),
+        Job("forget_unverified", 3600.0, forget_unverified),
     ],
     on_start=seed_register,
     description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",

@@ -25,7 +25,9 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "schema": ("the value does not fit its schema", "值不符合模式定义"),
     "type_unknown": ("this event type is not known", "未知的事件类型"),
     "source_unknown": ("this source is not registered", "来源未登记"),
-    "source_not_yours": ("your token speaks for another source", "令牌不属于该来源"),
+    "source_not_yours": ("your token or signature speaks for another source", "令牌或签名不属于该来源"),
+    "source_not_of_topic": ("this topic belongs to another source", "该主题属于其他来源"),
+    "topic_not_registered": ("this source is not registered to send on Kafka", "该来源未登记通过 Kafka 主题报送"),
     "kind_not_registered": ("this source is not registered for this kind", "该来源未登记此类事件"),
     "source_suspended": ("this source may not send at present", "该来源已停用"),
     "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
@@ -225,6 +227,24 @@ DOORS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
+# Why nobody can say who sent a record on Kafka. Such a record counts for no source.
+UNVERIFIED: Final[dict[str, tuple[str, str]]] = {
+    "signature_missing": ("the record has no header shouwang-signature", "记录缺少 shouwang-signature 签名头"),
+    "signature_wrong": (
+        "the signature is not valid, or is of another topic or value",
+        "签名无效，或与该主题、该条记录的内容不符",
+    ),
+    "signature_old": (
+        "the record was appended more than five minutes after it was signed",
+        "记录写入时间晚于签名时间五分钟以上",
+    ),
+    "structured_mode_needed": (
+        "on the shared topic an event is sent in structured mode: a signature does not cover headers",
+        "共用主题只接收结构化模式的事件，签名不覆盖消息头",
+    ),
+    "source_unknown": ("the topic belongs to no registered source", "该主题不属于任何已登记的来源"),
+}
+
 # How a day of a source compares with what the source told of it.
 DAYS: Final[dict[str, tuple[str, str]]] = {
     "complete": ("as many as told, and the same ones", "数量和摘要一致"),
@@ -248,6 +268,7 @@ PUBLISHED: Final[dict[str, tuple[str, str, dict[str, tuple[str, str]]]]] = {
     "quarantine": ("Why an accepted event waits", "已接收事件待处理的原因", QUARANTINE),
     "files": ("Why a file fails", "文件无法导入的原因", FILES),
     "doors": ("Why a request is turned away", "请求被拒绝的原因", DOORS),
+    "unverified": ("Why the sender of a record on Kafka is unknown", "无法确认 Kafka 记录来源的原因", UNVERIFIED),
     "days": ("How a day compares", "按日核对结果", DAYS),
     "corrections": ("Why a correction is asked for", "请求来源更正的原因", CORRECTIONS),
     "feeds": (

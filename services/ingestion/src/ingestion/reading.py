@@ -139,20 +139,28 @@ def structured(attributes: dict[str, str], data: bytes) -> bytes:
 
 
 def read_event(
-    raw: bytes | msgspec.Raw, now: datetime, *, only_source: str | None = None, traceparent: str | None = None
+    raw: bytes | msgspec.Raw,
+    now: datetime,
+    *,
+    only_source: str | None = None,
+    not_yours: str = "source_not_yours",
+    traceparent: str | None = None,
 ) -> Pushed | Refused:
-    """One structured event, valid UTF-8. `only_source`: the caller speaks for this source alone."""
+    """One structured event, valid UTF-8. `only_source`: the sender speaks for this source alone; a refusal is then
+    one of this source, whichever source the event names. `not_yours`: the code if it names another source."""
     try:
         type_ = _type_of.decode(raw).type
         event, ignored = _decode(_events[type_], raw)
     except (*_FAILED, KeyError) as error:
-        return _refuse(raw, explain(raw, error))
+        return _refuse(raw, explain(raw, error), sender=only_source)
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
-    faults = _source_faults(source, kind, event.source, only_source)
+    if only_source is not None and event.source != only_source:
+        return _refuse(raw, [fault("/source", not_yours)], event, only_source)
+    faults = _source_faults(source, kind)
     person = check(event.data.person.id_number, civil_date(now))
     faults += check_event(kind, event, person, now)
     if faults or source is None:
-        return _refuse(raw, faults, event)
+        return _refuse(raw, faults, event, only_source)
     pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
     return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
 
@@ -175,11 +183,9 @@ def _decode(
     return msgspec.structs.replace(event, data=PopulationData(**said | {"value": None})), True
 
 
-def _source_faults(source: Source | None, kind: Kind, urn: str, only_source: str | None) -> list[Fault]:
+def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
     if source is None:
         return [fault("/source", "source_unknown")]
-    if only_source is not None and urn != only_source:
-        return [fault("/source", "source_not_yours")]
     if not source.active:
         return [fault("/source", "source_suspended")]
     return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
@@ -237,25 +243,39 @@ def reopen(kept: bytes) -> Pushed:
     return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
 
 
-def _refuse(raw: bytes | msgspec.Raw, faults: list[Fault], event: PopulationEvent[Any] | None = None) -> Refused:
-    if event is not None:
-        known = event.source in registered()
-        event_id = vault().event_id(event.source, event.id) if known else None
-        day = civil_date(event.time) if not any(f.pointer == "/time" for f in faults) else None
-        source = event.source if known else None
-        return Refused(
-            id=event.id, event_id=event_id, source=source, day=day, faults=tuple(faults[:FAULTS_MAX]), body=bytes(raw)
-        )
-    id_, source = _named(raw)
+def refuse_unread(body: bytes, code: str, sender: str) -> Refused:
+    """The refusal of a body that is no event, or is not looked at. `sender`: the source that sent it."""
+    pointer = "/source" if code == "topic_not_registered" else ""
+    return Refused(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
+
+
+def _refuse(
+    raw: bytes | msgspec.Raw,
+    faults: list[Fault],
+    event: PopulationEvent[Any] | None = None,
+    sender: str | None = None,
+) -> Refused:
+    """A refusal counts for the source that sent the event. Only where its sender may speak for all sources
+    (`sender` is None) is that the source which the event names."""
+    id_, named = (event.id, event.source) if event is not None else _named(raw)
+    source = sender or named
     known = source in registered()
+    day = None
+    if event is not None and not any(f.pointer == "/time" for f in faults):
+        day = civil_date(event.time)
     return Refused(
         id=id_,
         event_id=vault().event_id(source, id_) if known and source and id_ else None,
         source=source if known else None,
-        day=None,
-        faults=tuple(faults),
+        day=day,
+        faults=tuple(faults[:FAULTS_MAX]),
         body=bytes(raw),
     )
+
+
+def named_source(raw: bytes) -> str | None:
+    """The source that an event names, also one that does not decode; None if it names none."""
+    return _named(raw)[1]
 
 
 class _Names(msgspec.Struct):

@@ -1,19 +1,20 @@
 """The register of sources and how they do: `GET /v1/sources`, `GET /v1/sources/{source}`, `GET /v1/gaps`."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from common.auth import AnyCaller, Caller, require
 from common.errors import NotAllowed, NotFound
 from common.http import Limit
 from common.service import Db
+from common.topics import inbound_topic
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from ingestion import quotas, sources
 from ingestion.signing import sender
 from ingestion.sources import Entry, Urn
-from ingestion.store import registry, watching
+from ingestion.store import registry, topics, watching
 
 router = APIRouter(tags=["sources"])
 HISTORY_MAX: Final = 100
@@ -56,14 +57,27 @@ class QuotaLeft(BaseModel):
     day: int
 
 
+class OwnTopic(BaseModel):
+    """The source's own Kafka topic. `state`: records are read once it is `open`; while it is `waiting`, the platform
+    tries again at `try_at`, and `problem` says why it could not be created."""
+
+    name: str
+    state: Literal["waiting", "open"]
+    opened_at: datetime | None = None
+    tries: int = 0
+    try_at: datetime | None = None
+    problem: str | None = None
+
+
 class SourceDetail(RegisteredSource):
-    """`version` 0: the seed, before anybody entered it. `history`: the newest first."""
+    """`version` 0: the seed, before anybody entered it. `history`: the newest first. `topic`: with `kafka` only."""
 
     version: int
     since: datetime | None
     entry: Entry
     history: list[Decided]
     quota_left: QuotaLeft | None
+    topic: OwnTopic | None
 
 
 class Gap(BaseModel):
@@ -109,6 +123,7 @@ async def get_source(
     async with db.reading() as connection:
         heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
         history = await registry.list_versions(connection, source, HISTORY_MAX)
+        topic = await topics.load_topic(connection, source)
     left = await quotas.what_is_left(db, source)
     return SourceDetail(
         **_shown(source, version.entry, heard, gaps),
@@ -116,6 +131,7 @@ async def get_source(
         since=version.since,
         entry=version.entry,
         quota_left=QuotaLeft(minute=int(left.minute_left), day=int(left.day_left)) if left else None,
+        topic=_topic(source, topic) if version.entry.kafka else None,
         history=[Decided(**dict(row)) for row in history],
     )
 
@@ -135,6 +151,21 @@ async def list_gaps(
     page = [Gap(**dict(row)) for row in rows]
     following = f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
     return GapPage(gaps=page, next=following)
+
+
+def _topic(source: str, row: Any) -> OwnTopic:
+    name = inbound_topic(source)
+    if row is None:
+        return OwnTopic(name=name, state="waiting")
+    is_open = row["opened_at"] is not None
+    return OwnTopic(
+        name=name,
+        state="open" if is_open else "waiting",
+        opened_at=row["opened_at"],
+        tries=row["tries"],
+        try_at=None if is_open else row["try_at"],
+        problem=row["problem"],
+    )
 
 
 def _cursor(after: str | None) -> tuple[str, date] | None:

@@ -70,7 +70,8 @@ class Feed(_Strict):
 class Entry(_Strict):
     """`kinds`: what the source may say, and its rank there (1 is the strongest); a change of rank holds for what comes
     later. `areas`: whose people it knows; its own where none are given. `cadence`: how often something of a kind
-    comes at least. `tells_days`: it tells its count of every day, and the lack of it is a gap."""
+    comes at least. `tells_days`: it tells its count of every day, and the lack of it is a gap. `kafka`: the source has
+    a topic of its own."""
 
     name: str = Field(min_length=1, max_length=100)
     area: Division
@@ -82,6 +83,7 @@ class Entry(_Strict):
     quota: Quota | None = None
     feeds: list[Feed] = Field(default=[], max_length=500)
     tells_days: bool = False
+    kafka: bool = False
     active: bool = True
 
     @model_validator(mode="after")
@@ -102,6 +104,7 @@ class _Office(_Strict):
     name: str
     kinds: dict[Kind, Rank]
     cadence: dict[Kind, Cadence] = {}
+    kafka: bool = False
 
 
 class SourcesFile(_Strict):
@@ -122,6 +125,7 @@ class SourcesFile(_Strict):
                 kinds=office.kinds,
                 cadence={k: c for k, c in (self.cadence | office.cadence).items() if k in office.kinds},
                 quota=self.quota,
+                kafka=office.kafka,
             )
             for area in self.areas
             for code, office in self.offices.items()

@@ -8,8 +8,8 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from common.topics import is_inbound
 
-NOT_OURS: Final = frozenset({"population.inbound"})
 PROGRESS_EVERY_SECONDS: Final = 2.0
 STANDSTILL_SECONDS_MAX: Final = 30.0
 
@@ -21,11 +21,11 @@ class Looker(Protocol):
 
 
 async def list_topics(address: str) -> list[str]:
-    """Every topic of the platform but that of the untrusted inputs, providers' own ones included."""
+    """Every topic on which the platform writes, the providers' own topics included. Sources write to the others."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
-        return sorted(t for t in await admin.list_topics() if not t.startswith("__") and t not in NOT_OURS)
+        return sorted(t for t in await admin.list_topics() if not t.startswith("__") and not is_inbound(t))
     finally:
         await admin.close()
 

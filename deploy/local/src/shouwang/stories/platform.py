@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from common import auth
 from common import clock as business
 from common.settings import settings
-from common.topics import load_topics
+from common.topics import inbound_topic, is_inbound, load_topics
 
 from shouwang import clock
 from shouwang.stories.people import CITY, Cast, Elder, Event
@@ -48,7 +48,7 @@ class Platform:
         self.kafka = kafka
         self.urls = urls
         self.cast = Cast()
-        self.watch = Watch(kafka, [t.name for t in load_topics() if t.name != "population.inbound"])
+        self.watch = Watch(kafka, [t.name for t in load_topics() if not is_inbound(t.name)])
         self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
         self._http = httpx.AsyncClient(timeout=30, trust_env=False)
 
@@ -157,11 +157,11 @@ class Platform:
             await producer.stop()
 
     async def push_by_kafka(self, *events: Event) -> None:
-        """The same events on `population.inbound`, in structured mode."""
+        """The same events in structured mode, each on the topic of its source, one after the other."""
         kind = [("content-type", b"application/cloudevents+json")]
-        await self.produce(
-            "population.inbound", [(None, json.dumps(event, ensure_ascii=False).encode(), kind) for event in events]
-        )
+        for event in events:
+            body = json.dumps(event, ensure_ascii=False).encode()
+            await self.produce(inbound_topic(event["source"]), [(None, body, kind)])
 
     async def find(self, elder: Elder) -> str:
         """The surrogate under which everybody but ingestion knows the elder."""

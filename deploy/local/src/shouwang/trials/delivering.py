@@ -1,4 +1,4 @@
-"""Delivering what sources say, through both doors, until it is acknowledged."""
+"""Delivering what sources say, by HTTP and on their own topics, until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from common import kafka
 from common.settings import Settings
+from common.topics import inbound_topic
 
 from shouwang.stores import Stores
 from shouwang.trials.asking import AGAIN_AFTER_SECONDS, Asker
 
-INBOUND = "population.inbound"
 SEND_SECONDS_MAX = 60
 Event = dict[str, Any]
 
@@ -41,12 +41,12 @@ class Deliverer:
 
     async def over_topic(self, events: Sequence[Event]) -> None:
         """All of them again whenever one was not acknowledged. Raises TimeoutError."""
-        values = [json.dumps(event, ensure_ascii=False).encode() for event in events]
+        values = [(inbound_topic(event["source"]), json.dumps(event, ensure_ascii=False).encode()) for event in events]
         deadline = monotonic() + self._asker.seconds
         while True:
             try:
                 producer = await self._connected()
-                sent = [await producer.send(INBOUND, value) for value in values]
+                sent = [await producer.send(topic, value) for topic, value in values]
                 await asyncio.wait_for(asyncio.gather(*sent), SEND_SECONDS_MAX)
                 self.by_topic += len(events)
                 return

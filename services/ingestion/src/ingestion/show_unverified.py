@@ -1,0 +1,90 @@
+"""`GET /v1/unverified`: records on Kafka whose sender is unknown; the job that forgets old counts."""
+
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from common import clock
+from common.auth import Caller
+from common.database import Database
+from common.errors import Malformed, NotFound
+from common.http import Limit
+from common.service import Db
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from ingestion import sources
+from ingestion.inbound import UNKNOWN
+from ingestion.signing import sender
+from ingestion.store import unverified as store
+from ingestion.unverified import DAYS_KEPT
+
+router = APIRouter(tags=["sources"])
+NATION: Final = "000000"
+FORGET_MAX: Final = 1_000
+
+
+class UnverifiedCount(BaseModel):
+    """`source`: the registered source that the records name, which need not have sent them; else `unknown`. `reason`: a
+    code of the published list. `parked`: how many of them are kept."""
+
+    day: date
+    topic: str
+    source: str
+    reason: str
+    records: int
+    parked: int
+
+
+class UnverifiedPage(BaseModel):
+    counts: list[UnverifiedCount]
+    next: str | None
+
+
+@router.get("/v1/unverified", summary="Records on Kafka whose sender is unknown")
+async def list_unverified(
+    caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))],
+    db: Db,
+    since: date | None = None,
+    until: date | None = None,
+    limit: Limit = 100,
+    after: Annotated[str | None, Query(max_length=500)] = None,
+) -> UnverifiedPage:
+    """By the day on which they were read, today without one. They count for no source. A source sees the counts of its
+    own name, officers those of the sources of their area, officers of the nation also those that name no source."""
+    first = since or until or clock.today()
+    last = until or max(first, clock.today())
+    if last < first:
+        raise Malformed("`until` lies before `since`", code="period")
+    await sources.look(db)
+    cursor = _cursor(after)
+    async with db.reading() as connection:
+        rows = await store.list_counts(connection, _seen(caller), first, last, cursor, limit)
+    page = [UnverifiedCount(**dict(row)) for row in rows]
+    following = None
+    if len(page) == limit:
+        end = page[-1]
+        following = f"{end.day} {end.topic} {end.source} {end.reason}"
+    return UnverifiedPage(counts=page, next=following)
+
+
+def _seen(caller: Caller) -> list[str]:
+    if caller.role == "source":
+        return [caller.source] if caller.source else []
+    seen = [urn for urn, version in sources.versions().items() if caller.may_see(version.entry.area)]
+    return [*seen, UNKNOWN] if caller.may_see(NATION) else seen
+
+
+def _cursor(after: str | None) -> store.Key | None:
+    if after is None:
+        return None
+    try:
+        day, topic, source, reason = after.split(" ")
+        return date.fromisoformat(day), topic, source, reason
+    except ValueError:
+        raise NotFound("no such page") from None
+
+
+async def forget_unverified(database: Database) -> int:
+    """Job: delete counts that are older than DAYS_KEPT; returns how many."""
+    async with database.transaction() as tx:
+        return await store.delete_before(tx, clock.today() - timedelta(days=DAYS_KEPT), FORGET_MAX)

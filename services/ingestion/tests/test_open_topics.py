@@ -1,0 +1,47 @@
+"""A source that may send on Kafka waits for its topic while the broker is away, and is told so."""
+
+import socket
+from datetime import timedelta
+
+import pytest
+from common import clock
+from common.settings import settings
+from ingestion.open_topics import AGAIN_SECONDS_MAX, open_topics
+from ingestion.sources import seed, seed_register
+from ingestion.store import topics as store
+
+PSB, FUNERAL = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:funeral"
+
+
+@pytest.fixture
+async def no_broker(database, monkeypatch):
+    """An address at which nobody listens, and the register of the seed."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SHOUWANG_KAFKA", f"127.0.0.1:{taken.getsockname()[1]}")
+        settings.cache_clear()
+        await seed_register(database)
+        yield
+    settings.cache_clear()
+
+
+async def test_a_topic_waits_for_the_broker_and_the_source_sees_why(no_broker, database, admin):
+    assert await open_topics(database) == 0
+    topic = (await admin.get(f"/v1/sources/{PSB}")).json()["topic"]
+    assert (topic["name"], topic["state"], topic["tries"]) == ("population.inbound.530300.psb", "waiting", 1)
+    assert topic["problem"] == "KafkaConnectionError"
+    assert (await admin.get(f"/v1/sources/{FUNERAL}")).json()["topic"] is None
+
+
+async def test_it_is_tried_again_at_longer_and_longer_intervals_with_an_end(no_broker, database):
+    wanted = sorted(urn for urn, entry in seed().items() if entry.kafka)
+    for tries in range(1, 9):
+        await open_topics(database)
+        row = await store.load_topic(database.pool, PSB)
+        assert row["tries"] == tries
+        pause = row["try_at"] - clock.real_now()
+        assert pause <= timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX))
+        assert pause > timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX) - 2)
+        assert await store.list_due(database.pool, wanted, clock.real_now(), 100) == {}
+        await database.pool.execute("UPDATE source_topics SET try_at = now() - interval '1 second'")
+    assert len(await store.list_due(database.pool, wanted, clock.real_now(), 100)) == len(wanted)
