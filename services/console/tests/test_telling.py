@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 from common.events import (
+    AccountChanged,
     AlertRaised,
     AssessmentSigned,
     DueLine,
     DuesDetermined,
+    ForeignEventsGrouped,
     PersonFactsRecorded,
+    PlaceClaimed,
+    PlaceSettled,
     PolicyVersionHalted,
     RecordParked,
     RecoveryOpened,
@@ -109,6 +113,42 @@ def test_findings_and_results_are_told_by_name(make: Any) -> None:
     )
     assert make.step(signed).text == "评估签署：重度失能"
     assert make.step(make.cancelled(person)).text == "任务取消：身故"
+
+
+def test_cases_about_standing_are_told_by_name(make: Any) -> None:
+    person = make.id()
+    claimed = PlaceClaimed(
+        case_id=make.id(),
+        person_id=person,
+        event_id=make.id(),
+        source="urn:cn:exchange:110000:psb",
+        kind="residence",
+        division="110105",
+        county_left="530302",
+        owner="530302",
+        opened_at=NOON,
+        silent_on=date(2026, 12, 11),
+    )
+    step = make.step(claimed)
+    assert (step.stage, step.text, step.tone, step.person_id) == ("intake", "迁入地址待确认：居住地", "plain", person)
+    for outcome, text in names.PLACES.items():
+        settled = PlaceSettled(case_id=make.id(), person_id=person, outcome=outcome, settled_at=NOON)
+        assert make.step(settled).text == f"迁入地址办结：{text}"
+    changed = AccountChanged(
+        person_id=person, event_id=make.id(), before=make.id(), source="s", holder="other", changed_at=NOON
+    )
+    assert (make.step(changed).text, make.step(changed).tone) == ("收款账户变更：户名不是本人", "alert")
+    grouped = ForeignEventsGrouped(
+        group_id=make.id(),
+        source="urn:cn:exchange:110000:psb",
+        kind="death",
+        day=NOON.date(),
+        holds="events",
+        owner="000000",
+        opened_at=NOON,
+    )
+    step = make.step(grouped)
+    assert (step.text, step.tone, step.person_id) == ("辖区外信息并案：死亡", "alert", None)
 
 
 def test_a_parked_record_belongs_to_its_service_and_to_no_person(make: Any) -> None:

@@ -17,6 +17,8 @@ from common.auth import issue_token
 from common.codes.id_number import make
 from common.database import Database
 from common.events import PersonFactsRecorded
+from common.message import derived_id
+from common.privacy import vault
 from common.testing import Driver, migrated_database
 from ingestion import sources
 from ingestion.files.spool import spool_folder
@@ -296,3 +298,59 @@ def imports(client_for: Callable[[str], httpx.AsyncClient], database: Database) 
     yield Imports(client_for, database)
     for spooled in spool_folder().glob("*"):  # of files that a test left unread
         spooled.unlink()
+
+
+# ── sources of other areas ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Abroad:
+    """A person of 麒麟区 (530302), sources of another province, and officers of any area."""
+
+    HOME = "530302"
+    AREA, THERE = "140700", "140702"
+
+    def __init__(self, client_for: Callable[[str], httpx.AsyncClient], push: Callable[..., Any]) -> None:
+        self._client_for, self._push = client_for, push
+
+    def sent(self, event: Event, area: str = AREA) -> Event:
+        """The event as the same office of another area sends it."""
+        office = event["source"].rpartition(":")[2]
+        return event | {"source": f"urn:cn:exchange:{area}:{office}"}
+
+    def person_id(self, number: str) -> str:
+        return derived_id("person", vault().blind_index(number).hex())
+
+    async def call(self, name: str, area: str, method: str, path: str, **options: Any) -> httpx.Response:
+        """One call by an officer of an area."""
+        async with self._client_for(issue_token("officer", division=area, subject=name)) as client:
+            return await client.request(method, path, **options)
+
+    async def get(self, path: str, area: str = HOME) -> Any:
+        answer = await self.call("王科员", area, "GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, *, by: str = "王科员", area: str = HOME, **body: Any) -> httpx.Response:
+        return await self.call(by, area, "POST", path, json={"reason": "已核实"} | body)
+
+    async def move(self, people: People, number: str, **options: Any) -> str:
+        """A residence in the other province is claimed; the event id comes back."""
+        options = {"id": f"claim-{number[-6:]}", "valid_from": "2026-11-10"} | options
+        event = self.sent(people.residence(number, self.THERE, **options))
+        (receipt,) = await self._push(event, expect="accepted")
+        assert [p["code"] for p in receipt["problems"]] == ["place_claimed"]
+        found: str = receipt["event_id"]
+        return found
+
+
+@pytest.fixture
+def abroad(client_for: Callable[[str], httpx.AsyncClient], push: Callable[..., Any]) -> Abroad:
+    return Abroad(client_for, push)
+
+
+@pytest.fixture
+async def resident(push: Callable[..., Any], people: People) -> str:
+    """The number of a person who is registered and lives in 麒麟区."""
+    number = people.number(1)
+    await push(people.registration(number), people.residence(number), expect="accepted")
+    return number

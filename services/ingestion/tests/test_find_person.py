@@ -14,7 +14,9 @@ async def known(push, people, admin):
     register["source"] = "urn:cn:exchange:140700:psb"  # people are registered by their own area
     future = people.residence(number, "530304001", id="later", valid_from="2027-01-01")
     future["data"]["value"]["address"] = "曲靖市马龙区别处"
-    await push(register, people.residence(number), future)
+    lives = people.residence(number)
+    lives["source"] = future["source"] = register["source"]  # a claimed place would show the person to nobody there
+    await push(register, lives, future, expect="accepted")
     answer = await admin.post("/v1/persons/lookup", json={"id_number": number})
     return number, answer.json()["person_id"]
 
@@ -83,6 +85,19 @@ async def test_only_what_is_asked_for_is_revealed_and_only_in_the_area(known, cl
     ]
 
 
+async def test_a_claimed_place_shows_the_person_to_nobody_there(push, people, client_for):
+    number = people.number(8)
+    await push(people.registration(number), expect="accepted")
+    claimed = people.residence(number, "140702", id="claimed")
+    claimed["source"] = "urn:cn:exchange:140700:psb"
+    (receipt,) = await push(claimed, expect="accepted")
+    assert receipt["problems"][0]["code"] == "place_claimed"
+    for division, found in (("530302", True), ("140702", False), ("140000", False)):
+        async with client_for(issue_token("officer", division=division)) as officer:
+            answer = await officer.post("/v1/persons/lookup", json={"id_number": number})
+            assert answer.status_code == (200 if found else 404), division
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "service"])
 async def test_no_user_may_reveal_anybody_in_whatever_role(known, client_for, database, role):
     ask = {"purpose": "route", "cause": "-", "fields": ["name"], "person_ids": [known[1]]}
@@ -103,7 +118,11 @@ async def test_a_purpose_that_is_not_on_the_list_reveals_nothing(known, vault_us
 
 async def test_the_newest_name_is_kept_whatever_arrives_last(push, people, vault_user, known):
     number, person_id = known
-    await push(people.residence(number, id="new-name", name="张大山", time="2026-11-21T00:00:00Z"))
-    await push(people.residence(number, id="old-name", name="张小山", time="2026-11-01T00:00:00Z"))
+    for id_, name, time in (("new", "张大山", "2026-11-21T00:00:00Z"), ("old", "张小山", "2026-11-01T00:00:00Z")):
+        event = people.registration(number, id=id_, time=time)
+        event["data"]["value"]["name"] = name
+        event["source"] = "urn:cn:exchange:140700:psb"
+        await push(event, expect="accepted")
+    await push(people.residence(number, id="beside", name="张他人", time="2026-11-21T08:00:00Z"))
     ask = {"purpose": "notice", "cause": "n", "fields": ["name"], "person_ids": [person_id]}
     assert (await vault_user.post("/v1/vault/reveal", json=ask)).json()["persons"][0]["name"] == "张大山"

@@ -88,6 +88,7 @@ async def test_stays_in_hospital_do_not_overlap_and_incidents_of_one_day_all_sta
 async def test_nothing_personal_of_the_further_kinds_travels_or_lies_open(push, people, driver, database):
     number = people.number(1)
     events = [people.event(k, number, v, id=k) for k, v in people.further.items()]
+    events.insert(0, people.registration(number, id="registered"))
     await push(*events, expect="accepted")
     (person,) = await driver.emitted_messages()
     told = msgspec.json.encode(person.data).decode()
@@ -103,14 +104,23 @@ async def test_nothing_personal_of_the_further_kinds_travels_or_lies_open(push, 
     assert statements["bank_account"].holder == "self"
 
 
+@pytest.mark.parametrize("account_first", [True, False])
 @pytest.mark.parametrize(
     ("name", "holder"), [("张三丰", "self"), ("张 三丰", "self"), ("李四光", "other"), (None, "not_said")]
 )
-async def test_whose_name_an_account_is_under_is_held_against_the_name_beside_it(push, people, heads, name, holder):
-    account = people.further["bank_account"]
-    await push(people.event("bank_account", people.number(1), account, id="1", name=name), expect="accepted")
+async def test_the_holder_of_an_account_is_compared_with_the_registered_name(
+    push, people, heads, name, holder, account_first
+):
+    """The name beside the account in the same event counts for nothing: its sender may have written both."""
+    events = [people.event("bank_account", people.number(1), people.further["bank_account"], id="1", name="张三丰")]
+    if name is not None:
+        registered = people.registration(people.number(1), id="2")
+        registered["data"]["value"]["name"] = name
+        events.insert(len(events) if account_first else 0, registered)
+    for event in events:
+        await push(event, expect="accepted")
     (head,) = (await heads()).values()
-    assert head.statements[0].value.holder == holder
+    assert [s.value.holder for s in head.statements if s.kind == "bank_account"] == [holder]
 
 
 FAULTY = [

@@ -263,6 +263,6 @@ async def test_a_member_nobody_knows_yet_becomes_a_person_with_an_identity_only(
     a, b = people.number(1), people.number(2)
     await push(household(people, [a, b], id="h1"))
     rows = await database.pool.fetch("SELECT field FROM vault ORDER BY field")
-    assert [r[0] for r in rows] == ["id_number", "id_number", "name"]
+    assert [r[0] for r in rows] == ["id_number", "id_number"]  # a name comes from a registration only
     facts = await by_number(people, heads, database, admin, [b])
     assert [f.kind for f in facts[b]] == ["household"]

@@ -65,7 +65,7 @@ async def _dump(database) -> str:
 async def test_a_problem_with_the_database_does_not_print_a_row(push, people, database, caplog):
     await database.pool.execute("ALTER TABLE vault ADD CONSTRAINT broken CHECK (field <> 'name') NOT VALID")
     number = people.number(1)
-    (receipt,) = await push(people.residence(number))
+    (receipt,) = await push(people.registration(number))
     assert (receipt["status"], receipt["problems"][0]["code"]) == ("rejected", "internal")
     assert number not in caplog.text
     assert "张三丰" not in caplog.text

@@ -68,7 +68,10 @@ def test_every_registered_source_says_only_known_kinds_in_a_known_area():
     for source in registered().values():
         assert set(source.ranks) <= set(KINDS)
         assert divisions.known(source.area)
-    assert len(registered()) == 55
+    offices = {(source.area, source.urn.rpartition(":")[2]) for source in registered().values()}
+    assert len(offices) == len(registered())
+    assert {("530300", "psb"), ("000000", "psb"), ("530302", "visit"), ("141125", "counter")} <= offices
+    assert all(source.internal == (urn.endswith((":visit", ":counter"))) for urn, source in registered().items())
 
 
 def test_what_the_generator_of_synthetic_people_sends_is_registered():

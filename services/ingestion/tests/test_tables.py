@@ -1,6 +1,6 @@
 """The migrated schema is what the row classes say."""
 
-from ingestion import audit_tables, feed_tables, inbound_tables, tables
+from ingestion import audit_tables, feed_tables, inbound_tables, standing_tables, tables
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
@@ -18,7 +18,8 @@ SAME = {
 def declared():
     rows = [
         c
-        for c in (vars(tables) | vars(feed_tables) | vars(audit_tables) | vars(inbound_tables)).values()
+        for module in (tables, feed_tables, audit_tables, inbound_tables, standing_tables)
+        for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, SQLModel) and c is not SQLModel
     ]
     found = {}

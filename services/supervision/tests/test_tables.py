@@ -23,7 +23,7 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(databa
 def test_every_check_that_is_used_has_its_text_and_severity() -> None:
     used = {"V01", "V03", "V05", "V06", "V09", "V12", "visit_missed", "recovery_opened", "record_parked"}
     used |= {"policy_halted", "move_gap", "visit_unplaced", "hold_overdue", "stay_open_long", "stay_contradicted"}
-    used |= {"read_budget"}
+    used |= {"read_budget", "account_changed", "foreign_events"}
     assert {check.id for check in checks().checks} == used
 
 

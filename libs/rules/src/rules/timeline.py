@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from common.clock import civil_date
 from common.events.ability import Ability
-from common.events.facts import Death, Household, Statement, Value
+from common.events.facts import Death, Household, Standing, Statement, Value
 from common.events.kinds import LINE_OF, ONE_DAY_KINDS
 
 FAR_PAST, FAR_FUTURE = date.min, date.max
+_NOT_COUNTED = ("waits", "withheld")
 _DAY = timedelta(days=1)
 
 
@@ -24,7 +25,8 @@ class Fact(NamedTuple):
     """What holds over [`valid_from`, `valid_to`) (None: open) after all statements known at an instant.
 
     `event_id`: the statement that gave the value. Facts of one kind (and of one line, where a kind has lines: a
-    household, a benefit …) never overlap, but for single days, which are all kept.
+    household, a benefit …) never overlap, but for single days, which are all kept. Facts with the `standing` `hint`
+    are apart from the others: they neither close nor cover them.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Fact(NamedTuple):
     source: str
     rank: int
     via: str | None = None
+    standing: Standing = "full"
 
     def holds_on(self, day: date) -> bool:
         return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
@@ -63,6 +66,7 @@ class _Piece(NamedTuple):
     start: date
     end: date
     said: Statement
+    standing: Standing = "full"
 
 
 def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> tuple[Fact, ...]:
@@ -72,13 +76,17 @@ def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = 
     sorted by kind and period.
     """
     by_kind: dict[str, list[_Piece]] = {}
+    hints: list[_Piece] = []
     for piece in _last_words(statements, known_at):
+        if piece.standing == "hint":
+            hints.append(piece)
+            continue
         same = by_kind.get(piece.said.kind)
         if same is None:
             by_kind[piece.said.kind] = [piece]
         else:
             same.append(piece)
-    facts: list[Fact] = []
+    facts: list[Fact] = [_one_day(p) if p.said.kind in ONE_DAY_KINDS else _fact(p) for p in hints]
     households: dict[str, list[_Piece]] = {}
     if "household" in by_kind:
         facts += _households(by_kind.pop("household"), households)
@@ -107,6 +115,8 @@ def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> l
     for s in statements:
         if known_at is not None and s.recorded_at > known_at:
             continue
+        if s.standing and s.standing_at(known_at) in _NOT_COUNTED:
+            continue
         if s.action == "annulled":
             said.pop(s.chain, None)
             ends.pop(s.chain, None)
@@ -122,12 +132,12 @@ def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> l
         start = s.valid_from or FAR_PAST
         end = (ends.get(chain) if ends else None) or s.valid_to or FAR_FUTURE
         if start < end or s.kind in ONE_DAY_KINDS:
-            pieces.append(_Piece(start, end, s))
+            pieces.append(_Piece(start, end, s, s.standing_at(known_at) if s.standing else "full"))
     return pieces
 
 
 def _fact(piece: _Piece) -> Fact:
-    start, end, s = piece
+    start, end, s, standing = piece
     assert s.value is not None
     return Fact(
         s.kind,
@@ -138,13 +148,14 @@ def _fact(piece: _Piece) -> Fact:
         s.source,
         s.rank,
         s.via,
+        standing,
     )
 
 
 def _one_day(piece: _Piece) -> Fact:
     """Such as a death. Without a day it is as old as its record: never before, perhaps not after."""
     day = piece.said.valid_from or civil_date(piece.said.time)
-    return _fact(_Piece(day, day + _DAY, piece.said))
+    return _fact(piece._replace(start=day, end=day + _DAY))
 
 
 def _households(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[Fact]:
@@ -182,7 +193,7 @@ def _single_valued(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> li
 
 
 def _within(piece: _Piece, periods: list[_Piece]) -> list[_Piece]:
-    cut = [_Piece(max(piece.start, p.start), min(piece.end, p.end), piece.said) for p in periods]
+    cut = [piece._replace(start=max(piece.start, p.start), end=min(piece.end, p.end)) for p in periods]
     return [c for c in cut if c.start < c.end]
 
 
@@ -194,7 +205,7 @@ def _closed_by_next(pieces: list[_Piece]) -> list[_Piece]:
     closed = []
     for piece, after in pairwise(ordered):
         if after.said.rank == piece.said.rank and after.start < piece.end:
-            piece = _Piece(piece.start, after.start, piece.said)
+            piece = piece._replace(end=after.start)
         if piece.start < piece.end:
             closed.append(piece)
     closed.append(ordered[-1])
@@ -228,10 +239,10 @@ def _uncovered(piece: _Piece, shown: list[_Piece]) -> list[_Piece]:
         if over.end <= start:
             continue
         if start < over.start:
-            left.append(_Piece(start, over.start, piece.said))
+            left.append(piece._replace(start=start, end=over.start))
         start = over.end
     if start < piece.end:
-        left.append(_Piece(start, piece.end, piece.said))
+        left.append(piece._replace(start=start))
     return left
 
 

@@ -18,7 +18,7 @@ STAGES: Final = (
         "intake",
         "接入",
         "ingestion",
-        ("ingestion.person", "ingestion.source", "ingestion.coverage", "ingestion.access"),
+        ("ingestion.person", "ingestion.source", "ingestion.coverage", "ingestion.case", "ingestion.access"),
     ),
     Stage(
         "decide",
@@ -48,6 +48,10 @@ EVENTS: Final[Mapping[str, str]] = {
     "CorrectionAnswered": "更正办结",
     "CoverageDeclared": "逐项报送范围",
     "ReadBudgetUsed": "查阅超限",
+    "ForeignEventsGrouped": "辖区外信息并案",
+    "PlaceClaimed": "迁入地址待确认",
+    "PlaceSettled": "迁入地址办结",
+    "AccountChanged": "收款账户变更",
     "EntitlementsDecided": "资格认定",
     "EntitlementStarted": "待遇生效",
     "EntitlementEnded": "待遇到期",
@@ -164,6 +168,20 @@ CHECKS: Final[Mapping[str, str]] = {
     "record_parked": "消息搁置",
     "policy_halted": "清单停用",
     "read_budget": "查阅超限",
+    "account_changed": "收款账户变更",
+    "foreign_events": "辖区外信息并案",
+}
+PLACES: Final[Mapping[str, str]] = {
+    "confirmed": "迁出地已确认",
+    "objected": "迁出地有异议",
+    "silent": "逾期无异议",
+    "vouched": "已有其他信息印证",
+    "withdrawn": "来源已撤回",
+}
+HOLDERS: Final[Mapping[str, str]] = {
+    "self": "户名与本人一致",
+    "other": "户名不是本人",
+    "not_said": "户名未能核对",
 }
 LEVELS: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
 STATES: Final[Mapping[str, str]] = {

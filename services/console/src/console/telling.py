@@ -19,6 +19,8 @@ _ALERTING = (
     "RecordParked",
     "SourceGapFound",
     "SourceSilent",
+    "ForeignEventsGrouped",
+    "AccountChanged",
     "PolicyVersionHalted",
     "ReadBudgetUsed",
 )
@@ -53,6 +55,8 @@ class _Detail(msgspec.Struct):
     causes: Sequence[str] = ()
     lines: Sequence[_Line] = ()
     other_division: str | None = None
+    kind: str | None = None
+    holder: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Detail).decode
@@ -123,6 +127,12 @@ def _more(what: str, d: _Detail) -> str:
     if what in ("VisitDisputed", "AlertRaised"):
         found = [d.check] if d.check else list(d.checks)
         return _listed([names.CHECKS.get(check, check) for check in found])
+    if what in ("PlaceClaimed", "ForeignEventsGrouped"):
+        return _listed([names.KINDS[d.kind]]) if d.kind and d.kind in names.KINDS else ""
+    if what == "PlaceSettled":
+        return _listed([names.PLACES[d.outcome]]) if d.outcome and d.outcome in names.PLACES else ""
+    if what == "AccountChanged":
+        return _listed([names.HOLDERS[d.holder]]) if d.holder and d.holder in names.HOLDERS else ""
     if what == "AlertClosed":
         return _listed(["属实" if d.outcome == "confirmed" else "不属实"])
     if what.startswith(("Visit", "Assessment")) and d.reason:

@@ -7,6 +7,7 @@ import asyncpg
 from common.auth import Caller, Role
 from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
+from common.events.facts import Registration, Residence
 from pydantic import BaseModel, ConfigDict
 from rules.choosing import Choice
 from rules.timeline import Fact
@@ -67,9 +68,24 @@ def need_person(caller: Caller, person_id: str, person: Person | None) -> Person
         raise NotAllowed("residents see themselves only")
     if person is None:
         raise NotFound("nobody is known by this id")
-    if caller.role != "resident" and not (caller.may_see(person.residence) or caller.may_see(person.hukou)):
+    if caller.role != "resident" and not any(caller.may_see(area) for area in _areas(person)):
         raise NotAllowed("outside your area")
     return person
+
+
+def _areas(person: Person) -> set[str | None]:
+    """Hukou and residence. A claimed place shows the person to nobody there; then all vouched places count."""
+    areas = {person.residence, person.hukou}
+    if person.facts is None or b'"claimed"' not in person.facts:
+        return areas
+    inputs = inputs_of(person)
+    claimed, vouched = set[str | None](), set[str | None]()
+    for fact in inputs.facts_known_at(None) if inputs else ():
+        if isinstance(fact.value, Residence):
+            (claimed if fact.standing == "claimed" else vouched).add(fact.value.division)
+        elif isinstance(fact.value, Registration):
+            (claimed if fact.standing == "claimed" else vouched).add(fact.value.hukou_division)
+    return (areas - claimed) | vouched
 
 
 async def view_person(

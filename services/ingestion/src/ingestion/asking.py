@@ -12,7 +12,7 @@ from ingestion.sources import registered
 from ingestion.store import corrections as store
 
 CORRECTION_DAYS: Final = 5
-Rule = Literal["officer", "quarantine_overdue"]
+Rule = Literal["officer", "quarantine_overdue", "standing"]
 Target = Literal["rejected", "waiting", "applied"]
 
 

@@ -5,9 +5,11 @@ Locks are taken households first, then persons, each in the order of their ids.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from common.errors import Unavailable
+from common.events.facts import Standing, Statement
 from common.message import derived_id
 from common.privacy import vault
 from common.transaction import Tx
@@ -17,31 +19,116 @@ from ingestion.domain.household import State
 from ingestion.domain.identity import Circles
 from ingestion.domain.person import Person
 from ingestion.domain.pushed import Member, Pushed
+from ingestion.domain.standing import Outcome
+from ingestion.domain.stands import Decided, Grant, Stands
 from ingestion.reading import reopen
+from ingestion.store import quarantine
 from ingestion.store import statements as store
 
 LOCK_ROUNDS_MAX: Final = 4
 
 
+@dataclass(frozen=True)
+class Request:
+    """What officers or a job have decided, beside the events that arrive.
+
+    `person_ids`: persons to judge anew with all their statements. `forced`: events that take effect without the one
+    they follow. `exempt` by person: chains and member parts that officers have released. `places` by person: a
+    decision on a place. `grants` by person: what sources may state from now on. `by`: who has decided."""
+
+    person_ids: Collection[str] = ()
+    forced: Collection[str] = ()
+    exempt: Mapping[str, Collection[str]] = field(default_factory=dict)
+    places: Mapping[str, Decided] = field(default_factory=dict)
+    grants: Mapping[str, Collection[Grant]] = field(default_factory=dict)
+    by: str | None = None
+
+
+class Part(NamedTuple):
+    """What a household list of `source` says of one member, to whom the source does not belong. `id`: of its row in
+    quarantine; `event_id`: of the list with which it began to wait, where that is known."""
+
+    id: str
+    household: str
+    source: str
+    person_id: str
+    event_id: str = ""
+
+
+class Withheld(NamedTuple):
+    """An event that counted, and waits from now on."""
+
+    event_id: str
+    person_id: str
+    source: str
+    kind: str
+    reason: str
+    chain: str
+
+
+class Changed(NamedTuple):
+    """A bank account that differs from the one known before. `before`: the event that stated that one."""
+
+    statement: Statement
+    person_id: str
+    before: str
+
+
+@dataclass
+class Admission:
+    """`stuck`: events that wait, with the reason. `standing` by chain: how far a chain counts that is not `full`.
+    `outcomes` by person: of those who were judged with all their statements."""
+
+    stuck: dict[str, str] = field(default_factory=dict)
+    standing: dict[str, Standing] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+
 @dataclass
 class Work:
-    """`events`: the new ones and those that waited, each once. `holders`: whose the numbers are that stand in other
-    people's certificates, as far as they are anybody's; not locked, since whoever is of the person's circle is anyway.
+    """A batch while it is decided.
+
+    `events`: the new ones and those that waited, each once. `since`: when those that waited began to; `withdrawn`:
+    which of them their sources have taken back. `parts`: open parts of households of these persons. `holders`: person
+    id per ID number printed in a certificate of another number, if known; they are not locked, because every person of
+    a circle is locked anyway.
     """
 
     events: list[Pushed]
     new: dict[str, Pushed]
     waited: dict[str, bytes]
     person_of: dict[bytes, str]
-    forced: Collection[str]
+    request: Request
+    since: dict[str, datetime] = field(default_factory=dict)
+    withdrawn: set[str] = field(default_factory=set)
+    parts: list[Part] = field(default_factory=list)
     holders: dict[bytes, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     placing: Placing = field(default_factory=lambda: Placing({}, {}, {}))
     circles: Circles = field(default_factory=lambda: Circles(()))
+    admission: Admission = field(default_factory=Admission)
     households: dict[str, str] = field(default_factory=dict)
     names: list[tuple[str, str]] = field(default_factory=list)
+    accounts: list[Changed] = field(default_factory=list)
+    held: list[Part] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    renamed: set[str] = field(default_factory=set)
+    parts_released: list[Part] = field(default_factory=list)
+    now_waiting: dict[str, str] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
+    before: dict[str, Stands] = field(default_factory=dict)
+    over: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Forget what an earlier attempt to decide has noted; the persons were loaded again."""
+        self.admission = Admission()
+        for noted in (self.names, self.accounts, self.held, self.withheld, self.parts_released):
+            noted.clear()
+        self.renamed.clear()
+        self.households.clear()
+        self.before.clear()
 
     def whose(self, event: Pushed) -> str:
         """Whom the event names."""
@@ -52,12 +139,16 @@ class Work:
         return self.placing.keepers.get(event.event_id) or self.whose(event)
 
 
-async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forced: Collection[str]) -> Work:
+async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
     person_of, mates = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
-    direct = {person_of[e.person.index] for e in new.values()} | set(person_ids)
-    work = Work(list(new.values()), new, {}, person_of, forced)
+    direct = {person_of[e.person.index] for e in new.values()} | set(request.person_ids)
+    work = Work(list(new.values()), new, {}, person_of, request)
     for _ in range(LOCK_ROUNDS_MAX):
-        work.waited = await store.load_waiting(tx, direct)
+        found, parts = await quarantine.load_waiting(tx, direct)
+        work.waited = {event_id: waited.sealed for event_id, waited in found.items()}
+        work.since = {event_id: waited.since for event_id, waited in found.items()}
+        work.withdrawn = {event_id for event_id, waited in found.items() if waited.withdrawn}
+        work.parts = [Part(*part) for part in parts]
         waiting = [open_kept(event_id, sealed) for event_id, sealed in work.waited.items()]
         work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
         more, joined = await _identify(
@@ -66,11 +157,17 @@ async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forc
         work.person_of |= more
         mates |= joined
         direct |= {work.person_of[m.index] for e in work.events if e.kind == "identity_change" for m in e.members}
-        await lock(tx, work, set(), direct | mates)
+        await lock(tx, work, {part.household for part in work.parts}, direct | mates)
+        spoken_of = {
+            i for p in direct for o in work.persons[p].memory.stands.own for i in (o.person_id, o.keeper)
+        } - work.persons.keys()
+        if spoken_of:
+            direct |= spoken_of
+            continue
         work.holders = await _holders(tx, work)  # from behind the locks: nobody can join these circles any more
         circles = {work.persons[p].circle for p in direct} - {None}
         direct |= {p.person_id for p in work.persons.values() if p.circle in circles}  # what waits there may go on now
-        if await _still_waiting(tx, work, direct) == set(work.waited):
+        if await _still_waiting(tx, work, direct) == {*work.waited, *(part.id for part in work.parts)}:
             break  # nobody changed what waits between looking and locking
     else:
         raise Unavailable("quarantine kept changing")
@@ -79,9 +176,10 @@ async def load(tx: Tx, new: dict[str, Pushed], person_ids: Collection[str], forc
 
 async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:
     """What waits, seen from behind the locks. Almost always nothing did and nothing does, and no look is needed."""
-    if not work.waited and not any(work.persons[person_id].waiting for person_id in direct):
+    if not work.waited and not work.parts and not any(work.persons[person_id].waiting for person_id in direct):
         return set()
-    return set(await store.load_waiting(tx, direct))
+    waiting, parts = await quarantine.load_waiting(tx, direct)
+    return {*waiting, *(part[0] for part in parts)}
 
 
 async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[str] = ()) -> None:

@@ -13,6 +13,8 @@ from ingestion import (
     register_source,
     report_days,
     reveal_vault,
+    review_groups,
+    review_places,
     review_quarantine,
     show_coverage,
     show_feeds,
@@ -23,11 +25,15 @@ from ingestion import (
 )
 from ingestion.answer_corrections import answer_corrections
 from ingestion.count_days import count_days
+from ingestion.count_waiting import count_waiting
+from ingestion.end_hints import end_hints
 from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.forget_imports import forget_imports
 from ingestion.open_topics import keep_topics, open_topics
 from ingestion.run_feeds import run_feeds
 from ingestion.run_imports import run_imports
+from ingestion.settle_groups import settle_groups
+from ingestion.settle_silence import settle_silence
 from ingestion.show_unverified import forget_unverified
 from ingestion.sources import seed_register
 from ingestion.tell_coverage import tell_coverage
@@ -45,6 +51,8 @@ service = Service(
         reveal_vault.router,
         list_audits.router,
         review_quarantine.router,
+        review_places.router,
+        review_groups.router,
         show_sources.router,
         show_unverified.router,
         register_source.router,
@@ -55,6 +63,10 @@ service = Service(
     raw={receive_inbound.TOPICS: receive_inbound.on_pushed},
     jobs=[
         Job("escalate_quarantine", 60.0, escalate_overdue),
+        Job("settle_silence", 60.0, settle_silence),
+        Job("end_hints", 60.0, end_hints),
+        Job("settle_groups", 2.0, settle_groups),
+        Job("count_waiting", 60.0, count_waiting),
         Job("count_days", 2.0, count_days),
         Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),

@@ -39,9 +39,12 @@ def human_of(person: Person, found: Mapping[str, Person], known_at: datetime | N
 
 
 def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str]:
-    """Where the person lives and is registered on a day; without facts of that day, where they were last said to."""
+    """Where the person lives and is registered on a day; without facts of that day, the newest vouched place. A claimed
+    place opens nothing to anybody."""
     found = []
     for fact in facts:
+        if fact.standing == "claimed":
+            continue
         if fact.holds_on(day) and isinstance(fact.value, Residence):
             found.append(fact.value.division)
         elif fact.holds_on(day) and isinstance(fact.value, Registration) and fact.value.hukou_division is not None:

@@ -30,6 +30,15 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "topic_not_registered": ("this source is not registered to send on Kafka", "该来源未登记通过 Kafka 主题报送"),
     "kind_not_registered": ("this source is not registered for this kind", "该来源未登记此类事件"),
     "source_suspended": ("this source may not send at present", "该来源已停用"),
+    "source_internal": ("only the platform itself writes under this source", "该来源仅供平台内部使用"),
+    "place_claimed": (
+        "taken as claimed: the county that the person leaves is asked to confirm the place",
+        "已按待确认的地址接收，已通知迁出地核实",
+    ),
+    "taken_as_hint": (
+        "taken as a hint: this source does not belong to the person",
+        "该来源与此人无户籍或居住关系，仅作为线索接收",
+    ),
     "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
     "time_impossible": ("recorded before 1949", "记录时间早于 1949 年"),
     "id_number_in_attribute": ("an ID number must not stand in an attribute", "属性中不得出现身份证号码"),
@@ -121,14 +130,26 @@ NOTES: Final[dict[str, tuple[str, str]]] = {
 # Why an accepted event waits for an officer or another event.
 QUARANTINE: Final[dict[str, tuple[str, str]]] = {
     "predecessor_missing": ("the event it follows has not arrived", "所接续的前一事件尚未到达"),
+    "predecessor_waits": ("the event it follows waits too", "所接续的前一事件也在等待处理"),
+    "predecessor_discarded": ("the event it follows was discarded", "所接续的前一事件已被弃用"),
     "chain_mismatch": (
         "the event it follows is about another person or kind",
         "所接续的前一事件属于其他人员或其他类别",
     ),
     "registered_elsewhere": (
-        "registered outside the area of this source, where the person is not known to have ever belonged",
-        "户籍不在该来源辖区内，且没有此人曾在其辖区登记或居住的记录",
+        "a place outside the areas of this source, which does not belong to the person",
+        "户籍地或居住地不在该来源辖区内，且该来源与此人无户籍或居住关系",
     ),
+    "source_not_of_person": (
+        "no confirmed hukou or residence of this person lies in the areas of this source",
+        "此人已确认的户籍地和居住地均不在该来源辖区内",
+    ),
+    "standing_by_silence": (
+        "the source belongs to the person only because nobody objected to a place: two officers decide",
+        "该来源辖区内的地址仅因无人提出异议而确认，须两名经办人员核实",
+    ),
+    "place_objected": ("the county that the person leaves has objected", "迁出地对该地址提出异议"),
+    "withdrawn": ("the source has taken it back before it counted", "来源在该信息生效前已撤回"),
     "certificate_of_another": (
         "made out for an ID number that is not known to be an older one of this person",
         "证号所含身份证号码与本人不一致，且没有该号码是本人旧号码的记录",

@@ -14,6 +14,7 @@ from common.events.facts import Kind
 from common.events.kinds import WITHOUT_VALUE
 from common.events.population import (
     KIND_OF_TYPE,
+    BankAccountValue,
     DisabilityValue,
     HouseholdValue,
     IdentityChangeValue,
@@ -186,6 +187,8 @@ def _decode(
 def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
     if source is None:
         return [fault("/source", "source_unknown")]
+    if source.internal:
+        return [fault("/source", "source_internal")]
     if not source.active:
         return [fault("/source", "source_suspended")]
     return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
@@ -203,6 +206,7 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         PopulationEvent(specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=data)
     )
     household, members, holder = None, tuple[Member, ...](), None
+    name, name_digest, account = None, b"", None
     if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
         household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
     if isinstance(value, HouseholdValue):
@@ -213,6 +217,10 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         said = certificate.read(value.certificate_no)
         if said is not None and said.id_number is not None and said.id_number != number:
             holder = Member(keys.blind_index(said.id_number), said.id_number)
+    elif isinstance(value, RegistrationValue):
+        name, name_digest = value.name, _digest_of_name(value.name)
+    elif isinstance(value, BankAccountValue):
+        name_digest, account = _digest_of_name(value.holder_name), _digest_of_account(value.account_no)
     return Pushed(
         event_id=keys.event_id(event.source, event.id),
         id=event.id,
@@ -222,7 +230,7 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         time=time,
         day=civil_date(time),
         person=Member(keys.blind_index(number), number),
-        name=value.name if isinstance(value, RegistrationValue) else data.person.name,
+        name=name,
         valid_from=data.valid_from,
         valid_to=None if data.valid_to == OPEN_END else data.valid_to,
         value=value,
@@ -232,8 +240,19 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         digest=keys.blind_index(f"content\0{kept.decode()}"),
         kept=kept,
         holder=holder,
+        name_digest=name_digest,
+        account=account,
         traceparent=traceparent,
     )
+
+
+def _digest_of_name(name: str) -> bytes:
+    """The same for names that differ by white space only."""
+    return vault().blind_index("name\0" + "".join(name.split()))[:16]
+
+
+def _digest_of_account(number: str) -> str:
+    return vault().blind_index("account\0" + "".join(number.split())).hex()[:32]
 
 
 def reopen(kept: bytes) -> Pushed:

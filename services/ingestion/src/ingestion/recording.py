@@ -1,34 +1,58 @@
 """The core that every door shares: valid events in, statements of persons and the news of them out.
 
 One call is one batch inside the caller's transaction: a fixed number of statements, whatever the number of events.
-Locks are taken households first, then persons, each in the order of their ids; all decisions are taken behind them,
-so that what two writers do in the same moment comes out as if one had waited.
+Locks are taken households first, then persons, each in the order of their ids. All decisions are taken behind these
+locks, so that two writers at the same moment have the same effect as two writers one after the other.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
+from common.clock import civil_date
 from common.errors import Unavailable
-from common.events import PersonFactsRecorded
 from common.events.facts import Statement
-from common.privacy import vault
 from common.transaction import Tx
 
+from ingestion import cases, own_statements, storing, vouching
+from ingestion.admission import Admitting
 from ingestion.answering import Receipt, with_note
-from ingestion.batch import LOCK_ROUNDS_MAX, Work, load, lock, open_kept
-from ingestion.domain.chains import place_events
-from ingestion.domain.household import Entry, NotLocked, chain_of_list, household_of, recorded_now, spread
-from ingestion.domain.identity import Circles, settle_circles, statements_of_others
-from ingestion.domain.person import Person, instant_of_batch, remember, same_moment, snapshot, statements_of
-from ingestion.domain.pushed import Pushed, registers_elsewhere, says_within
-from ingestion.domain.saying import statement_of
+from ingestion.batch import LOCK_ROUNDS_MAX, Request, Work, load, lock, open_kept
+from ingestion.domain.chains import WITHDRAWN, place_events
+from ingestion.domain.household import (
+    Copy,
+    Entry,
+    NotLocked,
+    chain_of_list,
+    copies_for,
+    household_of,
+    spread,
+)
+from ingestion.domain.identity import Circles, settle_circles
+from ingestion.domain.person import (
+    Person,
+    instant_of_batch,
+    remember_name,
+    remember_place,
+    same_moment,
+    statements_of,
+)
+from ingestion.domain.pushed import Pushed
+from ingestion.domain.saying import standing_of, statement_of
 from ingestion.problems import fault
+from ingestion.sources import registered, standing_rules
 from ingestion.store import statements as store
 
-QUARANTINE_DAYS: Final = 3
-_WAITS_AT: Final = {"certificate_of_another": "/data/value/certificate_no"}
+AGAIN_MAX: Final = 8  # a merge may let what waits of another identity go on, and so forth
+_WAITS_AT: Final = {
+    "certificate_of_another": "/data/value/certificate_no",
+    "source_not_of_person": "/source",
+    "standing_by_silence": "/source",
+    "registered_elsewhere": "/data/value",
+    "place_objected": "/data/value",
+}
 _WAITS_MOSTLY: Final = "/data/previous_event_id"
+_NOTES: Final = {"claimed": ("/data/value", "place_claimed"), "hint": ("/source", "taken_as_hint")}
 
 
 async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receipt]:
@@ -38,14 +62,13 @@ async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receip
     first: dict[str, Pushed] = {}
     for event in pushed:
         first.setdefault(event.event_id, event)
-    work = await _apply(tx, first, now)
+    work = await _apply(tx, first, now, Request())
     return [with_note(_receipt(event, first, work), event) for event in pushed]
 
 
-async def release_by_hand(tx: Tx, event_id: str, person_id: str, by: str, now: datetime) -> bool:
-    """Let a waiting event take effect without the one it follows. False when it cannot."""
-    work = await _apply(tx, {}, now, person_ids=(person_id,), forced=(event_id,), by=by)
-    return event_id in work.placing.chains
+async def decide_again(tx: Tx, request: Request, now: datetime) -> Work:
+    """Judge persons anew after officers or a job have decided something about them. Nothing is committed here."""
+    return await _apply(tx, {}, now, request)
 
 
 def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
@@ -57,26 +80,32 @@ def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
     if stored is not None or event is not original:
         return Receipt(event.id, event.event_id, "duplicate")
     reason = work.placing.waiting.get(event.event_id)
+    if reason == WITHDRAWN:
+        return Receipt(event.id, event.event_id, "accepted", [fault(_WAITS_MOSTLY, reason)])
     if reason is not None:
         return Receipt(event.id, event.event_id, "quarantined", [fault(_WAITS_AT.get(reason, _WAITS_MOSTLY), reason)])
-    return Receipt(event.id, event.event_id, "accepted")
+    note = _NOTES.get(work.admission.standing.get(work.placing.chains[event.event_id], "full"))
+    return Receipt(event.id, event.event_id, "accepted", [fault(*note)] if note else [])
 
 
-async def _apply(
-    tx: Tx,
-    new: dict[str, Pushed],
-    now: datetime,
-    *,
-    person_ids: Collection[str] = (),
-    forced: Collection[str] = (),
-    by: str | None = None,
-) -> Work:
-    work = await load(tx, new, person_ids, forced)
+async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
+    """Records what is new; then, as long as it changes whom another waiting event may speak of, decides again."""
+    work = await _apply_once(tx, new, now, request)
+    again = work.again
+    for _ in range(AGAIN_MAX):
+        if not again:
+            return work
+        again = (await _apply_once(tx, {}, now, Request(person_ids=sorted(again), by=request.by))).again
+    return work
+
+
+async def _apply_once(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
+    work = await load(tx, new, request)
     instant = instant_of_batch(now, work.persons.values())
-    extra: set[str] = set()
+    extra: set[str] = {part.household for part in work.parts}
     for _ in range(LOCK_ROUNDS_MAX):
         try:
-            await _decide(tx, work, instant)
+            await _decide(tx, work, instant, civil_date(now))
             break
         except NotLocked as more:
             extra |= more.households
@@ -84,49 +113,73 @@ async def _apply(
             instant = instant_of_batch(now, work.persons.values())
     else:
         raise Unavailable("households kept changing")
-    await _save(tx, work, instant, by)
+    await storing.save(tx, work, instant)
     return work
 
 
 # ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _decide(tx: Tx, work: Work, instant: datetime) -> None:
+async def _decide(tx: Tx, work: Work, instant: datetime, today: date) -> None:
     """Change the loaded persons and households. Raises NotLocked before anything is written."""
+    work.begin()
     fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
+    whose, forced = work.person_of | work.holders, work.request.forced
     work.circles = Circles(work.persons.values())
-    strange = {e.event_id for e in fresh if registers_elsewhere(e) and not _belongs_here(work, e)}
-    work.placing = place_events(fresh, work.person_of | work.holders, work.known, work.circles, work.forced, strange)
-    chains = work.placing.chains
-    placed = [e for e in fresh if e.event_id in chains]
-    source_ids = await _source_ids(tx, work, placed)
-    work.names = []
+    work.placing = place_events(fresh, whose, work.known, work.circles, forced)
+    source_ids = await _source_ids(tx, work, [e for e in fresh if e.event_id in work.placing.chains])
+    admitting = Admitting(work, source_ids, standing_rules(), registered(), instant, today)
+    work.admission = admitting.admit(work.placing)
+    if work.admission.stuck:
+        work.circles = Circles(work.persons.values())
+        work.placing = place_events(fresh, whose, work.known, work.circles, forced, work.admission.stuck)
+    placed = [e for e in fresh if e.event_id in work.placing.chains]
+    lists, incomes = _take(work, placed, source_ids, instant)
+    reach = vouching.Reach(work, registered(), instant)
+    if lists or incomes:
+        await _reach_members(tx, work, lists, incomes, source_ids, reach)
+    await _release_parts(tx, work, reach, source_ids)
+    vouching.change_standing(work, instant)
+    reach.withdraw_where_no_longer_standing()
+    if work.admission.outcomes:
+        own_statements.speak_for_what_waits(work, await cases.weigh(tx, work, today), instant)
+    settle_circles(work.persons, work.circles)
+    work.again |= vouching.persons_to_judge_again(work)
+
+
+def _take(
+    work: Work, placed: Sequence[Pushed], source_ids: dict[str, str], instant: datetime
+) -> tuple[dict[str, list[Entry]], dict[str, str]]:
+    """Add what takes effect to the persons; returns household lists and low incomes that may reach others."""
+    chains, standing = work.placing.chains, work.admission.standing
+    for event in placed:
+        if event.kind == "registration" and standing.get(chains[event.event_id]) is None and event.name_digest:
+            person = work.persons[work.whose(event)]
+            if event.name is not None and remember_name(person, event.time, event.name_digest):
+                work.names.append((person.person_id, event.name))
     lists: dict[str, list[Entry]] = {}
     incomes: dict[str, str] = {}
-    blind = vault().blind_index
     for event in placed:
         person, chain = work.persons[work.keeper(event)], chains[event.event_id]
-        statement = statement_of(event, chain, instant, work.person_of)
+        digest = person.memory.name_digest if event.kind == "bank_account" else b""
+        statement = statement_of(event, chain, instant, work.person_of, digest)
+        as_ = standing.get(chain)
+        if as_ is not None:
+            statement = standing_of(statement, instant, as_)
         if event.kind == "household":
             members = tuple(work.person_of[m.index] for m in event.members)
             lists.setdefault(chain, []).append(Entry(statement, members))
-        else:
-            begun = chain.encode() in person.statements
+            continue
+        begun = chain.encode() in person.statements
+        if event.kind == "bank_account":
+            work.accounts += vouching.account_changed(person, statement)
+        if event.event_id not in work.waited or not person.states(event.event_id):
             person.add(statement, source_ids)
-            if event.kind == "low_income" and (begun or event.household is not None):
-                incomes[chain] = person.person_id
-        named = work.persons[work.whose(event)]
-        if event.name is not None and remember(named, event, blind(f"name\0{event.name}")[:16]):
-            work.names.append((named.person_id, event.name))
-    if lists or incomes:
-        await _reach_members(tx, work, lists, incomes, source_ids, instant)
-    settle_circles(work.persons, work.circles)
-
-
-def _belongs_here(work: Work, event: Pushed) -> bool:
-    """Whether anybody ever said that the person is registered, or lives, in the areas of the source."""
-    said = statements_of(work.persons[work.whose(event)].statements)
-    return any(says_within(s.value, event.source.areas) for s in said)
+            if as_ is None:
+                remember_place(person, statement, getattr(event.value, "hukou_division", None))
+        if event.kind == "low_income" and (begun or event.household is not None):
+            incomes[chain] = person.person_id
+    return lists, incomes
 
 
 async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str, str]:
@@ -152,7 +205,7 @@ async def _reach_members(
     lists: dict[str, list[Entry]],
     incomes: dict[str, str],
     source_ids: dict[str, str],
-    instant: datetime,
+    reach: vouching.Reach,
 ) -> None:
     chains: dict[str, list[Entry]] = {}
     for chain, entries in lists.items():
@@ -166,88 +219,27 @@ async def _reach_members(
         household = next((h for e in touched if (h := household_of(e.said))), None)
         if household is not None:
             work.households[event.event_id] = household
-    copies = spread(work.states, chains)
+    await _copy(tx, work, spread(work.states, chains), reach, source_ids)
+
+
+async def _copy(tx: Tx, work: Work, copies: Sequence[Copy], reach: vouching.Reach, source_ids: dict[str, str]) -> None:
+    """Give members what households state, except those to whom the source does not belong."""
+    given = [copy for copy in copies if reach.may(copy)]
     same: dict[tuple[str, datetime], set[str]] = {}
-    for _, statement in copies:
+    for statement in (copy.statement for copy in given):
         same.setdefault((statement.chain, statement.time), set()).add(statement.event_id)
     tied = {i for group in same.values() if len(group) > 1 for i in group}
     source_ids = source_ids | await _load_source_ids(tx, tied - set(source_ids))
-    for copy in copies:
-        work.persons[copy.person_id].add(recorded_now(copy, instant), source_ids)
+    for copy in given:
+        reach.give(copy, source_ids)
+
+
+async def _release_parts(tx: Tx, work: Work, reach: vouching.Reach, source_ids: dict[str, str]) -> None:
+    """Members to whom the source of a household list belongs now get their part of it."""
+    for part in reach.parts_that_may():
+        entries = [e for e in work.states[part.household].entries if e.said.source == part.source]
+        await _copy(tx, work, copies_for(part.household, entries, part.person_id), reach, source_ids)
 
 
 def _chain_of(person: Person, chain: str) -> list[Statement]:
     return [s for s in statements_of(person.statements) if s.chain == chain and s.via is None]
-
-
-# ── save ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _save(tx: Tx, work: Work, instant: datetime, by: str | None) -> None:
-    chains, _, waiting = work.placing
-    new = [e for e in work.new.values() if e.event_id not in work.known]
-    seal = vault().seal
-    rows = [
-        store.NewEvent(
-            e,
-            work.keeper(e),
-            chains.get(e.event_id),
-            work.households.get(e.event_id),
-            seal(e.kept, e.event_id.encode()),
-        )
-        for e in new
-    ]
-    if len(await store.insert_received(tx, rows, instant)) != len(rows):
-        raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
-    stuck = [(e, work.whose(e), waiting[e.event_id]) for e in new if e.event_id in waiting]
-    await store.insert_quarantine(tx, stuck, instant, instant + timedelta(days=QUARANTINE_DAYS))
-    released = {i: (chains[i], work.households.get(i), work.placing.keepers[i]) for i in work.waited if i in chains}
-    await store.release(tx, released, instant, by)
-    await store.explain_waiting(tx, {i: waiting[i] for i in work.waited if i in waiting})
-    await store.upsert_vault(tx, _sealed_names(work))
-    await store.save_households(tx, work.states)
-    if stuck or released:
-        _count_waiting(work)
-    await _save_persons(tx, work, instant)
-
-
-def _sealed_names(work: Work) -> list[tuple[str, str, bytes]]:
-    newest = dict(work.names)  # the last one of a person is the newest: earlier ones lost against it
-    seal = vault().seal
-    return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in newest.items()]
-
-
-async def _save_persons(tx: Tx, work: Work, instant: datetime) -> None:
-    for person in work.persons.values():
-        if person.causes:
-            person.version += 1
-            person.recorded_at = instant
-            _emit(tx, person, instant)
-    await store.save_persons(tx, [p for p in work.persons.values() if p.causes or p.touched])
-    await store.save_circles(tx, [p for p in work.persons.values() if p.rejoined])
-
-
-def _count_waiting(work: Work) -> None:
-    for event in work.events:
-        event_id, person = event.event_id, work.persons[work.whose(event)]
-        if event_id in work.waited:
-            person.waiting -= event_id in work.placing.chains
-            person.touched = True
-        elif event_id not in work.known and event_id in work.placing.waiting:
-            person.waiting += 1
-            person.touched = True
-
-
-def _emit(tx: Tx, person: Person, instant: datetime) -> None:
-    """What nobody else's statements are added to waits to be sent as its row holds it (the view `outgoing`)."""
-    causes = tuple(person.causes)
-    plain = not person.identities
-    tx.emit(
-        PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
-        correlation_id=causes[-1],
-        causes=causes,
-        urgent=person.urgent,
-        encoded=None if plain else snapshot(person, instant, statements_of_others(person.identities, person.others)),
-        kept=plain,
-        division=person.division,
-    )

@@ -4,12 +4,13 @@
 process looks for a newer one at most every few seconds, so that a door reads it without asking the database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from time import monotonic
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
+import msgspec
 import yaml
 from common import clock
 from common.codes import divisions
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ingestion.domain.pushed import Source
 from ingestion.domain.silence import Cadence
+from ingestion.domain.standing import Rules, Treatment
 from ingestion.store import registry as store
 
 LOOK_EVERY_SECONDS: Final = 5.0
@@ -71,7 +73,7 @@ class Entry(_Strict):
     """`kinds`: what the source may say, and its rank there (1 is the strongest); a change of rank holds for what comes
     later. `areas`: whose people it knows; its own where none are given. `cadence`: how often something of a kind
     comes at least. `tells_days`: it tells its count of every day, and the lack of it is a gap. `kafka`: the source has
-    a topic of its own."""
+    a topic of its own. `internal`: only the platform itself writes under this name."""
 
     name: str = Field(min_length=1, max_length=100)
     area: Division
@@ -85,6 +87,7 @@ class Entry(_Strict):
     tells_days: bool = False
     kafka: bool = False
     active: bool = True
+    internal: bool = False
 
     @model_validator(mode="after")
     def _sound(self) -> "Entry":
@@ -107,10 +110,41 @@ class _Office(_Strict):
     kafka: bool = False
 
 
-class SourcesFile(_Strict):
-    """`contracts/sources.yaml`. `cadence` and `quota` hold for every office that gives none of its own."""
+class _Comparing(_Strict):
+    """Offices that compare people across the areas below them."""
 
     areas: list[Division]
+    offices: list[str]
+
+
+class _Standing(_Strict):
+    """What becomes of an event whose source does not belong to the person (`domain.standing.Rules`)."""
+
+    others: dict[Kind, Treatment]
+    strict: list[Kind]
+    closing_days: int = Field(ge=0, le=366)
+    silence_working_days: int = Field(ge=1, le=250)
+    evidence_days: int = Field(ge=0, le=366)
+    refuted_deaths_max: int = Field(ge=1, le=100)
+    hint_days: int = Field(ge=1, le=366)
+    group_events_max: int = Field(ge=1, le=1_000_000)
+    case_days: int = Field(ge=1, le=60)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "_Standing":
+        if missing := set(get_args(Kind)) - set(self.others):
+            raise ValueError(f"no rule for: {', '.join(sorted(missing))}")
+        return self
+
+
+class SourcesFile(_Strict):
+    """`contracts/sources.yaml`. `cadence` and `quota` hold for every office that gives none of its own. `internal`:
+    offices that every county in `areas` has."""
+
+    standing: _Standing
+    areas: list[Division]
+    comparing: _Comparing
+    internal: dict[str, _Office]
     offices: dict[str, _Office]
     cadence: dict[Kind, Cadence] = {}
     quota: Quota | None = None
@@ -118,18 +152,36 @@ class SourcesFile(_Strict):
 
     def entries(self) -> dict[str, Entry]:
         """One for every area and office, by URN."""
-        return {
-            f"urn:cn:exchange:{area}:{code}": Entry(
-                name=office.name,
-                area=area,
-                kinds=office.kinds,
-                cadence={k: c for k, c in (self.cadence | office.cadence).items() if k in office.kinds},
-                quota=self.quota,
-                kafka=office.kafka,
-            )
-            for area in self.areas
-            for code, office in self.offices.items()
-        }
+        found = {_urn(area, code): self._entry(area, code) for area in self.areas for code in self.offices}
+        for area in self.comparing.areas:
+            found |= {_urn(area, code): self._entry(area, code) for code in self.comparing.offices}
+        for county in counties_in(self.areas):
+            found |= {
+                _urn(county, code): Entry(name=office.name, area=county, kinds=office.kinds, internal=True)
+                for code, office in self.internal.items()
+            }
+        return found
+
+    def _entry(self, area: str, code: str) -> Entry:
+        office = self.offices[code]
+        return Entry(
+            name=office.name,
+            area=area,
+            kinds=office.kinds,
+            cadence={k: c for k, c in (self.cadence | office.cadence).items() if k in office.kinds},
+            quota=self.quota,
+            kafka=office.kafka and area in self.areas,
+        )
+
+
+def _urn(area: str, office: str) -> str:
+    return f"urn:cn:exchange:{area}:{office}"
+
+
+def counties_in(areas: Sequence[str]) -> list[str]:
+    """Codes of all counties in force that lie in these areas."""
+    codes = [c for c in divisions.codes() if len(c) == divisions.COUNTY_DIGITS and not c.endswith("00")]
+    return [code for code in codes if any(divisions.within(code, area) and code != area for area in areas)]
 
 
 class Version(BaseModel):
@@ -157,10 +209,21 @@ class _Register:
 
 
 @cache
-def seed() -> dict[str, Entry]:
-    """What the file says, by URN."""
+def _file() -> SourcesFile:
     text = (repository_root() / SEED).read_text(encoding="utf-8")
-    return SourcesFile.model_validate(yaml.safe_load(text)).entries()
+    return SourcesFile.model_validate(yaml.safe_load(text))
+
+
+@cache
+def seed() -> dict[str, Entry]:
+    """The entries of the file, by URN."""
+    return _file().entries()
+
+
+@cache
+def standing_rules() -> Rules:
+    """Which source may state what about whom."""
+    return msgspec.convert(_file().standing.model_dump(), Rules)
 
 
 def _source(urn: str, entry: Entry) -> Source:
@@ -171,6 +234,7 @@ def _source(urn: str, entry: Entry) -> Source:
         {str(kind): rank for kind, rank in entry.kinds.items()},
         tuple(entry.areas or [entry.area]),
         entry.active,
+        entry.internal,
     )
 
 

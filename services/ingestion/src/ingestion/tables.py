@@ -84,27 +84,6 @@ class HouseholdRow(SQLModel, table=True):
     state: bytes = b""
 
 
-class QuarantineRow(SQLModel, table=True):
-    """An accepted event that somebody must look at. `owner`: the area whose officers answer for it."""
-
-    __tablename__: ClassVar[str] = "quarantine"
-    __table_args__ = _SCHEMA
-    event_id: str = _uuid(primary_key=True)
-    person_id: str = _uuid()
-    source: str
-    kind: str
-    reason: str
-    waits_for: str | None = _uuid(default=None)
-    owner: str
-    state: str = "open"
-    since: datetime = _instant()
-    deadline: datetime = _instant()
-    escalated_at: datetime | None = _instant(default=None)
-    settled_at: datetime | None = _instant(default=None)
-    settled_by: str | None = None
-    note: str | None = None
-
-
 class RejectionRow(SQLModel, table=True):
     """A readable event of a known source that was refused: counted, its body sealed."""
 

@@ -60,6 +60,7 @@ def _of_statements(person: Person) -> list[str]:
     """One version, one newest instant, every chain in its order, nothing twice."""
     said, identities = statements_of(person.statements), person.identities
     newest = [s.recorded_at for s in said] + [i.recorded_at for i in identities]
+    newest += [change.at for s in said for change in s.standing]
     if not newest:
         return ["a version, but no statement"] if person.version else []
     faults = []

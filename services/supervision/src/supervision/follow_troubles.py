@@ -1,4 +1,5 @@
-"""Money to be recovered, parked records, halted lists and users who read too many persons are cases too."""
+"""Alerts that follow from events of other services: recoveries, changed accounts, groups of foreign events, parked
+records, halted lists, and users who read too many persons."""
 
 from collections.abc import Sequence
 
@@ -32,6 +33,31 @@ async def on_recoveries(sightings: Sequence[Sighting], tx: Tx) -> None:
     )
     closed = [("recovery_opened", s.data.recovery_id) for s in sightings if s.what == "RecoveryClosed"]
     await cases.withdraw_alerts(tx, closed, "confirmed", "追回已了结", now, causes)
+
+
+async def on_accounts_changed(sightings: Sequence[Sighting], tx: Tx) -> None:
+    """One alert per event that states another bank account than the one known before."""
+    found = [
+        Finding(
+            "account_changed",
+            "block",
+            s.data.event_id,
+            s.data.person_id,
+            division=s.division,
+            correlation_id=s.correlation_id,
+        )
+        for s in sightings
+    ]
+    await cases.raise_alerts(tx, found, clock.now(), {s.data.person_id: s.message() for s in sightings})
+
+
+async def on_foreign_events_grouped(sightings: Sequence[Sighting], tx: Tx) -> None:
+    """One alert per group, for the area that answers for it."""
+    found = [
+        Finding("foreign_events", "block", s.data.group_id, division=s.data.owner, correlation_id=s.correlation_id)
+        for s in sightings
+    ]
+    await cases.raise_alerts(tx, found, clock.now(), {})
 
 
 async def on_records_parked(sightings: Sequence[Sighting], tx: Tx) -> None:

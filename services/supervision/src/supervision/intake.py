@@ -48,6 +48,7 @@ class Sighting(NamedTuple):
     causes: tuple[str, ...]
     data: Any
     traceparent: str | None
+    division: str | None = None  # of the person, as the sender of the event knows it
 
     def message(self) -> Message[Event]:
         """As the cause of what supervision says next."""
@@ -94,7 +95,7 @@ def sight(record: Record) -> Sighting:
         value = record.value or b""
         data = seen.decode(what, value)
         causes = _causes(what, data, value)
-        traceparent = headers.get("traceparent")
+        traceparent, division = headers.get("traceparent"), headers.get("ce_divisioncode")
         return Sighting(
             event_id,
             correlation_id,
@@ -107,6 +108,7 @@ def sight(record: Record) -> Sighting:
             causes,
             data,
             traceparent.decode() if traceparent else None,
+            division.decode() if division else None,
         )
     except (msgspec.MsgspecError, KeyError, ValueError, RecursionError) as error:
         raise BadMessage("undecodable") from error

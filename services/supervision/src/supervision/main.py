@@ -5,7 +5,14 @@ from common.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
 from supervision.follow_lists import on_policies_published
-from supervision.follow_troubles import on_budgets_used, on_policies_halted, on_records_parked, on_recoveries
+from supervision.follow_troubles import (
+    on_accounts_changed,
+    on_budgets_used,
+    on_foreign_events_grouped,
+    on_policies_halted,
+    on_records_parked,
+    on_recoveries,
+)
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
 from supervision.keep_people import on_abilities_determined, on_entitlements_decided
@@ -20,6 +27,8 @@ intake = Intake(
         ("AbilitiesDetermined",): on_abilities_determined,
         tuple(TASK_STATES): on_visit_steps,
         ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
+        ("AccountChanged",): on_accounts_changed,
+        ("ForeignEventsGrouped",): on_foreign_events_grouped,
         ("RecordParked",): on_records_parked,
         ("ReadBudgetUsed",): on_budgets_used,
         ("PolicyVersionHalted",): on_policies_halted,

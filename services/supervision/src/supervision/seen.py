@@ -89,6 +89,22 @@ class SeenRecovery(Event, frozen=True, kw_only=True):
     jurisdiction: str | None = None
 
 
+class SeenAccountChange(Event, frozen=True, kw_only=True):
+    """`event_id`: of the event that states the new account."""
+
+    topic: ClassVar[str] = "ingestion.case"
+
+    person_id: str
+    event_id: str
+
+
+class SeenGroup(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "ingestion.source"
+
+    group_id: str
+    owner: str
+
+
 class SeenHalt(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "policy.review"
 
@@ -162,6 +178,8 @@ SHAPES: Final[Mapping[str, type[Event]]] = {
     "RecoveryClosed": SeenRecovery,
     "RecordParked": SeenParked,
     "ReadBudgetUsed": SeenReads,
+    "AccountChanged": SeenAccountChange,
+    "ForeignEventsGrouped": SeenGroup,
     "PolicyVersionHalted": SeenHalt,
     "PolicyVersionPublished": SeenRelease,
 }

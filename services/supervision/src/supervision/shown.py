@@ -55,7 +55,9 @@ class AlertShown(BaseModel):
     text: str = Field(description="what was found, in Chinese")
     severity: Severity
     state: AlertState
-    subject: UUID = Field(description="the task, recovery, parked record, gap, hold, stay, or the cause of audit rows")
+    subject: UUID = Field(
+        description="the task, recovery, parked record, gap, hold, stay, event, group, or the cause of audit rows"
+    )
     person_id: UUID | None
     provider: str | None
     division: str | None

@@ -81,6 +81,8 @@ def _plain(schema: dict[str, Any], name: str, root: dict[str, Any]) -> Any:
         return {key: example(value, key, root) for key, value in properties.items()}
     if kind == "array":
         items = schema.get("items")
+        if "prefixItems" in schema:
+            return [example(value, name, root) for value in schema["prefixItems"]]
         return [example(items, name, root)] if isinstance(items, dict) else []
     if kind == "integer":
         return max(1, int(schema.get("minimum", 1)))

@@ -45,6 +45,7 @@ from common.events.source import (
     SourceHeard,
     SourceSilent,
 )
+from common.events.standing import AccountChanged, ForeignEventsGrouped, PlaceClaimed, PlaceSettled
 from common.events.visit import (
     TaskOffered,
     TaskReply,
@@ -105,6 +106,10 @@ register(
     CorrectionRequested,
     CorrectionAnswered,
     CoverageDeclared,
+    PlaceClaimed,
+    PlaceSettled,
+    AccountChanged,
+    ForeignEventsGrouped,
     PolicyVersionProposed,
     PolicyVersionSimulated,
     PolicyVersionApproved,
@@ -116,6 +121,7 @@ register(
 __all__ = [
     "AbilitiesDetermined",
     "Ability",
+    "AccountChanged",
     "AlertClosed",
     "AlertRaised",
     "AssessmentCancelled",
@@ -132,12 +138,15 @@ __all__ = [
     "EntitlementsDecided",
     "Event",
     "FeedDeclared",
+    "ForeignEventsGrouped",
     "MoveGap",
     "PayTerms",
     "PaymentOrdered",
     "PaymentReserved",
     "PaymentSettled",
     "PersonFactsRecorded",
+    "PlaceClaimed",
+    "PlaceSettled",
     "PolicyVersionApproved",
     "PolicyVersionHalted",
     "PolicyVersionProposed",

@@ -4,7 +4,7 @@ A *statement* is what one source said, kept as said and never overwritten. A *fa
 statements known at an instant; `rules.timeline` computes it. Nothing here names, addresses or numbers a person.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 import msgspec
@@ -152,10 +152,13 @@ class Application(_Value, frozen=True, kw_only=True, tag="application"):
 
 
 class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
-    """That there is an account; the number stays sealed. `holder`: whose name it is under, held against the person's
-    name in the same message."""
+    """That the person has an account; number and bank stay sealed.
+
+    `holder`: whether the account stands under the person's registered name (`not_said` while no name is known).
+    `account`: keyed hash of the number, so that a changed account can be seen."""
 
     holder: Literal["self", "other", "not_said"]
+    account: str | None = None
 
 
 class IdentityChange(_Value, frozen=True, kw_only=True, tag="identity_change"):
@@ -188,6 +191,16 @@ Value = (
 )
 
 
+Standing = Literal["full", "claimed", "hint", "waits", "withheld"]
+
+
+class StandingChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From the instant `at` on, a statement counts `as_` this."""
+
+    at: Instant
+    as_: Standing
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing one source said. `chain` is the event id of the first statement of the chain it belongs to.
 
@@ -196,6 +209,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     this source is believed for this kind, 1 is the strongest. `via`: the household a copied statement came
     through; it holds only while this person is a member of that household. `of`: the person it was said of, where
     that is another identity of the same human (None: this person).
+
+    `standing`: how far the statement counts, oldest change first; empty means `full` since `recorded_at`.
+    `claimed`: a place whose source does not belong to the person yet; it counts. `hint`: a stay or an incident from
+    such a source; it changes no level and no money. `waits` and `withheld`: the statement does not count.
     """
 
     event_id: str
@@ -211,6 +228,16 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     value: Value | None = None  # None for `annulled` and `ended`
     via: str | None = None
     of: str | None = None
+    standing: tuple[StandingChange, ...] = ()
+
+    def standing_at(self, known_at: datetime | None = None) -> Standing:
+        """How far the statement counted at an instant (None: now)."""
+        standing: Standing = "full"
+        for change in self.standing:
+            if known_at is not None and change.at > known_at:
+                break
+            standing = change.as_
+        return standing
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -1,21 +1,25 @@
 """Who follows whom: which events of a batch take effect, and which wait."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ingestion.domain.identity import Circles
-from ingestion.domain.pushed import Pushed, says_within
+from ingestion.domain.pushed import Pushed
+
+NOTHING: Final[Mapping[str, str]] = {}
+WITHDRAWN: Final = "withdrawn"  # the reason of an event that its own source has taken back before it counted
 
 
 class Known(NamedTuple):
-    """An event that is stored. `person_id`: the keeper of its chain. `chain` is None while it waits; `household`: one
-    that its chain touches."""
+    """An event that is stored. `person_id`: the keeper of its chain. `chain` is None while it does not count;
+    `household`: one that its chain touches; `parked`: officers have discarded it, or its source has withdrawn it."""
 
     digest: bytes
     kind: str
     person_id: str
     chain: str | None
     household: str | None = None
+    parked: bool = False
 
 
 class Placing(NamedTuple):
@@ -33,22 +37,21 @@ def place_events(
     known: Mapping[str, Known],
     circles: Circles,
     forced: Collection[str] = (),
-    strange: Collection[str] = (),
+    stuck: Mapping[str, str] = NOTHING,
 ) -> Placing:
     """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
 
-    A source that has renumbered somebody goes on with its chains under the new number: an event may follow one about
+    A source that has renumbered a person goes on with its chains under the new number: an event may follow one about
     another person of the same circle, and stays with that one. Circles grow by what takes effect. An event in `forced`
-    takes effect without its predecessor: a human has said so. Its chain is then the one that the missing event would
-    begin. One in `strange` registers, outside the areas of its source, somebody who is not known to have ever belonged
-    there: it waits until anybody says so, or a human lets it pass. So does a disability certificate that was made out
-    for a number of nobody in the person's circle.
+    takes effect without its predecessor, by a decision of officers. Its chain is then the one that the missing event
+    would begin. An event in `stuck` waits for the reason given there (`domain.standing`). A disability certificate
+    waits if it was made out for a number of nobody in the person's circle.
     """
     while True:
         before = circles.size
-        placing = _place(events, person_of, known, circles, forced, strange)
+        placing = _place(events, person_of, known, circles, forced, stuck)
         if circles.size == before:
-            return placing  # else what seemed to be about somebody else may be about the same human
+            return placing  # else what seemed to be about another person may be about the same human
 
 
 def _place(
@@ -57,7 +60,7 @@ def _place(
     known: Mapping[str, Known],
     circles: Circles,
     forced: Collection[str],
-    strange: Collection[str],
+    stuck: Mapping[str, str],
 ) -> Placing:
     by_id = {e.event_id: e for e in events}
     followers: dict[str, list[Pushed]] = {}
@@ -66,31 +69,51 @@ def _place(
     for event in events:
         whose = person_of[event.person.index]
         before = known.get(event.previous) if event.previous is not None else None
-        if event.previous is None and event.event_id in strange and event.event_id not in forced:
-            placing.waiting[event.event_id] = "registered_elsewhere"
+        if event.event_id in stuck:
+            placing.waiting[event.event_id] = stuck[event.event_id]
         elif event.previous is None:
             _take(event, event.event_id, whose, person_of, circles, forced, placing, ready)
-        elif event.previous not in by_id and (before is None or before.chain is None) and event.event_id in forced:
+        elif event.event_id in forced and _is_not_coming(event.previous in by_id, before):
             _take(event, event.previous, whose, person_of, circles, forced, placing, ready)
         else:
-            placing.waiting[event.event_id] = "predecessor_missing"
+            placing.waiting[event.event_id] = _reason_to_follow_later(event, before, event.previous in by_id)
             followers.setdefault(event.previous, []).append(event)
             if event.previous not in by_id and before is not None and before.chain is not None:
                 _follow(event, before.chain, before.kind, before.person_id, person_of, circles, forced, placing, ready)
-    moved_away = [by_id[i] for i, reason in placing.waiting.items() if reason == "registered_elsewhere"]
     while ready:
         leader = by_id[ready.pop()]
         chain, keeper = placing.chains[leader.event_id], placing.keepers[leader.event_id]
         for event in followers.get(leader.event_id, ()):
             _follow(event, chain, leader.kind, keeper, person_of, circles, forced, placing, ready)
-        for event in moved_away:
-            if (
-                event.event_id in placing.waiting
-                and person_of[event.person.index] == keeper
-                and says_within(leader.value, event.source.areas)
-            ):
-                _take(event, event.event_id, keeper, person_of, circles, forced, placing, ready)
+    _follow_what_is_settled(events, placing.waiting)
     return placing
+
+
+def _is_not_coming(comes_along: bool, before: Known | None) -> bool:
+    """Whether the predecessor of an event neither counts nor comes with it."""
+    return (not comes_along and (before is None or before.chain is None)) or (before is not None and before.parked)
+
+
+def _follow_what_is_settled(events: Sequence[Pushed], waiting: dict[str, str]) -> None:
+    """What follows, over any number of events, what was discarded or taken back is a case of its own."""
+    settled = (WITHDRAWN, "predecessor_discarded")
+    changed = True
+    while changed:
+        changed = False
+        for event in events:
+            alone = waiting.get(event.event_id) == "predecessor_waits" and waiting.get(event.previous or "") in settled
+            if alone:
+                waiting[event.event_id] = WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
+                changed = True
+
+
+def _reason_to_follow_later(event: Pushed, before: Known | None, comes_along: bool) -> str:
+    """Why a follower waits as long as its predecessor does not count. An annulment of what never counted is done."""
+    if before is not None and before.parked:
+        return WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
+    if comes_along or (before is not None and before.chain is None):
+        return "predecessor_waits"
+    return "predecessor_missing"
 
 
 def _follow(

@@ -35,6 +35,7 @@ class Copy(NamedTuple):
 
     person_id: str
     statement: Statement
+    household: str
 
 
 class NotLocked(Exception):
@@ -102,9 +103,14 @@ def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Co
             continue
         if entry.person_id is None and said.value is not None:
             value = Household(household=household, member=person_id in entry.members)
-            yield Copy(person_id, msgspec.structs.replace(copied, value=value))
+            yield Copy(person_id, msgspec.structs.replace(copied, value=value), household)
         else:
-            yield Copy(person_id, copied)
+            yield Copy(person_id, copied, household)
+
+
+def copies_for(household: str, entries: Sequence[Entry], person_id: str) -> list[Copy]:
+    """Everything in these entries that reaches one person."""
+    return [copy for entry in entries for copy in _copies(household, entry, [person_id])]
 
 
 def recorded_now(copy: Copy, instant: datetime) -> Statement:

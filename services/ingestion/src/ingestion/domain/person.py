@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from common.events.facts import Identity, Statement
-from common.events.population import RegistrationValue, ResidenceValue
+from common.events.facts import Identity, Registration, Residence, Statement
 
-from ingestion.domain.pushed import Pushed
+from ingestion.domain.stands import Stands
 
 _encode = msgspec.json.Encoder().encode
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -23,12 +22,14 @@ URGENT_KINDS: Final = ("death", "alive")
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """What ingestion remembers of a person beside the statements: which name is sealed, and where they are."""
+    """What ingestion remembers of a person beside the statements: which name is sealed, where the person is, and which
+    places are vouched."""
 
     name_digest: bytes = b""
     name_at: float = 0.0
     division_rank: int = 0  # 2 from a residence, 1 from a registration
     division_at: float = 0.0
+    stands: Stands = Stands()
 
 
 class Person:
@@ -81,6 +82,10 @@ class Person:
     @property
     def merged_into(self) -> str | None:
         return self.identities[-1].merged_into if self.identities else None
+
+    def states(self, event_id: str) -> bool:
+        """Whether a statement of this event is there, whether it counts or not."""
+        return b'"event_id":"%b"' % event_id.encode() in self.statements
 
     def add(self, statement: Statement, source_ids: Mapping[str, str]) -> None:
         self.statements = place(self.statements, statement, source_ids)
@@ -142,6 +147,11 @@ def place(joined: bytes, new: Statement, source_ids: Mapping[str, str]) -> bytes
     return b"%b,%b" % (joined, encoded)
 
 
+def put_back(statements: Iterable[Statement]) -> bytes:
+    """The statements in their order, as they are kept."""
+    return b",".join(map(_encode, statements))
+
+
 def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
     """Event ids of a chain's statements of one time: their order hangs on the source's ids."""
     if chain.encode() not in joined:
@@ -149,15 +159,25 @@ def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
     return [p.event_id for p in _placed.decode(b"[%b]" % joined) if p.chain == chain and p.time == time]
 
 
-def remember(person: Person, pushed: Pushed, name_digest: bytes) -> bool:
-    """Keep the newest division for the area scope and the newest name; True when the name is to be sealed anew."""
-    at, memory, value = pushed.time.timestamp(), person.memory, pushed.value
-    if isinstance(value, ResidenceValue | RegistrationValue):
-        rank, division = (2, value.division) if isinstance(value, ResidenceValue) else (1, value.hukou_division)
-        if division is not None and (rank, at) >= (memory.division_rank, memory.division_at):
-            person.division = division
-            memory.division_rank, memory.division_at = rank, at
-    if not name_digest or (at, name_digest) < (memory.name_at, memory.name_digest):
+def remember_place(person: Person, statement: Statement, registered_in: str | None = None) -> None:
+    """Keep the newest division for the area scope: a residence before a hukou, then by the time of the source.
+    `registered_in`: where a person without a hukou is registered."""
+    value, at, memory = statement.value, statement.time.timestamp(), person.memory
+    if isinstance(value, Residence):
+        rank, division = 2, value.division
+    elif isinstance(value, Registration):
+        rank, division = 1, value.hukou_division or registered_in or ""
+    else:
+        return
+    if division and (rank, at) >= (memory.division_rank, memory.division_at):
+        person.division = division
+        memory.division_rank, memory.division_at = rank, at
+
+
+def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
+    """Keep the newest registered name; True when it is to be sealed anew."""
+    at, memory = time.timestamp(), person.memory
+    if (at, name_digest) < (memory.name_at, memory.name_digest):
         return False
     changed = name_digest != memory.name_digest
     person.touched = True

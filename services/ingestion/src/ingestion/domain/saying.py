@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from common.codes.id_number import has_hukou
 from common.events import facts
-from common.events.facts import Statement, Value
+from common.events.facts import Standing, StandingChange, Statement, Value
 from common.events.population import (
     AbilityResultValue,
     AliveValue,
@@ -33,8 +33,11 @@ from common.events.population import (
 from ingestion.domain.pushed import Pushed
 
 
-def statement_of(pushed: Pushed, chain: str, instant: datetime, person_of: Mapping[bytes, str]) -> Statement:
-    """What travels of a pushed event: everything but names, numbers and addresses. `person_of`: by blind index."""
+def statement_of(
+    pushed: Pushed, chain: str, instant: datetime, person_of: Mapping[bytes, str], name_digest: bytes = b""
+) -> Statement:
+    """What travels of a pushed event: everything but names, numbers and addresses. `person_of`: by blind index;
+    `name_digest`: of the person's registered name, empty while none is known."""
     return Statement(
         event_id=pushed.event_id,
         chain=chain,
@@ -46,11 +49,16 @@ def statement_of(pushed: Pushed, chain: str, instant: datetime, person_of: Mappi
         recorded_at=instant,
         valid_from=pushed.valid_from,
         valid_to=pushed.valid_to,
-        value=_value(pushed.value, pushed, person_of) if pushed.value is not None else None,
+        value=_value(pushed.value, pushed, person_of, name_digest) if pushed.value is not None else None,
     )
 
 
-def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str]) -> Value:
+def standing_of(statement: Statement, at: datetime, as_: Standing) -> Statement:
+    """The statement, counting `as_` this from an instant on."""
+    return msgspec.structs.replace(statement, standing=(*statement.standing, StandingChange(at, as_)))
+
+
+def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str], name_digest: bytes) -> Value:
     match said:
         case RegistrationValue():
             registered = facts.Registration(sex=said.sex, birth_date=said.birth_date)
@@ -77,8 +85,10 @@ def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str]
         case IdentityChangeValue():
             other = person_of[pushed.members[0].index]
             return facts.IdentityChange(same_as=other, new_number=said.new_id_number is not None)
+        case BankAccountValue():
+            return facts.BankAccount(holder=holder_of(pushed.name_digest, name_digest), account=pushed.account)
         case _:
-            return _of_further_kinds(said, pushed.name)
+            return _of_further_kinds(said)
 
 
 def _of_further_kinds(
@@ -88,9 +98,7 @@ def _of_further_kinds(
     | RiskIncidentValue
     | HospitalStayValue
     | ContactValue
-    | ApplicationValue
-    | BankAccountValue,
-    name: str | None,
+    | ApplicationValue,
 ) -> Value:
     match said:
         case MeritValue():
@@ -107,12 +115,10 @@ def _of_further_kinds(
             return facts.Contact(own_phone=said.phone is not None, others=len(said.contacts))
         case ApplicationValue():
             return facts.Application(item=said.item, wish=said.wish, channel=said.channel)
-        case BankAccountValue():
-            return facts.BankAccount(holder=_holder(said.holder_name, name))
 
 
-def _holder(holder: str, name: str | None) -> Literal["self", "other", "not_said"]:
-    """Names are held against each other here, where they are known, and only the answer travels."""
-    if name is None:
+def holder_of(holder: bytes, registered: bytes) -> Literal["self", "other", "not_said"]:
+    """Compares digests of two names: the holder of an account and the registered name of the person."""
+    if not registered:
         return "not_said"
-    return "self" if "".join(holder.split()) == "".join(name.split()) else "other"
+    return "self" if holder == registered else "other"

@@ -14,7 +14,7 @@ from ingestion.domain.completeness import count_events
 from ingestion.domain.household import State
 from ingestion.domain.person import Memory, Person
 from ingestion.domain.pushed import Pushed
-from ingestion.tables import IdentityRow, QuarantineRow, RejectionRow, VaultRow
+from ingestion.tables import IdentityRow, RejectionRow, VaultRow
 
 _memory = msgspec.msgpack.Decoder(Memory)
 _state = msgspec.json.Decoder(State)
@@ -173,11 +173,11 @@ async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
     if not event_ids:
         return {}
     rows = await tx.sql.fetch(
-        """SELECT event_id, digest, kind, person_id, chain, household FROM received
+        """SELECT event_id, digest, kind, person_id, chain, household, status = 'parked' FROM received
            WHERE event_id = ANY($1::uuid[])""",
         list(event_ids),
     )
-    return {r[0]: Known(r[1], r[2], r[3], r[4], r[5]) for r in rows}
+    return {r[0]: Known(*r[1:]) for r in map(tuple, rows)}
 
 
 class NewEvent(NamedTuple):
@@ -186,6 +186,7 @@ class NewEvent(NamedTuple):
     chain: str | None
     household: str | None
     sealed: bytes
+    status: str
 
 
 _INSERT_RECEIVED: Final = """
@@ -210,7 +211,7 @@ async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime)
         [p.source.urn for p in pushed],
         [p.kind for p in pushed],
         [p.day for p in pushed],
-        ["applied" if e.chain else "quarantined" for e in ordered],
+        [e.status for e in ordered],
         [e.person_id for e in ordered],
         [e.chain for e in ordered],
         [e.household for e in ordered],
@@ -232,61 +233,7 @@ async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, 
     return {row[0]: row[1] for row in rows}
 
 
-# ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def load_waiting(tx: Tx, person_ids: Collection[str]) -> dict[str, bytes]:
-    """Sealed events of these persons that wait for another."""
-    rows = await tx.sql.fetch(
-        """SELECT q.event_id, r.sealed FROM quarantine q JOIN received r USING (event_id)
-           WHERE q.person_id = ANY($1::uuid[]) AND q.state = 'open'""",
-        list(person_ids),
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-async def insert_quarantine(
-    tx: Tx, events: Sequence[tuple[Pushed, str, str]], since: datetime, deadline: datetime
-) -> None:
-    """`events`: what waits, whose it is, and why."""
-    columns = ("event_id", "person_id", "source", "kind", "reason", "waits_for", "owner", "state", "since", "deadline")
-    rows = [
-        (p.event_id, person_id, p.source.urn, p.kind, reason, p.previous, p.source.area, "open", since, deadline)
-        for p, person_id, reason in events
-    ]
-    await bulk.insert(tx, QuarantineRow, columns, rows)
-
-
-async def release(tx: Tx, released: Mapping[str, tuple[str, str | None, str]], at: datetime, by: str | None) -> None:
-    """`released`: event id → its chain, household and keeper. They take effect with this transaction."""
-    if not released:
-        return
-    ids = list(released)
-    await tx.sql.execute(
-        """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household, person_id = u.person_id
-           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS u(event_id, chain, household, person_id)
-           WHERE r.event_id = u.event_id""",
-        ids,
-        *([each[n] for each in released.values()] for n in range(3)),
-    )
-    await tx.sql.execute(
-        """UPDATE quarantine SET state = 'released', settled_at = $2, settled_by = $3
-           WHERE event_id = ANY($1::uuid[])""",
-        ids,
-        at,
-        by,
-    )
-
-
-async def explain_waiting(tx: Tx, reasons: Mapping[str, str]) -> None:
-    """Why these events still wait, now that more is known."""
-    if reasons:
-        await tx.sql.execute(
-            """UPDATE quarantine q SET reason = u.reason FROM unnest($1::uuid[], $2::text[]) AS u(event_id, reason)
-               WHERE q.event_id = u.event_id AND q.reason <> u.reason""",
-            list(reasons),
-            list(reasons.values()),
-        )
+# ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def insert_rejections(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:

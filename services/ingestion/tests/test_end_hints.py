@@ -1,0 +1,95 @@
+"""Stays and incidents of a source that does not belong to the person end by themselves."""
+
+from datetime import date, timedelta
+
+from common import clock
+from ingestion import verify
+from ingestion.end_hints import end_hints
+from rules.timeline import facts_known_at
+
+STAY = {"institution": "合成市人民医院"}
+
+
+async def _stays(heads, abroad, number):
+    head = (await heads())[abroad.person_id(number)]
+    return [f for f in facts_known_at(head.statements) if f.kind == "hospital_stay"]
+
+
+async def _hint(abroad, people, push, number, kind="hospital_stay", value=STAY, **options):
+    event = abroad.sent(people.event(kind, number, value, id=options.pop("id", "hint"), **options))
+    (receipt,) = await push(event, expect="accepted")
+    assert [p["code"] for p in receipt["problems"]] == ["taken_as_hint"]
+    return receipt["event_id"]
+
+
+async def _rows(database):
+    return await database.pool.fetchval("SELECT count(*) FROM hints")
+
+
+async def test_a_stay_that_nobody_confirms_ends_after_fifteen_days(abroad, people, push, resident, database, heads):
+    event_id = await _hint(abroad, people, push, resident, valid_from="2026-11-20")
+    clock.advance(timedelta(days=14))
+    assert await end_hints(database) == 0
+    (stay,) = await _stays(heads, abroad, resident)
+    assert (stay.standing, stay.valid_to) == ("hint", None)
+    clock.advance(timedelta(days=1))
+    assert await end_hints(database) == 1
+    assert (await end_hints(database), await _rows(database)) == (0, 0)
+    head = (await heads())[abroad.person_id(resident)]
+    (stay,) = await _stays(heads, abroad, resident)
+    assert (stay.standing, stay.valid_to) == ("hint", date(2026, 12, 7))
+    ended = head.statements[-1]
+    assert (ended.action, ended.chain, ended.source) == ("ended", event_id, "urn:cn:exchange:140700:nhsa")
+    assert (ended.recorded_at, ended.valid_to) == (head.recorded_at, date(2026, 12, 7))
+    assert await verify.check(database) == []
+
+
+async def test_the_source_has_the_last_word_about_its_stay(abroad, people, push, resident, database, heads):
+    await _hint(abroad, people, push, resident, valid_from="2026-11-20")
+    clock.advance(timedelta(days=15))
+    await end_hints(database)
+    back = people.event(
+        "hospital_stay",
+        resident,
+        id="back",
+        action="ended",
+        previous="hint",
+        time="2026-11-25T09:30:00+08:00",  # recorded before the end of ours, and arrived after it
+        valid_from=None,
+        valid_to="2026-11-25",
+    )
+    await push(abroad.sent(back), expect="accepted")
+    (stay,) = await _stays(heads, abroad, resident)
+    assert stay.valid_to == date(2026, 11, 25)
+
+
+async def test_an_incident_is_one_day_and_leaves_nothing_to_end(abroad, people, push, resident, database, heads):
+    await _hint(abroad, people, push, resident, "risk_incident", {"incident": "fall"}, valid_from="2026-11-20")
+    before = (await heads())[abroad.person_id(resident)].version
+    assert await _rows(database) == 1
+    clock.advance(timedelta(days=15))
+    assert (await end_hints(database), await _rows(database)) == (1, 0)
+    assert (await heads())[abroad.person_id(resident)].version == before
+
+
+async def test_a_stay_that_counts_fully_meanwhile_goes_on(abroad, people, push, resident, database, heads):
+    await _hint(abroad, people, push, resident, valid_from="2026-11-20")
+    await abroad.move(people, resident)
+    (case,) = (await abroad.get("/v1/places"))["places"]
+    await abroad.post(f"/v1/places/{case['case_id']}/confirm")
+    clock.advance(timedelta(days=15))
+    assert (await end_hints(database), await _rows(database)) == (1, 0)
+    (stay,) = await _stays(heads, abroad, resident)
+    assert (stay.standing, stay.valid_to) == ("full", None)
+
+
+async def test_the_end_of_a_stay_reaches_the_number_in_use(abroad, people, push, resident, database, heads):
+    """The person was renumbered: the end is told under the number that answers for both."""
+    newer = people.number(2)
+    await push(people.renumbered(resident, newer), expect="accepted")
+    await _hint(abroad, people, push, newer, valid_from="2026-11-20")
+    clock.advance(timedelta(days=15))
+    await end_hints(database)
+    (stay,) = await _stays(heads, abroad, resident)
+    assert (stay.standing, stay.valid_to) == ("hint", date(2026, 12, 7))
+    assert await verify.check(database) == []
