@@ -15,6 +15,7 @@ from common.settings import repository_root
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.answering import Refused
+from ingestion.file_problems import FILES
 from ingestion.files import spool
 from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
 from ingestion.files.delimited import records
@@ -22,7 +23,6 @@ from ingestion.files.mapping import Given, fields_of, resolve
 from ingestion.files.opening import Stream
 from ingestion.files.shaping import Sender
 from ingestion.files.table import DAY_ZERO, FileBroken
-from ingestion.problems import FILES
 
 SOURCE = "urn:cn:exchange:530300:grid"
 SENDER = Sender(SOURCE, SOURCE, datetime(2026, 11, 20, tzinfo=UTC))

@@ -11,8 +11,9 @@ import pytest
 import xlsxwriter
 from common.auth import issue_token
 from common.privacy import vault
+from ingestion.file_problems import FILES
 from ingestion.files import spool
-from ingestion.problems import FILES, PROBLEMS
+from ingestion.problems import PROBLEMS
 
 NAMES = ["姓名", "身份证号", "残疾证号", "残疾类别", "残疾等级", "发证日期"]
 HEADER = ",".join(NAMES)

@@ -10,10 +10,11 @@ from common.events.population import event_struct, population_schemas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.answering import Refused
+from ingestion.bodies import Unreadable, split_batch
 from ingestion.domain.pushed import Pushed
 from ingestion.explaining import explain
 from ingestion.problems import PROBLEMS, QUARANTINE, fault
-from ingestion.reading import Unreadable, read_event, reopen, split_batch
+from ingestion.reading import read_event, reopen
 from ingestion.sources import registered
 from jsonschema_rs import Draft202012Validator
 

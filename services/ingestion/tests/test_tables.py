@@ -45,6 +45,7 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_row_classes(da
         "outbox",
         "inbox",
         "consumer_offsets",
+        "offset_resumes",
         "parked",
         "job_marks",
         "idempotency",

@@ -9,7 +9,7 @@ from common.errors import NotFound
 from pydantic import BaseModel, Field
 
 from ingestion.exchange.feeds import Setup, configured
-from ingestion.problems import FEEDS
+from ingestion.file_problems import FEEDS
 
 
 class FeedTrouble(BaseModel):

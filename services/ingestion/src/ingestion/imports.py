@@ -8,8 +8,8 @@ from common.auth import Caller
 from common.errors import NotFound
 from pydantic import BaseModel, Field
 
+from ingestion.file_problems import FILES
 from ingestion.files.spool import ImportSettings
-from ingestion.problems import FILES
 
 
 class FileProblem(BaseModel):

@@ -5,6 +5,8 @@ the event) and the rule, and never repeats the value: it may be somebody's numbe
 from dataclasses import dataclass
 from typing import Final
 
+from ingestion.file_problems import FEEDS, FILES
+
 # code: (English, Chinese)
 PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "not_an_object": ("an event must be a JSON object", "事件必须是 JSON 对象"),
@@ -31,14 +33,6 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "kind_not_registered": ("this source is not registered for this kind", "该来源未登记此类事件"),
     "source_suspended": ("this source may not send at present", "该来源已停用"),
     "source_internal": ("only the platform itself writes under this source", "该来源仅供平台内部使用"),
-    "place_claimed": (
-        "taken as claimed: the county that the person leaves is asked to confirm the place",
-        "已按待确认的地址接收，已通知迁出地核实",
-    ),
-    "taken_as_hint": (
-        "taken as a hint: this source does not belong to the person",
-        "该来源与此人无户籍或居住关系，仅作为线索接收",
-    ),
     "time_in_future": ("recorded more than five minutes in the future", "记录时间晚于当前时间五分钟以上"),
     "time_impossible": ("recorded before 1949", "记录时间早于 1949 年"),
     "id_number_in_attribute": ("an ID number must not stand in an attribute", "属性中不得出现身份证号码"),
@@ -121,6 +115,14 @@ RETIRED: Final = frozenset({"value_not_allowed"})
 
 # What a receipt says of an event that is not rejected.
 NOTES: Final[dict[str, tuple[str, str]]] = {
+    "place_claimed": (
+        "taken as claimed: the county that the person leaves is asked to confirm the place",
+        "已按待确认的地址接收，已通知迁出地核实",
+    ),
+    "taken_as_hint": (
+        "taken as a hint: this source does not belong to the person",
+        "该来源与此人无户籍或居住关系，仅作为线索接收",
+    ),
     "value_ignored": (
         "annulled and ended use no value: this one was ignored and not stored",
         "撤销和终止不使用 value，已忽略且未保存",
@@ -158,74 +160,6 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
         "more numbers than one human can have would become one person",
         "并入同一人的号码过多，须人工核实",
     ),
-}
-
-# Why a file as a whole could not be worked through, or not to its end.
-FILES: Final[dict[str, tuple[str, str]]] = {
-    "file_empty": ("there is nothing in the file", "文件为空"),
-    "file_broken": ("the file is cut short or damaged", "文件不完整或已损坏"),
-    "file_encrypted": ("the file is protected by a password", "文件有密码保护"),
-    "zip_bomb": ("unpacked it would be larger than we take", "解压后超出允许的大小"),
-    "format_unknown": ("neither CSV, XLSX, NDJSON nor Parquet", "不是 CSV、XLSX、NDJSON 或 Parquet 文件"),
-    "format_xls": ("an old or protected workbook: save it as XLSX", "旧版或加密的 Excel 文件，请另存为 XLSX"),
-    "encoding_unsupported": ("UTF-16: save it as UTF-8 or GB18030", "不支持 UTF-16，请另存为 UTF-8 或 GB18030"),
-    "sheet_unknown": ("the workbook has no such visible sheet", "工作簿中没有该工作表"),
-    "too_many_columns": ("a file has at most 256 columns", "文件超过 256 列"),
-    "header_not_found": (
-        "none of the first 20 rows names a column of ID numbers",
-        "前 20 行中没有找到含身份证号列的表头",
-    ),
-    "column_missing": ("a column that this kind needs is not there", "缺少该类别必需的列"),
-    "kind_needed": ("a table needs the kind of its rows", "表格文件须指定类别"),
-    "too_many_rejects": (
-        "of more than 10,000 rows hardly one could be used: look at the mapping",
-        "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
-    ),
-    "spool_lost": (
-        "our copy of the file is gone: send it again, it goes on where it stopped",
-        "服务器上的文件副本已丢失，请重新上传，将从中断处继续",
-    ),
-    "internal": ("our mistake; logged, send the file again later", "系统内部错误，已记录，请稍后重新上传"),
-}
-
-
-# Why a front-end table cannot be read just now, or why nobody's absence from it counts.
-FEEDS: Final[dict[str, tuple[str, str]]] = {
-    "source_away": ("the front-end database does not answer; tried again by itself", "前置库无法连接，系统将自动重试"),
-    "answer_late": ("the front-end database has not answered in time", "前置库未在规定时间内应答"),
-    "not_registered": ("the source is not registered for this kind", "来源未登记该类别"),
-    "source_suspended": ("this source may not send at present", "该来源已停用"),
-    "url_missing": ("the variable with the URL of the database is not set", "未设置前置库连接地址的环境变量"),
-    "url_invalid": ("the URL of the database cannot be read", "前置库连接地址格式不正确"),
-    "driver_missing": ("the driver that the URL names is not installed", "未安装该数据库的驱动程序"),
-    "table_unreadable": (
-        "the table is not there, or our account may not read it, or the query is wrong",
-        "表不存在、账号无读取权限或查询语句有误",
-    ),
-    "column_missing": ("a column that is needed is not there: renamed?", "缺少必需的列，可能已被改名"),
-    "column_empty": (
-        "rows without a key or watermark cannot be found and are not read",
-        "部分行的主键或时间戳为空，无法读取",
-    ),
-    "order_unusable": ("a key or watermark has a type that cannot be compared", "主键或时间戳列的类型无法用于排序"),
-    "order_not_unique": (
-        "too many rows have the same watermark and key: name a column that tells them apart",
-        "时间戳与主键完全相同的行过多，请增加可区分的列",
-    ),
-    "watermark_unreadable": ("the watermark is not written as the feed says", "时间戳列的写法与约定不符"),
-    "table_moved": (
-        "rows came or went while the table was read: nobody's absence counts this time",
-        "读取期间表内行数发生变化，本次不据此判定缺失",
-    ),
-    "too_many_missing": (
-        "so many rows are missing that an officer must confirm it before anything ends",
-        "缺失行数超过上限，须经办人员确认后才会终止",
-    ),
-    "too_many_rejects": (
-        "of more than 10,000 rows hardly one could be used: look at the mapping",
-        "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
-    ),
-    "internal": ("our mistake; logged, tried again by itself", "系统内部错误，已记录，将自动重试"),
 }
 
 # Why a request as a whole is turned away at a door (beside the codes of HTTP itself).

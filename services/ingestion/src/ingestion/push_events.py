@@ -16,10 +16,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from ingestion import quotas
 from ingestion.answering import Receipt, Refused
+from ingestion.bodies import Unreadable, need_json, need_utf8, split_batch, structured
 from ingestion.domain.pushed import Pushed
 from ingestion.intake import Intake
 from ingestion.problems import PROBLEMS
-from ingestion.reading import Unreadable, need_json, need_utf8, read_event, split_batch, structured
+from ingestion.reading import read_event
 from ingestion.signing import check_body, sender
 
 router = APIRouter(tags=["events"])

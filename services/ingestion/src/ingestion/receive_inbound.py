@@ -14,9 +14,10 @@ from common.transaction import Tx
 
 from ingestion import quotas, sources
 from ingestion.answering import Receipt, Refused
+from ingestion.bodies import Unreadable, need_json, structured
 from ingestion.domain.pushed import Pushed
 from ingestion.inbound import Sender, Unverified, find_senders, is_binary
-from ingestion.reading import Unreadable, need_json, read_event, refuse_unread, structured
+from ingestion.reading import read_event, refuse_unread
 from ingestion.recording import record
 from ingestion.refusing import record_refusals
 from ingestion.unverified import set_aside

@@ -1,7 +1,6 @@
-"""The register of sources: who may say what for which area, how far it is believed, how it signs and how much it sends.
+"""The register of sources: kinds, areas, rank, signature and quota of each.
 
-`contracts/sources.yaml` is the seed; the versions in the database are the running truth, append-only and dated. Every
-process looks for a newer one at most every few seconds, so that a door reads it without asking the database.
+`contracts/sources.yaml` is the seed. The versions in the database are in force; rows are only added, with their dates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -249,7 +248,7 @@ def registered() -> dict[str, Source]:
 
 
 def versions() -> dict[str, Version]:
-    """What is in force of every source, by URN."""
+    """The entry in force of every source, by URN."""
     return _register().versions
 
 
@@ -280,12 +279,13 @@ async def look_on(connection: Any, *, now: bool = False) -> None:
         found = await store.load_in_force(connection, instant)
         register.replace(
             rows,
-            {r["source"]: Version(version=r["version"], since=r["since"], entry=_entry(r["entry"])) for r in found},
+            {
+                r["source"]: Version(
+                    version=r["version"], since=r["since"], entry=Entry.model_validate_json(r["entry"])
+                )
+                for r in found
+            },
         )
-
-
-def _entry(said: bytes) -> Entry:
-    return Entry.model_validate_json(said)
 
 
 async def seed_register(database: Database) -> None:
@@ -296,7 +296,7 @@ async def seed_register(database: Database) -> None:
         rows = []
         for urn, entry in seed().items():
             known = newest.get(urn)
-            if known is None or (known["decided_by"] == SEED and _entry(known["entry"]) != entry):
+            if known is None or (known["decided_by"] == SEED and Entry.model_validate_json(known["entry"]) != entry):
                 version = known["version"] + 1 if known else 1
                 rows.append((urn, version, now, entry.model_dump_json().encode(), SEED, SEED))
         await store.insert_versions(tx, rows)

@@ -1,0 +1,82 @@
+"""From the bytes of a request or a record to the bytes of its events. Nothing is validated here."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")
+_BRACKETS_MAX: Final = 500_000
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Unreadable(Exception):
+    """The whole body cannot be taken apart into events. `offset`: the byte, where it is known."""
+
+    def __init__(self, code: str, offset: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.offset = offset
+
+
+def need_utf8(body: bytes) -> None:
+    """Raises Unreadable with the offset of the first byte that is no UTF-8."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Unreadable("not_utf8", error.start) from None
+
+
+def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
+    """The events of a JSON array as they stand. Raises Unreadable."""
+    need_utf8(body)
+    try:
+        return list(_raws.decode(body))
+    except RecursionError:
+        return list(_split_deep(body))
+    except msgspec.DecodeError as error:
+        raise Unreadable("not_json", _offset(error)) from None
+
+
+def _split_deep(body: bytes) -> list[bytes]:
+    """The same by counting brackets: one event nested without end must not take its neighbours with it."""
+    if body.count(b"[") + body.count(b"{") > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
+        raise Unreadable("too_deep")
+    parts, depth, start = [], 0, 0
+    for token in _TOKEN.finditer(body):
+        mark = token.group()[:1]
+        if mark in b"[{":
+            depth += 1
+            start = token.end() if depth == 1 else start
+        elif mark == b"," and depth == 1:
+            parts.append(body[start : token.start()])
+            start = token.end()
+        elif mark in b"]}":
+            depth -= 1
+            if depth == 0 and not body[token.end() :].strip():
+                return [*parts, body[start : token.start()]]
+    raise Unreadable("not_json", len(body))
+
+
+def _offset(error: msgspec.DecodeError) -> int | None:
+    found = re.search(r"byte (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+def need_json(body: bytes) -> None:
+    """Raises Unreadable unless the body is one JSON text in UTF-8 of bearable depth."""
+    need_utf8(body)
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except RecursionError:
+        raise Unreadable("too_deep") from None
+    except msgspec.DecodeError as error:
+        raise Unreadable("not_json", _offset(error)) from None
+
+
+def structured(attributes: dict[str, str], data: bytes) -> bytes:
+    """A binary-mode event in structured form; extension attributes are not kept."""
+    head: dict[str, Any] = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
+    return msgspec.json.encode(head | {"data": msgspec.Raw(data)})
