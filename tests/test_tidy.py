@@ -119,6 +119,8 @@ CATCHERS = {
     "libs/common/src/common/consumer.py": "counted, halved, parked",
     "libs/common/src/common/relay.py": "logged; the outbox must go on",
     "libs/common/src/common/jobs.py": "logged; tried again at its next turn, or the one thing laid aside",
+    "libs/common/src/common/kafka.py": "logged; a client that cannot stop is taken apart",
+    "libs/common/src/common/watchdog.py": "logged; the question is asked again at the next look",
     "libs/common/src/common/http.py": "told to the prober",
     "services/ingestion/src/ingestion/intake.py": "handed to everybody who waits for that transaction",
     "services/ingestion/src/ingestion/run_imports.py": "a file's fate, or halved down to the one row",

@@ -71,6 +71,24 @@ def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
     assert used <= known_variables()
 
 
+def test_no_process_that_can_be_scaled_has_a_fixed_name_in_its_group() -> None:
+    """Two replicas with one name fence each other for ever."""
+    for entry in COMPOSE["services"].values():
+        assert "SHOUWANG_MEMBER" not in entry.get("environment", {})
+    for document in rendered():
+        for container in _containers(document):
+            assert "SHOUWANG_MEMBER" not in {variable["name"] for variable in container.get("env", [])}
+
+
+def test_a_process_that_ends_is_started_again() -> None:
+    """The watchdog ends a process whose parts it cannot get to move."""
+    for service in SERVICES:
+        assert COMPOSE["services"][service]["restart"] == "unless-stopped"
+    for document in rendered():
+        if document["kind"] == "Deployment":
+            assert document["spec"]["template"]["spec"].get("restartPolicy", "Always") == "Always"
+
+
 def test_compose_images_are_pinned_and_databases_are_those_of_the_services() -> None:
     for name, entry in COMPOSE["services"].items():
         if "image" in entry:

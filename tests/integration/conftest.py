@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from common.clock import SHANGHAI
+from common.database import Database
+from common.platform_tables import PLATFORM_TABLES
+from common.settings import Settings
 from shouwang import clock
 from shouwang.runtime import Runtime
 from shouwang.stories.people import QILIN, XUANWEI
@@ -47,6 +52,31 @@ def stores(home: Path) -> Iterator[Runtime]:
     runtime.create_topics()
     yield runtime
     runtime.stop_all()
+
+
+@pytest.fixture
+def settings(stores: Runtime, home: Path) -> Settings:
+    """The settings of a process that uses the stores of this session."""
+    return Settings(kafka=stores.kafka_address, home=home)
+
+
+@pytest.fixture
+async def database(stores: Runtime) -> AsyncIterator[Database]:
+    """A database of its own that holds only the platform's tables, in the schema `probe`."""
+    base = stores.database_url("ingestion").rpartition("/")[0]
+    name = f"probe_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(f"{base}/postgres")
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    setup = await asyncpg.connect(f"{base}/{name}")
+    await setup.execute("CREATE SCHEMA probe; SET search_path TO probe")
+    await setup.execute(PLATFORM_TABLES)
+    await setup.close()
+    database = Database(f"{base}/{name}", "probe")
+    await database.open()
+    yield database
+    await database.close()
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
 
 
 @pytest.fixture(scope="session")

@@ -99,9 +99,10 @@ class Platform:
 
 
 async def _ready(client: httpx.AsyncClient, runtime: Runtime, service: str) -> bool | None:
-    """What the service says of itself; None while it says nothing."""
+    """Whether it says that every part of it runs; None while it says nothing."""
     try:
-        return (await client.get(f"{runtime.service_url(service)}/readyz")).status_code == 200
+        answer = await client.get(f"{runtime.service_url(service)}/readyz")
+        return answer.status_code == 200 and bool(answer.json()["ready"])
     except httpx.TransportError:
         return None
 

@@ -1,14 +1,11 @@
 """The relay, the pace and the consumer on a real broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
-import pytest
 from aiokafka import AIOKafkaConsumer
 from common.consumer import Consumer
 from common.database import Database
@@ -16,38 +13,13 @@ from common.dispatching import Handlers
 from common.events import AbilitiesDetermined, VisitMissed
 from common.message import Message
 from common.pacing import Pace
-from common.platform_tables import PLATFORM_TABLES
 from common.relay import Relay
 from common.settings import Settings
 from common.topics import PaceRule, Topic
 from common.transaction import Tx
-from shouwang.runtime import Runtime
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEADLINE_SECONDS = 30
-
-
-@pytest.fixture
-def settings(stores: Runtime, home: Path) -> Settings:
-    return Settings(kafka=stores.kafka_address, home=home)
-
-
-@pytest.fixture
-async def database(stores: Runtime) -> AsyncIterator[Database]:
-    base = stores.database_url("ingestion").rpartition("/")[0]
-    name = f"probe_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(f"{base}/postgres")
-    await admin.execute(f'CREATE DATABASE "{name}"')
-    setup = await asyncpg.connect(f"{base}/{name}")
-    await setup.execute("CREATE SCHEMA probe; SET search_path TO probe")
-    await setup.execute(PLATFORM_TABLES)
-    await setup.close()
-    database = Database(f"{base}/{name}", "probe")
-    await database.open()
-    yield database
-    await database.close()
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
 
 
 def ability(person_id: str, version: int = 1) -> AbilitiesDetermined:

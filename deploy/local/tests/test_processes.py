@@ -21,15 +21,16 @@ import os
 from fastapi import FastAPI
 app = FastAPI()
 @app.get("/readyz")
-def ready() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("SHOUWANG_")}
+def ready() -> dict[str, object]:
+    return {"ready": True} | {name: value for name, value in os.environ.items() if name.startswith("SHOUWANG_")}
 """
 
 
 @pytest.fixture
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """A home whose service `tiny` is a web application of five lines, and whose `broken` does not start."""
-    for name, text in {"tiny": APP, "broken": "raise SystemExit('no luck today')"}.items():
+    stalled = APP.replace('{"ready": True}', '{"ready": False}')
+    for name, text in {"tiny": APP, "stalled": stalled, "broken": "raise SystemExit('no luck today')"}.items():
         (tmp_path / "code" / name).mkdir(parents=True)
         (tmp_path / "code" / name / "__init__.py").touch()
         (tmp_path / "code" / name / "main.py").write_text(text)
@@ -106,6 +107,15 @@ def test_a_service_becomes_ready_is_killed_and_comes_back_on_its_port(runtime: R
     finally:
         runtime.stop_all()
     assert runtime.running() == {}
+
+
+def test_a_service_whose_parts_do_not_all_run_answers_but_is_not_ready(runtime: Runtime) -> None:
+    try:
+        runtime.start_service("stalled")
+        with pytest.raises(LocalProblem, match=r"stalled was not ready within 3 s .*false"):
+            runtime.wait_ready("stalled", seconds=3)
+    finally:
+        runtime.stop_all()
 
 
 def test_a_further_replica_has_its_own_port_and_process(runtime: Runtime) -> None:

@@ -1,6 +1,7 @@
 """Clients of the broker that wait for ever, say nothing and do not let themselves be cancelled: they are replaced."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ class Stuck:
     made: list["Stuck"]
 
     def __init__(self, waits_in: str) -> None:
+        self._client = SimpleNamespace(_sync_task=None, _conns={})  # nothing of it has begun
+        self._fetcher = self._coordinator = None
         self._waits_in = waits_in
         self.stopped = False
         self.made.append(self)

@@ -30,7 +30,8 @@ class Runtime(Stores):
     def start_service(self, name: str, replica: int = 0, env: Mapping[str, str] | None = None) -> int:
         """Start a service's process unless it lives; returns its pid at once (see `wait_ready`).
 
-        `env` is added to the environment; `replica` > 0 makes a further process on a port of its own.
+        `env` is added to the environment; `replica` > 0 makes a further process on a port of its own. A process here
+        bears a name that no other one bears, so it is a static member of its group and comes back without a rebalance.
         """
         process = process_name(name, replica)
         living = self.pid(name, replica)
@@ -47,15 +48,16 @@ class Runtime(Stores):
             [*command, f"{name}.main:app"],
             log=self.log_file(process),
             pid_file=self.pid_file(process),
-            env={**self.environment(name), "SHOUWANG_REPLICA": str(replica), **(env or {})},
+            env={**self.environment(name), **_names(process, replica), **(env or {})},
             nice=next((p.nice for p in self.processes if p.name == name), 0),
         )
 
     def is_ready(self, name: str, replica: int = 0) -> bool:
-        """Does `GET /readyz` answer 200 now?"""
+        """Does `GET /readyz` answer 200, and does its body say that every part runs?"""
         try:
-            return httpx.get(f"{self.service_url(name, replica)}/readyz", timeout=2, trust_env=False).status_code == 200
-        except httpx.HTTPError:
+            answer = httpx.get(f"{self.service_url(name, replica)}/readyz", timeout=2, trust_env=False)
+            return answer.status_code == 200 and answer.json()["ready"] is True
+        except (httpx.HTTPError, ValueError):
             return False
 
     def wait_ready(self, name: str, replica: int = 0, seconds: float = READY_SECONDS_MAX) -> None:
@@ -149,3 +151,7 @@ class Runtime(Stores):
     def _stop_process(self, process: str) -> None:
         name, _, replica = process.partition("-")
         self.stop(name, int(replica or 0))
+
+
+def _names(process: str, replica: int) -> dict[str, str]:
+    return {"SHOUWANG_REPLICA": str(replica), "SHOUWANG_MEMBER": process}

@@ -22,6 +22,7 @@ from common.database import Database
 from common.dispatching import Handlers, dispatch
 from common.errors import UNAVAILABLE, BadMessage, is_unavailable
 from common.faults import crash_point
+from common.liveness import ClientEnded, require_running
 from common.message import Record
 from common.parking import park
 from common.positions import LOST_POSITION, Fenced, Positions
@@ -33,6 +34,7 @@ TRIES_MAX: Final = 5
 MANY_RECORDS: Final = 100  # in one batch: a backlog
 HURRY_SECONDS: Final = 5.0  # longer than such a batch takes on a busy machine
 BACKOFF_SECONDS_MAX: Final = 10.0
+LIGHTER: Final = 8
 
 
 class Consumer:
@@ -57,6 +59,8 @@ class Consumer:
         self.retention = RetentionWatch(name, settings)
         self.assigned = False
         self.trouble: str | None = None
+        self.settled = 0  # pieces of batches; the watchdog compares it
+        self._records_max = settings.batch_records_max
         self._kafka: AIOKafkaConsumer | None = None
         self._backoff_seconds = 0.1
 
@@ -68,11 +72,24 @@ class Consumer:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - the one place where everything ends up
+                if isinstance(error, ClientEnded):
+                    log.warning("consumer %s: %s", self.name, error)
+                    metrics.replaced.labels(self.database.schema, "consumer").inc()
                 await self._wait_after(error)
             finally:
                 self.assigned = False
                 if self._kafka is not None:
                     await asyncio.shield(self._stop())
+
+    def next_offsets(self) -> dict[TopicPartition, int | None] | None:
+        """The next offset to settle in each partition that this process reads (None: from the beginning). A stopped
+        partition is not among them: it waits for an operator. None if the process has no partition at all."""
+        assigned = self._kafka.assignment() if self._kafka is not None else ()
+        return self.positions.next_offsets(assigned) if assigned else None
+
+    def lighten(self) -> None:
+        """Take fewer records at once for a while: a batch that is only slow then moves in pieces."""
+        self._records_max = max(1, self._records_max // LIGHTER)
 
     async def _stop(self) -> None:
         client, self._kafka = self._kafka, None
@@ -80,18 +97,19 @@ class Consumer:
             await kafka.stop(client)
 
     async def _run_connected(self) -> None:
-        client = kafka.consumer(self.settings, self.name, instance=f"{self.name}-{self.settings.replica}")
+        client = kafka.consumer(self.settings, self.name)
         client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
         self._kafka = client
         await kafka.answer_of(client.start())
         while True:
             try:
                 fetched = await kafka.answer_of(
-                    client.getmany(timeout_ms=self.settings.poll_ms, max_records=self.settings.batch_records_max)
+                    client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
                 )
             except LOST_POSITION as error:  # the client never chooses a position itself
                 await self.positions.regain(client, error)
                 continue
+            require_running(client)
             self.assigned = bool(client.assignment())
             records = await self.positions.unsettled(client, fetched)
             await self.positions.resume_released(client)
@@ -111,6 +129,7 @@ class Consumer:
                 await self.take_over(client.assignment())
                 continue
             self.trouble, self._backoff_seconds = None, 0.1
+            self._records_max = min(self._records_max * 2, self.settings.batch_records_max)
             await self._tell_kafka(client, records)
             if len(records) < min(self.gather_records, self.settings.batch_records_max):
                 await asyncio.sleep(self.gather_seconds)
@@ -189,6 +208,7 @@ class Consumer:
             ends = await self.positions.fence(tx, [record])
             await park(tx, self.name, record, reason, type(error).__name__)
         self.positions.moved(ends)
+        self.settled += 1
         metrics.parked.labels(self.name, reason).inc()
 
     async def _apply(self, records: Sequence[Record]) -> None:
@@ -198,6 +218,7 @@ class Consumer:
             with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
                 await dispatch(tx, self.name, self.handlers, records)
         self.positions.moved(ends)
+        self.settled += 1
 
 
 def _where(error: BaseException) -> str:

@@ -7,15 +7,18 @@ change and the news of it are one.
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from common.faults import crash_point
 from common.outbox import OUTBOX_CHANNEL, write_outbox
+from common.sessions import Session, pool_session, relay_session
+from common.settings import Settings, settings
 from common.transaction import Tx
 
 ACQUIRE_SECONDS_MAX: Final = 30.0  # for a connection of the pool
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -30,27 +33,41 @@ async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
 
 
 class Database:
-    """`url` is `postgresql://…`; `schema` is the service's name and the first on the search path."""
+    """`url` is `postgresql://…`; `schema` is the service's name and the first on the search path.
 
-    def __init__(self, url: str, schema: str, *, connections_max: int = 8) -> None:
+    `limits`: the settings that bound its sessions (common.sessions); those of the process by default.
+    """
+
+    def __init__(self, url: str, schema: str, *, connections_max: int = 8, limits: Settings | None = None) -> None:
         self.url = url
         self.schema = schema
         self._connections_max = connections_max
+        self._limits = limits or settings()
         self._pool: asyncpg.Pool | None = None
         self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
         self.relays_here = False  # otherwise another process must be told that the outbox has something
         self._hurried_until = 0.0
 
     async def open(self) -> None:
+        session = pool_session(self._limits)
+
+        async def prepare(connection: asyncpg.Connection) -> None:
+            session.keep_alive(connection)
+            await _prepare(connection)
+
         self._pool = await asyncpg.create_pool(
             self.url,
             min_size=1,
             max_size=self._connections_max,
-            init=_prepare,
+            init=prepare,
             reset=_leave_as_it_is,
-            command_timeout=60,
-            server_settings={"search_path": f"{self.schema},public", "application_name": self.schema},
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=session.statement,
+            server_settings=self._server_settings(session, self.schema),
         )
+
+    def _server_settings(self, session: Session, name: str) -> dict[str, str]:
+        return {"search_path": f"{self.schema},public", "application_name": name, **session.server_settings()}
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -71,17 +88,35 @@ class Database:
         return self._pool
 
     async def connect(self) -> asyncpg.Connection:
-        """A connection of one's own outside the pool, for a session-wide lock."""
+        """The relay's connection outside the pool, for a session-wide lock. The server ends the session, and with it
+        the lock, when it hears nothing for `relay_idle_seconds_max`."""
+        session = relay_session(self._limits)
         connection = await asyncpg.connect(
             self.url,
-            command_timeout=60,
-            server_settings={
-                "search_path": f"{self.schema},public",
-                "application_name": f"{self.schema}-relay",
-            },
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=session.statement,
+            server_settings=self._server_settings(session, f"{self.schema}-relay"),
         )
-        await _prepare(connection)
+        try:
+            session.keep_alive(connection)
+            await _prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
+
+    async def ask(self, statement: str) -> Any:
+        """One value over a connection of its own. It shows whether the server answers, whatever the pool does."""
+        connection = await asyncpg.connect(
+            self.url,
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=CONNECT_SECONDS_MAX,
+            server_settings=self._server_settings(pool_session(self._limits), f"{self.schema}-watchdog"),
+        )
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            connection.terminate()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

@@ -105,6 +105,11 @@ UNAVAILABLE: Final = (
     asyncpg.DiskFullError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    # The limits of a session (common.sessions): a lock, a statement or a session that took too long.
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
 )
 
 

@@ -93,8 +93,9 @@ def platform_routes(service: "Service") -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        """The database answers, the outbox is relayed, the topics are read."""
-        trouble = service.trouble()
+        """503 only while the service's own database is away: then it can take no request. A part that does not move
+        is a reason in the body, because a service that lost its reader must go on taking what is sent to it."""
+        trouble, status = service.trouble(), 200
         try:
             async with service.database.reading() as connection:
                 age = await connection.fetchval(
@@ -104,7 +105,8 @@ def platform_routes(service: "Service") -> APIRouter:
                 metrics.outbox_depth.labels(service.name).set(float(age))
         except Exception as error:  # noqa: BLE001 - told to the prober
             trouble.append(f"database: {type(error).__name__}")
-        return JSONResponse({"ready": not trouble, "trouble": trouble}, 200 if not trouble else 503)
+            status = 503
+        return JSONResponse({"ready": not trouble, "trouble": trouble}, status)
 
     @router.get("/metrics", include_in_schema=False)
     async def prometheus() -> Response:

@@ -19,19 +19,30 @@ R = TypeVar("R")
 class Job:
     """`run(database)` does one bounded step and returns how many things it did; while it did some it is called
     again at once. It must be harmless to run twice. `shared`: it parts its work among processes by itself, so it runs
-    in every replica; the others run in one process at a time."""
+    in every replica; the others run in one process at a time. `step_seconds_max`: a longer step is cancelled and begun
+    again (None: the setting `job_seconds_max`)."""
 
     name: str
     every_seconds: float
     run: Callable[[Database], Awaitable[int]]
     shared: bool = False
+    step_seconds_max: float | None = None
 
 
-async def run_job(job: Job, database: Database, relay: Relay) -> None:
+@dataclass
+class Turns:
+    """What the watchdog sees of a job: how many steps have ended, and whether one is running."""
+
+    ended: int = 0
+    running: bool = False
+
+
+async def run_job(job: Job, database: Database, relay: Relay, turns: Turns) -> None:
     """Until cancelled; unless the job is shared, only where this process is the one that relays."""
     while True:
         done = 0
         if relay.active or job.shared:
+            turns.running = True
             try:
                 done = await job.run(database)
             except asyncio.CancelledError:
@@ -39,6 +50,9 @@ async def run_job(job: Job, database: Database, relay: Relay) -> None:
             except Exception as error:  # noqa: BLE001 - a job is tried again at its next turn
                 level = logging.WARNING if is_unavailable(error) else logging.ERROR
                 log.log(level, "job %s: %r", job.name, error)
+            finally:
+                turns.running = False
+            turns.ended += 1  # not when cancelled
         if not done:
             await asyncio.sleep(job.every_seconds)
 

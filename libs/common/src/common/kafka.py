@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient
 
+from common.liveness import Client, ended_tasks, take_apart
 from common.settings import Settings
 
 T = TypeVar("T")
@@ -36,12 +37,20 @@ async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None
         task.cancel()
 
 
-async def stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """In order, or, where it cannot say goodbye, by leaving it to itself."""
+async def stop(client: Client) -> None:
+    """Stop a client. One that cannot stop is taken apart, so that no task and no connection of it stays.
+
+    Stopping awaits the client's own tasks, so whatever has ended one of them is raised here again, or it waits in vain.
+    """
+    if ended_tasks(client):
+        await take_apart(client)
+        return
+    stopping = client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop()
     try:
-        await answer_of(client.stop(), STOP_SECONDS_MAX)
-    except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("a %s did not stop in time: %s", type(client).__name__, type(error).__name__)
+        await answer_of(stopping, STOP_SECONDS_MAX)
+    except Exception as error:  # noqa: BLE001 - any exception of a task of the client
+        log.warning("a %s did not stop in order: %s", type(client).__name__, type(error).__name__)
+        await take_apart(client)
 
 
 def _security(settings: Settings) -> dict[str, Any]:
@@ -74,20 +83,32 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-def consumer(settings: Settings, group: str | None, *, instance: str | None = None) -> AIOKafkaConsumer:
-    """Without a subscription yet. Offsets are ours; Kafka's are advisory, for lag tools and cold starts. Who only looks
-    on has no group."""
+def admin(settings: Settings) -> AIOKafkaAdminClient:
+    """A client for questions about groups. Not started yet."""
+    return AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka,
+        request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
+        **_security(settings),
+    )
+
+
+def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
+    """A client without a subscription yet. Without `group` it only looks on.
+
+    The offsets that count are ours; Kafka's are advisory, for lag tools and cold starts. Only a process with a unique,
+    fixed name (`settings.member`) is a static member. Two processes of one name fence each other for ever.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         group_id=group,
-        group_instance_id=instance,
+        group_instance_id=(settings.member or None) if group else None,
         enable_auto_commit=False,
         auto_offset_reset="earliest" if group is None else "none",  # a lost position is an error, never a jump
         fetch_max_wait_ms=500,  # the broker answers at once when there is something
         fetch_max_bytes=16 * 1024 * 1024,
         max_partition_fetch_bytes=4 * 1024 * 1024,
         session_timeout_ms=15_000,
-        heartbeat_interval_ms=3_000,
+        heartbeat_interval_ms=1_000,  # how soon a member hears that another one has come or gone
         rebalance_timeout_ms=30_000,
         max_poll_interval_ms=300_000,
         metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen

@@ -19,6 +19,8 @@ retention_used = Gauge(
     "Age of the oldest unread record, as a share of the time that its topic keeps records",
     ["consumer", "topic"],
 )
+stalled = Gauge("shouwang_stalled", "1 while work waits and this part does not move", ["service", "part"])
+replaced = Counter("shouwang_replaced", "Times a part or its client was replaced", ["service", "part"])
 relayed = Counter("shouwang_relayed", "Events sent from the outbox", ["service"])
 outbox_depth = Gauge("shouwang_outbox_age_seconds", "Age of the oldest unsent event", ["service"])
 requests = Histogram(

@@ -13,6 +13,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from common import kafka
+from common.errors import is_unavailable
+from common.liveness import require_running
 from common.settings import Settings
 from common.topics import Topic
 
@@ -51,9 +54,12 @@ class Pace:
         self._looked_at, self._sent_since_look = monotonic(), 0
         try:
             self.holding = any([await self._is_ahead(name) for name in self._topics])
-        except (KafkaError, OSError) as error:
-            log.warning("pace unknown: %r", error)
+        except BaseException as error:
             self.holding = False
+            await self.close()  # a new client next time: this one may be broken for good
+            if not (isinstance(error, KafkaError) or is_unavailable(error)):
+                raise
+            log.warning("pace unknown: %r", error)
         return self.holding
 
     async def _is_ahead(self, topic: str) -> bool:
@@ -77,13 +83,15 @@ class Pace:
 
     async def _committed_of(self, group: str, topic: str, parts: list[int]) -> dict[int, int]:
         if self._admin is None:
-            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka)
-            await self._admin.start()
-        offsets = await self._admin.list_consumer_group_offsets(
-            group, partitions=[TopicPartition(topic, part) for part in parts]
-        )
+            self._admin = kafka.admin(self._settings)
+            await kafka.answer_of(self._admin.start(), kafka.REQUEST_SECONDS_MAX)
+        require_running(self._admin)
+        asked = self._admin.list_consumer_group_offsets(group, partitions=[TopicPartition(topic, p) for p in parts])
+        offsets = await kafka.answer_of(asked, kafka.REQUEST_SECONDS_MAX)
         return {tp.partition: found.offset for tp, found in offsets.items() if found.offset >= 0}
 
     async def close(self) -> None:
-        if self._admin is not None:
-            await self._admin.close()
+        """Let go of the broker. The next question makes a new client."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await kafka.stop(admin)

@@ -105,6 +105,10 @@ class Positions:
         """The next offset of every partition that is owned and has been read."""
         return {tp: at for tp, at in self._expected.items() if at is not None and tp in self._epochs}
 
+    def next_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The next offset of those partitions that are not stopped (None: from the beginning)."""
+        return {tp: self._expected.get(tp) for tp in partitions if tp not in self.stopped}
+
     def reasons(self) -> list[str]:
         """One sentence per stopped partition."""
         return [

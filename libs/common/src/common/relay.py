@@ -4,6 +4,10 @@ The relay holds a session lock on its own connection: a process that dies loses 
 lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
 deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
 
+A connection can also be lost without a word. The relay therefore speaks on it at least every `relay_beat_seconds`,
+also while it waits for the broker, and gives up a statement after `relay_statement_seconds_max`. The server frees the
+lock after `relay_idle_seconds_max` of silence, which is later than this relay has stopped its producer.
+
 A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, all but the urgent waits here,
 where newer states of a person fold into the pending one and a death overtakes, instead of in Kafka, where they could
 do neither.
@@ -11,9 +15,9 @@ do neither.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -24,11 +28,14 @@ from common import kafka, metrics
 from common.database import Database
 from common.errors import Unavailable, is_unavailable
 from common.faults import crash_point
+from common.liveness import require_running
 from common.outbox import OUTBOX_CHANNEL, WIRE_COLUMNS, Wire, outgoing, wires
 from common.pacing import Pace
 from common.settings import Settings
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
+RELAY_TASK: Final = "relay"
 SELECT_MAX: Final = 500
 EVENTS_MAX: Final = 1_000
 IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
@@ -59,6 +66,7 @@ class Relay:
         self.settings = settings
         self.pace = pace
         self.active = False
+        self.moves = 0  # counts what it did or had a reason not to do; the watchdog compares it
         self.trouble: str | None = None
         self._wake = asyncio.Event()
         database.after_commit.append(self._wake.set)
@@ -88,10 +96,11 @@ class Relay:
         try:
             while not await connection.fetchval(_LOCK):
                 self.trouble = None  # another replica relays
+                self.moves += 1
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
             producer = kafka.producer(self.settings)
             try:
-                await kafka.answer_of(producer.start())
+                await self._holding(connection, kafka.answer_of(producer.start()))
                 await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
@@ -100,6 +109,16 @@ class Relay:
         finally:
             connection.terminate()
 
+    async def _holding(self, connection: asyncpg.Connection, wanted: Coroutine[Any, Any, T]) -> T:
+        """The result of `wanted`, which may wait for the broker. Raises as soon as the lock is lost meanwhile."""
+        waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # part of the relay for planned crashes
+        try:
+            while not (await asyncio.wait({waiting}, timeout=self.settings.relay_beat_seconds))[0]:
+                await connection.execute("SELECT 1")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
     async def _pump(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
         source = await outgoing(connection)
         everything = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="")
@@ -107,16 +126,19 @@ class Relay:
         while True:
             self._wake.clear()
             # in order, or, while a reader is behind, only what is urgent
-            statement = only_urgent if await self.pace.holds() else everything
-            rows = await connection.fetch(statement, SELECT_MAX, EVENTS_MAX)
+            held = await self._holding(connection, self.pace.holds())
+            rows = await connection.fetch(only_urgent if held else everything, SELECT_MAX, EVENTS_MAX)
             self.trouble = None
             if not rows:
+                self.moves += held
                 await self._idle()
                 continue
+            require_running(producer)
             events = [wire for row in rows for wire in wires(row)]
-            await kafka.answer_of(self._send(producer, events))
+            await self._holding(connection, kafka.answer_of(self._send(producer, events)))
             crash_point("before_outbox_delete")
             await connection.execute(_DELETE, [row["seq"] for row in rows])
+            self.moves += 1
             metrics.relayed.labels(self.database.schema).inc(len(events))
             if len(rows) < FEW_ROWS:
                 await asyncio.sleep(GATHER_SECONDS)

@@ -22,14 +22,17 @@ from common.dispatching import Handler, Handlers, RawHandler
 from common.errors import UNAVAILABLE
 from common.events import Event
 from common.http import Watch, install_problems, platform_routes
-from common.jobs import Job, run_job
+from common.jobs import Job
 from common.logs import start_logging
 from common.mode import keep_mode
 from common.pacing import Pace
+from common.parts import consumer_part, job_part, relay_part
+from common.probes import Broker
 from common.relay import Relay
 from common.retention import LOOK_EVERY_SECONDS
 from common.settings import Settings, settings
 from common.topics import load_topics
+from common.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 START_SECONDS_MAX: Final = 60.0
@@ -70,6 +73,13 @@ class Service:
             self.consumer = Consumer(name, self.database, self.handlers, self.settings, *gather)
             look = Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True)
             self.jobs = (*self.jobs, look)
+        broker = Broker(self.settings)
+        parts = [relay_part(self.relay, broker, self.settings)]
+        if self.consumer is not None:
+            parts.append(consumer_part(self.consumer, broker, self.settings))
+        parts += [job_part(job, self.database, self.relay, self.settings) for job in self.jobs]
+        self.broker = broker
+        self.watchdog = Watchdog(name, parts, self.settings)
         self.app = FastAPI(title=f"Shouwang {name}", version="1", description=description, lifespan=self._lifespan)
         self.app.state.service = self
         install_problems(self.app)
@@ -79,8 +89,8 @@ class Service:
         self.app.add_middleware(Watch, service=name)
 
     def trouble(self) -> list[str]:
-        """What keeps this service from being ready, in words for an operator."""
-        found = []
+        """What does not run as it should, in words for an operator. The service still takes requests."""
+        found = self.watchdog.trouble()
         if self.relay.trouble:
             found.append(f"relay: {self.relay.trouble}")
         if self.consumer is not None:
@@ -98,18 +108,16 @@ class Service:
         _calm_the_collector()
         if self.on_start is not None:
             await _patiently(partial(self.on_start, self.database))
-        running = [asyncio.create_task(self.relay.run(), name="relay")]
-        if self.consumer is not None:
-            running.append(asyncio.create_task(self.consumer.run(), name="consumer"))
-        running += [asyncio.create_task(run_job(job, self.database, self.relay), name=job.name) for job in self.jobs]
+        guarding = asyncio.create_task(self.watchdog.run(), name="watchdog")
         try:
             yield
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            guarding.cancel()
+            await asyncio.gather(guarding, return_exceptions=True)
+            await self.broker.close()
             await self.relay.pace.close()
             await self.database.close()
+            self.watchdog.leave()
 
 
 async def _patiently(step: Callable[[], Awaitable[None]]) -> None:

@@ -23,11 +23,31 @@ class Settings(BaseSettings):
     kafka_tls: bool = True
     home: Path = repository_root() / ".shouwang"
     replica: int = 0
+    member: str | None = None  # static group membership; only for a process whose name no other one bears
     demo: bool = False  # a demonstration: examples are paid, example deviations count, the clock may be moved
     time_travel: bool = False  # for tests only: the clock may be moved, and nothing else of a demonstration
     batch_records_max: int = 2000
     poll_ms: int = 500
     otlp_endpoint: str | None = None
+
+    # Sessions of PostgreSQL (common.sessions), in seconds.
+    statement_seconds_max: float = 60
+    lock_seconds_max: float = 30
+    idle_in_transaction_seconds_max: float = 120
+    keepalive_idle_seconds: float = 10
+    keepalive_interval_seconds: float = 5
+    keepalive_count: int = 3
+    # The relay must have given up before the server frees its lock: beat + statement + 10 s to stop the producer.
+    relay_beat_seconds: float = 2
+    relay_statement_seconds_max: float = 15
+    relay_idle_seconds_max: float = 30
+
+    # The watchdog (common.watchdog), in seconds.
+    look_seconds: float = 5
+    stall_seconds: float = 60
+    job_seconds_max: float = 600
+    loop_seconds_max: float = 120
+    replacements_max: int = 3
 
     @property
     def moves_clock(self) -> bool:

@@ -14,6 +14,7 @@ import httpx
 from common import telemetry
 from common.http import Watch, install_problems
 from common.settings import settings
+from common.watchdog import Watchdog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -35,9 +36,10 @@ async def healthz() -> dict[str, str]:
 
 @platform.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """The topics can be looked at."""
-    trouble = request.app.state.reader.trouble
-    return JSONResponse({"ready": not trouble, "trouble": [trouble] if trouble else []}, 503 if trouble else 200)
+    """Always 200: it has no database, and its pages work without the topics. The body says whether those are read."""
+    reader: Reader = request.app.state.reader
+    trouble = [*request.app.state.watchdog.trouble(), *([reader.trouble] if reader.trouble else [])]
+    return JSONResponse({"ready": not trouble, "trouble": trouble})
 
 
 @platform.get("/metrics", include_in_schema=False)
@@ -68,17 +70,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     telemetry.start("console", settings().otlp_endpoint)
     _end_streams_on_signals(app.state.reader.closing)
-    reading = asyncio.create_task(app.state.reader.run(), name="reader")
+    guarding = asyncio.create_task(app.state.watchdog.run(), name="watchdog")
     try:
         yield
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        guarding.cancel()
+        await asyncio.gather(guarding, return_exceptions=True)
+        await app.state.reader.close()
         await app.state.peers.aclose()
+        app.state.watchdog.leave()
 
 
 app = FastAPI(title="Shouwang console", version="1", description="The chain as it flows.", lifespan=lifespan)
 app.state.reader = Reader(settings(), Chain(), Meter())
+app.state.watchdog = Watchdog("console", [app.state.reader.part()], settings())
 app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
 install_problems(app)
 for router in (session.router, stream.router, peers.router, policies.router, platform):

@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
+from collections.abc import Hashable
 from time import monotonic
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupIdNotFound, KafkaError
-from common import kafka
+from common import kafka, metrics
+from common.errors import UNAVAILABLE
+from common.liveness import ClientEnded, require_running
 from common.message import Record
+from common.probes import Broker
 from common.settings import Settings
+from common.watchdog import Part
 
 from console.chain import Chain, Step
 from console.meter import Meter
@@ -22,7 +27,7 @@ BACKLOG: Final = 150  # per partition, so that who opens the page finds the last
 BEHIND_MAX: Final = 3_000  # in a burst the page shows a part; the counts come from offsets and stay right
 BACKLOG_SECONDS_MAX: Final = 5.0
 METER_SECONDS: Final = 1.0
-AWAY = (KafkaError, OSError, TimeoutError)
+AWAY = (KafkaError, *UNAVAILABLE)
 
 
 def topics() -> list[str]:
@@ -41,22 +46,46 @@ class Reader:
         self.watched = asyncio.Event()
         self.closing = asyncio.Event()
         self._ends: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, int] = {}  # next offset to read, while somebody watches
+        self._measured = 0
+        self._broker = Broker(settings)
+
+    def part(self) -> Part:
+        """The reader as the watchdog sees it: it always measures, and it reads while records wait to be shown."""
+        return Part("reader", self.run, self._progress, self._waiting, self.settings.stall_seconds)
+
+    def _progress(self) -> Hashable:
+        return tuple(sorted(self._positions.items())) if self._behind() else self._measured
+
+    def _behind(self) -> int:
+        """Records that wait although somebody watches."""
+        if not self.watchers:
+            return 0
+        return sum(max(0, self._ends.get(tp, at) - at) for tp, at in self._positions.items())
+
+    async def _waiting(self) -> str | None:
+        await self._broker.topics()
+        return f"{self._behind()} records wait" if self._behind() else "nothing was measured"
+
+    async def close(self) -> None:
+        """Let go of the broker when the process stops."""
+        await self._broker.close()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            client = kafka.consumer(self.settings, None)
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+            client, admin = kafka.consumer(self.settings, None), kafka.admin(self.settings)
             try:
-                await client.start()
-                await admin.start()
+                await kafka.answer_of(client.start())
+                await kafka.answer_of(admin.start())
                 await self._look_on(client, admin)
             except AWAY as error:
                 self.trouble = type(error).__name__
                 log.warning("kafka is away: %s", type(error).__name__)
+                if isinstance(error, ClientEnded):
+                    metrics.replaced.labels("console", "reader").inc()
             finally:
-                for closing in (client.stop(), admin.close()):
-                    await asyncio.gather(closing, return_exceptions=True)
+                await asyncio.gather(kafka.stop(client), kafka.stop(admin))
             await asyncio.sleep(1)
 
     async def _look_on(self, client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
@@ -74,6 +103,8 @@ class Reader:
     async def _measure(self, client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
         committed: dict[str, dict[TopicPartition, int]] = {}
         while True:
+            require_running(client)
+            require_running(admin)
             if self.watchers:
                 committed = {stage.group: await _committed(admin, stage.group) for stage in STAGES}
             # Topics of others, such as population.inbound.*, may be closed to us: we ask for their ends only.
@@ -86,6 +117,7 @@ class Reader:
                 for group, offsets in committed.items():
                     self.meter.read_group(group, _plain(offsets), ends)
                 self.trouble = None
+            self._measured += 1
             await asyncio.sleep(METER_SECONDS)
 
     async def _read(self, client: AIOKafkaConsumer) -> None:
@@ -111,9 +143,11 @@ class Reader:
     async def _skip(self, client: AIOKafkaConsumer) -> None:
         """Leave out what nobody could read anyway."""
         for tp in client.assignment():
-            end = self._ends.get(tp)
-            if end is not None and end - await client.position(tp) > BEHIND_MAX:
-                client.seek(tp, end - BACKLOG)
+            end, position = self._ends.get(tp), await client.position(tp)
+            if end is not None and end - position > BEHIND_MAX:
+                position = end - BACKLOG
+                client.seek(tp, position)
+            self._positions[tp] = position
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
