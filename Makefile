@@ -40,6 +40,15 @@ test-fast: $(SYNCED) kubectl-here ## the tests that need no Kafka
 bench: kafka-here ## measure, print the table and write benchmarks/results.json
 	@$(RUN) python -m benchmarks
 
+# One rehearsal or several: make rehearse ONLY="oracle any-order". What there is: make rehearse LIST=1.
+.PHONY: rehearse
+rehearse: kafka-here ## run what takes too long for `make test` and log the results (ONLY=name: one; LIST=1: show all)
+	@$(RUN) python -m benchmarks.rehearse $(if $(LIST),--list) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: compare
+compare: kafka-here ## measure whether commit B costs more than commit A (A=main B=HEAD; QUICK=1: small and fast)
+	@$(RUN) python -m benchmarks compare $(or $(A),main) $(or $(B),HEAD) $(if $(QUICK),--quick)
+
 .PHONY: contracts
 contracts: $(SYNCED) ## generate contracts/ anew from the code
 	@$(RUN) python -m shouwang.contracts.generate

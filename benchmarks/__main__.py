@@ -12,6 +12,7 @@ from typing import Any
 from shouwang.problems import LocalProblem
 
 from benchmarks import burst, county, latency, machine, report, usual
+from benchmarks.compare.command import main as compare
 from benchmarks.figures import merged, ratio
 from benchmarks.home import HOMES, say
 from benchmarks.limit.measure import measure as limit
@@ -21,8 +22,11 @@ PARTS = ("latency", "burst", "limit", "usual", "county")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 when this machine cannot run it."""
-    given = _parser().parse_args(arguments)
+    """Exit code 0, or 2 when this machine cannot run it; `compare` has codes of its own."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["compare"]:
+        return compare(words[1:])
+    given = _parser().parse_args(words)
     try:
         if given.part:
             _write(Path(given.out), _measure(given.part, given))
@@ -35,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="`python -m benchmarks compare A B` compares two commits.",
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="this part only (may be repeated)")
     parser.add_argument("--out", default=str(RESULTS), help="where the results go")
     parser.add_argument("--latency-people", type=int, default=20_000)

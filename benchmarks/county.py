@@ -56,7 +56,7 @@ def measure(people: int) -> dict[str, Any]:
         numbers = Numbers()  # nobody has the ID number of somebody in the other file
         files = [_write(folder, name, numbers, *size) for name, size in _sized(("small", "large"), sizes)]
         with home.platform(folder) as runtime:
-            home.register_providers(runtime)
+            home.register_providers(runtime, home.admin_token())
             loads = {file.path.stem: asyncio.run(_load(runtime, file)) for file in files}
             runtime.start_service("identification", replica=1)
             runtime.wait_ready("identification", replica=1)

@@ -89,13 +89,12 @@ def stateful(runtime: Runtime) -> list[str]:
     return [process.name for process in runtime.processes if process.database and process.name in running]
 
 
-def register_providers(runtime: Runtime) -> list[str]:
-    """Some in every county, subscribed by Kafka; returns their codes once their topics take messages."""
-    from common.auth import issue_token  # reads the home when it is imported
-
+def register_providers(runtime: Runtime, admin_token: str) -> list[str]:
+    """Register some in every county, subscribed by Kafka; return their codes once their topics take messages."""
     codes = [uscc.make(f"52{division}BENCH{n:04d}") for division in DIVISIONS for n in range(PROVIDERS_PER_DIVISION)]
-    headers = {"authorization": f"Bearer {issue_token('admin')}"}
-    with httpx.Client(base_url=runtime.service_url("dispatch"), headers=headers, trust_env=False) as client:
+    headers = {"authorization": f"Bearer {admin_token}"}
+    url = runtime.service_url("dispatch")
+    with httpx.Client(base_url=url, headers=headers, timeout=READY_SECONDS_MAX, trust_env=False) as client:
         for code in codes:
             body = {
                 "uscc": code,
@@ -115,33 +114,44 @@ def register_providers(runtime: Runtime) -> list[str]:
     return codes
 
 
+def admin_token() -> str:
+    """A token of this home for an administrator."""
+    from common.auth import issue_token  # reads the home when it is imported
+
+    return issue_token("admin")
+
+
 def tokens(pushed: Sequence[Pushed]) -> dict[str, str]:
-    """A token for every source that pushes."""
+    """A token of this home for every source that pushes."""
     from common.auth import issue_token
 
     return {source: issue_token("source", source=source) for source in {one.source for one in pushed}}
 
 
-async def push_all(runtime: Runtime, pushed: Sequence[Pushed], size: int = LOAD_BATCH) -> list[bytes]:
-    """As fast as the door takes them: one connection per source, batches of `size`, each source in its order."""
-    mine = tokens(pushed)
+async def push_all(
+    runtime: Runtime, pushed: Sequence[Pushed], tokens: Mapping[str, str], size: int = LOAD_BATCH
+) -> list[bytes]:
+    """Push as fast as the door answers: one connection per source, batches of `size`, each source in its order.
+
+    `tokens`: by source.
+    """
     url = runtime.service_url("ingestion")
 
     async def push(source: str, parts: Sequence[Sequence[Pushed]]) -> list[bytes]:
-        async with Door(url, mine[source]) as door:
+        async with Door(url, tokens[source]) as door:
             return [await door.push(joined(part), BATCH) for part in parts]
 
     answers = await asyncio.gather(*(push(source, parts) for source, parts in batches(pushed, size).items()))
     return [answer for part in answers for answer in part]
 
 
-async def load(runtime: Runtime, pushed: Sequence[Pushed]) -> dict[str, float]:
-    """Take everybody in and wait until the last store is quiet."""
+async def load(runtime: Runtime, pushed: Sequence[Pushed], tokens: Mapping[str, str]) -> dict[str, float]:
+    """Load everybody and wait until the last store is quiet. `tokens`: by source."""
     watcher = Watcher(runtime, stateful(runtime))
     await watcher.open()
     try:
         began = time.monotonic()
-        answers = await push_all(runtime, pushed)
+        answers = await push_all(runtime, pushed, tokens)
         at_door = time.monotonic()
         say(f"  {len(pushed):,} events through the door after {at_door - began:.0f} s")
         quiet = await until_quiet(watcher, QUIET_SECONDS_MAX, say)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shouwang.runtime import Runtime
@@ -27,14 +27,14 @@ def measure(people: int, rate: int, seconds: int) -> dict[str, Any]:
         say(f"latency: {rate} changes/s for {seconds} s, {people:,} people")
         made = make(people, rate * seconds, deaths_every=500)
         with home.platform(folder) as runtime:
-            providers = home.register_providers(runtime)
+            providers = home.register_providers(runtime, home.admin_token())
             return asyncio.run(_run(runtime, made.load, made.changes, rate, providers))
 
 
 async def _run(
     runtime: Runtime, load: Sequence[Pushed], changes: Sequence[Pushed], rate: int, providers: Sequence[str]
 ) -> dict[str, Any]:
-    await home.load(runtime, load)
+    await home.load(runtime, load, home.tokens(load))
     entitlements, offers, dues = FirstSeen(), FirstSeen(), FirstSeen()
 
     def on_due(record: Any, at: float) -> None:
@@ -54,7 +54,7 @@ async def _run(
         Reader(kafka, ["subsidy.payment"], on_due),
     ):
         meter = Meter(runtime.running())
-        sent, answered = await _push_at_rate(runtime, changes, rate)
+        sent, answered = await push_at_rate(runtime, changes, rate, home.tokens(changes))
         await asyncio.sleep(SETTLE_SECONDS)
         usage = meter.stop()
     say(f"  {len(sent):,} changes sent")
@@ -71,15 +71,19 @@ async def _run(
     }
 
 
-async def _push_at_rate(runtime: Runtime, changes: Sequence[Pushed], rate: int) -> tuple[dict[str, float], list[float]]:
+async def push_at_rate(
+    runtime: Runtime, changes: Sequence[Pushed], rate: int, tokens: Mapping[str, str]
+) -> tuple[dict[str, float], list[float]]:
     """Open loop: each change has its instant and is timed from then, also when no connection is free yet.
-    Returns when each was sent, by event id, and the seconds until the door had answered."""
-    tokens = home.tokens(changes)
+
+    `rate`: changes a second. `tokens`: by source. Returns the instant of each change (monotonic seconds, by event id)
+    and the seconds until the door had answered. Raises RuntimeError if a change is not accepted.
+    """
     url = runtime.service_url("ingestion")
-    free: dict[str, asyncio.Queue[Door]] = {source: asyncio.Queue() for source in tokens}
-    for source, token in tokens.items():
+    free: dict[str, asyncio.Queue[Door]] = {source: asyncio.Queue() for source in {change.source for change in changes}}
+    for source, queue in free.items():
         for _ in range(CONNECTIONS_PER_SOURCE):
-            free[source].put_nowait(await Door(url, token).__aenter__())
+            queue.put_nowait(await Door(url, tokens[source]).__aenter__())
     sent: dict[str, float] = {}
     answered: list[float] = []
 

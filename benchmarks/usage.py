@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from subprocess import PIPE, Popen
 from types import FrameType
@@ -55,6 +56,20 @@ class Cost:
             self.cpu_at_start, self.seen = cpu, True
         self.cpu = max(self.cpu, cpu - self.cpu_at_start)
         self.memory_mb = max(self.memory_mb, memory)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds so far of a process, its descendants, and its children that have ended; 0 if gone."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    total = 0.0
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 class Meter:

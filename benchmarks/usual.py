@@ -31,8 +31,8 @@ def measure(people: int, changes: int) -> dict[str, Any]:
         say(f"usual way: {changes:,} changes of {people:,} people, one message at a time")
         made = make(people, changes)
         with home.platform(folder) as runtime:
-            home.register_providers(runtime)
-            asyncio.run(home.load(runtime, made.load))
+            home.register_providers(runtime, home.admin_token())
+            asyncio.run(home.load(runtime, made.load, home.tokens(made.load)))
             for service in home.stateful(runtime):
                 runtime.stop(service)
                 runtime.start_service(service, env=ONE_AT_A_TIME)

@@ -177,6 +177,23 @@ def test_no_word_of_the_workshop() -> None:
     assert not wrong
 
 
+# These tests speak of fixed ports and never use one: `shouwang.isolation` watches them like all others.
+NAME_FIXED_PORTS = {"deploy/local/tests/test_isolation.py", "deploy/local/tests/test_processes.py"}
+
+
+def test_no_test_names_a_fixed_port() -> None:
+    """`shouwang.isolation` sees what Python code connects to; this also covers database drivers written in C."""
+    tests = [*ROOT.glob("*/*/tests/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/tests/*.py")]
+    assert len(tests) > 100
+    wrong = []
+    for path in tests:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            ports = re.findall(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::|[\"'], )(\d+)", line)
+            if any(0 < int(port) < 15_000 for port in ports) and relative(path) not in NAME_FIXED_PORTS:
+                wrong.append(f"{relative(path)}:{number}: {line.strip()}")
+    assert not wrong
+
+
 def test_no_policy_number_in_python() -> None:
     """Ages and amounts that come from documents live in contracts/policy."""
     assert not grep(r"\b(age|years)\w*\s*(>=|>|<|<=)\s*(60|65|80|90|100)\b")

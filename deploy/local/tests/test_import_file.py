@@ -120,7 +120,9 @@ def test_what_cannot_be_read_is_named(door: str, tmp_path: Path) -> None:
             import_file.import_file(import_file._parser().parse_args(words), door)
 
 
-def test_without_ingestion_it_says_what_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ingestion_it_says_what_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     with pytest.raises(LocalProblem, match=r"does not answer .*: run `shouwang up`"):
-        run("http://127.0.0.1:9", tmp_path, "x")
+        run(f"http://127.0.0.1:{closed_port}", tmp_path, "x")

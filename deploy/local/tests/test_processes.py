@@ -64,6 +64,16 @@ def test_a_process_steps_back_and_so_does_its_session(tmp_path: Path) -> None:
         processes.kill(pid)
 
 
+def test_services_step_back_by_the_list_of_processes_but_not_in_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(tmp_path)
+    assert {runtime.nice_of(process.name) for process in runtime.processes} == {0}
+    monkeypatch.delenv("SHOUWANG_STEP_BACK")
+    assert runtime.nice_of("dispatch") == 19
+    assert runtime.nice_of("ingestion") == runtime.nice_of("no-such-service") == 0
+
+
 def test_a_child_that_ignores_the_request_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
     stubborn = "trap '' TERM; sleep 60 & echo $!; wait; wait"
     child = processes.spawn(["bash", "-c", stubborn], log=tmp_path / "log", pid_file=tmp_path / "pid")

@@ -92,9 +92,11 @@ def test_a_file_that_is_no_events_is_one_sentence_with_the_line(tmp_path: Path) 
         list(read_events(tmp_path / "missing"))
 
 
-def test_without_ingestion_it_says_what_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ingestion_it_says_what_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     file = tmp_path / "x.ndjson"
     file.write_text('{"id": "1"}\n')
     with pytest.raises(LocalProblem, match=r"does not answer .*: run `shouwang up`"):
-        send(file, "http://127.0.0.1:9")
+        send(file, f"http://127.0.0.1:{closed_port}")

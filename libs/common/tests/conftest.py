@@ -1,8 +1,3 @@
-import os
-import tempfile
-
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-common-"))
-
 from collections.abc import AsyncIterator
 from uuid import uuid4
 

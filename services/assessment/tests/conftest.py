@@ -1,8 +1,3 @@
-import os
-import tempfile
-
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-assessment-"))
-
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from typing import Any

@@ -1,6 +1,6 @@
 """What other services answer, with the caller's own token."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx
@@ -50,10 +50,11 @@ async def entitlements(person_id: str) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def neighbours() -> Iterator[None]:
+async def neighbours() -> AsyncIterator[None]:
     before = app.state.peers
-    app.state.peers = httpx.AsyncClient(transport=httpx.ASGITransport(peer))
-    yield
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(peer)) as client:
+        app.state.peers = client
+        yield
     app.state.peers = before
 
 
@@ -84,7 +85,11 @@ async def test_what_the_other_service_refuses_the_console_refuses(browser: Any) 
     assert (await browser("auditor").get("/api/trace/not-an-id")).status_code == 422
 
 
-async def test_a_service_that_is_away_is_said_to_be_away(browser: Any) -> None:
-    app.state.peers = httpx.AsyncClient(trust_env=False)
-    answer = await browser("auditor").get("/api/alerts/open")
+async def test_a_service_that_is_away_is_said_to_be_away(
+    browser: Any, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOUWANG_URL_SUPERVISION", f"http://127.0.0.1:{closed_port}")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        app.state.peers = client
+        answer = await browser("auditor").get("/api/alerts/open")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -1,6 +1,6 @@
 """The page of lists: sums and words for the area's own people, and nobody among them."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -113,10 +113,11 @@ async def simulation(simulation_id: str) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def identification() -> Iterator[None]:
+async def identification() -> AsyncIterator[None]:
     before = app.state.peers
-    app.state.peers = httpx.AsyncClient(transport=httpx.ASGITransport(peer))
-    yield
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(peer)) as client:
+        app.state.peers = client
+        yield
     app.state.peers = before
 
 

@@ -148,9 +148,9 @@ async def test_the_stream_tells_what_the_feed_tells(driver, database, add_provid
 
 
 async def test_while_kafka_is_away_a_provider_waits_and_can_be_used(
-    driver, database, add_provider, tasks, monkeypatch, story
+    driver, database, add_provider, tasks, monkeypatch, story, closed_port
 ):
-    monkeypatch.setattr("dispatch.open_topics.settings", lambda: Settings(kafka="127.0.0.1:1"))
+    monkeypatch.setattr("dispatch.open_topics.settings", lambda: Settings(kafka=f"127.0.0.1:{closed_port}"))
     assert await open_topics(database) == 0
     assert await keep_topics(database) == 0
     await add_provider(story.A, story.COUNTY, topic_state="pending")

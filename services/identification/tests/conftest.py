@@ -1,7 +1,5 @@
 import os
-import tempfile
 
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-identification-"))
 os.environ.setdefault("SHOUWANG_SIMULATION_WORKERS", "0")  # the tests about worker processes ask for them
 
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -1,10 +1,5 @@
 """Synthetic people, the door over a real database, and what it told the world."""
 
-import os
-import tempfile
-
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-ingestion-"))
-
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar

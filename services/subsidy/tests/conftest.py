@@ -3,11 +3,6 @@
 `town` is everything a test needs: people, decisions as they arrive, the office that pays, the month that turns.
 """
 
-import os
-import tempfile
-
-os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="subsidy-tests-")
-
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

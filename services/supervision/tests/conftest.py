@@ -1,10 +1,5 @@
 """A fresh migrated database per test, events as they lie on topics, a caller on the API."""
 
-import os
-import tempfile
-
-os.environ.setdefault("SHOUWANG_HOME", tempfile.mkdtemp(prefix="shouwang-supervision-"))
-
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace

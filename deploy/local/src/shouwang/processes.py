@@ -25,6 +25,8 @@ from shouwang.problems import LocalProblem
 START_TIME_TOLERANCE_SECONDS = 2.0
 LOG_TAIL_LINES = 12
 SESSION_SECONDS_MAX = 1.0
+# Below the range from which the system takes ports for outgoing connections.
+FREE_PORTS = range(15_000, 32_000)
 
 
 def identity(pid: int) -> str | None:
@@ -196,12 +198,14 @@ def free_port() -> int:
     It lies below the range from which the system takes ports for outgoing connections, so that a server that
     is down for a moment finds its port still free.
     """
-    for port in random.sample(range(15_000, 32_000), 1_000):
+    for port in random.sample(FREE_PORTS, 1_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
-    raise LocalProblem("No free port between 15000 and 32000 was found: stop programs that listen there.")
+    raise LocalProblem(
+        f"No free port between {FREE_PORTS.start} and {FREE_PORTS.stop} was found: stop programs that listen there."
+    )
 
 
 def is_listening(port: int) -> bool:

@@ -6,6 +6,7 @@ nothing in memory: two instances on one home see the same processes.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from shouwang import processes
 from shouwang.problems import LocalProblem
 from shouwang.stores import Stores, process_name
 
-READY_SECONDS_MAX = 60
+READY_SECONDS_MAX = 180  # a service that dies is told at once; on a busy machine a start takes minutes
 STOP_SECONDS_MAX = 20
 LOGGED_AFTER_SECONDS = 0.5  # an error is logged after its answer has gone out
 
@@ -49,8 +50,14 @@ class Runtime(Stores):
             log=self.log_file(process),
             pid_file=self.pid_file(process),
             env={**self.environment(name), **_names(process, replica), **(env or {})},
-            nice=next((p.nice for p in self.processes if p.name == name), 0),
+            nice=self.nice_of(name),
         )
+
+    def nice_of(self, name: str) -> int:
+        """How far a service steps back for others, by `processes.yaml`; not at all with SHOUWANG_STEP_BACK=0."""
+        if os.environ.get("SHOUWANG_STEP_BACK") == "0":
+            return 0
+        return next((process.nice for process in self.processes if process.name == name), 0)
 
     def is_ready(self, name: str, replica: int = 0) -> bool:
         """Does `GET /readyz` answer 200, and does its body say that every part runs?"""

@@ -17,10 +17,10 @@ WAIT_SECONDS = 60
 DIBAO = ("dibao", "2026-01-01", None)
 
 
-async def test_while_the_front_end_is_away_nothing_is_lost_and_it_is_tried_again(tables, incomes):
+async def test_while_the_front_end_is_away_nothing_is_lost_and_it_is_tried_again(tables, incomes, closed_port):
     tables.put(1)
     await tables.work()
-    os.environ[tables.VARIABLE] = "postgresql+psycopg://reader:geheim@127.0.0.1:1/front"
+    os.environ[tables.VARIABLE] = f"postgresql+psycopg://reader:geheim@127.0.0.1:{closed_port}/front"
     tables.put(2)
     feed = await tables.again()
     assert (feed["problem"]["code"], feed["failures"], feed["state"]) == ("source_away", 1, "idle")

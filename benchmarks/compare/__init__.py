@@ -1,0 +1,1 @@
+"""Compare two commits on one machine: alternating pairs, processor time first."""

@@ -1,0 +1,94 @@
+"""A commit in a folder of its own, with its own Python packages: nothing of the comparing checkout is in its way."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shouwang.java import ensure_jars
+from shouwang.paths import KAFKA_POM, REPOSITORY, jars_folder
+from shouwang.problems import LocalProblem
+
+from benchmarks.environment import own_environment
+
+ARCHIVE_SECONDS_MAX = 120
+SYNC_SECONDS_MAX = 900
+LOG_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """`label` is A or B, `commit` the full hash, `folder` holds its files and `.venv`, `jars` its Kafka."""
+
+    label: str
+    commit: str
+    folder: Path
+    jars: Path
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """For a command of this commit on that home: nothing that the caller has set for another installation."""
+        return own_environment() | {"SHOUWANG_HOME": str(home), "SHOUWANG_JARS": str(self.jars)}
+
+
+def resolve(revision: str) -> str:
+    """The full hash of a commit. Raises LocalProblem if there is no such commit here."""
+    found = run(["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], cwd=REPOSITORY)
+    if found.returncode != 0:
+        raise LocalProblem(f"`{revision}` is no commit of this repository: see `git log`.")
+    return found.stdout.strip()
+
+
+def check_out(label: str, commit: str, base: Path) -> Checkout:
+    """Write the files of a commit below `base` and install its packages. Raises LocalProblem."""
+    folder = base / f"commit-{label.lower()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _extract(commit, folder)
+    _install(commit, folder)
+    return Checkout(label, commit, folder, _jars(folder, base))
+
+
+def _extract(commit: str, folder: Path) -> None:
+    # an archive, not a worktree: a run that is killed leaves nothing behind in the repository
+    archive = folder.with_suffix(".tar")
+    for command in (["git", "archive", f"--output={archive}", commit], ["tar", "-xf", str(archive), "-C", str(folder)]):
+        done = run(command, cwd=REPOSITORY)
+        if done.returncode != 0:
+            raise LocalProblem(f"The files of {commit[:10]} could not be written: {done.stderr.strip()}")
+    archive.unlink()
+
+
+def _install(commit: str, folder: Path) -> None:
+    uv = shutil.which("uv") or str(REPOSITORY / ".tools" / "bin" / "uv")
+    env = own_environment() | {"UV_PYTHON_DOWNLOADS": "never"}
+    python = getattr(sys, "_base_executable", sys.executable)  # not the one of the comparing checkout's environment
+    for words in (
+        ["venv", "--quiet", "--python", python],
+        ["sync", "--locked", "--no-dev", "--quiet", "--compile-bytecode"],
+    ):
+        done = run([uv, *words], cwd=folder, env=env, seconds=SYNC_SECONDS_MAX)
+        if done.returncode != 0:
+            tail = "\n".join(done.stderr.splitlines()[-LOG_LINES:])
+            raise LocalProblem(f"The packages of {commit[:10]} could not be installed:\n{tail}")
+
+
+def _jars(folder: Path, base: Path) -> Path:
+    """The shared jars if this commit names the same ones; else a folder of its own, so that it replaces no others."""
+    theirs = (folder / KAFKA_POM.relative_to(REPOSITORY)).read_bytes()
+    if theirs == KAFKA_POM.read_bytes():
+        ensure_jars()
+        return jars_folder()
+    return base / f"jars-{hashlib.sha256(theirs).hexdigest()[:12]}"
+
+
+def run(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, seconds: float = ARCHIVE_SECONDS_MAX
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end with its output captured. Raises LocalProblem if it takes longer than `seconds`."""
+    try:
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise LocalProblem(f"`{' '.join(command[:3])}` did not end within {seconds:.0f} s.") from None

@@ -1,0 +1,23 @@
+"""Tests that take too long for `make test`: `make rehearse` runs them, each file as one rehearsal.
+
+The first line of a file's docstring says what it shows.
+"""
+
+import json
+import os
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def figure() -> Callable[[str, float], None]:
+    """`figure("broker_kills", 30)` puts a number into the log of the rehearsals. Numbers only: no text of a person."""
+
+    def report(name: str, value: float) -> None:
+        print(f"{name} = {value}")
+        if path := os.environ.get("SHOUWANG_FIGURES"):
+            with open(path, "a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"name": name, "value": value}) + "\n")
+
+    return report
