@@ -7,7 +7,8 @@ from common import clock
 from common.auth import issue_token
 from ingestion import sources
 from ingestion.main import service
-from ingestion.sources import Entry, seed, seed_register
+from ingestion.source_entries import Entry
+from ingestion.sources import seed, seed_register
 
 PSB = "urn:cn:exchange:530300:psb"
 

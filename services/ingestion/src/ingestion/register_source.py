@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from ingestion import sources
-from ingestion.sources import URN_PATTERN, Entry
+from ingestion.source_entries import Entry
+from ingestion.sources import URN_PATTERN
 from ingestion.store import registry, review
 
 router = APIRouter(tags=["sources"])

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from ingestion import sources
-from ingestion.sources import Entry, Feed
+from ingestion.source_entries import Entry, Feed
 
 router = APIRouter(tags=["sources"])
 

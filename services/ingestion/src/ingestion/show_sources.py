@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from ingestion import quotas, sources
 from ingestion.signing import sender
-from ingestion.sources import Entry, Urn
+from ingestion.source_entries import Entry
+from ingestion.sources import Urn
 from ingestion.store import registry, topics, watching
 
 router = APIRouter(tags=["sources"])

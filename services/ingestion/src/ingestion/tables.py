@@ -147,7 +147,7 @@ class SourceKindRow(SQLModel, table=True):
 
 
 class RegistryRow(SQLModel, table=True):
-    """A version of a source's entry (`sources.Entry` as JSON), in force from `since` on. Rows are only ever added."""
+    """A version of a source's entry (`source_entries.Entry` as JSON), in force from `since` on. Rows are only added."""
 
     __tablename__: ClassVar[str] = "registry"
     __table_args__ = _SCHEMA
