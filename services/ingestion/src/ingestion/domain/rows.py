@@ -55,11 +55,10 @@ class Seen(NamedTuple):
 
 
 class Deed(NamedTuple):
-    """An event to be said. `follows`: the version of the event before it; `of_old`: about the person as of before;
-    `version`: None for a late piece of the past, which stands beside the order of versions."""
+    """An event to be said. `follows`: the version of the event before it; `of_old`: about the person as of before."""
 
     action: Action
-    version: int | None
+    version: int
     follows: int | None
     valid_from: date | None
     valid_to: date | None
@@ -141,8 +140,12 @@ def _late(seen: Seen, change: Change, told: Told, ways: Ways) -> Outcome:
         return [], seen
     if told.valid_from is None or told.line != seen.told.line:
         return [], seen
-    until = min(told.valid_to or known_from, known_from)
-    return [Deed("created", None, None, told.valid_from, until)], seen
+    if any(since == told.valid_from for _, since in seen.earlier):
+        return [], seen  # read before
+    until, version = min(told.valid_to or known_from, known_from), seen.version + 1
+    periods = sorted((*seen.earlier, (version, told.valid_from)), key=lambda period: period[1] or date.min)
+    deed = Deed("created", version, None, told.valid_from, until)
+    return [deed], seen._replace(version=version, earlier=tuple(periods[-EARLIER_MAX:]))
 
 
 def _update(seen: Seen, old: Told, change: Change, told: Told, ways: Ways) -> Outcome:

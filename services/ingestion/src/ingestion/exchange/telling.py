@@ -146,13 +146,13 @@ def _look(page: Page, layout: Layout, line: Line, is_repeated: bool) -> None:
     own = shaped.read if isinstance(shaped.read, Pushed) else None
     events: list[Pushed] = []
     for deed in deeds:
-        event = _event(page, line.key, deed, own, after.at if deed.version else change.at)
+        event = _event(page, line.key, deed, own, after.at)
         if isinstance(event, Refused):
             page.refused[line.number] = (shaped, event.faults)
             page.refusals.append(event)
             return
         events.append(event)
-    if deeds and deeds[-1].version:
+    if deeds:
         page.heads[line.key] = events[-1]
     page.said[line.number], page.shaped[line.number] = events, shaped
     stays = before is not None and is_late(before.seen, change)
@@ -170,10 +170,9 @@ def _event(page: Page, key: bytes, deed: Deed, own: Pushed | None, at: datetime)
     if deed.action not in WITHOUT_VALUE and own is not None:
         person |= {"name": own.name} if own.name is not None else {}
         data["value"] = own.value
-    id_ = _source_id(page.setup, key, deed.version) if deed.version else _past_id(page.setup, key, deed, own)
     event = {
         "specversion": "1.0",
-        "id": id_,
+        "id": _source_id(page.setup, key, deed.version),
         "source": urn,
         "type": f"cn.eldercare.population.{page.setup.feed.kind}.v1",
         "time": at.isoformat(),
@@ -185,11 +184,6 @@ def _event(page: Page, key: bytes, deed: Deed, own: Pushed | None, at: datetime)
 def _source_id(setup: Setup, key: bytes, version: int) -> str:
     """Grows with the version, since events of one chain and one time are ordered by their ids."""
     return f"table-{key.hex()}-{version:06d}"
-
-
-def _past_id(setup: Setup, key: bytes, deed: Deed, own: Pushed | None) -> str:
-    said = own.kept.hex() if own is not None else ""
-    return f"table-{key.hex()}-past-{vault().blind_index(f'past{said}{deed.valid_to}').hex()[:16]}"
 
 
 def _event_id(setup: Setup, key: bytes, version: int) -> str:
