@@ -27,7 +27,7 @@ class Size:
         return rate * (self.warm_up_seconds + self.seconds)
 
 
-# Five pairs take about 40 minutes on two cores; the quick ones some ten, and say less.
+# By the times of the quick size, five pairs take 30 to 40 minutes on two free cores. The quick size says less.
 FULL = Size(pairs=5, people=10_000, changes=30_000, seconds=45, warm_up_seconds=5, probe=4_000)
 QUICK = Size(pairs=2, people=2_000, changes=6_000, seconds=15, warm_up_seconds=5, probe=1_500)
 

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 from common.clock import add_months, birthday
 from common.events import Entitlement, PayTerms
@@ -35,7 +36,7 @@ def cash(
             "from_": on(first) if isinstance(first, str) else first,
             "to": on(to) if isinstance(to, str) else to,
             "amount_fen_per_month": fen,
-            "pay": PayTerms(**terms),
+            "pay": PayTerms(**{"status": "documented", **terms}),
             **more,
         }
     )
@@ -236,6 +237,17 @@ def test_the_example_that_bars_an_amount_is_named() -> None:
         "example_pay_rule",
         None,
     ]
+
+
+def test_a_pay_rule_without_a_status_counts_as_an_example() -> None:
+    """Decisions that were stored before the status existed must not pay by a rule that no document gives."""
+    old = msgspec.json.encode(cash("2025-01-10"))
+    assert b'"status":"documented"' in old  # a documented rule always states it
+    without = old.replace(b',"status":"documented"', b"").replace(b'"status":"documented"', b"")
+    (unsaid,) = msgspec.json.decode(b"[" + without + b"]", type=list[Entitlement])
+    assert example_of(unsaid) == "example_pay_rule"
+    assert {line.state for line in due([unsaid], through_month=on("2025-04-01"), demo=False)} == {"barred"}
+    assert {line.state for line in due([unsaid], through_month=on("2025-04-01"), demo=True)} == {"due"}
 
 
 def test_a_barred_month_does_not_keep_another_area_from_paying_it() -> None:

@@ -45,7 +45,7 @@ def right(area: str, since: date, until: date | None = None, fen: int | None = 5
         from_=since,
         to=until,
         amount_fen_per_month=fen,
-        pay=None if fen is None else PayTerms(**terms),
+        pay=None if fen is None else PayTerms(status="documented", **terms),
         policy=f"{area}/longevity_allowance@{since}",
     )
 

@@ -149,7 +149,7 @@ def has(item: str, start: str, fen: int | None = None, to: str | None = None, **
             "from_": date.fromisoformat(start),
             "to": date.fromisoformat(to) if to else None,
             "amount_fen_per_month": fen,
-            "pay": PayTerms() if fen else None,
+            "pay": PayTerms(status="documented") if fen else None,
             **more,
         }
     )

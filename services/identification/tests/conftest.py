@@ -22,11 +22,13 @@ from common.events.facts import (
     HospitalStay,
     Household,
     Identity,
+    IdentityChange,
     LivingSituation,
     LowIncome,
     Registration,
     Residence,
     RiskIncident,
+    StandingChange,
 )
 from common.testing import Driver, migrated_database
 from identification.keep_to_band import keep_to_band
@@ -47,6 +49,7 @@ VALUES = {
     "living_situation": LivingSituation,
     "hospital_stay": HospitalStay,
     "risk_incident": RiskIncident,
+    "identity_change": IdentityChange,
 }
 SAID_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -128,6 +131,13 @@ class Elder:
             )
         )
         return event_id
+
+    def stands(self, event_id: str, standing: Any, at: datetime | None = None) -> None:
+        """From an instant on (None: the record of the statement, or the last change) it counts as `standing`."""
+        for n, s in enumerate(self.statements):
+            if s.event_id == event_id:
+                change = StandingChange(at or (s.standing[-1].at if s.standing else s.recorded_at), standing)
+                self.statements[n] = msgspec.structs.replace(s, standing=(*s.standing, change))
 
     def facts(self, **more: Any) -> PersonFactsRecorded:
         """All that was said so far, as the next version."""

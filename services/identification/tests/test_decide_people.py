@@ -123,6 +123,30 @@ async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_an
     assert (await newest(driver)).circumstances is None
 
 
+async def test_a_stay_or_an_incident_of_a_foreign_source_is_told_as_a_hint_until_it_counts(
+    driver: Driver, elder: Any
+) -> None:
+    person = elder()
+    await driver.deliver(person.facts())
+    before = await newest(driver)
+    fall = person.say("risk_incident", date(2026, 11, 3), incident="fall")
+    stay = person.say("hospital_stay", date(2026, 11, 3))
+    for event_id in (fall, stay):
+        person.stands(event_id, "hint")
+    await driver.deliver(person.facts(), times=2)
+    now = await newest(driver)
+    assert (now.changed, now.entitlements) == ((), before.entitlements)
+    assert now.circumstances is not None
+    assert [(s.event_id, s.hint) for s in now.circumstances.in_hospital] == [(stay, True)]
+    assert [(i.event_id, i.hint) for i in now.circumstances.incidents] == [(fall, True)]
+    person.stands(stay, "full")
+    await driver.deliver(person.facts())
+    told = (await newest(driver)).circumstances
+    assert told is not None
+    assert [(s.event_id, s.hint) for s in told.in_hospital] == [(stay, False)]
+    assert [(i.event_id, i.hint) for i in told.incidents] == [(fall, True)]
+
+
 async def test_when_living_tags_were_verified_is_told_with_the_months_the_list_believes_them_and_not_which_they_are(
     driver: Driver, elder: Any, of_item: Any
 ) -> None:

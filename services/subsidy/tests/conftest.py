@@ -134,7 +134,7 @@ class Town:
             "jurisdiction": QILIN,
             "kind": "cash",
             "state": "granted",
-            "pay": PayTerms(**terms),
+            "pay": PayTerms(**{"status": "documented", **terms}),
             "policy": "530302/longevity_allowance@2023-01-01",
             "facts": (str(uuid4()),),
             **more,

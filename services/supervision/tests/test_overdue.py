@@ -168,6 +168,21 @@ async def test_a_stay_open_for_long_is_an_alert_until_it_ends(
     assert await verify.check(database) == []
 
 
+async def test_a_hinted_stay_is_no_alert_and_hides_no_certain_one(
+    deliver: Any, decided: Any, make: Any, driver: Driver, database: Database
+) -> None:
+    alive = {"death_suspected_on": None, "items": (make.entitlement(),)}
+    hint = HospitalStayTold(event_id="hint", from_=date(2026, 10, 1), hint=True)
+    await deliver(decided(1, circumstances=Circumstances(in_hospital=(hint,)), **alive))
+    await pass_days(database, 34)
+    assert await driver.emitted(AlertRaised) == []
+    certain = HospitalStayTold(event_id="s1", from_=date(2026, 11, 10))
+    await deliver(decided(2, circumstances=Circumstances(in_hospital=(hint, certain)), **alive))
+    await pass_days(database, 1)
+    (raised,) = await driver.emitted(AlertRaised)
+    assert raised.check == "stay_open_long"
+
+
 async def test_another_stay_is_another_case(
     deliver: Any, decided: Any, make: Any, driver: Driver, database: Database
 ) -> None:

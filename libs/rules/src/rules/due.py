@@ -36,9 +36,9 @@ _DEFAULT_TERMS: Final = PayTerms()
 
 
 class Due(NamedTuple):
-    """`service_month`: its first day. `state`: held while a death is suspected, barred where only an example gives the
-    amount or the pay rule. `entitlement_id`: the interval whose amount it is. `rests_on`: the example, if there is
-    one; outside a demonstration it is why nothing is paid."""
+    """`service_month`: its first day. `state`: held while a death is suspected or an identity change waits, barred
+    where only an example gives the amount or the pay rule. `entitlement_id`: the interval whose amount it is.
+    `rests_on`: the example, if there is one; outside a demonstration it is why nothing is paid."""
 
     item: str
     jurisdiction: str

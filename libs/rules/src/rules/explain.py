@@ -16,15 +16,16 @@ from rules.choosing import Choice
 from rules.conditions import AGE, HUKOU, REST, TEST, World, evaluate, slots_read
 from rules.coverage import ANSWERING
 from rules.decide import Decision, decide, state_on
+from rules.doubt import Doubt, held_by_doubt, is_held
 from rules.exclusions import giving_way
 from rules.items import DECLINED, named
-from rules.lists import Lists, Slab
+from rules.lists import Lists, Slab, held
 from rules.narrowing import list_name
 from rules.outcome import Applicable, Outcome
 from rules.policy import GROUPS, NATION, Citation, Condition
 from rules.remedies import Remedy, remedies
 from rules.timeline import Deceased, Fact, death_of
-from rules.wording import KIND_NAMES, condition_text, known_text
+from rules.wording import DOUBTED, KIND_NAMES, SUSPECTED, condition_text, known_text
 
 ExplainedOutcome = EntitlementState | Literal["refused"]
 Absence = Literal["told", "untold"]
@@ -80,8 +81,9 @@ def explain(
     on: date,
     *,
     choices: Sequence[Choice] = (),
+    doubt: Doubt | None = None,
 ) -> Explanation:
-    """What `decide` says about an item on a day, with its reasons. A refusal is explained like a grant."""
+    """What `decide` and a `doubt` say about an item on a day, with the reasons. A refusal is explained like a grant."""
     death = death_of(facts)
     if isinstance(death, Deceased) and on > death.on:
         gone = tuple(FactRef(e, "death") for e in death.event_ids)
@@ -100,6 +102,10 @@ def explain(
     if outcomes is None:  # the person may choose: what they have comes from all days before
         outcomes = _as_decided(slab.contenders(key), decision, on)
     outcome = next((o for o in outcomes if o.item == item), None)
+    why_held = SUSPECTED
+    if outcome is not None and outcome.state == "granted" and is_held(decision.entitlements, item, on, doubt):
+        outcome, why_held = held(outcome), DOUBTED
+        decision = decision._replace(entitlements=held_by_doubt(decision.entitlements, doubt))
     seen = _Seen(world, _evidence(events), found.untold, partial(lists.coverage.told, where=slab.where, day=on))
     conditions = (*_where(found, seen), *_conditions(found.version.conditions, seen))
     is_open = outcome is None or outcome.state == "unknown"
@@ -107,7 +113,7 @@ def explain(
         item=item,
         on=on,
         outcome=outcome.state if outcome else "refused",
-        sentence=_sentence(found, outcome, conditions, on),
+        sentence=_sentence(found, outcome, conditions, on, why_held),
         conditions=conditions,
         policy=_policy(found, found.version.citation),
         given_from=None if outcome and outcome.state == "granted" else _given_from(decision, item, on),
@@ -212,7 +218,9 @@ def _value(condition: Condition, seen: _Seen) -> str | None:
     return "，".join(dict.fromkeys(text for text in known if text)) or None
 
 
-def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[ConditionOutcome], on: date) -> str:
+def _sentence(
+    found: Applicable, outcome: Outcome | None, conditions: Sequence[ConditionOutcome], on: date, why_held: str
+) -> str:
     title, source = found.item.title, f"《{found.version.citation.title}》{found.version.citation.locator}"
     if outcome is None:
         failed = [f"未满足“{c.text}”{_but(c)}" for c in conditions if c.holds is False]
@@ -238,7 +246,7 @@ def _sentence(found: Applicable, outcome: Outcome | None, conditions: Sequence[C
         other = f"已享受的{_title(outcome.suppressed_by)}" if outcome.suppressed_by else "其他同类待遇"
         sentence += f"；与{other}只能享受一项，由本人选择"
     if outcome.state == "suspended":
-        sentence += "；因有未核实的死亡信息，核实前暂缓发放"
+        sentence += f"；{why_held}"
     example = "（标准为示例）" if outcome.policy_status == "example" else ""
     return f"{sentence}。依据{source}{example}。"
 

@@ -24,6 +24,8 @@ from rules.conditions import (
 from rules.items import BENEFIT_TITLES, ITEM_TITLES
 from rules.policy import GROUPS, Condition
 
+SUSPECTED = "因有未核实的死亡信息，核实前暂缓发放"
+DOUBTED = "身份变更待核实，暂缓发放"
 KIND_NAMES = {
     "registration": "户籍登记",
     "residence": "居住地",

@@ -73,6 +73,7 @@ class TaskRow(SQLModel, table=True):
     entitlement_id: str = _id()
     correlation_id: str = _text()
     tier: str | None = _text(nullable=True)
+    by: str = _text()
     origin_task_id: str | None = _id(nullable=True)
     redispatches: int
     state: str = _text()

@@ -25,6 +25,7 @@ class TaskOut(BaseModel):
     item: str
     reason: Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order", "stay"]
     tier: str | None
+    by: Literal["visit", "call"] = Field(description="call: a call may take the place of the visit")
     window: WindowOut
     division: str
     provider: str | None

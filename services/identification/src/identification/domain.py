@@ -10,12 +10,11 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from common.clock import civil_date
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded
-from common.events.entitlement import Circumstances, HospitalStayTold, IncidentTold, LivingTagsTold
-from common.events.facts import LivingSituation, Statement
 from rules.choosing import Choice
+from rules.circumstances import circumstances_of
 from rules.decide import decide
+from rules.doubt import Doubt, doubt_known_at, held_by_doubt
 from rules.gaps import gaps_of_moves
 from rules.identity import identity_known_at, statements_known_at
 from rules.lists import Lists
@@ -24,8 +23,6 @@ from rules.traits import traits_of
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100
-_TOLD_BESIDE = ("hospital_stay", "risk_incident", "living_situation")
-_TOLD_MAX = 20  # of each
 
 
 class Person(NamedTuple):
@@ -83,6 +80,10 @@ class Inputs(NamedTuple):
         every = (*self.choices, *(c for o in self._counting(known_at) for c in o.choices))
         return [c for c in every if known_at is None or c.recorded_at <= known_at]
 
+    def doubt_known_at(self, known_at: datetime | None) -> Doubt | None:
+        """A change of this person's identity that waits. One stated about another identity holds nothing here."""
+        return doubt_known_at((s for s in self.facts.statements if s.of is None), known_at)
+
     def _counting(self, known_at: datetime | None) -> list[Other]:
         aliases = identity_known_at(self.facts.identities, known_at).aliases if self.others else ()
         return [o for o in self.others if o.person_id in aliases]
@@ -121,7 +122,8 @@ def decide_person(
     identity = identity_known_at(said.identities, known_at)
     facts, abilities, choices = inputs.known_at(known_at)
     decided = decide(said.person_id, facts, abilities, lists, choices=choices)
-    held = () if identity.merged_into or not facts else decided.entitlements
+    kept = () if identity.merged_into or not facts else decided.entitlements
+    held = held_by_doubt(kept, inputs.doubt_known_at(known_at))
     event = EntitlementsDecided(
         person_id=said.person_id,
         version=0,
@@ -139,32 +141,6 @@ def decide_person(
         gaps=gaps_of_moves(facts, held, decided.died_on),
     )
     return event, facts
-
-
-def circumstances_of(facts: Sequence[Fact], statements: Sequence[Statement]) -> Circumstances | None:
-    """None for most people. `statements`: those that the facts follow from."""
-    told = [f for f in facts if f.kind in _TOLD_BESIDE]
-    if not told:
-        return None
-    stays = [f for f in told if f.kind == "hospital_stay"][-_TOLD_MAX:]
-    incidents = [f for f in told if f.kind == "risk_incident"][-_TOLD_MAX:]
-    tagged = [f for f in told if isinstance(f.value, LivingSituation) and f.value.tags][-_TOLD_MAX:]
-    if not (stays or incidents or tagged):
-        return None
-    return Circumstances(
-        in_hospital=tuple(HospitalStayTold(event_id=f.event_id, from_=f.valid_from, to=f.valid_to) for f in stays),
-        incidents=tuple(IncidentTold(event_id=f.event_id, on=f.valid_from) for f in incidents if f.valid_from),
-        living_tags=tuple(
-            LivingTagsTold(verified_on=_verified_on(f, statements), from_=f.valid_from, to=f.valid_to) for f in tagged
-        ),
-    )
-
-
-def _verified_on(fact: Fact, statements: Sequence[Statement]) -> date:
-    """The day of the visit behind the tags; where the source names none, when they began or when it wrote them down."""
-    assert isinstance(fact.value, LivingSituation)
-    said_on = fact.value.verified_on or fact.valid_from
-    return said_on or civil_date(next(s.time for s in statements if s.event_id == fact.event_id))
 
 
 def _recorded_at(inputs: Inputs) -> datetime:

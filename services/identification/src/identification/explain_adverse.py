@@ -50,8 +50,9 @@ def _reasons(owed: store.Owed, inputs: Inputs | None, lists: Lists, now: datetim
     """From the stored inputs, as they were known when it was decided."""
     assert inputs is not None
     facts, abilities, choices = inputs.known_at(owed.recorded_at)
+    doubt = inputs.doubt_known_at(owed.recorded_at)
     found: list[store.Reason] = []
     for one in _decode_adverse(owed.adverse):
-        explanation: Explanation = explain(facts, abilities, lists, one.item, one.on, choices=choices)
+        explanation: Explanation = explain(facts, abilities, lists, one.item, one.on, choices=choices, doubt=doubt)
         found.append((owed.person_id, owed.version, one.item, one.on, one.outcome, now, _encode(explanation)))
     return found

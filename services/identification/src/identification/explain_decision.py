@@ -77,5 +77,5 @@ async def explain_decision(
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)
     lists, day = view.running.lists, on or clock.today()
-    explanation = explain(view.facts, view.abilities, lists, item, day, choices=view.choices)
+    explanation = explain(view.facts, view.abilities, lists, item, day, choices=view.choices, doubt=view.doubt)
     return ExplanationView.model_validate(explanation)

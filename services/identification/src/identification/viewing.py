@@ -10,6 +10,7 @@ from common.events import Ability, EntitlementsDecided
 from common.events.facts import Registration, Residence
 from pydantic import BaseModel, ConfigDict
 from rules.choosing import Choice
+from rules.doubt import Doubt
 from rules.timeline import Fact
 
 from identification.deciding import decision_of, inputs_of
@@ -60,6 +61,10 @@ class View(NamedTuple):
     @property
     def choices(self) -> list[Choice]:
         return self.inputs.choices_known_at(self.known_at) if self.inputs else []
+
+    @property
+    def doubt(self) -> Doubt | None:
+        return self.inputs.doubt_known_at(self.known_at) if self.inputs else None
 
 
 def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:

@@ -58,7 +58,8 @@ def _matters_of(s: Sighting) -> list[Matter]:
     if d.death_suspected_on is not None:
         found.append(hold_of(d.person_id, s.event_id, s.time, days.hold))
     if d.circumstances is not None:
-        stay = open_stay_of(d.person_id, d.circumstances.in_hospital, d.entitlements, s.time, days.open_stay)
+        certain = [s for s in d.circumstances.in_hospital if not s.hint]  # a hint pauses no visits and ends by itself
+        stay = open_stay_of(d.person_id, certain, d.entitlements, s.time, days.open_stay)
         found += [stay] if stay is not None else []
     return found
 

@@ -22,6 +22,7 @@ class SeenStay(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     from_: date | None = msgspec.field(name="from", default=None)
     to: date | None = None
+    hint: bool = False
 
 
 class SeenCircumstances(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,8 @@ GapReason = Literal["pay_rules", "no_amount", "refused", "unknown", "suppressed"
 class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due.
 
-    `status`: whether a document gives these rules. By an example rule money is paid in a demonstration only.
+    `status`: whether a document gives these rules. By an example rule money is paid in a demonstration only. A
+    documented rule states its status; a rule without one, as in decisions of earlier versions, is an example.
     """
 
     start: MonthRule = "next_month"
@@ -24,7 +25,7 @@ class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     band_change: MonthRule = "next_month"
     when: Literal["arrears", "advance"] = "arrears"  # advance: the coming month is due in this one
     fund: str = "county"
-    status: Literal["documented", "example"] = "documented"
+    status: Literal["documented", "example"] = "example"
 
 
 class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -58,18 +59,21 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """In hospital over [`from_`, `to`); where stays sealed."""
+    """In hospital over [`from_`, `to`); where stays sealed. `hint`: the source does not belong to the person, so the
+    stay is not certain."""
 
     event_id: str
     from_: date | None = msgspec.field(name="from", default=None)
     to: date | None = None
+    hint: bool = False
 
 
-class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """That something happened, not what."""
+class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """That something happened, not what. `hint`: the source does not belong to the person."""
 
     event_id: str
     on: date
+    hint: bool = False
 
 
 class LivingTagsTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -7,6 +7,8 @@ from common.events.base import Event, Instant
 
 # suspicion: a same-day check of a suspected death. stay: a question whether an open hospital stay still goes on.
 VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order", "stay"]
+# call: the provider may telephone instead, because the person may be in hospital or the incident is not certain
+VisitMeans = Literal["visit", "call"]
 
 
 class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +32,7 @@ class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
     reason: VisitReason
     entitlement_id: str
     tier: str | None = None
+    by: VisitMeans = "visit"
 
 
 class VisitUnplaced(_Visit, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,6 +108,7 @@ class TaskOffered(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True):
     window_to: date
     accept_by: Instant
     tier: str | None = None
+    by: VisitMeans = "visit"
 
 
 class TaskWithdrawn(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,10 +14,10 @@ from dispatch.domain.task import OPEN, Moved, Task, created
 
 def with_extras(planned: Planned, run: Run, today: date, rules: VisitRules) -> Planned:
     """Incidents and ended stays, and the day on which a stay known ahead begins."""
-    plan, moves = _looked_at_by(planned.plan, planned.plan.part.next_turn(today)), planned.moves
-    planned = Planned(plan, moves)
+    plan = _looked_at_by(planned.plan, planned.plan.part.next_turn(today))
+    planned = planned._replace(plan=plan)
     for extra in extras(plan.part, run.first.division, today, rules):
-        planned = _sent(planned, extra, run, today, go=not any(_is_new(m, extra.reason) for m in moves))
+        planned = _sent(planned, extra, run, today, go=not any(_is_new(m, extra.reason) for m in planned.moves))
     return planned
 
 
@@ -78,7 +78,7 @@ def _sent(planned: Planned, extra: Extra, run: Run, today: date, *, go: bool) ->
     if go:
         to = today + timedelta(days=extra.days)
         window = Window(today, min(to, run.to or to))
-        moves = (*moves, created(visit_task(plan, run, extra.reason, window, *extra.marks)))
+        moves = (*moves, created(visit_task(plan, run, extra.reason, window, *extra.marks, by=extra.by)))
     return Planned(with_changes(plan, part=with_met(plan.part, extra.marks)), moves)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from common.codes.divisions import NATION
 from common.events import Entitlement, EntitlementsDecided
 from common.events.entitlement import Circumstances
+from common.events.visit import VisitMeans
 from rules.visits import VISIT_ITEMS, Stretch, VisitRules
 
 from dispatch.domain.ageing import Tags
@@ -23,6 +24,7 @@ _encode = msgspec.json.Encoder().encode
 ExtraReason = Literal["incident", "discharge", "reverify", "stay"]
 _REVERIFY: Final = "reverify:"
 _STAY: Final = "stay:"
+_HINT: Final = "hint:"
 _NOTHING_BESIDE: Final = Circumstances()
 
 
@@ -45,7 +47,8 @@ class Incident(msgspec.Struct, frozen=True, array_like=True):
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """What of a person's decisions matters to visits, for one item, and what was done about it (`met`). `aliases`:
     other identities of the same human, whose visits are this one's. `place`: the division in which a suspected death
-    is to be checked, None without a suspicion."""
+    is to be checked, None without a suspicion. `hinted_stays` and `hinted_incidents` come from sources that do not
+    belong to the person: they pause no visit, but a call may take the place of a visit."""
 
     stretches: tuple[Stretch, ...] = ()
     died_on: date | None = None
@@ -57,13 +60,20 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     met: tuple[str, ...] = ()
     tags: tuple[Tags, ...] = ()
     place: str | None = None
+    hinted_stays: tuple[Stay, ...] = ()
+    hinted_incidents: tuple[Incident, ...] = ()
 
     def in_hospital(self, day: date) -> bool:
         return any(stay.holds_on(day) for stay in self.stays)
 
+    def means_on(self, day: date) -> VisitMeans:
+        """How a routine visit of a day is made: by call while a hint says that the person is in hospital."""
+        return "call" if any(stay.holds_on(day) for stay in self.hinted_stays) else "visit"
+
     def next_turn(self, day: date) -> date | None:
-        """The first day after `day` on which a stay begins or ends."""
-        return min((d for s in self.stays for d in (s.from_, s.to) if d is not None and d > day), default=None)
+        """The first day after `day` on which a stay, certain or hinted, begins or ends."""
+        stays = (*self.stays, *self.hinted_stays)
+        return min((d for s in stays for d in (s.from_, s.to) if d is not None and d > day), default=None)
 
 
 class Extra(NamedTuple):
@@ -72,6 +82,7 @@ class Extra(NamedTuple):
     reason: ExtraReason
     marks: tuple[str, ...]
     days: int
+    by: VisitMeans = "visit"
 
 
 def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
@@ -82,10 +93,12 @@ def visiting_part(decided: EntitlementsDecided, item: str) -> Part:
         suspected_on=decided.death_suspected_on,
         merged=decided.merged_into is not None,
         aliases=decided.aliases,
-        stays=tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital),
-        incidents=tuple(Incident(i.event_id, i.on) for i in told.incidents),
+        stays=tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital if not s.hint),
+        incidents=tuple(Incident(i.event_id, i.on) for i in told.incidents if not i.hint),
         tags=tuple(Tags(t.verified_on, t.from_, t.to) for t in told.living_tags),
         place=place_of_check(decided) if to_be_checked(decided) else None,
+        hinted_stays=tuple(Stay(s.event_id, s.from_, s.to) for s in told.in_hospital if s.hint),
+        hinted_incidents=tuple(Incident(i.event_id, i.on) for i in told.incidents if i.hint),
     )
 
 
@@ -127,7 +140,8 @@ def visiting_digest(decided: EntitlementsDecided) -> int:
 
 
 def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Extra]:
-    """The visits that recent incidents and ended stays still ask for."""
+    """The visits that recent incidents and ended stays still ask for. A hinted incident asks for a call, and for a
+    visit once it is certain. The end of a hinted stay asks for nothing, since the routine went on."""
     since = today - timedelta(days=rules.news_days_max)
     happened = [i.event_id for i in part.incidents if since < i.on <= today]
     ended = [s.event_id for s in part.stays if s.to is not None and since < s.to <= today]
@@ -140,6 +154,15 @@ def extras(part: Part, division: str, today: date, rules: VisitRules) -> list[Ex
         marks = tuple(m for m in (f"{e}@{division}" for e in event_ids) if m not in part.met)
         if marks:
             found.append(Extra(reason, marks, days))
+    hinted = tuple(
+        mark
+        for i in part.hinted_incidents
+        if since < i.on <= today
+        and (mark := f"{_HINT}{i.event_id}@{division}") not in part.met
+        and mark.removeprefix(_HINT) not in part.met
+    )
+    if hinted:
+        found.append(Extra("incident", hinted, rules.incident_visit_days, by="call"))
     return found
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 import msgspec
+from common.events.visit import VisitMeans
 from rules.visits import Run, Window
 
 from dispatch.domain.part import ExtraReason, Part, forgetting
@@ -51,7 +52,12 @@ def merged_away(plan: Plan) -> Plan:
 
 
 def visit_task(
-    plan: Plan, run: Run, reason: Literal["first", "plan", "suspicion"] | ExtraReason, window: Window, *marks: str
+    plan: Plan,
+    run: Run,
+    reason: Literal["first", "plan", "suspicion"] | ExtraReason,
+    window: Window,
+    *marks: str,
+    by: VisitMeans = "visit",
 ) -> Task:
     return Task(
         task_id=new_task_id(plan.person_id, plan.item, reason, window.from_, plan.epoch, *marks),
@@ -64,6 +70,7 @@ def visit_task(
         entitlement_id=run.entitlement_on(window.from_),
         correlation_id=plan.correlation_id,
         tier=run.first.tier,
+        by=by,
     )
 
 

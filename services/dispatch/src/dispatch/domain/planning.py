@@ -19,7 +19,7 @@ from dispatch.domain.plan import (
     with_changes,
 )
 from dispatch.domain.suspected import with_check
-from dispatch.domain.task import OPEN, ROUTINE, CancelReason, Moved, Task, cancelled, created
+from dispatch.domain.task import OPEN, ROUTINE, CancelReason, Moved, Task, cancelled, created, new_task_id, renewed
 
 WINDOWS_PER_STEP_MAX: Final = 8
 
@@ -109,10 +109,26 @@ def _go_on(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: Visi
     beyond = [t for t in open_ if run.to is not None and t.window_from >= run.to and t.reason in ROUTINE]
     if beyond:
         plan = with_changes(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
+    plan, swapped = _by_other_means(plan, [t for t in open_ if t not in beyond], today)
     opened = _open(with_care(plan, run, today), run, today, rules)
-    gone = cancel_unbegun(beyond, "not_entitled")
-    kept = [t for t in open_ if t not in beyond]
+    gone = (*cancel_unbegun(beyond, "not_entitled"), *swapped)
+    ended = {moved.task.task_id for moved in gone}
+    kept = [t for t in open_ if t.task_id not in ended]
     return opened._replace(moves=(*gone, *_relabelled(kept, run), *opened.moves))
+
+
+def _by_other_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple[Plan, list[Moved]]:
+    """A hint began or ended: a routine visit that is not begun is replaced by one of the other means and the same
+    window. The provider learns it by the withdrawal and the new offer."""
+    moves: list[Moved] = []
+    for task in open_:
+        means = plan.part.means_on(max(task.window_from, today))
+        if task.reason not in ROUTINE or task.state == "in_progress" or task.window_to <= today or task.by == means:
+            continue
+        epoch = plan.epoch + 1
+        task_id = new_task_id(task.person_id, task.item, task.reason, task.window_from, epoch)
+        moves += [cancelled(task, "superseded"), created(renewed(task, task_id, means))]
+    return (with_changes(plan, epoch=plan.epoch + 1) if moves else plan), moves
 
 
 def _change(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> Planned:
@@ -150,7 +166,9 @@ def _open(
             ends = True
             break
         window = Window(window.from_, min(window.to, run.to or window.to))
-        moves.append(created(visit_task(plan, run, first or "plan", window)))
+        reason = first or "plan"
+        by = plan.part.means_on(max(window.from_, today)) if reason in ROUTINE else "visit"
+        moves.append(created(visit_task(plan, run, reason, window, by=by)))
         last, start, first = window.from_, window.to, None
     full = not ends and last is not None and last <= today  # more to open at the next step
     act_on = today if full else run.to if ends else last

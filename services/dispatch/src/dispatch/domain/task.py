@@ -22,7 +22,7 @@ from common.events import (
     VisitPlanned,
     VisitUnplaced,
 )
-from common.events.visit import VisitReason
+from common.events.visit import VisitMeans, VisitReason
 from common.message import derived_id
 from rules.visits import VisitRules
 
@@ -40,7 +40,8 @@ LASTING: Final = frozenset({"suspicion", "reverify", "stay"})  # the visitor mus
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The window is [`window_from`, `window_to`). `cause`: why it is still without a provider. `tried`: the
-    providers asked so far. `act_at`: when the clock must look at it next, None when it is settled."""
+    providers asked so far. `act_at`: when the clock must look at it next, None when it is settled. `by`: whether a
+    call may take the place of the visit."""
 
     task_id: str
     person_id: str
@@ -51,6 +52,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     window_to: date
     entitlement_id: str
     correlation_id: str
+    by: VisitMeans = "visit"
     state: State = "planned"
     tier: str | None = None
     provider: str | None = None
@@ -118,6 +120,7 @@ def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Mo
         window_to=task.window_to,
         accept_by=accept_by,
         tier=task.tier,
+        by=task.by,
     )
     event = visit_event(VisitOffered, task, accept_by=accept_by)
     return moved._replace(task=task, events=(*moved.events, event), told=(*moved.told, offer), place=False)
@@ -194,7 +197,8 @@ def then(first: Moved, second: Moved) -> Moved:
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
-    """The visit that makes good for one missed or failed; after some, the next window and supervision take over."""
+    """The visit that makes good for one missed or failed; after some, the next window and supervision take over. A
+    failed call is followed by a visit."""
     if task.redispatches >= rules.redispatches_max:
         return None
     today = civil_date(now)
@@ -217,6 +221,23 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
     )
 
 
+def renewed(task: Task, task_id: str, by: VisitMeans) -> Task:
+    """A new task for the same visit, which nobody has been asked to make yet."""
+    return Task(
+        task_id=task_id,
+        person_id=task.person_id,
+        item=task.item,
+        reason=task.reason,
+        division=task.division,
+        window_from=task.window_from,
+        window_to=task.window_to,
+        entitlement_id=task.entitlement_id,
+        correlation_id=task.correlation_id,
+        by=by,
+        tier=task.tier,
+    )
+
+
 def with_state(task: Task, state: State, **changes: object) -> Task:
     return msgspec.structs.replace(task, state=state, **changes)
 
@@ -235,7 +256,9 @@ def visit_event(cls: type[Event], task: Task, **more: object) -> Event:
 
 
 def _planned(task: Task) -> Event:
-    return visit_event(VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier)
+    return visit_event(
+        VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier, by=task.by
+    )
 
 
 def _withdrawn(task: Task, reason: str) -> tuple[TaskWithdrawn, ...]:
