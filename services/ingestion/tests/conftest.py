@@ -19,6 +19,7 @@ from ingestion import sources
 from ingestion.files.spool import spool_folder
 from ingestion.main import service
 from ingestion.run_imports import run_imports
+from ingestion.sources import seed_register
 from rules.timeline import facts_known_at
 
 BATCH = "application/cloudevents-batch+json"
@@ -141,6 +142,40 @@ class People:
         "application": "mca",
         "bank_account": "hrss",
     }
+
+    # the office of another area that states a kind
+    foreign_offices: ClassVar[dict[str, str]] = {
+        "bank_account": "hrss",
+        "low_income": "mca",
+        "benefit_elsewhere": "hrss",
+        "ability_result": "nhsa",
+        "merit": "va",
+        "special_family": "nhc",
+        "application": "mca",
+        "contact": "mca",
+        "living_situation": "mca",
+        "alive": "mca",
+        "disability": "cdpf",
+        "death": "psb",
+        "hospital_stay": "nhsa",
+        "risk_incident": "mca",
+        "household": "mca",
+        "identity_change": "psb",
+        "residence": "psb",
+        "registration": "psb",
+    }
+    county_offices: ClassVar[tuple[str, ...]] = (
+        "psb",
+        "mca",
+        "health",
+        "funeral",
+        "cdpf",
+        "grid",
+        "hrss",
+        "nhsa",
+        "va",
+        "nhc",
+    )
 
     further: ClassVar[dict[str, Event]] = {
         "merit": {"merit": "special_contribution"},
@@ -349,3 +384,59 @@ async def resident(push: Callable[..., Any], people: People) -> str:
     number = people.number(1)
     await push(people.registration(number), people.residence(number), expect="accepted")
     return number
+
+
+# ── a victim and foreign sources ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def counties(admin: httpx.AsyncClient, database: Database) -> None:
+    """Sources of single counties, beside those of the city."""
+    await seed_register(database)
+    for area in ("530303", Abroad.HOME):
+        for office in People.county_offices:
+            urn = f"urn:cn:exchange:{area}:{office}"
+            kinds = {kind: 1 for kind, of in People.foreign_offices.items() if of == office} | {"death": 1}
+            entry = {"name": office, "area": area, "kinds": kinds}
+            answer = await admin.put(f"/v1/sources/{urn}", json={"entry": entry, "reason": "建立"})
+            assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+async def victim(push: Any, people: Any, counties: None) -> str:
+    number: str = people.number(1)
+    since = {"valid_from": "2026-01-01"}
+    await push(people.registration(number, **since), people.residence(number, **since), expect="accepted")
+    return number
+
+
+@pytest.fixture
+def officer(client_for: Any) -> Callable[..., Any]:
+    def client(name: str = "王科员", division: str = Abroad.HOME) -> httpx.AsyncClient:
+        found: httpx.AsyncClient = client_for(issue_token("officer", division=division, subject=name))
+        return found
+
+    return client
+
+
+@pytest.fixture
+def quarantine(officer: Any) -> Callable[..., Any]:
+    async def rows(division: str = Abroad.HOME) -> list[dict[str, Any]]:
+        async with officer(division=division) as client:
+            found: list[dict[str, Any]] = (await client.get("/v1/quarantine")).json()["quarantine"]
+            return found
+
+    return rows
+
+
+@pytest.fixture
+def settle(officer: Any) -> Callable[..., Any]:
+    async def _settle(event_id: str, act: str = "release", *names: str, **body: Any) -> list[Any]:
+        answers = []
+        for name in names or ("王科员",):
+            async with officer(name) as client:
+                json = {"reason": "已核实"} | body
+                answers.append(await client.post(f"/v1/quarantine/{event_id}/{act}", json=json))
+        return answers
+
+    return _settle

@@ -4,25 +4,19 @@ The victim is registered and lives in 麒麟区. The attackers are registered so
 county of the same city.
 """
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from common import clock
-from common.auth import issue_token
 from common.codes.id_number import make
-from common.database import Database
 from common.events import AccountChanged, CorrectionRequested, PlaceClaimed, PlaceSettled
 from common.events.facts import BankAccount
 from common.message import derived_id
 from common.privacy import vault
-from ingestion.sources import seed_register
 from rules.timeline import Deceased, Suspected, death_of, facts_known_at
 
 HOME, CITY, OTHER_COUNTY, OTHER_PROVINCE = "530302", "530300", "530303", "110000"
-ALL = ("psb", "mca", "health", "funeral", "cdpf", "grid", "hrss", "nhsa", "va", "nhc")
 SINCE = "2026-11-01"
 WAITING = {
     "bank_account": {"account_no": "6217003860019999999", "bank": "他省银行", "holder_name": "张三丰"},
@@ -67,59 +61,6 @@ def sent_by(event: Any, area: str, office: str | None = None) -> Any:
 
 def person_of(number: str) -> str:
     return derived_id("person", vault().blind_index(number).hex())
-
-
-@pytest.fixture
-async def counties(admin: httpx.AsyncClient, database: Database) -> None:
-    """Sources of single counties, beside those of the city."""
-    await seed_register(database)
-    for area in (OTHER_COUNTY, HOME):
-        for office in ALL:
-            urn = f"urn:cn:exchange:{area}:{office}"
-            kinds = {kind: 1 for kind, of in OFFICE.items() if of == office} | {"death": 1}
-            entry = {"name": office, "area": area, "kinds": kinds}
-            answer = await admin.put(f"/v1/sources/{urn}", json={"entry": entry, "reason": "建立"})
-            assert answer.status_code == 200, answer.text
-
-
-@pytest.fixture
-async def victim(push: Any, people: Any, counties: None) -> str:
-    number: str = people.number(1)
-    since = {"valid_from": "2026-01-01"}
-    await push(people.registration(number, **since), people.residence(number, **since), expect="accepted")
-    return number
-
-
-@pytest.fixture
-def officer(client_for: Any) -> Callable[..., Any]:
-    def client(name: str = "王科员", division: str = HOME) -> httpx.AsyncClient:
-        found: httpx.AsyncClient = client_for(issue_token("officer", division=division, subject=name))
-        return found
-
-    return client
-
-
-@pytest.fixture
-def quarantine(officer: Any) -> Callable[..., Any]:
-    async def rows(division: str = HOME) -> list[dict[str, Any]]:
-        async with officer(division=division) as client:
-            found: list[dict[str, Any]] = (await client.get("/v1/quarantine")).json()["quarantine"]
-            return found
-
-    return rows
-
-
-@pytest.fixture
-def settle(officer: Any) -> Callable[..., Any]:
-    async def _settle(event_id: str, act: str = "release", *names: str, **body: Any) -> list[Any]:
-        answers = []
-        for name in names or ("王科员",):
-            async with officer(name) as client:
-                json = {"reason": "已核实"} | body
-                answers.append(await client.post(f"/v1/quarantine/{event_id}/{act}", json=json))
-        return answers
-
-    return _settle
 
 
 def counting(head: Any, kind: str) -> list[Any]:
@@ -362,7 +303,7 @@ async def test_two_officers_release_a_death_and_one_alone_does_not(push, people,
 async def test_a_discarded_death_ends_the_suspicion(push, people, victim, heads, settle):
     event = sent_by(people.event("death", victim, {"evidence": "register_cancelled"}, id="d"), OTHER_PROVINCE)
     (receipt,) = await push(event, expect="quarantined")
-    (alive,) = await push(people.event("alive", victim, {"method": "visit"}, id="a", valid_from="2026-10-01"))
+    (alive,) = await push(people.event("alive", victim, {"method": "visit"}, id="a", valid_from="2026-11-05"))
     (wrong,) = await settle(receipt["event_id"], "discard", refuted_by=receipt["event_id"])
     assert wrong.status_code == 422
     (right,) = await settle(receipt["event_id"], "discard", refuted_by=alive["event_id"])

@@ -11,9 +11,10 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import msgspec
 from common.clock import civil_date
 from common.events.ability import Ability
-from common.events.facts import Death, Household, Standing, Statement, Value
+from common.events.facts import Death, Household, Registration, Standing, Statement, Value
 from common.events.kinds import LINE_OF, ONE_DAY_KINDS
 
 FAR_PAST, FAR_FUTURE = date.min, date.max
@@ -86,6 +87,8 @@ def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = 
             by_kind[piece.said.kind] = [piece]
         else:
             same.append(piece)
+    if "registration" in by_kind:
+        by_kind["registration"] = _born_as_vouched(by_kind["registration"])
     facts: list[Fact] = [_one_day(p) if p.said.kind in ONE_DAY_KINDS else _fact(p) for p in hints]
     households: dict[str, list[_Piece]] = {}
     if "household" in by_kind:
@@ -134,6 +137,23 @@ def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> l
         if start < end or s.kind in ONE_DAY_KINDS:
             pieces.append(_Piece(start, end, s, s.standing_at(known_at) if s.standing else "full"))
     return pieces
+
+
+def _born_as_vouched(pieces: list[_Piece]) -> list[_Piece]:
+    """A claimed hukou decides where the person belongs, not how old the person is: birth date and sex are those of the
+    newest registration that counts fully, where there is one."""
+    full = [p for p in pieces if p.standing == "full"]
+    if not full or len(full) == len(pieces):
+        return pieces
+    value = max(full, key=lambda p: (p.start, p.said.time, p.said.chain)).said.value
+    assert isinstance(value, Registration)
+    return [p if p.standing == "full" else _with_birth_of(p, value) for p in pieces]
+
+
+def _with_birth_of(piece: _Piece, known: Registration) -> _Piece:
+    assert piece.said.value is not None
+    value = msgspec.structs.replace(piece.said.value, birth_date=known.birth_date, sex=known.sex)
+    return piece._replace(said=msgspec.structs.replace(piece.said, value=value))
 
 
 def _fact(piece: _Piece) -> Fact:

@@ -4,7 +4,7 @@ Almost every event comes from a source that belongs by a place which is vouched 
 with the person suffice. Only what does not pass there is judged with all statements of the person (`_judge`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,9 +18,9 @@ from ingestion.domain.person import Person, place, statements_of
 from ingestion.domain.places import belongs, county_of, lies_in, located
 from ingestion.domain.pushed import Pushed, Source
 from ingestion.domain.saying import statement_of
-from ingestion.domain.standing import PLACE_KINDS, Assembly, Rules, chains_of
-from ingestion.domain.stands import Stands
-from ingestion.vouching import mates_of
+from ingestion.domain.standing import PLACE_KINDS, Assembly, Chain, Rules, chains_of, place_of
+from ingestion.domain.stands import Decided, Stands
+from ingestion.vouching import mates_of, strong_beside
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,13 @@ class Admitting:
             if event.kind != "household" and event.event_id not in standing_there:
                 said = statement_of(event, placing.chains[event.event_id], self.instant, self.work.person_of)
                 trial = place(trial, said, self.source_ids)
-        stands = self._with_decisions(person)
-        chains = chains_of(statements_of(trial), fresh, stands, self.sources)
+        chains = chains_of(statements_of(trial), fresh, person.memory.stands, self.sources)
+        stands = self._with_decisions(person, chains)
         mates = mates_of(self.work, person)
         self.work.before[person.person_id] = person.memory.stands
-        outcome = Assembly(self.rules, stands, chains, self.today, mates, self._other_may).judge()
+        retest = person.person_id in self.work.request.retest
+        beside = self._beside(person)
+        outcome = Assembly(self.rules, stands, chains, self.today, mates, beside, retest).judge()
         admission.outcomes[person.person_id] = outcome
         person.memory.stands = outcome.stands
         person.touched = True
@@ -85,25 +87,32 @@ class Admitting:
             reason = verdict_of.reason
             admission.stuck[event.event_id] = reason if root or reason == "withdrawn" else "predecessor_waits"
 
-    def _with_decisions(self, person: Person) -> Stands:
-        """What officers have decided about this person, beside what was decided before."""
+    def _with_decisions(self, person: Person, chains: Sequence[Chain]) -> Stands:
+        """What officers have decided about this person, beside what was decided before. The release of a place confirms
+        this place, not another one to which its source corrects it later."""
         request, stands = self.work.request, person.memory.stands
-        decided = request.places.get(person.person_id)
-        if decided is not None:
-            others = tuple(d for d in stands.decided if d.chain != decided.chain)
-            stands = msgspec.structs.replace(stands, decided=(*others, decided))
-        exempt = tuple(c for c in request.exempt.get(person.person_id, ()) if c not in stands.exempt)
+        released = set(request.exempt.get(person.person_id, ()))
+        confirmed = [p for c in chains if c.chain in released and (p := place_of(c, stands)) is not None]
+        decisions = [Decided(p.chain, p.division, "confirmed") for p in confirmed]
+        if (decided := request.places.get(person.person_id)) is not None:
+            decisions.append(decided)
+        if decisions:
+            newly = {d.chain for d in decisions}
+            others = [d for d in stands.decided if d.chain not in newly]
+            stands = msgspec.structs.replace(stands, decided=(*others, *decisions))
+        exempt = tuple(sorted(released - set(stands.exempt) - {p.chain for p in confirmed}))
         grants = tuple(request.grants.get(person.person_id, ()))
         if exempt or grants:
             stands = msgspec.structs.replace(stands, exempt=(*stands.exempt, *exempt), grants=(*stands.grants, *grants))
         return stands
 
-    def _other_may(self, source: Source, person_id: str) -> bool:
-        other = self.work.persons.get(person_id)
-        if other is None:
-            return False
-        stands, mates = other.memory.stands, mates_of(self.work, other)
-        return not (stands.strong or stands.weak or mates) or belongs(source, {*stands.strong, *mates})
+    def _beside(self, person: Person) -> Callable[[str | None, str], frozenset[str]]:
+        def found(person_id: str | None, chain: str) -> frozenset[str]:
+            if person_id is None:
+                return strong_beside(self.work, person.person_id, chain, own=False)
+            return strong_beside(self.work, person_id, chain)
+
+        return found
 
 
 # ── without statements ──────────────────────────────────────────────────────────────────────────────────────

@@ -34,13 +34,15 @@ class Request:
 
     `person_ids`: persons to judge anew with all their statements. `forced`: events that take effect without the one
     they follow. `exempt` by person: chains and member parts that officers have released. `places` by person: a
-    decision on a place. `grants` by person: what sources may state from now on. `by`: who has decided."""
+    decision on a place. `grants` by person: what sources may state from now on. `retest`: persons of whom what was
+    taken before is tested, too. `by`: who has decided."""
 
     person_ids: Collection[str] = ()
     forced: Collection[str] = ()
     exempt: Mapping[str, Collection[str]] = field(default_factory=dict)
     places: Mapping[str, Decided] = field(default_factory=dict)
     grants: Mapping[str, Collection[Grant]] = field(default_factory=dict)
+    retest: Collection[str] = ()
     by: str | None = None
 
 
@@ -118,6 +120,7 @@ class Work:
     parts_released: list[Part] = field(default_factory=list)
     now_waiting: dict[str, str] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
+    parted: set[str] = field(default_factory=set)
     before: dict[str, Stands] = field(default_factory=dict)
     over: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -143,6 +146,7 @@ async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
     person_of, mates = await _identify(tx, (m for e in new.values() for m in (e.person, *e.members)))
     direct = {person_of[e.person.index] for e in new.values()} | set(request.person_ids)
     work = Work(list(new.values()), new, {}, person_of, request)
+    spoken_of: set[str] = set()
     for _ in range(LOCK_ROUNDS_MAX):
         found, parts = await quarantine.load_waiting(tx, direct)
         work.waited = {event_id: waited.sealed for event_id, waited in found.items()}
@@ -156,22 +160,29 @@ async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
         )
         work.person_of |= more
         mates |= joined
-        direct |= {work.person_of[m.index] for e in work.events if e.kind == "identity_change" for m in e.members}
-        await lock(tx, work, {part.household for part in work.parts}, direct | mates)
-        spoken_of = {
-            i for p in direct for o in work.persons[p].memory.stands.own for i in (o.person_id, o.keeper)
-        } - work.persons.keys()
-        if spoken_of:
-            direct |= spoken_of
+        # Other persons of identity changes and of own statements are locked, but what waits of them is not decided with
+        # this batch: else a line of waiting identity changes would pull in one person after the other.
+        await lock(tx, work, {part.household for part in work.parts}, direct | mates | spoken_of)
+        if missing := _spoken_of(work, direct) - work.persons.keys():
+            spoken_of |= missing
             continue
         work.holders = await _holders(tx, work)  # from behind the locks: nobody can join these circles any more
         circles = {work.persons[p].circle for p in direct} - {None}
         direct |= {p.person_id for p in work.persons.values() if p.circle in circles}  # what waits there may go on now
+        if missing := _spoken_of(work, direct) - work.persons.keys():
+            spoken_of |= missing
+            continue
         if await _still_waiting(tx, work, direct) == {*work.waited, *(part.id for part in work.parts)}:
             break  # nobody changed what waits between looking and locking
     else:
         raise Unavailable("quarantine kept changing")
     return work
+
+
+def _spoken_of(work: Work, person_ids: Collection[str]) -> set[str]:
+    """The persons in whose timelines statements of the platform about these persons stand."""
+    own = [o for p in person_ids if p in work.persons for o in work.persons[p].memory.stands.own]
+    return {i for o in own for i in (o.person_id, o.keeper)}
 
 
 async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:

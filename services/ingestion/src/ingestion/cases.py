@@ -51,6 +51,12 @@ async def weigh(tx: Tx, work: Work, today: date) -> set[str]:
     work.over = {key: total for key, total in totals.items() if total > rules.group_events_max}
     deaths = [(work.whose(e), e.source.urn, e.event_id) for e in new if e.kind == "death"]
     deaths += [(w.person_id, w.source, w.event_id) for w in work.withheld if w.kind == "death"]
+    revived = [e for e in work.events if e.event_id in work.withdrawn and e.event_id in work.admission.stuck]
+    deaths += [
+        (work.whose(e), e.source.urn, e.event_id)
+        for e in revived
+        if e.kind == "death" and work.admission.stuck[e.event_id] != WITHDRAWN
+    ]
     refuted = await store.count_refuted(tx, {(person_id, source) for person_id, source, _ in deaths})
     return {
         event_id
@@ -101,6 +107,8 @@ async def save_waiting(tx: Tx, work: Work, new: Sequence[Pushed], instant: datet
         )
     entered = await quarantine.insert_quarantine(tx, rows, instant, deadline)
     work.now_waiting = {row.event_id: row.person_id for row in rows if row.event_id in entered and row.state == "open"}
+    joined = {row.person_id for row in rows if row.reason == "predecessor_waits" and row.event_id in entered}
+    await quarantine.forget_first_decisions(tx, joined)
     await quarantine.withhold(tx, [(w.event_id, w.reason == WITHDRAWN) for w in work.withheld])
     by_id = {e.event_id: e for e in work.events}
     await quarantine.explain_waiting(
@@ -123,10 +131,14 @@ def owner_of(work: Work, person_id: str, source: Source, reason: str) -> str:
     if reason not in RULE_REASONS and (home is None or belongs(source, {*stands.strong, *stands.weak})):
         return source.area
     if home is not None and reason == "place_objected":
-        return next((a for a in divisions.ancestors(home) if divisions.within(source.area, a)), divisions.NATION)
-    if home is not None and not lies_in(home, source.areas):
-        return home
-    return divisions.parent(source.area) or divisions.NATION
+        return _outside(source, [a for a in divisions.ancestors(home) if divisions.within(source.area, a)])
+    return _outside(source, [*([home] if home is not None else []), *divisions.ancestors(source.area)])
+
+
+def _outside(source: Source, areas: Sequence[str]) -> str:
+    """The first of these areas that does not belong to the source."""
+    own = (source.area, *source.areas)
+    return next((area for area in areas if not lies_in(area, own)), divisions.NATION)
 
 
 async def _tell_sources(tx: Tx, rows: Sequence[quarantine.Waiting], work: Work, instant: datetime) -> None:
@@ -191,12 +203,14 @@ async def save_cases(tx: Tx, work: Work, instant: datetime) -> None:
     claimed = {case.case_id: case for person_id, outcome in outcomes.items() for case in _claims(person_id, outcome)}
     await _open_cases(tx, work, [*claimed.values()], instant)
     settled = await store.settle_place_cases(tx, sorted(outcomes), sorted(claimed), instant)
+    ids: dict[Outcomes, list[str]] = {}
     for row in settled:
         outcome = _settled_as(outcomes[row["person_id"]], row["chain"], row["division"])
-        if outcome != "vouched":
-            await store.name_outcome(tx, [row["case_id"]], outcome)
+        ids.setdefault(outcome, []).append(row["case_id"])
         event = PlaceSettled(case_id=row["case_id"], person_id=row["person_id"], outcome=outcome, settled_at=instant)
         tx.emit(event, correlation_id=row["chain"], division=work.persons[row["person_id"]].division)
+    for outcome in ids.keys() - {"vouched"}:
+        await store.name_outcome(tx, ids[outcome], outcome)
     hints = [(c, p) for p, outcome in outcomes.items() for c, v in outcome.verdicts.items() if v.as_ == "hint"]
     await store.insert_hints(tx, hints, civil_date(instant) + timedelta(days=standing_rules().hint_days))
     if any(key[1].startswith(_CLAIMED) for key in work.over):

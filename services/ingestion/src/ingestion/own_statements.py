@@ -32,7 +32,9 @@ def speak_for_what_waits(work: Work, quiet: Collection[str], instant: datetime) 
                 _suspect_again(work, withheld, known, quiet, instant)
                 known.pop(withheld.event_id, None)
         for event_id, event in wanted.items():
-            if event.kind in ("death", "identity_change") and event_id not in known and event_id not in quiet:
+            # A death is suspected when it arrives or not at all: an older one without a suspicion was quiet then.
+            arrives = event.kind == "identity_change" or (event.kind == "death" and event_id in work.new)
+            if arrives and event_id not in known and event_id not in quiet:
                 _speak(work, person_id, event, instant)
         for about, own in known.items():
             _toggle(work.persons[own.person_id], own.chain, about in wanted and about not in quiet, instant)

@@ -91,11 +91,11 @@ def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
 async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
     """Records what is new; then, as long as it changes whom another waiting event may speak of, decides again."""
     work = await _apply_once(tx, new, now, request)
-    again = work.again
+    last = work
     for _ in range(AGAIN_MAX):
-        if not again:
+        if not last.again:
             return work
-        again = (await _apply_once(tx, {}, now, Request(person_ids=sorted(again), by=request.by))).again
+        last = await _apply_once(tx, {}, now, Request(sorted(last.again), retest=last.parted, by=request.by))
     return work
 
 
@@ -143,7 +143,9 @@ async def _decide(tx: Tx, work: Work, instant: datetime, today: date) -> None:
     reach.withdraw_where_no_longer_standing()
     if work.admission.outcomes:
         own_statements.speak_for_what_waits(work, await cases.weigh(tx, work, today), instant)
+    mates = {p.person_id: vouching.ids_of_mates(work, p) for p in work.persons.values() if p.identities}
     settle_circles(work.persons, work.circles)
+    vouching.note_parted(work, mates)
     work.again |= vouching.persons_to_judge_again(work)
 
 

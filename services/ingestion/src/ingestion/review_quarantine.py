@@ -1,6 +1,6 @@
 """`GET /v1/quarantine`, `POST /v1/quarantine/{event_id}/release|discard`."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from ingestion.batch import Request, load
+from ingestion.batch import Request, load, open_kept
 from ingestion.cases import RULE_REASONS
 from ingestion.domain.stands import Decided, Grant
 from ingestion.persons import facts_of
@@ -159,11 +159,12 @@ async def _release_of(tx: Tx, row: Any, caller: Caller, body: Release) -> Reques
         until = (clock.today() + timedelta(days=body.grant_days)).toordinal()
         grants[person_id] = (Grant(row["source"], row["kind"], until),)
     places: dict[str, Decided] = {}
+    chain = row["waits_for"] or event_id  # without its predecessor an event begins the chain of that
     if row["reason"] == "place_objected":
         person = (await store.load_persons(tx.sql, [person_id]))[person_id]
-        decided = next(d for d in person.memory.stands.decided if d.chain == event_id)
-        places[person_id] = Decided(event_id, decided.division, "confirmed")
-    chain = row["waits_for"] or event_id  # without its predecessor an event begins the chain of that
+        decided = next((d for d in person.memory.stands.decided if d.chain == chain), None)
+        if decided is not None:
+            places[person_id] = Decided(chain, decided.division, "confirmed")
     return Request(
         person_ids=(person_id,),
         forced=(event_id,) if row["reason"] in _FORCED else (),
@@ -185,7 +186,7 @@ async def discard(event_id: UUID, body: Discard, caller: Officer, db: Db) -> Set
         refuted_by = str(body.refuted_by) if body.refuted_by else None
         if row["kind"] == "death" and row["reason"] in RULE_REASONS:
             if refuted_by is not None:
-                await _need_sign_of_life(tx, row["person_id"], refuted_by)
+                await _need_sign_of_life(tx, row["person_id"], refuted_by, await _day_of_death(tx, key))
             elif not await _agreed(tx, row, caller, "discard", 2):
                 return Settled(event_id=key, state="open")
         if not await review.discard(tx, key, now, caller.subject, body.reason, refuted_by):
@@ -194,13 +195,21 @@ async def discard(event_id: UUID, body: Discard, caller: Officer, db: Db) -> Set
     return Settled(event_id=key, state="discarded")
 
 
-async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str) -> None:
-    """Raises Malformed unless the event is a counting `alive` fact of this person, or of the same human."""
+async def _day_of_death(tx: Tx, event_id: str) -> date:
+    event = open_kept(event_id, (await store.load_sealed(tx.sql, [event_id]))[event_id])
+    return event.valid_from or event.day
+
+
+async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str, died_on: date) -> None:
+    """Raises Malformed unless the event is a counting `alive` fact of this person, or of the same human, on the day of
+    the stated death or later."""
     found = await store.load_persons(tx.sql, [person_id])
     facts = facts_of(found[person_id], found)
-    if not any(f.kind == "alive" and f.event_id == event_id for f in facts):
-        problem = Problem(pointer="/refuted_by", code="no_sign_of_life", detail="no alive fact of this person")
-        raise Malformed("refuted_by must name an alive fact of this person", problems=[problem])
+    named = [f for f in facts if f.kind == "alive" and f.event_id == event_id]
+    if not any(f.valid_from is not None and f.valid_from >= died_on for f in named):
+        detail = "no alive fact of this person since the stated death"
+        problem = Problem(pointer="/refuted_by", code="no_sign_of_life", detail=detail)
+        raise Malformed("refuted_by must name an alive fact of this person since the death", problems=[problem])
 
 
 async def _agreed(tx: Tx, row: Any, caller: Caller, outcome: str, needed: int) -> bool:

@@ -12,11 +12,12 @@ from common.message import derived_id
 from ingestion.batch import Changed, Part, Withheld, Work
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.household import Copy, recorded_now
+from ingestion.domain.identity import identity_statements, links_known_at
 from ingestion.domain.person import Person, put_back, remember_place, statements_of
 from ingestion.domain.places import belongs
 from ingestion.domain.pushed import Source
 from ingestion.domain.saying import standing_of
-from ingestion.domain.standing import PLACE_KINDS, Outcome
+from ingestion.domain.standing import NOT_COUNTED, PLACE_KINDS, Outcome
 
 _WITHHELD = b'"withheld"'
 RANK_OF_OTHERS = 9  # of a suspicion by a source that has no rank for deaths any more
@@ -40,7 +41,8 @@ def _change_standing(work: Work, person: Person, outcome: Outcome, instant: date
         if verdict is None or said.chain in own or said.via is not None or said.kind == "household":
             continue
         before = said.standing_at()
-        if before == verdict.as_:
+        discarded = before in NOT_COUNTED and said.event_id not in work.waited
+        if before == verdict.as_ or discarded:
             continue
         statements[at] = standing_of(said, instant, verdict.as_)
         person.causes[said.event_id] = None
@@ -181,8 +183,33 @@ def ids_of_mates(work: Work, person: Person) -> set[str]:
 # ── other identities ────────────────────────────────────────────────────────────────────────────────────────
 
 
+def strong_beside(work: Work, person_id: str, chain: str, *, own: bool = True) -> frozenset[str]:
+    """Vouched divisions of a person (without its `own` if so asked) and of those who are the same human without the
+    identity change `chain`."""
+    said = {
+        p.person_id: [s for s in identity_statements(p.statements) if s.chain != chain] for p in work.persons.values()
+    }
+    links, same = links_known_at(said), {person_id}
+    while more := {p for link in links for p in link[1:3] if same & set(link[1:3])} - same:
+        same |= more
+    found = [work.persons[p].memory.stands.strong for p in same if p in work.persons and (own or p != person_id)]
+    return frozenset(division for strong in found for division in strong)
+
+
+def note_parted(work: Work, before: Mapping[str, set[str]]) -> None:
+    """Persons who are taken for fewer than `before`: their sources may have belonged by one of those."""
+    work.parted |= {p for p, mates in before.items() if mates - ids_of_mates(work, work.persons[p])}
+
+
+def _with_a_first_place(work: Work) -> set[str]:
+    """Mates of persons whose first place is known now: identity changes that name such a person are tested."""
+    first = [p for p, before in work.before.items() if before.seed == 0 < work.persons[p].memory.stands.seed]
+    return {mate for p in first for mate in ids_of_mates(work, work.persons[p])}
+
+
 def persons_to_judge_again(work: Work) -> set[str]:
-    """Persons of whom something waits, and for whom the vouched places of other identities have changed."""
+    """Persons of whom something waits, and for whom the vouched places of other identities have changed; and persons
+    of whom what was taken before is tested now."""
     found = {p.person_id for p in work.persons.values() if p.rejoined}
     for person_id, before in work.before.items():
         person = work.persons[person_id]
@@ -190,4 +217,5 @@ def persons_to_judge_again(work: Work) -> set[str]:
             found |= ids_of_mates(work, person) | {o.keeper for o in person.memory.stands.own}
             found.discard(person_id)
     waiting = {p for p in found if work.persons[p].waiting}
-    return waiting | {p for e in work.events if e.event_id in work.admission.stuck and (p := work.whose(e)) in found}
+    waiting |= {p for e in work.events if e.event_id in work.admission.stuck and (p := work.whose(e)) in found}
+    return waiting | _with_a_first_place(work) | work.parted

@@ -6,7 +6,7 @@ another place, when such a source has closed an earlier place around the day on 
 county left has confirmed it or kept silent. Other places are claimed, if they lie in the areas of their source.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
@@ -83,9 +83,9 @@ def county_of(code: str) -> str:
 def located(code: str, source: Source) -> str:
     """The division itself; for an abolished code without a known successor, the area of the source that names it.
     Nobody could belong to a person by such a code."""
-    division = divisions.get(code)
-    lost = division is not None and division.valid_to is not None and not lies_in(code, source.areas)
-    return source.area if lost and county_of(code) == code else code
+    county = divisions.get(county_of(code))
+    lost = county is not None and county.valid_to is not None and not lies_in(code, source.areas)
+    return source.area if lost else code
 
 
 def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NOTHING) -> Judged:
@@ -160,25 +160,46 @@ class _Court:
         """The places that are vouched, by chain: the smallest set that contains the seed and what follows from it."""
         rulings = ("confirmed", "silent") if silence else ("confirmed",)
         found = {c: p for c, p in self._taken.items() if p is self._seed or p.ruling in rulings}
+        self._grow(found, self._follows)
+        known_otherwise = list(found.values())
+        self._grow(found, lambda place, vouched: self._follows(place, vouched, known_otherwise))
+        return found
+
+    def _grow(self, found: dict[str, Place], follows: Callable[[Place, dict[str, Place]], bool]) -> None:
         changed = True
         while changed:
             changed = False
             for place in self._taken.values():
-                if place.chain not in found and self._follows(place, found):
+                if place.chain not in found and follows(place, found):
                     found[place.chain] = place
                     changed = True
-        return found
 
-    def _follows(self, place: Place, vouched: dict[str, Place]) -> bool:
+    def _follows(self, place: Place, vouched: dict[str, Place], known_otherwise: Sequence[Place] | None = None) -> bool:
+        """`known_otherwise`: the places that are vouched without a closing; None: closings are not looked at."""
         known = self._known(vouched)
         if county_of(place.division) in {county_of(code) for code in known}:
             return True
         if belongs(place.source, known):
             return True
-        return any(self._closed_for(place, before, known) for before in vouched.values())
+        if known_otherwise is None:
+            return False
+        return any(self._closed_for(place, before, known, known_otherwise) for before in vouched.values())
 
-    def _closed_for(self, place: Place, before: Place, known: set[str]) -> bool:
-        """Whether a source that belongs has closed `before` around the day on which `place` begins."""
+    def _closed_for(self, place: Place, before: Place, known: set[str], known_otherwise: Sequence[Place]) -> bool:
+        """Whether a source that belongs has closed `before` around the day on which `place` begins.
+
+        It has not if another known place explains the closing: then the person has moved there, and `before` is not
+        the place before this one."""
         if before.closed_on is None or place.from_ is None or not belongs(before.source, known):
             return False
-        return abs(before.closed_on - place.from_) <= self._span
+        if abs(before.closed_on - place.from_) > self._span:
+            return False
+        latest = max(place.from_, before.closed_on)
+        return not any(
+            other.chain != before.chain
+            and other.hukou == before.hukou
+            and other.from_ is not None
+            and before.closed_on - self._span <= other.from_ <= latest
+            and (before.from_ is None or before.from_ < other.from_)
+            for other in known_otherwise
+        )

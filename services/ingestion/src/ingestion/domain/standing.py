@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.events.facts import Registration, Residence, Standing, Statement
+from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
 from rules.timeline import Deceased, death_of, facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, located
+from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, lies_in, located
 from ingestion.domain.pushed import Source
 from ingestion.domain.stands import Stands
 
@@ -78,27 +78,49 @@ class Outcome(NamedTuple):
 
 
 FULL: Final = Verdict("full")
-# A place may be corrected to another one; a death may have been taken as evidence for one that is no longer confirmed.
-_ALWAYS_TESTED: Final = (*PLACE_KINDS, "death")
+NOT_COUNTED: Final = ("waits", "withheld")
+# A place may be corrected to another one; a death may have been taken as evidence for one that is no longer confirmed;
+# an identity change may have been taken while no place of one of the two persons was known.
+_ALWAYS_TESTED: Final = (*PLACE_KINDS, "death", "identity_change")
 
 
 def chains_of(
     statements: Iterable[Statement], fresh: Mapping[str, datetime], stands: Stands, sources: Mapping[str, Source]
 ) -> list[Chain]:
     """The chains that sources have begun about one person, in the order in which they were learnt. `fresh`: events
-    that do not count yet, with the instant at which they arrived. Copies through a household are left out."""
+    that do not count yet, with the instant at which they arrived. Copies through a household are left out, and events
+    that neither count nor wait: officers have discarded them."""
     own = {o.chain for o in stands.own}
     words: dict[str, list[Statement]] = {}
     for s in statements:
-        if s.chain not in own and s.via is None and s.kind != "household" and s.source in sources:
+        judged = s.event_id in fresh or s.standing_at() not in NOT_COUNTED
+        if judged and s.chain not in own and s.via is None and s.kind != "household" and s.source in sources:
             words.setdefault(s.chain, []).append(s)
     found = []
     for chain, said in words.items():
-        applied = [s for s in said if s.event_id not in fresh and s.standing_at() not in ("waits", "withheld")]
-        learnt = min(fresh.get(s.event_id, s.recorded_at) for s in said)
-        found.append(Chain(chain, said[0].kind, sources[said[0].source], tuple(said), bool(applied), learnt))
+        applied = [s for s in said if s.event_id not in fresh]
+        source = sources[said[0].source]
+        found.append(Chain(chain, said[0].kind, source, tuple(said), bool(applied), _learnt(said, source, fresh)))
     found.sort(key=lambda c: c.learnt)  # stable: of one instant in the order of arrival
     return found
+
+
+def _learnt(words: Sequence[Statement], source: Source, fresh: Mapping[str, datetime]) -> datetime:
+    """When the chain was learnt. A place within the areas of its source that a correction has made one was learnt with
+    this correction: else a place that could not be taken would come before the first one that could."""
+    own = [w for w in words if (at := _division_of(w, source)) is not None and lies_in(at, source.areas)]
+    told = [w for w in words if w.action != "ended"]
+    counting = own if own and told[-1] in own else words
+    return min(min(w.recorded_at, fresh.get(w.event_id, w.recorded_at)) for w in counting)
+
+
+def _division_of(word: Statement, source: Source) -> str | None:
+    """The resolved division that a word states, if it states a place."""
+    value = word.value
+    if not isinstance(value, Registration | Residence):
+        return None
+    code = value.hukou_division if isinstance(value, Registration) else value.division
+    return located(code, source) if code is not None else None
 
 
 def place_of(chain: Chain, stands: Stands) -> Place | None:
@@ -106,10 +128,9 @@ def place_of(chain: Chain, stands: Stands) -> Place | None:
     value = chain.last.value
     if chain.annulled or not isinstance(value, Registration | Residence):
         return None
-    code = value.hukou_division if isinstance(value, Registration) else value.division
-    if code is None:
+    division = _division_of(chain.last, chain.source)
+    if division is None:
         return None
-    division = located(code, chain.source)
     ruling: Ruling | None = None
     for decided in stands.decided:
         if decided.chain == chain.chain and decided.outcome == "objected":
@@ -125,13 +146,14 @@ def place_of(chain: Chain, stands: Stands) -> Place | None:
         chain.source,
         chain.last.valid_from,
         closed_on,
-        "confirmed" if chain.chain in stands.exempt else ruling,
+        ruling,
     )
 
 
 class Assembly:
-    """Judges all chains of one person at once. `mates`: vouched divisions of other identities of the same human;
-    `other_may`: whether a source may speak of the other person that an identity change names."""
+    """Judges all chains of one person at once. `mates`: vouched divisions of other identities of the same human.
+    `beside`: by person and chain, the vouched divisions of the person (None: of the one judged, without its own) and
+    of those who are the same human without this identity change. `retest`: test what was taken before, too."""
 
     def __init__(
         self,
@@ -140,9 +162,11 @@ class Assembly:
         chains: Sequence[Chain],
         today: date,
         mates: frozenset[str] = frozenset(),
-        other_may: Callable[[Source, str], bool] = lambda source, person_id: True,
+        beside: Callable[[str | None, str], frozenset[str]] = lambda person_id, chain: frozenset(),
+        retest: bool = False,
     ) -> None:
-        self._rules, self._today, self._other_may = rules, today, other_may
+        self._rules, self._today, self._beside, self._retest = rules, today, beside, retest
+        self._granted: list[str] = []
         self._before, self._chains, self._mates = stands, chains, mates
         self._places = [p for c in chains if (p := place_of(c, stands)) is not None]
 
@@ -151,13 +175,14 @@ class Assembly:
         seed = 2 if judged.seed_is_hukou else 1 if judged.seed else 0
         stands = msgspec.structs.replace(
             self._before,
-            strong=tuple(sorted(judged.strong - self._mates)),
+            strong=tuple(sorted(self._own_of(judged))),
             weak=tuple(sorted(judged.weak - judged.strong)),
             seed=seed,
         )
         test = bool(judged.strong or judged.weak)
         retest = test and (
-            self._before.seed == 0
+            self._retest
+            or self._before.seed == 0
             or (self._before.seed == 1 and seed == 2)
             or not set(self._before.strong) <= judged.strong
         )
@@ -167,8 +192,15 @@ class Assembly:
             v.as_ in ("claimed", "hint") for v in verdicts.values()
         )
         places = {p.chain: p for p in self._places}
-        stands = msgspec.structs.replace(stands, special=special or bool(stands.weak), home=self._home(judged))
+        exempt = (*stands.exempt, *self._granted)  # what a grant has let in stays when the grant has run out
+        stands = msgspec.structs.replace(
+            stands, special=special or bool(stands.weak), home=self._home(judged), exempt=exempt
+        )
         return Outcome(stands, verdicts, places, retest)
+
+    def _own_of(self, judged: Judged) -> frozenset[str]:
+        """Vouched divisions of this person's own places."""
+        return frozenset(p.division for p in self._places if judged.states[p.chain] == "vouched")
 
     def _home(self, judged: Judged) -> str | None:
         vouched = [p for p in self._places if judged.states[p.chain] == "vouched"]
@@ -194,20 +226,30 @@ class Assembly:
         if chain.chain in stands.exempt or not (judged.strong or judged.weak):
             return FULL
         strict = chain.kind in self._rules.strict
-        full = msgspec.structs.replace(stands, strong=tuple(judged.strong), weak=tuple(judged.weak))
-        if full.may(chain.source, chain.kind, strict, self._today) and self._may_join(chain):
+        may = belongs(chain.source, judged.strong) or (not strict and belongs(chain.source, judged.weak))
+        if chain.kind == "identity_change":
+            may = self._may_join(chain, judged)
+        if may:
+            return FULL
+        if stands.granted(chain.source, chain.kind, self._today) and self._may_reach_other(chain):
+            self._granted.append(chain.chain)
             return FULL
         if self._rules.others[chain.kind] == "hint":
             return Verdict("hint")
         silent = strict and belongs(chain.source, judged.weak)
         return Verdict("withheld", "standing_by_silence" if silent else "source_not_of_person")
 
-    def _may_join(self, chain: Chain) -> bool:
-        """An identity change is tested for both persons."""
-        if chain.kind != "identity_change":
+    def _may_join(self, chain: Chain, judged: Judged) -> bool:
+        """An identity change is tested for both persons, without the places that it has itself brought together."""
+        vouched = self._own_of(judged) | self._beside(None, chain.chain)
+        return (not vouched or belongs(chain.source, vouched)) and self._may_reach_other(chain)
+
+    def _may_reach_other(self, chain: Chain) -> bool:
+        """Whether a source belongs to the other person of an identity change, or no place of that one is known."""
+        if not isinstance(chain.last.value, IdentityChange):
             return True
-        value = chain.last.value
-        return value is None or self._other_may(chain.source, value.same_as)  # type: ignore[union-attr]
+        vouched = self._beside(chain.last.value.same_as, chain.chain)
+        return not vouched or belongs(chain.source, vouched)
 
     def _evidence(self, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
         """Deaths that wait and are confirmed by sources that belong are taken as evidence."""

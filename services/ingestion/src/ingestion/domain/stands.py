@@ -5,7 +5,6 @@ from typing import Literal
 
 import msgspec
 
-from ingestion.domain.places import belongs
 from ingestion.domain.pushed import Source
 
 
@@ -54,8 +53,6 @@ class Stands(msgspec.Struct, array_like=True, frozen=True):
     own: tuple[Own, ...] = ()
     home: str | None = None
 
-    def may(self, source: Source, kind: str, strict: bool, today: date) -> bool:
-        """Whether a source may state a kind about this person, by belonging or by a grant."""
-        if belongs(source, self.strong) or (not strict and belongs(source, self.weak)):
-            return True
+    def granted(self, source: Source, kind: str, today: date) -> bool:
+        """Whether officers let a source state a kind about this person."""
         return any(g.source == source.urn and g.kind == kind and today.toordinal() <= g.until for g in self.grants)

@@ -73,6 +73,16 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
     return {row[0] for row in found}
 
 
+async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
+    """A source has changed what waits of these persons: two officers have to decide about the same content."""
+    if person_ids:
+        await tx.sql.execute(
+            """UPDATE quarantine SET first_by = NULL, first_outcome = NULL
+               WHERE person_id = ANY($1::uuid[]) AND state = 'open' AND first_by IS NOT NULL""",
+            list(person_ids),
+        )
+
+
 async def withhold(tx: Tx, events: Sequence[tuple[str, bool]]) -> None:
     """These events have counted. From now on they wait, or their source has withdrawn them (True)."""
     if events:
@@ -105,7 +115,8 @@ async def reopen(tx: Tx, event_ids: Sequence[str], since: datetime, deadline: da
             "UPDATE received SET status = 'quarantined' WHERE event_id = ANY($1::uuid[])", list(event_ids)
         )
         await tx.sql.execute(
-            """UPDATE quarantine SET state = 'open', since = $2, deadline = $3, settled_at = NULL, settled_by = NULL
+            """UPDATE quarantine SET state = 'open', since = $2, deadline = $3, settled_at = NULL, settled_by = NULL,
+                      first_by = NULL, first_outcome = NULL
                WHERE event_id = ANY($1::uuid[]) AND state = 'withdrawn'""",
             list(event_ids),
             since,

@@ -52,6 +52,12 @@ async def upsert_vault(tx: Tx, rows: Sequence[tuple[str, str, bytes]]) -> None:
     await bulk.upsert(tx, VaultRow, ("person_id", "field", "sealed"), rows, key=("person_id", "field"))
 
 
+async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
+    """No registration of these persons counts any more."""
+    if person_ids:
+        await tx.sql.execute("DELETE FROM vault WHERE field = 'name' AND person_id = ANY($1::uuid[])", list(person_ids))
+
+
 async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[tuple[str, str, bytes]]:
     rows = await connection.fetch(
         "SELECT person_id, field, sealed FROM vault WHERE person_id = ANY($1::uuid[]) AND field = ANY($2::text[])",

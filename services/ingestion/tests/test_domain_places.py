@@ -1,0 +1,169 @@
+"""Which places are vouched: against an oracle that follows the sentences of the rule one by one, and shares no code."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ingestion.domain.places import Judged, Place, belongs, judge
+from ingestion.domain.pushed import Source
+
+DAYS = 60
+TOWNS = ["530302001", "530302002", "530303001", "530325", "110105001", "110105", "140702"]
+AREAS = ["530302", "530303", "530325", "530300", "110105", "110000", "140702", "000000"]
+FIRST = date(2026, 1, 1)
+
+
+def source(area: str) -> Source:
+    return Source(f"urn:cn:exchange:{area}:psb", area, area, {"residence": 1, "registration": 1}, (area,), True)
+
+
+days = st.none() | st.integers(0, 6).map(lambda n: FIRST + timedelta(days=25 * n))
+place = st.builds(
+    lambda hukou, town, area, from_, closed, ruling: ("", hukou, town, source(area), from_, closed, ruling),
+    st.booleans(),
+    st.sampled_from(TOWNS),
+    st.sampled_from(AREAS),
+    days,
+    days,
+    st.sampled_from([None, None, None, None, "confirmed", "silent"]),
+)
+histories = st.lists(place, max_size=7).map(lambda found: [Place(f"c{n}", *p[1:]) for n, p in enumerate(found)])
+mates = st.sampled_from([frozenset(), frozenset(), frozenset({"530302002"}), frozenset({"110105"})])
+
+
+# ── the oracle ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def inside(town: str, area: str) -> bool:
+    return town.startswith(area.removesuffix("0000").removesuffix("00") if area != "000000" else "")
+
+
+def knows(who: Source, towns: Any) -> bool:
+    return any(inside(town, who.area) for town in towns)
+
+
+def explained(closed: Place, claim: Place, others: Sequence[Place]) -> bool:
+    """Whether the person has moved from the closed place to another known one, not to the claimed one."""
+    assert closed.closed_on is not None
+    assert claim.from_ is not None
+    for other in others:
+        if other.chain == closed.chain or other.hukou != closed.hukou or other.from_ is None:
+            continue
+        begins_later = closed.from_ is None or other.from_ > closed.from_
+        near = (closed.closed_on - other.from_).days <= DAYS
+        if begins_later and near and (other.from_ <= claim.from_ or other.from_ <= closed.closed_on):
+            return True
+    return False
+
+
+def vouched(taken: Sequence[Place], seed: Place | None, rulings: tuple[str, ...], given: frozenset[str]) -> list[str]:
+    """Chains: first what follows without closings, then with them."""
+    found = [p for p in taken if p is seed or p.ruling in rulings]
+    for with_closings in (False, True):
+        plain = list(found)
+        for _ in taken:
+            towns = {p.division for p in found} | given
+            for p in taken:
+                if p in found:
+                    continue
+                same_county = p.division[:6] in {t[:6] for t in towns}
+                closing = with_closings and any(
+                    b.closed_on is not None
+                    and p.from_ is not None
+                    and -DAYS <= (b.closed_on - p.from_).days <= DAYS
+                    and knows(b.source, towns)
+                    and not explained(b, p, plain)
+                    for b in found
+                )
+                if same_county or knows(p.source, towns) or closing:
+                    found.append(p)
+                    towns.add(p.division)
+    return [p.chain for p in found]
+
+
+def oracle(places: Sequence[Place], given: frozenset[str]) -> tuple[dict[str, str], str | None]:
+    """The state of every chain, and the seed."""
+    seed: Place | None = None
+    taken: list[Place] = []
+    weak: list[str] = []
+    for count in range(1, len(places) + 1):
+        while True:
+            towns = {p.division for p in taken if p.chain in weak} | given
+            free = (
+                p
+                for p in places[:count]
+                if p not in taken
+                and (inside(p.division, p.source.area) or p.ruling == "confirmed" or knows(p.source, towns))
+            )
+            new = next(free, None)
+            if new is None:
+                break
+            if new.hukou and (seed is None or not seed.hukou):
+                seed, taken = new, []
+            seed = seed or new
+            taken = [*taken, new]
+            weak = vouched(taken, seed, ("confirmed", "silent"), given)
+    strong = vouched(taken, seed, ("confirmed",), given)
+    states = {}
+    for p in places:
+        if p not in taken:
+            states[p.chain] = "outside"
+        elif p.chain in strong:
+            states[p.chain] = "vouched"
+        else:
+            states[p.chain] = "silent" if p.chain in weak else "claimed"
+    return states, seed.chain if seed else None
+
+
+# ── properties ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def essence(judged: Judged) -> tuple[Any, ...]:
+    return judged.strong, judged.weak, judged.states, judged.seed
+
+
+@settings(max_examples=600, deadline=None)
+@given(histories, mates)
+def test_every_place_has_the_state_that_the_oracle_gives_it(places, given_):
+    judged = judge(places, DAYS, given_)
+    assert (judged.states, judged.seed) == oracle(places, given_)
+    assert judged.strong == {p.division for p in places if judged.states[p.chain] == "vouched"} | given_
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories, st.data())
+def test_after_the_first_hukou_the_order_does_not_matter(places, data):
+    first = next((p for p in places if p.hukou and (p.own or p.ruling == "confirmed")), None)
+    if first is None:
+        return
+    rest = [p for p in places if p is not first]
+    shuffled = data.draw(st.permutations(rest))
+    assert essence(judge([first, *rest], DAYS)) == essence(judge([first, *shuffled], DAYS))
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories, mates)
+def test_a_claimed_place_changes_nothing_for_its_source(places, given_):
+    """Without the claimed places the same sources belong to the person."""
+    judged = judge(places, DAYS, given_)
+    if any(p.chain == judged.seed and not p.own and p.ruling != "confirmed" for p in places):
+        return  # the first residence has stated this hukou, and is claimed itself since then
+    others = [p for p in places if judged.states[p.chain] not in ("claimed", "outside")]
+    without = judge(others, DAYS, given_)
+    assert (without.strong, without.weak, without.seed) == (judged.strong, judged.weak, judged.seed)
+    for p in places:
+        if judged.states[p.chain] == "claimed":
+            assert not belongs(p.source, judged.strong)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, mates, place)
+def test_a_further_place_takes_no_standing_from_a_source_unless_it_explains_a_closing(places, given_, more):
+    before = judge(places, DAYS, given_)
+    later = Place("more", *more[1:])._replace(from_=None)  # without a beginning it explains nothing
+    if before.seed is None or not any(p.hukou and p.chain == before.seed for p in places):
+        return
+    after = judge([*places, later], DAYS, given_)
+    assert before.strong <= after.strong
