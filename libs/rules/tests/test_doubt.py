@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from common.events import Entitlement, PayTerms
-from common.events.facts import IdentityChange, StandingChange, Statement
+from common.events.facts import IdentityChange, Registration, StandingChange, Statement
 from rules.doubt import Doubt, doubt_known_at, held_by_doubt, is_held
 from rules.due import due
 
@@ -31,8 +31,16 @@ def waiting(*standing: tuple[datetime, Any], event_id: str = "doubt") -> Stateme
     )
 
 
+def born(day: int) -> Statement:
+    """The registration of the person, recorded on a day of the month."""
+    value = Registration(sex="1", birth_date=date(1940, 2, 29), hukou_division="530302", hukou_kind="rural")
+    return msgspec.structs.replace(
+        waiting((at(day), "full"), event_id="born"), kind="registration", value=value, standing=()
+    )
+
+
 def test_a_doubt_lasts_as_long_as_the_change_waits_and_is_known_when_it_was_known() -> None:
-    said = [waiting((at(10), "waits"), (at(12), "withheld"), (at(14), "waits"), (at(16), "full"))]
+    said = [born(1), waiting((at(10), "waits"), (at(12), "withheld"), (at(14), "waits"), (at(16), "full"))]
     known = {day: doubt_known_at(said, at(day, 12)) for day in (9, 11, 13, 15, 17)}
     assert known == {
         9: None,
@@ -45,8 +53,18 @@ def test_a_doubt_lasts_as_long_as_the_change_waits_and_is_known_when_it_was_know
 
 
 def test_the_day_of_a_doubt_is_the_civil_day_and_the_oldest_of_several() -> None:
-    said = [waiting((at(12), "waits"), event_id="second"), waiting((at(9, 17), "waits"), event_id="first")]
+    said = [born(1), waiting((at(12), "waits"), event_id="second"), waiting((at(9, 17), "waits"), event_id="first")]
     assert doubt_known_at(said) == Doubt(date(2026, 11, 10), ("first", "second"))  # 01:00 in Shanghai
+
+
+def test_of_a_number_that_was_unknown_before_the_doubt_all_money_is_held() -> None:
+    """Its allowance may begin years ago, and those months were paid under the older number."""
+    for said in ([born(10), waiting((at(10), "waits"))], [waiting((at(10), "waits")), born(12)]):
+        doubt = doubt_known_at(said)
+        assert doubt == Doubt(date.min, ("doubt",))
+        assert states(has("longevity_allowance", date(2020, 3, 1)), doubt=doubt) == ["suspended"]
+    known = doubt_known_at([born(9), waiting((at(10), "waits"))])
+    assert states(has("longevity_allowance", date(2020, 3, 1)), doubt=known) == ["granted"]
 
 
 def test_a_change_that_counts_or_is_discarded_is_no_doubt() -> None:

@@ -2,7 +2,9 @@
 
 The change was stated by a source that does not belong to both persons. Ingestion states the doubt in the timeline of
 the newer number (kind `identity_change`, standing `waits`). Money that ran before is untouched, so that a source
-without authority cannot stop it. Nothing is held any more once the change counts, or is discarded or withdrawn.
+without authority cannot stop it. Of a number of which nothing was known before, all money is held: it would be paid
+for months that were already paid under the older number. Nothing is held any more once the change counts, or is
+discarded or withdrawn.
 """
 
 from collections.abc import Iterable
@@ -18,7 +20,8 @@ _PAYS = ("granted", "suspended")
 
 
 class Doubt(NamedTuple):
-    """`since`: the civil day on which the oldest change that still waits began to wait. `event_ids`: the statements."""
+    """`since`: the civil day on which the oldest change that still waits began to wait; `date.min` where nothing was
+    known of the person before. `event_ids`: the statements."""
 
     since: date
     event_ids: tuple[str, ...]
@@ -27,9 +30,11 @@ class Doubt(NamedTuple):
 def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> Doubt | None:
     """The doubt that an instant of knowledge knew (None: now), from a person's own statements."""
     waiting: list[tuple[datetime, str]] = []
+    others: list[datetime] = []
     for s in statements:
         if s.kind != "identity_change" or not s.standing:
-            continue  # nearly all
+            others.append(s.recorded_at)  # nearly all
+            continue
         if known_at is not None and s.recorded_at > known_at:
             continue
         if s.standing_at(known_at) == "waits":
@@ -37,7 +42,10 @@ def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = 
     if not waiting:
         return None
     waiting.sort()
-    return Doubt(civil_date(waiting[0][0]), tuple(event_id for _, event_id in waiting))
+    began = waiting[0][0]
+    unknown_before = all(recorded_at >= began for recorded_at in others)
+    since = date.min if unknown_before else civil_date(began)
+    return Doubt(since, tuple(event_id for _, event_id in waiting))
 
 
 def _waits_since(statement: Statement, known_at: datetime | None) -> datetime:
