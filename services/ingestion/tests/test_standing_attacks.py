@@ -1,5 +1,6 @@
 """Sequences by which a source could reach a person to whom it does not belong, or block others. None succeeds."""
 
+import random
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,9 @@ from common import clock
 from common.codes.id_number import make
 from common.message import derived_id
 from common.privacy import vault
+from ingestion.batch import Request
+from ingestion.recording import decide_again
+from ingestion.store.statements import load_persons
 from rules.timeline import Deceased, Suspected, death_of, facts_known_at
 
 HOME, OTHER_PROVINCE = "530302", "110000"
@@ -285,3 +289,51 @@ async def test_a_discarded_doubt_about_an_identity_stops_no_event_of_another_num
     moved = people.residence(new, f"{HOME}002", id="r2", action="corrected", previous=f"psb-residence-{victim[-6:]}",
                              time="2026-11-20T10:30:00+08:00", valid_from="2026-01-01")  # fmt: skip
     await push(moved, expect="accepted")
+
+
+# ── the quick decision and the full one ─────────────────────────────────────────────────────────────────────
+
+
+def any_event(people: Any, chance: random.Random, number: str, n: int, earlier: list[Any]) -> Any:
+    """An event of any of these sources; sometimes it follows an earlier one."""
+    area = chance.choice(["530300", HOME, "530303", OTHER_PROVINCE])
+    kind = chance.choice(["registration", "residence", "residence", "low_income", "death", "hospital_stay"])
+    options: dict[str, Any] = {"id": f"{number[-5:]}-{n}", "time": f"2026-11-20T{10 + n % 10}:30:00+08:00"}
+    options["valid_from"] = chance.choice(["2026-01-01", "2026-10-20", "2026-11-01"])
+    if earlier and chance.random() < 0.35:
+        before = chance.choice(earlier)
+        kind, area = before["type"].split(".")[-2], before["source"].split(":")[3]
+        options |= {"previous": before["id"], "action": chance.choice(["corrected", "annulled", "ended"])}
+        if options["action"] == "ended":
+            options |= {"valid_from": None, "valid_to": chance.choice(["2026-10-25", "2026-11-05"])}
+    division = chance.choice([f"{HOME}001", f"{HOME}002", "530303001", THERE])
+    if kind == "registration":
+        event = registered_at(people.registration(number, **options), division[:6])
+    elif kind == "residence":
+        event = people.residence(number, division, **options)
+    else:
+        values = {"low_income": {"category": "dibao"}, "death": {"evidence": "cremation"}}
+        event = people.event(kind, number, values.get(kind, {"institution": "甲"}), **options)
+    return sent_by(event, area)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_judging_everything_again_changes_nothing(push, people, counties, database, seed):
+    """The quick decision takes nothing that the full one would not, and remembers the same."""
+    chance, number, earlier = random.Random(seed), people.number(40 + seed), list[Any]()
+
+    async def known() -> tuple[Any, ...]:
+        person = (await load_persons(database.pool, [person_of(number)]))[person_of(number)]
+        stands, waits = person.memory.stands, "SELECT event_id FROM quarantine WHERE state = 'open' ORDER BY 1"
+        rows = [row[0] for row in await database.pool.fetch(waits)]
+        return person.statements, stands.strong, stands.weak, stands.seed, stands.home, rows
+
+    for n in range(9):
+        event = any_event(people, chance, number, n, earlier)
+        (receipt,) = await push(event)
+        assert receipt["status"] in ("accepted", "quarantined"), receipt
+        earlier.append(event)
+        before = await known()
+        async with database.transaction() as tx:
+            await decide_again(tx, Request(person_ids=(person_of(number),)), clock.now())
+        assert await known() == before, [e["id"] for e in earlier]

@@ -153,8 +153,9 @@ async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
         work.since = {event_id: waited.since for event_id, waited in found.items()}
         work.withdrawn = {event_id for event_id, waited in found.items() if waited.withdrawn}
         work.parts = [Part(*part) for part in parts]
-        waiting = [open_kept(event_id, sealed) for event_id, sealed in work.waited.items()]
-        work.events = [*(e for e in new.values() if e.event_id not in work.waited), *waiting]
+        in_order = sorted(work.waited, key=lambda event_id: (work.since[event_id], event_id))
+        waiting = [open_kept(event_id, work.waited[event_id]) for event_id in in_order]
+        work.events = [*waiting, *(e for e in new.values() if e.event_id not in work.waited)]  # in order of arrival
         more, joined = await _identify(
             tx, (m for e in waiting for m in (e.person, *e.members) if m.index not in work.person_of)
         )

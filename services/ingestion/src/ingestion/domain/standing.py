@@ -13,7 +13,7 @@ from common.events.facts import IdentityChange, Registration, Residence, Standin
 from rules.timeline import Deceased, death_of, facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, lies_in, located
+from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, located
 from ingestion.domain.pushed import Source
 from ingestion.domain.stands import Stands
 
@@ -47,7 +47,7 @@ class Chain(NamedTuple):
     source: Source
     words: tuple[Statement, ...]
     applied: bool
-    learnt: datetime
+    arrived: datetime
 
     @property
     def last(self) -> Statement:
@@ -99,19 +99,17 @@ def chains_of(
     found = []
     for chain, said in words.items():
         applied = [s for s in said if s.event_id not in fresh]
-        source = sources[said[0].source]
-        found.append(Chain(chain, said[0].kind, source, tuple(said), bool(applied), _learnt(said, source, fresh)))
-    found.sort(key=lambda c: c.learnt)  # stable: of one instant in the order of arrival
+        arrived = min(fresh.get(s.event_id, s.recorded_at) for s in said)
+        found.append(Chain(chain, said[0].kind, sources[said[0].source], tuple(said), bool(applied), arrived))
+    # Chains that begin to count together are taken in the order of their arrival, as their statements are kept.
+    found.sort(key=lambda c: (_learnt(c), c.arrived))
     return found
 
 
-def _learnt(words: Sequence[Statement], source: Source, fresh: Mapping[str, datetime]) -> datetime:
-    """When the chain was learnt. A place within the areas of its source that a correction has made one was learnt with
-    this correction: else a place that could not be taken would come before the first one that could."""
-    own = [w for w in words if (at := _division_of(w, source)) is not None and lies_in(at, source.areas)]
-    told = [w for w in words if w.action != "ended"]
-    counting = own if own and told[-1] in own else words
-    return min(min(w.recorded_at, fresh.get(w.event_id, w.recorded_at)) for w in counting)
+def _learnt(chain: Chain) -> datetime:
+    """When the chain first counted. The time for which it waited before is not looked at: a place that could not be
+    taken must not come before the first one that could."""
+    return min(w.recorded_at for w in chain.words)
 
 
 def _division_of(word: Statement, source: Source) -> str | None:
