@@ -44,7 +44,7 @@ class Platform:
         return shouwang(self.checkout, self.runtime.home, "token", *words, seconds=TOKEN_SECONDS_MAX).strip()
 
     def costs(self) -> dict[str, Cost]:
-        """What each process has used so far: services, supervisor, postgres and kafka."""
+        """Processor time of each process so far: services, supervisor, postgres and kafka."""
         return {name: Cost(pid, cpu_seconds(pid)) for name, pid in self.runtime.running().items()}
 
 
@@ -74,7 +74,7 @@ def _start(checkout: Checkout, home: Path) -> None:
 
 
 def shouwang(checkout: Checkout, home: Path, *words: str, seconds: float) -> str:
-    """What the commit's command prints. Raises LocalProblem if it fails or takes longer than `seconds`."""
+    """The output of the commit's command. Raises LocalProblem if it fails or takes longer than `seconds`."""
     program = checkout.folder / ".venv" / "bin" / "shouwang"
     done = run([str(program), *words], cwd=checkout.folder, env=checkout.environment(home), seconds=seconds)
     if done.returncode != 0:

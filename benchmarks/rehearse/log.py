@@ -29,7 +29,7 @@ def record(rehearsal: Rehearsal, outcome: Outcome, file: Path = LOG) -> None:
 
 
 def entry(rehearsal: Rehearsal, outcome: Outcome) -> dict[str, Any]:
-    """What the log keeps of a run. The figures are numbers, and `fault` holds no output of the rehearsal."""
+    """The entry of one run in the log. The figures are numbers, and `fault` holds no output of the rehearsal."""
     return {
         "shows": rehearsal.shows,
         "result": "passed" if outcome.fault is None else f"failed: {outcome.fault}",

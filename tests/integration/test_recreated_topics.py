@@ -73,7 +73,7 @@ async def probe(settings: Settings, database: Database) -> AsyncIterator[Probe]:
 
 
 async def resume(probe: Probe, to: Literal["beginning", "end"] | int) -> list[str]:
-    """What `shouwang offsets resume` does; returns the sentences that it states first."""
+    """The effect of `shouwang offsets resume`; returns the sentences that it states first."""
     place = Place(probe.consumer.name, probe.topic, 0)
     client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
     await client.start()

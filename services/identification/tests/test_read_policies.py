@@ -1,4 +1,4 @@
-"""Whoever reads a list sees which of its money nobody is paid, and why."""
+"""A reader of a list sees which of its money nobody is paid, and why."""
 
 from typing import Any
 

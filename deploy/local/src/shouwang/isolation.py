@@ -163,7 +163,7 @@ class Watch:
             raise NotIsolated(wrong)
 
     def take(self) -> list[str]:
-        """What has been refused since the last call."""
+        """The refusals since the last call."""
         found, self.found = self.found, []
         return found
 

@@ -31,7 +31,7 @@ class Job:
 
 @dataclass
 class Turns:
-    """What the watchdog sees of a job: how many steps have ended, and whether one is running."""
+    """A job as the watchdog sees it: how many steps have ended, and whether one is running."""
 
     ended: int = 0
     running: bool = False

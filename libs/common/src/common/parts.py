@@ -25,7 +25,7 @@ def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Par
 
 
 class _Group:
-    """What waits for one consumer. Without a partition it counts only if its whole group stands still."""
+    """The records that wait for one consumer. Without a partition it counts only if its whole group stands still."""
 
     def __init__(self, consumer: Consumer, broker: Broker) -> None:
         self._consumer = consumer

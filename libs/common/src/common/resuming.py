@@ -29,7 +29,7 @@ class Range(NamedTuple):
 
 
 class Resume(NamedTuple):
-    """What a resume does. `again`: offsets handled before that are read once more. `skipped`: offsets never handled.
+    """The effect of a resume. `again`: handled offsets that are read once more. `skipped`: offsets never handled.
     `lost`: offsets that the broker deleted unread. Ranges of a compacted topic may hold fewer records than offsets."""
 
     place: Place

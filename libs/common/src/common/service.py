@@ -89,7 +89,7 @@ class Service:
         self.app.add_middleware(Watch, service=name)
 
     def trouble(self) -> list[str]:
-        """What does not run as it should, in words for an operator. The service still takes requests."""
+        """The parts that do not run as they should, in words for an operator. The service still takes requests."""
         found = self.watchdog.trouble()
         if self.relay.trouble:
             found.append(f"relay: {self.relay.trouble}")

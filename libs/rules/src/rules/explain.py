@@ -83,7 +83,7 @@ def explain(
     choices: Sequence[Choice] = (),
     doubt: Doubt | None = None,
 ) -> Explanation:
-    """What `decide` and a `doubt` say about an item on a day, with the reasons. A refusal is explained like a grant."""
+    """Explains `decide` and a `doubt` for an item on a day. A refusal is explained like a grant."""
     death = death_of(facts)
     if isinstance(death, Deceased) and on > death.on:
         gone = tuple(FactRef(e, "death") for e in death.event_ids)

@@ -63,7 +63,7 @@ async def _of_state(request: Request, state: str) -> list[dict[str, Any]]:
 
 @router.get("/api/unpaid-items")
 async def unpaid_items(caller: Viewer, request: Request) -> dict[str, Any]:
-    """What the lists in force name and nobody is paid, for the caller's area and the areas above and below it."""
+    """Money of the lists in force that nobody is paid, for the caller's area and the areas above and below it."""
     division = caller.division or divisions.NATION
     _need_area(caller, division)
     found = await ask(request, "identification", "/v1/unpaid-items", division=division)

@@ -1,4 +1,4 @@
-"""What the files of an area last held, so that a changed file is noticed and proposed once."""
+"""The last content of the files of an area, so that a changed file is noticed and proposed once."""
 
 from alembic import op
 

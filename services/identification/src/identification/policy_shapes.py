@@ -55,7 +55,7 @@ class PolicyVersionView(BaseModel):
 
 class UnpaidItemView(FromStruct):
     """A version of a cash item whose money is not paid, because only an example gives its amount or its pay rule.
-    Who is entitled is decided by it all the same."""
+    The list still decides about the entitlement."""
 
     item: str
     title: str

@@ -1,4 +1,4 @@
-"""Whose word a batch takes: which of its events count, which wait, and what of the earlier ones counts otherwise now.
+"""Decides which events of a batch count, which wait, and which earlier ones count otherwise now.
 
 Almost every event comes from a source that belongs by a place which is vouched already; for it the few divisions kept
 with the person suffice. Only what does not pass there is judged with all statements of the person (`_judge`).
@@ -25,7 +25,7 @@ from ingestion.vouching import mates_of, strong_beside
 
 @dataclass(frozen=True)
 class Admitting:
-    """What is the same for all persons of a batch. `source_ids`: see `domain.person.place`."""
+    """The inputs that all persons of a batch share. `source_ids`: see `domain.person.place`."""
 
     work: Work
     source_ids: Mapping[str, str]
@@ -88,7 +88,7 @@ class Admitting:
             admission.stuck[event.event_id] = reason if root or reason == "withdrawn" else "predecessor_waits"
 
     def _with_decisions(self, person: Person, chains: Sequence[Chain]) -> Stands:
-        """What officers have decided about this person, beside what was decided before. The release of a place confirms
+        """The memory of the person with the new decisions of officers. The release of a place confirms
         this place, not another one to which its source corrects it later."""
         request, stands = self.work.request, person.memory.stands
         released = set(request.exempt.get(person.person_id, ()))
@@ -119,7 +119,7 @@ class Admitting:
 
 
 def _at_once(person: Person, events: Sequence[Pushed]) -> Stands | None:
-    """What the memory holds after these events, if all of them count as they are; None if that cannot be seen so."""
+    """The memory after these events, if all of them count as they are; None if it cannot tell."""
     stands = person.memory.stands
     if person.waiting or person.identities:
         return None

@@ -30,7 +30,7 @@ LOCK_ROUNDS_MAX: Final = 4
 
 @dataclass(frozen=True)
 class Request:
-    """What officers or a job have decided, beside the events that arrive.
+    """Decisions of officers or a job, beside the events that arrive.
 
     `person_ids`: persons to judge anew with all their statements. `forced`: events that take effect without the one
     they follow. `exempt` by person: chains and member parts that officers have released. `places` by person: a
@@ -47,7 +47,7 @@ class Request:
 
 
 class Part(NamedTuple):
-    """What a household list of `source` says of one member, to whom the source does not belong. `id`: of its row in
+    """The part of a household list about one member to whom its source does not belong. `id`: of its row in
     quarantine; `event_id`: of the list with which it began to wait, where that is known."""
 
     id: str

@@ -1,4 +1,4 @@
-"""What a batch leaves to officers: events that wait, claimed places, groups of many, changed accounts; and who is told.
+"""The cases that a batch leaves to officers: events that wait, claimed places, groups of many, changed accounts.
 
 The owner of what waits because a source does not belong is the county of the person's vouched hukou, never an area of
 that source. Other waiting events belong to the area of their source.

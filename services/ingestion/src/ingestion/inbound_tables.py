@@ -1,4 +1,4 @@
-"""What ingestion stores about its Kafka topics. No personal data."""
+"""The tables of ingestion about its Kafka topics. No personal data."""
 
 from datetime import date, datetime
 from typing import Any, ClassVar

@@ -21,7 +21,7 @@ RANK_OF_OTHERS: Final = 9  # of a suspicion by a source that has no rank for dea
 def speak_for_what_waits(work: Work, quiet: Collection[str], instant: datetime) -> None:
     """A death that waits is suspected; while an identity change waits, the newer number is in doubt.
 
-    `quiet`: events about which nothing is stated. What does not wait any more is withheld."""
+    `quiet`: events about which nothing is stated. A statement about an event that no longer waits is withheld."""
     waiting = {e.event_id: e for e in work.events if work.admission.stuck.get(e.event_id) not in (None, WITHDRAWN)}
     for person_id, outcome in work.admission.outcomes.items():
         wanted = {e.event_id: e for e in waiting.values() if work.whose(e) == person_id and e.previous is None}

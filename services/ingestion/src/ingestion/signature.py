@@ -35,7 +35,7 @@ class SignatureRefused(Exception):
 
 
 class Signature(NamedTuple):
-    """What a valid signature says. `sha256`: of the body, in hex."""
+    """The claims of a valid signature. `sha256`: of the body, in hex."""
 
     source: str
     nonce: str

@@ -1,4 +1,4 @@
-"""What the register holds of a source, and the form of its seed file `contracts/sources.yaml`."""
+"""The entry of a source in the register, and the form of its seed file `contracts/sources.yaml`."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -100,7 +100,7 @@ class _Comparing(_Strict):
 
 
 class _Standing(_Strict):
-    """What becomes of an event whose source does not belong to the person (`domain.standing.Rules`)."""
+    """The treatment of an event whose source does not belong to the person (`domain.standing.Rules`)."""
 
     others: dict[Kind, Treatment]
     strict: list[Kind]

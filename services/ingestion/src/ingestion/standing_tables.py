@@ -1,4 +1,4 @@
-"""What ingestion stores about what waits and why: quarantine, cases of claimed places, counts, groups, hints."""
+"""The tables about waiting events and their reasons: quarantine, cases of claimed places, counts, groups, hints."""
 
 from datetime import date, datetime
 from typing import Any, ClassVar

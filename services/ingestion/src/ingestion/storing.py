@@ -93,7 +93,7 @@ def _count_waiting(work: Work) -> None:
 
 
 def _emit(tx: Tx, person: Person, instant: datetime) -> None:
-    """What nobody else's statements are added to waits to be sent as its row holds it (the view `outgoing`)."""
+    """A person without other identities is sent as the row holds it (the view `outgoing`)."""
     causes = tuple(person.causes)
     plain = not person.identities
     tx.emit(

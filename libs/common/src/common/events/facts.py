@@ -152,7 +152,7 @@ class Application(_Value, frozen=True, kw_only=True, tag="application"):
 
 
 class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
-    """That the person has an account; number and bank stay sealed.
+    """The person has an account; number and bank stay sealed.
 
     `holder`: whether the account stands under the person's registered name (`not_said` while no name is known).
     `account`: keyed hash of the number, so that a changed account can be seen."""

@@ -1,4 +1,4 @@
-"""What the files of each area held when a service last started."""
+"""The content of each area's files when a service last started."""
 
 from collections.abc import Mapping
 from datetime import datetime

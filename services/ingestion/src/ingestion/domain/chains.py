@@ -95,7 +95,7 @@ def _is_not_coming(comes_along: bool, before: Known | None) -> bool:
 
 
 def _follow_what_is_settled(events: Sequence[Pushed], waiting: dict[str, str]) -> None:
-    """What follows, over any number of events, what was discarded or taken back is a case of its own."""
+    """A follower of a discarded or withdrawn event is a case of its own, however long the line between."""
     settled = (WITHDRAWN, "predecessor_discarded")
     changed = True
     while changed:

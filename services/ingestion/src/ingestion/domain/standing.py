@@ -1,6 +1,6 @@
 """Which source may state what about whom. Pure; the rule is in docs/standing.md, its data in contracts/sources.yaml.
 
-A source *belongs* to a person if its areas contain a vouched place of that person. What a source states that does not
+A source *belongs* to a person if its areas contain a vouched place of that person. An event of a source that does not
 belong waits, or counts less: a place is claimed, a stay or an incident is a hint, a death is a suspicion.
 """
 
@@ -61,7 +61,7 @@ class Chain(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What becomes of a chain: it counts `as_` this, or it waits for the `reason` (a quarantine code)."""
+    """The result for a chain: it counts `as_` this, or it waits for the `reason` (a quarantine code)."""
 
     as_: Standing
     reason: str | None = None

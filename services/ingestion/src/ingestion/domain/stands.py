@@ -1,4 +1,4 @@
-"""What ingestion remembers of a person about places and standing, so that most events need no statement. Pure."""
+"""The memory of a person's vouched places and decisions, so that most events need no statement. Pure."""
 
 from datetime import date
 from typing import Literal
@@ -17,7 +17,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Decided(msgspec.Struct, frozen=True, array_like=True):
-    """What officers, or the silence of the county left, have decided about the place of a chain."""
+    """The decision of officers, or the silence of the county left, about the place of a chain."""
 
     chain: str
     division: str

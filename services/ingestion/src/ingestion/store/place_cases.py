@@ -69,7 +69,7 @@ async def lock_open(tx: Tx, case_ids: Sequence[str]) -> dict[str, Any]:
 
 
 async def note_decision(tx: Tx, case_ids: Sequence[str], by: str, note: str) -> None:
-    """Who has settled these cases, and why."""
+    """Notes the officer who settled these cases, and the reason."""
     await tx.sql.execute(
         "UPDATE place_cases SET settled_by = $2, note = $3 WHERE case_id = ANY($1::uuid[]) AND state <> 'open'",
         list(case_ids),

@@ -18,7 +18,7 @@ class Waited(NamedTuple):
 async def load_waiting(
     tx: Tx, person_ids: Collection[str]
 ) -> tuple[dict[str, Waited], list[tuple[str, str, str, str]]]:
-    """What waits of these persons, and what was withdrawn: events by id, and the parts of households."""
+    """The waiting and withdrawn events of these persons: events by id, and the parts of households."""
     rows = await tx.sql.fetch(
         """SELECT q.event_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source, q.person_id
            FROM quarantine q LEFT JOIN received r ON r.event_id = q.event_id

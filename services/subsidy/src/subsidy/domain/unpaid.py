@@ -1,4 +1,4 @@
-"""What a person is entitled to and is not paid, because only an example gives the amount or the pay rule. Pure."""
+"""Entitlements of a person that are not paid, because only an example gives the amount or the pay rule. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
