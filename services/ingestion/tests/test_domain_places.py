@@ -86,6 +86,7 @@ def vouched(taken: Sequence[Place], seed: Place | None, rulings: tuple[str, ...]
 def oracle(places: Sequence[Place], given: frozenset[str]) -> tuple[dict[str, str], str | None]:
     """The state of every chain, and the seed."""
     seed: Place | None = None
+    hukou_known = False
     taken: list[Place] = []
     weak: list[str] = []
     for count in range(1, len(places) + 1):
@@ -100,8 +101,10 @@ def oracle(places: Sequence[Place], given: frozenset[str]) -> tuple[dict[str, st
             new = next(free, None)
             if new is None:
                 break
-            if new.hukou and (seed is None or not seed.hukou):
+            own = inside(new.division, new.source.area) or new.ruling == "confirmed"
+            if new.hukou and not hukou_known and own:
                 seed, taken = new, []
+            hukou_known = hukou_known or new.hukou
             seed = seed or new
             taken = [*taken, new]
             weak = vouched(taken, seed, ("confirmed", "silent"), given)

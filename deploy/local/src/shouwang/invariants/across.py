@@ -9,6 +9,7 @@ from typing import Any, Final
 from common.database import Database
 from common.money import yuan
 from ingestion.domain import statements_of
+from ingestion.domain.standing import NOT_COUNTED
 
 from shouwang.invariants.quiet import Databases
 from shouwang.invariants.report import Line
@@ -58,7 +59,7 @@ async def _compare(line: Line, people: list[Any], database: Database, applied: s
 
 async def check_inputs(database: Database) -> list[Line]:
     """Every accepted input is in exactly one place: applied (it stands in the person's or a household's statements),
-    quarantined (open there) or parked (discarded by hand); the counts are shown per source."""
+    quarantined (open there) or parked (discarded, or withdrawn by its source); the counts are shown per source."""
     places = Line("every accepted input is in exactly one place")
     counts: Counter[tuple[str, str]] = Counter()
     async for rows in _pages(database, _RECEIVED, "event_id"):
@@ -71,7 +72,8 @@ async def check_inputs(database: Database) -> list[Line]:
                 places.fault(f"{row['event_id']} ({row['source']}): {fault}")
     async with database.reading() as connection:
         lost = await connection.fetchval(
-            "SELECT count(*) FROM quarantine q LEFT JOIN received r USING (event_id) WHERE r.event_id IS NULL"
+            """SELECT count(*) FROM quarantine q LEFT JOIN received r USING (event_id)
+               WHERE r.event_id IS NULL AND q.part_of IS NULL"""
         )
     if lost:
         places.fault(f"{lost} events in quarantine were never received")
@@ -92,7 +94,7 @@ def _misplaced(row: Any, said: set[str]) -> str | None:
             return "applied, but nobody's statement"
         case "quarantined" if state != "open" or stands:
             return f"quarantined, but {state} there" if not stands else "quarantined, and a statement already"
-        case "parked" if state != "discarded":
+        case "parked" if state not in ("discarded", "withdrawn"):
             return f"parked, but {state} in quarantine"
     return None
 
@@ -102,7 +104,8 @@ async def _said(database: Database, person_ids: set[str]) -> set[str]:
         rows = await connection.fetch(
             "SELECT statements FROM persons WHERE person_id = ANY($1::uuid[])", sorted(person_ids)
         )
-    return {s.event_id for row in rows if row["statements"] for s in statements_of(row["statements"])}
+    said = (s for row in rows if row["statements"] for s in statements_of(row["statements"]))
+    return {s.event_id for s in said if s.standing_at() not in NOT_COUNTED}
 
 
 def _per_source(counts: Counter[tuple[str, str]]) -> list[Line]:

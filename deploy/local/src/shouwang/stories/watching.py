@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import Event, by_type, decoder
+from common.liveness import ended_tasks, take_apart
 
 from shouwang.stories.telling import StoryFailed
 
@@ -49,15 +50,22 @@ class Watch:
         self._more = asyncio.Event()
         self._client: AIOKafkaConsumer | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._next: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         """Returns once "from now on" has begun."""
+        self._client = client = await self._connect()
+        self._next = await client.end_offsets(client.assignment())
+        for tp, end in self._next.items():
+            client.seek(tp, end)
+        self._reading = asyncio.create_task(self._read(), name="watch")
+
+    async def _connect(self) -> AIOKafkaConsumer:
         client = AIOKafkaConsumer(*self._topics, bootstrap_servers=self._kafka, fetch_max_wait_ms=100)
         await client.start()
-        self._client = client
-        for tp, end in (await client.end_offsets(client.assignment())).items():
-            client.seek(tp, end)
-        self._reading = asyncio.create_task(self._read(client), name="watch")
+        for tp in client.assignment() & self._next.keys():
+            client.seek(tp, self._next[tp])
+        return client
 
     async def stop(self) -> None:
         if self._reading is not None:
@@ -66,11 +74,17 @@ class Watch:
         if self._client is not None:
             await self._client.stop()
 
-    async def _read(self, client: AIOKafkaConsumer) -> None:
+    async def _read(self) -> None:
+        """Goes on with a new client where the old one left off: a task inside a client may end unnoticed."""
         while True:
-            fetched = await client.getmany(timeout_ms=200)
+            assert self._client is not None
+            fetched = await self._client.getmany(timeout_ms=200)
+            if ended_tasks(self._client):
+                await take_apart(self._client)
+                self._client = await self._connect()
             now = monotonic()
-            for records in fetched.values():
+            for tp, records in fetched.items():
+                self._next[tp] = records[-1].offset + 1
                 self._said += [said for record in records if (said := _said(record, now)) is not None]
             if len(self._said) > KEPT_MAX:
                 self._forgotten += KEPT_MAX // 2

@@ -98,7 +98,8 @@ def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NO
 
 
 class _Court:
-    """Places are heard one after another. The first hukou that may be taken starts everything anew."""
+    """Places are heard one after another. A first hukou in the areas of its source starts everything anew. A first
+    hukou elsewhere rests on the residence by which its source belongs, so that residence stays vouched."""
 
     def __init__(self, closing_days: int, given: frozenset[str]) -> None:
         self._span = timedelta(days=closing_days)
@@ -106,6 +107,7 @@ class _Court:
         self._heard: list[Place] = []
         self._taken: dict[str, Place] = {}
         self._seed: Place | None = None
+        self._hukou_known = False
         self._weak: dict[str, Place] = {}
 
     def hear(self, place: Place) -> None:
@@ -127,7 +129,7 @@ class _Court:
             frozenset(p.division for p in self._weak.values()) | self._given,
             states,
             self._seed.chain if self._seed else None,
-            self._seed is not None and self._seed.hukou,
+            self._hukou_known,
         )
 
     def _settle(self) -> None:
@@ -139,7 +141,9 @@ class _Court:
                 if place.chain in self._taken or not self._may_be_taken(place):
                     continue
                 changed = True
-                if place.hukou and not (self._seed and self._seed.hukou):
+                first_hukou = place.hukou and not self._hukou_known
+                self._hukou_known = self._hukou_known or place.hukou
+                if first_hukou and (place.own or place.ruling == "confirmed"):
                     self._taken = {}  # what was taken on the word of a first residence is heard again
                     self._seed = place
                 elif self._seed is None:
