@@ -91,6 +91,16 @@ class Consumer:
         """Take fewer records at once for a while: a batch that is only slow then moves in pieces."""
         self._records_max = max(1, self._records_max // LIGHTER)
 
+    def _join_for_new_topics(self, client: AIOKafkaConsumer, before: frozenset[str]) -> frozenset[str]:
+        """A static member that returns gets its earlier assignment, even if more topics exist by now (KIP-345). So it
+        joins once more for them. Returns the topics that it has joined for."""
+        wanted = frozenset(client.subscription())
+        if not self.settings.member or not client.assignment() or wanted == before:
+            return before
+        if wanted - {tp.topic for tp in client.assignment()}:
+            kafka.join_again(client)
+        return wanted
+
     async def _stop(self) -> None:
         client, self._kafka = self._kafka, None
         if client is not None:
@@ -101,7 +111,9 @@ class Consumer:
         client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
         self._kafka = client
         await kafka.answer_of(client.start())
+        joined_for: frozenset[str] = frozenset()
         while True:
+            joined_for = self._join_for_new_topics(client, joined_for)
             try:
                 fetched = await kafka.answer_of(
                     client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)

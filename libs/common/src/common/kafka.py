@@ -114,3 +114,8 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
         metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen
         **_security(settings),
     )
+
+
+def join_again(client: AIOKafkaConsumer) -> None:
+    """Let the group share its partitions anew."""
+    client._coordinator.request_rejoin()

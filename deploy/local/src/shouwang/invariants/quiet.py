@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from common import clock
 from common.database import Database
+from common.topics import is_inbound
 
 Databases = Mapping[str, Database]
 LOOK_EVERY_SECONDS: Final = 0.3
@@ -40,14 +41,27 @@ async def what_waits(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]
             found.append(f"{name}: {work} rows whose day has come")
         if stopped:
             found.append(f"{name}: {stopped} partitions are stopped, see `shouwang offsets list {name}`")
-        behind = await _behind(kafka, offsets)
+        read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in offsets}
+        if name == "ingestion":
+            read = dict.fromkeys(await inbound_partitions(kafka), None) | read
+        behind = await _behind(kafka, read)
         if behind:
             found.append(f"{name}: {behind} records wait to be read")
     return found
 
 
-async def _behind(kafka: AIOKafkaConsumer, offsets: list[Any]) -> int:
-    read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in offsets}
+async def inbound_partitions(kafka: AIOKafkaConsumer) -> list[TopicPartition]:
+    """The partitions of all topics that sources write to, also of those that ingestion has not seen yet."""
+    cluster = await kafka._client.fetch_all_metadata()
+    return [
+        TopicPartition(topic, part)
+        for topic in sorted(cluster.topics())
+        if is_inbound(topic)
+        for part in sorted(cluster.partitions_for_topic(topic) or ())
+    ]
+
+
+async def _behind(kafka: AIOKafkaConsumer, read: Mapping[TopicPartition, int | None]) -> int:
     if not read:
         return 0
     begins, ends = await kafka.beginning_offsets(list(read)), await kafka.end_offsets(list(read))

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
+from shouwang.invariants.quiet import inbound_partitions
 from shouwang.stores import Stores
 
 LOOK_EVERY_SECONDS = 0.2
@@ -104,16 +105,25 @@ class Observer:
         for service in self.services:
             found = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
             positions[service] = {TopicPartition(r["topic"], r["part"]): r["next_offset"] or 0 for r in found}
+        if "ingestion" in positions:  # a source's new topic has no position before ingestion has seen it
+            positions["ingestion"] = dict.fromkeys(await self._inbound(), 0) | positions["ingestion"]
         ends = await self._ends({tp for at in positions.values() for tp in at})
         behind = {service: sum(max(0, ends[tp] - at[tp]) for tp in at) for service, at in positions.items()}
         return Look(behind, waiting, ends)
 
+    async def _inbound(self) -> list[TopicPartition]:
+        return await inbound_partitions(await self._connected())
+
     async def _ends(self, parts: Collection[TopicPartition]) -> Ends:
-        if self._kafka is None:
-            self._kafka = AIOKafkaConsumer(bootstrap_servers=self.stores.kafka_address)
-            await self._kafka.start()
-        ends: Ends = await self._kafka.end_offsets(sorted(parts))
+        ends: Ends = await (await self._connected()).end_offsets(sorted(parts))
         return ends
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._kafka is None:
+            client = AIOKafkaConsumer(bootstrap_servers=self.stores.kafka_address)
+            self._kafka = client
+            await client.start()
+        return self._kafka
 
     async def _hang_up(self) -> None:
         client, self._kafka = self._kafka, None
