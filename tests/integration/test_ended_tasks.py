@@ -1,7 +1,7 @@
 """A library task that ends unnoticed, on a real broker: the client is replaced and the records are read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.conn import AIOKafkaConnection
 from common import kafka
 from common.consumer import Consumer
 from common.database import Database
@@ -20,6 +19,7 @@ from common.liveness import Client, ClientEnded, ended_tasks, library_tasks, req
 from common.message import Record
 from common.settings import Settings
 from common.transaction import Tx
+from shouwang.trials.broken_requests import intercepted
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEADLINE_SECONDS = 40
@@ -75,19 +75,15 @@ async def running(inbox: Inbox) -> AsyncIterator[Inbox]:
 class Fault:
     """Breaks the next request of one kind as uvloop does when a broker is killed: not with an OSError."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.kind: str | None = None
         self.struck = asyncio.Event()
-        send = AIOKafkaConnection.send
 
-        def broken(connection: AIOKafkaConnection, request: Any, *more: Any, **options: Any) -> Any:
-            if self.kind is not None and type(request).__name__.startswith(self.kind):
-                self.kind = None
-                self.struck.set()
-                raise RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False>")
-            return send(connection, request, *more, **options)
-
-        monkeypatch.setattr(AIOKafkaConnection, "send", broken)
+    def instead(self, request: str) -> None:
+        if self.kind is not None and request.startswith(self.kind):
+            self.kind = None
+            self.struck.set()
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False>")
 
     async def strike(self, kind: str) -> None:
         self.kind = kind
@@ -96,8 +92,10 @@ class Fault:
 
 
 @pytest.fixture
-def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
-    return Fault(monkeypatch)
+def fault(settings: Settings) -> Iterator[Fault]:
+    fault = Fault()
+    with intercepted(settings.kafka, fault.instead):
+        yield fault
 
 
 @pytest.mark.parametrize("kind", ["FetchRequest", "MetadataRequest", "HeartbeatRequest"])

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka.conn import AIOKafkaConnection
 from common import kafka
 from common.consumer import Consumer
 from common.database import Database
@@ -26,6 +25,7 @@ from common.watchdog import Guard, Part
 from console.chain import Chain
 from console.meter import Meter
 from console.reader import Reader
+from shouwang.trials.broken_requests import intercepted
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEADLINE_SECONDS = 60
@@ -142,26 +142,31 @@ async def test_a_consumer_with_nothing_to_read_is_left_alone(
 class Silence:
     """Requests of one kind get no answer while it is `on`."""
 
-    def __init__(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.on = False
         self.met = False
-        send = AIOKafkaConnection.send
 
-        def silent(connection: AIOKafkaConnection, request: Any, *more: Any, **options: Any) -> Any:
-            if self.on and type(request).__name__.startswith(kind):
-                self.met = True
-                return asyncio.get_running_loop().create_future()
-            return send(connection, request, *more, **options)
+    def instead(self, request: str) -> "asyncio.Future[None] | None":
+        if not (self.on and request.startswith(self.kind)):
+            return None
+        self.met = True
+        return asyncio.get_running_loop().create_future()
 
-        monkeypatch.setattr(AIOKafkaConnection, "send", silent)
+
+@asynccontextmanager
+async def silence_of(kind: str, settings: Settings) -> AsyncIterator[Silence]:
+    silence = Silence(kind)
+    with intercepted(settings.kafka, silence.instead):
+        yield silence
 
 
 async def test_a_relay_that_gets_no_answer_is_replaced_and_sends(
-    database: Database, quick: Settings, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    database: Database, quick: Settings, broker: Broker
 ) -> None:
     relay = Relay(database, quick, Pace([], quick))
-    silence = Silence("ProduceRequest", monkeypatch)
-    async with guarded(relay_part(relay, broker, quick), quick) as guard:
+    part = relay_part(relay, broker, quick)
+    async with silence_of("ProduceRequest", quick) as silence, guarded(part, quick) as guard:
         await until(lambda: relay.active)
         silence.on = True
         async with database.transaction() as tx:
@@ -173,12 +178,9 @@ async def test_a_relay_that_gets_no_answer_is_replaced_and_sends(
         assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
-async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(
-    quick: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(quick: Settings) -> None:
     reader = Reader(quick, Chain(), Meter())
-    silence = Silence("FetchRequest", monkeypatch)
-    async with guarded(reader.part(), quick) as guard:
+    async with silence_of("FetchRequest", quick) as silence, guarded(reader.part(), quick) as guard:
         await until(lambda: reader.trouble is None)
         reader.watchers += 1
         reader.watched.set()
@@ -195,22 +197,18 @@ async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(
     await reader.close()
 
 
-async def test_an_exception_of_the_library_does_not_end_the_reader_of_the_console(
-    quick: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_exception_of_the_library_does_not_end_the_reader_of_the_console(quick: Settings) -> None:
     reader = Reader(quick, Chain(), Meter())
     struck = asyncio.Event()
-    send_on = AIOKafkaConnection.send
 
-    def broken(connection: AIOKafkaConnection, request: Any, *more: Any, **options: Any) -> Any:
-        if reader.trouble is None and not struck.is_set() and type(request).__name__.startswith("OffsetRequest"):
+    def instead(request: str) -> None:
+        if reader.trouble is None and not struck.is_set() and request.startswith("OffsetRequest"):
             struck.set()
             raise RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False>")
-        return send_on(connection, request, *more, **options)
 
-    monkeypatch.setattr(AIOKafkaConnection, "send", broken)
-    async with guarded(reader.part(), quick):
-        await until(struck.is_set)
-        reader.trouble = "struck"
-        await until(lambda: reader.trouble is None)
+    with intercepted(quick.kafka, instead):
+        async with guarded(reader.part(), quick):
+            await until(struck.is_set)
+            reader.trouble = "struck"
+            await until(lambda: reader.trouble is None)
     await reader.close()
