@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Final
 
+import msgspec
 from common.clock import civil_date
 from common.errors import Unavailable
 from common.events.facts import Statement
@@ -39,6 +40,7 @@ from ingestion.domain.person import (
 )
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.saying import standing_of, statement_of
+from ingestion.domain.standing import NOT_COUNTED
 from ingestion.problems import fault
 from ingestion.sources import registered, standing_rules
 from ingestion.store import statements as store
@@ -213,7 +215,7 @@ async def _reach_members(
     for chain, entries in lists.items():
         chains[chain] = [*chain_of_list(work.states, chain), *entries]
     for chain, person_id in incomes.items():
-        said = _chain_of(work.persons[person_id], chain)
+        said = _counting(work, work.persons[person_id], chain)
         if any(household_of(s) for s in said):
             chains[chain] = [Entry(s, (), person_id) for s in said]
     for event in work.events:
@@ -243,5 +245,12 @@ async def _release_parts(tx: Tx, work: Work, reach: vouching.Reach, source_ids: 
         await _copy(tx, work, copies_for(part.household, entries, part.person_id), reach, source_ids)
 
 
-def _chain_of(person: Person, chain: str) -> list[Statement]:
-    return [s for s in statements_of(person.statements) if s.chain == chain and s.via is None]
+def _counting(work: Work, person: Person, chain: str) -> list[Statement]:
+    """The statements of a low-income status that count with this batch, without the time for which they waited."""
+    return [
+        msgspec.structs.replace(s, standing=())
+        for s in statements_of(person.statements)
+        if s.chain == chain
+        and s.via is None
+        and (s.standing_at() not in NOT_COUNTED or s.event_id in work.placing.chains)
+    ]

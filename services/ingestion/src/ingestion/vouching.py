@@ -3,7 +3,7 @@
 Nothing here decides; `domain.standing` has. Everything is recorded at the instant of the batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from common.events.facts import BankAccount, Household, Statement
@@ -11,7 +11,7 @@ from common.message import derived_id
 
 from ingestion.batch import Changed, Part, Withheld, Work
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.household import Copy, recorded_now
+from ingestion.domain.household import Copy, NotLocked, household_of, recorded_now
 from ingestion.domain.identity import identity_statements, links_known_at
 from ingestion.domain.person import Person, put_back, remember_place, statements_of
 from ingestion.domain.places import belongs
@@ -27,12 +27,17 @@ RANK_OF_OTHERS = 9  # of a suspicion by a source that has no rank for deaths any
 
 
 def change_standing(work: Work, instant: datetime) -> None:
-    """Bring the statements of everybody who was judged to what the verdicts say."""
+    """Bring the statements of everybody who was judged to what the verdicts say. Raises NotLocked."""
+    stopped: dict[str, set[str]] = {}
     for person_id, outcome in work.admission.outcomes.items():
-        _change_standing(work, work.persons[person_id], outcome, instant)
+        for household, chain in _change_standing(work, work.persons[person_id], outcome, instant):
+            stopped.setdefault(household, set()).add(chain)
+    _take_back(work, stopped, instant)
 
 
-def _change_standing(work: Work, person: Person, outcome: Outcome, instant: datetime) -> None:
+def _change_standing(work: Work, person: Person, outcome: Outcome, instant: datetime) -> list[tuple[str, str]]:
+    """Returns household and chain of each low-income status that counts no longer."""
+    stopped = set[str]()
     own = {o.chain for o in outcome.stands.own}
     statements = list(statements_of(person.statements))
     moved = False
@@ -50,6 +55,8 @@ def _change_standing(work: Work, person: Person, outcome: Outcome, instant: date
         if said.kind == "registration":
             work.renamed.add(person.person_id)
         moved = moved or said.kind in PLACE_KINDS
+        if said.kind == "low_income" and verdict.as_ in NOT_COUNTED:
+            stopped.add(said.chain)
         if verdict.reason is not None and before != "withheld":
             root = said.event_id == said.chain or verdict.reason == WITHDRAWN
             reason = verdict.reason if root else "predecessor_waits"
@@ -57,6 +64,29 @@ def _change_standing(work: Work, person: Person, outcome: Outcome, instant: date
     person.statements = put_back(statements)
     if moved:
         _find_division(person, statements)
+    return [(h, s.chain) for s in statements if s.chain in stopped and (h := household_of(s)) is not None]
+
+
+def _take_back(work: Work, stopped: Mapping[str, set[str]], instant: datetime) -> None:
+    """A low-income status that waits reaches no member of its household, neither present nor future. `stopped`: chains
+    by household. Once the status counts again, it is spread anew. Raises NotLocked."""
+    if missing := stopped.keys() - work.states.keys():
+        raise NotLocked(missing)
+    for household, chains in stopped.items():
+        state = work.states[household]
+        state.entries = [e for e in state.entries if e.said.chain not in chains]
+        copies = {derived_id(chain, household) for chain in chains}
+        for person_id in state.ever:
+            _withhold(work.persons[person_id], copies, instant)
+
+
+def _withhold(person: Person, chains: Collection[str], instant: datetime) -> None:
+    statements = list(statements_of(person.statements))
+    for at, said in enumerate(statements):
+        if said.chain in chains and said.standing_at() != "withheld":
+            statements[at] = standing_of(said, instant, "withheld")
+            person.causes[said.event_id] = None
+    person.statements = put_back(statements)
 
 
 def _find_division(person: Person, statements: Sequence[Statement]) -> None:

@@ -8,7 +8,8 @@ from common.events.base import Event, Instant
 
 class PlaceClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A source claims that the person has moved into its areas. `county_left` is asked to confirm it or to object;
-    from `silent_on` on, silence vouches for the place. `owner`: the area that answers for the case."""
+    from `silent_on` on, silence vouches for the place. `owner`: the area that answers for the case. A case that nobody
+    decided can open again after its `PlaceSettled`, with the same `case_id`."""
 
     topic: ClassVar[str] = "ingestion.case"
 

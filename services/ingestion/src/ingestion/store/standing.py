@@ -57,7 +57,8 @@ class PlaceCase(NamedTuple):
 async def insert_place_cases(
     tx: Tx, cases: Sequence[PlaceCase], since: datetime, deadline: datetime, silent_on: date
 ) -> set[str]:
-    """Ids of those that are new. The county left owns them first."""
+    """Ids of those that are opened. The county left owns them first. A case that no officer decided opens again when
+    its source states the place anew, or when the facts that vouched for the place are gone."""
     if not cases:
         return set()
     columns = [list(column) for column in zip(*sorted(cases), strict=True)]
@@ -67,7 +68,12 @@ async def insert_place_cases(
            SELECT u.*, u.county_left, $8, $9, $10
            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
              AS u(case_id, person_id, chain, source, kind, division, county_left)
-           ON CONFLICT (case_id) DO NOTHING RETURNING case_id""",
+           ON CONFLICT (case_id) DO UPDATE
+             SET state = 'open', county_left = excluded.county_left, owner = excluded.owner, since = excluded.since,
+                 deadline = excluded.deadline, silent_on = excluded.silent_on, group_id = NULL, escalated_at = NULL,
+                 settled_at = NULL
+             WHERE place_cases.state IN ('vouched', 'withdrawn')
+           RETURNING case_id""",
         *columns,
         since,
         deadline,
