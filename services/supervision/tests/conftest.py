@@ -1,7 +1,9 @@
 """A fresh migrated database per test, events as they lie on topics, a caller on the API."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -13,6 +15,8 @@ from common.auth import issue_token
 from common.codes.divisions import NATION
 from common.database import Database
 from common.events import (
+    DueLine,
+    DuesDetermined,
     Entitlement,
     EntitlementsDecided,
     Event,
@@ -26,6 +30,8 @@ from common.message import Record, state_id, to_headers
 from common.testing import Driver, migrated_database
 from msgspec.json import encode
 from supervision.main import app, service
+
+sys.path.insert(0, str(Path(__file__).parent))  # the module `disclosure`
 
 COUNTY = "530302"  # 麒麟区
 PROVIDER = "52530302MJ00000017"
@@ -132,6 +138,15 @@ def decided(person_id: str, *entitlements: Entitlement, version: int = 1, **give
     return EntitlementsDecided(**{**fields, **given})
 
 
+def due(item: str = "longevity_allowance", **given: Any) -> DueLine:
+    fields: dict[str, Any] = {"jurisdiction": COUNTY, "service_month": "2026-11", "amount_fen": 5000, "state": "due"}
+    return DueLine(item=item, **{**fields, **given})
+
+
+def dues(person_id: str, *lines: DueLine, version: int = 1) -> DuesDetermined:
+    return DuesDetermined(person_id=person_id, entitlements_version=version, lines=lines)
+
+
 def _visit(cls: type[Event], person_id: str, task_id: str, **given: Any) -> Any:
     fields: dict[str, Any] = {
         "person_id": person_id,
@@ -183,6 +198,8 @@ def make() -> SimpleNamespace:
         id_of=id_of,
         entitlement=entitlement,
         decided=decided,
+        due=due,
+        dues=dues,
         planned=planned,
         offered=offered,
         checked_in=checked_in,

@@ -17,7 +17,7 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(databa
     migrated = {(r["table_name"], r["column_name"]): r["nullable"] for r in rows}
     described = {(t.name, c.name): bool(c.nullable) for t in tables.values() for c in t.columns}
     assert migrated == described
-    assert len(tables) == 8
+    assert len(tables) == 9
 
 
 def test_every_check_that_is_used_has_its_text_and_severity() -> None:

@@ -1,5 +1,6 @@
-"""Statistics: each elder once, and nobody recognisable."""
+"""Statistics: each elder once, and no small group of people."""
 
+from calendar import monthrange
 from datetime import date
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from supervision.checks import checks
-from supervision.domain.statistics import rate, suppress, suppress_parts
+from supervision.domain.statistics import publish
 from supervision.store import people as store
 
 router = APIRouter(tags=["statistics"])
@@ -27,14 +28,22 @@ class ByClass(BaseModel):
 
 
 class Statistics(BaseModel):
+    """Counts are sums over counties of counts rounded to a multiple of the threshold. Null: fewer people than the
+    threshold in each county, perhaps nobody; or the division is part of a county."""
+
     division: str
     on: date
-    subsidised_total: int | None = Field(description="the classes add up to it; null where it is too few people")
-    by_class: ByClass = Field(description="null: fewer people than may be told, or needed to hide such a count")
-    visit_rate_month: float | None = Field(
-        description="people visited / people with visiting care, in the calendar month of `on` up to that day"
+    month: str = Field(description="the month that the figures are about; all days of a month have the same")
+    subsidised_total: int | None = Field(
+        description="people with a subsidy in state due for the month; the classes add up to it"
     )
-    assessed_by_level: dict[str, int | None] = Field(description="people by ability level 0 (intact) … 4")
+    by_class: ByClass
+    visit_rate_month: float | None = Field(
+        description="people visited / people with visiting care in the month, in whole per cent (0.42)"
+    )
+    assessed_by_level: dict[str, int | None] = Field(
+        description="people by ability level 0 (intact) … 4, on the last day of the month, or today before that"
+    )
 
 
 @router.get("/v1/statistics", response_model=Statistics)
@@ -44,20 +53,28 @@ async def count_people(
     division: Annotated[str, Query(min_length=6, max_length=12)],
     on: date | None = None,
 ) -> dict[str, object]:
-    """Counts for an area on a day (today when not given)."""
+    """Counts for a county or an area above, in the month of a day (today when not given)."""
     if not divisions.known(division):
         raise NotFound(f"no division has the code {division}")
     caller.need_area(division)
-    day = on or clock.today()
+    today = clock.today()
+    day = on or today
+    until = reference_day(day, today)
     async with db.reading() as connection:
-        counts = await store.count_people(connection, await store.list_areas(connection, division), day)
-    threshold = checks().suppression_threshold
-    total, classes = suppress_parts(counts.classes, threshold)
+        people = await store.count_people(connection, await store.list_areas(connection, division), until)
+    figures = publish(division, people, checks().suppression_threshold)
     return {
         "division": division,
         "on": day,
-        "subsidised_total": total,
-        "by_class": classes,
-        "visit_rate_month": rate(counts.visited, counts.to_visit, threshold),
-        "assessed_by_level": {level: suppress(count, threshold) for level, count in counts.levels.items()},
+        "month": clock.month_text(day),
+        "subsidised_total": figures.subsidised_total,
+        "by_class": figures.by_class,
+        "visit_rate_month": figures.visit_rate,
+        "assessed_by_level": figures.by_level,
     }
+
+
+def reference_day(day: date, today: date) -> date:
+    """The day that stands for the month of `day`: its last one, or today while the month lasts."""
+    last = day.replace(day=monthrange(day.year, day.month)[1])
+    return today if day.replace(day=1) <= today <= last else last

@@ -1,11 +1,11 @@
-"""Who is entitled on which days, as far as statistics and the checks of visits need it."""
+"""Days with visiting care and ability levels per person, for statistics and the checks of visits."""
 
 from collections.abc import Sequence
 
 from common import clock
 from common.transaction import Tx
 
-from supervision.domain.people import ability_periods, entitled_periods
+from supervision.domain.people import ability_periods, visiting_periods
 from supervision.intake import Sighting, newest
 from supervision.judgement import judge
 from supervision.matters import settle_matters
@@ -46,7 +46,7 @@ def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
 
 def _row(s: Sighting) -> tuple[object, ...]:
     d = s.data
-    return (d.person_id, d.version, s.at, d.residence, d.died_on, d.merged_into, *entitled_periods(d.entitlements))
+    return (d.person_id, d.version, s.at, d.residence, d.died_on, d.merged_into, visiting_periods(d.entitlements))
 
 
 async def on_abilities_determined(sightings: Sequence[Sighting], tx: Tx) -> None:

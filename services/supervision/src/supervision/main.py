@@ -15,6 +15,7 @@ from supervision.follow_troubles import (
 )
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
+from supervision.keep_dues import on_dues_determined
 from supervision.keep_people import on_abilities_determined, on_entitlements_decided
 from supervision.raise_overdue import raise_overdue
 from supervision.record_steps import on_events, remove_old
@@ -25,6 +26,7 @@ intake = Intake(
     of={
         ("EntitlementsDecided",): on_entitlements_decided,
         ("AbilitiesDetermined",): on_abilities_determined,
+        ("DuesDetermined",): on_dues_determined,
         tuple(TASK_STATES): on_visit_steps,
         ("RecoveryOpened", "RecoveryClosed"): on_recoveries,
         ("AccountChanged",): on_accounts_changed,

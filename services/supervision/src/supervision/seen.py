@@ -13,7 +13,6 @@ class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
 
     item: str
     state: str
-    amount_fen_per_month: int | None = None
     from_: str = msgspec.field(name="from")
     to: str | None = None
 
@@ -80,6 +79,21 @@ class SeenVisit(Event, frozen=True, kw_only=True):
     checked_out_at: datetime | None = None
     worker: str | None = None
     outcome: str = "seen"
+
+
+class SeenDue(msgspec.Struct, frozen=True, kw_only=True):
+    item: str
+    jurisdiction: str
+    service_month: str
+    amount_fen: int
+    state: str
+
+
+class SeenDues(Event, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "subsidy.payment"
+
+    person_id: str
+    lines: tuple[SeenDue, ...]
 
 
 class SeenRecovery(Event, frozen=True, kw_only=True):
@@ -175,6 +189,7 @@ SHAPES: Final[Mapping[str, type[Event]]] = {
     "EntitlementsDecided": SeenEntitlements,
     "AbilitiesDetermined": SeenAbilities,
     **dict.fromkeys(TASK_STATES, SeenVisit),
+    "DuesDetermined": SeenDues,
     "RecoveryOpened": SeenRecovery,
     "RecoveryClosed": SeenRecovery,
     "RecordParked": SeenParked,

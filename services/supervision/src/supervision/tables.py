@@ -44,8 +44,8 @@ class StepRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """What the newest decision says of one person: on which days entitled to what. `visiting_before`: days with
-    visiting care by older decisions, until the day of the news."""
+    """The newest decision about one person: the days with visiting care. `visiting_before`: days with visiting care
+    by older decisions, until the day of the newer one."""
 
     __tablename__ = "people"
     __table_args__ = {"schema": "supervision"}
@@ -56,11 +56,20 @@ class PersonRow(SQLModel, table=True):
     division: str | None = _text()
     died_on: date | None = None
     merged_into: str | None = _uuid(nullable=True)
-    longevity_allowance: Any = _periods()
-    nursing_subsidy: Any = _periods()
-    care_service_subsidy: Any = _periods()
     visiting_care: Any = _periods()
     visiting_before: Any = _periods()
+
+
+class DueMonthsRow(SQLModel, table=True):
+    """The months for which a subsidy is due to a person (not held, not barred), as days from the first to the last."""
+
+    __tablename__ = "due_months"
+    __table_args__ = {"schema": "supervision"}
+
+    person_id: str = _uuid(primary_key=True)
+    item: str = Field(primary_key=True)
+    jurisdiction: str = Field(primary_key=True)
+    months: Any = _periods()
 
 
 class AbilityRow(SQLModel, table=True):

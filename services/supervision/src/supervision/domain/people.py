@@ -1,10 +1,9 @@
-"""A person's days: on which of them entitled to what, and at which level of ability."""
+"""A person's days: on which of them with visiting care, and at which level of ability."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final, Protocol
 
-ITEMS: Final = ("longevity_allowance", "nursing_subsidy", "care_service_subsidy", "visiting_care")
 LEVELS_MAX: Final = 4
 
 
@@ -13,8 +12,6 @@ class Interval(Protocol):
     def item(self) -> str: ...
     @property
     def state(self) -> str: ...
-    @property
-    def amount_fen_per_month(self) -> int | None: ...
     @property
     def from_(self) -> str: ...
     @property
@@ -30,19 +27,15 @@ class Ability(Protocol):
     def valid_to(self) -> date | None: ...
 
 
-def entitled_periods(entitlements: Iterable[Interval]) -> tuple[str, ...]:
-    """Per item of ITEMS the days as a PostgreSQL multirange. Money counts where it is granted and some list says how
-    much; a visit is also rightful while a suspected death holds the money back."""
-    spans: dict[str, list[str]] = {item: [] for item in ITEMS}
-    for e in entitlements:
-        found = spans.get(e.item)
-        if found is not None and (_had(e) or (e.state == "suspended" and e.item == "visiting_care")):
-            found.append(f"[{e.from_},{e.to or ''})")
-    return tuple("{" + ",".join(found) + "}" for found in spans.values())
-
-
-def _had(e: Interval) -> bool:
-    return e.state == "granted" and (e.item == "visiting_care" or e.amount_fen_per_month is not None)
+def visiting_periods(entitlements: Iterable[Interval]) -> str:
+    """The days with visiting care as a PostgreSQL multirange. A visit is also rightful while a suspected death holds
+    the money back."""
+    spans = [
+        f"[{e.from_},{e.to or ''})"
+        for e in entitlements
+        if e.item == "visiting_care" and e.state in ("granted", "suspended")
+    ]
+    return "{" + ",".join(spans) + "}"
 
 
 def ability_periods(abilities: Sequence[Ability]) -> tuple[str, ...]:

@@ -1,26 +1,24 @@
-"""People: one row per person, replaced by a newer decision; and what is counted over them."""
+"""People: one row per person, replaced by a newer decision; and counts over them."""
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import asyncpg
 from common.codes import divisions
 from common.transaction import Tx
 
+from supervision.domain.statistics import CLASSES, LEVELS, Counts
+
 _UPSERT: Final = """
 WITH told AS (
-INSERT INTO people AS t (person_id, version, decided_at, division, died_on, merged_into,
-                         longevity_allowance, nursing_subsidy, care_service_subsidy, visiting_care)
-SELECT a::uuid, b, c::timestamptz, d, e, m::uuid, f::datemultirange, g::datemultirange, h::datemultirange,
-       i::datemultirange
-FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[]) AS u(a, b, c, d, e, m, f, g, h, i)
+INSERT INTO people AS t (person_id, version, decided_at, division, died_on, merged_into, visiting_care)
+SELECT a::uuid, b, c::timestamptz, d, e, m::uuid, f::datemultirange
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[])
+  AS u(a, b, c, d, e, m, f)
 ON CONFLICT (person_id) DO UPDATE SET
   version = excluded.version, decided_at = excluded.decided_at, division = excluded.division,
-  died_on = excluded.died_on, merged_into = excluded.merged_into, longevity_allowance = excluded.longevity_allowance,
-  nursing_subsidy = excluded.nursing_subsidy, care_service_subsidy = excluded.care_service_subsidy,
-  visiting_care = excluded.visiting_care,
+  died_on = excluded.died_on, merged_into = excluded.merged_into, visiting_care = excluded.visiting_care,
   visiting_before = t.visiting_before + t.visiting_care
     * datemultirange(daterange(NULL, (excluded.decided_at AT TIME ZONE 'Asia/Shanghai')::date, '[]'))
 WHERE t.version < excluded.version
@@ -47,10 +45,11 @@ WITH RECURSIVE hop AS (
 )
 SELECT division FROM hop WHERE division IS NOT NULL
 """
-# Somebody merged into another is counted as that one: their visits and, if it has none of its own, their level are its.
-# A month counts whoever was entitled on a day of it up to $2 while alive.
+# A person merged into another is counted as that one: dues and visits of both count as its own. Their ability level
+# does so only where the other has none. $1: the areas, $2: the reference day, $3: the first day of its month.
 _COUNTS: Final = """
-SELECT count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
+SELECT division,
+       count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
        count(*) FILTER (WHERE nu AND NOT la AND NOT ca) AS nursing_subsidy,
        count(*) FILTER (WHERE ca AND NOT la AND NOT nu) AS care_service_subsidy,
        count(*) FILTER (WHERE la::int + nu::int + ca::int > 1) AS combined,
@@ -60,8 +59,8 @@ SELECT count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
        count(*) FILTER (WHERE level_2) AS level_2, count(*) FILTER (WHERE level_3) AS level_3,
        count(*) FILTER (WHERE level_4) AS level_4
 FROM (
-  SELECT alive AND longevity_allowance @> $2 AS la, alive AND nursing_subsidy @> $2 AS nu,
-         alive AND care_service_subsidy @> $2 AS ca,
+  SELECT p.division,
+         coalesce(d.la, false) AS la, coalesce(d.nu, false) AS nu, coalesce(d.ca, false) AS ca,
          visiting_care && daterange($3, $2, '[]') AS to_visit,
          v.person_id IS NOT NULL AS visited,
          alive AND coalesce(a.level_0, o.level_0) @> $2 AS level_0,
@@ -71,6 +70,10 @@ FROM (
          alive AND coalesce(a.level_4, o.level_4) @> $2 AS level_4
   FROM (SELECT *, (died_on IS NULL OR died_on > $2) AS alive FROM people
         WHERE merged_into IS NULL AND ($1::text[] IS NULL OR division = ANY($1))) p
+  LEFT JOIN (SELECT coalesce(m.merged_into, t.person_id) AS person_id, bool_or(item = 'longevity_allowance') AS la,
+                    bool_or(item = 'nursing_subsidy') AS nu, bool_or(item = 'care_service_subsidy') AS ca
+             FROM due_months t LEFT JOIN people m ON m.person_id = t.person_id AND m.merged_into IS NOT NULL
+             WHERE t.months @> $3::date GROUP BY 1) d USING (person_id)
   LEFT JOIN abilities a USING (person_id)
   LEFT JOIN (SELECT DISTINCT ON (m.merged_into) m.merged_into AS person_id, b.* FROM people m
              JOIN (SELECT person_id AS alias, version, level_0, level_1, level_2, level_3, level_4 FROM abilities) b
@@ -81,18 +84,12 @@ FROM (
              WHERE item = 'visiting_care' AND verdict <> 'disputed' AND outcome <> 'not_found'
                AND (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN $3 AND $2) v USING (person_id)
 ) days
+GROUP BY division
 """
 
 
-class Counts(NamedTuple):
-    classes: dict[str, int]
-    to_visit: int
-    visited: int
-    levels: dict[str, int]
-
-
 async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> set[str]:
-    """`rows`: person_id, version, decided_at, division, died_on, merged_into, then the days of each item; unique by
+    """`rows`: person_id, version, decided_at, division, died_on, merged_into, the days with visiting care; unique by
     person. Returns the former survivors of those who count as them no longer."""
     if not rows:
         return set()
@@ -123,13 +120,16 @@ async def list_areas(connection: asyncpg.Connection, division: str) -> list[str]
     return [row[0] for row in rows if divisions.within(row[0], division)]
 
 
-async def count_people(connection: asyncpg.Connection, areas: list[str] | None, on: date) -> Counts:
-    """Every person once. The month is the one of `on`, up to that day."""
-    row = await connection.fetchrow(_COUNTS, areas, on, on.replace(day=1))
-    classes = ("longevity_allowance", "nursing_subsidy", "care_service_subsidy", "combined")
-    return Counts(
-        {name: row[name] for name in classes},
-        row["to_visit"],
-        row["visited"],
-        {str(level): row[f"level_{level}"] for level in range(5)},
-    )
+async def count_people(
+    connection: asyncpg.Connection, areas: list[str] | None, on: date
+) -> list[tuple[str | None, Counts]]:
+    """Exact counts by division of residence, every person once: dues of the month of `on`, visits of that month up to
+    `on`, ability levels on that day. Never to be published as they are."""
+    rows = await connection.fetch(_COUNTS, areas, on, on.replace(day=1))
+    return [(row["division"], _counts(row)) for row in rows]
+
+
+def _counts(row: Any) -> Counts:
+    classes = {name: row[name] for name in CLASSES}
+    levels = {level: row[f"level_{level}"] for level in LEVELS}
+    return Counts(classes, levels, row["to_visit"], row["visited"])

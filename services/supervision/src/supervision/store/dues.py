@@ -1,0 +1,24 @@
+"""Due months: one row per person, item and paying area, as long as any month is due."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from common.transaction import Tx
+
+_MERGE: Final = """
+MERGE INTO due_months t
+USING (SELECT a::uuid AS person_id, b AS item, c AS jurisdiction, d::datemultirange AS stated, e::datemultirange AS due
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS u(a, b, c, d, e)) s
+ON t.person_id = s.person_id AND t.item = s.item AND t.jurisdiction = s.jurisdiction
+WHEN MATCHED AND isempty(t.months - s.stated + s.due) THEN DELETE
+WHEN MATCHED THEN UPDATE SET months = t.months - s.stated + s.due
+WHEN NOT MATCHED AND NOT isempty(s.due) THEN
+  INSERT (person_id, item, jurisdiction, months) VALUES (s.person_id, s.item, s.jurisdiction, s.due)
+"""
+
+
+async def save_due_months(tx: Tx, rows: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """person_id, item, jurisdiction, the stated months and those of them with money due as multiranges of days; unique
+    and in order by the first three. Months that are not stated stay as they are."""
+    if rows:
+        await tx.sql.execute(_MERGE, *[list(column) for column in zip(*rows, strict=True)])

@@ -1,0 +1,136 @@
+"""A reader who has all answers, knows the rule by which they were made, and tries to derive a small number of people.
+
+The reader may add and subtract answers over areas, classes, months and days of reading. All that they can derive holds
+in every population that gives the same answers. So a quantity is safe if some population with the same answers has
+another value of it, outside 1 … threshold − 1. `find_derivable` looks for such a population by moving people.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+from common.codes import divisions
+from supervision.domain.statistics import CLASSES, LEVELS, Counts
+
+Rule = Callable[[str, list[tuple[str | None, Counts]], int], object]
+VISITS = ("visited", "not visited")
+INDICATORS: Mapping[str, tuple[str, ...]] = {"classes": CLASSES, "levels": LEVELS, "visits": VISITS}
+# Where people live: nowhere known, a city, a county and its townships, a county and its old code, a custom area.
+PLACES = (None, "530300", "530302", "530302001", "530302002", "530303", "530328", "530371")
+ASKED = (*filter(None, PLACES), "530000", divisions.NATION)
+PERIODS = 3  # a month, the month after it, and the latter read again after some changes
+
+
+class Cell(NamedTuple):
+    period: int
+    place: str | None
+    kind: str
+
+
+class Quantity(NamedTuple):
+    """The people of `cells`, less those of `less`."""
+
+    cells: frozenset[Cell]
+    less: frozenset[Cell] = frozenset()
+
+    def of(self, people: Mapping[Cell, int]) -> int:
+        return sum(people[c] for c in self.cells) - sum(people[c] for c in self.less)
+
+
+def find_derivable(people: Mapping[Cell, int], indicator: str, rule: Rule, threshold: int) -> list[Quantity]:
+    """Every quantity of 1 … threshold − 1 people of which no population with the same answers has another value."""
+    small = range(1, threshold)
+    reader = _Reader(rule, threshold)
+    true = reader.answers(people)
+    found = []
+    for quantity in _quantities(indicator):
+        if quantity.of(people) in small and not any(
+            other is not None and quantity.of(other) not in small and reader.answers(other) == true
+            for other in _others(people, quantity, indicator, threshold)
+        ):
+            found.append(quantity)
+    return found
+
+
+class _Reader:
+    def __init__(self, rule: Rule, threshold: int) -> None:
+        self._rule, self._threshold = rule, threshold
+        self._read: dict[tuple[int, ...], tuple[object, ...]] = {}
+
+    def answers(self, people: Mapping[Cell, int]) -> list[tuple[object, ...]]:
+        return [self._answers_of(period, people) for period in range(PERIODS)]
+
+    def _answers_of(self, period: int, people: Mapping[Cell, int]) -> tuple[object, ...]:
+        cells = {(c.place, c.kind): n for c, n in people.items() if c.period == period}
+        key = tuple(cells.values())
+        if key not in self._read:
+            rows = [(place, _counts(place, cells)) for place in PLACES]
+            self._read[key] = tuple(self._rule(asked, rows, self._threshold) for asked in ASKED)
+        return self._read[key]
+
+
+def _counts(place: str | None, cells: Mapping[tuple[str | None, str], int]) -> Counts:
+    visited, not_visited = (cells.get((place, kind), 0) for kind in VISITS)
+    return Counts(
+        {name: cells.get((place, name), 0) for name in CLASSES},
+        {name: cells.get((place, name), 0) for name in LEVELS},
+        visited + not_visited,
+        visited,
+    )
+
+
+def _quantities(indicator: str) -> Iterator[Quantity]:
+    """Each kind and all kinds together, in each area, in what an area has beside another one, in each period, and
+    what one period has more than another."""
+    kinds = [*((kind,) for kind in INDICATORS[indicator]), INDICATORS[indicator]]
+    for places in sorted(_pieces(), key=sorted_places):
+        for group in kinds:
+            cells = [frozenset(Cell(n, place, k) for place in places for k in group) for n in range(PERIODS)]
+            yield from map(Quantity, cells)
+            for one, other in combinations(cells, 2):
+                yield Quantity(one, other)
+                yield Quantity(other, one)
+
+
+def sorted_places(places: frozenset[str | None]) -> list[str]:
+    return sorted(place or "" for place in places)
+
+
+def _pieces() -> set[frozenset[str | None]]:
+    within = {
+        asked: frozenset(p for p in PLACES if asked == divisions.NATION or (p and divisions.within(p, asked)))
+        for asked in ASKED
+    }
+    pieces = {frozenset({place}) for place in PLACES} | set(within.values())
+    pieces |= {one - other for one in within.values() for other in within.values()}
+    return pieces - {frozenset()}
+
+
+def _others(
+    people: Mapping[Cell, int], quantity: Quantity, indicator: str, threshold: int
+) -> Iterator[dict[Cell, int] | None]:
+    """Populations in which the quantity has more or fewer people, with as many fewer or more in one other cell, or
+    without that."""
+    for cells in (quantity.cells, quantity.less):
+        if not cells:
+            continue
+        periods, kinds = {c.period for c in cells}, {c.kind for c in cells}
+        beside = [
+            c for c in people if c.period in periods and c not in cells and (c.kind in kinds or indicator == "visits")
+        ]
+        total = sum(people[c] for c in cells)
+        for more in sorted(range(-total, 2 * threshold + 1), key=abs):
+            changed = _moved(people, cells, more)
+            yield changed
+            for other in beside:
+                if changed is not None and changed[other] >= more:
+                    yield {**changed, other: changed[other] - more}
+
+
+def _moved(people: Mapping[Cell, int], cells: frozenset[Cell], more: int) -> dict[Cell, int] | None:
+    changed = dict(people)
+    for cell in sorted(cells, key=lambda c: -people[c]):
+        step = max(more, -changed[cell])
+        changed[cell] += step
+        more -= step
+    return None if more else changed
