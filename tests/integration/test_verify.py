@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from common.events import EntitlementsDecided
+from common.events import DuesDetermined, EntitlementsDecided
 from shouwang.runtime import Runtime
 from shouwang.stories import people
 from shouwang.stories.people import Elder
@@ -81,6 +81,18 @@ async def test_a_suspected_death_that_a_service_does_not_follow_is_found(running
         async with damaged(running, service, table, person_id, change):
             found = await wrong(running)
         assert found[line] == [f"{person_id}: a death is suspected, and {service} does not follow it"]
+
+
+async def test_a_due_month_that_the_statistics_do_not_count_is_found(
+    running: Runtime, platform: Platform, somebody: tuple[Elder, str]
+) -> None:
+    _, person_id = somebody
+    await platform.watch.event(DuesDetermined, person_id)
+    assert await wrong(running) == {}
+    async with damaged(running, "supervision", "due_months", person_id, "months = '{[2020-01-01,2020-02-01)}'"):
+        found = await wrong(running)
+    assert list(found) == ["the statistics count the dues that subsidy states"]
+    assert any("for 2020-01 is due in one of the two only" in fault for fault in next(iter(found.values())))
 
 
 async def test_a_head_that_is_not_the_row_behind_it_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:

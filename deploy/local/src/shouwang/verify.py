@@ -75,6 +75,7 @@ async def check_all(
         report.lines += await across.check_inputs(databases["ingestion"])
         report.lines.append(await across.check_suspicions(databases))
         report.lines.append(await across.check_money(databases["subsidy"]))
+        report.lines.append(await across.check_due_months(databases))
         report.lines.append(await across.check_parked(databases))
         report.lines += await _on_topics(runtime, databases, say)
     return report

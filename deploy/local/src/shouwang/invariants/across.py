@@ -10,6 +10,7 @@ from common.database import Database
 from common.money import yuan
 from ingestion.domain import statements_of
 from ingestion.domain.standing import NOT_COUNTED
+from supervision.domain.dues import ITEMS
 
 from shouwang.invariants.quiet import Databases
 from shouwang.invariants.report import Line
@@ -138,6 +139,30 @@ _SUSPECTED: Final = """SELECT person_id FROM persons
 _FOLLOWED: Final = {
     "dispatch": "SELECT person_id FROM plans WHERE cause = 'suspicion' AND person_id = ANY($1::uuid[])",
     "supervision": "SELECT person_id FROM matters WHERE check_id = 'hold_overdue' AND person_id = ANY($1::uuid[])",
+}
+
+
+async def check_due_months(databases: Databases) -> Line:
+    """Supervision counts exactly the months for which subsidy states a due in state due."""
+    line = Line("the statistics count the dues that subsidy states")
+    async for people in _pages(databases["subsidy"], "SELECT person_id FROM accounts WHERE", "person_id"):
+        ids = [row["person_id"] for row in people]
+        months = []
+        for service, query in _DUE_MONTHS.items():
+            async with databases[service].reading() as connection:
+                months.append({tuple(row) for row in await connection.fetch(query, ids, ITEMS)})
+        line.count += len(months[0])
+        for person_id, item, jurisdiction, month in sorted(months[0] ^ months[1]):
+            line.fault(f"{person_id}: {item} of {jurisdiction} for {month:%Y-%m} is due in one of the two only")
+    return line
+
+
+_DUE_MONTHS: Final = {
+    "subsidy": """SELECT person_id::text, item, jurisdiction, service_month FROM dues
+      WHERE person_id = ANY($1::uuid[]) AND item = ANY($2) AND state = 'due' AND amount_fen > 0""",
+    "supervision": """SELECT person_id::text, item, jurisdiction, month::date FROM due_months, unnest(months) r,
+      generate_series(lower(r), upper(r) - 1, interval '1 month') month
+      WHERE person_id = ANY($1::uuid[]) AND item = ANY($2)""",
 }
 
 
