@@ -2,7 +2,8 @@
 
 The reader may add and subtract answers over areas, classes, months and days of reading. All that they can derive holds
 in every population that gives the same answers. So a quantity is safe if some population with the same answers has
-another value of it, outside 1 … threshold − 1. `find_derivable` looks for such a population by moving people.
+another value of it, outside 1 … threshold − 1. `find_derivable` looks for such a population: it adds and removes
+people, and moves them between cells, as long as the answers stay.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -38,18 +39,56 @@ class Quantity(NamedTuple):
 
 
 def find_derivable(people: Mapping[Cell, int], indicator: str, rule: Rule, threshold: int) -> list[Quantity]:
-    """Every quantity of 1 … threshold − 1 people of which no population with the same answers has another value."""
+    """Every quantity of 1 … threshold − 1 people of which no population with the same answers was found to have
+    another value."""
     small = range(1, threshold)
     reader = _Reader(rule, threshold)
+    suspects = [quantity for quantity in _quantities(indicator) if quantity.of(people) in small]
+    return [quantity for quantity in suspects if not _has_other_value(quantity, people, indicator, reader, threshold)]
+
+
+def _has_other_value(
+    quantity: Quantity, people: Mapping[Cell, int], indicator: str, reader: "_Reader", threshold: int
+) -> bool:
+    """Whether climbing away from the true population, upwards or downwards, leads out of the small values."""
     true = reader.answers(people)
-    found = []
-    for quantity in _quantities(indicator):
-        if quantity.of(people) in small and not any(
-            other is not None and quantity.of(other) not in small and reader.answers(other) == true
-            for other in _others(people, quantity, indicator, threshold)
-        ):
-            found.append(quantity)
-    return found
+    cells = [(c, 1) for c in sorted(quantity.cells, key=_order)] + [(c, -1) for c in sorted(quantity.less, key=_order)]
+    for direction in (1, -1):
+        now = dict(people)
+        for with_other in (False, True):
+            for cell, sign in cells:
+                for other in _beside(cell, quantity, people, indicator) if with_other else [None]:
+                    for step in range(threshold, 0, -1):
+                        tried = _moved(now, cell, direction * sign * step, other)
+                        if tried is not None and reader.answers(tried) == true:
+                            now = tried
+                            break
+                    if quantity.of(now) not in range(1, threshold):
+                        return True
+    return False
+
+
+def _beside(cell: Cell, quantity: Quantity, people: Mapping[Cell, int], indicator: str) -> list[Cell]:
+    """Cells outside the quantity that people of this cell could come from or go to."""
+    return [
+        c
+        for c in people
+        if c.period == cell.period
+        and c not in quantity.cells | quantity.less
+        and (c.kind == cell.kind or indicator == "visits")
+    ]
+
+
+def _moved(people: Mapping[Cell, int], cell: Cell, more: int, other: Cell | None) -> dict[Cell, int] | None:
+    """`more` people in a cell, and as many fewer in another one; None where a cell would have less than nobody."""
+    changed = {**people, cell: people[cell] + more}
+    if other is not None:
+        changed[other] -= more
+    return None if changed[cell] < 0 or (other is not None and changed[other] < 0) else changed
+
+
+def _order(cell: Cell) -> tuple[int, str, str]:
+    return cell.period, cell.place or "", cell.kind
 
 
 class _Reader:
@@ -83,17 +122,13 @@ def _quantities(indicator: str) -> Iterator[Quantity]:
     """Each kind and all kinds together, in each area, in what an area has beside another one, in each period, and
     what one period has more than another."""
     kinds = [*((kind,) for kind in INDICATORS[indicator]), INDICATORS[indicator]]
-    for places in sorted(_pieces(), key=sorted_places):
+    for places in sorted(_pieces(), key=lambda places: sorted(place or "" for place in places)):
         for group in kinds:
             cells = [frozenset(Cell(n, place, k) for place in places for k in group) for n in range(PERIODS)]
             yield from map(Quantity, cells)
             for one, other in combinations(cells, 2):
                 yield Quantity(one, other)
                 yield Quantity(other, one)
-
-
-def sorted_places(places: frozenset[str | None]) -> list[str]:
-    return sorted(place or "" for place in places)
 
 
 def _pieces() -> set[frozenset[str | None]]:
@@ -104,33 +139,3 @@ def _pieces() -> set[frozenset[str | None]]:
     pieces = {frozenset({place}) for place in PLACES} | set(within.values())
     pieces |= {one - other for one in within.values() for other in within.values()}
     return pieces - {frozenset()}
-
-
-def _others(
-    people: Mapping[Cell, int], quantity: Quantity, indicator: str, threshold: int
-) -> Iterator[dict[Cell, int] | None]:
-    """Populations in which the quantity has more or fewer people, with as many fewer or more in one other cell, or
-    without that."""
-    for cells in (quantity.cells, quantity.less):
-        if not cells:
-            continue
-        periods, kinds = {c.period for c in cells}, {c.kind for c in cells}
-        beside = [
-            c for c in people if c.period in periods and c not in cells and (c.kind in kinds or indicator == "visits")
-        ]
-        total = sum(people[c] for c in cells)
-        for more in sorted(range(-total, 2 * threshold + 1), key=abs):
-            changed = _moved(people, cells, more)
-            yield changed
-            for other in beside:
-                if changed is not None and changed[other] >= more:
-                    yield {**changed, other: changed[other] - more}
-
-
-def _moved(people: Mapping[Cell, int], cells: frozenset[Cell], more: int) -> dict[Cell, int] | None:
-    changed = dict(people)
-    for cell in sorted(cells, key=lambda c: -people[c]):
-        step = max(more, -changed[cell])
-        changed[cell] += step
-        more -= step
-    return None if more else changed

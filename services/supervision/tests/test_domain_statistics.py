@@ -7,7 +7,7 @@ import disclosure
 import pytest
 from common.codes import divisions
 from disclosure import INDICATORS, PERIODS, PLACES, Cell, Quantity, find_derivable
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from supervision.domain.statistics import CLASSES, LEVELS, Counts, Figures, counting_area, protect, publish
 
@@ -126,7 +126,7 @@ def populations(draw: Any, indicator: str) -> dict[Cell, int]:
 
 
 @pytest.mark.parametrize("indicator", INDICATORS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=(Phase.reuse, Phase.generate))  # shrinking would take minutes
 @given(data=st.data())
 def test_all_answers_together_let_nobody_derive_a_small_number_of_people(indicator: str, data: Any) -> None:
     """Over areas, classes, months, days of reading, and people visited against people with visiting care."""

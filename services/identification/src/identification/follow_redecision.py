@@ -3,12 +3,13 @@
 import datetime as dt
 from typing import Annotated
 
-from common.auth import AnyCaller
+from common.auth import Caller, require
 from common.errors import NotFound
 from common.service import Db
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
+from identification.protected_tally import protect
 from identification.store import redecisions as store
 
 router = APIRouter(tags=["policies"])
@@ -16,7 +17,8 @@ router = APIRouter(tags=["policies"])
 
 class RedecisionView(BaseModel):
     """`people_touched` so far; all of them since `selected_at`. `people` were looked at, `people_changed` of them have
-    another decision. Done since `redecided_at`."""
+    another decision. Done since `redecided_at`. Counts are exact for officers and approvers of the area, and rounded
+    down to a multiple of 5 for other callers."""
 
     version: str
     jurisdiction: str
@@ -30,11 +32,17 @@ class RedecisionView(BaseModel):
 
 @router.get("/v1/policies/{version}/redecision", summary="Whom a published list touches, and how far they are decided")
 async def follow_redecision(
-    version: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], db: Db, caller: AnyCaller
+    version: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer", "approver", "auditor", "admin"))],
 ) -> RedecisionView:
     """Of the newest publication of this version."""
     async with db.reading() as connection:
         row = await store.how_far(connection, version)
     if row is None:
         raise NotFound("this version was never published")
-    return RedecisionView.model_validate(dict(row))
+    view = RedecisionView.model_validate(dict(row))
+    if caller.role in ("officer", "approver") and caller.may_see(view.jurisdiction):
+        return view
+    counts = ("people_touched", "people", "people_changed")
+    return view.model_copy(update={name: protect(getattr(view, name)) for name in counts})

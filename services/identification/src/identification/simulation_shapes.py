@@ -1,4 +1,4 @@
-"""How a simulation is shown: tables for machines, sentences for people, and no small numbers to those without need."""
+"""How a simulation is shown: tables for machines, sentences for people, and no small numbers outside the area."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -23,14 +23,14 @@ from rules.tallies import (
 )
 from rules.wording import DUE_STATES, area_name, fund_name
 
-SMALL_CELL: Final = 5  # fewer people are not told to those who may not see each of them anyway
-ROUNDED_TO: Final = 5  # … and the rest is rounded, so that differences tell nothing either
+from identification.protected_tally import SMALL_CELL, protected_tally
+
 Count = int | None
 
 
 class GroupView(BaseModel):
     """People of a county (or any area above, summed up) and an age band; `age_band` null: of every age. A count is
-    null where it is too small to be told, and so is money then."""
+    null where it is too small to be shown, and so is money then."""
 
     division: str
     name: str
@@ -94,7 +94,8 @@ class EarlierView(BaseModel):
 
 class ResultView(BaseModel):
     """`raised_fen`, `cut_fen`: sums over people of what each gets more or less over the window; the three figures
-    that a published list is held to. `suppressed`: small numbers are left out and the others rounded."""
+    that a published list is held to. `suppressed`: small numbers are left out, the others rounded, and sums are those
+    of the numbers shown."""
 
     people: Count
     people_changed: Count
@@ -132,39 +133,35 @@ class SimulationView(BaseModel):
 
 
 class _Teller(NamedTuple):
-    """Tells numbers as they are, or only what nobody can be picked out of."""
+    """Shows numbers as they are, or protected ones, of which 0 stands for few people or none."""
 
     hides: bool
 
-    def people(self, people: int) -> Count:
-        if not self.hides:
-            return people
-        return None if 0 < people < SMALL_CELL else people - people % ROUNDED_TO
-
-    def amount(self, amount: int, *people: int) -> Count:
-        """`people`: how many of them the sum is about."""
-        return None if self.hides and any(0 < n < SMALL_CELL for n in people) else amount
+    def number(self, number: int) -> Count:
+        return None if self.hides and not number else number
 
 
 def view_simulation(
     row: Any, tally: Tally | None, *, full: bool, titles: Mapping[str, str] = MappingProxyType({})
 ) -> SimulationView:
-    """`full`: the caller may see each of these people anyway. `titles`: of items that only a list can name."""
-    teller = _Teller(not full)
-    plain = {**dict(row), "first_month": month_text(row["first_month"]), "people": teller.people(row["people"])}
+    """`full`: the caller may see each of these people anyway. Without that, and until it is complete, the number of
+    people is null. `titles`: of items that only a list can name."""
+    plain = {**dict(row), "first_month": month_text(row["first_month"]), "people": row["people"] if full else None}
     view = SimulationView.model_validate(plain | {"result": None})
     if tally is not None and row["state"] == "complete":
-        view.result = _result(row, tally, teller, {**titles, **ITEM_TITLES})
+        shown = tally if full else protected_tally(tally)
+        view.result = _result(row, shown, _Teller(not full), {**titles, **ITEM_TITLES})
+        view.people = view.result.people
     return view
 
 
 def _result(row: Any, tally: Tally, teller: _Teller, titles: Mapping[str, str]) -> ResultView:
-    changed = tally.figures.people_changed
+    people = sum(group.people for group in tally.groups.values()) if teller.hides else row["people"]
     return ResultView(
-        people=teller.people(row["people"]),
-        people_changed=teller.people(changed),
-        raised_fen=teller.amount(tally.figures.raised_fen, changed),
-        cut_fen=teller.amount(tally.figures.cut_fen, changed),
+        people=teller.number(people),
+        people_changed=teller.number(tally.figures.people_changed),
+        raised_fen=teller.number(tally.figures.raised_fen),
+        cut_fen=teller.number(tally.figures.cut_fen),
         suppressed=teller.hides,
         summary=list(_summary(row, tally, teller)),
         groups=[_group(division, band, group, teller) for (division, band), group in _rolled_up(tally)],
@@ -181,12 +178,12 @@ def _result(row: Any, tally: Tally, teller: _Teller, titles: Mapping[str, str]) 
             EarlierView(
                 **key._asdict(),
                 **_names(key, titles),
-                more_fen=teller.amount(sums.more_fen, changed),
-                less_fen=teller.amount(sums.less_fen, changed),
+                more_fen=sums.more_fen,
+                less_fen=sums.less_fen,
             )
             for key, sums in sorted(tally.earlier.items())
         ],
-        examples={} if teller.hides else tally.examples,
+        examples=tally.examples,
     )
 
 
@@ -199,38 +196,21 @@ def _names(key: MoneyKey | EarlierKey, titles: Mapping[str, str]) -> dict[str, s
 
 
 def _money(sums: Money, teller: _Teller) -> dict[str, Count]:
-    people = (sums.payees_before, sums.payees_after, abs(sums.payees_after - sums.payees_before))
-    return {
-        "fen_before": teller.amount(sums.fen_before, *people),
-        "fen_after": teller.amount(sums.fen_after, *people),
-        "payees_before": teller.people(sums.payees_before),
-        "payees_after": teller.people(sums.payees_after),
-    }
+    return {name: teller.number(getattr(sums, name)) for name in Money.__struct_fields__}
 
 
 def _item(item: str, title: str, count: ItemCount, teller: _Teller) -> ItemView:
-    counts = {
-        name: teller.people(getattr(count, name)) for name in ItemCount.__struct_fields__ if not name.startswith("vis")
-    }
-    return ItemView(
-        item=item,
-        title=title,
-        visits_before=teller.amount(count.visits_before, count.have_before),
-        visits_after=teller.amount(count.visits_after, count.have_after),
-        **counts,
-    )
+    counts = {name: teller.number(getattr(count, name)) for name in ItemCount.__struct_fields__}
+    return ItemView(item=item, title=title, **counts)
 
 
 def _group(division: str, band: str | None, group: Group, teller: _Teller) -> GroupView:
-    counts = ("people", "changed", "winners", "losers", "mixed", "asked")
     return GroupView(
         division=division,
         name=area_name(division) if division else "不详",
         age_band=band,
         age_name=age_band_name(band) if band else "合计",
-        **{name: teller.people(getattr(group, name)) for name in counts},
-        fen_before=teller.amount(group.fen_before, group.people, group.changed),
-        fen_after=teller.amount(group.fen_after, group.people, group.changed),
+        **{name: teller.number(getattr(group, name)) for name in Group.__struct_fields__},
     )
 
 
@@ -257,7 +237,7 @@ def _summary(row: Any, tally: Tally, teller: _Teller) -> Iterable[str]:
     """What a decision maker reads first."""
 
     def told(people: int) -> str:
-        return f"{count}人" if (count := teller.people(people)) is not None else f"不足{SMALL_CELL}人"
+        return f"{count}人" if (count := teller.number(people)) is not None else f"不足{SMALL_CELL}人"
 
     groups = tally.groups.values()
     total = {name: sum(getattr(g, name) for g in groups) for name in Group.__struct_fields__}
@@ -269,7 +249,7 @@ def _summary(row: Any, tally: Tally, teller: _Teller) -> Iterable[str]:
         f"只增不减的{told(total['winners'])}，只减不增的{told(total['losers'])}，有增有减的{told(total['mixed'])}，"
         f"需要补充信息或作出选择的{told(total['asked'])}"
     )
-    if teller.amount(1, total["changed"], total["winners"], total["losers"], total["mixed"]) is None:
+    if teller.hides and not total["changed"]:
         return
     before, after = total["fen_before"], total["fen_after"]
     yield f"应发资金由{yuan(before)}元变为{yuan(after)}元，相差{yuan(after - before)}元"
