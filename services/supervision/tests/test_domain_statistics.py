@@ -126,7 +126,7 @@ def populations(draw: Any, indicator: str) -> dict[Cell, int]:
 
 
 @pytest.mark.parametrize("indicator", INDICATORS)
-@settings(max_examples=25, deadline=None, phases=(Phase.reuse, Phase.generate))  # shrinking would take minutes
+@settings(max_examples=10, deadline=None, phases=(Phase.reuse, Phase.generate))  # shrinking would take minutes
 @given(data=st.data())
 def test_all_answers_together_let_nobody_derive_a_small_number_of_people(indicator: str, data: Any) -> None:
     """Over areas, classes, months, days of reading, and people visited against people with visiting care."""

@@ -21,14 +21,17 @@ def protected_tally(tally: Tally) -> Tally:
     """The tally with protected counts and their money, without what has no count of people (earlier months) and
     without examples. Lines of which nothing is left are dropped: their existence would show a small group."""
     found = Tally()
-    found.groups = {key: told for key, group in tally.groups.items() if (told := _group(group)).people}
-    found.items = {key: told for key, count in tally.items.items() if (told := _item(count)) != ItemCount()}
-    found.money = {key: told for key, sums in tally.money.items() if (told := _money(sums)) != Money()}
-    groups = tally.groups.values()
+    groups = {key: _group(group) for key, group in tally.groups.items()}
+    items = {key: _item(count) for key, count in tally.items.items()}
+    money = {key: _money(sums) for key, sums in tally.money.items()}
+    found.groups = {key: group for key, group in groups.items() if group.people}
+    found.items = {key: count for key, count in items.items() if count != ItemCount()}
+    found.money = {key: sums for key, sums in money.items() if sums != Money()}
+    true = tally.groups.values()
     found.figures = Figures(
         sum(group.changed for group in found.groups.values()),
-        _share(tally.figures.raised_fen, sum(g.winners + g.mixed for g in groups)),
-        _share(tally.figures.cut_fen, sum(g.losers + g.mixed for g in groups)),
+        _share(tally.figures.raised_fen, sum(g.winners + g.mixed for g in true)),
+        _share(tally.figures.cut_fen, sum(g.losers + g.mixed for g in true)),
     )
     return found
 
