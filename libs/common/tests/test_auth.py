@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
-from common import auth
+from common import auth, clock, token_keys
 from common.auth import GIVEN_ROLES, Caller, Role, issue_token, read_token
 from common.errors import NotAllowed, Unauthenticated
 from joserfc import jwt
@@ -60,16 +60,66 @@ def test_an_issuer_for_people_gives_no_service_identity(monkeypatch: pytest.Monk
     """Also where its keys are those that would sign a service's token here."""
     assert read_token(issue_token("service", subject="subsidy")).role == "service"
     keys = tmp_path / "jwks.json"
-    keys.write_text(json.dumps({"keys": [auth._signing_key().as_dict(private=False)]}))
+    keys.write_text(json.dumps({"keys": [token_keys.signing_key().as_dict(private=False)]}))
     monkeypatch.setenv("SHOUWANG_JWKS", str(keys))
-    auth._verifying_keys.cache_clear()
-    try:
-        with pytest.raises(Unauthenticated):
-            read_token(issue_token("service", subject="dispatch"))
-        assert read_token(issue_token("officer", subject="li")).role == "officer"
-    finally:
-        auth._verifying_keys.cache_clear()
+    with pytest.raises(Unauthenticated):
+        read_token(issue_token("service", subject="dispatch"))
+    assert read_token(issue_token("officer", subject="li")).role == "officer"
 
 
 def test_the_local_command_gives_every_role_but_that_of_a_service() -> None:
     assert set(get_args(Role)) - set(GIVEN_ROLES) == {"service"}
+
+
+DAY_SECONDS = 24 * 3600
+NOW = int(clock.real_now().timestamp())
+
+
+def token(header: dict[str, Any] | None = None, key: ECKey | None = None, **claims: Any) -> str:
+    """A token of the local issuer, or of `key`, with these claims. None leaves a claim out."""
+    now = int(clock.real_now().timestamp())
+    whole = {
+        "iss": "shouwang",
+        "aud": "shouwang",
+        "sub": "li",
+        "iat": now,
+        "exp": now + 60,
+        "role": "officer",
+        **claims,
+    }
+    told = {name: value for name, value in whole.items() if value is not None}
+    return jwt.encode({"alg": "ES256", **(header or {})}, told, key or token_keys.signing_key())
+
+
+def test_a_token_of_a_day_is_valid_whoever_issued_it() -> None:
+    assert read_token(token(exp=NOW + DAY_SECONDS, iat=NOW)).subject == "li"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iat": None},
+        {"exp": None},
+        {"iat": "now"},
+        {"iat": True},
+        {"iat": NOW, "exp": NOW + DAY_SECONDS + 1},
+        {"iat": NOW - 30 * DAY_SECONDS, "exp": NOW + 60},
+        {"iat": NOW + 3600, "exp": NOW + 7200},
+        {"division": ["530302"]},
+        {"division": 530302},
+        {"role": ["officer"]},
+        {"sub": 7},
+    ],
+    ids=str,
+)
+def test_a_token_without_its_times_or_for_more_than_a_day_is_refused(claims: dict[str, Any]) -> None:
+    with pytest.raises(Unauthenticated):
+        read_token(token(**claims))
+
+
+def test_clocks_may_differ_by_the_leeway() -> None:
+    assert read_token(token(iat=NOW + auth.LEEWAY_SECONDS - 10, exp=NOW + 600)).role == "officer"
+
+
+def test_a_caller_knows_when_the_token_ends() -> None:
+    assert read_token(token(exp=NOW + 600)).expires_at == NOW + 600

@@ -1,93 +1,24 @@
-"""Who calls, in which role, for which area. Tokens are JWTs; algorithm, issuer and audience are pinned.
+"""Tokens: who calls. They are JWTs with a pinned algorithm, issuer and audience.
 
-A role is necessary, not sufficient: `Caller.may_see(division)` checks the area by the closure of divisions, never by
-a code prefix. The locally issued tokens are for one machine; elsewhere `SHOUWANG_JWKS` names the issuer's keys.
+`require` refuses a request without a valid token, with another role, or without a scope (`common.scopes`). A token is
+valid for at most 24 hours, whoever issued it. The keys are in `common.token_keys`.
 """
 
-import json
-import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
 
-from common import clock
-from common.codes import divisions
+from common import clock, token_keys
 from common.errors import NotAllowed, Unauthenticated
-from common.settings import settings
+from common.scopes import GIVEN_ROLES, ROLES, Caller, Role, scope_of
 
-Role = Literal[
-    "source", "provider", "visitor", "assessor", "officer", "approver", "auditor", "resident", "admin", "service"
-]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-# A service is no person: no issuer for people gives this role, and neither does `shouwang token`.
-GIVEN_ROLES: Final[tuple[Role, ...]] = tuple(role for role in ROLES if role != "service")
 ISSUER: Final = "shouwang"
 AUDIENCE: Final = "shouwang"
 ALGORITHMS: Final = ["ES256"]
 LEEWAY_SECONDS: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """`division` bounds what is seen; the nation is `000000`. Without one, only admin, auditor and service see
-    anything."""
-
-    subject: str
-    role: Role
-    division: str | None = None
-    source: str | None = None
-    provider: str | None = None
-
-    def may_see(self, division: str | None) -> bool:
-        """Whether something of that area (None: of an unknown one) is theirs to see."""
-        if self.division is None:
-            return self.role in ("admin", "auditor", "service")
-        return division is not None and divisions.within(division, self.division)
-
-    def need_area(self, division: str | None) -> None:
-        """Raises NotAllowed for what lies outside the caller's area."""
-        if not self.may_see(division):
-            raise NotAllowed("outside your area")
-
-
-def _key_file() -> Path:
-    return settings().home / "keys" / "token.json"
-
-
-@cache
-def _signing_key() -> ECKey:
-    """The local issuer's key; made on first use, readable by its owner only."""
-    path = _key_file()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f".token.{os.getpid()}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(ECKey.generate_key("P-256", private=True).as_dict(private=True), file)
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass  # another process was first; its key holds
-        finally:
-            fresh.unlink(missing_ok=True)
-    return ECKey.import_key(_json(path))
-
-
-@cache
-def _verifying_keys() -> ECKey | KeySet:
-    if given := os.environ.get("SHOUWANG_JWKS"):
-        return KeySet.import_key_set(_json(Path(given)))
-    return _signing_key()
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text())
+TOKEN_SECONDS_MAX: Final = 24 * 3600
 
 
 def issue_token(
@@ -117,7 +48,8 @@ def issue_token(
         "source": source,
         "provider": provider,
     }
-    return jwt.encode({"alg": "ES256"}, {k: v for k, v in claims.items() if v is not None}, _signing_key())
+    header = {"alg": "ES256"}
+    return jwt.encode(header, {k: v for k, v in claims.items() if v is not None}, token_keys.signing_key())
 
 
 _registry = jwt.JWTClaimsRegistry(
@@ -125,59 +57,105 @@ _registry = jwt.JWTClaimsRegistry(
     leeway=LEEWAY_SECONDS,
     iss={"essential": True, "value": ISSUER},
     aud={"essential": True, "value": AUDIENCE},
+    iat={"essential": True},
     exp={"essential": True},
     sub={"essential": True},
     role={"essential": True, "values": [str(role) for role in ROLES]},
 )
-_known: dict[str, tuple[float, Caller]] = {}
 _KNOWN_MAX: Final = 1_000
 
 
+class _Verified:
+    """Callers by verified token. Other keys replace the whole dictionary, so a check under way fills the old one."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, Caller] = {}
+
+    def forget(self) -> None:
+        self.callers = {}
+
+
+_verified = _Verified()
+
+
 def read_token(token: str) -> Caller:
-    """Raises Unauthenticated. A token seen before is not verified again until it expires."""
-    now = clock.real_now().timestamp()
-    found = _known.get(token)
-    if found is not None and found[0] > now:
-        return found[1]
-    try:
-        decoded = jwt.decode(token, _verifying_keys(), algorithms=ALGORITHMS)
-        _registry.validate(decoded.claims)
-        if os.environ.get("SHOUWANG_JWKS") and decoded.claims["role"] not in GIVEN_ROLES:
-            raise ValueError("the issuer is one for people")
-    except (JoseError, ValueError) as error:
-        raise Unauthenticated("the token is not valid") from error
-    claims = decoded.claims
-    caller = Caller(
-        subject=str(claims["sub"]),
-        role=claims["role"],
-        division=claims.get("division"),
-        source=claims.get("source"),
-        provider=claims.get("provider"),
-    )
-    if len(_known) >= _KNOWN_MAX:
-        _known.clear()
-    _known[token] = (float(claims["exp"]), caller)
+    """The caller whom a valid token names. Raises Unauthenticated, or Unavailable while the keys cannot be read.
+
+    A token that was verified before is not verified again until it expires or the keys change.
+    """
+    keys = token_keys.foreign_keys(_verified.forget)
+    if keys is not None:
+        keys.refresh()
+    known = _verified.callers
+    found = known.get(token)
+    if found is not None and found.expires_at is not None and found.expires_at > clock.real_now().timestamp():
+        return found
+    caller = _verify(token, keys)
+    if len(known) >= _KNOWN_MAX:
+        known.clear()
+    known[token] = caller
     return caller
 
 
-def require(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
-    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may all."""
-    return require_only(*roles, "admin")
+def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
+    def find(signed: Any) -> Any:
+        header = signed.headers()
+        return keys.find(header.get("kid"), header["alg"]) if keys else token_keys.signing_key()
+
+    try:
+        claims = jwt.decode(token, find, algorithms=ALGORITHMS).claims
+        _registry.validate(claims)
+        if claims["exp"] - claims["iat"] > TOKEN_SECONDS_MAX:
+            raise ValueError("the token is valid for too long")
+        if keys is not None and claims["role"] not in GIVEN_ROLES:
+            raise ValueError("the issuer is one for people")
+        named = {name: claims.get(name) for name in ("role", "division", "source", "provider")}
+        if not all(value is None or isinstance(value, str) for value in named.values()):
+            raise ValueError("a claim is no text")
+    except (JoseError, ValueError) as error:
+        raise Unauthenticated("the token is not valid") from error
+    return Caller(subject=claims["sub"], expires_at=float(claims["exp"]), **named)
 
 
-def require_only(*roles: Role, code: str | None = None) -> Callable[[Request], Awaitable[Caller]]:
-    """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
+class Requirement:
+    """A dependency of a route: the caller, who has a valid token, one of `roles`, and a scope."""
 
-    async def dependency(request: Request) -> Caller:
+    def __init__(self, roles: tuple[Role, ...], code: str | None) -> None:
+        self.roles = roles
+        self.code = code
+
+    async def __call__(self, request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("a bearer token is needed")
         caller = read_token(token.strip())
-        if caller.role not in roles:
-            raise NotAllowed(f"the role {caller.role} may not do this", code=code)
+        if caller.role not in self.roles:
+            raise NotAllowed(f"the role {caller.role} may not do this", code=self.code)
+        scope_of(caller)  # refuses a token that names no area, source or provider where its role needs one
         return caller
 
-    return dependency
+
+def require(*roles: Role) -> Requirement:
+    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may all."""
+    return require_only(*roles, "admin")
+
+
+def require_only(*roles: Role, code: str | None = None) -> Requirement:
+    """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
+    return Requirement(tuple(dict.fromkeys(roles)), code)
 
 
 AnyCaller = Annotated[Caller, Depends(require(*GIVEN_ROLES))]
+
+__all__ = [
+    "GIVEN_ROLES",
+    "ROLES",
+    "AnyCaller",
+    "Caller",
+    "Requirement",
+    "Role",
+    "issue_token",
+    "read_token",
+    "require",
+    "require_only",
+]

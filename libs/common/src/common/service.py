@@ -31,6 +31,7 @@ from common.probes import Broker
 from common.relay import Relay
 from common.retention import LOOK_EVERY_SECONDS
 from common.settings import Settings, settings
+from common.streams import set_on_signals
 from common.topics import load_topics
 from common.watchdog import Watchdog
 
@@ -108,6 +109,8 @@ class Service:
         _calm_the_collector()
         if self.on_start is not None:
             await _patiently(partial(self.on_start, self.database))
+        app.state.closing = asyncio.Event()
+        set_on_signals(app.state.closing)
         guarding = asyncio.create_task(self.watchdog.run(), name="watchdog")
         try:
             yield

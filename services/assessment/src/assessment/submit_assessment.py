@@ -9,6 +9,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, Malformed, NotFound, Problem
 from common.message import derived_id
+from common.scopes import Areas, scope_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends, Response
@@ -82,13 +83,19 @@ async def _case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case
             person_id=person_id,
             state="requested",
             reason=body.reason or "other",
-            division=need.division or caller.division,
+            division=need.division or _area_of(caller),
             correlation_id=assessment_id,
         )
         await store.upsert_needs(tx, [msgspec.structs.replace(need, cases=need.cases + 1)])
         await store.insert_cases(tx, [case], clock.now(), [None])
     caller.need_area(case.division)
     return case
+
+
+def _area_of(caller: Caller) -> str | None:
+    """The area of a case about a person whose area is unknown: the assessor's. None for a caller without an area."""
+    scope = scope_of(caller)
+    return scope.division if isinstance(scope, Areas) else None
 
 
 def _columns(body: FormIn, scored: Scored, form: bytes, digest: bytes, caller: Caller) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 import asyncio
 import logging
-import signal
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from types import FrameType
-from typing import Any
 
 import httpx
 from common import telemetry
 from common.http import Watch, install_problems
 from common.settings import settings
+from common.streams import set_on_signals
 from common.watchdog import Watchdog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -47,29 +44,13 @@ async def prometheus() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _end_streams_on_signals(closing: asyncio.Event) -> None:
-    """The server waits for open answers before it stops, and a stream is an answer that never ends by itself."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before = signal.getsignal(number)
-
-        def handle(received: int, frame: FrameType | None, before: Any = before) -> None:
-            loop.call_soon_threadsafe(closing.set)
-            if callable(before):
-                before(received, frame)
-
-        signal.signal(number, handle)
-
-
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     telemetry.start("console", settings().otlp_endpoint)
-    _end_streams_on_signals(app.state.reader.closing)
+    set_on_signals(app.state.reader.closing)
     guarding = asyncio.create_task(app.state.watchdog.run(), name="watchdog")
     try:
         yield

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from console import names
 from console.asking import ask
 from console.page import render
-from console.session import Viewer, area_name, viewer
+from console.session import Viewer, area_name, area_of, viewer
 
 router = APIRouter(tags=["console"])
 PAGE: Final = 500
@@ -64,8 +64,7 @@ async def _of_state(request: Request, state: str) -> list[dict[str, Any]]:
 @router.get("/api/unpaid-items")
 async def unpaid_items(caller: Viewer, request: Request) -> dict[str, Any]:
     """Money of the lists in force that nobody is paid, for the caller's area and the areas above and below it."""
-    division = caller.division or divisions.NATION
-    _need_area(caller, division)
+    division = area_of(caller)
     found = await ask(request, "identification", "/v1/unpaid-items", division=division)
     return {"unpaid": [_unpaid(one, one["jurisdiction"]) for one in found["unpaid"]], "more": found["more"]}
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from common.auth import Caller, read_token
 from common.codes import divisions
 from common.errors import NotAllowed, TooLarge, Unauthenticated
+from common.scopes import Areas, Everything, scope_of
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -15,6 +16,8 @@ from console.page import render
 
 COOKIE: Final = "shouwang_token"
 BODY_MAX: Final = 16_384
+_REFUSED: Final = {"area_required": "该令牌未指定辖区，不能使用本页面"}
+_OTHER_ROLE: Final = "该令牌的角色不能使用本页面"
 router = APIRouter(include_in_schema=False)
 
 
@@ -32,6 +35,7 @@ def caller_of(token: str) -> Caller:
     caller = read_token(token)
     if caller.role not in ROLES:
         raise NotAllowed(f"the role {caller.role} has no console")
+    scope_of(caller)  # refuses a token that names no area
     return caller
 
 
@@ -42,10 +46,20 @@ def viewer(request: Request) -> Caller:
 Viewer = Annotated[Caller, Depends(viewer)]
 
 
+def area_of(caller: Caller) -> str:
+    """The code of the caller's area; the nation's for a caller who sees everything."""
+    match scope_of(caller):
+        case Areas(division):
+            return division
+        case Everything():
+            return divisions.NATION
+        case _:
+            raise NotAllowed("your role sees no area")
+
+
 def area_name(caller: Caller) -> str:
-    if caller.division is None:
-        return "全部地区" if caller.may_see(None) else "未指定辖区"
-    return divisions.name(caller.division) or caller.division
+    area = area_of(caller)
+    return "全部地区" if area == divisions.NATION else divisions.name(area) or area
 
 
 @router.get("/login")
@@ -63,7 +77,7 @@ async def sign_in(request: Request) -> Response:
     try:
         caller_of(token)
     except (Unauthenticated, NotAllowed) as error:
-        words = "令牌无效或已过期" if isinstance(error, Unauthenticated) else "该令牌的角色不能使用本页面"
+        words = "令牌无效或已过期" if isinstance(error, Unauthenticated) else _REFUSED.get(error.code, _OTHER_ROLE)
         return HTMLResponse(render("login.html", problem=escape(words)), status_code=error.status)
     answer = RedirectResponse("/", status_code=303)
     secure = request.url.scheme == "https"

@@ -1,13 +1,14 @@
 """The live page's feed: server-sent events, one second of the chain at a time."""
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator
+from typing import Final
 
 import msgspec
 from common import clock
 from common.auth import Caller
 from common.errors import NotAllowed, TooBusy, Unauthenticated
+from common.streams import EventStream
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -20,61 +21,35 @@ from console.session import caller_of, token_of, viewer
 STREAMS_MAX: Final = 64
 STOPS_SHOWN: Final = 5
 TICK_SECONDS: Final = 0.5
-SEND_SECONDS_MAX: Final = 10.0  # who reads slower than this is dropped and comes back by itself
 router = APIRouter(tags=["console"])
 _encode = msgspec.json.Encoder().encode
 
 
-class ChainStream(Response):
-    """Ticks until the reader goes, is too slow, or its token ends. Keeps a place in the chain, no queue."""
-
-    media_type = "text/event-stream"
+class ChainStream(EventStream):
+    """Ticks until the reader is gone or too slow, the process stops, or the token ends, which the page is told."""
 
     def __init__(self, reader: Reader, token: str) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._reader = reader
-        self._token = token
+        super().__init__(_ticks(reader, token), reader.closing, expires_at=None)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        headers = [(k, v) for k, v in self.raw_headers if k != b"content-length"]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        self._reader.watchers += 1
-        self._reader.watched.set()
-        gone = asyncio.create_task(_until_gone(receive))
-        closing = asyncio.create_task(self._reader.closing.wait())
-        try:
-            await self._tick(send, gone, closing)
-        except (TimeoutError, OSError):
-            return  # too slow, or gone: nothing more can be said to this one
-        finally:
-            self._reader.watchers -= 1
-            gone.cancel()
-            closing.cancel()
 
-    async def _tick(self, send: Any, gone: asyncio.Task[None], closing: asyncio.Task[Any]) -> None:
-        seq = 0
-        while not gone.done() and not closing.done():
+async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
+    """One message per TICK_SECONDS. It remembers a place in the chain and keeps no queue."""
+    seq = 0
+    reader.watchers += 1
+    reader.watched.set()
+    try:
+        while True:
             try:
-                caller = caller_of(self._token)
+                caller = caller_of(token)
             except (Unauthenticated, NotAllowed):
-                await _say(send, b"event: ended\ndata: {}\n\n")
-                break
-            steps = self._reader.chain.since(seq, caller.may_see)
-            seq = self._reader.chain.seq
-            body = _encode(tick(self._reader, caller, steps))
-            await _say(send, b"data: " + body + b"\n\n")
-            await asyncio.wait([gone, closing], timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not gone.done():
-            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), SEND_SECONDS_MAX)
-
-
-async def _say(send: Any, body: bytes) -> None:
-    await asyncio.wait_for(send({"type": "http.response.body", "body": body, "more_body": True}), SEND_SECONDS_MAX)
-
-
-async def _until_gone(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+                yield b"event: ended\ndata: {}\n\n"
+                return
+            steps = reader.chain.since(seq, caller.may_see)
+            seq = reader.chain.seq
+            yield b"data: " + _encode(tick(reader, caller, steps)) + b"\n\n"
+            await asyncio.sleep(TICK_SECONDS)
+    finally:
+        reader.watchers -= 1
 
 
 def tick(reader: Reader, caller: Caller, steps: list[Step]) -> dict[str, object]:

@@ -6,10 +6,13 @@ from uuid import UUID
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
+from common.scopes import OwnProvider, scope_of
 from common.service import Db
+from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, Field
 
+from dispatch import store
 from dispatch.answering import Given, take_answers
 from dispatch.domain.answer import Answer, AnswerKind
 from dispatch.domain.task import Refused
@@ -35,11 +38,14 @@ class AnswerIn(BaseModel):
 
 
 async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body: AnswerIn | None) -> TaskOut:
-    if caller.provider is None:
-        raise NotAllowed("the token names no provider")
+    scope = scope_of(caller)
+    if not isinstance(scope, OwnProvider):
+        raise NotAllowed("the token names no provider", code="provider_required")
     body, now = body or AnswerIn(), clock.now()
-    answer = Answer(kind, caller.provider, body.at or now, body.worker, body.reason, body.outcome)
+    answer = Answer(kind, scope.provider, body.at or now, body.worker, body.reason, body.outcome)
     async with db.transaction() as tx:
+        if scope.division is not None:  # a visitor; the area of a task never changes, so it needs no lock
+            await _need_inside(tx, task_id, scope)
         [(result, task)] = await take_answers(tx, [Given(str(task_id), answer)], "http", now)
     if task is None:
         raise NotFound("no such task")
@@ -48,6 +54,13 @@ async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body:
             raise NotAllowed("the task is not yours", code="not_yours")
         raise Conflict("the task cannot take this answer", code=result.reason)
     return task_out(task)
+
+
+async def _need_inside(tx: Tx, task_id: UUID, scope: OwnProvider) -> None:
+    """Raises NotAllowed for a task outside the visitor's area."""
+    row = await store.show_task(tx.sql, str(task_id))
+    if row is not None and not scope.covers(row["division"]):
+        raise NotAllowed("the task is not yours", code="not_yours")
 
 
 @router.post("/v1/tasks/{task_id}/accept", responses=_PROBLEMS)

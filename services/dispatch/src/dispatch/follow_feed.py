@@ -1,20 +1,23 @@
 """A provider without Kafka follows its messages over HTTP: by a cursor, or as a stream."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from time import monotonic
 from typing import Annotated, Final
 
 from common.auth import Caller, require
 from common.database import Database
-from common.errors import NotAllowed, NotFound, TooBusy
+from common.errors import TooBusy
 from common.http import Limit
+from common.scopes import scope_of
 from common.service import Db
-from fastapi import APIRouter, Depends, Header, Query
+from common.streams import EventStream, closing_of
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from dispatch import store
 from dispatch.feed import read_feed
+from dispatch.scoping import need_feed
 from dispatch.views import FeedOut, message_out
 
 router = APIRouter(tags=["feed"])
@@ -28,11 +31,11 @@ _open_streams: set[object] = set()
 
 
 async def _allowed(db: Database, caller: Caller, uscc: str) -> None:
-    if caller.role in ("provider", "visitor") and caller.provider != uscc:
-        raise NotAllowed("a provider reads its own feed only")
+    """Raises NotAllowed or NotFound. A feed is read as a whole, so every area that its provider serves must be in the
+    caller's scope."""
     async with db.reading() as connection:
-        if not await store.provider_known(connection, uscc):
-            raise NotFound("no such provider")
+        areas = await store.areas_served(connection, uscc)
+    need_feed(scope_of(caller), uscc, areas)
 
 
 @router.get("/v1/providers/{uscc}/feed")
@@ -47,20 +50,24 @@ async def feed(uscc: str, db: Db, caller: Subscriber, after: After = 0, limit: L
 @router.get("/v1/providers/{uscc}/stream", response_class=StreamingResponse)
 async def stream(
     uscc: str,
+    request: Request,
     db: Db,
     caller: Subscriber,
     after: After = 0,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
-) -> StreamingResponse:
-    """Server-sent events; `id` is the sequence. Ends after ten minutes: connect again with `Last-Event-ID`."""
+) -> Response:
+    """Server-sent events; `id` is the sequence. It ends after ten minutes, with the token, and when the process stops:
+    connect again with `Last-Event-ID`."""
     await _allowed(db, caller, uscc)
     if len(_open_streams) >= STREAMS_MAX:
         raise TooBusy("too many streams are open")
     start = int(last_event_id) if last_event_id else after
-    return StreamingResponse(follow(db, uscc, start), media_type="text/event-stream")
+    return EventStream(follow(db, uscc, start), closing_of(request.app), caller.expires_at)
 
 
-async def follow(db: Database, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX) -> AsyncIterator[str]:
+async def follow(
+    db: Database, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX
+) -> AsyncGenerator[bytes]:
     """The feed as server-sent events, for at most `seconds_max`."""
     mark, began, spoke = object(), monotonic(), monotonic()
     _open_streams.add(mark)
@@ -70,12 +77,13 @@ async def follow(db: Database, uscc: str, after: int, *, seconds_max: float = ST
                 rows = await read_feed(connection, uscc, after, 100)
             for row in rows:
                 kind = row["wire_type"].rpartition(".")[2]
-                yield f"id: {row['seq']}\nevent: {kind}\ndata: {message_out(row).model_dump_json()}\n\n"
+                data = message_out(row).model_dump_json()
+                yield f"id: {row['seq']}\nevent: {kind}\ndata: {data}\n\n".encode()
                 after, spoke = row["seq"], monotonic()
             if not rows:
                 if monotonic() - spoke > PULSE_SECONDS:
                     spoke = monotonic()
-                    yield ": still here\n\n"
+                    yield b": still here\n\n"
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
     finally:
         _open_streams.discard(mark)

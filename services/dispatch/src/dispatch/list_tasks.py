@@ -7,12 +7,14 @@ from uuid import UUID
 from common.auth import Caller, require
 from common.errors import NotAllowed, NotFound
 from common.http import Limit
+from common.scopes import OwnProvider, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 
 from dispatch import store
 from dispatch.domain.task import State
-from dispatch.views import TaskOut, TasksOut, own_provider, tasks_page
+from dispatch.scoping import sees_task
+from dispatch.views import TaskOut, TasksOut, tasks_page
 
 router = APIRouter(tags=["tasks"])
 Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor", "provider", "visitor"))]
@@ -31,19 +33,19 @@ async def list_tasks(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:
-    """A provider sees its own tasks, an officer those of the area. A person's tasks are also those under other numbers
-    of the same human."""
-    own = own_provider(caller)
-    if own is not None and provider not in (None, own):
+    """A provider sees its own tasks, a visitor those of the provider in the visitor's area, an officer those of the
+    area. A person's tasks include those under other ID numbers of the same human."""
+    scope = scope_of(caller)
+    if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")
     async with db.reading() as connection:
         key = str(person_id) if person_id else None
         person_ids = [key, *await store.load_aliases(connection, key)] if key else None
         rows = await store.page_tasks(
             connection,
-            scope=None if own else caller.division,
+            scope=scope,
             person_ids=person_ids,
-            provider=own or provider,
+            provider=provider,
             state=state,
             item=item,
             division=division,
@@ -56,10 +58,9 @@ async def list_tasks(
 
 @router.get("/v1/tasks/{task_id}")
 async def show_task(task_id: UUID, db: Db, caller: Reader) -> TaskOut:
-    """One task. What lies outside the caller's scope is not there."""
-    own = own_provider(caller)
+    """One task. A task outside the caller's scope is not found."""
     async with db.reading() as connection:
         row = await store.show_task(connection, str(task_id))
-    if row is None or (row["provider"] != own if own else not caller.may_see(row["division"])):
+    if row is None or not sees_task(scope_of(caller), row["provider"], row["division"]):
         raise NotFound("no such task")
     return tasks_page([row], 2).tasks[0]

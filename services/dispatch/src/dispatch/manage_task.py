@@ -62,8 +62,8 @@ async def reassign(task_id: UUID, body: ReassignIn, db: Db, caller: Officer) -> 
         result = decide_reassign(task)
         if isinstance(result, Moved):
             if body.provider is not None:
-                if not await store.provider_serves(tx, body.provider, task.item):
-                    raise Conflict("no such provider for this item", code="provider_unsuitable")
+                if not await store.provider_serves(tx, body.provider, task.item, task.division):
+                    raise Conflict("no such provider for this item and place", code="provider_unsuitable")
                 result = offered(result, body.provider, now, visit_rules())
             await _record(tx, task, "reassign", caller, None)
         return await _settled(tx, result)

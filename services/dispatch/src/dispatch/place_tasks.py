@@ -8,6 +8,7 @@ from common.auth import Caller, require
 from common.codes import divisions
 from common.database import Database
 from common.http import Limit
+from common.scopes import scope_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -32,7 +33,7 @@ async def list_unplaced(
 ) -> TasksOut:
     """Tasks without a provider, with the cause: no_provider, all_declined or offers_exhausted."""
     async with db.reading() as connection:
-        rows = await store.page_unplaced(connection, caller.division, str(after or store.NO_ID), limit)
+        rows = await store.page_unplaced(connection, scope_of(caller), str(after or store.NO_ID), limit)
     return tasks_page(rows, limit)
 
 

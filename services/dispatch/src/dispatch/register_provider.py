@@ -7,13 +7,13 @@ from common.auth import Caller, require
 from common.codes import divisions, uscc
 from common.errors import Malformed, Problem
 from common.http import Limit
+from common.scopes import scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 from rules.visits import VISIT_ITEMS
 
 from dispatch import store
-from dispatch.views import own_provider
 
 router = APIRouter(tags=["providers"])
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]
@@ -93,9 +93,8 @@ async def list_providers(
     after: Annotated[str, Query(max_length=18)] = "",
 ) -> ProvidersOut:
     """Providers serving any part of the caller's area; a provider sees itself."""
-    own = own_provider(caller)
     async with db.reading() as connection:
-        rows = await store.page_providers(connection, None if own else caller.division, own, after, limit)
+        rows = await store.page_providers(connection, scope_of(caller), after, limit)
     return ProvidersOut(providers=[_out(row) for row in rows], next=rows[-1]["uscc"] if len(rows) == limit else None)
 
 

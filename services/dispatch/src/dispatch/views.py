@@ -1,11 +1,9 @@
-"""What callers see of tasks and messages, and who sees which."""
+"""What callers see of tasks and messages."""
 
 from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
-from common.auth import Caller
-from common.errors import NotAllowed
 from pydantic import BaseModel, ConfigDict, Field
 
 from dispatch.domain.task import State, Task
@@ -61,15 +59,6 @@ def _out(row: Any) -> TaskOut:
 
 def tasks_page(rows: list[Any], limit: int) -> TasksOut:
     return TasksOut(tasks=[_out(row) for row in rows], next=rows[-1]["task_id"] if len(rows) == limit else None)
-
-
-def own_provider(caller: Caller) -> str | None:
-    """The provider a caller is bound to; None for those who see an area. Raises NotAllowed."""
-    if caller.role not in ("provider", "visitor"):
-        return None
-    if caller.provider is None:
-        raise NotAllowed("the token names no provider")
-    return caller.provider
 
 
 class MessageOut(BaseModel):

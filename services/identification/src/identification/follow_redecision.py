@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from identification.protected_tally import protect
 from identification.store import redecisions as store
+from identification.viewing import GATE_READERS
 
 router = APIRouter(tags=["policies"])
 
@@ -34,15 +35,16 @@ class RedecisionView(BaseModel):
 async def follow_redecision(
     version: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
     db: Db,
-    caller: Annotated[Caller, Depends(require("officer", "approver", "auditor", "admin"))],
+    caller: Annotated[Caller, Depends(require(*GATE_READERS))],
 ) -> RedecisionView:
-    """Of the newest publication of this version."""
+    """Of the newest publication of this version, which is of your area."""
     async with db.reading() as connection:
         row = await store.how_far(connection, version)
     if row is None:
         raise NotFound("this version was never published")
+    caller.need_area(row["jurisdiction"])
     view = RedecisionView.model_validate(dict(row))
-    if caller.role in ("officer", "approver") and caller.may_see(view.jurisdiction):
+    if caller.role in ("officer", "approver"):
         return view
     counts = ("people_touched", "people", "people_changed")
     return view.model_copy(update={name: protect(getattr(view, name)) for name in counts})

@@ -1,4 +1,7 @@
-"""GET /v1/policies: every version of every list, and the one in force in an area. Everybody may read the lists."""
+"""GET /v1/policies: the versions of the lists, and the list in force in an area.
+
+Everybody may read a list that is or was in force. A draft is shown to officers, approvers and auditors of its area.
+"""
 
 import datetime as dt
 from typing import Annotated, Any, Final
@@ -22,9 +25,11 @@ from identification.policy_shapes import (
 )
 from identification.running import running_now
 from identification.store import lists as store
+from identification.viewing import GATE_READERS
 
 router = APIRouter(tags=["policies"])
 UNPAID_MAX: Final = 500
+DRAFT_READERS: Final = (*GATE_READERS, "admin")
 
 
 class AreaUnpaidView(UnpaidItemView):
@@ -59,8 +64,11 @@ class RunningListView(BaseModel):
 async def list_policies(
     db: Db, caller: AnyCaller, state: State | None = None, limit: Limit = 100, after: str | None = None
 ) -> PolicyPage:
+    """Every version that is or was in force, and the drafts of your area."""
     async with db.reading() as connection:
-        rows = await store.list_policies(connection, state=state, after=after, limit=limit)
+        areas = await store.list_draft_areas(connection) if caller.role in DRAFT_READERS else []
+        drafts = [area for area in areas if caller.may_see(area)]
+        rows = await store.list_policies(connection, drafts, state=state, after=after, limit=limit)
     page = [view_version(row) for row in rows]
     return PolicyPage(policies=page, next=page[-1].version if len(page) == limit else None)
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import asyncpg
 import msgspec
 from common import clock
-from common.auth import AnyCaller
+from common.auth import Caller, require
 from common.errors import Conflict, NotFound
 from common.service import Db
 from common.settings import settings
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from rules.inclusion import lists_above, prove_inclusion
 from rules.items import ITEM_TITLES
@@ -32,7 +32,7 @@ from identification.policy_shapes import (
 )
 from identification.running import Running, running_now
 from identification.store import lists as store
-from identification.viewing import FromStruct
+from identification.viewing import GATE_READERS, FromStruct
 
 router = APIRouter(tags=["policies"])
 _decoder = msgspec.json.Decoder(PolicyList)
@@ -70,12 +70,15 @@ class ReviewView(BaseModel):
 
 
 @router.get("/v1/policies/{version}/review", summary="What a list changes, and whether anybody gets less by it")
-async def review_policy(version: Version, db: Db, caller: AnyCaller) -> ReviewView:
-    """It takes about a second."""
+async def review_policy(
+    version: Version, db: Db, caller: Annotated[Caller, Depends(require(*GATE_READERS))]
+) -> ReviewView:
+    """Of a list of your area. It takes about a second."""
     async with db.reading() as connection:
         row = await store.load_policy(connection, version)
         if row is None:
             raise NotFound("no such version")
+        caller.need_area(row["jurisdiction"])
         running = await running_now(connection)
         against, before = await _before(connection, row, running)
         proposed = _decoder.decode(row["list"])

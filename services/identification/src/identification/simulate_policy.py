@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 from common import clock
-from common.auth import AnyCaller, Caller, require
-from common.errors import BadRequest, Conflict, NotAllowed, NotFound, TooBusy
+from common.auth import Caller, require
+from common.errors import BadRequest, Conflict, NotFound, TooBusy
 from common.message import derived_id
 from common.service import Db
 from common.settings import settings
@@ -24,11 +24,12 @@ from identification.simulation_shapes import SimulationView, view_simulation
 from identification.store import lists as lists_store
 from identification.store import redecisions
 from identification.store import simulations as store
+from identification.viewing import GATE_READERS
 
 router = APIRouter(tags=["policies"])
 MONTHS_MAX: Final = 36
 OPEN_MAX: Final = 20
-READERS: Final = ("officer", "approver", "auditor", "admin")
+Reader = Annotated[Caller, Depends(require(*GATE_READERS))]
 _decoder = msgspec.json.Decoder(PolicyList)
 
 
@@ -127,35 +128,33 @@ class SimulationPage(BaseModel):
 
 @router.get("/v1/simulations", summary="The simulations of a version, newest first")
 async def list_simulations(
-    db: Db, caller: AnyCaller, version: Annotated[str, Query(pattern=r"^[0-9a-f]{32}$")]
+    db: Db, caller: Reader, version: Annotated[str, Query(pattern=r"^[0-9a-f]{32}$")]
 ) -> SimulationPage:
-    """At most 100, without their results."""
-    _need_reader(caller)
+    """At most 100 of lists of your area, without their results."""
     async with db.reading() as connection:
         rows = await store.list_simulations(connection, version)
     return SimulationPage(
-        simulations=[view_simulation(row, None, full=_may_see_all(caller, row["jurisdiction"])) for row in rows]
+        simulations=[
+            view_simulation(row, None, full=_may_see_all(caller, row["jurisdiction"]))
+            for row in rows
+            if caller.may_see(row["jurisdiction"])
+        ]
     )
 
 
 @router.get("/v1/simulations/{simulation_id}", summary="How far a simulation is, and what it found")
-async def read_simulation(simulation_id: UUID, db: Db, caller: AnyCaller) -> SimulationView:
-    """Officers and approvers of the area see all numbers and a few people; others see no small ones."""
-    _need_reader(caller)
+async def read_simulation(simulation_id: UUID, db: Db, caller: Reader) -> SimulationView:
+    """Of a list of your area. Officers and approvers see all numbers and a few people; others see no small numbers."""
     async with db.reading() as connection:
         row = await store.load_simulation(connection, str(simulation_id))
         if row is None:
             raise NotFound("no such simulation")
+        caller.need_area(row["jurisdiction"])
         base = await running_at(connection, (row["base_seq"], row["base_digest"]))
     both = (*base.lists.by_area.values(), _decoder.decode(row["list"]))
     titles = {code: item.title for one in both for code, item in one.items.items()}
     full = _may_see_all(caller, row["jurisdiction"])
     return view_simulation(row, tally_of(row["result"]), full=full, titles=titles)
-
-
-def _need_reader(caller: Caller) -> None:
-    if caller.role not in READERS:
-        raise NotAllowed(f"the role {caller.role} may not do this")
 
 
 def _may_see_all(caller: Caller, jurisdiction: str) -> bool:

@@ -8,6 +8,7 @@ from common.auth import Caller, Role
 from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
 from common.events.facts import Registration, Residence
+from common.scopes import OwnPerson, scope_of
 from pydantic import BaseModel, ConfigDict
 from rules.choosing import Choice
 from rules.doubt import Doubt
@@ -20,6 +21,8 @@ from identification.store import lists as lists_store
 from identification.store import people as store
 
 READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor", "assessor", "resident")
+# Who sees a list before it is in force, and what is known about it at the gate.
+GATE_READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor")
 
 
 class FromStruct(BaseModel):
@@ -68,12 +71,13 @@ class View(NamedTuple):
 
 
 def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:
-    """Raises NotFound, or NotAllowed outside the caller's area; residents see themselves alone."""
-    if caller.role == "resident" and caller.subject != person_id:
+    """The person. Raises NotFound, or NotAllowed outside the caller's scope; a resident sees one person alone."""
+    scope = scope_of(caller)
+    if isinstance(scope, OwnPerson) and scope.person_id != person_id:
         raise NotAllowed("residents see themselves only")
     if person is None:
         raise NotFound("nobody is known by this id")
-    if caller.role != "resident" and not any(caller.may_see(area) for area in _areas(person)):
+    if not isinstance(scope, OwnPerson) and not any(scope.sees(area) for area in _areas(person)):
         raise NotAllowed("outside your area")
     return person
 

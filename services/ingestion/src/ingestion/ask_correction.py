@@ -20,7 +20,7 @@ from ingestion.asking import Asked, ask
 from ingestion.problems import CORRECTIONS, PROBLEMS, QUARANTINE
 from ingestion.reading import reopen
 from ingestion.signing import sender
-from ingestion.sources import registered
+from ingestion.sources import registered, versions_seen
 from ingestion.store import corrections as store
 from ingestion.store import review, statements
 
@@ -109,10 +109,7 @@ async def list_corrections(
     after: UUID | None = None,
 ) -> CorrectionPage:
     """Of the sources of your area; a source sees its own, with the ids it gave itself."""
-    if caller.role == "source":
-        seen = [caller.source] if caller.source else []
-    else:
-        seen = [urn for urn, source in registered().items() if caller.may_see(source.area)]
+    seen = list(versions_seen(caller))
     async with db.reading() as connection:
         at = clock.now() if overdue else None
         rows = await store.list_corrections(connection, seen, state, at, str(after) if after else None, limit)

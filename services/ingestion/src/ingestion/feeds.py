@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from common.auth import Caller
 from common.errors import NotFound
+from common.scopes import OwnSource, scope_of
 from pydantic import BaseModel, Field
 
 from ingestion.exchange.feeds import Setup, configured
@@ -96,9 +97,8 @@ def trouble(kept: bytes) -> FeedTrouble | None:
 
 
 def may_see(setup: Setup, caller: Caller) -> bool:
-    if caller.role == "source":
-        return setup.feed.source == caller.source
-    return caller.may_see(setup.area)
+    scope = scope_of(caller)
+    return setup.feed.source == scope.source if isinstance(scope, OwnSource) else scope.sees(setup.area)
 
 
 def find(name: str, caller: Caller) -> Setup:

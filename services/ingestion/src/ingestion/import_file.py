@@ -13,6 +13,7 @@ from common.codes.divisions import NATION
 from common.errors import BadRequest, Malformed, NotAllowed, Problem, TooBusy, TooLarge
 from common.message import derived_id
 from common.privacy import vault
+from common.scopes import Everything, OwnSource, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Request
 
@@ -82,8 +83,10 @@ async def import_file(
 
 def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
     """Whose file it is; None: every event says it itself, which only the administrator may leave open."""
-    urn = source or caller.source
-    if caller.role != "admin" and (not caller.source or urn != caller.source):
+    scope = scope_of(caller)
+    own = scope.source if isinstance(scope, OwnSource) else None
+    urn = source or own
+    if not isinstance(scope, Everything) and (own is None or urn != own):
         raise NotAllowed("your token speaks for another source", code="source_not_yours")
     if urn is None:
         if kind is not None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from common.auth import Caller
 from common.errors import NotFound
+from common.scopes import OwnSource, scope_of
 from pydantic import BaseModel, Field
 
 from ingestion.file_problems import FILES
@@ -65,9 +66,9 @@ def problem(code: str, **more: Any) -> FileProblem:
 
 def need_access(row: Any, caller: Caller) -> None:
     """Raises NotFound for what is not the caller's, as if it did not exist."""
-    if row is not None and caller.role == "source":
-        row = row if row["source"] == caller.source else None
-    elif row is not None and not caller.may_see(row["owner"]):
-        row = None
-    if row is None:
-        raise NotFound("no such import")
+    if row is not None:
+        scope = scope_of(caller)
+        seen = row["source"] == scope.source if isinstance(scope, OwnSource) else scope.sees(row["owner"])
+        if seen:
+            return
+    raise NotFound("no such import")

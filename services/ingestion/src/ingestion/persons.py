@@ -9,6 +9,7 @@ from common.auth import Caller
 from common.events.facts import Kind, Registration, Residence
 from common.events.population import PopulationValue
 from common.privacy import vault
+from common.scopes import scope_of
 from rules.identity import identity_known_at, statements_counting
 from rules.timeline import Fact, facts_known_at
 
@@ -53,8 +54,10 @@ def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str
 
 
 def may_see(caller: Caller, areas: Sequence[str]) -> bool:
-    """One of the person's areas is enough: hukou and residence often differ, and both offices serve them."""
-    return any(caller.may_see(area) for area in areas) or (not areas and caller.may_see(None))
+    """One of the person's areas is enough: hukou and residence often differ, and both offices serve the person. A
+    person without a known area is in the scope of the nation alone."""
+    scope = scope_of(caller)
+    return any(scope.sees(area) for area in areas) or (not areas and scope.sees(None))
 
 
 def areas_of_human(person: Person, found: Mapping[str, Person], day: date) -> list[str]:

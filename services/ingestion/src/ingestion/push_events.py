@@ -12,6 +12,7 @@ from common import clock
 from common.auth import Caller
 from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaType
 from common.events.population import population_schemas
+from common.scopes import Everything, OwnSource, scope_of
 from fastapi import APIRouter, Depends, Request, Response
 
 from ingestion import quotas
@@ -86,11 +87,14 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(sender
 
 
 def _only_source(caller: Caller) -> str | None:
-    if caller.role == "admin":
-        return None
-    if not caller.source:
-        raise NotAllowed("the token names no source")
-    return caller.source
+    """The one source that the caller may send for; None for an administrator, whose events name their source."""
+    match scope_of(caller):
+        case OwnSource(source):
+            return source
+        case Everything():
+            return None
+        case _:
+            raise NotAllowed("an administrator of an area sends for no source", code="source_not_yours")
 
 
 def _media_type(request: Request) -> str:

@@ -43,6 +43,7 @@ async def register_source(
 ) -> Registered:
     """Audited. Versions are only added: what was in force before can always be told. A source is not removed but made
     inactive. Other processes follow within seconds."""
+    caller.need_area(body.entry.area)
     now = clock.now()
     since = max(now, start_of_day(body.begins_on)) if body.begins_on else now
     if body.begins_on and body.begins_on < clock.today():
@@ -50,6 +51,8 @@ async def register_source(
     async with db.transaction() as tx:
         newest = (await registry.load_newest(tx.sql)).get(source)
         known = newest["version"] if newest is not None else 0
+        if newest is not None:
+            caller.need_area(Entry.model_validate_json(newest["entry"]).area)
         if known != body.replaces:
             raise Conflict(f"the newest version is {known}", code="changed_meanwhile")
         row = (source, known + 1, since, body.entry.model_dump_json().encode(), caller.subject, body.reason)

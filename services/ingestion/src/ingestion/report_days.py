@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from common import clock
 from common.auth import Caller
-from common.errors import Malformed, NotAllowed, NotFound
+from common.errors import Malformed, NotFound
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
 from ingestion.domain.pushed import Source
 from ingestion.signing import sender
-from ingestion.sources import Urn, registered
+from ingestion.sources import Urn, need_source, registered
 from ingestion.store import days
 
 router = APIRouter(tags=["sources"])
@@ -116,12 +116,9 @@ def _line(day: date, row: Any, tallies: list[Tally]) -> DayLine:
 
 def _mine(urn: str, caller: Caller) -> Source:
     source = registered().get(urn)
-    if caller.role == "source" and caller.source != urn:
-        raise NotAllowed("your token speaks for another source")
+    need_source(caller, urn, source.area if source else None)
     if source is None:
         raise NotFound("no such source")
-    if caller.role != "source":
-        caller.need_area(source.area)
     return source
 
 

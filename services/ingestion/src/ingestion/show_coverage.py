@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal
 
-from common.auth import AnyCaller
+from common.auth import Caller, require
 from common.codes import divisions
 from common.errors import NotFound
 from common.events.facts import Kind
 from common.events.kinds import RULES
 from common.service import Db
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from ingestion import sources
@@ -40,11 +40,16 @@ class Coverage(BaseModel):
 
 @router.get("/v1/coverage", summary="What the absence of each kind means in a place on a day")
 async def show_coverage(
-    division: Annotated[str, Query(max_length=12)], on: date, caller: AnyCaller, db: Db
+    division: Annotated[str, Query(max_length=12)],
+    on: date,
+    caller: Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))],
+    db: Db,
 ) -> Coverage:
-    """As the register's feeds declare it: a feed of a city covers its counties, never the other way round."""
+    """As the register's feeds declare it: a feed of a city covers its counties, never the other way round. For a place
+    in your area."""
     if not divisions.known(division):
         raise NotFound("no such division")
+    caller.need_area(division)
     await sources.look(db)
     active = {urn: version.entry for urn, version in sources.versions().items() if version.entry.active}
     feeds = [(urn, feed) for urn, entry in active.items() for feed in _feeds(entry, division, on)]

@@ -11,6 +11,7 @@ from common.codes import divisions
 from common.database import Database
 from common.http import Limit
 from common.privacy import vault
+from common.scopes import Everything, OwnSource, Scope, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
@@ -41,17 +42,18 @@ async def list_imports(
     after: UUID | None = None,
 ) -> ImportPage:
     """Of yourself as a source, of your area as an officer; in the order of their ids."""
-    source = caller.source or "" if caller.role == "source" else None
-    owners = None if source is not None or caller.may_see(None) else _owners(caller)
+    scope = scope_of(caller)
+    source = scope.source if isinstance(scope, OwnSource) else None
+    owners = None if isinstance(scope, OwnSource | Everything) else _owners(scope)
     async with db.reading() as connection:
         rows = await store.list_imports(connection, source, owners, str(after) if after else None, limit)
     page = [shown(row) for row in rows]
     return ImportPage(imports=page, next=page[-1].import_id if len(page) == limit else None)
 
 
-def _owners(caller: Caller) -> list[str]:
+def _owners(scope: Scope) -> list[str]:
     areas = {source.area for source in registered().values()} | {divisions.NATION}
-    return [area for area in areas if caller.may_see(area)]
+    return [area for area in areas if scope.sees(area)]
 
 
 @router.get("/v1/imports/{import_id}", summary="How far a file is worked through")

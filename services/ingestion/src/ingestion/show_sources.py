@@ -3,8 +3,8 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from common.auth import AnyCaller, Caller, require
-from common.errors import NotAllowed, NotFound
+from common.auth import Caller, require
+from common.errors import NotFound
 from common.http import Limit
 from common.service import Db
 from common.topics import inbound_topic
@@ -96,16 +96,17 @@ class GapPage(BaseModel):
 
 
 @router.get("/v1/sources", summary="Registered sources and when they were last heard")
-async def list_sources(caller: AnyCaller, db: Db) -> SourceList:
-    """All of them; a source sees itself only."""
+async def list_sources(
+    caller: Annotated[Caller, Depends(sender("source", "officer", "approver", "auditor"))], db: Db
+) -> SourceList:
+    """Those of your area; a source sees itself only."""
     await sources.look(db)
     async with db.reading() as connection:
         heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
     return SourceList(
         sources=[
             RegisteredSource(**_shown(urn, version.entry, heard, gaps))
-            for urn, version in sources.versions().items()
-            if caller.role != "source" or urn == caller.source
+            for urn, version in sources.versions_seen(caller).items()
         ]
     )
 
@@ -117,8 +118,7 @@ async def get_source(
     """Keys are public keys."""
     await sources.look(db)
     version = sources.versions().get(source)
-    if caller.role == "source" and caller.source != source:
-        raise NotAllowed("your token speaks for another source")
+    sources.need_source(caller, source, version.entry.area if version else None)
     if version is None:
         raise NotFound("no such source")
     async with db.reading() as connection:
@@ -145,7 +145,7 @@ async def list_gaps(
     after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> GapPage:
     """Of your area, by source and day."""
-    seen = [urn for urn, version in sources.versions().items() if caller.may_see(version.entry.area)]
+    seen = list(sources.versions_seen(caller))
     cursor = _cursor(after)
     async with db.reading() as connection:
         rows = await watching.list_gaps(connection, seen, cursor, limit)

@@ -8,6 +8,7 @@ from common.auth import Caller
 from common.database import Database
 from common.errors import Malformed, NotFound
 from common.http import Limit
+from common.scopes import Everything, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
@@ -19,7 +20,6 @@ from ingestion.store import unverified as store
 from ingestion.unverified import DAYS_KEPT
 
 router = APIRouter(tags=["sources"])
-NATION: Final = "000000"
 FORGET_MAX: Final = 1_000
 
 
@@ -68,10 +68,8 @@ async def list_unverified(
 
 
 def _seen(caller: Caller) -> list[str]:
-    if caller.role == "source":
-        return [caller.source] if caller.source else []
-    seen = [urn for urn, version in sources.versions().items() if caller.may_see(version.entry.area)]
-    return [*seen, UNKNOWN] if caller.may_see(NATION) else seen
+    seen = list(sources.versions_seen(caller))
+    return [*seen, UNKNOWN] if isinstance(scope_of(caller), Everything) else seen
 
 
 def _cursor(after: str | None) -> store.Key | None:

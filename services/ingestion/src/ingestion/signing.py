@@ -31,11 +31,13 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
 
     async def dependency(request: Request, db: Db) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        await sources.look(db)
         if scheme.lower() != SCHEME:
-            return _not_bound_to_sign(await by_token(request))
+            caller = await by_token(request)
+            await sources.look(db)
+            return _not_bound_to_sign(caller)
         if "source" not in roles:
             raise NotAllowed("a source may not do this")
+        await sources.look(db)
         signature = _signature(token.strip(), request)
         request.state.signed_sha256 = signature.sha256
         if once or request.method == "GET":
@@ -44,6 +46,7 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
             raise Unauthenticated("this signature was used before", code="signature_used")
         return Caller(subject=signature.source, role="source", source=signature.source)
 
+    dependency.roles = by_token.roles  # type: ignore[attr-defined]  # read by the test of all routes
     return dependency
 
 

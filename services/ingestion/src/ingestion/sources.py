@@ -12,7 +12,10 @@ from typing import Annotated, Any, Final
 import msgspec
 import yaml
 from common import clock
+from common.auth import Caller
 from common.database import Database
+from common.errors import NotAllowed
+from common.scopes import OwnSource, scope_of
 from common.settings import repository_root
 from fastapi import Path
 from pydantic import BaseModel
@@ -90,6 +93,25 @@ def _register() -> _Register:
 def registered() -> dict[str, Source]:
     """All sources by URN, also those that may not send any more."""
     return _register().sources
+
+
+def need_source(caller: Caller, urn: str, area: str | None) -> None:
+    """Raises NotAllowed unless the source is the caller's own, or lies in the caller's area. `area`: of the source;
+    None for one that is not registered."""
+    scope = scope_of(caller)
+    if isinstance(scope, OwnSource):
+        if scope.source != urn:
+            raise NotAllowed("your token speaks for another source")
+    elif not scope.sees(area):
+        raise NotAllowed("outside your area")
+
+
+def versions_seen(caller: Caller) -> dict[str, Version]:
+    """The entry in force of every source in the caller's scope, by URN: its own, or those of its area."""
+    scope = scope_of(caller)
+    if isinstance(scope, OwnSource):
+        return {urn: version for urn, version in versions().items() if urn == scope.source}
+    return {urn: version for urn, version in versions().items() if scope.sees(version.entry.area)}
 
 
 def versions() -> dict[str, Version]:

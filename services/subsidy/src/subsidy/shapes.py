@@ -7,6 +7,8 @@ from typing import Annotated
 from common.auth import Caller
 from common.clock import month_text
 from common.codes import divisions
+from common.errors import NotAllowed
+from common.scopes import Areas, Everything, scope_of
 from fastapi import Header
 from pydantic import BaseModel, Field
 
@@ -73,10 +75,15 @@ class RecoveryView(BaseModel):
 
 
 def areas_of(caller: Caller) -> list[str] | None:
-    """Every area the caller may see, for a statement; None: all. As `Caller.may_see` for one area."""
-    if caller.division is None:
-        return None if caller.role in ("admin", "auditor") else []
-    return list(_within(caller.division))
+    """The codes of all areas in the caller's scope, for a statement; None only for `Everything`. Raises NotAllowed for
+    a scope without an area."""
+    match scope_of(caller):
+        case Everything():
+            return None
+        case Areas(division):
+            return list(_within(division))
+        case _:
+            raise NotAllowed("no ledger is in your scope")
 
 
 @lru_cache(maxsize=1024)

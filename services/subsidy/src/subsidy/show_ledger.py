@@ -96,8 +96,8 @@ async def show_ledger(
     after: Annotated[str | None, Query(max_length=200)] = None,
     limit: Limit = 500,
 ) -> LedgerView:
-    """The entries of the areas the caller may see, by service month, and within one in the order they were made. Of
-    somebody known by several identities the survivor's ledger holds all, as if it were one."""
+    """The entries of the areas in the caller's scope, by service month, and within one in the order in which they were
+    made. A person without money there is not found. The survivor of several identities has the entries of all."""
     areas, start = areas_of(caller), _cursor(after)
     async with db.reading() as connection:
         if not await reading.person_known(connection, person_id):
@@ -109,6 +109,8 @@ async def show_ledger(
         rows = await reading.list_entries(connection, identities, areas, start, limit)
         merged_into = next((claim.survivor for claim in claims if claim.alias == person_id), None)
         barred = [] if merged_into else await _unpaid(connection, person_id, areas)
+        if areas is not None and not barred and not await reading.any_entry(connection, identities, areas):
+            raise NotFound("no such person")  # the links between identities are not shown either
     entries = [_entry_view(row) for row in rows]
     next_ = _cursor_text(rows[-1]) if len(rows) == limit else None
     return LedgerView(

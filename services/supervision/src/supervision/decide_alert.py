@@ -9,6 +9,7 @@ from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AlertClosed
 from common.read_budget import case_of
+from common.scopes import OwnProvider, scope_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -35,10 +36,11 @@ async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetim
     row = await store.lock_alert(tx, str(alert_id))
     if row is None:
         raise NotFound("no alert has this id")
-    if caller.role == "provider":
-        if caller.provider is None or row["provider"] != caller.provider:
+    scope = scope_of(caller)
+    if isinstance(scope, OwnProvider):
+        if row["provider"] != scope.provider:
             raise NotAllowed("this alert is not about a visit of yours")
-    elif row["other_division"] is None or not caller.may_see(row["other_division"]):
+    elif row["other_division"] is None or not scope.sees(row["other_division"]):
         caller.need_area(row["division"])
     if row["check_id"] == "read_budget" and _is_own(row, caller):
         raise NotAllowed("this case is about what you have read yourself", code="own_case")

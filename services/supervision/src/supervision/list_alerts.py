@@ -5,8 +5,8 @@ from uuid import UUID
 
 from common import clock
 from common.auth import Caller, require
-from common.errors import NotAllowed
 from common.http import Limit
+from common.scopes import Everything, OwnProvider, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -39,17 +39,16 @@ async def list_alerts(
     after: UUID | None = None,
 ) -> dict[str, object]:
     """Alerts of the caller's area, and those between it and another; a provider sees those about its own visits."""
-    if caller.role == "provider" and caller.provider is None:
-        raise NotAllowed("the token names no provider")
+    scope = scope_of(caller)
     async with db.reading() as connection:
         areas = None
-        if caller.role != "provider" and not caller.may_see(None):
-            areas = [a for a in await store.list_alert_areas(connection) if caller.may_see(a)]
+        if not isinstance(scope, Everything | OwnProvider):
+            areas = [a for a in await store.list_alert_areas(connection) if scope.sees(a)]
         rows = await store.list_alerts(
             connection,
             states=state or [],
             check=check,
-            provider=caller.provider if caller.role == "provider" else None,
+            provider=scope.provider if isinstance(scope, OwnProvider) else None,
             areas=areas,
             after=str(after) if after else None,
             limit=limit,

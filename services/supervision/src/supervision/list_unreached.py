@@ -9,6 +9,7 @@ from common.auth import Caller, require
 from common.codes import divisions
 from common.errors import NotFound
 from common.http import Limit
+from common.scopes import Areas, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -69,6 +70,11 @@ def decide_cause(row: Any) -> Cause:
     return _CAUSES[row["state"]]
 
 
+def _own_area(caller: Caller) -> str:
+    scope = scope_of(caller)
+    return scope.division if isinstance(scope, Areas) else divisions.NATION
+
+
 @router.get("/v1/unreached", response_model=UnreachedPage)
 async def list_unreached(
     caller: Reader,
@@ -79,7 +85,7 @@ async def list_unreached(
     after: UUID | None = None,
 ) -> dict[str, object]:
     """People with visiting care on a day (today when not given) and no valid visit in its calendar month so far."""
-    area = division or caller.division or divisions.NATION
+    area = division or _own_area(caller)
     if not divisions.known(area):
         raise NotFound(f"no division has the code {area}")
     caller.need_area(area)

@@ -2,12 +2,12 @@
 
 from dispatch.store.plans import claim_heads, load_aliases, lock_due_plans, lock_plans, page_plans, upsert_plans
 from dispatch.store.providers import (
+    areas_served,
     list_topic_owners,
     load_market,
     next_rematch,
     page_providers,
     provider_divisions,
-    provider_known,
     provider_serves,
     set_rematch,
     upsert_provider,
@@ -35,6 +35,7 @@ from dispatch.store.tasks import (
 __all__ = [
     "NO_ID",
     "append_answer",
+    "areas_served",
     "claim_heads",
     "claim_replies",
     "insert_areas",
@@ -57,7 +58,6 @@ __all__ = [
     "persons_of_tasks",
     "persons_with_window",
     "provider_divisions",
-    "provider_known",
     "provider_serves",
     "set_rematch",
     "set_verdicts",

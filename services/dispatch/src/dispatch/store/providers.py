@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 from common.codes import divisions
+from common.errors import NotAllowed
+from common.scopes import Areas, Everything, OwnProvider, Scope
 from common.transaction import Tx
 
 from dispatch.domain.market import Provider
@@ -65,10 +67,9 @@ async def upsert_provider(tx: Tx, provider: dict[str, Any], now: datetime) -> An
     return await tx.sql.fetchrow(f"SELECT p.*, {_AREAS} AS divisions FROM providers p WHERE uscc = $1", uscc)  # noqa: S608
 
 
-async def page_providers(
-    connection: asyncpg.Connection, scope: str | None, own: str | None, after: str, limit: int
-) -> list[Any]:
-    """Those that serve any part of `scope` (all without one), or only `own`."""
+async def page_providers(connection: asyncpg.Connection, scope: Scope, after: str, limit: int) -> list[Any]:
+    """Those that serve any part of an area, or the caller's own."""
+    area, own = _area_and_own(scope)
     rows: list[Any] = await connection.fetch(
         f"""SELECT p.*, {_AREAS} AS divisions FROM providers p
             WHERE p.uscc > $1 AND ($2::text IS NULL OR p.uscc = $2)
@@ -77,20 +78,41 @@ async def page_providers(
             ORDER BY p.uscc LIMIT $5""",  # noqa: S608
         after,
         own,
-        None if scope is None else [scope, *divisions.ancestors(scope)],
-        scope,
+        None if area is None else [area, *divisions.ancestors(area)],
+        area,
         limit,
     )
     return rows
 
 
-async def provider_known(connection: asyncpg.Connection, uscc: str) -> bool:
-    return bool(await connection.fetchval("SELECT 1 FROM providers WHERE uscc = $1", uscc))
+def _area_and_own(scope: Scope) -> tuple[str | None, str | None]:
+    """The area and the provider that bound a list of providers. Raises NotAllowed for a scope without either."""
+    match scope:
+        case Everything():
+            return None, None
+        case Areas(area):
+            return area, None
+        case OwnProvider(provider):
+            return None, provider
+        case _:
+            raise NotAllowed("no provider is in your scope")
 
 
-async def provider_serves(tx: Tx, uscc: str, item: str) -> bool:
-    items = await tx.sql.fetchval("SELECT items FROM providers WHERE uscc = $1", uscc)
-    return items is not None and item in items.split(",")
+async def areas_served(connection: asyncpg.Connection, uscc: str) -> list[str]:
+    """Where a registered provider serves; empty for an unknown one."""
+    rows = await connection.fetch("SELECT division FROM provider_areas WHERE uscc = $1 ORDER BY division", uscc)
+    return [row[0] for row in rows]
+
+
+async def provider_serves(tx: Tx, uscc: str, item: str, division: str) -> bool:
+    """Whether the provider does this item in this area, or in an area above it."""
+    served = await tx.sql.fetchrow(
+        """SELECT p.items FROM providers p WHERE p.uscc = $1 AND EXISTS (
+             SELECT 1 FROM provider_areas a WHERE a.uscc = p.uscc AND a.division = ANY($2::text[]))""",
+        uscc,
+        [division, *divisions.ancestors(division)],
+    )
+    return served is not None and item in served["items"].split(",")
 
 
 async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, after: str, limit: int) -> list[str]:

@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 from common.bulk import insert_new
 from common.codes import divisions
+from common.errors import NotAllowed
+from common.scopes import Areas, Everything, OwnProvider, Scope
 from common.transaction import Tx
 
 from dispatch.domain.answer import Answer
@@ -16,6 +18,7 @@ from dispatch.tables import TaskRow
 
 NO_ID: Final = str(UUID(int=0))
 _TASK_COLUMNS: Final = tuple(Task.__struct_fields__)
+_IN_AREA: Final = "division IN (SELECT division FROM areas WHERE area = {})"
 _TASKS: Final = f"SELECT {', '.join(_TASK_COLUMNS)} FROM tasks"  # noqa: S608
 
 
@@ -170,7 +173,7 @@ def _task(row: Any) -> Task:
 async def page_tasks(
     connection: asyncpg.Connection,
     *,
-    scope: str | None,
+    scope: Scope,
     person_ids: Sequence[str] | None,
     provider: str | None,
     state: str | None,
@@ -180,12 +183,12 @@ async def page_tasks(
     after: str,
     limit: int,
 ) -> list[Any]:
-    """One page in the order of ids. `scope` and `division` are areas and stand for all below them."""
+    """One page in the order of ids. `division` is an area and stands for all below it."""
     conditions: list[str] = ["task_id > $1"]
     values: list[Any] = [after, limit]
     for condition, value in (
-        ("division IN (SELECT division FROM areas WHERE area = {})", scope),
-        ("division IN (SELECT division FROM areas WHERE area = {})", division),
+        *_in_scope(scope),
+        (_IN_AREA, division),
         ("person_id = ANY({}::uuid[])", person_ids),
         ("provider = {}", provider),
         ("state = {}", state),
@@ -203,14 +206,32 @@ async def page_tasks(
     return rows
 
 
-async def page_unplaced(connection: asyncpg.Connection, scope: str | None, after: str, limit: int) -> list[Any]:
+def _in_scope(scope: Scope) -> list[tuple[str, str]]:
+    """Conditions on a task, each with its value. Raises NotAllowed for a scope that no task can be in."""
+    match scope:
+        case Everything():
+            return []
+        case Areas(area):
+            return [(_IN_AREA, area)]
+        case OwnProvider(provider, None):
+            return [("provider = {}", provider)]
+        case OwnProvider(provider, str(area)):
+            return [("provider = {}", provider), (_IN_AREA, area)]
+        case _:
+            raise NotAllowed("no task is in your scope")
+
+
+async def page_unplaced(connection: asyncpg.Connection, scope: Scope, after: str, limit: int) -> list[Any]:
+    """Tasks without a provider, in the order of ids."""
+    conditions = ["state = 'planned' AND cause IS NOT NULL AND task_id > $1"]
+    values: list[Any] = [after, limit]
+    for condition, value in _in_scope(scope):
+        values.append(value)
+        conditions.append(condition.format(f"${len(values)}"))
+    where = " AND ".join(conditions)
     rows: list[Any] = await connection.fetch(
-        """SELECT * FROM tasks WHERE state = 'planned' AND cause IS NOT NULL AND task_id > $1
-             AND ($2::text IS NULL OR division IN (SELECT division FROM areas WHERE area = $2))
-           ORDER BY task_id LIMIT $3""",
-        after,
-        scope,
-        limit,
+        f"SELECT * FROM tasks WHERE {where} ORDER BY task_id LIMIT $2",  # noqa: S608 - only our own conditions
+        *values,
     )
     return rows
 

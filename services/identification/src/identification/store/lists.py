@@ -199,16 +199,25 @@ async def propose_again(tx: Tx, version: str, *, proposed_by: str, proposed_at: 
 
 
 async def list_policies(
-    connection: asyncpg.Connection, *, state: str | None, after: str | None, limit: int
+    connection: asyncpg.Connection, draft_areas: Sequence[str], *, state: str | None, after: str | None, limit: int
 ) -> Sequence[Any]:
+    """Versions that are or were in force, and the drafts of `draft_areas`, by version."""
     rows: Sequence[Any] = await connection.fetch(
         f"""{_POLICY} WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR policies.version > $2)
+             AND (state NOT IN ('proposed', 'approved') OR policies.jurisdiction = ANY($4::text[]))
            ORDER BY policies.version LIMIT $3""",
         state,
         after,
         limit,
+        draft_areas,
     )
     return rows
+
+
+async def list_draft_areas(connection: asyncpg.Connection) -> list[str]:
+    """The areas that have a version which is not in force yet."""
+    rows = await connection.fetch("SELECT DISTINCT jurisdiction FROM policies WHERE state IN ('proposed', 'approved')")
+    return [row[0] for row in rows]
 
 
 async def load_running(connection: asyncpg.Connection, jurisdiction: str) -> Any:

@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from common.errors import NotAllowed
+from common.scopes import Areas, Everything, Scope
+
 
 class Wanted(NamedTuple):
-    """Of which audit rows a page is. `area`: of the auditor, None for all; `after`: the last row of the page before."""
+    """Of which audit rows a page is. `scope`: of the auditor; `after`: the last row of the page before."""
 
-    area: str | None
+    scope: Scope
     person_id: str | None
     actor: str | None
     since: datetime | None
@@ -28,7 +31,7 @@ async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Any]:
 def page_of(wanted: Wanted, limit: int) -> tuple[str, list[Any]]:
     """The statement of a page and its values. It first finds the ids of the page, by an index in the order of the page,
     and then reads these rows together."""
-    table, conditions = _led_by(wanted)
+    table, conditions = _led_by(wanted, _area(wanted.scope))
     conditions += [
         ("at >= {}", wanted.since),
         ("at < {}", wanted.until),
@@ -43,11 +46,22 @@ def page_of(wanted: Wanted, limit: int) -> tuple[str, list[Any]]:
     return statement, [*(value for _, value in used), limit]
 
 
-def _led_by(wanted: Wanted) -> tuple[str, list[tuple[str, Any]]]:
+def _area(scope: Scope) -> str | None:
+    """The area of an auditor; None only for `Everything`. Raises NotAllowed for a scope without an area."""
+    match scope:
+        case Everything():
+            return None
+        case Areas(division):
+            return division
+        case _:
+            raise NotAllowed("no audit row is in your scope")
+
+
+def _led_by(wanted: Wanted, area: str | None) -> tuple[str, list[tuple[str, Any]]]:
     """The table that finds the ids, and what its rows must fulfil: conditions with their values."""
     if wanted.person_id is not None:
         of_person = [("person_id = {}", wanted.person_id), ("actor = {}", wanted.actor)]
-        return "audit_persons", [*of_person, ("{} = ANY(areas)", wanted.area)]
-    if wanted.area is not None:
-        return "audit_areas", [("area = {}", wanted.area), ("actor = {}", wanted.actor)]
+        return "audit_persons", [*of_person, ("{} = ANY(areas)", area)]
+    if area is not None:
+        return "audit_areas", [("area = {}", area), ("actor = {}", wanted.actor)]
     return "audits", [("actor = {}", wanted.actor)]

@@ -13,6 +13,16 @@ async def person_known(connection: asyncpg.Connection, person_id: str) -> bool:
     return await connection.fetchval("SELECT 1 FROM accounts WHERE person_id = $1", person_id) is not None
 
 
+async def any_entry(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str]) -> bool:
+    """Whether these identities have an entry of these areas."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM entries WHERE person_id = ANY($1::uuid[]) AND jurisdiction = ANY($2::text[]))",
+        person_ids,
+        areas,
+    )
+    return found
+
+
 async def balance(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str] | None) -> int:
     """Fen owed to a human, under all these identities, and unpaid; negative when too much was paid."""
     found: int = await connection.fetchval(

@@ -1,0 +1,126 @@
+"""Who calls, and which data the caller may see. `scope_of` is the only rule for this in all services.
+
+A role is necessary, not sufficient. A token never opens everything because it leaves something out: a role that works
+in an area needs one, a source and a provider need their own name, and a resident sees one person.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from common.codes import divisions
+from common.errors import NotAllowed
+
+Role = Literal[
+    "source", "provider", "visitor", "assessor", "officer", "approver", "auditor", "resident", "admin", "service"
+]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+# A service is no person: no issuer for people gives this role, and neither does `shouwang token`.
+GIVEN_ROLES: Final[tuple[Role, ...]] = tuple(role for role in ROLES if role != "service")
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """The nation, and the platform's own roles without an area: also data whose area is unknown."""
+
+    def sees(self, division: str | None) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """`division` with everything below it, by the closure of divisions and never by a code prefix."""
+
+    division: str
+
+    def sees(self, division: str | None) -> bool:
+        """Whether data of that area is in the scope. The area None is unknown and lies in no other area."""
+        return division is not None and divisions.within(division, self.division)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Data that belongs to one source, provider or person. An area alone shows nothing to it."""
+
+    def sees(self, division: str | None) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSource(_Own):
+    """The events, files and feeds of one registered source (URN)."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProvider(_Own):
+    """The tasks of one provider (credit code). A visitor sees those inside `division` only; a provider has None."""
+
+    provider: str
+    division: str | None = None
+
+    def holds(self, provider: str | None, division: str) -> bool:
+        """Whether a task of this provider in this area is in the scope."""
+        return provider == self.provider and self.covers(division)
+
+    def covers(self, division: str) -> bool:
+        return self.division is None or divisions.within(division, self.division)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPerson(_Own):
+    """One person: the resident who calls."""
+
+    person_id: str
+
+
+Scope = Everything | Areas | OwnSource | OwnProvider | OwnPerson
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. `expires_at`: when the token ends (seconds since 1970, real time); None for a signed request."""
+
+    subject: str
+    role: Role
+    division: str | None = None
+    source: str | None = None
+    provider: str | None = None
+    expires_at: float | None = None
+
+    def may_see(self, division: str | None) -> bool:
+        """Whether data of that area (None: unknown) is in the caller's scope. Raises NotAllowed like `scope_of`."""
+        return scope_of(self).sees(division)
+
+    def need_area(self, division: str | None) -> None:
+        """Raises NotAllowed for data outside the caller's scope."""
+        if not self.may_see(division):
+            raise NotAllowed("outside your area")
+
+
+def scope_of(caller: Caller) -> Scope:
+    """The data that a caller may see. Raises NotAllowed (403) where the token does not say it: `area_required`,
+    `provider_required` or `source_required`."""
+    match caller.role:
+        case "source":
+            return OwnSource(_named(caller.source, "source"))
+        case "provider":
+            return OwnProvider(_named(caller.provider, "provider"))
+        case "visitor":
+            return OwnProvider(_named(caller.provider, "provider"), _named(caller.division, "area"))
+        case "resident":
+            return OwnPerson(caller.subject)
+        case "admin" | "service":
+            return Everything() if caller.division is None else _areas(caller.division)
+        case "officer" | "approver" | "assessor" | "auditor":
+            return _areas(_named(caller.division, "area"))
+
+
+def _areas(division: str) -> Everything | Areas:
+    return Everything() if division == divisions.NATION else Areas(division)
+
+
+def _named(claim: str | None, what: str) -> str:
+    if not claim:
+        raise NotAllowed(f"the token names no {what}", code=f"{what}_required")
+    return claim
