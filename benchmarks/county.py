@@ -240,7 +240,7 @@ def _simulate(officer: httpx.Client, name: str, version: str) -> float:
 
 def _follow(runtime: Runtime, name: str, version: str) -> dict[str, Any]:
     tell = _sparing()
-    with _client(runtime, "identification", role="auditor") as client:
+    with _client(runtime, "identification", role="auditor", division="000000") as client:
         deadline = time.monotonic() + QUIET_SECONDS_MAX
         while time.monotonic() < deadline:
             told: dict[str, Any] = client.get(f"/v1/policies/{version}/redecision").raise_for_status().json()

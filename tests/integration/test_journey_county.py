@@ -7,6 +7,7 @@ from typing import Any
 
 import synth
 from common.clock import add_months, age_on
+from common.codes import divisions
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
@@ -33,9 +34,13 @@ async def test_a_year_of_faulty_deliveries_ends_with_the_truth(platform: Platfor
 
 async def _told(platform: Platform, number: str, on: date) -> Mapping[str, Any]:
     """What the platform concludes of somebody for a day."""
-    whose = await platform.call("POST", "ingestion", "/v1/persons/lookup", role="auditor", json={"id_number": number})
+    whose = await platform.call(
+        "POST", "ingestion", "/v1/persons/lookup", role="auditor", division=divisions.NATION, json={"id_number": number}
+    )
     path = f"/v1/persons/{whose['person_id']}/entitlements"
-    seen = await platform.call("GET", "identification", path, role="auditor", params={"on": on.isoformat()})
+    seen = await platform.call(
+        "GET", "identification", path, role="auditor", division=divisions.NATION, params={"on": on.isoformat()}
+    )
     return {
         "died_on": seen["died_on"],
         "suspected": seen["death_suspected_on"] is not None,

@@ -91,7 +91,7 @@ async def _none(found: Any) -> Any:
 
 
 async def sound(platform: Platform, running: Runtime) -> None:
-    balance = await platform.call("GET", "subsidy", "/v1/trial-balance", role="auditor")
+    balance = await platform.call("GET", "subsidy", "/v1/trial-balance", role="auditor", division="000000")
     assert balance["debit_fen"] == balance["credit_fen"]
     report = await check_all(running)
     assert {line.what: line.faults for line in report.wrong()} == {}

@@ -29,10 +29,12 @@ def reader() -> Reader:
 
 @pytest.fixture
 async def browser(reader: Reader) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """`browser(role, division=…)` is signed in; `browser()` is not."""
+    """`browser(role, division=…)` is signed in; `browser()` is not. An auditor's area is the nation by default."""
     clients: list[httpx.AsyncClient] = []
 
     def client(role: Any = None, **scope: Any) -> httpx.AsyncClient:
+        if role == "auditor":
+            scope = {"division": "000000", **scope}
         cookies = {"shouwang_token": issue_token(role, **scope)} if role else None
         made = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console", cookies=cookies)
         clients.append(made)

@@ -9,7 +9,7 @@ from console.chain import KEPT_MAX, SHOWN_MAX, Chain
 
 OFFICER = Caller("a", "officer", division="530300").may_see
 ELSEWHERE = Caller("b", "officer", division="140700").may_see
-AUDITOR = Caller("c", "auditor").may_see
+AUDITOR = Caller("c", "auditor", division="000000").may_see
 
 
 def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_what_is_new(make: Any) -> None:

@@ -32,6 +32,7 @@ async def test_a_token_opens_the_page_by_a_cookie_that_scripts_and_other_sites_c
         ("nonsense", 401, "令牌无效或已过期"),
         ("", 401, "令牌无效或已过期"),
         (None, 403, "该令牌的角色不能使用本页面"),
+        (issue_token("officer"), 403, "该令牌未指定辖区，不能使用本页面"),
     ],
 )
 async def test_a_wrong_token_is_told_and_sets_nothing(browser: Any, token: str | None, status: int, words: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from common import streams
 from common.auth import issue_token
-from console import stream
 from console.reader import Reader
 from console.stream import STREAMS_MAX, ChainStream
 
@@ -72,8 +72,8 @@ async def test_messages_are_read_only_while_somebody_watches(officer: Screen, re
 
 
 async def test_a_reader_that_is_too_slow_is_dropped(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SEND_SECONDS_MAX", 0.05)
-    screen = Screen(reader, issue_token("auditor"), reads=False)
+    monkeypatch.setattr(streams, "SEND_SECONDS_MAX", 0.05)
+    screen = Screen(reader, issue_token("auditor", division="000000"), reads=False)
     await asyncio.wait_for(screen.task, 10)
     assert reader.watchers == 0
 

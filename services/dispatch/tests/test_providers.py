@@ -142,7 +142,7 @@ async def test_the_stream_tells_what_the_feed_tells(driver, database, add_provid
     await driver.deliver(story.visiting())
     lines = [line async for line in follow(database, story.A, 1, seconds_max=0.2)]
     assert len(lines) == 1
-    head, event, data, *_ = lines[0].split("\n")
+    head, event, data, *_ = lines[0].decode().split("\n")
     assert (head, event) == ("id: 2", "event: TaskOffered")
     assert json.loads(data.removeprefix("data: "))["sequence"] == 2
 

@@ -12,7 +12,7 @@ ALLOWANCE = "longevity_allowance"
 @pytest.fixture
 def review(client: Any, bearer: Any) -> Any:
     async def ask(version: str) -> Any:
-        return (await client.get(f"/v1/policies/{version}/review", headers=bearer("auditor", None))).json()
+        return (await client.get(f"/v1/policies/{version}/review", headers=bearer("auditor", "000000"))).json()
 
     return ask
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from common.auth import ROLES, Caller, issue_token
+from common.scopes import Areas, Everything
 from ingestion.store import audits, review
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -13,7 +14,7 @@ PERSON = "11111111-1111-8111-8111-111111111111"
 
 @pytest.fixture
 async def auditor(client_for):
-    async with client_for(issue_token("auditor", subject="auditor")) as client:
+    async with client_for(issue_token("auditor", subject="auditor", division="000000")) as client:
         yield client
 
 
@@ -73,7 +74,7 @@ async def test_an_auditor_of_an_area_sees_what_its_officers_did_and_those_of_are
         assert [r["actor"] for r in (await page(county))["audits"]] == ["of-530302001", "of-530302"]
         assert (await page(county, actor="of-530300"))["audits"] == []
         assert [r["actor"] for r in (await page(county, person_id=PERSON))["audits"]] == ["of-530302001", "of-530302"]
-    async with client_for(issue_token("auditor")) as nation:
+    async with client_for(issue_token("auditor", division="000000")) as nation:
         assert len((await page(nation, to=(NOON + timedelta(hours=1)).isoformat()))["audits"]) == 5
 
 
@@ -115,14 +116,14 @@ async def test_a_row_of_the_log_can_neither_be_changed_nor_removed(note, databas
 
 LOOKS = {
     "all": {},
-    "area": {"area": "530302"},
+    "area": {"scope": Areas("530302")},
     "person": {"person_id": PERSON},
-    "person in the area": {"person_id": PERSON, "area": "530302"},
+    "person in the area": {"person_id": PERSON, "scope": Areas("530302")},
     "actor": {"actor": "actor-7"},
-    "actor in the area": {"actor": "actor-7", "area": "530302"},
-    "actor of another area": {"actor": "actor-7", "area": "110000"},
+    "actor in the area": {"actor": "actor-7", "scope": Areas("530302")},
+    "actor of another area": {"actor": "actor-7", "scope": Areas("110000")},
 }
-NOTHING = dict.fromkeys(audits.Wanted._fields)
+NOTHING = dict.fromkeys(audits.Wanted._fields) | {"scope": Everything()}
 
 
 async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_however_it_is_looked_for(database):

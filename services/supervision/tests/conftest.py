@@ -58,12 +58,13 @@ def driver(database: Database) -> Driver:
 
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """`api(role, division=…, provider=…)` is a client with that token; an officer's area is the nation by default."""
+    """`api(role, division=…, provider=…)` is a client with that token. An officer and an auditor are of the nation
+    by default."""
     before, service.database = service.database, database
     clients: list[httpx.AsyncClient] = []
 
     def client(role: Any = "officer", **scope: Any) -> httpx.AsyncClient:
-        if role == "officer":
+        if role in ("officer", "auditor"):
             scope = {"division": NATION, **scope}
         token = issue_token(role, **scope)
         made = httpx.AsyncClient(

@@ -16,6 +16,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from common import auth
 from common import clock as business
+from common.codes import divisions
 from common.settings import settings
 from common.topics import inbound_topic, is_inbound, load_topics
 
@@ -181,7 +182,7 @@ class Platform:
     async def ledger(self, person_id: str) -> Json:
         """As an auditor of the nation: an item of the national list is owed under the nation's own code."""
         path = f"/v1/persons/{person_id}/ledger"
-        answer: Json = await self.call("GET", "subsidy", path, role="auditor")
+        answer: Json = await self.call("GET", "subsidy", path, role="auditor", division=divisions.NATION)
         return answer
 
     async def tasks(self, person_id: str, **params: Any) -> list[Json]:
