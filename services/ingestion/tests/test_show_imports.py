@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import stat
 from datetime import timedelta
 
 from common import clock
@@ -115,6 +116,17 @@ async def test_nothing_of_a_file_is_readable_in_the_database_or_the_logs(imports
     everything = "\n".join(dump) + caplog.text
     for name in (secret, "张三丰", people.number(1), people.number(2), people.number(3), "备注"):
         assert name not in everything
+
+
+def test_only_its_owner_reads_a_spooled_file():
+    before = os.umask(0)
+    try:
+        writer = spool.SealedWriter()
+        assert stat.S_IMODE(spool.path_of(writer.spool).stat().st_mode) == 0o600
+        assert stat.S_IMODE(spool.spool_folder().stat().st_mode) == 0o700
+        writer.discard()
+    finally:
+        os.umask(before)
 
 
 async def test_refused_rows_are_forgotten_after_their_time_and_lost_files_too(imports, people, database):

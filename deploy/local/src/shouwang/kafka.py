@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shouwang import java, processes
-from shouwang.paths import LOCAL, jars_folder, require_free_space, write_atomically
+from shouwang.paths import LOCAL, PRIVATE_UMASK, jars_folder, require_free_space, write_atomically
 from shouwang.problems import LocalProblem
 
 FREE_MIB_MIN = 1000
@@ -124,6 +124,7 @@ class Kafka:
             capture_output=True,
             text=True,
             env=_environment(),
+            umask=PRIVATE_UMASK,
         )
         if done.returncode != 0:
             raise LocalProblem(f"Kafka could not format {data}: {done.stderr.strip() or done.stdout.strip()}")

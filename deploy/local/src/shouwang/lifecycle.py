@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from common.settings import settings
 
 from shouwang import clock, processes
-from shouwang.paths import require_free_space
+from shouwang.paths import make_private, open_private, require_free_space
 from shouwang.runtime import Runtime
 
 FREE_MIB_MIN = 2000
@@ -20,8 +20,7 @@ FREE_MIB_MIN = 2000
 @contextlib.contextmanager
 def exclusive(runtime: Runtime) -> Iterator[None]:
     """One of `up`, `down` and the supervisor's repair at a time."""
-    runtime.run.mkdir(parents=True, exist_ok=True)
-    with (runtime.run / "lock").open("w") as lock:
+    with open(make_private(runtime.run) / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -12,6 +12,9 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 LOCAL = REPOSITORY / "deploy" / "local"
 PROCESSES_FILE = LOCAL / "processes.yaml"
 KAFKA_POM = LOCAL / "kafka" / "pom.xml"
+PRIVATE_UMASK = 0o077  # of every process that the runtime starts
+# Folders of the default home that hold no data of a person: Kafka's jars, and the tests' own PostgreSQL.
+PUBLIC = frozenset({"jars", "test-postgres"})
 TOPICS_FILE = REPOSITORY / "contracts" / "topics.yaml"
 
 
@@ -43,9 +46,35 @@ def require_free_space(folder: Path, mib_min: int) -> None:
         )
 
 
+def make_private(folder: Path) -> Path:
+    """The folder, made if need be. Only its owner can enter it and the folders that are made above it."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def open_private(path: str, flags: int) -> int:
+    """An opener for `open`: only the owner can read the file that it creates."""
+    return os.open(path, flags, 0o600)
+
+
+def close_to_others(home: Path) -> None:
+    """Close a home to other users of the machine, also one that an earlier version left open.
+
+    PostgreSQL runs as a user of its own where root starts it. That user has to walk through the home to its data, so
+    the home of root can be entered, but not listed. The downloaded jars are public and stay as they are.
+    """
+    make_private(home).chmod(0o711 if os.geteuid() == 0 else 0o700)
+    for path in home.iterdir():
+        if path.name not in PUBLIC and not path.is_symlink() and path.stat().st_uid == os.geteuid():
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Readers see the old text or the new one, never half of it. Only the owner can read it."""
+    make_private(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
+    with open(draft, "w", encoding="utf-8", opener=open_private) as file:
+        file.write(text)
     draft.replace(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from shouwang import processes
-from shouwang.paths import write_atomically
+from shouwang.paths import make_private, open_private, write_atomically
 
 PortPolicy = Literal["free", "fixed"]
 KAFKA_PORT = 9092
@@ -25,8 +25,7 @@ class Ports:
 
     def get(self, name: str) -> int:
         """The port of `kafka`, `kafka-controller`, `postgres` or a service's process, chosen on first use."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with (self.file.parent / "ports.lock").open("w") as lock:
+        with open(make_private(self.file.parent) / "ports.lock", "w", opener=open_private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = self.all()
             if name not in known:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from shouwang.paths import write_atomically
+from shouwang.paths import PRIVATE_UMASK, make_private, open_private, write_atomically
 from shouwang.problems import LocalProblem
 
 START_TIME_TOLERANCE_SECONDS = 2.0
@@ -72,12 +72,13 @@ def spawn(
     cwd: Path | None = None,
     nice: int = 0,
 ) -> int:
-    """Start a process in a session of its own, its output appended to `log`, its identity in `pid_file`.
+    """Start a process in a session of its own, its output appended to `log`, its identity in `pid_file`. Only their
+    owner can read the files that it creates.
 
     Returns its pid. It lives on when the caller ends. `nice`: how far it steps back when others want the processor.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    make_private(log.parent)
+    with open(log, "ab", opener=open_private) as output:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -86,6 +87,7 @@ def spawn(
             env=dict(env) if env is not None else None,
             cwd=cwd,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     if nice:
         _step_back(child.pid, nice)

@@ -19,6 +19,7 @@ from shouwang.problems import LocalProblem
 from shouwang.stores import Stores, process_name
 
 READY_SECONDS_MAX = 180  # a service that dies is told at once; on a busy machine a start takes minutes
+ANSWERS_SECONDS_MAX = 10  # for which a service that is to stop finishes its open answers
 STOP_SECONDS_MAX = 20
 LOGGED_AFTER_SECONDS = 0.5  # an error is logged after its answer has gone out
 
@@ -44,6 +45,7 @@ class Runtime(Stores):
             port = self.ports.get(process)
         processes.require_free(port, process, "set SHOUWANG_HOME to another folder, which uses other ports")
         options = ["--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
+        options += ["--timeout-graceful-shutdown", str(ANSWERS_SECONDS_MAX)]
         command = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), *options]
         return processes.spawn(
             [*command, f"{name}.main:app"],

@@ -18,7 +18,14 @@ from common.settings import settings
 
 from shouwang import broker, processes
 from shouwang.kafka import answers
-from shouwang.paths import PROCESSES_FILE, default_home, demo_file, write_atomically
+from shouwang.paths import (
+    PRIVATE_UMASK,
+    PROCESSES_FILE,
+    close_to_others,
+    default_home,
+    demo_file,
+    write_atomically,
+)
 from shouwang.ports import PortPolicy, Ports
 from shouwang.postgres import Postgres
 from shouwang.problems import LocalProblem
@@ -187,10 +194,10 @@ class Stores:
             capture_output=True,
             text=True,
             timeout=MIGRATE_SECONDS_MAX,
+            umask=PRIVATE_UMASK,
         )
         log = self.log_file("migrate")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        write_atomically(log, done.stdout + done.stderr)
         if done.returncode != 0:
             raise LocalProblem(f"The tables could not be brought up to date; {log} ends:\n{processes.log_tail(log)}")
 
@@ -211,7 +218,9 @@ class Stores:
         return env
 
     def start_stores(self, *, with_tables: bool = False) -> None:
-        """PostgreSQL with the databases (and tables), and Kafka, which starts meanwhile; no topics yet."""
+        """PostgreSQL with the databases (and tables), and Kafka, which starts meanwhile; no topics yet. Closes the home
+        to other users first."""
+        close_to_others(self.home)
         with ThreadPoolExecutor(1) as pool:
             kafka = pool.submit(self.start_kafka)
             self.start_postgres()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shouwang import processes
-from shouwang.paths import REPOSITORY, write_atomically
+from shouwang.paths import REPOSITORY, open_private, write_atomically
 from shouwang.postgres import Postgres
 
 FOLDER = REPOSITORY / ".shouwang" / "test-postgres"
@@ -44,7 +44,7 @@ def shared_postgres(folder: Path = FOLDER) -> str:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with open(folder / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -80,9 +80,10 @@ def set_offset(offset: timedelta) -> None:
     if not settings().moves_clock:
         raise RuntimeError("business time is real time here: set SHOUWANG_DEMO=1 for a demonstration")
     path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"clock.{os.getpid()}")
-    fresh.write_text(repr(offset.total_seconds()), encoding="ascii")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(repr(offset.total_seconds()))
     fresh.replace(path)
     _offset.looked_at = float("-inf")
 

@@ -84,7 +84,8 @@ class EventStream(Response):
         async with aclosing(self._parts) as parts:
             async for part in parts:
                 message = {"type": "http.response.body", "body": part, "more_body": True}
-                await asyncio.wait_for(send(message), SEND_SECONDS_MAX)
+                async with asyncio.timeout(SEND_SECONDS_MAX):  # wait_for can lose a cancellation
+                    await send(message)
 
 
 async def _until_gone(receive: Any) -> None:
@@ -94,6 +95,7 @@ async def _until_gone(receive: Any) -> None:
 
 async def _end(send: Any) -> None:
     try:
-        await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), END_SECONDS_MAX)
+        async with asyncio.timeout(END_SECONDS_MAX):
+            await send({"type": "http.response.body", "body": b""})
     except (TimeoutError, OSError):
         return

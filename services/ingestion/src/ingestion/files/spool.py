@@ -53,7 +53,7 @@ class SealedWriter:
         self.size = 0
         self._frame = 0
         self._pending = bytearray()
-        self._file = path_of(self.spool).open("xb")
+        self._file = os.fdopen(os.open(path_of(self.spool), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
