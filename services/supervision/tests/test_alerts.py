@@ -99,7 +99,7 @@ async def test_nobody_touches_an_alert_that_is_not_theirs(disputed: str, api: An
     assert (await api("officer").post(f"{url}/explain", json=WORDS)).status_code == 403
     assert (await other.get("/v1/alerts")).json()["alerts"] == []
     assert (await api(division="140700").get("/v1/alerts")).json()["alerts"] == []
-    assert (await api(division=None).get("/v1/alerts")).json()["alerts"] == []
+    assert (await api(division=None).get("/v1/alerts")).json()["code"] == "area_required"
     assert (await api().post("/v1/alerts/00000000-0000-4000-8000-000000000000/close")).status_code == 404
     assert (await api(division="530302").post(f"{url}/confirm", json={"reason": ""})).status_code == 422
 

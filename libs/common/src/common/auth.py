@@ -109,12 +109,12 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
             raise ValueError("the token is valid for too long")
         if keys is not None and claims["role"] not in GIVEN_ROLES:
             raise ValueError("the issuer is one for people")
-        named = {name: claims.get(name) for name in ("role", "division", "source", "provider")}
-        if not all(value is None or isinstance(value, str) for value in named.values()):
+        bounds = {name: claims.get(name) for name in ("division", "source", "provider")}
+        if not all(value is None or isinstance(value, str) for value in (claims["role"], *bounds.values())):
             raise ValueError("a claim is no text")
     except (JoseError, ValueError) as error:
         raise Unauthenticated("the token is not valid") from error
-    return Caller(subject=claims["sub"], expires_at=float(claims["exp"]), **named)
+    return Caller(subject=claims["sub"], role=claims["role"], expires_at=float(claims["exp"]), **bounds)
 
 
 class Requirement:

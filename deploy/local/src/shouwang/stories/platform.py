@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 from aiokafka import AIOKafkaProducer
-from common import auth
+from common import auth, token_keys
 from common import clock as business
 from common.codes import divisions
 from common.settings import settings
@@ -55,7 +55,7 @@ class Platform:
 
     async def __aenter__(self) -> Platform:
         settings.cache_clear()  # SHOUWANG_HOME names the home by now: its keys sign our tokens
-        auth._signing_key.cache_clear()
+        token_keys.forget()
         await self.watch.start()
         return self
 
