@@ -21,6 +21,7 @@ from shouwang.stores import Stores, process_name
 READY_SECONDS_MAX = 180  # a service that dies is told at once; on a busy machine a start takes minutes
 ANSWERS_SECONDS_MAX = 10  # for which a service that is to stop finishes its open answers
 STOP_SECONDS_MAX = 20
+HTTP = "common.connections:LimitedHttp"  # as in the Dockerfile
 LOGGED_AFTER_SECONDS = 0.5  # an error is logged after its answer has gone out
 
 
@@ -44,7 +45,7 @@ class Runtime(Stores):
             self.ports.forget(process)
             port = self.ports.get(process)
         processes.require_free(port, process, "set SHOUWANG_HOME to another folder, which uses other ports")
-        options = ["--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
+        options = ["--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", HTTP]
         options += ["--timeout-graceful-shutdown", str(ANSWERS_SECONDS_MAX)]
         command = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), *options]
         return processes.spawn(

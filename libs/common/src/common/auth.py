@@ -12,6 +12,7 @@ from joserfc.errors import JoseError
 
 from common import clock, token_keys
 from common.errors import NotAllowed, Unauthenticated
+from common.route_marks import checks_credential
 from common.scopes import GIVEN_ROLES, ROLES, Caller, Role, scope_of
 
 ISSUER: Final = "shouwang"
@@ -142,7 +143,7 @@ def require(*roles: Role) -> Requirement:
 
 def require_only(*roles: Role, code: str | None = None) -> Requirement:
     """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
-    return Requirement(tuple(dict.fromkeys(roles)), code)
+    return checks_credential(Requirement(tuple(dict.fromkeys(roles)), code))
 
 
 AnyCaller = Annotated[Caller, Depends(require(*GIVEN_ROLES))]

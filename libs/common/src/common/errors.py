@@ -3,7 +3,7 @@ or broken machinery.
 
 ServiceError             for HTTP callers: slug + status → application/problem+json (RFC 9457)
 ├─ Malformed 422 · BadRequest 400 · Unauthenticated 401 · NotAllowed 403 · NotFound 404 · Conflict 409
-├─ TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After)
+├─ TooSlow 408 · TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After)
 BadMessage               can never be processed → parked at once with its reason, original bytes kept
 Unavailable              PostgreSQL, Kafka or a peer is away → wait with backoff, never park
 anything else            a bug → the batch is split to find the one record, five tries, then parked
@@ -51,6 +51,10 @@ class NotAllowed(ServiceError):
 
 class NotFound(ServiceError):
     status, slug = 404, "not_found"
+
+
+class TooSlow(ServiceError):
+    status, slug = 408, "too_slow"
 
 
 class Conflict(ServiceError):

@@ -16,6 +16,7 @@ from common.auth import Caller, require
 from common.dispatching import dispatch
 from common.errors import UNAVAILABLE, Conflict, Problem, ServiceError, Unavailable, is_unavailable
 from common.parking import take_parked
+from common.route_marks import needs_no_credential
 
 if TYPE_CHECKING:
     from common.service import Service
@@ -24,9 +25,12 @@ PROBLEM_JSON: Final = "application/problem+json"
 PAGE_MAX: Final = 500
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
+CLIENT_GONE: Final = 499  # only in metrics: the client hung up before there was an answer
+
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 def problem(
@@ -87,11 +91,13 @@ def platform_routes(service: "Service") -> APIRouter:
     router = APIRouter(tags=["platform"])
 
     @router.get("/healthz")
+    @needs_no_credential
     async def healthz() -> dict[str, str]:
         """The process runs."""
         return {"status": "ok"}
 
     @router.get("/readyz")
+    @needs_no_credential
     async def readyz() -> JSONResponse:
         """503 only while the service's own database is away: then it can take no request. A part that does not move
         is a reason in the body, because a service that lost its reader must go on taking what is sent to it."""
@@ -109,6 +115,7 @@ def platform_routes(service: "Service") -> APIRouter:
         return JSONResponse({"ready": not trouble, "trouble": trouble}, status)
 
     @router.get("/metrics", include_in_schema=False)
+    @needs_no_credential
     async def prometheus() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -150,7 +157,10 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
 
 
 class Watch:
-    """Counts and times requests by route pattern (never by path: paths hold ids)."""
+    """Counts and times requests by route pattern (never by path: paths hold ids).
+
+    A request without an answer counts as 499 if the client hung up, and as 500 if the application raised.
+    """
 
     def __init__(self, app: Any, service: str) -> None:
         self.app = app
@@ -160,9 +170,9 @@ class Watch:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.monotonic(), 500
+        started, status = time.monotonic(), CLIENT_GONE
 
-        async def watched(message: MutableMapping[str, Any]) -> None:
+        async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -170,6 +180,9 @@ class Watch:
 
         try:
             await self.app(scope, receive, watched)
+        except BaseException:
+            status = 500 if status == CLIENT_GONE else status
+            raise
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             metrics.requests.labels(self.service, route, str(status)).observe(time.monotonic() - started)

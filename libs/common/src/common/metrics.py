@@ -29,6 +29,7 @@ requests = Histogram(
     ["service", "route", "status"],
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+limited = Counter("shouwang_limited", "Requests and connections ended by a limit of the settings", ["limit"])
 
 
 def batch(consumer: str, count: int, seconds: float) -> None:

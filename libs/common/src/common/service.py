@@ -16,6 +16,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, FastAPI, Request
 
 from common import telemetry
+from common.body_guard import Guard
 from common.consumer import Consumer
 from common.database import Database
 from common.dispatching import Handler, Handlers, RawHandler
@@ -87,6 +88,7 @@ class Service:
         for router in routes:
             self.app.include_router(router)
         self.app.include_router(platform_routes(self))
+        self.app.add_middleware(Guard, routes=self.app.routes, settings=self.settings)
         self.app.add_middleware(Watch, service=name)
 
     def trouble(self) -> list[str]:

@@ -49,6 +49,17 @@ class Settings(BaseSettings):
     loop_seconds_max: float = 120
     replacements_max: int = 3
 
+    # Bodies (common.body_guard): a route may state limits of its own.
+    body_bytes_max: int = 65_536
+    body_seconds_max: float = 30
+    discard_bytes_max: int = 64 * 1024**2
+    discard_seconds_max: float = 10
+    # Connections (common.connections), per process.
+    connections_max: int = 500
+    header_bytes_max: int = 65_536
+    header_seconds_max: float = 10
+    write_seconds_max: float = 30
+
     @property
     def moves_clock(self) -> bool:
         """True if business time may differ from real time. Only a demonstration and tests move the clock."""

@@ -8,7 +8,9 @@ from importlib.resources import files
 
 import httpx
 from common import telemetry
+from common.body_guard import Guard
 from common.http import Watch, install_problems
+from common.route_marks import needs_no_credential
 from common.settings import settings
 from common.streams import set_on_signals
 from common.watchdog import Watchdog
@@ -26,12 +28,14 @@ platform = APIRouter(tags=["platform"])
 
 
 @platform.get("/healthz")
+@needs_no_credential
 async def healthz() -> dict[str, str]:
     """The process runs."""
     return {"status": "ok"}
 
 
 @platform.get("/readyz")
+@needs_no_credential
 async def readyz(request: Request) -> JSONResponse:
     """Always 200: it has no database, and its pages work without the topics. The body says whether those are read."""
     reader: Reader = request.app.state.reader
@@ -40,6 +44,7 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 @platform.get("/metrics", include_in_schema=False)
+@needs_no_credential
 async def prometheus() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -70,5 +75,6 @@ install_problems(app)
 for router in (session.router, stream.router, peers.router, policies.router, platform):
     app.include_router(router)
 app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")
+app.add_middleware(Guard, routes=app.routes, settings=settings())
 app.add_middleware(page.Secure)
 app.add_middleware(Watch, service="console")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common.codes import divisions
 from common.errors import NotAllowed, NotFound, Unauthenticated
+from common.route_marks import needs_no_credential
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -27,6 +28,7 @@ Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 @router.get("/policies", include_in_schema=False)
+@needs_no_credential
 async def show_policies(request: Request) -> Response:
     try:
         caller = viewer(request)

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs
 
 from common.auth import Caller, read_token
 from common.codes import divisions
-from common.errors import NotAllowed, TooLarge, Unauthenticated
+from common.errors import NotAllowed, Unauthenticated
+from common.route_marks import checks_credential, limits_body, needs_no_credential
 from common.scopes import Areas, Everything, scope_of
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,7 +16,8 @@ from console.names import ROLES
 from console.page import render
 
 COOKIE: Final = "shouwang_token"
-BODY_MAX: Final = 16_384
+LOGIN_BYTES_MAX: Final = 16_384
+LOGIN_SECONDS_MAX: Final = 5.0  # anyone can send this body
 _REFUSED: Final = {"area_required": "该令牌未指定辖区，不能使用本页面"}
 _OTHER_ROLE: Final = "该令牌的角色不能使用本页面"
 router = APIRouter(include_in_schema=False)
@@ -43,7 +45,12 @@ def viewer(request: Request) -> Caller:
     return caller_of(token_of(request))
 
 
-Viewer = Annotated[Caller, Depends(viewer)]
+async def signed_in(request: Request) -> Caller:
+    """The same as a dependency of a route."""
+    return viewer(request)
+
+
+Viewer = Annotated[Caller, Depends(checks_credential(signed_in))]
 
 
 def area_of(caller: Caller) -> str:
@@ -63,17 +70,17 @@ def area_name(caller: Caller) -> str:
 
 
 @router.get("/login")
+@needs_no_credential
 async def show_login() -> HTMLResponse:
     return HTMLResponse(render("login.html", problem=""))
 
 
 @router.post("/login")
+@needs_no_credential
+@limits_body(LOGIN_BYTES_MAX, LOGIN_SECONDS_MAX)
 async def sign_in(request: Request) -> Response:
     """A form with one field, `token`. SameSite=Strict keeps other sites from using what it sets."""
-    body = await request.body() if int(request.headers.get("content-length") or 0) <= BODY_MAX else b""
-    if not body or len(body) > BODY_MAX:
-        raise TooLarge("a token is shorter than this")
-    token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0].strip()
+    token = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0].strip()
     try:
         caller_of(token)
     except (Unauthenticated, NotAllowed) as error:
@@ -86,6 +93,7 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/logout")
+@needs_no_credential
 async def sign_out() -> Response:
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
@@ -93,6 +101,7 @@ async def sign_out() -> Response:
 
 
 @router.get("/")
+@needs_no_credential
 async def show_chain(request: Request) -> Response:
     """The one page; who has no valid token is sent to the sign-in page."""
     try:

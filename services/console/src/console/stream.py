@@ -16,7 +16,7 @@ from console.chain import Step, Stop
 from console.meter import Meter
 from console.names import STAGES
 from console.reader import Reader
-from console.session import caller_of, token_of, viewer
+from console.session import Viewer, caller_of, token_of
 
 STREAMS_MAX: Final = 64
 STOPS_SHOWN: Final = 5
@@ -97,8 +97,7 @@ def shown(step: Step) -> dict[str, object]:
 
 
 @router.get("/api/stream", include_in_schema=False)
-async def stream(request: Request) -> Response:
-    viewer(request)
+async def stream(request: Request, caller: Viewer) -> Response:
     reader: Reader = request.app.state.reader
     if reader.watchers >= STREAMS_MAX:
         raise TooBusy("too many screens look on; try again later")

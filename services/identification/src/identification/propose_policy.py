@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
+from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Body, Depends
 
-from identification.policy_shapes import PolicyVersionView, view_version
+from identification.policy_shapes import LIST_BYTES_MAX, PolicyVersionView, view_version
 from identification.proposals import propose
 from identification.reading_lists import read_list
 from identification.store import lists as store
@@ -17,6 +18,7 @@ router = APIRouter(tags=["policies"])
 
 
 @router.post("/v1/policies", status_code=201, summary="Propose the complete list of an area")
+@limits_body(LIST_BYTES_MAX)
 async def propose_policy(
     body: Annotated[dict[str, Any], Body(description="jurisdiction, items by code, exclusions")],
     db: Db,

@@ -9,6 +9,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import BadRequest, Conflict, NotFound, TooBusy
 from common.message import derived_id
+from common.route_marks import limits_body
 from common.service import Db
 from common.settings import settings
 from common.transaction import Tx
@@ -17,6 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 from rules.policy import PolicyList
 
 from identification.gate import MONTHS_NEEDED, first_month_needed
+from identification.policy_shapes import LIST_BYTES_MAX
 from identification.reading_lists import read_list
 from identification.running import running_at, running_now
 from identification.simulating import basis_of, tally_of
@@ -51,6 +53,7 @@ class SimulationRequest(BaseModel):
 
 
 @router.post("/v1/simulations", status_code=202, summary="Simulate a list")
+@limits_body(LIST_BYTES_MAX)
 async def simulate_policy(
     body: SimulationRequest,
     db: Db,

@@ -13,6 +13,7 @@ from common.codes.divisions import NATION
 from common.errors import BadRequest, Malformed, NotAllowed, Problem, TooBusy, TooLarge
 from common.message import derived_id
 from common.privacy import vault
+from common.route_marks import BodyLimit, streams_body
 from common.scopes import Everything, OwnSource, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Request
@@ -46,12 +47,18 @@ MappingText = Annotated[
 ]
 
 
+def _limit() -> BodyLimit:
+    limits = ImportSettings()
+    return BodyLimit(limits.bytes_max, limits.seconds_max)
+
+
 @router.post(
     "/v1/imports",
     status_code=202,
     summary="Send a file of rows or events",
     openapi_extra={"requestBody": {"required": True, "content": _CONTENTS}},
 )
+@streams_body(_limit)
 async def import_file(
     request: Request,
     caller: Annotated[Caller, Depends(sender("source"))],

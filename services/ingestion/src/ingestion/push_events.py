@@ -12,6 +12,7 @@ from common import clock
 from common.auth import Caller
 from common.errors import BadRequest, NotAllowed, Problem, TooLarge, WrongMediaType
 from common.events.population import population_schemas
+from common.route_marks import limits_body
 from common.scopes import Everything, OwnSource, scope_of
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -61,13 +62,14 @@ def _contents() -> dict[str, Any]:
     response_model=Receipts,
     openapi_extra={"requestBody": {"required": True, "content": _contents()}},
 )
+@limits_body(BODY_BYTES_MAX)
 async def push_events(request: Request, caller: Annotated[Caller, Depends(sender("source"))]) -> Response:
     """CloudEvents 1.0: one (`application/cloudevents+json`), up to 5,000 (`application/cloudevents-batch+json`, 8 MiB)
     or binary mode (`ce-*` headers, `application/json`). `accepted` means durable; a bad event never harms the others.
     """
     only_source = _only_source(caller)
     kind = _media_type(request)
-    body = await _body(request)
+    body = await request.body()
     check_body(request, body)
     try:
         raws = _events(kind, body, request)
@@ -111,19 +113,6 @@ def _media_type(request: Request) -> str:
     if given == "application/json" and "ce-specversion" in request.headers:
         return "binary"
     raise WrongMediaType(f"send {STRUCTURED}, {BATCHED}, or application/json with ce-* headers")
-
-
-async def _body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise TooLarge(f"a body holds at most {BODY_BYTES_MAX} bytes")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise TooLarge(f"a body holds at most {BODY_BYTES_MAX} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _events(kind: str, body: bytes, request: Request) -> Sequence[bytes | msgspec.Raw]:

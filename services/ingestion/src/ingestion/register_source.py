@@ -1,12 +1,13 @@
 """`PUT /v1/sources/{source}`: who may send what from now on."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from common import clock
 from common.auth import Caller, require
 from common.clock import start_of_day
 from common.errors import Conflict, Malformed
+from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
@@ -17,6 +18,7 @@ from ingestion.sources import URN_PATTERN
 from ingestion.store import registry, review
 
 router = APIRouter(tags=["sources"])
+BODY_BYTES_MAX: Final = 256 * 1024
 
 
 class Registration(BaseModel):
@@ -35,6 +37,7 @@ class Registered(BaseModel):
 
 
 @router.put("/v1/sources/{source}", summary="Enter a source in the register, or change its entry")
+@limits_body(BODY_BYTES_MAX)
 async def register_source(
     source: Annotated[str, Path(pattern=URN_PATTERN)],
     body: Registration,

@@ -10,6 +10,7 @@ from common import clock
 from common.auth import Caller, require_only
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
+from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -21,6 +22,7 @@ from ingestion.store import statements as store
 
 router = APIRouter(tags=["vault"])
 PERSONS_MAX: Final = 5_000
+BODY_BYTES_MAX: Final = 256 * 1024
 VaultField = Literal["id_number", "name", "address", "phone", "contacts", "bank_account", "institution"]
 # What lies in the sealed event of a fact of this kind, under this name; None: all of it.
 _IN_FACTS: Final[Mapping[str, tuple[Kind, str | None]]] = {
@@ -75,6 +77,7 @@ class Revealed(BaseModel):
 
 
 @router.post("/v1/vault/reveal", summary="Reveal personal data for a named purpose")
+@limits_body(BODY_BYTES_MAX)
 async def reveal(
     body: Reveal, caller: Annotated[Caller, Depends(require_only("service", code="service_only"))], db: Db
 ) -> Revealed:

@@ -7,12 +7,13 @@ again would do harm, a signature is accepted once.
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from common import clock
 from common.auth import Caller, Role, require
-from common.errors import NotAllowed, TooLarge, Unauthenticated
-from common.service import Db
+from common.errors import NotAllowed, Unauthenticated
+from common.route_marks import checks_credential
+from common.service import Db, database
 from fastapi import Request
 
 from ingestion import sources
@@ -21,33 +22,50 @@ from ingestion.signature import VALID_SECONDS, Signature, SignatureRefused, is_s
 from ingestion.store import signatures as store
 
 SCHEME: Final = "signature"
-BODY_BYTES_MAX: Final = 65_536
+
+
+class _Sender(NamedTuple):
+    """`signature`: None for a request with a bearer token."""
+
+    caller: Caller
+    signature: Signature | None
 
 
 def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitable[Caller]]:
-    """Like `require`, and also a source that signs. A door that reads its body as a stream calls `check_body` itself;
-    with `once` the body (at most 64 KiB) is checked here, and the same signature is not taken a second time."""
+    """Like `require`, and also a source that signs. The token or the signature is checked before the body is read; the
+    body's own hash can only be compared afterwards. An endpoint that reads `request` itself calls `check_body`; with
+    `once` the body is compared here, and the same signature is not accepted a second time."""
     by_token = require(*roles)
 
-    async def dependency(request: Request, db: Db) -> Caller:
+    async def identify(request: Request) -> _Sender:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != SCHEME:
             caller = await by_token(request)
-            await sources.look(db)
-            return _not_bound_to_sign(caller)
-        if "source" not in roles:
+            await sources.look(database(request))
+            found = _Sender(_not_bound_to_sign(caller), None)
+        elif "source" not in roles:
             raise NotAllowed("a source may not do this")
-        await sources.look(db)
-        signature = _signature(token.strip(), request)
+        else:
+            await sources.look(database(request))
+            signature = _signature(token.strip(), request)
+            caller = Caller(subject=signature.source, role="source", source=signature.source)
+            found = _Sender(caller, signature)
+        request.state.sender = found
+        return found
+
+    async def dependency(request: Request, db: Db) -> Caller:
+        caller, signature = getattr(request.state, "sender", None) or await identify(request)
+        if signature is None:
+            return caller
         request.state.signed_sha256 = signature.sha256
         if once or request.method == "GET":
-            check_body(request, await _small_body(request))
+            check_body(request, await request.body())
         if once and not await _claim(db, signature):
             raise Unauthenticated("this signature was used before", code="signature_used")
-        return Caller(subject=signature.source, role="source", source=signature.source)
+        return caller
 
     dependency.roles = by_token.roles  # type: ignore[attr-defined]  # read by the test of all routes
-    return dependency
+    return checks_credential(dependency, identify)
 
 
 def check_body(request: Request, body: bytes) -> None:
@@ -76,13 +94,6 @@ def _signature(token: str, request: Request) -> Signature:
         return read_signature(token, request.method, place, clock.real_now(), clock.today())
     except SignatureRefused as refused:
         raise Unauthenticated(DOORS[refused.code][0], code=refused.code) from refused
-
-
-async def _small_body(request: Request) -> bytes:
-    body = await request.body()
-    if len(body) > BODY_BYTES_MAX:
-        raise TooLarge(f"this body holds at most {BODY_BYTES_MAX} bytes")
-    return body
 
 
 async def _claim(db: Db, signature: Signature) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from common import clock
 from common.auth import Caller, require
 from common.events import PaymentSettled
+from common.route_marks import limits_body
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -18,6 +19,7 @@ from subsidy.shapes import Reason, Uuid
 from subsidy.store import accounts, batches, ledger
 
 RESULTS_MAX: Final = 5_000
+BODY_BYTES_MAX: Final = 1024 * 1024
 router = APIRouter(tags=["bank"])
 _Moved = tuple[str, str, str | None, date | None]
 
@@ -50,6 +52,7 @@ class BankReturnView(BaseModel):
 
 
 @router.post("/v1/bank-returns", summary="Take in what the bank did with ordered lines")
+@limits_body(BODY_BYTES_MAX)
 async def take_bank_return(
     said: BankReturn, db: Db, caller: Annotated[Caller, Depends(require("officer"))]
 ) -> BankReturnView:

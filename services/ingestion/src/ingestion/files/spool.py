@@ -21,12 +21,13 @@ _NONCE_AND_TAG: Final = 28
 
 
 class ImportSettings(BaseSettings):
-    """SHOUWANG_IMPORT_…: the largest upload, what must stay free on the disk, what an archive may unpack to, how many
-    files of one source may wait, and how long refused rows are kept."""
+    """SHOUWANG_IMPORT_…: the largest upload and the longest time to send it, what must stay free on the disk, what an
+    archive may unpack to, how many files of one source may wait, and how long refused rows are kept."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
 
     bytes_max: int = 2 * 1024**3
+    seconds_max: float = 3_600
     disk_free_bytes_min: int = 512 * 1024**2
     unpacked_bytes_max: int = 4 * 1024**3
     open_max: int = 20

@@ -1,0 +1,253 @@
+"""The guard before every route: first the credential, then the body, within limits of bytes and time.
+
+A body of a normal route is read here, wholly, before the application runs. So a caller without a credential never makes
+a service parse anything, and a client that hangs up never makes a route fail. A route that streams its body gets the
+parts as they come, with the same limits. An answer to a body that is not wholly read is sent first; then the guard
+discards a bounded rest. A client that sends everything before it reads can therefore read a 401, 403 or 413.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute
+
+from common import metrics
+from common.errors import UNAVAILABLE, ServiceError, TooLarge, TooSlow
+from common.http import Message, Receive, Scope, Send
+from common.route_marks import CHECK, LIMIT, OPEN, STREAMED, BodyLimit, Check
+from common.settings import Settings
+
+LENGTH_UNKNOWN: Final = -1
+_CLOSE: Final = (b"connection", b"close")
+
+
+class Rule(NamedTuple):
+    """How the guard treats requests of one route. `route` is None for a path without a route."""
+
+    route: BaseRoute | None
+    checks: tuple[Check, ...]
+    bytes_max: int | None
+    seconds_max: float | None
+    streamed: Callable[[], BodyLimit] | None
+
+    def limit(self, settings: Settings) -> BodyLimit:
+        if self.streamed is not None:
+            return self.streamed()
+        bytes_max = settings.body_bytes_max if self.bytes_max is None else self.bytes_max
+        return BodyLimit(bytes_max, self.seconds_max or settings.body_seconds_max)
+
+
+class Rules:
+    """The rules of all routes. Raises ValueError if a route states no credential."""
+
+    def __init__(self, routes: Sequence[BaseRoute], settings: Settings) -> None:
+        smallest = BodyLimit(settings.body_bytes_max, settings.body_seconds_max)
+        # Only routes of FastAPI read bodies. For files, /docs and unknown paths the guard reads nothing ahead.
+        self._unknown = Rule(None, (), None, None, lambda: smallest)
+        self._fixed: dict[tuple[str, str], Rule] = {}
+        self._patterns: list[tuple[frozenset[str], Any, Rule]] = []
+        for context in iter_route_contexts(routes):
+            if isinstance(context.original_route, APIRoute):
+                self._add(context)
+
+    def _add(self, context: Any) -> None:
+        rule = _rule(context)
+        methods = frozenset(context.methods or ())
+        if "{" in context.path:
+            self._patterns.append((methods, context.path_regex, rule))
+            return
+        for method in methods:
+            if self.find(method, context.path) is self._unknown:  # the first route that matches gets the request
+                self._fixed[method, context.path] = rule
+
+    def find(self, method: str, path: str) -> Rule:
+        """The rule of the route that gets this request."""
+        found = self._fixed.get((method, path))
+        if found is not None:
+            return found
+        return next(
+            (r for methods, regex, r in self._patterns if method in methods and regex.match(path)), self._unknown
+        )
+
+
+def _rule(context: Any) -> Rule:
+    endpoint = context.endpoint
+    checks = tuple(_checks(context.dependant))
+    if not checks and not getattr(endpoint, OPEN, False):
+        raise ValueError(f"{context.path} states no credential: see common.route_marks")
+    bytes_max, seconds_max = getattr(endpoint, LIMIT, (None, None))
+    return Rule(context.original_route, checks, bytes_max, seconds_max, getattr(endpoint, STREAMED, None))
+
+
+def _checks(dependant: Any) -> Iterator[Check]:
+    for inner in dependant.dependencies:
+        check = getattr(inner.call, CHECK, None)
+        if check is not None:
+            yield check
+        yield from _checks(inner)
+
+
+class Guard:
+    """ASGI middleware. `routes`: those of the application, complete before its first request."""
+
+    def __init__(self, app: Any, routes: Sequence[BaseRoute], settings: Settings) -> None:
+        self._app = app
+        self._rules = Rules(routes, settings)
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        announced = _announced(scope) if scope["type"] == "http" else None
+        if announced is None:  # nothing to read: the route's own dependency checks the credential
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        rule = self._rules.find(scope["method"], path)
+        body = Body(receive, send, rule.limit(self._settings), self._settings, expects=_expects(scope))
+        with suppress(ClientDisconnect):  # the client hung up: there is no answer, and it is no error of ours
+            try:
+                given = await _admit(scope, rule, body, announced)
+            except (ServiceError, *UNAVAILABLE) as error:
+                scope.setdefault("route", rule.route)  # for the metrics
+                answer = await _answer(Request(scope), error)
+                await answer(scope, body.receive, body.send)
+            else:
+                await self._app(scope, given, body.send)
+
+
+async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Receive:
+    """Check the credential, then the length, then read; returns what gives the body to the application."""
+    for check in rule.checks:
+        await check(Request(scope))
+    body.check_length(announced)
+    return body.receive if rule.streamed is not None else await body.read_ahead()
+
+
+def _announced(scope: Scope) -> int | None:
+    """Bytes of the body by its header; LENGTH_UNKNOWN for a body in chunks; None without a body."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return (int(value) or None) if value.isdigit() else LENGTH_UNKNOWN
+        if name == b"transfer-encoding":
+            return LENGTH_UNKNOWN
+    return None
+
+
+def _expects(scope: Scope) -> bool:
+    """Whether the client sends its body only after `100 Continue`."""
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """What the application answers to this error anywhere else."""
+    handlers: Mapping[Any, Any] = request.app.exception_handlers
+    handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    found: Response = await handler(request, error)
+    return found
+
+
+class Body:
+    """The body of one request, and the answer to it. `answered`: the answer has begun."""
+
+    def __init__(self, receive: Receive, send: Send, limit: BodyLimit, settings: Settings, *, expects: bool) -> None:
+        self._receive, self._send = receive, send
+        self._limit, self._settings = limit, settings
+        self._ends_at = asyncio.get_running_loop().time() + limit.seconds_max
+        self._size = 0
+        self._ended = False  # the last part is here, or the client is gone
+        self._asked = not expects  # whether the client sends, or waits for `100 Continue`
+        self.answered = False
+
+    def check_length(self, announced: int) -> None:
+        """Raises TooLarge for a body that is too large by its own header."""
+        if announced > self._limit.bytes_max:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """The next part, for a route that streams. Raises TooLarge, TooSlow."""
+        if self._ended or self.answered:
+            return await self._next()
+        pause_ends_at = asyncio.get_running_loop().time() + self._settings.body_seconds_max
+        try:
+            async with asyncio.timeout_at(min(self._ends_at, pause_ends_at)):
+                message = await self._next()
+        except TimeoutError:
+            raise self._too_slow() from None
+        self._count(message)
+        return message
+
+    async def read_ahead(self) -> Receive:
+        """Read the whole body; returns what gives it to the application in one part. Raises TooLarge, TooSlow and
+        ClientDisconnect."""
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                whole = await self._whole()
+        except TimeoutError:
+            raise self._too_slow() from None
+        given = False
+
+        async def receive() -> Message:
+            nonlocal given
+            if given:
+                return await self._receive()
+            given = True
+            return {"type": "http.request", "body": whole, "more_body": False}
+
+        return receive
+
+    async def send(self, message: Message) -> None:
+        """Send the answer; before its last part ends the exchange, discard what the client still sends."""
+        if message["type"] == "http.response.start":
+            self.answered = True
+            if not self._ended:
+                message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
+        elif not self._ended and self._asked and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._discard()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
+
+    async def _whole(self) -> bytes:
+        first = await self._next()
+        self._count(first)
+        body = first.get("body", b"")
+        if self._ended:
+            return bytes(body)
+        parts = bytearray(body)  # a list of small parts would take many times their bytes
+        while not self._ended:
+            message = await self._next()
+            self._count(message)
+            parts += message.get("body", b"")
+        return bytes(parts)
+
+    def _count(self, message: Message) -> None:
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        self._size += len(message.get("body", b""))
+        if self._size > self._limit.bytes_max:
+            raise self._too_large()
+
+    async def _next(self) -> Message:
+        self._asked = True
+        message = await self._receive()
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def _discard(self) -> None:
+        left = self._settings.discard_bytes_max
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.discard_seconds_max):
+                while left > 0 and not self._ended:
+                    left -= len((await self._next()).get("body", b""))
+
+    def _too_large(self) -> TooLarge:
+        metrics.limited.labels("body_bytes").inc()
+        return TooLarge(f"the body holds more than {self._limit.bytes_max} bytes")
+
+    def _too_slow(self) -> TooSlow:
+        metrics.limited.labels("body_seconds").inc()
+        return TooSlow(f"the body did not arrive within {self._limit.seconds_max:g} seconds")

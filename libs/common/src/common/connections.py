@@ -1,0 +1,146 @@
+"""Limits on connections: those that are slow, silent, too many, or whose header is too large are ended.
+
+Start uvicorn with `--http common.connections:LimitedHttp`. uvicorn itself limits neither the time nor the size of a
+header (decision 36). `shouwang_limited{limit=…}` counts what each limit ended: `header_seconds`, `header_bytes`,
+`connections`, `write_seconds`. The limits are settings.
+"""
+
+import asyncio
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from common import metrics
+from common.http import PROBLEM_JSON, problem
+from common.settings import settings
+
+
+def _wire(status: int, code: str, detail: str) -> bytes:
+    """A whole answer that ends its connection."""
+    body = bytes(problem(status, code, detail).body)
+    head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return STATUS_LINE[status] + head.encode() + body
+
+
+_ANSWERS: Final = {
+    "header_seconds": _wire(408, "too_slow", "the header did not arrive in time"),
+    "header_bytes": _wire(431, "header_too_large", "the request line and its header are too large"),
+    "connections": _wire(503, "unavailable", "too many connections; try again"),
+}
+
+
+class _HeaderTooLarge(Exception):
+    pass
+
+
+class _Dropped(list[tuple[bytes, bytes]]):
+    """Takes the place of the header once it is complete: what a chunked body brings after its end is not kept."""
+
+    def append(self, item: tuple[bytes, bytes]) -> None:
+        pass
+
+
+_DROPPED: Final = _Dropped()
+
+
+class LimitedHttp(HttpToolsProtocol):
+    """One connection. It *waits* while no request is in progress on it. Only a waiting connection makes room for
+    another one."""
+
+    waiting: ClassVar[dict["LimitedHttp", None]] = {}  # the longest first
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer: asyncio.TimerHandle | None = None
+        self._unused_bytes = 0  # received since the last byte of a body, or since the last complete header
+        self._settings = settings()
+        if len(self.connections) > self._settings.connections_max:
+            oldest = next(iter(self.waiting), None)
+            if oldest is None:
+                transport.write(_ANSWERS["connections"])
+                self._end("connections")
+                return
+            oldest._end("connections")
+        self.waiting[self] = None
+        self._arm(self._settings.header_seconds_max, "header_seconds")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.waiting.pop(self, None)
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unused_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unused_bytes > self._settings.header_bytes_max:
+            self._end("header_bytes")
+        elif self._timer is None and self in self.waiting:  # the first part of a further header
+            self._arm(self._settings.header_seconds_max, "header_seconds")
+
+    def on_headers_complete(self) -> None:
+        header_bytes_max = self._settings.header_bytes_max
+        if self._unused_bytes > header_bytes_max and self._header_bytes() > header_bytes_max:
+            raise _HeaderTooLarge
+        self._unused_bytes = 0
+        self.waiting.pop(self, None)
+        self._disarm()
+        super().on_headers_complete()
+        self.headers = _DROPPED
+
+    def on_body(self, body: bytes) -> None:
+        self._unused_bytes = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that the parser refuses; a header that is too large is refused through the parser, too."""
+        if self in self.waiting and self._unused_bytes > self._settings.header_bytes_max:
+            self._end("header_bytes")
+        else:
+            super().send_400_response(msg)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._arm(self._settings.write_seconds_max, "write_seconds")
+        elif self.cycle.response_complete:
+            self.waiting[self] = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._arm(self._settings.write_seconds_max, "write_seconds")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._disarm()
+        if self.transport.is_closing():
+            self._arm(self._settings.write_seconds_max, "write_seconds")
+        elif self in self.waiting and self._unused_bytes:
+            self._arm(self._settings.header_seconds_max, "header_seconds")
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _arm(self, seconds: float, limit: str) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, self._end, limit)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self, limit: str) -> None:
+        """End the connection: at once if a request is in progress on it, else with an answer to a header that began."""
+        metrics.limited.labels(limit).inc()
+        self._disarm()
+        in_progress = self.cycle is not None and not self.cycle.response_complete
+        self.waiting.pop(self, None)
+        self.connections.discard(self)
+        if in_progress or limit not in _ANSWERS:
+            self.transport.abort()
+            return
+        if self._unused_bytes:
+            self.transport.write(_ANSWERS[limit])
+        self.transport.close()
