@@ -1,5 +1,6 @@
 """Compose, Dockerfile and Kubernetes say the same as the code."""
 
+import importlib
 import json
 import re
 import shutil
@@ -12,6 +13,8 @@ import kubernetes_validate
 import pytest
 import yaml
 from common.settings import Settings
+from shouwang import runtime
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -104,6 +107,13 @@ def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
     for copied in re.findall(r"^COPY (?!--from)([^\n]+) \S+$", text, re.MULTILINE):
         for source in copied.split():
             assert (ROOT / source).exists(), source
+
+
+def test_every_server_limits_its_connections() -> None:
+    """The protocol of uvicorn that limits headers, slow and open connections, in images and on one machine."""
+    assert f"--http {runtime.HTTP} " in (ROOT / "Dockerfile").read_text()
+    module, name = runtime.HTTP.split(":")
+    assert issubclass(getattr(importlib.import_module(module), name), HttpToolsProtocol)
 
 
 def test_the_door_comes_first_wherever_processors_are_shared() -> None:

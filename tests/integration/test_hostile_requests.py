@@ -26,7 +26,7 @@ SECONDS_MAX = 30
 START_SECONDS_MAX = 120
 CLIENTS = 50
 CONNECTIONS_MAX = 40
-HASTY = {"SHOUWANG_HEADER_SECONDS_MAX": "1", "SHOUWANG_BODY_SECONDS_MAX": "1", "SHOUWANG_WRITE_SECONDS_MAX": "1"}
+HASTY = {f"SHOUWANG_{name}_SECONDS_MAX": "1" for name in ("HEADER", "BODY", "WRITE")}
 CROWDED = {"SHOUWANG_CONNECTIONS_MAX": str(CONNECTIONS_MAX), "SHOUWANG_HEADER_SECONDS_MAX": "600"}
 # name, replica, settings: `subsidy-1` waits one second for anything, `console-1` takes few connections.
 PROCESSES = [

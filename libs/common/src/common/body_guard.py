@@ -32,23 +32,22 @@ class Rule(NamedTuple):
     route: BaseRoute | None
     checks: tuple[Check, ...]
     bytes_max: int | None
-    seconds_max: float | None
     streamed: Callable[[], BodyLimit] | None
 
     def limit(self, settings: Settings) -> BodyLimit:
         if self.streamed is not None:
             return self.streamed()
         bytes_max = settings.body_bytes_max if self.bytes_max is None else self.bytes_max
-        return BodyLimit(bytes_max, self.seconds_max or settings.body_seconds_max)
+        return BodyLimit(bytes_max, settings.body_seconds_max if self.checks else settings.open_body_seconds_max)
 
 
 class Rules:
     """The rules of all routes. Raises ValueError if a route states no credential."""
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings) -> None:
-        smallest = BodyLimit(settings.body_bytes_max, settings.body_seconds_max)
+        smallest = BodyLimit(settings.body_bytes_max, settings.open_body_seconds_max)
         # Only routes of FastAPI read bodies. For files, /docs and unknown paths the guard reads nothing ahead.
-        self._unknown = Rule(None, (), None, None, lambda: smallest)
+        self._unknown = Rule(None, (), None, lambda: smallest)
         self._fixed: dict[tuple[str, str], Rule] = {}
         self._patterns: list[tuple[frozenset[str], Any, Rule]] = []
         for context in iter_route_contexts(routes):
@@ -80,8 +79,7 @@ def _rule(context: Any) -> Rule:
     checks = tuple(_checks(context.dependant))
     if not checks and not getattr(endpoint, OPEN, False):
         raise ValueError(f"{context.path} states no credential: see common.route_marks")
-    bytes_max, seconds_max = getattr(endpoint, LIMIT, (None, None))
-    return Rule(context.original_route, checks, bytes_max, seconds_max, getattr(endpoint, STREAMED, None))
+    return Rule(context.original_route, checks, getattr(endpoint, LIMIT, None), getattr(endpoint, STREAMED, None))
 
 
 def _checks(dependant: Any) -> Iterator[Check]:
@@ -101,13 +99,13 @@ class Guard:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        announced = _announced(scope) if scope["type"] == "http" else None
+        announced, expects = _announced(scope) if scope["type"] == "http" else (None, False)
         if announced is None:  # nothing to read: the route's own dependency checks the credential
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         rule = self._rules.find(scope["method"], path)
-        body = Body(receive, send, rule.limit(self._settings), self._settings, expects=_expects(scope))
+        body = Body(receive, send, rule.limit(self._settings), self._settings, expects=expects)
         with suppress(ClientDisconnect):  # the client hung up: there is no answer, and it is no error of ours
             try:
                 given = await _admit(scope, rule, body, announced)
@@ -127,19 +125,19 @@ async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Rece
     return body.receive if rule.streamed is not None else await body.read_ahead()
 
 
-def _announced(scope: Scope) -> int | None:
-    """Bytes of the body by its header; LENGTH_UNKNOWN for a body in chunks; None without a body."""
+def _announced(scope: Scope) -> tuple[int | None, bool]:
+    """The body by its header: its bytes (LENGTH_UNKNOWN for chunks; None without a body), and whether the client sends
+    it only after `100 Continue`."""
+    length: int | None = None
+    expects = False
     for name, value in scope["headers"]:
-        if name == b"content-length":
-            return (int(value) or None) if value.isdigit() else LENGTH_UNKNOWN
-        if name == b"transfer-encoding":
-            return LENGTH_UNKNOWN
-    return None
-
-
-def _expects(scope: Scope) -> bool:
-    """Whether the client sends its body only after `100 Continue`."""
-    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        if name == b"content-length" and length is None:
+            length = (int(value) or None) if value.isdigit() else LENGTH_UNKNOWN
+        elif name == b"transfer-encoding":
+            length = LENGTH_UNKNOWN
+        elif name == b"expect":
+            expects = value.lower() == b"100-continue"
+    return length, expects
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -159,7 +157,7 @@ class Body:
         self._ends_at = asyncio.get_running_loop().time() + limit.seconds_max
         self._size = 0
         self._ended = False  # the last part is here, or the client is gone
-        self._asked = not expects  # whether the client sends, or waits for `100 Continue`
+        self._discards = not expects  # a client that waits for `100 Continue` sends nothing unasked
         self.answered = False
 
     def check_length(self, announced: int) -> None:
@@ -205,7 +203,7 @@ class Body:
             self.answered = True
             if not self._ended:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
-        elif not self._ended and self._asked and not message.get("more_body", False):
+        elif not self._ended and self._discards and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._discard()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
@@ -232,7 +230,7 @@ class Body:
             raise self._too_large()
 
     async def _next(self) -> Message:
-        self._asked = True
+        self._discards = True
         message = await self._receive()
         self._ended = message["type"] != "http.request" or not message.get("more_body", False)
         return message
@@ -250,4 +248,5 @@ class Body:
 
     def _too_slow(self) -> TooSlow:
         metrics.limited.labels("body_seconds").inc()
+        self._discards = False  # a client that was given its time gets no more
         return TooSlow(f"the body did not arrive within {self._limit.seconds_max:g} seconds")

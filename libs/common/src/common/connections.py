@@ -51,7 +51,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._unused_bytes = 0  # received since the last byte of a body, or since the last complete header
         self._settings = settings()
         if len(self.connections) > self._settings.connections_max:
@@ -62,11 +62,12 @@ class LimitedHttp(HttpToolsProtocol):
                 return
             oldest._end("connections")
         self.waiting[self] = None
-        self._arm(self._settings.header_seconds_max, "header_seconds")
+        self._arm("header_seconds", self._settings.header_seconds_max)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.waiting.pop(self, None)
-        self._disarm()
+        for limit in tuple(self._timers):
+            self._disarm(limit)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -76,8 +77,8 @@ class LimitedHttp(HttpToolsProtocol):
             return
         if self._unused_bytes > self._settings.header_bytes_max:
             self._end("header_bytes")
-        elif self._timer is None and self in self.waiting:  # the first part of a further header
-            self._arm(self._settings.header_seconds_max, "header_seconds")
+        elif self in self.waiting and "header_seconds" not in self._timers:  # the first part of a further header
+            self._arm("header_seconds", self._settings.header_seconds_max)
 
     def on_headers_complete(self) -> None:
         header_bytes_max = self._settings.header_bytes_max
@@ -85,7 +86,7 @@ class LimitedHttp(HttpToolsProtocol):
             raise _HeaderTooLarge
         self._unused_bytes = 0
         self.waiting.pop(self, None)
-        self._disarm()
+        self._disarm("header_seconds")
         super().on_headers_complete()
         self.headers = _DROPPED
 
@@ -103,38 +104,36 @@ class LimitedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._arm(self._settings.write_seconds_max, "write_seconds")
+            self._arm("write_seconds", self._settings.write_seconds_max)
         elif self.cycle.response_complete:
             self.waiting[self] = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._arm(self._settings.write_seconds_max, "write_seconds")
+        self._arm("write_seconds", self._settings.write_seconds_max)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._disarm()
+        self._disarm("write_seconds")
         if self.transport.is_closing():
-            self._arm(self._settings.write_seconds_max, "write_seconds")
-        elif self in self.waiting and self._unused_bytes:
-            self._arm(self._settings.header_seconds_max, "header_seconds")
+            self._arm("write_seconds", self._settings.write_seconds_max)
 
     def _header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
-    def _arm(self, seconds: float, limit: str) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, self._end, limit)
+    def _arm(self, limit: str, seconds: float) -> None:
+        self._disarm(limit)
+        self._timers[limit] = self.loop.call_later(seconds, self._end, limit)
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _disarm(self, limit: str) -> None:
+        timer = self._timers.pop(limit, None)
+        if timer is not None:
+            timer.cancel()
 
     def _end(self, limit: str) -> None:
         """End the connection: at once if a request is in progress on it, else with an answer to a header that began."""
         metrics.limited.labels(limit).inc()
-        self._disarm()
+        self._disarm("header_seconds")
         in_progress = self.cycle is not None and not self.cycle.response_complete
         self.waiting.pop(self, None)
         self.connections.discard(self)

@@ -40,11 +40,11 @@ def needs_no_credential(endpoint: Function) -> Function:
     return endpoint
 
 
-def limits_body(bytes_max: int, seconds_max: float | None = None) -> Callable[[Function], Function]:
-    """Give an endpoint limits of its own. None: the time of the settings (`body_seconds_max`)."""
+def limits_body(bytes_max: int) -> Callable[[Function], Function]:
+    """Let an endpoint take a body of up to so many bytes, in place of `body_bytes_max` of the settings."""
 
     def mark(endpoint: Function) -> Function:
-        setattr(endpoint, LIMIT, (bytes_max, seconds_max))
+        setattr(endpoint, LIMIT, bytes_max)
         return endpoint
 
     return mark

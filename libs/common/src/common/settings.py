@@ -49,9 +49,10 @@ class Settings(BaseSettings):
     loop_seconds_max: float = 120
     replacements_max: int = 3
 
-    # Bodies (common.body_guard): a route may state limits of its own.
+    # Bodies (common.body_guard). A route may state a number of bytes of its own.
     body_bytes_max: int = 65_536
     body_seconds_max: float = 30
+    open_body_seconds_max: float = 5  # of a route that needs no credential
     discard_bytes_max: int = 64 * 1024**2
     discard_seconds_max: float = 10
     # Connections (common.connections), per process.

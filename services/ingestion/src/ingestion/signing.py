@@ -25,10 +25,11 @@ SCHEME: Final = "signature"
 
 
 class _Sender(NamedTuple):
-    """`signature`: None for a request with a bearer token."""
+    """`signature`: None for a request with a bearer token. `check`: what found it; another route checks anew."""
 
     caller: Caller
     signature: Signature | None
+    check: object
 
 
 def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitable[Caller]]:
@@ -42,27 +43,29 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
         if scheme.lower() != SCHEME:
             caller = await by_token(request)
             await sources.look(database(request))
-            found = _Sender(_not_bound_to_sign(caller), None)
+            found = _Sender(_not_bound_to_sign(caller), None, identify)
         elif "source" not in roles:
             raise NotAllowed("a source may not do this")
         else:
             await sources.look(database(request))
             signature = _signature(token.strip(), request)
             caller = Caller(subject=signature.source, role="source", source=signature.source)
-            found = _Sender(caller, signature)
+            found = _Sender(caller, signature, identify)
         request.state.sender = found
         return found
 
     async def dependency(request: Request, db: Db) -> Caller:
-        caller, signature = getattr(request.state, "sender", None) or await identify(request)
-        if signature is None:
-            return caller
-        request.state.signed_sha256 = signature.sha256
+        found: _Sender | None = getattr(request.state, "sender", None)
+        if found is None or found.check is not identify:
+            found = await identify(request)
+        if found.signature is None:
+            return found.caller
+        request.state.signed_sha256 = found.signature.sha256
         if once or request.method == "GET":
             check_body(request, await request.body())
-        if once and not await _claim(db, signature):
+        if once and not await _claim(db, found.signature):
             raise Unauthenticated("this signature was used before", code="signature_used")
-        return caller
+        return found.caller
 
     dependency.roles = by_token.roles  # type: ignore[attr-defined]  # read by the test of all routes
     return checks_credential(dependency, identify)
