@@ -31,8 +31,9 @@ LARGE = 50_000_000
 def process(folder: Path) -> Iterator[int]:
     (folder / "sized_app.py").write_text(APP)
     port = free_port()
-    env = {**os.environ, "PYTHONPATH": str(folder), **LIMITS}
+    env = {**os.environ, **LIMITS}
     options = ["--http", "common.connections:LimitedHttp", "--loop", "uvloop", "--lifespan", "off"]
+    options += ["--app-dir", str(folder)]
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), *options, "sized_app:app"]
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(command, env=env, stdout=log, stderr=log)
