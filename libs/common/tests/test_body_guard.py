@@ -115,7 +115,7 @@ async def post(
     headers = [(b"content-type", b"application/json")]
     headers.append((b"transfer-encoding", b"chunked") if length is None else (b"content-length", b"%d" % length))
     if role is not None:
-        headers.append((b"authorization", f"Bearer {issue_token(role)}".encode()))
+        headers.append((b"authorization", f"Bearer {issue_token(role, division='530302')}".encode()))
     if expect:
         headers.append((b"expect", b"100-continue"))
     scope = {
