@@ -1,3 +1,4 @@
+import asyncio
 from datetime import date
 from uuid import uuid4
 
@@ -166,3 +167,20 @@ async def test_a_stored_level_that_does_not_follow_from_the_form_is_found(driver
     faults = await check(database, TODAY)
     assert len(faults) == 2
     assert all(row["assessment_id"] in fault for fault in faults)
+
+
+async def test_one_key_is_one_assessment_and_another_form_under_it_is_refused(
+    driver, database, client, auth, people, today
+):
+    await driver.deliver(people.entitled())
+    headers = auth(subject="nurse-1") | {"Idempotency-Key": "form-1"}
+    sent = [client.post("/v1/assessments", json=people.form(70), headers=headers) for _ in range(4)]
+    made = await asyncio.gather(*sent)
+    assert sorted(answer.status_code for answer in made) == [200, 200, 200, 201]
+    (assessment_id,) = {answer.json()["assessment_id"] for answer in made}
+    other = await client.post("/v1/assessments", json=people.form(60), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (await sign(client, auth, assessment_id)).status_code == 200
+    again = await client.post("/v1/assessments", json=people.form(70), headers=headers)
+    assert (again.status_code, again.json()["assessment_id"], again.json()["state"]) == (200, assessment_id, "signed")
+    assert await database.pool.fetchval("SELECT count(*) FROM cases") == 1

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -161,3 +162,17 @@ async def test_while_kafka_is_away_a_provider_waits_and_can_be_used(
     await driver.deliver(story.visiting())
     assert {t["provider"] for t in await tasks(state="offered")} == {story.A}
     assert await database.pool.fetchval("SELECT count(*) FROM feed WHERE NOT published") == 2
+
+
+async def test_one_key_registers_once_and_never_undoes_a_later_change(client, auth, story, database):
+    officer = auth("officer", division="530300")
+    key = officer | {"Idempotency-Key": "registration-1"}
+    made = await asyncio.gather(*(client.post("/v1/providers", json=body(story), headers=key) for _ in range(4)))
+    assert sorted(answer.status_code for answer in made) == [200, 200, 200, 201]
+    later = await client.post("/v1/providers", json=body(story, capacity_per_day=99), headers=officer)
+    assert later.json()["capacity_per_day"] == 99
+    again = await client.post("/v1/providers", json=body(story), headers=key)
+    assert (again.status_code, again.json()["capacity_per_day"]) == (200, 99)
+    other = await client.post("/v1/providers", json=body(story, capacity_per_day=7), headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert await database.pool.fetchval("SELECT capacity_per_day FROM providers") == 99

@@ -1,5 +1,6 @@
 """Where a list gives one of several items the person chooses: through the door, under the real lists of Beijing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -99,3 +100,17 @@ async def test_what_cannot_be_decided_yet_cannot_be_chosen(client: Any, bearer: 
         f"/v1/persons/{known.person_id}/choices", json={"item": "nursing_subsidy"}, headers=mine
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "fact_missing")
+
+
+async def test_one_key_is_one_choice_and_another_choice_under_it_is_refused(
+    client: Any, bearer: Any, database: Database, poor: Any
+) -> None:
+    path = f"/v1/persons/{poor.person_id}/choices"
+    headers = bearer("resident", None, subject=poor.person_id) | {"Idempotency-Key": "my-choice"}
+    made = await asyncio.gather(*(client.post(path, json={"item": LIVING}, headers=headers) for _ in range(4)))
+    assert {answer.status_code for answer in made} == {201}
+    assert len({answer.json()["choice_id"] for answer in made}) == 1
+    other = await client.post(path, json={"item": CARE}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    choices = await database.pool.fetchval("SELECT choices FROM persons WHERE person_id = $1", poor.person_id)
+    assert choices.count(b"choice_id") == 1

@@ -145,3 +145,13 @@ async def test_an_old_decision_is_read_with_the_list_of_its_time(
 
     assert await amount() == 8000
     assert await amount(known_at=before) == 5000
+
+
+async def test_one_key_proposes_one_list(client: Any, bearer: Any, raised: Any) -> None:
+    headers = bearer("officer", "530300", subject="proposer") | {"Idempotency-Key": "proposal-1"}
+    made = [await client.post("/v1/policies", headers=headers, json=raised) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert made[0].json()["version"] == made[1].json()["version"]
+    changed = raised | {"items": {}}
+    other = await client.post("/v1/policies", headers=headers, json=changed)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")

@@ -1,5 +1,6 @@
 """A source is asked to put an event right, and the request closes by itself when it has."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -168,3 +169,17 @@ async def test_nothing_of_the_reason_or_the_person_travels(push, people, ask, da
 
 async def test_an_unknown_event_is_not_found(ask):
     await ask("0" * 8 + "-0000-4000-8000-" + "0" * 12, expect=404)
+
+
+async def test_one_key_asks_once_also_when_the_request_is_settled(officer, push, people, database):
+    (receipt,) = await push(people.residence(people.number(1), id="r1"))
+    body, key = {"event_id": receipt["event_id"], "reason": "存疑"}, {"Idempotency-Key": "question-1"}
+    made = await asyncio.gather(*(officer.post("/v1/corrections", json=body, headers=key) for _ in range(4)))
+    assert {answer.status_code for answer in made} == {201}
+    (correction_id,) = {answer.json()["correction_id"] for answer in made}
+    await officer.post(f"/v1/corrections/{correction_id}/withdraw", json={"reason": "已核实"})
+    again = await officer.post("/v1/corrections", json=body, headers=key)
+    assert (again.json()["correction_id"], again.json()["state"]) == (correction_id, "withdrawn")
+    other = await officer.post("/v1/corrections", json=body | {"reason": "另一原因"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert await database.pool.fetchval("SELECT count(*) FROM corrections") == 1

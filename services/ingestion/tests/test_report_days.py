@@ -51,3 +51,15 @@ async def test_a_source_sees_and_tells_its_own_days_only(client_for):
         assert (await officer.get(f"/v1/sources/{PSB}/completeness?day=2026-11-20")).status_code == 403
     async with client_for(issue_token("admin")) as admin:
         assert (await admin.get("/v1/sources/urn:x/completeness?day=2026-11-20")).status_code == 404
+
+
+async def test_one_key_is_one_report_and_never_replaces_a_later_one(client_for, database):
+    path, first = f"/v1/sources/{PSB}/days", {"day": "2026-11-20", "count": 1, "digest": "0" * 64}
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        key = {"Idempotency-Key": "report-1"}
+        assert (await psb.post(path, json=first, headers=key)).status_code == 201
+        assert (await psb.post(path, json=first | {"count": 2})).json()["announced"]["count"] == 2
+        again = await psb.post(path, json=first, headers=key)
+        assert (again.status_code, again.json()["announced"]["count"]) == (201, 2)
+        other = await psb.post(path, json=first | {"count": 3}, headers=key)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")

@@ -78,7 +78,7 @@ async def test_a_discarded_event_is_parked_and_never_applied(officer, push, peop
     await push(people.residence(people.number(1), id="r1"), expect="accepted")
     (head,) = (await heads()).values()
     assert len(head.statements) == 1
-    counts = await database.pool.fetch("SELECT status, sum(events) FROM source_day_counts GROUP BY status")
+    counts = await database.pool.fetch("SELECT status, count(*) FROM received GROUP BY status")
     assert {r[0]: int(r[1]) for r in counts} == {"applied": 1, "parked": 1}
     assert await database.pool.fetchval("SELECT waiting FROM persons") == 0
     audit = await database.pool.fetchrow("SELECT actor, action, purpose, cause FROM audits")

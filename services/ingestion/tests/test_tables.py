@@ -48,7 +48,7 @@ async def test_the_migrated_schema_has_exactly_the_columns_of_the_row_classes(da
         "offset_resumes",
         "parked",
         "job_marks",
-        "idempotency",
+        "request_keys",
         "person_reads",
         "schema_versions",
     }

@@ -447,3 +447,20 @@ async def test_a_batch_without_an_idempotency_key_is_refused(town: Any) -> None:
         headers={"authorization": f"Bearer {issue_token('officer', division=town.QILIN)}"},
     )
     assert answer.status_code == 422
+
+
+async def test_requests_with_one_key_at_the_same_moment_make_one_batch(town: Any) -> None:
+    await _owed_since_april(town, 3)
+    made = await asyncio.gather(*(town.office.reserve(key="the-june-batch") for _ in range(6)))
+    assert len({batch["batch_id"] for batch in made}) == 1
+    assert await town.database.pool.fetchval("SELECT count(*) FROM batches") == 1
+    assert await town.database.pool.fetchval("SELECT count(*) FROM batch_lines") == 9
+    await town.is_sound()
+
+
+async def test_a_key_that_was_forgotten_still_makes_no_second_batch(town: Any) -> None:
+    await _owed_since_april(town)
+    first = await town.office.reserve(key="the-june-batch")
+    await town.database.pool.execute("DELETE FROM request_keys")
+    assert (await town.office.reserve(key="the-june-batch"))["batch_id"] == first["batch_id"]
+    assert await town.database.pool.fetchval("SELECT count(*) FROM batches") == 1

@@ -3,7 +3,7 @@ or broken machinery.
 
 ServiceError             for HTTP callers: slug + status → application/problem+json (RFC 9457)
 ├─ Malformed 422 · BadRequest 400 · Unauthenticated 401 · NotAllowed 403 · NotFound 404 · Conflict 409
-├─ TooSlow 408 · TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After)
+├─ TooSlow 408 · TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After) · NoRoom 503 (Retry-After)
 BadMessage               can never be processed → parked at once with its reason, original bytes kept
 Unavailable              PostgreSQL, Kafka or a peer is away → wait with backoff, never park
 anything else            a bug → the batch is split to find the one record, five tries, then parked
@@ -77,6 +77,16 @@ class TooBusy(ServiceError):
     status, slug = 429, "too_busy"
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 5, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class NoRoom(ServiceError):
+    """A disk of ours has too little room for the request. It can succeed later."""
+
+    status, slug = 503, "no_room"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 60, code: str | None = None) -> None:
         super().__init__(detail, code=code)
         self.headers = {"Retry-After": str(retry_after_seconds)}
 

@@ -1,4 +1,5 @@
-"""The tables every service has beside its own: outbox, inbox, offsets, parked records, job marks."""
+"""The tables every service has beside its own: outbox, inbox, offsets, parked records, job marks; and the table of
+request keys, which every service has that creates by HTTP."""
 
 from typing import Final
 
@@ -28,6 +29,19 @@ CREATE TABLE IF NOT EXISTS offset_resumes (
   resumed_at   timestamptz NOT NULL DEFAULT now(),
   CHECK ((skipped_from IS NULL) = (skipped_to IS NULL))
 );
+"""
+
+# Of the first version. Nothing ever used it.
+DROP_UNUSED: Final = "DROP TABLE IF EXISTS idempotency;"
+REQUEST_KEYS: Final = """
+-- which request a key of a caller stands for (common.idempotency)
+CREATE TABLE request_keys (
+  request_id uuid PRIMARY KEY,     -- of caller and key
+  request    bytea NOT NULL,       -- digest of route, path and body
+  created_id text,                 -- of the thing created
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX request_keys_created_at ON request_keys (created_at);
 """
 
 _TABLES: Final = """
@@ -92,16 +106,6 @@ CREATE TABLE job_marks (
   job      text PRIMARY KEY,
   mark     text NOT NULL,
   moved_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE idempotency (
-  caller     text NOT NULL,
-  key        text NOT NULL,
-  request    bytea NOT NULL,
-  status     integer NOT NULL,
-  response   bytea NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (caller, key)
 );
 """
 PLATFORM_TABLES: Final = _TABLES + POSITIONS

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     kafka_tls: bool = True
     home: Path = repository_root() / ".shouwang"
     replica: int = 0
+    request_keys_kept_days: int = 30  # how long a used Idempotency-Key is remembered
     member: str | None = None  # static group membership; only for a process whose name no other one bears
     demo: bool = False  # a demonstration: examples are paid, example deviations count, the clock may be moved
     time_travel: bool = False  # for tests only: the clock may be moved, and nothing else of a demonstration

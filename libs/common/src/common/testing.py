@@ -13,6 +13,7 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -41,7 +42,7 @@ def postgres_base_url() -> str:
 def _template_name(service: str) -> str:
     folder = migrations_folder(service) / "versions"
     content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    platform = importlib.import_module("common.platform_tables").PLATFORM_TABLES.encode()
+    platform = Path(str(importlib.import_module("common.platform_tables").__file__)).read_bytes()
     return f"template_{service}_{hashlib.sha256(content + platform).hexdigest()[:10]}"
 
 

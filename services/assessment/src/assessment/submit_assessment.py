@@ -8,6 +8,7 @@ import msgspec
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, Malformed, NotFound, Problem
+from common.idempotency import Creates
 from common.message import derived_id
 from common.scopes import Areas, scope_of
 from common.service import Db
@@ -26,23 +27,34 @@ _ASSESSOR: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)[A-Za-z0-9_.:-]{1,64}")  #
 
 @router.post("/v1/assessments", status_code=201, responses={200: {"description": "this very form is known already"}})
 async def submit_assessment(
-    body: FormIn, db: Db, caller: Annotated[Caller, Depends(require("assessor"))], response: Response
+    body: FormIn,
+    db: Db,
+    caller: Annotated[Caller, Depends(require("assessor"))],
+    creation: Creates,
+    response: Response,
 ) -> AssessmentOut:
-    """Score a form and keep it for the second signature. Sending the same form again changes nothing."""
+    """Score a form and keep it for the second signature. The same form, or the same `Idempotency-Key`, changes nothing
+    when it is sent again."""
     scored = _scored(body)
     form = body.model_dump_json(exclude={"person_id", "reason"}).encode()
     digest = hashlib.blake2b(form, digest_size=16).digest()
     async with db.transaction() as tx:
         if not await store.lock_person(tx, body.person_id):
             raise NotFound("nobody with this id is known here")
+        made_before = await creation.claim(tx, caller, body)
         needs = await store.lock_needs(tx, [body.person_id])
-        known = await store.find_by_form(tx, body.person_id, digest)
+        if made_before is None:
+            known = await store.find_by_form(tx, body.person_id, digest)
+        else:
+            known = await store.show_case(tx.sql, made_before)
         if known is not None:
             caller.need_area(known["division"])
+            await creation.created(tx, caller, known["assessment_id"])
             response.status_code = 200
             return assessment_out(known)
         case = await _case(tx, body, needs.get(body.person_id), caller)
         row = await store.fill_case(tx, case.assessment_id, _columns(body, scored, form, digest, caller))
+        await creation.created(tx, caller, case.assessment_id)
     return assessment_out(row)
 
 

@@ -7,6 +7,7 @@ from common.auth import Caller, require
 from common.codes import divisions, uscc
 from common.errors import Malformed, Problem
 from common.http import Limit
+from common.idempotency import Creates
 from common.scopes import scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Response
@@ -48,17 +49,26 @@ class ProvidersOut(BaseModel):
 
 @router.post("/v1/providers", status_code=201, responses={200: {"model": ProviderOut, "description": "changed"}})
 async def register_provider(
-    body: ProviderIn, db: Db, caller: Annotated[Caller, Depends(require("officer"))], response: Response
+    body: ProviderIn,
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer"))],
+    creation: Creates,
+    response: Response,
 ) -> ProviderOut:
-    """Register a provider, or replace what is known of it. Sending the same again changes nothing."""
+    """Register a provider, or replace its entry. The same `Idempotency-Key` never undoes a later change."""
     body = _checked(body)
     for division in body.divisions:
         caller.need_area(division)
     async with db.transaction() as tx:
+        made_before = await creation.claim(tx, caller, body)
         before = await store.provider_divisions(tx, body.uscc)
         for division in before:
             caller.need_area(division)
-        row = await store.upsert_provider(tx, body.model_dump(), clock.now())
+        if made_before is None:
+            row = await store.upsert_provider(tx, body.model_dump(), clock.now())
+            await creation.created(tx, caller, body.uscc)
+        else:
+            row = await store.load_provider(tx, made_before)
     if before:
         response.status_code = 200
     return _out(row)

@@ -8,9 +8,9 @@ import msgspec
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
-from common.message import derived_id
+from common.idempotency import Creates
 from common.service import Db
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from rules.choosing import Choice
 
@@ -45,14 +45,15 @@ async def choose_item(
     body: NewChoice,
     db: Db,
     caller: Annotated[Caller, Depends(require("officer", "resident"))],
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    creation: Creates,
 ) -> ChoiceView:
     """Kept as an input like any fact, and decided upon at once. The same `Idempotency-Key` is one choice."""
     now, key = clock.now(), str(person_id)
     chosen_on = body.chosen_on or clock.civil_date(now)
-    choice_id = derived_id("choice", caller.subject, key, idempotency_key or f"{body.item}/{chosen_on}")
+    choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}")
     async with db.transaction() as tx:
         running = await running_for(tx)
+        await creation.claim(tx, caller, body)
         person = need_person(caller, key, (await store.lock_people(tx, [key])).get(key))
         known = choices_of(person)
         made = next((c for c in known if c.choice_id == choice_id), None)
@@ -64,6 +65,7 @@ async def choose_item(
             )
             ((decided,), _) = await settle(tx, [Case(chosen, correlation_id=choice_id)], running)
             person = decided.person
+        await creation.created(tx, caller, choice_id)
     return ChoiceView(
         choice_id=UUID(made.choice_id),
         person_id=person_id,

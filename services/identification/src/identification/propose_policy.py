@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
+from common.idempotency import Creates
 from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Body, Depends
@@ -23,6 +24,7 @@ async def propose_policy(
     body: Annotated[dict[str, Any], Body(description="jurisdiction, items by code, exclusions")],
     db: Db,
     caller: Annotated[Caller, Depends(require("officer"))],
+    creation: Creates,
 ) -> PolicyVersionView:
     """The version is the digest of the content, so proposing the same list twice is one proposal."""
     policy_list, now = read_list(body), clock.now()
@@ -30,8 +32,11 @@ async def propose_policy(
     version = store.content_version(policy_list)
     async with db.transaction() as tx:
         await store.lock_proposals(tx)
+        if await creation.claim(tx, caller, body) is not None:
+            return view_version(await store.lock_policy(tx, version))
         row = await store.lock_policy(tx, version)
         if row is not None and row["running"]:
             raise Conflict("this list is in force", code="already_running")
         await propose(tx, policy_list, version, by=caller.subject, now=now)
+        await creation.created(tx, caller, version)
         return view_version(await store.lock_policy(tx, version))

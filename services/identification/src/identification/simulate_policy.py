@@ -8,12 +8,12 @@ import msgspec
 from common import clock
 from common.auth import Caller, require
 from common.errors import BadRequest, Conflict, NotFound, TooBusy
-from common.message import derived_id
+from common.idempotency import Creates, Creation
 from common.route_marks import limits_body
 from common.service import Db
 from common.settings import settings
 from common.transaction import Tx
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 from rules.policy import PolicyList
 
@@ -58,17 +58,20 @@ async def simulate_policy(
     body: SimulationRequest,
     db: Db,
     caller: Annotated[Caller, Depends(require("officer", "approver"))],
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    creation: Creates,
 ) -> SimulationView:
     """Everybody who ever belonged to the area is decided by the lists in force and by the same with this one, and what
     both owe is added up. It runs beside live work, goes on after a crash, and shows how far it is. The same question
-    while one is open is one simulation."""
+    while one is open is one simulation, and so is the same `Idempotency-Key`."""
     now = clock.now()
     if body.known_at is not None and (body.known_at.tzinfo is None or body.known_at > now):
         raise BadRequest("known_at is an instant with its offset, and not in the future", code="bad_instant")
     async with db.transaction() as tx:
         await store.lock_requests(tx)
-        new = await _question(tx, body, caller, now, idempotency_key)
+        made_before = await creation.claim(tx, caller, body)
+        new = await _question(tx, body, caller, now, creation)
+        if made_before is not None:
+            return view_simulation(await store.load_simulation(tx.sql, made_before), None, full=True)
         row = await store.load_simulation(tx.sql, new.simulation_id)
         if row is not None and _asks(dict(row)) != _asks(new._asdict()):
             raise Conflict("this Idempotency-Key asked something else", code="idempotency_key_reused")
@@ -79,6 +82,7 @@ async def simulate_policy(
                 raise TooBusy(f"{OPEN_MAX} simulations are waiting", retry_after_seconds=60)
             await store.insert_simulation(tx, new)
             row = await store.load_simulation(tx.sql, new.simulation_id)
+        await creation.created(tx, caller, row["simulation_id"])
     return view_simulation(row, None, full=True)
 
 
@@ -87,7 +91,7 @@ def _asks(simulation: dict[str, Any]) -> tuple[Any, ...]:
 
 
 async def _question(
-    tx: Tx, body: SimulationRequest, caller: Caller, now: dt.datetime, key: str | None
+    tx: Tx, body: SimulationRequest, caller: Caller, now: dt.datetime, creation: Creation
 ) -> store.NewSimulation:
     proposed, version = await _proposed(tx, body)
     caller.need_area(proposed.jurisdiction)
@@ -96,7 +100,7 @@ async def _question(
     month = body.from_month
     first = clock.parse_month(month) if month else first_month_needed(running, proposed, clock.civil_date(now))
     return store.NewSimulation(
-        simulation_id=derived_id("simulation", caller.subject, key or f"{version}/{now.isoformat()}"),
+        simulation_id=creation.id_for("simulation", caller, otherwise=f"{version}/{now.isoformat()}"),
         jurisdiction=proposed.jurisdiction,
         version=version,
         list=msgspec.json.encode(proposed, order="deterministic"),

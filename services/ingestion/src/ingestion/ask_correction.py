@@ -11,6 +11,7 @@ from common.auth import Caller, require
 from common.errors import Conflict, NotFound
 from common.events import CorrectionAnswered
 from common.http import Limit
+from common.idempotency import Creates
 from common.privacy import vault
 from common.service import Db
 from fastapi import APIRouter, Depends
@@ -68,18 +69,27 @@ class Withdrawal(BaseModel):
 
 
 @router.post("/v1/corrections", status_code=201, summary="Ask a source to put an event right")
-async def ask_correction(body: Ask, caller: Officer, db: Db) -> Correction:
-    """Audited. Asked again while it is open, it is the same request. It closes by itself: when the source corrects,
-    annuls or ends what it said, when a waiting event is settled, when a refused one is sent in order."""
+async def ask_correction(body: Ask, caller: Officer, db: Db, creation: Creates) -> Correction:
+    """Audited. Asked again while it is open, or with the same `Idempotency-Key`, it is the same request. It closes by
+    itself when the source corrects, annuls or ends the event, when a waiting event is settled, and when a rejected one
+    is sent in order."""
     event_id, now = str(body.event_id), clock.now()
     async with db.transaction() as tx:
+        made_before = await creation.claim(tx, caller, body)
+        if made_before is not None:
+            row = await store.lock_correction(tx, made_before)
+            caller.need_area(row["area"])
+            return _shown(row)
         asked = await _find(tx.sql, event_id, body)
         caller.need_area(registered()[asked.source].area)
-        if await ask(tx, [asked], "officer", caller.subject, now):
+        correction_id = creation.id_for("correction", caller, event_id, otherwise=now.isoformat())
+        if await ask(tx, [asked], "officer", caller.subject, now, correction_id=correction_id):
             await review.append_audit(
                 tx, caller, clock.real_now(), action="ask_correction", purpose=body.reason, cause=event_id
             )
-        return _shown(await store.load_open_of(tx.sql, event_id))
+        row = await store.load_open_of(tx.sql, event_id)
+        await creation.created(tx, caller, row["correction_id"])
+        return _shown(row)
 
 
 async def _find(connection: Any, event_id: str, body: Ask) -> Asked:

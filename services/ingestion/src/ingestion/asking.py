@@ -28,20 +28,22 @@ class Asked(NamedTuple):
     reason: str
 
 
-async def ask(tx: Tx, asked: Sequence[Asked], rule: Rule, by: str, now: datetime) -> int:
-    """How many were asked; of an event that is asked already nothing more is asked."""
+async def ask(
+    tx: Tx, asked: Sequence[Asked], rule: Rule, by: str, now: datetime, *, correction_id: str | None = None
+) -> int:
+    """How many were asked; an event with an open request gets no second one. `correction_id`: of the only one."""
     deadline = now + timedelta(days=CORRECTION_DAYS)
-    rows = {derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
+    rows = {correction_id or derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
     values = [
         (id_, registered()[a.source].area, a.source, a.event_id, a.kind, a.target, a.code, a.pointer, a.reason)
         for id_, a in rows.items()
     ]
     new = await store.insert_corrections(tx, values, rule, by, now, deadline)
-    for correction_id in sorted(new):
-        a = rows[correction_id]
+    for new_id in sorted(new):
+        a = rows[new_id]
         tx.emit(
             CorrectionRequested(
-                correction_id=correction_id,
+                correction_id=new_id,
                 source=a.source,
                 event_id=a.event_id,
                 kind=a.kind,

@@ -15,7 +15,8 @@ def _instant(**options: Any) -> Any:
 
 class FeedRow(SQLModel, table=True):
     """How far a front-end table is read. `newest`: the newest change that was read; `cursor`: the place within the
-    present run; `headers`: the columns that are read (all sealed); `problem`: why it cannot be read just now."""
+    present run; `headers`: the columns that are read (all sealed); `problem`: why it cannot be read just now;
+    `deaths`: steps in a row that began and never ended."""
 
     __tablename__: ClassVar[str] = "feeds"
     __table_args__ = _SCHEMA
@@ -27,6 +28,7 @@ class FeedRow(SQLModel, table=True):
     from_start: bool = False
     headers: bytes = b""
     failures: int = 0
+    deaths: int = 0
     problem: bytes = b""
     problem_at: datetime | None = _instant(default=None)
     worked_at: datetime | None = _instant(default=None)

@@ -1,4 +1,4 @@
-"""What a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`."""
+"""How much a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from common import clock
 from common.auth import Caller
 from common.errors import Malformed, NotFound
+from common.idempotency import Creates
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -73,12 +74,19 @@ class DayLines(BaseModel):
 
 @router.post("/v1/sources/{source}/days", status_code=201, summary="Tell how much was sent on a day")
 async def report_day(
-    source: Urn, body: DayReport, caller: Annotated[Caller, Depends(sender("source", once=True))], db: Db
+    source: Urn,
+    body: DayReport,
+    caller: Annotated[Caller, Depends(sender("source", once=True))],
+    db: Db,
+    creation: Creates,
 ) -> Completeness:
-    """Told again, the last word counts."""
+    """A later report of the same day replaces this one. The same `Idempotency-Key` is one report: sent again after a
+    later one, it changes nothing."""
     found = _mine(source, caller)
     async with db.transaction() as tx:
-        await days.upsert_told(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+        if await creation.claim(tx, caller, body) is None:
+            await days.upsert_told(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+            await creation.created(tx, caller, f"{found.urn}/{body.day}")
     return await _look(db, found, body.day)
 
 

@@ -218,7 +218,7 @@ class SignatureRow(SQLModel, table=True):
 class ImportRow(SQLModel, table=True):
     """A file and how far it is worked through. `rows_read` is the checkpoint: it moves in the transaction that records
     the rows. `spool`: its sealed bytes on disk; `owner`: the area whose officers may see what was refused; `headers`:
-    the names of its columns, sealed."""
+    the names of its columns, sealed; `deaths`: steps in a row that began and never ended."""
 
     __tablename__: ClassVar[str] = "imports"
     __table_args__ = _SCHEMA
@@ -242,6 +242,7 @@ class ImportRow(SQLModel, table=True):
     rejected: int = Field(default=0, sa_type=BigInteger)
     formula_rows: int = Field(default=0, sa_type=BigInteger)
     tables_skipped: int = 0
+    deaths: int = 0
     received_at: datetime = _instant()
     worked_at: datetime | None = _instant(default=None)
     settled_at: datetime | None = _instant(default=None)

@@ -6,7 +6,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
 from common.events import PaymentReserved
-from common.message import derived_id
+from common.idempotency import CreatesByKey
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from subsidy.domain.ledger import Changes
 from subsidy.domain.payment import announce, reserve
-from subsidy.shapes import AreaCode, BatchView, IdempotencyKey, MonthText, batch_view
+from subsidy.shapes import AreaCode, BatchView, MonthText, batch_view
 from subsidy.store import batches, ledger
 from subsidy.store.batches import Batch
 
@@ -32,11 +32,12 @@ async def make_batch(
     wanted: BatchRequest,
     db: Db,
     caller: Annotated[Caller, Depends(require("officer"))],
-    idempotency_key: IdempotencyKey,
+    creation: CreatesByKey,
 ) -> BatchView:
     """One line per person, item and service month that is owed, not yet paid and in no open batch: `pay` for the
     month itself, `back_pay` for earlier ones, `reissue` where the bank sent the last payment back. At most 20,000
-    lines; what is left goes into the next batch. `409 nothing_to_pay` when there is none.
+    lines; what is left goes into the next batch. `409 nothing_to_pay` when there is none. The same `Idempotency-Key`
+    is one batch.
     """
     caller.need_area(wanted.jurisdiction)
     month = clock.parse_month(wanted.month)
@@ -44,7 +45,7 @@ async def make_batch(
         raise Conflict("that month is too far ahead", code="month_ahead")
     now = clock.now()
     batch = Batch(
-        derived_id("batch", caller.subject, idempotency_key),
+        creation.id_for("batch", caller),
         wanted.jurisdiction,
         month,
         "reserved",
@@ -56,15 +57,18 @@ async def make_batch(
         None,
     )
     async with db.transaction() as tx:
-        if await batches.insert_batch(tx, batch):
+        made_before = await creation.claim(tx, caller, wanted)
+        if made_before is None and await batches.insert_batch(tx, batch):
             await _reserve(tx, batch)
         else:
             batch = await _made_before(tx, batch)
+        await creation.created(tx, caller, batch.batch_id)
         totals = await batches.totals(tx.sql, [batch.batch_id])
     return batch_view(batch, totals[batch.batch_id])
 
 
 async def _made_before(tx: Tx, batch: Batch) -> Batch:
+    """The batch of this key, also if the key itself is forgotten."""
     found = await batches.load_batch(tx.sql, batch.batch_id)
     if found is None or (found.jurisdiction, found.month) != (batch.jurisdiction, batch.month):
         raise Conflict("this Idempotency-Key made another batch", code="idempotency_key_reused")

@@ -1,4 +1,4 @@
-"""The shapes of the HTTP answers, and what every call needs: the month, the key, the area."""
+"""The shapes of the HTTP answers, and the parts of every call: the month, the area."""
 
 from datetime import date, datetime
 from functools import lru_cache
@@ -9,12 +9,10 @@ from common.clock import month_text
 from common.codes import divisions
 from common.errors import NotAllowed
 from common.scopes import Areas, Everything, scope_of
-from fastapi import Header
 from pydantic import BaseModel, Field
 
 from subsidy.store.batches import Batch, Total
 
-IdempotencyKey = Annotated[str, Header(min_length=8, max_length=200, description="The same key creates once.")]
 MonthText = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-06"])]
 AreaCode = Annotated[str, Field(pattern=r"^\d{6}(\d{3}){0,2}$", examples=["530302"])]
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

@@ -64,6 +64,10 @@ async def upsert_provider(tx: Tx, provider: dict[str, Any], now: datetime) -> An
         provider["divisions"],
     )
     await insert_areas(tx, provider["divisions"])
+    return await load_provider(tx, uscc)
+
+
+async def load_provider(tx: Tx, uscc: str) -> Any:
     return await tx.sql.fetchrow(f"SELECT p.*, {_AREAS} AS divisions FROM providers p WHERE uscc = $1", uscc)  # noqa: S608
 
 
