@@ -535,3 +535,17 @@ def test_every_code_has_words_in_both_languages():
         for english, chinese in codes.values():
             assert english.isascii()
             assert not chinese.isascii()
+
+
+async def test_one_key_sends_one_file(imports, people):
+    key = {"Idempotency-Key": "upload-1"}
+    async with imports.client("cdpf") as client:
+        bodies = [f"{HEADER}\n{line(people, n)}\n".encode() for n in (1, 1, 2)]
+        answers = [
+            await client.post("/v1/imports", params={"kind": "disability"}, content=body, headers=key)
+            for body in bodies
+        ]
+    assert [answer.status_code for answer in answers] == [202, 202, 409]
+    assert answers[0].json()["import_id"] == answers[1].json()["import_id"]
+    assert answers[2].json()["code"] == "idempotency_key_reused"
+    assert len(list(spool.spool_folder().glob("*"))) == 1

@@ -15,6 +15,7 @@ import pytest
 import xlsxwriter
 from common.codes.id_number import make
 from common.database import Database
+from ingestion import file_sessions
 from ingestion import run_imports as running
 from ingestion.files import spool
 from ingestion.files.delimited import open_delimited
@@ -44,10 +45,11 @@ async def replica(database):
 CHILD = """
 import asyncio, sys
 from common.database import Database
+from ingestion import file_sessions
 from ingestion import run_imports as running
 
 async def main():
-    running.BATCH_ROWS = 40
+    file_sessions.BATCH_ROWS = 40
     database = Database(sys.argv[1], "ingestion")
     await database.open()
     while await running.run_imports(database):
@@ -132,7 +134,7 @@ async def test_a_checkpoint_moves_only_from_where_it_is(imports, people, databas
 
 async def test_a_file_lost_from_the_disk_is_sent_again_and_goes_on(imports, people, database, monkeypatch):
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
-    monkeypatch.setattr(running, "BATCH_ROWS", 4)
+    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 4)
     content = lines(people, 10)
     answer = await imports.send(content, "alive", office="grid")
     import_id = answer.json()["import_id"]
@@ -185,15 +187,15 @@ async def test_one_row_that_breaks_us_does_not_take_its_neighbours_with_it(impor
 
 
 async def test_a_file_of_which_hardly_a_row_is_right_is_given_up(imports, people, monkeypatch):
-    monkeypatch.setattr(running, "HOPELESS_FROM", 50)
-    monkeypatch.setattr(running, "BATCH_ROWS", 25)
+    monkeypatch.setattr(file_sessions, "HOPELESS_FROM", 50)
+    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 25)
     content = "\n".join([HEADER, *(f"张三丰,{n},2026-11-01,上门" for n in range(200))])
     found = await imports.run(content, "alive", office="grid")
     assert (found["state"], found["problems"][0]["code"], found["rejected"]) == ("failed", "too_many_rejects", 50)
 
 
 async def test_progress_is_told_while_it_lasts(imports, people, database, monkeypatch):
-    monkeypatch.setattr(running, "BATCH_ROWS", 10)
+    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 10)
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
     answer = await imports.send(lines(people, 45), "alive", office="grid")
     seen = []
@@ -253,15 +255,16 @@ def test_three_million_rows_are_read_as_a_stream():
 
 
 GROWTH = """
-import io, resource, sys
+import io, sys
 from common import clock
 from ingestion.files.mapping import Given
 from ingestion.files.opening import Stream
 from ingestion.files.shaping import Sender
 from ingestion.files.spool import FRAME_BYTES, SealedReader, SealedWriter, forget
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 path, rows, form = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 writer = SealedWriter()

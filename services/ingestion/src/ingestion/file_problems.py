@@ -19,9 +19,22 @@ FILES: Final[dict[str, tuple[str, str]]] = {
     ),
     "column_missing": ("a column that this kind needs is not there", "缺少该类别必需的列"),
     "kind_needed": ("a table needs the kind of its rows", "表格文件须指定类别"),
+    "pages_too_large": (
+        "the pages of a Parquet file are too large when unpacked: write pages of at most 1 MiB",
+        "Parquet 数据页解压后过大，请以不超过 1 MiB 的数据页重新导出",
+    ),
+    "too_many_tables": ("a workbook has at most 500 sheets with a header", "工作簿中有表头的工作表超过 500 个"),
+    "too_many_rows": (
+        "the file has more rows than allowed: send it in parts",
+        "文件行数超过上限，请分成多个文件上传",
+    ),
     "too_many_rejects": (
         "of more than 10,000 rows hardly one could be used: look at the mapping",
         "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
+    ),
+    "job_died": (
+        "our process ended three times in a row while it worked on this file: tell us, or send the file in parts",
+        "处理该文件时服务进程连续三次异常终止，已停止处理，请联系平台运维，或拆分后重新上传",
     ),
     "spool_lost": (
         "our copy of the file is gone: send it again, it goes on where it stopped",
@@ -65,6 +78,10 @@ FEEDS: Final[dict[str, tuple[str, str]]] = {
     "too_many_rejects": (
         "of more than 10,000 rows hardly one could be used: look at the mapping",
         "已有一万行以上被退回，几乎没有可用的行，请检查列的对应关系",
+    ),
+    "job_died": (
+        "our process ended three times in a row while it read this table; tried again less often",
+        "读取该库表时服务进程连续三次异常终止，系统将降低频率重试",
     ),
     "internal": ("our mistake; logged, tried again by itself", "系统内部错误，已记录，将自动重试"),
 }

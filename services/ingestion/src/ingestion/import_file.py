@@ -1,16 +1,16 @@
-"""The file door: `POST /v1/imports` takes a file onto the disk, sealed, and says by which job it is worked through."""
+"""`POST /v1/imports` writes a file onto the disk, sealed, and answers with the job that works through it."""
 
 import asyncio
 import hashlib
 import io
-import shutil
 from typing import Annotated, Any, Final
 
 import msgspec
 from common import clock
 from common.auth import Caller
 from common.codes.divisions import NATION
-from common.errors import BadRequest, Malformed, NotAllowed, Problem, TooBusy, TooLarge
+from common.errors import BadRequest, Malformed, NoRoom, NotAllowed, Problem, TooBusy, TooLarge
+from common.idempotency import Creates, Creation
 from common.message import derived_id
 from common.privacy import vault
 from common.route_marks import BodyLimit, streams_body
@@ -21,7 +21,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from ingestion import sources
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
 from ingestion.files.opening import Format, sniff
-from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, path_of, spool_folder
+from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, SpoolFull, need_room, path_of
 from ingestion.files.table import FileBroken
 from ingestion.files.workbook import check_archive
 from ingestion.imports import Import, problem, shown
@@ -63,13 +63,15 @@ async def import_file(
     request: Request,
     caller: Annotated[Caller, Depends(sender("source"))],
     db: Db,
+    creation: Creates,
     kind: Kind = None,
     source: Source = None,
     format: Format | None = None,
     mapping: MappingText = "{}",
 ) -> Import:
-    """The body is the file itself. The answer is the job that works through it; the same file with the same mapping
-    is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on."""
+    """The body is the file itself. The answer is the job that works through it. The same file with the same mapping
+    is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on.
+    `503 spool_full`: the disk has too little room, and nothing is stored."""
     urn = _source(caller, source, kind)
     given = read_given(mapping)
     if kind is not None:
@@ -82,7 +84,7 @@ async def import_file(
         found = await _format(writer, head, format)
         if kind is None and found != "ndjson":
             raise _broken(FileBroken("kind_needed"))
-        return await _enter(db, writer, digest, caller, urn, kind, found, given)
+        return await _enter(db, writer, digest, caller, creation, urn, kind, found, given)
     except BaseException:
         writer.discard()
         raise
@@ -108,14 +110,23 @@ def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
 
 
 async def _spool(request: Request) -> tuple[SealedWriter, bytes, bytes]:
-    """The sealed file, a keyed digest of its content, and its first bytes. Never more than a chunk in memory."""
+    """The sealed file, a keyed digest of its content, and its first bytes. Never more than a chunk in memory.
+
+    Raises NoRoom before the disk is full: at once if the request tells its length, else while it is written.
+    """
+    try:
+        return await _write(request)
+    except SpoolFull:
+        raise NoRoom("the disk of the spool is full", code="spool_full", retry_after_seconds=300) from None
+
+
+async def _write(request: Request) -> tuple[SealedWriter, bytes, bytes]:
     limits = ImportSettings()
     declared = request.headers.get("content-length", "")
     expected = int(declared) if declared.isdigit() else 0
     if expected > limits.bytes_max:
         raise _too_large(limits)
-    if shutil.disk_usage(spool_folder()).free < expected + limits.disk_free_bytes_min:
-        raise TooBusy("the disk of the spool is full", retry_after_seconds=300)
+    need_room(expected)
     writer, digest, head = SealedWriter(), hashlib.sha256(), b""
     try:
         async for part in request.stream():
@@ -167,6 +178,7 @@ async def _enter(
     writer: SealedWriter,
     digest: bytes,
     caller: Caller,
+    creation: Creation,
     source: str | None,
     kind: str | None,
     format: Format,
@@ -175,6 +187,8 @@ async def _enter(
     mapping = msgspec.json.encode(given, order="sorted")
     import_id = derived_id("import", source or "", kind or "", format, digest.hex(), mapping.decode())
     async with db.transaction() as tx:
+        await creation.claim(tx, caller, import_id.encode())
+        await creation.created(tx, caller, import_id)
         is_new = await store.insert_import(
             tx,
             import_id=import_id,

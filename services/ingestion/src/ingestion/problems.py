@@ -96,6 +96,14 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "no place in force, or more than one, has this name: give the code",
         "地名不存在或不唯一，请填写行政区划代码",
     ),
+    "cell_nested": (
+        "a list or a record in a Parquet column cannot be read: write it as text, separated by commas",
+        "无法读取 Parquet 中的列表或嵌套列，请改为文本并用顿号分隔",
+    ),
+    "cell_cut": (
+        "this cell was shortened in the file of rejects: take it from the original file",
+        "该单元格在退回文件中已截断，请填写原文件中的完整内容",
+    ),
     "row_too_long": ("a row holds at most 65,536 characters", "一行超过 65,536 个字符"),
     "row_quote": ("a quotation mark is opened and not closed, or stands inside a cell", "引号未成对或位于单元格中间"),
     "row_columns": ("a row has at most 256 columns", "一行超过 256 列"),

@@ -1,4 +1,4 @@
-"""Refused rows, of files and of tables alike: how they are kept, and the file in which they come back."""
+"""Rejected rows of files and of front-end tables: how they are stored, and the file in which they are sent back."""
 
 import csv
 import io
@@ -9,27 +9,33 @@ import msgspec
 from common.privacy import vault
 
 from ingestion.files.shaping import Shaped
-from ingestion.files.table import text_of
+from ingestion.files.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 from ingestion.problems import PROBLEMS, Fault
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _ADDED: Final = ("行号", "原因", "原因代码")
+_CUT_TEXT: Final = "该行过长，此处有截断，请以原文件为准"
 _encode = msgspec.json.Encoder().encode
 Problems = list[dict[str, Any]]
 
 
 class Kept(msgspec.Struct):
-    """A refused row: its number, which of the headers is its own, and its cells as text."""
+    """A rejected row: its number, which of the headers is its own, and its cells as text. `cut`: some cells are
+    shortened, or (no cells at all) the rejects of the file have reached their limit."""
 
     place: int
     table: int
     cells: list[str]
+    cut: bool = False
 
 
-def keep(shaped: Shaped, faults: Sequence[Fault], context: str) -> tuple[bytes, bytes]:
-    """The problems as JSON, and the row, sealed."""
+def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: bool = True) -> tuple[bytes, bytes]:
+    """The problems as JSON, and the row, sealed: at most REJECT_BYTES_MAX bytes of text."""
     problems = _encode([{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults])
-    kept = Kept(shaped.row.place, shaped.table, [text_of(cell) for cell in shaped.row.cells])
+    texts = [text_of(cell) for cell in shaped.row.cells]
+    cells = shortened(texts, REJECT_BYTES_MAX) if with_cells else []
+    is_cut = cells != texts or any(text.endswith(CUT) for text in texts)
+    kept = Kept(shaped.row.place, shaped.table, cells, is_cut)
     return problems, vault().seal(_encode(kept), context.encode())
 
 
@@ -47,7 +53,7 @@ def read_kept(problems: bytes, sealed: bytes, context: str) -> tuple[Kept, Probl
 async def as_csv(
     pages: AsyncIterator[list[tuple[Kept, Problems]]], headers: Sequence[Sequence[str]]
 ) -> AsyncIterator[bytes]:
-    """The columns of all tables, then 行号, 原因, 原因代码."""
+    """The columns of all tables, then 行号, 原因, 原因代码. The reasons say where a row was shortened."""
     columns, places = _united(headers)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -60,7 +66,8 @@ async def as_csv(
                 place = places[kept.table][at] if kept.table < len(places) and at < len(places[kept.table]) else at
                 if place < len(cells):
                     cells[place] = cell
-            writer.writerow([*map(_harmless, cells), kept.place, _reasons(problems), _codes(problems)])
+            reasons = _reasons(problems) + (f"；{_CUT_TEXT}" if kept.cut else "")
+            writer.writerow([*map(_harmless, cells), kept.place, reasons, _codes(problems)])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()

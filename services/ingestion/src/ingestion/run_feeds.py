@@ -1,5 +1,6 @@
-"""The job that reads front-end tables: page by page in their order, each recorded together with the place it ends at.
-Whoever is killed is continued from there; whoever reads a row again finds that it says nothing new.
+"""The job that reads front-end tables, page by page in their order. Each page is recorded together with the place at
+which it ends, so that another process goes on from there if this one is killed. A row that is read again says nothing
+new. Each step is counted before it begins: a table during which the process ended three times in a row has to wait.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from common.errors import Unavailable, is_unavailable
 from prometheus_client import Counter, Gauge
 
 from ingestion import quotas, sources
+from ingestion.deaths import DEATHS_MAX, Deaths
 from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, configured, need_registered
 from ingestion.exchange.lines import Line
 from ingestion.exchange.places import kept_newest, opened, sealed, start_of
@@ -39,10 +41,11 @@ rows_counted = Counter("shouwang_feed_rows", "Rows of front-end tables", ["feed"
 held = Gauge("shouwang_feed_held", "1 while so many rows are missing that an officer must confirm it", ["feed"])
 failing = Gauge("shouwang_feed_failing", "1 while a front-end table cannot be read", ["feed"])
 _encode = msgspec.json.Encoder().encode
+_deaths: Final = Deaths(store.begin_step, store.end_step)
 
 
 class Overtaken(Exception):
-    """Somebody else moved the feed on."""
+    """Another process moved the feed on."""
 
 
 async def run_feeds(database: Database) -> int:
@@ -58,14 +61,28 @@ async def run_feeds(database: Database) -> int:
                 continue  # another replica is at it
             try:
                 if not await quotas.must_wait(database, setups[name].feed.source, setups[name].feed.kind):
-                    return await _work(database, setups[name])
+                    return await _counted(database, holder, setups[name])
             finally:
                 await store.unlock(holder, name)
     return 0
 
 
+async def _counted(database: Database, holder: Any, setup: Setup) -> int:
+    """One step. After three deaths of the process the feed fails, and each further death makes it wait longer."""
+    name = setup.feed.feed
+    if not await _deaths.begin(holder, name):
+        log.error("the process died %d times while it read the feed %s", DEATHS_MAX, name)
+        await _fail(database, setup, FeedBroken("job_died", times=DEATHS_MAX))
+        await _deaths.end(holder, name, left=DEATHS_MAX - 1)
+        return 1
+    try:
+        return await _work(database, setup)
+    finally:
+        await _deaths.end(holder, name)
+
+
 async def _work(database: Database, setup: Setup) -> int:
-    """What a table does to its reader is this feed's fate, never that of the others."""
+    """A table that breaks its reader fails this feed, never the others."""
     try:
         return await _step(database, setup)
     except FeedBroken as wrong:

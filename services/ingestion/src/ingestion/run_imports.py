@@ -1,11 +1,13 @@
-"""The job that works through spooled files: rows go in batches through the same core as every other door, and the
-checkpoint moves in the transaction that records them. Whoever is killed is continued from there.
+"""The job that works through spooled files.
+
+Rows go in batches through the same core as every other intake channel. The checkpoint moves in the transaction that
+records them, so that another process goes on from there if this one is killed. Each step is counted before it begins:
+a file during which the process ended three times in a row is given up.
 """
 
 import asyncio
-import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -15,17 +17,16 @@ import msgspec
 from common import clock
 from common.database import Database
 from common.errors import Unavailable, is_unavailable
-from common.privacy import vault
 from prometheus_client import Counter
 
 from ingestion import quotas, sources
 from ingestion.answering import Refused, Status
+from ingestion.deaths import DEATHS_MAX, Deaths
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.pushed import Pushed
-from ingestion.files.mapping import Given
-from ingestion.files.opening import Stream
-from ingestion.files.shaping import Sender, Shaped, refused
-from ingestion.files.spool import FRAME_BYTES, SealedReader, forget
+from ingestion.file_sessions import Session
+from ingestion.files.shaping import Shaped, refused
+from ingestion.files.spool import SpoolFull, forget
 from ingestion.files.table import FileBroken
 from ingestion.problems import fault
 from ingestion.recording import record
@@ -35,86 +36,17 @@ from ingestion.store import imports as store
 
 log = logging.getLogger(__name__)
 STEP_SECONDS: Final = 5.0
-BATCH_ROWS: Final = 1_000
-BATCH_WEIGHT_MAX: Final = 2_000
-BATCH_CHARS_MAX: Final = 4 * 1024 * 1024
 TRIES_MAX: Final = 4
-HOPELESS_FROM: Final = 10_000
-HOPELESS_GOOD_MIN: Final = 0.05
 _LOOK_MAX: Final = 50
-_SESSIONS_MAX: Final = 4
+_SESSIONS_MAX: Final = 2  # each holds the open pages of its file
 rows_counted = Counter("shouwang_import_rows", "Rows of imported files", ["status"])
 _encode = msgspec.json.Encoder().encode
+_deaths: Final = Deaths(store.begin_step, store.end_step)
 T = TypeVar("T")
 
 
 class Overtaken(Exception):
-    """Somebody else moved the checkpoint."""
-
-
-class Session:
-    """An open file, `position` rows into it. Used by one thread at a time."""
-
-    def __init__(self, row: Any) -> None:
-        self.import_id: str = row["import_id"]
-        self.spool: str = row["spool"]
-        self.sender = Sender(row["source"], row["source"], row["received_at"])
-        self._raw = SealedReader(self.spool, row["bytes"])
-        self._file = io.BufferedReader(self._raw, FRAME_BYTES)
-        given = msgspec.json.decode(row["mapping"], type=Given)
-        self.stream = Stream(self._file, row["format"], row["kind"], given, self.sender)
-        self._rows: Iterator[Shaped] = self.stream.rows(clock.now)
-        self._broken: FileBroken | None = None
-        self.rejected: int = row["rejected"]
-        self.position = 0
-        try:
-            self._pass_over(row["rows_read"])
-        except BaseException:
-            self.close()
-            raise
-
-    def _pass_over(self, count: int) -> None:
-        """Rows that an earlier session recorded."""
-        while self.position < count and next(self._rows, None) is not None:
-            self.position += 1
-
-    def batch(self) -> list[Shaped]:
-        """The next rows, empty at the end. Raises FileBroken after the last row that could be read."""
-        if self._broken is not None:
-            raise self._broken
-        found: list[Shaped] = []
-        weight = size = 0
-        try:
-            for shaped in self._rows:
-                found.append(shaped)
-                read = shaped.read
-                weight += 1 + (len(read.members) if isinstance(read, Pushed) else 0)
-                size += len(read.kept if isinstance(read, Pushed) else read.body)
-                if len(found) >= BATCH_ROWS or weight >= BATCH_WEIGHT_MAX or size >= BATCH_CHARS_MAX:
-                    break
-        except FileBroken as broken:
-            if not found:
-                raise
-            self._broken = broken
-        return found
-
-    def give_up_if_hopeless(self) -> None:
-        """Raises FileBroken for a file that was meant otherwise: nobody corrects a million rows one by one."""
-        good = self.position - self.rejected
-        if self.rejected >= HOPELESS_FROM and good < HOPELESS_GOOD_MIN * self.position:
-            raise FileBroken("too_many_rejects")
-
-    @property
-    def bytes_read(self) -> int:
-        return self._raw.tell()
-
-    @property
-    def headers(self) -> bytes:
-        return vault().seal(_encode(self.stream.headers), f"import/{self.import_id}/headers".encode())
-
-    def close(self) -> None:
-        self._rows = iter(())
-        self._file.close()
+    """Another process moved the checkpoint."""
 
 
 # Open files between two steps, so that a step need not read what it has read.
@@ -122,7 +54,7 @@ _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 
 async def run_imports(database: Database) -> int:
-    """Work a few seconds on the file whose turn it is; returns rows, or files ended."""
+    """Work a few seconds on the file whose turn it is. Returns how many rows were read and files ended."""
     await sources.look(database)
     async with database.reading() as holder:
         for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
@@ -133,10 +65,21 @@ async def run_imports(database: Database) -> int:
                 if row["state"] in ("waiting", "running") and not await quotas.must_wait(
                     database, row["source"], row["kind"]
                 ):
-                    return await _work(database, row)
+                    return await _step(database, holder, row)
             finally:
                 await store.unlock(holder, import_id)
     return 0
+
+
+async def _step(database: Database, holder: Any, row: Any) -> int:
+    if not await _deaths.begin(holder, row["import_id"]):
+        log.error("an import is given up: the process died %d times while it worked on it", DEATHS_MAX)
+        await _settle(database, row, None, FileBroken("job_died", times=DEATHS_MAX))
+        return 1
+    try:
+        return await _work(database, row)
+    finally:
+        await _deaths.end(holder, row["import_id"])
 
 
 async def _work(database: Database, row: Any) -> int:
@@ -146,7 +89,7 @@ async def _work(database: Database, row: Any) -> int:
     try:
         if session is None or session.position != row["rows_read"] or session.spool != row["spool"]:
             former, session = session, None
-            session = await asyncio.to_thread(_opened, former, row)
+            session = await asyncio.to_thread(_opened, former, row, await _rejects_bytes(database, row))
         until = monotonic() + STEP_SECONDS
         while not done or monotonic() < until:
             batch = await asyncio.to_thread(_next_batch, session)
@@ -161,6 +104,10 @@ async def _work(database: Database, row: Any) -> int:
             if await quotas.must_wait(database, row["source"], row["kind"]):
                 break
             session.give_up_if_hopeless()
+    except SpoolFull:
+        log.warning("an import waits: the disk of the spool is full")
+        await _put_off(database, row, session)
+        return done
     except FileBroken as broken:
         await _settle(database, row, session, broken)
         if session is not None:
@@ -176,13 +123,26 @@ async def _work(database: Database, row: Any) -> int:
     return done
 
 
-def _opened(former: Session | None, row: Any) -> Session:
+async def _rejects_bytes(database: Database, row: Any) -> int:
+    async with database.reading() as connection:
+        return await store.count_reject_bytes(connection, row["import_id"])
+
+
+async def _put_off(database: Database, row: Any, session: Session | None) -> None:
+    """Let other files have their turn first."""
+    if session is not None:
+        session.close()
+    async with database.transaction() as tx:
+        await store.put_off(tx, row["import_id"], clock.now())
+
+
+def _opened(former: Session | None, row: Any, rejects_bytes: int) -> Session:
     """A session at the checkpoint. Raises FileBroken."""
     if former is not None:
         former.close()
     if row["spool"] is None:
         raise FileBroken("spool_lost")
-    return _guarded(lambda: Session(row))
+    return _guarded(lambda: Session(row, rejects_bytes))
 
 
 def _next_batch(session: Session) -> list[Shaped]:
@@ -190,10 +150,10 @@ def _next_batch(session: Session) -> list[Shaped]:
 
 
 def _guarded(read: Callable[[], T]) -> T:
-    """What a file does to its reader is the file's fate, never that of the files behind it."""
+    """A file that breaks its reader ends itself alone, never the files behind it."""
     try:
         return read()
-    except FileBroken:
+    except (FileBroken, SpoolFull):
         raise
     except OSError as wrong:
         log.warning("a spooled file cannot be read: %s", type(wrong).__name__)
@@ -260,12 +220,14 @@ async def _commit(database: Database, session: Session, batch: Sequence[Shaped])
                 status, faults = "rejected", list(shaped.read.faults)
             counts[status] += 1
             if status == "rejected":
-                problems, sealed = keep(shaped, faults, f"import/{session.import_id}/{number}")
+                context = f"import/{session.import_id}/{number}"
+                problems, sealed = keep(shaped, faults, context, with_cells=session.keeps_cells)
                 rejects.append((session.import_id, number, problems, sealed))
         await _advance(tx, session, batch, counts, now)
         await store.insert_rejects(tx, rejects)
     session.position += len(batch)
     session.rejected += counts["rejected"]
+    session.rejects_bytes += sum(len(sealed) for *_, sealed in rejects)
     for outcome, count in counts.items():
         rows_counted.labels(outcome).inc(count)
 

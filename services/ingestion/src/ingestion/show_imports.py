@@ -119,12 +119,14 @@ async def _ndjson(db: Database, import_id: str) -> AsyncIterator[bytes]:
         lines = []
         for kept, problems in page:
             told = [{"pointer": p["pointer"], "code": p["code"], "detail_zh": PROBLEMS[p["code"]][1]} for p in problems]
-            lines.append(msgspec.json.encode({**_object(kept.cells[0]), "row": kept.place, "problems": told}))
+            cut = {"cut": True} if kept.cut else {}
+            lines.append(msgspec.json.encode({**_object(kept), "row": kept.place, "problems": told} | cut))
         yield b"\n".join(lines) + b"\n"
 
 
-def _object(line: str) -> dict[str, Any]:
-    """The line as it was, or as text where it was no object."""
+def _object(kept: Kept) -> dict[str, Any]:
+    """The line as it was, or as text if it was no object or was shortened."""
+    line = kept.cells[0] if kept.cells else ""
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):

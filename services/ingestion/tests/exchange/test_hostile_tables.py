@@ -11,7 +11,8 @@ import pytest
 from common import clock
 from common.database import Database
 from ingestion import run_feeds as running
-from ingestion.exchange import telling
+from ingestion.exchange import frontend, telling
+from ingestion.files.table import REJECT_BYTES_MAX
 
 WAIT_SECONDS = 60
 DIBAO = ("dibao", "2026-01-01", None)
@@ -243,14 +244,15 @@ async def test_two_replicas_read_a_table_once(tables, database, actions):
 
 
 GROWTH = """
-import asyncio, resource, sys, time
+import asyncio, sys, time
 from datetime import datetime
 from common import clock
 from common.database import Database
 from ingestion import run_feeds as running
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
@@ -289,3 +291,67 @@ async def test_memory_does_not_grow_with_the_table(tables, database):
     read, grown_kib, _ = map(int, out.split())
     assert read == ROWS
     assert grown_kib < 16 * 1024
+
+
+async def test_a_table_that_kills_its_reader_three_times_has_to_wait_and_says_why(tables, database, incomes):
+    tables.put(1)
+    deadline, died = time.monotonic() + WAIT_SECONDS, 0
+    while died < 3:
+        code, _ = await child(database, "before_commit")
+        died += code == -signal.SIGKILL
+        assert time.monotonic() < deadline
+    while (feed := await tables.work())["problem"] is None:
+        assert time.monotonic() < deadline
+    assert (feed["problem"]["code"], feed["failures"]) == ("job_died", 1)
+    assert await incomes() == []
+    feed = await tables.again()
+    assert (feed["problem"], feed["last_run"]["accepted"]) == (None, 1)
+    assert await incomes() == [[DIBAO]]
+
+
+def _wide(tables, count):
+    """Rows whose remark alone is nearly as long as a row may be."""
+    for n in range(count):
+        tables.put(n)
+    tables.sql("UPDATE EX_LOW_INCOME SET BZ = ?", ("长" * 60_000,))
+
+
+async def test_a_page_of_wide_rows_ends_at_its_limit_and_no_row_is_lost(tables, database, incomes, monkeypatch):
+    pages = []
+    real = frontend._gathered
+
+    def watched(rows, place, limit):
+        found = real(rows, place, limit)
+        pages.append(sum(len(value) for row in found[0] for value in row if isinstance(value, str)))
+        return found
+
+    monkeypatch.setattr(frontend, "_gathered", watched)
+    mapping = tables.CHANGES["mapping"]["columns"] | {"person.name": "BZ"}
+    tables.configure(tables.CHANGES | {"mapping": {"columns": mapping}})
+    _wide(tables, 150)
+    tables.put(200, at="09:00:01", XM="李四光", key="S1")
+    tables.sql("UPDATE EX_LOW_INCOME SET BZ = XM WHERE RID = ?", ("S1",))
+    feed = await tables.work()
+    assert (feed["last_run"]["rows_read"], feed["last_run"]["rejected"], feed["last_run"]["accepted"]) == (151, 150, 1)
+    assert max(pages) <= frontend.PAGE_CHARS_MAX + 2 * 65_536
+    assert await incomes() == [[DIBAO]]
+
+
+async def test_a_value_longer_than_a_row_costs_its_row_only(tables, database, incomes):
+    mapping = tables.CHANGES["mapping"]["columns"] | {"person.name": "BZ"}
+    tables.configure(tables.CHANGES | {"mapping": {"columns": mapping}})
+    for n in range(3):
+        tables.put(n)
+    tables.sql("UPDATE EX_LOW_INCOME SET BZ = '张三丰'")
+    tables.sql("UPDATE EX_LOW_INCOME SET BZ = ? WHERE RID = 'R1'", ("长" * 2_000_000,))
+    feed = await tables.work()
+    assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (2, 1)
+    assert await database.pool.fetchval("SELECT octet_length(sealed) FROM feed_rejects") <= REJECT_BYTES_MAX + 1024
+    rejects = await tables.rejects()
+    assert tables.number(1) in rejects
+    assert "row_too_long" in rejects
+
+
+async def test_a_key_longer_than_a_row_is_no_order(tables):
+    tables.put(1, key="K" * 70_000)
+    assert (await tables.work())["problem"]["code"] == "order_unusable"

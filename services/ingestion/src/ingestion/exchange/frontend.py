@@ -1,10 +1,11 @@
 """A front-end database, read and never written: one connection, pages by the order of the feed, plain cells.
 
-Everything here blocks and runs in a thread. Messages of drivers may hold values or passwords: only our own codes
-leave this module.
+Rows arrive a few at a time, and a page ends at a bound of characters. A value that is longer than a row may be is cut
+as soon as it arrives. Everything here blocks and runs in a thread. Messages of drivers may hold values or passwords:
+only our own codes leave this module.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -19,9 +20,12 @@ from sqlalchemy.sql import Select
 from sqlalchemy.sql.elements import ColumnClause, quoted_name
 
 from ingestion.exchange.feeds import Feed, FeedBroken
-from ingestion.files.table import Cell
+from ingestion.files.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
 
 T = TypeVar("T")
+PAGE_CHARS_MAX: Final = 4 * 1024**2
+_ROWS_AT_ONCE: Final = 20
+_LONGEST: Final = 4 * ROW_CHARS_MAX  # bytes of a value that could still fit into a row
 # A second lock: the first one is an account that may only read.
 _READ_ONLY: Final = {
     "postgresql": "SET TRANSACTION READ ONLY",
@@ -79,9 +83,9 @@ class Frontend:
 
     def page(
         self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int
-    ) -> list[tuple[Any, ...]]:
+    ) -> tuple[list[tuple[Any, ...]], bool]:
         """Rows in the order of `order`: behind the place `after`, or from the value `since` of its first column on, or
-        from the beginning. Values are as the driver gives them."""
+        from the beginning; and whether others may follow. Values are as the driver gives them, or TooLong."""
         query: Select[Any] = select(*(self._column(name) for name in columns)).select_from(self._from())
         by = [self._column(name) for name in order]
         if after:
@@ -91,7 +95,14 @@ class Frontend:
         else:
             query = query.where(by[0].is_not(None))
         query = query.order_by(*by).limit(limit)
-        return self._ask(lambda c: [tuple(map(_plain, row)) for row in c.execute(query)])
+        query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
+        place = [columns.index(name) for name in order]
+
+        def gather(connection: Connection) -> tuple[list[tuple[Any, ...]], bool]:
+            with connection.execute(query) as rows:
+                return _gathered(rows, place, limit)
+
+        return self._ask(gather)
 
     def _column(self, name: str) -> ColumnClause[Any]:
         return column(self.names[name.lower()])
@@ -128,6 +139,19 @@ class Frontend:
             self._connection.invalidate()
 
 
+def _gathered(rows: Iterable[Any], place: Sequence[int], limit: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """The rows of a page. It ends at `limit` rows, or behind PAGE_CHARS_MAX with the first row at another place than
+    the one before, so that rows of one place come together."""
+    found: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        found.append(tuple(map(_plain, row)))
+        size += sum(len(value) for value in found[-1] if isinstance(value, str | bytes))
+        if size > PAGE_CHARS_MAX and len(found) > 1 and any(found[-1][at] != found[-2][at] for at in place):
+            return found, True
+    return found, len(found) >= limit
+
+
 def _quoted(name: str) -> quoted_name:
     """As it is written: the dialect quotes what needs it, and folds what is all in one case."""
     return quoted_name(name, None)
@@ -147,10 +171,19 @@ def _behind(by: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What can be compared, kept and bound again: large objects are read, the rest stays as the driver gave it."""
+    """A value that can be compared, kept and bound again: a large object is read as far as a row may be long."""
     if hasattr(value, "read"):
-        value = value.read()
-    return bytes(value) if isinstance(value, memoryview | bytearray) else value
+        value = value.read(1, _LONGEST + 1) if hasattr(value, "size") else value.read(_LONGEST + 1)
+    if isinstance(value, memoryview | bytearray | bytes):
+        start = bytes(value[: _LONGEST + 1])
+        return start if len(start) <= _LONGEST else TooLong(_decoded(start[: 4 * CELL_CHARS_KEPT])[:CELL_CHARS_KEPT])
+    if isinstance(value, str) and len(value) > ROW_CHARS_MAX:
+        return TooLong(value[:CELL_CHARS_KEPT])
+    return value
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def cell_of(value: Any) -> Cell:

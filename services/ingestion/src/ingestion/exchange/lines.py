@@ -1,4 +1,4 @@
-"""From a row of a table to what it says: its key without anything readable, its place, and its cells as of a file."""
+"""From a row of a table to its content: its key without anything readable, its place, and its cells as of a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.places import Place, encoded, instant_of
 from ingestion.files.cells import plain
 from ingestion.files.shaping import Plan, Sender, Shaped, end_of, plan, refused, shape
-from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, ROW_CHARS_MAX, Row, text_of
+from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, TooLong, bounded, text_of
 from ingestion.problems import fault
 
 _encode = msgspec.json.Encoder().encode
@@ -115,13 +115,15 @@ def _columns_missing(setup: Setup, fields: Sequence[str], header: Sequence[str])
 
 
 def line_of(layout: Layout, values: Sequence[Any], number: int) -> Line:
-    """Raises FeedBroken for a place that cannot be kept."""
+    """Raises FeedBroken for a place that cannot be kept. The place has the key too."""
     cells = [cell_of(value) for value in values]
     feed = layout.setup.feed
     key = _key_of(feed, [cells[at] for at in layout.key_at])
     word = None if layout.operation_at is None else text_of(cells[layout.operation_at]).strip()
     gone = False if not word else layout.words.get(plain(word).upper())
     place = tuple(values[at] for at in layout.order_at)
+    if TooLong in map(type, place):
+        raise FeedBroken("order_unusable", type="text of more than 65,536 characters")
     content = encoded([word, *(_comparable(cells[at]) for at in layout.content_at)])
     raw = vault().blind_index(f"raw\0{layout.rules.hex()}{content.decode()}")[:_DIGEST_BYTES]
     return Line(key, place, raw, gone, cells, number)
@@ -159,12 +161,10 @@ def read_line(layout: Layout, line: Line, now: datetime) -> tuple[Shaped, Change
     at = written_at(layout, line, now)
     urn = layout.setup.feed.source
     sender = Sender(urn, urn, at)
-    row = Row(line.number, line.cells)
+    row = bounded(line.number, line.cells)
     if line.gone is None:
         faults = [fault("/data/action", "operation_unknown")]
         return Shaped(row, 0, refused(row, sender, faults), _names(layout)), None
-    if sum(len(cell) for cell in line.cells if isinstance(cell, str)) > ROW_CHARS_MAX:
-        row = row._replace(broken="row_too_long")
     shaped = shape(row, layout.plan, sender, now)
     mark = mark_of(layout, line)
     if isinstance(shaped.read, Pushed):

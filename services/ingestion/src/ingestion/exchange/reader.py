@@ -65,14 +65,14 @@ class Reader:
         return Census(rows, {name: rows - count for name, count in zip(order, filled, strict=True) if count < rows})
 
     async def next(self, after: Place, since: Any, limit: int, number: int) -> Found:
-        """The rows behind `after`, or from the watermark `since` on. Rows that share one place stay together: whatever
-        stands at the end of a full page is left for the next. `number`: of the row before them."""
+        """The rows behind `after`, or from the watermark `since` on. Rows that share one place stay together: those at
+        the end of a full page are left for the next. `number`: of the row before them."""
         return await self._ask(lambda: self._next(after, since, limit, number))
 
     def _next(self, after: Place, since: Any, limit: int, number: int) -> Found:
-        values = self._frontend.page(self.layout.columns, self.setup.order, after, since, limit)
+        values, more = self._frontend.page(self.layout.columns, self.setup.order, after, since, limit)
         lines = [line_of(self.layout, row, at) for at, row in enumerate(values, number + 1)]
-        if len(lines) < limit:
+        if not more:
             return Found(lines, False)
         last = lines[-1].place
         while lines and lines[-1].place == last:

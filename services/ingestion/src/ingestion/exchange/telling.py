@@ -17,7 +17,7 @@ from ingestion.domain.rows import Deed, Seen, decide_missing, decide_row, is_lat
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.lines import Layout, Line, mark_of, read_line
 from ingestion.files.shaping import Sender, Shaped, refused
-from ingestion.files.table import Row
+from ingestion.files.table import bounded
 from ingestion.problems import Fault, fault
 from ingestion.reading import read_event, reopen
 from ingestion.recording import record
@@ -84,7 +84,7 @@ async def refuse_lines(tx: Tx, layout: Layout, run: int, lines: Sequence[Line], 
     page = Page(layout.setup, run, now, known, {})
     for line in lines:
         sender = Sender(layout.setup.feed.source, layout.setup.feed.source, now)
-        row, faults = Row(line.number, line.cells), [fault("", "internal")]
+        row, faults = bounded(line.number, line.cells), [fault("", "internal")]
         page.refused[line.number] = (Shaped(row, 0, refused(row, sender, faults), {}), faults)
     return await _save(tx, page, lines, {})
 

@@ -1,5 +1,5 @@
-"""From a cell to a value of an event. Codes are brought to their plain form (half width, no spaces), text is left as it
-was written; what cannot be read says why and is never guessed.
+"""From a cell to a value of an event. Codes are brought to their plain form (half width, no spaces), and text stays as
+it was written. A cell that cannot be read gives a code and is never guessed.
 """
 
 import re
@@ -14,7 +14,7 @@ from common.codes import certificate, divisions
 from common.codes.id_number import IdNumber, check
 
 from ingestion.files.sheet import day_of
-from ingestion.files.table import BadCell, Calculated, Cell
+from ingestion.files.table import CUT, BadCell, Calculated, Cell
 
 _SPACES = re.compile(r"\s+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE]\+?\d+")
@@ -55,6 +55,8 @@ def prepared(cell: Cell) -> Any:
         text = cell.strip()
         if text[:2] in _GUARDED:  # as our own file of rejects protects it
             text = text[1:]
+        if text.endswith(CUT):  # our own file of rejects holds its beginning only
+            raise CellWrong("cell_cut")
         return text or None
     return cell
 

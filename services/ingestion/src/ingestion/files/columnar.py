@@ -1,65 +1,216 @@
-"""Parquet, a thousand rows at a time."""
+"""Parquet, batch by batch, within a bound of bytes.
 
-from collections.abc import Iterator
+A few bytes of Parquet can stand for gigabytes: pages are compressed, and rows name entries of a dictionary. Therefore
+the sizes of all pages are read first, text stays dictionary-encoded, and the rows of a batch follow from the sizes.
+"""
+
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import IO, Any, Final
+from itertools import repeat
+from typing import IO, Any, Final, NamedTuple
 
+from ingestion.files.pages import Measure, Size
 from ingestion.files.spool import ImportSettings
-from ingestion.files.table import COLUMNS_MAX, BadCell, FileBroken, Row, Table
+from ingestion.files.table import (
+    CELL_CHARS_KEPT,
+    COLUMNS_MAX,
+    ROW_CHARS_MAX,
+    BadCell,
+    FileBroken,
+    Row,
+    Table,
+    TooLong,
+    bounded,
+)
 
 BATCH_ROWS: Final = 1_000
-CHUNK_BYTES_MAX: Final = 512 * 1024**2
+BATCH_BYTES: Final = 2 * 1024**2
+FOOTER_BYTES_MAX: Final = 4 * 1024**2
+_CONTAINER_MAX: Final = 20_000  # row groups
+_VALUE_BYTES_MAX: Final = 4 * ROW_CHARS_MAX  # a longer value has more characters than a row may have
+_NUMBER_BYTES: Final = 16
+_TAIL_BYTES: Final = 8
 _BROKEN: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
+
+
+class _Column(NamedTuple):
+    """`leaf`: its number among the stored columns; None for lists and records, which are not read."""
+
+    name: str
+    leaf: int | None
 
 
 def open_parquet(file: IO[bytes]) -> Table:
     """The only table. Its first row is the names of its columns. Raises FileBroken."""
     import pyarrow as arrow  # type: ignore[import-untyped]  # sixty megabytes that most processes never need
-    from pyarrow import parquet
 
     try:
-        opened = parquet.ParquetFile(file, buffer_size=64 * 1024, pre_buffer=False)
-        _check(opened.metadata)
+        _check_footer(file)
+        opened = _open(file, [])
+        columns = _columns(opened)
+        sizes = _sizes(file, opened, [column.leaf for column in columns if column.leaf is not None])
+        opened = _open(file, [leaf for leaf, size in sizes.items() if not size.is_delta])  # pyarrow cannot do it there
+        rows = _batch_rows(opened, sizes)
     except (arrow.ArrowException, *_BROKEN) as wrong:
         raise FileBroken("file_broken") from wrong
-    return Table("", _rows(opened, arrow.ArrowException))
+    return Table("", _rows(opened, columns, rows, arrow.ArrowException))
 
 
-def _check(metadata: Any) -> None:
-    if metadata.num_columns > COLUMNS_MAX:
+def _check_footer(file: IO[bytes]) -> None:
+    """The footer is read as a whole."""
+    file.seek(-_TAIL_BYTES, 2)
+    tail = file.read(_TAIL_BYTES)
+    if tail[4:] != b"PAR1":
+        raise FileBroken("file_broken")
+    if int.from_bytes(tail[:4], "little") > FOOTER_BYTES_MAX:
+        raise FileBroken("zip_bomb")
+
+
+def _open(file: IO[bytes], kept: Sequence[int]) -> Any:
+    """`kept`: columns that stay dictionary-encoded, if they are text."""
+    from pyarrow import parquet
+
+    file.seek(0)
+    return parquet.ParquetFile(
+        file,
+        buffer_size=64 * 1024,
+        pre_buffer=False,
+        read_dictionary=list(kept),
+        arrow_extensions_enabled=False,
+        thrift_string_size_limit=FOOTER_BYTES_MAX,
+        thrift_container_size_limit=_CONTAINER_MAX,
+    )
+
+
+def _columns(opened: Any) -> list[_Column]:
+    schema = opened.schema_arrow
+    if max(len(schema), opened.metadata.num_columns) > COLUMNS_MAX:
         raise FileBroken("too_many_columns", columns_max=COLUMNS_MAX)
-    total = 0
-    for group in range(metadata.num_row_groups):
-        for column in range(metadata.num_columns):
-            size = metadata.row_group(group).column(column).total_uncompressed_size
-            total += size
-            if size > CHUNK_BYTES_MAX or total > ImportSettings().unpacked_bytes_max:
-                raise FileBroken("zip_bomb")
+    found = [_Column(field.name, leaf if field.type.num_fields == 0 else None) for leaf, field in _fields(schema)]
+    if sum(_leaves(field.type) for field in schema) != opened.metadata.num_columns:
+        raise ValueError("the schema does not fit the stored columns")
+    return found
 
 
-def _rows(opened: Any, broken: type[Exception]) -> Iterator[Row]:
-    yield Row(1, list(opened.schema_arrow.names))
+def _fields(schema: Any) -> Iterator[tuple[int, Any]]:
+    """Each field with the number of its first stored column."""
+    leaf = 0
+    for field in schema:
+        yield leaf, field
+        leaf += _leaves(field.type)
+
+
+def _leaves(kind: Any) -> int:
+    if kind.num_fields == 0:
+        return 1
+    return sum(_leaves(kind.field(at).type) for at in range(kind.num_fields))
+
+
+def _is_dictionary(kind: Any) -> bool:
+    return hasattr(kind, "index_type")
+
+
+def _sizes(file: IO[bytes], opened: Any, leaves: Sequence[int]) -> dict[int, Size]:
+    """Of each column. Raises FileBroken for a page that is too large, or too much of all."""
+    measure, metadata = Measure(file), opened.metadata
+    sizes = dict.fromkeys(leaves, Size())
+    unpacked = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for leaf in leaves:
+            chunk = group.column(leaf)
+            unpacked += chunk.total_uncompressed_size
+            sizes[leaf] |= measure.chunk(chunk)
+    if unpacked > ImportSettings().unpacked_bytes_max:
+        raise FileBroken("zip_bomb")
+    return sizes
+
+
+def _batch_rows(opened: Any, sizes: dict[int, Size]) -> int:
+    """How many rows a batch may have. Raises FileBroken if one row, or the open pages of all columns, need too much
+    memory."""
+    most = ImportSettings().pages_bytes_max
+    kinds = dict(_fields(opened.schema_arrow))
+    row = sum(_row_bytes(opened.schema.column(leaf), size, kinds[leaf].type) for leaf, size in sizes.items())
+    if max(row, sum(size.page + size.dictionary for size in sizes.values())) > most:
+        raise FileBroken("pages_too_large", pages_bytes_max=most)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(row, 1)))
+
+
+def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
+    """What a row takes of a column, at most on average over a page."""
+    if stored.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        return int(stored.length)
+    if stored.physical_type != "BYTE_ARRAY" or _is_dictionary(kind):
+        return max(size.row, _NUMBER_BYTES)
+    return max(size.row, size.dictionary if size.is_coded else 0, _NUMBER_BYTES)
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rows(opened: Any, columns: Sequence[_Column], batch_rows: int, broken: type[Exception]) -> Iterator[Row]:
+    yield Row(1, [column.name for column in columns])
+    read = [column.leaf for column in columns if column.leaf is not None]
+    nested = BadCell("cell_nested", "")
     place = 1
     try:
-        for batch in opened.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-            columns = [_cells(column) for column in batch.columns]
-            for cells in zip(*columns, strict=True):
+        groups = list(range(opened.metadata.num_row_groups))
+        for batch in opened.reader.iter_batches(batch_rows, row_groups=groups, column_indices=read, use_threads=False):
+            found = iter([_cells(column) for column in batch.columns])
+            cells = [next(found) if c.leaf is not None else repeat(nested, batch.num_rows) for c in columns]
+            for row in zip(*cells, strict=False):
                 place += 1
-                yield Row(place, cells)
+                yield bounded(place, row)
     except (broken, *_BROKEN) as wrong:
         raise FileBroken("file_broken", row=place) from wrong
 
 
 def _cells(column: Any) -> list[Any]:
+    """The cells of a batch. Rows that name one dictionary entry share one value."""
+    if not _is_dictionary(column.type):
+        return _values(column)
+    at = column.indices.to_pylist()
+    used = sorted({index for index in at if index is not None})
+    values = dict(zip(used, _values(column.dictionary.take(_indices(used))), strict=True))
+    return [values[index] if index is not None else None for index in at]
+
+
+def _indices(used: Sequence[int]) -> Any:
+    import pyarrow as arrow
+
+    return arrow.array(used, arrow.int32())
+
+
+def _values(column: Any) -> list[Any]:
+    if _has_long_value(column):
+        return [_cell(each) for each in column]
     try:
         values: list[Any] = column.to_pylist()
-    except (ValueError, ArithmeticError):  # one day beyond the calendar must not take a thousand rows with it
+    except (ValueError, ArithmeticError):  # one day beyond the calendar must not take the other rows with it
         values = [_cell(each) for each in column]
     return [str(v) if isinstance(v, Decimal) else v for v in values]
 
 
+def _has_long_value(column: Any) -> bool:
+    """Looked at before anything becomes a Python object."""
+    from pyarrow import compute, types
+
+    kind = column.type
+    if not (
+        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+    ):
+        return bool(types.is_fixed_size_binary(kind)) and kind.byte_width > _VALUE_BYTES_MAX
+    longest = compute.max(compute.binary_length(column)).as_py()
+    return longest is not None and longest > _VALUE_BYTES_MAX
+
+
 def _cell(scalar: Any) -> Any:
+    if hasattr(scalar, "as_buffer") and scalar.is_valid:
+        buffer = scalar.as_buffer()
+        if buffer.size > _VALUE_BYTES_MAX:
+            return TooLong(buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")[:CELL_CHARS_KEPT])
     try:
-        return scalar.as_py()
+        value = scalar.as_py()
     except (ValueError, ArithmeticError):
         return BadCell("cell_error", "")
+    return str(value) if isinstance(value, Decimal) else value

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Final, TextIO
 
-from ingestion.files.table import CELL_CHARS_KEPT, COLUMNS_MAX, HEADER_ROWS_MAX, ROW_CHARS_MAX, FileBroken, Row, Table
+from ingestion.files.table import (
+    CELL_CHARS_KEPT,
+    COLUMNS_MAX,
+    CUT,
+    HEADER_ROWS_MAX,
+    ROW_CHARS_MAX,
+    FileBroken,
+    Row,
+    Table,
+)
 
 DELIMITERS: Final = (",", "\t", ";", "|")
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
@@ -78,7 +87,7 @@ def records(file: TextIO, delimiter: str) -> Iterator[Row]:
         line, too_long = found
         place += 1
         if too_long:
-            yield Row(place, line.split(delimiter), "row_too_long")
+            yield Row(place, (line + CUT).split(delimiter), "row_too_long")
             continue
         quoted = '"' in line
         if quoted:
@@ -97,7 +106,8 @@ def records(file: TextIO, delimiter: str) -> Iterator[Row]:
 
 
 def _kept(line: str, delimiter: str) -> list[str]:
-    return line.rstrip("\r\n")[:CELL_CHARS_KEPT].split(delimiter)
+    text = line.rstrip("\r\n")
+    return (text if len(text) <= CELL_CHARS_KEPT else text[:CELL_CHARS_KEPT] + CUT).split(delimiter)
 
 
 def _quoted(first: str, lines: _Lines, delimiter: str) -> list[str] | None:

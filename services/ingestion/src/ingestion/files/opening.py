@@ -13,7 +13,19 @@ from ingestion.files.delimited import open_delimited
 from ingestion.files.lines import read_lines
 from ingestion.files.mapping import Given, Mapping, resolve
 from ingestion.files.shaping import Plan, Sender, Shaped, plan, refused, shape
-from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, HEADER_ROWS_MAX, FileBroken, Row, Table, is_blank, text_of
+from ingestion.files.table import (
+    COLUMNS_MAX,
+    CUT,
+    DAY_ZERO,
+    HEADER_CHARS_KEPT,
+    HEADER_ROWS_MAX,
+    TABLES_MAX,
+    FileBroken,
+    Row,
+    Table,
+    is_blank,
+    text_of,
+)
 from ingestion.problems import fault
 from ingestion.reading import read_event
 
@@ -78,7 +90,9 @@ class Stream:
             header = first[at].cells
             found = mapping.found_in(header)
             _need_columns(mapping, found)
-            self.headers.append([text_of(cell) for cell in header])
+            if len(self.headers) >= TABLES_MAX:
+                raise FileBroken("too_many_tables", tables_max=TABLES_MAX)
+            self.headers.append([text_of(cell)[:HEADER_CHARS_KEPT] for cell in header])
             planned = plan(mapping, found, self.headers[-1], len(self.headers) - 1, table.serials_from)
             for row in chain(first[at + 1 :], table.rows):
                 if row.broken is not None or not is_blank(row.cells):
@@ -92,7 +106,8 @@ class Stream:
         self.headers.append([])
         plans: dict[tuple[str, ...], Plan | None] = {}
         for place, line, broken in read_lines(self._file):
-            row = Row(place, [line.decode("utf-8", "replace")], broken)
+            text = line.decode("utf-8", "replace") + (CUT if broken == "row_too_long" else "")
+            row = Row(place, [text], broken)
             if broken is not None:
                 yield self._refuse(row, broken)
                 continue

@@ -1,5 +1,5 @@
-"""From a row to an event, read like every other event; what is wrong with a cell stands beside what is wrong with the
-event, so that a row needs correcting once.
+"""From a row to an event, which is then read like every other event. The faults of cells and of the event are told
+together, so that a row needs correcting once.
 
 A row without an id of its own gets one from its content (keyed, so that it tells nothing): the same row in another
 file is the same event. A time that the file tells belongs to the content; the time of the upload does not.
@@ -8,6 +8,7 @@ file is the same event. A time that the file tells belongs to the content; the t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +23,7 @@ from ingestion.domain.pushed import Pushed
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
 from ingestion.files.mapping import Mapping
-from ingestion.files.table import Calculated, Row, text_of
+from ingestion.files.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Row, shortened, text_of
 from ingestion.problems import Fault, fault
 from ingestion.reading import read_event
 
@@ -80,7 +81,7 @@ def plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: 
         section, _, last = name.rpartition(".")
         last = "valid_to" if name == "valid_until" else last
         columns.append(_Column(section, last, at, _converter(mapping, name, zero), pointer_of(name)))
-    names = {pointer_of(name): header[at] for name, at in found.items()}
+    names = {pointer_of(name): header[at][:HEADER_CHARS_KEPT] for name, at in found.items()}
     sections = dict.fromkeys((*Plan.sections, *(column.section for column in columns)))
     return Plan(mapping, table, tuple(columns), names, tuple(sections))
 
@@ -202,5 +203,10 @@ def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> s
 
 
 def refused(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
-    body = _encode([text_of(cell) for cell in row.cells])
+    """The refusal of a row. Its body has the cells, shortened; a digest then tells rows with one beginning apart."""
+    texts = [text_of(cell) for cell in row.cells]
+    kept = shortened(texts, REJECT_BYTES_MAX)
+    if kept != texts:
+        kept.append(blake2b("\x1f".join(texts).encode("utf-8", "replace"), digest_size=16).hexdigest())
+    body = _encode(kept)
     return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)

@@ -8,10 +8,11 @@ from datetime import date, datetime, time, timedelta
 from typing import IO, Any, Final
 from xml.parsers import expat
 
-from ingestion.files.markup import local, new_parser
+from ingestion.files.markup import local, new_parser, parse
 from ingestion.files.table import (
     CELL_CHARS_KEPT,
     COLUMNS_MAX,
+    CUT,
     ROW_CHARS_MAX,
     BadCell,
     Calculated,
@@ -20,7 +21,6 @@ from ingestion.files.table import (
     Row,
 )
 
-_CHUNK: Final = 64 * 1024
 _WHOLE_MAX: Final = 10**15  # a spreadsheet keeps 15 digits: what is longer has lost some
 _SERIAL_MAX: Final = 2_958_465
 _LEAP_BUG_UNTIL: Final = 60  # the year 1900 was no leap year, but 1-2-3 thought so
@@ -32,14 +32,11 @@ def rows(part: IO[bytes], string: Callable[[int], str], dates: frozenset[int], z
     """Every row that the sheet has; `string` looks up shared text, `dates` are the styles that show a date."""
     reader = _Reader(string, dates, zero)
     try:
-        while chunk := part.read(_CHUNK):
-            reader.parser.Parse(chunk, False)
+        for _ in parse(reader.parser, part):
             yield from reader.rows
             reader.rows.clear()
-        reader.parser.Parse(b"", True)
     except (zipfile.BadZipFile, zlib.error, EOFError, expat.ExpatError, IndexError, ValueError) as wrong:
         raise FileBroken("file_broken", row=reader.place) from wrong
-    yield from reader.rows
 
 
 class _Reader:
@@ -102,7 +99,7 @@ class _Reader:
         if isinstance(value, str):
             self._size += len(value) if self._attributes.get("t") == "s" else 0
             if self._size > ROW_CHARS_MAX:
-                self._broken, value = "row_too_long", value[:CELL_CHARS_KEPT]
+                self._broken, value = "row_too_long", value[:CELL_CHARS_KEPT] + CUT
         self._cells.extend([None] * (column - len(self._cells)))
         if column == len(self._cells):
             self._cells.append(value)

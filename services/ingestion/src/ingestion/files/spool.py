@@ -1,11 +1,12 @@
 """The spool: uploaded files on disk, sealed like everything that holds names and numbers.
 
-A sealed file is a row of frames, each a stretch of FRAME_BYTES sealed under its own number, so that it can be written
-as a stream, read at any place, and neither reordered nor mixed with another file.
+A sealed file is a row of frames. Each holds FRAME_BYTES sealed under its own number, so that it can be written as a
+stream, read at any place, and neither reordered nor mixed with another file.
 """
 
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8
 _NONCE_AND_TAG: Final = 28
+_LOOK_EVERY_BYTES: Final = 16 * 1024**2
 
 
 class ImportSettings(BaseSettings):
-    """SHOUWANG_IMPORT_…: the largest upload and the longest time to send it, what must stay free on the disk, what an
-    archive may unpack to, how many files of one source may wait, and how long refused rows are kept."""
+    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`: the largest upload; `seconds_max`: the longest time
+    to send it; `disk_free_bytes_min`: stays free on the
+    disk; `unpacked_bytes_max`: an archive unpacked; `pages_bytes_max`: the pages of a Parquet file that are open at one
+    time; `rows_max`: rows of a file; `open_max`: files of one source that may wait; `rejects_bytes_max`: rejected rows
+    of a file as they are stored; `rejects_kept_days`: how long they are kept."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
 
@@ -30,7 +35,10 @@ class ImportSettings(BaseSettings):
     seconds_max: float = 3_600
     disk_free_bytes_min: int = 512 * 1024**2
     unpacked_bytes_max: int = 4 * 1024**3
+    pages_bytes_max: int = 64 * 1024**2
+    rows_max: int = 20_000_000
     open_max: int = 20
+    rejects_bytes_max: int = 256 * 1024**2
     rejects_kept_days: int = 90
 
 
@@ -46,18 +54,34 @@ def path_of(spool: str) -> Path:
     return spool_folder() / f"{spool}.sealed"
 
 
+class SpoolFull(OSError):
+    """The disk has too little room. Trying again later can succeed."""
+
+
+def need_room(bytes_: int = 0) -> None:
+    """Raises SpoolFull unless `disk_free_bytes_min` stays free after writing so many bytes."""
+    if shutil.disk_usage(spool_folder()).free < bytes_ + ImportSettings().disk_free_bytes_min:
+        raise SpoolFull("the disk of the spool is full")
+
+
 class SealedWriter:
-    """Write once, in order. `spool` names the file; it is durable after `finish`."""
+    """Write once, in order. `spool` names the file; it is durable after `finish`. Opening and writing raise SpoolFull
+    while the disk has too little room."""
 
     def __init__(self, spool: str | None = None) -> None:
+        need_room()
         self.spool = spool or str(uuid4())
         self.size = 0
+        self._looked_at = 0
         self._frame = 0
         self._pending = bytearray()
         self._file = os.fdopen(os.open(path_of(self.spool), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
+        if self.size - self._looked_at >= _LOOK_EVERY_BYTES:
+            need_room()
+            self._looked_at = self.size
         self._pending += data
         while len(self._pending) >= FRAME_BYTES:
             self._put(bytes(self._pending[:FRAME_BYTES]))

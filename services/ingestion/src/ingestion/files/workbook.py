@@ -1,10 +1,13 @@
-"""XLSX: what stands around the sheets. Everything is looked at in the archive's own directory before it is unpacked,
-and text that cells share goes to a sealed file, so that memory does not grow with the workbook.
+"""XLSX: the parts around the sheets.
+
+The archive's own directory is checked before anything is unpacked. Text that cells share goes to a sealed file, so that
+memory does not grow with the workbook.
 """
 
 import io
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
 from array import array
@@ -14,7 +17,7 @@ from typing import IO, Final
 from xml.parsers import expat
 
 from ingestion.files import sheet
-from ingestion.files.markup import local, new_parser
+from ingestion.files.markup import local, new_parser, parse
 from ingestion.files.spool import FRAME_BYTES, ImportSettings, SealedReader, SealedWriter, forget
 from ingestion.files.table import DAY_ZERO, ROW_CHARS_MAX, FileBroken, Table
 
@@ -22,8 +25,12 @@ ENTRIES_MAX: Final = 10_000
 RATIO_MAX: Final = 400
 RATIO_FROM_BYTES: Final = 16 * 1024**2  # a small file may be as repetitive as it likes
 PART_BYTES_MAX: Final = 16 * 1024**2
+DIRECTORY_BYTES_MAX: Final = 4 * 1024**2
+LINKS_MAX: Final = 2_000  # of a part to others, and sheets of a workbook
+STYLES_MAX: Final = 100_000
 STRINGS_MAX: Final = 8_000_000
-_CHUNK: Final = 64 * 1024
+_STRINGS_PER_START: Final = 8
+_LENGTH: Final = struct.Struct("<I")
 _DATE_IDS: Final = frozenset((14, 15, 16, 17, 22, *range(27, 37), *range(50, 59)))
 _NOT_FORMAT = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 BROKEN: Final = (
@@ -39,8 +46,9 @@ BROKEN: Final = (
 
 
 def check_archive(file: IO[bytes]) -> zipfile.ZipFile:
-    """The archive, if it is whole, a workbook, and bearable when unpacked. Raises FileBroken."""
+    """The archive, if it is whole, a workbook, and within the limits when unpacked. Raises FileBroken."""
     try:
+        _check_directory(file)
         archive = zipfile.ZipFile(file)
     except (*BROKEN, OSError) as wrong:
         raise FileBroken("file_broken") from wrong
@@ -53,9 +61,21 @@ def check_archive(file: IO[bytes]) -> zipfile.ZipFile:
         raise FileBroken("zip_bomb")
     if any(e.flag_bits & 1 for e in entries):
         raise FileBroken("file_encrypted")
+    if any(e.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for e in entries):
+        raise FileBroken("file_broken")  # no workbook has another method, and others need memory as the file says
     if "[Content_Types].xml" not in archive.namelist():
         raise FileBroken("format_unknown")
     return archive
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """`zipfile` reads the directory of an archive as a whole: look at its size first."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if not end:
+        raise zipfile.BadZipFile
+    if end[zipfile._ECD_SIZE] > DIRECTORY_BYTES_MAX:  # type: ignore[attr-defined]
+        raise FileBroken("zip_bomb")
+    file.seek(0)
 
 
 def open_workbook(file: IO[bytes], only: str | None) -> Iterator[Table]:
@@ -68,25 +88,19 @@ def open_workbook(file: IO[bytes], only: str | None) -> Iterator[Table]:
 
 
 def _tables(archive: zipfile.ZipFile, only: str | None) -> Iterator[Table]:
-    home = next(
-        (
-            _target("", a)
-            for tag, a in _elements(archive, "_rels/.rels")
-            if a.get("Type", "").endswith("officeDocument")
-        ),
-        "xl/workbook.xml",
-    )
+    main = next((a for a in _links(archive, "_rels/.rels") if a.get("Type", "").endswith("officeDocument")), None)
+    home = _target("", main) if main else "xl/workbook.xml"
     folder, name = posixpath.split(home)
     links = {
         a["Id"]: (a.get("Type", "").rpartition("/")[2], _target(folder, a))
-        for tag, a in _elements(archive, f"{folder}/_rels/{name}.rels")
-        if tag == "Relationship" and a.get("TargetMode") != "External"
+        for a in _links(archive, f"{folder}/_rels/{name}.rels")
+        if a.get("TargetMode") != "External"
     }
     of_type = dict(links.values())
-    about = _elements(archive, home)
-    is_1904 = any(a.get("date1904") in ("1", "true") for tag, a in about if tag == "workbookPr")
+    found = _listed(archive, home, "workbookPr", "sheet")
+    is_1904 = any(a.get("date1904") in ("1", "true") for tag, a in found if tag == "workbookPr")
     zero = date(1904, 1, 1) if is_1904 else DAY_ZERO
-    sheets = [a for tag, a in about if tag == "sheet" and (a.get("name") == only if only else "state" not in a)]
+    sheets = [a for tag, a in found if tag == "sheet" and (a.get("name") == only if only else "state" not in a)]
     if not sheets:
         raise FileBroken("sheet_unknown")
     dates = _date_styles(archive, of_type["styles"]) if "styles" in of_type else frozenset[int]()
@@ -105,39 +119,62 @@ def _target(folder: str, attributes: dict[str, str]) -> str:
     return target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
 
 
-def _elements(archive: zipfile.ZipFile, name: str) -> list[tuple[str, dict[str, str]]]:
-    """Local name and attributes of every element of a small part, in order."""
+def _links(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+    return [attributes for _, attributes in _listed(archive, name, "Relationship")]
+
+
+def _listed(archive: zipfile.ZipFile, name: str, *tags: str) -> list[tuple[str, dict[str, str]]]:
+    """Local name and attributes of the elements with these tags, in order."""
     found: list[tuple[str, dict[str, str]]] = []
+
+    def take(tag: str, attributes: dict[str, str]) -> None:
+        if tag in tags:
+            found.append((tag, attributes))
+            if len(found) > LINKS_MAX:
+                raise FileBroken("zip_bomb")
+
+    _walk(archive, name, take)
+    return found
+
+
+def _walk(archive: zipfile.ZipFile, name: str, take: Callable[[str, dict[str, str]], None]) -> None:
+    """Call `take` with the local name and the attributes of every element of a small part, in order."""
     if archive.getinfo(name).file_size > PART_BYTES_MAX:
         raise FileBroken("zip_bomb")
     parser = new_parser()
-    parser.StartElementHandler = lambda tag, attributes: found.append((local(tag), attributes))
-    parser.Parse(archive.read(name), True)
-    return found
+    parser.StartElementHandler = lambda tag, attributes: take(local(tag), attributes)
+    with archive.open(name) as part:
+        for _ in parse(parser, part):
+            pass
 
 
 def _date_styles(archive: zipfile.ZipFile, name: str) -> frozenset[int]:
     """Numbers of the cell styles that show a number as a date."""
-    elements = _elements(archive, name)
-    custom = {int(a["numFmtId"]): a.get("formatCode", "") for tag, a in elements if tag == "numFmt"}
-    found, number, inside = set[int](), 0, False
-    for tag, attributes in elements:
-        if tag in ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs"):
+    dates, formats, inside = set(_DATE_IDS), list[int](), False
+
+    def take(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal inside
+        if tag == "numFmt":
+            code = _NOT_FORMAT.sub("", attributes.get("formatCode", ""))
+            if re.search("[yYdD]", code):
+                dates.add(int(attributes["numFmtId"]))
+        elif tag in ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs"):
             inside = tag == "cellXfs"
         elif tag == "xf" and inside:
-            id_ = int(attributes.get("numFmtId", "0"))
-            code = _NOT_FORMAT.sub("", custom.get(id_, ""))
-            if id_ in _DATE_IDS or re.search("[yYdD]", code):
-                found.add(number)
-            number += 1
-    return frozenset(found)
+            formats.append(int(attributes.get("numFmtId", "0")))
+        if max(len(dates), len(formats)) > STYLES_MAX:
+            raise FileBroken("zip_bomb")
+
+    _walk(archive, name, take)
+    return frozenset(at for at, number in enumerate(formats) if number in dates)
 
 
 class Strings:
-    """The shared strings of a workbook, in a sealed file of their own."""
+    """The shared strings of a workbook, in a sealed file of their own. Memory holds the place of every eighth."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str | None) -> None:
-        self._starts = array("Q", [0])
+        self._starts = array("Q")
+        self._count = 0
         writer = SealedWriter()
         self._spool = writer.spool
         try:
@@ -151,18 +188,27 @@ class Strings:
         self._file = io.BufferedReader(SealedReader(writer.spool, writer.size), FRAME_BYTES)
 
     def _add(self, writer: SealedWriter, text: str) -> None:
-        if len(self._starts) > STRINGS_MAX:
+        if self._count >= STRINGS_MAX:
             raise FileBroken("zip_bomb")
-        writer.write(text.encode("utf-8", "replace"))
-        self._starts.append(writer.size)
+        if self._count % _STRINGS_PER_START == 0:
+            self._starts.append(writer.size)
+        data = text.encode("utf-8", "replace")
+        writer.write(_LENGTH.pack(len(data)) + data)
+        self._count += 1
 
     def get(self, number: int) -> str:
         """Raises IndexError."""
-        if not 0 <= number < len(self._starts) - 1:
+        if not 0 <= number < self._count:
             raise IndexError(number)
-        start = self._starts[number]
-        self._file.seek(start)
-        return self._file.read(self._starts[number + 1] - start).decode()
+        block, skipped = divmod(number, _STRINGS_PER_START)
+        self._file.seek(self._starts[block])
+        for _ in range(skipped):
+            self._file.seek(self._length(), io.SEEK_CUR)
+        return self._file.read(self._length()).decode()
+
+    def _length(self) -> int:
+        (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
+        return int(length)
 
     def close(self) -> None:
         self._file.close()
@@ -170,7 +216,7 @@ class Strings:
 
 
 def _each_string(part: IO[bytes], add: Callable[[str], None]) -> None:
-    """Call `add` with the text of every `<si>`; the pronunciation that stands beside some is left out."""
+    """Call `add` with the text of every `<si>`, without the pronunciation that some have beside it."""
     parts: list[str] = []
     depth = {"rPh": 0, "t": 0}
     size = 0
@@ -197,6 +243,5 @@ def _each_string(part: IO[bytes], add: Callable[[str], None]) -> None:
 
     parser = new_parser()
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
-    while chunk := part.read(_CHUNK):
-        parser.Parse(chunk, False)
-    parser.Parse(b"", True)
+    for _ in parse(parser, part):
+        pass

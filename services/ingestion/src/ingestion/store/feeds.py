@@ -93,6 +93,20 @@ async def unlock(connection: Any, feed: str) -> None:
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"feed/{feed}")
 
 
+async def begin_step(connection: Any, feed: str, outlived: bool) -> int:
+    """Count a step, committed before it begins. Returns how many before it never ended; `outlived`: none."""
+    found: int = await connection.fetchval(
+        "UPDATE feeds SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE feed = $1 RETURNING deaths - 1",
+        feed,
+        outlived,
+    )
+    return found
+
+
+async def end_step(connection: Any, feed: str, left: int) -> None:
+    await connection.execute("UPDATE feeds SET deaths = $2 WHERE feed = $1", feed, left)
+
+
 async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: datetime) -> None:
     await tx.sql.execute(
         """WITH begun AS (UPDATE feeds SET state = 'reading', run = run + 1, cursor = '', headers = $3, worked_at = $4,

@@ -1,4 +1,4 @@
-"""Every SQL statement of the import door."""
+"""Every SQL statement of imports."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -70,7 +70,8 @@ async def lock_import(tx: Tx, import_id: str) -> Any:
 async def restart(tx: Tx, import_id: str, spool: str) -> None:
     """The file is here again: go on from the checkpoint."""
     await tx.sql.execute(
-        """UPDATE imports SET spool = $2, state = 'waiting', problems = '', settled_at = NULL WHERE import_id = $1""",
+        """UPDATE imports SET spool = $2, state = 'waiting', problems = '', settled_at = NULL, deaths = 0
+           WHERE import_id = $1""",
         import_id,
         spool,
     )
@@ -133,6 +134,25 @@ async def unlock(connection: Any, import_id: str) -> None:
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"import/{import_id}")
 
 
+async def begin_step(connection: Any, import_id: str, outlived: bool) -> int:
+    """Count a step, committed before it begins. Returns how many before it never ended; `outlived`: none."""
+    found: int = await connection.fetchval(
+        """UPDATE imports SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE import_id = $1
+           RETURNING deaths - 1""",
+        import_id,
+        outlived,
+    )
+    return found
+
+
+async def end_step(connection: Any, import_id: str, left: int) -> None:
+    await connection.execute("UPDATE imports SET deaths = $2 WHERE import_id = $1", import_id, left)
+
+
+async def put_off(tx: Tx, import_id: str, at: datetime) -> None:
+    await tx.sql.execute("UPDATE imports SET worked_at = $2 WHERE import_id = $1", import_id, at)
+
+
 async def advance(tx: Tx, import_id: str, by: Advance, at: datetime) -> bool:
     """Move the checkpoint. False when it is not where this batch began."""
     found = await tx.sql.fetchval(
@@ -190,6 +210,13 @@ async def list_rejects(connection: Any, import_id: str, after: int, limit: int) 
         limit,
     )
     return rows
+
+
+async def count_reject_bytes(connection: Any, import_id: str) -> int:
+    found: int = await connection.fetchval(
+        "SELECT coalesce(sum(octet_length(sealed)), 0)::bigint FROM import_rejects WHERE import_id = $1", import_id
+    )
+    return found
 
 
 async def delete_old_rejects(tx: Tx, before: datetime, limit: int) -> int:

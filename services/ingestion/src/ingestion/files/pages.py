@@ -1,0 +1,156 @@
+"""How large the pages of a Parquet file become when they are unpacked.
+
+The footer of a file may lie, and pyarrow allocates what the header of a page says. Therefore the header of every page
+is read before any page is unpacked. Headers are structs in Thrift's compact protocol.
+"""
+
+from typing import IO, Any, Final, NamedTuple
+
+from ingestion.files.table import FileBroken
+
+PAGE_BYTES_MAX: Final = 16 * 1024**2
+PAGES_MAX: Final = 500_000
+_HEADER_BYTES: Final = (1024, 64 * 1024)
+_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
+_DICTIONARY_CODED: Final = (2, 8)
+_DELTA_LENGTH_BYTE_ARRAY, _DELTA_BYTE_ARRAY = 6, 7
+_DEPTH_MAX: Final = 8
+
+
+class Size(NamedTuple):
+    """Bytes of one column over the whole file. `dictionary`, `page`: the largest of each; `row`: pages without a
+    dictionary give at most this much per row of a batch, beside the pages at its two ends; `is_coded`: some pages
+    name entries of a dictionary; `is_delta`: some pages store lengths apart from text."""
+
+    dictionary: int = 0
+    page: int = 0
+    row: int = 0
+    is_coded: bool = False
+    is_delta: bool = False
+
+    def __or__(self, other: "Size") -> "Size":
+        largest = (max(one, another) for one, another in zip(self[:3], other[:3], strict=True))
+        return Size(*largest, self.is_coded or other.is_coded, self.is_delta or other.is_delta)
+
+
+class Measure:
+    """Walks through the pages of column chunks; counts them over the whole file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._pages = 0
+
+    def chunk(self, about: Any) -> Size:
+        """`about`: pyarrow's ColumnChunkMetaData. Raises FileBroken; LookupError, ValueError or TypeError for
+        a broken header."""
+        start = about.data_page_offset
+        if about.dictionary_page_offset is not None and 0 < about.dictionary_page_offset < start:
+            start = about.dictionary_page_offset
+        end, values, size = start + about.total_compressed_size, 0, Size()
+        while start < end and values < about.num_values:
+            self._pages += 1
+            if self._pages > PAGES_MAX:
+                raise FileBroken("pages_too_large", pages_max=PAGES_MAX)
+            header, length = self._header(start)
+            unpacked, packed = int(header[2]), int(header[3])
+            if min(packed, unpacked) < 0:
+                raise ValueError("a page of negative size")
+            if max(packed, unpacked) > PAGE_BYTES_MAX:
+                raise FileBroken("pages_too_large", page_bytes_max=PAGE_BYTES_MAX)
+            size |= _size(header, max(packed, unpacked))
+            values += _values(header)
+            start += length + packed
+        return size
+
+    def _header(self, start: int) -> tuple[dict[int, Any], int]:
+        for limit in _HEADER_BYTES:
+            self._file.seek(start)
+            data = self._file.read(limit)
+            try:
+                return _struct(data, 0, 0)
+            except IndexError:
+                if len(data) < limit or limit == _HEADER_BYTES[-1]:
+                    raise
+        raise IndexError(start)
+
+
+def _values(header: dict[int, Any]) -> int:
+    """Rows of a data page: the columns that we read are flat."""
+    about = header.get({_DATA: 5, _DATA_V2: 8}.get(header[1], 0), {})
+    return int(about.get(1, 0))
+
+
+def _size(header: dict[int, Any], bytes_: int) -> Size:
+    if header[1] == _DICTIONARY:
+        return Size(dictionary=bytes_)
+    if header[1] not in (_DATA, _DATA_V2):
+        return Size(page=bytes_)
+    encoding = header[8][4] if header[1] == _DATA_V2 else header[5][2]
+    if encoding in _DICTIONARY_CODED:
+        return Size(page=bytes_, is_coded=True)
+    if (
+        encoding == _DELTA_BYTE_ARRAY
+    ):  # a value repeats the beginning of the one before: each may be as long as the page
+        return Size(page=bytes_, row=bytes_, is_delta=True)
+    row = -(-bytes_ // max(_values(header), 1))
+    return Size(page=bytes_, row=row, is_delta=encoding == _DELTA_LENGTH_BYTE_ARRAY)
+
+
+# ── Thrift, compact protocol ────────────────────────────────────────────────────────────────────────────────
+
+
+def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
+    """Field number → value, and the place behind the struct. Raises IndexError where the data end too early."""
+    if depth > _DEPTH_MAX:
+        raise ValueError("nested too deep")
+    found: dict[int, Any] = {}
+    field = 0
+    while data[at]:
+        head, at = data[at], at + 1
+        if head >> 4:
+            field += head >> 4
+        else:
+            number, at = _varint(data, at)
+            field = _zigzag(number)
+        found[field], at = _value(data, at, head & 15, depth)
+    return found, at + 1
+
+
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    match kind:
+        case 1 | 2:
+            return kind == 1, at
+        case 3:
+            return data[at], at + 1
+        case 4 | 5 | 6:
+            number, at = _varint(data, at)
+            return _zigzag(number), at
+        case 7:
+            return None, _within(data, at + 8)
+        case 8:
+            length, at = _varint(data, at)
+            return None, _within(data, at + length)
+        case 12:
+            return _struct(data, at, depth + 1)
+    raise ValueError("a type that no page header has")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while shift < 70:
+        byte, at = data[at], at + 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at
+        shift += 7
+    raise ValueError("a number without end")
+
+
+def _zigzag(number: int) -> int:
+    return (number >> 1) ^ -(number & 1)
+
+
+def _within(data: bytes, at: int) -> int:
+    if at > len(data):
+        raise IndexError(at)
+    return at
