@@ -9,7 +9,7 @@ import msgspec
 from common import clock
 from common.auth import Caller
 from common.codes.divisions import NATION
-from common.errors import BadRequest, Malformed, NoRoom, NotAllowed, Problem, TooBusy, TooLarge
+from common.errors import BadRequest, Malformed, NoRoom, NotAllowed, Problem, TooBusy
 from common.idempotency import Creates, Creation
 from common.message import derived_id
 from common.privacy import vault
@@ -121,11 +121,8 @@ async def _spool(request: Request) -> tuple[SealedWriter, bytes, bytes]:
 
 
 async def _write(request: Request) -> tuple[SealedWriter, bytes, bytes]:
-    limits = ImportSettings()
     declared = request.headers.get("content-length", "")
     expected = int(declared) if declared.isdigit() else 0
-    if expected > limits.bytes_max:
-        raise _too_large(limits)
     need_room(expected)
     writer, digest, head = SealedWriter(), hashlib.sha256(), b""
     try:
@@ -133,18 +130,12 @@ async def _write(request: Request) -> tuple[SealedWriter, bytes, bytes]:
             writer.write(part)
             digest.update(part)
             head = (head + part)[:_HEAD_BYTES] if len(head) < _HEAD_BYTES else head
-            if writer.size > limits.bytes_max:
-                raise _too_large(limits)
         check_digest(request, digest.hexdigest())
         await asyncio.to_thread(writer.finish)
     except BaseException:
         writer.discard()
         raise
     return writer, vault().blind_index(f"file\0{digest.hexdigest()}"), head
-
-
-def _too_large(limits: ImportSettings) -> TooLarge:
-    return TooLarge(f"a file holds at most {limits.bytes_max} bytes: send it in parts")
 
 
 async def _format(writer: SealedWriter, head: bytes, given: Format | None) -> Format:

@@ -23,11 +23,11 @@ _LOOK_EVERY_BYTES: Final = 16 * 1024**2
 
 
 class ImportSettings(BaseSettings):
-    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`: the largest upload; `seconds_max`: the longest time
-    to send it; `disk_free_bytes_min`: stays free on the
-    disk; `unpacked_bytes_max`: an archive unpacked; `pages_bytes_max`: the pages of a Parquet file that are open at one
-    time; `rows_max`: rows of a file; `open_max`: files of one source that may wait; `rejects_bytes_max`: rejected rows
-    of a file as they are stored; `rejects_kept_days`: how long they are kept."""
+    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`: the largest upload; `seconds_max`: the longest time to send it;
+    `disk_free_bytes_min`: stays free on the disk; `unpacked_bytes_max`: an archive unpacked; `pages_bytes_max`: the
+    pages of a Parquet file that are open at one time; `rows_max`: rows of a file; `open_max`: files of one source that
+    may wait; `rejects_bytes_max`: rejected rows of a file as they are stored; `rejects_kept_days`: how long they are
+    kept."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
 
