@@ -1,7 +1,7 @@
 """Limits on connections: those that are slow, silent, too many, or whose header is too large are ended.
 
 Start uvicorn with `--http common.connections:LimitedHttp`. uvicorn itself limits neither the time nor the size of a
-header (decision 36). `shouwang_limited{limit=…}` counts what each limit ended: `header_seconds`, `header_bytes`,
+header (decision 39). `shouwang_limited{limit=…}` counts what each limit ended: `header_seconds`, `header_bytes`,
 `connections`, `write_seconds`. The limits are settings.
 """
 
