@@ -42,8 +42,11 @@ KEPT: Final = frozenset(
         "SHOUWANG_CASES",
         "SHOUWANG_FAULTS_SEED",
         "SHOUWANG_FIGURES",
+        "SHOUWANG_FUZZ_SERVICES",
         "SHOUWANG_JARS",
+        "SHOUWANG_KILLS",
         "SHOUWANG_PICTURES",
+        "SHOUWANG_REQUESTS",
         "SHOUWANG_TEST_POSTGRES",
         "SHOUWANG_TEST_TABLE_ROWS",
     }

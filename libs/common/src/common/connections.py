@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from common import metrics
-from common.http import PROBLEM_JSON, problem
+from common.http import problem
+from common.openapi import PROBLEM_JSON
 from common.settings import settings
 
 

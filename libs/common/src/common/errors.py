@@ -126,6 +126,9 @@ UNAVAILABLE: Final = (
     asyncpg.IdleSessionTimeoutError,
 )
 
+# PostgreSQL or its client refuses a value that a caller gave: NUL, a number or a date outside the range of its type.
+UNSTORABLE: Final = (asyncpg.DataError, OverflowError)
+
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying the same thing again later can succeed without anybody changing anything."""

@@ -1,7 +1,9 @@
-"""What every service answers the same way: problems, health, metrics, parked records, page limits."""
+"""Answers that are the same in every service: problems, health, metrics, parked records, page limits."""
 
+import logging
+import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
@@ -14,15 +16,27 @@ from starlette.exceptions import HTTPException
 from common import metrics
 from common.auth import Caller, require
 from common.dispatching import dispatch
-from common.errors import UNAVAILABLE, Conflict, Problem, ServiceError, Unavailable, is_unavailable
+from common.errors import (
+    UNAVAILABLE,
+    UNSTORABLE,
+    Conflict,
+    Problem,
+    ServiceError,
+    Unavailable,
+    is_unavailable,
+)
+from common.openapi import PROBLEM_JSON
 from common.parking import take_parked
 from common.route_marks import needs_no_credential
 
 if TYPE_CHECKING:
     from common.service import Service
 
-PROBLEM_JSON: Final = "application/problem+json"
 PAGE_MAX: Final = 500
+FAULTS_MAX: Final = 100
+POINTER_PART_MAX: Final = 100
+_UNSTORABLE_TEXT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+log = logging.getLogger(__name__)
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 CLIENT_GONE: Final = 499  # only in metrics: the client hung up before there was an answer
@@ -62,12 +76,9 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         faults = tuple(
-            Problem(
-                pointer="/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"]),
-                code=str(fault["type"]),
-                detail=str(fault["msg"]),  # never the input itself: it may name a person
-            )
-            for fault in error.errors()[:100]
+            # Never the input itself: it may name a person.
+            Problem(pointer=pointer_to(fault["loc"]), code=str(fault["type"]), detail=str(fault["msg"]))
+            for fault in error.errors()[:FAULTS_MAX]
         )
         return problem(422, "malformed", "the request does not fit its schema", faults)
 
@@ -75,6 +86,14 @@ def install_problems(app: FastAPI) -> None:
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
         return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+    async def on_unstorable(request: Request, error: Exception) -> Response:
+        # Every parameter should have a bound that refuses such a value earlier, so an operator must see the route.
+        log.warning("%s at %s: a parameter lacks a bound", type(error).__name__, _route_of(request.scope))
+        return problem(422, "malformed", "a value lies outside the range of its type", tuple(_unstorable(request)))
+
+    for kind in UNSTORABLE:
+        app.add_exception_handler(kind, on_unstorable)
 
     async def on_unavailable(request: Request, error: Exception) -> Response:
         return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
@@ -85,6 +104,26 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> Response:
         return problem(500, "internal", "this is our mistake and has been logged")
+
+
+def pointer_to(parts: Sequence[str | int]) -> str:
+    """The RFC 6901 pointer to a place in a request. A long key is cut, and a lone surrogate in it is replaced."""
+    shown = (str(part)[:POINTER_PART_MAX].encode("utf-8", "replace").decode() for part in parts)
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in shown)
+
+
+def _unstorable(request: Request) -> Iterator[Problem]:
+    """Parameters of the path and the query with characters that PostgreSQL does not store."""
+    given = [("path", name, str(value)) for name, value in request.path_params.items()]
+    given += [("query", name, value) for name, value in request.query_params.multi_items()]
+    for place, name, value in given[:FAULTS_MAX]:
+        if _UNSTORABLE_TEXT.search(value):
+            yield Problem(pointer=pointer_to((place, name)), code="control_character", detail="a control character")
+
+
+def _route_of(scope: Scope) -> str:
+    """The pattern of the route, never the path: paths hold ids."""
+    return str(getattr(scope.get("route"), "path", "unknown"))
 
 
 def platform_routes(service: "Service") -> APIRouter:
@@ -184,8 +223,7 @@ class Watch:
             status = 500 if status == CLIENT_GONE else status
             raise
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
-            metrics.requests.labels(self.service, route, str(status)).observe(time.monotonic() - started)
+            metrics.requests.labels(self.service, _route_of(scope), str(status)).observe(time.monotonic() - started)
 
 
-__all__ = ["Limit", "Unavailable", "install_problems", "platform_routes", "problem"]
+__all__ = ["Limit", "Unavailable", "install_problems", "platform_routes", "pointer_to", "problem"]

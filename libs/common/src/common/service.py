@@ -26,6 +26,7 @@ from common.http import Watch, install_problems, platform_routes
 from common.jobs import Job
 from common.logs import start_logging
 from common.mode import keep_mode
+from common.openapi import describe_problems
 from common.pacing import Pace
 from common.parts import consumer_part, job_part, relay_part
 from common.probes import Broker
@@ -82,9 +83,16 @@ class Service:
         parts += [job_part(job, self.database, self.relay, self.settings) for job in self.jobs]
         self.broker = broker
         self.watchdog = Watchdog(name, parts, self.settings)
-        self.app = FastAPI(title=f"Shouwang {name}", version="1", description=description, lifespan=self._lifespan)
+        self.app = FastAPI(
+            title=f"Shouwang {name}",
+            version="1",
+            description=description,
+            lifespan=self._lifespan,
+            telemetry=telemetry.REQUEST_SPANS,
+        )
         self.app.state.service = self
         install_problems(self.app)
+        describe_problems(self.app)
         for router in routes:
             self.app.include_router(router)
         self.app.include_router(platform_routes(self))

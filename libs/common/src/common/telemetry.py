@@ -1,18 +1,21 @@
-"""OpenTelemetry: the trace travels in `traceparent` headers and in the outbox; one span per batch.
+"""OpenTelemetry: the trace travels in `traceparent` headers and in the outbox; one span per batch and per request.
 
-Without an OTLP endpoint nothing is recorded and nothing is paid for.
+Without an OTLP endpoint nothing is recorded and nothing is paid for. A span leaves the process only with the attributes
+of `ATTRIBUTES_KEPT`: a path, a query or the text of an exception may hold a person id, an ID number or a phone number.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanContext, TraceFlags
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, SpanContext, Status, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 LINKS_MAX: Final = 128
@@ -20,36 +23,119 @@ LINKS_MAX: Final = 128
 MESSAGING_SYSTEM: Final = "messaging.system"
 MESSAGING_BATCH: Final = "messaging.batch.message_count"
 MESSAGING_GROUP: Final = "messaging.consumer.group.name"
+PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+# Each holds a value of a closed set, a number or a name from the code. `http.route` is the pattern of the path.
+ATTRIBUTES_KEPT: Final = frozenset(
+    {
+        "error.type",
+        "exception.type",
+        "http.request.method",
+        "http.response.status_code",
+        "http.route",
+        "network.protocol.version",
+        "url.scheme",
+        MESSAGING_BATCH,
+        MESSAGING_GROUP,
+        MESSAGING_SYSTEM,
+    }
+)
+_OWN: Final = "shouwang"
+_NAMED_WELL: Final = frozenset({"fastapi", _OWN})  # tracers whose span names hold no value of a request
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _propagator = TraceContextTextMapPropagator()
-_tracer = trace.get_tracer("shouwang")
+
+
+def _is_probe(scope: MutableMapping[str, Any]) -> bool:
+    return scope["path"] in PROBES
+
+
+# What FastAPI records of a request: one span. Its logs would hold the values that a caller sent.
+REQUEST_SPANS: Final[TelemetryConfig] = {
+    "exclude": _is_probe,
+    "operation_spans": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+
+
+class KnownAttributesOnly(SpanExporter):
+    """Hands spans to `exporter` with the attributes of `ATTRIBUTES_KEPT` and without any text from a request."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._exporter.export([_reduced(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _reduced(span: ReadableSpan) -> ReadableSpan:
+    scope = span.instrumentation_scope
+    named_by = scope.name if scope is not None else ""
+    return ReadableSpan(
+        name=span.name if named_by in _NAMED_WELL else named_by,
+        context=_without_state(span.context),
+        parent=_without_state(span.parent),
+        resource=span.resource,
+        attributes=_kept(span.attributes),
+        events=[Event(event.name, _kept(event.attributes), event.timestamp) for event in span.events],
+        links=[Link(context) for link in span.links if (context := _without_state(link.context)) is not None],
+        kind=span.kind,
+        status=Status(span.status.status_code),  # its description is the text of an exception
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=scope,
+    )
+
+
+def _kept(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (attributes or {}).items() if name in ATTRIBUTES_KEPT}
+
+
+def _without_state(context: SpanContext | None) -> SpanContext | None:
+    """The caller chooses the text of its `tracestate`."""
+    if context is None:
+        return None
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
+
+
+def tracer_provider(
+    service: str, exporter: SpanExporter, processor: type[SpanProcessor] = BatchSpanProcessor
+) -> TracerProvider:
+    """Records the spans of a service; `processor` hands them to `exporter`, reduced to known attributes."""
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "shouwang"}))
+    provider.add_span_processor(processor(KnownAttributesOnly(exporter)))  # type: ignore[call-arg]
+    return provider
 
 
 def start(service: str, endpoint: str | None) -> None:
-    if endpoint is None:
-        return
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "shouwang"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
-    trace.set_tracer_provider(provider)
+    """Send spans to the collector at `endpoint`, e.g. `http://otel-collector:4318`; without one, record none."""
+    if endpoint is not None:
+        trace.set_tracer_provider(tracer_provider(service, OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """The context behind a header, if it is sampled: the flag is looked at before anything is parsed."""
+    """The context of a header, if it is sampled. The flag is read before the header is parsed."""
     if not traceparent.endswith("1"):
         return None
-    parts = traceparent.split("-")
-    if len(parts) != 4:
+    parts = _TRACEPARENT.fullmatch(traceparent)
+    if parts is None:
         return None
-    try:
-        return SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(TraceFlags.SAMPLED))
-    except ValueError:
-        return None
+    return SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(TraceFlags.SAMPLED))
 
 
 @contextmanager
 def batch_span(consumer: str, traceparents: Iterable[str | None], count: int) -> Iterator[None]:
-    """One span for a batch, linked to at most LINKS_MAX sampled messages. `traceparents` are only gone through where
-    traces are recorded."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+    """One span for a batch, linked to at most LINKS_MAX sampled messages. `traceparents` are only read where traces
+    are recorded."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
         yield
         return
     links = []
@@ -60,11 +146,12 @@ def batch_span(consumer: str, traceparents: Iterable[str | None], count: int) ->
             if len(links) == LINKS_MAX:
                 break
     attributes: dict[str, str | int] = {MESSAGING_SYSTEM: "kafka", MESSAGING_GROUP: consumer, MESSAGING_BATCH: count}
-    with _tracer.start_as_current_span(f"process {consumer}", links=links, attributes=attributes):
+    with provider.get_tracer(_OWN).start_as_current_span(f"process {consumer}", links=links, attributes=attributes):
         yield
 
 
 def current_traceparent() -> str | None:
+    """The `traceparent` of the current span, or None."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")

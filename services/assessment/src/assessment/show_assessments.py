@@ -1,14 +1,13 @@
 """Assessments as officers and assessors see them."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from common.auth import Caller, require
 from common.errors import NotFound
+from common.params import Day, Instant
 from common.service import Db
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime
 
 from assessment import store
 from assessment.domain import abilities
@@ -31,7 +30,7 @@ async def show_assessment(assessment_id: UUID, db: Db, caller: Reader) -> Assess
 
 @router.get("/v1/persons/{person_id}/assessments")
 async def list_assessments(
-    person_id: UUID, db: Db, caller: Reader, on: date | None = None, known_at: AwareDatetime | None = None
+    person_id: UUID, db: Db, caller: Reader, on: Day | None = None, known_at: Instant | None = None
 ) -> PersonAssessmentsOut:
     """A person's results with their periods (`on`: in force that day; `known_at`: as known then) and all cases."""
     async with db.reading() as connection:

@@ -1,32 +1,35 @@
 """What callers see of assessments."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from common.errors import Problem
+from common.params import ONE_LINE, UUID_TEXT, Body, Day
 from pydantic import BaseModel, Field
 from rules.ability_scale import Fault
 
 from assessment.domain import CaseState, Reason
 
+Word = Annotated[str, Field(max_length=100, pattern=ONE_LINE)]
 
-class RiskEventIn(BaseModel):
+
+class RiskEventIn(Body):
     kind: Literal["fall", "lost", "choking", "self_harm", "other"]
-    on: date
+    on: Day
 
 
-class FormIn(BaseModel):
+class FormIn(Body):
     """A filled-in form. `items`: points by item code, all 26 unless the person is in a coma."""
 
-    person_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-    assessed_on: date
-    assessors: list[str] = Field(
+    person_id: str = Field(pattern=UUID_TEXT)
+    assessed_on: Day
+    assessors: list[Word] = Field(
         min_length=2, max_length=2, description="the two who were there, by their pseudonymous ids"
     )
-    items: dict[str, int] = Field(default_factory=dict, max_length=60)
+    items: dict[Word, Annotated[int, Field(ge=-1_000, le=1_000)]] = Field(default_factory=dict, max_length=60)
     coma: bool = False
-    diagnoses: list[str] = Field(default_factory=list, max_length=20, description="ICD-10 codes F00–F99")
+    diagnoses: list[Word] = Field(default_factory=list, max_length=20, description="ICD-10 codes F00–F99")
     risk_events: list[RiskEventIn] = Field(default_factory=list, max_length=100)
     reason: Literal["incident", "dispute", "other"] | None = Field(
         default=None, description="why, when no case asked for it"

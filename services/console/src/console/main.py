@@ -10,6 +10,7 @@ import httpx
 from common import telemetry
 from common.body_guard import Guard
 from common.http import Watch, install_problems
+from common.openapi import describe_problems
 from common.route_marks import needs_no_credential
 from common.settings import settings
 from common.streams import set_on_signals
@@ -67,11 +68,18 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.watchdog.leave()
 
 
-app = FastAPI(title="Shouwang console", version="1", description="The chain as it flows.", lifespan=lifespan)
+app = FastAPI(
+    title="Shouwang console",
+    version="1",
+    description="The chain as it flows.",
+    lifespan=lifespan,
+    telemetry=telemetry.REQUEST_SPANS,
+)
 app.state.reader = Reader(settings(), Chain(), Meter())
 app.state.watchdog = Watchdog("console", [app.state.reader.part()], settings())
 app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
 install_problems(app)
+describe_problems(app)
 for router in (session.router, stream.router, peers.router, policies.router, platform):
     app.include_router(router)
 app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")

@@ -6,11 +6,12 @@ from uuid import UUID
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
+from common.params import ONE_LINE, Body, Instant
 from common.scopes import OwnProvider, scope_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import Field
 
 from dispatch import store
 from dispatch.answering import Given, take_answers
@@ -26,14 +27,18 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class AnswerIn(BaseModel):
+class AnswerIn(Body):
     """`reason` and `worker` are codes, never names or free text."""
 
-    at: AwareDatetime | None = Field(default=None, description="when it happened; now when left out")
-    worker: str | None = Field(default=None, max_length=64, description="the provider's own code of the visitor")
-    reason: str | None = Field(default=None, max_length=40, description="decline, fail: a code such as `no_staff`")
+    at: Instant | None = Field(default=None, description="when it happened; now when left out")
+    worker: str | None = Field(
+        default=None, max_length=64, pattern=ONE_LINE, description="the provider's own code of the visitor"
+    )
+    reason: str | None = Field(
+        default=None, max_length=40, pattern=ONE_LINE, description="decline, fail: a code such as `no_staff`"
+    )
     outcome: str | None = Field(
-        default=None, max_length=20, description="check-out: seen (default), not_found or referred"
+        default=None, max_length=20, pattern=ONE_LINE, description="check-out: seen (default), not_found or referred"
     )
 
 

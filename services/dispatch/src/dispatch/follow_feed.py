@@ -9,6 +9,7 @@ from common.auth import Caller, require
 from common.database import Database
 from common.errors import TooBusy
 from common.http import Limit
+from common.params import Uscc
 from common.scopes import scope_of
 from common.service import Db
 from common.streams import EventStream, closing_of
@@ -39,7 +40,7 @@ async def _allowed(db: Database, caller: Caller, uscc: str) -> None:
 
 
 @router.get("/v1/providers/{uscc}/feed")
-async def feed(uscc: str, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
+async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
     """The same messages with the same ids as on the provider's topic, in order, without gaps; kept for 30 days."""
     await _allowed(db, caller, uscc)
     async with db.reading() as connection:
@@ -49,7 +50,7 @@ async def feed(uscc: str, db: Db, caller: Subscriber, after: After = 0, limit: L
 
 @router.get("/v1/providers/{uscc}/stream", response_class=StreamingResponse)
 async def stream(
-    uscc: str,
+    uscc: Uscc,
     request: Request,
     db: Db,
     caller: Subscriber,

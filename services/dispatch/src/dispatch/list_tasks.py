@@ -1,12 +1,12 @@
 """Tasks as officers and providers see them."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from common.auth import Caller, require
 from common.errors import NotAllowed, NotFound
 from common.http import Limit
+from common.params import Day, DivisionCode, ItemCode, Uscc
 from common.scopes import OwnProvider, scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
@@ -25,11 +25,11 @@ async def list_tasks(
     db: Db,
     caller: Reader,
     person_id: UUID | None = None,
-    provider: Annotated[str | None, Query(max_length=18)] = None,
+    provider: Uscc | None = None,
     state: State | None = None,
-    item: Annotated[str | None, Query(max_length=64)] = None,
-    division: Annotated[str | None, Query(max_length=12, description="with everything below it")] = None,
-    due_before: Annotated[date | None, Query(description="the window ends on or before this day")] = None,
+    item: ItemCode | None = None,
+    division: Annotated[DivisionCode | None, Query(description="with everything below it")] = None,
+    due_before: Annotated[Day | None, Query(description="the window ends on or before this day")] = None,
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:

@@ -6,10 +6,11 @@ from uuid import UUID
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotFound
+from common.params import Body, Uscc
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from dispatch import store
 from dispatch.answering import lock_with_plans
@@ -31,15 +32,15 @@ router = APIRouter(tags=["tasks"])
 Officer = Annotated[Caller, Depends(require("officer"))]
 
 
-class ExcuseIn(BaseModel):
+class ExcuseIn(Body):
     reason: ExcuseReason
     evidence: str = Field(
         pattern=r"^[A-Za-z0-9:_./-]{1,100}$", description="a document number or event id, never a name or free text"
     )
 
 
-class ReassignIn(BaseModel):
-    provider: str | None = Field(default=None, description="credit code; the next suitable provider when left out")
+class ReassignIn(Body):
+    provider: Uscc | None = Field(default=None, description="credit code; the next suitable provider when left out")
 
 
 @router.post("/v1/tasks/{task_id}/excuse")

@@ -8,6 +8,7 @@ from common.codes import divisions, uscc
 from common.errors import Malformed, Problem
 from common.http import Limit
 from common.idempotency import Creates
+from common.params import ONE_LINE, Body
 from common.scopes import scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query, Response
@@ -18,13 +19,13 @@ from dispatch import store
 
 router = APIRouter(tags=["providers"])
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]
-Item = Annotated[str, StringConstraints(max_length=64)]
+Item = Annotated[str, StringConstraints(max_length=64, pattern=ONE_LINE)]
 Subscription = Literal["kafka", "webhook", "poll"]
 
 
-class ProviderIn(BaseModel):
-    uscc: str = Field(max_length=40, description="unified social credit code (GB 32100)")
-    name: str = Field(min_length=1, max_length=200)
+class ProviderIn(Body):
+    uscc: str = Field(max_length=40, pattern=ONE_LINE, description="unified social credit code (GB 32100)")
+    name: str = Field(min_length=1, max_length=200, pattern=ONE_LINE)
     divisions: list[Code] = Field(min_length=1, max_length=500, description="areas served, with all below them")
     items: list[Item] = Field(default=sorted(VISIT_ITEMS), min_length=1, max_length=30)
     capacity_per_day: int = Field(ge=1, le=100_000)
@@ -100,7 +101,7 @@ async def list_providers(
     db: Db,
     caller: Annotated[Caller, Depends(require("officer", "approver", "auditor", "provider", "visitor"))],
     limit: Limit = 100,
-    after: Annotated[str, Query(max_length=18)] = "",
+    after: Annotated[str, Query(pattern="^[0-9A-Z]{0,18}$")] = "",
 ) -> ProvidersOut:
     """Providers serving any part of the caller's area; a provider sees itself."""
     async with db.reading() as connection:

@@ -9,6 +9,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
 from common.idempotency import Creates
+from common.params import Body, Day, ItemCode
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -23,9 +24,9 @@ from identification.viewing import need_person
 router = APIRouter(tags=["persons"])
 
 
-class NewChoice(BaseModel):
-    item: str = Field(max_length=100, pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")
-    chosen_on: dt.date | None = Field(default=None, description="from this day on; today when left out")
+class NewChoice(Body):
+    item: ItemCode
+    chosen_on: Day | None = Field(default=None, description="from this day on; today when left out")
 
 
 class ChoiceView(BaseModel):

@@ -6,15 +6,14 @@ from uuid import UUID
 
 from common import clock
 from common.auth import Caller, require
+from common.params import Day, Instant, ItemCode
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 from rules.explain import explain
 
 from identification.viewing import READERS, CitationView, FromStruct, view_person
 
 router = APIRouter(tags=["persons"])
-Item = Annotated[str, Query(max_length=100, pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$", description="an item code")]
 
 
 class FactRefView(FromStruct):
@@ -68,11 +67,11 @@ class ExplanationView(FromStruct):
 @router.get("/v1/persons/{person_id}/explanations", summary="Why, or why not")
 async def explain_decision(
     person_id: UUID,
-    item: Item,
+    item: Annotated[ItemCode, Query(description="an item code")],
     db: Db,
     caller: Annotated[Caller, Depends(require(*READERS))],
-    on: Annotated[dt.date | None, Query(description="the day in question; today when left out")] = None,
-    known_at: Annotated[AwareDatetime | None, Query(description="as known at that instant")] = None,
+    on: Annotated[Day | None, Query(description="the day in question; today when left out")] = None,
+    known_at: Annotated[Instant | None, Query(description="as known at that instant")] = None,
 ) -> ExplanationView:
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)

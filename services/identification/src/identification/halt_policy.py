@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from common import clock
+from common import clock, params
 from common.auth import Caller, require
+from common.params import Body
 from common.service import Db
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
 
 from identification.halting import Reason, halt
 from identification.policy_shapes import PolicyVersionView, Version, lock_version, view_version
@@ -15,8 +15,8 @@ from identification.store import lists as store
 router = APIRouter(tags=["policies"])
 
 
-class HaltRequest(BaseModel):
-    reason: str = Field(min_length=1, max_length=500)
+class HaltRequest(Body):
+    reason: params.Reason
 
 
 @router.post("/v1/policies/{version}/halt", summary="Take a list out of force")

@@ -8,6 +8,7 @@ import msgspec
 from common.auth import Caller, require
 from common.errors import BadRequest
 from common.http import Limit
+from common.params import Cursor
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -46,7 +47,7 @@ async def list_adverse(
     db: Db,
     caller: Annotated[Caller, Depends(require(*READERS))],
     limit: Limit = 100,
-    after: str | None = None,
+    after: Cursor | None = None,
 ) -> AdversePage:
     """Reasons are written down within seconds of a decision; until then it is not listed."""
     key = str(person_id)

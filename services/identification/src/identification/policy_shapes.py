@@ -21,7 +21,6 @@ State = Literal["proposed", "approved", "published", "halted"]
 Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="digest of the list's content")]
 APPROVALS_NEEDED: Final = 2
 LIST_BYTES_MAX: Final = 512 * 1024  # of a list in the body of a request
-AREA_PATTERN = r"^\d{6}(\d{3}){0,2}$"
 
 
 class Approval(BaseModel):

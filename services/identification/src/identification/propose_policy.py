@@ -1,11 +1,12 @@
 """POST /v1/policies: an officer proposes the complete list of an area."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
 from common.idempotency import Creates
+from common.params import Json
 from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Body, Depends
@@ -21,7 +22,7 @@ router = APIRouter(tags=["policies"])
 @router.post("/v1/policies", status_code=201, summary="Propose the complete list of an area")
 @limits_body(LIST_BYTES_MAX)
 async def propose_policy(
-    body: Annotated[dict[str, Any], Body(description="jurisdiction, items by code, exclusions")],
+    body: Annotated[Json, Body(description="jurisdiction, items by code, exclusions")],
     db: Db,
     caller: Annotated[Caller, Depends(require("officer"))],
     creation: Creates,

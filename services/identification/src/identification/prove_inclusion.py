@@ -7,6 +7,7 @@ import msgspec
 from common.auth import AnyCaller
 from common.codes import divisions
 from common.errors import BadRequest
+from common.params import DivisionCode
 from common.service import Db
 from common.settings import settings
 from fastapi import APIRouter, Query
@@ -17,16 +18,15 @@ from identification.inclusion_shapes import InclusionView
 from identification.running import running_now
 
 router = APIRouter(tags=["policies"])
-Area = Annotated[str, Query(pattern=r"^\d{6}(\d{3}){0,2}$")]
 
 
 @router.get("/v1/inclusion", summary="Whether a list gives at least what the lists above it give")
 async def inclusion(
     db: Db,
     caller: AnyCaller,
-    child: Area,
+    child: DivisionCode,
     parent: Annotated[
-        Area | None, Query(description="leave out the lists between; without it the nearest count")
+        DivisionCode | None, Query(description="leave out the lists between; without it the nearest count")
     ] = None,
 ) -> InclusionView:
     """The lists in force, for every possible person and every day."""

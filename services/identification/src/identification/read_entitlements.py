@@ -9,10 +9,11 @@ from common import clock
 from common.auth import Caller, require
 from common.events import Entitlement, MoveGap
 from common.events.entitlement import GapReason
+from common.params import Day, Instant
 from common.service import Db
 from common.settings import settings
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from rules.due import Example, example_of
 from rules.explain import policy_ref
 from rules.gaps import gap_text
@@ -90,8 +91,8 @@ async def read_entitlements(
     person_id: UUID,
     db: Db,
     caller: Annotated[Caller, Depends(require(*READERS))],
-    on: Annotated[dt.date | None, Query(description="what was true that day; today when left out")] = None,
-    known_at: Annotated[AwareDatetime | None, Query(description="as known at that instant")] = None,
+    on: Annotated[Day | None, Query(description="what was true that day; today when left out")] = None,
+    known_at: Annotated[Instant | None, Query(description="as known at that instant")] = None,
     all: Annotated[bool, Query(description="the whole timeline, past and future")] = False,
 ) -> EntitlementsView:
     on = on or clock.today()

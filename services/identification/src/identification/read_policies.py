@@ -11,12 +11,12 @@ from common.auth import AnyCaller
 from common.codes import divisions
 from common.errors import NotFound
 from common.http import Limit
+from common.params import Day, DivisionCode
 from common.service import Db
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from identification.policy_shapes import (
-    AREA_PATTERN,
     PolicyVersionView,
     State,
     UnpaidItemView,
@@ -62,7 +62,11 @@ class RunningListView(BaseModel):
 
 @router.get("/v1/policies", summary="Every version of every list")
 async def list_policies(
-    db: Db, caller: AnyCaller, state: State | None = None, limit: Limit = 100, after: str | None = None
+    db: Db,
+    caller: AnyCaller,
+    state: State | None = None,
+    limit: Limit = 100,
+    after: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
 ) -> PolicyPage:
     """Every version that is or was in force, and the drafts of your area."""
     async with db.reading() as connection:
@@ -75,10 +79,10 @@ async def list_policies(
 
 @router.get("/v1/policies/{jurisdiction}", summary="The list in force in an area")
 async def read_policy(
-    jurisdiction: Annotated[str, Path(pattern=AREA_PATTERN)],
+    jurisdiction: DivisionCode,
     db: Db,
     caller: AnyCaller,
-    on: Annotated[dt.date | None, Query(description="only what is in force that day")] = None,
+    on: Annotated[Day | None, Query(description="only what is in force that day")] = None,
 ) -> RunningListView:
     async with db.reading() as connection:
         row = await store.load_running(connection, jurisdiction)
@@ -98,7 +102,7 @@ async def read_policy(
 
 
 @router.get("/v1/unpaid-items", summary="What the lists in force name and nobody is paid")
-async def list_unpaid(db: Db, caller: AnyCaller, division: Annotated[str, Query(pattern=AREA_PATTERN)]) -> UnpaidPage:
+async def list_unpaid(db: Db, caller: AnyCaller, division: DivisionCode) -> UnpaidPage:
     """Of the lists above the division, its own, and those in it: with the reason for each version of each item."""
     async with db.reading() as connection:
         running = (await running_now(connection)).lists.by_area

@@ -9,6 +9,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import BadRequest, Conflict, NotFound, TooBusy
 from common.idempotency import Creates, Creation
+from common.params import Body, Instant, Json, Month
 from common.route_marks import limits_body
 from common.service import Db
 from common.settings import settings
@@ -35,15 +36,15 @@ Reader = Annotated[Caller, Depends(require(*GATE_READERS))]
 _decoder = msgspec.json.Decoder(PolicyList)
 
 
-class SimulationRequest(BaseModel):
+class SimulationRequest(Body):
     """Either a stored version or a whole list. Left out: from the month in which it first matters, over a year, with
     everything known now. An earlier `known_at` replays what was known then; nobody can sign upon that."""
 
     version: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    list: dict[str, Any] | None = Field(default=None, description="jurisdiction, items by code, exclusions")
-    from_month: str | None = Field(default=None, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    list: Json | None = Field(default=None, description="jurisdiction, items by code, exclusions")
+    from_month: Month | None = None
     months: int = Field(default=MONTHS_NEEDED, ge=1, le=MONTHS_MAX)
-    known_at: dt.datetime | None = None
+    known_at: Instant | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "SimulationRequest":
@@ -64,8 +65,8 @@ async def simulate_policy(
     both owe is added up. It runs beside live work, goes on after a crash, and shows how far it is. The same question
     while one is open is one simulation, and so is the same `Idempotency-Key`."""
     now = clock.now()
-    if body.known_at is not None and (body.known_at.tzinfo is None or body.known_at > now):
-        raise BadRequest("known_at is an instant with its offset, and not in the future", code="bad_instant")
+    if body.known_at is not None and body.known_at > now:
+        raise BadRequest("known_at is not in the future", code="bad_instant")
     async with db.transaction() as tx:
         await store.lock_requests(tx)
         made_before = await creation.claim(tx, caller, body)

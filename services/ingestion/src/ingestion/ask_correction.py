@@ -12,6 +12,7 @@ from common.errors import Conflict, NotFound
 from common.events import CorrectionAnswered
 from common.http import Limit
 from common.idempotency import Creates
+from common.params import Body, Id, Reason
 from common.privacy import vault
 from common.service import Db
 from fastapi import APIRouter, Depends
@@ -29,14 +30,14 @@ router = APIRouter(tags=["corrections"])
 Officer = Annotated[Caller, Depends(require("officer"))]
 
 
-class Ask(BaseModel):
+class Ask(Body):
     """`event_id`: of an event that was recorded, waits or was refused. `code` and `pointer`: what is doubtful in a
     recorded one; of the others they are known. `reason`: in words; it goes to the source, not onto a topic."""
 
-    event_id: UUID
+    event_id: Id
     code: Literal["doubted", "contradicted", "outdated"] = "doubted"
     pointer: str = Field(default="/data/value", max_length=200, pattern="^(/[A-Za-z0-9_]+)*$")
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
 
 
 class Correction(BaseModel):
@@ -64,8 +65,8 @@ class CorrectionPage(BaseModel):
     next: str | None
 
 
-class Withdrawal(BaseModel):
-    reason: str = Field(min_length=1, max_length=500)
+class Withdrawal(Body):
+    reason: Reason
 
 
 @router.post("/v1/corrections", status_code=201, summary="Ask a source to put an event right")

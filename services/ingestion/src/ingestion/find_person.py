@@ -12,6 +12,7 @@ from common.errors import Malformed, NotFound, Problem
 from common.events.facts import Registration
 from common.events.population import ResidenceValue
 from common.message import derived_id
+from common.params import ONE_LINE, Body, Day, Instant
 from common.privacy import mask_address, mask_id_number, mask_name, vault
 from common.read_budget import Spent
 from common.service import Db
@@ -30,8 +31,8 @@ router = APIRouter(tags=["persons"])
 Officer = Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))]
 
 
-class Lookup(BaseModel):
-    id_number: str = Field(min_length=1, max_length=RAW_LENGTH_MAX)
+class Lookup(Body):
+    id_number: str = Field(min_length=1, max_length=RAW_LENGTH_MAX, pattern=ONE_LINE)
 
 
 class Found(BaseModel):
@@ -109,13 +110,11 @@ def _seen_by(caller: Caller, person: Person, known: Mapping[str, Person]) -> boo
 
 @router.get("/v1/persons/{person_id}", summary="A person's facts on a day")
 async def get_person(
-    person_id: UUID, caller: Officer, db: Db, on: date | None = None, known_at: datetime | None = None
+    person_id: UUID, caller: Officer, db: Db, on: Day | None = None, known_at: Instant | None = None
 ) -> PersonSeen:
     """What was true on `on` (today), as far as it was known at `known_at` (now). All facts are listed, also past
     and future ones, with those of the person's `aliases`; number and name are always those in use now. Audited, and
     counted for the caller's read budget of the day (429, `read_budget_used`)."""
-    if known_at is not None and known_at.tzinfo is None:
-        raise Malformed("known_at needs its offset from UTC")
     day, key = on or clock.today(), str(person_id)
     async with db.transaction() as tx:
         known = await store.load_persons(tx.sql, [key])

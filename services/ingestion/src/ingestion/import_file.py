@@ -12,6 +12,7 @@ from common.codes.divisions import NATION
 from common.errors import BadRequest, Malformed, NoRoom, NotAllowed, Problem, TooBusy
 from common.idempotency import Creates, Creation
 from common.message import derived_id
+from common.params import LINES
 from common.privacy import vault
 from common.route_marks import BodyLimit, streams_body
 from common.scopes import Everything, OwnSource, scope_of
@@ -39,11 +40,20 @@ _CONTENTS: Final[dict[str, Any]] = {
     "application/octet-stream": _BINARY,
 }
 Kind = Annotated[
-    str | None, Query(max_length=40, description="kind of event of every row; NDJSON of CloudEvents needs none")
+    str | None,
+    Query(pattern="^[a-z0-9_]{1,40}$", description="kind of event of every row; NDJSON of CloudEvents needs none"),
 ]
-Source = Annotated[str | None, Query(max_length=128, description="whose file it is; taken from the token of a source")]
+Source = Annotated[
+    str | None,
+    Query(
+        max_length=128, pattern="^[A-Za-z0-9:_.-]+$", description="whose file it is; taken from the token of a source"
+    ),
+]
 MappingText = Annotated[
-    str, Query(max_length=MAPPING_BYTES_MAX, description="JSON: columns, defaults, codes, dates, time, sheet, …")
+    str,
+    Query(
+        max_length=MAPPING_BYTES_MAX, pattern=LINES, description="JSON: columns, defaults, codes, dates, time, sheet, …"
+    ),
 ]
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from common import clock
 from common.auth import Caller, require_only
-from common.errors import Malformed
 from common.http import Limit
+from common.params import ONE_LINE, Instant
 from common.scopes import scope_of
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
@@ -48,15 +48,13 @@ async def list_audits(
     caller: Auditor,
     db: Db,
     person_id: UUID | None = None,
-    actor: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    since: Annotated[datetime | None, Query(alias="from", description="an instant with its offset")] = None,
-    until: Annotated[datetime | None, Query(alias="to", description="exclusive")] = None,
+    actor: Annotated[str | None, Query(min_length=1, max_length=200, pattern=ONE_LINE)] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="an instant with its offset")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="exclusive")] = None,
     after: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Limit = 100,
 ) -> AuditPage:
     """Rows of actors in the auditor's area; an auditor of the nation sees all. Each request is an audit row too."""
-    if any(instant is not None and instant.tzinfo is None for instant in (since, until)):
-        raise Malformed("from and to need their offset from UTC")
     person = str(person_id) if person_id else None
     wanted = store.Wanted(scope_of(caller), person, actor, since, until, after)
     async with db.transaction() as tx:

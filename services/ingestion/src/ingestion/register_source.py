@@ -1,12 +1,12 @@
 """`PUT /v1/sources/{source}`: who may send what from now on."""
 
-from datetime import date
 from typing import Annotated, Final
 
 from common import clock
 from common.auth import Caller, require
 from common.clock import start_of_day
 from common.errors import Conflict, Malformed
+from common.params import INT32_MAX, Body, Day, Reason
 from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Depends, Path
@@ -21,14 +21,14 @@ router = APIRouter(tags=["sources"])
 BODY_BYTES_MAX: Final = 256 * 1024
 
 
-class Registration(BaseModel):
+class Registration(Body):
     """The whole entry as it shall be. `begins_on`: from that day on, at once without one; `replaces`: the version that
     was read before, so that nobody's change is lost."""
 
     entry: Entry
-    reason: str = Field(min_length=1, max_length=500)
-    begins_on: date | None = None
-    replaces: int = Field(default=0, ge=0)
+    reason: Reason
+    begins_on: Day | None = None
+    replaces: int = Field(default=0, ge=0, le=INT32_MAX)
 
 
 class Registered(BaseModel):

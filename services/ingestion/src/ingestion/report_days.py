@@ -7,6 +7,7 @@ from common import clock
 from common.auth import Caller
 from common.errors import Malformed, NotFound
 from common.idempotency import Creates
+from common.params import Body, Day
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -22,11 +23,11 @@ RANGE_DAYS_MAX: Final = 92
 Reporter = Annotated[Caller, Depends(sender("source", "officer", "auditor"))]
 
 
-class DayReport(BaseModel):
+class DayReport(Body):
     """What a source says it recorded on a day (of `time`, in Asia/Shanghai): how many events, and the XOR of the
     SHA-256 of their ids, as 64 hex digits, so that the order does not matter."""
 
-    day: date
+    day: Day
     count: int = Field(ge=0, le=100_000_000)
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
@@ -91,12 +92,12 @@ async def report_day(
 
 
 @router.get("/v1/sources/{source}/completeness", summary="What arrived of a day against what was sent")
-async def get_completeness(source: Urn, day: date, caller: Reporter, db: Db) -> Completeness:
+async def get_completeness(source: Urn, day: Day, caller: Reporter, db: Db) -> Completeness:
     return await _look(db, _mine(source, caller), day)
 
 
 @router.get("/v1/sources/{source}/days", summary="How complete the days of a source are")
-async def list_days(source: Urn, since: date, until: date, caller: Reporter, db: Db) -> DayLines:
+async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: Db) -> DayLines:
     """From `since` to `until`, both included, at most 92 days. What came in the last seconds may be missing."""
     found = _mine(source, caller)
     if not 0 <= (until - since).days < RANGE_DAYS_MAX:

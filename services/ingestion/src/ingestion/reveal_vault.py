@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, Literal, get_args
-from uuid import UUID
 
 import msgspec
 from common import clock
 from common.auth import Caller, require_only
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
+from common.params import ONE_LINE, Body, Id
 from common.route_marks import limits_body
 from common.service import Db
 from fastapi import APIRouter, Depends
@@ -35,13 +35,13 @@ _IN_FACTS: Final[Mapping[str, tuple[Kind, str | None]]] = {
 _ONLY_FOR: Final = {"bank_account": ("bank_file",), "institution": ("task",)}
 
 
-class Reveal(BaseModel):
+class Reveal(Body):
     """`cause`: the id of the batch, task or notice that needs it."""
 
     purpose: Literal["bank_file", "task", "notice", "route"]
-    cause: str = Field(min_length=1, max_length=128)
+    cause: str = Field(min_length=1, max_length=128, pattern=ONE_LINE)
     fields: list[VaultField] = Field(min_length=1, max_length=len(get_args(VaultField)))
-    person_ids: list[UUID] = Field(min_length=1, max_length=PERSONS_MAX)
+    person_ids: list[Id] = Field(min_length=1, max_length=PERSONS_MAX)
 
 
 class ContactRevealed(BaseModel):

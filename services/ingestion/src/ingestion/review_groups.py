@@ -7,6 +7,7 @@ from uuid import UUID
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, Malformed, NotFound, Problem
+from common.params import Body, Reason
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends, Query
@@ -76,12 +77,12 @@ class GroupDetail(Group):
     sample: list[SampleRow]
 
 
-class Settle(BaseModel):
+class Settle(Body):
     """`grant_days`: for so many days the source may state this kind about these persons without being asked again. Only
     for a release of events."""
 
     outcome: GroupOutcome
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     grant_days: int | None = Field(default=None, ge=1, le=GRANT_DAYS_MAX)
 
 

@@ -4,15 +4,16 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from common import clock
+from common import clock, params
 from common.auth import Caller, require
 from common.codes import divisions
 from common.errors import Conflict, NotFound
 from common.http import Limit
+from common.params import Body
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ingestion.batch import Request, load
 from ingestion.domain.stands import Decided
@@ -57,8 +58,8 @@ class PlacePage(BaseModel):
     next: str | None
 
 
-class Reason(BaseModel):
-    reason: str = Field(min_length=1, max_length=500)
+class Reason(Body):
+    reason: params.Reason
 
 
 class PlaceDecision(BaseModel):

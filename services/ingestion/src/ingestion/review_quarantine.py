@@ -8,6 +8,7 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, Malformed, NotFound, Problem
 from common.http import Limit
+from common.params import Body, Id, Reason
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
@@ -66,18 +67,18 @@ class QuarantinePage(BaseModel):
     next: str | None
 
 
-class Release(BaseModel):
+class Release(Body):
     """`grant_days`: for so many days the source may state this kind about the person without being asked again."""
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     grant_days: int | None = Field(default=None, ge=1, le=GRANT_DAYS_MAX)
 
 
-class Discard(BaseModel):
+class Discard(Body):
     """`refuted_by`: the event id of the `alive` fact that refutes a death. Without one, two officers are needed."""
 
-    reason: str = Field(min_length=1, max_length=500)
-    refuted_by: UUID | None = None
+    reason: Reason
+    refuted_by: Id | None = None
 
 
 class Settled(BaseModel):

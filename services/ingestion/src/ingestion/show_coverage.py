@@ -9,8 +9,9 @@ from common.codes import divisions
 from common.errors import NotFound
 from common.events.facts import Kind
 from common.events.kinds import RULES
+from common.params import Day, DivisionCode
 from common.service import Db
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from ingestion import sources
@@ -40,8 +41,8 @@ class Coverage(BaseModel):
 
 @router.get("/v1/coverage", summary="What the absence of each kind means in a place on a day")
 async def show_coverage(
-    division: Annotated[str, Query(max_length=12)],
-    on: date,
+    division: DivisionCode,
+    on: Day,
     caller: Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))],
     db: Db,
 ) -> Coverage:

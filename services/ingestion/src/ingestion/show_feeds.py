@@ -7,6 +7,7 @@ from common import clock
 from common.auth import Caller, require
 from common.database import Database
 from common.http import Limit
+from common.params import Sequence
 from common.service import Db
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import StreamingResponse
@@ -22,7 +23,7 @@ from ingestion.store import feeds as store
 router = APIRouter(tags=["feeds"])
 PAGE: Final = 500
 _BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
-FeedName = Annotated[str, Path(max_length=40, examples=["qujing_disability"])]
+FeedName = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,40}$", examples=["qujing_disability"])]
 Reader = Annotated[Caller, Depends(require("source", "officer", "auditor"))]
 
 
@@ -80,7 +81,7 @@ async def show_feed(feed: FeedName, caller: Reader, db: Db) -> Feed:
 
 @router.get("/v1/feeds/{feed}/runs", summary="Readings of a front-end table, newest first")
 async def list_runs(
-    feed: FeedName, caller: Reader, db: Db, limit: Limit = 100, after: int | None = None
+    feed: FeedName, caller: Reader, db: Db, limit: Limit = 100, after: Sequence | None = None
 ) -> FeedRunPage:
     """Of readings that brought nothing only the last is kept. `after`: the number of the last run you have."""
     find(feed, caller)

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from common.auth import Caller, require
 from common.errors import NotFound
 from common.http import Limit
+from common.params import Cursor
 from common.service import Db
 from common.topics import inbound_topic
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from ingestion import quotas, sources
@@ -142,7 +143,7 @@ async def list_gaps(
     caller: Annotated[Caller, Depends(require("officer", "auditor"))],
     db: Db,
     limit: Limit = 100,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: Cursor | None = None,
 ) -> GapPage:
     """Of your area, by source and day."""
     seen = list(sources.versions_seen(caller))

@@ -8,9 +8,10 @@ from common.auth import Caller
 from common.database import Database
 from common.errors import Malformed, NotFound
 from common.http import Limit
+from common.params import Cursor, Day
 from common.scopes import Everything, scope_of
 from common.service import Db
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from ingestion import sources
@@ -44,10 +45,10 @@ class UnverifiedPage(BaseModel):
 async def list_unverified(
     caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))],
     db: Db,
-    since: date | None = None,
-    until: date | None = None,
+    since: Day | None = None,
+    until: Day | None = None,
     limit: Limit = 100,
-    after: Annotated[str | None, Query(max_length=500)] = None,
+    after: Cursor | None = None,
 ) -> UnverifiedPage:
     """By the day on which they were read, today without one. They count for no source. A source sees the counts of its
     own name, officers those of the sources of their area, officers of the nation also those that name no source."""

@@ -1,31 +1,36 @@
 """The entry of a source in the register, and the form of its seed file `contracts/sources.yaml`."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Literal, get_args
 
 from common.codes import divisions
 from common.events.facts import Kind
+from common.params import ONE_LINE, DivisionCode, PastDay
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ingestion.domain.silence import Cadence
 from ingestion.domain.standing import Treatment
 
 Rank = Annotated[int, Field(ge=1, le=9)]
-Division = Annotated[str, Field(pattern="^[0-9]{6}([0-9]{3}){0,2}$")]
+Division = DivisionCode
+
+
+JwkName = Annotated[str, Field(max_length=40, pattern=ONE_LINE)]
+JwkValue = Annotated[str, Field(max_length=1_000, pattern=ONE_LINE)]
+KINDS_MAX = len(get_args(Kind))
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class SourceKey(_Strict):
     """A public key (JWK, EC P-256 or Ed25519) on its days. Two may hold at once, so that keys can be changed."""
 
-    kid: str = Field(min_length=1, max_length=64)
-    jwk: dict[str, str]
-    valid_from: date
-    valid_to: date | None = None
+    kid: str = Field(min_length=1, max_length=64, pattern=ONE_LINE)
+    jwk: dict[JwkName, JwkValue] = Field(max_length=20)
+    valid_from: PastDay
+    valid_to: PastDay | None = None
 
     @field_validator("jwk")
     @classmethod
@@ -47,8 +52,8 @@ class Feed(_Strict):
 
     kind: Kind
     division: Division
-    since: date
-    until: date | None = None
+    since: PastDay
+    until: PastDay | None = None
 
 
 class Entry(_Strict):
@@ -57,11 +62,11 @@ class Entry(_Strict):
     comes at least. `tells_days`: it tells its count of every day, and the lack of it is a gap. `kafka`: the source has
     a topic of its own. `internal`: only the platform itself writes under this name."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     area: Division
-    kinds: dict[Kind, Rank]
+    kinds: dict[Kind, Rank] = Field(max_length=KINDS_MAX)
     areas: list[Division] = Field(default=[], max_length=100)
-    cadence: dict[Kind, Cadence] = {}
+    cadence: dict[Kind, Cadence] = Field(default={}, max_length=KINDS_MAX)
     signs: Literal["token", "signature", "either"] = "either"
     keys: list[SourceKey] = Field(default=[], max_length=4)
     quota: Quota | None = None

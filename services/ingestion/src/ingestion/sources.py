@@ -28,7 +28,7 @@ from ingestion.store import registry as store
 LOOK_EVERY_SECONDS: Final = 5.0
 SEED: Final = "contracts/sources.yaml"
 URN_PATTERN: Final = r"^urn:cn:exchange:[0-9]{6}:[a-z0-9_]{1,40}$"
-Urn = Annotated[str, Path(max_length=128, examples=["urn:cn:exchange:530300:psb"])]
+Urn = Annotated[str, Path(max_length=128, pattern="^[A-Za-z0-9:_.-]+$", examples=["urn:cn:exchange:530300:psb"])]
 
 
 class Version(BaseModel):

@@ -5,10 +5,10 @@ from typing import Annotated
 from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict
+from common.params import Body, Reason, Sequence
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, Field
 
 from ingestion.exchange.feeds import Setup
 from ingestion.feeds import Feed, find, shown
@@ -16,21 +16,21 @@ from ingestion.store import feed_rows, review
 from ingestion.store import feeds as store
 
 router = APIRouter(tags=["feeds"])
-FeedName = Annotated[str, Path(max_length=40, examples=["qujing_disability"])]
+FeedName = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,40}$", examples=["qujing_disability"])]
 Officer = Annotated[Caller, Depends(require("officer"))]
 
 
-class RunWish(BaseModel):
+class RunWish(Body):
     """`from_start`: read the whole table again. Rows that say what they said before change nothing."""
 
     from_start: bool = False
 
 
-class Confirmation(BaseModel):
+class Confirmation(Body):
     """`missing`: the number of missing rows as it was shown, so that nobody confirms another one."""
 
-    missing: int = Field(ge=0)
-    reason: str = Field(min_length=1, max_length=500)
+    missing: Sequence
+    reason: Reason
 
 
 @router.post("/v1/feeds/{feed}/run", status_code=202, summary="Read a front-end table now")

@@ -7,10 +7,10 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import PaymentOrdered
+from common.params import Body
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
 
 from subsidy.domain.ledger import Changes, Key, Position
 from subsidy.domain.payment import Line, announce, out_of_batch, release
@@ -67,7 +67,7 @@ async def approve_batch(batch_id: Uuid, db: Db, caller: Annotated[Caller, Depend
         return await _view(tx, batch)
 
 
-class Rejection(BaseModel):
+class Rejection(Body):
     reason: Reason
 
 

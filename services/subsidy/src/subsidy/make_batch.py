@@ -7,10 +7,10 @@ from common.auth import Caller, require
 from common.errors import Conflict
 from common.events import PaymentReserved
 from common.idempotency import CreatesByKey
+from common.params import Body
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
 
 from subsidy.domain.ledger import Changes
 from subsidy.domain.payment import announce, reserve
@@ -22,7 +22,7 @@ LINES_MAX: Final = 20_000
 router = APIRouter(tags=["batches"])
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(Body):
     month: MonthText
     jurisdiction: AreaCode
 

@@ -7,6 +7,7 @@ from common.auth import Caller, require
 from common.clock import month_text
 from common.errors import Conflict, NotFound
 from common.http import Limit
+from common.params import Body
 from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
@@ -23,7 +24,7 @@ class RecoveryPage(BaseModel):
     next: str | None
 
 
-class WriteOff(BaseModel):
+class WriteOff(Body):
     reason: Reason
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from common import clock
 from common.auth import Caller, require
 from common.events import PaymentSettled
+from common.params import Body, Day
 from common.route_marks import limits_body
 from common.service import Db
 from common.transaction import Tx
@@ -24,16 +25,16 @@ router = APIRouter(tags=["bank"])
 _Moved = tuple[str, str, str | None, date | None]
 
 
-class BankResult(BaseModel):
+class BankResult(Body):
     """`reason`: the bank's own words for a return (a closed account, a wrong name)."""
 
     line_id: Uuid
     outcome: Literal["settled", "returned"]
-    settled_on: date | None = Field(None, description="the bank's day; today when it is missing")
+    settled_on: Day | None = Field(None, description="the bank's day; today when it is missing")
     reason: Reason | None = None
 
 
-class BankReturn(BaseModel):
+class BankReturn(Body):
     lines: list[BankResult] = Field(min_length=1, max_length=RESULTS_MAX)
 
 

@@ -8,16 +8,16 @@ from common.auth import Caller
 from common.clock import month_text
 from common.codes import divisions
 from common.errors import NotAllowed
+from common.params import LINES, UUID_TEXT, DivisionCode, Month
 from common.scopes import Areas, Everything, scope_of
 from pydantic import BaseModel, Field
 
 from subsidy.store.batches import Batch, Total
 
-MonthText = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-06"])]
-AreaCode = Annotated[str, Field(pattern=r"^\d{6}(\d{3}){0,2}$", examples=["530302"])]
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-Uuid = Annotated[str, Field(pattern=_UUID)]
-Reason = Annotated[str, Field(min_length=1, max_length=200)]
+MonthText = Month
+AreaCode = DivisionCode
+Uuid = Annotated[str, Field(pattern=UUID_TEXT)]
+Reason = Annotated[str, Field(min_length=1, max_length=200, pattern=LINES)]
 
 
 class LineState(BaseModel):

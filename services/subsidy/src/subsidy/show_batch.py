@@ -1,6 +1,6 @@
 """Look at batches, and the file the bank is given."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import asyncpg
 from common.auth import Caller, require
@@ -52,7 +52,7 @@ async def list_batches(
     caller: Reader,
     month: Annotated[MonthText | None, Query()] = None,
     jurisdiction: Annotated[AreaCode | None, Query()] = None,
-    state: str | None = None,
+    state: Literal["reserved", "submitted", "approved", "rejected"] | None = None,
     after: Uuid | None = None,
     limit: Limit = 100,
 ) -> BatchPage:

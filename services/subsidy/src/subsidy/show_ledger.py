@@ -10,9 +10,10 @@ from common.auth import Caller, require
 from common.clock import month_text
 from common.errors import BadRequest, NotFound
 from common.http import Limit
+from common.params import Cursor
 from common.service import Db
 from common.settings import settings
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from rules.due import Example, due
 from rules.unpaid import WHY_UNPAID
@@ -93,7 +94,7 @@ async def show_ledger(
     person_id: Uuid,
     db: Db,
     caller: Reader,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: Cursor | None = None,
     limit: Limit = 500,
 ) -> LedgerView:
     """The entries of the areas in the caller's scope, by service month, and within one in the order in which they were

@@ -8,8 +8,9 @@ from common import clock
 from common.auth import Caller, require
 from common.codes import divisions
 from common.errors import NotFound
+from common.params import Day, DivisionCode
 from common.service import Db
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from supervision.checks import checks
@@ -50,8 +51,8 @@ class Statistics(BaseModel):
 async def count_people(
     caller: Reader,
     db: Db,
-    division: Annotated[str, Query(min_length=6, max_length=12)],
-    on: date | None = None,
+    division: DivisionCode,
+    on: Day | None = None,
 ) -> dict[str, object]:
     """Counts for a county or an area above, in the month of a day (today when not given)."""
     if not divisions.known(division):

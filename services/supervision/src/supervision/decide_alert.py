@@ -8,12 +8,13 @@ from common import clock
 from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AlertClosed
+from common.params import LINES, Body
 from common.read_budget import case_of
 from common.scopes import OwnProvider, scope_of
 from common.service import Db
 from common.transaction import Tx
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from supervision.domain.alerts import Deed, Refused, decide_step
 from supervision.judgement import judge
@@ -27,8 +28,8 @@ Explainer = Annotated[Caller, Depends(require("provider"))]
 Officer = Annotated[Caller, Depends(require("officer"))]
 
 
-class Words(BaseModel):
-    reason: str = Field(min_length=1, max_length=2000, description="why; no names, numbers or addresses")
+class Words(Body):
+    reason: str = Field(min_length=1, max_length=2000, pattern=LINES, description="why; no names, numbers or addresses")
 
 
 async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetime) -> Any:

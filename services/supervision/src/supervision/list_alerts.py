@@ -33,8 +33,8 @@ class OpenAlerts(BaseModel):
 async def list_alerts(
     caller: Reader,
     db: Db,
-    state: Annotated[list[AlertState] | None, Query()] = None,
-    check: str | None = None,
+    state: Annotated[list[AlertState] | None, Query(max_length=10)] = None,
+    check: Annotated[str | None, Query(pattern="^[a-z0-9_]{1,64}$")] = None,
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Who has a right to be visited and was not, this month, and why."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,9 +8,10 @@ from common.auth import Caller, require
 from common.codes import divisions
 from common.errors import NotFound
 from common.http import Limit
+from common.params import Day, DivisionCode
 from common.scopes import Areas, scope_of
 from common.service import Db
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from supervision.store import people, visits
@@ -79,8 +79,8 @@ def _own_area(caller: Caller) -> str:
 async def list_unreached(
     caller: Reader,
     db: Db,
-    division: Annotated[str | None, Query(min_length=6, max_length=12)] = None,
-    on: date | None = None,
+    division: DivisionCode | None = None,
+    on: Day | None = None,
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> dict[str, object]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from common.auth import Caller, require
 from common.errors import BadRequest
 from common.http import Limit
+from common.params import Cursor
 from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -64,7 +65,7 @@ async def trace_change(event_id: UUID, caller: Reader, db: Db) -> dict[str, obje
 
 @router.get("/v1/persons/{person_id}/steps", response_model=PersonSteps)
 async def list_person_steps(
-    person_id: UUID, caller: Reader, db: Db, limit: Limit = 100, after: str | None = None
+    person_id: UUID, caller: Reader, db: Db, limit: Limit = 100, after: Cursor | None = None
 ) -> dict[str, object]:
     """What happened to one person lately, newest first."""
     async with db.reading() as connection:
@@ -83,8 +84,8 @@ def _cursor(after: str | None) -> tuple[datetime, str] | None:
     at, _, event_id = after.replace(" ", "+").partition("~")
     try:
         instant = datetime.fromisoformat(at)
-        if instant.tzinfo is None:
-            raise ValueError("no zone")
+        if instant.tzinfo is None or not 2000 <= instant.year <= 2099:
+            raise ValueError("no instant of a step")
         return instant, str(UUID(event_id))
     except ValueError as error:
         raise BadRequest("`after` is not a cursor of this list") from error
