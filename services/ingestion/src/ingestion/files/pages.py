@@ -29,8 +29,14 @@ class Size(NamedTuple):
     is_delta: bool = False
 
     def __or__(self, other: "Size") -> "Size":
-        largest = (max(one, another) for one, another in zip(self[:3], other[:3], strict=True))
-        return Size(*largest, self.is_coded or other.is_coded, self.is_delta or other.is_delta)
+        """The larger of each."""
+        return Size(
+            max(self.dictionary, other.dictionary),
+            max(self.page, other.page),
+            max(self.row, other.row),
+            self.is_coded or other.is_coded,
+            self.is_delta or other.is_delta,
+        )
 
 
 class Measure:
