@@ -9,7 +9,7 @@ import pytest
 from common import streams
 from common.auth import issue_token
 from console.reader import Reader
-from console.stream import STREAMS_MAX, ChainStream
+from console.stream import STREAMS_MAX, chain_stream
 
 
 class Screen:
@@ -20,7 +20,7 @@ class Screen:
         self.ended = False
         self._left = asyncio.Event()
         self._reads = reads
-        self.task = asyncio.create_task(ChainStream(reader, token)({}, self._receive, self._send))
+        self.task = asyncio.create_task(chain_stream(reader, token)({}, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         await self._left.wait()

@@ -25,11 +25,9 @@ router = APIRouter(tags=["console"])
 _encode = msgspec.json.Encoder().encode
 
 
-class ChainStream(EventStream):
+def chain_stream(reader: Reader, token: str) -> EventStream:
     """Ticks until the reader is gone or too slow, the process stops, or the token ends, which the page is told."""
-
-    def __init__(self, reader: Reader, token: str) -> None:
-        super().__init__(_ticks(reader, token), reader.closing, expires_at=None)
+    return EventStream(_ticks(reader, token), reader.closing, expires_at=None)
 
 
 async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
@@ -101,4 +99,4 @@ async def stream(request: Request, caller: Viewer) -> Response:
     reader: Reader = request.app.state.reader
     if reader.watchers >= STREAMS_MAX:
         raise TooBusy("too many screens look on; try again later")
-    return ChainStream(reader, token_of(request))
+    return chain_stream(reader, token_of(request))
