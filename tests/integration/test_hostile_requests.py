@@ -7,13 +7,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from common import token_keys
 from common.auth import issue_token
 from common.settings import settings
 from common.testing import migrated_database
@@ -93,12 +94,25 @@ class Memory:
         return int(found) * 1024
 
 
+@contextmanager
+def keys_of(home: Path) -> Iterator[None]:
+    """This process signs tokens with the key in `home`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOUWANG_HOME", str(home))
+        settings.cache_clear()
+        token_keys.forget()
+        yield
+    settings.cache_clear()
+    token_keys.forget()
+
+
 @pytest.fixture(scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Server]]:
     """Real processes with databases of their own, without Kafka, by the command of the local runtime."""
-    runtime = Runtime(tmp_path_factory.mktemp("hostile"), ports="free")
-    env = {"SHOUWANG_HOME": str(settings().home)}  # the keys of this process's tokens
+    home = tmp_path_factory.mktemp("hostile")
+    runtime, env = Runtime(home, ports="free"), dict[str, str]()
     async with AsyncExitStack() as stack:
+        stack.enter_context(keys_of(home))
         for name in ("subsidy", "ingestion"):
             database = await stack.enter_async_context(migrated_database(name))
             env[f"SHOUWANG_DATABASE_URL_{name.upper()}"] = database.url
