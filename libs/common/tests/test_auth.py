@@ -1,5 +1,6 @@
 """Who may call, and who sees which area."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -46,6 +47,25 @@ def test_an_expired_a_foreign_and_an_unsigned_token_are_refused(monkeypatch: pyt
     for token in (foreign, expired, f"{header}.{payload}.", "nonsense", ""):
         with pytest.raises(Unauthenticated):
             read_token(token)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"alg":"ES256","crit":1}',
+        b'{"alg":"ES256","crit":[1]}',
+        b'{"alg":"ES256","kid":[]}',
+        b'{"alg":["ES256"]}',
+        b'["ES256"]',
+        b"[" * 5_000,
+    ],
+)
+def test_a_header_of_any_other_shape_makes_the_token_invalid(header: bytes) -> None:
+    """Anybody can send such a header, so it must not end in an error of ours."""
+    _, payload, signature = issue_token("admin").split(".")
+    text = base64.urlsafe_b64encode(header).decode().rstrip("=")
+    with pytest.raises(Unauthenticated):
+        read_token(f"{text}.{payload}.{signature}")
 
 
 def test_a_token_for_another_audience_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,8 @@ _registry = jwt.JWTClaimsRegistry(
     role={"essential": True, "values": [str(role) for role in ROLES]},
 )
 _KNOWN_MAX: Final = 1_000
+# joserfc raises TypeError and the like for a header whose parameters have another type than they should.
+_INVALID: Final = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class _Verified:
@@ -113,7 +115,7 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
         bounds = {name: claims.get(name) for name in ("division", "source", "provider")}
         if not all(value is None or isinstance(value, str) for value in (claims["role"], *bounds.values())):
             raise ValueError("a claim is no text")
-    except (JoseError, ValueError) as error:
+    except _INVALID as error:
         raise Unauthenticated("the token is not valid") from error
     return Caller(subject=claims["sub"], role=claims["role"], expires_at=float(claims["exp"]), **bounds)
 
