@@ -4,6 +4,7 @@ import json
 import pytest
 from common.errors import Unavailable
 from common.events import TaskOffered, TaskWithdrawn
+from common.scopes import OwnProvider
 from common.settings import Settings
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
@@ -141,7 +142,7 @@ async def test_officers_page_through_the_tasks_of_their_area(driver, client, aut
 async def test_the_stream_tells_what_the_feed_tells(driver, database, add_provider, story):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(story.visiting())
-    lines = [line async for line in follow(database, story.A, 1, seconds_max=0.2)]
+    lines = [line async for line in follow(database, OwnProvider(story.A), story.A, 1, seconds_max=0.2)]
     assert len(lines) == 1
     head, event, data, *_ = lines[0].decode().split("\n")
     assert (head, event) == ("id: 2", "event: TaskOffered")

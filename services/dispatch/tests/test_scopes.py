@@ -66,6 +66,24 @@ async def test_an_auditor_reads_the_feed_of_a_provider_whose_areas_are_all_the_a
             assert stream.status_code == status, (uscc, division)
 
 
+@pytest.mark.parametrize("role", ["auditor", "visitor"])
+async def test_a_feed_shows_no_message_from_an_area_that_the_provider_served_before(
+    driver, client, auth, add_provider, database, story, role
+):
+    await add_provider(story.A, story.COUNTY, story.OTHER_COUNTY)
+    await driver.deliver(story.visiting("p1", division="530303001"))
+    await database.pool.execute("DELETE FROM provider_areas WHERE division = $1", story.OTHER_COUNTY)
+    feed = f"/v1/providers/{story.A}/feed"
+    own = auth(role, division=story.COUNTY, provider=story.A)
+    assert (await client.get(feed, headers=own)).status_code == 403
+    stream = await client.get(f"/v1/providers/{story.A}/stream", headers=own)
+    assert (stream.status_code, stream.text) == (200, "")
+    both = auth(role, division="530300", provider=story.A)
+    seen = (await client.get(feed, headers=both)).json()
+    assert seen["events"]
+    assert (await client.get(f"{feed}?after={seen['next']}", headers=own)).status_code == 200
+
+
 async def test_a_visitor_sees_and_answers_the_providers_tasks_in_the_own_area(
     driver, client, auth, add_provider, tasks, story
 ):

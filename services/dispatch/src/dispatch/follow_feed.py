@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from time import monotonic
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from common.auth import Caller, require
 from common.database import Database
-from common.errors import TooBusy
+from common.errors import NotAllowed, TooBusy
 from common.http import Limit
 from common.params import Uscc
-from common.scopes import scope_of
+from common.scopes import Everything, OwnProvider, Scope, scope_of
 from common.service import Db
 from common.streams import EventStream, closing_of
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -31,20 +31,32 @@ PULSE_SECONDS: Final = 15.0
 _open_streams: set[object] = set()
 
 
-async def _allowed(db: Database, caller: Caller, uscc: str) -> None:
+async def _need_areas(connection: Any, scope: Scope, uscc: str) -> None:
     """Raises NotAllowed or NotFound. A feed is read as a whole, so every area that its provider serves must be in the
-    caller's scope."""
-    async with db.reading() as connection:
-        areas = await store.areas_served(connection, uscc)
-    need_feed(scope_of(caller), uscc, areas)
+    scope."""
+    need_feed(scope, uscc, await store.areas_served(connection, uscc))
+
+
+async def _read(connection: Any, scope: Scope, uscc: str, after: int, limit: int) -> list[Any]:
+    """The next messages. Raises NotAllowed if one of them is about a task outside the scope: the provider may have
+    served other areas when it was written."""
+    rows = await read_feed(connection, uscc, after, limit)
+    if rows and not _sees_all_messages(scope):
+        need_feed(scope, uscc, await store.areas_of_tasks(connection, [row["task_id"] for row in rows]))
+    return rows
+
+
+def _sees_all_messages(scope: Scope) -> bool:
+    return isinstance(scope, Everything) or (isinstance(scope, OwnProvider) and scope.division is None)
 
 
 @router.get("/v1/providers/{uscc}/feed")
 async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
     """The same messages with the same ids as on the provider's topic, in order, without gaps; kept for 30 days."""
-    await _allowed(db, caller, uscc)
+    scope = scope_of(caller)
     async with db.reading() as connection:
-        rows = await read_feed(connection, uscc, after, limit)
+        await _need_areas(connection, scope, uscc)
+        rows = await _read(connection, scope, uscc, after, limit)
     return FeedOut(events=[message_out(row) for row in rows], next=rows[-1]["seq"] if rows else after)
 
 
@@ -57,25 +69,30 @@ async def stream(
     after: After = 0,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response:
-    """Server-sent events; `id` is the sequence. It ends after ten minutes, with the token, and when the process stops:
-    connect again with `Last-Event-ID`."""
-    await _allowed(db, caller, uscc)
+    """Server-sent events; `id` is the sequence. It ends after ten minutes, with the token, when the process stops, and
+    at a message outside your area: connect again with `Last-Event-ID`."""
+    scope = scope_of(caller)
+    async with db.reading() as connection:
+        await _need_areas(connection, scope, uscc)
     if len(_open_streams) >= STREAMS_MAX:
         raise TooBusy("too many streams are open")
     start = int(last_event_id) if last_event_id else after
-    return EventStream(follow(db, uscc, start), closing_of(request.app), caller.expires_at)
+    return EventStream(follow(db, scope, uscc, start), closing_of(request.app), caller.expires_at)
 
 
 async def follow(
-    db: Database, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX
+    db: Database, scope: Scope, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX
 ) -> AsyncGenerator[bytes]:
-    """The feed as server-sent events, for at most `seconds_max`."""
+    """The feed as server-sent events, for at most `seconds_max`. It ends at the first message outside the scope."""
     mark, began, spoke = object(), monotonic(), monotonic()
     _open_streams.add(mark)
     try:
         while monotonic() - began < seconds_max:
-            async with db.reading() as connection:
-                rows = await read_feed(connection, uscc, after, 100)
+            try:
+                async with db.reading() as connection:
+                    rows = await _read(connection, scope, uscc, after, 100)
+            except NotAllowed:
+                return
             for row in rows:
                 kind = row["wire_type"].rpartition(".")[2]
                 data = message_out(row).model_dump_json()

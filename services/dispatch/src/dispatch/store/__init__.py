@@ -16,6 +16,7 @@ from dispatch.store.providers import (
 from dispatch.store.tasks import (
     NO_ID,
     append_answer,
+    areas_of_tasks,
     claim_replies,
     insert_areas,
     insert_tasks,
@@ -36,6 +37,7 @@ from dispatch.store.tasks import (
 __all__ = [
     "NO_ID",
     "append_answer",
+    "areas_of_tasks",
     "areas_served",
     "claim_heads",
     "claim_replies",

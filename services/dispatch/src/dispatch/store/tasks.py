@@ -240,6 +240,11 @@ async def show_task(connection: asyncpg.Connection, task_id: str) -> Any:
     return await connection.fetchrow("SELECT * FROM tasks WHERE task_id = $1", task_id)
 
 
+async def areas_of_tasks(connection: asyncpg.Connection, task_ids: Sequence[str]) -> list[str]:
+    rows = await connection.fetch("SELECT DISTINCT division FROM tasks WHERE task_id = ANY($1::uuid[])", task_ids)
+    return [row[0] for row in rows]
+
+
 async def persons_with_window(
     connection: asyncpg.Connection, person_ids: Sequence[str], today: date
 ) -> set[tuple[str, str]]:
