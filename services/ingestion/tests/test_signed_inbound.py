@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from common.parking import take_parked
 from ingestion import quotas, unverified
 from ingestion.main import service
 from ingestion.sources import seed, seed_register
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from prometheus_client import REGISTRY
 
@@ -54,7 +55,9 @@ def signature(value, *, source=PSB, key=NEW, kid="new", alg="Ed25519", at=APPEND
         "htu": TOPIC,
         "sha256": hashlib.sha256(value).hexdigest(),
     }
-    return jwt.encode({"alg": alg, "kid": f"{source}#{kid}"}, claims | changed, key, algorithms=[alg])
+    # Not `jwt.encode`, which cannot write a lone surrogate as its escape.
+    content = json.dumps(claims | changed).encode()
+    return jws.serialize_compact({"typ": "JWT", "alg": alg, "kid": f"{source}#{kid}"}, content, key, algorithms=[alg])
 
 
 def record(value, token=None, *, appended=APPENDED, headers=(), topic=TOPIC):
@@ -105,6 +108,7 @@ WRONG = {
     "a time that compares with nothing": ({"iat": float("nan")}, "signature_wrong"),
     "a time too large for a float": ({"iat": -(10**400)}, "signature_wrong"),
     "a digest that is not ASCII": ({"sha256": "摘要"}, "signature_wrong"),
+    "a digest that is not Unicode": ({"sha256": "\ud800"}, "signature_wrong"),
 }
 
 

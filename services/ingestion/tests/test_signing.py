@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from common import clock
 from common.auth import issue_token
 from ingestion.main import service
 from ingestion.sources import seed, seed_register
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 
 PSB = "urn:cn:exchange:530300:psb"
@@ -51,7 +52,9 @@ def signature(method, place, body=b"", *, key=NEW, kid="new", alg="Ed25519", at=
         "htu": place,
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    return jwt.encode({"alg": alg, "kid": f"{PSB}#{kid}"}, claims | changed, key, algorithms=[alg])
+    # Not `jwt.encode`, which cannot write a lone surrogate as its escape.
+    content = json.dumps(claims | changed).encode()
+    return jws.serialize_compact({"typ": "JWT", "alg": alg, "kid": f"{PSB}#{kid}"}, content, key, algorithms=[alg])
 
 
 @pytest.fixture
@@ -94,6 +97,8 @@ async def test_either_of_two_keys_signs_and_sending_the_same_again_changes_nothi
         ({"iat": float("nan")}, "signature_wrong"),
         ({"iat": -(10**400)}, "signature_wrong"),
         ({"sha256": "摘要"}, "signature_wrong"),
+        ({"sha256": "\ud800"}, "signature_wrong"),
+        ({"jti": "\ud800"}, "signature_wrong"),
     ],
 )
 async def test_a_signature_of_anything_else_is_refused(send, body, changed, code):

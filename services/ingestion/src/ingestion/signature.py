@@ -52,6 +52,7 @@ def read_signature(token: str, method: str, place: str, at: datetime, on: date) 
         _registry(at).validate(decoded.claims)
         claims = decoded.claims
         found = Signature(str(claims["iss"]), str(claims["jti"]), str(claims["sha256"]).lower())
+        found.sha256.encode(), found.nonce.encode()  # JSON can hold a lone surrogate, which nothing else can
         is_late = abs(at.timestamp() - float(claims["iat"])) > VALID_SECONDS
     except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise SignatureRefused("signature_wrong") from error
