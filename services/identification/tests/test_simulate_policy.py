@@ -147,6 +147,21 @@ async def test_a_chunk_that_two_processes_do_counts_once(
     assert (found["chunks_done"], found["people"], found["result"]["people_changed"]) == (3, 5, 5)
 
 
+async def test_an_administrator_who_asks_again_gets_no_small_number_either(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    await driver.deliver(*(elder().facts() for _ in range(3)))
+    headers = {**bearer("admin", None), "Idempotency-Key": "asked-by-an-administrator"}
+    first = await client.post("/v1/simulations", headers=headers, json={"list": raised})
+    assert first.status_code == 202
+    await worked_off(driver)
+    again = await client.post("/v1/simulations", headers=headers, json={"list": raised})
+    assert (again.status_code, again.json()["simulation_id"]) == (202, first.json()["simulation_id"])
+    assert (again.json()["state"], again.json()["people"]) == ("complete", None)
+    mine = await seen(client, bearer, first.json()["simulation_id"])
+    assert mine["people"] == 3  # what is left out above
+
+
 async def test_small_numbers_are_shown_to_officers_and_approvers_of_the_area_only(
     client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:

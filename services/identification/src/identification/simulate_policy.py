@@ -72,7 +72,7 @@ async def simulate_policy(
         made_before = await creation.claim(tx, caller, body)
         new = await _question(tx, body, caller, now, creation)
         if made_before is not None:
-            return view_simulation(await store.load_simulation(tx.sql, made_before), None, full=True)
+            return _asked(await store.load_simulation(tx.sql, made_before), caller)
         row = await store.load_simulation(tx.sql, new.simulation_id)
         if row is not None and _asks(dict(row)) != _asks(new._asdict()):
             raise Conflict("this Idempotency-Key asked something else", code="idempotency_key_reused")
@@ -84,7 +84,12 @@ async def simulate_policy(
             await store.insert_simulation(tx, new)
             row = await store.load_simulation(tx.sql, new.simulation_id)
         await creation.created(tx, caller, row["simulation_id"])
-    return view_simulation(row, None, full=True)
+    return _asked(row, caller)
+
+
+def _asked(row: Any, caller: Caller) -> SimulationView:
+    """Without its result. An earlier simulation may be complete, so its number of people is protected here, too."""
+    return view_simulation(row, None, full=_may_see_all(caller, row["jurisdiction"]))
 
 
 def _asks(simulation: dict[str, Any]) -> tuple[Any, ...]:
