@@ -25,6 +25,16 @@ async def test_the_allowance_is_owed_from_the_month_after_the_eightieth_birthday
     await town.is_sound()
 
 
+@pytest.mark.parametrize("sequence", ["2147483648", "9" * 300, "-1", "x"])
+async def test_a_cursor_that_no_page_gave_is_refused_as_one(town: Any, sequence: str) -> None:
+    person = town.person()
+    await town.hear(person.decided(town.entitled("2026-03-05")))
+    after = f"2026-04-01|longevity_allowance|530302|{sequence}|{person.id}"
+    path = f"/v1/persons/{person.id}/ledger"
+    refused = await town.office.call("GET", path, params={"after": after}, status=400)
+    assert refused["code"] == "bad_cursor"
+
+
 async def test_the_same_decision_three_times_owes_one_line_a_month(town: Any) -> None:
     person = town.person()
     decided = person.decided(town.entitled("2026-05-05"))

@@ -10,7 +10,7 @@ from common.auth import Caller, require
 from common.clock import month_text
 from common.errors import BadRequest, NotFound
 from common.http import Limit
-from common.params import Cursor
+from common.params import INT32_MAX, Cursor
 from common.service import Db
 from common.settings import settings
 from fastapi import APIRouter, Depends
@@ -192,6 +192,8 @@ def _cursor(text: str | None) -> tuple[date, str, str, int, str] | None:
         return None
     try:
         month, item, jurisdiction, sequence, person_id = text.split("|")
+        if not 0 <= int(sequence) <= INT32_MAX:
+            raise ValueError("no sequence of an entry")
         return date.fromisoformat(month), item, jurisdiction, int(sequence), str(UUID(person_id))
     except ValueError as wrong:
         raise BadRequest("after is what an earlier answer gave as next", code="bad_cursor") from wrong
