@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from common import metrics
 from common.errors import UNAVAILABLE, ServiceError, TooLarge, TooSlow
-from common.http import Message, Receive, Scope, Send
+from common.http import GIVES_WAY, Message, Receive, Scope, Send
 from common.route_marks import CHECK, LIMIT, OPEN, STREAMED, BodyLimit, Check
 from common.settings import Settings
 
@@ -105,7 +105,8 @@ class Guard:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         rule = self._rules.find(scope["method"], path)
-        body = Body(receive, send, rule.limit(self._settings), self._settings, expects=expects)
+        scope[GIVES_WAY] = True
+        body = Body(scope, receive, send, rule.limit(self._settings), self._settings, expects=expects)
         with suppress(ClientDisconnect):  # the client hung up: there is no answer, and it is no error of ours
             try:
                 given = await _admit(scope, rule, body, announced)
@@ -114,6 +115,7 @@ class Guard:
                 answer = await _answer(Request(scope), error)
                 await answer(scope, body.receive, body.send)
             else:
+                scope[GIVES_WAY] = False
                 await self._app(scope, given, body.send)
 
 
@@ -121,6 +123,7 @@ async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Rece
     """Check the credential, then the length, then read; returns what gives the body to the application."""
     for check in rule.checks:
         await check(Request(scope))
+    scope[GIVES_WAY] = not rule.checks
     body.check_length(announced)
     return body.receive if rule.streamed is not None else await body.read_ahead()
 
@@ -151,8 +154,10 @@ async def _answer(request: Request, error: Exception) -> Response:
 class Body:
     """The body of one request, and the answer to it. `answered`: the answer has begun."""
 
-    def __init__(self, receive: Receive, send: Send, limit: BodyLimit, settings: Settings, *, expects: bool) -> None:
-        self._receive, self._send = receive, send
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limit: BodyLimit, settings: Settings, *, expects: bool
+    ) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
         self._limit, self._settings = limit, settings
         self._ends_at = asyncio.get_running_loop().time() + limit.seconds_max
         self._size = 0
@@ -236,6 +241,7 @@ class Body:
         return message
 
     async def _discard(self) -> None:
+        self._scope[GIVES_WAY] = True
         left = self._settings.discard_bytes_max
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.discard_seconds_max):

@@ -6,12 +6,12 @@ header (decision 39). `shouwang_limited{limit=…}` counts what each limit ended
 """
 
 import asyncio
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from common import metrics
-from common.http import problem
+from common.http import GIVES_WAY, problem
 from common.openapi import PROBLEM_JSON
 from common.settings import settings
 
@@ -44,9 +44,14 @@ class _Dropped(list[tuple[bytes, bytes]]):
 _DROPPED: Final = _Dropped()
 
 
+def _gives_way(connection: Any) -> bool:
+    cycle = connection.cycle
+    return cycle is not None and not cycle.response_complete and bool(cycle.scope.get(GIVES_WAY))
+
+
 class LimitedHttp(HttpToolsProtocol):
-    """One connection. It *waits* while no request is in progress on it. Only a waiting connection makes room for
-    another one."""
+    """One connection. It *waits* while no request is in progress on it. A waiting connection makes room for another
+    one; so does, if none waits, one whose request has no credential and whose body is still being read."""
 
     waiting: ClassVar[dict["LimitedHttp", None]] = {}  # the longest first
 
@@ -56,7 +61,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._unused_bytes = 0  # received since the last byte of a body, or since the last complete header
         self._settings = settings()
         if len(self.connections) > self._settings.connections_max:
-            oldest = next(iter(self.waiting), None)
+            oldest = next(iter(self.waiting), None) or next(filter(_gives_way, self.connections), None)
             if oldest is None:
                 transport.write(_ANSWERS["connections"])
                 self._end("connections")

@@ -41,6 +41,10 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 CLIENT_GONE: Final = 499  # only in metrics: the client hung up before there was an answer
 
+# In the scope of a request: True while its connection may be ended to make room for another one. `common.body_guard`
+# sets it while it reads for a caller without a credential, and while it discards a body after the answer.
+GIVES_WAY: Final = "shouwang.gives_way"
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
