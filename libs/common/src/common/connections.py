@@ -6,7 +6,7 @@ header (decision 39). `shouwang_limited{limit=…}` counts what each limit ended
 """
 
 import asyncio
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -44,11 +44,6 @@ class _Dropped(list[tuple[bytes, bytes]]):
 _DROPPED: Final = _Dropped()
 
 
-def _gives_way(connection: Any) -> bool:
-    cycle = connection.cycle
-    return cycle is not None and not cycle.response_complete and bool(cycle.scope.get(GIVES_WAY))
-
-
 class LimitedHttp(HttpToolsProtocol):
     """One connection. It *waits* while no request is in progress on it. A waiting connection makes room for another
     one; so does, if none waits, one whose request has no credential and whose body is still being read."""
@@ -61,7 +56,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._unused_bytes = 0  # received since the last byte of a body, or since the last complete header
         self._settings = settings()
         if len(self.connections) > self._settings.connections_max:
-            oldest = next(iter(self.waiting), None) or next(filter(_gives_way, self.connections), None)
+            oldest = next(iter(self.waiting), None) or self._giving_way()
             if oldest is None:
                 transport.write(_ANSWERS["connections"])
                 self._end("connections")
@@ -123,6 +118,16 @@ class LimitedHttp(HttpToolsProtocol):
         self._disarm("write_seconds")
         if self.transport.is_closing():
             self._arm("write_seconds", self._settings.write_seconds_max)
+
+    def _giving_way(self) -> "LimitedHttp | None":
+        """A connection whose request in progress may be ended, see `GIVES_WAY`."""
+        for connection in self.connections:
+            if not isinstance(connection, LimitedHttp):
+                continue
+            cycle = connection.cycle
+            if cycle is not None and not cycle.response_complete and cycle.scope.get(GIVES_WAY):
+                return connection
+        return None
 
     def _header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
