@@ -22,7 +22,7 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
 from common.auth import Caller
-from common.errors import Conflict
+from common.errors import Conflict, Unavailable
 from common.message import derived_id
 from common.settings import settings
 from common.transaction import Tx
@@ -51,7 +51,8 @@ class Creation:
 
     async def claim(self, tx: Tx, caller: Caller, body: BaseModel | Mapping[str, Any] | bytes) -> str | None:
         """The id that this request created before. None: it is new, and nobody else can create by it until this
-        transaction ends. Raises Conflict if the key stands for another route, path or body."""
+        transaction ends. Raises Conflict if the key stands for another route, path or body, and Unavailable if
+        the key was forgotten meanwhile."""
         if self.key is None:
             return None
         digest = _digest(self._call, body)
@@ -59,6 +60,8 @@ class Creation:
         if await tx.sql.fetchval(_CLAIM, self._request_id(caller), digest):
             return None
         row = await tx.sql.fetchrow(_FIND, self._request_id(caller))
+        if row is None:  # forgotten between the two statements
+            raise Unavailable("the key was forgotten just now")
         if row["request"] != digest:
             raise Conflict("this Idempotency-Key was used for another request", code="idempotency_key_reused")
         created_id: str = row["created_id"]
