@@ -65,7 +65,7 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     async def all_stopped() -> bool:
         return set(await partitions(running, "stopped IS NOT NULL")) == set(read)
 
-    await until(all_stopped, "every reader stopped")
+    await until(all_stopped, "every reader stopped", seconds=120)
     for service, topic in sorted({(service, topic) for service, topic, _ in read}):
         resumes = await offsets.plan(running, service, topic, "all", "beginning")
         assert await offsets.carry_out(running, service, resumes, "a test") == len(resumes)
