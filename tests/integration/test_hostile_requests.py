@@ -34,9 +34,14 @@ PROCESSES = [
     ("subsidy", 0, {}),
     ("ingestion", 0, {}),
     ("console", 0, {}),
+    ("identification", 0, {}),
+    ("assessment", 0, {}),
+    ("dispatch", 0, {}),
+    ("supervision", 0, {}),
     ("subsidy", 1, HASTY),
     ("console", 1, CROWDED),
 ]
+NOBODY = "00000000-0000-0000-0000-000000000000"
 LINE = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
@@ -113,7 +118,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dic
     runtime, env = Runtime(home, ports="free"), dict[str, str]()
     async with AsyncExitStack() as stack:
         stack.enter_context(keys_of(home))
-        for name in ("subsidy", "ingestion"):
+        for name in dict.fromkeys(name for name, _, _ in PROCESSES if name != "console"):
             database = await stack.enter_async_context(migrated_database(name))
             env[f"SHOUWANG_DATABASE_URL_{name.upper()}"] = database.url
         try:
@@ -194,6 +199,10 @@ ATTACKS = {
     "large file": ("ingestion", "/v1/imports", 200, False, None, 401),
     "large batch": ("ingestion", "/v1/events", 200, False, None, 401),
     "large batch with a credential": ("ingestion", "/v1/events", 200, False, "admin", 413),
+    "large list": ("identification", "/v1/policies", 200, True, None, 401),
+    "large assessment in chunks": ("assessment", "/v1/assessments", 200, False, None, 401),
+    "large provider": ("dispatch", "/v1/providers", 200, True, None, 401),
+    "large decision in chunks": ("supervision", f"/v1/alerts/{NOBODY}/confirm", 200, False, None, 401),
     "wrong signature": ("ingestion", "/v1/sources/urn:cn:exchange:530300:psb/days", 200, False, "signature", 401),
 }
 
