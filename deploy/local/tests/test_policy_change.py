@@ -135,9 +135,11 @@ def test_the_columns_of_a_simulation_stand_under_one_another() -> None:
         assert len({display_width(line) for line in table}) == 1
 
 
-def test_numbers_too_small_to_be_told_are_a_dash() -> None:
-    (few,) = (line for line in told(simulated(full=False)) if "沾益区" in line and "100岁" in line)
-    assert few.split()[2:] == ["—", "—", "—", "0", "0", "0", "—", "—"]
+def test_numbers_too_small_to_be_told_are_a_dash_and_lines_of_nothing_else_are_left_out() -> None:
+    lines = told(simulated(full=False))
+    (many,) = (line for line in lines if "麒麟区" in line and "80至89岁" in line)
+    assert many.split()[2:8] == ["1200", "1200", "1200", "—", "—", "—"]
+    assert not [line for line in lines if "沾益区" in line or "100岁" in line or "生日慰问" in line]
 
 
 def test_every_fund_state_and_age_band_has_a_chinese_name() -> None:
