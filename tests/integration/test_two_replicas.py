@@ -22,7 +22,7 @@ from common.testing import event_record
 from shouwang import processes
 
 EVERY_SECONDS = 0.05
-SECONDS_BETWEEN = 12.0
+SECONDS_BETWEEN = 7.0
 LATENCY_SECONDS_MAX = 8.0
 KILLED_SECONDS_MAX = 25.0  # the session of a killed process runs out first
 DEADLINE_SECONDS = 60
