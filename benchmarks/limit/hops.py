@@ -40,7 +40,7 @@ class Hop:
 
 
 def stream_of(topic: str) -> str:
-    """What drives the putting out: a topic, or the topics of all sources together."""
+    """The source of a hop: one topic, or the topics of all sources together."""
     return INBOUND if is_inbound(topic) else topic
 
 

@@ -23,7 +23,7 @@ def open_umask() -> Iterator[None]:
 
 
 def open_to_others(home: Path) -> list[str]:
-    """What another user may read, write or enter inside a home."""
+    """The paths inside a home that another user may read, write or enter."""
     return sorted(
         f"{path.relative_to(home)} {stat.S_IMODE(path.lstat().st_mode):o}"
         for path in home.rglob("*")

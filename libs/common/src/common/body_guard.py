@@ -144,7 +144,7 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    """What the application answers to this error anywhere else."""
+    """The same answer that the application gives to this error anywhere else."""
     handlers: Mapping[Any, Any] = request.app.exception_handlers
     handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
     found: Response = await handler(request, error)

@@ -29,7 +29,7 @@ from common.transaction import Tx
 
 KEPT_DAYS: Final = 7
 NATION: Final = "000000"
-# What an upgrade of a service creates to have budgets.
+# The tables that a service creates to have budgets.
 PERSON_READS: Final = """
 CREATE TABLE person_reads (
   actor      text NOT NULL,

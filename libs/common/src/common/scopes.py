@@ -1,4 +1,4 @@
-"""Who calls, and which data the caller may see. `scope_of` is the only rule for this in all services.
+"""The caller, and the data that the caller may see. `scope_of` is the only rule for this in all services.
 
 A role is necessary, not sufficient. A token never opens everything because it leaves something out: a role that works
 in an area needs one, a source and a provider need their own name, and a resident sees one person.
@@ -79,7 +79,7 @@ Scope = Everything | Areas | OwnSource | OwnProvider | OwnPerson
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. `expires_at`: when the token ends (seconds since 1970, real time); None for a signed request."""
+    """The caller. `expires_at`: when the token ends (seconds since 1970, real time); None for a signed request."""
 
     subject: str
     role: Role

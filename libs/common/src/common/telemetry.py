@@ -49,7 +49,7 @@ def _is_probe(scope: MutableMapping[str, Any]) -> bool:
     return scope["path"] in PROBES
 
 
-# What FastAPI records of a request: one span. Its logs would hold the values that a caller sent.
+# FastAPI records one span per request. Its logs would hold the values that a caller sent.
 REQUEST_SPANS: Final[TelemetryConfig] = {
     "exclude": _is_probe,
     "operation_spans": False,

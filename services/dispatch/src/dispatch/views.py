@@ -1,4 +1,4 @@
-"""What callers see of tasks and messages."""
+"""The shapes in which callers see tasks and messages."""
 
 from datetime import date, datetime
 from typing import Any, Literal

@@ -21,7 +21,7 @@ from identification.store import lists as lists_store
 from identification.store import people as store
 
 READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor", "assessor", "resident")
-# Who sees a list before it is in force, and what is known about it at the gate.
+# The roles that see a list, and its checks, before it is in force.
 GATE_READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor")
 
 

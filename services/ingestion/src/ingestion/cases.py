@@ -28,7 +28,7 @@ from ingestion.sources import registered, standing_rules
 from ingestion.store import quarantine
 from ingestion.store import standing as store
 
-# What waits by the rule about sources and persons; everything else waits for another event or a certificate.
+# These reasons come from the rule about sources and persons. Others wait for another event or a certificate.
 RULE_REASONS: Final = frozenset(
     {"source_not_of_person", "standing_by_silence", "registered_elsewhere", "place_objected"}
 )

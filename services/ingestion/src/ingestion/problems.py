@@ -121,7 +121,7 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
 # Codes that are no longer told. Rejections that are stored still name them.
 RETIRED: Final = frozenset({"value_not_allowed"})
 
-# What a receipt says of an event that is not rejected.
+# The notes in the receipt of an event that is not rejected.
 NOTES: Final[dict[str, tuple[str, str]]] = {
     "place_claimed": (
         "taken as claimed: the county that the person leaves is asked to confirm the place",

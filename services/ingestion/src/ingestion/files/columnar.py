@@ -137,7 +137,7 @@ def _batch_rows(opened: Any, sizes: dict[int, Size]) -> int:
 
 
 def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
-    """What a row takes of a column, at most on average over a page."""
+    """The most bytes that a row takes of a column, on average over a page."""
     if stored.physical_type == "FIXED_LEN_BYTE_ARRAY":
         return int(stored.length)
     if stored.physical_type != "BYTE_ARRAY" or _is_dictionary(kind):
