@@ -1,4 +1,4 @@
-"""The harness of the use-case tests: a real database per test, the real batch path, no Kafka.
+"""The harness of the use-case tests: a real, empty database per test, the real batch path, no Kafka.
 
     async with migrated_database("dispatch") as database:
         driver = Driver(database, service.handlers)
@@ -8,16 +8,13 @@
 The server is the shared one of the local runtime, or SHOUWANG_TEST_POSTGRES (a base URL without a database).
 """
 
-import hashlib
 import importlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import msgspec
 from aiokafka import TopicPartition
 
@@ -26,9 +23,9 @@ from common.database import Database
 from common.dispatching import Handlers
 from common.events import Event, by_type, decoder
 from common.message import Message, Record, to_headers
-from common.migrate import migrate, migrations_folder
 from common.outbox import WIRE_COLUMNS, outgoing, wires
 from common.settings import settings
+from common.spare_databases import spare_database
 from common.transaction import Tx
 
 
@@ -39,47 +36,16 @@ def postgres_base_url() -> str:
     return found
 
 
-def _template_name(service: str) -> str:
-    folder = migrations_folder(service) / "versions"
-    content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    platform = Path(str(importlib.import_module("common.platform_tables").__file__)).read_bytes()
-    return f"template_{service}_{hashlib.sha256(content + platform).hexdigest()[:10]}"
-
-
-async def _template(base: str, service: str) -> str:
-    """A migrated database to copy from: migrating once is enough for any number of tests."""
-    name = _template_name(service)
-    admin = await asyncpg.connect(f"{base}/postgres")
-    try:
-        await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
-        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", name):
-            await admin.execute(f'DROP DATABASE IF EXISTS "{name}"')
-            await admin.execute(f'CREATE DATABASE "{name}"')
-            migrate(service, f"{base}/{name}")
-            await admin.execute(f'ALTER DATABASE "{name}" WITH is_template true')
-    finally:
-        await admin.close()
-    return name
-
-
 @asynccontextmanager
 async def migrated_database(service: str) -> AsyncIterator[Database]:
-    """A fresh database with the service's tables, dropped afterwards."""
-    base = postgres_base_url()
-    template = await _template(base, service)
-    name = f"{service}_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(f"{base}/postgres")
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        database = Database(f"{base}/{name}", service)
+    """An empty database with the service's tables, for one test."""
+    async with spare_database(postgres_base_url(), service) as url:
+        database = Database(url, service)
         await database.open()
         try:
             yield database
         finally:
             await database.close()
-            await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    finally:
-        await admin.close()
 
 
 def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = None, id: str | None = None) -> Record:
