@@ -5,7 +5,7 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 COPY libs libs
 COPY services services
-COPY deploy/local deploy/local
+COPY tools tools
 ARG SERVICE
 RUN test -n "$SERVICE" || { echo "build with --build-arg SERVICE=<name>"; exit 1; }
 RUN UV_LINK_MODE=copy uv sync --locked --no-dev --no-cache --package "shouwang-$SERVICE"
@@ -26,4 +26,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=6 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
 # The console has no database and so nothing to migrate.
-CMD ["sh", "-c", "if [ -d services/$SERVICE/migrations/versions ] && ls services/$SERVICE/migrations/versions/*.py >/dev/null 2>&1; then python -m common.migrate $SERVICE; fi && exec python -m uvicorn --host 0.0.0.0 --port 8000 --no-access-log --log-level warning --loop uvloop --http common.connections:LimitedHttp --timeout-graceful-shutdown 10 $SERVICE.main:app"]
+CMD ["sh", "-c", "if [ -d services/$SERVICE/migrations/versions ] && ls services/$SERVICE/migrations/versions/*.py >/dev/null 2>&1; then python -m shell.store.migrate $SERVICE; fi && exec python -m uvicorn --host 0.0.0.0 --port 8000 --no-access-log --log-level warning --loop uvloop --http shell.http.connections:LimitedHttp --timeout-graceful-shutdown 10 $SERVICE.main:app"]

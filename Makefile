@@ -10,10 +10,10 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --no-sync
 SYNCED := .venv/.synced
-MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
-SOURCES := $(wildcard libs/*/src services/*/src deploy/local/src) benchmarks
+MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
+SOURCES := $(wildcard libs/*/src services/*/src tools/*/src) benchmarks
 FAST := $(wildcard libs services benchmarks contracts tests/contract tests/test_tidy.py)
-SLOW := $(wildcard deploy/local/tests tests/integration)
+SLOW := $(wildcard tools/shouwang/tests tests/integration)
 BROWSER := $(wildcard tests/browser)
 # The fast tests share one PostgreSQL and nothing else; the others each want the machine for themselves.
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadfile
@@ -86,7 +86,7 @@ $(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
 
 .PHONY: kafka-here
 kafka-here: $(SYNCED)
-	@$(RUN) python -m shouwang.broker
+	@$(RUN) python -m shouwang.runtime.broker
 
 .PHONY: kubectl-here
 kubectl-here:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shouwang.problems import LocalProblem
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks import burst, county, latency, machine, report, usual
 from benchmarks.compare.command import main as compare

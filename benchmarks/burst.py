@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from shouwang.runtime import Runtime
+from shouwang.runtime.machine import Runtime
 
 from benchmarks import home, profiling, tape
 from benchmarks.door import BATCH, Door

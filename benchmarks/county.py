@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import msgspec
 import synth
-from common import clock
-from shouwang.runtime import Runtime
+from shell import clock
+from shouwang.runtime.machine import Runtime
 from synth.identity import Numbers
 
 from benchmarks import home
@@ -259,7 +259,7 @@ def _require_everybody(runtime: Runtime, people: int, edits: Mapping[str, Mappin
 
 
 def _client(runtime: Runtime, service: str, **caller: Any) -> httpx.Client:
-    from common.auth import issue_token  # reads the home when it is imported
+    from shell.access.auth import issue_token  # reads the home when it is imported
 
     headers = {"authorization": f"Bearer {issue_token(**caller)}"}
     return httpx.Client(base_url=runtime.service_url(service), headers=headers, timeout=600, trust_env=False)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 from common.codes import uscc
-from shouwang import processes
-from shouwang.paths import REPOSITORY
-from shouwang.runtime import Runtime
+from shouwang.runtime import processes
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.paths import REPOSITORY
 
 from benchmarks.door import BATCH, Door
 from benchmarks.people import DIVISIONS, Pushed, batches, joined
@@ -116,14 +116,14 @@ def register_providers(runtime: Runtime, admin_token: str) -> list[str]:
 
 def admin_token() -> str:
     """A token of this home for an administrator."""
-    from common.auth import issue_token  # reads the home when it is imported
+    from shell.access.auth import issue_token  # reads the home when it is imported
 
     return issue_token("admin")
 
 
 def tokens(pushed: Sequence[Pushed]) -> dict[str, str]:
     """A token of this home for every source that pushes."""
-    from common.auth import issue_token
+    from shell.access.auth import issue_token
 
     return {source: issue_token("source", source=source) for source in {one.source for one in pushed}}
 

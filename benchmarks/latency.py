@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shouwang.runtime import Runtime
+from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
 from benchmarks.door import SINGLE, Door

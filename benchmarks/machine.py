@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from common import clock
-from shouwang.paths import KAFKA_POM
+from shell import clock
+from shouwang.runtime.paths import KAFKA_POM
 
 
 def facts() -> dict[str, Any]:

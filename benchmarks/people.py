@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import synth
-from common import clock
+from shell import clock
 
 # the counties of Qujing, whose lists are documented
 DIVISIONS = ("530302", "530303", "530304", "530322", "530323", "530324", "530325", "530326", "530381")

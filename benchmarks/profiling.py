@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import asyncpg
-from shouwang import postgres
-from shouwang.runtime import Runtime
+from shouwang.runtime import postgres
+from shouwang.runtime.machine import Runtime
 
 LINES = 45
 STATEMENTS = 40

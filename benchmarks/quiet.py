@@ -7,7 +7,7 @@ from time import monotonic
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from shouwang.runtime import Runtime
+from shouwang.runtime.machine import Runtime
 
 from benchmarks.places import Place
 

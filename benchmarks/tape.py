@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from common.topics import inbound_topic
+from shell.kafka.topics import inbound_topic
 
 from benchmarks.home import HOMES
 from benchmarks.people import Pushed

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from common.topics import inbound_topic
-from shouwang.runtime import Runtime
+from shell.kafka.topics import inbound_topic
+from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
 from benchmarks.home import say

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shouwang.java import ensure_jars
-from shouwang.paths import KAFKA_POM, REPOSITORY, jars_folder
-from shouwang.problems import LocalProblem
+from shouwang.runtime.java import ensure_jars
+from shouwang.runtime.paths import KAFKA_POM, REPOSITORY, jars_folder
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks.environment import own_environment
 

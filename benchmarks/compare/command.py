@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 import httpx
-from shouwang.paths import REPOSITORY
-from shouwang.problems import LocalProblem
+from shouwang.runtime.paths import REPOSITORY
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks import machine
 from benchmarks.compare import pairs, table

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from shouwang import processes
-from shouwang.problems import LocalProblem
-from shouwang.runtime import Runtime
+from shouwang.runtime import processes
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks.compare.checkout import Checkout, run
 from benchmarks.usage import cpu_seconds

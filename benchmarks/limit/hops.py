@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from common.topics import INBOUND, is_inbound
+from shell.kafka.topics import INBOUND, is_inbound
 
 # what a topic's messages are made from: the taking in of that topic drives the putting out of this one
 MADE_FROM: Mapping[str, str] = {

@@ -9,11 +9,11 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from common.create_topics import ensure_topics
-from common.settings import Settings
-from common.topics import Topic, is_inbound, load_source_topic, source_of_topic
-from shouwang.problems import LocalProblem
-from shouwang.runtime import Runtime
+from shell.kafka.create_topics import ensure_topics
+from shell.kafka.topics import Topic, is_inbound, load_source_topic, source_of_topic
+from shell.settings import Settings
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks import home, tape
 from benchmarks.home import say

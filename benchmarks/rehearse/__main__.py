@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from shouwang.problems import LocalProblem
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks.home import say
 from benchmarks.rehearse import log, plan, running

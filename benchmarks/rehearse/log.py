@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shouwang.paths import REPOSITORY
+from shouwang.runtime.paths import REPOSITORY
 
 from benchmarks import machine
 from benchmarks.rehearse.plan import Rehearsal

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from shouwang.paths import REPOSITORY
-from shouwang.problems import LocalProblem
+from shouwang.runtime.paths import REPOSITORY
+from shouwang.runtime.problems import LocalProblem
 
 LIST = Path(__file__).with_name("rehearsals.yaml")
 TESTS = REPOSITORY / "tests" / "rehearse"

@@ -17,8 +17,8 @@ from typing import IO
 
 import msgspec
 import psutil
-from shouwang import processes
-from shouwang.paths import REPOSITORY
+from shouwang.runtime import processes
+from shouwang.runtime.paths import REPOSITORY
 from shouwang.testing import FOLDER as SHARED_POSTGRES
 
 from benchmarks.environment import own_environment

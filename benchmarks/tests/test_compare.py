@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from common import clock
-from shouwang import processes
-from shouwang.problems import LocalProblem
+from shell import clock
+from shouwang.runtime import processes
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks.compare import pairs
 from benchmarks.compare.checkout import Checkout, resolve

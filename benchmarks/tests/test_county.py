@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from identification.vetting import need_sound
-from rules.edits import Edit
-from rules.lists import Lists
-from rules.policy import PolicyList, from_event, load_lists, to_event_dict
+from identification.release.domain import need_sound
+from rules.deciding.lists import Lists
+from rules.form.policy import PolicyList, from_event, load_lists, to_event_dict
+from rules.proof.edits import Edit
 from synth.identity import Numbers
 
 from benchmarks.county import DIVISION, EDITS, _sized, _write

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shouwang import processes
-from shouwang.paths import REPOSITORY
-from shouwang.problems import LocalProblem
+from shouwang.runtime import processes
+from shouwang.runtime.paths import REPOSITORY
+from shouwang.runtime.problems import LocalProblem
 
 from benchmarks.rehearse import log, plan, running
 from benchmarks.rehearse.__main__ import main

@@ -11,8 +11,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from common import clock, kafka
-from common.auth import issue_token
 from common.events import (
     DueLine,
     DuesDetermined,
@@ -29,10 +27,13 @@ from common.events import (
 )
 from common.events.facts import Death, Disability, Registration
 from common.message import state_id, to_headers
-from common.settings import Settings
 from msgspec.json import encode
 from playwright.async_api import Browser, Page, async_playwright
-from shouwang.runtime import Runtime
+from shell import clock
+from shell.access.auth import issue_token
+from shell.kafka import client
+from shell.settings import Settings
+from shouwang.runtime.machine import Runtime
 
 PROVIDER = "52530302MJ00000017"
 FLAGS = (
@@ -219,7 +220,7 @@ def runtime() -> Iterator[Runtime]:
 
 @pytest.fixture(scope="session")
 async def town(runtime: Runtime) -> AsyncIterator[Town]:
-    producer = kafka.producer(Settings(kafka=runtime.kafka_address))
+    producer = client.producer(Settings(kafka=runtime.kafka_address))
     await producer.start()
     yield Town(runtime, producer)
     await producer.stop()

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from common import clock
-from common.auth import issue_token
 from playwright.async_api import Page, expect
+from shell import clock
+from shell.access.auth import issue_token
 
 WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)

@@ -12,8 +12,8 @@ import jsonschema_rs
 import kubernetes_validate
 import pytest
 import yaml
-from common.settings import Settings
-from shouwang import runtime
+from shell.settings import Settings
+from shouwang.runtime import machine
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,8 +111,8 @@ def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
 
 def test_every_server_limits_its_connections() -> None:
     """The protocol of uvicorn that limits headers, slow and open connections, in images and on one machine."""
-    assert f"--http {runtime.HTTP} " in (ROOT / "Dockerfile").read_text()
-    module, name = runtime.HTTP.split(":")
+    assert f"--http {machine.HTTP} " in (ROOT / "Dockerfile").read_text()
+    module, name = machine.HTTP.split(":")
     assert issubclass(getattr(importlib.import_module(module), name), HttpToolsProtocol)
 
 

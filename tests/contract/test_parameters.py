@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from common.auth import issue_token
-from common.params import Body, Day, Instant, Json, PastDay
 from fastapi import FastAPI
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from shell.access.auth import issue_token
+from shell.http.params import Body, Day, Instant, Json, PastDay
 from shouwang.contracts.generate import SERVICES
 
 ALL = (*SERVICES, "console")

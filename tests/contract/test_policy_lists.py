@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from common.codes import divisions
-from rules.inclusion import prove_all
-from rules.policy import load_lists
+from rules.form.policy import load_lists
+from rules.proof.inclusion import prove_all
 from shouwang.cli import main
-from shouwang.policy import report
+from shouwang.commands.policy import report
 
 POLICY = Path(__file__).parents[2] / "contracts" / "policy"
 

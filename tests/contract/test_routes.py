@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 import yaml
-from common.auth import issue_token
-from common.scopes import ROLES, Role
 from fastapi.routing import APIRoute, iter_route_contexts
+from shell.access.auth import issue_token
+from shell.access.scopes import ROLES, Role
 from starlette.routing import Mount, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -40,8 +40,8 @@ CLAIMS: dict[Role, dict[str, Any]] = {
 BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
 # Files that read the bounds of a token themselves, and why. All others ask `scope_of`.
 READS_CLAIMS = {
-    "services/ingestion/src/ingestion/signing.py": "finds how a source has to sign; it gives no access",
-    "services/ingestion/src/ingestion/store/review.py": "records the actor's area in the audit row",
+    "services/ingestion/src/ingestion/register/signing.py": "finds how a source has to sign; it gives no access",
+    "services/ingestion/src/ingestion/review/store/quarantine.py": "records the actor's area in the audit row",
 }
 
 

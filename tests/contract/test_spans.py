@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
-from common import telemetry
-from common.auth import issue_token
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from shell import telemetry
+from shell.access.auth import issue_token
 from shouwang.contracts.generate import SERVICES
-from shouwang.processes import free_port
+from shouwang.runtime.processes import free_port
 from starlette.routing import Mount
 
 PERSON = "6f1d0c55-2a4e-8c3b-9d27-0f5b8e7a1c42"

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from common.clock import SHANGHAI
-from common.database import Database
-from common.platform_tables import PLATFORM_TABLES
-from common.settings import Settings
-from shouwang import clock
-from shouwang.runtime import Runtime
+from common.calendar import SHANGHAI
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.platform_tables import PLATFORM_TABLES
+from shouwang.runtime import clock
+from shouwang.runtime.machine import Runtime
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
 from shouwang.stories.providers import register_provider

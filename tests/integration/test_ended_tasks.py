@@ -11,14 +11,14 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from common import kafka
-from common.consumer import Consumer
-from common.database import Database
-from common.dispatching import Handlers
-from common.liveness import Client, ClientEnded, ended_tasks, library_tasks, require_running
 from common.message import Record
-from common.settings import Settings
-from common.transaction import Tx
+from shell.kafka import client as kafka
+from shell.kafka.consumer import Consumer
+from shell.kafka.dispatch import Handlers
+from shell.kafka.liveness import Client, ClientEnded, ended_tasks, library_tasks, require_running
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
 from shouwang.trials.broken_requests import intercepted
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

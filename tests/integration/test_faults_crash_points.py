@@ -22,13 +22,13 @@ import pytest
 import synth
 from aiokafka.structs import ConsumerRecord
 from common.codes import id_number
-from common.faults import POINTS
-from common.settings import settings
-from shouwang import clock, processes
-from shouwang.runtime import Runtime
+from shell.faults import POINTS
+from shell.settings import settings
+from shouwang.commands.verify import check_all
+from shouwang.runtime import clock, processes
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.observing import Observer, header
-from shouwang.verify import check_all
 
 SERVICES = ("ingestion", "identification", "subsidy", "supervision")
 LATECOMERS = ("assessment", "dispatch")

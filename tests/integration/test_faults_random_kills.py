@@ -24,20 +24,20 @@ import pytest
 import synth
 from common.codes import uscc
 from common.events import EntitlementsDecided
-from common.settings import repository_root, settings
-from ingestion.persons import facts_of
-from ingestion.store.statements import load_persons
-from rules.lists import Lists
-from rules.policy import load_lists
-from shouwang import clock
-from shouwang.runtime import Runtime
+from ingestion.people.views import facts_of
+from ingestion.recording.store.statements import load_persons
+from rules.deciding.lists import Lists
+from rules.form.policy import load_lists
+from shell.settings import repository_root, settings
+from shouwang.commands.verify import check_all
+from shouwang.runtime import clock
+from shouwang.runtime.machine import Runtime
 from shouwang.trials import truth as truths
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.delivering import Deliverer
 from shouwang.trials.killing import Killer, plan_strikes
 from shouwang.trials.observing import Observer
 from shouwang.trials.paying import Key, Paymaster
-from shouwang.verify import check_all
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
 SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")

@@ -16,11 +16,11 @@ import pytest
 import synth
 from aiokafka import AIOKafkaProducer
 from common.events import PersonFactsRecorded
-from common.settings import settings
-from shouwang.runtime import Runtime
+from shell.settings import settings
+from shouwang.commands.verify import check_all
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.observing import Observer
-from shouwang.verify import check_all
 
 SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 LOADED_ON = date(2025, 12, 1)

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from common.database import Database
 from common.events import AbilitiesDetermined
-from common.pacing import Pace
-from common.relay import Relay
-from common.settings import Settings
+from shell.kafka.pace import Pace
+from shell.kafka.relay import Relay
+from shell.settings import Settings
+from shell.store.database import Database
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEADLINE_SECONDS = 30

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from common import token_keys
-from common.auth import issue_token
-from common.settings import settings
-from common.testing import migrated_database
-from shouwang.processes import wait_until
-from shouwang.runtime import Runtime
+from shell.access import token_keys
+from shell.access.auth import issue_token
+from shell.settings import settings
+from shell.testing import migrated_database
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.processes import wait_until
 
 MIB = 1024 * 1024
 GROWTH_BYTES_MAX = 50 * MIB

@@ -5,22 +5,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
-import common.settings
 import msgspec
 import pytest
+import shell.settings
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from common import clock
-from common.create_topics import ensure_configs, ensure_topics
-from common.database import Database
-from common.settings import Settings
-from common.testing import migrated_database
-from common.topics import Topic, inbound_topic, load_source_topic, load_topics
-from ingestion import sources
-from ingestion.open_topics import keep_topics, open_topics
-from ingestion.store import registry
-from shouwang.runtime import Runtime
+from ingestion.register import sources
+from ingestion.register.open_topics import keep_topics, open_topics
+from ingestion.register.store import registry
+from shell import clock
+from shell.kafka.create_topics import ensure_configs, ensure_topics
+from shell.kafka.topics import Topic, inbound_topic, load_source_topic, load_topics
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.testing import migrated_database
+from shouwang.runtime.machine import Runtime
 
 CREATED_LONG_AGO_MS = 1_000_000_000_000
 DEADLINE_SECONDS = 30
@@ -98,12 +98,12 @@ async def test_the_brokers_say_whether_they_are_a_cluster(settings: Settings) ->
 async def register(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """The register of the seed, in a database of its own, and jobs that find the broker."""
     monkeypatch.setenv("SHOUWANG_KAFKA", settings.kafka)
-    common.settings.settings.cache_clear()
+    shell.settings.settings.cache_clear()
     async with migrated_database("ingestion") as database:
         await sources.seed_register(database)
         yield database
     sources.forget()
-    common.settings.settings.cache_clear()
+    shell.settings.settings.cache_clear()
 
 
 async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Database, settings: Settings) -> None:

@@ -6,12 +6,12 @@ from datetime import date
 from typing import Any
 
 import synth
-from common.clock import add_months, age_on
+from common.calendar import add_months, age_on
 from common.codes import divisions
+from shouwang.commands.verify import check_all
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
-from shouwang.verify import check_all
 from synth.world import Truth
 
 PEOPLE, MONTHS, PUSHED_AT_ONCE = 200, 12, 50

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from common.events import DuesDetermined, EntitlementsDecided
-from shouwang.runtime import Runtime
+from shouwang.commands.verify import check_all
+from shouwang.runtime.machine import Runtime
 from shouwang.stories import people
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.money import paid, pay
 from shouwang.stories.people import XUANWEI, Elder
 from shouwang.stories.platform import Platform, month_text
-from shouwang.verify import check_all
 
 OPEN = ("planned", "offered", "accepted", "in_progress")
 

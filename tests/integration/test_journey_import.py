@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from common.events import EntitlementsDecided
-from shouwang.import_file import import_file
+from shouwang.commands.import_file import import_file
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import Elder
 from shouwang.stories.platform import Platform

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from common.events import DuesDetermined, EntitlementsDecided, RecordParked
-from common.topics import INBOUND, inbound_topic
+from shell.kafka.topics import INBOUND, inbound_topic
 from shouwang.stories import people
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import Elder, Event

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common import clock
-from common.topics import INBOUND, inbound_topic
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from shell import clock
+from shell.kafka.topics import INBOUND, inbound_topic
 from shouwang.stories import people
 from shouwang.stories.people import CITY, Elder, Event
 from shouwang.stories.platform import Answer, Platform

@@ -11,17 +11,17 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from common import topic_configs
-from common.database import Database
 from common.events import VisitMissed
 from common.message import Message
-from common.positions import logs_of
-from common.resuming import Place, decide_resume, load_stored, save_resume
-from common.settings import Settings
-from common.testing import event_record
-from common.transaction import Tx
 from prometheus_client import generate_latest
-from shouwang.runtime import Runtime
+from shell.kafka import topic_configs
+from shell.kafka.positions import logs_of
+from shell.kafka.resumption import Place, decide_resume, load_stored, save_resume
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
+from shell.testing import event_record
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.probing import (
     OnTopic,
     Probe,

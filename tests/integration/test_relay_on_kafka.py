@@ -7,16 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer
-from common.consumer import Consumer
-from common.database import Database
-from common.dispatching import Handlers
 from common.events import AbilitiesDetermined, VisitMissed
 from common.message import Message
-from common.pacing import Pace
-from common.relay import Relay
-from common.settings import Settings
-from common.topics import PaceRule, Topic
-from common.transaction import Tx
+from shell.kafka.consumer import Consumer
+from shell.kafka.dispatch import Handlers
+from shell.kafka.pace import Pace
+from shell.kafka.relay import Relay
+from shell.kafka.topics import PaceRule, Topic
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEADLINE_SECONDS = 30

@@ -8,23 +8,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common import kafka
-from common.consumer import Consumer
-from common.database import Database
-from common.dispatching import Handlers
 from common.events import AbilitiesDetermined
 from common.message import Message
-from common.pacing import Pace
-from common.parts import consumer_part, relay_part
-from common.probes import Broker
-from common.relay import Relay
-from common.settings import Settings
-from common.testing import event_record
-from common.transaction import Tx
-from common.watchdog import Guard, Part
 from console.chain import Chain
 from console.meter import Meter
 from console.reader import Reader
+from shell.kafka import client
+from shell.kafka.consumer import Consumer
+from shell.kafka.dispatch import Handlers
+from shell.kafka.pace import Pace
+from shell.kafka.probes import Broker
+from shell.kafka.relay import Relay
+from shell.parts import consumer_part, relay_part
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
+from shell.testing import event_record
+from shell.watchdog import Guard, Part
 from shouwang.trials.broken_requests import intercepted
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -64,7 +64,7 @@ async def until(holds: Callable[[], Any]) -> None:
 
 
 async def send(settings: Settings, people: Sequence[str]) -> None:
-    producer = kafka.producer(settings)
+    producer = client.producer(settings)
     await producer.start()
     try:
         for person in people:
@@ -73,7 +73,7 @@ async def send(settings: Settings, people: Sequence[str]) -> None:
             await producer.send(TOPIC, record.value, key=record.key, headers=list(record.headers))
         await producer.flush()
     finally:
-        await kafka.stop(producer)
+        await client.stop(producer)
 
 
 class Handled:
@@ -128,8 +128,8 @@ async def test_a_consumer_with_nothing_to_read_is_left_alone(
 ) -> None:
     handled = Handled(database, quick)
     made: list[Any] = []
-    make = kafka.consumer
-    monkeypatch.setattr(kafka, "consumer", lambda s, group: made.append(group) or make(s, group))
+    make = client.consumer
+    monkeypatch.setattr(client, "consumer", lambda s, group: made.append(group) or make(s, group))
     async with guarded(consumer_part(handled.consumer, broker, quick), quick) as guard:
         people = [str(uuid4())]
         await send(quick, people)

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from common.database import Database
-from common.settings import Settings
-from shouwang.runtime import Runtime
+from shell.settings import Settings
+from shell.store.database import Database
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.probing import Probe, make_topic, probe_database
 
 

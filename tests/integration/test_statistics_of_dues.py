@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common import clock
-from common.database import Database
 from common.events import DuesDetermined, Entitlement, EntitlementsDecided, PayTerms
-from common.testing import Driver, migrated_database
+from shell import clock
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 from shouwang.invariants.across import check_due_months
 from subsidy.main import service as subsidy
 from subsidy.roll_month import roll_month

@@ -14,12 +14,13 @@ from uuid import uuid4
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
-from common import clock, kafka
-from common.database import Database
 from common.events import AbilitiesDetermined
-from common.settings import Settings
-from common.testing import event_record
-from shouwang import processes
+from shell import clock
+from shell.kafka import client as kafka
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.testing import event_record
+from shouwang.runtime import processes
 
 EVERY_SECONDS = 0.05
 SECONDS_BETWEEN = 7.0
@@ -30,7 +31,7 @@ DEADLINE_SECONDS = 60
 APP = """
 import os
 from common.events import AbilitiesDetermined
-from common.service import Service
+from shell.service import Service
 
 async def on_abilities_determined(messages, tx):
     await tx.sql.executemany(

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from common.events import DuesDetermined, EntitlementsDecided
-from shouwang.runtime import Runtime
+from shouwang.commands.verify import check_all
+from shouwang.runtime.machine import Runtime
 from shouwang.stories import people
 from shouwang.stories.people import Elder
 from shouwang.stories.platform import Platform
-from shouwang.verify import check_all
 
 PROVIDER = "dispatch.provider.91530302MA6K000000"
 

@@ -9,18 +9,18 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import CoverageDeclared
-from common.settings import Settings
-from common.topics import compacted_topics
-from common.transaction import Tx
-from shouwang import offsets
-from shouwang.republish import PAGE, republish, write_pages
-from shouwang.rows_behind import SOURCES
-from shouwang.runtime import Runtime
+from shell.kafka.topics import compacted_topics
+from shell.settings import Settings
+from shell.store.transaction import Tx
+from shouwang.commands import offsets
+from shouwang.commands.republish import PAGE, republish, write_pages
+from shouwang.commands.verify import check_all
+from shouwang.invariants.rows_behind import SOURCES
+from shouwang.runtime.machine import Runtime
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
 from shouwang.stories.telling import Teller
 from shouwang.trials.probing import delete_topic, until
-from shouwang.verify import check_all
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 encode = msgspec.json.Encoder().encode

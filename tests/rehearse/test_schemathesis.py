@@ -30,13 +30,13 @@ import pytest
 import requests
 import schemathesis
 import synth
-from common.clock import SHANGHAI
+from common.calendar import SHANGHAI
 from common.codes import uscc
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
-from shouwang import clock
-from shouwang.runtime import Runtime
+from shouwang.runtime import clock
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.asking import Asker
 from shouwang.trials.delivering import Deliverer
 from shouwang.trials.observing import Observer
@@ -52,7 +52,7 @@ PEOPLE, QUIET_SECONDS, START_SECONDS_MAX, ANSWER_SECONDS_MAX = 150, 300, 240, 60
 PART_MAX = 200  # cases of one operation that are made at once
 AT_ONCE = 6
 UNCHECKED = list(HealthCheck)
-LACKS_BOUND = "a parameter lacks a bound"  # the warning of common.http
+LACKS_BOUND = "a parameter lacks a bound"  # the warning of shell.http.answers
 SHOWN_MAX = 20
 USCC = uscc.make("52530302000000001")
 SOURCE = "urn:cn:exchange:530300:psb"
@@ -72,7 +72,7 @@ CALLERS: Mapping[str, Mapping[str, str]] = {
 }
 _ISSUE = """
 import json, sys
-from common.auth import issue_token
+from shell.access.auth import issue_token
 print(json.dumps({name: issue_token(**claims) for name, claims in json.loads(sys.argv[1]).items()}))
 """
 # Ids that exist, by the name of a parameter; the statement is one of the service that owns them.

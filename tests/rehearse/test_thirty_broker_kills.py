@@ -21,14 +21,14 @@ from typing import Any
 import httpx
 import pytest
 import synth
-from common.clock import SHANGHAI
-from common.settings import settings
-from shouwang import clock
-from shouwang.runtime import Runtime
+from common.calendar import SHANGHAI
+from shell.settings import settings
+from shouwang.commands.verify import check_all
+from shouwang.runtime import clock
+from shouwang.runtime.machine import Runtime
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.delivering import Deliverer
 from shouwang.trials.observing import Observer
-from shouwang.verify import check_all
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 KILLS = int(os.environ.get("SHOUWANG_KILLS", "30"))

@@ -15,7 +15,7 @@ from common.events.facts import (
     Residence,
     SpecialFamily,
 )
-from rules.timeline import Fact
+from rules.facts.timeline import Fact
 
 SOMEWHERE = "530300"
 Plain = dict[str, Any]

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 import yaml
-from common.clock import add_months
+from common.calendar import add_months
 from common.events.ability import Ability
 from common.events.entitlement import MoveGap
 from common.events.facts import Statement, Value
-from rules.choosing import Choice
-from rules.decide import Decision, decide
-from rules.due import due
-from rules.gaps import gaps_of_moves
-from rules.lists import Lists
-from rules.timeline import Fact, abilities_known_at, facts_known_at
+from rules.deciding.choosing import Choice
+from rules.deciding.decide import Decision, decide
+from rules.deciding.gaps import gaps_of_moves
+from rules.deciding.lists import Lists
+from rules.facts.timeline import Fact, abilities_known_at, facts_known_at
+from rules.money.due import due
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 KINDS = ["registration", "residence", "disability", "low_income", "living_situation"]

@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 
 import pytest
-from common.settings import repository_root
 from hypothesis import given
 from hypothesis import strategies as st
-from rules.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
+from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
+from shell.settings import repository_root
 
 SCALE = load_scale(repository_root() / "contracts" / "scales" / "gbt42195-2022.yaml")
 ON = date(2026, 11, 22)

@@ -7,12 +7,12 @@ import pytest
 from common.events.coverage import FeedDeclared
 from common.events.facts import Kind
 from plain_lives import life
-from rules.coverage import NOTHING_DECLARED, Coverage, Where
-from rules.decide import decide
-from rules.explain import Explanation, explain
-from rules.lists import Lists
-from rules.policy import from_event
-from rules.timeline import Fact
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.facts.coverage import NOTHING_DECLARED, Coverage, Where
+from rules.facts.timeline import Fact
+from rules.form.policy import from_event
+from rules.words.explain import Explanation, explain
 
 CITATION = {"title": "试验清单", "issuer": "试验局", "date": "2024-01-01", "locator": "第1条"}
 QILIN, MALONG, TOWN, TAIYUAN = "530302", "530303", "530302001", "140702"

@@ -22,11 +22,11 @@ from common.events.facts import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.decide import ENTITLEMENTS, decide
-from rules.explain import explain, policy_ref
-from rules.lists import Lists
-from rules.policy import PolicyList, from_event
-from rules.timeline import Fact
+from rules.deciding.decide import ENTITLEMENTS, decide
+from rules.deciding.lists import Lists
+from rules.facts.timeline import Fact
+from rules.form.policy import PolicyList, from_event
+from rules.words.explain import explain, policy_ref
 
 FIRST = date(2024, 1, 1)
 DAYS = 40

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from common.events import Entitlement, PayTerms
 from common.events.facts import IdentityChange, Registration, StandingChange, Statement
-from rules.doubt import Doubt, doubt_known_at, held_by_doubt, is_held
-from rules.due import due
+from rules.facts.doubt import Doubt, doubt_known_at, held_by_doubt, is_held
+from rules.money.due import due
 
 DOUBT = Doubt(date(2026, 11, 10), ("doubt",))
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from common.clock import add_months, birthday
+from common.calendar import add_months, birthday
 from common.events import Entitlement, PayTerms
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.due import Due, due, example_of, next_change, owed_before
+from rules.money.due import Due, due, example_of, next_change, owed_before
 
 OLD, NEW = "530302", "530303"
 _ids = count()

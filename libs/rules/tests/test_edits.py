@@ -12,15 +12,15 @@ from common.events.coverage import FeedDeclared
 from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
-from rules.changes import _READ, _READ_SETS
-from rules.conditions import World
-from rules.coverage import Coverage
-from rules.decide import decide
-from rules.edits import AreaEdit, Edit, edits_between
-from rules.lists import NOWHERE, Lists
-from rules.policy import NATION, PolicyList, load_lists, to_event_dict
-from rules.timeline import Fact, abilities_known_at, facts_known_at
-from rules.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
+from rules.deciding.changes import _READ, _READ_SETS
+from rules.deciding.conditions import World
+from rules.deciding.decide import decide
+from rules.deciding.lists import NOWHERE, Lists
+from rules.deciding.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
+from rules.facts.coverage import Coverage
+from rules.facts.timeline import Fact, abilities_known_at, facts_known_at
+from rules.form.policy import NATION, PolicyList, load_lists, to_event_dict
+from rules.proof.edits import AreaEdit, Edit, edits_between
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 REAL = load_lists(POLICY)

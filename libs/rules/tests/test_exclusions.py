@@ -16,12 +16,12 @@ from common.events.facts import (
     SpecialFamily,
     Value,
 )
-from rules.choosing import Choice
-from rules.decide import decide
-from rules.explain import explain
-from rules.lists import Lists
-from rules.policy import from_event
-from rules.timeline import Fact
+from rules.deciding.choosing import Choice
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.facts.timeline import Fact
+from rules.form.policy import from_event
+from rules.words.explain import explain
 
 FIRST = date(2024, 1, 1)
 CITATION = {"title": "试验清单", "issuer": "试验局", "date": "2024-01-01", "locator": "第1条"}

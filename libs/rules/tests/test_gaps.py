@@ -4,14 +4,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common.clock import add_months, month_text
+from common.calendar import add_months, month_text
 from common.events import Entitlement, MoveGap, PayTerms
 from common.events.facts import Registration, Residence
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.due import due
-from rules.gaps import WHY, gap_text, gaps_of_moves
-from rules.timeline import Fact
+from rules.deciding.gaps import WHY, gap_text, gaps_of_moves
+from rules.facts.timeline import Fact
+from rules.money.due import due
 
 OLD, NEW = "530302", "140702"
 MOVED = date(2025, 4, 18)

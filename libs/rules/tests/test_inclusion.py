@@ -17,15 +17,15 @@ from common.events.facts import Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_lives import Plain, life
-from rules.cells import KNOWN, cells, leaves_of_version
-from rules.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
-from rules.coverage import NOTHING_DECLARED, Coverage
-from rules.decide import decide
-from rules.floors import floor_list
-from rules.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
-from rules.lists import Lists
-from rules.outcome import Applicable
-from rules.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
+from rules.deciding.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.deciding.outcome import Applicable
+from rules.facts.coverage import NOTHING_DECLARED, Coverage
+from rules.form.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
+from rules.proof.cells import KNOWN, cells, leaves_of_version
+from rules.proof.floors import floor_list
+from rules.proof.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
 
 CITY, COUNTY = "530300", "530302"
 SEED = load_lists(Path(__file__).parents[3] / "contracts" / "policy")
@@ -310,7 +310,7 @@ def test_a_service_does_not_stand_for_money() -> None:
 
 
 def test_conditions_that_tell_too_many_people_apart_are_not_waved_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rules.comparing.CASES_MAX", 100)
+    monkeypatch.setattr("rules.proof.comparing.CASES_MAX", 100)
     found = prove(SEED[CITY])
     assert "visiting_care" in found.undecided
     assert not found.holds

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from rules.bounds import NARROWINGS, Narrowing
-from rules.lint import CODES, Finding, items_told, lint
-from rules.policy import PolicyList, from_event, load_lists, to_event_dict
+from rules.form.bounds import NARROWINGS, Narrowing
+from rules.form.policy import PolicyList, from_event, load_lists, to_event_dict
+from rules.proof.lint import CODES, Finding, items_told, lint
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 SEED = load_lists(POLICY)
@@ -160,7 +160,7 @@ def test_versions_that_adjoin_leave_no_gap() -> None:
 
 
 def test_conditions_with_too_many_cases_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rules.lint_conditions.CASES_MAX", 10)
+    monkeypatch.setattr("rules.proof.lint_conditions.CASES_MAX", 10)
     assert "too_many_cases" in {f.code for f in found(lambda _: None)}
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 from random_lives import AREAS, Chance
-from rules.list_changes import first_day_changed, list_changes
-from rules.lists import Lists
-from rules.policy import PolicyList, load_list
+from rules.deciding.lists import Lists
+from rules.form.policy import PolicyList, load_list
+from rules.words.list_changes import first_day_changed, list_changes
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 _DAY: Final = re.compile(r"(\d{4})(-\d\d-\d\d)")

@@ -13,15 +13,15 @@ import msgspec
 import pytest
 from common.events.ability import Ability
 from common.events.facts import Death, Disability, LowIncome, Registration, SpecialFamily, Statement, Value
-from common.settings import repository_root
-from rules.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
-from rules.choosing import Choice
-from rules.decide import decide
-from rules.due import due
-from rules.items import ITEM_TITLES
-from rules.lists import Lists
-from rules.policy import PolicyList, load_lists
-from rules.timeline import facts_known_at
+from rules.deciding.choosing import Choice
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.facts.timeline import facts_known_at
+from rules.form.items import ITEM_TITLES
+from rules.form.policy import PolicyList, load_lists
+from rules.money.due import due
+from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
+from shell.settings import repository_root
 from slow_oracle import read_law
 from stories import POLICY
 

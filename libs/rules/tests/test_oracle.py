@@ -17,13 +17,13 @@ from common.events.coverage import FeedDeclared
 from common.events.entitlement import Entitlement
 from common.events.facts import Statement
 from random_lives import DAYS, ITEMS, Chance
-from rules.choosing import Choice
-from rules.coverage import Coverage
-from rules.decide import Decision, decide
-from rules.explain import explain
-from rules.lists import Lists
-from rules.policy import PolicyList, load_lists
-from rules.timeline import abilities_known_at, facts_known_at
+from rules.deciding.choosing import Choice
+from rules.deciding.decide import Decision, decide
+from rules.deciding.lists import Lists
+from rules.facts.coverage import Coverage
+from rules.facts.timeline import abilities_known_at, facts_known_at
+from rules.form.policy import PolicyList, load_lists
+from rules.words.explain import explain
 from slow_oracle import Found, Told, dated, death, decided, last_words, read_law
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from common.codes import divisions
 from common.events.facts import Registration
-from rules.decide import decide
-from rules.lists import Lists
-from rules.policy import BESIDE_ITEMS, NATION, PolicyError, from_event, load_lists, policy_schema, to_event_dict
-from rules.timeline import Fact
-from rules.wording import condition_text
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.deciding.wording import condition_text
+from rules.facts.timeline import Fact
+from rules.form.policy import BESIDE_ITEMS, NATION, PolicyError, from_event, load_lists, policy_schema, to_event_dict
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 FILES = sorted(path for path in POLICY.glob("[0-9]*/*.yaml"))

@@ -4,9 +4,9 @@ import random
 from datetime import timedelta
 
 import pytest
-from rules.explain import explain
-from rules.lists import Lists
-from rules.policy import load_lists
+from rules.deciding.lists import Lists
+from rules.form.policy import load_lists
+from rules.words.explain import explain
 from stories import POLICY, Story, all_stories
 
 LISTS = Lists(load_lists(POLICY).values())

@@ -11,10 +11,10 @@ import pytest
 from common.codes import divisions
 from common.events.facts import Registration, Residence
 from mutations import WORDS, Change, of_item, of_rules
-from rules.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, World, leaves
-from rules.lists import Lists
-from rules.outcome import Applicable
-from rules.policy import Condition, PolicyList
+from rules.deciding.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, World, leaves
+from rules.deciding.lists import Lists
+from rules.deciding.outcome import Applicable
+from rules.form.policy import Condition, PolicyList
 from slow_oracle import NATION, read_law
 from stories import POLICY, Story, all_stories
 

@@ -12,15 +12,15 @@ import pytest
 from common.events.facts import Registration, Residence
 from plain_lives import Plain, life
 from random_lives import BENEFITS, ITEMS, PLACES, Chance
-from rules.cells import KNOWN, leaves_of_version
-from rules.conditions import AGE, PLACE, World, evaluate
-from rules.decide import decide
-from rules.explain import Explanation, explain
-from rules.lists import Lists
-from rules.policy import PolicyList, load_lists
-from rules.remedies import TOLD_MAX
-from rules.timeline import Fact
-from rules.wording import condition_text
+from rules.deciding.conditions import AGE, PLACE, World, evaluate
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.deciding.wording import condition_text
+from rules.facts.timeline import Fact
+from rules.form.policy import PolicyList, load_lists
+from rules.proof.cells import KNOWN, leaves_of_version
+from rules.words.explain import Explanation, explain
+from rules.words.remedies import TOLD_MAX
 
 REAL = Lists(load_lists(Path(__file__).parents[3] / "contracts" / "policy").values())
 TODAY = date(2026, 11, 20)

@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from common.clock import add_months
+from common.calendar import add_months
 from common.events import Entitlement, PayTerms
 from random_lives import DAYS, Chance
-from rules.decide import Decision, decide
-from rules.due import due
-from rules.effects import Effect, Figures, Window, effect_of, figures_of
-from rules.lists import Lists
-from rules.policy import PolicyList
-from rules.tallies import Stored, Tally, county_of, group_key
-from rules.timeline import facts_known_at
+from rules.deciding.decide import Decision, decide
+from rules.deciding.lists import Lists
+from rules.facts.timeline import facts_known_at
+from rules.form.policy import PolicyList
+from rules.money.due import due
+from rules.money.effects import Effect, Figures, Window, effect_of, figures_of
+from rules.money.tallies import Stored, Tally, county_of, group_key
 
 SEEDS = range(12)
 PEOPLE = 8

@@ -5,11 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from common.clock import add_months, month_of
-from common.settings import repository_root
+from common.calendar import add_months, month_of
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rules.visits import Stretch, Window, first_window, load_visit_rules, next_window, runs
+from rules.scales.visits import Stretch, Window, first_window, load_visit_rules, next_window, runs
+from shell.settings import repository_root
 
 RULES = load_visit_rules(repository_root() / "contracts" / "visits" / "parameters.yaml")
 DAYS = st.dates(date(2024, 1, 1), date(2028, 12, 31))

@@ -17,14 +17,14 @@ from common.events.facts import (
     Registration,
     Value,
 )
-from rules.decide import decide
-from rules.explain import Explanation, explain
-from rules.inclusion import lists_above, prove_inclusion
-from rules.lint_conditions import lint_conditions
-from rules.lists import Lists
-from rules.policy import Condition, PolicyList, from_event, load_lists, to_event_dict
-from rules.timeline import Fact
-from rules.wording import condition_text
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.deciding.wording import condition_text
+from rules.facts.timeline import Fact
+from rules.form.policy import Condition, PolicyList, from_event, load_lists, to_event_dict
+from rules.proof.inclusion import lists_above, prove_inclusion
+from rules.proof.lint_conditions import lint_conditions
+from rules.words.explain import Explanation, explain
 
 SEED = load_lists(Path(__file__).parents[3] / "contracts" / "policy")
 LISTS = Lists(SEED.values())

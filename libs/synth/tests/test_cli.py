@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from common import clock
+from shell import clock
 from synth import cli
 
 

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 import synth
-from common.clock import age_on
+from common.calendar import age_on
 from common.codes import divisions, id_number
 from common.codes.id_number import IdNumber
 from synth.identity import areas_of

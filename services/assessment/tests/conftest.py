@@ -7,11 +7,12 @@ import httpx
 import pytest
 from assessment.main import app, service
 from assessment.scale import scale_in_use
-from common import clock
-from common.auth import issue_token
-from common.database import Database
+from common import calendar
 from common.events import Entitlement, EntitlementsDecided
-from common.testing import Driver, migrated_database
+from shell import clock
+from shell.access.auth import issue_token
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 TODAY = date(2026, 11, 22)
 TOWN, COUNTY = "530302001", "530302"
@@ -80,7 +81,7 @@ def today() -> Callable[..., None]:
     """Business time stands at ten in the morning of TODAY; call it with another date to move on."""
 
     def move(day: date) -> None:
-        clock.set_now(datetime(day.year, day.month, day.day, 10, tzinfo=clock.SHANGHAI))
+        clock.set_now(datetime(day.year, day.month, day.day, 10, tzinfo=calendar.SHANGHAI))
 
     move(TODAY)
     return move

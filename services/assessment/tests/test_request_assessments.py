@@ -78,7 +78,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_delivery_ev
             raise ConnectionError("killed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr("common.database.crash_point", crash)
+        patched.setattr("shell.store.database.crash_point", crash)
         with pytest.raises(ConnectionError):
             await driver.deliver(people.entitled())
     assert await cases(database) == []

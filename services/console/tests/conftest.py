@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from common.auth import issue_token
 from common.events import EntitlementsDecided, Event, VisitCancelled
 from common.message import Record, state_id, to_headers
 from console.chain import Chain
@@ -15,6 +14,7 @@ from console.meter import Meter
 from console.reader import Reader
 from console.telling import tell
 from msgspec.json import encode
+from shell.access.auth import issue_token
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 

@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Any
 
-from common.auth import Caller
 from common.events import AlertRaised
 from console.chain import KEPT_MAX, SHOWN_MAX, Chain
+from shell.access.auth import Caller
 
 OFFICER = Caller("a", "officer", division="530300").may_see
 ELSEWHERE = Caller("b", "officer", division="140700").may_see

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from common.auth import Caller, require
 from common.errors import NotAllowed
-from common.http import install_problems
 from console.main import app
 from fastapi import Depends, FastAPI, Query
+from shell.access.auth import Caller, require
+from shell.http.answers import install_problems
 
 peer = FastAPI()
 install_problems(peer)

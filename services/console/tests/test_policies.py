@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from common.http import install_problems
 from console.main import app
 from console.policies import by_level, total
 from fastapi import FastAPI
+from shell.http.answers import install_problems
 
 VERSION, OTHER = "a" * 32, "b" * 32
 ID = "00000000-0000-4000-8000-000000000001"

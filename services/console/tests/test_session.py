@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from common.auth import issue_token
+from shell.access.auth import issue_token
 
 
 async def test_who_has_no_token_is_sent_to_the_sign_in_page(browser: Any) -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from common import streams
-from common.auth import issue_token
 from console.reader import Reader
 from console.stream import STREAMS_MAX, chain_stream
+from shell.access.auth import issue_token
+from shell.http import streams
 
 
 class Screen:

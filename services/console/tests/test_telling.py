@@ -23,9 +23,9 @@ from common.events import (
     all_events,
 )
 from common.message import Record
-from common.topics import load_topics
 from console import names
 from console.telling import tell
+from shell.kafka.topics import load_topics
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 
@@ -205,7 +205,7 @@ def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:
     told = {topic.name for topic in load_topics() if "ReadBudgetUsed" in topic.events}
     assert told
     assert told <= set(names.BY_TOPIC) & names.OF_NO_PERSON
-    from common.settings import repository_root
+    from shell.settings import repository_root
 
     glossary = (repository_root() / "contracts" / "glossary.md").read_text(encoding="utf-8")
     checks = (repository_root() / "contracts" / "checks.yaml").read_text(encoding="utf-8")

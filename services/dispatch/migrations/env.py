@@ -1,3 +1,3 @@
-from common.migrate import run_environment
+from shell.store.migrate import run_environment
 
 run_environment()

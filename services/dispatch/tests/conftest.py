@@ -5,13 +5,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
-from common import clock
-from common.auth import issue_token
+from common import calendar
 from common.codes import uscc
-from common.database import Database
 from common.events import Entitlement, EntitlementsDecided
-from common.testing import Driver, migrated_database
 from dispatch.main import app, service
+from shell import clock
+from shell.access.auth import issue_token
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 TODAY = date(2026, 11, 22)
 COUNTY, TOWN, OTHER_COUNTY = "530302", "530302001", "530303"
@@ -81,7 +82,7 @@ def today() -> Callable[..., None]:
     """Business time stands at ten in the morning of TODAY; call it with another date to move on."""
 
     def move(day: date, hour: int = 10) -> None:
-        clock.set_now(datetime(day.year, day.month, day.day, hour, tzinfo=clock.SHANGHAI))
+        clock.set_now(datetime(day.year, day.month, day.day, hour, tzinfo=calendar.SHANGHAI))
 
     move(TODAY)
     return move

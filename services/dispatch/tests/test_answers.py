@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from common import clock
+from common import calendar
 from common.events import (
     RecordParked,
     TaskReply,
@@ -17,6 +17,7 @@ from common.events import (
 )
 from common.message import Record
 from dispatch.verify import check
+from shell import clock
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ async def test_an_excuse_needs_an_officer_of_the_area_a_listed_reason_and_eviden
 
 async def test_a_late_record_of_a_visit_within_the_window_counts_at_its_own_time(driver, offered, tasks, today, story):
     await driver.deliver_records([reply(story.A, offered, "accept")])
-    began = datetime(2026, 11, 23, 9, 0, tzinfo=clock.SHANGHAI)
+    began = datetime(2026, 11, 23, 9, 0, tzinfo=calendar.SHANGHAI)
     today(story.TODAY + timedelta(days=2))
     ended = began + timedelta(minutes=30)
     await driver.deliver_records(

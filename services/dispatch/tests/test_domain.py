@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from common.clock import SHANGHAI, add_months, month_of, start_of_day
+from common.calendar import SHANGHAI, add_months, month_of, start_of_day
 from common.events import TaskWithdrawn, VisitCheckedOut
 from common.events.entitlement import Circumstances, IncidentTold
-from common.settings import repository_root
 from dispatch.domain.ageing import Tags, ageing
 from dispatch.domain.answer import Answer, decide_answer
 from dispatch.domain.market import Market, Provider, place
@@ -35,7 +34,8 @@ from dispatch.verify import plan_fault
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from rules.visits import Stretch, load_visit_rules
+from rules.scales.visits import Stretch, load_visit_rules
+from shell.settings import repository_root
 
 RULES = load_visit_rules(repository_root() / "contracts" / "visits" / "parameters.yaml")
 TOWN, COUNTY, OTHER = "530302001", "530302", "530303"

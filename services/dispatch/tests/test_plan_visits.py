@@ -2,7 +2,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from common.clock import SHANGHAI
+from common.calendar import SHANGHAI
 from common.events import (
     EntitlementsDecided,
     TaskOffered,
@@ -207,7 +207,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_delivery_ev
             raise ConnectionError("killed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr("common.database.crash_point", crash)
+        patched.setattr("shell.store.database.crash_point", crash)
         with pytest.raises(ConnectionError):
             await driver.deliver(story.visiting())
     assert await tasks() == []

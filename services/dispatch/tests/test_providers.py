@@ -4,12 +4,12 @@ import json
 import pytest
 from common.errors import Unavailable
 from common.events import TaskOffered, TaskWithdrawn
-from common.scopes import OwnProvider
-from common.settings import Settings
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
 from dispatch.open_topics import keep_topics, open_topics
 from dispatch.place_tasks import place_again
+from shell.access.scopes import OwnProvider
+from shell.settings import Settings
 
 
 def body(story, **changes):

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import date, datetime, timedelta
 
-from common.clock import SHANGHAI
+from common.calendar import SHANGHAI
 from common.events import TaskWithdrawn, VisitCancelled
 from common.events.entitlement import Circumstances, HospitalStayTold, LivingTagsTold
 from dispatch.domain.task import OPEN

@@ -9,8 +9,8 @@ from time import monotonic
 
 import httpx
 import pytest
-from common import clock
-from common.auth import issue_token, read_token
+from shell import clock
+from shell.access.auth import issue_token, read_token
 
 STOP_SECONDS_MAX = 15
 

@@ -11,9 +11,6 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
-from common import clock
-from common.auth import issue_token
-from common.database import Database
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded, Statement
 from common.events.facts import (
     Alive,
@@ -30,12 +27,15 @@ from common.events.facts import (
     RiskIncident,
     StandingChange,
 )
-from common.testing import Driver, migrated_database
-from identification.keep_to_band import keep_to_band
+from identification.lists.seed_lists import seed
 from identification.main import service
-from identification.redecide_people import redecide_people
-from identification.run_simulations import run_simulations
-from identification.seed_lists import seed
+from identification.redeciding.keep_to_band import keep_to_band
+from identification.redeciding.redecide_people import redecide_people
+from identification.simulating.run_simulations import run_simulations
+from shell import clock
+from shell.access.auth import issue_token
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 LISTS = Path(__file__).parent / "policy"
 VALUES = {

@@ -4,12 +4,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common.database import Database
 from common.events import Entitlement
-from common.testing import Driver
 from identification import verify
-from identification.adverse import Adverse, adverse_of
-from identification.explain_adverse import explain_adverse
+from identification.deciding.domain.adverse import Adverse, adverse_of
+from identification.deciding.explain_adverse import explain_adverse
+from shell.store.database import Database
+from shell.testing import Driver
 
 ALLOWANCE = "longevity_allowance"
 NEW_YEAR, SUMMER = date(2026, 1, 1), date(2026, 7, 1)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from common.codes import divisions
 from common.events import CoverageDeclared, EntitlementsDecided, FeedDeclared
-from common.testing import Driver
-from identification import running, verify
-from identification.apply_coverage import apply_coverage
+from identification import verify
+from identification.lists import in_force
+from identification.lists.apply_coverage import apply_coverage
+from shell.testing import Driver
 
 QILIN, MALONG = "530302", "530303"
 SEVERE = "severe_disability_nursing_subsidy"
@@ -130,7 +131,7 @@ async def test_the_past_is_judged_by_the_coverage_that_was_known_then(
     await driver.deliver(person.facts())
     await declare(declared(FeedDeclared(kind="disability", since=date(2026, 11, 1))))
     await declare(declared(ALWAYS, version=2))
-    running._kept.clear()  # as after a start
+    in_force._kept.clear()  # as after a start
     on = date(2026, 10, 1)
     outcomes = [
         (await said(person, on, known_at=(DECLARED_AT + timedelta(minutes=m)).isoformat()))["outcome"]

@@ -6,11 +6,11 @@ from datetime import date
 from typing import Any
 
 import pytest
-from common.database import Database
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
-from common.settings import repository_root
-from common.testing import migrated_database
-from identification.seed_lists import seed
+from identification.lists.seed_lists import seed
+from shell.settings import repository_root
+from shell.store.database import Database
+from shell.testing import migrated_database
 
 CARE, LIVING = "care_service_subsidy", "disability_living_subsidy"
 

@@ -7,12 +7,12 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from common.clock import civil_date
+from common.calendar import civil_date
 from common.events import AbilitiesDetermined, EntitlementEnded, EntitlementsDecided, EntitlementStarted
 from common.events.entitlement import LivingTagsTold
 from common.message import Message, from_record
-from common.testing import Driver, event_record
-from identification.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.deciding.decide_people import on_abilities_determined, on_person_facts_recorded
+from shell.testing import Driver, event_record
 
 
 async def newest(driver: Driver) -> EntitlementsDecided:
@@ -361,7 +361,7 @@ async def test_a_crash_before_the_commit_leaves_nothing(driver: Driver, elder: A
         if point == "before_commit":
             raise Killed
 
-    monkeypatch.setattr("common.database.crash_point", die)
+    monkeypatch.setattr("shell.store.database.crash_point", die)
     facts = elder().facts()
     with pytest.raises(Killed):
         await driver.deliver(facts)

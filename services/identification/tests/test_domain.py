@@ -7,7 +7,7 @@ import pytest
 from common.events import Entitlement
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from identification.domain import (
+from identification.deciding.domain.decision import (
     Spell,
     changed_items,
     edges_of_change,

@@ -7,9 +7,9 @@ import httpx
 import msgspec
 import pytest
 from common.events import EntitlementsDecided, EntitlementStarted
-from common.testing import Driver
 from identification import verify
-from identification.explain_adverse import explain_adverse
+from identification.deciding.explain_adverse import explain_adverse
+from shell.testing import Driver
 
 WAITS_AT = datetime(2026, 11, 2, 4, tzinfo=UTC)
 BEFORE = date(1940, 3, 5)  # 80 long before the doubt

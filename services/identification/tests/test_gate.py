@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common import clock
 from common.events import EntitlementsDecided, PolicyVersionHalted, PolicyVersionPublished
-from common.testing import Driver
 from identification import verify
-from identification.redecide_people import redecide_people
-from identification.seed_lists import seed
+from identification.lists.seed_lists import seed
+from identification.redeciding.redecide_people import redecide_people
+from shell import clock
+from shell.testing import Driver
 
 NATION, QILIN, MALONG = "000000", "530302", "530303"
 ALLOWANCE = "longevity_allowance"

@@ -4,9 +4,9 @@ from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
-from identification.protected_tally import protect, protected_tally
-from rules.effects import Figures
-from rules.tallies import EarlierKey, EarlierMoney, Group, GroupKey, ItemCount, Money, MoneyKey, Tally
+from identification.simulating.domain.protected_tally import protect, protected_tally
+from rules.money.effects import Figures
+from rules.money.tallies import EarlierKey, EarlierMoney, Group, GroupKey, ItemCount, Money, MoneyKey, Tally
 
 SMALL = range(1, 5)
 FEW = st.integers(0, 14)

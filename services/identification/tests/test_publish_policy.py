@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from common import clock
-from common.testing import Driver
+from shell import clock
+from shell.testing import Driver
 
 QILIN, MALONG = "530302", "530303"
 

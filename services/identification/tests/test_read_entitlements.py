@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from common import clock
-from common.testing import Driver
+from shell import clock
+from shell.testing import Driver
 
 
 async def get(client: Any, path: str, headers: dict[str, str], **params: Any) -> Any:

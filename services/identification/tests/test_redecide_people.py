@@ -7,11 +7,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from common.database import Database
 from common.events import EntitlementsDecided
-from common.testing import Driver
 from identification import verify
-from identification.redecide_people import redecide_people
+from identification.redeciding.redecide_people import redecide_people
+from shell.store.database import Database
+from shell.testing import Driver
 
 NATION, QILIN, MALONG = "000000", "530302", "530303"
 SEVERE = "severe_disability_nursing_subsidy"
@@ -150,7 +150,7 @@ async def test_deciding_whom_it_touches_is_deciding_everybody(
 async def test_two_processes_share_the_people(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("identification.store.redecisions.PART_MAX", 7)
+    monkeypatch.setattr("identification.redeciding.store.PART_MAX", 7)
     people = [elder(lives=f"5303020{n:02}") for n in range(40)]
     await driver.deliver(*(p.facts() for p in people))
     await redecide()
@@ -206,7 +206,7 @@ async def test_a_kill_at_any_step_loses_nobody(
             if transactions == 2:
                 raise Killed
 
-        monkeypatch.setattr("common.database.crash_point", die)
+        monkeypatch.setattr("shell.store.database.crash_point", die)
         try:
             await redecide(people_max=2, lines_max=1)
         except Killed:
@@ -286,8 +286,8 @@ async def test_live_news_go_ahead_of_deciding_again(
     await redecide()
     await publish(raised)
     assert await redecide_people(driver.database) == 1  # one line of traits: all of them are found
-    monkeypatch.setattr("identification.redecide_people.BUSY_ROWS", 3)
-    monkeypatch.setattr("identification.redecide_people.PEOPLE_MAX_WHEN_BUSY", 2)
+    monkeypatch.setattr("identification.redeciding.redecide_people.BUSY_ROWS", 3)
+    monkeypatch.setattr("identification.redeciding.redecide_people.PEOPLE_MAX_WHEN_BUSY", 2)
     assert await redecide_people(driver.database) == 0  # it pauses now …
     assert await driver.database.pool.fetchval("SELECT people FROM redecisions") == 2  # … but has come forward
 

@@ -1,7 +1,6 @@
 """The migrated tables are those the code believes in."""
 
 import pytest
-from common.database import Database
 from identification.tables import (
     CoverageRow,
     DecisionRow,
@@ -15,6 +14,7 @@ from identification.tables import (
     SimulationRow,
     WatchedStepRow,
 )
+from shell.store.database import Database
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from common.database import Database
 from common.events import EntitlementsDecided, PolicyVersionProposed, PolicyVersionPublished
-from common.settings import repository_root
-from common.testing import Driver, migrated_database
 from identification import verify
+from identification.lists.seed_lists import seed
 from identification.main import service
-from identification.seed_lists import seed
+from shell.settings import repository_root
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 NATION, CITY, QILIN, NEW_AREA = "000000", "530300", "530302", "530304"
 ALLOWANCE = "longevity_allowance"

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common import clock
 from common.events import PolicyVersionSimulated
-from common.testing import Driver
-from identification.run_simulations import run_simulations
-from identification.workers import dismiss_workers
+from identification.simulating.run_simulations import run_simulations
+from identification.simulating.workers import dismiss_workers
+from shell import clock
+from shell.testing import Driver
 
 QILIN, MALONG = "530302", "530303"
 ALLOWANCE = "longevity_allowance"
@@ -116,7 +116,7 @@ async def test_a_killed_worker_costs_its_chunk_a_second_turn_and_nothing_else(
         assert await run_simulations(driver.database, 2, 2) == 2
         half = await seen(client, bearer, simulation_id)
         assert (half["state"], half["chunks"], half["chunks_done"], half["result"]) == ("running", 5, 2, None)
-        from identification import workers
+        from identification.simulating import workers
 
         assert workers._pool is not None
         for pid in list(workers._pool._processes):
@@ -132,8 +132,8 @@ async def test_a_killed_worker_costs_its_chunk_a_second_turn_and_nothing_else(
 async def test_a_chunk_that_two_processes_do_counts_once(
     client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
-    from identification.run_simulations import _store
-    from identification.simulating import answer_chunk
+    from identification.simulating.chunks import answer_chunk
+    from identification.simulating.run_simulations import _store
 
     await driver.deliver(*(elder().facts() for _ in range(5)))
     simulation_id = (await asked(client, bearer, list=raised)).json()["simulation_id"]
@@ -225,7 +225,7 @@ async def test_only_officers_of_the_area_ask(client: Any, bearer: Any, raised: A
 
 
 async def test_no_more_than_a_few_wait(client: Any, bearer: Any, raised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("identification.simulate_policy.OPEN_MAX", 2)
+    monkeypatch.setattr("identification.simulating.simulate_policy.OPEN_MAX", 2)
     answers = [await asked(client, bearer, list=raised, months=n) for n in (1, 2, 3)]
     assert [a.status_code for a in answers] == [202, 202, 429]
 

@@ -3,10 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from common import clock
+from common import calendar
 from common.events import EntitlementEnded, EntitlementStarted
-from common.testing import Driver
-from identification.tell_edges import tell_edges
+from identification.deciding.tell_edges import tell_edges
+from shell import clock
+from shell.testing import Driver
 
 
 async def told(driver: Driver) -> list[tuple[str, str, date]]:
@@ -31,7 +32,7 @@ async def turning_80_tomorrow(driver: Driver, elder: Any) -> Any:
 
 
 def midnight(day: date) -> None:
-    clock.set_now(clock.start_of_day(day))
+    clock.set_now(calendar.start_of_day(day))
 
 
 STARTED = ("Started", "longevity_allowance", date(2026, 11, 21))

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from common.events import AbilitiesDetermined, PersonFactsRecorded
-from common.settings import repository_root
-from identification.domain import Inputs, decide_person
-from rules.lists import Lists
-from rules.policy import PolicyList
+from identification.deciding.domain.decision import Inputs, decide_person
+from rules.deciding.lists import Lists
+from rules.form.policy import PolicyList
+from shell.settings import repository_root
 
 sys.path.insert(0, str(repository_root() / "libs" / "rules" / "tests"))
 from random_lives import DAYS, Chance

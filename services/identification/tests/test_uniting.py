@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from common.database import Database
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
-from common.testing import Driver
 from identification import verify
-from identification.redecide_people import redecide_people
+from identification.redeciding.redecide_people import redecide_people
+from shell.store.database import Database
+from shell.testing import Driver
 
 ITEM = "longevity_allowance"
 

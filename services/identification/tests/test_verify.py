@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 from common.events import EntitlementsDecided
-from common.testing import Driver
 from identification import verify
-from identification.redecide_people import redecide_people
+from identification.redeciding.redecide_people import redecide_people
+from shell.testing import Driver
 
 
 async def test_what_the_handlers_store_is_what_the_rules_say(driver: Driver, elder: Any) -> None:

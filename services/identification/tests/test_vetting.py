@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from common.events import PolicyVersionPublished
-from common.testing import Driver
+from shell.testing import Driver
 
 NATION, QILIN = "000000", "530302"
 CARE = "nursing_subsidy"

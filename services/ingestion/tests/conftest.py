@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 import httpx
 import msgspec
 import pytest
-from common import clock
-from common.auth import issue_token
 from common.codes.id_number import make
-from common.database import Database
 from common.events import PersonFactsRecorded
 from common.message import derived_id
-from common.privacy import vault
-from common.testing import Driver, migrated_database
-from ingestion import sources
+from ingestion.files.run_imports import run_imports
 from ingestion.files.spool import spool_folder
 from ingestion.main import service
-from ingestion.run_imports import run_imports
-from ingestion.sources import seed_register
-from rules.timeline import facts_known_at
+from ingestion.register import sources
+from ingestion.register.sources import seed_register
+from rules.facts.timeline import facts_known_at
+from shell import clock
+from shell.access.auth import issue_token
+from shell.privacy import vault
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 BATCH = "application/cloudevents-batch+json"
 SINGLE = "application/cloudevents+json"

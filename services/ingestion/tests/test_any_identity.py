@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 from common.codes.id_number import make
-from common.database import Database
 from common.events import PersonFactsRecorded
-from common.testing import Driver, migrated_database
 from ingestion import verify
 from ingestion.domain.pushed import Pushed
 from ingestion.main import service
-from ingestion.reading import read_event
-from ingestion.recording import record
-from rules.identity import statements_known_at
-from rules.timeline import facts_known_at
+from ingestion.reading.events import read_event
+from ingestion.recording.core import record
+from rules.facts.identity import statements_known_at
+from rules.facts.timeline import facts_known_at
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

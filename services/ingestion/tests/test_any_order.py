@@ -18,24 +18,24 @@ from zlib import crc32
 
 import msgspec
 import pytest
-from common.database import Database
 from common.events.facts import BankAccount, Contact, Household, Statement, Value
 from common.message import derived_id
-from common.privacy import vault
-from common.settings import repository_root
-from common.testing import migrated_database
-from ingestion.batch import Request
-from ingestion.cases import RULE_REASONS
 from ingestion.domain.person import statements_of
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.stands import Decided
-from ingestion.reading import read_event
-from ingestion.recording import decide_again, record
-from ingestion.store import review
-from rules.decide import decide
-from rules.lists import Lists
-from rules.policy import load_lists
-from rules.timeline import Fact, facts_known_at
+from ingestion.reading.events import read_event
+from ingestion.recording.batch import Request
+from ingestion.recording.cases import RULE_REASONS
+from ingestion.recording.core import decide_again, record
+from ingestion.review.store import quarantine
+from rules.deciding.decide import decide
+from rules.deciding.lists import Lists
+from rules.facts.timeline import Fact, facts_known_at
+from rules.form.policy import load_lists
+from shell.privacy import vault
+from shell.settings import repository_root
+from shell.store.database import Database
+from shell.testing import migrated_database
 
 sys.path.insert(0, str(repository_root() / "libs" / "rules" / "tests"))
 from slow_oracle import (
@@ -383,7 +383,7 @@ async def settle_row(tx: Any, row: Any, now: datetime, number: str) -> None:
     if by_rule and believed(number, row["source"]):
         await decide_again(tx, Request(person_ids=(person_id,), exempt={person_id: (event_id,)}), now)
     elif row["reason"] != "predecessor_waits":
-        assert await review.discard(tx, event_id, now, "王科员", "不实")
+        assert await quarantine.discard(tx, event_id, now, "王科员", "不实")
         await decide_again(tx, Request(person_ids=(person_id,)), now)
 
 

@@ -4,11 +4,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from common import clock
-from common.auth import issue_token
 from common.events import CorrectionAnswered, CorrectionRequested
-from ingestion.answer_corrections import answer_corrections
-from ingestion.escalate_quarantine import escalate_overdue
+from ingestion.corrections.answer_corrections import answer_corrections
+from ingestion.review.escalate_quarantine import escalate_overdue
+from shell import clock
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 

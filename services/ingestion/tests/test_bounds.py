@@ -17,17 +17,17 @@ from itertools import count
 import pyarrow
 import pytest
 import xlsxwriter
-from common import clock
 from common.codes.id_number import make
-from ingestion.answering import Refused
-from ingestion.file_sessions import BATCH_CHARS_MAX, Session
+from ingestion.domain.answering import Refused
 from ingestion.files import spool
 from ingestion.files.mapping import Given
 from ingestion.files.opening import Stream
+from ingestion.files.run_imports import run_imports
+from ingestion.files.sessions import BATCH_CHARS_MAX, Session
 from ingestion.files.shaping import Sender
 from ingestion.files.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
-from ingestion.run_imports import run_imports
 from pyarrow import parquet
+from shell import clock
 
 WAIT_SECONDS = 60
 GROWTH_KIB_MAX = 50 * 1024
@@ -85,7 +85,7 @@ def codes(row):
 
 CHILD = """
 import asyncio, sys
-from common.database import Database
+from shell.store.database import Database
 from ingestion import run_imports as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
@@ -344,7 +344,7 @@ async def test_two_long_rows_with_one_beginning_are_two_refusals(imports, databa
 
 async def test_the_rejects_of_a_file_have_a_limit_and_every_row_still_has_its_reason(imports, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_REJECTS_BYTES_MAX", "20000")
-    monkeypatch.setattr("ingestion.file_sessions.BATCH_ROWS", 5)
+    monkeypatch.setattr("ingestion.files.sessions.BATCH_ROWS", 5)
     rows = []
     for n in range(20):
         row = cells(n, "x" * 2_000)
@@ -362,7 +362,7 @@ async def test_the_rejects_of_a_file_have_a_limit_and_every_row_still_has_its_re
 
 async def test_a_file_with_more_rows_than_allowed_ends_with_its_reason(imports, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_ROWS_MAX", "10")
-    monkeypatch.setattr("ingestion.file_sessions.BATCH_ROWS", 5)
+    monkeypatch.setattr("ingestion.files.sessions.BATCH_ROWS", 5)
     found = await imports.run("\n".join([HEADER, *(",".join(cells(n)) for n in range(30))]), "alive", office="grid")
     assert (found["state"], found["problems"][0]["code"], found["rows_read"]) == ("failed", "too_many_rows", 10)
 
@@ -428,8 +428,8 @@ async def test_a_job_waits_for_room_on_the_disk_and_others_have_their_turn(impor
 
 WORK = """
 import asyncio, sys
-from common.database import Database
-from ingestion.run_imports import run_imports
+from shell.store.database import Database
+from ingestion.files.run_imports import run_imports
 
 async def main():
     database = Database(sys.argv[1], "ingestion")
@@ -474,8 +474,8 @@ async def test_a_file_that_kills_its_process_three_times_is_ended_with_its_reaso
 
 
 async def test_deaths_that_a_finished_step_separates_do_not_add_up(imports, database, monkeypatch):
-    monkeypatch.setattr("ingestion.file_sessions.BATCH_ROWS", 1)
-    monkeypatch.setattr("ingestion.run_imports.STEP_SECONDS", 0)
+    monkeypatch.setattr("ingestion.files.sessions.BATCH_ROWS", 1)
+    monkeypatch.setattr("ingestion.files.run_imports.STEP_SECONDS", 0)
     content = "\n".join([HEADER, *(",".join(cells(n)) for n in range(5))])
     import_id = (await imports.send(content, "alive", office="grid")).json()["import_id"]
     for _ in range(2):

@@ -3,11 +3,11 @@
 from itertools import permutations
 
 import pytest
-from common.auth import issue_token
 from common.message import derived_id
-from common.privacy import vault
 from ingestion import verify
-from rules.identity import statements_known_at
+from rules.facts.identity import statements_known_at
+from shell.access.auth import issue_token
+from shell.privacy import vault
 
 REASON = "certificate_of_another"
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion.count_days import count_days
+from ingestion.completeness.count_days import count_days
+from ingestion.completeness.store import days
 from ingestion.domain.completeness import Ours, Tally, Told, add_up, compare, count_events, whole_day
-from ingestion.store import days
 from ingestion.verify import check
 
 PSB = "urn:cn:exchange:530300:psb"

@@ -2,10 +2,10 @@
 
 from datetime import date, timedelta
 
-from common import clock
 from ingestion import verify
-from ingestion.end_hints import end_hints
-from rules.timeline import facts_known_at
+from ingestion.review.end_hints import end_hints
+from rules.facts.timeline import facts_known_at
+from shell import clock
 
 STAY = {"institution": "合成市人民医院"}
 

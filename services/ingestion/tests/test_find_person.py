@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from common.auth import ROLES, issue_token
+from shell.access.auth import ROLES, issue_token
 
 
 @pytest.fixture

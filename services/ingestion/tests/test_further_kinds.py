@@ -5,8 +5,8 @@ import pytest
 from common.events.facts import Kind
 from common.events.kinds import KINDS, RULES
 from ingestion.domain.pushed import Pushed
-from ingestion.reading import read_event
-from rules.timeline import facts_known_at
+from ingestion.reading.events import read_event
+from rules.facts.timeline import facts_known_at
 
 FURTHER: tuple[Kind, ...] = KINDS[KINDS.index("merit") : KINDS.index("identity_change")]
 

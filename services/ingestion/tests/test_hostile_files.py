@@ -8,14 +8,12 @@ from random import Random
 import pytest
 import xlsxwriter
 import yaml
-from common import clock
 from common.codes.id_number import make
 from common.events.kinds import KINDS
-from common.settings import repository_root
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion.answering import Refused
-from ingestion.file_problems import FILES
+from ingestion.domain.answering import Refused
+from ingestion.domain.file_problems import FILES
 from ingestion.files import spool
 from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
 from ingestion.files.delimited import records
@@ -23,6 +21,8 @@ from ingestion.files.mapping import Given, fields_of, resolve
 from ingestion.files.opening import Stream
 from ingestion.files.shaping import Sender
 from ingestion.files.table import DAY_ZERO, FileBroken
+from shell import clock
+from shell.settings import repository_root
 
 SOURCE = "urn:cn:exchange:530300:grid"
 SENDER = Sender(SOURCE, SOURCE, datetime(2026, 11, 20, tzinfo=UTC))

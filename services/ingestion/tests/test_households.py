@@ -7,10 +7,10 @@ from datetime import date
 
 import msgspec
 import pytest
-from common.privacy import vault
-from ingestion.reading import read_event
-from ingestion.recording import record
-from rules.timeline import facts_known_at
+from ingestion.reading.events import read_event
+from ingestion.recording.core import record
+from rules.facts.timeline import facts_known_at
+from shell.privacy import vault
 
 
 def household(people, members, *, id, no="H-1", day="2026-01-01", time="2026-01-01T09:00:00+08:00", **options):

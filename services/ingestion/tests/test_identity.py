@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from common import clock
-from common.auth import issue_token
 from common.codes.id_number import make
 from common.events.facts import Household, Residence
 from common.message import derived_id
-from common.privacy import vault
 from ingestion import verify
-from rules.identity import statements_known_at
-from rules.timeline import death_of, facts_known_at
+from rules.facts.identity import statements_known_at
+from rules.facts.timeline import death_of, facts_known_at
+from shell import clock
+from shell.access.auth import issue_token
+from shell.privacy import vault
 
 
 def person_of(number: str) -> str:

@@ -9,11 +9,11 @@ from datetime import date, datetime
 import msgspec
 import pytest
 import xlsxwriter
-from common.auth import issue_token
-from common.privacy import vault
-from ingestion.file_problems import FILES
+from ingestion.domain.file_problems import FILES
+from ingestion.domain.problems import PROBLEMS
 from ingestion.files import spool
-from ingestion.problems import PROBLEMS
+from shell.access.auth import issue_token
+from shell.privacy import vault
 
 NAMES = ["姓名", "身份证号", "残疾证号", "残疾类别", "残疾等级", "发证日期"]
 HEADER = ",".join(NAMES)

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from common.database import Database
-from ingestion.intake import BATCH_WEIGHT_MAX
+from ingestion.doors.intake import BATCH_WEIGHT_MAX
+from shell.store.database import Database
 
 WAITS_FOR_A_ROW = """SELECT EXISTS (
   SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"""

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from common.auth import ROLES, Caller, issue_token
-from common.scopes import Areas, Everything
-from ingestion.store import audits, review
+from ingestion.audits import store
+from shell.access.auth import ROLES, Caller, issue_token
+from shell.access.scopes import Areas, Everything
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 PERSON = "11111111-1111-8111-8111-111111111111"
@@ -24,7 +24,7 @@ def note(database):
         caller = Caller(actor, "officer", division)
         async with database.transaction() as tx:
             at = NOON + timedelta(minutes=minute)
-            await review.append_audit(tx, caller, at, action=action, purpose="x", cause="c", person_ids=[person])
+            await store.append_audit(tx, caller, at, action=action, purpose="x", cause="c", person_ids=[person])
 
     return _note
 
@@ -123,7 +123,7 @@ LOOKS = {
     "actor in the area": {"actor": "actor-7", "scope": Areas("530302")},
     "actor of another area": {"actor": "actor-7", "scope": Areas("110000")},
 }
-NOTHING = dict.fromkeys(audits.Wanted._fields) | {"scope": Everything()}
+NOTHING = dict.fromkeys(store.Wanted._fields) | {"scope": Everything()}
 
 
 async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_however_it_is_looked_for(database):
@@ -131,7 +131,7 @@ async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_however_it_i
     middle = await database.pool.fetchval("SELECT audit_id FROM audits ORDER BY at LIMIT 1 OFFSET 80000")
     read = {}
     for name, given in LOOKS.items():
-        statement, values = audits.page_of(audits.Wanted(**NOTHING | given | {"after": middle}), 500)
+        statement, values = store.page_of(store.Wanted(**NOTHING | given | {"after": middle}), 500)
         (told,) = await database.pool.fetchrow(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
         plan = json.loads(told)[0]["Plan"]
         assert plan["Actual Rows"] == (0 if name == "actor of another area" else 500), name

@@ -4,11 +4,11 @@ import socket
 from datetime import timedelta
 
 import pytest
-from common import clock
-from common.settings import settings
-from ingestion.open_topics import AGAIN_SECONDS_MAX, open_topics
-from ingestion.sources import seed, seed_register
-from ingestion.store import topics as store
+from ingestion.register.open_topics import AGAIN_SECONDS_MAX, open_topics
+from ingestion.register.sources import seed, seed_register
+from ingestion.register.store import topics as store
+from shell import clock
+from shell.settings import settings
 
 PSB, FUNERAL = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:funeral"
 

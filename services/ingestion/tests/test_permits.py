@@ -6,8 +6,8 @@ import pytest
 from common.codes.id_number import make
 from common.events.facts import Registration
 from common.message import derived_id
-from common.privacy import vault
 from ingestion import verify
+from shell.privacy import vault
 
 BORN = date(1940, 2, 29)
 HONG_KONG = make("810000", BORN, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from common.codes.id_number import IdCode
-from ingestion import problems
+from ingestion.domain import problems
 from ingestion.domain.completeness import STATES
 
 SOURCE = Path(problems.__file__).parent

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from common.auth import issue_token
-from common.privacy import vault
-from ingestion import intake, push_events
+from ingestion.doors import intake, push_events
+from shell.access.auth import issue_token
+from shell.privacy import vault
 
 
 def codes(receipt):

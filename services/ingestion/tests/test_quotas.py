@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from common.auth import issue_token
 from common.message import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion import quotas
-from ingestion.domain.quota import Limits, filled, taken, wait_seconds
-from ingestion.run_imports import run_imports
-from ingestion.sources import seed, seed_register
+from ingestion.files.run_imports import run_imports
+from ingestion.register import quotas
+from ingestion.register.domain import Limits, filled, taken, wait_seconds
+from ingestion.register.sources import seed, seed_register
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from common import clock
-from common.auth import Caller, issue_token
 from common.events import ReadBudgetUsed
-from common.privacy import vault
-from common.read_budget import case_of, persons_a_day, spend
+from shell import clock
+from shell.access.auth import Caller, issue_token
+from shell.access.read_budget import case_of, persons_a_day, spend
+from shell.privacy import vault
 
 LIMIT = 3
 

@@ -9,13 +9,13 @@ from common.events.kinds import KINDS
 from common.events.population import event_struct, population_schemas
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion.answering import Refused
-from ingestion.bodies import Unreadable, split_batch
+from ingestion.domain.answering import Refused
+from ingestion.domain.problems import PROBLEMS, QUARANTINE, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.explaining import explain
-from ingestion.problems import PROBLEMS, QUARANTINE, fault
-from ingestion.reading import read_event, reopen
-from ingestion.sources import registered
+from ingestion.reading.bodies import Unreadable, split_batch
+from ingestion.reading.events import read_event, reopen
+from ingestion.reading.faults import explain
+from ingestion.register.sources import registered
 from jsonschema_rs import Draft202012Validator
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

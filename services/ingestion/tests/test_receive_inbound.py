@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from common import clock
 from common.events import PersonFactsRecorded, RecordParked
 from common.message import Record
-from ingestion import sources
-from ingestion.sources import seed, seed_register
-from ingestion.store import registry
+from ingestion.register import sources
+from ingestion.register.sources import seed, seed_register
+from ingestion.register.store import registry
+from shell import clock
 
 CITY = "530300"
 PSB = f"urn:cn:exchange:{CITY}:psb"

@@ -10,11 +10,11 @@ from datetime import timedelta
 import asyncpg
 import msgspec
 import pytest
-from common import clock
-from common.database import Database
 from ingestion.domain.pushed import Pushed
-from ingestion.reading import read_event
-from ingestion.recording import record
+from ingestion.reading.events import read_event
+from ingestion.recording.core import record
+from shell import clock
+from shell.store.database import Database
 
 
 def chain(people, number):
@@ -245,9 +245,9 @@ async def test_the_same_batch_pushed_by_two_writers_at_once_counts_once(people, 
 
 CRASH = """
 import asyncio, sys, datetime
-from common.database import Database
-from ingestion.reading import read_event
-from ingestion.recording import record
+from shell.store.database import Database
+from ingestion.reading.events import read_event
+from ingestion.recording.core import record
 async def main():
     database = Database(sys.argv[1], "ingestion")
     await database.open()

@@ -3,12 +3,13 @@
 from datetime import date
 
 import pytest
-from common import clock
-from common.auth import issue_token
-from ingestion import sources
+from common import calendar
 from ingestion.main import service
-from ingestion.source_entries import Entry
-from ingestion.sources import seed, seed_register
+from ingestion.register import sources
+from ingestion.register.entries import Entry
+from ingestion.register.sources import seed, seed_register
+from shell import clock
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 
@@ -121,7 +122,7 @@ async def test_a_place_that_was_renumbered_is_never_held_against_a_source(push, 
 async def test_a_version_begins_on_its_day(change, database):
     await change(name="新名", begins_on="2026-12-01")
     assert sources.registered()[PSB].name == seed()[PSB].name
-    clock.set_now(clock.start_of_day(date(2026, 12, 1)))
+    clock.set_now(calendar.start_of_day(date(2026, 12, 1)))
     await sources.look(database, now=True)
     assert sources.registered()[PSB].name == "新名"
 

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from common.auth import issue_token
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from common import clock
 from common.events import CorrectionRequested, PlaceSettled
 from ingestion import verify
-from ingestion.escalate_quarantine import escalate_overdue
-from rules.timeline import facts_known_at
+from ingestion.review.escalate_quarantine import escalate_overdue
+from rules.facts.timeline import facts_known_at
+from shell import clock
 
 
 async def _case(abroad, people, number):

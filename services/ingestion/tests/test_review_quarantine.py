@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from common import clock
-from common.auth import issue_token
-from ingestion.escalate_quarantine import escalate_overdue
 from ingestion.main import service
+from ingestion.review.escalate_quarantine import escalate_overdue
+from shell import clock
+from shell.access.auth import issue_token
 
 
 @pytest.fixture

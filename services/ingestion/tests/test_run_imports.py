@@ -14,14 +14,12 @@ from itertools import chain, islice
 import pytest
 import xlsxwriter
 from common.codes.id_number import make
-from common.database import Database
-from ingestion import file_sessions
-from ingestion import run_imports as running
-from ingestion.files import spool
+from ingestion.files import run_imports as running
+from ingestion.files import sessions, spool, store
 from ingestion.files.delimited import open_delimited
 from ingestion.files.mapping import Given, resolve
-from ingestion.run_imports import run_imports
-from ingestion.store import imports as store
+from ingestion.files.run_imports import run_imports
+from shell.store.database import Database
 
 HEADER = "姓名,身份证号,认证日期,认证方式"
 WAIT_SECONDS = 60
@@ -44,7 +42,7 @@ async def replica(database):
 
 CHILD = """
 import asyncio, sys
-from common.database import Database
+from shell.store.database import Database
 from ingestion import file_sessions
 from ingestion import run_imports as running
 
@@ -134,7 +132,7 @@ async def test_a_checkpoint_moves_only_from_where_it_is(imports, people, databas
 
 async def test_a_file_lost_from_the_disk_is_sent_again_and_goes_on(imports, people, database, monkeypatch):
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
-    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 4)
+    monkeypatch.setattr(sessions, "BATCH_ROWS", 4)
     content = lines(people, 10)
     answer = await imports.send(content, "alive", office="grid")
     import_id = answer.json()["import_id"]
@@ -187,15 +185,15 @@ async def test_one_row_that_breaks_us_does_not_take_its_neighbours_with_it(impor
 
 
 async def test_a_file_of_which_hardly_a_row_is_right_is_given_up(imports, people, monkeypatch):
-    monkeypatch.setattr(file_sessions, "HOPELESS_FROM", 50)
-    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 25)
+    monkeypatch.setattr(sessions, "HOPELESS_FROM", 50)
+    monkeypatch.setattr(sessions, "BATCH_ROWS", 25)
     content = "\n".join([HEADER, *(f"张三丰,{n},2026-11-01,上门" for n in range(200))])
     found = await imports.run(content, "alive", office="grid")
     assert (found["state"], found["problems"][0]["code"], found["rejected"]) == ("failed", "too_many_rejects", 50)
 
 
 async def test_progress_is_told_while_it_lasts(imports, people, database, monkeypatch):
-    monkeypatch.setattr(file_sessions, "BATCH_ROWS", 10)
+    monkeypatch.setattr(sessions, "BATCH_ROWS", 10)
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
     answer = await imports.send(lines(people, 45), "alive", office="grid")
     seen = []

@@ -1,8 +1,8 @@
 """Whose sources, files and coverage a caller sees."""
 
 import pytest
-from common.auth import issue_token
-from ingestion import sources
+from ingestion.register import sources
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 CITY, COUNTY, FOREIGN, NATION = "530300", "530302", "140700", "000000"

@@ -3,15 +3,15 @@
 from datetime import timedelta
 
 import pytest
-from common import clock
 from common.events import PlaceSettled
 from ingestion import verify
-from ingestion.count_waiting import count_waiting, waiting
-from ingestion.escalate_quarantine import escalate_overdue
-from ingestion.settle_groups import STEP_MAX, settle_groups
-from ingestion.settle_silence import settle_silence
-from ingestion.sources import standing_rules
-from rules.timeline import Suspected, death_of, facts_known_at
+from ingestion.register.sources import standing_rules
+from ingestion.review.count_waiting import count_waiting, waiting
+from ingestion.review.escalate_quarantine import escalate_overdue
+from ingestion.review.settle_groups import STEP_MAX, settle_groups
+from ingestion.review.settle_silence import settle_silence
+from rules.facts.timeline import Suspected, death_of, facts_known_at
+from shell import clock
 
 OWNER = "140000"  # the area above that of the source
 MANY = standing_rules().group_events_max + 5

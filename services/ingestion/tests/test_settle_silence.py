@@ -3,12 +3,12 @@
 import asyncio
 from datetime import UTC, date, datetime
 
-from common import clock
-from common.auth import Caller
 from common.events import PlaceSettled
-from ingestion.review_places import decide_place
-from ingestion.settle_silence import settle_silence
-from rules.timeline import facts_known_at
+from ingestion.review.review_places import decide_place
+from ingestion.review.settle_silence import settle_silence
+from rules.facts.timeline import facts_known_at
+from shell import clock
+from shell.access.auth import Caller
 
 
 def _noon(day: str) -> datetime:

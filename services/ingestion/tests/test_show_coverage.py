@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from ingestion.sources import seed, seed_register
+from ingestion.register.sources import seed, seed_register
 
 MCA = "urn:cn:exchange:530300:mca"
 

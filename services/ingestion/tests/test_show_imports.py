@@ -8,10 +8,10 @@ import os
 import stat
 from datetime import timedelta
 
-from common import clock
-from common.auth import issue_token
 from ingestion.files import spool
-from ingestion.forget_imports import forget_imports
+from ingestion.files.forget_imports import forget_imports
+from shell import clock
+from shell.access.auth import issue_token
 
 HEADER = "姓名,身份证号,认证日期,认证方式,备注"
 

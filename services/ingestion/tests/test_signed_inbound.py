@@ -8,17 +8,19 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from common import clock
-from common.auth import issue_token
+from common import calendar
 from common.events import RecordParked
 from common.message import Record
-from common.parking import take_parked
-from ingestion import quotas, unverified
+from ingestion.doors import unverified
 from ingestion.main import service
-from ingestion.sources import seed, seed_register
+from ingestion.register import quotas
+from ingestion.register.sources import seed, seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from prometheus_client import REGISTRY
+from shell import clock
+from shell.access.auth import issue_token
+from shell.store.parking import take_parked
 
 TOPIC = "population.inbound"
 PSB, GRID = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:grid"
@@ -180,8 +182,8 @@ async def test_the_time_of_the_append_counts_and_not_that_of_the_reading(driver,
 
 @pytest.mark.parametrize(("appended_on", "recorded"), [(date(2026, 11, 30), 1), (date(2026, 12, 1), 0)])
 async def test_a_key_counts_on_the_day_of_the_append(driver, body, heads, appended_on, recorded):
-    clock.set_now(clock.start_of_day(date(2026, 12, 2)))
-    appended = clock.real_now() - (clock.now() - clock.start_of_day(appended_on) - timedelta(hours=3))
+    clock.set_now(calendar.start_of_day(date(2026, 12, 2)))
+    appended = clock.real_now() - (clock.now() - calendar.start_of_day(appended_on) - timedelta(hours=3))
     token = signature(body, key=OLD, kid="old", alg="ES256", at=appended)
     await driver.deliver_records([record(body, token, appended=appended)])
     assert len(await heads()) == recorded

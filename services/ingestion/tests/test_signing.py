@@ -9,12 +9,13 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
-from common import clock
-from common.auth import issue_token
+from common import calendar
 from ingestion.main import service
-from ingestion.sources import seed, seed_register
+from ingestion.register.sources import seed, seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
+from shell import clock
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 OLD, NEW = ECKey.generate_key("P-256", private=True), OKPKey.generate_key("Ed25519", private=True)
@@ -115,7 +116,7 @@ async def test_what_is_no_token_at_all_is_refused(send, body):
 
 
 async def test_a_key_holds_on_its_days(send, body, database):
-    clock.set_now(clock.start_of_day(clock.civil_date(clock.now()).replace(month=12, day=1)))
+    clock.set_now(calendar.start_of_day(calendar.civil_date(clock.now()).replace(month=12, day=1)))
     old = signature("POST", "/v1/events", body, key=OLD, kid="old", alg="ES256")
     assert (await send(old, body)).status_code == 401
     assert (await send(signature("POST", "/v1/events", body), body)).status_code == 202

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from common import clock
 from common.codes.id_number import make
 from common.events import AccountChanged, CorrectionRequested, PlaceClaimed, PlaceSettled
 from common.events.facts import BankAccount
 from common.message import derived_id
-from common.privacy import vault
-from rules.timeline import Deceased, Suspected, death_of, facts_known_at
+from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from shell import clock
+from shell.privacy import vault
 
 HOME, CITY, OTHER_COUNTY, OTHER_PROVINCE = "530302", "530300", "530303", "110000"
 SINCE = "2026-11-01"

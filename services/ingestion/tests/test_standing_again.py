@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from common.events import PlaceClaimed, PlaceSettled
 from common.message import derived_id
-from common.privacy import vault
-from rules.timeline import facts_known_at
+from rules.facts.timeline import facts_known_at
+from shell.privacy import vault
 
 OTHER_PROVINCE = "110000"
 LATER, LATEST = "2026-11-21T10:00:00+08:00", "2026-11-21T11:00:00+08:00"

@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from common import clock
 from common.codes.id_number import make
 from common.message import derived_id
-from common.privacy import vault
-from ingestion.batch import Request
-from ingestion.recording import decide_again
-from ingestion.store.statements import load_persons
-from rules.timeline import Deceased, Suspected, death_of, facts_known_at
+from ingestion.recording.batch import Request
+from ingestion.recording.core import decide_again
+from ingestion.recording.store.statements import load_persons
+from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from shell import clock
+from shell.privacy import vault
 
 HOME, OTHER_PROVINCE = "530302", "110000"
 ACCOUNT = {"account_no": "6217003860019999999", "bank": "他省银行", "holder_name": "张三丰"}

@@ -6,12 +6,12 @@ from datetime import date
 import msgspec
 import synth
 from common.events import facts as kinds
-from common.privacy import vault
 from ingestion.domain.pushed import Pushed
-from ingestion.reading import read_event
-from ingestion.recording import record
-from ingestion.store.statements import load_vault
-from rules.timeline import Deceased, Suspected, death_of, facts_known_at
+from ingestion.reading.events import read_event
+from ingestion.recording.core import record
+from ingestion.recording.store.statements import load_vault
+from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from shell.privacy import vault
 
 TODAY = date(2025, 12, 1)
 ON = date(2026, 4, 1)

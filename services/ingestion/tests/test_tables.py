@@ -1,6 +1,10 @@
 """The migrated schema is what the row classes say."""
 
-from ingestion import audit_tables, feed_tables, inbound_tables, standing_tables, tables
+from ingestion import tables
+from ingestion.audits import tables as audit_tables
+from ingestion.doors import tables as inbound_tables
+from ingestion.exchange import tables as feed_tables
+from ingestion.recording import tables as standing_tables
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 

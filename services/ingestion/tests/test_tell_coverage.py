@@ -3,11 +3,11 @@
 from datetime import date, timedelta
 
 import pytest
-from common import clock
 from common.events import CoverageDeclared, FeedDeclared
-from ingestion import sources
-from ingestion.sources import seed, seed_register
-from ingestion.tell_coverage import tell_coverage
+from ingestion.register import sources
+from ingestion.register.sources import seed, seed_register
+from ingestion.register.tell_coverage import tell_coverage
+from shell import clock
 
 MCA, DPF = "urn:cn:exchange:530300:mca", "urn:cn:exchange:530300:dpf"
 CITY, QILIN = "530300", "530302"

@@ -4,14 +4,14 @@ import hashlib
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from common import clock
-from common.auth import issue_token
-from common.clock import start_of_day
+from common.calendar import start_of_day
 from common.events import SourceGapClosed, SourceGapFound, SourceHeard, SourceSilent
-from ingestion.count_days import count_days
+from ingestion.completeness.count_days import count_days
+from ingestion.completeness.watch_sources import watch_sources
 from ingestion.domain.silence import silent_after
-from ingestion.sources import seed, seed_register
-from ingestion.watch_sources import watch_sources
+from ingestion.register.sources import seed, seed_register
+from shell import clock
+from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
 DAY = date(2026, 11, 20)

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from common import clock
-from common.auth import Role, issue_token
-from common.database import Database
 from common.events import Entitlement, EntitlementsDecided, PayTerms
-from common.testing import Driver, migrated_database
+from shell import clock
+from shell.access.auth import Role, issue_token
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 from subsidy import verify
 from subsidy.main import app, service
 from subsidy.roll_month import roll_month

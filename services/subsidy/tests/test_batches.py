@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from common.auth import issue_token
 from common.events import PaymentOrdered, PaymentReserved, PaymentSettled, RecoveryOpened
+from shell.access.auth import issue_token
 from subsidy import make_batch as making
 
 

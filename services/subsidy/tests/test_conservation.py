@@ -5,10 +5,11 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from common.clock import add_months, month_of, today
+from common.calendar import add_months, month_of
 from common.codes import divisions
 from common.events import Entitlement
-from rules.due import due
+from rules.money.due import due
+from shell.clock import today
 
 _areas = iter(code for code in divisions.codes() if not code.endswith("00"))
 # What happens how often. Deaths, moves and holds come after payments only if payments are frequent.

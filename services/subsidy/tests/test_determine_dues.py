@@ -284,7 +284,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_try_everyth
             raise Crash
 
     with monkeypatch.context() as broken:
-        broken.setattr("common.database.crash_point", crash)
+        broken.setattr("shell.store.database.crash_point", crash)
         with pytest.raises(Crash):
             await town.hear(decided)
     assert await town.dues(person) == {}

@@ -10,10 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from common import clock
-from common.auth import issue_token
 from common.codes.divisions import NATION
-from common.database import Database
 from common.events import (
     DueLine,
     DuesDetermined,
@@ -27,8 +24,11 @@ from common.events import (
     VisitPlanned,
 )
 from common.message import Record, state_id, to_headers
-from common.testing import Driver, migrated_database
 from msgspec.json import encode
+from shell import clock
+from shell.access.auth import issue_token
+from shell.store.database import Database
+from shell.testing import Driver, migrated_database
 from supervision.main import app, service
 
 sys.path.insert(0, str(Path(__file__).parent))  # the module `disclosure`

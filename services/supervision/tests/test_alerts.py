@@ -5,8 +5,6 @@ from itertools import product
 from typing import Any
 
 import pytest
-from common import clock
-from common.database import Database
 from common.events import (
     AlertClosed,
     AlertRaised,
@@ -17,8 +15,10 @@ from common.events import (
     RecoveryOpened,
     VisitVerified,
 )
-from common.read_budget import case_of
-from common.testing import Driver
+from shell import clock
+from shell.access.read_budget import case_of
+from shell.store.database import Database
+from shell.testing import Driver
 from supervision import verify
 from supervision.domain.alerts import Refused, decide_step
 

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
-from common import clock
 from common.codes import divisions
 from common.events import AbilitiesDetermined, Ability
+from shell import clock
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 OLD, NURSING, CARE = "longevity_allowance", "nursing_subsidy", "care_service_subsidy"

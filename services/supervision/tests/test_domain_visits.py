@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from common.clock import civil_date
+from common.calendar import civil_date
 from supervision.domain.visits import Judged, Known, Minutes, Visit, decide_verdict
 
 TEN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # 10:00 in Asia/Shanghai

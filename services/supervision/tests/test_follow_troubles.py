@@ -5,7 +5,7 @@ from typing import Any
 
 from common.events import AccountChanged, AlertRaised, Event, ForeignEventsGrouped, PlaceClaimed, PlaceSettled
 from common.message import Record
-from common.testing import Driver
+from shell.testing import Driver
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 SOURCE = "urn:cn:exchange:110000:hrss"

@@ -5,10 +5,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from common import clock
-from common.database import Database
 from common.events import AlertClosed, AlertRaised, VisitDisputed, VisitVerified
-from common.testing import Driver
+from shell import clock
+from shell.store.database import Database
+from shell.testing import Driver
 from supervision import verify
 from supervision.judge_visits import judge_waiting
 
@@ -160,7 +160,7 @@ async def test_a_suspected_death_does_not_make_the_visit_that_checks_it_unentitl
 async def test_nothing_is_stored_or_said_when_the_process_ends_before_the_commit(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:
-    from common.dispatching import dispatch
+    from shell.kafka.dispatch import dispatch
     from supervision.main import service
 
     person, task = make.id(), make.id()

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from common.codes.divisions import NATION
-from common.database import Database
 from common.events import AlertClosed, AlertRaised, MoveGap, PolicyVersionPublished
-from common.settings import repository_root
-from common.testing import Driver
-from rules.policy import load_list, to_event_dict
+from rules.form.policy import load_list, to_event_dict
+from shell.settings import repository_root
+from shell.store.database import Database
+from shell.testing import Driver
 from supervision import verify
 
 OLD, NEW = "530302", "140702"

@@ -4,9 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from common import clock
 from common.codes.divisions import NATION
-from common.database import Database
 from common.events import (
     AlertClosed,
     AlertRaised,
@@ -19,7 +17,9 @@ from common.events import (
     VisitVerified,
 )
 from common.events.entitlement import Circumstances, HospitalStayTold
-from common.testing import Driver
+from shell import clock
+from shell.store.database import Database
+from shell.testing import Driver
 from supervision import verify
 from supervision.raise_overdue import raise_overdue
 

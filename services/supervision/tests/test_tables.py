@@ -1,7 +1,7 @@
 """The migrated schema and the classes that describe it are one."""
 
 import supervision.tables  # noqa: F401 - fills the metadata
-from common.database import Database
+from shell.store.database import Database
 from sqlmodel import SQLModel
 from supervision.checks import checks
 from supervision.seen import SHAPES

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from common import clock
-from common.database import Database
-from common.dispatching import dispatch
 from common.events import PersonFactsRecorded, PolicyVersionPublished, RecordParked
 from common.message import Record
-from common.testing import Driver
+from shell import clock
+from shell.kafka.dispatch import dispatch
+from shell.store.database import Database
+from shell.testing import Driver
 from supervision.main import service
 from supervision.record_steps import remove_old
 

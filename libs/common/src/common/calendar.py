@@ -1,14 +1,18 @@
-"""Working days in China, with the public holidays and the days worked in exchange as the State Council announces them.
+"""Civil dates of Asia/Shanghai: months, ages, and working days in China.
 
-The announcement for a year appears in the autumn before. For a year that `chinese_calendar` does not know yet, Monday
-to Friday count as working days.
+Working days follow the public holidays and the exchanged days that the State Council announces. The announcement for
+a year appears in the autumn before. For a year that `chinese_calendar` does not know yet, Monday to Friday count as
+working days.
 """
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
 import chinese_calendar
 
+# A fixed offset, not the zone file: a slim container has none, and China has kept UTC+8 without summer
+# time since 1992.
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 DAYS_MAX: Final = 1_000
 _WEEKEND: Final = (5, 6)
 
@@ -32,3 +36,63 @@ def add_working_days(day: date, count: int) -> date:
         day += timedelta(days=1)
         count -= is_working_day(day)
     return day
+
+
+def civil_date(instant: datetime) -> date:
+    """The date that a wall calendar in Asia/Shanghai shows at an instant. Raises ValueError without a
+    zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs its zone")
+    return instant.astimezone(SHANGHAI).date()
+
+
+def start_of_day(day: date) -> datetime:
+    """The UTC instant at which a civil date begins in Asia/Shanghai."""
+    return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def month_of(day: date) -> date:
+    """The first day of the month, the stored form of a service month."""
+    return day.replace(day=1)
+
+
+def month_text(day: date) -> str:
+    """`YYYY-MM`, the form of a service month on the wire."""
+    return f"{day.year:04d}-{day.month:02d}"
+
+
+def parse_month(text: str) -> date:
+    """The first day of a month written `YYYY-MM`. Raises ValueError otherwise."""
+    return date.fromisoformat(f"{text}-01")
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day `months` later; the last day of that month where it has no such day (31 January + 1 →
+    28 or 29).
+    """
+    years, month0 = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month0 + 1
+    return date(year, month, min(day.day, _days_in(year, month)))
+
+
+def _days_in(year: int, month: int) -> int:
+    return ((date(year, month, 28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)).day
+
+
+def birthday(birth: date, years: int) -> date:
+    """The day on which a person completes that many years; 29 February counts on 1 March in a year
+    without one.
+    """
+    year = birth.year + years
+    if birth.month == 2 and birth.day == 29 and _days_in(year, 2) == 28:
+        return date(year, 3, 1)
+    return birth.replace(year=year)
+
+
+def age_on(birth: date, on: date) -> int:
+    """Completed years (周岁) on a civil date: the age is reached on the birthday itself. Negative before
+    birth.
+    """
+    years = on.year - birth.year
+    return years if on >= birthday(birth, years) else years - 1

@@ -10,9 +10,8 @@ anything else            a bug → the batch is split to find the one record, fi
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-import asyncpg
 from pydantic import BaseModel
 
 
@@ -101,35 +100,3 @@ class BadMessage(Exception):
 
 class Unavailable(Exception):
     """A store or peer is away for now."""
-
-
-UNAVAILABLE: Final = (
-    Unavailable,
-    OSError,  # with it refused and lost connections, and time-outs
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # What asyncpg says of a pooled connection that a dying server has just ended: it has read the server's last word
-    # but not yet that the socket is closed. Its other causes are faults of the client alone, whatever we asked.
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DiskFullError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    # The limits of a session (common.sessions): a lock, a statement or a session that took too long.
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.IdleSessionTimeoutError,
-)
-
-# PostgreSQL or its client refuses a value that a caller gave: NUL, a number or a date outside the range of its type.
-UNSTORABLE: Final = (asyncpg.DataError, OverflowError)
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether trying the same thing again later can succeed without anybody changing anything."""
-    return isinstance(error, UNAVAILABLE)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from common import clock
+from common import calendar
 from common.codes import divisions
+from shell import clock
 
 from synth.delivery import Faults
 from synth.founding import county
@@ -28,7 +29,7 @@ PROGRESS_EVERY_SECONDS = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file (`-`: standard output); progress goes to standard error. 0, or 2 for a wrong argument."""
     args = _arguments().parse_args(argv)
-    today = args.today or clock.add_months(clock.today(), -args.months - 6 if args.months else 0)
+    today = args.today or calendar.add_months(clock.today(), -args.months - 6 if args.months else 0)
     unknown = [code for code in args.division if not divisions.known(code, today)]
     if unknown:
         return _complain(f"no division in force on {today}: {', '.join(unknown)}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from random import Random
 
-from common import clock
+from common import calendar
 from common.codes import divisions as areas
 
 from synth import scribe as say
@@ -58,7 +58,7 @@ class County:
 
     def initial_load(self) -> Iterator[Event]:
         """What the registers hold on the day of the load, person by person, a household with its head."""
-        load = clock.start_of_day(self.loaded_on).astimezone(clock.SHANGHAI) - timedelta(hours=16)
+        load = calendar.start_of_day(self.loaded_on).astimezone(calendar.SHANGHAI) - timedelta(hours=16)
         for person in self.people:
             if person.serial > self.last_loaded:  # came later, by a stream
                 break

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 from random import Random
 
-from common.clock import age_on, birthday
+from common.calendar import age_on, birthday
 
 # first age of the band, people per thousand, men per hundred women
 AGE_BANDS = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from random import Random
 
-from common.clock import age_on
+from common.calendar import age_on
 
 from synth import demography as demo
 from synth.county import OLD_ENOUGH, County

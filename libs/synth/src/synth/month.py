@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from common import clock
+from common import calendar
 
 from synth.county import County
 from synth.scribe import Event, Scribe, Sent
@@ -72,7 +72,7 @@ class Month:
         """When an office has it in its register: office hours, some days after `day`."""
         after = days_min + int(self.rng.random() * (days_max - days_min + 1))
         seconds = 8 * 3600 + self.rng.random() * 10 * 3600
-        start = datetime(day.year, day.month, day.day, tzinfo=clock.SHANGHAI)
+        start = datetime(day.year, day.month, day.day, tzinfo=calendar.SHANGHAI)
         return start + timedelta(days=after, milliseconds=int(seconds * 1000))
 
     def someone(self, kind: str, day: date, fits: Callable[[Person], bool] | None = None) -> Person | None:

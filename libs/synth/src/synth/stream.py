@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from random import Random
 
-from common import clock
+from common import calendar
 
 from synth import caring, dying, earning, moving
 from synth.beside import beside
@@ -45,7 +45,7 @@ def stream(
     second = Post(faults or Faults(), Random(f"faults beside/{seed}"))
     at = attrgetter("deliver_at")
     for _ in range(months):
-        start, end = county.today, clock.add_months(county.today, 1)
+        start, end = county.today, calendar.add_months(county.today, 1)
         month = Month(county, start, end, world, rates or Rates())
         for happening in HAPPENINGS:
             for sent in happening(month):
@@ -54,6 +54,6 @@ def stream(
             second.take(sent)
         county.today = end
         # What later months tell is told after they begin.
-        due = clock.start_of_day(end)
+        due = calendar.start_of_day(end)
         yield from heapq.merge(post.due(due), second.due(due), key=at)
     yield from heapq.merge(post.rest(), second.rest(), key=at)

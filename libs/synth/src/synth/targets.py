@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from random import Random
 
-from common import clock
+from common import calendar
 
 from synth import scribe as say
 from synth.county import OLD_ENOUGH, County
@@ -46,7 +46,7 @@ def changes(
         raise ValueError("too many changes for so few people")
     rng = Random(f"targets/{seed}")
     subjects = [_Subject(person, 0) for person in rng.sample(county.people, people)]
-    time = recorded_from or clock.start_of_day(county.today).astimezone(clock.SHANGHAI)
+    time = recorded_from or calendar.start_of_day(county.today).astimezone(calendar.SHANGHAI)
     made = 0
     while made < n:
         for subject in subjects:

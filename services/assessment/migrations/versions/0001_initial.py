@@ -1,7 +1,7 @@
 """Needs, cases and results."""
 
 from alembic import op
-from common.migrate import create_platform_tables
+from shell.store.migrate import create_platform_tables
 
 revision = "0001"
 down_revision = None

@@ -6,9 +6,9 @@ from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.clock import add_months
+from common.calendar import add_months
 from common.events import Ability, EntitlementsDecided
-from rules.ability_scale import Scale
+from rules.scales.ability_scale import Scale
 
 ITEM: Final = "ability_assessment"
 CaseState = Literal["requested", "scored", "signed", "cancelled"]

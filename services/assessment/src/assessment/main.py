@@ -1,8 +1,8 @@
 """Assessment: who needs one, what was found, and which ability level is in force."""
 
 from common.events import EntitlementsDecided
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
 from assessment import show_assessments, sign_assessment, submit_assessment
 from assessment.request_assessments import look_again, on_entitlements_decided

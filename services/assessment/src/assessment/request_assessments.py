@@ -5,11 +5,11 @@ from datetime import date
 from typing import Any, Final
 
 import msgspec
-from common import clock
-from common.database import Database
 from common.events import AssessmentCancelled, AssessmentRequested, EntitlementsDecided
 from common.message import Message, derived_id
-from common.transaction import Tx
+from shell import clock
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from assessment import store
 from assessment.domain import ITEM, Ask, Case, Decided, Drop, Need, decide_case, digest, informed

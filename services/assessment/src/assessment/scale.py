@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from common.settings import repository_root
-from rules.ability_scale import Scale, load_scale
+from rules.scales.ability_scale import Scale, load_scale
+from shell.settings import repository_root
 
 
 @cache

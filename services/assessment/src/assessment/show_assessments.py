@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.auth import Caller, require
 from common.errors import NotFound
-from common.params import Day, Instant
-from common.service import Db
 from fastapi import APIRouter, Depends
+from shell.access.auth import Caller, require
+from shell.http.params import Day, Instant
+from shell.service import Db
 
 from assessment import store
 from assessment.domain import abilities

@@ -4,13 +4,13 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from common import clock
-from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AbilitiesDetermined, AssessmentSigned
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from assessment import store
 from assessment.domain import Need, Result, abilities, valid_until

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from common.bulk import insert_new, upsert
-from common.transaction import Tx
+from shell.store.bulk import insert_new, upsert
+from shell.store.transaction import Tx
 
 from assessment.domain import Case, Need, Period, Result
 from assessment.tables import CaseRow, NeedRow

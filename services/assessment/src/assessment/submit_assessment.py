@@ -5,16 +5,16 @@ import re
 from typing import Annotated, Any, Final
 
 import msgspec
-from common import clock
-from common.auth import Caller, require
 from common.errors import Conflict, Malformed, NotFound, Problem
-from common.idempotency import Creates
 from common.message import derived_id
-from common.scopes import Areas, scope_of
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends, Response
-from rules.ability_scale import Findings, RiskEvent, Scored, assess
+from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import Areas, scope_of
+from shell.http.idempotency import Creates
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from assessment import store
 from assessment.domain import Case, Need

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import asyncpg
 import msgspec
-from common.database import Database
 from common.events import AbilitiesDetermined
-from rules.ability_scale import Findings, RiskEvent, Scored, assess
+from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess
+from shell.store.database import Database
 
 from assessment import store
 from assessment.domain import abilities, decide_case

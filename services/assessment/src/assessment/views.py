@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from common.errors import Problem
-from common.params import ONE_LINE, UUID_TEXT, Body, Day
 from pydantic import BaseModel, Field
-from rules.ability_scale import Fault
+from rules.scales.ability_scale import Fault
+from shell.http.params import ONE_LINE, UUID_TEXT, Body, Day
 
 from assessment.domain import CaseState, Reason
 

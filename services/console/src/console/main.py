@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 
 import httpx
-from common import telemetry
-from common.body_guard import Guard
-from common.http import Watch, install_problems
-from common.openapi import describe_problems
-from common.route_marks import needs_no_credential
-from common.settings import settings
-from common.streams import set_on_signals
-from common.watchdog import Watchdog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from shell import telemetry
+from shell.access.route_marks import needs_no_credential
+from shell.http.answers import Watch, install_problems
+from shell.http.body_guard import Guard
+from shell.http.openapi import describe_problems
+from shell.http.streams import set_on_signals
+from shell.settings import settings
+from shell.watchdog import Watchdog
 
 from console import page, peers, policies, session, stream
 from console.chain import Chain

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from common.codes import divisions
 from common.errors import NotAllowed, NotFound, Unauthenticated
-from common.route_marks import needs_no_credential
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from shell.access.route_marks import needs_no_credential
 
 from console import names
 from console.asking import ask

@@ -9,13 +9,14 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupIdNotFound, KafkaError
-from common import kafka, metrics
-from common.errors import UNAVAILABLE
-from common.liveness import ClientEnded, require_running
 from common.message import Record
-from common.probes import Broker
-from common.settings import Settings
-from common.watchdog import Part
+from shell import metrics
+from shell.kafka import client as kafka
+from shell.kafka.liveness import ClientEnded, require_running
+from shell.kafka.probes import Broker
+from shell.settings import Settings
+from shell.store.failures import UNAVAILABLE
+from shell.watchdog import Part
 
 from console.chain import Chain, Step
 from console.meter import Meter

@@ -4,13 +4,13 @@ from html import escape
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
-from common.auth import Caller, read_token
 from common.codes import divisions
 from common.errors import NotAllowed, Unauthenticated
-from common.route_marks import checks_credential, limits_body, needs_no_credential
-from common.scopes import Areas, Everything, scope_of
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from shell.access.auth import Caller, read_token
+from shell.access.route_marks import checks_credential, limits_body, needs_no_credential
+from shell.access.scopes import Areas, Everything, scope_of
 
 from console.names import ROLES
 from console.page import render

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 import msgspec
-from common import clock
-from common.auth import Caller
 from common.errors import NotAllowed, TooBusy, Unauthenticated
-from common.streams import EventStream
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from shell import clock
+from shell.access.auth import Caller
+from shell.http.streams import EventStream
 
 from console.chain import Step, Stop
 from console.meter import Meter

@@ -1,7 +1,7 @@
 """Keys of requests that create are remembered; the unused table of the first version goes."""
 
 from alembic import op
-from common.platform_tables import DROP_UNUSED, REQUEST_KEYS
+from shell.store.platform_tables import DROP_UNUSED, REQUEST_KEYS
 
 revision = "0004"
 down_revision = "0003"

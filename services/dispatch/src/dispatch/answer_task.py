@@ -3,15 +3,15 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
-from common.params import ONE_LINE, Body, Instant
-from common.scopes import OwnProvider, scope_of
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import OwnProvider, scope_of
+from shell.http.params import ONE_LINE, Body, Instant
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.answering import Given, take_answers

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.domain.answer import Answer, decide_answer

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from common import clock
-from common.bulk import insert
 from common.events import TaskOffered, TaskWithdrawn
 from common.message import Message
-from common.transaction import Emitted, Tx
+from shell import clock
+from shell.store.bulk import insert
+from shell.store.transaction import Emitted, Tx
 
 from dispatch.tables import FeedRow
 

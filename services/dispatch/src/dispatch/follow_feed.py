@@ -5,16 +5,16 @@ from collections.abc import AsyncGenerator
 from time import monotonic
 from typing import Annotated, Any, Final
 
-from common.auth import Caller, require
-from common.database import Database
 from common.errors import NotAllowed, TooBusy
-from common.http import Limit
-from common.params import Uscc
-from common.scopes import Everything, OwnProvider, Scope, scope_of
-from common.service import Db
-from common.streams import EventStream, closing_of
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from shell.access.auth import Caller, require
+from shell.access.scopes import Everything, OwnProvider, Scope, scope_of
+from shell.http.answers import Limit
+from shell.http.params import Uscc
+from shell.http.streams import EventStream, closing_of
+from shell.service import Db
+from shell.store.database import Database
 
 from dispatch import store
 from dispatch.feed import read_feed

@@ -3,13 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from common.auth import Caller, require
 from common.errors import NotAllowed, NotFound
-from common.http import Limit
-from common.params import Day, DivisionCode, ItemCode, Uscc
-from common.scopes import OwnProvider, scope_of
-from common.service import Db
 from fastapi import APIRouter, Depends, Query
+from shell.access.auth import Caller, require
+from shell.access.scopes import OwnProvider, scope_of
+from shell.http.answers import Limit
+from shell.http.params import Day, DivisionCode, ItemCode, Uscc
+from shell.service import Db
 
 from dispatch import store
 from dispatch.domain.task import State

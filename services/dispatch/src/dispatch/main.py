@@ -1,8 +1,8 @@
 """Dispatch: who is to be visited, by whom and by when, and what became of it."""
 
 from common.events import EntitlementsDecided, VisitDisputed, VisitVerified
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
 from dispatch import answer_task, follow_feed, list_tasks, manage_task, place_tasks, register_provider, take_replies
 from dispatch.open_topics import forget_old_messages, keep_topics, open_topics

@@ -3,14 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
 from common.errors import Conflict, NotFound
-from common.params import Body, Uscc
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.http.params import Body, Uscc
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.answering import lock_with_plans

@@ -3,11 +3,11 @@
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from common.create_topics import ensure_topics
-from common.database import Database
 from common.errors import Unavailable
-from common.settings import settings
-from common.topics import Topic
+from shell.kafka.create_topics import ensure_topics
+from shell.kafka.topics import Topic
+from shell.settings import settings
+from shell.store.database import Database
 
 from dispatch import store
 from dispatch.feed import RETENTION_DAYS, provider_topic, prune_feed, publish_backlog

@@ -3,15 +3,15 @@
 from typing import Annotated, Final
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
 from common.codes import divisions
-from common.database import Database
-from common.http import Limit
-from common.scopes import scope_of
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import scope_of
+from shell.http.answers import Limit
+from shell.service import Db
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.answering import lock_with_plans

@@ -5,12 +5,12 @@ from datetime import date
 from typing import Final
 
 import msgspec
-from common import clock
-from common.database import Database
 from common.events import EntitlementsDecided
 from common.message import Message
-from common.transaction import Tx
-from rules.visits import VISIT_ITEMS
+from rules.scales.visits import VISIT_ITEMS
+from shell import clock
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.domain.part import visiting_digest, visiting_part

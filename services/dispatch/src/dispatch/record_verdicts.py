@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from common.events import VisitDisputed, VisitVerified
 from common.message import Message
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from dispatch import store
 

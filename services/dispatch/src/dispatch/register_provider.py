@@ -2,18 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from common import clock
-from common.auth import Caller, require
 from common.codes import divisions, uscc
 from common.errors import Malformed, Problem
-from common.http import Limit
-from common.idempotency import Creates
-from common.params import ONE_LINE, Body
-from common.scopes import scope_of
-from common.service import Db
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
-from rules.visits import VISIT_ITEMS
+from rules.scales.visits import VISIT_ITEMS
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import scope_of
+from shell.http.answers import Limit
+from shell.http.idempotency import Creates
+from shell.http.params import ONE_LINE, Body
+from shell.service import Db
 
 from dispatch import store
 

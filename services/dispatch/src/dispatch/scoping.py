@@ -1,9 +1,9 @@
-"""Which tasks and providers are in a caller's scope (`common.scopes`)."""
+"""Which tasks and providers are in a caller's scope (`shell.access.scopes`)."""
 
 from collections.abc import Sequence
 
 from common.errors import NotAllowed, NotFound
-from common.scopes import Everything, OwnProvider, Scope
+from shell.access.scopes import Everything, OwnProvider, Scope
 
 
 def sees_task(scope: Scope, provider: str | None, division: str) -> bool:

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from common.message import Message
-from common.settings import repository_root
-from common.transaction import Tx
-from rules.visits import VisitRules, load_visit_rules
+from rules.scales.visits import VisitRules, load_visit_rules
+from shell.settings import repository_root
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.domain.market import Market, areas_of, in_hand, place

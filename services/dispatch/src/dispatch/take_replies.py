@@ -5,13 +5,13 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from common import clock
 from common.codes import uscc
 from common.errors import BadMessage
 from common.events import TaskReply
 from common.message import Record, derived_id
-from common.parking import park
-from common.transaction import Tx
+from shell import clock
+from shell.store.parking import park
+from shell.store.transaction import Tx
 
 from dispatch import store
 from dispatch.answering import Given, take_answers

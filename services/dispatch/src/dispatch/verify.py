@@ -6,9 +6,9 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from common.database import Database
-from common.outbox import WIRE_COLUMNS, wires
-from rules.visits import Run, VisitRules, next_window, runs
+from rules.scales.visits import Run, VisitRules, next_window, runs
+from shell.store.database import Database
+from shell.store.outbox import WIRE_COLUMNS, wires
 
 from dispatch import store
 from dispatch.domain.beside import reverification

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from common import clock
-from common.database import Database
+from shell import clock
+from shell.store.database import Database
 
 from dispatch import store
 from dispatch.answering import lock_with_plans, only_while_planned

@@ -1,7 +1,7 @@
 """A consumer remembers which record it handled last, why it stopped, and who resumed it."""
 
 from alembic import op
-from common.platform_tables import POSITIONS
+from shell.store.platform_tables import POSITIONS
 
 revision = "0008"
 down_revision = "0007"

@@ -1,31 +1,23 @@
 """identification: who is entitled to what. Facts and ability results in, entitlement timelines with reasons out."""
 
 from common.events import AbilitiesDetermined, CoverageDeclared, PersonFactsRecorded
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
-from identification import (
-    choose_item,
-    explain_decision,
-    follow_redecision,
-    halt_policy,
-    list_adverse,
-    propose_policy,
-    prove_inclusion,
-    publish_policy,
-    read_entitlements,
-    read_policies,
-    review_policy,
-    simulate_policy,
-)
-from identification.apply_coverage import apply_coverage, on_coverage_declared
-from identification.decide_people import on_abilities_determined, on_person_facts_recorded
-from identification.explain_adverse import explain_adverse
-from identification.keep_to_band import keep_to_band
-from identification.redecide_people import redecide_people
-from identification.run_simulations import run_simulations
-from identification.seed_lists import seed
-from identification.tell_edges import tell_edges
+from identification.answers import explain_decision, list_adverse, read_entitlements
+from identification.deciding import choose_item
+from identification.deciding.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.deciding.explain_adverse import explain_adverse
+from identification.deciding.tell_edges import tell_edges
+from identification.lists import read_policies
+from identification.lists.apply_coverage import apply_coverage, on_coverage_declared
+from identification.lists.seed_lists import seed
+from identification.redeciding import follow_redecision
+from identification.redeciding.keep_to_band import keep_to_band
+from identification.redeciding.redecide_people import redecide_people
+from identification.release import halt_policy, propose_policy, prove_inclusion, publish_policy, review_policy
+from identification.simulating import simulate_policy
+from identification.simulating.run_simulations import run_simulations
 
 service = Service(
     "identification",

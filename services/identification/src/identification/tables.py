@@ -25,7 +25,7 @@ class PersonRow(SQLModel, table=True):
     """One person: newest inputs and newest decision. `version` is that of the decision (0: none yet), and
     `decision` the exact JSON of its `EntitlementsDecided` without causes: the head of the topic.
 
-    `traits`: what a list can tell this person by (`rules.traits`); NULL where no list has anything to decide.
+    `traits`: what a list can tell this person by (`rules.deciding.traits`); NULL where no list has anything to decide.
     `policy_digest`: the set of lists that decided. Newer ones may be in force that leave the decision as it is.
     `merged_into`: who decides for this person; `others`: JSON of what is kept under other identities of the same human.
     `next_edge_on`: the first day whose beginnings and ends are still to be told.
@@ -71,7 +71,7 @@ class DecisionRow(SQLModel, table=True):
 
 class UnexplainedRow(SQLModel, table=True):
     """A decision that withholds something and whose reasons are not written down yet. `adverse`: JSON of
-    `identification.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
+    `identification.deciding.domain.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
 
     __tablename__ = "unexplained"
     __table_args__ = _SCHEMA
@@ -84,7 +84,7 @@ class UnexplainedRow(SQLModel, table=True):
 
 class AdverseRow(SQLModel, table=True):
     """What a decision withholds, with the reasons as they were that day, never changed afterwards. `explanation`:
-    JSON of `rules.explain.Explanation`."""
+    JSON of `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
     __table_args__ = _SCHEMA
@@ -197,7 +197,7 @@ class SimulationRow(SQLModel, table=True):
     `basis`: names the lists that matter to the area's people; while it is the same the simulation counts.
     `known_at`: what was learnt later is left out, so that a run of any length reads one state; `replayed`: somebody
     asked for an earlier instant. `settled`: nobody was still to be decided again by the lists in force, so that stored
-    decisions are theirs. `result`: JSON of `rules.tallies.Stored` over the chunks done so far."""
+    decisions are theirs. `result`: JSON of `rules.money.tallies.Stored` over the chunks done so far."""
 
     __tablename__ = "simulations"
     __table_args__ = _SCHEMA

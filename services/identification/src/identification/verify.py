@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from common.database import Database
+from shell.store.database import Database
 
-from identification.deciding import decision_of, inputs_of
-from identification.domain import Person, decide_person, same_content
-from identification.running import Running, running_now
-from identification.store import adverse, coverage, redecisions
-from identification.store import people as store
+from identification.deciding.decisions import decision_of, inputs_of
+from identification.deciding.domain.decision import Person, decide_person, same_content
+from identification.deciding.store import adverse
+from identification.deciding.store import people as store
+from identification.lists.in_force import Running, running_now
+from identification.lists.store import coverage
+from identification.redeciding import store as redecisions
 
 PAGE: Final = 500
 FAULTS_MAX: Final = 100

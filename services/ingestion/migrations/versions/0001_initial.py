@@ -1,7 +1,7 @@
 """Identity vault, statements, quarantine, completeness, audit."""
 
 from alembic import op
-from common.migrate import create_platform_tables
+from shell.store.migrate import create_platform_tables
 
 revision = "0001"
 down_revision = None

@@ -1,7 +1,7 @@
 """Audit rows are found by person, actor, area and time; each user's reads of a day are counted."""
 
 from alembic import op
-from common.read_budget import PERSON_READS
+from shell.access.read_budget import PERSON_READS
 
 revision = "0011"
 down_revision = "0010"

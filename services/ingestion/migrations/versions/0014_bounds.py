@@ -2,7 +2,7 @@
 table and an unused view go."""
 
 from alembic import op
-from common.platform_tables import DROP_UNUSED, REQUEST_KEYS
+from shell.store.platform_tables import DROP_UNUSED, REQUEST_KEYS
 
 revision = "0014"
 down_revision = "0013"

@@ -1,43 +1,33 @@
 """The whole service on one screen."""
 
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
-from ingestion import (
-    ask_correction,
-    find_person,
-    import_file,
-    list_audits,
-    push_events,
-    receive_inbound,
-    register_source,
-    report_days,
-    reveal_vault,
-    review_groups,
-    review_places,
-    review_quarantine,
-    show_coverage,
-    show_feeds,
-    show_imports,
-    show_sources,
-    show_unverified,
-    steer_feeds,
-)
-from ingestion.answer_corrections import answer_corrections
-from ingestion.count_days import count_days
-from ingestion.count_waiting import count_waiting
-from ingestion.end_hints import end_hints
-from ingestion.escalate_quarantine import escalate_overdue
-from ingestion.forget_imports import forget_imports
-from ingestion.open_topics import keep_topics, open_topics
-from ingestion.run_feeds import run_feeds
-from ingestion.run_imports import run_imports
-from ingestion.settle_groups import settle_groups
-from ingestion.settle_silence import settle_silence
-from ingestion.show_unverified import forget_unverified
-from ingestion.sources import seed_register
-from ingestion.tell_coverage import tell_coverage
-from ingestion.watch_sources import watch_sources
+from ingestion.audits import list_audits
+from ingestion.completeness import report_days, show_sources
+from ingestion.completeness.count_days import count_days
+from ingestion.completeness.watch_sources import watch_sources
+from ingestion.corrections import ask_correction
+from ingestion.corrections.answer_corrections import answer_corrections
+from ingestion.doors import push_events, receive_inbound, show_unverified
+from ingestion.doors.show_unverified import forget_unverified
+from ingestion.exchange import show_feeds, steer_feeds
+from ingestion.exchange.forget_rows import forget_rows
+from ingestion.exchange.run_feeds import run_feeds
+from ingestion.files import import_file, show_imports
+from ingestion.files.forget_imports import forget_imports
+from ingestion.files.run_imports import run_imports
+from ingestion.people import find_person, reveal_vault
+from ingestion.register import register_source, show_coverage
+from ingestion.register.open_topics import keep_topics, open_topics
+from ingestion.register.sources import seed_register
+from ingestion.register.tell_coverage import tell_coverage
+from ingestion.review import review_groups, review_places, review_quarantine
+from ingestion.review.count_waiting import count_waiting
+from ingestion.review.end_hints import end_hints
+from ingestion.review.escalate_quarantine import escalate_overdue
+from ingestion.review.settle_groups import settle_groups
+from ingestion.review.settle_silence import settle_silence
 
 service = Service(
     "ingestion",
@@ -73,6 +63,7 @@ service = Service(
         Job("tell_coverage", 5.0, tell_coverage),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
+        Job("forget_rows", 600.0, forget_rows),
         Job("run_feeds", 1.0, run_feeds),
         Job("open_topics", 0.5, open_topics),
         Job("keep_topics", 30.0, keep_topics),

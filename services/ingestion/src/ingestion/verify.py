@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from common.database import Database
 from common.events.facts import IdentityChange
-from common.privacy import SealBroken, vault
+from shell.privacy import SealBroken, vault
+from shell.store.database import Database
 
+from ingestion.completeness.store import days
 from ingestion.domain.identity import histories, identity_statements
 from ingestion.domain.person import Person, statements_of
-from ingestion.store import days, review, statements
+from ingestion.recording.store import statements
+from ingestion.review.store import quarantine
 
 PAGE: Final = 1_000
 FAULTS_MAX: Final = 100
@@ -21,10 +23,10 @@ async def check(database: Database) -> list[str]:
     faults: list[str] = []
     after: str | None = None
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        faults += await review.contradictions(connection, FAULTS_MAX)
+        faults += await quarantine.contradictions(connection, FAULTS_MAX)
         faults += await days.miscounts(connection, FAULTS_MAX)
         while len(faults) < FAULTS_MAX:
-            page = await review.list_persons_after(connection, after, PAGE)
+            page = await quarantine.list_persons_after(connection, after, PAGE)
             if not page:
                 break
             faults += await _faults(connection, page)
@@ -48,7 +50,7 @@ async def _faults(connection: Any, ids: Sequence[str]) -> list[str]:
             faults.append(f"person {person_id}: the sealed ID number does not open")
             continue
         indexes[person_id] = vault().blind_index(number)
-    found = await review.list_identities(connection, list(indexes.values()))
+    found = await statements.list_identities(connection, list(indexes.values()))
     return faults + [
         f"person {person_id}: not found by the sealed ID number"
         for person_id, index in indexes.items()

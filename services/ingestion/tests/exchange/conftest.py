@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from common import clock
-from common.auth import issue_token
 from common.codes.id_number import make
-from common.database import Database
-from common.privacy import vault
-from ingestion.reading import reopen
-from ingestion.run_feeds import run_feeds
-from ingestion.store import feeds as store
-from rules.timeline import facts_known_at
+from ingestion.exchange.run_feeds import run_feeds
+from ingestion.exchange.store import feeds as store
+from ingestion.reading.events import reopen
+from rules.facts.timeline import facts_known_at
+from shell import clock
+from shell.access.auth import issue_token
+from shell.privacy import vault
+from shell.store.database import Database
 
 VARIABLE = "SHOUWANG_FEED_URL_MCA"
 CHANGES: dict[str, Any] = {

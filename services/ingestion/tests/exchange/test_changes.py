@@ -1,8 +1,8 @@
 """Changes by watermark: what I, U and D say in whatever order, and that nothing is lost between two readings."""
 
 import pytest
-from common.privacy import vault
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
+from shell.privacy import vault
 
 DIBAO = ("dibao", "2026-01-01", None)
 

@@ -6,8 +6,8 @@ import pytest
 from common.events.facts import LowIncome, Statement
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ingestion.domain.rows import Change, Seen, Told, Ways, decide_missing, decide_row
-from rules.timeline import facts_known_at
+from ingestion.exchange.domain import Change, Seen, Told, Ways, decide_missing, decide_row
+from rules.facts.timeline import facts_known_at
 
 START = datetime(2026, 3, 1, 4, tzinfo=UTC)
 WAYS = Ways("by_period", "ended", "ended", False)

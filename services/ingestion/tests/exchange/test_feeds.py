@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from common.auth import issue_token
-from common.settings import repository_root
-from ingestion import quotas, sources
-from ingestion import run_feeds as running
 from ingestion.exchange import feeds
+from ingestion.exchange import run_feeds as running
 from ingestion.exchange.feeds import Setup, read_feed
+from ingestion.register import quotas, sources
+from shell.access.auth import issue_token
+from shell.settings import repository_root
 
 DIBAO = ("dibao", "2026-01-01", None)
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from common import clock
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
+from shell import clock
 
 DIBAO = ("dibao", "2026-01-01", None)
 ENDED = ("dibao", "2026-01-01", "2026-11-22")

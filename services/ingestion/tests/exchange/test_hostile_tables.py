@@ -8,11 +8,11 @@ import time
 from datetime import timedelta
 
 import pytest
-from common import clock
-from common.database import Database
-from ingestion import run_feeds as running
 from ingestion.exchange import frontend, telling
+from ingestion.exchange import run_feeds as running
 from ingestion.files.table import REJECT_BYTES_MAX
+from shell import clock
+from shell.store.database import Database
 
 WAIT_SECONDS = 60
 DIBAO = ("dibao", "2026-01-01", None)
@@ -154,7 +154,7 @@ CHILD = """
 import asyncio, os, sys
 from datetime import UTC, datetime
 from common import clock
-from common.database import Database
+from shell.store.database import Database
 from ingestion import run_feeds as running
 
 async def main():
@@ -247,7 +247,7 @@ GROWTH = """
 import asyncio, sys, time
 from datetime import datetime
 from common import clock
-from common.database import Database
+from shell.store.database import Database
 from ingestion import run_feeds as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too

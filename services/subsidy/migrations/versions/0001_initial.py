@@ -3,7 +3,7 @@
 from typing import Final
 
 from alembic import op
-from common.migrate import create_platform_tables
+from shell.store.migrate import create_platform_tables
 
 revision = "0001"
 down_revision = None

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from common import clock
-from common.auth import Caller, require
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import PaymentOrdered
-from common.params import Body
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.http.params import Body
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes, Key, Position
 from subsidy.domain.payment import Line, announce, out_of_batch, release

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import date
 
-from common import clock
+from common import calendar
 from common.events import EntitlementsDecided
 from common.message import Message
-from common.transaction import Tx
+from shell import clock
+from shell.store.transaction import Tx
 
 from subsidy.domain.dues import NO_MONEY, cash_part, digest
 from subsidy.store import accounts
@@ -19,7 +20,7 @@ Decided = Message[EntitlementsDecided]
 async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
     """Most decisions move no fen: those cost a digest and a version."""
     known = await accounts.load_known(tx, [message.data.person_id for message in messages])
-    month = clock.month_of(clock.today())
+    month = calendar.month_of(clock.today())
     unchanged: list[tuple[str, int]] = []
     moneyless: list[Account] = []
     changed: list[tuple[Decided, bytes, bytes]] = []

@@ -1,8 +1,8 @@
 """Subsidy: what is owed, what was paid, what comes back – and nothing twice."""
 
 from common.events import EntitlementsDecided
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
 from subsidy import decide_batch, make_batch, recover_money, settle_lines, show_batch, show_ledger
 from subsidy.determine_dues import on_entitlements_decided

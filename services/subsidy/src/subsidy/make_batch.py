@@ -2,15 +2,16 @@
 
 from typing import Annotated, Final
 
-from common import clock
-from common.auth import Caller, require
+from common import calendar
 from common.errors import Conflict
 from common.events import PaymentReserved
-from common.idempotency import CreatesByKey
-from common.params import Body
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.http.idempotency import CreatesByKey
+from shell.http.params import Body
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes
 from subsidy.domain.payment import announce, reserve
@@ -40,8 +41,8 @@ async def make_batch(
     is one batch.
     """
     caller.need_area(wanted.jurisdiction)
-    month = clock.parse_month(wanted.month)
-    if month > clock.add_months(clock.month_of(clock.today()), 1):
+    month = calendar.parse_month(wanted.month)
+    if month > calendar.add_months(calendar.month_of(clock.today()), 1):
         raise Conflict("that month is too far ahead", code="month_ahead")
     now = clock.now()
     batch = Batch(

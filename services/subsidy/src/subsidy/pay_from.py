@@ -9,10 +9,11 @@ import logging
 from datetime import date
 from os import environ
 
-from common import clock
-from common.database import Database
-from common.transaction import Tx
-from rules.due import ANYWHERE
+from common import calendar
+from rules.money.due import ANYWHERE
+from shell import clock
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from subsidy.store import accounts
 
@@ -25,7 +26,7 @@ def parse_pay_from(text: str) -> dict[str, date]:
     months: dict[str, date] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         area, _, month = part.rpartition("=")
-        months[area.strip() or ANYWHERE] = clock.parse_month(month.strip())
+        months[area.strip() or ANYWHERE] = calendar.parse_month(month.strip())
     return months
 
 
@@ -48,5 +49,5 @@ async def fix_pay_from(database: Database) -> None:
 
 async def _fix(tx: Tx) -> dict[str, date]:
     said = parse_pay_from(environ.get(VARIABLE, ""))
-    said.setdefault(ANYWHERE, clock.month_of(clock.today()))
+    said.setdefault(ANYWHERE, calendar.month_of(clock.today()))
     return await accounts.set_pay_from(tx, said)

@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal
 
-from common import clock
-from common.auth import Caller, require
-from common.clock import month_text
+from common.calendar import month_text
 from common.errors import Conflict, NotFound
-from common.http import Limit
-from common.params import Body
-from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.http.answers import Limit
+from shell.http.params import Body
+from shell.service import Db
 
 from subsidy.domain.recovery import close_recovery
 from subsidy.shapes import AreaCode, Reason, RecoveryView, Uuid, areas_of

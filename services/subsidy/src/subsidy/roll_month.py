@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from common import clock
-from common.database import Database
+from common import calendar
 from common.events import DuesDetermined
-from common.settings import settings
-from common.transaction import Tx
-from rules.due import due, next_change
+from rules.money.due import due, next_change
+from shell import clock
+from shell.settings import settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from subsidy.domain.dues import decide_dues, intervals
 from subsidy.domain.ledger import Changes
@@ -23,7 +24,7 @@ PEOPLE_MAX: Final = 1_000
 
 async def roll_month(database: Database) -> int:
     """One step: up to PEOPLE_MAX people; returns how many. A service that was down catches up by itself."""
-    month = clock.month_of(clock.today())
+    month = calendar.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)
         claims = await accounts.load_claims(tx.sql, [a.person_id for a in found])

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from common import clock
-from common.auth import Caller, require
 from common.events import PaymentSettled
-from common.params import Body, Day
-from common.route_marks import limits_body
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.route_marks import limits_body
+from shell.http.params import Body, Day
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes
 from subsidy.domain.payment import Line, announce, bank_answer, give_back, settle

@@ -4,13 +4,13 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Annotated
 
-from common.auth import Caller
-from common.clock import month_text
+from common.calendar import month_text
 from common.codes import divisions
 from common.errors import NotAllowed
-from common.params import LINES, UUID_TEXT, DivisionCode, Month
-from common.scopes import Areas, Everything, scope_of
 from pydantic import BaseModel, Field
+from shell.access.auth import Caller
+from shell.access.scopes import Areas, Everything, scope_of
+from shell.http.params import LINES, UUID_TEXT, DivisionCode, Month
 
 from subsidy.store.batches import Batch, Total
 

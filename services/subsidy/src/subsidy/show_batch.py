@@ -3,15 +3,15 @@
 from typing import Annotated, Any, Final, Literal
 
 import asyncpg
-from common.auth import Caller, require
-from common.clock import month_text
+from common.calendar import month_text
 from common.errors import Conflict, NotFound
-from common.http import Limit
 from common.money import yuan
-from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
+from shell.access.auth import Caller, require
+from shell.http.answers import Limit
+from shell.service import Db
 
 from subsidy.shapes import AreaCode, BatchView, MonthText, Uuid, areas_of, batch_view, month_or_none
 from subsidy.store import batches

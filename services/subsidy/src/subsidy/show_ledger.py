@@ -6,17 +6,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from common.auth import Caller, require
-from common.clock import month_text
+from common.calendar import month_text
 from common.errors import BadRequest, NotFound
-from common.http import Limit
-from common.params import INT32_MAX, Cursor
-from common.service import Db
-from common.settings import settings
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from rules.due import Example, due
-from rules.unpaid import WHY_UNPAID
+from rules.deciding.unpaid import WHY_UNPAID
+from rules.money.due import Example, due
+from shell.access.auth import Caller, require
+from shell.http.answers import Limit
+from shell.http.params import INT32_MAX, Cursor
+from shell.service import Db
+from shell.settings import settings
 
 from subsidy.domain.dues import intervals
 from subsidy.domain.ledger import PAYABLE

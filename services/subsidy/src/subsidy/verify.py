@@ -5,9 +5,9 @@ from datetime import date
 from typing import Final
 
 import asyncpg
-from common.database import Database
-from common.settings import settings
-from rules.due import due
+from rules.money.due import due
+from shell.settings import settings
+from shell.store.database import Database
 
 from subsidy.domain.dues import intervals
 from subsidy.store import accounts, audit

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from common import clock
 from common.events import DuesDetermined, EntitlementsDecided, Event
 from common.message import Message
-from common.settings import settings
-from common.transaction import Tx
-from rules.due import due, next_change
+from rules.money.due import due, next_change
+from shell import clock
+from shell.settings import settings
+from shell.store.transaction import Tx
 
 from subsidy.domain.claims import settle_claims
 from subsidy.domain.dues import decide_dues, intervals, paid_twice, share

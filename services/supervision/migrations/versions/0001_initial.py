@@ -1,7 +1,7 @@
 """Steps of every chain, what is known of people and visits, alerts."""
 
 from alembic import op
-from common.migrate import create_platform_tables
+from shell.store.migrate import create_platform_tables
 
 revision = "0001"
 down_revision = None

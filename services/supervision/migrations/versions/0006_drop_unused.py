@@ -1,7 +1,7 @@
 """The unused table of the first version goes."""
 
 from alembic import op
-from common.platform_tables import DROP_UNUSED
+from shell.store.platform_tables import DROP_UNUSED
 
 revision = "0006"
 down_revision = "0005"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from common.events import AlertClosed, AlertRaised, Event
 from common.message import Message, derived_id
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision.checks import checks
 from supervision.domain.alerts import Finding

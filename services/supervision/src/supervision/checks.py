@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from common.settings import repository_root
+from shell.settings import repository_root
 
 from supervision.domain.alerts import Severity
 from supervision.domain.visits import Minutes

@@ -4,14 +4,15 @@ from calendar import monthrange
 from datetime import date
 from typing import Annotated
 
-from common import clock
-from common.auth import Caller, require
+from common import calendar
 from common.codes import divisions
 from common.errors import NotFound
-from common.params import Day, DivisionCode
-from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.http.params import Day, DivisionCode
+from shell.service import Db
 
 from supervision.checks import checks
 from supervision.domain.statistics import publish
@@ -67,7 +68,7 @@ async def count_people(
     return {
         "division": division,
         "on": day,
-        "month": clock.month_text(day),
+        "month": calendar.month_text(day),
         "subsidised_total": figures.subsidised_total,
         "by_class": figures.by_class,
         "visit_rate_month": figures.visit_rate,

@@ -4,17 +4,18 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
+from common import calendar
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AlertClosed
-from common.params import LINES, Body
-from common.read_budget import case_of
-from common.scopes import OwnProvider, scope_of
-from common.service import Db
-from common.transaction import Tx
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.read_budget import case_of
+from shell.access.scopes import OwnProvider, scope_of
+from shell.http.params import LINES, Body
+from shell.service import Db
+from shell.store.transaction import Tx
 
 from supervision.domain.alerts import Deed, Refused, decide_step
 from supervision.judgement import judge
@@ -56,7 +57,7 @@ async def _take(tx: Tx, alert_id: UUID, deed: Deed, caller: Caller, now: datetim
 def _is_own(row: Any, caller: Caller) -> bool:
     """Whether a case about reads is about the caller's. It was raised on the day of the reads, or at most so much
     later as supervision stood still."""
-    raised_on = clock.civil_date(row["raised_at"])
+    raised_on = calendar.civil_date(row["raised_at"])
     return any(
         row["subject"] == case_of(caller.subject, raised_on - timedelta(days=back)) for back in range(OWN_CASE_DAYS)
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision.intake import Sighting
 from supervision.seen import SeenRelease

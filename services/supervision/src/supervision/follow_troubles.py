@@ -3,8 +3,8 @@ records, halted lists, and users who read too many persons."""
 
 from collections.abc import Sequence
 
-from common import clock
-from common.transaction import Tx
+from shell import clock
+from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.domain.alerts import Finding

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from common import clock
-from common.database import Database
-from common.transaction import Tx
+from shell import clock
+from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.domain.alerts import Finding

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from common.events import Event, VisitDisputed, VisitVerified
 from common.message import Message
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.checks import checks

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision.domain.dues import due_months, multiranges
 from supervision.intake import Sighting

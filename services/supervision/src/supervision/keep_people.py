@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from common import clock
-from common.transaction import Tx
+from shell import clock
+from shell.store.transaction import Tx
 
 from supervision.domain.people import ability_periods, visiting_periods
 from supervision.intake import Sighting, newest

@@ -3,13 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
-from common.http import Limit
-from common.scopes import Everything, OwnProvider, scope_of
-from common.service import Db
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import Everything, OwnProvider, scope_of
+from shell.http.answers import Limit
+from shell.service import Db
 
 from supervision.domain.alerts import AlertState
 from supervision.shown import AlertShown, show

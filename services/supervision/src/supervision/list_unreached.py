@@ -3,16 +3,17 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from common import clock
-from common.auth import Caller, require
+from common import calendar
 from common.codes import divisions
 from common.errors import NotFound
-from common.http import Limit
-from common.params import Day, DivisionCode
-from common.scopes import Areas, scope_of
-from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.scopes import Areas, scope_of
+from shell.http.answers import Limit
+from shell.http.params import Day, DivisionCode
+from shell.service import Db
 
 from supervision.store import people, visits
 
@@ -94,7 +95,7 @@ async def list_unreached(
         areas = await people.list_areas(connection, area)
         rows = await visits.list_unreached(connection, areas, day, after=str(after) if after else None, limit=limit)
     return {
-        "month": clock.month_text(day),
+        "month": calendar.month_text(day),
         "unreached": [
             {
                 **{name: row[name] for name in ("person_id", "division", "task_id", "provider")},

@@ -1,7 +1,7 @@
 """Supervision: sees every event, keeps the chain of each change, verifies visits, raises alerts, counts people."""
 
-from common.jobs import Job
-from common.service import Service
+from shell.jobs import Job
+from shell.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
 from supervision.follow_lists import on_policies_published

@@ -7,7 +7,7 @@ from typing import Any
 from common.codes.divisions import NATION
 from common.events import Event
 from common.message import Message
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.checks import checks

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from common.clock import parse_month
+from common.calendar import parse_month
 from common.events import Event, MoveGap
 from common.message import Message, derived_id
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.domain.alerts import Finding

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from common import clock
-from common.database import Database
+from shell import clock
+from shell.store.database import Database
 
 from supervision import cases
 from supervision.checks import checks

@@ -6,13 +6,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
-from common.clock import month_text
+from common.calendar import month_text
 from common.codes import divisions
 from common.events import MoveGap
 from common.events.entitlement import GapReason
 from pydantic import BaseModel, Field
-from rules.gaps import gap_text
-from rules.items import ITEM_TITLES
+from rules.deciding.gaps import gap_text
+from rules.form.items import ITEM_TITLES
 
 from supervision.checks import checks
 from supervision.domain.alerts import AlertState, Severity

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from common.auth import Caller, require
 from common.errors import BadRequest
-from common.http import Limit
-from common.params import Cursor
-from common.service import Db
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from shell.access.auth import Caller, require
+from shell.http.answers import Limit
+from shell.http.params import Cursor
+from shell.service import Db
 
 from supervision.domain.trace import Step, in_order
 from supervision.store import steps as store

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Final
 
-from common import clock
-from common.database import Database
+from shell import clock
+from shell.store.database import Database
 
 from supervision.checks import checks
 

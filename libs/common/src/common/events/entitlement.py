@@ -1,4 +1,4 @@
-"""Who is entitled to what: intervals computed from facts and policies (`rules.decide`)."""
+"""Who is entitled to what: intervals computed from facts and policies (`rules.deciding.decide`)."""
 
 from datetime import date
 from typing import ClassVar, Literal

@@ -1,7 +1,7 @@
 """What is known about a person: statements of sources, as they travel inside the platform.
 
 A *statement* is what one source said, kept as said and never overwritten. A *fact* is what follows from all
-statements known at an instant; `rules.timeline` computes it. Nothing here names, addresses or numbers a person.
+statements known at an instant; `rules.facts.timeline` computes it. Nothing here names, addresses or numbers a person.
 """
 
 from datetime import date, datetime
@@ -256,7 +256,7 @@ class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     `recorded_at` is the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event
     ids of the source events folded into this message (at most 128). `aliases` and `merged_into` say what holds now,
     `identities` what held when (empty: this person was never anybody else); `statements` then hold those of everybody
-    who ever counted as this person, and `rules.identity` picks those that count at an instant.
+    who ever counted as this person, and `rules.facts.identity` picks those that count at an instant.
     """
 
     topic: ClassVar[str] = "ingestion.person"

@@ -6,7 +6,7 @@ from datetime import date
 from typing import NamedTuple
 
 import msgspec
-from common.clock import add_months
+from common.calendar import add_months
 
 
 class Tags(msgspec.Struct, frozen=True, array_like=True):

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from common.clock import civil_date, start_of_day
+from common.calendar import civil_date, start_of_day
 from common.events import VisitAccepted, VisitCheckedIn, VisitCheckedOut, VisitDeclined
-from rules.visits import VisitRules
+from rules.scales.visits import VisitRules
 
 from dispatch.domain.task import Moved, Refused, Repeated, State, Task, failed, visit_event, with_state
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from rules.visits import Run, VisitRules, Window
+from rules.scales.visits import Run, VisitRules, Window
 
 from dispatch.domain.ageing import ageing
 from dispatch.domain.part import Extra, extras, reverify_mark, with_met

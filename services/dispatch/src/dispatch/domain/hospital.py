@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from rules.visits import Run, VisitRules, Window
+from rules.scales.visits import Run, VisitRules, Window
 
 from dispatch.domain.part import Part, Stay, stay_mark, with_met
 from dispatch.domain.plan import Plan, Planned, cancel_unbegun, forget_cancelled, visit_task, with_care, with_changes

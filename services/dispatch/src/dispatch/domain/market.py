@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import msgspec
-from common.clock import civil_date, start_of_day
+from common.calendar import civil_date, start_of_day
 from common.codes import divisions
-from rules.visits import VisitRules
+from rules.scales.visits import VisitRules
 
 from dispatch.domain.task import IN_HAND, Moved, State, left_planned, offered
 

@@ -15,7 +15,7 @@ from common.codes.divisions import NATION
 from common.events import Entitlement, EntitlementsDecided
 from common.events.entitlement import Circumstances
 from common.events.visit import VisitMeans
-from rules.visits import VISIT_ITEMS, Stretch, VisitRules
+from rules.scales.visits import VISIT_ITEMS, Stretch, VisitRules
 
 from dispatch.domain.ageing import Tags
 

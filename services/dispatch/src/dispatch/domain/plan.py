@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from common.events.visit import VisitMeans
-from rules.visits import Run, Window
+from rules.scales.visits import Run, Window
 
 from dispatch.domain.part import ExtraReason, Part, forgetting
 from dispatch.domain.task import ROUTINE, CancelReason, Moved, Task, cancelled, new_task_id

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final, Literal
 
 import msgspec
-from rules.visits import Run, VisitRules, Window, first_window, next_window, runs
+from rules.scales.visits import Run, VisitRules, Window, first_window, next_window, runs
 
 from dispatch.domain.beside import with_extras, with_reverification
 from dispatch.domain.hospital import in_hospital

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from common.message import derived_id
-from rules.visits import Run, Window
+from rules.scales.visits import Run, Window
 
 from dispatch.domain.plan import Plan, Planned, cancel_unbegun, forget_cancelled, with_care, with_changes
 from dispatch.domain.task import OPEN, Task, created, new_task_id

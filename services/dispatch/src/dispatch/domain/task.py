@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.clock import civil_date, start_of_day
+from common.calendar import civil_date, start_of_day
 from common.events import (
     Event,
     TaskOffered,
@@ -24,7 +24,7 @@ from common.events import (
 )
 from common.events.visit import VisitMeans, VisitReason
 from common.message import derived_id
-from rules.visits import VisitRules
+from rules.scales.visits import VisitRules
 
 State = Literal[
     "planned", "offered", "accepted", "in_progress", "completed", "missed", "failed", "excused", "expired", "cancelled"

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 import msgspec
-from common.bulk import upsert
-from common.transaction import Tx
+from shell.store.bulk import upsert
+from shell.store.transaction import Tx
 
 from dispatch.domain.part import Part
 from dispatch.domain.plan import Plan

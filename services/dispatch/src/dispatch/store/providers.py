@@ -7,8 +7,8 @@ from typing import Any, Final
 import asyncpg
 from common.codes import divisions
 from common.errors import NotAllowed
-from common.scopes import Areas, Everything, OwnProvider, Scope
-from common.transaction import Tx
+from shell.access.scopes import Areas, Everything, OwnProvider, Scope
+from shell.store.transaction import Tx
 
 from dispatch.domain.market import Provider
 from dispatch.store.tasks import NO_ID, insert_areas

@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from common.bulk import insert_new
 from common.codes import divisions
 from common.errors import NotAllowed
-from common.scopes import Areas, Everything, OwnProvider, Scope
-from common.transaction import Tx
+from shell.access.scopes import Areas, Everything, OwnProvider, Scope
+from shell.store.bulk import insert_new
+from shell.store.transaction import Tx
 
 from dispatch.domain.answer import Answer
 from dispatch.domain.task import State, Task

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 from common.events.facts import Identity, IdentityChange, Statement
-from rules.identity import NOBODY_ELSE
-from rules.timeline import FAR_PAST, facts_known_at
+from rules.facts.identity import NOBODY_ELSE
+from rules.facts.timeline import FAR_PAST, facts_known_at
 
 from ingestion.domain.person import Person, statements_of
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from common.clock import add_months, civil_date, start_of_day
+from common.calendar import add_months, civil_date, start_of_day
 
 Cadence = Literal["daily", "working_days", "weekly", "monthly"]
 GRACE_HOURS: Final[dict[Cadence, int]] = {"daily": 12, "working_days": 12, "weekly": 48, "monthly": 120}

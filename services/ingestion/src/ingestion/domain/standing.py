@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
-from rules.timeline import Deceased, death_of, facts_known_at
+from rules.facts.timeline import Deceased, death_of, facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, located

@@ -11,13 +11,13 @@ import msgspec
 import yaml
 from common.errors import Malformed
 from common.events.kinds import ONE_DAY_KINDS
-from common.settings import repository_root
 from msgspec import Meta
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from shell.settings import repository_root
 
-from ingestion.domain.rows import Goodbye, Updates, Ways
+from ingestion.exchange.domain import Goodbye, Updates, Ways
 from ingestion.files.mapping import Given, Mapping, resolve
-from ingestion.sources import URN_PATTERN, registered
+from ingestion.register.sources import URN_PATTERN, registered
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
 Column = Annotated[str, Meta(min_length=1, max_length=128)]

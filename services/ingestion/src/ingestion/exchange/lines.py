@@ -8,17 +8,17 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from common.events.kinds import LINE_OF
-from common.privacy import vault
+from shell.privacy import vault
 
+from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.rows import Change, Told
+from ingestion.exchange.domain import Change, Told
 from ingestion.exchange.feeds import Feed, FeedBroken, Setup
 from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.places import Place, encoded, instant_of
 from ingestion.files.cells import plain
 from ingestion.files.shaping import Plan, Sender, Shaped, end_of, plan, refused, shape
 from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, TooLong, bounded, text_of
-from ingestion.problems import fault
 
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from common.clock import SHANGHAI
-from common.privacy import vault
+from common.calendar import SHANGHAI
+from shell.privacy import vault
 
 from ingestion.exchange.feeds import FeedBroken, Watermark
 

@@ -8,24 +8,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 from common.events.kinds import WITHOUT_VALUE
-from common.privacy import vault
-from common.transaction import Tx
+from shell.privacy import vault
+from shell.store.transaction import Tx
 
-from ingestion.answering import Receipt, Refused
+from ingestion.domain.answering import Receipt, Refused
+from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.rows import Deed, Seen, decide_missing, decide_row, is_late
+from ingestion.exchange.domain import Deed, Seen, decide_missing, decide_row, is_late
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.lines import Layout, Line, mark_of, read_line
+from ingestion.exchange.store import feed_rows as store
+from ingestion.exchange.store.feed_rows import KnownRow
+from ingestion.files.rejects import keep
 from ingestion.files.shaping import Sender, Shaped, refused
 from ingestion.files.table import bounded
-from ingestion.problems import Fault, fault
-from ingestion.reading import read_event, reopen
-from ingestion.recording import record
-from ingestion.refusing import record_refusals
-from ingestion.rejects import keep
-from ingestion.store import feed_rows as store
-from ingestion.store.feed_rows import KnownRow
-from ingestion.store.statements import load_sealed
+from ingestion.reading.events import read_event, reopen
+from ingestion.recording.core import record
+from ingestion.recording.rejections import record_refusals
+from ingestion.recording.store.statements import load_sealed
 
 _encode = msgspec.json.Encoder().encode
 

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from common.clock import SHANGHAI
+from common.calendar import SHANGHAI
 from common.codes import certificate, divisions
 from common.codes.id_number import IdNumber, check
 

@@ -15,8 +15,8 @@ from common.errors import Malformed, Problem
 from common.events.facts import Kind
 from common.events.kinds import FROM_REQUIRED, KINDS
 from common.events.population import VALUES
-from common.settings import repository_root
 from msgspec import Meta
+from shell.settings import repository_root
 
 from ingestion.files.table import COLUMNS_MAX
 

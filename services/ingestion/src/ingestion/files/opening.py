@@ -7,6 +7,7 @@ from typing import IO, Any, Final, Literal, get_args
 
 import msgspec
 
+from ingestion.domain.problems import fault
 from ingestion.files import workbook
 from ingestion.files.columnar import open_parquet
 from ingestion.files.delimited import open_delimited
@@ -26,8 +27,7 @@ from ingestion.files.table import (
     is_blank,
     text_of,
 )
-from ingestion.problems import fault
-from ingestion.reading import read_event
+from ingestion.reading.events import read_event
 
 Format = Literal["csv", "xlsx", "ndjson", "parquet"]
 FORMATS: Final[tuple[str, ...]] = get_args(Format)

@@ -15,17 +15,17 @@ import msgspec
 from common.codes.id_number import IdNumber, check
 from common.events.kinds import WITHOUT_VALUE
 from common.events.population import population_type
-from common.privacy import vault
+from shell.privacy import vault
 
-from ingestion.answering import Refused
-from ingestion.checks import OPEN_END
+from ingestion.domain.answering import Refused
+from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
 from ingestion.files.mapping import Mapping
 from ingestion.files.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Row, shortened, text_of
-from ingestion.problems import Fault, fault
-from ingestion.reading import read_event
+from ingestion.reading.checks import OPEN_END
+from ingestion.reading.events import read_event
 
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from common.privacy import SealBroken, vault
-from common.settings import settings
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from shell.privacy import SealBroken, vault
+from shell.settings import settings
 
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8

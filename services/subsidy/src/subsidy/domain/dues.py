@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 from common.events import DueLine, Entitlement, EntitlementsDecided
-from rules.due import Due
+from rules.money.due import Due
 
 from subsidy.domain.ledger import EXPENSE, PAYABLE, Changes, Key, Position, posting
 from subsidy.domain.recovery import reconcile

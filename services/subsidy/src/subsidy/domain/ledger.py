@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal, NamedTuple
 
-from common.clock import month_text
+from common.calendar import month_text
 from common.events import DueLine, Event
 from common.message import derived_id
 

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal, NamedTuple, TypeVar
 
-from common.clock import month_text
+from common.calendar import month_text
 from common.events import PaymentReserved
 
 from subsidy.domain.ledger import BANK, PAYABLE, Changes, Key, Kind, Position, Settling, posting

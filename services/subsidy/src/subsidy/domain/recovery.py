@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal
 
-from common.clock import month_of, month_text
+from common.calendar import month_of, month_text
 from common.events import RecoveryClosed, RecoveryOpened
 from common.message import derived_id
 

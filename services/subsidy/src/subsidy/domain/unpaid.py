@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from common.events import Entitlement
-from rules.due import Due, Example
+from rules.money.due import Due, Example
 
 
 class Unpaid(NamedTuple):

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Final, NamedTuple
 
 import asyncpg
-from common import bulk
-from common.transaction import Tx
-from rules.due import ANYWHERE
+from rules.money.due import ANYWHERE
+from shell.store import bulk
+from shell.store.transaction import Tx
 
 from subsidy.domain.claims import Claim
 from subsidy.tables import AccountRow, AliasRow, PayFromRow

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
-from common import bulk
-from common.transaction import Tx
+from shell.store import bulk
+from shell.store.transaction import Tx
 
 from subsidy.domain.payment import Line
 from subsidy.tables import BatchLineRow

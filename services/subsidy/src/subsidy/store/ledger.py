@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
-from common import bulk
-from common.transaction import Tx
+from shell.store import bulk
+from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes, Key, Position, Posting, Settling
 from subsidy.tables import DueRow, EntryRow

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from common.clock import add_months, parse_month
+from common.calendar import add_months, parse_month
 
 ITEMS: Final = ("longevity_allowance", "nursing_subsidy", "care_service_subsidy")
 MONTHS_CACHED: Final = 1_200

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple, Protocol
 
-from common.clock import start_of_day
+from common.calendar import start_of_day
 from common.message import derived_id
 
 HOLD: Final = "hold_overdue"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 _RAISE: Final = """
 INSERT INTO alerts AS t (alert_id, check_id, severity, state, subject, person_id, provider, division, correlation_id,

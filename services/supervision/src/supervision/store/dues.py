@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 _MERGE: Final = """
 MERGE INTO due_months t

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
-from common import bulk
-from common.transaction import Tx
+from shell.store import bulk
+from shell.store.transaction import Tx
 
 from supervision.tables import ClauseRow, MoveGapRow
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 _INSERT: Final = """
 INSERT INTO matters (person_id, check_id, subject, since, due_at, division, correlation_id)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 from common.codes import divisions
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision.domain.statistics import CLASSES, LEVELS, Counts
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 from common.message import CAUSES_MAX
-from common.transaction import Tx
+from shell.store.transaction import Tx
 
 from supervision.domain.trace import Step
 

@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any, Final
 
 import asyncpg
-from common.clock import civil_date
-from common.transaction import Tx
+from common.calendar import civil_date
+from shell.store.transaction import Tx
 
 from supervision.domain.visits import Known, Visit
 

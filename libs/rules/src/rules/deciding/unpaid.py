@@ -1,0 +1,52 @@
+"""Money that a list names and nobody pays outside a demonstration, because only an example gives it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from rules.deciding.outcome import status_of
+from rules.form.policy import PolicyList, Version
+from rules.money.due import Example
+
+WHY_UNPAID: Final[Mapping[Example, str]] = {
+    "example_amount": "对象或标准为示例，没有文件依据，资格照常认定，资金不发放",
+    "example_pay_rule": "起停月份等发放规则为示例，没有文件依据，资格照常认定，资金不发放",
+}
+
+
+class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a cash item, in force over [`valid_from`, `valid_to`), whose money is not paid."""
+
+    item: str
+    title: str
+    valid_from: date
+    valid_to: date | None
+    reason: Example
+    text: str
+
+
+def unpaid_items(one: PolicyList) -> Iterator[UnpaidItem]:
+    """Versions whose amount rests on an example, by item and day. `rules.money.due.example_of` does it for people."""
+    for code in sorted(one.items):
+        item = one.items[code]
+        for version in item.versions:
+            reason = _example_of(version)
+            if reason is not None:
+                yield UnpaidItem(
+                    item=code,
+                    title=item.title,
+                    valid_from=version.valid_from,
+                    valid_to=version.valid_to,
+                    reason=reason,
+                    text=WHY_UNPAID[reason],
+                )
+
+
+def _example_of(version: Version) -> Example | None:
+    if version.amount is None or version.pay is None:
+        return None
+    if status_of(version) == "example":
+        return "example_amount"
+    return "example_pay_rule" if version.pay.status == "example" else None

@@ -1,0 +1,88 @@
+"""A doubt about who a person is: while an identity change waits, new money under the newer number is held. Pure.
+
+The change was stated by a source that does not belong to both persons. Ingestion states the doubt in the timeline of
+the newer number (kind `identity_change`, standing `waits`). Money that ran before is untouched, so that a source
+without authority cannot stop it. Of a number of which nothing was known before, all money is held: it would be paid
+for months that were already paid under the older number. Nothing is held any more once the change counts, or is
+discarded or withdrawn.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import NamedTuple
+
+import msgspec
+from common.calendar import civil_date
+from common.events.entitlement import Entitlement
+from common.events.facts import Statement
+
+_PAYS = ("granted", "suspended")
+
+
+class Doubt(NamedTuple):
+    """`since`: the civil day on which the oldest change that still waits began to wait; `date.min` where nothing was
+    known of the person before. `event_ids`: the statements."""
+
+    since: date
+    event_ids: tuple[str, ...]
+
+
+def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> Doubt | None:
+    """The doubt that an instant of knowledge knew (None: now), from a person's own statements."""
+    waiting: list[tuple[datetime, str]] = []
+    others: list[datetime] = []
+    for s in statements:
+        if s.kind != "identity_change" or not s.standing:
+            others.append(s.recorded_at)  # nearly all
+            continue
+        if known_at is not None and s.recorded_at > known_at:
+            continue
+        if s.standing_at(known_at) == "waits":
+            waiting.append((_waits_since(s, known_at), s.event_id))
+    if not waiting:
+        return None
+    waiting.sort()
+    began = waiting[0][0]
+    unknown_before = all(recorded_at >= began for recorded_at in others)
+    since = date.min if unknown_before else civil_date(began)
+    return Doubt(since, tuple(event_id for _, event_id in waiting))
+
+
+def _waits_since(statement: Statement, known_at: datetime | None) -> datetime:
+    """The instant of the change to `waits` that holds."""
+    return max(c.at for c in statement.standing if c.as_ == "waits" and (known_at is None or c.at <= known_at))
+
+
+def held_by_doubt(entitlements: tuple[Entitlement, ...], doubt: Doubt | None) -> tuple[Entitlement, ...]:
+    """The entitlements, with cash suspended where it began on or after the first day of the doubt.
+
+    They must be in the order of item and period. Cash that goes on without a gap, with another amount or from another
+    area, began on the first day of the first of these intervals.
+    """
+    if doubt is None:
+        return entitlements
+    found: list[Entitlement] = []
+    last: Entitlement | None = None
+    began = date.min
+    for e in entitlements:
+        if e.kind != "cash" or e.state not in _PAYS:
+            found.append(e)
+            continue
+        if last is None or (last.item, last.to) != (e.item, e.from_):
+            began = e.from_
+        last = e
+        if began >= doubt.since:
+            e = msgspec.structs.replace(e, state="suspended", facts=tuple(dict.fromkeys((*e.facts, *doubt.event_ids))))
+        found.append(e)
+    return tuple(found)
+
+
+def is_held(entitlements: tuple[Entitlement, ...], item: str, on: date, doubt: Doubt | None) -> bool:
+    """Whether the doubt holds the money of an item on a day. `entitlements`: as decided without the doubt."""
+    if doubt is None:
+        return False
+    held = held_by_doubt(entitlements, doubt)
+    return any(
+        h.item == item and h is not e and h.from_ <= on and (h.to is None or on < h.to)
+        for e, h in zip(entitlements, held, strict=True)
+    )

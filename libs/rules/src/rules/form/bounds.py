@@ -1,0 +1,80 @@
+"""What binds a list to the lists above it: the floors it must keep, and the deviations it is allowed."""
+
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from common.events.entitlement import ItemKind
+from msgspec import Meta
+
+from rules.form.cited import Citation, Status, Strict, Text
+from rules.form.condition_form import ITEM_PATTERN, Condition, Fen
+
+# The ways in which a list can give less than the lists above it, and what each is called.
+NARROWINGS = {
+    "not_offered": "没有这个项目",
+    "refused": "不符合条件",
+    "asks_more": "还要先核实别的情况才给",
+    "not_asked": "本应先核实情况，却直接不给",
+    "amount_lower": "金额更低",
+    "visits_rarer": "探访更稀",
+    "visit_mode_weaker": "探访方式更弱",
+    "pay_weaker": "发放条件更差",
+    "kind_differs": "补贴与服务不能相抵",
+    "suppressed": "被本地的衔接规则抑制",
+}
+EXAMPLE_SIGNER: Final = "示例"
+Narrowing = Literal[
+    "not_offered",
+    "refused",
+    "asks_more",
+    "not_asked",
+    "amount_lower",
+    "visits_rarer",
+    "visit_mode_weaker",
+    "pay_weaker",
+    "kind_differs",
+    "suppressed",
+]
+
+
+class Floor(Strict, frozen=True, kw_only=True):
+    """What every list below must grant over [`valid_from`, `valid_to`), though the list that demands it sets no
+    standard of its own: to whom, and how much at least."""
+
+    item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
+    kind: ItemKind
+    follows: Literal["hukou", "residence"]
+    valid_from: date
+    valid_to: date | None = None
+    status: Status
+    citation: Citation
+    conditions: Condition
+    amount_fen_min: Fen = 0
+    note: Text | None = None
+
+
+class Deviation(Strict, frozen=True, kw_only=True):
+    """A known narrowing that passes on the days of [`valid_from`, `valid_to`), and on no other day.
+
+    `narrows`: in which ways. `people`: whom it may touch (None: everybody). `clause`: what allows it; `signer`: who
+    answers for it. A deviation that nobody has signed (`is_example`) counts in a demonstration only.
+    """
+
+    item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
+    narrows: Annotated[tuple[Narrowing, ...], Meta(min_length=1)]
+    people: Condition | None = None
+    clause: Text
+    signer: Text
+    reason: Text
+    status: Status
+    valid_from: date
+    valid_to: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError(f"the deviation for {self.item} ends before it begins")
+
+    @property
+    def is_example(self) -> bool:
+        """True if its status is `example`, or if its signer is marked as an example (`示例：…`)."""
+        return self.status == "example" or self.signer.startswith(EXAMPLE_SIGNER)

@@ -1,0 +1,175 @@
+"""What is wrong with a list before anybody is decided by it: values without a source, conditions that nobody can
+meet, tiers that nobody reaches. Whether it gives enough is another question (`rules.proof.inclusion`)."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Final, Literal
+
+import msgspec
+from common.codes import divisions
+
+from rules.form.items import ITEM_TITLES
+from rules.form.policy import Amount, Condition, ItemPolicy, PolicyList, Version
+from rules.proof.cells import leaves_of
+from rules.proof.lint_conditions import Note, lint_conditions
+
+# Every code with its weight and its meaning; `contracts/policy/README.md` publishes them.
+CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
+    "malformed": ("error", "文件不能读成清单（包括自设项目没有加地区代码前缀、版本重叠）"),
+    "citation_missing": ("error", "标为有出处的值没有出处"),
+    "version_gap": ("warning", "两个版本之间有空档"),
+    "version_ends": ("warning", "最后一个版本到期后，本清单和上级清单都没有接续"),
+    "age_range_empty": ("error", "最低年龄高于最高年龄"),
+    "never_holds": ("error", "没有任何人能符合的条件"),
+    "always_holds": ("warning", "所有人都符合的条件"),
+    "branch_never_counts": ("warning", "没有任何人靠它符合条件的一种情形"),
+    "too_many_cases": ("error", "条件组合太多，无法逐一核对"),
+    "tier_unreachable": ("error", "没有任何人会进入的探访档"),
+    "tier_order": ("warning", "排在后面的探访档更密"),
+    "reverify_missing": ("warning", "没有规定独居、空巢、留守标签多久复核一次"),
+    "band_unreachable": ("error", "没有任何人会进入的金额档"),
+    "amount_gap": ("warning", "有人符合条件却没有对应的金额"),
+    "amount_falls": ("error", "年龄或失能等级越高金额反而越低"),
+    "division_unknown": ("error", "不存在的行政区划代码"),
+    "item_unknown": ("error", "既不是公共项目、也没有已知地区代码前缀的项目"),
+    "exclusion_unoffered": ("warning", "衔接规则提到的项目没有任何清单提供"),
+    "story_missing": ("error", "没有案例的项目"),
+}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """`pointer`: the place in the list (RFC 6901), as in the body of a proposal."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    area: str
+    pointer: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        """The file under `contracts/policy` with the place in it."""
+        kind, _, rest = self.pointer.removeprefix("/").partition("/")
+        name, _, inner = rest.partition("/") if kind == "items" else (kind, "", rest)
+        return f"{self.area}/{name or '?'}.yaml" + (f" {inner}" if inner else "")
+
+
+def lint(
+    lists: Mapping[str, PolicyList], *, areas: Collection[str] | None = None, told: Collection[str] | None = None
+) -> list[Finding]:
+    """Findings about the lists of `areas` (None: all). `told`: items of which some story tells; None: do not ask."""
+    found: list[Finding] = []
+    for area in sorted(lists if areas is None else areas):
+        notes = _lint_list(lists[area], lists, told)
+        found += [
+            Finding(severity=CODES[code][0], code=code, area=area, pointer=pointer, text=text)
+            for code, pointer, text in dict.fromkeys(notes)
+        ]
+    return found
+
+
+def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], told: Collection[str] | None) -> Iterator[Note]:
+    if not divisions.known(one.jurisdiction):
+        yield "division_unknown", "/jurisdiction", f"没有地区{one.jurisdiction}"
+    for name, item in one.items.items():
+        at = f"/items/{name}"
+        if told is not None and name not in told:
+            yield "story_missing", at, f"{item.title}没有案例"
+        yield from _item_code(name, at)
+        yield from _versions(one, item, lists, at)
+        for i, version in enumerate(item.versions):
+            yield from _version(version, f"{at}/versions/{i}")
+            yield from lint_conditions(one.jurisdiction, item, version, f"{at}/versions/{i}")
+    yield from _exclusions(one, lists)
+    for i, floor in enumerate(one.floors):
+        yield from _item_code(floor.item, f"/floors/{i}/item")
+        yield from _divisions(floor.conditions, f"/floors/{i}/conditions")
+    for i, deviation in enumerate(one.deviations):
+        yield from _item_code(deviation.item, f"/deviations/{i}/item")
+        if deviation.people:
+            yield from _divisions(deviation.people, f"/deviations/{i}/people")
+
+
+def _item_code(name: str, at: str) -> Iterator[Note]:
+    prefix, dot, _ = name.partition(".")
+    if not (divisions.known(prefix) if dot else name in ITEM_TITLES):
+        yield "item_unknown", at, f"{name}不是项目代码"
+
+
+def _versions(one: PolicyList, item: ItemPolicy, lists: Mapping[str, PolicyList], at: str) -> Iterator[Note]:
+    for i, (before, after) in enumerate(pairwise(item.versions), 1):
+        if before.valid_to != after.valid_from:
+            gap = f"{before.valid_to}至{after.valid_from}之间没有版本"
+            yield "version_gap", f"{at}/versions/{i}/valid_from", f"{item.title}在{gap}"
+    last = item.versions[-1]
+    above = (lists[area] for area in divisions.ancestors(one.jurisdiction) if area in lists)
+    if last.valid_to is not None and not any(_goes_on(last, other.items.get(item.item)) for other in above):
+        pointer = f"{at}/versions/{len(item.versions) - 1}/valid_to"
+        yield "version_ends", pointer, f"{item.title}自{last.valid_to}起没有版本"
+
+
+def _goes_on(ending: Version, above: ItemPolicy | None) -> bool:
+    """Whether a list above has the item from the day on which a version ends, with an amount if that had one."""
+    followers = [v for v in above.versions if v.valid_to is None] if above else []
+    return any(v.valid_from <= (ending.valid_to or v.valid_from) and (v.amount or not ending.amount) for v in followers)
+
+
+def _version(version: Version, at: str) -> Iterator[Note]:
+    yield from _divisions(version.conditions, f"{at}/conditions")
+    for i, tier in enumerate(version.tiers):
+        if tier.conditions:
+            yield from _divisions(tier.conditions, f"{at}/tiers/{i}/conditions")
+        if tier.status == "documented" and version.status != "documented":
+            yield "citation_missing", f"{at}/tiers/{i}/status", f"{tier.tier}档标为有出处，所引文件只作示例"
+    for i, (before, after) in enumerate(pairwise(version.tiers), 1):
+        if after.interval_days < before.interval_days:
+            yield "tier_order", f"{at}/tiers/{i}/interval_days", f"{after.tier}档比前面的{before.tier}档更密"
+    if version.tiers and version.reverify is None:
+        yield "reverify_missing", f"{at}/reverify", CODES["reverify_missing"][1]
+    if version.reverify and version.reverify.status == "documented" and not version.reverify.citation:
+        yield "citation_missing", f"{at}/reverify/citation", "标签复核期限标为有出处，但没有写明"
+    if version.amount:
+        yield from _amount(version.amount, version, f"{at}/amount")
+    if version.pay and version.pay.status == "documented" and not version.pay.citation:
+        yield "citation_missing", f"{at}/pay/citation", "发放条件标为有出处，但没有写明"
+
+
+def _amount(amount: Amount, version: Version, at: str) -> Iterator[Note]:
+    if amount.status == "documented" and not amount.citation and version.status != "documented":
+        yield "citation_missing", f"{at}/citation", "金额标为有出处，但没有写明"
+    for i, (before, after) in enumerate(pairwise(amount.bands), 1):
+        if after.amount_fen < before.amount_fen:
+            yield "amount_falls", f"{at}/bands/{i}/amount_fen", f"第{i + 1}档金额低于第{i}档"
+    for i, case in enumerate(amount.cases):
+        yield from _divisions(case.conditions, f"{at}/cases/{i}/conditions")
+
+
+def _divisions(condition: Condition, at: str) -> Iterator[Note]:
+    for test in leaves_of(condition):
+        for area in test.hukou_in or test.residence_in or ():
+            if not divisions.known(area):
+                yield "division_unknown", at, f"没有地区{area}"
+
+
+def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[Note]:
+    """A rule of a list speaks of items of this list, of those above it and of those below it."""
+    here = one.jurisdiction
+    chain = [x for area, x in lists.items() if divisions.within(area, here) or divisions.within(here, area)]
+    offered = {item for x in (one, *chain) for item in x.items}
+    for i, rule in enumerate(one.exclusions):
+        for field in ("items", "by"):
+            for k, item in enumerate(getattr(rule, field, ())):
+                at = f"/exclusions/{i}/{field}/{k}"
+                yield from _item_code(item, at)
+                if item not in offered:
+                    yield "exclusion_unoffered", at, f"没有清单提供{ITEM_TITLES.get(item, item)}"
+
+
+def items_told(stories: Iterable[Mapping[str, object]]) -> set[str]:
+    """The items of which the stories of `contracts/policy/cases` (decoded) say what is expected."""
+    told: set[str] = set()
+    for story in stories:
+        then = story.get("then")
+        for outcome in then if isinstance(then, list) else ():
+            told |= {*outcome.get("expect", {}), *outcome.get("none", ())}
+    return told

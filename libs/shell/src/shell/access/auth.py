@@ -1,0 +1,165 @@
+"""Tokens: who calls. They are JWTs with a pinned algorithm, issuer and audience.
+
+`require` refuses a request without a valid token, with another role, or without a scope (`shell.access.scopes`).
+A token is valid for at most 24 hours, whoever issued it. The keys are in `shell.access.token_keys`.
+"""
+
+from typing import Annotated, Any, Final
+
+from common.errors import NotAllowed, Unauthenticated
+from fastapi import Depends, Request
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from shell import clock
+from shell.access import token_keys
+from shell.access.route_marks import checks_credential
+from shell.access.scopes import GIVEN_ROLES, ROLES, Caller, Role, scope_of
+
+ISSUER: Final = "shouwang"
+AUDIENCE: Final = "shouwang"
+ALGORITHMS: Final = ["ES256"]
+LEEWAY_SECONDS: Final = 30
+TOKEN_SECONDS_MAX: Final = 24 * 3600
+
+
+def issue_token(
+    role: Role,
+    *,
+    subject: str | None = None,
+    division: str | None = None,
+    source: str | None = None,
+    provider: str | None = None,
+    hours: float = 8,
+) -> str:
+    """A short-lived local token (at most 24 hours, real time). Raises ValueError for an unknown role.
+
+    No command gives the role `service`; only a program with the local key can ask for it here.
+    """
+    if role not in ROLES:
+        raise ValueError(f"unknown role {role}; one of {', '.join(ROLES)}")
+    now = int(clock.real_now().timestamp())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": subject or f"local-{role}",
+        "iat": now,
+        "exp": now + int(min(hours, 24) * 3600),
+        "role": role,
+        "division": division,
+        "source": source,
+        "provider": provider,
+    }
+    header = {"alg": "ES256"}
+    return jwt.encode(header, {k: v for k, v in claims.items() if v is not None}, token_keys.signing_key())
+
+
+_registry = jwt.JWTClaimsRegistry(
+    now=lambda: int(clock.real_now().timestamp()),
+    leeway=LEEWAY_SECONDS,
+    iss={"essential": True, "value": ISSUER},
+    aud={"essential": True, "value": AUDIENCE},
+    iat={"essential": True},
+    exp={"essential": True},
+    sub={"essential": True},
+    role={"essential": True, "values": [str(role) for role in ROLES]},
+)
+_KNOWN_MAX: Final = 1_000
+# joserfc raises TypeError and the like for a header whose parameters have another type than they should.
+_INVALID: Final = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+
+
+class _Verified:
+    """Callers by verified token. Other keys replace the whole dictionary, so a check under way fills the old one."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, Caller] = {}
+
+    def forget(self) -> None:
+        self.callers = {}
+
+
+_verified = _Verified()
+
+
+def read_token(token: str) -> Caller:
+    """The caller whom a valid token names. Raises Unauthenticated, or Unavailable while the keys cannot be read.
+
+    A token that was verified before is not verified again until it expires or the keys change.
+    """
+    keys = token_keys.foreign_keys(_verified.forget)
+    if keys is not None:
+        keys.refresh()
+    known = _verified.callers
+    found = known.get(token)
+    if found is not None and found.expires_at is not None and found.expires_at > clock.real_now().timestamp():
+        return found
+    caller = _verify(token, keys)
+    if len(known) >= _KNOWN_MAX:
+        known.clear()
+    known[token] = caller
+    return caller
+
+
+def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
+    def find(signed: Any) -> Any:
+        header = signed.headers()
+        return keys.find(header.get("kid"), header["alg"]) if keys else token_keys.signing_key()
+
+    try:
+        claims = jwt.decode(token, find, algorithms=ALGORITHMS).claims
+        _registry.validate(claims)
+        if claims["exp"] - claims["iat"] > TOKEN_SECONDS_MAX:
+            raise ValueError("the token is valid for too long")
+        if keys is not None and claims["role"] not in GIVEN_ROLES:
+            raise ValueError("the issuer is one for people")
+        bounds = {name: claims.get(name) for name in ("division", "source", "provider")}
+        if not all(value is None or isinstance(value, str) for value in (claims["role"], *bounds.values())):
+            raise ValueError("a claim is no text")
+    except _INVALID as error:
+        raise Unauthenticated("the token is not valid") from error
+    return Caller(subject=claims["sub"], role=claims["role"], expires_at=float(claims["exp"]), **bounds)
+
+
+class Requirement:
+    """A dependency of a route: the caller, who has a valid token, one of `roles`, and a scope."""
+
+    def __init__(self, roles: tuple[Role, ...], code: str | None) -> None:
+        self.roles = roles
+        self.code = code
+
+    async def __call__(self, request: Request) -> Caller:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("a bearer token is needed")
+        caller = read_token(token.strip())
+        if caller.role not in self.roles:
+            raise NotAllowed(f"the role {caller.role} may not do this", code=self.code)
+        scope_of(caller)  # refuses a token that names no area, source or provider where its role needs one
+        return caller
+
+
+def require(*roles: Role) -> Requirement:
+    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may all."""
+    return require_only(*roles, "admin")
+
+
+def require_only(*roles: Role, code: str | None = None) -> Requirement:
+    """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
+    return checks_credential(Requirement(tuple(dict.fromkeys(roles)), code))
+
+
+AnyCaller = Annotated[Caller, Depends(require(*GIVEN_ROLES))]
+
+__all__ = [
+    "GIVEN_ROLES",
+    "ROLES",
+    "AnyCaller",
+    "Caller",
+    "Requirement",
+    "Role",
+    "issue_token",
+    "read_token",
+    "require",
+    "require_only",
+]

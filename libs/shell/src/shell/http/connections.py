@@ -1,0 +1,156 @@
+"""Limits on connections: those that are slow, silent, too many, or whose header is too large are ended.
+
+Start uvicorn with `--http shell.http.connections:LimitedHttp`. uvicorn itself limits neither the time nor the size of a
+header (decision 39). `shouwang_limited{limit=…}` counts what each limit ended: `header_seconds`, `header_bytes`,
+`connections`, `write_seconds`. The limits are settings.
+"""
+
+import asyncio
+from typing import ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from shell import metrics
+from shell.http.answers import GIVES_WAY, problem
+from shell.http.openapi import PROBLEM_JSON
+from shell.settings import settings
+
+
+def _wire(status: int, code: str, detail: str) -> bytes:
+    """A whole answer that ends its connection."""
+    body = bytes(problem(status, code, detail).body)
+    head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return STATUS_LINE[status] + head.encode() + body
+
+
+_ANSWERS: Final = {
+    "header_seconds": _wire(408, "too_slow", "the header did not arrive in time"),
+    "header_bytes": _wire(431, "header_too_large", "the request line and its header are too large"),
+    "connections": _wire(503, "unavailable", "too many connections; try again"),
+}
+
+
+class _HeaderTooLarge(Exception):
+    pass
+
+
+class _Dropped(list[tuple[bytes, bytes]]):
+    """Takes the place of the header once it is complete: what a chunked body brings after its end is not kept."""
+
+    def append(self, item: tuple[bytes, bytes]) -> None:
+        pass
+
+
+_DROPPED: Final = _Dropped()
+
+
+class LimitedHttp(HttpToolsProtocol):
+    """One connection. It *waits* while no request is in progress on it. A waiting connection makes room for another
+    one; so does, if none waits, one whose request has no credential and whose body is still being read."""
+
+    waiting: ClassVar[dict["LimitedHttp", None]] = {}  # the longest first
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._unused_bytes = 0  # received since the last byte of a body, or since the last complete header
+        self._settings = settings()
+        if len(self.connections) > self._settings.connections_max:
+            oldest = next(iter(self.waiting), None) or self._giving_way()
+            if oldest is None:
+                transport.write(_ANSWERS["connections"])
+                self._end("connections")
+                return
+            oldest._end("connections")
+        self.waiting[self] = None
+        self._arm("header_seconds", self._settings.header_seconds_max)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.waiting.pop(self, None)
+        for limit in tuple(self._timers):
+            self._disarm(limit)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unused_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unused_bytes > self._settings.header_bytes_max:
+            self._end("header_bytes")
+        elif self in self.waiting and "header_seconds" not in self._timers:  # the first part of a further header
+            self._arm("header_seconds", self._settings.header_seconds_max)
+
+    def on_headers_complete(self) -> None:
+        header_bytes_max = self._settings.header_bytes_max
+        if self._unused_bytes > header_bytes_max and self._header_bytes() > header_bytes_max:
+            raise _HeaderTooLarge
+        self._unused_bytes = 0
+        self.waiting.pop(self, None)
+        self._disarm("header_seconds")
+        super().on_headers_complete()
+        self.headers = _DROPPED
+
+    def on_body(self, body: bytes) -> None:
+        self._unused_bytes = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that the parser refuses; a header that is too large is refused through the parser, too."""
+        if self in self.waiting and self._unused_bytes > self._settings.header_bytes_max:
+            self._end("header_bytes")
+        else:
+            super().send_400_response(msg)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._arm("write_seconds", self._settings.write_seconds_max)
+        elif self.cycle.response_complete:
+            self.waiting[self] = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._arm("write_seconds", self._settings.write_seconds_max)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._disarm("write_seconds")
+        if self.transport.is_closing():
+            self._arm("write_seconds", self._settings.write_seconds_max)
+
+    def _giving_way(self) -> "LimitedHttp | None":
+        """A connection whose request in progress may be ended, see `GIVES_WAY`."""
+        for connection in self.connections:
+            if not isinstance(connection, LimitedHttp):
+                continue
+            cycle = connection.cycle
+            if cycle is not None and not cycle.response_complete and cycle.scope.get(GIVES_WAY):
+                return connection
+        return None
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _arm(self, limit: str, seconds: float) -> None:
+        self._disarm(limit)
+        self._timers[limit] = self.loop.call_later(seconds, self._end, limit)
+
+    def _disarm(self, limit: str) -> None:
+        timer = self._timers.pop(limit, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _end(self, limit: str) -> None:
+        """End the connection: at once if a request is in progress on it, else with an answer to a header that began."""
+        metrics.limited.labels(limit).inc()
+        self._disarm("header_seconds")
+        in_progress = self.cycle is not None and not self.cycle.response_complete
+        self.waiting.pop(self, None)
+        self.connections.discard(self)
+        if in_progress or limit not in _ANSWERS:
+            self.transport.abort()
+            return
+        if self._unused_bytes:
+            self.transport.write(_ANSWERS[limit])
+        self.transport.close()

@@ -1,0 +1,255 @@
+"""From Kafka to a committed transaction, exactly once in effect.
+
+One batch is one PostgreSQL transaction: fence (this process still owns the partitions and nobody moved them),
+inbox (each event once), handlers, outbox. The Kafka commit comes after and is advisory: the offsets that count
+are in `consumer_offsets`. A broken record is parked with its reason; a bug is found by halving the batch; an
+absent database or broker is waited for. Nothing is ever skipped.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from common.errors import BadMessage
+from common.message import Record
+
+from shell import metrics, telemetry
+from shell.faults import crash_point
+from shell.kafka import client as kafka
+from shell.kafka.dispatch import Handlers, dispatch
+from shell.kafka.liveness import ClientEnded, require_running
+from shell.kafka.positions import LOST_POSITION, Fenced, Positions
+from shell.kafka.retention import RetentionWatch
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.failures import UNAVAILABLE, is_unavailable
+from shell.store.parking import park
+
+log = logging.getLogger(__name__)
+TRIES_MAX: Final = 5
+MANY_RECORDS: Final = 100  # in one batch: a backlog
+HURRY_SECONDS: Final = 5.0  # longer than such a batch takes on a busy machine
+BACKOFF_SECONDS_MAX: Final = 10.0
+LIGHTER: Final = 8
+
+
+class Consumer:
+    """Runs `handlers` over their topics for one service. `name` is the Kafka group and the inbox's consumer."""
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        handlers: Handlers,
+        settings: Settings,
+        gather_seconds: float = 0.0,
+        gather_records: int = 0,
+    ) -> None:
+        self.name = name
+        self.gather_seconds = gather_seconds
+        self.gather_records = gather_records
+        self.database = database
+        self.handlers = handlers
+        self.settings = settings
+        self.positions = Positions(name, database)
+        self.retention = RetentionWatch(name, settings)
+        self.assigned = False
+        self.trouble: str | None = None
+        self.settled = 0  # pieces of batches; the watchdog compares it
+        self._records_max = settings.batch_records_max
+        self._kafka: AIOKafkaConsumer | None = None
+        self._backoff_seconds = 0.1
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._run_connected()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the one place where everything ends up
+                if isinstance(error, ClientEnded):
+                    log.warning("consumer %s: %s", self.name, error)
+                    metrics.replaced.labels(self.database.schema, "consumer").inc()
+                await self._wait_after(error)
+            finally:
+                self.assigned = False
+                if self._kafka is not None:
+                    await asyncio.shield(self._stop())
+
+    def next_offsets(self) -> dict[TopicPartition, int | None] | None:
+        """The next offset to settle in each partition that this process reads (None: from the beginning). A stopped
+        partition is not among them: it waits for an operator. None if the process has no partition at all."""
+        assigned = self._kafka.assignment() if self._kafka is not None else ()
+        return self.positions.next_offsets(assigned) if assigned else None
+
+    def lighten(self) -> None:
+        """Take fewer records at once for a while: a batch that is only slow then moves in pieces."""
+        self._records_max = max(1, self._records_max // LIGHTER)
+
+    def _join_for_new_topics(self, client: AIOKafkaConsumer, before: frozenset[str]) -> frozenset[str]:
+        """A static member that returns gets its earlier assignment, even if more topics exist by now (KIP-345). So it
+        joins once more for them. Returns the topics that it has joined for."""
+        wanted = frozenset(client.subscription())
+        if not self.settings.member or not client.assignment() or wanted == before:
+            return before
+        if wanted - {tp.topic for tp in client.assignment()}:
+            kafka.join_again(client)
+        return wanted
+
+    async def _stop(self) -> None:
+        client, self._kafka = self._kafka, None
+        if client is not None:
+            await kafka.stop(client)
+
+    async def _run_connected(self) -> None:
+        client = kafka.consumer(self.settings, self.name)
+        client.subscribe(pattern=self.handlers.pattern(), listener=_Listener(self))
+        self._kafka = client
+        await kafka.answer_of(client.start())
+        joined_for: frozenset[str] = frozenset()
+        while True:
+            joined_for = self._join_for_new_topics(client, joined_for)
+            try:
+                fetched = await kafka.answer_of(
+                    client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
+                )
+            except LOST_POSITION as error:  # the client never chooses a position itself
+                await self.positions.regain(client, error)
+                continue
+            require_running(client)
+            self.assigned = bool(client.assignment())
+            records = await self.positions.unsettled(client, fetched)
+            await self.positions.resume_released(client)
+            if not records:
+                self.trouble = None
+                continue
+            try:
+                await self.settle(records)
+            except Fenced:
+                metrics.fenced.labels(self.name).inc()
+                await self.take_over(client.assignment())
+                continue
+            except Exception as error:
+                if not (is_unavailable(error) or isinstance(error, KafkaError)):
+                    raise
+                await self._wait_after(error)
+                await self.take_over(client.assignment())
+                continue
+            self.trouble, self._backoff_seconds = None, 0.1
+            self._records_max = min(self._records_max * 2, self.settings.batch_records_max)
+            await self._tell_kafka(client, records)
+            if len(records) < min(self.gather_records, self.settings.batch_records_max):
+                await asyncio.sleep(self.gather_seconds)
+
+    async def _wait_after(self, error: BaseException) -> None:
+        self.trouble = type(error).__name__
+        level = logging.WARNING if is_unavailable(error) or isinstance(error, KafkaError) else logging.ERROR
+        log.log(level, "consumer %s waits %.1f s: %s", self.name, self._backoff_seconds, type(error).__name__)
+        await asyncio.sleep(self._backoff_seconds)
+        self._backoff_seconds = min(self._backoff_seconds * 2, BACKOFF_SECONDS_MAX)
+
+    async def _tell_kafka(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+        ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        assigned = client.assignment()
+        try:
+            told = client.commit({tp: end for tp, end in ends.items() if tp in assigned})
+            await kafka.answer_of(told)
+        except KafkaError:
+            log.debug("advisory commit of %s failed", self.name)
+
+    async def take_over(self, partitions: Collection[TopicPartition]) -> None:
+        """See `Positions.take_over`."""
+        await self.positions.take_over(self._kafka, partitions)
+
+    def reasons(self) -> list[str]:
+        """Why this consumer does not read, or not all of it, in words for an operator."""
+        waits = [self.trouble] if self.trouble else []
+        return [*waits, *self.positions.reasons(), *self.retention.reasons()]
+
+    async def settle(self, records: Sequence[Record]) -> None:
+        """Process `records` in one transaction; on a bug halve them until the one record is found."""
+        started = monotonic()
+        if len(records) >= MANY_RECORDS:
+            self.database.hurry(HURRY_SECONDS)
+        try:
+            await self._apply(records)
+        except Fenced:
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            if len(records) > 1:
+                log.warning("a batch of %d failed in %s (%s): halving", len(records), self.name, type(error).__name__)
+                middle = len(records) // 2
+                await self.settle(records[:middle])
+                await self.settle(records[middle:])
+                return
+            await self._last_tries(records[0], error)
+        metrics.batch(self.name, len(records), monotonic() - started)
+
+    async def _last_tries(self, record: Record, error: Exception) -> None:
+        tries = 1
+        while not isinstance(error, BadMessage) and tries < TRIES_MAX:
+            await asyncio.sleep(0.05 * 2**tries)
+            try:
+                await self._apply([record])
+                return
+            except Fenced:
+                raise
+            except Exception as again:
+                if is_unavailable(again):
+                    raise
+                error, tries = again, tries + 1
+        reason = error.reason if isinstance(error, BadMessage) else "bug"
+        log.error(
+            "parked %s[%d]@%d in %s: %s %s at %s",
+            record.topic,
+            record.partition,
+            record.offset,
+            self.name,
+            reason,
+            type(error).__name__,
+            _where(error),
+        )
+        async with self.database.transaction() as tx:
+            ends = await self.positions.fence(tx, [record])
+            await park(tx, self.name, record, reason, type(error).__name__)
+        self.positions.moved(ends)
+        self.settled += 1
+        metrics.parked.labels(self.name, reason).inc()
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        async with self.database.transaction() as tx:
+            ends = await self.positions.fence(tx, records)
+            crash_point("after_fence")
+            with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
+                await dispatch(tx, self.name, self.handlers, records)
+        self.positions.moved(ends)
+        self.settled += 1
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the last frame; never a value, which may belong to a person."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing to hand over: the fence stops a late batch."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        try:
+            await self._consumer.take_over(assigned)
+        except (*UNAVAILABLE, KafkaError):  # the store or the broker is away: the next batch is fenced
+            self._consumer.positions.disown(assigned)

@@ -1,0 +1,90 @@
+"""`python -m shell.kafka.create_topics [--cluster]`: make every topic of contracts/topics.yaml that is not there yet.
+
+A topic that is there gets the settings of the contract, such as a longer retention; its other settings stay.
+
+On one machine topics have `local_partitions` and one replica; `--cluster` uses `partitions` and three replicas.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+from common.errors import Unavailable
+
+from shell.kafka import topic_configs
+from shell.kafka.topics import Topic, load_topics
+from shell.settings import Settings, settings
+
+_ALREADY_EXISTS = 36
+_CLUSTER_BROKERS_MIN = 3
+
+
+def _configs(topic: Topic) -> dict[str, str]:
+    configs = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(8 * 1024 * 1024)}
+    if topic.retention_hours is not None:
+        configs["retention.ms"] = str(topic.retention_hours * 3_600_000)
+    if topic.cleanup == "compact":
+        configs["min.cleanable.dirty.ratio"] = "0.1"
+    else:
+        # Retention counts from the arrival. A sender's own time, years ago say, would delete a record unread.
+        configs["message.timestamp.type"] = "LogAppendTime"
+    return configs
+
+
+def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        num_partitions=topic.partitions if cluster else topic.local_partitions,
+        replication_factor=3 if cluster else 1,
+        topic_configs=_configs(topic),
+    )
+
+
+async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool | None = False) -> list[str]:
+    """Create the topics that are missing; returns the names created. Harmless to call again, also by several at once.
+
+    `cluster`: whether to use `partitions` and three replicas; None asks the brokers. Raises Unavailable if the brokers
+    refuse, and KafkaError if they do not answer."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in there]
+        if not missing:
+            return []
+        if cluster is None:
+            cluster = len((await admin.describe_cluster())["brokers"]) >= _CLUSTER_BROKERS_MIN
+        answer = await admin.create_topics([_new_topic(topic, cluster=cluster) for topic in missing])
+        for name, code, *_ in answer.topic_errors:
+            if code not in (0, _ALREADY_EXISTS):
+                raise Unavailable(f"topic {name} could not be created: {for_code(code).__name__}")
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
+    """Give topics that exist the settings of the contract; returns the names changed. Harmless to call again."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        return await topic_configs.apply(admin, {topic.name: _configs(topic) for topic in topics})
+    finally:
+        await admin.close()
+
+
+async def _bring_up_to_date(*, cluster: bool) -> tuple[list[str], list[str]]:
+    made = await ensure_topics(load_topics(), settings(), cluster=cluster)
+    return made, await ensure_configs(load_topics(), settings())
+
+
+def main(arguments: list[str]) -> int:
+    made, changed = asyncio.run(_bring_up_to_date(cluster="--cluster" in arguments))
+    print(f"{len(made)} topics created, settings of {len(changed)} changed")  # noqa: T201 - told to whoever runs it
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""The tasks inside an aiokafka client, and whether they still run.
+
+aiokafka ends a task of its own on an unexpected exception and tells nobody. `getmany` then returns nothing for ever.
+This module is the one place that knows these tasks. They are private attributes of aiokafka, so a test compares the
+list with the real library.
+"""
+
+import asyncio
+from typing import Any, Final, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from common.errors import Unavailable
+
+Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient
+Tasks = dict[str, "asyncio.Task[Any] | None"]
+TAKE_APART_SECONDS_MAX: Final = 5.0
+LEAVE_SECONDS_MAX: Final = 2.0
+# aiokafka ends these tasks itself at every rebalance; only an exception is a fault.
+_ENDED_AT_REBALANCE: Final = frozenset({"heartbeat", "commit_refresh"})
+
+
+class ClientEnded(Unavailable):
+    """A task of the client has ended. The client must be replaced. The message names the tasks."""
+
+
+def library_tasks(client: Client) -> Tasks:
+    """The tasks of a started client by our name for them; None for one that does not run now."""
+    if isinstance(client, AIOKafkaAdminClient):
+        return {"metadata": client._client._sync_task}
+    if isinstance(client, AIOKafkaProducer):
+        return {"metadata": client.client._sync_task, "sender": client._sender._sender_task}
+    tasks: Tasks = {"metadata": client._client._sync_task}
+    if client._fetcher is None or client._coordinator is None:  # its start has not come that far
+        return tasks
+    tasks["fetch"] = client._fetcher._fetch_task
+    if client._group_id is None:
+        return tasks | {"reset_committed": client._coordinator._reset_committed_task}
+    return tasks | {
+        "coordination": client._coordinator._coordination_task,
+        "heartbeat": client._coordinator._heartbeat_task,
+        "commit_refresh": client._coordinator._commit_refresh_task,
+    }
+
+
+def ended_tasks(client: Client) -> list[str]:
+    """The names of the tasks that have ended although the client needs them. Costs no I/O."""
+    return [name for name, task in library_tasks(client).items() if task is not None and _has_failed(name, task)]
+
+
+def _has_failed(name: str, task: "asyncio.Task[Any]") -> bool:
+    if not task.done():
+        return False
+    if name in _ENDED_AT_REBALANCE:
+        return not task.cancelled() and task.exception() is not None
+    return True
+
+
+def require_running(client: Client) -> None:
+    """Raise ClientEnded if the client cannot work any more."""
+    if ended := ended_tasks(client):
+        raise ClientEnded(f"ended inside the client: {', '.join(ended)}")
+
+
+async def take_apart(client: Client) -> None:
+    """End the tasks and close the connections of a client that cannot stop by itself. Nobody may use it again.
+
+    A member of a group still says goodbye if it can. Otherwise the group waits for it until its session runs out.
+    """
+    await _end([task for task in library_tasks(client).values() if task is not None])
+    if isinstance(client, AIOKafkaConsumer) and client._group_id is not None and client._coordinator is not None:
+        await _end([asyncio.create_task(client._coordinator._maybe_leave_group())], LEAVE_SECONDS_MAX)
+    network = client.client if isinstance(client, AIOKafkaProducer) else client._client
+    for connection in list(network._conns.values()):
+        connection.close()
+    client._closed = True  # else it says that nobody has stopped it when it is collected
+
+
+async def _end(tasks: list["asyncio.Task[Any]"], seconds: float = 0.0) -> None:
+    """Give the tasks so many seconds to end by themselves, then cancel them."""
+    if not tasks:
+        return
+    if seconds:
+        await asyncio.wait(tasks, timeout=seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=TAKE_APART_SECONDS_MAX)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # seen: else Python reports it when the task is collected

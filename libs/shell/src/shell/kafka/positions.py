@@ -1,0 +1,300 @@
+"""The position of a consumer in its topics, and whether the log still holds the records after it.
+
+`consumer_offsets` is the source of truth: next offset, epoch of the owner, timestamp of the last handled record.
+The Kafka client never chooses a position. Every take-over compares the stored position with the log, and so does every
+answer that a position does not exist. If the log does not continue there, the partition is stopped and not read.
+The row keeps the reason until `shouwang offsets resume` decides. Other partitions go on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from time import monotonic
+from typing import Any, Final, Literal, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from common.message import Record
+
+from shell import metrics
+from shell.kafka import client as kafka
+from shell.kafka.topics import compacted_topics
+from shell.store.database import Database
+from shell.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+LOST_POSITION: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
+LOOK_SECONDS_MAX: Final = 10.0  # for the broker to say where its logs start and end
+RESUMED_EVERY_SECONDS: Final = 2.0  # how soon an operator's decision is seen
+REGAIN_SECONDS: Final = 0.1  # before a position that the broker does not know is looked up again
+Code = Literal["recreated", "records_deleted"]
+
+
+class Fenced(Exception):
+    """Another process owns a partition of this batch, or an operator moved it."""
+
+
+class Stored(NamedTuple):
+    """A row of `consumer_offsets`. `next_offset`: None before the first record. `record_ms`: the timestamp of the
+    record at `next_offset - 1`, in milliseconds since 1970; None if no record was handled there. `stopped`: a code."""
+
+    next_offset: int | None
+    epoch: int
+    record_ms: int | None
+    stopped: str | None
+    stopped_why: str | None
+
+
+class Log(NamedTuple):
+    """The offset of the first record of a partition, and the offset that the next record will have."""
+
+    start: int
+    end: int
+
+
+class Stop(NamedTuple):
+    """Why a partition is not read, as a code and as a sentence for the operator."""
+
+    code: str
+    why: str
+
+
+def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop | None:
+    """Whether the log no longer continues at `next_offset`.
+
+    A compacted topic may start above it: compaction removes only records that a newer record of the same key
+    supersedes, and the newer record is still ahead of the reader."""
+    if next_offset is None:
+        return None
+    if log_.end < next_offset:
+        return Stop("recreated", f"its log ends at {log_.end}, below the next offset {next_offset}")
+    if log_.start > next_offset and not compacted:
+        deleted = f"the records {next_offset} to {log_.start - 1} were deleted before they were read"
+        return Stop(
+            "records_deleted", f"its log starts at {log_.start}, above the next offset {next_offset}: {deleted}"
+        )
+    return None
+
+
+def decide_refilled(record_ms: int, found_ms: int, offset: int) -> Stop | None:
+    """Whether the record at `offset` is another one than the record that was handled there."""
+    if record_ms == found_ms:
+        return None
+    return Stop("recreated", f"the record at offset {offset} is not the record that was handled there")
+
+
+class Positions:
+    """The positions of one consumer: owned partitions, stopped partitions, and the fence of every batch.
+
+    `compacted`: names of compacted topics; every other topic keeps each record until its retention ends.
+    """
+
+    def __init__(self, name: str, database: Database) -> None:
+        self.name = name
+        self.database = database
+        self.compacted = compacted_topics()
+        self.stopped: dict[TopicPartition, Stop] = {}
+        self._expected: dict[TopicPartition, int | None] = {}
+        self._epochs: dict[TopicPartition, int] = {}
+        self._anchors: dict[TopicPartition, tuple[int, int]] = {}  # offset and timestamp to be found there
+        self._taking = asyncio.Lock()  # the rebalance and the batch loop take over from different tasks
+        self._shown: set[str] = set()  # topics with a figure of stopped partitions
+        self._looked_at = 0.0
+
+    def expected(self) -> dict[TopicPartition, int]:
+        """The next offset of every partition that is owned and has been read."""
+        return {tp: at for tp, at in self._expected.items() if at is not None and tp in self._epochs}
+
+    def next_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The next offset of those partitions that are not stopped (None: from the beginning)."""
+        return {tp: self._expected.get(tp) for tp in partitions if tp not in self.stopped}
+
+    def reasons(self) -> list[str]:
+        """One sentence per stopped partition."""
+        return [
+            f"{tp.topic}[{tp.partition}] is stopped ({stop.code}): {stop.why}"
+            for tp, stop in sorted(self.stopped.items())
+        ]
+
+    async def take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
+        """Own `partitions`: a former owner's batch fails from now on. The client reads on where the row says, or not
+        at all. Without a client (tests) nothing is compared. Raises TimeoutError if the broker does not answer."""
+        if partitions:
+            async with self._taking:
+                await self._take_over(client, partitions)
+
+    async def regain(self, client: AIOKafkaConsumer, error: KafkaError) -> None:
+        """The client has a partition without a position that exists: look again at what is stored."""
+        if isinstance(error, NoOffsetForPartitionError):
+            async with self._taking:  # the take-over under way gives it one
+                if all(tp in self._epochs for tp in client.assignment()):
+                    return
+        log.warning("%s has lost its position: %s", self.name, type(error).__name__)
+        await asyncio.sleep(REGAIN_SECONDS)
+        await self.take_over(client, client.assignment())
+
+    async def _take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
+        self.disown(partitions)
+        rows = await self._raise_epochs(partitions)
+        if client is not None:
+            logs = await logs_of(client, partitions)
+            for tp in sorted(partitions):
+                await self._stand(client, tp, rows[tp], logs[tp])
+        for tp, row in rows.items():
+            self._expected[tp], self._epochs[tp] = row.next_offset, row.epoch
+        self._show()
+
+    def disown(self, partitions: Collection[TopicPartition]) -> None:
+        """The next batch of these partitions shall be fenced, and they are taken over then."""
+        for tp in partitions:
+            self._epochs.pop(tp, None)
+            self._anchors.pop(tp, None)
+            self.stopped.pop(tp, None)
+
+    async def _raise_epochs(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Stored]:
+        ordered = sorted(partitions)
+        rows = await self.database.pool.fetch(
+            """INSERT INTO consumer_offsets AS c (consumer, topic, part, epoch)
+               SELECT $1, t, p, 1 FROM unnest($2::text[], $3::int[]) AS u(t, p)
+               ON CONFLICT (consumer, topic, part) DO UPDATE SET epoch = c.epoch + 1
+               RETURNING topic, part, next_offset, epoch, record_ms, stopped, stopped_why""",
+            self.name,
+            [tp.topic for tp in ordered],
+            [tp.partition for tp in ordered],
+        )
+        return {TopicPartition(row["topic"], row["part"]): Stored(*row[2:]) for row in rows}
+
+    async def _stand(self, client: AIOKafkaConsumer, tp: TopicPartition, row: Stored, log_: Log) -> None:
+        """Put the client where the row says. It reads the record handled last once more, to compare its timestamp:
+        this costs no request of its own."""
+        next_offset = log_.start if row.next_offset is None else max(row.next_offset, log_.start)
+        known = Stop(row.stopped, row.stopped_why or "") if row.stopped else None
+        stop = known or decide_stop(row.next_offset, log_, compacted=tp.topic in self.compacted)
+        if stop is not None:
+            client.seek(tp, next_offset)
+            await self._stop(client, tp, stop, row.epoch, is_new=known is None)
+            return
+        if row.record_ms is not None and next_offset == row.next_offset and next_offset > log_.start:
+            next_offset -= 1
+            self._anchors[tp] = next_offset, row.record_ms
+        client.seek(tp, next_offset)
+        if tp in client.paused():
+            client.resume(tp)
+
+    async def _stop(
+        self, client: AIOKafkaConsumer, tp: TopicPartition, stop: Stop, epoch: int, *, is_new: bool
+    ) -> None:
+        client.pause(tp)
+        self.stopped[tp] = stop
+        log.error(
+            "%s stopped reading %s[%d] (%s): %s. Nothing is skipped; decide with `shouwang offsets resume %s %s %d`",
+            self.name,
+            tp.topic,
+            tp.partition,
+            stop.code,
+            stop.why,
+            self.name,
+            tp.topic,
+            tp.partition,
+        )
+        if is_new:
+            await self.database.pool.execute(
+                """UPDATE consumer_offsets SET stopped = $5, stopped_why = $6, stopped_at = now()
+                   WHERE consumer = $1 AND topic = $2 AND part = $3 AND epoch = $4""",
+                self.name,
+                tp.topic,
+                tp.partition,
+                epoch,
+                stop.code,
+                stop.why,
+            )
+
+    async def unsettled(
+        self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]
+    ) -> list[Record]:
+        """The records to handle next: after a seek the client may hand out once more what it had. The first fetch of a
+        partition also shows whether its log is still the one that was read."""
+        found: list[Record] = []
+        for tp, records in fetched.items():
+            if tp in self._anchors and await self._is_refilled(client, tp, records):
+                continue
+            if tp in self.stopped:
+                continue
+            expected = self._expected.get(tp) or 0
+            found += [
+                Record(tp.topic, tp.partition, r.offset, r.key, r.value, r.headers, r.timestamp)
+                for r in records
+                if r.offset >= expected
+            ]
+        return found
+
+    async def _is_refilled(self, client: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Any]) -> bool:
+        offset, record_ms = self._anchors[tp]
+        if not records or records[-1].offset < offset:
+            return False
+        del self._anchors[tp]
+        same_place = next((r for r in records if r.offset == offset), None)  # none: compaction has removed it
+        stop = decide_refilled(record_ms, same_place.timestamp, offset) if same_place is not None else None
+        if stop is None:
+            return False
+        await self._stop(client, tp, stop, self._epochs.get(tp, -1), is_new=True)
+        self._show()
+        return True
+
+    async def resume_released(self, client: AIOKafkaConsumer) -> None:
+        """Read on where an operator has decided so. Asks the database only while a partition is stopped."""
+        if not self.stopped or monotonic() - self._looked_at < RESUMED_EVERY_SECONDS:
+            return
+        self._looked_at = monotonic()
+        assigned = client.assignment()
+        self.disown([tp for tp in self.stopped if tp not in assigned])
+        rows = await self.database.pool.fetch(
+            "SELECT topic, part FROM consumer_offsets WHERE consumer = $1 AND stopped IS NOT NULL", self.name
+        )
+        still = {TopicPartition(row["topic"], row["part"]) for row in rows}
+        await self.take_over(client, [tp for tp in self.stopped if tp not in still])
+        self._show()
+
+    def _show(self) -> None:
+        counts = dict.fromkeys(self._shown | {tp.topic for tp in self.stopped}, 0)
+        for tp in self.stopped:
+            counts[tp.topic] += 1
+        for topic, count in counts.items():
+            metrics.stopped.labels(self.name, topic).set(count)
+        self._shown |= counts.keys()
+
+    async def fence(self, tx: Tx, records: Sequence[Record]) -> dict[TopicPartition, int]:
+        """Move past `records` in their own transaction; returns the new positions for `moved`. Raises Fenced."""
+        last = {(r.topic, r.partition): r for r in records}
+        ordered = sorted(last)
+        places = [TopicPartition(*place) for place in ordered]
+        moved = await tx.sql.fetch(
+            """UPDATE consumer_offsets c SET next_offset = u.next, record_ms = u.record_ms, moved_at = now()
+               FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+                 AS u(topic, part, next, record_ms, expected, epoch)
+               WHERE c.consumer = $1 AND c.topic = u.topic AND c.part = u.part
+                 AND c.epoch = u.epoch AND c.next_offset IS NOT DISTINCT FROM u.expected
+               RETURNING 1""",
+            self.name,
+            [topic for topic, _ in ordered],
+            [part for _, part in ordered],
+            [last[place].offset + 1 for place in ordered],
+            [last[place].timestamp_ms for place in ordered],
+            [self._expected.get(tp) for tp in places],
+            [self._epochs.get(tp, -1) for tp in places],
+        )
+        if len(moved) != len(ordered):
+            raise Fenced
+        return {TopicPartition(*place): record.offset + 1 for place, record in last.items()}
+
+    def moved(self, ends: Mapping[TopicPartition, int]) -> None:
+        """The transaction of `fence` is committed."""
+        self._expected.update(ends)
+
+
+async def logs_of(client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
+    """Where the logs of `partitions` start and end: two requests for all of them. Raises TimeoutError."""
+    places = sorted(partitions)
+    starts = await kafka.answer_of(client.beginning_offsets(places), LOOK_SECONDS_MAX)
+    ends = await kafka.answer_of(client.end_offsets(places), LOOK_SECONDS_MAX)
+    return {tp: Log(starts[tp], ends[tp]) for tp in places}

@@ -1,0 +1,199 @@
+"""From the outbox to Kafka, in order per key, by one process at a time.
+
+The relay holds a session lock on its own connection: a process that dies loses it at once, and a process that has
+lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
+deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
+
+A connection can also be lost without a word. The relay therefore speaks on it at least every `relay_beat_seconds`,
+also while it waits for the broker, and gives up a statement after `relay_statement_seconds_max`. The server frees the
+lock after `relay_idle_seconds_max` of silence, which is later than this relay has stopped its producer.
+
+A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, all but the urgent waits here,
+where newer states of a person fold into the pending one and a death overtakes, instead of in Kafka, where they could
+do neither.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from common.errors import Unavailable
+
+from shell import metrics
+from shell.faults import crash_point
+from shell.kafka import client
+from shell.kafka.liveness import require_running
+from shell.kafka.pace import Pace
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.store.failures import is_unavailable
+from shell.store.outbox import OUTBOX_CHANNEL, WIRE_COLUMNS, Wire, outgoing, wires
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+RELAY_TASK: Final = "relay"
+SELECT_MAX: Final = 500
+EVENTS_MAX: Final = 1_000
+IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
+HELD_SECONDS: Final = 0.05
+GATHER_SECONDS: Final = 0.015  # after a few rows; what is said meanwhile goes out together
+FEW_ROWS: Final = 100
+LOCK_RETRY_SECONDS: Final = 0.5
+BATCH_BYTES: Final = 512 * 1024
+_LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
+# Rows in order, as long as what came before them holds less than so many events.
+_SELECT: Final = """
+SELECT seq, {columns} FROM (
+  SELECT *, sum(events) OVER (ORDER BY seq) - events AS before FROM (
+    SELECT * FROM {source} {condition} ORDER BY seq LIMIT $1) AS oldest) AS counted
+WHERE before < $2 ORDER BY seq
+"""
+_DELETE: Final = """
+DELETE FROM outbox WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM outbox WHERE seq = ANY($1::bigint[]) ORDER BY topic, key FOR UPDATE SKIP LOCKED))
+"""
+
+
+class Relay:
+    """One per process; the one that holds the lock is `active`."""
+
+    def __init__(self, database: Database, settings: Settings, pace: Pace) -> None:
+        self.database = database
+        self.settings = settings
+        self.pace = pace
+        self.active = False
+        self.moves = 0  # counts what it did or had a reason not to do; the watchdog compares it
+        self.trouble: str | None = None
+        self._wake = asyncio.Event()
+        database.after_commit.append(self._wake.set)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._run_once_connected()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever happened, the outbox must go on
+                self.trouble = type(error).__name__
+                known = is_unavailable(error) or isinstance(error, KafkaError)
+                log.log(
+                    logging.WARNING if known else logging.ERROR,
+                    "relay of %s: %r",
+                    self.database.schema,
+                    error,
+                )
+                await asyncio.sleep(LOCK_RETRY_SECONDS)
+            finally:
+                self.active = self.database.relays_here = False
+
+    async def _run_once_connected(self) -> None:
+        connection = await self.database.connect()
+        try:
+            while not await connection.fetchval(_LOCK):
+                self.trouble = None  # another replica relays
+                self.moves += 1
+                await asyncio.sleep(LOCK_RETRY_SECONDS)
+            producer = client.producer(self.settings)
+            try:
+                await self._holding(connection, client.answer_of(producer.start()))
+                await connection.add_listener(OUTBOX_CHANNEL, lambda *_: self._wake.set())
+                self.active = self.database.relays_here = True
+                await self._pump(connection, producer)
+            finally:
+                await client.stop(producer)  # what it has not sent is still in the outbox
+        finally:
+            connection.terminate()
+
+    async def _holding(self, connection: asyncpg.Connection, wanted: Coroutine[Any, Any, T]) -> T:
+        """The result of `wanted`, which may wait for the broker. Raises as soon as the lock is lost meanwhile."""
+        waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # part of the relay for planned crashes
+        try:
+            while not (await asyncio.wait({waiting}, timeout=self.settings.relay_beat_seconds))[0]:
+                await connection.execute("SELECT 1")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _pump(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        source = await outgoing(connection)
+        everything = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="")
+        only_urgent = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="WHERE urgent")
+        while True:
+            self._wake.clear()
+            # in order, or, while a reader is behind, only what is urgent
+            held = await self._holding(connection, self.pace.holds())
+            rows = await connection.fetch(only_urgent if held else everything, SELECT_MAX, EVENTS_MAX)
+            self.trouble = None
+            if not rows:
+                self.moves += held
+                await self._idle()
+                continue
+            require_running(producer)
+            events = [wire for row in rows for wire in wires(row)]
+            await self._holding(connection, client.answer_of(self._send(producer, events)))
+            crash_point("before_outbox_delete")
+            await connection.execute(_DELETE, [row["seq"] for row in rows])
+            self.moves += 1
+            metrics.relayed.labels(self.database.schema).inc(len(events))
+            if len(rows) < FEW_ROWS:
+                await asyncio.sleep(GATHER_SECONDS)
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), HELD_SECONDS if self.pace.holding else IDLE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _send(self, producer: AIOKafkaProducer, events: Sequence[Wire]) -> None:
+        """All events, in order per key, and all acknowledged, or an exception."""
+        started = monotonic()
+        pending: dict[tuple[str, int], BatchBuilder] = {}
+        sending: list[_Sending] = []
+        for topic, name, value, headers in events:
+            key = name.encode()
+            partition = await _partition(producer, topic, key)
+            batch = pending.get((topic, partition))
+            if batch is not None and batch.size() + len(value) + 2048 > BATCH_BYTES:
+                sending.append(await _hand_over(producer, topic, partition, batch))
+                batch = None
+            if batch is None:
+                batch = pending[topic, partition] = producer.create_batch()
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                raise MessageSizeTooLargeError(f"an event for {topic} has {len(value)} bytes")
+        for (topic, partition), batch in pending.items():
+            sending.append(await _hand_over(producer, topic, partition, batch))
+        for topic, partition, count, future in sending:
+            acknowledged = await future
+            crash_point("after_send")  # some are acknowledged, some are not
+            if acknowledged is not None:
+                self.pace.sent(topic, partition, acknowledged.offset + count)
+        if monotonic() - started > 5:
+            log.warning("the broker took %.1f s for %d events", monotonic() - started, len(events))
+
+
+_Sending = tuple[str, int, int, "asyncio.Future[Any]"]
+
+
+async def _hand_over(producer: AIOKafkaProducer, topic: str, partition: int, batch: BatchBuilder) -> _Sending:
+    return (
+        topic,
+        partition,
+        batch.record_count(),
+        await producer.send_batch(batch, topic, partition=partition),
+    )
+
+
+async def _partition(producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
+    partitions = producer.client.cluster.partitions_for_topic(topic)
+    if not partitions:
+        partitions = await producer.partitions_for(topic)
+        if not partitions:
+            raise Unavailable(f"topic {topic} does not exist")
+    return client.partition_of(key, len(partitions))

@@ -1,0 +1,85 @@
+"""The parts of a service as the watchdog sees them: when each moves, and what work waits for it."""
+
+from aiokafka import TopicPartition
+
+from shell.jobs import Job, Turns, run_job
+from shell.kafka.consumer import Consumer
+from shell.kafka.probes import Broker
+from shell.kafka.relay import Relay
+from shell.settings import Settings
+from shell.store.database import Database
+from shell.watchdog import Part
+
+
+def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Part:
+    """It moves with every piece that it settles. Records between its position and the end of a partition wait."""
+    group = _Group(consumer, broker)
+    return Part(
+        name="consumer",
+        run=consumer.run,
+        progress=lambda: consumer.settled,
+        waiting=group.waiting,
+        bound_seconds=settings.stall_seconds,
+        before_replacing=consumer.lighten,
+    )
+
+
+class _Group:
+    """The records that wait for one consumer. Without a partition it counts only if its whole group stands still."""
+
+    def __init__(self, consumer: Consumer, broker: Broker) -> None:
+        self._consumer = consumer
+        self._broker = broker
+        self._before: dict[TopicPartition, int | None] | None = None
+
+    async def waiting(self) -> str | None:
+        positions = self._consumer.next_offsets()
+        waits = await (self._records(positions) if positions is not None else self._behind_group())
+        if waits is not None:
+            await self._consumer.database.ask("SELECT 1")  # else it rightly waits for the database
+        return waits
+
+    async def _behind_group(self) -> str | None:
+        before, self._before = self._before, await self._load_positions()
+        if not self._before:
+            await self._broker.topics()
+            return "no partition was ever assigned"
+        return None if before != self._before else await self._records(self._before)
+
+    async def _records(self, positions: dict[TopicPartition, int | None]) -> str | None:
+        waiting = await self._broker.waiting(positions) if positions else 0
+        return f"{waiting} records wait" if waiting else None
+
+    async def _load_positions(self) -> dict[TopicPartition, int | None]:
+        async with self._consumer.database.reading() as connection:
+            rows = await connection.fetch(
+                "SELECT topic, part, next_offset FROM consumer_offsets WHERE consumer = $1 AND stopped IS NULL",
+                self._consumer.name,
+            )
+        return {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in rows}
+
+
+def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
+    """It moves when it has sent rows, waits for a slow reader, or leaves the outbox to another process."""
+
+    async def waiting() -> str | None:
+        if not await relay.database.ask("SELECT EXISTS (SELECT 1 FROM outbox)"):
+            return None
+        await broker.topics()
+        return "events wait in the outbox"
+
+    return Part("relay", relay.run, lambda: relay.moves, waiting, settings.stall_seconds)
+
+
+def job_part(job: Job, database: Database, relay: Relay, settings: Settings) -> Part:
+    """It moves with every step that ends. A step that does not end is what waits."""
+    turns = Turns()
+
+    async def waiting() -> str | None:
+        if not turns.running:
+            return None
+        await database.ask("SELECT 1")
+        return "a step is running"
+
+    bound = settings.job_seconds_max if job.step_seconds_max is None else job.step_seconds_max
+    return Part(job.name, lambda: run_job(job, database, relay, turns), lambda: turns.ended, waiting, bound)

@@ -1,0 +1,89 @@
+"""The routes that every service has: health, readiness, metrics, and its parked records."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from common.errors import Conflict, ServiceError
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shell import metrics
+from shell.access.auth import Caller, require
+from shell.access.route_marks import needs_no_credential
+from shell.http.answers import Limit
+from shell.kafka.dispatch import dispatch
+from shell.store.failures import is_unavailable
+from shell.store.parking import take_parked
+
+if TYPE_CHECKING:
+    from shell.service import Service
+
+
+def platform_routes(service: "Service") -> APIRouter:
+    router = APIRouter(tags=["platform"])
+
+    @router.get("/healthz")
+    @needs_no_credential
+    async def healthz() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    @needs_no_credential
+    async def readyz() -> JSONResponse:
+        """503 only while the service's own database is away: then it can take no request. A part that does not move
+        is a reason in the body, because a service that lost its reader must go on taking what is sent to it."""
+        trouble, status = service.trouble(), 200
+        try:
+            async with service.database.reading() as connection:
+                age = await connection.fetchval(
+                    """SELECT coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox
+                                        ORDER BY seq LIMIT 1), 0)"""
+                )
+                metrics.outbox_depth.labels(service.name).set(float(age))
+        except Exception as error:  # noqa: BLE001 - told to the prober
+            trouble.append(f"database: {type(error).__name__}")
+            status = 503
+        return JSONResponse({"ready": not trouble, "trouble": trouble}, status)
+
+    @router.get("/metrics", include_in_schema=False)
+    @needs_no_credential
+    async def prometheus() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    _parked_routes(router, service)
+    return router
+
+
+def _parked_routes(router: APIRouter, service: "Service") -> None:
+    Operator = Annotated[Caller, Depends(require("admin"))]
+
+    @router.get("/v1/parked")
+    async def list_parked(caller: Operator, limit: Limit = 100, after: UUID | None = None) -> dict[str, Any]:
+        """What could not be processed and still waits. Never its content."""
+        async with service.database.reading() as connection:
+            rows = await connection.fetch(
+                """SELECT parked_id, consumer, topic, part, "offset", reason, error_type, parked_at FROM parked
+                   WHERE state = 'parked' AND ($1::uuid IS NULL OR parked_id > $1) ORDER BY parked_id LIMIT $2""",
+                str(after) if after else None,
+                limit,
+            )
+        page = [dict(row) for row in rows]
+        return {"parked": page, "next": page[-1]["parked_id"] if len(page) == limit else None}
+
+    @router.post("/v1/parked/{parked_id}/replay")
+    async def replay_parked(parked_id: UUID, caller: Operator) -> dict[str, str]:
+        """Process the record again, as a new generation. If it fails again it stays parked and says why."""
+        try:
+            async with service.database.transaction() as tx:
+                record, consumer, generation = await take_parked(tx, str(parked_id))
+                await dispatch(tx, consumer, service.handlers, [record], generation)
+                state = await tx.sql.fetchval("SELECT state FROM parked WHERE parked_id = $1", str(parked_id))
+        except ServiceError:
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            raise Conflict(f"it failed again: {type(error).__name__}", code="failed_again") from error
+        return {"parked_id": str(parked_id), "state": state}

@@ -1,0 +1,83 @@
+"""Alembic for every service: `python -m shell.store.migrate <service> [revision]` brings its database up to date.
+
+A service's `migrations/env.py` is one call of `run_environment`; its first revision calls `create_platform_tables`
+and then creates its own tables. Everything lives in the schema named like the service.
+"""
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command, context, op
+from alembic.config import Config
+from sqlmodel import SQLModel
+
+from shell.settings import settings
+from shell.store.platform_tables import PLATFORM_TABLES
+
+
+def migrations_folder(service: str) -> Path:
+    module = importlib.import_module(service)
+    if module.__file__ is None:
+        raise RuntimeError(f"{service} has no folder")
+    return Path(module.__file__).parents[2] / "migrations"
+
+
+def _config(service: str, url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder(service)))
+    config.set_main_option("path_separator", "os")
+    config.attributes["service"] = service
+    config.attributes["url"] = url
+    return config
+
+
+def _sync_engine(url: str) -> sa.Engine:
+    return sa.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        hide_parameters=True,
+        poolclass=sa.pool.NullPool,
+    )
+
+
+def migrate(service: str, url: str, revision: str = "head") -> None:
+    """Upgrade the database at `url` (it must exist) to `revision`. Two callers at once wait for each other."""
+    command.upgrade(_config(service, url), revision)
+
+
+def run_environment() -> None:
+    """What every `env.py` calls."""
+    service = context.config.attributes["service"]
+    engine = _sync_engine(context.config.attributes["url"])
+    with engine.connect() as connection, connection.begin():
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('shouwang-migrate'))"))
+        connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
+        connection.execute(sa.text(f'SET LOCAL search_path TO "{service}", public'))
+        context.configure(
+            connection=connection,
+            target_metadata=SQLModel.metadata,
+            version_table="schema_versions",
+            version_table_schema=service,
+        )
+        context.run_migrations()
+    engine.dispose()
+
+
+def create_platform_tables() -> None:
+    op.execute(PLATFORM_TABLES)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments:
+        print(__doc__, file=sys.stderr)  # noqa: T201 - usage on a terminal
+        return 2
+    logging.basicConfig(level=logging.WARNING)
+    service, *rest = arguments
+    migrate(service, settings().database_url(service), *rest[:1])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

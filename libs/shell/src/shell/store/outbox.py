@@ -1,0 +1,132 @@
+"""The outbox: what a transaction said, until the relay has sent it.
+
+Rows are deleted when sent; there is no cursor that a late commit could slip behind. A state topic keeps one
+pending row per key: the newer state replaces the older one and inherits its causes. Its `seq` changes with it, so
+that the relay, which deletes by `seq`, never deletes a state it has not sent. What only happens has nothing to be
+replaced by: a transaction packs up to `PACK_MAX` such events into one row, in order, so that a batch writes, reads
+and deletes a row or two instead of one per event.
+
+A service that stores a state as the very JSON it sends need not write it twice: such a row has no payload, and the
+service's view `outgoing` (made by a migration of its own) fetches it from where it is kept. Row and state are written
+by one transaction and read by one statement, so they always belong together.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import msgspec
+from common.message import CAUSES_MAX, merge_causes, to_headers
+
+from shell.store.transaction import Emitted
+
+OUTBOX_CHANNEL: Final = "shouwang_outbox"
+PACK_MAX: Final = 200
+WIRE_COLUMNS: Final = "topic, key, payload, headers, causes"
+_encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+
+_COLUMNS: Final = ("topic", "key", "urgent", "state", "events", "payload", "headers", "causes")
+_UNNEST: Final = (
+    "SELECT * FROM unnest($1::text[], $2::text[], $3::bool[], $4::bool[], $5::int[],"
+    " $6::bytea[], $7::bytea[], $8::text[])"
+)
+_REPLACE: Final = f"""
+INSERT INTO outbox ({", ".join(_COLUMNS)}) {_UNNEST}
+ON CONFLICT (topic, key) WHERE state DO UPDATE SET
+  seq = excluded.seq, payload = excluded.payload, headers = excluded.headers,
+  urgent = outbox.urgent OR excluded.urgent,
+  causes = right(outbox.causes || ',' || excluded.causes, {CAUSES_MAX * 37})
+"""
+
+
+class Wire(NamedTuple):
+    """One record as it goes to Kafka."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+_unpack = msgspec.msgpack.Decoder(list[Wire]).decode
+_unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+
+
+def _fold(emitted: Iterable[Emitted]) -> tuple[list[Emitted], list[Emitted]]:
+    """Edge events in order; the newest state per (topic, key), sorted by key so that writers cannot deadlock."""
+    edges: list[Emitted] = []
+    states: dict[tuple[str, str], Emitted] = {}
+    for event in emitted:
+        if not event.state:
+            edges.append(event)
+            continue
+        before = states.get((event.topic, event.key))
+        if before is not None:
+            event = _inherit(event, before)
+        states[event.topic, event.key] = event
+    return edges, [states[key] for key in sorted(states)]
+
+
+def _inherit(event: Emitted, before: Emitted) -> Emitted:
+    causes = merge_causes(before.causes, event.causes)
+    return msgspec.structs.replace(event, urgent=event.urgent or before.urgent, causes=causes)
+
+
+def _row(e: Emitted) -> tuple[object, ...]:
+    return e.topic, e.key, e.urgent, True, 1, e.payload, _pack(_headers(e)), ",".join(e.causes)
+
+
+def _packs(edges: Sequence[Emitted]) -> Iterator[tuple[object, ...]]:
+    rest = iter(edges)
+    while part := list(islice(rest, PACK_MAX)):
+        wires = [(e.topic, e.key, e.payload, _headers(e)) for e in part]
+        yield "", "", any(e.urgent for e in part), False, len(part), _pack(wires), b"", ""
+
+
+def _headers(event: Emitted) -> list[tuple[str, bytes]]:
+    return to_headers(
+        wire_type=event.wire_type,
+        id=event.event_id,
+        time=event.time,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        traceparent=event.traceparent,
+        extensions=event.extensions,
+    )
+
+
+async def outgoing(connection: asyncpg.Connection) -> str:
+    """Where what waits is read, payloads and all: the service's view, or the plain table."""
+    found: str = await connection.fetchval(
+        "SELECT CASE WHEN to_regclass('outgoing') IS NULL THEN 'outbox' ELSE 'outgoing' END"
+    )
+    return found
+
+
+async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted]) -> None:
+    """Two statements for any number of events: packed rows for what only happens, one upsert for states."""
+    if not emitted:
+        return
+    edges, states = _fold(emitted)
+    if edges:
+        await connection.copy_records_to_table("outbox", records=_packs(edges), columns=_COLUMNS)
+    if states:
+        await connection.execute(_REPLACE, *map(list, zip(*map(_row, states), strict=True)))
+
+
+def wires(row: Any) -> list[Wire]:
+    """What a row (with WIRE_COLUMNS) holds, as it is to be sent and in that order."""
+    if not row["topic"]:
+        return _unpack(row["payload"])
+    value = _with_causes(row["payload"], row["causes"])
+    return [Wire(row["topic"], row["key"], value, _unpack_headers(row["headers"]))]
+
+
+def _with_causes(payload: bytes, causes: str) -> bytes:
+    """The body as sent: a state event's causes are added at the last moment, since pending rows gather them."""
+    if not causes:
+        return payload
+    listed = merge_causes(cause for cause in causes.split(",") if len(cause) == 36)
+    return payload[:-1] + b',"causes":' + _encode(listed) + b"}"

@@ -1,0 +1,106 @@
+"""What could not be processed waits here, sealed, until somebody replays or discards it."""
+
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from common.errors import Conflict, NotFound
+from common.events import RecordParked
+from common.message import Record, derived_id
+
+from shell.privacy import Keys, Vault
+from shell.store.transaction import Tx
+
+_CONTEXT: Final = b"parked"
+_PARKED_KEYS_MAX: Final = 10_000
+
+
+class _Sealed(msgspec.Struct, array_like=True):
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+@cache
+def _vault() -> Vault:
+    return Vault(Keys.load())
+
+
+async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: str | None) -> str:
+    """Keep the record in the transaction that moves past it, and tell `<service>.parked`."""
+    parked_id = derived_id("parked", consumer, record.topic, *record.place())
+    sealed = _vault().seal(msgspec.msgpack.encode(_Sealed(record.value, list(record.headers))), _CONTEXT)
+    await tx.sql.execute(
+        """INSERT INTO parked (parked_id, consumer, topic, part, "offset", key, sealed, reason, error_type, record_ms)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           ON CONFLICT (parked_id) DO UPDATE SET state = 'parked', reason = excluded.reason, settled_at = NULL""",
+        parked_id,
+        consumer,
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        sealed,
+        reason,
+        error_type,
+        record.timestamp_ms,
+    )
+    tx.emit(
+        RecordParked(
+            parked_id=parked_id,
+            service=tx.service,
+            reason=reason,
+            topic_name=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        ),
+        topic=f"{tx.service}.parked",
+    )
+    return parked_id
+
+
+async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
+    """(topic, key) of what waits. Empty almost always, so this is one index probe a batch."""
+    rows = await tx.sql.fetch(
+        "SELECT DISTINCT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key IS NOT NULL LIMIT $2",
+        consumer,
+        _PARKED_KEYS_MAX,
+    )
+    return {(row["topic"], row["key"]) for row in rows}
+
+
+async def supersede(tx: Tx, consumer: str, record: Record) -> None:
+    await tx.sql.execute(
+        """UPDATE parked SET state = 'superseded', settled_at = now()
+           WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'parked'""",
+        consumer,
+        record.topic,
+        record.key,
+    )
+
+
+async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
+    """The record, its consumer and the next generation, for a deliberate replay. Marks it replayed.
+
+    Raises NotFound, or Conflict while an older record of the same key waits: their order is what they wait for."""
+    older = await tx.sql.fetchval(
+        """SELECT o.parked_id FROM parked p JOIN parked o
+             ON o.consumer = p.consumer AND o.topic = p.topic AND o.key = p.key AND o.state = 'parked'
+             AND o.part = p.part
+             AND (coalesce(o.record_ms, 0), o."offset") < (coalesce(p.record_ms, 0), p."offset")
+           WHERE p.parked_id = $1 ORDER BY coalesce(o.record_ms, 0), o."offset" LIMIT 1""",
+        parked_id,
+    )
+    if older is not None:
+        raise Conflict(f"an older record of the same key waits: replay {older} first", code="older_record_waits")
+    row: Any = await tx.sql.fetchrow(
+        """UPDATE parked SET state = 'replayed', settled_at = now(), generation = generation + 1
+           WHERE parked_id = $1 AND state = 'parked'
+           RETURNING consumer, topic, part, "offset", key, sealed, generation, record_ms""",
+        parked_id,
+    )
+    if row is None:
+        raise NotFound("nothing parked has this id")
+    kept = msgspec.msgpack.decode(_vault().open(row["sealed"], _CONTEXT), type=_Sealed)
+    place = (row["topic"], row["part"], row["offset"], row["key"])
+    record = Record(*place, kept.value, kept.headers, row["record_ms"])
+    return record, row["consumer"], row["generation"]

@@ -1,0 +1,69 @@
+"""Every SQL statement about what is told where: what was declared, and by what of it decisions are made."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+from common.events import CoverageDeclared, FeedDeclared
+from shell.store import bulk
+from shell.store.transaction import Tx
+
+from identification.tables import CoverageRow
+
+Declared = dict[str, tuple[FeedDeclared, ...] | None]  # by division; None: withdrawn
+_COLUMNS: Final = ("division", "version", "said", "event_id", "applied")
+_decode = msgspec.json.Decoder(Declared).decode
+_decode_event = msgspec.json.Decoder(CoverageDeclared).decode
+
+
+async def upsert_declared(tx: Tx, rows: Sequence[tuple[str, int, bytes, str]]) -> None:
+    """(division, version, event, event id); older versions than what is stored change nothing."""
+    fresh = [(*row, False) for row in rows]
+    await bulk.upsert(tx, CoverageRow, _COLUMNS, fresh, key=("division",), guard="t.version < excluded.version")
+
+
+async def list_waiting(connection: asyncpg.Connection, limit: int) -> list[str]:
+    """Divisions whose newest declaration decides nothing yet."""
+    rows = await connection.fetch("SELECT division FROM coverages WHERE NOT applied ORDER BY division LIMIT $1", limit)
+    return [row[0] for row in rows]
+
+
+async def lock_waiting(tx: Tx, limit: int) -> list[tuple[CoverageDeclared, str]]:
+    """The same with event and event id."""
+    rows = await tx.sql.fetch(
+        "SELECT said, event_id FROM coverages WHERE NOT applied ORDER BY division LIMIT $1 FOR UPDATE", limit
+    )
+    return [(_decode_event(row[0]), row[1]) for row in rows]
+
+
+async def mark_applied(tx: Tx, divisions: Sequence[str]) -> None:
+    await tx.sql.execute("UPDATE coverages SET applied = true WHERE division = ANY($1::text[])", divisions)
+
+
+async def load_coverage_at(connection: asyncpg.Connection, seq: int) -> Declared:
+    """What was in force after that publication; divisions that were withdrawn are not in it."""
+    rows = await connection.fetch(
+        "SELECT coverage FROM publications WHERE coverage IS NOT NULL AND seq <= $1 ORDER BY seq", seq
+    )
+    found: Declared = {}
+    for row in rows:
+        found |= _decode(row[0])
+    return {division: feeds for division, feeds in found.items() if feeds is not None}
+
+
+async def append_coverage(
+    tx: Tx, changed: Mapping[str, Any], *, running_digest: str, declared_at: datetime, event_id: str
+) -> None:
+    """The caller holds `lists.lock_lists`. In force since it was declared, but not before what is in force already."""
+    await tx.sql.execute(
+        """INSERT INTO publications (seq, coverage, published_at, published_by, approved_by, running_digest, event_id,
+             people_touched, people, people_changed, watched)
+           SELECT coalesce(max(seq), 0) + 1, $1, greatest($2, max(published_at)), 'ingestion', '[]', $3, $4,
+             0, 0, 0, false FROM publications""",
+        msgspec.json.encode(changed, order="sorted"),
+        declared_at,
+        running_digest,
+        event_id,
+    )

@@ -1,0 +1,43 @@
+"""POST /v1/policies: an officer proposes the complete list of an area."""
+
+from typing import Annotated
+
+from common.errors import Conflict
+from fastapi import APIRouter, Body, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.access.route_marks import limits_body
+from shell.http.idempotency import Creates
+from shell.http.params import Json
+from shell.service import Db
+
+from identification.lists.bodies import read_list
+from identification.lists.proposals import propose
+from identification.lists.shapes import LIST_BYTES_MAX, PolicyVersionView, view_version
+from identification.lists.store import lists as store
+
+router = APIRouter(tags=["policies"])
+
+
+@router.post("/v1/policies", status_code=201, summary="Propose the complete list of an area")
+@limits_body(LIST_BYTES_MAX)
+async def propose_policy(
+    body: Annotated[Json, Body(description="jurisdiction, items by code, exclusions")],
+    db: Db,
+    caller: Annotated[Caller, Depends(require("officer"))],
+    creation: Creates,
+) -> PolicyVersionView:
+    """The version is the digest of the content, so proposing the same list twice is one proposal."""
+    policy_list, now = read_list(body), clock.now()
+    caller.need_area(policy_list.jurisdiction)
+    version = store.content_version(policy_list)
+    async with db.transaction() as tx:
+        await store.lock_proposals(tx)
+        if await creation.claim(tx, caller, body) is not None:
+            return view_version(await store.lock_policy(tx, version))
+        row = await store.lock_policy(tx, version)
+        if row is not None and row["running"]:
+            raise Conflict("this list is in force", code="already_running")
+        await propose(tx, policy_list, version, by=caller.subject, now=now)
+        await creation.created(tx, caller, version)
+        return view_version(await store.lock_policy(tx, version))

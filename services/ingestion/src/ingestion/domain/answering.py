@@ -1,0 +1,41 @@
+"""What becomes of an event at the door: refused, or recorded with a receipt."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from ingestion.domain.problems import Fault, fault
+from ingestion.domain.pushed import Pushed
+
+Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that can never be accepted as it is."""
+
+    id: str | None
+    event_id: str | None
+    source: str | None
+    day: date | None
+    faults: tuple[Fault, ...]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Receipt:
+    """The answer to one event. `accepted` means committed. `problems` says why an event was not accepted, and holds
+    the notes on an event that was (list `notes` of the published codes)."""
+
+    id: str | None
+    event_id: str | None
+    status: Status
+    problems: list[Fault] = field(default_factory=list)
+
+
+def with_note(receipt: Receipt, event: Pushed) -> Receipt:
+    """The receipt, with a note on an ignored value unless the event is rejected."""
+    if event.value_ignored and receipt.status != "rejected":
+        receipt.problems.append(fault("/data/value", "value_ignored"))
+    return receipt

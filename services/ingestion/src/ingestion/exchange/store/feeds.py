@@ -1,0 +1,227 @@
+"""Every SQL statement about feeds and their runs."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from shell.store.transaction import Tx
+
+_FEED: Final = """feed, state, run, newest, cursor, from_start, headers, failures, problem, problem_at, worked_at,
+       next_at"""
+_RUN: Final = """feed, run, state, started_at, finished_at, rows_before, rows_read, accepted, unchanged, quarantined,
+       rejected, missing, ended, problem, confirmed_by"""
+
+
+class Advance(NamedTuple):
+    """What one page came to. `run`, `cursor`: where it starts from; `to`: where it ends, None to stay."""
+
+    run: int
+    cursor: bytes
+    to: bytes | None
+    newest: bytes | None
+    accepted: int
+    unchanged: int
+    quarantined: int
+    rejected: int
+
+
+# ── feeds and runs ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def enter(connection: Any, feeds: Collection[str]) -> None:
+    await connection.execute("INSERT INTO feeds (feed) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", sorted(feeds))
+
+
+async def list_due(connection: Any, feeds: Collection[str], now: datetime) -> list[str]:
+    """Of these feeds, those whose time has come, whoever has waited longest first."""
+    rows = await connection.fetch(
+        """SELECT feed FROM feeds WHERE feed = ANY($1::text[]) AND (next_at IS NULL OR next_at <= $2)
+           ORDER BY worked_at NULLS FIRST, feed""",
+        sorted(feeds),
+        now,
+    )
+    return [row[0] for row in rows]
+
+
+async def load_feeds(connection: Any, feeds: Collection[str]) -> dict[str, Any]:
+    rows = await connection.fetch(f"SELECT {_FEED} FROM feeds WHERE feed = ANY($1::text[])", list(feeds))  # noqa: S608
+    return {row["feed"]: row for row in rows}
+
+
+async def load_feed(connection: Any, feed: str) -> Any:
+    return await connection.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1", feed)  # noqa: S608
+
+
+async def lock_feed(tx: Tx, feed: str) -> Any:
+    return await tx.sql.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1 FOR UPDATE", feed)  # noqa: S608
+
+
+async def load_run(connection: Any, feed: str, run: int) -> Any:
+    return await connection.fetchrow(
+        f"SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND run = $2",  # noqa: S608 - a constant list of columns
+        feed,
+        run,
+    )
+
+
+async def load_newest_runs(connection: Any, feeds: Collection[str]) -> dict[str, Any]:
+    rows = await connection.fetch(
+        f"SELECT DISTINCT ON (feed) {_RUN} FROM feed_runs WHERE feed = ANY($1::text[]) ORDER BY feed, run DESC",  # noqa: S608
+        list(feeds),
+    )
+    return {row["feed"]: row for row in rows}
+
+
+async def list_runs(connection: Any, feed: str, before: int | None, limit: int) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        f"""SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND ($2::bigint IS NULL OR run < $2)
+            ORDER BY run DESC LIMIT $3""",  # noqa: S608 - a constant list of columns
+        feed,
+        before,
+        limit,
+    )
+    return rows
+
+
+async def try_lock(connection: Any, feed: str) -> bool:
+    """Until `unlock`, or the end of the connection: nobody else works on it meanwhile."""
+    found: bool = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"feed/{feed}")
+    return found
+
+
+async def unlock(connection: Any, feed: str) -> None:
+    await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"feed/{feed}")
+
+
+async def begin_step(connection: Any, feed: str, outlived: bool) -> int:
+    """Count a step, committed before it begins. Returns how many before it never ended; `outlived`: none."""
+    found: int = await connection.fetchval(
+        "UPDATE feeds SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE feed = $1 RETURNING deaths - 1",
+        feed,
+        outlived,
+    )
+    return found
+
+
+async def end_step(connection: Any, feed: str, left: int) -> None:
+    await connection.execute("UPDATE feeds SET deaths = $2 WHERE feed = $1", feed, left)
+
+
+async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: datetime) -> None:
+    await tx.sql.execute(
+        """WITH begun AS (UPDATE feeds SET state = 'reading', run = run + 1, cursor = '', headers = $3, worked_at = $4,
+                                 newest = CASE WHEN from_start THEN ''::bytea ELSE newest END, from_start = false
+                          WHERE feed = $1 RETURNING run)
+           INSERT INTO feed_runs (feed, run, state, started_at, rows_before)
+           SELECT $1, run, 'reading', $4, $2 FROM begun""",
+        feed,
+        rows,
+        headers,
+        at,
+    )
+
+
+async def advance(tx: Tx, feed: str, by: Advance, at: datetime) -> bool:
+    """Move on. False when the feed is not where this page began."""
+    found = await tx.sql.fetchval(
+        """UPDATE feeds SET cursor = coalesce($4, cursor), newest = coalesce($5, newest), worked_at = $6,
+                  failures = 0, problem = '', problem_at = NULL
+           WHERE feed = $1 AND run = $2 AND cursor = $3 AND state = 'reading' RETURNING 1""",
+        feed,
+        by.run,
+        by.cursor,
+        by.to,
+        by.newest,
+        at,
+    )
+    if found:
+        await tx.sql.execute(
+            """UPDATE feed_runs SET rows_read = rows_read + $3 + $4 + $5 + $6, accepted = accepted + $3,
+                      unchanged = unchanged + $4, quarantined = quarantined + $5, rejected = rejected + $6
+               WHERE feed = $1 AND run = $2""",
+            feed,
+            by.run,
+            by.accepted,
+            by.unchanged,
+            by.quarantined,
+            by.rejected,
+        )
+    return bool(found)
+
+
+async def settle_run(
+    tx: Tx, feed: str, run: int, *, state: str, next_at: datetime, missing: int, problem: bytes, at: datetime
+) -> None:
+    """End the reading of a run: `done`, `unsure` (the table moved), `held`, or `ending` where rows are missing."""
+    await tx.sql.execute(
+        """UPDATE feeds SET state = $3, cursor = '', next_at = CASE WHEN from_start THEN $5::timestamptz ELSE $4 END,
+                  worked_at = $5, failures = 0, problem = $6,
+                  problem_at = CASE WHEN $6 = ''::bytea THEN NULL ELSE $5::timestamptz END
+           WHERE feed = $1 AND run = $2""",
+        feed,
+        run,
+        state if state in ("held", "ending") else "idle",
+        next_at,
+        at,
+        problem,
+    )
+    await tx.sql.execute(
+        """UPDATE feed_runs SET state = $3, missing = $4, problem = $5,
+                  finished_at = CASE WHEN $3 = 'ending' THEN NULL ELSE $6::timestamptz END
+           WHERE feed = $1 AND run = $2""",
+        feed,
+        run,
+        state,
+        missing,
+        problem,
+        at,
+    )
+
+
+async def confirm_run(tx: Tx, feed: str, run: int, by: str, at: datetime) -> None:
+    await tx.sql.execute(
+        """UPDATE feeds SET state = 'ending', next_at = $2, problem = '', problem_at = NULL WHERE feed = $1""", feed, at
+    )
+    await tx.sql.execute(
+        """UPDATE feed_runs SET state = 'ending', confirmed_by = $3, finished_at = NULL, problem = ''
+           WHERE feed = $1 AND run = $2""",
+        feed,
+        run,
+        by,
+    )
+
+
+async def count_ended(tx: Tx, feed: str, run: int, ended: int, at: datetime) -> None:
+    await tx.sql.execute("UPDATE feed_runs SET ended = ended + $3 WHERE feed = $1 AND run = $2", feed, run, ended)
+    await tx.sql.execute("UPDATE feeds SET worked_at = $2 WHERE feed = $1", feed, at)
+
+
+async def fail(tx: Tx, feed: str, problem: bytes, next_at: datetime, at: datetime) -> None:
+    """It cannot be read now; where it stands stays."""
+    await tx.sql.execute(
+        """UPDATE feeds SET failures = failures + 1, problem = $2, problem_at = $4, next_at = $3, worked_at = $4
+           WHERE feed = $1""",
+        feed,
+        problem,
+        next_at,
+        at,
+    )
+
+
+async def ask_for_run(tx: Tx, feed: str, from_start: bool, at: datetime) -> None:
+    await tx.sql.execute(
+        "UPDATE feeds SET next_at = $3, from_start = from_start OR $2 WHERE feed = $1", feed, from_start, at
+    )
+
+
+async def forget_runs(tx: Tx, feed: str, run: int, kept: int) -> None:
+    """Of runs that brought nothing only the newest stays, of the others the newest `kept`."""
+    await tx.sql.execute(
+        """DELETE FROM feed_runs WHERE feed = $1 AND run < $2 AND
+             (run < (SELECT run FROM feed_runs WHERE feed = $1 ORDER BY run DESC OFFSET $3 LIMIT 1)
+              OR (state = 'done' AND rows_read = unchanged AND ended = 0 AND problem = ''
+                  AND confirmed_by IS NULL))""",
+        feed,
+        run,
+        kept,
+    )

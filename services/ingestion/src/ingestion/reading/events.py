@@ -1,0 +1,229 @@
+"""From bytes to events. The fast path is one typed decode; only what fails it is looked at twice, to say precisely
+what is wrong. Nothing here raises for content: every event comes out as `Pushed` or `Refused`.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from common.calendar import civil_date
+from common.codes import certificate
+from common.codes.id_number import check, normalise
+from common.events.facts import Kind
+from common.events.kinds import WITHOUT_VALUE
+from common.events.population import (
+    KIND_OF_TYPE,
+    BankAccountValue,
+    DisabilityValue,
+    HouseholdValue,
+    IdentityChangeValue,
+    LowIncomeValue,
+    PopulationData,
+    PopulationEvent,
+    RegistrationValue,
+    event_struct,
+)
+from shell.privacy import vault
+
+from ingestion.domain.answering import Refused
+from ingestion.domain.problems import Fault, fault
+from ingestion.domain.pushed import Member, Pushed, Source
+from ingestion.reading.checks import OPEN_END, check_event
+from ingestion.reading.faults import FAULTS_MAX, explain
+from ingestion.register.sources import registered
+
+
+class _Typed(msgspec.Struct, frozen=True, gc=False):
+    type: str
+
+
+class _UnreadData(PopulationData[Any], frozen=True, kw_only=True):
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _UnreadEvent(PopulationEvent[Any], frozen=True, kw_only=True):
+    """An event whose value may be anything."""
+
+    data: _UnreadData
+
+
+_type_of = msgspec.json.Decoder(_Typed)
+_events: Final[dict[str, msgspec.json.Decoder[PopulationEvent[Any]]]] = {
+    type_: msgspec.json.Decoder(event_struct(kind)) for type_, kind in KIND_OF_TYPE.items()
+}
+_unread: Final = msgspec.json.Decoder(_UnreadEvent)
+_FAILED: Final = (msgspec.MsgspecError, RecursionError, ValueError)
+_encode = msgspec.json.Encoder().encode
+
+
+def read_event(
+    raw: bytes | msgspec.Raw,
+    now: datetime,
+    *,
+    only_source: str | None = None,
+    not_yours: str = "source_not_yours",
+    traceparent: str | None = None,
+) -> Pushed | Refused:
+    """One structured event, valid UTF-8. `only_source`: the sender speaks for this source alone; a refusal is then
+    one of this source, whichever source the event names. `not_yours`: the code if it names another source."""
+    try:
+        type_ = _type_of.decode(raw).type
+        event, ignored = _decode(_events[type_], raw)
+    except (*_FAILED, KeyError) as error:
+        return _refuse(raw, explain(raw, error), sender=only_source)
+    kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
+    if only_source is not None and event.source != only_source:
+        return _refuse(raw, [fault("/source", not_yours)], event, only_source)
+    faults = _source_faults(source, kind)
+    person = check(event.data.person.id_number, civil_date(now))
+    faults += check_event(kind, event, person, now)
+    if faults or source is None:
+        return _refuse(raw, faults, event, only_source)
+    pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
+    return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
+
+
+def _decode(
+    decoder: msgspec.json.Decoder[PopulationEvent[Any]], raw: bytes | msgspec.Raw
+) -> tuple[PopulationEvent[Any], bool]:
+    """The event, and whether it came with a value that its action does not use. Such a value may be anything: it is
+    dropped unread, so it cannot reject the end or the annulment that it came with. Raises one of _FAILED."""
+    event: PopulationEvent[Any]
+    try:
+        event = decoder.decode(raw)
+    except _FAILED:
+        event = _unread.decode(raw)
+        if event.data.action not in WITHOUT_VALUE:
+            raise
+    if event.data.value is None or event.data.action not in WITHOUT_VALUE:
+        return event, False
+    said = {name: getattr(event.data, name) for name in PopulationData.__struct_fields__}
+    return msgspec.structs.replace(event, data=PopulationData(**said | {"value": None})), True
+
+
+def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
+    if source is None:
+        return [fault("/source", "source_unknown")]
+    if source.internal:
+        return [fault("/source", "source_internal")]
+    if not source.active:
+        return [fault("/source", "source_suspended")]
+    return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
+
+
+def _member(raw: str, index: Any) -> Member:
+    number = check(raw, None).number  # type: ignore[union-attr]
+    return Member(index(number), number)
+
+
+def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str, traceparent: str | None) -> Pushed:
+    keys, data, value = vault(), event.data, event.data.value
+    time = event.time.astimezone(UTC)
+    kept = _encode(
+        PopulationEvent(specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=data)
+    )
+    household, members, holder = None, tuple[Member, ...](), None
+    name, name_digest, account = None, b"", None
+    if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
+        household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
+    if isinstance(value, HouseholdValue):
+        members = tuple(_member(raw, keys.blind_index) for raw in value.members)
+    elif isinstance(value, IdentityChangeValue):
+        members = (_member(value.new_id_number or value.same_person_as or "", keys.blind_index),)
+    elif isinstance(value, DisabilityValue):
+        said = certificate.read(value.certificate_no)
+        if said is not None and said.id_number is not None and said.id_number != number:
+            holder = Member(keys.blind_index(said.id_number), said.id_number)
+    elif isinstance(value, RegistrationValue):
+        name, name_digest = value.name, _digest_of_name(value.name)
+    elif isinstance(value, BankAccountValue):
+        name_digest, account = _digest_of_name(value.holder_name), _digest_of_account(value.account_no)
+    return Pushed(
+        event_id=keys.event_id(event.source, event.id),
+        id=event.id,
+        source=source,
+        kind=kind,
+        action=data.action,
+        time=time,
+        day=civil_date(time),
+        person=Member(keys.blind_index(number), number),
+        name=name,
+        valid_from=data.valid_from,
+        valid_to=None if data.valid_to == OPEN_END else data.valid_to,
+        value=value,
+        previous=keys.event_id(event.source, data.previous_event_id) if data.previous_event_id else None,
+        household=household,
+        members=members,
+        digest=keys.blind_index(f"content\0{kept.decode()}"),
+        kept=kept,
+        holder=holder,
+        name_digest=name_digest,
+        account=account,
+        traceparent=traceparent,
+    )
+
+
+def _digest_of_name(name: str) -> bytes:
+    """The same for names that differ by white space only."""
+    return vault().blind_index("name\0" + "".join(name.split()))[:16]
+
+
+def _digest_of_account(number: str) -> str:
+    return vault().blind_index("account\0" + "".join(number.split())).hex()[:32]
+
+
+def reopen(kept: bytes) -> Pushed:
+    """An event that was accepted before, from its sealed form."""
+    event = _events[_type_of.decode(kept).type].decode(kept)
+    number = check(event.data.person.id_number, None).number  # type: ignore[union-attr]
+    return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
+
+
+def refuse_unread(body: bytes, code: str, sender: str) -> Refused:
+    """The refusal of a body that is no event, or is not looked at. `sender`: the source that sent it."""
+    pointer = "/source" if code == "topic_not_registered" else ""
+    return Refused(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
+
+
+def _refuse(
+    raw: bytes | msgspec.Raw,
+    faults: list[Fault],
+    event: PopulationEvent[Any] | None = None,
+    sender: str | None = None,
+) -> Refused:
+    """A refusal counts for the source that sent the event. Only where its sender may speak for all sources
+    (`sender` is None) is that the source which the event names."""
+    id_, named = (event.id, event.source) if event is not None else _named(raw)
+    source = sender or named
+    known = source in registered()
+    day = None
+    if event is not None and not any(f.pointer == "/time" for f in faults):
+        day = civil_date(event.time)
+    return Refused(
+        id=id_,
+        event_id=vault().event_id(source, id_) if known and source and id_ else None,
+        source=source if known else None,
+        day=day,
+        faults=tuple(faults[:FAULTS_MAX]),
+        body=bytes(raw),
+    )
+
+
+def named_source(raw: bytes) -> str | None:
+    """The source that an event names, also one that does not decode; None if it names none."""
+    return _named(raw)[1]
+
+
+class _Names(msgspec.Struct):
+    id: Any = None
+    source: Any = None
+
+
+def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
+    """id and source of an event that does not decode, where they can be had."""
+    try:
+        names = msgspec.json.decode(raw, type=_Names)
+    except (RecursionError, msgspec.MsgspecError, ValueError):
+        return None, None
+    id_ = names.id if isinstance(names.id, str) and len(names.id) <= 128 else None
+    return id_, names.source if isinstance(names.source, str) else None

@@ -1,0 +1,115 @@
+"""What exactly is wrong with an event that did not decode: every fault with its pointer, never a value."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+import msgspec
+from common.events.population import population_schemas
+
+from ingestion.domain.problems import Fault, fault
+
+FAULTS_MAX: Final = 20
+DEPTH_MAX: Final = 64
+_PATH = re.compile(r"at `\$([^`]*)`")
+
+
+@cache
+def _validators() -> dict[str, jsonschema_rs.Draft202012Validator]:
+    return {
+        schema["title"]: jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        for schema in population_schemas().values()
+    }
+
+
+def explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
+    """All faults of an event that did not decode, at most FAULTS_MAX."""
+    try:
+        instance = msgspec.json.decode(raw)
+    except (RecursionError, msgspec.DecodeError, ValueError) as wrong:
+        return [fault("", "too_deep" if isinstance(wrong, RecursionError) else "not_json")]
+    if not isinstance(instance, dict):
+        return [fault("", "not_an_object")]
+    if _depth(instance) > DEPTH_MAX:
+        return [fault("", "too_deep")]
+    type_ = instance.get("type")
+    validator = _validators().get(type_) if isinstance(type_, str) else None
+    if validator is None:
+        return [fault("/type", "type_unknown" if "type" in instance else "required")]
+    try:
+        found = [f for wrong in validator.iter_errors(instance) for f in _faults_of(wrong)]
+    except ValueError:  # numbers beyond what the validator can hold
+        found = []
+    return found[:FAULTS_MAX] or [_from_decoder(error)]
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, without recursion."""
+    depth, level = 0, [value]
+    while level and depth <= DEPTH_MAX:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
+
+
+def _from_decoder(error: Exception) -> Fault:
+    """What the decoder alone knows: a day like 30 February, an instant without its offset."""
+    text = str(error)
+    path = _PATH.search(text)
+    code = "date" if "date" in text else "schema"
+    if "datetime" in text:
+        code = "instant"
+    pointer = "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path[1])) if path else ""
+    return fault(pointer, code)
+
+
+_CODES: Final[Mapping[str, str]] = {
+    "Type": "wrong_type",
+    "Enum": "not_in_list",
+    "Constant": "not_in_list",
+    "Pattern": "pattern",
+    "MinLength": "length",
+    "MaxLength": "length",
+    "Minimum": "range",
+    "Maximum": "range",
+    "MinItems": "items",
+    "MaxItems": "items",
+}
+
+
+def pointer(path: list[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _field(path: list[str | int], name: str) -> str:
+    """A pointer to a named field; a name that could hold somebody's number is left out."""
+    return pointer(path) if len(name) > 40 or re.search(r"\d{6}", name) else pointer([*path, name])
+
+
+def _faults_of(wrong: Any) -> list[Fault]:
+    kind, path = wrong.kind, list(wrong.instance_path)
+    name = type(kind).__name__
+    if name == "AnyOf":
+        # A field that may be null: the branch for null says nothing that helps.
+        branches = [b for b in kind.context if not (len(b) == 1 and _says_only_null(b[0], path))]
+        return [f for branch in branches for inner in branch for f in _faults_of(inner)] or [
+            fault(pointer(path), "wrong_type")
+        ]
+    if name == "Required":
+        return [fault(pointer([*path, kind.property]), "required")]
+    if name == "AdditionalProperties":
+        return [fault(_field(path, key), "unknown_field") for key in kind.unexpected]
+    if name == "Format":
+        return [fault(pointer(path), "instant" if kind.format == "date-time" else "date")]
+    return [fault(pointer(path), _CODES.get(name, "schema"))]
+
+
+def _says_only_null(wrong: Any, path: list[str | int]) -> bool:
+    return type(wrong.kind).__name__ == "Type" and list(wrong.instance_path) == path

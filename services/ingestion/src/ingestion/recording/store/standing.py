@@ -1,0 +1,159 @@
+"""Every SQL statement about standing: cases of places, counts of foreign events, groups, hints."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from shell.store.transaction import Tx
+
+# ── while recording ─────────────────────────────────────────────────────────────────────────────────────────
+
+Counted = tuple[str, str]  # source, kind
+
+
+async def count_foreign(tx: Tx, added: Mapping[Counted, int], day: date) -> dict[Counted, int]:
+    """Adds to the counts of a day and returns them. Rows are taken in order, so that two writers cannot deadlock."""
+    if not added:
+        return {}
+    ordered = sorted(added)
+    rows = await tx.sql.fetch(
+        """INSERT INTO foreign_counts AS c (source, kind, day, events)
+           SELECT u.source, u.kind, $4, u.events
+           FROM unnest($1::text[], $2::text[], $3::int[]) AS u(source, kind, events)
+           ON CONFLICT (source, kind, day) DO UPDATE SET events = c.events + excluded.events
+           RETURNING source, kind, events""",
+        [source for source, _ in ordered],
+        [kind for _, kind in ordered],
+        [added[key] for key in ordered],
+        day,
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """How many deaths of a person by a source were discarded, by (person_id, source)."""
+    if not pairs:
+        return {}
+    rows = await tx.sql.fetch(
+        """SELECT q.person_id, q.source, count(*) FROM quarantine q
+           JOIN unnest($1::uuid[], $2::text[]) AS u(person_id, source) USING (person_id, source)
+           WHERE q.kind = 'death' AND q.state = 'discarded' GROUP BY 1, 2""",
+        [person_id for person_id, _ in pairs],
+        [source for _, source in pairs],
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+class PlaceCase(NamedTuple):
+    case_id: str
+    person_id: str
+    chain: str
+    source: str
+    kind: str
+    division: str
+    county_left: str
+
+
+async def insert_place_cases(
+    tx: Tx, cases: Sequence[PlaceCase], since: datetime, deadline: datetime, silent_on: date
+) -> set[str]:
+    """Ids of those that are opened. The county left owns them first. A case that no officer decided opens again when
+    its source states the place anew, or when the facts that vouched for the place are gone."""
+    if not cases:
+        return set()
+    columns = [list(column) for column in zip(*sorted(cases), strict=True)]
+    rows = await tx.sql.fetch(
+        """INSERT INTO place_cases (case_id, person_id, chain, source, kind, division, county_left, owner,
+                                    since, deadline, silent_on)
+           SELECT u.*, u.county_left, $8, $9, $10
+           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
+             AS u(case_id, person_id, chain, source, kind, division, county_left)
+           ON CONFLICT (case_id) DO UPDATE
+             SET state = 'open', county_left = excluded.county_left, owner = excluded.owner, since = excluded.since,
+                 deadline = excluded.deadline, silent_on = excluded.silent_on, group_id = NULL, escalated_at = NULL,
+                 settled_at = NULL
+             WHERE place_cases.state IN ('vouched', 'withdrawn')
+           RETURNING case_id""",
+        *columns,
+        since,
+        deadline,
+        silent_on,
+    )
+    return {row[0] for row in rows}
+
+
+async def settle_place_cases(tx: Tx, person_ids: Sequence[str], still: Collection[str], at: datetime) -> list[Any]:
+    """Close the open cases of these persons but those in `still`. Returns case_id, person_id, chain, division."""
+    if not person_ids:
+        return []
+    rows: list[Any] = await tx.sql.fetch(
+        """UPDATE place_cases SET state = 'vouched', settled_at = $3
+           WHERE person_id = ANY($1::uuid[]) AND state = 'open' AND NOT case_id = ANY($2::uuid[])
+           RETURNING case_id, person_id, chain, division""",
+        list(person_ids),
+        list(still),
+        at,
+    )
+    return rows
+
+
+async def name_outcome(tx: Tx, case_ids: Sequence[str], outcome: str) -> None:
+    if case_ids:
+        await tx.sql.execute(
+            "UPDATE place_cases SET state = $2 WHERE case_id = ANY($1::uuid[])", list(case_ids), outcome
+        )
+
+
+async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -> None:
+    """`rows`: chain, person_id."""
+    if rows:
+        await tx.sql.execute(
+            """INSERT INTO hints (chain, person_id, ends_on)
+               SELECT u.*, $3 FROM unnest($1::uuid[], $2::uuid[]) AS u ON CONFLICT DO NOTHING""",
+            [chain for chain, _ in rows],
+            [person_id for _, person_id in rows],
+            ends_on,
+        )
+
+
+# ── groups ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def insert_group(
+    tx: Tx, group: tuple[str, str, str, date, str, str], since: datetime, deadline: datetime
+) -> bool:
+    """`group`: group_id, source, kind, day, holds, owner. Whether it is new."""
+    found = await tx.sql.fetchval(
+        """INSERT INTO groups (group_id, source, kind, day, holds, owner, since, deadline)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING 1""",
+        *group,
+        since,
+        deadline,
+    )
+    return bool(found)
+
+
+async def gather_events(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
+    """The waiting events of a source and kind that arrived within [begin, end) are of this group."""
+    await tx.sql.execute(
+        """UPDATE quarantine SET group_id = $1
+           WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5
+             AND reason IN ('source_not_of_person', 'standing_by_silence', 'registered_elsewhere')""",
+        group_id,
+        source,
+        kind,
+        begin,
+        end,
+    )
+
+
+async def gather_places(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
+    await tx.sql.execute(
+        """UPDATE place_cases SET group_id = $1
+           WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5""",
+        group_id,
+        source,
+        kind,
+        begin,
+        end,
+    )

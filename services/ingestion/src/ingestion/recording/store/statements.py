@@ -1,0 +1,255 @@
+"""Every SQL statement of the path from a push to a person's statements. Each is one statement for a whole batch."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from common.events.facts import Identity
+from shell.store import bulk
+from shell.store.transaction import Tx
+
+from ingestion.domain.chains import Known
+from ingestion.domain.completeness import count_events
+from ingestion.domain.household import State
+from ingestion.domain.person import Memory, Person
+from ingestion.domain.pushed import Pushed
+from ingestion.tables import IdentityRow, RejectionRow, VaultRow
+
+_memory = msgspec.msgpack.Decoder(Memory)
+_state = msgspec.json.Decoder(State)
+_identities = msgspec.json.Decoder(tuple[Identity, ...])
+_json = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+_PERSON: Final = "person_id, version, recorded_at, division, waiting, statements, memory, circle, identities"
+
+
+# ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, tuple[str, str | None]]:
+    """Person and circle. (A join may be planned as a scan of everybody; this is one look each.)"""
+    rows = await tx.sql.fetch(
+        """SELECT blind_index, person_id, (SELECT circle FROM persons p WHERE p.person_id = i.person_id)
+           FROM identities i WHERE blind_index = ANY($1::bytea[])""",
+        list(indexes),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[bytes, str]:
+    """Person ids by blind index."""
+    rows = await connection.fetch(
+        "SELECT blind_index, person_id FROM identities WHERE blind_index = ANY($1::bytea[])", list(indexes)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
+    """Blind indexes that were new; the others were inserted by another writer meanwhile, with the same person."""
+    return await bulk.insert_new(tx, IdentityRow, ("blind_index", "person_id"), sorted(rows), returning="blind_index")
+
+
+async def insert_persons(tx: Tx, person_ids: Iterable[str]) -> None:
+    await tx.sql.execute(
+        "INSERT INTO persons (person_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", sorted(person_ids)
+    )
+
+
+async def upsert_vault(tx: Tx, rows: Sequence[tuple[str, str, bytes]]) -> None:
+    await bulk.upsert(tx, VaultRow, ("person_id", "field", "sealed"), rows, key=("person_id", "field"))
+
+
+async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
+    """No registration of these persons counts any more."""
+    if person_ids:
+        await tx.sql.execute("DELETE FROM vault WHERE field = 'name' AND person_id = ANY($1::uuid[])", list(person_ids))
+
+
+async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    rows = await connection.fetch(
+        "SELECT person_id, field, sealed FROM vault WHERE person_id = ANY($1::uuid[]) AND field = ANY($2::text[])",
+        list(person_ids),
+        list(fields),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+# ── persons and households ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
+    """In the order of their ids, so that two writers cannot wait for each other."""
+    rows = await tx.sql.fetch(
+        f"SELECT {_PERSON} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE",  # noqa: S608
+        list(person_ids),
+    )
+    return {row[0]: person_of_row(row) for row in rows}
+
+
+def person_of_row(row: Any) -> Person:
+    """From a row of `persons` with the columns of `Person`, in their order."""
+    person_id, version, recorded_at, division, waiting, statements, memory, circle, identities = row
+    remembered = _memory.decode(memory) if memory else Memory()
+    known = _identities.decode(identities) if identities else ()
+    return Person(person_id, version, recorded_at, division, waiting, statements, remembered, circle, known)
+
+
+async def load_circles(tx: Tx, circles: Collection[str]) -> set[str]:
+    """Everybody in these circles."""
+    rows = await tx.sql.fetch("SELECT person_id FROM persons WHERE circle = ANY($1::uuid[])", list(circles))
+    return {row[0] for row in rows}
+
+
+async def load_persons(connection: Any, person_ids: Collection[str]) -> dict[str, Person]:
+    """Those who exist, with everybody of their circles."""
+    select = f"SELECT {_PERSON} FROM persons WHERE"  # noqa: S608
+    rows = await connection.fetch(f"{select} person_id = ANY($1::uuid[])", list(person_ids))
+    found = {row[0]: person_of_row(row) for row in rows}
+    circles = {person.circle for person in found.values()} - {None}
+    if circles:
+        mates = await connection.fetch(f"{select} circle = ANY($1::uuid[])", list(circles))
+        found |= {row[0]: person_of_row(row) for row in mates}
+    return found
+
+
+async def save_circles(tx: Tx, persons: Sequence[Person]) -> None:
+    """Who is whom, of those for whom that has changed."""
+    if persons:
+        await tx.sql.execute(
+            """UPDATE persons p SET circle = u.circle, merged_into = u.merged_into, identities = u.identities
+               FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[])
+                 AS u(person_id, circle, merged_into, identities)
+               WHERE p.person_id = u.person_id""",
+            [p.person_id for p in persons],
+            [p.circle for p in persons],
+            [p.merged_into for p in persons],
+            [_json(p.identities) if p.identities else b"" for p in persons],
+        )
+
+
+async def save_persons(tx: Tx, persons: Sequence[Person]) -> None:
+    if not persons:
+        return
+    await tx.sql.execute(
+        """UPDATE persons p SET version = u.version, recorded_at = u.recorded_at, division = u.division,
+                  waiting = u.waiting, statements = u.statements, memory = u.memory
+           FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::bytea[], $7::bytea[])
+             AS u(person_id, version, recorded_at, division, waiting, statements, memory)
+           WHERE p.person_id = u.person_id""",
+        [p.person_id for p in persons],
+        [p.version for p in persons],
+        [p.recorded_at for p in persons],
+        [p.division for p in persons],
+        [p.waiting for p in persons],
+        [p.statements for p in persons],
+        [_pack(p.memory) for p in persons],
+    )
+
+
+async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
+    """Also those that nobody has spoken of before: they are locked by being made."""
+    if not households:
+        return {}
+    ordered = sorted(households)
+    await tx.sql.execute("INSERT INTO households (household) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING", ordered)
+    rows = await tx.sql.fetch(
+        "SELECT household, state FROM households WHERE household = ANY($1::uuid[]) ORDER BY household FOR UPDATE",
+        ordered,
+    )
+    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+
+
+async def load_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
+    """Without a lock, for looking only."""
+    if not households:
+        return {}
+    rows = await tx.sql.fetch(
+        "SELECT household, state FROM households WHERE household = ANY($1::uuid[])", list(households)
+    )
+    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+
+
+async def save_households(tx: Tx, states: Mapping[str, State]) -> None:
+    if states:
+        await tx.sql.execute(
+            """UPDATE households h SET state = u.state FROM unnest($1::uuid[], $2::bytea[]) AS u(household, state)
+               WHERE h.household = u.household""",
+            list(states),
+            [_json(state) for state in states.values()],
+        )
+
+
+# ── received events ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
+    if not event_ids:
+        return {}
+    rows = await tx.sql.fetch(
+        """SELECT event_id, digest, kind, person_id, chain, household, status = 'parked' FROM received
+           WHERE event_id = ANY($1::uuid[])""",
+        list(event_ids),
+    )
+    return {r[0]: Known(*r[1:]) for r in map(tuple, rows)}
+
+
+class NewEvent(NamedTuple):
+    pushed: Pushed
+    person_id: str
+    chain: str | None
+    household: str | None
+    sealed: bytes
+    status: str
+
+
+_INSERT_RECEIVED: Final = """
+WITH counted AS (INSERT INTO tallies (at, entries) VALUES ($11, $12))
+INSERT INTO received (event_id, source, kind, day, status, person_id, chain, household, digest, sealed, recorded_at)
+SELECT u.*, $11 FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[]::uuid[],
+                            $7::text[]::uuid[], $8::text[]::uuid[], $9::bytea[], $10::bytea[]) AS u
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+
+
+async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime) -> set[str]:
+    """Event ids that were new. All `events` are counted as new: unless they were, do not commit."""
+    if not events:
+        return set()
+    ordered = sorted(events, key=lambda e: e.pushed.event_id)
+    pushed = [e.pushed for e in ordered]
+    tallies = count_events(((p.source.urn, p.day, p.kind), p.id) for p in pushed)
+    rows = await tx.sql.fetch(
+        _INSERT_RECEIVED,
+        [p.event_id for p in pushed],
+        [p.source.urn for p in pushed],
+        [p.kind for p in pushed],
+        [p.day for p in pushed],
+        [e.status for e in ordered],
+        [e.person_id for e in ordered],
+        [e.chain for e in ordered],
+        [e.household for e in ordered],
+        [p.digest for p in pushed],
+        [e.sealed for e in ordered],
+        instant,
+        _pack(tallies),
+    )
+    return {row[0] for row in rows}
+
+
+async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, bytes]:
+    """The sealed events as they were sent."""
+    if not event_ids:
+        return {}
+    rows = await connection.fetch(
+        "SELECT event_id, sealed FROM received WHERE event_id = ANY($1::uuid[])", list(event_ids)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+# ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def insert_rejections(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    columns = ("rejection_id", "source", "event_id", "day", "problems", "sealed", "recorded_at")
+    await bulk.insert_new(tx, RejectionRow, columns, sorted(rows), returning="rejection_id")

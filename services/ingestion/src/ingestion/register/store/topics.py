@@ -1,0 +1,67 @@
+"""Every SQL statement of sources' own topics."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shell.store.transaction import Tx
+
+
+async def list_due(connection: Any, wanted: Sequence[str], at: datetime, limit: int) -> dict[str, int]:
+    """Sources of `wanted` whose topic is to be created now, with the number of failed tries."""
+    rows = await connection.fetch(
+        """SELECT w.source, coalesce(t.tries, 0) FROM unnest($1::text[]) AS w(source)
+           LEFT JOIN source_topics t USING (source)
+           WHERE t.source IS NULL OR (t.opened_at IS NULL AND t.try_at <= $2)
+           ORDER BY w.source LIMIT $3""",
+        wanted,
+        at,
+        limit,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def save_opened(tx: Tx, urns: Sequence[str], at: datetime) -> None:
+    await tx.sql.execute(
+        """INSERT INTO source_topics (source, tries, try_at, opened_at) SELECT unnest($1::text[]), 0, $2, $2
+           ON CONFLICT (source) DO UPDATE SET tries = 0, problem = NULL, opened_at = excluded.opened_at""",
+        sorted(urns),
+        at,
+    )
+
+
+async def save_failed(tx: Tx, failed: Mapping[str, tuple[str, datetime]]) -> None:
+    """Source → (problem, when to try again)."""
+    urns = sorted(failed)
+    await tx.sql.execute(
+        """INSERT INTO source_topics AS t (source, tries, try_at, problem)
+           SELECT source, 1, try_at, problem
+           FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS u(source, problem, try_at)
+           ON CONFLICT (source) DO UPDATE
+             SET tries = t.tries + 1, try_at = excluded.try_at, problem = excluded.problem""",
+        urns,
+        [failed[urn][0] for urn in urns],
+        [failed[urn][1] for urn in urns],
+    )
+
+
+async def count_waiting(tx: Tx) -> int:
+    found: int = await tx.sql.fetchval("SELECT count(*) FROM source_topics WHERE opened_at IS NULL")
+    return found
+
+
+async def list_opened(connection: Any, after: str, limit: int) -> list[str]:
+    """Sources whose topic was created, by name."""
+    rows = await connection.fetch(
+        "SELECT source FROM source_topics WHERE opened_at IS NOT NULL AND source > $1 ORDER BY source LIMIT $2",
+        after,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def load_topic(connection: Any, source: str) -> Any:
+    """tries, try_at, problem, opened_at; None before the first try."""
+    return await connection.fetchrow(
+        "SELECT tries, try_at, problem, opened_at FROM source_topics WHERE source = $1", source
+    )

@@ -1,0 +1,227 @@
+"""Every SQL statement about groups that officers and jobs use: many waiting events, or claimed places, as one case."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from shell.store.transaction import Tx
+
+_COLUMNS: Final = """group_id, source, kind, day, holds, owner, state, since, deadline, escalated_at, first_by, outcome,
+       grant_days, reason, decided_at, settled_at, settled_by, done"""
+
+
+# ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def list_owners(connection: Any, state: str) -> list[str]:
+    """The areas that own a group in this state. There is at most one group per source, kind and day."""
+    rows = await connection.fetch("SELECT DISTINCT owner FROM groups WHERE state = $1 ORDER BY owner", state)
+    return [row[0] for row in rows]
+
+
+async def list_groups(connection: Any, owners: Sequence[str], state: str, after: str | None, limit: int) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM groups
+            WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::uuid IS NULL OR group_id > $3)
+            ORDER BY group_id LIMIT $4""",  # noqa: S608 - a constant list of columns
+        list(owners),
+        state,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def load_group(connection: Any, group_id: str) -> Any:
+    """None when there is none."""
+    return await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1",  # noqa: S608 - a constant list of columns
+        group_id,
+    )
+
+
+async def count_rows(connection: Any, group_ids: Sequence[str]) -> dict[str, list[tuple[str, str, int]]]:
+    """By group: reason, state and number of its rows."""
+    rows = await connection.fetch(
+        """SELECT group_id, reason, state, count(*) FROM quarantine WHERE group_id = ANY($1::uuid[]) GROUP BY 1, 2, 3
+           UNION ALL
+           SELECT group_id, 'place_claimed', state, count(*) FROM place_cases WHERE group_id = ANY($1::uuid[])
+           GROUP BY 1, 3 ORDER BY 1, 2, 3""",
+        list(group_ids),
+    )
+    counts: dict[str, list[tuple[str, str, int]]] = {}
+    for group_id, reason, state, count in rows:
+        counts.setdefault(group_id, []).append((reason, state, count))
+    return counts
+
+
+async def sample(connection: Any, group_id: str, holds: str, limit: int) -> list[Any]:
+    """id, person_id, kind, division of some rows. Ids are hashes, so the first ones are as good as any. `division`: the
+    claimed place, or the place of the person as far as it is known."""
+    query = (
+        """SELECT case_id AS id, person_id, kind, division FROM place_cases
+           WHERE group_id = $1 ORDER BY case_id LIMIT $2"""
+        if holds == "places"
+        else """SELECT q.event_id AS id, q.person_id, q.kind, p.division FROM quarantine q
+                JOIN persons p USING (person_id) WHERE q.group_id = $1 ORDER BY q.event_id LIMIT $2"""
+    )
+    rows: list[Any] = await connection.fetch(query, group_id, limit)
+    return rows
+
+
+# ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def lock_group(tx: Tx, group_id: str) -> Any:
+    return await tx.sql.fetchrow(
+        f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
+        group_id,
+    )
+
+
+async def note_first(tx: Tx, group_id: str, by: str, outcome: str, grant_days: int | None, reason: str) -> None:
+    """The first of two officers has decided; a second one with the same decision makes it effective."""
+    await tx.sql.execute(
+        "UPDATE groups SET first_by = $2, outcome = $3, grant_days = $4, reason = $5 WHERE group_id = $1",
+        group_id,
+        by,
+        outcome,
+        grant_days,
+        reason,
+    )
+
+
+async def note_second(tx: Tx, group_id: str, by: str, reason: str, at: datetime) -> None:
+    await tx.sql.execute(
+        "UPDATE groups SET state = 'settling', settled_by = $2, reason = $3, decided_at = $4 WHERE group_id = $1",
+        group_id,
+        by,
+        reason,
+        at,
+    )
+
+
+# ── settling ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def list_settling(tx: Tx, limit: int) -> list[Any]:
+    """Groups that two officers have decided, the oldest decision first."""
+    rows: list[Any] = await tx.sql.fetch(
+        f"SELECT {_COLUMNS} FROM groups WHERE state = 'settling' ORDER BY decided_at, group_id LIMIT $1",  # noqa: S608
+        limit,
+    )
+    return rows
+
+
+async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit: int) -> list[Any]:
+    """event_id, person_id of rows that wait still, of those that arrived by `until` where it is given."""
+    rows: list[Any] = await tx.sql.fetch(
+        """SELECT event_id, person_id FROM quarantine
+           WHERE group_id = $1 AND state = 'open' AND ($2::timestamptz IS NULL OR since <= $2)
+           ORDER BY event_id LIMIT $3""",
+        group_id,
+        until,
+        limit,
+    )
+    return rows
+
+
+async def list_open_places(tx: Tx, group_id: str, limit: int) -> list[Any]:
+    """case_id, person_id of cases that are open still."""
+    rows: list[Any] = await tx.sql.fetch(
+        """SELECT case_id, person_id FROM place_cases WHERE group_id = $1 AND state = 'open'
+           ORDER BY case_id LIMIT $2""",
+        group_id,
+        limit,
+    )
+    return rows
+
+
+async def still_open(tx: Tx, event_ids: Collection[str]) -> list[Any]:
+    """event_id, person_id of those of these events that wait still. Lock their persons first, as recording does."""
+    rows: list[Any] = await tx.sql.fetch(
+        """SELECT event_id, person_id FROM quarantine WHERE event_id = ANY($1::uuid[]) AND state = 'open'
+           ORDER BY event_id""",
+        list(event_ids),
+    )
+    return rows
+
+
+async def discard_events(tx: Tx, event_ids: Sequence[str], at: datetime, by: str, note: str) -> None:
+    """Park these waiting events for good, behind the locks of their persons."""
+    await tx.sql.execute(
+        """WITH gone AS (
+             UPDATE quarantine SET state = 'discarded', settled_at = $2, settled_by = $3, note = $4
+             WHERE event_id = ANY($1::uuid[]) AND state = 'open' RETURNING event_id, person_id),
+           parked AS (
+             UPDATE received r SET status = 'parked' FROM gone WHERE r.event_id = gone.event_id)
+           UPDATE persons p SET waiting = p.waiting - c.events
+           FROM (SELECT person_id, count(*) AS events FROM gone GROUP BY person_id) c
+           WHERE p.person_id = c.person_id""",
+        list(event_ids),
+        at,
+        by,
+        note,
+    )
+
+
+async def note_released(tx: Tx, event_ids: Sequence[str], note: str) -> int:
+    """Note the reason; returns how many of these events are released. An event that still waits has another reason to
+    wait now: it leaves the group and becomes a case of its own."""
+    await tx.sql.execute(
+        "UPDATE quarantine SET group_id = NULL WHERE event_id = ANY($1::uuid[]) AND state = 'open'", list(event_ids)
+    )
+    rows = await tx.sql.fetch(
+        "UPDATE quarantine SET note = $2 WHERE event_id = ANY($1::uuid[]) AND state = 'released' RETURNING 1",
+        list(event_ids),
+        note,
+    )
+    return len(rows)
+
+
+async def add_done(tx: Tx, group_id: str, done: int) -> None:
+    await tx.sql.execute("UPDATE groups SET done = done + $2 WHERE group_id = $1", group_id, done)
+
+
+async def close(tx: Tx, group_id: str, at: datetime) -> None:
+    await tx.sql.execute("UPDATE groups SET state = 'settled', settled_at = $2 WHERE group_id = $1", group_id, at)
+
+
+async def reopen(tx: Tx, group_id: str, deadline: datetime) -> None:
+    """Rows are left that the decision does not cover: two officers decide again."""
+    await tx.sql.execute(
+        """UPDATE groups SET state = 'open', deadline = $2, first_by = NULL, outcome = NULL, grant_days = NULL,
+                  reason = NULL, decided_at = NULL, settled_by = NULL
+           WHERE group_id = $1""",
+        group_id,
+        deadline,
+    )
+
+
+# ── escalating ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Any]:
+    """group_id, owner of groups that nobody has decided in time. The nation keeps the groups that have reached it."""
+    rows: list[Any] = await tx.sql.fetch(
+        """SELECT group_id, owner FROM groups
+           WHERE state = 'open' AND deadline <= $1 AND (owner <> '000000' OR escalated_at IS NULL)
+           ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED""",
+        at,
+        limit,
+    )
+    return rows
+
+
+async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
+    """`owners`: by group the area that answers for it from now on, until the new `deadline`. A first decision of an
+    officer of the area below does not count any more."""
+    await tx.sql.execute(
+        """UPDATE groups g SET owner = u.owner, escalated_at = $3, deadline = $4,
+                  first_by = NULL, outcome = NULL, grant_days = NULL, reason = NULL
+           FROM unnest($1::uuid[], $2::text[]) AS u(group_id, owner) WHERE g.group_id = u.group_id""",
+        list(owners),
+        list(owners.values()),
+        at,
+        deadline,
+    )

@@ -1,0 +1,1 @@
+"""What must hold over all stores and topics at once; `shouwang.commands.verify` asks each part in turn."""

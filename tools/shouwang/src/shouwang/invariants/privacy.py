@@ -1,0 +1,86 @@
+"""Nobody is named on a topic or in a log: what the vault holds sealed is searched everywhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from shell.privacy import Keys, Vault
+from shell.store.database import Database
+
+from shouwang.invariants.report import Line
+
+PERSONS_MAX: Final = 2_000
+# Public texts, which name no person, may contain two characters that are also somebody's name.
+_NAMES_NOT_SOUGHT: Final = frozenset({"policy.release"})
+_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+_CHINESE: Final = re.compile(rb"(?:[\xe4-\xe9][\x80-\xbf][\x80-\xbf]){2,}")
+_ESCAPED: Final = re.compile(rb"(?:\\u[4-9][0-9a-fA-F]{3}){2,}")
+
+
+async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[str], int]:
+    """ID numbers, names, and of how many persons: a sample of the vault, opened with the keys of this home."""
+    vault = Vault(Keys.load(home / "keys" / "vault.json"))
+    async with database.reading() as connection:
+        rows = await connection.fetch(
+            """SELECT person_id, field, sealed FROM vault WHERE person_id IN
+                 (SELECT person_id FROM vault WHERE field = 'id_number' ORDER BY person_id DESC LIMIT $1)""",
+            PERSONS_MAX,
+        )
+    opened = [(row["field"], vault.open(row["sealed"], f"{row['person_id']}/{row['field']}".encode())) for row in rows]
+    numbers = {value for field, value in opened if field == "id_number"}
+    names = {value.decode() for field, value in opened if field == "name" and len(value.decode()) >= 2}
+    return numbers, names, len(numbers)
+
+
+class Secrets:
+    """A looker that seeks numbers and names. What it finds it tells by place only."""
+
+    def __init__(self, numbers: set[bytes], names: set[str]) -> None:
+        self._numbers = numbers
+        self._names = names
+        self._lengths = sorted({len(name) for name in names})
+        self.topics = Line("nobody's name or number on any topic")
+        self.logs = Line("nobody's name or number in any log")
+
+    def look(self, record: Any) -> None:
+        self.topics.count += 1
+        parts = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
+        found = self._found(b"\n".join(parts), with_names=record.topic not in _NAMES_NOT_SOUGHT)
+        if found:
+            self.topics.fault(f"{record.topic}[{record.partition}]@{record.offset}: {found}")
+
+    def read_logs(self, files: Iterable[Path]) -> Line:
+        """Line by line, so that a log may be of any size."""
+        for file in files:
+            with file.open("rb") as lines:
+                for number, text in enumerate(lines, 1):
+                    self.logs.count += 1
+                    found = self._found(text, with_names=True)
+                    if found:
+                        self.logs.fault(f"{file.name}, line {number}: {found}")
+        return self.logs
+
+    def _found(self, text: bytes, *, with_names: bool) -> str | None:
+        if any(number.upper() in self._numbers for number in _NUMBER.findall(text)):
+            return "an ID number"
+        if with_names and any(self._names_in(run) for run in _chinese(text)):
+            return "a name"
+        return None
+
+    def _names_in(self, run: str) -> bool:
+        return any(
+            run[start : start + length] in self._names
+            for length in self._lengths
+            for start in range(len(run) - length + 1)
+        )
+
+
+def _chinese(text: bytes) -> Iterable[str]:
+    for run in _CHINESE.findall(text):
+        yield run.decode("utf-8", "replace")
+    if b"\\u" in text:
+        for run in _ESCAPED.findall(text):
+            yield run.decode("ascii").encode().decode("unicode_escape")

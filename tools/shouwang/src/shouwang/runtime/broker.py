@@ -1,0 +1,139 @@
+"""Which way Kafka runs on this machine: from its jars, else in Docker, else a sentence naming the ways."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from shouwang.runtime import java, processes
+from shouwang.runtime.kafka import START_SECONDS_MAX, Kafka, answers
+from shouwang.runtime.paths import write_atomically
+from shouwang.runtime.ports import Ports
+from shouwang.runtime.problems import LocalProblem
+
+IMAGE = "apache/kafka:4.3.1"
+INSIDE_PORT = 9092
+
+
+class Broker(Protocol):
+    """What both ways can do."""
+
+    def pid(self) -> int | None: ...
+    def is_ready(self) -> bool: ...
+    def start(self, say: Callable[[str], None] = ...) -> None: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
+    """The broker of a home. Raises LocalProblem when this machine has no way to run one."""
+    problem = None if processes.living_pid(pid_file) else java.java_problem()
+    if problem is None:
+        return Kafka(
+            home / "kafka",
+            port=ports.get("kafka"),
+            controller_port=ports.get("kafka-controller"),
+            log=log,
+            pid_file=pid_file,
+        )
+    if docker_runs():
+        return DockerKafka(f"shouwang-kafka-{ports.get('kafka')}", ports.get("kafka"), pid_file)
+    raise LocalProblem(no_way(problem))
+
+
+def no_way(problem: str) -> str:
+    """The sentence that names the three ways."""
+    return (
+        f"{problem}: install Java ≥ {java.JAVA_MAJOR_MIN} and Maven, or start a Docker engine, "
+        "or set SHOUWANG_KAFKA to the address of a running Kafka."
+    )
+
+
+def docker_runs() -> bool:
+    """Is a Docker engine at hand (not only its client)?"""
+    return shutil.which("docker") is not None and _docker("info").returncode == 0
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True)
+
+
+class DockerKafka:
+    """The same broker from its official image; the container is named after its port and keeps its data."""
+
+    def __init__(self, name: str, port: int, pid_file: Path) -> None:
+        self.name = name
+        self.port = port
+        self.pid_file = pid_file
+
+    def pid(self) -> int | None:
+        """The pid on this machine while the container runs."""
+        said = _docker("inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
+        return int(said) if said.isdigit() and said != "0" else None
+
+    def is_ready(self) -> bool:
+        """Does it run and answer requests?"""
+        return self.pid() is not None and answers(self.port)
+
+    def start(self, say: Callable[[str], None] = lambda line: None) -> None:
+        """Start the container, made on first use from the image."""
+        if self.is_ready():
+            return
+        done = _docker("start", self.name)
+        if done.returncode != 0:
+            say(f"starting {IMAGE} in Docker (downloaded once)")
+            done = _docker(*self._run())
+        if done.returncode != 0:
+            raise LocalProblem(f"Docker could not start {IMAGE}: {done.stderr.strip()}")
+        write_atomically(self.pid_file, "docker")
+        if not processes.wait_until(self.is_ready, START_SECONDS_MAX, every_seconds=0.2):
+            raise LocalProblem(f"Kafka in Docker did not answer; see `docker logs {self.name}`.")
+
+    def stop(self) -> None:
+        """Stop the container; its data stays."""
+        _docker("stop", self.name)
+        self.pid_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        _docker("kill", self.name)
+
+    def _run(self) -> list[str]:
+        settings = {
+            "PROCESS_ROLES": "broker,controller",
+            "NODE_ID": "1",
+            "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+            "LISTENERS": f"PLAINTEXT://:{INSIDE_PORT},CONTROLLER://:9093",
+            "ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+            "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "AUTO_CREATE_TOPICS_ENABLE": "false",
+            "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+            "OFFSETS_TOPIC_NUM_PARTITIONS": "4",
+            "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+            "TRANSACTION_STATE_LOG_MIN_ISR": "1",
+            "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+            "MESSAGE_MAX_BYTES": "16777216",
+        }
+        command = ["run", "--detach", "--name", self.name, "-p", f"127.0.0.1:{self.port}:{INSIDE_PORT}"]
+        for name, value in settings.items():
+            command += ["-e", f"KAFKA_{name}={value}"]
+        return [*command, IMAGE]
+
+
+def main() -> int:
+    """For `make`: 0 if some way leads to a Kafka here, else the sentence and 2."""
+    problem = None if "SHOUWANG_KAFKA" in os.environ else java.java_problem()
+    if problem is None or docker_runs():
+        return 0
+    print(no_way(problem), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Which port each process of a home has: written down once in `run/ports.json`, so that restarts keep it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Literal
+
+from shouwang.runtime import processes
+from shouwang.runtime.paths import make_private, open_private, write_atomically
+
+PortPolicy = Literal["free", "fixed"]
+KAFKA_PORT = 9092
+POSTGRES_PORT_PREFERRED = 54320
+
+
+class Ports:
+    """The ports of one home. `fixed` starts from the public ones, `free` takes whatever is free."""
+
+    def __init__(self, run: Path, policy: PortPolicy, fixed: dict[str, int]) -> None:
+        self.file = run / "ports.json"
+        self.policy = policy
+        self.fixed = {"kafka": KAFKA_PORT, **fixed}
+
+    def get(self, name: str) -> int:
+        """The port of `kafka`, `kafka-controller`, `postgres` or a service's process, chosen on first use."""
+        with open(make_private(self.file.parent) / "ports.lock", "w", opener=open_private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = self.all()
+            if name not in known:
+                known[name] = self._choose(name, set(known.values()))
+                write_atomically(self.file, json.dumps(known, indent=1) + "\n")
+            return known[name]
+
+    def all(self) -> dict[str, int]:
+        """Every port chosen so far."""
+        try:
+            known: dict[str, int] = json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return known
+
+    def forget(self, name: str) -> None:
+        """Let the next `get` choose again, where the choice is ours."""
+        known = self.all()
+        if self.policy == "free" or name not in self.fixed:
+            known.pop(name, None)
+            write_atomically(self.file, json.dumps(known, indent=1) + "\n")
+
+    def _choose(self, name: str, taken: set[int]) -> int:
+        if self.policy == "fixed":
+            if name in self.fixed:
+                return self.fixed[name]
+            if name == "postgres" and not processes.is_listening(POSTGRES_PORT_PREFERRED):
+                return POSTGRES_PORT_PREFERRED
+        while True:
+            port = processes.free_port()
+            if port not in taken:
+                return port

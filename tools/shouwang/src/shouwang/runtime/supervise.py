@@ -1,0 +1,76 @@
+"""The small process that `up` leaves behind: it starts again what died, ever more slowly if it keeps dying."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from shouwang.runtime.lifecycle import exclusive
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.ports import PortPolicy
+from shouwang.runtime.problems import LocalProblem
+
+LOOK_EVERY_SECONDS = 1.0
+WAIT_SECONDS_MAX = 30.0
+HEALTHY_AFTER_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long to wait before the next start of one process: 1, 2, 4 … 30 s, and 1 again once it held."""
+
+    wait_seconds: float = 1.0
+    started_at: float = float("-inf")
+
+    def may_start(self, now: float) -> bool:
+        """May it be started now? Counts as a start when it may. `now` in monotonic seconds."""
+        if now - self.started_at > HEALTHY_AFTER_SECONDS:
+            self.wait_seconds = 1.0
+        elif now - self.started_at < self.wait_seconds:
+            return False
+        else:
+            self.wait_seconds = min(self.wait_seconds * 2, WAIT_SECONDS_MAX)
+        self.started_at = now
+        return True
+
+
+def watch(runtime: Runtime) -> None:
+    """Look once a second, for ever; `down` ends this process."""
+    patience = {name: Patience() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
+    while True:
+        time.sleep(LOOK_EVERY_SECONDS)
+        for name, one in patience.items():
+            if _is_missing(runtime, name) and one.may_start(time.monotonic()):
+                _repair(runtime, name)
+
+
+def _is_missing(runtime: Runtime, name: str) -> bool:
+    # without a pid file it was never started here, or stopped on purpose
+    return runtime.pid_file(name).exists() and runtime.pid(name) is None
+
+
+def _repair(runtime: Runtime, name: str) -> None:
+    with exclusive(runtime):
+        if not _is_missing(runtime, name):
+            return
+        _log(f"{name} died, starting it again")
+        try:
+            if name == "postgres":
+                runtime.start_postgres()
+            elif name == "kafka":
+                runtime.start_kafka()
+            else:
+                runtime.start_service(name)
+        except LocalProblem as problem:
+            _log(str(problem))
+
+
+def _log(line: str) -> None:
+    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}", flush=True)
+
+
+if __name__ == "__main__":
+    watch(Runtime(Path(sys.argv[1]), ports=cast("PortPolicy", sys.argv[2])))

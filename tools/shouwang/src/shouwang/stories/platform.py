@@ -1,0 +1,212 @@
+"""The platform as outsiders meet it: doors, readings, topics and the clock. Whatever is waited for has a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import httpx
+from aiokafka import AIOKafkaProducer
+from common import calendar
+from common.codes import divisions
+from shell.access import auth, token_keys
+from shell.kafka.topics import inbound_topic, is_inbound, load_topics
+from shell.settings import settings
+
+from shouwang.runtime import clock
+from shouwang.stories.people import CITY, Cast, Elder, Event
+from shouwang.stories.telling import StoryFailed
+from shouwang.stories.watching import SECONDS_MAX, Watch
+
+T = TypeVar("T")
+BATCH_EVENTS_MAX: Final = 1_000
+LOOK_EVERY_SECONDS: Final = 0.03
+CLOCK_SEEN_SECONDS: Final = 0.1  # every process looks at the stored clock at least each 50 ms
+Json = dict[str, Any]
+
+
+class Answer(StoryFailed):
+    """An HTTP answer that a story did not expect. `status` and `code` are those of the problem."""
+
+    def __init__(self, status: int, body: Json, where: str) -> None:
+        super().__init__(f"{where} answered {status}: {json.dumps(body, ensure_ascii=False)[:600]}")
+        self.status = status
+        self.code = str(body.get("code", ""))
+
+
+class Platform:
+    """`urls`: by service. Enter it to begin reading the topics."""
+
+    def __init__(self, home: Path, kafka: str, urls: dict[str, str]) -> None:
+        self.home = home
+        self.kafka = kafka
+        self.urls = urls
+        self.cast = Cast()
+        self.watch = Watch(kafka, [t.name for t in load_topics() if not is_inbound(t.name)])
+        self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
+        self._http = httpx.AsyncClient(timeout=30, trust_env=False)
+
+    async def __aenter__(self) -> Platform:
+        settings.cache_clear()  # SHOUWANG_HOME names the home by now: its keys sign our tokens
+        token_keys.forget()
+        await self.watch.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.watch.stop()
+        await self._http.aclose()
+
+    # -- the clock
+
+    def now(self) -> datetime:
+        """Business time in Asia/Shanghai."""
+        return clock.business_time(self.home)
+
+    def today(self) -> date:
+        return self.now().date()
+
+    async def move_to(self, instant: datetime) -> None:
+        """Move business time on, for every service when this returns. Raises LocalProblem for the past."""
+        clock.set_business_time(self.home, instant)
+        await asyncio.sleep(CLOCK_SEEN_SECONDS)
+
+    async def move_to_day(self, day: date) -> None:
+        """Midnight, with which a day begins."""
+        await self.move_to(calendar.start_of_day(day))
+
+    def next_month(self) -> date:
+        """The first day of the coming month."""
+        return calendar.add_months(calendar.month_of(self.today()), 1)
+
+    # -- HTTP
+
+    async def call(self, method: str, service: str, path: str, *, role: str, **more: Any) -> Any:
+        """The JSON (or text) of the answer; `more`: claims of the token (`subject`, `division`, …) and arguments of
+        httpx (`json`, `params`, `headers`). Raises Answer for 4xx and 5xx."""
+        request = {name: more.pop(name) for name in ("json", "params", "headers", "content") if name in more}
+        headers = {"authorization": f"Bearer {self.token(role, **more)}", **request.pop("headers", {})}
+        answer = await self._http.request(method, f"{self.urls[service]}{path}", headers=headers, **request)
+        is_json = "json" in answer.headers.get("content-type", "")
+        if answer.status_code >= 400:
+            body = answer.json() if is_json else {"text": answer.text[:300]}
+            raise Answer(answer.status_code, body, f"{method} {service} {path.partition('?')[0]}")
+        return answer.json() if is_json else answer.text
+
+    def token(self, role: str, **claims: str) -> str:
+        known = tuple(sorted({"role": role, **claims}.items()))
+        if known not in self._tokens:
+            self._tokens[known] = auth.issue_token(role, **claims)  # type: ignore[arg-type]
+        return self._tokens[known]
+
+    async def get(self, service: str, path: str, role: str = "officer", **params: Any) -> Any:
+        """As an officer of Qujing, unless said otherwise."""
+        given = {name: value for name, value in params.items() if value is not None}
+        return await self.call("GET", service, path, role=role, division=CITY, params=given)
+
+    async def post(self, service: str, path: str, body: Any = None, role: str = "officer", **claims: Any) -> Any:
+        claims.setdefault("headers", {"Idempotency-Key": str(uuid4())})
+        return await self.call("POST", service, path, role=role, json=body, **{"division": CITY, **claims})
+
+    async def until(self, what: str, probe: Callable[[], Awaitable[T | None]], seconds: float = SECONDS_MAX) -> T:
+        """Ask again and again until there is an answer. Raises StoryFailed when the deadline passes."""
+        deadline = monotonic() + seconds
+        while True:
+            found = await probe()
+            if found is not None and found is not False:
+                return found
+            if monotonic() > deadline:
+                raise StoryFailed(f"{what}: not within {seconds:.0f} s")
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    # -- pushing
+
+    async def send(self, events: Sequence[Event]) -> list[Json]:
+        """The receipts, whatever they say."""
+        results: list[Json] = []
+        for first in range(0, len(events), BATCH_EVENTS_MAX):
+            body = json.dumps(events[first : first + BATCH_EVENTS_MAX], ensure_ascii=False).encode()
+            headers = {"content-type": "application/cloudevents-batch+json"}
+            answer = await self.call("POST", "ingestion", "/v1/events", role="admin", content=body, headers=headers)
+            results += answer["results"]
+        return results
+
+    async def push(self, *events: Event) -> list[str]:
+        """The event ids under which accepted events are known. Raises StoryFailed if one is not accepted."""
+        results = await self.send(events)
+        for result in results:
+            if result["status"] != "accepted":
+                raise StoryFailed(f"an event was {result['status']}: {result.get('problems')}")
+        return [result["event_id"] for result in results]
+
+    async def produce(self, topic: str, records: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> None:
+        """(key, value, headers) to a topic, acknowledged."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all")
+        await producer.start()
+        try:
+            for key, value, headers in records:
+                await producer.send_and_wait(topic, value, key=key, headers=headers)
+        finally:
+            await producer.stop()
+
+    async def push_by_kafka(self, *events: Event) -> None:
+        """The same events in structured mode, each on the topic of its source, one after the other."""
+        kind = [("content-type", b"application/cloudevents+json")]
+        for event in events:
+            body = json.dumps(event, ensure_ascii=False).encode()
+            await self.produce(inbound_topic(event["source"]), [(None, body, kind)])
+
+    async def find(self, elder: Elder) -> str:
+        """The surrogate under which everybody but ingestion knows the elder."""
+        answer = await self.post("ingestion", "/v1/persons/lookup", {"id_number": elder.number})
+        return str(answer["person_id"])
+
+    # -- reading
+
+    async def entitlements(self, person_id: str, **params: Any) -> list[Json]:
+        answer = await self.get("identification", f"/v1/persons/{person_id}/entitlements", **params)
+        return list(answer["entitlements"])
+
+    async def explanation(self, person_id: str, item: str, **params: Any) -> Json:
+        answer: Json = await self.get("identification", f"/v1/persons/{person_id}/explanations", item=item, **params)
+        return answer
+
+    async def ledger(self, person_id: str) -> Json:
+        """As an auditor of the nation: an item of the national list is owed under the nation's own code."""
+        path = f"/v1/persons/{person_id}/ledger"
+        answer: Json = await self.call("GET", "subsidy", path, role="auditor", division=divisions.NATION)
+        return answer
+
+    async def tasks(self, person_id: str, **params: Any) -> list[Json]:
+        answer = await self.get("dispatch", "/v1/tasks", person_id=person_id, limit=500, **params)
+        return list(answer["tasks"])
+
+    async def trace(self, event_id: str) -> list[Json]:
+        answer = await self.get("supervision", f"/v1/trace/{event_id}")
+        return list(answer["steps"])
+
+
+def years_before(day: date, years: int) -> date:
+    """The birth date of somebody who has the birthday on `day`; born on 28 February where `day` is 29 February."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)
+
+
+def month_text(day: date, months: int = 0) -> str:
+    """`YYYY-MM`, so many months later."""
+    return calendar.month_text(calendar.add_months(calendar.month_of(day), months))
+
+
+def in_month(day: date, months: int, on: int = 15) -> date:
+    """A day of the month that is so many months later."""
+    return calendar.add_months(calendar.month_of(day), months) + timedelta(days=on - 1)

@@ -1,0 +1,74 @@
+"""What is said when this machine cannot run Kafka from its jars."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from shouwang import cli
+from shouwang.runtime import java
+from shouwang.runtime.problems import LocalProblem
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH on which nothing is but what the test puts there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("SHOUWANG_JARS", str(tmp_path / "no-jars"))
+    monkeypatch.delenv("SHOUWANG_KAFKA", raising=False)
+    return folder
+
+
+def _put(folder: Path, name: str, script: str) -> None:
+    shell = shutil.which("sh", path="/bin:/usr/bin")
+    (folder / name).write_text(f"#!{shell}\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def _put_java(folder: Path, version: str) -> None:
+    _put(folder, "java", f"""echo 'openjdk version "{version}" 2020-01-01' >&2""")
+
+
+@pytest.mark.parametrize(
+    ("version", "major"), [("1.8.0_292", 8), ("11.0.2", 11), ("17.0.15", 17), ("21", 21), ("25-ea", 25)]
+)
+def test_the_major_version_of_java_is_read_in_its_old_and_new_spelling(
+    programs: Path, version: str, major: int
+) -> None:
+    _put_java(programs, version)
+    assert java.java_major() == major
+
+
+def test_a_java_that_is_too_old_is_one_sentence_with_the_three_ways_and_exit_2(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _put_java(programs, "11.0.2")
+    _put(programs, "mvn", "exit 1")
+    monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path / "home"))
+    for service in ("INGESTION", "IDENTIFICATION", "ASSESSMENT", "DISPATCH", "SUBSIDY", "SUPERVISION"):
+        monkeypatch.setenv(f"SHOUWANG_DATABASE_URL_{service}", "postgresql://db.example/x")
+    assert cli.main(["up", "--no-services"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "shouwang: Java 11 is too old, Kafka needs ≥ 17: install Java ≥ 17 and Maven, or start a Docker engine, "
+        "or set SHOUWANG_KAFKA to the address of a running Kafka.\n"
+    )
+
+
+def test_no_java_and_no_maven_are_told_apart(programs: Path) -> None:
+    assert java.java_problem() == "Java ≥ 17 is not on the PATH"
+    _put_java(programs, "17.0.15")
+    assert java.java_problem() == "Maven (mvn), which downloads Kafka's jars, is not on the PATH"
+    _put(programs, "mvn", "exit 1")
+    assert java.java_problem() is None
+
+
+def test_a_download_that_fails_says_what_maven_said(programs: Path) -> None:
+    _put_java(programs, "17.0.15")
+    _put(programs, "mvn", "echo '[ERROR] no route to central'; exit 1")
+    with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): look"):
+        java.ensure_jars()
+    assert not java.jars_are_here()
