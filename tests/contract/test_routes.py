@@ -40,7 +40,7 @@ CLAIMS: dict[Role, dict[str, Any]] = {
 BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
 # Files that read the bounds of a token themselves, and why. All others ask `scope_of`.
 READS_CLAIMS = {
-    "services/ingestion/src/ingestion/register/signing.py": "finds how a source has to sign; it gives no access",
+    "services/ingestion/src/ingestion/register/senders.py": "finds how a source has to sign; it gives no access",
     "services/ingestion/src/ingestion/review/store/quarantine.py": "records the actor's area in the audit row",
 }
 

@@ -24,7 +24,7 @@ from common.events.facts import (
     Statement,
     Value,
 )
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 
 DAYS = 100
 AREAS = ("000000", "530300", "530302", "140700")

@@ -11,7 +11,7 @@ from common.calendar import add_months
 from common.events.ability import Ability
 from common.events.entitlement import MoveGap
 from common.events.facts import Statement, Value
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.decide import Decision, decide
 from rules.deciding.gaps import gaps_of_moves
 from rules.deciding.lists import Lists

@@ -16,7 +16,7 @@ from common.events.facts import (
     SpecialFamily,
     Value,
 )
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.facts.timeline import Fact

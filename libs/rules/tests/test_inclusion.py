@@ -310,7 +310,7 @@ def test_a_service_does_not_stand_for_money() -> None:
 
 
 def test_conditions_that_tell_too_many_people_apart_are_not_waved_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rules.proof.comparing.CASES_MAX", 100)
+    monkeypatch.setattr("rules.proof.comparison.CASES_MAX", 100)
     found = prove(SEED[CITY])
     assert "visiting_care" in found.undecided
     assert not found.holds

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from common.events.ability import Ability
 from common.events.facts import Death, Disability, LowIncome, Registration, SpecialFamily, Statement, Value
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.facts.timeline import facts_known_at

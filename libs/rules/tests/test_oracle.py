@@ -17,7 +17,7 @@ from common.events.coverage import FeedDeclared
 from common.events.entitlement import Entitlement
 from common.events.facts import Statement
 from random_lives import DAYS, ITEMS, Chance
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.decide import Decision, decide
 from rules.deciding.lists import Lists
 from rules.facts.coverage import Coverage

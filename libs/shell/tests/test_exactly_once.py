@@ -17,7 +17,7 @@ from shell.kafka.positions import Fenced, Positions
 from shell.settings import settings
 from shell.store.database import Database
 from shell.store.outbox import PACK_MAX
-from shell.store.parking import take_parked
+from shell.store.parked import take_parked
 from shell.store.transaction import Tx
 from shell.testing import Driver, event_record
 

@@ -9,7 +9,7 @@ from shell.kafka.resumption import Place, Range, decide_resume, load_stored, sav
 from shell.kafka.retention import Place as Unread
 from shell.kafka.retention import Used, worst_by_topic
 from shell.store.database import Database
-from shell.store.parking import park, take_parked
+from shell.store.parked import park, take_parked
 from shell.store.transaction import Tx
 from shell.testing import Driver
 

@@ -20,9 +20,9 @@ import msgspec
 import pytest
 from common.events.facts import BankAccount, Contact, Household, Statement, Value
 from common.message import derived_id
+from ingestion.domain.memory import Decided
 from ingestion.domain.person import statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.stands import Decided
 from ingestion.reading.events import read_event
 from ingestion.recording.batch import Request
 from ingestion.recording.cases import RULE_REASONS

@@ -18,13 +18,13 @@ import pyarrow
 import pytest
 import xlsxwriter
 from common.codes.id_number import make
-from ingestion.domain.answering import Refused
+from ingestion.domain.receipts import Refused
 from ingestion.files import spool
 from ingestion.files.mapping import Given
-from ingestion.files.opening import Stream
+from ingestion.files.row_events import Sender
+from ingestion.files.rows import Stream
 from ingestion.files.run_imports import run_imports
 from ingestion.files.sessions import BATCH_CHARS_MAX, Session
-from ingestion.files.shaping import Sender
 from ingestion.files.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
 from pyarrow import parquet
 from shell import clock
@@ -276,7 +276,7 @@ def test_an_archive_packed_in_another_way_is_refused():
 
 
 def test_a_workbook_has_a_limited_number_of_tables(monkeypatch):
-    monkeypatch.setattr("ingestion.files.opening.TABLES_MAX", 2)
+    monkeypatch.setattr("ingestion.files.rows.TABLES_MAX", 2)
     data = io.BytesIO()
     with xlsxwriter.Workbook(data, {"in_memory": True}) as book:
         for n in range(3):

@@ -244,7 +244,7 @@ async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_noth
 
 def test_a_fact_that_travelled_is_read_again_as_it_was(people):
     from ingestion.domain.person import statements_of
-    from ingestion.domain.saying import statement_of
+    from ingestion.domain.statements import statement_of
 
     for kind, value in people.further.items():
         pushed = read_event(msgspec.json.encode(people.event(kind, people.number(1), value, id="1")), people.NOW)

@@ -12,14 +12,14 @@ from common.codes.id_number import make
 from common.events.kinds import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion.domain.answering import Refused
 from ingestion.domain.file_problems import FILES
+from ingestion.domain.receipts import Refused
 from ingestion.files import spool
 from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
 from ingestion.files.delimited import records
 from ingestion.files.mapping import Given, fields_of, resolve
-from ingestion.files.opening import Stream
-from ingestion.files.shaping import Sender
+from ingestion.files.row_events import Sender
+from ingestion.files.rows import Stream
 from ingestion.files.table import DAY_ZERO, FileBroken
 from shell import clock
 from shell.settings import repository_root

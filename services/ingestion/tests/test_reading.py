@@ -9,9 +9,9 @@ from common.events.kinds import KINDS
 from common.events.population import event_struct, population_schemas
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingestion.domain.answering import Refused
 from ingestion.domain.problems import PROBLEMS, QUARANTINE, fault
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Refused
 from ingestion.reading.bodies import Unreadable, split_batch
 from ingestion.reading.events import read_event, reopen
 from ingestion.reading.faults import explain

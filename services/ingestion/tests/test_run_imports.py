@@ -256,8 +256,8 @@ GROWTH = """
 import io, sys
 from common import clock
 from ingestion.files.mapping import Given
-from ingestion.files.opening import Stream
-from ingestion.files.shaping import Sender
+from ingestion.files.rows import Stream
+from ingestion.files.row_events import Sender
 from ingestion.files.spool import FRAME_BYTES, SealedReader, SealedWriter, forget
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, OKPKey
 from prometheus_client import REGISTRY
 from shell import clock
 from shell.access.auth import issue_token
-from shell.store.parking import take_parked
+from shell.store.parked import take_parked
 
 TOPIC = "population.inbound"
 PSB, GRID = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:grid"

@@ -14,7 +14,7 @@ from shell.access.route_marks import needs_no_credential
 from shell.http.answers import Limit
 from shell.kafka.dispatch import dispatch
 from shell.store.failures import is_unavailable
-from shell.store.parking import take_parked
+from shell.store.parked import take_parked
 
 if TYPE_CHECKING:
     from shell.service import Service

@@ -10,7 +10,7 @@ from common.errors import BadMessage
 from common.events import TaskReply
 from common.message import Record, derived_id
 from shell import clock
-from shell.store.parking import park
+from shell.store.parked import park
 from shell.store.transaction import Tx
 
 from dispatch import store

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from ingestion.exchange import frontend, telling
+from ingestion.exchange import frontend, row_records
 from ingestion.exchange import run_feeds as running
 from ingestion.files.table import REJECT_BYTES_MAX
 from shell import clock
@@ -124,14 +124,14 @@ async def test_a_row_that_breaks_us_takes_no_other_with_it(tables, incomes, monk
     for n in range(7):
         tables.put(n)
     tables.sql("UPDATE EX_LOW_INCOME SET BZ = 'x'")
-    real = telling.read_line
+    real = row_records.read_line
 
     def breaking(layout, line, now):
         if "R3" in line.place:
             raise ZeroDivisionError
         return real(layout, line, now)
 
-    monkeypatch.setattr(telling, "read_line", breaking)
+    monkeypatch.setattr(row_records, "read_line", breaking)
     feed = await tables.work()
     assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (6, 1)
     assert "internal" in await tables.rejects()

@@ -15,7 +15,7 @@ import msgspec
 from common.errors import BadMessage
 from common.events import Event, all_events
 from common.message import CAUSES_MAX, Message, Record, merge_causes
-from shell.store.parking import park
+from shell.store.parked import park
 from shell.store.transaction import Tx
 
 from supervision import seen

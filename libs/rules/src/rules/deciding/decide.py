@@ -12,7 +12,7 @@ from common.events.entitlement import Entitlement
 from common.events.facts import Registration
 
 from rules.deciding.changes import CHOICE, DIVISION, Change, born_of, changes_of
-from rules.deciding.choosing import Choice, Holder
+from rules.deciding.choices import Choice, Holder
 from rules.deciding.conditions import AGE, HUKOU, PLACE, RESIDENCE, SETS
 from rules.deciding.lists import Lists, Slab, held
 from rules.deciding.outcome import Outcome
@@ -57,7 +57,7 @@ def decide(
 
     A confirmed death ends everything on the day after it. From the day of a suspected one cash is suspended.
     Neighbours that differ in nothing but the statements read are one interval; a visit interval also ends where
-    the person moves house. `choices` count where the lists allow one of several items (`rules.deciding.choosing`).
+    the person moves house. `choices` count where the lists allow one of several items (`rules.deciding.choices`).
     """
     death = death_of(facts)
     born = born_of(facts)

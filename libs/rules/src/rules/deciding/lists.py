@@ -16,7 +16,7 @@ from common.codes import divisions
 from rules.deciding.conditions import TEST, World, leaves
 from rules.deciding.exclusions import beaten, block, contested, giving_way, relate
 from rules.deciding.outcome import Applicable, Outcome
-from rules.deciding.yielding import give_up, yield_elsewhere
+from rules.deciding.precedence import give_up, yield_elsewhere
 from rules.facts.coverage import NOTHING_DECLARED, Coverage, Where
 from rules.facts.timeline import FAR_FUTURE
 from rules.form.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from common.events.ability import Ability
 from common.events.entitlement import Entitlement
 
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.conditions import (
     ABILITY,
     AGE,

@@ -18,10 +18,10 @@ from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
 from rules.form.exclusion_rules import pairs_elsewhere, pairs_of
 from rules.form.policy import Condition, PolicyList
-from rules.proof.comparing import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
+from rules.proof.comparison import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
 from rules.proof.floors import floor_list
-from rules.proof.narrowing import describe, known_of, list_name, person_text
-from rules.proof.suppressing import judge_elsewhere, judge_exclusion, ruled_elsewhere, ruled_pairs
+from rules.proof.shortfall import describe, known_of, list_name, person_text
+from rules.proof.suppression import judge_elsewhere, judge_exclusion, ruled_elsewhere, ruled_pairs
 
 # What the answer is about, and what it is not about; every report carries both.
 COVERED: Final = (

@@ -10,7 +10,7 @@ from rules.deciding.conditions import Answer, World, compiled
 from rules.deciding.wording import condition_text
 from rules.form.policy import Condition, ItemPolicy, Tier, Version
 from rules.proof.cells import cells, leaves_of_version
-from rules.proof.comparing import CASES_MAX
+from rules.proof.comparison import CASES_MAX
 
 Note = tuple[str, str, str]  # code, pointer, sentence
 

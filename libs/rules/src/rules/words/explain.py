@@ -12,7 +12,7 @@ from common.events.entitlement import EntitlementState
 from common.events.facts import Registration
 
 from rules.deciding.changes import changes_of
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.conditions import AGE, HUKOU, REST, TEST, World, evaluate, slots_read
 from rules.deciding.decide import Decision, decide, state_on
 from rules.deciding.exclusions import giving_way
@@ -24,7 +24,7 @@ from rules.facts.doubt import Doubt, held_by_doubt, is_held
 from rules.facts.timeline import Deceased, Fact, death_of
 from rules.form.items import DECLINED, named
 from rules.form.policy import GROUPS, NATION, Citation, Condition
-from rules.proof.narrowing import list_name
+from rules.proof.shortfall import list_name
 from rules.words.remedies import Remedy, remedies
 
 ExplainedOutcome = EntitlementState | Literal["refused"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from common.calendar import birthday
 
-from rules.deciding.choosing import Holder
+from rules.deciding.choices import Holder
 from rules.deciding.conditions import AGE, ELSEWHERE, PLACE, REST, SETS, TEST, World, compiled
 from rules.deciding.exclusions import related
 from rules.deciding.lists import Lists, Slab

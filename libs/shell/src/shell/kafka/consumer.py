@@ -29,7 +29,7 @@ from shell.kafka.retention import RetentionWatch
 from shell.settings import Settings
 from shell.store.database import Database
 from shell.store.failures import UNAVAILABLE, is_unavailable
-from shell.store.parking import park
+from shell.store.parked import park
 
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5

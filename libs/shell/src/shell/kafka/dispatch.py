@@ -15,7 +15,7 @@ from common.events import Event
 from common.message import Message, Record, from_record, merge_causes
 
 from shell.faults import crash_point
-from shell.store.parking import park, parked_keys, supersede
+from shell.store.parked import park, parked_keys, supersede
 from shell.store.transaction import Tx
 
 Handler = Callable[[Sequence[Message[Any]], Tx], Awaitable[None]]

@@ -9,7 +9,7 @@ from common import calendar
 from common.errors import Conflict
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.http.idempotency import Creates

@@ -16,7 +16,7 @@ from common.events import (
     decoder,
 )
 from common.message import Message
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.proof.edits import Edit
 from shell import clock
 from shell.store.transaction import Tx

@@ -7,7 +7,7 @@ import asyncpg
 from common.errors import NotAllowed, NotFound
 from common.events import Ability, EntitlementsDecided
 from common.events.facts import Registration, Residence
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.facts.doubt import Doubt
 from rules.facts.timeline import Fact
 from shell.access.auth import Caller, Role

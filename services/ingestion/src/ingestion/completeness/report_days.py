@@ -15,7 +15,7 @@ from shell.service import Db
 from ingestion.completeness.store import days
 from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
 from ingestion.domain.pushed import Source
-from ingestion.register.signing import sender
+from ingestion.register.senders import sender
 from ingestion.register.sources import Urn, need_source, registered
 
 router = APIRouter(tags=["sources"])

@@ -15,7 +15,7 @@ from shell.service import Db
 from ingestion.completeness.store import watching
 from ingestion.register import quotas, sources
 from ingestion.register.entries import Entry
-from ingestion.register.signing import sender
+from ingestion.register.senders import sender
 from ingestion.register.sources import Urn
 from ingestion.register.store import registry, topics
 

@@ -24,7 +24,7 @@ from ingestion.reading.events import reopen
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.store import corrections as store
 from ingestion.recording.store import statements
-from ingestion.register.signing import sender
+from ingestion.register.senders import sender
 from ingestion.register.sources import registered, versions_seen
 
 router = APIRouter(tags=["corrections"])

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from common.events.facts import Identity, Registration, Residence, Statement
 
-from ingestion.domain.stands import Stands
+from ingestion.domain.memory import Stands
 
 _encode = msgspec.json.Encoder().encode
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -13,9 +13,9 @@ from common.events.facts import IdentityChange, Registration, Residence, Standin
 from rules.facts.timeline import Deceased, death_of, facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
+from ingestion.domain.memory import Stands
 from ingestion.domain.places import Judged, Place, Ruling, belongs, county_of, judge, located
 from ingestion.domain.pushed import Source
-from ingestion.domain.stands import Stands
 
 Treatment = Literal["claim", "wait", "members", "suspect", "hint"]
 PLACE_KINDS: Final = ("registration", "residence")

@@ -16,10 +16,10 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.failures import is_unavailable
 
-from ingestion.domain.answering import Receipt, Refused
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Receipt, Refused
 from ingestion.recording.core import record
 from ingestion.recording.rejections import record_refusals
 

@@ -15,10 +15,10 @@ from shell.service import Db
 from shell.store.database import Database
 
 from ingestion.doors import store
-from ingestion.doors.senders import UNKNOWN
+from ingestion.doors.record_senders import UNKNOWN
 from ingestion.doors.unverified import DAYS_KEPT
 from ingestion.register import sources
-from ingestion.register.signing import sender
+from ingestion.register.senders import sender
 
 router = APIRouter(tags=["sources"])
 FORGET_MAX: Final = 1_000

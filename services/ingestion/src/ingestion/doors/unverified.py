@@ -7,11 +7,11 @@ from typing import Final
 
 from common.message import Record
 from prometheus_client import Counter as Metric
-from shell.store.parking import park
+from shell.store.parked import park
 from shell.store.transaction import Tx
 
 from ingestion.doors import store
-from ingestion.doors.senders import Unverified
+from ingestion.doors.record_senders import Unverified
 
 PARKED_PER_DAY_MAX: Final = 1_000
 DAYS_KEPT: Final = 400

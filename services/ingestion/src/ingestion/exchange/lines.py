@@ -17,7 +17,7 @@ from ingestion.exchange.feeds import Feed, FeedBroken, Setup
 from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.places import Place, encoded, instant_of
 from ingestion.files.cells import plain
-from ingestion.files.shaping import Plan, Sender, Shaped, end_of, plan, refused, shape
+from ingestion.files.row_events import Plan, Sender, Shaped, end_of, plan, refused, shape
 from ingestion.files.table import COLUMNS_MAX, DAY_ZERO, TooLong, bounded, text_of
 
 _encode = msgspec.json.Encoder().encode

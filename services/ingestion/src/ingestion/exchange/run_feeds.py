@@ -22,10 +22,10 @@ from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, configured
 from ingestion.exchange.lines import Line
 from ingestion.exchange.places import kept_newest, opened, sealed, start_of
 from ingestion.exchange.reader import Reader
+from ingestion.exchange.row_records import Counts, end_missing, refuse_lines, tell_page
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
-from ingestion.exchange.telling import Counts, end_missing, refuse_lines, tell_page
-from ingestion.files.deaths import DEATHS_MAX, Deaths
+from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import msgspec
 from shell.privacy import vault
 
 from ingestion.domain.problems import PROBLEMS, Fault
-from ingestion.files.shaping import Shaped
+from ingestion.files.row_events import Shaped
 from ingestion.files.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -20,15 +20,15 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.failures import is_unavailable
 
-from ingestion.domain.answering import Refused, Status
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Refused, Status
 from ingestion.files import store
-from ingestion.files.deaths import DEATHS_MAX, Deaths
+from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.files.rejects import keep
+from ingestion.files.row_events import Shaped, refused
 from ingestion.files.sessions import Session
-from ingestion.files.shaping import Shaped, refused
 from ingestion.files.spool import SpoolFull, forget
 from ingestion.files.table import FileBroken
 from ingestion.recording.core import record

@@ -10,8 +10,8 @@ from shell.privacy import vault
 
 from ingestion.domain.pushed import Pushed
 from ingestion.files.mapping import Given
-from ingestion.files.opening import Stream
-from ingestion.files.shaping import Sender, Shaped
+from ingestion.files.row_events import Sender, Shaped
+from ingestion.files.rows import Stream
 from ingestion.files.spool import FRAME_BYTES, ImportSettings, SealedReader
 from ingestion.files.table import FileBroken, chars_of
 

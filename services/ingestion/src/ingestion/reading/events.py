@@ -25,9 +25,9 @@ from common.events.population import (
 )
 from shell.privacy import vault
 
-from ingestion.domain.answering import Refused
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Member, Pushed, Source
+from ingestion.domain.receipts import Refused
 from ingestion.reading.checks import OPEN_END, check_event
 from ingestion.reading.faults import FAULTS_MAX, explain
 from ingestion.register.sources import registered

@@ -13,12 +13,12 @@ from common.codes.id_number import has_hukou
 from common.events.population import RegistrationValue, ResidenceValue
 
 from ingestion.domain.chains import Placing
+from ingestion.domain.memory import Decided, Stands
 from ingestion.domain.person import Person, place, statements_of
 from ingestion.domain.places import belongs, county_of, lies_in, located
 from ingestion.domain.pushed import Pushed, Source
-from ingestion.domain.saying import statement_of
 from ingestion.domain.standing import PLACE_KINDS, Assembly, Chain, Rules, chains_of, place_of
-from ingestion.domain.stands import Decided, Stands
+from ingestion.domain.statements import statement_of
 from ingestion.recording.batch import Admission, Work
 from ingestion.recording.consequences import mates_of, strong_beside
 

@@ -17,10 +17,10 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import Known, Placing
 from ingestion.domain.household import State
 from ingestion.domain.identity import Circles
+from ingestion.domain.memory import Decided, Grant, Stands
 from ingestion.domain.person import Person
 from ingestion.domain.pushed import Member, Pushed
 from ingestion.domain.standing import Outcome
-from ingestion.domain.stands import Decided, Grant, Stands
 from ingestion.reading.events import reopen
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import statements as store

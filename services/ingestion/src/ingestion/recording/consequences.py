@@ -15,8 +15,8 @@ from ingestion.domain.identity import identity_statements, links_known_at
 from ingestion.domain.person import Person, put_back, remember_place, statements_of
 from ingestion.domain.places import belongs
 from ingestion.domain.pushed import Source
-from ingestion.domain.saying import standing_of
 from ingestion.domain.standing import NOT_COUNTED, PLACE_KINDS, Outcome
+from ingestion.domain.statements import standing_of
 from ingestion.recording.batch import Changed, Part, Withheld, Work
 
 _WITHHELD = b'"withheld"'

@@ -15,7 +15,6 @@ from common.errors import Unavailable
 from common.events.facts import Statement
 from shell.store.transaction import Tx
 
-from ingestion.domain.answering import Receipt, with_note
 from ingestion.domain.chains import WITHDRAWN, place_events
 from ingestion.domain.household import (
     Copy,
@@ -37,8 +36,9 @@ from ingestion.domain.person import (
 )
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.saying import standing_of, statement_of
+from ingestion.domain.receipts import Receipt, with_note
 from ingestion.domain.standing import NOT_COUNTED
+from ingestion.domain.statements import standing_of, statement_of
 from ingestion.recording import cases, consequences, own_statements, storage
 from ingestion.recording.admission import Admitting
 from ingestion.recording.batch import LOCK_ROUNDS_MAX, Request, Work, load, lock, open_kept

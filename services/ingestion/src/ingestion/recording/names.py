@@ -9,7 +9,7 @@ from shell.store.transaction import Tx
 
 from ingestion.domain.person import Person, put_back, remember_name, statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.saying import holder_of
+from ingestion.domain.statements import holder_of
 from ingestion.recording.batch import Work, open_kept
 from ingestion.recording.store import statements as store
 

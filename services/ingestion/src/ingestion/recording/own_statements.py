@@ -9,10 +9,10 @@ from common.events.facts import Death, IdentityChange, Statement
 from common.message import derived_id
 
 from ingestion.domain.chains import WITHDRAWN
+from ingestion.domain.memory import Own
 from ingestion.domain.person import Person, put_back, statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.saying import standing_of
-from ingestion.domain.stands import Own
+from ingestion.domain.statements import standing_of
 from ingestion.recording.batch import Withheld, Work
 
 RANK_OF_OTHERS: Final = 9  # of a suspicion by a source that has no rank for deaths any more

@@ -10,7 +10,7 @@ from common.message import derived_id
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.answering import Refused
+from ingestion.domain.receipts import Refused
 from ingestion.recording.store import statements as store
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536

@@ -16,7 +16,7 @@ from shell.store.database import Database
 
 from ingestion.domain.identity import Circles, settle_circles
 from ingestion.domain.person import Person, instant_of_batch, place, statements_of
-from ingestion.domain.saying import standing_of
+from ingestion.domain.statements import standing_of
 from ingestion.recording.batch import Request, load
 from ingestion.recording.storage import save_persons
 from ingestion.review.store import place_cases as store

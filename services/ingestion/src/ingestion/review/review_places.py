@@ -17,7 +17,7 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from ingestion.audits import store as audits
-from ingestion.domain.stands import Decided
+from ingestion.domain.memory import Decided
 from ingestion.recording.batch import Request, load
 from ingestion.recording.core import decide_again
 from ingestion.review.store import place_cases as store

@@ -15,8 +15,8 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from ingestion.audits import store as audits
+from ingestion.domain.memory import Decided, Grant
 from ingestion.domain.problems import QUARANTINE
-from ingestion.domain.stands import Decided, Grant
 from ingestion.people.views import facts_of
 from ingestion.recording.batch import Request, load, open_kept
 from ingestion.recording.cases import RULE_REASONS

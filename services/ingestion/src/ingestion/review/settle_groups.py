@@ -16,7 +16,7 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from ingestion.domain.stands import Decided, Grant
+from ingestion.domain.memory import Decided, Grant
 from ingestion.recording.batch import Request, load
 from ingestion.recording.core import decide_again
 from ingestion.register.sources import standing_rules

@@ -9,7 +9,7 @@ from typing import Final
 from shell import clock
 from shell.store.database import Database
 
-from ingestion.domain.stands import Decided
+from ingestion.domain.memory import Decided
 from ingestion.recording.batch import Request, load
 from ingestion.recording.core import decide_again
 from ingestion.review.store import place_cases as store

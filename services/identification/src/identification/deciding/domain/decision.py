@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded
-from rules.deciding.choosing import Choice
+from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.gaps import gaps_of_moves
 from rules.deciding.lists import Lists
 from rules.deciding.traits import traits_of
-from rules.facts.circumstances import circumstances_of
 from rules.facts.doubt import Doubt, doubt_known_at, held_by_doubt
 from rules.facts.identity import identity_known_at, statements_known_at
 from rules.facts.timeline import FAR_FUTURE, Fact, abilities_known_at, facts_known_at
+from rules.facts.visit_facts import circumstances_of
 
 _DAY = timedelta(days=1)
 CHOICES_MAX = 100

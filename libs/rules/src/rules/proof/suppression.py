@@ -10,8 +10,8 @@ from rules.deciding.lists import Slab
 from rules.deciding.outcome import Applicable, Outcome
 from rules.form.exclusion_rules import Block, Compatible, HigherOf, pairs_elsewhere, pairs_of
 from rules.form.policy import PolicyList
-from rules.proof.comparing import Judgement, Less
-from rules.proof.narrowing import Side
+from rules.proof.comparison import Judgement, Less
+from rules.proof.shortfall import Side
 
 Mode = Literal["both", "one_of", "blocked", "blocks"]
 

@@ -11,7 +11,7 @@ from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
 from rules.form.policy import NATION, Condition, PolicyList
 from rules.proof.cells import Cells, cells, leaves_of, leaves_of_version
-from rules.proof.narrowing import Side, narrowings
+from rules.proof.shortfall import Side, narrowings
 
 CASES_MAX: Final = 400_000  # some seconds; the lists in force need a few thousand an item
 Ancestors = Callable[[str], Sequence[str]]

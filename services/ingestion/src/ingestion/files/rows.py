@@ -13,7 +13,7 @@ from ingestion.files.columnar import open_parquet
 from ingestion.files.delimited import open_delimited
 from ingestion.files.lines import read_lines
 from ingestion.files.mapping import Given, Mapping, resolve
-from ingestion.files.shaping import Plan, Sender, Shaped, plan, refused, shape
+from ingestion.files.row_events import Plan, Sender, Shaped, plan, refused, shape
 from ingestion.files.table import (
     COLUMNS_MAX,
     CUT,

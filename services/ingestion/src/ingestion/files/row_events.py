@@ -17,9 +17,9 @@ from common.events.kinds import WITHOUT_VALUE
 from common.events.population import population_type
 from shell.privacy import vault
 
-from ingestion.domain.answering import Refused
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Refused
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
 from ingestion.files.mapping import Mapping

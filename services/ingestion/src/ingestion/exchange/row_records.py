@@ -11,16 +11,16 @@ from common.events.kinds import WITHOUT_VALUE
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.answering import Receipt, Refused
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Receipt, Refused
 from ingestion.exchange.domain import Deed, Seen, decide_missing, decide_row, is_late
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.lines import Layout, Line, mark_of, read_line
 from ingestion.exchange.store import feed_rows as store
 from ingestion.exchange.store.feed_rows import KnownRow
 from ingestion.files.rejects import keep
-from ingestion.files.shaping import Sender, Shaped, refused
+from ingestion.files.row_events import Sender, Shaped, refused
 from ingestion.files.table import bounded
 from ingestion.reading.events import read_event, reopen
 from ingestion.recording.core import record
