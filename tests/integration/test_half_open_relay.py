@@ -95,7 +95,7 @@ async def emit(database: Database, count: int) -> None:
     async with database.transaction() as tx:
         for _ in range(count):
             event = AbilitiesDetermined(person_id=str(uuid4()), version=1, recorded_at=NOW, abilities=())
-            tx.emit(event, correlation_id=str(uuid4()))
+            tx.emit(event, str(uuid4()))
 
 
 async def waiting(database: Database) -> int:

@@ -29,7 +29,7 @@ def ability(person_id: str, version: int = 1) -> AbilitiesDetermined:
 async def emit(database: Database, events: Sequence[Any], *, urgent: bool = False) -> None:
     async with database.transaction() as tx:
         for event in events:
-            tx.emit(event, correlation_id=str(uuid4()), urgent=urgent)
+            tx.emit(event, str(uuid4()), urgent=urgent)
 
 
 class Reader:

@@ -171,7 +171,7 @@ async def test_a_relay_that_gets_no_answer_is_replaced_and_sends(
         silence.on = True
         async with database.transaction() as tx:
             event = AbilitiesDetermined(person_id=str(uuid4()), version=1, recorded_at=NOW, abilities=())
-            tx.emit(event, correlation_id=str(uuid4()))
+            tx.emit(event, str(uuid4()))
         await until(lambda: guard.trouble is not None and "events wait in the outbox" in guard.trouble)
         silence.on = False
         await until(lambda: guard.trouble is None)

@@ -130,7 +130,7 @@ async def test_a_newer_state_that_waits_to_be_sent_is_not_replaced_by_an_older_o
         )
         async with database.transaction() as tx:  # a writer that has locked the row and is not done yet
             await tx.sql.execute("UPDATE coverages SET version = 2, said = $1", encode(said[1]))
-            tx.emit(said[1], encoded=encode(said[1]))
+            tx.emit_stored(said[1], encoded=encode(said[1]))
             writing = asyncio.create_task(write_pages(database, "ingestion.coverage"))
             await until(partial(waits_for_a_lock, tx), "the page waits for the writer")
         assert await writing == 1

@@ -18,7 +18,7 @@ from shell.settings import settings
 from shell.store.database import Database
 from shell.store.outbox import PACK_MAX
 from shell.store.parked import take_parked
-from shell.store.transaction import Tx
+from shell.store.transaction import Origin, Tx
 from shell.testing import Driver, event_record
 
 DAY = date(2026, 11, 22)
@@ -220,10 +220,10 @@ async def test_pending_states_fold_and_keep_their_causes_and_urgency(database: D
     driver = Driver(database, Handlers({}))
     first, second = str(uuid4()), str(uuid4())
     async with database.transaction() as tx:
-        tx.emit(ability("p1", 1, (first,)), causes=(first,), urgent=True)
+        tx.emit(ability("p1", 1, (first,)), Origin(causes=(first,)), urgent=True)
     before = await database.pool.fetchval("SELECT seq FROM outbox")
     async with database.transaction() as tx:
-        tx.emit(ability("p1", 2, (second,)), causes=(second,))
+        tx.emit(ability("p1", 2, (second,)), Origin(causes=(second,)))
     (row,) = await database.pool.fetch("SELECT seq, urgent FROM outbox")
     assert row["seq"] > before
     assert row["urgent"]
@@ -284,5 +284,5 @@ async def test_the_same_cause_gives_the_same_event_id_on_any_path(database: Data
     ids = []
     for _ in range(2):
         async with database.transaction() as tx:
-            ids.append(tx.emit(planned, cause=message))
+            ids.append(tx.emit(planned, message))
     assert ids[0] == ids[1]

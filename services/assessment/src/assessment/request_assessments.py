@@ -9,7 +9,7 @@ from common.events import AssessmentCancelled, AssessmentRequested, Entitlements
 from common.message import Message, derived_id
 from shell import clock
 from shell.store.database import Database
-from shell.store.transaction import Tx
+from shell.store.transaction import Tx, origin_of
 
 from assessment import store
 from assessment.domain import ITEM, Ask, Case, Decided, Drop, Need, decide_case, digest, informed
@@ -89,7 +89,9 @@ async def _request(tx: Tx, asked: Sequence[tuple[Case, Ask]], causes: Causes) ->
                 division=case.division,
                 due_on=ask.due_on,
             )
-            tx.emit(event, cause=causes.get(case.person_id), correlation_id=case.correlation_id, division=case.division)
+            cause = origin_of(causes.get(case.person_id))
+            origin = msgspec.structs.replace(cause, correlation_id=case.correlation_id)
+            tx.emit(event, origin, division=case.division)
 
 
 async def _cancel(tx: Tx, decided: Sequence[Decided], open_cases: Mapping[str, Case], causes: Causes) -> None:
@@ -99,6 +101,4 @@ async def _cancel(tx: Tx, decided: Sequence[Decided], open_cases: Mapping[str, C
     await store.cancel_cases(tx, {case.assessment_id: reason for case, reason in dropped.items()})
     for case, reason in dropped.items():
         event = AssessmentCancelled(person_id=case.person_id, assessment_id=case.assessment_id, reason=reason)
-        cause = causes.get(case.person_id)
-        correlation = cause.correlation_id if cause else case.correlation_id
-        tx.emit(event, cause=cause, correlation_id=correlation, division=case.division)
+        tx.emit(event, causes.get(case.person_id) or case.correlation_id, division=case.division)

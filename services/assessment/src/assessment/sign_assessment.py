@@ -69,8 +69,8 @@ async def _take_effect(tx: Tx, row: Any) -> None:
         level=row["level"],
         assessed_on=row["assessed_on"],
     )
-    tx.emit(signed, correlation_id=correlation, division=row["division"])
+    tx.emit(signed, correlation, division=row["division"])
     determined = AbilitiesDetermined(
         person_id=person_id, version=need.ability_version, recorded_at=now, abilities=abilities(results)
     )
-    tx.emit(determined, correlation_id=correlation, division=row["division"])
+    tx.emit(determined, correlation, division=row["division"])

@@ -33,11 +33,10 @@ _COLUMNS: Final = (
 
 
 class Told(NamedTuple):
-    """A message to a provider and what it follows from."""
+    """A message to a provider. `origin`: the handled message, or the id of the pushed event."""
 
     event: TaskOffered | TaskWithdrawn
-    correlation_id: str
-    cause: Message[Any] | None = None
+    origin: Message[Any] | str
 
 
 def provider_topic(uscc: str) -> str:
@@ -67,12 +66,7 @@ async def tell_providers(tx: Tx, messages: Sequence[Told], in_hand: Mapping[str,
 def _say(tx: Tx, told: Told) -> Emitted:
     """The message as it would lie on the topic, without sending it: the feed shows the same id."""
     aside = Tx(tx.sql, tx.service)
-    aside.emit(
-        told.event,
-        cause=told.cause,
-        correlation_id=told.correlation_id,
-        topic=provider_topic(told.event.provider),
-    )
+    aside.emit(told.event, told.origin, topic=provider_topic(told.event.provider))
     return aside.emitted[0]
 
 

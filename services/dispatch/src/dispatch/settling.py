@@ -42,14 +42,12 @@ async def settle(tx: Tx, moves: Sequence[Moved], now: datetime, causes: Causes |
     before = await store.update_tasks(tx, [m.task for m in every if not m.created])
     said = [_Said(m, (causes or {}).get(m.task.person_id)) for m in every]
     for moved, cause in said:
-        correlation = cause.correlation_id if cause else moved.task.correlation_id
         for event in moved.events:
-            tx.emit(event, cause=cause, correlation_id=correlation, division=moved.task.division)
+            tx.emit(event, cause or moved.task.correlation_id, division=moved.task.division)
     told = [t for moved, cause in said for t in _told(moved, cause)]
     await tell_providers(tx, told, in_hand(before, {m.task.task_id: m.task for m in every}.values()))
     return every
 
 
 def _told(moved: Moved, cause: Message[Any] | None) -> list[Told]:
-    correlation = cause.correlation_id if cause else moved.task.correlation_id
-    return [Told(event, correlation, cause) for event in moved.told]
+    return [Told(event, cause or moved.task.correlation_id) for event in moved.told]

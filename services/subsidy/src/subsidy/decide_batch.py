@@ -59,7 +59,7 @@ async def approve_batch(batch_id: Uuid, db: Db, caller: Annotated[Caller, Depend
             if reason is None:
                 moved.append((line.line_id, "ordered", None, None))
                 event = announce(PaymentOrdered, line, batch_id, batch.month)
-                tx.emit(event, correlation_id=position.cause_event_id, division=line.jurisdiction)
+                tx.emit(event, position.cause_event_id, division=line.jurisdiction)
             else:
                 moved.append((line.line_id, "taken_out", reason, None))
                 release(position, line, "held" if reason == "held" else "voided", changes)

@@ -87,4 +87,4 @@ async def _reserve(tx: Tx, batch: Batch) -> None:
     for position, line in zip(positions, lines, strict=True):
         event = announce(PaymentReserved, line, batch.batch_id, batch.month)
         # the chain goes on: the event that made the money due
-        tx.emit(event, correlation_id=position.cause_event_id, division=position.jurisdiction)
+        tx.emit(event, position.cause_event_id, division=position.jurisdiction)

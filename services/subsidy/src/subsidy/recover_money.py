@@ -76,7 +76,7 @@ async def _close(
         if case["state"] == "open":
             changes = close_recovery(position, outcome)
             for event in changes.take_events():
-                tx.emit(event, correlation_id=position.cause_event_id, division=position.jurisdiction)
+                tx.emit(event, position.cause_event_id, division=position.jurisdiction)
             await ledger.save_changes(tx, changes, clock.now(), by)
             case = await recoveries.load_recovery(tx.sql, recovery_id)
         elif case["state"] != outcome:

@@ -61,6 +61,6 @@ async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
             event = DuesDetermined(
                 person_id=account.person_id, entitlements_version=account.version, lines=tuple(lines)
             )
-            tx.emit(event, correlation_id=account.cause_event_id)
+            tx.emit(event, account.cause_event_id)
     await accounts.save_accounts(tx, rows)
     await ledger.save_changes(tx, changes, clock.now())

@@ -87,7 +87,7 @@ async def _settle(tx: Tx, said: Sequence[tuple[BankResult, Line, str]], view: Ba
             moved.append((line.line_id, "settled", result.reason, on))
             settle(position, line, died_on, changes)
             event = announce(PaymentSettled, line, batch_id, months[batch_id], settled_on=on)
-            tx.emit(event, correlation_id=position.cause_event_id, division=line.jurisdiction)
+            tx.emit(event, position.cause_event_id, division=line.jurisdiction)
         elif answer == "give_back":
             view.returned += 1
             moved.append((line.line_id, "returned", result.reason, None))
@@ -95,6 +95,6 @@ async def _settle(tx: Tx, said: Sequence[tuple[BankResult, Line, str]], view: Ba
         else:
             view.refused.append(Refused(line_id=line.line_id, code=answer))
         for recovery in changes.take_events():
-            tx.emit(recovery, correlation_id=position.cause_event_id, division=line.jurisdiction)
+            tx.emit(recovery, position.cause_event_id, division=line.jurisdiction)
     await batches.move_lines(tx, moved)
     await ledger.save_changes(tx, changes, clock.now())

@@ -70,7 +70,7 @@ async def work_out(tx: Tx, people: Sequence[Account], causes: Causes, month: dat
                 said.insert(0, DuesDetermined(person_id=person_id, entitlements_version=version, lines=tuple(changed)))
             cause = causes.get(person_id) or causes.get(account.person_id)
             for event in said:
-                tx.emit(event, cause=cause, correlation_id=None if cause else account.cause_event_id)
+                tx.emit(event, cause or account.cause_event_id)
         after = next_change(entitlements, after_month=through, died_on=died_on)
         rows.append(account._replace(through_month=through, next_change_month=after))
     await accounts.save_accounts(tx, rows)

@@ -42,7 +42,7 @@ async def raise_alerts(
             division=found.division,
             other_division=found.other_division,
         )
-        _emit(tx, event, found.person_id, found.correlation_id, found.division, causes)
+        tx.emit(event, causes.get(found.person_id) or found.correlation_id, division=found.division)
 
 
 async def withdraw_alerts(
@@ -65,19 +65,4 @@ async def withdraw_alerts(
                 outcome=outcome,
                 other_division=row["other_division"],
             )
-            _emit(tx, event, row["person_id"], row["correlation_id"], row["division"], causes)
-
-
-def _emit(
-    tx: Tx,
-    event: Event,
-    person_id: str,
-    correlation_id: str | None,
-    division: str | None,
-    causes: Mapping[str, Message[Event]],
-) -> None:
-    cause = causes.get(person_id)
-    if cause is not None:
-        tx.emit(event, cause=cause, division=division)
-    else:
-        tx.emit(event, correlation_id=correlation_id, division=division)
+            tx.emit(event, causes.get(row["person_id"]) or row["correlation_id"], division=row["division"])

@@ -112,6 +112,6 @@ async def close_alert(alert_id: UUID, caller: Officer, db: Db) -> dict[str, obje
                 outcome=alert["outcome"],
                 other_division=alert["other_division"],
             )
-            tx.emit(event, correlation_id=alert["correlation_id"], division=alert["division"])
+            tx.emit(event, alert["correlation_id"], division=alert["division"])
         (shown,) = await show(tx.sql, [row], now)
     return shown

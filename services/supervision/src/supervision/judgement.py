@@ -83,11 +83,7 @@ def _tell(tx: Tx, visit: Visit, judged: Judged, causes: Causes) -> None:
         )
     else:
         return
-    cause = causes.get(visit.person_id)
-    if cause is not None:
-        tx.emit(event, cause=cause, division=visit.division)
-    else:
-        tx.emit(event, correlation_id=visit.correlation_id, division=visit.division)
+    tx.emit(event, causes.get(visit.person_id) or visit.correlation_id, division=visit.division)
 
 
 def _new_findings(visit: Visit, judged: Judged) -> list[Finding]:

@@ -1,6 +1,5 @@
 """The transaction a use case works in: raw SQL on one connection, and what it wants to tell the world."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import asyncpg
@@ -32,8 +31,30 @@ class Emitted(msgspec.Struct, frozen=True, gc=False):
     extensions: tuple[tuple[str, str], ...]
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The change that an event follows from.
+
+    `correlation_id`: the id of the pushed event at the start of the chain; None if the event begins a chain.
+    `causation_id`: the id of the handled message. `causes`: ids of all pushed events behind a state.
+    """
+
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    causes: tuple[str, ...] = ()
+    traceparent: str | None = None
+
+
+def origin_of(given: "Message[Event] | Origin | str | None") -> Origin:
+    """The origin behind a handled message, or behind the id of a pushed event."""
+    if isinstance(given, Origin):
+        return given
+    if given is None or isinstance(given, str):
+        return Origin(correlation_id=given)
+    return Origin(given.correlation_id, given.id, given.causes, given.traceparent)
+
+
 class Tx:
-    """`sql` is an asyncpg connection inside an open transaction. Nobody but `Database.transaction` commits it."""
+    """`sql` is an asyncpg connection inside an open transaction. Only `Database.transaction` commits it."""
 
     def __init__(self, sql: asyncpg.Connection, service: str) -> None:
         self.sql = sql
@@ -43,32 +64,45 @@ class Tx:
     def emit(
         self,
         event: Event,
+        origin: Message[Event] | Origin | str | None = None,
         *,
-        cause: Message[Event] | None = None,
-        correlation_id: str | None = None,
-        causes: Iterable[str] = (),
+        division: str | None = None,
         urgent: bool = False,
         topic: str | None = None,
-        encoded: bytes | None = None,
-        kept: bool = False,
-        traceparent: str | None = None,
-        division: str | None = None,
     ) -> str:
-        """Say `event` when this transaction commits; returns its id.
+        """Send `event` if this transaction commits; returns its id.
 
-        `cause`: the message it follows from (gives correlation, causation, causes, trace). Without one, name at
-        least the `correlation_id` of the pushed event, or the event begins a chain of its own. `topic` only for
-        events whose topic is made at run time (providers, parked). `encoded`: the JSON of a state event without
-        its causes, when the caller has it already. `kept`: a row of this transaction holds just that (see
-        `shell.store.outbox`), so it need not be written a second time.
+        `origin`: the handled message, the id of the pushed event, or None for an event that begins a chain. `topic`
+        only for events whose topic is made at run time (providers, parked).
         """
+        return self._append(event, origin_of(origin), _body(event), division, urgent, topic)
+
+    def emit_stored(
+        self,
+        event: Event,
+        origin: Message[Event] | Origin | str | None = None,
+        *,
+        encoded: bytes | None = None,
+        division: str | None = None,
+        urgent: bool = False,
+    ) -> str:
+        """Send a state event whose JSON the caller has already; returns its id.
+
+        `encoded`: the JSON without causes. None: a row of this transaction holds it, and the view `outgoing` of the
+        service reads it from there (see `shell.store.outbox`).
+        """
+        return self._append(event, origin_of(origin), encoded, division, urgent, None)
+
+    def _append(
+        self, event: Event, origin: Origin, body: bytes | None, division: str | None, urgent: bool, topic: str | None
+    ) -> str:
         cls = type(event)
         target = topic or cls.topic
-        body = None if kept else encoded or _body(event)
-        origin = cause.id if cause else correlation_id
-        event_id = state_id(event) if body is None or cls.state else _edge_id(event, origin, target, body)
-        correlation = correlation_id or (cause.correlation_id if cause else event_id)
-        own = tuple(causes) or (cause.causes if cause else ())
+        if body is None or cls.state:
+            event_id = state_id(event)
+        else:
+            event_id = _edge_id(event, origin.causation_id or origin.correlation_id, target, body)
+        correlation_id = origin.correlation_id or event_id
         self.emitted.append(
             Emitted(
                 topic=target,
@@ -79,10 +113,10 @@ class Tx:
                 urgent=urgent,
                 payload=body,
                 time=clock.now(),
-                correlation_id=correlation,
-                causation_id=cause.id if cause else None,
-                traceparent=traceparent or (cause.traceparent if cause else None),
-                causes=merge_causes(own, (correlation,)) if cls.state else (),
+                correlation_id=correlation_id,
+                causation_id=origin.causation_id,
+                traceparent=origin.traceparent,
+                causes=merge_causes(origin.causes, (correlation_id,)) if cls.state else (),
                 extensions=_extensions(event, division),
             )
         )
@@ -95,7 +129,7 @@ def _body(event: Event) -> bytes:
 
 
 def _edge_id(event: Event, origin: str | None, target: str, body: bytes) -> str:
-    """The same thing said for the same reason has the same id, on whatever path it comes."""
+    """The same event of the same origin has the same id, on every path."""
     return derived_id(origin or "", type(event).__name__, target, event.key(), body.decode())
 
 

@@ -19,7 +19,7 @@ from common.message import Message
 from rules.deciding.choices import Choice
 from rules.proof.edits import Edit
 from shell import clock
-from shell.store.transaction import Tx
+from shell.store.transaction import Tx, origin_of
 
 from identification.deciding.domain.adverse import Adverse, adverse_of
 from identification.deciding.domain.decision import (
@@ -209,18 +209,13 @@ def _history(d: Decided, now: datetime) -> tuple[Any, ...]:
 
 def _emit(tx: Tx, d: Decided) -> None:
     assert d.event is not None
-    cause, correlation_id = d.case.cause, d.case.correlation_id
+    origin = origin_of(d.case.cause)
+    if d.case.correlation_id is not None:
+        origin = msgspec.structs.replace(origin, correlation_id=d.case.correlation_id)
     division = d.event.residence or d.event.hukou
-    tx.emit(
-        d.event,
-        cause=cause,
-        correlation_id=correlation_id,
-        urgent=d.urgent,
-        kept=True,  # as `persons.decision`
-        division=division,
-    )
+    tx.emit_stored(d.event, origin, division=division, urgent=d.urgent)  # the JSON is `persons.decision`
     for event in edge_events(d.person.person_id, d.edges):
-        tx.emit(event, cause=cause, correlation_id=correlation_id, division=division)
+        tx.emit(event, origin, division=division)
 
 
 def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarted | EntitlementEnded]:

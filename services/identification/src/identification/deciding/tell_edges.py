@@ -32,7 +32,7 @@ async def tell_edges(database: Database, people_max: int = PEOPLE_MAX) -> int:
             edges = edges_on(spells, day)
             for edge, event in zip(edges, edge_events(person.person_id, edges), strict=True):
                 origin = edge.spell.facts[0] if edge.spell.facts else edge.spell.entitlement_id
-                tx.emit(event, correlation_id=origin, division=person.residence or person.hukou)
+                tx.emit(event, origin, division=person.residence or person.hukou)
             moved.append((person.person_id, next_edge(spells, day)))
         await store.move_edges(tx, moved)
     return len(people)

@@ -45,7 +45,7 @@ async def answer_corrections(database: Database) -> int:
                     answered_by=answer.event_id,
                     answered_at=now,
                 ),
-                correlation_id=row["event_id"],
+                row["event_id"],
             )
         waiting, overdue = await store.count_open(tx.sql, now)
     open_now.labels("open").set(waiting)

@@ -160,7 +160,7 @@ async def withdraw(correction_id: UUID, body: Withdrawal, caller: Officer, db: D
                 outcome="withdrawn",
                 answered_at=now,
             ),
-            correlation_id=row["event_id"],
+            row["event_id"],
         )
         await audits.append_audit(
             tx, caller, clock.real_now(), action="withdraw_correction", purpose=body.reason, cause=row["event_id"]

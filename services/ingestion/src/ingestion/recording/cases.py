@@ -193,7 +193,7 @@ async def save_cases(tx: Tx, work: Work, instant: datetime) -> None:
                 holder=value.holder,
                 changed_at=instant,
             ),
-            correlation_id=changed.statement.event_id,
+            changed.statement.event_id,
             division=work.persons[changed.person_id].division,
         )
     outcomes = work.admission.outcomes
@@ -207,7 +207,7 @@ async def save_cases(tx: Tx, work: Work, instant: datetime) -> None:
         outcome = _settled_as(outcomes[row["person_id"]], row["chain"], row["division"])
         ids.setdefault(outcome, []).append(row["case_id"])
         event = PlaceSettled(case_id=row["case_id"], person_id=row["person_id"], outcome=outcome, settled_at=instant)
-        tx.emit(event, correlation_id=row["chain"], division=work.persons[row["person_id"]].division)
+        tx.emit(event, row["chain"], division=work.persons[row["person_id"]].division)
     for outcome in ids.keys() - {"vouched"}:
         await store.name_outcome(tx, ids[outcome], outcome)
     hints = [(c, p) for p, outcome in outcomes.items() for c, v in outcome.verdicts.items() if v.as_ == "hint"]
@@ -249,7 +249,7 @@ async def _open_cases(tx: Tx, work: Work, claimed: Sequence[store.PlaceCase], in
                     opened_at=instant,
                     silent_on=silent_on,
                 ),
-                correlation_id=case.chain,
+                case.chain,
                 division=case.county_left,
             )
 

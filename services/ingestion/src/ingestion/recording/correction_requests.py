@@ -52,6 +52,6 @@ async def ask(
                 asked_at=now,
                 deadline=deadline,
             ),
-            correlation_id=a.event_id,
+            a.event_id,
         )
     return len(new)

@@ -7,7 +7,7 @@ from typing import Final
 from common.errors import Unavailable
 from common.events import PersonFactsRecorded
 from shell.privacy import vault
-from shell.store.transaction import Tx
+from shell.store.transaction import Origin, Tx
 
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.identity import statements_of_others
@@ -96,12 +96,10 @@ def _emit(tx: Tx, person: Person, instant: datetime) -> None:
     """A person without other identities is sent as the row holds it (the view `outgoing`)."""
     causes = tuple(person.causes)
     plain = not person.identities
-    tx.emit(
+    tx.emit_stored(
         PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
-        correlation_id=causes[-1],
-        causes=causes,
-        urgent=person.urgent,
+        Origin(correlation_id=causes[-1], causes=causes),
         encoded=None if plain else snapshot(person, instant, statements_of_others(person.identities, person.others)),
-        kept=plain,
         division=person.division,
+        urgent=person.urgent,
     )

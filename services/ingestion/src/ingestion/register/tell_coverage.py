@@ -41,7 +41,7 @@ async def tell_coverage(database: Database, divisions_max: int = DIVISIONS_MAX) 
                 withdrawn=feeds is None,
             )
             said = _encode(event)
-            tx.emit(event, encoded=said, division=division)
+            tx.emit_stored(event, encoded=said, division=division)
             rows.append((division, event.version, said))
         await store.save_told(tx, rows)
     return len(changed)
