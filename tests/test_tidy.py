@@ -101,15 +101,15 @@ def test_no_float_near_money() -> None:
 
 # Where everything may be caught, and what is done with it. (`except BaseException` that raises again is a clean-up.)
 CATCHERS = {
-    "libs/shell/src/shell/kafka/consumer.py": "counted, halved, parked",
+    "libs/shell/src/shell/halving.py": "repeated, halved, or handed to the caller's `reject`",
+    "libs/shell/src/shell/kafka/consumer.py": "logged; it waits and connects again",
     "libs/shell/src/shell/kafka/relay.py": "logged; the outbox must go on",
     "libs/shell/src/shell/jobs.py": "logged; tried again at its next turn, or the one thing laid aside",
     "libs/shell/src/shell/kafka/client.py": "logged; a client that cannot stop is taken apart",
     "libs/shell/src/shell/watchdog.py": "logged; the question is asked again at the next look",
     "libs/shell/src/shell/platform_routes.py": "told to the prober",
-    "services/ingestion/src/ingestion/doors/intake.py": "handed to everybody who waits for that transaction",
-    "services/ingestion/src/ingestion/files/run_imports.py": "a file's fate, or halved down to the one row",
-    "services/ingestion/src/ingestion/exchange/run_feeds.py": "a feed's fate, or halved down to the one row",
+    "services/ingestion/src/ingestion/files/run_imports.py": "the file fails",
+    "services/ingestion/src/ingestion/exchange/run_feeds.py": "the feed fails",
 }
 
 

@@ -1,7 +1,7 @@
 """Changes by watermark: what I, U and D say in whatever order, and that nothing is lost between two readings."""
 
 import pytest
-from ingestion.exchange import run_feeds as running
+from ingestion.exchange import table_runs
 from shell.privacy import vault
 
 DIBAO = ("dibao", "2026-01-01", None)
@@ -33,7 +33,7 @@ async def test_a_batch_that_is_sent_again_changes_nothing(tables, incomes, actio
 
 @pytest.mark.parametrize("page", [2, 3, 5])
 async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes, page, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", page)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", page)
     for n in range(11):
         tables.put(n, at="09:00:00" if n else "08:00:00")
     assert counts(await tables.work()) == (11, 11, 0, 0)
@@ -41,7 +41,7 @@ async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes
 
 
 async def test_changes_of_one_key_in_one_moment_are_not_parted_by_a_page(tables, incomes, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", 3)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 3)
     tables.put(0, at="08:00:00")
     tables.put(2, at="08:30:00")
     tables.put(1, OP="I", log=True)
@@ -51,7 +51,7 @@ async def test_changes_of_one_key_in_one_moment_are_not_parted_by_a_page(tables,
 
 
 async def test_a_state_that_returns_is_not_taken_for_an_older_row_that_was_read_again(tables, incomes, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", 2)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 2)
     tables.put(1, at="09:00:00", OP="U", log=True)
     tables.put(1, at="09:01:00", OP="U", LB="特困", log=True)
     await tables.work()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from ingestion.exchange import feeds
-from ingestion.exchange import run_feeds as running
+from ingestion.exchange import feeds, table_runs
 from ingestion.exchange.feeds import Setup, read_feed
 from ingestion.register import quotas, sources
 from shell.access.auth import issue_token
@@ -59,7 +58,7 @@ async def test_a_source_that_is_not_registered_for_the_kind_is_not_read(tables, 
 
 
 async def test_a_source_over_its_quota_is_read_later_and_loses_nothing(tables, incomes, admin, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", 10)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 10)
     await sources.seed_register(tables.database)
     urn = tables.CHANGES["source"]
     entry = sources.seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
@@ -198,7 +197,7 @@ def of_postgres(tables, database, **changes):
 
 
 async def test_a_real_database_with_its_own_types_is_read_alike(tables, database, incomes, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", 3)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 3)
     await database.pool.execute(FRONT)
     of_postgres(tables, database)
     insert = "INSERT INTO front.\"People\" VALUES ($1, $2, '张三丰', '低保', '2026-01-01', $3, $4::text::timestamptz)"
@@ -236,7 +235,7 @@ async def test_a_query_joins_what_stands_in_several_tables(tables, database, inc
 async def test_a_database_that_goes_away_between_two_pages_is_gone_on_with(tables, database, incomes, monkeypatch):
     from ingestion.exchange.reader import Reader
 
-    monkeypatch.setattr(running, "PAGE_ROWS", 4)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 4)
     await database.pool.execute(FRONT)
     of_postgres(tables, database)
     insert = "INSERT INTO front.\"People\" VALUES ($1, $2, '', '低保', '2026-01-01', 'I', '2026-11-21T09:00:00+08:00')"

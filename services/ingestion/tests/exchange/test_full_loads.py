@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from ingestion.exchange import run_feeds as running
+from ingestion.exchange import table_runs
 from shell import clock
 
 DIBAO = ("dibao", "2026-01-01", None)
@@ -113,8 +114,8 @@ async def test_nobody_is_missing_from_a_table_that_moves_while_it_is_read(full, 
         full.put(n)
     await full.work()
     gone(full, 11)
-    monkeypatch.setattr(running, "PAGE_ROWS", 5)
-    monkeypatch.setattr(running, "STEP_SECONDS", -1.0)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 5)
+    monkeypatch.setattr(table_runs, "STEP_SECONDS", -1.0)
     clock.advance(timedelta(hours=1))
     assert await running.run_feeds(full.database)
     gone(full, 0)  # somebody is loading the table anew

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from ingestion.exchange import frontend, row_records
+from ingestion.exchange import frontend, row_records, table_runs
 from ingestion.exchange import run_feeds as running
 from ingestion.files.table import REJECT_BYTES_MAX
 from shell import clock
@@ -114,7 +114,7 @@ async def test_a_watermark_written_otherwise_than_agreed_stops_nothing_but_time(
 
 
 async def test_a_moment_with_more_rows_than_a_page_holds_is_said_so(tables, monkeypatch):
-    monkeypatch.setattr(running, "PAGE_ROWS", 4)
+    monkeypatch.setattr(table_runs, "PAGE_ROWS", 4)
     for n in range(6):
         tables.put(1, log=True, LB="低保" if n % 2 else "特困")
     assert (await tables.work())["problem"]["code"] == "order_not_unique"
@@ -153,13 +153,13 @@ async def test_one_broken_feed_holds_up_no_other(tables, incomes):
 CHILD = """
 import asyncio, os, sys
 from datetime import UTC, datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running, table_runs
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
-    running.PAGE_ROWS = 40
+    table_runs.PAGE_ROWS = 40
     database = Database(sys.argv[1], "ingestion")
     await database.open()
     while await running.run_feeds(database):
@@ -246,9 +246,9 @@ async def test_two_replicas_read_a_table_once(tables, database, actions):
 GROWTH = """
 import asyncio, sys, time
 from datetime import datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running, table_runs
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:
@@ -256,7 +256,7 @@ def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
-    running.STEP_SECONDS = 0.2
+    table_runs.STEP_SECONDS = 0.2
     database = Database(sys.argv[1], "ingestion")
     await database.open()
     rows = int(sys.argv[3])

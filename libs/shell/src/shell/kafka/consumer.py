@@ -9,7 +9,7 @@ absent database or broker is waited for. Nothing is ever skipped.
 import asyncio
 import logging
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -21,6 +21,7 @@ from common.message import Record
 
 from shell import metrics, telemetry
 from shell.faults import crash_point
+from shell.halving import apply_by_halves
 from shell.kafka import client as kafka
 from shell.kafka.dispatch import Handlers, dispatch
 from shell.kafka.liveness import ClientEnded, require_running
@@ -174,39 +175,25 @@ class Consumer:
         return [*waits, *self.positions.reasons(), *self.retention.reasons()]
 
     async def settle(self, records: Sequence[Record]) -> None:
-        """Process `records` in one transaction; on a bug halve them until the one record is found."""
+        """Process `records` in one transaction; after a bug in halves, down to the one record, which is parked.
+
+        Raises Fenced, and any error that means that a store is unavailable."""
+        await apply_by_halves(records, self._apply, self._park, passing=(Fenced,), bug_tries_max=TRIES_MAX)
+
+    async def _apply(self, records: Sequence[Record]) -> None:
         started = monotonic()
         if len(records) >= MANY_RECORDS:
             self.database.hurry(HURRY_SECONDS)
-        try:
-            await self._apply(records)
-        except Fenced:
-            raise
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            if len(records) > 1:
-                log.warning("a batch of %d failed in %s (%s): halving", len(records), self.name, type(error).__name__)
-                middle = len(records) // 2
-                await self.settle(records[:middle])
-                await self.settle(records[middle:])
-                return
-            await self._last_tries(records[0], error)
-        metrics.batch(self.name, len(records), monotonic() - started)
+        async with self.database.transaction() as tx:
+            ends = await self.positions.fence(tx, records)
+            crash_point("after_fence")
+            with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
+                await dispatch(tx, self.name, self.handlers, records)
+        self._count_settled(ends, len(records), started)
 
-    async def _last_tries(self, record: Record, error: Exception) -> None:
-        tries = 1
-        while not isinstance(error, BadMessage) and tries < TRIES_MAX:
-            await asyncio.sleep(0.05 * 2**tries)
-            try:
-                await self._apply([record])
-                return
-            except Fenced:
-                raise
-            except Exception as again:
-                if is_unavailable(again):
-                    raise
-                error, tries = again, tries + 1
+    async def _park(self, records: Sequence[Record], error: Exception) -> None:
+        started = monotonic()
+        (record,) = records
         reason = error.reason if isinstance(error, BadMessage) else "bug"
         log.error(
             "parked %s[%d]@%d in %s: %s %s at %s",
@@ -221,18 +208,13 @@ class Consumer:
         async with self.database.transaction() as tx:
             ends = await self.positions.fence(tx, [record])
             await park(tx, self.name, record, reason, type(error).__name__)
-        self.positions.moved(ends)
-        self.settled += 1
         metrics.parked.labels(self.name, reason).inc()
+        self._count_settled(ends, 1, started)
 
-    async def _apply(self, records: Sequence[Record]) -> None:
-        async with self.database.transaction() as tx:
-            ends = await self.positions.fence(tx, records)
-            crash_point("after_fence")
-            with telemetry.batch_span(self.name, (r.header("traceparent") for r in records), len(records)):
-                await dispatch(tx, self.name, self.handlers, records)
+    def _count_settled(self, ends: Mapping[TopicPartition, int], count: int, started: float) -> None:
         self.positions.moved(ends)
         self.settled += 1
+        metrics.batch(self.name, count, monotonic() - started)
 
 
 def _where(error: BaseException) -> str:

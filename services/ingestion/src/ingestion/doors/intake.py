@@ -1,7 +1,7 @@
-"""Micro-batching between the HTTP door and the database: requests wait together and commit together.
+"""The queue between HTTP requests and the database: requests that wait together are committed together.
 
-Nothing but this process holds what waits, and nobody was told `accepted` yet: a crash loses only what its senders
-will send again. The queue is bounded; when it is full the door says so (429).
+The queue is in memory only. No waiting event is acknowledged yet, so a crash loses only events that their senders send
+again. The queue is bounded: when it is full, `submit` raises TooBusy (429).
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Final
 
 from common.errors import TooBusy, Unavailable
 from shell import clock
+from shell.halving import Halves, apply_by_halves, halves, repeat_while_unavailable
 from shell.store.database import Database
-from shell.store.failures import is_unavailable
 
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
@@ -26,44 +26,71 @@ from ingestion.recording.rejections import record_refusals
 log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
 BATCH_WEIGHT_MAX: Final = 2_000
-TRIES_MAX: Final = 4
-RECORDING_MAX: Final = 2  # while the database works on one full batch, the next is read and decided
+RECORDING_MAX: Final = 2  # while the database works on one full batch, the next one is read and decided
 FEW_PARTS: Final = 20
-GATHER_SECONDS: Final = 0.005  # after a few requests: those that come meanwhile share a transaction
+GATHER_SECONDS: Final = 0.005  # the pause after a batch of few requests, so that later ones share a transaction
 URGENT_EVENTS_MAX: Final = 50
 
 
 @dataclass(eq=False)
 class _Part:
-    """A piece of one request that fits into a batch."""
+    """A part of one request that fits into a batch. `whole`: the part of which this one is a half, after a bug.
+
+    `rejected`: events that are only counted. `receipts`: those of its halves, in the order of the events."""
 
     events: list[Pushed]
-    refused: Sequence[Refused] = ()
+    rejected: Sequence[Refused] = ()
+    whole: "_Part | None" = None
+    receipts: list[Receipt] = field(default_factory=list)
     done: asyncio.Future[list[Receipt]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def weight(self) -> int:
-        return len(self.refused) + sum(1 + len(e.members) for e in self.events)
+        return len(self.rejected) + sum(_weight(event) for event in self.events)
 
     @property
     def urgent(self) -> bool:
         return len(self.events) <= URGENT_EVENTS_MAX and any(e.kind in URGENT_KINDS for e in self.events)
 
+    def answer(self, receipts: list[Receipt]) -> None:
+        """The events are settled. `receipts`: one per event."""
+        if self.whole is not None:
+            self.whole.receipts += receipts
+            if len(self.whole.receipts) == len(self.whole.events):
+                self.whole.answer(self.whole.receipts)
+        elif not self.done.done():
+            self.done.set_result(receipts)
+
+    def fail(self, error: Exception) -> None:
+        """At least one event is not recorded; the sender must send all of them again."""
+        if self.whole is not None:
+            self.whole.fail(error)
+        elif not self.done.done():
+            self.done.set_exception(error)
+
+    def halve(self) -> "tuple[_Part, _Part] | None":
+        """None: the part has one event or none."""
+        parts = halves(self.events)
+        if parts is None:
+            return None
+        first, second = parts
+        return _Part(list(first), self.rejected, self), _Part(list(second), (), self)
+
 
 class Intake:
-    """One per process. Its worker lives while something waits; a second one helps while a whole batch does."""
+    """One per process. Its worker lives while a part waits; a second worker helps while a full batch waits."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self._parts: deque[_Part] = deque()
         self._urgent: deque[_Part] = deque()  # a death does not wait behind a monthly load
-        self._weight = 0  # of all that has no answer yet
-        self._waiting = 0  # of what no transaction has taken yet
+        self._weight = 0  # of all parts without an answer
+        self._waiting = 0  # of all parts that no transaction has taken yet
         self._workers: list[asyncio.Task[None]] = []
 
-    async def submit(self, events: Sequence[Pushed], refused: Sequence[Refused]) -> list[Receipt]:
-        """Receipts of `events` in their order, once they are committed; `refused` are only counted. Raises TooBusy."""
-        parts = _parts(events, refused)
+    async def submit(self, events: Sequence[Pushed], rejected: Sequence[Refused]) -> list[Receipt]:
+        """Receipts of `events` in their order, after their commit; `rejected` are only counted. Raises TooBusy."""
+        parts = _parts(events, rejected)
         weight = sum(part.weight for part in parts)
         if self._weight and self._weight + weight > QUEUE_WEIGHT_MAX:
             raise TooBusy("more waits to be recorded than we can hold", retry_after_seconds=1)
@@ -71,14 +98,16 @@ class Intake:
             (self._urgent if part.urgent else self._parts).append(part)
         self._weight += weight
         self._waiting += weight
-        self._call_workers()
+        self._start_workers()
         results = await asyncio.gather(*(part.done for part in parts), return_exceptions=True)
-        broken = next((r for r in results if isinstance(r, BaseException)), None)
-        if broken is not None:
-            raise broken
-        return [receipt for receipts in results for receipt in receipts]  # type: ignore[union-attr]
+        found: list[Receipt] = []
+        for receipts in results:
+            if isinstance(receipts, BaseException):
+                raise receipts
+            found += receipts
+        return found
 
-    def _call_workers(self) -> None:
+    def _start_workers(self) -> None:
         wanted = RECORDING_MAX if self._waiting >= BATCH_WEIGHT_MAX else 1
         self._workers = [worker for worker in self._workers if not worker.done()]
         if len(self._workers) < wanted:
@@ -94,16 +123,19 @@ class Intake:
                 if len(batch) < FEW_PARTS:
                     await asyncio.sleep(GATHER_SECONDS)
             except BaseException as error:
-                for part in (*batch, *self._urgent, *self._parts):
-                    if not part.done.done():
-                        part.done.set_exception(Unavailable(type(error).__name__))
-                self._urgent.clear()
-                self._parts.clear()
-                self._weight -= self._waiting
-                self._waiting = 0
+                self._fail_all(batch, error)
                 raise
             finally:
                 self._weight -= weight
+
+    def _fail_all(self, batch: Sequence[_Part], error: BaseException) -> None:
+        """No worker is left: every waiting request gets the error."""
+        for part in (*batch, *self._urgent, *self._parts):
+            part.fail(Unavailable(type(error).__name__))
+        self._urgent.clear()
+        self._parts.clear()
+        self._weight -= self._waiting
+        self._waiting = 0
 
     def _next_batch(self) -> list[_Part]:
         batch: list[_Part] = []
@@ -115,74 +147,55 @@ class Intake:
         return batch
 
     async def _record(self, batch: Sequence[_Part]) -> None:
-        """One transaction; on a bug the batch is halved until the one event is found."""
-        error: Exception | None = None
-        for tries in range(TRIES_MAX):
-            try:
-                receipts = await self._commit(batch)
-            except Exception as wrong:  # noqa: BLE001 - as in the consumer: the one place where everything ends up
-                error = wrong
-                if not is_unavailable(wrong):
-                    break
-                await asyncio.sleep(0.02 * 2**tries)
-                continue
+        """Record the parts in one transaction, and only the halves of them after a bug."""
+        await apply_by_halves(batch, self._apply, self._reject, split=_split)
+
+    async def _apply(self, batch: Sequence[_Part]) -> None:
+        """Answer every part. While the database is unavailable the answer is an error, and the other halves go on."""
+        try:
+            receipts = await repeat_while_unavailable(lambda: self._commit(batch))
+        except Unavailable as error:
             for part in batch:
-                answer = [receipts.popleft() for _ in part.events]
-                if not part.done.done():
-                    part.done.set_result(answer)
+                part.fail(Unavailable(str(error)))
             return
-        assert error is not None
-        if is_unavailable(error):
-            for part in batch:
-                if not part.done.done():
-                    part.done.set_exception(Unavailable(type(error).__name__))
-            return
-        await self._halve(batch, error)
+        for part in batch:
+            part.answer([receipts.popleft() for _ in part.events])
 
     async def _commit(self, batch: Sequence[_Part]) -> deque[Receipt]:
         now = clock.now()
         async with self.database.transaction() as tx:
             receipts = await record(tx, [e for part in batch for e in part.events], now)
-            await record_refusals(tx, [r for part in batch for r in part.refused], now)
+            await record_refusals(tx, [r for part in batch for r in part.rejected], now)
         return deque(receipts)
 
-    async def _halve(self, batch: Sequence[_Part], error: Exception) -> None:
-        if len(batch) > 1:
-            log.warning("a batch of %d requests failed (%s): halving", len(batch), type(error).__name__)
-            middle = len(batch) // 2
-            await self._record(batch[:middle])
-            await self._record(batch[middle:])
-            return
-        (part,) = batch
-        if len(part.events) <= 1:
-            log.error("an event could not be recorded: %s", type(error).__name__)
-            answer = [Receipt(e.id, e.event_id, "rejected", [fault("", "internal")]) for e in part.events]
-            if not part.done.done():
-                part.done.set_result(answer)
-            return
-        middle = len(part.events) // 2
-        halves = [_Part(part.events[:middle], part.refused), _Part(part.events[middle:])]
-        for half in halves:
-            await self._record([half])
-        if part.done.done():
-            return
-        broken = next((h.done.exception() for h in halves if h.done.exception() is not None), None)
-        if broken is not None:
-            part.done.set_exception(broken)
-        else:
-            part.done.set_result([r for half in halves for r in half.done.result()])
+    async def _reject(self, batch: Sequence[_Part], error: Exception) -> None:
+        log.error("an event could not be recorded: %s", type(error).__name__)
+        for part in batch:
+            part.answer([Receipt(e.id, e.event_id, "rejected", [fault("", "internal")]) for e in part.events])
 
 
-def _parts(events: Sequence[Pushed], refused: Sequence[Refused]) -> list[_Part]:
+def _split(batch: Sequence[_Part]) -> Halves[_Part] | None:
+    """Between two requests if there are several, else between two events of the one request."""
+    if len(batch) > 1:
+        return halves(batch)
+    parts = batch[0].halve()
+    return ([parts[0]], [parts[1]]) if parts else None
+
+
+def _parts(events: Sequence[Pushed], rejected: Sequence[Refused]) -> list[_Part]:
     parts: list[_Part] = []
     current: list[Pushed] = []
     weight = 0
     for event in events:
-        cost = 1 + len(event.members)
-        if current and weight + cost > BATCH_WEIGHT_MAX:
+        if current and weight + _weight(event) > BATCH_WEIGHT_MAX:
             parts.append(_Part(current))
             current, weight = [], 0
         current.append(event)
-        weight += cost
-    parts.append(_Part(current, refused))
+        weight += _weight(event)
+    parts.append(_Part(current, rejected))
     return parts
+
+
+def _weight(event: Pushed) -> int:
+    """A household counts with its members, since each of them is recorded."""
+    return 1 + len(event.members)

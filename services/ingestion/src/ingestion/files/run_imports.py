@@ -1,29 +1,30 @@
-"""The job that works through spooled files.
+"""The job that records the rows of spooled files.
 
-Rows go in batches through the same core as every other intake channel. The checkpoint moves in the transaction that
-records them, so that another process goes on from there if this one is killed. Each step is counted before it begins:
-a file during which the process ended three times in a row is given up.
+Rows are recorded in batches, with the same code as events of every other channel. The checkpoint moves in the
+transaction that records them. If the process is killed, another process goes on at the checkpoint. Each step is counted
+before it begins. A file fails if the process has ended during three of its steps in a row.
 """
 
 import asyncio
 import logging
+from collections import Counter as Counts
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
-from common.errors import Unavailable
 from prometheus_client import Counter
 from shell import clock
+from shell.halving import apply_by_halves, repeat_while_unavailable
 from shell.store.database import Database
-from shell.store.failures import is_unavailable
+from shell.store.transaction import Tx
 
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused, Status
+from ingestion.domain.receipts import Receipt, Refused
 from ingestion.files import store
 from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.files.rejects import keep
@@ -37,91 +38,132 @@ from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)
 STEP_SECONDS: Final = 5.0
-TRIES_MAX: Final = 4
-_LOOK_MAX: Final = 50
+_CANDIDATES_MAX: Final = 50
 _SESSIONS_MAX: Final = 2  # each holds the open pages of its file
+STATUSES: Final = ("accepted", "duplicate", "quarantined", "rejected")
 rows_counted = Counter("shouwang_import_rows", "Rows of imported files", ["status"])
 _encode = msgspec.json.Encoder().encode
 _deaths: Final = Deaths(store.begin_step, store.end_step)
 T = TypeVar("T")
+Reject = tuple[str, int, bytes, bytes]  # a row of `import_rejects`
 
 
 class Overtaken(Exception):
     """Another process moved the checkpoint."""
 
 
-# Open files between two steps, so that a step need not read what it has read.
+# Open files between two steps, so that a step need not read again the rows before its checkpoint.
 _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 
 async def run_imports(database: Database) -> int:
-    """Work a few seconds on the file whose turn it is. Returns how many rows were read and files ended."""
+    """Work for STEP_SECONDS on the import whose turn it is. Returns the rows read, plus 1 if the import has ended."""
     await sources.look(database)
     async with database.reading() as holder:
-        for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
+        for import_id in await store.list_open(holder, URGENT_KINDS, _CANDIDATES_MAX):
             if not await store.try_lock(holder, import_id):
-                continue  # another replica is at it
+                continue  # another replica works on it
             try:
                 row = await store.load_import(holder, import_id)
-                if row["state"] in ("waiting", "running") and not await quotas.must_wait(
-                    database, row["source"], row["kind"]
-                ):
+                if await _may_run(database, row):
                     return await _step(database, holder, row)
             finally:
                 await store.unlock(holder, import_id)
     return 0
 
 
+async def _may_run(database: Database, row: Any) -> bool:
+    """Another process may have ended the import since it was listed, and its source may have used up its quota."""
+    is_open = row["state"] in ("waiting", "running")
+    return is_open and not await quotas.must_wait(database, row["source"], row["kind"])
+
+
 async def _step(database: Database, holder: Any, row: Any) -> int:
     if not await _deaths.begin(holder, row["import_id"]):
-        log.error("an import is given up: the process died %d times while it worked on it", DEATHS_MAX)
+        log.error("an import fails: the process died %d times while it worked on it", DEATHS_MAX)
         await _settle(database, row, None, FileBroken("job_died", times=DEATHS_MAX))
         return 1
     try:
-        return await _work(database, row)
+        return await _Step(database, row).run()
     finally:
         await _deaths.end(holder, row["import_id"])
 
 
-async def _work(database: Database, row: Any) -> int:
-    done = 0
-    kept = _open.setdefault(database, {})
-    session = kept.pop(row["import_id"], None)
-    try:
-        if session is None or session.position != row["rows_read"] or session.spool != row["spool"]:
-            former, session = session, None
-            session = await asyncio.to_thread(_opened, former, row, await _rejects_bytes(database, row))
+class _Step:
+    """One step of one import. `rows`: how many rows it has recorded."""
+
+    def __init__(self, database: Database, row: Any) -> None:
+        self.database = database
+        self.row = row
+        self.rows = 0
+        self.session: Session | None = _open.setdefault(database, {}).pop(row["import_id"], None)
+
+    async def run(self) -> int:
+        """Returns the rows read, plus 1 if the import has ended."""
+        try:
+            session = await self._resumed()
+            has_ended = await self._record_batches(session)
+        except SpoolFull:
+            log.warning("an import waits: the disk of the spool is full")
+            await self._put_off()
+            return self.rows
+        except FileBroken as broken:
+            await _settle(self.database, self.row, self.session, broken)
+            self._close()
+            return self.rows + 1
+        except BaseException:
+            self._close()
+            raise
+        if not has_ended:
+            _keep_open(self.database, session)
+        return self.rows + has_ended
+
+    async def _resumed(self) -> Session:
+        """The session at the checkpoint of the row. Raises FileBroken."""
+        former, row = self.session, self.row
+        if former is not None and former.position == row["rows_read"] and former.spool == row["spool"]:
+            return former
+        self._close()
+        rejects_bytes = await _rejects_bytes(self.database, row)
+        self.session = await asyncio.to_thread(_opened, row, rejects_bytes)
+        return self.session
+
+    async def _record_batches(self, session: Session) -> bool:
+        """Record batches until the time is over, the source must wait, or the file has ended (True)."""
         until = monotonic() + STEP_SECONDS
-        while not done or monotonic() < until:
+        source, kind = self.row["source"], self.row["kind"]
+        while not self.rows or monotonic() < until:
             batch = await asyncio.to_thread(_next_batch, session)
             if not batch:
-                await _settle(database, row, session, None)
+                await _settle(self.database, self.row, session, None)
                 session.close()
-                return done + 1
-            await _record(database, session, batch)
-            done += len(batch)
-            if row["source"] is not None:
-                await quotas.owe(database, {row["source"]: len(batch)})
-            if await quotas.must_wait(database, row["source"], row["kind"]):
+                return True
+            await _record(self.database, session, batch)
+            self.rows += len(batch)
+            if source is not None:
+                await quotas.owe(self.database, {source: len(batch)})
+            if await quotas.must_wait(self.database, source, kind):
                 break
             session.give_up_if_hopeless()
-    except SpoolFull:
-        log.warning("an import waits: the disk of the spool is full")
-        await _put_off(database, row, session)
-        return done
-    except FileBroken as broken:
-        await _settle(database, row, session, broken)
-        if session is not None:
-            session.close()
-        return done + 1
-    except BaseException:
-        if session is not None:
-            session.close()
-        raise
+        return False
+
+    async def _put_off(self) -> None:
+        """Other files have their turn first."""
+        self._close()
+        async with self.database.transaction() as tx:
+            await store.put_off(tx, self.row["import_id"], clock.now())
+
+    def _close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+
+def _keep_open(database: Database, session: Session) -> None:
+    kept = _open[database]
     while len(kept) >= _SESSIONS_MAX:
         kept.pop(next(iter(kept))).close()
     kept[session.import_id] = session
-    return done
 
 
 async def _rejects_bytes(database: Database, row: Any) -> int:
@@ -129,18 +171,7 @@ async def _rejects_bytes(database: Database, row: Any) -> int:
         return await store.count_reject_bytes(connection, row["import_id"])
 
 
-async def _put_off(database: Database, row: Any, session: Session | None) -> None:
-    """Let other files have their turn first."""
-    if session is not None:
-        session.close()
-    async with database.transaction() as tx:
-        await store.put_off(tx, row["import_id"], clock.now())
-
-
-def _opened(former: Session | None, row: Any, rejects_bytes: int) -> Session:
-    """A session at the checkpoint. Raises FileBroken."""
-    if former is not None:
-        former.close()
+def _opened(row: Any, rejects_bytes: int) -> Session:
     if row["spool"] is None:
         raise FileBroken("spool_lost")
     return _guarded(lambda: Session(row, rejects_bytes))
@@ -151,16 +182,16 @@ def _next_batch(session: Session) -> list[Shaped]:
 
 
 def _guarded(read: Callable[[], T]) -> T:
-    """A file that breaks its reader ends itself alone, never the files behind it."""
+    """A bug in the reader fails this file only, never the files behind it. Raises FileBroken or SpoolFull."""
     try:
         return read()
     except (FileBroken, SpoolFull):
         raise
-    except OSError as wrong:
-        log.warning("a spooled file cannot be read: %s", type(wrong).__name__)
+    except OSError as error:
+        log.warning("a spooled file cannot be read: %s", type(error).__name__)
         raise FileBroken("spool_lost") from None
-    except Exception as wrong:  # noqa: BLE001 - told to the sender, and logged without any content
-        log.error("a file broke its reader: %s", type(wrong).__name__)
+    except Exception as error:  # noqa: BLE001 - reported to the sender, and logged without any content
+        log.error("a file broke its reader: %s", type(error).__name__)
         raise FileBroken("internal") from None
 
 
@@ -180,60 +211,62 @@ async def _settle(database: Database, row: Any, session: Session | None, broken:
 
 
 async def _record(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
-    """One transaction; on a bug the batch is halved until the one row is found, and that one is refused."""
-    for tries in range(1, TRIES_MAX + 1):
-        try:
-            return await _commit(database, session, batch)
-        except Overtaken:
-            raise
-        except Exception as wrong:
-            if not is_unavailable(wrong):
-                log.warning("a batch of %d rows failed: %s", len(batch), type(wrong).__name__)
-                break
-            if tries == TRIES_MAX:
-                raise Unavailable(type(wrong).__name__) from wrong
-            await asyncio.sleep(0.02 * 2**tries)
-    if len(batch) > 1:
-        await _record(database, session, batch[: len(batch) // 2])
-        await _record(database, session, batch[len(batch) // 2 :])
-        return None
-    (one,) = batch
-    if isinstance(one.read, Refused):
-        raise FileBroken("internal")
-    return await _record(
-        database, session, [one._replace(read=refused(one.row, session.sender, [fault("", "internal")]))]
-    )
+    """Record the rows in one transaction; after a bug in halves, down to the one row, which is rejected."""
+
+    async def apply(part: Sequence[Shaped]) -> None:
+        await repeat_while_unavailable(lambda: _commit(database, session, part))
+
+    async def reject(part: Sequence[Shaped], error: Exception) -> None:
+        log.warning("a row of an import could not be recorded: %s", type(error).__name__)
+        (one,) = part
+        if isinstance(one.read, Refused):  # the bug is not in the row
+            raise FileBroken("internal")
+        rejected = refused(one.row, session.sender, [fault("", "internal")])
+        await _record(database, session, [one._replace(read=rejected)])
+
+    await apply_by_halves(batch, apply, reject, passing=(Overtaken,))
+
+
+class _Outcome(NamedTuple):
+    """Rows by status, and the rejected rows as they are stored."""
+
+    counts: Counts[str]
+    rejects: list[Reject]
 
 
 async def _commit(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
     now = clock.now()
-    counts = dict.fromkeys(("accepted", "duplicate", "quarantined", "rejected"), 0)
-    rejects: list[tuple[str, int, bytes, bytes]] = []
     async with database.transaction() as tx:
-        receipts = iter(await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now))
+        receipts = await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now)
         await record_refusals(tx, [s.read for s in batch if isinstance(s.read, Refused)], now)
-        status: Status
-        for number, shaped in enumerate(batch, session.position + 1):
-            if isinstance(shaped.read, Pushed):
-                receipt = next(receipts)
-                status, faults = receipt.status, receipt.problems
-            else:
-                status, faults = "rejected", list(shaped.read.faults)
-            counts[status] += 1
-            if status == "rejected":
-                context = f"import/{session.import_id}/{number}"
-                problems, sealed = keep(shaped, faults, context, with_cells=session.keeps_cells)
-                rejects.append((session.import_id, number, problems, sealed))
+        counts, rejects = _outcome(session, batch, receipts)
         await _advance(tx, session, batch, counts, now)
         await store.insert_rejects(tx, rejects)
     session.position += len(batch)
     session.rejected += counts["rejected"]
     session.rejects_bytes += sum(len(sealed) for *_, sealed in rejects)
-    for outcome, count in counts.items():
-        rows_counted.labels(outcome).inc(count)
+    for status in STATUSES:
+        rows_counted.labels(status).inc(counts[status])
 
 
-async def _advance(tx: Any, session: Session, batch: Sequence[Shaped], counts: dict[str, int], now: datetime) -> None:
+def _outcome(session: Session, batch: Sequence[Shaped], receipts: Sequence[Receipt]) -> _Outcome:
+    outcome = _Outcome(Counts(), [])
+    of_pushed = iter(receipts)
+    for number, shaped in enumerate(batch, session.position + 1):
+        if isinstance(shaped.read, Pushed):
+            receipt = next(of_pushed)
+            status, faults = receipt.status, receipt.problems
+        else:
+            status, faults = "rejected", list(shaped.read.faults)
+        outcome.counts[status] += 1
+        if status == "rejected":
+            context = f"import/{session.import_id}/{number}"
+            problems, sealed = keep(shaped, faults, context, with_cells=session.keeps_cells)
+            outcome.rejects.append((session.import_id, number, problems, sealed))
+    return outcome
+
+
+async def _advance(tx: Tx, session: Session, batch: Sequence[Shaped], counts: Counts[str], now: datetime) -> None:
     by = store.Advance(
         rows_before=session.position,
         accepted=counts["accepted"],
