@@ -94,6 +94,16 @@ def test_only_the_clock_reads_the_time() -> None:
     assert not grep(r"datetime\.(now|utcnow|today)\(|date\.today\(", but=("libs/shell/src/shell/clock.py",))
 
 
+def test_the_pattern_of_a_code_is_written_once() -> None:
+    """Areas, divisions, UUIDs and months: `common.patterns`."""
+    hides_numbers = "services/ingestion/src/ingestion/reading/faults.py"  # any six digits
+    found = grep(
+        r"(\[0-9\]|\\d)\{6\}|\[0-9a-f\]\{8\}|20(\[0-9\]|\\d)\{2\}-",
+        but=("libs/common/src/common/patterns.py", hides_numbers),
+    )
+    assert not found
+
+
 def test_no_float_near_money() -> None:
     wrong = grep(r"float\(.*(fen|amount)|(fen|amount)\w*\s*:\s*float|/\s*100\b.*(fen|amount)")
     assert not wrong

@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
+from common import patterns
 from common.errors import BadMessage
 from common.events import Event, by_type, decoder
 
@@ -19,7 +20,7 @@ _SPEC = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
 _IDS: Final = uuid5(NAMESPACE_URL, "urn:shouwang:events").bytes
 _VARIANT: Final = {f"{n:x}": "89ab"[n & 3] for n in range(16)}
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID: Final = re.compile(patterns.UUID)
 
 
 class Record(NamedTuple):

@@ -7,7 +7,7 @@ import msgspec
 from common.errors import Problem
 from pydantic import BaseModel, Field
 from rules.scales.ability_scale import Fault
-from shell.http.params import ONE_LINE, UUID_TEXT, Body, Day
+from shell.http.params import ONE_LINE, Body, Day, UuidText
 
 from assessment.domain import CaseState, Reason
 
@@ -22,7 +22,7 @@ class RiskEventIn(Body):
 class FormIn(Body):
     """A filled-in form. `items`: points by item code, all 26 unless the person is in a coma."""
 
-    person_id: str = Field(pattern=UUID_TEXT)
+    person_id: UuidText
     assessed_on: Day
     assessors: list[Word] = Field(
         min_length=2, max_length=2, description="the two who were there, by their pseudonymous ids"

@@ -12,13 +12,12 @@ from shell.access.auth import Caller, require
 from shell.access.scopes import scope_of
 from shell.http.answers import Limit
 from shell.http.idempotency import Creates
-from shell.http.params import ONE_LINE, Body
+from shell.http.params import ONE_LINE, Body, DivisionCode
 from shell.service import Db
 
 from dispatch import store
 
 router = APIRouter(tags=["providers"])
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]
 Item = Annotated[str, StringConstraints(max_length=64, pattern=ONE_LINE)]
 Subscription = Literal["kafka", "webhook", "poll"]
 
@@ -26,7 +25,7 @@ Subscription = Literal["kafka", "webhook", "poll"]
 class ProviderIn(Body):
     uscc: str = Field(max_length=40, pattern=ONE_LINE, description="unified social credit code (GB 32100)")
     name: str = Field(min_length=1, max_length=200, pattern=ONE_LINE)
-    divisions: list[Code] = Field(min_length=1, max_length=500, description="areas served, with all below them")
+    divisions: list[DivisionCode] = Field(min_length=1, max_length=500, description="areas served, with all below them")
     items: list[Item] = Field(default=sorted(VISIT_ITEMS), min_length=1, max_length=30)
     capacity_per_day: int = Field(ge=1, le=100_000)
     subscription: Subscription = Field(description="webhook: not delivered yet; the feed has the same messages")

@@ -10,13 +10,13 @@ from common.errors import NotAllowed
 from pydantic import BaseModel, Field
 from shell.access.auth import Caller
 from shell.access.scopes import Areas, Everything, scope_of
-from shell.http.params import LINES, UUID_TEXT, DivisionCode, Month
+from shell.http.params import LINES, DivisionCode, Month, UuidText
 
 from subsidy.store.batches import Batch, Total
 
 MonthText = Month
 AreaCode = DivisionCode
-Uuid = Annotated[str, Field(pattern=UUID_TEXT)]
+Uuid = UuidText
 Reason = Annotated[str, Field(min_length=1, max_length=200, pattern=LINES)]
 
 

@@ -15,6 +15,7 @@ import msgspec
 from common.errors import BadMessage
 from common.events import Event, all_events
 from common.message import CAUSES_MAX, Message, Record, merge_causes
+from common.patterns import UUID
 from shell.store.parked import park
 from shell.store.transaction import Tx
 
@@ -23,15 +24,14 @@ from supervision import seen
 Handler = Callable[[Sequence["Sighting"], Tx], Awaitable[None]]
 OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
 _STATES: Final = frozenset(name.rsplit(".", 1)[1] for name, cls in all_events().items() if cls.state)
-_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # id, correlation, causation, time, version (digits; a policy's is a digest) and type, as they stand in the headers
 _ENVELOPE: Final = re.compile(
-    rf"({_UUID}) ({_UUID}) ({_UUID})? (\d{{4}}-\d\d-\d\dT[0-9:.]{{8,15}}\+00:00) (?:(\d{{1,18}})|\S*) "
+    rf"({UUID}) ({UUID}) ({UUID})? (\d{{4}}-\d\d-\d\dT[0-9:.]{{8,15}}\+00:00) (?:(\d{{1,18}})|\S*) "
     rf"(?:[\w.]*\.)?(\w{{1,80}})",
     re.ASCII,
 )
 _SERVICE: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
-_IDS: Final = re.compile(_UUID)
+_IDS: Final = re.compile(UUID)
 
 
 class Sighting(NamedTuple):

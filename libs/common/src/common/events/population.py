@@ -21,6 +21,7 @@ from common.events.facts import (
     Wish,
 )
 from common.events.kinds import KINDS, WITHOUT_VALUE
+from common.patterns import DIVISION, ITEM, whole
 
 V = TypeVar("V")
 TYPE_PREFIX: Final = "cn.eldercare.population."
@@ -44,7 +45,7 @@ DivisionCode = Annotated[
     Meta(
         min_length=6,
         max_length=12,
-        pattern=r"^[0-9]{6}([0-9]{3}([0-9]{3})?)?$",
+        pattern=whole(DIVISION),
         description="administrative division code of 6, 9 or 12 digits",
     ),
 ]
@@ -52,7 +53,7 @@ Phone = Annotated[
     str,
     Meta(max_length=24, pattern=r"^\+?[0-9][0-9 -]{3,21}[0-9]$", description="mobile or fixed, with its area code"),
 ]
-ItemCode = Annotated[str, Meta(max_length=64, pattern=r"^([0-9]{6}\.)?[a-z][a-z0-9_]*$")]
+ItemCode = Annotated[str, Meta(max_length=64, pattern=whole(ITEM))]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 

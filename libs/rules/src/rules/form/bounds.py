@@ -4,10 +4,11 @@ from datetime import date
 from typing import Annotated, Final, Literal
 
 from common.events.entitlement import ItemKind
+from common.patterns import ITEM, whole
 from msgspec import Meta
 
 from rules.form.cited import Citation, Status, Strict, Text
-from rules.form.condition_form import ITEM_PATTERN, Condition, Fen
+from rules.form.condition_form import Condition, Fen
 
 # The ways in which a list can give less than the lists above it, and what each is called.
 NARROWINGS = {
@@ -41,7 +42,7 @@ class Floor(Strict, frozen=True, kw_only=True):
     """What every list below must grant over [`valid_from`, `valid_to`), though the list that demands it sets no
     standard of its own: to whom, and how much at least."""
 
-    item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
+    item: Annotated[str, Meta(pattern=whole(ITEM))]
     kind: ItemKind
     follows: Literal["hukou", "residence"]
     valid_from: date
@@ -60,7 +61,7 @@ class Deviation(Strict, frozen=True, kw_only=True):
     answers for it. A deviation that nobody has signed (`is_example`) counts in a demonstration only.
     """
 
-    item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
+    item: Annotated[str, Meta(pattern=whole(ITEM))]
     narrows: Annotated[tuple[Narrowing, ...], Meta(min_length=1)]
     people: Condition | None = None
     clause: Text

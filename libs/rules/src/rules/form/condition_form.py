@@ -3,13 +3,13 @@
 from typing import Annotated, Literal
 
 from common.events.facts import Benefit, LivingTag, LowIncomeCategory, MeritKind
+from common.patterns import DIVISION, ITEM, whole
 from msgspec import Meta
 
 from rules.form.cited import Strict
 
-Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
+Area = Annotated[str, Meta(pattern=whole(DIVISION))]
 Age = Annotated[int, Meta(ge=0, le=130)]
-ITEM_PATTERN = r"^(\d{6}\.)?[a-z][a-z0-9_]*$"
 AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
 Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
 
@@ -43,7 +43,7 @@ class Condition(Strict, frozen=True, kw_only=True):
     special_family: tuple[Literal["dead", "disabled"], ...] | None = None
     merit_in: tuple[MeritKind, ...] | None = None
     benefit_elsewhere_in: tuple[Benefit, ...] | None = None
-    applied: Annotated[tuple[Annotated[str, Meta(pattern=ITEM_PATTERN)], ...], Meta(max_length=5)] | None = None
+    applied: Annotated[tuple[Annotated[str, Meta(pattern=whole(ITEM))], ...], Meta(max_length=5)] | None = None
     absent_means: Literal["not_met", "unknown"] | None = None
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 from common.events.entitlement import ItemKind, MonthRule, PayTerms
+from common.patterns import DIVISION, ITEM, whole
 from msgspec import Meta
 
 from rules.form.bounds import Deviation as Deviation
@@ -153,7 +154,7 @@ class Version(Strict, frozen=True, kw_only=True):
 class ItemPolicy(Strict, frozen=True, kw_only=True):
     """One item of one area. `follows`: whether the list of the hukou or of the residence counts for a person."""
 
-    item: Annotated[str, Meta(pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")]
+    item: Annotated[str, Meta(pattern=whole(ITEM))]
     title: Text
     kind: ItemKind
     follows: Follows
@@ -211,7 +212,7 @@ def load_lists(root: Path) -> dict[str, PolicyList]:
     return {
         folder.name: load_list(folder)
         for folder in sorted(root.iterdir())
-        if folder.is_dir() and re.fullmatch(r"\d{6,12}", folder.name)
+        if folder.is_dir() and re.fullmatch(DIVISION, folder.name)
     }
 
 

@@ -9,8 +9,9 @@ import re
 from datetime import UTC, date, datetime
 from math import isfinite
 from typing import Annotated, Any, Final
-from uuid import UUID
+from uuid import UUID as Uuid
 
+from common.patterns import DIVISION, ITEM, MONTH, UUID, whole
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -22,10 +23,6 @@ NODES_MAX: Final = 100_000
 ONE_LINE: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 # The same for words that a person types: line breaks and tabs are allowed.
 LINES: Final = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"
-DIVISION: Final = "^[0-9]{6}([0-9]{3}){0,2}$"
-ITEM: Final = r"^([0-9]{6}\.)?[a-z][a-z0-9_]*$"
-MONTH: Final = "^20[0-9]{2}-(0[1-9]|1[0-2])$"
-UUID_TEXT: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _DAY: Final = "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 DAY: Final = f"^20[0-9]{{2}}{_DAY}$"
@@ -89,14 +86,16 @@ Day = Annotated[date, _day_of(DAY, 2000, 2099), _schema(DAY, "date")]
 PastDay = Annotated[date, _day_of(PAST_DAY, 1900, 2099), _schema(PAST_DAY, "date")]
 # An instant with its offset; the value is in UTC.
 Instant = Annotated[datetime, BeforeValidator(_instant), _schema(INSTANT, "date-time")]
-Month = Annotated[str, Field(pattern=MONTH, examples=["2026-06"])]
-DivisionCode = Annotated[str, Field(pattern=DIVISION, examples=["530302"], description="6, 9 or 12 digits")]
-ItemCode = Annotated[str, Field(pattern=ITEM, max_length=100, examples=["longevity_allowance"])]
+Month = Annotated[str, Field(pattern=whole(MONTH), examples=["2026-06"])]
+DivisionCode = Annotated[str, Field(pattern=whole(DIVISION), examples=["530302"], description="6, 9 or 12 digits")]
+ItemCode = Annotated[str, Field(pattern=whole(ITEM), max_length=100, examples=["longevity_allowance"])]
 # A code from a list, a document number or an id of another system: never a name or free text.
 Code = Annotated[str, Field(pattern="^[A-Za-z0-9:_./-]{1,100}$")]
 Uscc = Annotated[str, Field(pattern="^[0-9A-Z]{18}$", description="unified social credit code (GB 32100)")]
+# An id as it is stored and sent: lower case, with hyphens.
+UuidText = Annotated[str, Field(pattern=whole(UUID))]
 # An id in a body. Text of any usual form of a UUID is taken.
-Id = Annotated[UUID, Strict(False)]
+Id = Annotated[Uuid, Strict(False)]
 # The reason that a person gives for a decision.
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=LINES)]
 # The `next` of a page, given back as `after`.

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from common.patterns import AREA, OFFICE
 
 from shell.settings import repository_root
 
 INBOUND: Final = "population.inbound"
-_SOURCE: Final = re.compile(r"urn:cn:exchange:([0-9]{6}):([a-z0-9_]{1,40})")
-_SOURCE_TOPIC: Final = re.compile(rf"{re.escape(INBOUND)}\.([0-9]{{6}})\.([a-z0-9_]{{1,40}})")
+_SOURCE: Final = re.compile(f"urn:cn:exchange:({AREA}):({OFFICE})")
+_SOURCE_TOPIC: Final = re.compile(rf"{re.escape(INBOUND)}\.({AREA})\.({OFFICE})")
 
 
 class PaceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import yaml
 from common.errors import NotAllowed
+from common.patterns import SOURCE, whole
 from fastapi import Path
 from pydantic import BaseModel
 from shell import clock
@@ -27,7 +28,7 @@ from ingestion.register.store import registry as store
 
 LOOK_EVERY_SECONDS: Final = 5.0
 SEED: Final = "contracts/sources.yaml"
-URN_PATTERN: Final = r"^urn:cn:exchange:[0-9]{6}:[a-z0-9_]{1,40}$"
+URN_PATTERN: Final = whole(SOURCE)
 Urn = Annotated[str, Path(max_length=128, pattern="^[A-Za-z0-9:_.-]+$", examples=["urn:cn:exchange:530300:psb"])]
 
 
