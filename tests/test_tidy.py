@@ -94,6 +94,16 @@ def test_only_the_clock_reads_the_time() -> None:
     assert not grep(r"datetime\.(now|utcnow|today)\(|date\.today\(", but=("libs/shell/src/shell/clock.py",))
 
 
+# Tests plan crashes by variables; test helpers and the local runtime pass the environment on.
+READS_ENVIRONMENT = ("libs/shell/src/shell/faults.py", "libs/shell/src/shell/testing.py")
+READS_ENVIRONMENT_BELOW = ("tools/", "services/identification/")
+
+
+def test_only_settings_modules_read_the_environment() -> None:
+    found = grep(r"\b(environ|getenv)\b(?! of)|BaseSettings", but=READS_ENVIRONMENT)
+    assert not [line for line in found if "/settings.py:" not in line and not line.startswith(READS_ENVIRONMENT_BELOW)]
+
+
 def test_the_pattern_of_a_code_is_written_once() -> None:
     """Areas, divisions, UUIDs and months: `common.patterns`."""
     hides_numbers = "services/ingestion/src/ingestion/reading/faults.py"  # any six digits

@@ -12,7 +12,7 @@ import jsonschema_rs
 import kubernetes_validate
 import pytest
 import yaml
-from shell.settings import Settings
+from shell.settings import PathSettings, Settings
 from shouwang.runtime import machine
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -32,10 +32,10 @@ def rendered() -> list[dict[str, Any]]:
 
 
 def known_variables() -> set[str]:
-    names = {f"SHOUWANG_{name.upper()}" for name in Settings.model_fields}
+    names = {f"SHOUWANG_{name.upper()}" for name in (*Settings.model_fields, *PathSettings.model_fields)}
     names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in SERVICES if name != "console"}
     names |= {f"SHOUWANG_URL_{name.upper()}" for name in SERVICES if name != "console"}
-    return names | {"SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ROOT", "SHOUWANG_ACCESS"}
+    return names
 
 
 def test_no_deployment_is_a_demonstration_or_moves_the_clock() -> None:

@@ -55,9 +55,9 @@ def stores(home: Path) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def settings(stores: Runtime, home: Path) -> Settings:
+def settings(stores: Runtime) -> Settings:
     """The settings of a process that uses the stores of this session."""
-    return Settings(kafka=stores.kafka_address, home=home)
+    return Settings(kafka=stores.kafka_address)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -27,8 +26,8 @@ DEADLINE_SECONDS = 30
 
 
 @pytest.fixture
-def settings(stores: Runtime, home: Path) -> Settings:
-    return Settings(kafka=stores.kafka_address, home=home)
+def settings(stores: Runtime) -> Settings:
+    return Settings(kafka=stores.kafka_address)
 
 
 async def configs(settings: Settings, topic: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from itertools import count
-from pathlib import Path
 from time import monotonic
 from typing import Literal
 from uuid import uuid4
@@ -48,8 +47,8 @@ async def on_missed(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
 
 
 @pytest.fixture
-def settings(stores: Runtime, home: Path) -> Settings:
-    return Settings(kafka=stores.kafka_address, home=home, poll_ms=100)
+def settings(stores: Runtime) -> Settings:
+    return Settings(kafka=stores.kafka_address, poll_ms=100)
 
 
 @pytest.fixture

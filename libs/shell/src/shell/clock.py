@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.calendar import civil_date
 
-from shell.settings import settings
+from shell.settings import paths, settings
 
 _LOOK_EVERY_SECONDS = 0.05
 
@@ -37,7 +37,7 @@ class _Offset:
         if not settings().moves_clock:
             self.value, self.mark = timedelta(), None
             return
-        path = _file()
+        path = paths().clock
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -50,10 +50,6 @@ class _Offset:
 
 
 _offset = _Offset()
-
-
-def _file() -> Path:
-    return Path(os.environ.get("SHOUWANG_HOME", ".shouwang")) / "clock"
 
 
 def now() -> datetime:
@@ -78,7 +74,7 @@ def set_offset(offset: timedelta) -> None:
     """
     if not settings().moves_clock:
         raise RuntimeError("business time is real time here: set SHOUWANG_DEMO=1 for a demonstration")
-    path = _file()
+    path = paths().clock
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"clock.{os.getpid()}")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:

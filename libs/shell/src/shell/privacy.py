@@ -23,6 +23,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shell.settings import paths, vault_variables
+
 Algorithm = Literal["aes-256-gcm", "sm4-gcm"]
 _ALGORITHM_ID: dict[str, int] = {"aes-256-gcm": 1, "sm4-gcm": 2}
 _KEY_BYTES: dict[str, int] = {"aes-256-gcm": 32, "sm4-gcm": 16}
@@ -106,7 +108,7 @@ class Keys:
         A missing file is created with new keys, readable by its owner only; several processes may do so
         at once. Raises ValueError when the file is no key file.
         """
-        path = path or _key_file()
+        path = path or paths().vault_keys
         if not path.exists():
             Keys.create().save(path, only_if_missing=True)
         try:
@@ -130,12 +132,6 @@ class Keys:
             pass  # another process was first; its keys hold
         finally:
             fresh.unlink(missing_ok=True)
-
-
-def _key_file() -> Path:
-    given = os.environ.get("SHOUWANG_KEYS")
-    home = Path(os.environ.get("SHOUWANG_HOME", ".shouwang"))
-    return Path(given) if given else home / "keys" / "vault.json"
 
 
 def _to_json(keys: Keys) -> dict[str, Any]:
@@ -224,7 +220,7 @@ class Vault:
 
 def vault() -> Vault:
     """The vault of this installation: the keys that SHOUWANG_KEYS or SHOUWANG_HOME name, read once."""
-    return _installed(os.environ.get("SHOUWANG_KEYS"), os.environ.get("SHOUWANG_HOME"))
+    return _installed(*vault_variables())
 
 
 @lru_cache(maxsize=8)  # one in a service; a few where one process looks at several installations

@@ -1,66 +1,121 @@
-"""Where things are. Environment variables with the prefix SHOUWANG_, defaults for one machine."""
+"""The settings that all services share: environment variables with the prefix SHOUWANG_, defaults for one machine.
 
-from functools import cache
+A service with settings of its own has a module `settings.py`. No other module reads the environment.
+`make contracts` writes all of them to docs/operations.md: the description of each field is its line there.
+"""
+
+from functools import cache, lru_cache
 from os import environ
 from pathlib import Path
+from typing import Final
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-def repository_root() -> Path:
-    """The folder that holds `contracts/` (SHOUWANG_ROOT, or found upwards from this file)."""
-    if root := environ.get("SHOUWANG_ROOT"):
-        return Path(root)
-    return next((parent for parent in Path(__file__).resolve().parents if (parent / "contracts").is_dir()), Path.cwd())
+PREFIX: Final = "SHOUWANG_"
+_PATH_VARIABLES: Final = ("SHOUWANG_ROOT", "SHOUWANG_HOME", "SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ACCESS")
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="SHOUWANG_", extra="ignore")
+class PathSettings(BaseSettings):
+    """Files and folders."""
 
-    kafka: str = "127.0.0.1:9092"
-    kafka_username: str | None = None
-    kafka_password: str | None = None
-    kafka_tls: bool = True
-    home: Path = repository_root() / ".shouwang"
-    replica: int = 0
-    request_keys_kept_days: int = 30  # how long a used Idempotency-Key is remembered
-    member: str | None = None  # static group membership; only for a process whose name no other one bears
-    demo: bool = False  # a demonstration: examples are paid, example deviations count, the clock may be moved
-    time_travel: bool = False  # for tests only: the clock may be moved, and nothing else of a demonstration
-    batch_records_max: int = 2000
-    poll_ms: int = 500
-    otlp_endpoint: str | None = None
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
 
-    # Sessions of PostgreSQL (shell.store.sessions), in seconds.
-    statement_seconds_max: float = 60
-    lock_seconds_max: float = 30
-    idle_in_transaction_seconds_max: float = 120
-    keepalive_idle_seconds: float = 10
-    keepalive_interval_seconds: float = 5
-    keepalive_count: int = 3
-    # The relay must have given up before the server frees its lock: beat + statement + 10 s to stop the producer.
-    relay_beat_seconds: float = 2
-    relay_statement_seconds_max: float = 15
-    relay_idle_seconds_max: float = 30
+    root: Path | None = Field(
+        default=None, description="folder that holds `contracts/`; if empty, it is searched upwards from the code"
+    )
+    home: Path | None = Field(
+        default=None,
+        description="folder of keys, clock and spooled files; if empty, `.shouwang` in the folder of `contracts/`",
+    )
+    keys: Path | None = Field(
+        default=None, description="file of the vault's keys; if empty, `keys/vault.json` in the home"
+    )
+    jwks: Path | None = Field(
+        default=None,
+        description="key set (JWKS) of the issuer of tokens; if empty, the key in the home signs and verifies",
+    )
+    access: Path | None = Field(
+        default=None, description="file of the read budgets per role; if empty, `contracts/access.yaml`"
+    )
 
-    # The watchdog (shell.watchdog), in seconds.
-    look_seconds: float = 5
-    stall_seconds: float = 60
-    job_seconds_max: float = 600
-    loop_seconds_max: float = 120
-    replacements_max: int = 3
 
-    # Bodies (shell.http.body_guard). A route may state a number of bytes of its own.
-    body_bytes_max: int = 65_536
-    body_seconds_max: float = 30
-    open_body_seconds_max: float = 5  # of a route that needs no credential
-    discard_bytes_max: int = 64 * 1024**2
-    discard_seconds_max: float = 10
-    # Connections (shell.http.connections), per process.
-    connections_max: int = 500
-    header_bytes_max: int = 65_536
-    header_seconds_max: float = 10
-    write_seconds_max: float = 30
+class StoreSettings(BaseSettings):
+    """Kafka, tracing and how a process takes part."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    kafka: str = Field(default="127.0.0.1:9092", description="bootstrap servers, separated by commas")
+    kafka_username: str | None = Field(
+        default=None, description="user for SASL/SCRAM; without one, Kafka is not authenticated"
+    )
+    kafka_password: str | None = Field(default=None, description="password of that user")
+    kafka_tls: bool = Field(default=True, description="whether the authenticated connection is encrypted")
+    otlp_endpoint: str | None = Field(
+        default=None, description="URL of an OTLP collector; without one, no trace is recorded"
+    )
+    replica: int = Field(default=0, description="number of this replica on one machine; 0 is the first")
+    member: str | None = Field(
+        default=None, description="static member of the Kafka group; only for a process with a unique name"
+    )
+    demo: bool = Field(default=False, description="demonstration: examples are paid, and the clock may be moved")
+    time_travel: bool = Field(default=False, description="for tests only: the clock may be moved")
+    batch_records_max: int = Field(default=2000, description="records that one transaction handles")
+    poll_ms: int = Field(default=500, description="how long a consumer waits for records before it looks around")
+    request_keys_kept_days: int = Field(default=30, description="how long a used Idempotency-Key is remembered")
+
+
+class SessionSettings(BaseSettings):
+    """Sessions of PostgreSQL. The relay must give up before the server frees its lock: beat + statement + 10 s to stop
+    the producer are less than its idle limit."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    statement_seconds_max: float = Field(default=60, description="longest statement")
+    lock_seconds_max: float = Field(default=30, description="longest wait for a lock")
+    idle_in_transaction_seconds_max: float = Field(default=120, description="longest silence inside a transaction")
+    keepalive_idle_seconds: float = Field(default=10, description="silence after which a connection is probed")
+    keepalive_interval_seconds: float = Field(default=5, description="time between two probes")
+    keepalive_count: int = Field(default=3, description="unanswered probes after which a connection is dead")
+    relay_beat_seconds: float = Field(default=2, description="longest silence of the relay on its connection")
+    relay_statement_seconds_max: float = Field(default=15, description="longest statement of the relay")
+    relay_idle_seconds_max: float = Field(
+        default=30, description="silence after which the server frees the relay's lock"
+    )
+
+
+class WatchdogSettings(BaseSettings):
+    """The watchdog, which replaces parts of a process that do not move."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    look_seconds: float = Field(default=5, description="time between two looks at a part")
+    stall_seconds: float = Field(
+        default=60, description="a consumer or relay with work but without movement is replaced"
+    )
+    job_seconds_max: float = Field(default=600, description="longest step of a job")
+    loop_seconds_max: float = Field(default=120, description="longest time for which the event loop may be blocked")
+    replacements_max: int = Field(default=3, description="replacements without movement before the process ends")
+
+
+class HttpSettings(BaseSettings):
+    """Limits of HTTP requests and connections, per process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    body_bytes_max: int = Field(default=65_536, description="largest body of a route that states no number of its own")
+    body_seconds_max: float = Field(default=30, description="longest time to receive a body")
+    open_body_seconds_max: float = Field(default=5, description="the same for a route that needs no credential")
+    discard_bytes_max: int = Field(default=64 * 1024**2, description="bytes read of a body that is rejected")
+    discard_seconds_max: float = Field(default=10, description="longest time to read such a body")
+    connections_max: int = Field(default=500, description="open connections")
+    header_bytes_max: int = Field(default=65_536, description="largest head of a request")
+    header_seconds_max: float = Field(default=10, description="longest time to receive the head of a request")
+    write_seconds_max: float = Field(default=30, description="longest time for which a client may not read its answer")
+
+
+class Settings(HttpSettings, WatchdogSettings, SessionSettings, StoreSettings):
+    """The settings that a process reads once."""
 
     @property
     def moves_clock(self) -> bool:
@@ -68,6 +123,7 @@ class Settings(BaseSettings):
         return self.demo or self.time_travel
 
     def database_url(self, service: str) -> str:
+        """The URL of the service's own database: SHOUWANG_DATABASE_URL_<SERVICE>."""
         default = f"postgresql://postgres@127.0.0.1:5432/{service}"
         return environ.get(f"SHOUWANG_DATABASE_URL_{service.upper()}", default)
 
@@ -75,3 +131,56 @@ class Settings(BaseSettings):
 @cache
 def settings() -> Settings:
     return Settings()
+
+
+class Paths(PathSettings):
+    """The files and folders of this installation."""
+
+    @property
+    def repository(self) -> Path:
+        return self.root or _folder_of_contracts()
+
+    @property
+    def home_folder(self) -> Path:
+        return self.home or self.repository / ".shouwang"
+
+    @property
+    def vault_keys(self) -> Path:
+        return self.keys or self.home_folder / "keys" / "vault.json"
+
+    @property
+    def token_key(self) -> Path:
+        return self.home_folder / "keys" / "token.json"
+
+    @property
+    def clock(self) -> Path:
+        return self.home_folder / "clock"
+
+    @property
+    def read_budgets(self) -> Path:
+        return self.access or self.repository / "contracts" / "access.yaml"
+
+
+def paths() -> Paths:
+    """The variables are read again when they have changed: a tool looks at several installations in one process."""
+    return _paths(tuple(environ.get(name) for name in _PATH_VARIABLES))
+
+
+@lru_cache(maxsize=8)
+def _paths(_variables: tuple[str | None, ...]) -> Paths:
+    return Paths()
+
+
+def vault_variables() -> tuple[str | None, str | None]:
+    """The variables that name the keys of the vault. Reading them costs less than `paths`, once per event."""
+    return environ.get("SHOUWANG_KEYS"), environ.get("SHOUWANG_HOME")
+
+
+def repository_root() -> Path:
+    """The folder that holds `contracts/`."""
+    return paths().repository
+
+
+@cache
+def _folder_of_contracts() -> Path:
+    return next((parent for parent in Path(__file__).resolve().parents if (parent / "contracts").is_dir()), Path.cwd())

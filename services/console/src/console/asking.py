@@ -1,23 +1,17 @@
 """Questions to other services with the caller's own token: they decide what the caller may see."""
 
-import os
-from typing import Any, Final
+from typing import Any
 
 import httpx
 from common.errors import NotAllowed, NotFound, ServiceError, Unauthenticated
 from fastapi import Request
 
 from console.session import token_of
-
-PORTS: Final = {"supervision": 8106, "identification": 8102}
+from console.settings import peer_url
 
 
 class PeerAway(ServiceError):
     status, slug = 503, "unavailable"
-
-
-def peer_url(service: str) -> str:
-    return os.environ.get(f"SHOUWANG_URL_{service.upper()}", f"http://127.0.0.1:{PORTS[service]}").rstrip("/")
 
 
 async def ask(request: Request, service: str, path: str, **params: Any) -> Any:

@@ -7,7 +7,6 @@ make dues appear or vanish. An area taken into service later is named before its
 
 import logging
 from datetime import date
-from os import environ
 
 from common import calendar
 from rules.money.due import ANYWHERE
@@ -15,6 +14,7 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
+from subsidy.settings import SubsidySettings
 from subsidy.store import accounts
 
 VARIABLE = "SHOUWANG_PAY_FROM_MONTH"
@@ -42,12 +42,12 @@ async def fix_pay_from(database: Database) -> None:
     """When the service starts: take what is said about areas that have no month yet."""
     async with database.transaction() as tx:
         found = await _fix(tx)
-    for area, month in parse_pay_from(environ.get(VARIABLE, "")).items():
+    for area, month in parse_pay_from(SubsidySettings().pay_from_month).items():
         if found[area] != month:
             log.warning("%s says %s for %s, but %s was fixed before and stays", VARIABLE, month, area, found[area])
 
 
 async def _fix(tx: Tx) -> dict[str, date]:
-    said = parse_pay_from(environ.get(VARIABLE, ""))
+    said = parse_pay_from(SubsidySettings().pay_from_month)
     said.setdefault(ANYWHERE, calendar.month_of(clock.today()))
     return await accounts.set_pay_from(tx, said)

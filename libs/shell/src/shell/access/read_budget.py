@@ -10,7 +10,6 @@ person again costs nothing. One statement counts, in the transaction that writes
     spent.need_allowed()                               # behind the commit, which keeps the refusal and its alert
 """
 
-import os
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -25,7 +24,7 @@ from common.events import ReadBudgetUsed
 from shell import clock
 from shell.access.auth import Caller, Role
 from shell.privacy import vault
-from shell.settings import repository_root
+from shell.settings import paths
 from shell.store.transaction import Tx
 
 KEPT_DAYS: Final = 7
@@ -93,9 +92,7 @@ def _persons_a_day(path: Path) -> dict[str, int]:
 
 def persons_a_day(role: Role) -> int:
     """0 for a role without an entry. Raises msgspec.ValidationError where the file does not fit."""
-    given = os.environ.get("SHOUWANG_ACCESS")
-    path = Path(given) if given else repository_root() / "contracts" / "access.yaml"
-    return _persons_a_day(path).get(role, 0)
+    return _persons_a_day(paths().read_budgets).get(role, 0)
 
 
 def case_of(subject: str, day: date) -> str:

@@ -19,7 +19,7 @@ from common.errors import Unavailable
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, Key, KeySet
 
-from shell.settings import settings
+from shell.settings import paths
 
 RELOAD_SECONDS_MIN: Final = 30.0
 RELOAD_SECONDS_MAX: Final = 300.0
@@ -27,14 +27,10 @@ _UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, JoseError)
 log = logging.getLogger(__name__)
 
 
-def _key_file() -> Path:
-    return settings().home / "keys" / "token.json"
-
-
 @cache
 def signing_key() -> ECKey:
     """The local issuer's key. It is made on first use, and only its owner can read it."""
-    path = _key_file()
+    path = paths().token_key
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = path.with_name(f".token.{os.getpid()}")
@@ -106,14 +102,14 @@ class KeyFile:
 
 
 @cache
-def _key_file_of(path: str, on_change: Callable[[], None]) -> KeyFile:
-    return KeyFile(Path(path), on_change, lambda: monotonic())
+def _key_file_of(path: Path, on_change: Callable[[], None]) -> KeyFile:
+    return KeyFile(path, on_change, lambda: monotonic())
 
 
 def foreign_keys(on_change: Callable[[], None]) -> KeyFile | None:
     """The key set of another issuer, None where the local key verifies tokens."""
-    given = os.environ.get("SHOUWANG_JWKS")
-    return _key_file_of(given, on_change) if given else None
+    path = paths().jwks
+    return _key_file_of(path, on_change) if path else None
 
 
 def forget() -> None:

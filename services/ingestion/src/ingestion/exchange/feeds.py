@@ -1,6 +1,5 @@
 """Feeds as data: which table is read, how often, and what its rows mean (`contracts/tables/*.yaml`)."""
 
-import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +11,12 @@ import yaml
 from common.errors import Malformed
 from common.events.kinds import ONE_DAY_KINDS
 from msgspec import Meta
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from shell.settings import repository_root
 
 from ingestion.exchange.domain import Goodbye, Updates, Ways
 from ingestion.files.mapping import Given, Mapping, resolve
 from ingestion.register.sources import URN_PATTERN, registered
+from ingestion.settings import FeedSettings, feed_url
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
 Column = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -25,17 +24,6 @@ Variable = Annotated[str, Meta(pattern="^SHOUWANG_FEED_URL_[A-Z0-9_]{1,40}$")]
 FILE_BYTES_MAX: Final = 64 * 1024
 DECIDED_BY_US: Final = ("id", "action", "previous_event_id")
 _OF_FILES: Final = ("sheet", "encoding", "delimiter", "time")
-
-
-class FeedSettings(BaseSettings):
-    """SHOUWANG_FEEDS_…: the folder of the feeds, how long an answer of a front-end database may take, and how many
-    runs of a feed are remembered."""
-
-    model_config = SettingsConfigDict(env_prefix="SHOUWANG_FEEDS_", extra="ignore")
-
-    folder: Path | None = None
-    answer_seconds_max: float = 60.0
-    runs_kept: int = 200
 
 
 class FeedBroken(Exception):
@@ -137,7 +125,7 @@ def configured() -> Configured:
 
 def url_of(feed: Feed) -> str:
     """Raises FeedBroken. The URL holds a password: it is neither kept, logged nor shown."""
-    url = os.environ.get(feed.url_env)
+    url = feed_url(feed.url_env)
     if not url:
         raise FeedBroken("url_missing", variable=feed.url_env)
     return url

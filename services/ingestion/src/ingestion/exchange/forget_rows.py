@@ -7,7 +7,7 @@ from shell import clock
 from shell.store.database import Database
 
 from ingestion.exchange.store import feed_rows as store
-from ingestion.files.spool import ImportSettings
+from ingestion.settings import ImportSettings
 
 STEP_MAX: Final = 1_000
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
-from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, url_of
+from ingestion.exchange.feeds import FeedBroken, Setup, url_of
 from ingestion.exchange.frontend import Frontend
 from ingestion.exchange.lines import Layout, Line, lay_out, line_of
 from ingestion.exchange.places import Place
+from ingestion.settings import FeedSettings
 
 T = TypeVar("T")
 # Answers that are still outstanding: no second question is asked of a database that owes one.

@@ -18,7 +18,7 @@ from shell.halving import apply_by_halves, repeat_while_unavailable
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup
+from ingestion.exchange.feeds import FeedBroken, Setup
 from ingestion.exchange.lines import Layout, Line
 from ingestion.exchange.places import Place, kept_newest, opened, sealed, start_of
 from ingestion.exchange.reader import Reader
@@ -26,6 +26,7 @@ from ingestion.exchange.row_records import Counts, refuse_lines, tell_page
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
 from ingestion.register import quotas
+from ingestion.settings import FeedSettings
 
 log = logging.getLogger(__name__)
 STEP_SECONDS: Final = 5.0

@@ -10,7 +10,6 @@ from itertools import repeat
 from typing import IO, Any, Final, NamedTuple
 
 from ingestion.files.pages import Measure, Size
-from ingestion.files.spool import ImportSettings
 from ingestion.files.table import (
     CELL_CHARS_KEPT,
     COLUMNS_MAX,
@@ -22,6 +21,7 @@ from ingestion.files.table import (
     TooLong,
     bounded,
 )
+from ingestion.settings import ImportSettings
 
 BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 2 * 1024**2

@@ -8,7 +8,8 @@ from shell import clock
 from shell.store.database import Database
 
 from ingestion.files import store
-from ingestion.files.spool import ImportSettings, forget, spooled
+from ingestion.files.spool import forget, spooled
+from ingestion.settings import ImportSettings
 
 log = logging.getLogger(__name__)
 STEP_MAX: Final = 1_000

@@ -22,12 +22,13 @@ from shell.service import Db
 from ingestion.files import store
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
 from ingestion.files.rows import Format, sniff
-from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, SpoolFull, need_room, path_of
+from ingestion.files.spool import SealedReader, SealedWriter, SpoolFull, need_room, path_of
 from ingestion.files.table import FileBroken
 from ingestion.files.views import Import, problem, shown
 from ingestion.files.workbook import check_archive
 from ingestion.register import sources
 from ingestion.register.senders import check_digest, sender
+from ingestion.settings import ImportSettings
 
 router = APIRouter(tags=["imports"])
 _HEAD_BYTES: Final = 1024

@@ -12,8 +12,9 @@ from ingestion.domain.pushed import Pushed
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender, Shaped
 from ingestion.files.rows import Stream
-from ingestion.files.spool import FRAME_BYTES, ImportSettings, SealedReader
+from ingestion.files.spool import FRAME_BYTES, SealedReader
 from ingestion.files.table import FileBroken, chars_of
+from ingestion.settings import ImportSettings
 
 BATCH_ROWS: Final = 1_000
 BATCH_WEIGHT_MAX: Final = 2_000

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from shell.privacy import SealBroken, vault
-from shell.settings import settings
+from shell.settings import paths
+
+from ingestion.settings import ImportSettings
 
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8
@@ -22,30 +23,9 @@ _NONCE_AND_TAG: Final = 28
 _LOOK_EVERY_BYTES: Final = 16 * 1024**2
 
 
-class ImportSettings(BaseSettings):
-    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`: the largest upload; `seconds_max`: the longest time to send it;
-    `disk_free_bytes_min`: stays free on the disk; `unpacked_bytes_max`: an archive unpacked; `pages_bytes_max`: the
-    pages of a Parquet file that are open at one time; `rows_max`: rows of a file; `open_max`: files of one source that
-    may wait; `rejects_bytes_max`: rejected rows of a file as they are stored; `rejects_kept_days`: how long they are
-    kept."""
-
-    model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
-
-    bytes_max: int = 2 * 1024**3
-    seconds_max: float = 3_600
-    disk_free_bytes_min: int = 512 * 1024**2
-    unpacked_bytes_max: int = 4 * 1024**3
-    pages_bytes_max: int = 64 * 1024**2
-    rows_max: int = 20_000_000
-    open_max: int = 20
-    rejects_bytes_max: int = 256 * 1024**2
-    rejects_kept_days: int = 90
-
-
 def spool_folder() -> Path:
     """Under the home of the service, for its owner only. Replicas that share imports must share it."""
-    home = Path(os.environ.get("SHOUWANG_HOME") or settings().home)
-    folder = home / "spool"
+    folder = paths().home_folder / "spool"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 

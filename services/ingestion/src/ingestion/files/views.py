@@ -10,7 +10,7 @@ from shell.access.auth import Caller
 from shell.access.scopes import OwnSource, scope_of
 
 from ingestion.domain.file_problems import FILES
-from ingestion.files.spool import ImportSettings
+from ingestion.settings import ImportSettings
 
 
 class FileProblem(BaseModel):

@@ -18,8 +18,9 @@ from xml.parsers import expat
 
 from ingestion.files import sheet
 from ingestion.files.markup import local, new_parser, parse
-from ingestion.files.spool import FRAME_BYTES, ImportSettings, SealedReader, SealedWriter, forget
+from ingestion.files.spool import FRAME_BYTES, SealedReader, SealedWriter, forget
 from ingestion.files.table import DAY_ZERO, ROW_CHARS_MAX, FileBroken, Table
+from ingestion.settings import ImportSettings
 
 ENTRIES_MAX: Final = 10_000
 RATIO_MAX: Final = 400

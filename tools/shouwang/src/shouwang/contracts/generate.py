@@ -1,15 +1,16 @@
-"""`python -m shouwang.contracts.generate`: write `contracts/` anew from the code."""
+"""`python -m shouwang.contracts.generate`: write `contracts/` and `docs/operations.md` from the code."""
 
 import importlib
 import json
 import sys
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 import yaml
 from shell.settings import repository_root
 
-from shouwang.contracts import asyncapi, codes
+from shouwang.contracts import asyncapi, codes, operations
 from shouwang.contracts.schemas import event_schemas, example, feed_schema, policy_file_schema
 
 SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
@@ -20,7 +21,7 @@ def _json(value: Any) -> str:
 
 
 def generated() -> dict[str, str]:
-    """Path below `contracts/` → content, of every generated file."""
+    """Path relative to `contracts/` → content, of every generated file."""
     files: dict[str, str] = {}
     for wire_type, schema in event_schemas().items():
         files[f"events/{wire_type}.json"] = _json(schema)
@@ -38,6 +39,7 @@ def generated() -> dict[str, str]:
     for service in SERVICES:
         app = importlib.import_module(f"{service}.main").app
         files[f"openapi/{service}.json"] = _json(app.openapi())
+    files["../docs/operations.md"] = operations.page((*SERVICES, "console"))
     return files
 
 
@@ -61,7 +63,7 @@ def write(root: Path) -> list[str]:
 def main() -> int:
     touched = write(repository_root() / "contracts")
     for name in touched:
-        print(f"contracts/{name}")
+        print(normpath(f"contracts/{name}"))
     print(f"{len(touched)} files changed")
     return 0
 

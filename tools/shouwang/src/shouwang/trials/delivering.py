@@ -30,7 +30,7 @@ class Deliverer:
         self.by_topic = 0
         self.repeated = 0
         self._asker = asker
-        self._settings = Settings(kafka=stores.kafka_address, home=stores.home)
+        self._settings = Settings(kafka=stores.kafka_address)
         self._producer: AIOKafkaProducer | None = None
 
     async def over_http(self, events: Sequence[Event]) -> list[dict[str, Any]]:
