@@ -1,13 +1,7 @@
-from dispatch import tables
-from sqlmodel import SQLModel
+"""The row classes and the migrated database have the same schema."""
+
+from shell.schema_comparison import schema_differences
 
 
-async def test_the_migrated_schema_has_exactly_the_columns_of_the_tables(database):
-    rows = await database.pool.fetch(
-        "SELECT table_name, column_name, is_nullable FROM information_schema.columns WHERE table_schema = 'dispatch'"
-    )
-    stored = {(r[0], r[1], r[2] == "YES") for r in rows}
-    ours = [t for t in SQLModel.metadata.tables.values() if t.schema == tables.SCHEMA]
-    assert len(ours) == 8
-    names = {t.name for t in ours}
-    assert {(t.name, c.name, bool(c.nullable)) for t in ours for c in t.columns} == {s for s in stored if s[0] in names}
+async def test_the_row_classes_declare_the_migrated_schema() -> None:
+    assert await schema_differences("dispatch") == []

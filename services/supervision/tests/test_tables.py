@@ -1,23 +1,12 @@
 """The migrated schema and the classes that describe it are one."""
 
-import supervision.tables  # noqa: F401 - fills the metadata
-from shell.store.database import Database
-from sqlmodel import SQLModel
+from shell.schema_comparison import schema_differences
 from supervision.checks import checks
 from supervision.seen import SHAPES
 
 
-async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(database: Database) -> None:
-    tables = {t.name: t for t in SQLModel.metadata.tables.values() if t.schema == "supervision"}
-    rows = await database.pool.fetch(
-        """SELECT table_name, column_name, is_nullable = 'YES' AS nullable FROM information_schema.columns
-           WHERE table_schema = 'supervision' AND table_name = ANY($1)""",
-        list(tables),
-    )
-    migrated = {(r["table_name"], r["column_name"]): r["nullable"] for r in rows}
-    described = {(t.name, c.name): bool(c.nullable) for t in tables.values() for c in t.columns}
-    assert migrated == described
-    assert len(tables) == 9
+async def test_the_row_classes_declare_the_migrated_schema() -> None:
+    assert await schema_differences("supervision") == []
 
 
 def test_every_check_that_is_used_has_its_text_and_severity() -> None:

@@ -1,94 +1,104 @@
 """What assessment stores. Ids are uuid in PostgreSQL and strings in Python."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text
-from sqlalchemy.dialects.postgresql import UUID
-from sqlmodel import Field, SQLModel
-
-SCHEMA = "assessment"
-
-
-def _id(*, primary: bool = False) -> Any:
-    return Field(sa_column=Column(UUID(as_uuid=False), primary_key=primary, nullable=False))
-
-
-def _text(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(Text, nullable=nullable))
-
-
-def _instant(*, nullable: bool = True) -> Any:
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
     """The newest decision seen of every person; `digest` of what of it matters here, 0 for nothing."""
 
-    __tablename__: ClassVar[str] = "heads"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "heads"
+    __table_args__ = {"schema": "assessment"}
 
-    person_id: str = _id(primary=True)
-    version: int = Field(sa_column=Column(BigInteger, nullable=False))
-    digest: int = Field(sa_column=Column(BigInteger, nullable=False))
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.bigint()
+    digest: int = columns.bigint()
 
 
 class NeedRow(SQLModel, table=True):
     """Who is, was or will be entitled to an assessment, or had one; see `domain.Need`. `periods` is JSON."""
 
-    __tablename__: ClassVar[str] = "needs"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "needs"
+    __table_args__ = (
+        Index("needs_act_on", "act_on", postgresql_where=text("act_on IS NOT NULL")),
+        {"schema": "assessment"},
+    )
 
-    person_id: str = _id(primary=True)
-    periods: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    division: str | None = _text(nullable=True)
-    died_on: date | None
-    merged: bool
-    correlation_id: str = _text()
-    cases: int
-    ability_version: int
-    act_on: date | None
+    person_id: str = columns.uuid(key=True)
+    periods: bytes = columns.blob()
+    division: str | None = columns.text(null=True)
+    died_on: date | None = columns.day(null=True)
+    merged: bool = columns.boolean()
+    correlation_id: str = columns.text()
+    cases: int = columns.integer()
+    ability_version: int = columns.integer()
+    act_on: date | None = columns.day(null=True)
 
 
 class CaseRow(SQLModel, table=True):
     """One assessment from request to signature. `form` is the JSON of what was found; `form_digest` tells repeats."""
 
-    __tablename__: ClassVar[str] = "cases"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "cases"
+    __table_args__ = (
+        CheckConstraint("signed_by <> submitted_by"),
+        CheckConstraint("(state = 'signed') = (signed_by IS NOT NULL)"),
+        CheckConstraint(
+            "state NOT IN ('scored', 'signed') OR (form IS NOT NULL AND level IS NOT NULL AND submitted_by IS NOT NULL)"
+        ),
+        CheckConstraint("level BETWEEN 0 AND 4"),
+        CheckConstraint("reason IN ('first', 'regular', 'incident', 'dispute', 'other')"),
+        CheckConstraint("state IN ('requested', 'scored', 'signed', 'cancelled')"),
+        Index("cases_of_person", "person_id"),
+        Index(
+            "cases_one_open",
+            "person_id",
+            unique=True,
+            postgresql_where=text("state IN ('requested', 'scored')"),
+        ),
+        {"schema": "assessment"},
+    )
 
-    assessment_id: str = _id(primary=True)
-    person_id: str = _id()
-    state: str = _text()
-    reason: str = _text()
-    division: str | None = _text(nullable=True)
-    requested_at: datetime = _instant(nullable=False)
-    due_on: date | None
-    correlation_id: str = _text()
-    cancelled_for: str | None = _text(nullable=True)
-    scale: str | None = _text(nullable=True)
-    scale_version: str | None = _text(nullable=True)
-    form: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
-    form_digest: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
-    assessed_on: date | None
-    total: int | None
-    level: int | None
-    changed_by: str | None = _text(nullable=True)
-    submitted_by: str | None = _text(nullable=True)
-    signed_by: str | None = _text(nullable=True)
-    signed_at: datetime | None = _instant()
+    assessment_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    state: str = columns.text()
+    reason: str = columns.text()
+    division: str | None = columns.text(null=True)
+    requested_at: datetime = columns.instant()
+    due_on: date | None = columns.day(null=True)
+    correlation_id: str = columns.text()
+    cancelled_for: str | None = columns.text(null=True)
+    scale: str | None = columns.text(null=True)
+    scale_version: str | None = columns.text(null=True)
+    form: bytes | None = columns.blob(null=True)
+    form_digest: bytes | None = columns.blob(null=True)
+    assessed_on: date | None = columns.day(null=True)
+    total: int | None = columns.integer(null=True)
+    level: int | None = columns.integer(null=True)
+    changed_by: str | None = columns.text(null=True)
+    submitted_by: str | None = columns.text(null=True)
+    signed_by: str | None = columns.text(null=True)
+    signed_at: datetime | None = columns.instant(null=True)
 
 
 class ResultRow(SQLModel, table=True):
     """A signed result; never changed. The period in force follows from all results of the person."""
 
-    __tablename__: ClassVar[str] = "results"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "results"
+    __table_args__ = (
+        CheckConstraint("valid_from < valid_until"),
+        CheckConstraint("level BETWEEN 0 AND 4"),
+        Index("results_of_person", "person_id"),
+        {"schema": "assessment"},
+    )
 
-    assessment_id: str = _id(primary=True)
-    person_id: str = _id()
-    scale: str = _text()
-    scale_version: str = _text()
-    level: int
-    valid_from: date
-    valid_until: date
-    recorded_at: datetime = _instant(nullable=False)
+    assessment_id: str = columns.uuid(key=True, references="assessment.cases.assessment_id")
+    person_id: str = columns.uuid()
+    scale: str = columns.text()
+    scale_version: str = columns.text()
+    level: int = columns.integer()
+    valid_from: date = columns.day()
+    valid_until: date = columns.day()
+    recorded_at: datetime = columns.instant()

@@ -1,163 +1,182 @@
 """What dispatch stores. Ids are uuid in PostgreSQL and strings in Python; lists of codes are comma-separated text."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Text
-from sqlalchemy.dialects.postgresql import UUID
-from sqlmodel import Field, SQLModel
-
-SCHEMA = "dispatch"
-
-
-def _id(*, primary: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(UUID(as_uuid=False), primary_key=primary, nullable=nullable))
-
-
-def _text(*, primary: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(Text, primary_key=primary, nullable=nullable))
-
-
-def _instant(*, nullable: bool = True) -> Any:
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
     """The newest decision seen of every person; `digest` of what of it matters to visits, 0 for nothing."""
 
-    __tablename__: ClassVar[str] = "heads"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "heads"
+    __table_args__ = {"schema": "dispatch"}
 
-    person_id: str = _id(primary=True)
-    version: int = Field(sa_column=Column(BigInteger, nullable=False))
-    digest: int = Field(sa_column=Column(BigInteger, nullable=False))
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.bigint()
+    digest: int = columns.bigint()
 
 
 class PlanRow(SQLModel, table=True):
     """One person's plan for one item; see `domain.plan.Plan`. `part` is JSON."""
 
-    __tablename__: ClassVar[str] = "plans"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "plans"
+    __table_args__ = (
+        CheckConstraint("interval_days > 0"),
+        CheckConstraint("state IN ('active', 'paused', 'waiting', 'stopped')"),
+        Index("plans_act_on", "act_on", postgresql_where=text("act_on IS NOT NULL")),
+        {"schema": "dispatch"},
+    )
 
-    person_id: str = _id(primary=True)
-    item: str = _text(primary=True)
-    state: str = _text()
-    cause: str | None = _text(nullable=True)
-    epoch: int
-    division: str | None = _text(nullable=True)
-    tier: str | None = _text(nullable=True)
-    interval_days: int | None
-    entitlement_id: str | None = _id(nullable=True)
-    started_on: date | None
-    last_from: date | None
-    opened_until: date | None
-    suspected_on: date | None
-    act_on: date | None
-    part: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    correlation_id: str = _text()
+    person_id: str = columns.uuid(key=True)
+    item: str = columns.text(key=True)
+    state: str = columns.text()
+    cause: str | None = columns.text(null=True)
+    epoch: int = columns.integer()
+    division: str | None = columns.text(null=True)
+    tier: str | None = columns.text(null=True)
+    interval_days: int | None = columns.integer(null=True)
+    entitlement_id: str | None = columns.uuid(null=True)
+    started_on: date | None = columns.day(null=True)
+    last_from: date | None = columns.day(null=True)
+    opened_until: date | None = columns.day(null=True)
+    suspected_on: date | None = columns.day(null=True)
+    act_on: date | None = columns.day(null=True)
+    part: bytes = columns.blob()
+    correlation_id: str = columns.text()
 
 
 class TaskRow(SQLModel, table=True):
     """One visit to be made; see `domain.task.Task`. `verdict` is supervision's."""
 
-    __tablename__: ClassVar[str] = "tasks"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "tasks"
+    __table_args__ = (
+        CheckConstraint("by IN ('visit', 'call')"),
+        CheckConstraint("window_from < window_to"),
+        CheckConstraint("checked_in_at <= checked_out_at"),
+        CheckConstraint("state NOT IN ('offered', 'accepted', 'in_progress', 'completed') OR provider IS NOT NULL"),
+        CheckConstraint("(act_at IS NOT NULL) = (state IN ('planned', 'offered', 'accepted', 'in_progress'))"),
+        CheckConstraint(
+            "state IN ('planned', 'offered', 'accepted', 'in_progress', 'completed', 'missed', 'failed', "
+            "'excused', 'expired', 'cancelled')"
+        ),
+        Index("tasks_act_at", "act_at", postgresql_where=text("act_at IS NOT NULL")),
+        Index("tasks_of_person", "person_id"),
+        Index("tasks_of_provider", "provider", "state", postgresql_where=text("provider IS NOT NULL")),
+        Index("tasks_unplaced", "task_id", postgresql_where=text("state = 'planned' AND cause IS NOT NULL")),
+        {"schema": "dispatch"},
+    )
 
-    task_id: str = _id(primary=True)
-    person_id: str = _id()
-    item: str = _text()
-    reason: str = _text()
-    division: str = _text()
-    window_from: date
-    window_to: date
-    entitlement_id: str = _id()
-    correlation_id: str = _text()
-    tier: str | None = _text(nullable=True)
-    by: str = _text()
-    origin_task_id: str | None = _id(nullable=True)
-    redispatches: int
-    state: str = _text()
-    provider: str | None = _text(nullable=True)
-    cause: str | None = _text(nullable=True)
-    accept_by: datetime | None = _instant()
-    checked_in_at: datetime | None = _instant()
-    checked_out_at: datetime | None = _instant()
-    worker: str | None = _text(nullable=True)
-    outcome: str | None = _text(nullable=True)
-    tried: str = _text()
-    act_at: datetime | None = _instant()
-    verdict: str | None = _text(nullable=True)
+    task_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    item: str = columns.text()
+    reason: str = columns.text()
+    division: str = columns.text()
+    window_from: date = columns.day()
+    window_to: date = columns.day()
+    entitlement_id: str = columns.uuid()
+    correlation_id: str = columns.text()
+    tier: str | None = columns.text(null=True)
+    by: str = columns.text(default="'visit'")
+    origin_task_id: str | None = columns.uuid(null=True)
+    redispatches: int = columns.integer(default="0")
+    state: str = columns.text()
+    provider: str | None = columns.text(null=True)
+    cause: str | None = columns.text(null=True)
+    accept_by: datetime | None = columns.instant(null=True)
+    checked_in_at: datetime | None = columns.instant(null=True)
+    checked_out_at: datetime | None = columns.instant(null=True)
+    worker: str | None = columns.text(null=True)
+    outcome: str | None = columns.text(null=True)
+    tried: str = columns.text(default="''")
+    act_at: datetime | None = columns.instant(null=True)
+    verdict: str | None = columns.text(null=True)
 
 
 class AreaRow(SQLModel, table=True):
     """Every area above (and equal to) a division that tasks are in: scope is a closure, never a code prefix."""
 
-    __tablename__: ClassVar[str] = "areas"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "areas"
+    __table_args__ = {"schema": "dispatch"}
 
-    area: str = _text(primary=True)
-    division: str = _text(primary=True)
+    area: str = columns.text(key=True)
+    division: str = columns.text(key=True)
 
 
 class ProviderRow(SQLModel, table=True):
     """`topic_state`: none (no Kafka), pending (topics or backlog to come), ready. `feed_seq`: its last message.
     `open_tasks`: offered to it, accepted or begun."""
 
-    __tablename__: ClassVar[str] = "providers"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "providers"
+    __table_args__ = (
+        CheckConstraint("capacity_per_day BETWEEN 1 AND 100000"),
+        CheckConstraint("(length(name) >= 1) AND (length(name) <= 200)"),
+        CheckConstraint("subscription IN ('kafka', 'webhook', 'poll')"),
+        CheckConstraint("topic_state IN ('none', 'pending', 'ready')"),
+        CheckConstraint("uscc ~ '^[0-9A-Z]{18}$'"),
+        {"schema": "dispatch"},
+    )
 
-    uscc: str = _text(primary=True)
-    name: str = _text()
-    items: str = _text()
-    capacity_per_day: int
-    subscription: str = _text()
-    topic_state: str = _text()
-    feed_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
-    open_tasks: int
-    rematch_after: str | None = _id(nullable=True)
-    created_at: datetime = _instant(nullable=False)
+    uscc: str = columns.text(key=True)
+    name: str = columns.text()
+    items: str = columns.text()
+    capacity_per_day: int = columns.integer()
+    subscription: str = columns.text()
+    topic_state: str = columns.text()
+    feed_seq: int = columns.bigint(default="0")
+    open_tasks: int = columns.integer(default="0")
+    rematch_after: str | None = columns.uuid(null=True)
+    created_at: datetime = columns.instant()
 
 
 class ProviderAreaRow(SQLModel, table=True):
     """A division a provider serves, with everything below it."""
 
-    __tablename__: ClassVar[str] = "provider_areas"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "provider_areas"
+    __table_args__ = {"schema": "dispatch"}
 
-    division: str = _text(primary=True)
-    uscc: str = _text(primary=True)
+    division: str = columns.text(key=True)
+    uscc: str = columns.text(key=True, references="dispatch.providers.uscc")
 
 
 class FeedRow(SQLModel, table=True):
     """What a provider was told, numbered without gaps; the same messages as on its topic, with the same ids."""
 
-    __tablename__: ClassVar[str] = "feed"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "feed"
+    __table_args__ = (
+        Index("feed_at", "at", postgresql_using="brin"),
+        Index("feed_unpublished", "provider", "seq", postgresql_where=text("NOT published")),
+        {"schema": "dispatch"},
+    )
 
-    provider: str = _text(primary=True)
-    seq: int = Field(sa_column=Column(BigInteger, primary_key=True))
-    event_id: str = _id()
-    wire_type: str = _text()
-    task_id: str = _id()
-    at: datetime = _instant(nullable=False)
-    correlation_id: str = _text()
-    causation_id: str | None = _id(nullable=True)
-    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    published: bool
+    provider: str = columns.text(key=True)
+    seq: int = columns.bigint(key=True)
+    event_id: str = columns.uuid()
+    wire_type: str = columns.text()
+    task_id: str = columns.uuid()
+    at: datetime = columns.instant()
+    correlation_id: str = columns.text()
+    causation_id: str | None = columns.uuid(null=True)
+    payload: bytes = columns.blob()
+    published: bool = columns.boolean()
 
 
 class AnswerRow(SQLModel, table=True):
     """Every answer to a known task, taken or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
 
-    __tablename__: ClassVar[str] = "answers"
-    __table_args__ = {"schema": SCHEMA}
+    __tablename__ = "answers"
+    __table_args__ = (
+        Index("answers_of_task", "task_id"),
+        {"schema": "dispatch"},
+    )
 
-    answer_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    task_id: str = _id()
-    given_by: str = _text()
-    answer: str = _text()
-    at: datetime = _instant(nullable=False)
-    received_at: datetime = _instant(nullable=False)
-    via: str = _text()
-    evidence: str | None = _text(nullable=True)
-    refused: str | None = _text(nullable=True)
+    answer_id: int = columns.identity(key=True)
+    task_id: str = columns.uuid()
+    given_by: str = columns.text()
+    answer: str = columns.text()
+    at: datetime = columns.instant()
+    received_at: datetime = columns.instant()
+    via: str = columns.text()
+    evidence: str | None = columns.text(null=True)
+    refused: str | None = columns.text(null=True)

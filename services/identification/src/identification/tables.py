@@ -2,23 +2,9 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    DateTime,
-    Integer,
-    LargeBinary,
-    SmallInteger,
-    Text,
-)
-from sqlalchemy.dialects.postgresql import UUID
-from sqlmodel import Field, SQLModel
-
-_SCHEMA = {"schema": "identification"}
-_INSTANT = DateTime(timezone=True)
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import SQLModel
 
 
 class PersonRow(SQLModel, table=True):
@@ -32,24 +18,32 @@ class PersonRow(SQLModel, table=True):
     """
 
     __tablename__ = "persons"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("abilities_version >= 0"),
+        CheckConstraint("(version = 0) = (decision IS NULL)"),
+        CheckConstraint("facts_version >= 0"),
+        CheckConstraint("version >= 0"),
+        Index("persons_next_edge", "next_edge_on", "person_id", postgresql_where=text("next_edge_on IS NOT NULL")),
+        Index("persons_traits", "traits", "person_id", postgresql_where=text("traits IS NOT NULL")),
+        {"schema": "identification"},
+    )
 
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    version: int = Field(sa_type=Integer)
-    facts_version: int = Field(sa_type=Integer)
-    abilities_version: int = Field(sa_type=Integer)
-    recorded_at: datetime = Field(sa_type=_INSTANT)
-    residence: str | None = Field(sa_type=Text, default=None)
-    hukou: str | None = Field(sa_type=Text, default=None)
-    traits: str | None = Field(sa_type=Text, default=None)
-    next_edge_on: date | None = Field(sa_type=Date, default=None)
-    policy_digest: str = Field(sa_type=Text, default="")
-    facts: bytes | None = Field(sa_type=LargeBinary, default=None)
-    abilities: bytes | None = Field(sa_type=LargeBinary, default=None)
-    choices: bytes | None = Field(sa_type=LargeBinary, default=None)
-    decision: bytes | None = Field(sa_type=LargeBinary, default=None)
-    merged_into: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
-    others: bytes | None = Field(sa_type=LargeBinary, default=None)
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.integer()
+    facts_version: int = columns.integer()
+    abilities_version: int = columns.integer()
+    recorded_at: datetime = columns.instant()
+    residence: str | None = columns.text(null=True)
+    hukou: str | None = columns.text(null=True)
+    traits: str | None = columns.byte_text(null=True)
+    next_edge_on: date | None = columns.day(null=True)
+    policy_digest: str = columns.text()
+    facts: bytes | None = columns.blob(null=True)
+    abilities: bytes | None = columns.blob(null=True)
+    choices: bytes | None = columns.blob(null=True)
+    decision: bytes | None = columns.blob(null=True)
+    merged_into: str | None = columns.uuid(null=True)
+    others: bytes | None = columns.blob(null=True)
 
 
 class DecisionRow(SQLModel, table=True):
@@ -57,16 +51,16 @@ class DecisionRow(SQLModel, table=True):
     items only. The newest row per item up to a version gives the whole decision of that version."""
 
     __tablename__ = "decisions"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    version: int = Field(sa_type=Integer, primary_key=True)
-    decided_at: datetime = Field(sa_type=_INSTANT)
-    recorded_at: datetime = Field(sa_type=_INSTANT)
-    facts_version: int = Field(sa_type=Integer)
-    abilities_version: int = Field(sa_type=Integer)
-    policy_digest: str = Field(sa_type=Text)
-    said: bytes = Field(sa_type=LargeBinary)
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.integer(key=True)
+    decided_at: datetime = columns.instant()
+    recorded_at: datetime = columns.instant()
+    facts_version: int = columns.integer()
+    abilities_version: int = columns.integer()
+    policy_digest: str = columns.text()
+    said: bytes = columns.blob()
 
 
 class UnexplainedRow(SQLModel, table=True):
@@ -74,12 +68,12 @@ class UnexplainedRow(SQLModel, table=True):
     `identification.deciding.domain.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
 
     __tablename__ = "unexplained"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    version: int = Field(sa_type=Integer, primary_key=True)
-    adverse: bytes = Field(sa_type=LargeBinary)
-    failed_at: datetime | None = Field(sa_type=_INSTANT, default=None)
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.integer(key=True)
+    adverse: bytes = columns.blob()
+    failed_at: datetime | None = columns.instant(null=True)
 
 
 class AdverseRow(SQLModel, table=True):
@@ -87,15 +81,18 @@ class AdverseRow(SQLModel, table=True):
     JSON of `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("outcome IN ('refused', 'less', 'suppressed', 'choice_required', 'suspended')"),
+        {"schema": "identification"},
+    )
 
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    version: int = Field(sa_type=Integer, primary_key=True)
-    item: str = Field(sa_type=Text, primary_key=True)
-    on_day: date = Field(sa_type=Date)
-    outcome: str = Field(sa_type=Text)
-    explained_at: datetime = Field(sa_type=_INSTANT)
-    explanation: bytes = Field(sa_type=LargeBinary)
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.integer(key=True)
+    item: str = columns.text(key=True)
+    on_day: date = columns.day()
+    outcome: str = columns.text()
+    explained_at: datetime = columns.instant()
+    explanation: bytes = columns.blob()
 
 
 class PolicyRow(SQLModel, table=True):
@@ -105,26 +102,30 @@ class PolicyRow(SQLModel, table=True):
     """
 
     __tablename__ = "policies"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("state IN ('proposed', 'approved', 'published', 'halted')"),
+        Index("policies_jurisdiction", "jurisdiction"),
+        {"schema": "identification"},
+    )
 
-    version: str = Field(sa_type=Text, primary_key=True)
-    jurisdiction: str = Field(sa_type=Text)
-    state: str = Field(sa_type=Text)
-    proposed_by: str = Field(sa_type=Text)
-    proposed_at: datetime = Field(sa_type=_INSTANT)
-    approvals: str = Field(sa_type=Text)
-    list: bytes = Field(sa_type=LargeBinary)
+    version: str = columns.text(key=True)
+    jurisdiction: str = columns.text()
+    state: str = columns.text()
+    proposed_by: str = columns.text()
+    proposed_at: datetime = columns.instant()
+    approvals: str = columns.text()
+    list: bytes = columns.blob()
 
 
 class SeededListRow(SQLModel, table=True):
     """The content that the files of an area under `contracts/policy` had when a service last started."""
 
     __tablename__ = "seeded_lists"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    jurisdiction: str = Field(sa_type=Text, primary_key=True)
-    version: str = Field(sa_type=Text)
-    seen_at: datetime = Field(sa_type=_INSTANT)
+    jurisdiction: str = columns.text(key=True)
+    version: str = columns.text()
+    seen_at: datetime = columns.instant()
 
 
 class PublicationRow(SQLModel, table=True):
@@ -138,29 +139,36 @@ class PublicationRow(SQLModel, table=True):
     """
 
     __tablename__ = "publications"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("(jurisdiction IS NULL) = (coverage IS NOT NULL)"),
+        CheckConstraint("(jurisdiction IS NULL) = (version IS NULL)"),
+        Index("publications_jurisdiction", "jurisdiction", "seq"),
+        Index("publications_open", "seq", postgresql_where=text("redecided_at IS NULL")),
+        Index("publications_running", "running_digest", "seq"),
+        {"schema": "identification"},
+    )
 
-    seq: int = Field(sa_type=BigInteger, primary_key=True)
-    jurisdiction: str | None = Field(sa_type=Text, default=None)
-    version: str | None = Field(sa_type=Text, default=None)
-    coverage: bytes | None = Field(sa_type=LargeBinary, default=None)
-    published_at: datetime = Field(sa_type=_INSTANT)
-    published_by: str = Field(sa_type=Text)
-    approved_by: str = Field(sa_type=Text)
-    running_digest: str = Field(sa_type=Text)
-    event_id: str = Field(sa_type=UUID(as_uuid=False))
-    selected_after: str | None = Field(sa_type=Text, default=None)
-    selected_at: datetime | None = Field(sa_type=_INSTANT, default=None)
-    redecided_at: datetime | None = Field(sa_type=_INSTANT, default=None)
-    people_touched: int = Field(sa_type=Integer, default=0)
-    people: int = Field(sa_type=Integer, default=0)
-    people_changed: int = Field(sa_type=Integer, default=0)
-    simulation_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
-    band: str | None = Field(sa_type=Text, default=None)
-    watched: bool = Field(sa_type=Boolean, default=False)
-    halted_at: datetime | None = Field(sa_type=_INSTANT, default=None)
-    halted_by: str | None = Field(sa_type=Text, default=None)
-    halt_reason: str | None = Field(sa_type=Text, default=None)
+    seq: int = columns.bigint(key=True)
+    jurisdiction: str | None = columns.text(null=True)
+    version: str | None = columns.text(null=True, references="identification.policies.version")
+    coverage: bytes | None = columns.blob(null=True)
+    published_at: datetime = columns.instant()
+    published_by: str = columns.text()
+    approved_by: str = columns.text()
+    running_digest: str = columns.text()
+    event_id: str = columns.uuid()
+    selected_after: str | None = columns.byte_text(null=True)
+    selected_at: datetime | None = columns.instant(null=True)
+    redecided_at: datetime | None = columns.instant(null=True)
+    people_touched: int = columns.integer()
+    people: int = columns.integer()
+    people_changed: int = columns.integer()
+    simulation_id: str | None = columns.uuid(null=True, references="identification.simulations.simulation_id")
+    band: str | None = columns.text(null=True)
+    watched: bool = columns.boolean(default="false")
+    halted_at: datetime | None = columns.instant(null=True)
+    halted_by: str | None = columns.text(null=True)
+    halt_reason: str | None = columns.text(null=True)
 
 
 class CoverageRow(SQLModel, table=True):
@@ -168,13 +176,13 @@ class CoverageRow(SQLModel, table=True):
     decisions are made by it (`PublicationRow.coverage`)."""
 
     __tablename__ = "coverages"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    division: str = Field(sa_type=Text, primary_key=True)
-    version: int = Field(sa_type=Integer)
-    said: bytes = Field(sa_type=LargeBinary)
-    event_id: str = Field(sa_type=UUID(as_uuid=False))
-    applied: bool = Field(sa_type=Boolean, default=False)
+    division: str = columns.text(key=True)
+    version: int = columns.integer()
+    said: bytes = columns.blob()
+    event_id: str = columns.uuid()
+    applied: bool = columns.boolean()
 
 
 class RedecisionRow(SQLModel, table=True):
@@ -182,13 +190,17 @@ class RedecisionRow(SQLModel, table=True):
     looked at, `people_changed` of them got another decision."""
 
     __tablename__ = "redecisions"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("cardinality(people_ids) <= 500"),
+        Index("redecisions_open", "part", postgresql_where=text("cardinality(people_ids) > 0")),
+        {"schema": "identification"},
+    )
 
-    part: int = Field(sa_type=BigInteger, primary_key=True)
-    publication: int = Field(sa_type=BigInteger)
-    people_ids: list[str] = Field(sa_column=Column(ARRAY(UUID(as_uuid=False)), nullable=False))
-    people: int = Field(sa_type=Integer)
-    people_changed: int = Field(sa_type=Integer)
+    part: int = columns.identity(key=True)
+    publication: int = columns.bigint(references="identification.publications.seq")
+    people_ids: list[str] = columns.uuids()
+    people: int = columns.integer()
+    people_changed: int = columns.integer()
 
 
 class SimulationRow(SQLModel, table=True):
@@ -200,30 +212,41 @@ class SimulationRow(SQLModel, table=True):
     decisions are theirs. `result`: JSON of `rules.money.tallies.Stored` over the chunks done so far."""
 
     __tablename__ = "simulations"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        CheckConstraint("extract(day FROM first_month) = 1"),
+        CheckConstraint("months BETWEEN 1 AND 36"),
+        CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed')"),
+        Index(
+            "simulations_open",
+            "requested_at",
+            postgresql_where=text("state IN ('waiting', 'running')"),
+        ),
+        Index("simulations_version", "version", "requested_at"),
+        {"schema": "identification"},
+    )
 
-    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    jurisdiction: str = Field(sa_type=Text)
-    version: str = Field(sa_type=Text)
-    list: bytes = Field(sa_type=LargeBinary)
-    basis: str = Field(sa_type=Text)
-    base_seq: int = Field(sa_type=BigInteger)
-    base_digest: str = Field(sa_type=Text)
-    first_month: date = Field(sa_type=Date)
-    months: int = Field(sa_type=SmallInteger)
-    known_at: datetime = Field(sa_type=_INSTANT)
-    replayed: bool = Field(sa_type=Boolean)
-    settled: bool = Field(sa_type=Boolean)
-    demo: bool = Field(sa_type=Boolean)
-    state: str = Field(sa_type=Text)  # waiting | running | complete | failed
-    fault: str | None = Field(sa_type=Text, default=None)
-    requested_by: str = Field(sa_type=Text)
-    requested_at: datetime = Field(sa_type=_INSTANT)
-    completed_at: datetime | None = Field(sa_type=_INSTANT, default=None)
-    chunks: int = Field(sa_type=Integer, default=0)
-    chunks_done: int = Field(sa_type=Integer, default=0)
-    people: int = Field(sa_type=BigInteger, default=0)
-    result: bytes | None = Field(sa_type=LargeBinary, default=None)
+    simulation_id: str = columns.uuid(key=True)
+    jurisdiction: str = columns.text()
+    version: str = columns.text()
+    list: bytes = columns.blob()
+    basis: str = columns.text()
+    base_seq: int = columns.bigint()
+    base_digest: str = columns.text()
+    first_month: date = columns.day()
+    months: int = columns.smallint()
+    known_at: datetime = columns.instant()
+    replayed: bool = columns.boolean()
+    settled: bool = columns.boolean()
+    demo: bool = columns.boolean()
+    state: str = columns.text()  # waiting | running | complete | failed
+    fault: str | None = columns.text(null=True)
+    requested_by: str = columns.text()
+    requested_at: datetime = columns.instant()
+    completed_at: datetime | None = columns.instant(null=True)
+    chunks: int = columns.integer()
+    chunks_done: int = columns.integer()
+    people: int = columns.bigint()
+    result: bytes | None = columns.blob(null=True)
 
 
 class SimulationChunkRow(SQLModel, table=True):
@@ -231,37 +254,44 @@ class SimulationChunkRow(SQLModel, table=True):
     were looked at (None: not done yet)."""
 
     __tablename__ = "simulation_chunks"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    n: int = Field(sa_type=Integer, primary_key=True)
-    after_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
-    upto_id: str | None = Field(sa_type=UUID(as_uuid=False), default=None)
-    people: int | None = Field(sa_type=Integer, default=None)
+    simulation_id: str = columns.uuid(
+        key=True, references="identification.simulations.simulation_id", on_delete="CASCADE"
+    )
+    n: int = columns.integer(key=True)
+    after_id: str | None = columns.uuid(null=True)
+    upto_id: str | None = columns.uuid(null=True)
+    people: int | None = columns.integer(null=True)
 
 
 class SimulatedChangeRow(SQLModel, table=True):
     """Somebody whose decision a list is to change; `fen`: what they get more or less over the window."""
 
     __tablename__ = "simulated_changes"
-    __table_args__ = _SCHEMA
+    __table_args__ = {"schema": "identification"}
 
-    simulation_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    fen: int = Field(sa_type=BigInteger)
+    simulation_id: str = columns.uuid(
+        key=True, references="identification.simulations.simulation_id", on_delete="CASCADE"
+    )
+    person_id: str = columns.uuid(key=True)
+    fen: int = columns.bigint()
 
 
 class WatchedStepRow(SQLModel, table=True):
     """What one step of deciding again came to, beside what was simulated for the same people."""
 
     __tablename__ = "watched_steps"
-    __table_args__ = _SCHEMA
+    __table_args__ = (
+        Index("watched_steps_publication", "publication"),
+        {"schema": "identification"},
+    )
 
-    step: int | None = Field(sa_type=BigInteger, primary_key=True, default=None)
-    publication: int = Field(sa_type=BigInteger)
-    people_changed: int = Field(sa_type=BigInteger)
-    raised_fen: int = Field(sa_type=BigInteger)
-    cut_fen: int = Field(sa_type=BigInteger)
-    people_simulated: int = Field(sa_type=BigInteger)
-    raised_simulated_fen: int = Field(sa_type=BigInteger)
-    cut_simulated_fen: int = Field(sa_type=BigInteger)
+    step: int = columns.identity(key=True)
+    publication: int = columns.bigint(references="identification.publications.seq")
+    people_changed: int = columns.bigint()
+    raised_fen: int = columns.bigint()
+    cut_fen: int = columns.bigint()
+    people_simulated: int = columns.bigint()
+    raised_simulated_fen: int = columns.bigint()
+    cut_simulated_fen: int = columns.bigint()

@@ -1,31 +1,21 @@
 """What ingestion stores. Personal data stands in `sealed` columns only; hashes are keyed."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, UUID
-from sqlmodel import Field, SQLModel
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import SQLModel
 
 _Bytes = bytes  # where a column of the same class is called `bytes`
-_SCHEMA = {"schema": "ingestion"}
-
-
-def _uuid(**options: Any) -> Any:
-    return Field(sa_type=UUID(as_uuid=False), **options)
-
-
-def _instant(**options: Any) -> Any:
-    return Field(sa_type=DateTime(timezone=True), **options)
 
 
 class IdentityRow(SQLModel, table=True):
     """Blind index of an ID number → person."""
 
-    __tablename__: ClassVar[str] = "identities"
-    __table_args__ = _SCHEMA
-    blind_index: bytes = Field(primary_key=True)
-    person_id: str = _uuid()
+    __tablename__ = "identities"
+    __table_args__ = {"schema": "ingestion"}
+    blind_index: bytes = columns.blob(key=True)
+    person_id: str = columns.uuid()
 
 
 class PersonRow(SQLModel, table=True):
@@ -33,186 +23,227 @@ class PersonRow(SQLModel, table=True):
     wait for another. `circle`: names everybody who was ever said to be the same human; `merged_into`: who answers for
     this one now; `identities`: JSON of who it was taken for when."""
 
-    __tablename__: ClassVar[str] = "persons"
-    __table_args__ = _SCHEMA
-    person_id: str = _uuid(primary_key=True)
-    version: int = 0
-    recorded_at: datetime | None = _instant(default=None)
-    division: str | None = None
-    waiting: int = 0
-    statements: bytes = b""
-    memory: bytes = b""
-    circle: str | None = _uuid(default=None)
-    merged_into: str | None = _uuid(default=None)
-    identities: bytes = b""
+    __tablename__ = "persons"
+    __table_args__ = (
+        CheckConstraint("waiting >= 0"),
+        Index("persons_circle", "circle", postgresql_where=text("circle IS NOT NULL")),
+        {"schema": "ingestion"},
+    )
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.integer(default="0")
+    recorded_at: datetime | None = columns.instant(null=True)
+    division: str | None = columns.text(null=True)
+    waiting: int = columns.integer(default="0")
+    statements: bytes = columns.blob(default="''")
+    memory: bytes = columns.blob(default="''")
+    circle: str | None = columns.uuid(null=True)
+    merged_into: str | None = columns.uuid(null=True)
+    identities: bytes = columns.blob(default="''")
 
 
 class VaultRow(SQLModel, table=True):
     """A person's identity, encrypted; `field` is `id_number` or `name`."""
 
-    __tablename__: ClassVar[str] = "vault"
-    __table_args__ = _SCHEMA
-    person_id: str = _uuid(primary_key=True)
-    field: str = Field(primary_key=True)
-    sealed: bytes
+    __tablename__ = "vault"
+    __table_args__ = (
+        CheckConstraint("field IN ('id_number', 'name')"),
+        {"schema": "ingestion"},
+    )
+    person_id: str = columns.uuid(key=True)
+    field: str = columns.text(key=True)
+    sealed: bytes = columns.blob()
 
 
 class ReceivedRow(SQLModel, table=True):
     """Every accepted event once. `status`: applied, quarantined or parked. `day`: the source's own, of its `time`."""
 
-    __tablename__: ClassVar[str] = "received"
-    __table_args__ = _SCHEMA
-    event_id: str = _uuid(primary_key=True)
-    source: str
-    kind: str
-    day: date
-    status: str
-    person_id: str = _uuid()
-    chain: str | None = _uuid(default=None)
-    household: str | None = _uuid(default=None)
-    digest: bytes
-    sealed: bytes
-    recorded_at: datetime = _instant()
+    __tablename__ = "received"
+    __table_args__ = (
+        CheckConstraint("(status = 'applied') = (chain IS NOT NULL)"),
+        CheckConstraint("status IN ('applied', 'quarantined', 'parked')"),
+        Index("received_day", "day", postgresql_using="brin"),
+        {"schema": "ingestion"},
+    )
+    event_id: str = columns.uuid(key=True)
+    source: str = columns.text()
+    kind: str = columns.text()
+    day: date = columns.day()
+    status: str = columns.text()
+    person_id: str = columns.uuid()
+    chain: str | None = columns.uuid(null=True)
+    household: str | None = columns.uuid(null=True)
+    digest: bytes = columns.blob()
+    sealed: bytes = columns.blob()
+    recorded_at: datetime = columns.instant()
 
 
 class HouseholdRow(SQLModel, table=True):
     """Everything said about one household (`households.State` as JSON)."""
 
-    __tablename__: ClassVar[str] = "households"
-    __table_args__ = _SCHEMA
-    household: str = _uuid(primary_key=True)
-    state: bytes = b""
+    __tablename__ = "households"
+    __table_args__ = {"schema": "ingestion"}
+    household: str = columns.uuid(key=True)
+    state: bytes = columns.blob(default="''")
 
 
 class RejectionRow(SQLModel, table=True):
     """A readable event of a known source that was refused: counted, its body sealed."""
 
-    __tablename__: ClassVar[str] = "rejections"
-    __table_args__ = _SCHEMA
-    rejection_id: str = _uuid(primary_key=True)
-    source: str
-    event_id: str | None = _uuid(default=None)
-    day: date
-    problems: bytes
-    sealed: bytes
-    recorded_at: datetime = _instant()
+    __tablename__ = "rejections"
+    __table_args__ = (
+        Index("rejections_day", "source", "day"),
+        Index("rejections_event", "event_id", postgresql_where=text("event_id IS NOT NULL")),
+        {"schema": "ingestion"},
+    )
+    rejection_id: str = columns.uuid(key=True)
+    source: str = columns.text()
+    event_id: str | None = columns.uuid(null=True)
+    day: date = columns.day()
+    problems: bytes = columns.blob()
+    sealed: bytes = columns.blob()
+    recorded_at: datetime = columns.instant()
 
 
 class TallyRow(SQLModel, table=True):
     """What one batch counted (`completeness.Tally` as MessagePack), until a job has added it up."""
 
-    __tablename__: ClassVar[str] = "tallies"
-    __table_args__ = _SCHEMA
-    tally_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    at: datetime = _instant()
-    entries: bytes
+    __tablename__ = "tallies"
+    __table_args__ = {"schema": "ingestion"}
+    tally_id: int = columns.identity(key=True)
+    at: datetime = columns.instant()
+    entries: bytes = columns.blob()
 
 
 class DayCountRow(SQLModel, table=True):
     """What is here of a source's day. `digest`: XOR of the SHA-256 of the source's ids; null where unknown."""
 
-    __tablename__: ClassVar[str] = "day_counts"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    events: int
-    digest: bytes | None = None
+    __tablename__ = "day_counts"
+    __table_args__ = (
+        CheckConstraint("events > 0"),
+        {"schema": "ingestion"},
+    )
+    source: str = columns.text(key=True)
+    day: date = columns.day(key=True)
+    kind: str = columns.text(key=True)
+    events: int = columns.integer()
+    digest: bytes | None = columns.blob(null=True)
 
 
 class SourceDayRow(SQLModel, table=True):
     """A day of which a source told, or should have. `gap_since`: an alarm is open; `checked_at`: last compared."""
 
-    __tablename__: ClassVar[str] = "source_days"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    count: int | None = None
-    digest: str | None = None
-    told_at: datetime | None = _instant(default=None)
-    checked_at: datetime | None = _instant(default=None)
-    gap_since: datetime | None = _instant(default=None)
-    gap_state: str | None = None
+    __tablename__ = "source_days"
+    __table_args__ = (
+        CheckConstraint("(gap_since IS NULL) = (gap_state IS NULL)"),
+        CheckConstraint("((told_at IS NULL) = (count IS NULL)) AND ((count IS NULL) = (digest IS NULL))"),
+        CheckConstraint("count >= 0"),
+        Index("source_days_gaps", "source", "day", postgresql_where=text("gap_since IS NOT NULL")),
+        Index("source_days_to_compare", "day", postgresql_where=text("checked_at IS NULL")),
+        {"schema": "ingestion"},
+    )
+    source: str = columns.text(key=True)
+    day: date = columns.day(key=True)
+    count: int | None = columns.integer(null=True)
+    digest: str | None = columns.text(null=True)
+    told_at: datetime | None = columns.instant(null=True)
+    checked_at: datetime | None = columns.instant(null=True)
+    gap_since: datetime | None = columns.instant(null=True)
+    gap_state: str | None = columns.text(null=True)
 
 
 class SourceKindRow(SQLModel, table=True):
     """When a kind was last heard from a source. `silent_since`: an alarm is open."""
 
-    __tablename__: ClassVar[str] = "source_kinds"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    heard_at: datetime | None = _instant(default=None)
-    silent_since: datetime | None = _instant(default=None)
+    __tablename__ = "source_kinds"
+    __table_args__ = {"schema": "ingestion"}
+    source: str = columns.text(key=True)
+    kind: str = columns.text(key=True)
+    heard_at: datetime | None = columns.instant(null=True)
+    silent_since: datetime | None = columns.instant(null=True)
 
 
 class RegistryRow(SQLModel, table=True):
     """A version of a source's entry (`source_entries.Entry` as JSON), in force from `since` on. Rows are only added."""
 
-    __tablename__: ClassVar[str] = "registry"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    version: int = Field(primary_key=True)
-    since: datetime = _instant()
-    entry: bytes
-    decided_by: str
-    reason: str
+    __tablename__ = "registry"
+    __table_args__ = (
+        CheckConstraint("version > 0"),
+        {"schema": "ingestion"},
+    )
+    source: str = columns.text(key=True)
+    version: int = columns.integer(key=True)
+    since: datetime = columns.instant()
+    entry: bytes = columns.blob()
+    decided_by: str = columns.text()
+    reason: str = columns.text()
 
 
 class CoverageRow(SQLModel, table=True):
     """What was told last of a division. `said`: the exact JSON of that `CoverageDeclared`: the head of the topic."""
 
-    __tablename__: ClassVar[str] = "coverages"
-    __table_args__ = _SCHEMA
-    division: str = Field(primary_key=True)
-    version: int
-    said: bytes
+    __tablename__ = "coverages"
+    __table_args__ = {"schema": "ingestion"}
+    division: str = columns.text(key=True)
+    version: int = columns.integer()
+    said: bytes = columns.blob()
 
 
 class CorrectionRow(SQLModel, table=True):
     """A source was asked to put an event right. `code` and `pointer` as in the published list, `rule`: who or what
     asked; `looked_at`: what arrived until then was no answer."""
 
-    __tablename__: ClassVar[str] = "corrections"
-    __table_args__ = _SCHEMA
-    correction_id: str = _uuid(primary_key=True)
-    source: str
-    area: str
-    event_id: str = _uuid()
-    kind: str | None = None
-    target: str
-    code: str
-    pointer: str
-    reason: str
-    rule: str
-    asked_by: str
-    asked_at: datetime = _instant()
-    deadline: datetime = _instant()
-    looked_at: datetime = _instant()
-    state: str = "open"
-    answered_at: datetime | None = _instant(default=None)
-    answered_by: str | None = _uuid(default=None)
+    __tablename__ = "corrections"
+    __table_args__ = (
+        CheckConstraint("(state = 'open') = (answered_at IS NULL)"),
+        CheckConstraint("rule IN ('officer', 'quarantine_overdue', 'standing')"),
+        CheckConstraint("state IN ('open', 'answered', 'withdrawn')"),
+        CheckConstraint("target IN ('rejected', 'waiting', 'applied')"),
+        Index("corrections_of_source", "source", "correction_id"),
+        Index("corrections_one_open", "event_id", unique=True, postgresql_where=text("state = 'open'")),
+        Index("corrections_to_look_at", "looked_at", postgresql_where=text("state = 'open'")),
+        {"schema": "ingestion"},
+    )
+    correction_id: str = columns.uuid(key=True)
+    source: str = columns.text()
+    area: str = columns.text()
+    event_id: str = columns.uuid()
+    kind: str | None = columns.text(null=True)
+    target: str = columns.text()
+    code: str = columns.text()
+    pointer: str = columns.text()
+    reason: str = columns.text()
+    rule: str = columns.text()
+    asked_by: str = columns.text()
+    asked_at: datetime = columns.instant()
+    deadline: datetime = columns.instant()
+    looked_at: datetime = columns.instant()
+    state: str = columns.text(default="'open'")
+    answered_at: datetime | None = columns.instant(null=True)
+    answered_by: str | None = columns.uuid(null=True)
 
 
 class QuotaRow(SQLModel, table=True):
     """How much a source may still send, as two buckets that fill again; below zero it owes."""
 
-    __tablename__: ClassVar[str] = "quotas"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    minute_left: float = Field(sa_type=DOUBLE_PRECISION)
-    day_left: float = Field(sa_type=DOUBLE_PRECISION)
-    at: datetime = _instant()
+    __tablename__ = "quotas"
+    __table_args__ = {"schema": "ingestion"}
+    source: str = columns.text(key=True)
+    minute_left: float = columns.double()
+    day_left: float = columns.double()
+    at: datetime = columns.instant()
 
 
 class SignatureRow(SQLModel, table=True):
     """A signed request that may not come again."""
 
-    __tablename__: ClassVar[str] = "signatures"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    nonce: str = Field(primary_key=True)
-    at: datetime = _instant()
+    __tablename__ = "signatures"
+    __table_args__ = (
+        Index("signatures_at", "at"),
+        {"schema": "ingestion"},
+    )
+    source: str = columns.text(key=True)
+    nonce: str = columns.text(key=True)
+    at: datetime = columns.instant()
 
 
 class ImportRow(SQLModel, table=True):
@@ -220,57 +251,69 @@ class ImportRow(SQLModel, table=True):
     the rows. `spool`: its sealed bytes on disk; `owner`: the area whose officers may see what was refused; `headers`:
     the names of its columns, sealed; `deaths`: steps in a row that began and never ended."""
 
-    __tablename__: ClassVar[str] = "imports"
-    __table_args__ = _SCHEMA
-    import_id: str = _uuid(primary_key=True)
-    source: str | None = None
-    owner: str
-    actor: str
-    kind: str | None = None
-    format: str
-    mapping: _Bytes
-    spool: str | None = _uuid(default=None)
-    bytes: int = Field(sa_type=BigInteger)
-    bytes_read: int = Field(default=0, sa_type=BigInteger)
-    state: str = "waiting"
-    problems: _Bytes = b""
-    headers: _Bytes = b""
-    rows_read: int = Field(default=0, sa_type=BigInteger)
-    accepted: int = Field(default=0, sa_type=BigInteger)
-    duplicates: int = Field(default=0, sa_type=BigInteger)
-    quarantined: int = Field(default=0, sa_type=BigInteger)
-    rejected: int = Field(default=0, sa_type=BigInteger)
-    formula_rows: int = Field(default=0, sa_type=BigInteger)
-    tables_skipped: int = 0
-    deaths: int = 0
-    received_at: datetime = _instant()
-    worked_at: datetime | None = _instant(default=None)
-    settled_at: datetime | None = _instant(default=None)
+    __tablename__ = "imports"
+    __table_args__ = (
+        CheckConstraint("bytes >= 0"),
+        CheckConstraint("rows_read = accepted + duplicates + quarantined + rejected"),
+        CheckConstraint("(state IN ('done', 'failed')) = (settled_at IS NOT NULL)"),
+        CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')"),
+        Index("imports_open", "worked_at", postgresql_where=text("state IN ('waiting', 'running')")),
+        Index("imports_settled", "settled_at", postgresql_where=text("rejected > 0")),
+        {"schema": "ingestion"},
+    )
+    import_id: str = columns.uuid(key=True)
+    source: str | None = columns.text(null=True)
+    owner: str = columns.text()
+    actor: str = columns.text()
+    kind: str | None = columns.text(null=True)
+    format: str = columns.text()
+    mapping: _Bytes = columns.blob()
+    spool: str | None = columns.uuid(null=True)
+    bytes: int = columns.bigint()
+    bytes_read: int = columns.bigint(default="0")
+    state: str = columns.text(default="'waiting'")
+    problems: _Bytes = columns.blob(default="''")
+    headers: _Bytes = columns.blob(default="''")
+    rows_read: int = columns.bigint(default="0")
+    accepted: int = columns.bigint(default="0")
+    duplicates: int = columns.bigint(default="0")
+    quarantined: int = columns.bigint(default="0")
+    rejected: int = columns.bigint(default="0")
+    formula_rows: int = columns.bigint(default="0")
+    tables_skipped: int = columns.integer(default="0")
+    deaths: int = columns.integer(default="0")
+    received_at: datetime = columns.instant()
+    worked_at: datetime | None = columns.instant(null=True)
+    settled_at: datetime | None = columns.instant(null=True)
 
 
 class ImportRejectRow(SQLModel, table=True):
     """A row of a file that was refused: why, and its cells, sealed."""
 
-    __tablename__: ClassVar[str] = "import_rejects"
-    __table_args__ = _SCHEMA
-    import_id: str = _uuid(primary_key=True)
-    row: int = Field(sa_type=BigInteger, primary_key=True)
-    problems: bytes
-    sealed: bytes
+    __tablename__ = "import_rejects"
+    __table_args__ = {"schema": "ingestion"}
+    import_id: str = columns.uuid(key=True, references="ingestion.imports.import_id")
+    row: int = columns.bigint(key=True)
+    problems: bytes = columns.blob()
+    sealed: bytes = columns.blob()
 
 
 class AuditRow(SQLModel, table=True):
     """Who saw or decided what, and why. Rows are only ever added. `division`: the actor's area."""
 
-    __tablename__: ClassVar[str] = "audits"
-    __table_args__ = _SCHEMA
-    audit_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    at: datetime = _instant()
-    actor: str
-    role: str
-    action: str
-    purpose: str
-    cause: str
-    fields: str
-    person_ids: bytes
-    division: str | None = None
+    __tablename__ = "audits"
+    __table_args__ = (
+        Index("audits_newest", "at", "audit_id"),
+        Index("audits_of_actor", "actor", "at", "audit_id"),
+        {"schema": "ingestion"},
+    )
+    audit_id: int = columns.identity(key=True)
+    at: datetime = columns.instant()
+    actor: str = columns.text()
+    role: str = columns.text()
+    action: str = columns.text()
+    purpose: str = columns.text()
+    cause: str = columns.text()
+    fields: str = columns.text()
+    person_ids: bytes = columns.blob()
+    division: str | None = columns.text(null=True)

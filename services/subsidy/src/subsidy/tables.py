@@ -1,28 +1,23 @@
 """What subsidy stores. Months are stored as their first day, money as integer fen, postings once and for ever."""
 
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, LargeBinary, Uuid
-from sqlmodel import Field, SQLModel
-
-
-def _column(kind: Any, *, key: bool = False, null: bool = False) -> Any:
-    return Field(sa_column=Column(kind, primary_key=key, nullable=null))
-
-
-def _uuid(*, key: bool = False, null: bool = False) -> Any:
-    return _column(Uuid(as_uuid=False), key=key, null=null)
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, text
+from sqlmodel import SQLModel
 
 
 class PayFromRow(SQLModel, table=True):
     """The first service month this ledger answers for, per area; `*`: any other."""
 
     __tablename__ = "pay_from"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("extract(day FROM month) = 1"),
+        {"schema": "subsidy"},
+    )
 
-    jurisdiction: str = Field(primary_key=True)
-    month: date = _column(Date)
+    jurisdiction: str = columns.text(key=True)
+    month: date = columns.day()
 
 
 class AccountRow(SQLModel, table=True):
@@ -32,27 +27,34 @@ class AccountRow(SQLModel, table=True):
     """
 
     __tablename__ = "accounts"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        Index("accounts_next_change", "next_change_month", postgresql_where=text("next_change_month IS NOT NULL")),
+        {"schema": "subsidy"},
+    )
 
-    person_id: str = _uuid(key=True)
-    version: int = _column(BigInteger)
-    digest: bytes = _column(LargeBinary)
-    entitlements: bytes = _column(LargeBinary)
-    died_on: date | None = _column(Date, null=True)
-    through_month: date = _column(Date)
-    next_change_month: date | None = _column(Date, null=True)
-    merged_into: str | None = _uuid(null=True)
-    cause_event_id: str | None = _uuid(null=True)
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.bigint()
+    digest: bytes = columns.blob()
+    entitlements: bytes = columns.blob()
+    died_on: date | None = columns.day(null=True)
+    through_month: date = columns.day()
+    next_change_month: date | None = columns.day(null=True)
+    merged_into: str | None = columns.uuid(null=True)
+    cause_event_id: str | None = columns.uuid(null=True)
 
 
 class AliasRow(SQLModel, table=True):
     """`alias` is the same human as `survivor`, says the survivor's newest decision."""
 
     __tablename__ = "aliases"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("alias <> survivor"),
+        Index("aliases_alias", "alias"),
+        {"schema": "subsidy"},
+    )
 
-    survivor: str = _uuid(key=True)
-    alias: str = _uuid(key=True)
+    survivor: str = columns.uuid(key=True)
+    alias: str = columns.uuid(key=True)
 
 
 class DueRow(SQLModel, table=True):
@@ -63,23 +65,39 @@ class DueRow(SQLModel, table=True):
     """
 
     __tablename__ = "dues"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("amount_fen >= 0"),
+        CheckConstraint("(recovering_fen + written_off_fen) = greatest(0, paid_fen - amount_fen)"),
+        CheckConstraint("open_fen >= 0"),
+        CheckConstraint("paid_fen >= 0"),
+        CheckConstraint("recovering_fen >= 0"),
+        CheckConstraint("extract(day FROM service_month) = 1"),
+        CheckConstraint("state IN ('due', 'held', 'barred')"),
+        CheckConstraint("written_off_fen >= 0"),
+        Index(
+            "dues_to_pay",
+            "jurisdiction",
+            "service_month",
+            postgresql_where=text("state = 'due' AND open_fen = 0 AND amount_fen > paid_fen"),
+        ),
+        {"schema": "subsidy"},
+    )
 
-    person_id: str = _uuid(key=True)
-    item: str = Field(primary_key=True)
-    jurisdiction: str = Field(primary_key=True)
-    service_month: date = _column(Date, key=True)
-    amount_fen: int = _column(BigInteger)
-    state: str  # due | held | barred
-    fund: str
-    paid_fen: int = _column(BigInteger)
-    open_fen: int = _column(BigInteger)
-    recovering_fen: int = _column(BigInteger)
-    written_off_fen: int = _column(BigInteger)
-    reissue: bool
-    sequence: int
-    recover_sequence: int
-    cause_event_id: str | None = _uuid(null=True)
+    person_id: str = columns.uuid(key=True)
+    item: str = columns.text(key=True)
+    jurisdiction: str = columns.text(key=True)
+    service_month: date = columns.day(key=True)
+    amount_fen: int = columns.bigint()
+    state: str = columns.text()  # due | held | barred
+    fund: str = columns.text()
+    paid_fen: int = columns.bigint(default="0")
+    open_fen: int = columns.bigint(default="0")
+    recovering_fen: int = columns.bigint(default="0")
+    written_off_fen: int = columns.bigint(default="0")
+    reissue: bool = columns.boolean(default="false")
+    sequence: int = columns.integer()
+    recover_sequence: int = columns.integer(default="0")
+    cause_event_id: str | None = columns.uuid(null=True)
 
 
 class EntryRow(SQLModel, table=True):
@@ -87,80 +105,105 @@ class EntryRow(SQLModel, table=True):
     pending to posted, voided or held, once."""
 
     __tablename__ = "entries"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        PrimaryKeyConstraint("person_id", "item", "jurisdiction", "service_month", "kind", "sequence", "payee_type"),
+        CheckConstraint("amount_fen > 0"),
+        CheckConstraint("debit_account <> credit_account"),
+        CheckConstraint("(state = 'posted') = (posted_at IS NOT NULL)"),
+        CheckConstraint("kind IN ('due', 'pay', 'back_pay', 'recover', 'return', 'reissue', 'write_off')"),
+        CheckConstraint("payee_type = 'person'"),
+        CheckConstraint("state IN ('pending', 'posted', 'voided', 'held')"),
+        {"schema": "subsidy"},
+    )
 
-    payee_type: str = Field(primary_key=True)
-    person_id: str = _uuid(key=True)
-    item: str = Field(primary_key=True)
-    jurisdiction: str = Field(primary_key=True)
-    service_month: date = _column(Date, key=True)
-    kind: str = Field(primary_key=True)  # due | pay | back_pay | recover | return | reissue | write_off
-    sequence: int = _column(Integer, key=True)
-    entry_id: str = _uuid()
-    debit_account: str
-    credit_account: str
-    amount_fen: int = _column(BigInteger)
-    state: str  # pending | posted | voided | held
-    fund: str
-    batch_id: str | None = _uuid(null=True)
-    cause_event_id: str | None = _uuid(null=True)
-    recorded_at: datetime = _column(DateTime(timezone=True))
-    posted_at: datetime | None = _column(DateTime(timezone=True), null=True)
+    payee_type: str = columns.text(key=True)
+    person_id: str = columns.uuid(key=True)
+    item: str = columns.text(key=True)
+    jurisdiction: str = columns.text(key=True)
+    service_month: date = columns.day(key=True)
+    kind: str = columns.text(key=True)  # due | pay | back_pay | recover | return | reissue | write_off
+    sequence: int = columns.integer(key=True)
+    entry_id: str = columns.uuid()
+    debit_account: str = columns.text()
+    credit_account: str = columns.text()
+    amount_fen: int = columns.bigint()
+    state: str = columns.text()  # pending | posted | voided | held
+    fund: str = columns.text()
+    batch_id: str | None = columns.uuid(null=True)
+    cause_event_id: str | None = columns.uuid(null=True)
+    recorded_at: datetime = columns.instant()
+    posted_at: datetime | None = columns.instant(null=True)
 
 
 class BatchRow(SQLModel, table=True):
     """What one area pays at once. Made by one person, approved by another."""
 
     __tablename__ = "batches"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("checker <> maker"),
+        CheckConstraint("state IN ('reserved', 'submitted', 'approved', 'rejected')"),
+        Index("batches_area", "jurisdiction", "month"),
+        {"schema": "subsidy"},
+    )
 
-    batch_id: str = _uuid(key=True)
-    jurisdiction: str
-    month: date = _column(Date)
-    state: str  # reserved | submitted | approved | rejected
-    maker: str
-    checker: str | None = None
-    reason: str | None = None
-    created_at: datetime = _column(DateTime(timezone=True))
-    submitted_at: datetime | None = _column(DateTime(timezone=True), null=True)
-    decided_at: datetime | None = _column(DateTime(timezone=True), null=True)
+    batch_id: str = columns.uuid(key=True)
+    jurisdiction: str = columns.text()
+    month: date = columns.day()
+    state: str = columns.text()  # reserved | submitted | approved | rejected
+    maker: str = columns.text()
+    checker: str | None = columns.text(null=True)
+    reason: str | None = columns.text(null=True)
+    created_at: datetime = columns.instant()
+    submitted_at: datetime | None = columns.instant(null=True)
+    decided_at: datetime | None = columns.instant(null=True)
 
 
 class BatchLineRow(SQLModel, table=True):
     """One payment of a batch; `line_id` is its entry's id."""
 
     __tablename__ = "batch_lines"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0"),
+        CheckConstraint("kind IN ('pay', 'back_pay', 'reissue')"),
+        CheckConstraint("state IN ('reserved', 'ordered', 'settled', 'returned', 'taken_out', 'rejected')"),
+        Index("batch_lines_batch", "batch_id", "line_id"),
+        {"schema": "subsidy"},
+    )
 
-    line_id: str = _uuid(key=True)
-    batch_id: str = _uuid()
-    person_id: str = _uuid()
-    item: str
-    jurisdiction: str
-    service_month: date = _column(Date)
-    kind: str  # pay | back_pay | reissue
-    sequence: int = _column(Integer)
-    amount_fen: int = _column(BigInteger)
-    state: str  # reserved | ordered | settled | returned | taken_out | rejected
-    reason: str | None = None
-    settled_on: date | None = _column(Date, null=True)
+    line_id: str = columns.uuid(key=True)
+    batch_id: str = columns.uuid(references="subsidy.batches.batch_id")
+    person_id: str = columns.uuid()
+    item: str = columns.text()
+    jurisdiction: str = columns.text()
+    service_month: date = columns.day()
+    kind: str = columns.text()  # pay | back_pay | reissue
+    sequence: int = columns.integer()
+    amount_fen: int = columns.bigint()
+    state: str = columns.text()  # reserved | ordered | settled | returned | taken_out | rejected
+    reason: str | None = columns.text(null=True)
+    settled_on: date | None = columns.day(null=True)
 
 
 class RecoveryRow(SQLModel, table=True):
     """Money paid for a month that is not owed. One case per key, opened again when it happens again."""
 
     __tablename__ = "recoveries"
-    __table_args__ = {"schema": "subsidy"}
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0"),
+        CheckConstraint("(state = 'open') = (closed_at IS NULL)"),
+        CheckConstraint("state IN ('open', 'collected', 'withdrawn', 'written_off')"),
+        {"schema": "subsidy"},
+    )
 
-    recovery_id: str = _uuid(key=True)
-    person_id: str = _uuid()
-    item: str
-    jurisdiction: str
-    service_month: date = _column(Date)
-    amount_fen: int = _column(BigInteger)
-    state: str  # open | collected | withdrawn | written_off
-    reason: str
-    cause_event_id: str | None = _uuid(null=True)
-    opened_at: datetime = _column(DateTime(timezone=True))
-    closed_at: datetime | None = _column(DateTime(timezone=True), null=True)
-    closed_by: str | None = None
+    recovery_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    item: str = columns.text()
+    jurisdiction: str = columns.text()
+    service_month: date = columns.day()
+    amount_fen: int = columns.bigint()
+    state: str = columns.text()  # open | collected | withdrawn | written_off
+    reason: str = columns.text()
+    cause_event_id: str | None = columns.uuid(null=True)
+    opened_at: datetime = columns.instant()
+    closed_at: datetime | None = columns.instant(null=True)
+    closed_by: str | None = columns.text(null=True)

@@ -3,26 +3,9 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Text
-from sqlalchemy.dialects.postgresql import DATEMULTIRANGE
-from sqlalchemy.dialects.postgresql import UUID as PgUuid
-from sqlmodel import Field, SQLModel
-
-
-def _uuid(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(PgUuid(as_uuid=False), primary_key=primary_key, nullable=nullable))
-
-
-def _instant(*, nullable: bool = True) -> Any:
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
-
-
-def _periods() -> Any:
-    return Field(sa_column=Column(DATEMULTIRANGE, nullable=False))
-
-
-def _text(*, nullable: bool = True) -> Any:
-    return Field(sa_column=Column(Text, nullable=nullable))
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import SQLModel
 
 
 class StepRow(SQLModel, table=True):
@@ -30,17 +13,21 @@ class StepRow(SQLModel, table=True):
     `led_by` is then the change under whose id the consequences travel on."""
 
     __tablename__ = "steps"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        Index("steps_at", "at", postgresql_using="brin"),
+        Index("steps_person", "person_id"),
+        {"schema": "supervision"},
+    )
 
-    correlation_id: str = _uuid(primary_key=True)
-    event_id: str = _uuid(primary_key=True)
-    causation_id: str | None = _uuid(nullable=True)
-    led_by: str | None = _uuid(nullable=True)
-    person_id: str | None = _uuid(nullable=True)
-    at: datetime = _instant(nullable=False)
-    version: int | None = Field(sa_column=Column(BigInteger, nullable=True))  # of a state
-    service: str = _text(nullable=False)
-    what: str = _text(nullable=False)
+    correlation_id: str = columns.uuid(key=True)
+    event_id: str = columns.uuid(key=True)
+    causation_id: str | None = columns.uuid(null=True)
+    led_by: str | None = columns.uuid(null=True)
+    person_id: str | None = columns.uuid(null=True)
+    at: datetime = columns.instant()
+    version: int | None = columns.bigint(null=True)  # of a state
+    service: str = columns.text()
+    what: str = columns.text()
 
 
 class PersonRow(SQLModel, table=True):
@@ -48,28 +35,35 @@ class PersonRow(SQLModel, table=True):
     by older decisions, until the day of the newer one."""
 
     __tablename__ = "people"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        Index("people_division", "division"),
+        Index("people_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        {"schema": "supervision"},
+    )
 
-    person_id: str = _uuid(primary_key=True)
-    version: int = Field(sa_column=Column(BigInteger, nullable=False))
-    decided_at: datetime = _instant(nullable=False)
-    division: str | None = _text()
-    died_on: date | None = None
-    merged_into: str | None = _uuid(nullable=True)
-    visiting_care: Any = _periods()
-    visiting_before: Any = _periods()
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.bigint()
+    decided_at: datetime = columns.instant()
+    division: str | None = columns.text(null=True)
+    died_on: date | None = columns.day(null=True)
+    merged_into: str | None = columns.uuid(null=True)
+    visiting_care: Any = columns.periods()
+    visiting_before: Any = columns.periods(default="'{}'")
 
 
 class DueMonthsRow(SQLModel, table=True):
     """The months for which a subsidy is due to a person (not held, not barred), as days from the first to the last."""
 
     __tablename__ = "due_months"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        CheckConstraint("NOT isempty(months)"),
+        {"schema": "supervision"},
+    )
 
-    person_id: str = _uuid(primary_key=True)
-    item: str = Field(primary_key=True)
-    jurisdiction: str = Field(primary_key=True)
-    months: Any = _periods()
+    person_id: str = columns.uuid(key=True)
+    item: str = columns.text(key=True)
+    jurisdiction: str = columns.text(key=True)
+    months: Any = columns.periods()
 
 
 class AbilityRow(SQLModel, table=True):
@@ -78,13 +72,13 @@ class AbilityRow(SQLModel, table=True):
     __tablename__ = "abilities"
     __table_args__ = {"schema": "supervision"}
 
-    person_id: str = _uuid(primary_key=True)
-    version: int = Field(sa_column=Column(BigInteger, nullable=False))
-    level_0: Any = _periods()
-    level_1: Any = _periods()
-    level_2: Any = _periods()
-    level_3: Any = _periods()
-    level_4: Any = _periods()
+    person_id: str = columns.uuid(key=True)
+    version: int = columns.bigint()
+    level_0: Any = columns.periods()
+    level_1: Any = columns.periods()
+    level_2: Any = columns.periods()
+    level_3: Any = columns.periods()
+    level_4: Any = columns.periods()
 
 
 class TaskRow(SQLModel, table=True):
@@ -92,27 +86,38 @@ class TaskRow(SQLModel, table=True):
     separated by commas."""
 
     __tablename__ = "tasks"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        CheckConstraint("(verdict IS NULL) = (checked_out_at IS NULL)"),
+        CheckConstraint("verdict IN ('waiting', 'verified', 'disputed')"),
+        Index("tasks_judged", "person_id", postgresql_where=text("verdict IS NOT NULL")),
+        Index("tasks_person", "person_id"),
+        Index("tasks_unplaced", "task_id", postgresql_where=text("state = 'unplaced'")),
+        Index("tasks_waiting", "at", postgresql_where=text("verdict = 'waiting'")),
+        Index(
+            "tasks_worker", "provider", "worker", "checked_in_at", postgresql_where=text("checked_out_at IS NOT NULL")
+        ),
+        {"schema": "supervision"},
+    )
 
-    task_id: str = _uuid(primary_key=True)
-    person_id: str = _uuid()
-    item: str = _text(nullable=False)
-    division: str = _text(nullable=False)
-    provider: str | None = _text()
-    window_from: date
-    window_to: date
-    state: str = _text(nullable=False)
-    at: datetime = _instant(nullable=False)
-    checked_in_at: datetime | None = _instant()
-    checked_out_at: datetime | None = _instant()
-    worker: str | None = _text()
-    outcome: str | None = _text()
-    reason: str | None = _text()
-    correlation_id: str | None = _uuid(nullable=True)
-    verdict: str | None = _text()
-    blocks: str = _text(nullable=False)
-    warnings: str = _text(nullable=False)
-    waived: str = _text(nullable=False)
+    task_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    item: str = columns.text()
+    division: str = columns.text()
+    provider: str | None = columns.text(null=True)
+    window_from: date = columns.day()
+    window_to: date = columns.day()
+    state: str = columns.text()
+    at: datetime = columns.instant()
+    checked_in_at: datetime | None = columns.instant(null=True)
+    checked_out_at: datetime | None = columns.instant(null=True)
+    worker: str | None = columns.text(null=True)
+    outcome: str | None = columns.text(null=True)
+    reason: str | None = columns.text(null=True)
+    correlation_id: str | None = columns.uuid(null=True)
+    verdict: str | None = columns.text(null=True)
+    blocks: str = columns.text(default="''")
+    warnings: str = columns.text(default="''")
+    waived: str = columns.text(default="''")
 
 
 class AlertRow(SQLModel, table=True):
@@ -120,64 +125,80 @@ class AlertRow(SQLModel, table=True):
     a case between two."""
 
     __tablename__ = "alerts"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        CheckConstraint("length(decision) <= 2000"),
+        CheckConstraint("length(explanation) <= 2000"),
+        CheckConstraint("outcome IN ('confirmed', 'dismissed')"),
+        CheckConstraint("severity IN ('block', 'warn')"),
+        CheckConstraint("state IN ('raised', 'explained', 'confirmed', 'dismissed', 'closed')"),
+        Index("alerts_open", "raised_at", "alert_id", postgresql_where=text("state <> 'closed'")),
+        Index("alerts_subject", "subject"),
+        {"schema": "supervision"},
+    )
 
-    alert_id: str = _uuid(primary_key=True)
-    check_id: str = _text(nullable=False)
-    severity: str = _text(nullable=False)
-    state: str = _text(nullable=False)
-    subject: str = _text(nullable=False)
-    person_id: str | None = _uuid(nullable=True)
-    provider: str | None = _text()
-    division: str | None = _text()
-    correlation_id: str | None = _uuid(nullable=True)
-    raised_at: datetime = _instant(nullable=False)
-    explain_by: datetime = _instant(nullable=False)
-    decide_by: datetime = _instant(nullable=False)
-    close_by: datetime = _instant(nullable=False)
-    explanation: str | None = _text()
-    explained_by: str | None = _text()
-    outcome: str | None = _text()
-    decision: str | None = _text()
-    decided_by: str | None = _text()
-    closed_at: datetime | None = _instant()
-    other_division: str | None = _text()
+    alert_id: str = columns.uuid(key=True)
+    check_id: str = columns.text()
+    severity: str = columns.text()
+    state: str = columns.text()
+    subject: str = columns.text()
+    person_id: str | None = columns.uuid(null=True)
+    provider: str | None = columns.text(null=True)
+    division: str | None = columns.text(null=True)
+    correlation_id: str | None = columns.uuid(null=True)
+    raised_at: datetime = columns.instant()
+    explain_by: datetime = columns.instant()
+    decide_by: datetime = columns.instant()
+    close_by: datetime = columns.instant()
+    explanation: str | None = columns.text(null=True)
+    explained_by: str | None = columns.text(null=True)
+    outcome: str | None = columns.text(null=True)
+    decision: str | None = columns.text(null=True)
+    decided_by: str | None = columns.text(null=True)
+    closed_at: datetime | None = columns.instant(null=True)
+    other_division: str | None = columns.text(null=True)
 
 
 class MatterRow(SQLModel, table=True):
     """An open matter of a person that becomes an alert at `due_at`; see `domain.matters.Matter`."""
 
     __tablename__ = "matters"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        Index("matters_due", "due_at", postgresql_where=text("NOT raised")),
+        {"schema": "supervision"},
+    )
 
-    person_id: str = _uuid(primary_key=True)
-    check_id: str = Field(primary_key=True)
-    subject: str = _uuid()
-    since: datetime = _instant(nullable=False)
-    due_at: datetime = _instant(nullable=False)
-    division: str = _text(nullable=False)
-    correlation_id: str | None = _uuid(nullable=True)
-    raised: bool
+    person_id: str = columns.uuid(key=True)
+    check_id: str = columns.text(key=True)
+    subject: str = columns.uuid()
+    since: datetime = columns.instant()
+    due_at: datetime = columns.instant()
+    division: str = columns.text()
+    correlation_id: str | None = columns.uuid(null=True)
+    raised: bool = columns.boolean(default="false")
 
 
 class MoveGapRow(SQLModel, table=True):
     """What a case of the check `move_gap` is about (see the event `MoveGap`); months by their first day."""
 
     __tablename__ = "move_gaps"
-    __table_args__ = {"schema": "supervision"}
+    __table_args__ = (
+        CheckConstraint("until_month > first_month"),
+        Index("move_gaps_person", "person_id"),
+        {"schema": "supervision"},
+    )
 
-    alert_id: str = _uuid(primary_key=True)
-    person_id: str = _uuid()
-    item: str = _text(nullable=False)
-    old: str = _text(nullable=False)
-    left_division: str = _text(nullable=False)
-    moved_to: str = _text(nullable=False)
-    moved_on: date
-    first_month: date
-    until_month: date | None = None
-    new: str | None = _text()
-    old_policy: str = _text(nullable=False)
-    why: str = _text(nullable=False)
+    alert_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    item: str = columns.text()
+    old: str = columns.text()
+    left_division: str = columns.text()
+    moved_to: str = columns.text()
+    moved_on: date = columns.day()
+    first_month: date = columns.day()
+    until_month: date | None = columns.day(null=True)
+    new: str | None = columns.text(null=True)
+    old_policy: str = columns.text()
+    why: str = columns.text()
 
 
 class ClauseRow(SQLModel, table=True):
@@ -186,13 +207,13 @@ class ClauseRow(SQLModel, table=True):
     __tablename__ = "clauses"
     __table_args__ = {"schema": "supervision"}
 
-    jurisdiction: str = Field(primary_key=True)
-    item: str = Field(primary_key=True)
-    valid_from: date = Field(primary_key=True)
-    valid_to: date | None = None
-    item_title: str = _text(nullable=False)
-    title: str = _text(nullable=False)
-    issuer: str = _text(nullable=False)
-    issued_on: date
-    locator: str = _text(nullable=False)
-    status: str = _text(nullable=False)
+    jurisdiction: str = columns.text(key=True)
+    item: str = columns.text(key=True)
+    valid_from: date = columns.day(key=True)
+    valid_to: date | None = columns.day(null=True)
+    item_title: str = columns.text()
+    title: str = columns.text()
+    issuer: str = columns.text()
+    issued_on: date = columns.day()
+    locator: str = columns.text()
+    status: str = columns.text()

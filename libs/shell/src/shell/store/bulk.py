@@ -18,8 +18,14 @@ _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 @cache
 def _table(model: type[SQLModel]) -> tuple[str, dict[str, str]]:
     table = model.__table__  # type: ignore[attr-defined]
-    columns = {column.name: column.type.compile(dialect=_dialect) for column in table.columns}
+    columns = {column.name: _type_name(column) for column in table.columns}
     return f'"{table.schema}"."{table.name}"', columns
+
+
+def _type_name(column: Any) -> str:
+    """Without the collation, which is no part of the name of an array's type."""
+    name: str = column.type.compile(dialect=_dialect)
+    return name.partition(" COLLATE ")[0]
 
 
 def _array(position: int, type_name: str) -> str:

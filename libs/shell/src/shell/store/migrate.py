@@ -8,6 +8,7 @@ import importlib
 import logging
 import sys
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import command, context, op
@@ -16,6 +17,8 @@ from sqlmodel import SQLModel
 
 from shell.settings import settings
 from shell.store.platform_tables import PLATFORM_TABLES
+
+VERSION_TABLE: Final = "schema_versions"
 
 
 def migrations_folder(service: str) -> Path:
@@ -34,7 +37,7 @@ def _config(service: str, url: str) -> Config:
     return config
 
 
-def _sync_engine(url: str) -> sa.Engine:
+def sync_engine(url: str) -> sa.Engine:
     return sa.create_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1),
         hide_parameters=True,
@@ -50,7 +53,7 @@ def migrate(service: str, url: str, revision: str = "head") -> None:
 def run_environment() -> None:
     """What every `env.py` calls."""
     service = context.config.attributes["service"]
-    engine = _sync_engine(context.config.attributes["url"])
+    engine = sync_engine(context.config.attributes["url"])
     with engine.connect() as connection, connection.begin():
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('shouwang-migrate'))"))
         connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
@@ -58,7 +61,7 @@ def run_environment() -> None:
         context.configure(
             connection=connection,
             target_metadata=SQLModel.metadata,
-            version_table="schema_versions",
+            version_table=VERSION_TABLE,
             version_table_schema=service,
         )
         context.run_migrations()

@@ -1,33 +1,36 @@
 """By what audit rows are found. Rows are only ever added, as those of `audits`."""
 
 from datetime import datetime
-from typing import ClassVar
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Text
-from sqlalchemy.dialects.postgresql import UUID
-from sqlmodel import Field, SQLModel
-
-_SCHEMA = {"schema": "ingestion"}
+from shell.store import columns
+from sqlalchemy import Index, PrimaryKeyConstraint
+from sqlmodel import SQLModel
 
 
 class AuditPersonRow(SQLModel, table=True):
     """A person whom an audit row is about. `areas`: whose auditors see the row."""
 
-    __tablename__: ClassVar[str] = "audit_persons"
-    __table_args__ = _SCHEMA
-    person_id: str = Field(sa_type=UUID(as_uuid=False), primary_key=True)
-    at: datetime = Field(sa_type=DateTime(timezone=True), primary_key=True)
-    audit_id: int = Field(sa_type=BigInteger, primary_key=True)
-    actor: str
-    areas: list[str] = Field(sa_type=ARRAY(Text))
+    __tablename__ = "audit_persons"
+    __table_args__ = (
+        PrimaryKeyConstraint("person_id", "at", "audit_id", postgresql_include=["actor", "areas"]),
+        {"schema": "ingestion"},
+    )
+    person_id: str = columns.uuid(key=True)
+    at: datetime = columns.instant(key=True)
+    audit_id: int = columns.bigint(key=True)
+    actor: str = columns.text()
+    areas: list[str] = columns.texts()
 
 
 class AuditAreaRow(SQLModel, table=True):
     """An area whose auditors see an audit row: the actor's, or one above it."""
 
-    __tablename__: ClassVar[str] = "audit_areas"
-    __table_args__ = _SCHEMA
-    area: str = Field(primary_key=True)
-    actor: str
-    at: datetime = Field(sa_type=DateTime(timezone=True), primary_key=True)
-    audit_id: int = Field(sa_type=BigInteger, primary_key=True)
+    __tablename__ = "audit_areas"
+    __table_args__ = (
+        Index("audit_areas_of_actor", "area", "actor", "at", "audit_id"),
+        {"schema": "ingestion"},
+    )
+    area: str = columns.text(key=True)
+    actor: str = columns.text()
+    at: datetime = columns.instant(key=True)
+    audit_id: int = columns.bigint(key=True)

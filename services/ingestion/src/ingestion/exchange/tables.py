@@ -1,16 +1,10 @@
 """What ingestion stores of front-end tables. Keys and contents stand as keyed hashes, the rest in `sealed` columns."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime
-from sqlmodel import Field, SQLModel
-
-_SCHEMA = {"schema": "ingestion"}
-
-
-def _instant(**options: Any) -> Any:
-    return Field(sa_type=DateTime(timezone=True), **options)
+from shell.store import columns
+from sqlalchemy import CheckConstraint
+from sqlmodel import SQLModel
 
 
 class FeedRow(SQLModel, table=True):
@@ -18,76 +12,86 @@ class FeedRow(SQLModel, table=True):
     present run; `headers`: the columns that are read (all sealed); `problem`: why it cannot be read just now;
     `deaths`: steps in a row that began and never ended."""
 
-    __tablename__: ClassVar[str] = "feeds"
-    __table_args__ = _SCHEMA
-    feed: str = Field(primary_key=True)
-    state: str = "idle"
-    run: int = Field(default=0, sa_type=BigInteger)
-    newest: bytes = b""
-    cursor: bytes = b""
-    from_start: bool = False
-    headers: bytes = b""
-    failures: int = 0
-    deaths: int = 0
-    problem: bytes = b""
-    problem_at: datetime | None = _instant(default=None)
-    worked_at: datetime | None = _instant(default=None)
-    next_at: datetime | None = _instant(default=None)
+    __tablename__ = "feeds"
+    __table_args__ = (
+        CheckConstraint("state IN ('idle', 'reading', 'ending', 'held')"),
+        {"schema": "ingestion"},
+    )
+    feed: str = columns.text(key=True)
+    state: str = columns.text(default="'idle'")
+    run: int = columns.bigint(default="0")
+    newest: bytes = columns.blob(default="''")
+    cursor: bytes = columns.blob(default="''")
+    from_start: bool = columns.boolean(default="false")
+    headers: bytes = columns.blob(default="''")
+    failures: int = columns.integer(default="0")
+    deaths: int = columns.integer(default="0")
+    problem: bytes = columns.blob(default="''")
+    problem_at: datetime | None = columns.instant(null=True)
+    worked_at: datetime | None = columns.instant(null=True)
+    next_at: datetime | None = columns.instant(null=True)
 
 
 class FeedRunRow(SQLModel, table=True):
     """One reading of a front-end table. `rows_before`: how many rows it had when a full load began; `missing`: rows
     that it no longer has; `confirmed_by`: who said that so many missing rows are right."""
 
-    __tablename__: ClassVar[str] = "feed_runs"
-    __table_args__ = _SCHEMA
-    feed: str = Field(primary_key=True)
-    run: int = Field(sa_type=BigInteger, primary_key=True)
-    state: str
-    started_at: datetime = _instant()
-    finished_at: datetime | None = _instant(default=None)
-    rows_before: int | None = Field(default=None, sa_type=BigInteger)
-    rows_read: int = Field(default=0, sa_type=BigInteger)
-    accepted: int = Field(default=0, sa_type=BigInteger)
-    unchanged: int = Field(default=0, sa_type=BigInteger)
-    quarantined: int = Field(default=0, sa_type=BigInteger)
-    rejected: int = Field(default=0, sa_type=BigInteger)
-    missing: int = Field(default=0, sa_type=BigInteger)
-    ended: int = Field(default=0, sa_type=BigInteger)
-    problem: bytes = b""
-    confirmed_by: str | None = None
+    __tablename__ = "feed_runs"
+    __table_args__ = (
+        CheckConstraint("rows_read = accepted + unchanged + quarantined + rejected"),
+        CheckConstraint("state IN ('reading', 'ending', 'held', 'done', 'unsure')"),
+        {"schema": "ingestion"},
+    )
+    feed: str = columns.text(key=True, references="ingestion.feeds.feed")
+    run: int = columns.bigint(key=True)
+    state: str = columns.text()
+    started_at: datetime = columns.instant()
+    finished_at: datetime | None = columns.instant(null=True)
+    rows_before: int | None = columns.bigint(null=True)
+    rows_read: int = columns.bigint(default="0")
+    accepted: int = columns.bigint(default="0")
+    unchanged: int = columns.bigint(default="0")
+    quarantined: int = columns.bigint(default="0")
+    rejected: int = columns.bigint(default="0")
+    missing: int = columns.bigint(default="0")
+    ended: int = columns.bigint(default="0")
+    problem: bytes = columns.blob(default="''")
+    confirmed_by: str | None = columns.text(null=True)
 
 
 class FeedSeenRow(SQLModel, table=True):
     """What a row of a front-end table said last (`domain.rows.Seen`); keys and contents as keyed hashes. `raw`: of its
     cells; `mark`: its watermark, and `earlier`: its periods before, in JSON."""
 
-    __tablename__: ClassVar[str] = "feed_rows"
-    __table_args__ = _SCHEMA
-    feed: str = Field(primary_key=True)
-    row_key: bytes = Field(primary_key=True)
-    seen_run: int = Field(sa_type=BigInteger)
-    version: int
-    life: str
-    at: datetime = _instant()
-    mark: bytes
-    raw: bytes
-    line: bytes
-    said: bytes
-    valid_from: date | None = None
-    valid_to: date | None = None
-    head: int = 0
-    earlier: bytes = b""
+    __tablename__ = "feed_rows"
+    __table_args__ = (
+        CheckConstraint("life IN ('silent', 'alive', 'ended', 'annulled')"),
+        {"schema": "ingestion"},
+    )
+    feed: str = columns.text(key=True, references="ingestion.feeds.feed")
+    row_key: bytes = columns.blob(key=True)
+    seen_run: int = columns.bigint()
+    version: int = columns.integer()
+    life: str = columns.text()
+    at: datetime = columns.instant()
+    mark: bytes = columns.blob()
+    raw: bytes = columns.blob()
+    line: bytes = columns.blob()
+    said: bytes = columns.blob()
+    valid_from: date | None = columns.day(null=True)
+    valid_to: date | None = columns.day(null=True)
+    head: int = columns.integer(default="0")
+    earlier: bytes = columns.blob(default="''")
 
 
 class FeedRejectRow(SQLModel, table=True):
     """A row of a front-end table that is refused as it stands now: why, and its cells, sealed."""
 
-    __tablename__: ClassVar[str] = "feed_rejects"
-    __table_args__ = _SCHEMA
-    feed: str = Field(primary_key=True)
-    row_key: bytes = Field(primary_key=True)
-    run: int = Field(sa_type=BigInteger)
-    at: datetime = _instant()
-    problems: bytes
-    sealed: bytes
+    __tablename__ = "feed_rejects"
+    __table_args__ = {"schema": "ingestion"}
+    feed: str = columns.text(key=True, references="ingestion.feeds.feed")
+    row_key: bytes = columns.blob(key=True)
+    run: int = columns.bigint()
+    at: datetime = columns.instant()
+    problems: bytes = columns.blob()
+    sealed: bytes = columns.blob()

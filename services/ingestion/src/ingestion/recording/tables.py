@@ -1,21 +1,10 @@
 """The tables about waiting events and their reasons: quarantine, cases of claimed places, counts, groups, hints."""
 
 from datetime import date, datetime
-from typing import Any, ClassVar
 
-from sqlalchemy import DateTime
-from sqlalchemy.dialects.postgresql import UUID
-from sqlmodel import Field, SQLModel
-
-SCHEMA = {"schema": "ingestion"}
-
-
-def uuid(**options: Any) -> Any:
-    return Field(sa_type=UUID(as_uuid=False), **options)
-
-
-def instant(**options: Any) -> Any:
-    return Field(sa_type=DateTime(timezone=True), **options)
+from shell.store import columns
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import SQLModel
 
 
 class QuarantineRow(SQLModel, table=True):
@@ -24,65 +13,102 @@ class QuarantineRow(SQLModel, table=True):
     `owner`: the area whose officers answer for it. `chain`: of an event that counted before. `first_by`,
     `first_outcome`: what the first of two officers has decided. `refuted_by`: the sign of life that refutes a death."""
 
-    __tablename__: ClassVar[str] = "quarantine"
-    __table_args__ = SCHEMA
-    event_id: str = uuid(primary_key=True)
-    person_id: str = uuid()
-    source: str
-    kind: str
-    reason: str
-    waits_for: str | None = uuid(default=None)
-    owner: str
-    state: str = "open"
-    since: datetime = instant()
-    deadline: datetime = instant()
-    escalated_at: datetime | None = instant(default=None)
-    settled_at: datetime | None = instant(default=None)
-    settled_by: str | None = None
-    note: str | None = None
-    part_of: str | None = uuid(default=None)
-    household: str | None = uuid(default=None)
-    group_id: str | None = uuid(default=None)
-    chain: str | None = uuid(default=None)
-    first_by: str | None = None
-    first_outcome: str | None = None
-    refuted_by: str | None = uuid(default=None)
+    __tablename__ = "quarantine"
+    __table_args__ = (
+        CheckConstraint("(state = 'open') = (settled_at IS NULL)"),
+        CheckConstraint("(part_of IS NULL) = (household IS NULL)"),
+        CheckConstraint("state IN ('open', 'released', 'discarded', 'withdrawn')"),
+        Index(
+            "quarantine_deaths",
+            "person_id",
+            "source",
+            postgresql_where=text("kind = 'death' AND state = 'discarded'"),
+        ),
+        Index("quarantine_of_group", "group_id", "event_id", postgresql_where=text("group_id IS NOT NULL")),
+        Index(
+            "quarantine_of_owner",
+            "owner",
+            "event_id",
+            postgresql_where=text("state = 'open' AND group_id IS NULL"),
+        ),
+        Index(
+            "quarantine_open",
+            "person_id",
+            postgresql_where=text("state IN ('open', 'withdrawn')"),
+        ),
+        Index("quarantine_overdue", "deadline", postgresql_where=text("state = 'open'")),
+        Index("quarantine_unsettled", "source", postgresql_where=text("state <> 'released'")),
+        {"schema": "ingestion"},
+    )
+    event_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    source: str = columns.text()
+    kind: str = columns.text()
+    reason: str = columns.text()
+    waits_for: str | None = columns.uuid(null=True)
+    owner: str = columns.text()
+    state: str = columns.text(default="'open'")
+    since: datetime = columns.instant()
+    deadline: datetime = columns.instant()
+    escalated_at: datetime | None = columns.instant(null=True)
+    settled_at: datetime | None = columns.instant(null=True)
+    settled_by: str | None = columns.text(null=True)
+    note: str | None = columns.text(null=True)
+    part_of: str | None = columns.uuid(null=True, references="ingestion.received.event_id")
+    household: str | None = columns.uuid(null=True)
+    group_id: str | None = columns.uuid(null=True)
+    chain: str | None = columns.uuid(null=True)
+    first_by: str | None = columns.text(null=True)
+    first_outcome: str | None = columns.text(null=True)
+    refuted_by: str | None = columns.uuid(null=True)
 
 
 class PlaceCaseRow(SQLModel, table=True):
     """A claimed place, which the county left is asked to confirm. `silent_on`: silence vouches from that day on."""
 
-    __tablename__: ClassVar[str] = "place_cases"
-    __table_args__ = SCHEMA
-    case_id: str = uuid(primary_key=True)
-    person_id: str = uuid()
-    chain: str = uuid()
-    source: str
-    kind: str
-    division: str
-    county_left: str
-    owner: str
-    group_id: str | None = uuid(default=None)
-    state: str = "open"
-    since: datetime = instant()
-    deadline: datetime = instant()
-    silent_on: date
-    escalated_at: datetime | None = instant(default=None)
-    settled_at: datetime | None = instant(default=None)
-    settled_by: str | None = None
-    note: str | None = None
-    first_by: str | None = None
+    __tablename__ = "place_cases"
+    __table_args__ = (
+        CheckConstraint("(state = 'open') = (settled_at IS NULL)"),
+        CheckConstraint("state IN ('open', 'confirmed', 'objected', 'silent', 'vouched', 'withdrawn')"),
+        Index("place_cases_of_group", "group_id", "case_id", postgresql_where=text("group_id IS NOT NULL")),
+        Index("place_cases_of_owner", "state", "owner", "case_id"),
+        Index("place_cases_of_person", "person_id", postgresql_where=text("state = 'open'")),
+        Index("place_cases_overdue", "deadline", postgresql_where=text("state = 'open'")),
+        Index("place_cases_silent", "silent_on", postgresql_where=text("state = 'open'")),
+        {"schema": "ingestion"},
+    )
+    case_id: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    chain: str = columns.uuid()
+    source: str = columns.text()
+    kind: str = columns.text()
+    division: str = columns.text()
+    county_left: str = columns.text()
+    owner: str = columns.text()
+    group_id: str | None = columns.uuid(null=True)
+    state: str = columns.text(default="'open'")
+    since: datetime = columns.instant()
+    deadline: datetime = columns.instant()
+    silent_on: date = columns.day()
+    escalated_at: datetime | None = columns.instant(null=True)
+    settled_at: datetime | None = columns.instant(null=True)
+    settled_by: str | None = columns.text(null=True)
+    note: str | None = columns.text(null=True)
+    first_by: str | None = columns.text(null=True)
 
 
 class ForeignCountRow(SQLModel, table=True):
     """How many events of a source, kind and day waited because the source did not belong, or were claimed places."""
 
-    __tablename__: ClassVar[str] = "foreign_counts"
-    __table_args__ = SCHEMA
-    source: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    events: int
+    __tablename__ = "foreign_counts"
+    __table_args__ = (
+        CheckConstraint("events > 0"),
+        {"schema": "ingestion"},
+    )
+    source: str = columns.text(key=True)
+    kind: str = columns.text(key=True)
+    day: date = columns.day(key=True)
+    events: int = columns.integer()
 
 
 class GroupRow(SQLModel, table=True):
@@ -91,33 +117,43 @@ class GroupRow(SQLModel, table=True):
     `outcome`, `grant_days`, `reason`: as decided by the first officer, and from `decided_at` on by both. `grant_days`:
     for how long the release also grants standing. `done`: how many rows that decision has settled."""
 
-    __tablename__: ClassVar[str] = "groups"
-    __table_args__ = SCHEMA
-    group_id: str = uuid(primary_key=True)
-    source: str
-    kind: str
-    day: date
-    holds: str
-    owner: str
-    state: str = "open"
-    since: datetime = instant()
-    deadline: datetime = instant()
-    escalated_at: datetime | None = instant(default=None)
-    first_by: str | None = None
-    outcome: str | None = None
-    grant_days: int | None = None
-    reason: str | None = None
-    decided_at: datetime | None = instant(default=None)
-    settled_at: datetime | None = instant(default=None)
-    settled_by: str | None = None
-    done: int = 0
+    __tablename__ = "groups"
+    __table_args__ = (
+        CheckConstraint("holds IN ('events', 'places')"),
+        CheckConstraint("outcome IN ('release', 'discard')"),
+        UniqueConstraint("source", "kind", "day", "holds"),
+        CheckConstraint("state IN ('open', 'settling', 'settled')"),
+        Index("groups_open", "deadline", postgresql_where=text("state <> 'settled'")),
+        {"schema": "ingestion"},
+    )
+    group_id: str = columns.uuid(key=True)
+    source: str = columns.text()
+    kind: str = columns.text()
+    day: date = columns.day()
+    holds: str = columns.text()
+    owner: str = columns.text()
+    state: str = columns.text(default="'open'")
+    since: datetime = columns.instant()
+    deadline: datetime = columns.instant()
+    escalated_at: datetime | None = columns.instant(null=True)
+    first_by: str | None = columns.text(null=True)
+    outcome: str | None = columns.text(null=True)
+    grant_days: int | None = columns.integer(null=True)
+    reason: str | None = columns.text(null=True)
+    decided_at: datetime | None = columns.instant(null=True)
+    settled_at: datetime | None = columns.instant(null=True)
+    settled_by: str | None = columns.text(null=True)
+    done: int = columns.integer(default="0")
 
 
 class HintRow(SQLModel, table=True):
     """A chain that counts as a hint until `ends_on`."""
 
-    __tablename__: ClassVar[str] = "hints"
-    __table_args__ = SCHEMA
-    chain: str = uuid(primary_key=True)
-    person_id: str = uuid()
-    ends_on: date
+    __tablename__ = "hints"
+    __table_args__ = (
+        Index("hints_ending", "ends_on"),
+        {"schema": "ingestion"},
+    )
+    chain: str = columns.uuid(key=True)
+    person_id: str = columns.uuid()
+    ends_on: date = columns.day()
