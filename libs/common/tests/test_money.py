@@ -1,5 +1,5 @@
 import pytest
-from common.money import parse_yuan, share, yuan
+from common.money import share, yuan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,18 +10,6 @@ from hypothesis import strategies as st
 )
 def test_fen_are_shown_in_yuan(fen: int, text: str) -> None:
     assert yuan(fen) == text
-    assert parse_yuan(text) == fen
-
-
-@pytest.mark.parametrize(("text", "fen"), [("12", 1200), ("12.5", 1250), (" 0.29 ", 29), ("1234.56", 123456)])
-def test_a_decimal_text_is_read_to_the_fen(text: str, fen: int) -> None:
-    assert parse_yuan(text) == fen
-
-
-@pytest.mark.parametrize("text", ["", "1.234", "1e3", "1,23", "NaN", "١٢", ".5", "--1", "1" * 14])
-def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_yuan(text)
 
 
 def test_the_fen_that_is_left_goes_to_the_part_that_lost_most() -> None:

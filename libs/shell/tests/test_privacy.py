@@ -120,10 +120,6 @@ def test_masked_values_show_only_what_a_screen_needs() -> None:
     assert privacy.mask_id_number("140702194002290014") == "1407**********0014"
     assert privacy.mask_name("张三丰") == "张**"
     assert privacy.mask_name("张") == "*"
-    assert privacy.mask_phone("13812341234") == "138****1234"
-    assert privacy.mask_account("6222020200112233445") == "***************3445"
-    assert privacy.mask_account("123") == "***"
-    assert privacy.mask_phone("12345") == "*****"
 
 
 @pytest.mark.parametrize(

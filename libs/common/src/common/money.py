@@ -1,26 +1,14 @@
 """Money is an integer number of fen. No binary fraction comes near it."""
 
-import re
 from collections.abc import Sequence
 
 FEN_PER_YUAN = 100
-_AMOUNT = re.compile(r"(-?)([0-9]{1,13}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.([0-9]{1,2}))?", re.ASCII)
 
 
 def yuan(fen: int) -> str:
     """`123450` → `1,234.50`; negative amounts keep their sign in front."""
     whole, rest = divmod(abs(fen), FEN_PER_YUAN)
     return f"{'-' if fen < 0 else ''}{whole:,}.{rest:02d}"
-
-
-def parse_yuan(text: str) -> int:
-    """Fen of a decimal text in yuan (`1,234.5` → 123450). Raises ValueError for anything finer than a fen."""
-    found = _AMOUNT.fullmatch(text.strip())
-    if found is None:
-        raise ValueError("not an amount in yuan with at most two decimals")
-    sign, whole, rest = found.groups()
-    fen = int(whole.replace(",", "")) * FEN_PER_YUAN + int((rest or "").ljust(2, "0"))
-    return -fen if sign else fen
 
 
 def share(fen: int, ratio: Sequence[int]) -> list[int]:

@@ -57,16 +57,6 @@ def mask_name(name: str) -> str:
     return _mask(name, 1, 0)
 
 
-def mask_phone(phone: str) -> str:
-    """`138****1234`."""
-    return _mask(phone, 3, 4)
-
-
-def mask_account(account: str) -> str:
-    """`************1234`: the last four digits, as banks print them."""
-    return _mask(account, 0, 4)
-
-
 def mask_address(address: str) -> str:
     """Up to county or township, then stars of a fixed number: the length gives nothing away."""
     found = _AREA_END.match(address)

@@ -16,7 +16,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, SpanContext, Status, TraceFlags
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 LINKS_MAX: Final = 128
 # The messaging conventions are being renamed; their names live here alone.
@@ -42,7 +41,6 @@ ATTRIBUTES_KEPT: Final = frozenset(
 _OWN: Final = "shouwang"
 _NAMED_WELL: Final = frozenset({"fastapi", _OWN})  # tracers whose span names hold no value of a request
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_propagator = TraceContextTextMapPropagator()
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
@@ -148,10 +146,3 @@ def batch_span(consumer: str, traceparents: Iterable[str | None], count: int) ->
     attributes: dict[str, str | int] = {MESSAGING_SYSTEM: "kafka", MESSAGING_GROUP: consumer, MESSAGING_BATCH: count}
     with provider.get_tracer(_OWN).start_as_current_span(f"process {consumer}", links=links, attributes=attributes):
         yield
-
-
-def current_traceparent() -> str | None:
-    """The `traceparent` of the current span, or None."""
-    carrier: dict[str, str] = {}
-    _propagator.inject(carrier)
-    return carrier.get("traceparent")

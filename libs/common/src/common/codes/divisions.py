@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 NATION = "000000"
-CODE_LENGTHS = (6, 9, 12)
 VILLAGE_DIGITS, TOWN_DIGITS, COUNTY_DIGITS = 12, 9, 6
 
 Kind = Literal["gb2260", "nbs", "custom"]
@@ -30,7 +29,6 @@ class Division(NamedTuple):
     valid_to: date | None
     kind: Kind
     becomes: str | None = None
-    counted_in: str | None = None
 
     def in_force(self, on: date) -> bool:
         return (self.valid_from is None or self.valid_from <= on) and (self.valid_to is None or on < self.valid_to)
@@ -46,7 +44,6 @@ def _division(row: dict[str, Any], parent: str | None) -> Division:
         valid_to=date(last + 1, 1, 1) if last else None,
         kind=row.get("kind", "gb2260"),
         becomes=row.get("becomes"),
-        counted_in=row.get("counted_in"),
     )
 
 
@@ -91,7 +88,7 @@ def get(code: str, on: date | None = None) -> Division | None:
 def _by_structure(code: str, on: date | None) -> Division | None:
     upper = _structural_parent(code)
     above = get(upper, on) if upper else None
-    return above and above._replace(code=code, parent=upper, kind="nbs", becomes=None, counted_in=None)
+    return above and above._replace(code=code, parent=upper, kind="nbs", becomes=None)
 
 
 def _structural_parent(code: str) -> str | None:
@@ -159,17 +156,6 @@ def successor(code: str, on: date) -> str | None:
             return None
         division = get(division.becomes)
     return division.code if division else None
-
-
-def statistics_county(code: str) -> str | None:
-    """The GB/T 2260 county that statistics count the area in; None when the area lies above counties."""
-    for area in (code, *ancestors(code)):
-        division = get(area)
-        if division and division.counted_in:
-            return division.counted_in
-        if division and len(area) == COUNTY_DIGITS and not area.endswith("00"):
-            return area
-    return None
 
 
 def id_area_plausible(area: str) -> bool:

@@ -101,10 +101,6 @@ class Positions:
         self._shown: set[str] = set()  # topics with a figure of stopped partitions
         self._looked_at = 0.0
 
-    def expected(self) -> dict[TopicPartition, int]:
-        """The next offset of every partition that is owned and has been read."""
-        return {tp: at for tp, at in self._expected.items() if at is not None and tp in self._epochs}
-
     def next_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The next offset of those partitions that are not stopped (None: from the beginning)."""
         return {tp: self._expected.get(tp) for tp in partitions if tp not in self.stopped}
