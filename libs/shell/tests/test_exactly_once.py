@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 from common.errors import Conflict, Unavailable
 from common.events import AbilitiesDetermined, RecordParked, VisitMissed, VisitPlanned
 from common.message import Message, Record, derived_id
-from shell.kafka.consumer import MANY_RECORDS, Consumer
+from shell.kafka.consumer import BACKLOG_RECORDS, Consumer
 from shell.kafka.dispatch import Handlers, dispatch
 from shell.kafka.positions import Fenced, Positions
 from shell.settings import settings
@@ -199,9 +199,9 @@ async def test_a_process_that_lost_its_partition_cannot_commit(database: Databas
 
 
 async def test_a_large_batch_lets_wait_what_can(database: Database, driver: Driver) -> None:
-    await driver.deliver(*(missed() for _ in range(MANY_RECORDS - 1)))
+    await driver.deliver(*(missed() for _ in range(BACKLOG_RECORDS - 1)))
     assert not database.hurried
-    await driver.deliver(*(missed() for _ in range(MANY_RECORDS)))
+    await driver.deliver(*(missed() for _ in range(BACKLOG_RECORDS)))
     assert database.hurried
 
 

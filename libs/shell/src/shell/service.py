@@ -1,7 +1,7 @@
-"""The shell around every service: `Service(name, routes, handlers)` is the whole wiring.
+"""A service: `Service(name, routes, handlers)` is the whole wiring of its `main.py`.
 
-It opens the database, relays the outbox, consumes the topics of its handlers, runs its jobs, and answers `/healthz`,
-`/readyz`, `/metrics`, `/openapi.json`, `/docs`; every error leaves as application/problem+json.
+It opens the database, relays the outbox, consumes the topics of its handlers and runs its jobs. It answers `/healthz`,
+`/readyz`, `/metrics`, `/openapi.json` and `/docs`. Every error answer is application/problem+json.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from shell.settings import Settings, settings
 from shell.store.database import Database
 from shell.store.failures import UNAVAILABLE
 from shell.store.mode import keep_mode
-from shell.watchdog import Watchdog
+from shell.watchdog import Part, Watchdog
 
 log = logging.getLogger(__name__)
 START_SECONDS_MAX: Final = 60.0
@@ -46,9 +46,11 @@ GATHER_RECORDS: Final = 300
 
 
 class Service:
-    """`on_start(database)` runs once the database is open and before anything is consumed. `gather_seconds`: how long
-    to let records gather after a batch of less than `gather_records`. The first record after a pause never waits; those
-    that follow closely share a transaction, which costs little more than one record's. Longer where nobody waits."""
+    """`on_start(database)` runs when the database is open, before anything is consumed.
+
+    `gather_seconds`: the pause after a batch of less than `gather_records` records. Records that arrive in the pause
+    share a transaction. The first record after a longer silence never waits.
+    """
 
     def __init__(
         self,
@@ -69,39 +71,45 @@ class Service:
         self.jobs = tuple(jobs)
         self.on_start = on_start
         self.database = Database(self.settings.database_url(name), name)
-        pace = Pace([t for t in load_topics() if t.owner == name], self.settings)
+        pace = Pace([topic for topic in load_topics() if topic.owner == name], self.settings)
         self.relay = Relay(self.database, self.settings, pace)
-        self.consumer = None
+        self.consumer: Consumer | None = None
         if self.handlers:
             gather = (gather_seconds, gather_records)
             self.consumer = Consumer(name, self.database, self.handlers, self.settings, *gather)
             look = Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True)
             self.jobs = (*self.jobs, look)
-        broker = Broker(self.settings)
-        parts = [relay_part(self.relay, broker, self.settings)]
+        self.broker = Broker(self.settings)
+        self.watchdog = Watchdog(name, self._parts(), self.settings)
+        self.app = self._application(description, routes)
+
+    def _parts(self) -> list[Part]:
+        """The parts of the process that the watchdog runs and guards."""
+        parts = [relay_part(self.relay, self.broker, self.settings)]
         if self.consumer is not None:
-            parts.append(consumer_part(self.consumer, broker, self.settings))
+            parts.append(consumer_part(self.consumer, self.broker, self.settings))
         parts += [job_part(job, self.database, self.relay, self.settings) for job in self.jobs]
-        self.broker = broker
-        self.watchdog = Watchdog(name, parts, self.settings)
-        self.app = FastAPI(
-            title=f"Shouwang {name}",
+        return parts
+
+    def _application(self, description: str, routes: Sequence[APIRouter]) -> FastAPI:
+        app = FastAPI(
+            title=f"Shouwang {self.name}",
             version="1",
             description=description,
             lifespan=self._lifespan,
             telemetry=telemetry.REQUEST_SPANS,
         )
-        self.app.state.service = self
-        install_problems(self.app)
-        describe_problems(self.app)
-        for router in routes:
-            self.app.include_router(router)
-        self.app.include_router(platform_routes(self))
-        self.app.add_middleware(Guard, routes=self.app.routes, settings=self.settings)
-        self.app.add_middleware(Watch, service=name)
+        app.state.service = self
+        install_problems(app)
+        describe_problems(app)
+        for router in (*routes, platform_routes(self)):
+            app.include_router(router)
+        app.add_middleware(Guard, routes=app.routes, settings=self.settings)
+        app.add_middleware(Watch, service=self.name)
+        return app
 
     def trouble(self) -> list[str]:
-        """The parts that do not run as they should, in words for an operator. The service still takes requests."""
+        """A sentence for the operator per part that does not run as it should. The service still takes requests."""
         found = self.watchdog.trouble()
         if self.relay.trouble:
             found.append(f"relay: {self.relay.trouble}")
@@ -115,11 +123,11 @@ class Service:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         start_logging()
         telemetry.start(self.name, self.settings.otlp_endpoint)
-        await _patiently(self.database.open)
-        await _patiently(partial(keep_mode, self.database, demo=self.settings.demo))
-        _calm_the_collector()
+        await _repeat_while_away(self.database.open)
+        await _repeat_while_away(partial(keep_mode, self.database, demo=self.settings.demo))
+        _tune_garbage_collection()
         if self.on_start is not None:
-            await _patiently(partial(self.on_start, self.database))
+            await _repeat_while_away(partial(self.on_start, self.database))
         app.state.closing = asyncio.Event()
         set_on_signals(app.state.closing)
         guarding = asyncio.create_task(self.watchdog.run(), name="watchdog")
@@ -134,8 +142,8 @@ class Service:
             self.watchdog.leave()
 
 
-async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
-    """A service that starts while its database is away waits for it, but not for ever: then something is wrong."""
+async def _repeat_while_away(step: Callable[[], Awaitable[None]]) -> None:
+    """A service may start while its database is away. It waits START_SECONDS_MAX, then it raises the error."""
     deadline = monotonic() + START_SECONDS_MAX
     while True:
         try:
@@ -147,14 +155,16 @@ async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(START_AGAIN_SECONDS)
 
 
-def _calm_the_collector() -> None:
-    """What was imported stays; a batch allocates some hundred thousand objects that reference counting frees."""
+def _tune_garbage_collection() -> None:
+    """Imported modules stay, so they are not collected. A batch allocates some hundred thousand objects, and reference
+    counting frees them: a collection would only cost time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
 def database(request: Request) -> Database:
+    """The database of the service that answers this request."""
     found: Database = request.app.state.service.database
     return found
 

@@ -44,6 +44,7 @@ def problem(
     headers: dict[str, str] | None = None,
     **extra: Any,
 ) -> JSONResponse:
+    """An error answer (RFC 9457). `extra`: further members of the body."""
     body: dict[str, Any] = {
         "type": f"urn:shouwang:problem:{code}",
         "title": code.replace("_", " "),
@@ -58,41 +59,47 @@ def problem(
 
 
 def install_problems(app: FastAPI) -> None:
-    @app.exception_handler(ServiceError)
-    async def on_service_error(request: Request, error: ServiceError) -> Response:
-        return problem(error.status, error.code, error.detail, error.problems, error.headers, **error.extra)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        faults = tuple(
-            # Never the input itself: it may name a person.
-            Problem(pointer=pointer_to(fault["loc"]), code=str(fault["type"]), detail=str(fault["msg"]))
-            for fault in error.errors()[:FAULTS_MAX]
-        )
-        return problem(422, "malformed", "the request does not fit its schema", faults)
-
-    @app.exception_handler(HTTPException)
-    async def on_http_error(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
-        return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
-
-    async def on_unstorable(request: Request, error: Exception) -> Response:
-        # Every parameter should have a bound that refuses such a value earlier, so an operator must see the route.
-        log.warning("%s at %s: a parameter lacks a bound", type(error).__name__, _route_of(request.scope))
-        return problem(422, "malformed", "a value lies outside the range of its type", tuple(_unstorable(request)))
-
+    """Let the application answer every error as a problem."""
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
     for kind in UNSTORABLE:
-        app.add_exception_handler(kind, on_unstorable)
+        app.add_exception_handler(kind, _on_unstorable)
+    for kind in UNAVAILABLE:  # each by its name: the handler of Exception logs the error as a bug
+        app.add_exception_handler(kind, _on_unavailable)
+    app.add_exception_handler(Exception, _on_bug)
 
-    async def on_unavailable(request: Request, error: Exception) -> Response:
-        return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
 
-    for kind in UNAVAILABLE:  # each by its name: what is left to the last handler is logged with its trace, as a bug
-        app.add_exception_handler(kind, on_unavailable)
+async def _on_service_error(request: Request, error: Any) -> Response:
+    return problem(error.status, error.code, error.detail, error.problems, error.headers, **error.extra)
 
-    @app.exception_handler(Exception)
-    async def on_anything(request: Request, error: Exception) -> Response:
-        return problem(500, "internal", "this is our mistake and has been logged")
+
+async def _on_invalid(request: Request, error: Any) -> Response:
+    """The problem never holds the input itself, which may name a person."""
+    faults = tuple(
+        Problem(pointer=pointer_to(fault["loc"]), code=str(fault["type"]), detail=str(fault["msg"]))
+        for fault in error.errors()[:FAULTS_MAX]
+    )
+    return problem(422, "malformed", "the request does not fit its schema", faults)
+
+
+async def _on_http_error(request: Request, error: Any) -> Response:
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
+    return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _on_unstorable(request: Request, error: Exception) -> Response:
+    """A bound of the parameter should have rejected the value earlier, so the log names the route."""
+    log.warning("%s at %s: a parameter lacks a bound", type(error).__name__, _route_of(request.scope))
+    return problem(422, "malformed", "a value lies outside the range of its type", tuple(_unstorable(request)))
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    return problem(503, "unavailable", "a store or peer is away; try again", headers={"Retry-After": "5"})
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return problem(500, "internal", "this is our mistake and has been logged")
 
 
 def pointer_to(parts: Sequence[str | int]) -> str:

@@ -1,9 +1,10 @@
 """From Kafka to a committed transaction, exactly once in effect.
 
-One batch is one PostgreSQL transaction: fence (this process still owns the partitions and nobody moved them),
-inbox (each event once), handlers, outbox. The Kafka commit comes after and is advisory: the offsets that count
-are in `consumer_offsets`. A broken record is parked with its reason; a bug is found by halving the batch; an
-absent database or broker is waited for. Nothing is ever skipped.
+One batch is one PostgreSQL transaction: fence, inbox, handlers, outbox. The fence proves that this process still owns
+the partitions and that no operator moved them. The inbox drops events that were handled before. The positions that
+count are in `consumer_offsets`; the commit to Kafka comes later and is advisory. A record that cannot be processed is
+parked with its reason. A bug is located by halving the batch (`shell.halving`). While the database or the broker is
+away, the consumer waits. Nothing is skipped.
 """
 
 import asyncio
@@ -34,14 +35,18 @@ from shell.store.parked import park
 
 log = logging.getLogger(__name__)
 TRIES_MAX: Final = 5
-MANY_RECORDS: Final = 100  # in one batch: a backlog
+BACKLOG_RECORDS: Final = 100  # a batch of this size shows a backlog
 HURRY_SECONDS: Final = 5.0  # longer than such a batch takes on a busy machine
+BACKOFF_SECONDS_MIN: Final = 0.1
 BACKOFF_SECONDS_MAX: Final = 10.0
-LIGHTER: Final = 8
+LIGHTEN_BY: Final = 8
 
 
 class Consumer:
-    """Runs `handlers` over their topics for one service. `name` is the Kafka group and the inbox's consumer."""
+    """Runs `handlers` over their topics for one service. `name`: the Kafka group, and the consumer in the inbox.
+
+    `trouble`: the error for which it waits. `settled`: a count of applied batches, by which the watchdog sees progress.
+    """
 
     def __init__(
         self,
@@ -62,19 +67,19 @@ class Consumer:
         self.retention = RetentionWatch(name, settings)
         self.assigned = False
         self.trouble: str | None = None
-        self.settled = 0  # pieces of batches; the watchdog compares it
+        self.settled = 0
         self._records_max = settings.batch_records_max
         self._kafka: AIOKafkaConsumer | None = None
-        self._backoff_seconds = 0.1
+        self._backoff_seconds = BACKOFF_SECONDS_MIN
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until it is cancelled."""
         while True:
             try:
                 await self._run_connected()
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the one place where everything ends up
+            except Exception as error:  # noqa: BLE001 - every error is logged and waited for
                 if isinstance(error, ClientEnded):
                     log.warning("consumer %s: %s", self.name, error)
                     metrics.replaced.labels(self.database.schema, "consumer").inc()
@@ -85,18 +90,19 @@ class Consumer:
                     await asyncio.shield(self._stop())
 
     def next_offsets(self) -> dict[TopicPartition, int | None] | None:
-        """The next offset to settle in each partition that this process reads (None: from the beginning). A stopped
-        partition is not among them: it waits for an operator. None if the process has no partition at all."""
+        """The next offset of each assigned partition (None: from the beginning). Stopped partitions are left out, since
+        they wait for an operator. None if the process has no partition."""
         assigned = self._kafka.assignment() if self._kafka is not None else ()
         return self.positions.next_offsets(assigned) if assigned else None
 
     def lighten(self) -> None:
-        """Take fewer records at once for a while: a batch that is only slow then moves in pieces."""
-        self._records_max = max(1, self._records_max // LIGHTER)
+        """Take fewer records at once for a while. A batch that is only slow then makes progress in parts."""
+        self._records_max = max(1, self._records_max // LIGHTEN_BY)
 
     def _join_for_new_topics(self, client: AIOKafkaConsumer, before: frozenset[str]) -> frozenset[str]:
-        """A static member that returns gets its earlier assignment, even if more topics exist by now (KIP-345). So it
-        joins once more for them. Returns the topics that it has joined for."""
+        """Join the group once more for new topics; returns the topics that it has joined for.
+
+        A static member that comes back gets its earlier assignment, even if more topics exist by now (KIP-345)."""
         wanted = frozenset(client.subscription())
         if not self.settings.member or not client.assignment() or wanted == before:
             return before
@@ -117,51 +123,63 @@ class Consumer:
         joined_for: frozenset[str] = frozenset()
         while True:
             joined_for = self._join_for_new_topics(client, joined_for)
-            try:
-                fetched = await kafka.answer_of(
-                    client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
-                )
-            except LOST_POSITION as error:  # the client never chooses a position itself
-                await self.positions.regain(client, error)
+            records = await self._fetch(client)
+            if records is None:
                 continue
-            require_running(client)
-            self.assigned = bool(client.assignment())
-            records = await self.positions.unsettled(client, fetched)
-            await self.positions.resume_released(client)
             if not records:
                 self.trouble = None
                 continue
-            try:
-                await self.settle(records)
-            except Fenced:
-                metrics.fenced.labels(self.name).inc()
-                await self.take_over(client.assignment())
-                continue
-            except Exception as error:
-                if not (is_unavailable(error) or isinstance(error, KafkaError)):
-                    raise
-                await self._wait_after(error)
-                await self.take_over(client.assignment())
-                continue
-            self.trouble, self._backoff_seconds = None, 0.1
-            self._records_max = min(self._records_max * 2, self.settings.batch_records_max)
-            await self._tell_kafka(client, records)
-            if len(records) < min(self.gather_records, self.settings.batch_records_max):
-                await asyncio.sleep(self.gather_seconds)
+            if await self._settle_or_take_over(client, records):
+                await self._commit_to_kafka(client, records)
+                if len(records) < min(self.gather_records, self.settings.batch_records_max):
+                    await asyncio.sleep(self.gather_seconds)
+
+    async def _fetch(self, client: AIOKafkaConsumer) -> list[Record] | None:
+        """The records to settle next. None: a position was lost, and the client has a new one now."""
+        try:
+            fetched = await kafka.answer_of(
+                client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
+            )
+        except LOST_POSITION as error:  # the client never chooses a position itself
+            await self.positions.regain(client, error)
+            return None
+        require_running(client)
+        self.assigned = bool(client.assignment())
+        records = await self.positions.unsettled(client, fetched)
+        await self.positions.resume_released(client)
+        return records
+
+    async def _settle_or_take_over(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> bool:
+        """False: the batch is not settled. The partitions are taken over again, and their records come again."""
+        try:
+            await self.settle(records)
+        except Fenced:
+            metrics.fenced.labels(self.name).inc()
+            await self.take_over(client.assignment())
+            return False
+        except Exception as error:
+            if not _passes(error):
+                raise
+            await self._wait_after(error)
+            await self.take_over(client.assignment())
+            return False
+        self.trouble, self._backoff_seconds = None, BACKOFF_SECONDS_MIN
+        self._records_max = min(self._records_max * 2, self.settings.batch_records_max)
+        return True
 
     async def _wait_after(self, error: BaseException) -> None:
         self.trouble = type(error).__name__
-        level = logging.WARNING if is_unavailable(error) or isinstance(error, KafkaError) else logging.ERROR
+        level = logging.WARNING if _passes(error) else logging.ERROR
         log.log(level, "consumer %s waits %.1f s: %s", self.name, self._backoff_seconds, type(error).__name__)
         await asyncio.sleep(self._backoff_seconds)
         self._backoff_seconds = min(self._backoff_seconds * 2, BACKOFF_SECONDS_MAX)
 
-    async def _tell_kafka(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+    async def _commit_to_kafka(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> None:
+        """Tools that show the lag read these offsets; the consumer itself never does."""
         ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         assigned = client.assignment()
         try:
-            told = client.commit({tp: end for tp, end in ends.items() if tp in assigned})
-            await kafka.answer_of(told)
+            await kafka.answer_of(client.commit({tp: end for tp, end in ends.items() if tp in assigned}))
         except KafkaError:
             log.debug("advisory commit of %s failed", self.name)
 
@@ -170,19 +188,19 @@ class Consumer:
         await self.positions.take_over(self._kafka, partitions)
 
     def reasons(self) -> list[str]:
-        """Why this consumer does not read, or not all of it, in words for an operator."""
+        """A sentence for the operator per reason for which this consumer does not read all its partitions."""
         waits = [self.trouble] if self.trouble else []
         return [*waits, *self.positions.reasons(), *self.retention.reasons()]
 
     async def settle(self, records: Sequence[Record]) -> None:
-        """Process `records` in one transaction; after a bug in halves, down to the one record, which is parked.
+        """Process `records` in one transaction; after a bug in halves, down to one record, which is parked.
 
-        Raises Fenced, and any error that means that a store is unavailable."""
+        Raises Fenced, and the error of a store that is unavailable."""
         await apply_by_halves(records, self._apply, self._park, passing=(Fenced,), bug_tries_max=TRIES_MAX)
 
     async def _apply(self, records: Sequence[Record]) -> None:
         started = monotonic()
-        if len(records) >= MANY_RECORDS:
+        if len(records) >= BACKLOG_RECORDS:
             self.database.hurry(HURRY_SECONDS)
         async with self.database.transaction() as tx:
             ends = await self.positions.fence(tx, records)
@@ -217,6 +235,11 @@ class Consumer:
         metrics.batch(self.name, count, monotonic() - started)
 
 
+def _passes(error: BaseException) -> bool:
+    """Whether the database or the broker is away."""
+    return is_unavailable(error) or isinstance(error, KafkaError)
+
+
 def _where(error: BaseException) -> str:
     """File and line of the last frame; never a value, which may belong to a person."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -228,7 +251,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing to hand over: the fence stops a late batch."""
+        """No work is needed: the fence rejects a late batch."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         try:

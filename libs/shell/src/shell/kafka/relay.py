@@ -1,23 +1,23 @@
 """From the outbox to Kafka, in order per key, by one process at a time.
 
-The relay holds a session lock on its own connection: a process that dies loses it at once, and a process that has
-lost its connection can neither read nor delete. It sends what it selected, waits for every acknowledgement and then
-deletes by `seq`, so a crash in between sends again (receivers are idempotent) and never loses.
+The relay holds a session lock on its own connection. A process that dies loses the lock at once. A process that has
+lost its connection can neither read nor delete. The relay sends the rows that it selected, waits for every
+acknowledgement and then deletes them by `seq`. A crash in between sends again, which receivers tolerate; it never
+loses.
 
-A connection can also be lost without a word. The relay therefore speaks on it at least every `relay_beat_seconds`,
-also while it waits for the broker, and gives up a statement after `relay_statement_seconds_max`. The server frees the
-lock after `relay_idle_seconds_max` of silence, which is later than this relay has stopped its producer.
+A connection may also hang. So the relay uses it at least every `relay_beat_seconds`, also while it waits for the
+broker, and gives up a statement after `relay_statement_seconds_max`. The server frees the lock after
+`relay_idle_seconds_max` of silence. By then this relay has stopped its producer.
 
-A topic may be *paced* (contracts/topics.yaml): while a living consumer is far behind, all but the urgent waits here,
-where newer states of a person fold into the pending one and a death overtakes, instead of in Kafka, where they could
-do neither.
+A topic may be *paced* (contracts/topics.yaml). While a consumer that moves is far behind, only urgent rows are sent.
+The others wait here, where a newer state of a person replaces the pending one. In Kafka it could not.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -40,14 +40,16 @@ log = logging.getLogger(__name__)
 RELAY_TASK: Final = "relay"
 SELECT_MAX: Final = 500
 EVENTS_MAX: Final = 1_000
-IDLE_SECONDS: Final = 0.5  # only a safety net: commits here and notices of other processes wake it
+IDLE_SECONDS: Final = 0.5  # a fallback: commits of this process and notices of others wake the relay
 HELD_SECONDS: Final = 0.05
-GATHER_SECONDS: Final = 0.015  # after a few rows; what is said meanwhile goes out together
+GATHER_SECONDS: Final = 0.015  # the pause after a few rows; rows written meanwhile are sent together
 FEW_ROWS: Final = 100
 LOCK_RETRY_SECONDS: Final = 0.5
 BATCH_BYTES: Final = 512 * 1024
+HEADER_BYTES_MAX: Final = 2048
+SLOW_SECONDS: Final = 5.0
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('shouwang-relay'))"
-# Rows in order, as long as what came before them holds less than so many events.
+# The oldest rows in order, until they hold $2 events.
 _SELECT: Final = """
 SELECT seq, {columns} FROM (
   SELECT *, sum(events) OVER (ORDER BY seq) - events AS before FROM (
@@ -61,26 +63,29 @@ DELETE FROM outbox WHERE ctid = ANY(ARRAY(
 
 
 class Relay:
-    """One per process; the one that holds the lock is `active`."""
+    """One per process; the one that holds the lock is `active`.
+
+    `moves` counts its actions and its reasons not to act; the watchdog sees progress by it. `trouble`: the last error.
+    """
 
     def __init__(self, database: Database, settings: Settings, pace: Pace) -> None:
         self.database = database
         self.settings = settings
         self.pace = pace
         self.active = False
-        self.moves = 0  # counts what it did or had a reason not to do; the watchdog compares it
+        self.moves = 0
         self.trouble: str | None = None
         self._wake = asyncio.Event()
         database.after_commit.append(self._wake.set)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until it is cancelled."""
         while True:
             try:
                 await self._run_once_connected()
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever happened, the outbox must go on
+            except Exception as error:  # noqa: BLE001 - every error is logged, and the relay starts again
                 self.trouble = type(error).__name__
                 known = is_unavailable(error) or isinstance(error, KafkaError)
                 log.log(
@@ -107,13 +112,13 @@ class Relay:
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
             finally:
-                await client.stop(producer)  # what it has not sent is still in the outbox
+                await client.stop(producer)  # unsent rows are still in the outbox
         finally:
             connection.terminate()
 
     async def _holding(self, connection: asyncpg.Connection, wanted: Coroutine[Any, Any, T]) -> T:
-        """The result of `wanted`, which may wait for the broker. Raises as soon as the lock is lost meanwhile."""
-        waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # part of the relay for planned crashes
+        """The result of `wanted`, which may wait for the broker. Raises at once if the lock is lost meanwhile."""
+        waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # a planned crash finds its task by this name
         try:
             while not (await asyncio.wait({waiting}, timeout=self.settings.relay_beat_seconds))[0]:
                 await connection.execute("SELECT 1")
@@ -127,7 +132,6 @@ class Relay:
         only_urgent = _SELECT.format(columns=WIRE_COLUMNS, source=source, condition="WHERE urgent")
         while True:
             self._wake.clear()
-            # in order, or, while a reader is behind, only what is urgent
             held = await self._holding(connection, self.pace.holds())
             rows = await connection.fetch(only_urgent if held else everything, SELECT_MAX, EVENTS_MAX)
             self.trouble = None
@@ -152,42 +156,49 @@ class Relay:
             return
 
     async def _send(self, producer: AIOKafkaProducer, events: Sequence[Wire]) -> None:
-        """All events, in order per key, and all acknowledged, or an exception."""
+        """Send all events, in order per key. Returns when all are acknowledged; raises otherwise."""
         started = monotonic()
-        pending: dict[tuple[str, int], BatchBuilder] = {}
-        sending: list[_Sending] = []
-        for topic, name, value, headers in events:
-            key = name.encode()
-            partition = await _partition(producer, topic, key)
-            batch = pending.get((topic, partition))
-            if batch is not None and batch.size() + len(value) + 2048 > BATCH_BYTES:
-                sending.append(await _hand_over(producer, topic, partition, batch))
-                batch = None
-            if batch is None:
-                batch = pending[topic, partition] = producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                raise MessageSizeTooLargeError(f"an event for {topic} has {len(value)} bytes")
-        for (topic, partition), batch in pending.items():
-            sending.append(await _hand_over(producer, topic, partition, batch))
+        sending = await _send_in_batches(producer, events)
         for topic, partition, count, future in sending:
             acknowledged = await future
             crash_point("after_send")  # some are acknowledged, some are not
             if acknowledged is not None:
                 self.pace.sent(topic, partition, acknowledged.offset + count)
-        if monotonic() - started > 5:
+        if monotonic() - started > SLOW_SECONDS:
             log.warning("the broker took %.1f s for %d events", monotonic() - started, len(events))
 
 
-_Sending = tuple[str, int, int, "asyncio.Future[Any]"]
+class _Sending(NamedTuple):
+    """A batch on its way to one partition. `events`: their number."""
+
+    topic: str
+    partition: int
+    events: int
+    future: "asyncio.Future[Any]"
+
+
+async def _send_in_batches(producer: AIOKafkaProducer, events: Sequence[Wire]) -> list[_Sending]:
+    pending: dict[tuple[str, int], BatchBuilder] = {}
+    sending: list[_Sending] = []
+    for topic, name, value, headers in events:
+        key = name.encode()
+        partition = await _partition(producer, topic, key)
+        batch = pending.get((topic, partition))
+        if batch is not None and batch.size() + len(value) + HEADER_BYTES_MAX > BATCH_BYTES:
+            sending.append(await _hand_over(producer, topic, partition, batch))
+            batch = None
+        if batch is None:
+            batch = pending[topic, partition] = producer.create_batch()
+        if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            raise MessageSizeTooLargeError(f"an event for {topic} has {len(value)} bytes")
+    for (topic, partition), batch in pending.items():
+        sending.append(await _hand_over(producer, topic, partition, batch))
+    return sending
 
 
 async def _hand_over(producer: AIOKafkaProducer, topic: str, partition: int, batch: BatchBuilder) -> _Sending:
-    return (
-        topic,
-        partition,
-        batch.record_count(),
-        await producer.send_batch(batch, topic, partition=partition),
-    )
+    events = batch.record_count()
+    return _Sending(topic, partition, events, await producer.send_batch(batch, topic, partition=partition))
 
 
 async def _partition(producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
