@@ -1,4 +1,4 @@
-"""What a service does by the clock, in bounded steps, going on where it stopped."""
+"""Jobs: the periodic work of a service, in bounded steps. Each step continues where the last one stopped."""
 
 import asyncio
 import logging
@@ -17,10 +17,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Job:
-    """`run(database)` does one bounded step and returns how many things it did; while it did some it is called
-    again at once. It must be harmless to run twice. `shared`: it parts its work among processes by itself, so it runs
-    in every replica; the others run in one process at a time. `step_seconds_max`: a longer step is cancelled and begun
-    again (None: the setting `job_seconds_max`)."""
+    """`run(database)` does one bounded step and returns how many things it did. If it did some, it is called again at
+    once. A repeated step must be harmless.
+
+    `shared`: the job runs in every replica and divides its work itself; other jobs run in one process at a time.
+    `step_seconds_max`: a longer step is cancelled and begun again (None: the setting `job_seconds_max`)."""
 
     name: str
     every_seconds: float
@@ -31,14 +32,14 @@ class Job:
 
 @dataclass
 class Turns:
-    """A job as the watchdog sees it: how many steps have ended, and whether one is running."""
+    """A job as the watchdog sees it: the number of ended steps, and whether a step is running."""
 
     ended: int = 0
     running: bool = False
 
 
 async def run_job(job: Job, database: Database, relay: Relay, turns: Turns) -> None:
-    """Until cancelled; unless the job is shared, only where this process is the one that relays."""
+    """Runs until it is cancelled. A job that is not shared works only in the process whose relay is active."""
     while True:
         done = 0
         if relay.active or job.shared:
@@ -47,19 +48,21 @@ async def run_job(job: Job, database: Database, relay: Relay, turns: Turns) -> N
                 done = await job.run(database)
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001 - a job is tried again at its next turn
+            except Exception as error:  # noqa: BLE001 - the next step tries again
                 level = logging.WARNING if is_unavailable(error) else logging.ERROR
                 log.log(level, "job %s: %r", job.name, error)
             finally:
                 turns.running = False
-            turns.ended += 1  # not when cancelled
+            turns.ended += 1  # a cancelled step does not count
         if not done:
             await asyncio.sleep(job.every_seconds)
 
 
 def each_apart(things: Iterable[T], work: Callable[[T], R], name: Callable[[T], str]) -> tuple[list[R], list[T]]:
-    """What `work`, which touches no store, made of each, and the things on which it failed: a bug that one of them
-    brings out is logged and keeps none of the others waiting. `name`: how the log may name a thing."""
+    """Apply `work` to each thing; returns the results, and the things on which it raised.
+
+    A bug that one thing causes is logged and does not stop the others. `work` must not use a store. `name`: the name of
+    a thing in the log."""
     made: list[R] = []
     failed: list[T] = []
     for thing in things:

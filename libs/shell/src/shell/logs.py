@@ -1,4 +1,4 @@
-"""What a process prints. Never anything about a person."""
+"""The log of a process. It never holds data of a person."""
 
 import logging
 from collections.abc import Callable
@@ -10,25 +10,27 @@ KEPT_MAX: Final = 1_000
 
 
 class Calm(logging.Filter):
-    """Lets the same complaint of one library pass every AGAIN_AFTER_SECONDS: without a broker its clients complain a
-    hundred times a second."""
+    """Lets the same message of one library pass once in AGAIN_AFTER_SECONDS.
+
+    Without a broker, its clients log a hundred messages a second.
+    """
 
     def __init__(self, library: str, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
         self._library = library
         self._clock = clock
-        self._said: dict[tuple[str, str], float] = {}
+        self._passed: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] != self._library:
             return True
-        now, complaint = self._clock(), (record.name, str(record.msg))
-        before = self._said.get(complaint)
+        now, message = self._clock(), (record.name, str(record.msg))
+        before = self._passed.get(message)
         if before is not None and now - before < AGAIN_AFTER_SECONDS:
             return False
-        if len(self._said) >= KEPT_MAX:
-            self._said.clear()
-        self._said[complaint] = now
+        if len(self._passed) >= KEPT_MAX:
+            self._passed.clear()
+        self._passed[message] = now
         return True
 
 

@@ -32,8 +32,8 @@ def platform_routes(service: "Service") -> APIRouter:
     @router.get("/readyz")
     @needs_no_credential
     async def readyz() -> JSONResponse:
-        """503 only while the service's own database is away: then it can take no request. A part that does not move
-        is a reason in the body, because a service that lost its reader must go on taking what is sent to it."""
+        """503 only while the service's own database is away: then it can take no request. A part that does not work is
+        named in `trouble`, since a service whose consumer is stalled must still accept requests."""
         trouble, status = service.trouble(), 200
         try:
             async with service.database.reading() as connection:
@@ -42,7 +42,7 @@ def platform_routes(service: "Service") -> APIRouter:
                                         ORDER BY seq LIMIT 1), 0)"""
                 )
                 metrics.outbox_depth.labels(service.name).set(float(age))
-        except Exception as error:  # noqa: BLE001 - told to the prober
+        except Exception as error:  # noqa: BLE001 - reported to the prober
             trouble.append(f"database: {type(error).__name__}")
             status = 503
         return JSONResponse({"ready": not trouble, "trouble": trouble}, status)
@@ -61,7 +61,7 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
 
     @router.get("/v1/parked")
     async def list_parked(caller: Operator, limit: Limit = 100, after: UUID | None = None) -> dict[str, Any]:
-        """What could not be processed and still waits. Never its content."""
+        """Records that could not be processed and still wait, without their content."""
         async with service.database.reading() as connection:
             rows = await connection.fetch(
                 """SELECT parked_id, consumer, topic, part, "offset", reason, error_type, parked_at FROM parked
@@ -74,7 +74,7 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
 
     @router.post("/v1/parked/{parked_id}/replay")
     async def replay_parked(parked_id: UUID, caller: Operator) -> dict[str, str]:
-        """Process the record again, as a new generation. If it fails again it stays parked and says why."""
+        """Process the record again, as a new generation. If it fails again, it stays parked, and the answer is 409."""
         try:
             async with service.database.transaction() as tx:
                 record, consumer, generation = await take_parked(tx, str(parked_id))

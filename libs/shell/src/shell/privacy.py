@@ -1,10 +1,8 @@
-"""What protects a person's data: masking for screens, the vault cipher, the blind index, the derived
-event id.
+"""Protection of personal data: masks for screens, the cipher of the vault, the blind index, the derived event id.
 
-A sealed value carries algorithm and key id, so that keys can be changed while old values stay readable:
+A sealed value names its algorithm and key, so that values sealed by an older key stay readable:
 `SW1 | algorithm (1) | key id length (1) | key id | nonce (12) | ciphertext and tag`. The header and the
-caller's context (which person, which field) are authenticated: a value copied to another person does not
-open.
+caller's context (person and field) are authenticated: a value that was copied to another person does not open.
 """
 
 import hashlib

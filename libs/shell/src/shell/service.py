@@ -68,20 +68,24 @@ class Service:
         self.name = name
         self.settings: Settings = settings()
         self.handlers = Handlers(handlers or {}, raw or {})
-        self.jobs = tuple(jobs)
         self.on_start = on_start
         self.database = Database(self.settings.database_url(name), name)
         pace = Pace([topic for topic in load_topics() if topic.owner == name], self.settings)
         self.relay = Relay(self.database, self.settings, pace)
-        self.consumer: Consumer | None = None
-        if self.handlers:
-            gather = (gather_seconds, gather_records)
-            self.consumer = Consumer(name, self.database, self.handlers, self.settings, *gather)
-            look = Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True)
-            self.jobs = (*self.jobs, look)
+        self.consumer = self._consumer(gather_seconds, gather_records) if self.handlers else None
+        self.jobs = (*jobs, *self._own_jobs())
         self.broker = Broker(self.settings)
         self.watchdog = Watchdog(name, self._parts(), self.settings)
         self.app = self._application(description, routes)
+
+    def _consumer(self, gather_seconds: float, gather_records: int) -> Consumer:
+        return Consumer(self.name, self.database, self.handlers, self.settings, gather_seconds, gather_records)
+
+    def _own_jobs(self) -> tuple[Job, ...]:
+        """The jobs that a service with a consumer has besides those of its `main.py`."""
+        if self.consumer is None:
+            return ()
+        return (Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True),)
 
     def _parts(self) -> list[Part]:
         """The parts of the process that the watchdog runs and guards."""

@@ -1,4 +1,4 @@
-"""The harness of the use-case tests: a real, empty database per test, the real batch path, no Kafka.
+"""Helpers of use-case tests: a real, empty database per test and the real path of a batch, without Kafka.
 
     async with migrated_database("dispatch") as database:
         driver = Driver(database, service.handlers)
@@ -49,7 +49,7 @@ async def migrated_database(service: str) -> AsyncIterator[Database]:
 
 
 def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = None, id: str | None = None) -> Record:
-    """The event as it would lie on its topic. `correlation_id` defaults to the first of its causes or a new id."""
+    """The event as a record of its topic. `correlation_id`: by default the first of its causes, or a new id."""
     causes: tuple[str, ...] = tuple(getattr(event, "causes", ()))
     correlation = correlation_id or (causes[0] if causes else str(uuid4()))
     headers = to_headers(
@@ -72,7 +72,7 @@ class Driver:
         self._offsets: dict[str, int] = {}
 
     async def deliver(self, *events: Event, times: int = 1, correlation_id: str | None = None) -> None:
-        """All `events` as one batch, the same records `times` over (as after a lost acknowledgement)."""
+        """Deliver `events` as one batch, `times` times, as after a lost acknowledgement."""
         records = [event_record(event, correlation_id=correlation_id) for event in events]
         for _ in range(times):
             await self.deliver_records(records)
@@ -90,7 +90,7 @@ class Driver:
         await self.consumer.take_over([TopicPartition(topic, 0) for topic in sorted(topics)])
 
     async def emitted(self, *types: type[Event]) -> list[Any]:
-        """What waits in the outbox, oldest first, decoded; only of `types` when given."""
+        """The decoded events of the outbox, oldest first. `types`: only events of these types."""
         return [m.data for m in await self.emitted_messages() if not types or type(m.data) in types]
 
     async def emitted_messages(self) -> list[Message[Event]]:
@@ -115,7 +115,7 @@ class Driver:
         return found
 
     async def clear_outbox(self) -> None:
-        """As if the relay had sent everything."""
+        """Delete the outbox, as the relay does after it has sent the rows."""
         await self.database.pool.execute("DELETE FROM outbox")
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The few aiokafka calls we make, with the settings we mean."""
+"""The Kafka clients of a service, with their settings."""
 
 import asyncio
 import logging
@@ -16,21 +16,22 @@ from shell.settings import Settings
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 REQUEST_SECONDS_MAX: Final = 10.0
-# A client may wait for its group without an end, and says nothing meanwhile. It is given longer than the group gives a
-# member to come back, and is then replaced by a new one.
+# A client may wait for its group for ever. It gets more time than the group gives a member to come back; after that a
+# new client replaces it.
 STUCK_AFTER_SECONDS: Final = 60.0
-# As long as what a producer has not sent lives in it: nothing old goes out behind what its successor sends.
+# As long as a producer keeps unsent records: it sends none of them after its successor has begun.
 STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
 
 
 async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
-    """What a client answers. Raises TimeoutError after STUCK_AFTER_SECONDS even where the client does not let itself be
-    cancelled: tasks inside it wait for one another, and `asyncio.wait_for` would wait for them as well."""
+    """The answer of a client. Raises TimeoutError after `seconds` (STUCK_AFTER_SECONDS), even if the client cannot be
+    cancelled. Tasks inside a client may wait for one another, and `asyncio.wait_for` would wait for them as well."""
     asker = asyncio.current_task()
-    task = asyncio.create_task(wanted, name=asker.get_name() if asker else None)  # as part of it, for who looks on
+    # planned crashes find the task by this name
+    task = asyncio.create_task(wanted, name=asker.get_name() if asker else None)
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds or STUCK_AFTER_SECONDS)
-        if not done or task.cancelled():  # its own tasks cancel one another, which is no word to ours
+        if not done or task.cancelled():  # the client cancelled its own tasks, not ours
             raise TimeoutError
         return task.result()
     finally:
@@ -38,9 +39,9 @@ async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None
 
 
 async def stop(client: Client) -> None:
-    """Stop a client. One that cannot stop is taken apart, so that no task and no connection of it stays.
+    """Stop a client. If it cannot stop, its tasks and connections are ended one by one.
 
-    Stopping awaits the client's own tasks, so whatever has ended one of them is raised here again, or it waits in vain.
+    Stopping awaits the client's own tasks. So it raises the error that ended one of them, or it waits for ever.
     """
     if ended_tasks(client):
         await take_apart(client)
@@ -66,7 +67,8 @@ def _security(settings: Settings) -> dict[str, Any]:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where a key lives: crc32, as librdkafka does it (aiokafka's murmur2 is plain Python and forty times slower)."""
+    """The partition of a key: crc32, as librdkafka does it. The murmur2 of aiokafka is plain Python and forty times
+    slower."""
     return crc32(key) % partitions
 
 
@@ -75,7 +77,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         bootstrap_servers=settings.kafka,
         acks="all",
         enable_idempotence=True,
-        linger_ms=0,  # batches are built by the relay; waiting would only add latency
+        linger_ms=0,  # the relay builds batches; a wait would only add latency
         max_batch_size=512 * 1024,
         max_request_size=8 * 1024 * 1024,
         request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
@@ -84,7 +86,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def admin(settings: Settings) -> AIOKafkaAdminClient:
-    """A client for questions about groups. Not started yet."""
+    """A client for questions about groups. The caller starts it."""
     return AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka,
         request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
@@ -93,10 +95,10 @@ def admin(settings: Settings) -> AIOKafkaAdminClient:
 
 
 def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
-    """A client without a subscription yet. Without `group` it only looks on.
+    """A client without a subscription; the caller starts it. Without `group` it belongs to no group.
 
-    The offsets that count are ours; Kafka's are advisory, for lag tools and cold starts. Only a process with a unique,
-    fixed name (`settings.member`) is a static member. Two processes of one name fence each other for ever.
+    The positions in the database count. Kafka's offsets are advisory, for tools that show the lag. Only a process with
+    a unique, fixed name (`settings.member`) is a static member: two processes with one name fence each other for ever.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
@@ -108,7 +110,7 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
         fetch_max_bytes=16 * 1024 * 1024,
         max_partition_fetch_bytes=4 * 1024 * 1024,
         session_timeout_ms=15_000,
-        heartbeat_interval_ms=1_000,  # how soon a member hears that another one has come or gone
+        heartbeat_interval_ms=1_000,  # how soon a member learns of another one
         rebalance_timeout_ms=30_000,
         max_poll_interval_ms=300_000,
         metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen
@@ -117,5 +119,5 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
 
 
 def join_again(client: AIOKafkaConsumer) -> None:
-    """Let the group share its partitions anew."""
+    """Let the group assign its partitions again."""
     client._coordinator.request_rejoin()

@@ -1,7 +1,7 @@
-"""From records to handlers: decode, fold states, claim once, group by event type, call.
+"""From records to handlers: decode, fold states, claim each event once, group by type, call.
 
 A handler takes a batch: `async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None`.
-A raw handler takes the records of an untrusted topic as they came: `async def on_pushed(records, tx) -> None`.
+A raw handler takes the undecoded records of an untrusted topic: `async def on_pushed(records, tx) -> None`.
 """
 
 import re
@@ -24,12 +24,14 @@ RawHandler = Callable[[Sequence[Record], Tx], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Handlers:
-    """What a service listens to. `raw` maps a topic name, or a regular expression beginning with `^`."""
+    """The handlers of a service, by event type. `raw`: handlers by topic name or by a regular expression that begins
+    with `^`."""
 
     events: Mapping[type[Event], Handler] = field(default_factory=dict)
     raw: Mapping[str, RawHandler] = field(default_factory=dict)
 
     def pattern(self) -> str:
+        """A regular expression that matches exactly the topics to read."""
         names = {re.escape(cls.topic) for cls in self.events}
         names |= {re.escape(t) if not t.startswith("^") else t.removeprefix("^").removesuffix("$") for t in self.raw}
         return f"^({'|'.join(sorted(names))})$"
@@ -45,12 +47,26 @@ class Handlers:
 
 
 async def dispatch(tx: Tx, consumer: str, handlers: Handlers, records: Sequence[Record], generation: int = 0) -> None:
-    """Everything a batch does between the fence and the commit."""
+    """Handle one batch between its fence and its commit. `generation`: above 0 for a deliberate replay."""
+    raw, messages = await _decode(tx, consumer, handlers, records)
+    for raw_handler, batch in raw.items():
+        await raw_handler(batch, tx)
+    claimed = await _claim(tx, consumer, _fold(messages), generation)
+    if generation == 0:  # a deliberate replay does not wait behind older records
+        claimed = await _hold_behind_parked(tx, consumer, claimed)
+    await _handle(tx, handlers, claimed)
+
+
+async def _decode(
+    tx: Tx, consumer: str, handlers: Handlers, records: Sequence[Record]
+) -> tuple[dict[RawHandler, list[Record]], list[Message[Event]]]:
+    """The records of raw handlers, and the messages of the others. A record that cannot be decoded is parked."""
     raw: dict[RawHandler, list[Record]] = {}
     messages: list[Message[Event]] = []
     raw_of = {topic: handlers.raw_for(topic) for topic in {record.topic for record in records}}
     for record in records:
-        if (handler := raw_of[record.topic]) is not None:
+        handler = raw_of[record.topic]
+        if handler is not None:
             raw.setdefault(handler, []).append(record)
             continue
         try:
@@ -60,37 +76,34 @@ async def dispatch(tx: Tx, consumer: str, handlers: Handlers, records: Sequence[
             continue
         if message is not None and type(message.data) in handlers.events:
             messages.append(message)
-    for raw_handler, batch in raw.items():
-        await raw_handler(batch, tx)
-    claimed = await _claim(tx, consumer, _fold(messages), generation)
-    if generation == 0:  # a deliberate replay goes oldest first and waits behind nobody
-        claimed = await _behind_the_parked(tx, consumer, claimed)
-    await _handle(tx, handlers, claimed)
+    return raw, messages
 
 
 def _fold(messages: Sequence[Message[Event]]) -> list[Message[Event]]:
-    """Only the newest state per key, with the causes of all it supersedes; other events once each, in order."""
+    """The newest state per key, with the causes of the older ones; every other event once, in order."""
     folded: dict[object, Message[Event]] = {}
     for message in messages:
         cls = type(message.data)
         if not cls.state:
             folded.setdefault(message.id, message)
             continue
-        slot = (cls, message.data.key())
-        before = folded.pop(slot, None)
+        key = (cls, message.data.key())
+        before = folded.pop(key, None)
         if before is not None:
             older, newer = sorted((before, message), key=_version)
             message = msgspec.structs.replace(newer, causes=merge_causes(older.causes, newer.causes))
-        folded[slot] = message
+        folded[key] = message
     return list(folded.values())
 
 
 def _version(message: Message[Event]) -> int:
-    return getattr(message.data, "version", 0) if isinstance(getattr(message.data, "version", 0), int) else 0
+    """0 for an event without a version, or with a digest in its place."""
+    version = getattr(message.data, "version", 0)
+    return version if isinstance(version, int) else 0
 
 
 async def _claim(tx: Tx, consumer: str, messages: list[Message[Event]], generation: int) -> list[Message[Event]]:
-    """Drop what was handled before. States need no claim: their version guards them."""
+    """Drop events that were handled before. States need no claim, since their version guards them."""
     ids = [m.id for m in messages if not type(m.data).state]
     if ids:
         rows = await tx.sql.fetch(
@@ -114,20 +127,20 @@ async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]
         await handlers.events[cls](batch, tx)
 
 
-async def _behind_the_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
-    """Where order matters, what follows a parked record of the same key waits behind it; a newer state
-    supersedes it."""
+async def _hold_behind_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
+    """Park events behind a parked record of the same key, because their order matters. A newer state is handled and
+    supersedes the parked record."""
     waiting = await parked_keys(tx, consumer)
     if not waiting:
         return messages
-    through: list[Message[Event]] = []
+    kept: list[Message[Event]] = []
     for message in messages:
         record = message.record
         if record is None or record.key is None or (record.topic, record.key) not in waiting:
-            through.append(message)
+            kept.append(message)
         elif type(message.data).state:
             await supersede(tx, consumer, record)
-            through.append(message)
+            kept.append(message)
         else:
             await park(tx, consumer, record, "behind_parked", None)
-    return through
+    return kept

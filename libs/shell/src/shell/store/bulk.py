@@ -1,6 +1,6 @@
-"""Set-based writes from rows, so that a batch is one statement.
+"""Writes of many rows in one statement.
 
-Table and column names come from our own SQLModel classes, never from data; values always travel as parameters.
+Names of tables and columns come from the row classes, never from data. Values are always parameters.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def _type_name(column: Any) -> str:
 
 
 def _array(position: int, type_name: str) -> str:
-    """Ids travel as text: the cast in the server costs a tenth of a codec per element in Python."""
+    """Ids are sent as text: a cast in the server costs a tenth of a codec call per element in Python."""
     return f"${position}::text[]::uuid[]" if type_name == "UUID" else f"${position}::{type_name}[]"
 
 
@@ -71,7 +71,7 @@ async def insert(tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Se
 async def insert_new(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, returning: str
 ) -> set[Any]:
-    """Insert what is not there yet; returns the values of column `returning` of the rows that were new."""
+    """Insert the rows that do not exist; returns their values of the column `returning`."""
     if not rows:
         return set()
     statement = f'{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING RETURNING "{returning}"'
@@ -81,8 +81,8 @@ async def insert_new(
 async def update(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: Sequence[str]
 ) -> None:
-    """Replace `columns` of rows that are there and that the caller has locked, without the look for a conflict that
-    `upsert` takes for each. No array columns, as there."""
+    """Replace `columns` of existing rows that the caller has locked. It saves the search for a conflict that `upsert`
+    does for each row. No array columns, see `upsert`."""
     if rows:
         await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *_arrays(rows))
 
@@ -97,8 +97,8 @@ async def upsert(
     guard: str | None = None,
 ) -> None:
     """Insert or replace by `key`. `guard` is a condition on `t` (the stored row) and `excluded` (the new one),
-    such as `t.version < excluded.version`. Rows must be unique by key; they are written in key order, so that two
-    writers cannot deadlock. No array columns (they do not survive unnest): keep such values as JSON or bytes."""
+    such as `t.version < excluded.version`. Rows must be unique by key. They are written in key order, so that two
+    writers cannot deadlock. No array columns, because unnest flattens them: keep such values as JSON or bytes."""
     if not rows:
         return
     columns, key = tuple(columns), tuple(key)

@@ -1,7 +1,7 @@
-"""One PostgreSQL database per service: a raw pool; its tables are SQLModel classes, its statements are SQL.
+"""The PostgreSQL database of one service, as a pool of asyncpg connections.
 
-Only `Database.transaction` commits. What a transaction emits is written to the outbox before the commit, so a
-change and the news of it are one.
+Only `Database.transaction` commits. The events of a transaction are written to the outbox before the commit, so a
+change and its events are committed together.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -26,17 +26,18 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
 
 
-async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
-    """Nothing to reset: no use case leaves a setting, lock or cursor behind its transaction, and to make sure of it
-    after each one would cost a round trip as dear as any of ours. A transaction left open (a cancelled request) is
-    still rolled back by the pool itself. Who takes a session's lock here gives it back (see ingestion's imports)."""
+async def _reset_nothing(connection: asyncpg.Connection) -> None:
+    """No use case keeps a setting, lock or cursor after its transaction, and a reset would cost a further round trip.
+    The pool itself rolls back a transaction that a cancelled request left open. A caller that takes a session lock
+    must release it (see the imports of ingestion)."""
 
 
 class Database:
-    """`url` is `postgresql://…`; `schema` is the service's name and the first on the search path.
+    """`url`: `postgresql://…`. `schema`: the name of the service, and the first schema of the search path.
+    `limits`: the settings that limit its sessions (shell.store.sessions); None means those of the process.
 
-    `limits`: the settings that bound its sessions (shell.store.sessions); those of the process by default.
-    """
+    `after_commit`: functions to call after a commit with events. `relays_here`: this process relays the outbox; if not,
+    a commit notifies the process that does."""
 
     def __init__(self, url: str, schema: str, *, connections_max: int = 8, limits: Settings | None = None) -> None:
         self.url = url
@@ -44,8 +45,8 @@ class Database:
         self._connections_max = connections_max
         self._limits = limits or settings()
         self._pool: asyncpg.Pool | None = None
-        self.after_commit: list[Callable[[], None]] = []  # the relay asks to be woken
-        self.relays_here = False  # otherwise another process must be told that the outbox has something
+        self.after_commit: list[Callable[[], None]] = []
+        self.relays_here = False
         self._hurried_until = 0.0
 
     async def open(self) -> None:
@@ -60,7 +61,7 @@ class Database:
             min_size=1,
             max_size=self._connections_max,
             init=prepare,
-            reset=_leave_as_it_is,
+            reset=_reset_nothing,
             timeout=CONNECT_SECONDS_MAX,
             command_timeout=session.statement,
             server_settings=self._server_settings(session, self.schema),
@@ -74,7 +75,7 @@ class Database:
             await self._pool.close()
 
     def hurry(self, seconds: float) -> None:
-        """What can wait shall, for so long: there is more live work than time."""
+        """Announce a backlog for so many seconds: work that can wait should wait (see `hurried`)."""
         self._hurried_until = monotonic() + seconds
 
     @property
@@ -88,8 +89,8 @@ class Database:
         return self._pool
 
     async def connect(self) -> asyncpg.Connection:
-        """The relay's connection outside the pool, for a session-wide lock. The server ends the session, and with it
-        the lock, when it hears nothing for `relay_idle_seconds_max`."""
+        """A connection outside the pool, for the session lock of the relay. The server ends the session and frees the
+        lock after `relay_idle_seconds_max` of silence."""
         session = relay_session(self._limits)
         connection = await asyncpg.connect(
             self.url,
@@ -106,7 +107,7 @@ class Database:
         return connection
 
     async def ask(self, statement: str) -> Any:
-        """One value over a connection of its own. It shows whether the server answers, whatever the pool does."""
+        """One value over a new connection. It shows whether the server answers, independently of the pool."""
         connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_SECONDS_MAX,
@@ -120,7 +121,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """One batch or one request: everything inside is committed together with what it emits, or not at all."""
+        """A transaction for one batch or request. Its changes and events are committed together, or not at all."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             transaction = connection.transaction()
             await transaction.start()
@@ -142,6 +143,6 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[asyncpg.Connection]:
-        """A raw connection for reads outside a transaction."""
+        """A connection for reads outside a transaction."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as connection:
             yield connection

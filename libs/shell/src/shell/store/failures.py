@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL, its client and the network: which of them pass by themselves, and which the caller caused."""
+"""Errors of PostgreSQL, its client and the network: temporary ones, and those that a value of the caller causes."""
 
 from typing import Final
 
@@ -7,12 +7,12 @@ from common.errors import Unavailable
 
 UNAVAILABLE: Final = (
     Unavailable,
-    OSError,  # with it refused and lost connections, and time-outs
+    OSError,  # includes refused and lost connections
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # What asyncpg says of a pooled connection that a dying server has just ended: it has read the server's last word
-    # but not yet that the socket is closed. Its other causes are faults of the client alone, whatever we asked.
+    # asyncpg raises it for a pooled connection that a stopping server has just ended: the last message is read, and the
+    # end of the socket is not. Its other causes are faults of the client, and no statement of ours causes them.
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -33,5 +33,5 @@ UNSTORABLE: Final = (asyncpg.DataError, OverflowError)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether trying the same thing again later can succeed without anybody changing anything."""
+    """Whether the same attempt can succeed later without any change."""
     return isinstance(error, UNAVAILABLE)

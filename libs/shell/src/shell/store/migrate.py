@@ -22,6 +22,7 @@ VERSION_TABLE: Final = "schema_versions"
 
 
 def migrations_folder(service: str) -> Path:
+    """The folder `migrations` of a service. Raises RuntimeError if its package has no folder."""
     module = importlib.import_module(service)
     if module.__file__ is None:
         raise RuntimeError(f"{service} has no folder")
@@ -46,12 +47,12 @@ def sync_engine(url: str) -> sa.Engine:
 
 
 def migrate(service: str, url: str, revision: str = "head") -> None:
-    """Upgrade the database at `url` (it must exist) to `revision`. Two callers at once wait for each other."""
+    """Upgrade the database at `url`, which must exist, to `revision`. Concurrent callers wait for each other."""
     command.upgrade(_config(service, url), revision)
 
 
 def run_environment() -> None:
-    """What every `env.py` calls."""
+    """Run the migrations; the whole content of every `env.py`."""
     service = context.config.attributes["service"]
     engine = sync_engine(context.config.attributes["url"])
     with engine.connect() as connection, connection.begin():
@@ -69,6 +70,7 @@ def run_environment() -> None:
 
 
 def create_platform_tables() -> None:
+    """Create the tables that every service has; for its first revision."""
     op.execute(PLATFORM_TABLES)
 
 

@@ -1,8 +1,8 @@
-"""A database belongs to a demonstration or to a real office, for good.
+"""The mode of a database: it belongs to a demonstration or to a real office, for ever.
 
-A demonstration pays example amounts and moves the clock. If its database went on without SHOUWANG_DEMO, people would
-owe money that no document gives, and business time would go back. If a real database went on with it, examples would
-be paid. So the first start writes the mode down, and a service of the other mode does not start.
+A demonstration pays example amounts and moves the clock. Without SHOUWANG_DEMO, its database would hold debts that no
+document justifies, and business time would go back. A real database with SHOUWANG_DEMO would pay examples. So the first
+start stores the mode, and a service in the other mode does not start.
 """
 
 from typing import Final
@@ -15,11 +15,11 @@ REAL: Final = "real"
 
 
 class WrongMode(RuntimeError):
-    """The database was begun in the other mode."""
+    """The database has the other mode."""
 
 
 async def keep_mode(database: Database, *, demo: bool) -> None:
-    """Write the mode down at the first start; later, raise WrongMode if it is another one. `demo`: Settings.demo."""
+    """Store the mode at the first start. Later, raise WrongMode if the stored one differs. `demo`: Settings.demo."""
     mode = DEMONSTRATION if demo else REAL
     async with database.transaction() as tx:
         found = await tx.sql.fetchval(
@@ -32,8 +32,8 @@ async def keep_mode(database: Database, *, demo: bool) -> None:
         return
     if found == DEMONSTRATION:
         raise WrongMode(
-            f"the database of {database.schema} is a demonstration's: start with SHOUWANG_DEMO=1, or on a new database"
+            f"the database of {database.schema} belongs to a demonstration: set SHOUWANG_DEMO=1, or use a new database"
         )
     raise WrongMode(
-        f"the database of {database.schema} is not a demonstration's: start without SHOUWANG_DEMO, or on a new database"
+        f"the database of {database.schema} belongs to no demonstration: unset SHOUWANG_DEMO, or use a new database"
     )

@@ -1,14 +1,13 @@
-"""The outbox: what a transaction said, until the relay has sent it.
+"""The outbox: the events of committed transactions, until the relay has sent them.
 
-Rows are deleted when sent; there is no cursor that a late commit could slip behind. A state topic keeps one
-pending row per key: the newer state replaces the older one and inherits its causes. Its `seq` changes with it, so
-that the relay, which deletes by `seq`, never deletes a state it has not sent. What only happens has nothing to be
-replaced by: a transaction packs up to `PACK_MAX` such events into one row, in order, so that a batch writes, reads
-and deletes a row or two instead of one per event.
+Sent rows are deleted. There is no cursor that a late commit could fall behind. A state topic has one pending row per
+key: the newer state replaces the older one and inherits its causes. Its `seq` changes too, so the relay, which deletes
+by `seq`, never deletes a state that it has not sent. Other events are never replaced. A transaction packs up to
+`PACK_MAX` of them into one row, in order, so a batch needs one or two rows.
 
-A service that stores a state as the very JSON it sends need not write it twice: such a row has no payload, and the
-service's view `outgoing` (made by a migration of its own) fetches it from where it is kept. Row and state are written
-by one transaction and read by one statement, so they always belong together.
+A service may store a state as the same JSON that it sends. Such an outbox row has no payload, and the service's view
+`outgoing` (created by a migration of the service) adds it. One transaction writes row and state, and one statement
+reads both, so they always fit.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +41,7 @@ ON CONFLICT (topic, key) WHERE state DO UPDATE SET
 
 
 class Wire(NamedTuple):
-    """One record as it goes to Kafka."""
+    """One record for Kafka."""
 
     topic: str
     key: str
@@ -55,7 +54,8 @@ _unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 def _fold(emitted: Iterable[Emitted]) -> tuple[list[Emitted], list[Emitted]]:
-    """Edge events in order; the newest state per (topic, key), sorted by key so that writers cannot deadlock."""
+    """The events that are no states, in order, and the newest state per (topic, key). States are sorted by key, so that
+    two writers cannot deadlock."""
     edges: list[Emitted] = []
     states: dict[tuple[str, str], Emitted] = {}
     for event in emitted:
@@ -98,7 +98,7 @@ def _headers(event: Emitted) -> list[tuple[str, bytes]]:
 
 
 async def outgoing(connection: asyncpg.Connection) -> str:
-    """Where what waits is read, payloads and all: the service's view, or the plain table."""
+    """The relation to read pending rows with their payloads from: the view of the service, or the table."""
     found: str = await connection.fetchval(
         "SELECT CASE WHEN to_regclass('outgoing') IS NULL THEN 'outbox' ELSE 'outgoing' END"
     )
@@ -106,7 +106,7 @@ async def outgoing(connection: asyncpg.Connection) -> str:
 
 
 async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted]) -> None:
-    """Two statements for any number of events: packed rows for what only happens, one upsert for states."""
+    """Write any number of events by two statements: a COPY of packed rows, and one upsert of states."""
     if not emitted:
         return
     edges, states = _fold(emitted)
@@ -117,7 +117,7 @@ async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted
 
 
 def wires(row: Any) -> list[Wire]:
-    """What a row (with WIRE_COLUMNS) holds, as it is to be sent and in that order."""
+    """The records of one row (with WIRE_COLUMNS), in the order of sending."""
     if not row["topic"]:
         return _unpack(row["payload"])
     value = _with_causes(row["payload"], row["causes"])
@@ -125,7 +125,7 @@ def wires(row: Any) -> list[Wire]:
 
 
 def _with_causes(payload: bytes, causes: str) -> bytes:
-    """The body as sent: a state event's causes are added at the last moment, since pending rows gather them."""
+    """The body with its causes, which a pending state gathers until it is sent."""
     if not causes:
         return payload
     listed = merge_causes(cause for cause in causes.split(",") if len(cause) == 36)

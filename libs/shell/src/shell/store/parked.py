@@ -1,4 +1,4 @@
-"""What could not be processed waits here, sealed, until somebody replays or discards it."""
+"""Parked records could not be processed. They wait, sealed, until an operator replays or discards them."""
 
 from functools import cache
 from typing import Any, Final
@@ -26,7 +26,7 @@ def _vault() -> Vault:
 
 
 async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: str | None) -> str:
-    """Keep the record in the transaction that moves past it, and tell `<service>.parked`."""
+    """Store the record in the transaction that moves past it, and emit RecordParked on `<service>.parked`."""
     parked_id = derived_id("parked", consumer, record.topic, *record.place())
     sealed = _vault().seal(msgspec.msgpack.encode(_Sealed(record.value, list(record.headers))), _CONTEXT)
     await tx.sql.execute(
@@ -59,7 +59,7 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
 
 
 async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
-    """(topic, key) of what waits. Empty almost always, so this is one index probe a batch."""
+    """(topic, key) of the waiting records. There are almost never any, so it costs a batch one look into an index."""
     rows = await tx.sql.fetch(
         "SELECT DISTINCT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key IS NOT NULL LIMIT $2",
         consumer,
@@ -69,6 +69,7 @@ async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
 
 
 async def supersede(tx: Tx, consumer: str, record: Record) -> None:
+    """Close the waiting records of the key: `record` holds a newer state."""
     await tx.sql.execute(
         """UPDATE parked SET state = 'superseded', settled_at = now()
            WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'parked'""",
@@ -81,7 +82,7 @@ async def supersede(tx: Tx, consumer: str, record: Record) -> None:
 async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
     """The record, its consumer and the next generation, for a deliberate replay. Marks it replayed.
 
-    Raises NotFound, or Conflict while an older record of the same key waits: their order is what they wait for."""
+    Raises NotFound, and Conflict while an older record of the same key waits: records of one key keep their order."""
     older = await tx.sql.fetchval(
         """SELECT o.parked_id FROM parked p JOIN parked o
              ON o.consumer = p.consumer AND o.topic = p.topic AND o.key = p.key AND o.state = 'parked'
@@ -99,7 +100,7 @@ async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
         parked_id,
     )
     if row is None:
-        raise NotFound("nothing parked has this id")
+        raise NotFound("no parked record has this id")
     kept = msgspec.msgpack.decode(_vault().open(row["sealed"], _CONTEXT), type=_Sealed)
     place = (row["topic"], row["part"], row["offset"], row["key"])
     record = Record(*place, kept.value, kept.headers, row["record_ms"])

@@ -1,9 +1,11 @@
-"""The tables every service has beside its own: outbox, inbox, offsets, parked records, job marks; and the table of
-request keys, which every service has that creates by HTTP."""
+"""The tables that every service has: outbox, inbox, offsets, parked records, job marks.
+
+A service that creates things by HTTP also has the table of request keys.
+"""
 
 from typing import Final
 
-# Columns and tables that came after the first version; each statement is harmless where they exist.
+# Added after the first version. Each statement is harmless if the column or table exists.
 POSITIONS: Final = """
 ALTER TABLE consumer_offsets
   ADD COLUMN IF NOT EXISTS record_ms bigint,    -- timestamp of the record handled last, ms since 1970
@@ -31,7 +33,7 @@ CREATE TABLE IF NOT EXISTS offset_resumes (
 );
 """
 
-# Of the first version. Nothing ever used it.
+# A table of the first version that was never used.
 DROP_UNUSED: Final = "DROP TABLE IF EXISTS idempotency;"
 REQUEST_KEYS: Final = """
 -- which request a key of a caller stands for (shell.http.idempotency)

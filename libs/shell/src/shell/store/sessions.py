@@ -1,7 +1,7 @@
-"""How long a PostgreSQL session may hang, per kind of connection: for the client and for the server.
+"""Time limits of PostgreSQL sessions per kind of connection, for the client and for the server.
 
-A half-open connection is one whose other end is gone without a word. The client must notice it, or it waits for ever.
-The server must notice it too, or the dead session keeps its locks and no other process can take over.
+The other end of a connection may disappear without closing it. The client must notice, or it waits for ever. The
+server must notice too, or the dead session keeps its locks and no other process can take over.
 """
 
 import socket
@@ -15,7 +15,7 @@ _MS: Final = 1000
 
 
 class Session(NamedTuple):
-    """The limits of one connection, all in seconds. `idle`: the server ends a session that sends nothing so long."""
+    """The limits of one connection, in seconds. `idle`: the server ends a session that sends nothing for so long."""
 
     statement: float
     lock: float
@@ -50,7 +50,7 @@ class Session(NamedTuple):
         """Set the same limits on our end of the connection."""
         found = connection._transport.get_extra_info("socket")
         if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
-            return  # a local socket: its other end cannot go without a word
+            return  # the other end of a local socket cannot disappear
         found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (
             ("TCP_KEEPIDLE", _whole(self.keepalive_idle)),
@@ -76,8 +76,8 @@ def pool_session(settings: Settings) -> Session:
 
 
 def relay_session(settings: Settings) -> Session:
-    """The relay's connection, which holds the session lock. It speaks at least every `relay_beat_seconds`, so a silent
-    one is dead and the server must free its lock."""
+    """The relay's connection, which holds the session lock. The relay uses it at least every `relay_beat_seconds`, so a
+    silent one is dead and the server must free its lock."""
     return pool_session(settings)._replace(
         statement=settings.relay_statement_seconds_max,
         lock=settings.relay_statement_seconds_max,

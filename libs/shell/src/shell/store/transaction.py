@@ -1,4 +1,4 @@
-"""The transaction a use case works in: raw SQL on one connection, and what it wants to tell the world."""
+"""The transaction of a use case: SQL on one connection, and the events to emit."""
 
 from datetime import datetime
 
@@ -13,8 +13,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Emitted(msgspec.Struct, frozen=True, gc=False):
-    """One event on its way into the outbox. `urgent` rows of state topics overtake the others. `payload`: None for a
-    state that the service keeps in a table of its own, from where its view `outgoing` takes it."""
+    """One event for the outbox. `urgent`: it overtakes pending rows that are not urgent. `payload`: None for a state
+    that the service's view `outgoing` reads from another table."""
 
     topic: str
     key: str
