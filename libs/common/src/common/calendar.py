@@ -18,7 +18,7 @@ _WEEKEND: Final = (5, 6)
 
 
 def is_working_day(day: date) -> bool:
-    """Whether offices are open on this day."""
+    """Whether offices work on this day."""
     try:
         found: bool = chinese_calendar.is_workday(day)
     except NotImplementedError:
@@ -39,9 +39,7 @@ def add_working_days(day: date, count: int) -> date:
 
 
 def civil_date(instant: datetime) -> date:
-    """The date that a wall calendar in Asia/Shanghai shows at an instant. Raises ValueError without a
-    zone.
-    """
+    """The date in Asia/Shanghai at an instant. Raises ValueError for an instant without a zone."""
     if instant.tzinfo is None:
         raise ValueError("an instant needs its zone")
     return instant.astimezone(SHANGHAI).date()
@@ -68,9 +66,7 @@ def parse_month(text: str) -> date:
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day `months` later; the last day of that month where it has no such day (31 January + 1 →
-    28 or 29).
-    """
+    """The same day `months` later, or the last day of a month without that day (31 January + 1 → 28 or 29 February)."""
     years, month0 = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month0 + 1
     return date(year, month, min(day.day, _days_in(year, month)))
@@ -81,9 +77,7 @@ def _days_in(year: int, month: int) -> int:
 
 
 def birthday(birth: date, years: int) -> date:
-    """The day on which a person completes that many years; 29 February counts on 1 March in a year
-    without one.
-    """
+    """The day on which a person completes `years` years. In a year without 29 February it is 1 March."""
     year = birth.year + years
     if birth.month == 2 and birth.day == 29 and _days_in(year, 2) == 28:
         return date(year, 3, 1)
@@ -91,8 +85,6 @@ def birthday(birth: date, years: int) -> date:
 
 
 def age_on(birth: date, on: date) -> int:
-    """Completed years (周岁) on a civil date: the age is reached on the birthday itself. Negative before
-    birth.
-    """
+    """Completed years (周岁) on a civil date. The age is reached on the birthday itself. Negative before the birth."""
     years = on.year - birth.year
     return years if on >= birthday(birth, years) else years - 1

@@ -1,12 +1,12 @@
-"""The error tree. A refusal by law or ledger is a value, not an error; everything here is somebody's mistake
-or broken machinery.
+"""The error tree. A refusal by law or ledger is a value, not an error. These errors are mistakes of callers and
+failures of the system.
 
 ServiceError             for HTTP callers: slug + status → application/problem+json (RFC 9457)
 ├─ Malformed 422 · BadRequest 400 · Unauthenticated 401 · NotAllowed 403 · NotFound 404 · Conflict 409
 ├─ TooSlow 408 · TooLarge 413 · WrongMediaType 415 · TooBusy 429 (Retry-After) · NoRoom 503 (Retry-After)
 BadMessage               can never be processed → parked at once with its reason, original bytes kept
 Unavailable              PostgreSQL, Kafka or a peer is away → wait with backoff, never park
-anything else            a bug → the batch is split to find the one record, five tries, then parked
+anything else            a bug → the batch is halved to find the one record; after five tries it is parked
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,8 @@ class Problem(BaseModel):
 
 
 class ServiceError(Exception):
+    """An answer to an HTTP caller. `code`: by default the slug. `extra`: further members of the problem."""
+
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "error"
 
@@ -81,7 +83,7 @@ class TooBusy(ServiceError):
 
 
 class NoRoom(ServiceError):
-    """A disk of ours has too little room for the request. It can succeed later."""
+    """The disk of the service has too little room for the request. It can succeed later."""
 
     status, slug = 503, "no_room"
 
@@ -91,7 +93,7 @@ class NoRoom(ServiceError):
 
 
 class BadMessage(Exception):
-    """This record can never be processed; `reason` is a slug without any of its content."""
+    """This record can never be processed. `reason`: a slug without any content of the record."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

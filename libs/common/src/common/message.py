@@ -24,7 +24,8 @@ _UUID: Final = re.compile(patterns.UUID)
 
 
 class Record(NamedTuple):
-    """A Kafka record as it came. `timestamp_ms`: since 1970, by its producer or by the broker, as the topic says."""
+    """A Kafka record. `timestamp_ms`: milliseconds since 1970, set by the producer or the broker, as the topic
+    states."""
 
     topic: str
     partition: int
@@ -35,7 +36,7 @@ class Record(NamedTuple):
     timestamp_ms: int | None = None
 
     def place(self) -> tuple[object, ...]:
-        """What no other record of the topic shares, even if the topic is deleted and made again: offsets repeat."""
+        """Values that together are unique in the topic, also after it is deleted and created again: offsets repeat."""
         return (self.partition, self.offset, *(() if self.timestamp_ms is None else (self.timestamp_ms,)))
 
     def header(self, name: str) -> str | None:
@@ -46,8 +47,8 @@ class Record(NamedTuple):
 
 
 class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
-    """An event with its envelope. `correlation_id` is the pushed event it goes back to; `causes` are all of them
-    when several were folded into one."""
+    """An event with its envelope. `correlation_id`: the pushed event at the start of the chain. `causes`: all pushed
+    events that are folded into this one."""
 
     id: str
     data: E_co
@@ -60,13 +61,14 @@ class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
 
 
 def derived_id(*parts: object) -> str:
-    """The id of what follows from `parts`: the same cause gives the same id, on whatever path it comes. A UUID
-    of version 5, written out because `uuid.uuid5` costs five times as much."""
+    """A UUID of version 5 from `parts`: the same cause gives the same id on every path. It is computed here because
+    `uuid.uuid5` costs five times as much."""
     digest = sha1(_IDS + "\x1f".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
 def state_id(event: Event) -> str:
+    """The id of a state event: the same for the same topic, key and version."""
     return derived_id(event.topic, event.key(), getattr(event, "version", getattr(event, "published_on", "")))
 
 
@@ -80,6 +82,7 @@ def to_headers(
     traceparent: str | None,
     extensions: Iterable[tuple[str, str]] = (),
 ) -> list[tuple[str, bytes]]:
+    """The headers of a record. `time`: an instant with a zone. `extensions`: further attributes without `ce_`."""
     owner = wire_type.split(".")[2]
     headers = [
         _SPEC,
@@ -99,7 +102,7 @@ def to_headers(
 
 
 def from_record(record: Record) -> Message[Event] | None:
-    """The typed message, or None for a type this version does not know. Raises BadMessage for a broken record."""
+    """The typed message; None for a type that this version does not know. Raises BadMessage for a broken record."""
     headers = dict(record.headers)
     wire_type = headers.get("ce_type")
     if wire_type is None:
@@ -110,28 +113,31 @@ def from_record(record: Record) -> Message[Event] | None:
     if record.value is None:
         raise BadMessage("empty_body")
     try:
-        data: Event = decoder(cls).decode(record.value)
-        event_id = headers["ce_id"].decode()
-        correlation_id = headers.get("ce_correlationid", headers["ce_id"]).decode()
-        causation = headers.get("ce_causationid")
-        time = headers.get("ce_time")
-        traceparent = headers.get("traceparent")
-        if not _UUID.fullmatch(event_id):
-            raise BadMessage("ce_id_is_no_uuid")
-        return Message(
-            id=event_id,
-            data=data,
-            correlation_id=correlation_id,
-            causation_id=causation.decode() if causation else None,
-            time=datetime.fromisoformat(time.decode()) if time else None,
-            traceparent=traceparent.decode() if traceparent else None,
-            causes=tuple(getattr(data, "causes", ())) or (correlation_id,),
-            record=record,
-        )
+        return _message(record, headers, decoder(cls).decode(record.value))
     except (msgspec.MsgspecError, KeyError, ValueError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"undecodable_{cls.__name__}") from error
 
 
+def _message(record: Record, headers: dict[str, bytes], data: Event) -> Message[Event]:
+    event_id = headers["ce_id"].decode()
+    correlation_id = headers.get("ce_correlationid", headers["ce_id"]).decode()
+    causation = headers.get("ce_causationid")
+    time = headers.get("ce_time")
+    traceparent = headers.get("traceparent")
+    if not _UUID.fullmatch(event_id):
+        raise BadMessage("ce_id_is_no_uuid")
+    return Message(
+        id=event_id,
+        data=data,
+        correlation_id=correlation_id,
+        causation_id=causation.decode() if causation else None,
+        time=datetime.fromisoformat(time.decode()) if time else None,
+        traceparent=traceparent.decode() if traceparent else None,
+        causes=tuple(getattr(data, "causes", ())) or (correlation_id,),
+        record=record,
+    )
+
+
 def merge_causes(*groups: Iterable[str]) -> tuple[str, ...]:
-    """All causes in order, each once, at most CAUSES_MAX (the newest are kept)."""
+    """All causes in order, each once; only the newest CAUSES_MAX are kept."""
     return tuple(dict.fromkeys(cause for group in groups for cause in group))[-CAUSES_MAX:]

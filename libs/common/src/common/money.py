@@ -1,4 +1,4 @@
-"""Money is an integer number of fen. No binary fraction comes near it."""
+"""Money: an integer number of fen, never a binary fraction."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ def yuan(fen: int) -> str:
 def share(fen: int, ratio: Sequence[int]) -> list[int]:
     """Split an amount by a ratio of whole numbers without losing a fen.
 
-    Every part is cut down to whole fen; what is left goes, one fen each, to the parts that lost most (the
-    earlier one where two lost the same). A negative amount is the mirror image. Raises ValueError for an
-    empty or negative ratio.
+    Every part is rounded down to whole fen. The remaining fen go, one each, to the parts that lost most; between equal
+    losses, to the earlier part. A negative amount is split in the same way. Raises ValueError for a ratio that is
+    empty, negative or zero.
     """
     total = sum(ratio)
     if total <= 0 or min(ratio) < 0:

@@ -1,4 +1,4 @@
-"""The one clock. Business time is real time plus one stored offset that all services on a machine share.
+"""The clock. Business time is real time plus a stored offset that all services of a machine share.
 
 The offset is text (seconds, may be negative) in `$SHOUWANG_HOME/clock`. Only a demonstration and tests read it
 (`Settings.moves_clock`); everywhere else the file is ignored and business time is real time. Leases, tokens and
@@ -18,7 +18,7 @@ _LOOK_EVERY_SECONDS = 0.05
 
 
 class _Offset:
-    """The stored offset, looked at again when the file has changed."""
+    """The stored offset. The file is read again when it has changed."""
 
     def __init__(self) -> None:
         self.value = timedelta()
@@ -70,7 +70,7 @@ def today() -> date:
 def set_offset(offset: timedelta) -> None:
     """Store the offset for all services of this machine; each reads it within 50 ms.
 
-    Raises RuntimeError where nobody reads it.
+    Raises RuntimeError if this is no demonstration and no test: no service would read it.
     """
     if not settings().moves_clock:
         raise RuntimeError("business time is real time here: set SHOUWANG_DEMO=1 for a demonstration")
@@ -84,10 +84,10 @@ def set_offset(offset: timedelta) -> None:
 
 
 def set_now(instant: datetime) -> None:
-    """Store the offset that makes `instant` (with a zone) the present."""
+    """Store the offset that makes `instant` (with a zone) the current business time."""
     set_offset(instant - real_now())
 
 
 def advance(by: timedelta) -> None:
-    """Move business time on (or back) by a span."""
+    """Move business time forward or back by a span."""
     set_offset(_offset.get() + by)

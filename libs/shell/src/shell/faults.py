@@ -1,9 +1,9 @@
-"""Named points at which a test kills the process, to prove that nothing is lost or doubled there.
+"""Named points at which a test kills the process, to prove that nothing is lost or doubled.
 
-`CRASH_AT=<plan>` ends the process like SIGKILL when it passes the plan's point; a plan is `<point>[@<task>][:<n>]`:
-only in the asyncio task of that name (`consumer`, `relay`, a job), and at the n-th passing (default 1).
-`CRASH_AT=@<file>` takes the plan from a file, as soon as there is one, so that a running process can be armed.
-`CRASH_ONCE=<file>` makes it happen in one life only: the file is created at the crash and found by the next.
+`CRASH_AT=<plan>` ends the process like SIGKILL when it reaches the point of the plan. A plan is
+`<point>[@<task>][:<n>]`: only in the asyncio task of that name (`consumer`, `relay`, a job), and at the n-th time
+(default 1). `CRASH_AT=@<file>` reads the plan from a file as soon as it exists, so that a test can crash a process that
+runs already. `CRASH_ONCE=<file>` crashes only one process: the crash creates the file, and later processes find it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ POINTS: Final[tuple[Point, ...]] = (
 
 
 class Plan:
-    """Where to crash. `text` and `once` are the two variables of the environment."""
+    """The point at which to crash. `text`: CRASH_AT; `once`: CRASH_ONCE."""
 
     def __init__(self, text: str, once: str | None = None) -> None:
         self._file = Path(text[1:]) if text.startswith("@") else None
@@ -33,7 +33,7 @@ class Plan:
         self._passed = 0
 
     def is_due(self, point: Point) -> bool:
-        """Whether this passing of `point` is the one."""
+        """Whether the process must crash at `point` now."""
         where, _, count = self._read().partition(":")
         planned, _, task = where.partition("@")
         if planned != point or (task and task != _task_name()) or (self._once and self._once.exists()):
@@ -42,7 +42,7 @@ class Plan:
         return self._passed >= int(count or 1)
 
     def mark(self) -> None:
-        """Leave the sign that this life crashed."""
+        """Create the file of CRASH_ONCE."""
         if self._once:
             self._once.touch()
 
@@ -64,7 +64,7 @@ _plan: Final = Plan(found, os.environ.get("CRASH_ONCE")) if (found := os.environ
 
 
 def crash_point(point: Point) -> None:
-    """Does nothing unless a test has planned a crash here."""
+    """Crash if a test has planned it for this point."""
     if _plan is not None and _plan.is_due(point):
         _plan.mark()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The parts of a service as the watchdog sees them: when each moves, and what work waits for it."""
+"""The parts of a service as the watchdog sees them: their progress, and the work that waits for them."""
 
 from aiokafka import TopicPartition
 
@@ -12,7 +12,7 @@ from shell.watchdog import Part
 
 
 def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Part:
-    """It moves with every piece that it settles. Records between its position and the end of a partition wait."""
+    """Every settled batch is progress. The records between its positions and the ends of the partitions wait."""
     group = _Group(consumer, broker)
     return Part(
         name="consumer",
@@ -25,7 +25,7 @@ def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Par
 
 
 class _Group:
-    """The records that wait for one consumer. Without a partition it counts only if its whole group stands still."""
+    """The records that wait for one consumer. Without a partition they count only if its whole group stands still."""
 
     def __init__(self, consumer: Consumer, broker: Broker) -> None:
         self._consumer = consumer
@@ -36,7 +36,7 @@ class _Group:
         positions = self._consumer.next_offsets()
         waits = await (self._records(positions) if positions is not None else self._behind_group())
         if waits is not None:
-            await self._consumer.database.ask("SELECT 1")  # else it rightly waits for the database
+            await self._consumer.database.ask("SELECT 1")  # raises if the consumer waits for the database
         return waits
 
     async def _behind_group(self) -> str | None:
@@ -60,7 +60,7 @@ class _Group:
 
 
 def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
-    """It moves when it has sent rows, waits for a slow reader, or leaves the outbox to another process."""
+    """Progress: rows are sent, a slow reader is waited for, or another process relays."""
 
     async def waiting() -> str | None:
         if not await relay.database.ask("SELECT EXISTS (SELECT 1 FROM outbox)"):
@@ -72,7 +72,7 @@ def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
 
 
 def job_part(job: Job, database: Database, relay: Relay, settings: Settings) -> Part:
-    """It moves with every step that ends. A step that does not end is what waits."""
+    """Every step that ends is progress. A step that does not end is the work that waits."""
     turns = Turns()
 
     async def waiting() -> str | None:

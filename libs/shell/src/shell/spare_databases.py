@@ -27,7 +27,7 @@ SESSIONS_END_SECONDS_MAX: Final = 2.0
 _TABLES = """SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
     AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')"""
 
-# All that a test could change beside rows. One line per object, so that a digest of them can be compared.
+# Everything except rows that a test could change. One line per object, so that their digest can be compared.
 _SCHEMA = f"""
 WITH mine AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
 objects AS (
@@ -68,12 +68,12 @@ END $$
 
 
 class _New:
-    """Properties of a database that nobody has used yet, by which a used one is judged."""
+    """Properties of an unused database. A used one must have the same."""
 
     def __init__(self, schema: str, size: int, filled: dict[str, str]) -> None:
         self.schema = schema
         self.size = size
-        self.filled = filled  # digest of the rows per table in which the migrations left any
+        self.filled = filled  # digest of the rows per table that the migrations filled
 
 
 _idle: dict[tuple[str, str], list[str]] = defaultdict(list)  # server and template → databases ready for the next test
@@ -107,7 +107,7 @@ def _template_name(service: str) -> str:
 
 
 async def _template(base: str, service: str) -> str:
-    """A migrated database to copy from: migrating once is enough for any number of tests."""
+    """The name of a migrated database to copy. It is migrated once for all tests."""
     name = _template_name(service)
     if (base, name) in _new:
         return name
@@ -183,7 +183,7 @@ async def _left_alone(admin: asyncpg.Connection, name: str) -> bool:
 
 @atexit.register
 def _drop_idle() -> None:
-    """A server of our own is thrown away with all that is in it; a given one is left as it was found."""
+    """Drop the databases, because the server may be used by others later."""
     names = [(base, name) for (base, _), idle in _idle.items() for name in idle]
     if names:
         asyncio.run(_drop(names))

@@ -1,12 +1,13 @@
-"""OpenTelemetry: the trace travels in `traceparent` headers and in the outbox; one span per batch and per request.
+"""OpenTelemetry: one span per batch and per request. Headers `traceparent` and the outbox carry the trace.
 
-Without an OTLP endpoint nothing is recorded and nothing is paid for. A span leaves the process only with the attributes
-of `ATTRIBUTES_KEPT`: a path, a query or the text of an exception may hold a person id, an ID number or a phone number.
+Without an OTLP endpoint nothing is recorded, at no cost. A span leaves the process only with the attributes of
+`ATTRIBUTES_KEPT`: a path, a query or the text of an exception may hold a person id, an ID number or a phone number.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from fastapi.telemetry import TelemetryConfig
@@ -18,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, SpanContext, Status, TraceFlags
 
 LINKS_MAX: Final = 128
-# The messaging conventions are being renamed; their names live here alone.
+# The messaging conventions are being renamed, so their names are only here.
 MESSAGING_SYSTEM: Final = "messaging.system"
 MESSAGING_BATCH: Final = "messaging.batch.message_count"
 MESSAGING_GROUP: Final = "messaging.consumer.group.name"
@@ -58,7 +59,7 @@ REQUEST_SPANS: Final[TelemetryConfig] = {
 
 
 class KnownAttributesOnly(SpanExporter):
-    """Hands spans to `exporter` with the attributes of `ATTRIBUTES_KEPT` and without any text from a request."""
+    """Gives spans to `exporter` with the attributes of `ATTRIBUTES_KEPT` and without any text of a request."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -97,7 +98,7 @@ def _kept(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _without_state(context: SpanContext | None) -> SpanContext | None:
-    """The caller chooses the text of its `tracestate`."""
+    """Without `tracestate`, whose text the caller chooses."""
     if context is None:
         return None
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
@@ -106,7 +107,7 @@ def _without_state(context: SpanContext | None) -> SpanContext | None:
 def tracer_provider(
     service: str, exporter: SpanExporter, processor: type[SpanProcessor] = BatchSpanProcessor
 ) -> TracerProvider:
-    """Records the spans of a service; `processor` hands them to `exporter`, reduced to known attributes."""
+    """Records the spans of a service; `processor` gives them to `exporter`, reduced to known attributes."""
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "shouwang"}))
     provider.add_span_processor(processor(KnownAttributesOnly(exporter)))  # type: ignore[call-arg]
     return provider
@@ -119,7 +120,7 @@ def start(service: str, endpoint: str | None) -> None:
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """The context of a header, if it is sampled. The flag is read before the header is parsed."""
+    """The context of a header; None if it is not sampled. The flag is read before the header is parsed."""
     if not traceparent.endswith("1"):
         return None
     parts = _TRACEPARENT.fullmatch(traceparent)
@@ -128,21 +129,22 @@ def _context(traceparent: str) -> SpanContext | None:
     return SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(TraceFlags.SAMPLED))
 
 
+def _links(traceparents: Iterable[str | None]) -> Iterator[Link]:
+    for traceparent in traceparents:
+        context = _context(traceparent) if traceparent else None
+        if context is not None:
+            yield Link(context)
+
+
 @contextmanager
 def batch_span(consumer: str, traceparents: Iterable[str | None], count: int) -> Iterator[None]:
-    """One span for a batch, linked to at most LINKS_MAX sampled messages. `traceparents` are only read where traces
-    are recorded."""
+    """One span for a batch, linked to at most LINKS_MAX sampled messages. `traceparents` are read only if traces are
+    recorded."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         yield
         return
-    links = []
-    for traceparent in traceparents:
-        context = _context(traceparent) if traceparent else None
-        if context is not None:
-            links.append(Link(context))
-            if len(links) == LINKS_MAX:
-                break
+    links = list(islice(_links(traceparents), LINKS_MAX))
     attributes: dict[str, str | int] = {MESSAGING_SYSTEM: "kafka", MESSAGING_GROUP: consumer, MESSAGING_BATCH: count}
     with provider.get_tracer(_OWN).start_as_current_span(f"process {consumer}", links=links, attributes=attributes):
         yield

@@ -1,15 +1,15 @@
-"""Finds a part of the process that does not move although work waits, and replaces it.
+"""The watchdog: it finds a part of the process that makes no progress although work waits, and replaces it.
 
 A part is the consumer, the relay, a job or the console's reader. Its guard looks at it every `look_seconds`:
 
 - its task has ended: it is replaced;
-- its progress changed, or nothing waits: it is well;
-- a store that it needs does not answer: it waits, and no time counts;
-- work waits and nothing moved for `bound_seconds`: it has stalled and is replaced.
+- its progress changed, or no work waits: it is well;
+- a store that it needs does not answer: it waits, and the time does not count;
+- work waits and the progress has not changed for `bound_seconds`: it has stalled and is replaced.
 
-Replacing cancels the task, whose clients are stopped by its own clean-up, and starts it again. The fence, the inbox and
-the outbox keep this exactly-once. After `replacements_max` replacements without any movement the process ends with
-EXIT_STALLED, and whatever runs it starts it again. A thread ends the process if the event loop itself is blocked.
+A replacement cancels the task and starts it again; the clean-up of the task stops its clients. Fence, inbox and outbox
+keep this exactly-once. After `replacements_max` replacements without progress the process ends with EXIT_STALLED, and
+its supervisor (Docker, Kubernetes) starts it again. A thread ends the process if the event loop is blocked.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ log = logging.getLogger(__name__)
 EXIT_STALLED: Final = 70  # EX_SOFTWARE
 CANCEL_SECONDS_MAX: Final = 45.0  # a client may need 10 s to stop, a statement as long to be cancelled
 ASK_SECONDS_MAX: Final = 30.0
-END_SECONDS_MAX: Final = 20.0  # for the requests that are being answered
+END_SECONDS_MAX: Final = 20.0  # for requests in progress
 TICK_SECONDS: Final = 1.0
 
 
 def _nothing() -> None:
-    """Most parts need no preparation."""
+    """The preparation of most parts."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """`progress` changes whenever the part did something. `waiting` returns the work that waits, in words, or None; it
-    raises while a store does not answer, and is asked only while nothing moves. `before_replacing` may lighten the next
-    attempt."""
+    """`progress` changes whenever the part has done something. `waiting` describes the waiting work, or returns None.
+    It is called only while the progress does not change, and raises while a store does not answer. `before_replacing`
+    may make the next attempt lighter."""
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
@@ -55,7 +55,7 @@ class Part:
 
 
 class Guard:
-    """Runs one part. `trouble`: why it does not move, in words, or None."""
+    """Runs one part. `trouble`: the reason why it makes no progress, or None."""
 
     def __init__(self, service: str, part: Part, settings: Settings, give_up: Callable[[str], None]) -> None:
         self.part = part
@@ -69,7 +69,7 @@ class Guard:
         self._looked_at = monotonic()
 
     async def run(self) -> None:
-        """Until cancelled, or until it has given up."""
+        """Runs until it is cancelled or gives up."""
         metrics.stalled.labels(*self._labels).set(0)
         task = self._start()
         try:
@@ -89,7 +89,7 @@ class Guard:
         return asyncio.create_task(self.part.run(), name=self.part.name)
 
     async def _look(self, task: "asyncio.Task[None]") -> str | None:
-        """Why the part must be replaced, or None."""
+        """The reason to replace the part, or None."""
         if task.done():
             error = None if task.cancelled() else task.exception()
             return f"ended: {type(error).__name__}"
@@ -116,7 +116,7 @@ class Guard:
         return f"nothing moved for {self._still_seconds:.0f} s, {waits}"
 
     def _elapsed(self) -> float:
-        """Seconds since the last look; few, if the process itself got no processor meanwhile."""
+        """Seconds since the last look, with a limit: a process that got no processor is not stalled."""
         before, self._looked_at = self._looked_at, monotonic()
         return min(self._looked_at - before, 2 * self._settings.look_seconds)
 
@@ -127,7 +127,7 @@ class Guard:
         metrics.stalled.labels(*self._labels).set(0)
 
     async def _may_replace(self, task: "asyncio.Task[None]", reason: str) -> bool:
-        """End the stalled task. False once too many replacements have not helped: the process ends then."""
+        """End the stalled task. False after too many replacements without progress: the process ends."""
         metrics.stalled.labels(*self._labels).set(1)
         most = self._settings.replacements_max
         self.trouble = f"stalled: {reason} (replaced {self._replaced} of {most} times)"
@@ -137,9 +137,9 @@ class Guard:
         log.error("replacing %s: %s", self.part.name, reason)
         self.part.before_replacing()
         if task.done():
-            await asyncio.sleep(self._settings.look_seconds)  # one that ends at once is not started at once
+            await asyncio.sleep(self._settings.look_seconds)  # a part that ends at once must not restart in a loop
         elif not await _cancel(task):
-            self._give_up(f"{self.part.name} cannot be cancelled: {reason}")  # two of it must never run at once
+            self._give_up(f"{self.part.name} cannot be cancelled: {reason}")  # it must never run twice at the same time
             return False
         self._replaced += 1
         metrics.replaced.labels(*self._labels).inc()
@@ -151,7 +151,7 @@ async def _cancel(task: "asyncio.Task[None]") -> bool:
     task.cancel()
     await asyncio.wait({task}, timeout=CANCEL_SECONDS_MAX)
     if task.done() and not task.cancelled():
-        task.exception()  # seen
+        task.exception()  # retrieved
     return task.done()
 
 
@@ -164,11 +164,11 @@ class Watchdog:
         self._guards = [Guard(service, part, settings, self._end_process) for part in parts]
 
     def trouble(self) -> list[str]:
-        """The reason of each part that does not move."""
+        """The reason of each part that makes no progress."""
         return [f"{guard.part.name}: {guard.trouble}" for guard in self._guards if guard.trouble is not None]
 
     async def run(self) -> None:
-        """Until cancelled; then all parts have ended."""
+        """Runs until it is cancelled. Then all parts have ended."""
         alarm = LoopAlarm(self._settings.loop_seconds_max)
         guards = [asyncio.create_task(guard.run(), name=f"guard-{guard.part.name}") for guard in self._guards]
         for guard in guards:
@@ -182,12 +182,12 @@ class Watchdog:
             await asyncio.gather(*guards, return_exceptions=True)
 
     def _on_guard_ended(self, guard: "asyncio.Task[None]") -> None:
-        """Nobody else would notice that a part is unguarded."""
+        """End the process: a part would run without a guard."""
         if not guard.cancelled() and (error := guard.exception()) is not None:
             self._end_process(f"{guard.get_name()} failed: {type(error).__name__}")
 
     def _end_process(self, reason: str) -> None:
-        """Ask the server to stop, as an operator would, so that open requests are answered. See `leave`."""
+        """Send SIGTERM to this process, so that the server answers open requests and stops. See `leave`."""
         if self.given_up is None:
             self.given_up = reason
             log.critical("this process ends with code %d: %s", EXIT_STALLED, reason)
@@ -195,13 +195,13 @@ class Watchdog:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def leave(self) -> None:
-        """To be called when the server has stopped. Ends the process with EXIT_STALLED if the watchdog gave up."""
+        """Call it when the server has stopped. It ends the process with EXIT_STALLED if the watchdog gave up."""
         if self.given_up is not None:
             _leave()
 
 
 class LoopAlarm:
-    """A thread that ends the process when the event loop has not turned for `seconds_max`."""
+    """A thread that ends the process after the event loop was blocked for `seconds_max`."""
 
     def __init__(self, seconds_max: float) -> None:
         self._seconds_max = seconds_max
@@ -210,7 +210,7 @@ class LoopAlarm:
         threading.Thread(target=self._listen, name="loop-alarm", daemon=True).start()
 
     async def tick(self) -> None:
-        """Until cancelled."""
+        """Runs until it is cancelled."""
         while True:
             self._ticks += 1
             await asyncio.sleep(TICK_SECONDS)
@@ -221,7 +221,7 @@ class LoopAlarm:
     def _listen(self) -> None:
         silent_seconds, before = 0.0, -1
         while not self._stopped.wait(TICK_SECONDS):
-            # counted in turns of this thread: a process without a processor is not blocked
+            # counted in rounds of this thread: a process that got no processor is not blocked
             silent_seconds = 0.0 if self._ticks != before else silent_seconds + TICK_SECONDS
             before = self._ticks
             if silent_seconds >= self._seconds_max:

@@ -1,4 +1,4 @@
-"""What is stored. Inputs are kept as they came, so that any decision can be computed again and explained."""
+"""The tables of identification. Inputs are kept unchanged, so any decision can be computed again and explained."""
 
 from datetime import date, datetime
 
@@ -8,14 +8,13 @@ from sqlmodel import SQLModel
 
 
 class PersonRow(SQLModel, table=True):
-    """One person: newest inputs and newest decision. `version` is that of the decision (0: none yet), and
-    `decision` the exact JSON of its `EntitlementsDecided` without causes: the head of the topic.
+    """The newest inputs and the newest decision of a person. `version`: of the decision (0: none yet). `decision`: the
+    JSON of its `EntitlementsDecided` without causes, the head of the topic.
 
-    `traits`: what a list can tell this person by (`rules.deciding.traits`); NULL where no list has anything to decide.
-    `policy_digest`: the set of lists that decided. Newer ones may be in force that leave the decision as it is.
-    `merged_into`: who decides for this person; `others`: JSON of what is kept under other identities of the same human.
-    `next_edge_on`: the first day whose beginnings and ends are still to be told.
-    """
+    `traits`: all that a list can distinguish this person by (`rules.deciding.traits`); NULL if no list has anything
+    to decide. `policy_digest`: the set of lists that decided; newer ones may be in force that give the same
+    decision. `merged_into`: the id that decides for this person. `others`: JSON of the inputs under other ids of the
+    same person. `next_edge_on`: the first day whose starting and ending intervals are not emitted yet."""
 
     __tablename__ = "persons"
     __table_args__ = (
@@ -47,8 +46,8 @@ class PersonRow(SQLModel, table=True):
 
 
 class DecisionRow(SQLModel, table=True):
-    """What a decision said anew, never changed afterwards: `EntitlementsDecided` with the intervals of the changed
-    items only. The newest row per item up to a version gives the whole decision of that version."""
+    """The changes of one decision, never changed: `EntitlementsDecided` with the intervals of the changed items
+    only. The newest row per item up to a version gives the whole decision of that version."""
 
     __tablename__ = "decisions"
     __table_args__ = {"schema": "identification"}
@@ -64,8 +63,8 @@ class DecisionRow(SQLModel, table=True):
 
 
 class UnexplainedRow(SQLModel, table=True):
-    """A decision that withholds something and whose reasons are not written down yet. `adverse`: JSON of
-    `identification.deciding.domain.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
+    """A decision with adverse outcomes whose reasons are not stored yet. `adverse`: JSON of
+    `identification.deciding.domain.adverse.Adverse`, one per item. `failed_at`: the last failed attempt."""
 
     __tablename__ = "unexplained"
     __table_args__ = {"schema": "identification"}
@@ -77,8 +76,8 @@ class UnexplainedRow(SQLModel, table=True):
 
 
 class AdverseRow(SQLModel, table=True):
-    """What a decision withholds, with the reasons as they were that day, never changed afterwards. `explanation`:
-    JSON of `rules.words.explain.Explanation`."""
+    """An adverse outcome of a decision with its reasons on that day, never changed. `explanation`: JSON of
+    `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
     __table_args__ = (
@@ -96,10 +95,8 @@ class AdverseRow(SQLModel, table=True):
 
 
 class PolicyRow(SQLModel, table=True):
-    """One content of one area's list; `version` is its digest. `state`: proposed → approved → published (→ halted).
-
-    `approvals`: JSON `[{"by", "at", "simulation_id"}]`. A list that was replaced or halted may be proposed again.
-    """
+    """One content of an area's list. `version`: its digest. `state`: proposed → approved → published (→ halted).
+    `approvals`: JSON `[{"by", "at", "simulation_id"}]`. A replaced or halted list may be proposed again."""
 
     __tablename__ = "policies"
     __table_args__ = (
@@ -118,7 +115,7 @@ class PolicyRow(SQLModel, table=True):
 
 
 class SeededListRow(SQLModel, table=True):
-    """The content that the files of an area under `contracts/policy` had when a service last started."""
+    """The content of an area's files under `contracts/policy` when a service last started."""
 
     __tablename__ = "seeded_lists"
     __table_args__ = {"schema": "identification"}
@@ -129,14 +126,13 @@ class SeededListRow(SQLModel, table=True):
 
 
 class PublicationRow(SQLModel, table=True):
-    """The running truth, append-only: the newest row of an area names the list in force there. A row without an area
-    changes what is told where instead: `coverage`, JSON of the feeds of those divisions by code (null: withdrawn).
+    """The lists in force, append-only: the newest row of an area names its list. A row without an area changes the
+    coverage: `coverage` is JSON of the feeds by division (null: withdrawn). `running_digest`: of all lists in force and
+    the coverage after this row.
 
-    `running_digest` names all lists in force, and what is told where, after it. The rest is how far the people it may
-    touch were decided again: they are found (`people_touched`, up to the traits `selected_after`), and looked at
-    (`redecisions`; `people`, `people_changed` at the end); and what it is held to (`watched`, while it is):
-    `simulation_id` with the tolerance `band` (JSON of `band.Tolerance`).
-    """
+    The other columns are the progress of the new decisions. `people_touched`: affected people found, up to the
+    traits `selected_after`. `people`, `people_changed`: the totals at the end (parts: `redecisions`). `watched`: the
+    effect is compared with the simulation `simulation_id` within `band` (JSON of `Tolerance`)."""
 
     __tablename__ = "publications"
     __table_args__ = (
@@ -172,8 +168,8 @@ class PublicationRow(SQLModel, table=True):
 
 
 class CoverageRow(SQLModel, table=True):
-    """What was declared last of a division. `said`: the `CoverageDeclared` as it came, `event_id` its id; `applied`:
-    decisions are made by it (`PublicationRow.coverage`)."""
+    """The newest declaration of a division. `said`: the JSON of its `CoverageDeclared`; `event_id`: its id;
+    `applied`: decisions use it (`PublicationRow.coverage`)."""
 
     __tablename__ = "coverages"
     __table_args__ = {"schema": "identification"}
@@ -186,8 +182,8 @@ class CoverageRow(SQLModel, table=True):
 
 
 class RedecisionRow(SQLModel, table=True):
-    """A part of the people whom a publication may touch: `people_ids` are still to be decided again, `people` were
-    looked at, `people_changed` of them got another decision."""
+    """A part of the people affected by a publication. `people_ids`: not decided again yet; `people`: decided again;
+    `people_changed`: those of them with another decision."""
 
     __tablename__ = "redecisions"
     __table_args__ = (
@@ -204,12 +200,12 @@ class RedecisionRow(SQLModel, table=True):
 
 
 class SimulationRow(SQLModel, table=True):
-    """What a list of `jurisdiction` would do, held against the lists after publication `base_seq`.
+    """The simulated effect of a list of `jurisdiction`, compared with the lists after publication `base_seq`.
 
-    `basis`: names the lists that matter to the area's people; while it is the same the simulation counts.
-    `known_at`: what was learnt later is left out, so that a run of any length reads one state; `replayed`: somebody
-    asked for an earlier instant. `settled`: nobody was still to be decided again by the lists in force, so that stored
-    decisions are theirs. `result`: JSON of `rules.money.tallies.Stored` over the chunks done so far."""
+    `basis`: names the lists that matter to the people of the area; the simulation is valid while it stays the same.
+    `known_at`: later knowledge is ignored, so that a run of any length reads one state. `replayed`: the caller asked
+    for an earlier instant. `settled`: no person waited for a new decision, so stored decisions follow the lists in
+    force. `result`: JSON of `rules.money.tallies.Stored` over the finished chunks."""
 
     __tablename__ = "simulations"
     __table_args__ = (
@@ -250,8 +246,8 @@ class SimulationRow(SQLModel, table=True):
 
 
 class SimulationChunkRow(SQLModel, table=True):
-    """The people with ids above `after_id` up to `upto_id` (None: from the first, to the last), and how many of them
-    were looked at (None: not done yet)."""
+    """The people with ids above `after_id` up to `upto_id` (None: from the first, to the last), and their number
+    (None: not done yet)."""
 
     __tablename__ = "simulation_chunks"
     __table_args__ = {"schema": "identification"}
@@ -266,7 +262,7 @@ class SimulationChunkRow(SQLModel, table=True):
 
 
 class SimulatedChangeRow(SQLModel, table=True):
-    """Somebody whose decision a list is to change; `fen`: what they get more or less over the window."""
+    """A person whose decision a list would change. `fen`: the simulated difference over the window."""
 
     __tablename__ = "simulated_changes"
     __table_args__ = {"schema": "identification"}
@@ -279,7 +275,7 @@ class SimulatedChangeRow(SQLModel, table=True):
 
 
 class WatchedStepRow(SQLModel, table=True):
-    """What one step of deciding again came to, beside what was simulated for the same people."""
+    """The result of one step of new decisions, with the simulated figures of the same people."""
 
     __tablename__ = "watched_steps"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What ingestion stores. Personal data stands in `sealed` columns only; hashes are keyed."""
+"""The tables of ingestion. Only `sealed` columns hold personal data; hashes are keyed."""
 
 from datetime import date, datetime
 
@@ -6,11 +6,9 @@ from shell.store import columns
 from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import SQLModel
 
-_Bytes = bytes  # where a column of the same class is called `bytes`
-
 
 class IdentityRow(SQLModel, table=True):
-    """Blind index of an ID number → person."""
+    """The person of an ID number, by its blind index."""
 
     __tablename__ = "identities"
     __table_args__ = {"schema": "ingestion"}
@@ -19,9 +17,9 @@ class IdentityRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """One ID number's person. `statements`: their JSON, joined by commas. `waiting`: how many of this person's events
-    wait for another. `circle`: names everybody who was ever said to be the same human; `merged_into`: who answers for
-    this one now; `identities`: JSON of who it was taken for when."""
+    """The person of one ID number. `statements`: their JSON, joined by commas. `waiting`: the number of this
+    person's events that wait for another. `circle`: all ids that were ever merged with this one have the same.
+    `merged_into`: the id that answers for this one now. `identities`: JSON of the history of merges."""
 
     __tablename__ = "persons"
     __table_args__ = (
@@ -42,7 +40,7 @@ class PersonRow(SQLModel, table=True):
 
 
 class VaultRow(SQLModel, table=True):
-    """A person's identity, encrypted; `field` is `id_number` or `name`."""
+    """The identity of a person, encrypted. `field`: `id_number` or `name`."""
 
     __tablename__ = "vault"
     __table_args__ = (
@@ -55,7 +53,7 @@ class VaultRow(SQLModel, table=True):
 
 
 class ReceivedRow(SQLModel, table=True):
-    """Every accepted event once. `status`: applied, quarantined or parked. `day`: the source's own, of its `time`."""
+    """Every accepted event once. `status`: applied, quarantined or parked. `day`: the source's day, by its `time`."""
 
     __tablename__ = "received"
     __table_args__ = (
@@ -78,7 +76,7 @@ class ReceivedRow(SQLModel, table=True):
 
 
 class HouseholdRow(SQLModel, table=True):
-    """Everything said about one household (`households.State` as JSON)."""
+    """All statements about one household (`domain.household.State` as JSON)."""
 
     __tablename__ = "households"
     __table_args__ = {"schema": "ingestion"}
@@ -87,7 +85,7 @@ class HouseholdRow(SQLModel, table=True):
 
 
 class RejectionRow(SQLModel, table=True):
-    """A readable event of a known source that was refused: counted, its body sealed."""
+    """A readable event of a known source that was rejected: counted, with its sealed body."""
 
     __tablename__ = "rejections"
     __table_args__ = (
@@ -105,7 +103,7 @@ class RejectionRow(SQLModel, table=True):
 
 
 class TallyRow(SQLModel, table=True):
-    """What one batch counted (`completeness.Tally` as MessagePack), until a job has added it up."""
+    """The counts of one batch (`domain.completeness.Tally` as MessagePack), until a job has added them up."""
 
     __tablename__ = "tallies"
     __table_args__ = {"schema": "ingestion"}
@@ -115,7 +113,7 @@ class TallyRow(SQLModel, table=True):
 
 
 class DayCountRow(SQLModel, table=True):
-    """What is here of a source's day. `digest`: XOR of the SHA-256 of the source's ids; null where unknown."""
+    """The received events of a source's day. `digest`: XOR of the SHA-256 of the source's ids; null if unknown."""
 
     __tablename__ = "day_counts"
     __table_args__ = (
@@ -130,7 +128,8 @@ class DayCountRow(SQLModel, table=True):
 
 
 class SourceDayRow(SQLModel, table=True):
-    """A day of which a source told, or should have. `gap_since`: an alarm is open; `checked_at`: last compared."""
+    """A day that a source reported or should have reported. `gap_since`: an alarm is open. `checked_at`: last
+    comparison."""
 
     __tablename__ = "source_days"
     __table_args__ = (
@@ -152,7 +151,7 @@ class SourceDayRow(SQLModel, table=True):
 
 
 class SourceKindRow(SQLModel, table=True):
-    """When a kind was last heard from a source. `silent_since`: an alarm is open."""
+    """The last event of a kind from a source. `silent_since`: an alarm is open."""
 
     __tablename__ = "source_kinds"
     __table_args__ = {"schema": "ingestion"}
@@ -163,7 +162,7 @@ class SourceKindRow(SQLModel, table=True):
 
 
 class RegistryRow(SQLModel, table=True):
-    """A version of a source's entry (`source_entries.Entry` as JSON), in force from `since` on. Rows are only added."""
+    """A version of a source's entry (`entries.Entry` as JSON), in force from `since` on. Rows are only added."""
 
     __tablename__ = "registry"
     __table_args__ = (
@@ -179,7 +178,7 @@ class RegistryRow(SQLModel, table=True):
 
 
 class CoverageRow(SQLModel, table=True):
-    """What was told last of a division. `said`: the exact JSON of that `CoverageDeclared`: the head of the topic."""
+    """The newest declaration of a division. `said`: the JSON of its `CoverageDeclared`, the head of the topic."""
 
     __tablename__ = "coverages"
     __table_args__ = {"schema": "ingestion"}
@@ -189,8 +188,8 @@ class CoverageRow(SQLModel, table=True):
 
 
 class CorrectionRow(SQLModel, table=True):
-    """A source was asked to put an event right. `code` and `pointer` as in the published list, `rule`: who or what
-    asked; `looked_at`: what arrived until then was no answer."""
+    """A request to a source to correct an event. `code` and `pointer`: as in the published list. `rule`: the reason
+    of the request. `looked_at`: no event that arrived before was an answer."""
 
     __tablename__ = "corrections"
     __table_args__ = (
@@ -223,7 +222,7 @@ class CorrectionRow(SQLModel, table=True):
 
 
 class QuotaRow(SQLModel, table=True):
-    """How much a source may still send, as two buckets that fill again; below zero it owes."""
+    """The quota of a source: two buckets that refill over time; below zero the source must wait."""
 
     __tablename__ = "quotas"
     __table_args__ = {"schema": "ingestion"}
@@ -234,7 +233,7 @@ class QuotaRow(SQLModel, table=True):
 
 
 class SignatureRow(SQLModel, table=True):
-    """A signed request that may not come again."""
+    """A signed request that is not accepted a second time."""
 
     __tablename__ = "signatures"
     __table_args__ = (
@@ -246,60 +245,8 @@ class SignatureRow(SQLModel, table=True):
     at: datetime = columns.instant()
 
 
-class ImportRow(SQLModel, table=True):
-    """A file and how far it is worked through. `rows_read` is the checkpoint: it moves in the transaction that records
-    the rows. `spool`: its sealed bytes on disk; `owner`: the area whose officers may see what was refused; `headers`:
-    the names of its columns, sealed; `deaths`: steps in a row that began and never ended."""
-
-    __tablename__ = "imports"
-    __table_args__ = (
-        CheckConstraint("bytes >= 0"),
-        CheckConstraint("rows_read = accepted + duplicates + quarantined + rejected"),
-        CheckConstraint("(state IN ('done', 'failed')) = (settled_at IS NOT NULL)"),
-        CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')"),
-        Index("imports_open", "worked_at", postgresql_where=text("state IN ('waiting', 'running')")),
-        Index("imports_settled", "settled_at", postgresql_where=text("rejected > 0")),
-        {"schema": "ingestion"},
-    )
-    import_id: str = columns.uuid(key=True)
-    source: str | None = columns.text(null=True)
-    owner: str = columns.text()
-    actor: str = columns.text()
-    kind: str | None = columns.text(null=True)
-    format: str = columns.text()
-    mapping: _Bytes = columns.blob()
-    spool: str | None = columns.uuid(null=True)
-    bytes: int = columns.bigint()
-    bytes_read: int = columns.bigint(default="0")
-    state: str = columns.text(default="'waiting'")
-    problems: _Bytes = columns.blob(default="''")
-    headers: _Bytes = columns.blob(default="''")
-    rows_read: int = columns.bigint(default="0")
-    accepted: int = columns.bigint(default="0")
-    duplicates: int = columns.bigint(default="0")
-    quarantined: int = columns.bigint(default="0")
-    rejected: int = columns.bigint(default="0")
-    formula_rows: int = columns.bigint(default="0")
-    tables_skipped: int = columns.integer(default="0")
-    deaths: int = columns.integer(default="0")
-    received_at: datetime = columns.instant()
-    worked_at: datetime | None = columns.instant(null=True)
-    settled_at: datetime | None = columns.instant(null=True)
-
-
-class ImportRejectRow(SQLModel, table=True):
-    """A row of a file that was refused: why, and its cells, sealed."""
-
-    __tablename__ = "import_rejects"
-    __table_args__ = {"schema": "ingestion"}
-    import_id: str = columns.uuid(key=True, references="ingestion.imports.import_id")
-    row: int = columns.bigint(key=True)
-    problems: bytes = columns.blob()
-    sealed: bytes = columns.blob()
-
-
 class AuditRow(SQLModel, table=True):
-    """Who saw or decided what, and why. Rows are only ever added. `division`: the actor's area."""
+    """A read or a decision of a user, with its reason. Rows are only added. `division`: the user's area."""
 
     __tablename__ = "audits"
     __table_args__ = (

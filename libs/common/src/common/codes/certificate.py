@@ -1,5 +1,5 @@
-"""Numbers of disability certificates: the holder's ID number when it was made out, class and level of GB/T 26341, and
-`B` with a count where it was replaced."""
+"""Numbers of disability certificates: the holder's ID number at the time of issue, class and level of GB/T 26341,
+and `B` with a count after a replacement."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ _PARTS: Final = re.compile(r"([0-9]{15}|[0-9]{17}[0-9X])([1-7])([1-4])(?:B[0-9])
 
 
 class Certificate(NamedTuple):
-    """`id_number`: normalised, so 18 characters; None where what stands there can be nobody's."""
+    """`id_number`: normalised, with 18 characters; None if the printed number is not valid."""
 
     id_number: str | None
     class_: int
@@ -19,7 +19,7 @@ class Certificate(NamedTuple):
 
 
 def read(number: str) -> Certificate | None:
-    """None for what has not the form of one."""
+    """The parts of a number; None for a text of another form."""
     parts = _PARTS.fullmatch(number.upper())
     if parts is None:
         return None

@@ -1,5 +1,5 @@
-"""Three-letter codes of countries and regions (GB/T 2659, which is ISO 3166-1), and the codes that travel documents use
-for people without a nationality (ICAO Doc 9303-3)."""
+"""Three-letter codes of countries and regions (GB/T 2659 = ISO 3166-1), and the codes of travel documents for people
+without a nationality (ICAO Doc 9303-3)."""
 
 from typing import Final
 

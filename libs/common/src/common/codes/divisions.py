@@ -1,9 +1,8 @@
 """Administrative divisions (GB/T 2260, the statistical division set, and custom areas) with their periods.
 
-A code is a place in a period: codes are abolished, renumbered and even reused for another county. What
-lies within what is data, never a code prefix; the one exception is documented structure of the
-statistical set: a 12-digit village code starts with its 9-digit town code, and that with its 6-digit
-county code.
+A code names a place in a period: codes are abolished, renumbered and even reused for another county. The data state
+which area contains another; a code prefix does not. The only exception is the documented structure of the statistical
+set: a 12-digit village code begins with its 9-digit town code, and that with its 6-digit county code.
 """
 
 from datetime import date
@@ -20,7 +19,7 @@ Kind = Literal["gb2260", "nbs", "custom"]
 
 
 class Division(NamedTuple):
-    """One code in one period `[valid_from, valid_to)`; None means before records began, or still in force."""
+    """One code in one period [`valid_from`, `valid_to`). None: before records began, or still in force."""
 
     code: str
     name: str
@@ -48,7 +47,7 @@ def _division(row: dict[str, Any], parent: str | None) -> Division:
 
 
 def _load() -> dict[str, tuple[Division, ...]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, if libyaml is installed
     text = files("common").joinpath("data/divisions.yaml").read_text(encoding="utf-8")
     data = yaml.load(text, Loader=loader)
     rows = [_division(data["nation"], None)]
@@ -66,8 +65,8 @@ _CHILDREN: dict[str, tuple[str, ...]] = {}
 for _latest in [periods[-1] for periods in _BY_CODE.values()]:
     if _latest.parent and _latest.valid_to is None:
         _CHILDREN[_latest.parent] = (*_CHILDREN.get(_latest.parent, ()), _latest.code)
-# Provinces by their first two digits and cities by their first four: only for judging how plausible the
-# area of an ID number is, where the structure of GB/T 2260 is all there is.
+# Provinces by their first two digits and cities by their first four. They only serve to judge the area of an ID number,
+# for which nothing but the structure of GB/T 2260 is known.
 _PROVINCES = frozenset(code[:2] for code in _CHILDREN[NATION])
 _COVERED = frozenset(code[:4] for code in _BY_CODE if len(code) == COUNTY_DIGITS and code[2:4] != "00")
 
@@ -75,7 +74,7 @@ _COVERED = frozenset(code[:4] for code in _BY_CODE if len(code) == COUNTY_DIGITS
 def get(code: str, on: date | None = None) -> Division | None:
     """The division that `code` names on a day (without a day: its latest period); None when unknown.
 
-    Town and village codes that are not listed one by one take name and period of their county.
+    Unlisted codes of towns and villages get the name and the period of their county.
     """
     periods = _BY_CODE.get(code)
     if periods is None:
@@ -122,8 +121,7 @@ def parent(code: str) -> str | None:
 def ancestors(code: str) -> tuple[str, ...]:
     """All areas above, nearest first, ending with the nation; empty for unknown codes.
 
-    A renumbered county lies within its successor, so that what was recorded under the old code stays in
-    its area.
+    A renumbered county lies within its successor, so that records with the old code stay in its area.
     """
     found: list[str] = []
     division = get(code)
@@ -139,15 +137,14 @@ def within(code: str, ancestor: str) -> bool:
 
 
 def children(code: str) -> tuple[str, ...]:
-    """The listed areas directly below that are in force today; unlisted towns and villages are not in it."""
+    """The listed areas directly below that are in force today, without unlisted towns and villages."""
     return _CHILDREN.get(code, ())
 
 
 def successor(code: str, on: date) -> str | None:
     """The code in force on a day for the place that `code` names; None when unknown or without a successor.
 
-    A code still in force is its own successor. Towns of a renumbered county have none: their new suffix
-    is not known.
+    A code in force is its own successor. Towns of a renumbered county have none, because their new suffix is not known.
     """
     seen = code
     division = get(seen)
@@ -159,8 +156,8 @@ def successor(code: str, on: date) -> str | None:
 
 
 def id_area_plausible(area: str) -> bool:
-    """Whether the first six digits of an ID number can be a place: every code ever in force where the
-    covered cities are listed completely, the province alone elsewhere."""
+    """Whether the first six digits of an ID number can be a place. In completely listed cities it must be a code
+    that was ever in force; elsewhere the province is enough."""
     return area in _BY_CODE or (area[:2] in _PROVINCES and area[:4] not in _COVERED)
 
 

@@ -1,16 +1,15 @@
-"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, 15-digit legacy numbers, and the numbers
+"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, legacy numbers of 15 digits, and numbers
 of older permanent residence cards.
 
 A card for foreign permanent residents issued before December 2023 has three letters of a country or region and twelve
-digits (国家移民管理局《新版外国人永久居留身份证机读信息规则》, 2023, which tells of the change to 18).
-What the twelve digits say is published nowhere that we know of: neither a birth date nor a sex is read from them, and
-nothing of them is checked. The number of the newer card cannot be told from that of the older one: that both are one
-human is for a source to say (`identity_change`).
+digits (国家移民管理局《新版外国人永久居留身份证机读信息规则》, 2023, which describes the change to 18).
+We know of no publication about the twelve digits. So the module reads neither a birth date nor a sex from them, and
+checks nothing of them. The number of the newer card does not follow from that of the older one. A source must state
+that both belong to one person (`identity_change`).
 
-The area in a number is the place of first registration, often an abolished code: it is never a residence,
-and an unknown one is a warning, never a refusal. The validity of an area code is not compared with the
-birth year: numbers were first given out in the 1980s, so that an elder born in 1940 may lawfully carry a
-code created in 1997.
+The area in a number is the place of first registration, often an abolished code. It is never a residence, and an
+unknown area is a warning, never a rejection. The area is not compared with the birth year: numbers were first issued in
+the 1980s, so a person born in 1940 may have a code of 1997.
 """
 
 import re
@@ -25,7 +24,7 @@ from common.codes.countries import NATIONALITIES
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECK_CHARACTERS = "10X98765432"
-# Nobody alive is older, and a limit catches a slipped digit in the year.
+# No living person is older, and the limit finds a wrong digit in the year.
 BIRTH_YEAR_MIN = 1860
 RAW_LENGTH_MAX = 64
 
@@ -42,7 +41,7 @@ Sex = Literal["1", "2"]
 
 
 class IdCode(StrEnum):
-    """Why a number cannot be one, or (the last) what is odd about it."""
+    """The reason why a text is no ID number; the last one is a warning."""
 
     LENGTH = "id_length"
     CHARACTERS = "id_characters"
@@ -54,16 +53,15 @@ class IdCode(StrEnum):
 
 
 class IdProblem(NamedTuple):
-    """A number that cannot be one. `detail` never repeats the number."""
+    """A text that is no ID number. `detail` never contains the text."""
 
     code: IdCode
     detail: str
 
 
 class IdNumber(NamedTuple):
-    """A valid number. `number` has 18 characters, or the 15 of an older permanent residence card, which tells neither
-    `area` nor `birth_date` nor `sex`; `raw` is what came in, `sex` is GB/T 2261.1 (1 male, 2 female).
-    """
+    """A valid number. `number`: 18 characters, or the 15 of an older permanent residence card, which has no `area`,
+    `birth_date` or `sex`. `raw`: the text as received. `sex`: GB/T 2261.1 (1 male, 2 female)."""
 
     number: str
     area: str | None
@@ -73,7 +71,7 @@ class IdNumber(NamedTuple):
     raw: str
     warnings: tuple[IdCode, ...] = ()
 
-    def __repr__(self) -> str:  # what is printed by accident must not be a number
+    def __repr__(self) -> str:  # an accidental print must not reveal the number
         return f"IdNumber({self.number[:4]}**********{self.number[-4:]})"
 
 
@@ -90,7 +88,7 @@ _UNKNOWN_AREA = (IdCode.AREA_UNKNOWN,)
 
 
 def normalise(raw: str) -> str:
-    """Trimmed, half-width, with a capital X; nothing else is changed."""
+    """The text without surrounding blanks, in half-width characters, with a capital X."""
     if raw.isascii():
         return raw.strip(_INVISIBLE).replace("x", "X")
     return raw.strip(_INVISIBLE).translate(_HALF_WIDTH).strip(_INVISIBLE)
@@ -119,9 +117,7 @@ def _area(area: str) -> tuple[IdKind, tuple[IdCode, ...]]:
 
 
 def check(raw: str, today: date | None) -> IdNumber | IdProblem:
-    """Read a number as it was sent. `today` is the civil date that a birth must not lie after (None: not
-    asked).
-    """
+    """Read a number as received. `today`: the civil date that no birth date may follow (None: not checked)."""
     if len(raw) > RAW_LENGTH_MAX:
         return _PROBLEMS[IdCode.LENGTH]
     number = normalise(raw)
@@ -151,15 +147,13 @@ def _old_card(number: str, raw: str) -> IdNumber | IdProblem:
 
 
 def has_hukou(number: str) -> bool:
-    """Whether whoever carries this (normalised) number is in the household register: holders of residence permits are
+    """Whether the person with this normalised number is in the household register. Holders of residence permits are
     not."""
     return number[:6] not in _PERMIT_AREAS and number[0] in "12345678"
 
 
 def parse(raw: str) -> IdNumber:
-    """Read a number that has been accepted before. Raises ValueError (with the code, without the number)
-    otherwise.
-    """
+    """Read a number that was accepted before. Raises ValueError, with the code and without the number."""
     found = check(raw, None)
     if isinstance(found, IdProblem):
         raise ValueError(f"{found.code}: {found.detail}")

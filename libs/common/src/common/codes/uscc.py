@@ -10,21 +10,17 @@ LENGTH = 18
 
 
 def normalise(raw: str) -> str:
-    """Trimmed, half-width, upper case."""
+    """The text without surrounding blanks, in half-width characters and upper case."""
     return raw.strip().translate(_HALF_WIDTH).upper()
 
 
 def check_character(first17: str) -> str:
-    """The 18th character. Raises KeyError for a character outside the alphabet (I, O, S, V and Z are not
-    in it).
-    """
+    """The 18th character. Raises KeyError for a character outside the alphabet, such as I, O, S, V and Z."""
     return ALPHABET[-sum(map(mul, WEIGHTS, (_VALUE[c] for c in first17))) % 31]
 
 
 def valid(raw: str) -> bool:
-    """Whether it is a credit code after normalising: 18 characters of the alphabet and the right check
-    character.
-    """
+    """Whether the normalised text is a credit code: 18 characters of the alphabet with the right check character."""
     code = normalise(raw)
     if len(code) != LENGTH or not all(c in _VALUE for c in code) or not code[2:8].isdigit():
         return False
@@ -32,7 +28,6 @@ def valid(raw: str) -> bool:
 
 
 def make(first17: str) -> str:
-    """A synthetic code: registering authority, category, six digits of the division, nine of the
-    organisation.
-    """
+    """A synthetic code from its first 17 characters: registering authority, category, six digits of the division,
+    nine of the organisation."""
     return first17 + check_character(first17)

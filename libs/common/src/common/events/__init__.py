@@ -1,4 +1,4 @@
-"""Every event of the platform, by name. The wire type of each is `cn.eldercare.<owner>.v1.<ClassName>`."""
+"""All events of the platform. The wire type of an event is `cn.eldercare.<owner>.v1.<ClassName>`."""
 
 from common.events.ability import (
     AbilitiesDetermined,

@@ -1,4 +1,4 @@
-"""Ability assessment: cases, and the results that decide about care."""
+"""Ability assessment: cases, and the results on which care depends."""
 
 from datetime import date
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""How users read personal data, as far as an officer must act on it. Never who the user is."""
+"""Events about users who read personal data, for the officer who must act. They never name the user."""
 
 from datetime import date
 from typing import ClassVar
@@ -7,7 +7,7 @@ from common.events.base import Event, Instant
 
 
 class ReadBudgetUsed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A user asked for more persons in one day than the role allows; said once per user, service and day.
+    """A user asked for more persons in one day than the role allows. Sent once per user, service and day.
 
     The real topic is `<service>.access`. `case_id`: the cause of the audit rows of the refused reads; `division`: the
     user's area, the nation for a user without one.

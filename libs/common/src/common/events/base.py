@@ -1,9 +1,9 @@
-"""What every event is: one fact about one person (or one policy area), complete, in the past tense.
+"""The base of all events. An event is one complete fact about one person or one policy area, in the past tense.
 
-A *state* event carries the whole present state of its key and lives on a compacted topic: a newer one
-supersedes an older one, so it is guarded by its version. Any other event is claimed once in the inbox.
+A *state* event holds the whole current state of its key, on a compacted topic. A newer one supersedes an older one, so
+its version guards it. Every other event is claimed once in the inbox.
 
-Events hold no cycles, so the garbage collector need not follow them (`gc=False`).
+Events contain no reference cycles, so the garbage collector ignores them (`gc=False`).
 """
 
 from datetime import datetime
@@ -11,20 +11,20 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-# An instant on the wire always has its offset; what lacks one is refused.
+# An instant on the wire has its offset. A value without one is rejected.
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 TYPE_PREFIX = "cn.eldercare"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of everything that travels on an internal topic. Ids are UUID strings, instants aware UTC."""
+    """The base of every event on an internal topic. Ids are UUID strings; instants are in UTC."""
 
     topic: ClassVar[str]
     state: ClassVar[bool] = False
 
     def key(self) -> str:
-        """Partition key: what must stay in order. The person, unless an event says otherwise."""
+        """The partition key: events of one key keep their order. By default the person."""
         return str(getattr(self, "person_id"))  # noqa: B009 - declared by every person event
 
     @classmethod
@@ -36,16 +36,18 @@ _BY_TYPE: dict[str, type[Event]] = {}
 
 
 def register(*classes: type[Event]) -> None:
+    """Make the classes known by their wire types."""
     for cls in classes:
         _BY_TYPE[cls.wire_type()] = cls
 
 
 def by_type(wire_type: str) -> type[Event] | None:
-    """The class behind a CloudEvents `type`, or None when this version does not know it."""
+    """The class of a CloudEvents `type`; None if this version does not know it."""
     return _BY_TYPE.get(wire_type)
 
 
 def all_events() -> dict[str, type[Event]]:
+    """All event classes by wire type."""
     return dict(_BY_TYPE)
 
 
@@ -53,6 +55,7 @@ _decoders: dict[type[Event], msgspec.json.Decoder[Any]] = {}
 
 
 def decoder(cls: type[Event]) -> msgspec.json.Decoder[Any]:
+    """The JSON decoder of an event class, made once."""
     found = _decoders.get(cls)
     if found is None:
         found = _decoders[cls] = msgspec.json.Decoder(cls)

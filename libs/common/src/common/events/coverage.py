@@ -1,4 +1,4 @@
-"""Of which kinds every change is told in a place: only there is it an answer that nothing was said of somebody."""
+"""Coverage: fact kinds that sources report completely in a division. Only there does a missing fact mean "no"."""
 
 from datetime import date
 from typing import ClassVar
@@ -10,7 +10,7 @@ from common.events.facts import Kind
 
 
 class FeedDeclared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Over [`since`, `until`) every change of `kind` is told: who is not in it has none."""
+    """Over [`since`, `until`) every change of `kind` is reported: a person without such a fact has none."""
 
     kind: Kind
     since: date
@@ -18,10 +18,10 @@ class FeedDeclared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CoverageDeclared(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All feeds of one division, of whichever sources; they hold for everything within it as well.
+    """All feeds of one division, by any source. They also hold for all areas within it.
 
-    Without feeds nothing is told there any more, as when the only source was suspended. `withdrawn`: nobody says
-    anything about the division any more, as before the first declaration.
+    Without feeds, nothing is reported completely there any more, such as after the only source was suspended.
+    `withdrawn`: the division has no declaration any more, as before its first one.
     """
 
     topic: ClassVar[str] = "ingestion.coverage"

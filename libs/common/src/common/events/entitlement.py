@@ -1,4 +1,4 @@
-"""Who is entitled to what: intervals computed from facts and policies (`rules.deciding.decide`)."""
+"""Entitlements of persons: intervals computed from facts and policies (`rules.deciding.decide`)."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -14,14 +14,14 @@ GapReason = Literal["pay_rules", "no_amount", "refused", "unknown", "suppressed"
 
 
 class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """How a cash item turns into months: which month is the first, which the first unpaid, and when it is due.
+    """The months of a cash item: the first paid month, the first unpaid month, and the time of payment.
 
-    `status`: whether a document gives these rules. By an example rule money is paid in a demonstration only. A
-    documented rule states its status; a rule without one, as in decisions of earlier versions, is an example.
+    `status`: whether a document gives these rules. An example rule pays only in a demonstration. A rule without a
+    status, as in decisions of earlier versions, is an example.
     """
 
     start: MonthRule = "next_month"
-    stop: MonthRule = "next_month"  # the first month no longer paid, seen from the month of the end
+    stop: MonthRule = "next_month"  # the first unpaid month, counted from the month of the end
     band_change: MonthRule = "next_month"
     when: Literal["arrears", "advance"] = "arrears"  # advance: the coming month is due in this one
     fund: str = "county"
@@ -31,11 +31,11 @@ class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One item over one period [`from_`, `to`) under one policy version, for one person.
 
-    `policy`: id of the policy version and item that decided, `<jurisdiction>/<item>@<version date>`; its citation
-    travels in `PolicyVersionPublished`. `facts`: event ids of the statements the conditions read.
-    `division`: where the person lives in that period (the list's own area when unknown). `suppressed_by`: another item,
-    a benefit of another office, or `declined` where the person gave the item up. `reverify_months`: how old living tags
-    may grow before somebody sees whether they still hold.
+    `policy`: the policy version and item of the decision, `<jurisdiction>/<item>@<version date>`; its citation is in
+    `PolicyVersionPublished`. `facts`: event ids of the statements that the conditions read. `division`: the person's
+    place in that period, or the list's own area if it is unknown. `suppressed_by`: another item, a benefit of another
+    office, or `declined` if the person gave the item up. `reverify_months`: the age of living tags at which a visit
+    checks them.
     """
 
     entitlement_id: str
@@ -59,8 +59,8 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """In hospital over [`from_`, `to`); where stays sealed. `hint`: the source does not belong to the person, so the
-    stay is not certain."""
+    """A hospital stay over [`from_`, `to`); the hospital stays sealed. `hint`: the source does not belong to the
+    person, so the stay is not certain."""
 
     event_id: str
     from_: date | None = msgspec.field(name="from", default=None)
@@ -69,7 +69,7 @@ class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """That something happened, not what. `hint`: the source does not belong to the person."""
+    """An incident without its kind. `hint`: the source does not belong to the person."""
 
     event_id: str
     on: date
@@ -77,8 +77,7 @@ class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class LivingTagsTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Tagged as living alone or the like over [`from_`, `to`), as last verified on a day: that there are tags, not
-    which."""
+    """Living tags over [`from_`, `to`), last verified on a day. It states that there are tags, not which ones."""
 
     verified_on: date
     from_: date | None = msgspec.field(name="from", default=None)
@@ -86,8 +85,7 @@ class LivingTagsTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What those must know who go to the person, beside what they are entitled to: the newest ones, at most 20 of
-    each."""
+    """Facts besides entitlements that a visitor must know: the newest ones, at most 20 of each kind."""
 
     in_hospital: tuple[HospitalStayTold, ...] = ()
     incidents: tuple[IncidentTold, ...] = ()
@@ -95,12 +93,12 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class MoveGap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Months that nobody pays `item` because the person moved and the lists of two areas do not meet.
+    """Months in which no area pays `item`, because the person moved and the lists of two areas leave a gap.
 
-    From `first_month` until `until_month` (YYYY-MM; None: open). `old`: the area that paid until the move; `new`: the
-    area whose list says something of the item after it, None where that list refuses or has no such item. `left` and
-    `moved_to`: the counties between which hukou or residence moved. The policies are those of the intervals
-    before and after. `why`: what keeps the new area from paying.
+    From `first_month` until `until_month` (YYYY-MM; None: open). `old`: the area that paid until the move. `new`: the
+    area whose list covers the item after it; None if that list refuses it or has no such item. `left` and `moved_to`:
+    the counties between which hukou or residence moved. The policies belong to the intervals before and after. `why`:
+    the reason why the new area does not pay.
     """
 
     item: str
@@ -117,12 +115,12 @@ class MoveGap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything this person is entitled to, past and future, as decided from one version of the facts.
+    """All entitlements of a person, past and future, decided from one version of the facts.
 
-    `died_on` is a confirmed death; `death_suspected_on` an unconfirmed one (money is held, visits become one
-    same-day check). `changed`: items whose intervals differ from the decision before. `aliases`: other persons that are
-    the same human, whose facts this decision rests on too; `merged_into`: the one that decides for this person, who
-    has nothing of their own. `gaps`: months that two lists leave to nobody, for the officials of both areas.
+    `died_on`: a confirmed death. `death_suspected_on`: an unconfirmed death; money is held, and visits become one
+    same-day check. `changed`: items whose intervals differ from the decision before. `aliases`: other ids of the same
+    person, whose facts this decision also uses. `merged_into`: the id that decides for this one, which has no
+    entitlements itself. `gaps`: months that no list pays, for the officials of both areas.
     """
 
     topic: ClassVar[str] = "identification.entitlement"
@@ -131,10 +129,10 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     person_id: str
     version: int
     facts_version: int
-    recorded_at: Instant  # the knowledge axis: newest input this decision has seen
+    recorded_at: Instant  # the knowledge axis: the newest input of this decision
     entitlements: tuple[Entitlement, ...]
     birth_date: date | None = None
-    residence: str | None = None  # division where the person lives now, as far as known
+    residence: str | None = None  # the person's present division, if known
     hukou: str | None = None
     died_on: date | None = None
     death_suspected_on: date | None = None
@@ -158,10 +156,10 @@ class _Edge(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EntitlementStarted(_Edge, frozen=True, kw_only=True):
-    """The day an interval begins has come. `alias`: the same human had this item under that other identity already, so
-    that nothing begins for them."""
+    """The first day of an interval has come. `alias`: the person had this item under that other id before, so it
+    does not begin for the person."""
 
 
 class EntitlementEnded(_Edge, frozen=True, kw_only=True):
-    """The day an interval ends has come (`on` is the first day without it). `alias`: the person turned out to be that
-    one, who tells what goes on and what does not; nothing ends for the human by this."""
+    """The first day without the item has come (`on`). `alias`: the id into which this person was merged. The events of
+    that id state what continues; nothing ends for the person by this event."""

@@ -1,7 +1,8 @@
-"""What is known about a person: statements of sources, as they travel inside the platform.
+"""Facts about a person: statements of sources, as services exchange them.
 
-A *statement* is what one source said, kept as said and never overwritten. A *fact* is what follows from all
-statements known at an instant; `rules.facts.timeline` computes it. Nothing here names, addresses or numbers a person.
+A *statement* is the report of one source. It is kept unchanged and never overwritten. A *fact* follows from all
+statements known at an instant; `rules.facts.timeline` computes it. Statements contain no names, addresses or numbers of
+a person.
 """
 
 from datetime import date, datetime
@@ -58,7 +59,7 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Registration(_Value, frozen=True, kw_only=True, tag="registration"):
-    """Without a hukou: somebody with a residence permit, who belongs where they live."""
+    """A person with a residence permit has no hukou and belongs to the place of residence."""
 
     sex: Literal["0", "1", "2", "9"]  # GB/T 2261.1
     birth_date: date
@@ -115,7 +116,7 @@ class Merit(_Value, frozen=True, kw_only=True, tag="merit"):
 
 
 class AbilityResult(_Value, frozen=True, kw_only=True, tag="ability_result"):
-    """Another department's result: whether it counts here is for the assessment to say. Its document number and its
+    """The result of another department. The assessment service decides whether it counts. Its document number and
     sub-scores stay sealed; the event id leads to them."""
 
     scale: str
@@ -124,7 +125,7 @@ class AbilityResult(_Value, frozen=True, kw_only=True, tag="ability_result"):
 
 
 class BenefitElsewhere(_Value, frozen=True, kw_only=True, tag="benefit_elsewhere"):
-    """What another office pays or provides, as long as it does. `amount_fen_per_month`: None where it did not say."""
+    """A benefit that another office pays or provides. `amount_fen_per_month`: None if it is not reported."""
 
     benefit: Benefit
     amount_fen_per_month: int | None = None
@@ -135,14 +136,14 @@ class RiskIncident(_Value, frozen=True, kw_only=True, tag="risk_incident"):
 
 
 class HospitalStay(_Value, frozen=True, kw_only=True, tag="hospital_stay"):
-    """Where somebody lies stays sealed: the name of a hospital can be a diagnosis."""
+    """The hospital stays sealed, because its name can reveal a diagnosis."""
 
 
 class Contact(_Value, frozen=True, kw_only=True, tag="contact"):
-    """Whether the person, or somebody for them, can be called. Numbers and names stay sealed."""
+    """Whether the person or a contact can be called. Numbers and names stay sealed."""
 
     own_phone: bool
-    others: int  # how many people are named
+    others: int  # number of named contacts
 
 
 class Application(_Value, frozen=True, kw_only=True, tag="application"):
@@ -154,16 +155,16 @@ class Application(_Value, frozen=True, kw_only=True, tag="application"):
 class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
     """The person has an account; number and bank stay sealed.
 
-    `holder`: whether the account stands under the person's registered name (`not_said` while no name is known).
-    `account`: keyed hash of the number, so that a changed account can be seen."""
+    `holder`: whether the account has the person's registered name (`not_said` while no name is known). `account`: keyed
+    hash of the number, which shows a changed account."""
 
     holder: Literal["self", "other", "not_said"]
     account: str | None = None
 
 
 class IdentityChange(_Value, frozen=True, kw_only=True, tag="identity_change"):
-    """`same_as`: the person under whose number the same human is known too. `new_number`: that number replaces the
-    one this statement is about."""
+    """`same_as`: another id of the same person, who is also known by another number. `new_number`: that number replaces
+    the one of this statement."""
 
     same_as: str
     new_number: bool = False
@@ -195,24 +196,23 @@ Standing = Literal["full", "claimed", "hint", "waits", "withheld"]
 
 
 class StandingChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """From the instant `at` on, a statement counts `as_` this."""
+    """From the instant `at` on, a statement has the standing `as_`."""
 
     at: Instant
     as_: Standing
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One thing one source said. `chain` is the event id of the first statement of the chain it belongs to.
+    """One report of one source. `chain`: the event id of the first statement of its chain.
 
-    `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open), civil dates in
-    Asia/Shanghai. `time`: when the source recorded it. `recorded_at`: when ingestion learnt it. `rank`: how far
-    this source is believed for this kind, 1 is the strongest. `via`: the household a copied statement came
-    through; it holds only while this person is a member of that household. `of`: the person it was said of, where
-    that is another identity of the same human (None: this person).
+    `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open): civil dates in
+    Asia/Shanghai. `time`: when the source recorded it. `recorded_at`: when ingestion learnt it. `rank`: the rank of the
+    source for this kind; 1 is the strongest. `via`: the household from which the statement was copied; it counts only
+    while the person is a member. `of`: another id of the same person to which the source referred (None: this id).
 
-    `standing`: how far the statement counts, oldest change first; empty means `full` since `recorded_at`.
-    `claimed`: a place whose source does not belong to the person yet; it counts. `hint`: a stay or an incident from
-    such a source; it changes no level and no money. `waits` and `withheld`: the statement does not count.
+    `standing`: the changes of its standing, oldest first; empty means `full` since `recorded_at`. `claimed`: a place
+    whose source does not belong to the person yet; it counts. `hint`: a stay or an incident from such a source; it
+    changes no level and no money. `waits` and `withheld`: the statement does not count.
     """
 
     event_id: str
@@ -231,7 +231,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     standing: tuple[StandingChange, ...] = ()
 
     def standing_at(self, known_at: datetime | None = None) -> Standing:
-        """How far the statement counted at an instant (None: now)."""
+        """The standing of the statement at an instant (None: now)."""
         standing: Standing = "full"
         for change in self.standing:
             if known_at is not None and change.at > known_at:
@@ -241,9 +241,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Who was taken for the same human, from one instant of knowledge (`recorded_at`) until that of the next.
+    """The ids of the same person, from one instant of knowledge (`recorded_at`) until that of the next entry.
 
-    `aliases`: persons who are this one. `merged_into`: this person is that one, who answers for all of them."""
+    `aliases`: other ids of this person. `merged_into`: the id that answers for all of them."""
 
     recorded_at: Instant
     aliases: tuple[str, ...] = ()
@@ -251,12 +251,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is known of one person. `statements` are in the order of (`time`, source id) within a chain.
+    """All statements about one person, in the order of (`time`, source id) within a chain.
 
-    `recorded_at` is the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event
-    ids of the source events folded into this message (at most 128). `aliases` and `merged_into` say what holds now,
-    `identities` what held when (empty: this person was never anybody else); `statements` then hold those of everybody
-    who ever counted as this person, and `rules.facts.identity` picks those that count at an instant.
+    `recorded_at`: the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event ids
+    of the source events folded into this message (at most 128). `aliases` and `merged_into` are the present identity,
+    `identities` its history (empty: the person never had another id). With a history, `statements` are those of every
+    id that ever counted as this person, and `rules.facts.identity` selects those that count at an instant.
     """
 
     topic: ClassVar[str] = "ingestion.person"

@@ -1,4 +1,4 @@
-"""What supervision found."""
+"""Findings of supervision: verified and disputed visits, and alerts."""
 
 from datetime import date
 from typing import ClassVar

@@ -1,7 +1,7 @@
-"""The kinds of facts: how facts of one kind stand to each other in time, and what it means when there is none.
+"""The kinds of facts: how facts of one kind follow each other in time, and the meaning of a missing fact.
 
-`one`: one value at a time, a later beginning closes an earlier one. `one_a_line`: several at once, one value at a time
-for each line, such as one benefit or one item. `days`: every statement is one day, and all of them are kept.
+`one`: one value at a time; a later beginning ends the earlier value. `one_a_line`: one value at a time per line, such
+as per benefit or item. `days`: every statement is about one day, and all are kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ WITHOUT_VALUE: Final[frozenset[Action]] = frozenset(("annulled", "ended"))
 
 
 class KindRule(NamedTuple):
-    """`absence`: what it means that a person has no fact of the kind. `false` holds only while the sources of the kind
-    are known to be fed for that division. `line`: of a value the line it belongs to (`one_a_line` only).
-    `from_required`: whether a statement without `valid_from` says too little."""
+    """`absence`: the meaning of a missing fact. `false` only counts where the kind is covered in that division (see
+    `common.events.coverage`). `line`: the line of a value (`one_a_line` only). `from_required`: a statement needs
+    `valid_from`."""
 
     holds: Literal["one", "one_a_line", "days"]
     absence: Literal["unknown", "false"]
@@ -41,12 +41,12 @@ RULES: Final[Mapping[Kind, KindRule]] = {
     "living_situation": KindRule("one", "false"),
     "special_family": KindRule("one", "false"),
     "merit": _lines("merit"),
-    "ability_result": _lines("scale", "unknown"),  # the long-term-care grade beside a level of GB/T 42195
+    "ability_result": _lines("scale", "unknown"),  # a long-term-care grade and a level of GB/T 42195
     "benefit_elsewhere": _lines("benefit"),
     "risk_incident": KindRule("days", "false", from_required=True),
-    "hospital_stay": KindRule("one", "false"),  # nobody lies in two hospitals
+    "hospital_stay": KindRule("one", "false"),  # a person is in one hospital at a time
     "contact": KindRule("one", "unknown"),
-    "application": _lines("item", from_required=True),  # of each item the last wish counts, from its day on
+    "application": _lines("item", from_required=True),  # per item the last wish counts, from its day on
     "bank_account": KindRule("one", "unknown"),
     "identity_change": KindRule("one_a_line", "unknown", lambda value: "" if value.new_number else value.same_as),
 }

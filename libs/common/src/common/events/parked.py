@@ -1,4 +1,4 @@
-"""What could not be processed. The bytes stay, encrypted, in the service's own table."""
+"""The event about a record that could not be processed. Its bytes stay, encrypted, in a table of the service."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Money, told to the other services: what is due, held, paid, to be recovered. Integer fen, months `YYYY-MM`."""
+"""Money, for the other services: amounts due, held, paid and to be recovered. Integer fen, months `YYYY-MM`."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -9,7 +9,7 @@ from common.events.base import Event
 
 
 class DueLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What one item owes one payee for one service month, and what is already paid of it."""
+    """The amount of one item for one payee and service month, and the part that is paid."""
 
     item: str
     jurisdiction: str
@@ -26,7 +26,7 @@ class _Payment(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DuesDetermined(_Payment, frozen=True, kw_only=True, omit_defaults=True):
-    """The lines that changed, with their new values; a line that is no longer owed has `amount_fen` 0."""
+    """The changed lines with their new values. A line that is not owed any more has `amount_fen` 0."""
 
     entitlements_version: int
     lines: tuple[DueLine, ...]
@@ -43,7 +43,7 @@ class PaymentReserved(_Payment, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PaymentOrdered(PaymentReserved, frozen=True, kw_only=True, omit_defaults=True):
-    """The batch was approved by a second person; the line goes to the bank."""
+    """A second person approved the batch; the line goes to the bank."""
 
 
 class PaymentSettled(PaymentReserved, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,7 +51,7 @@ class PaymentSettled(PaymentReserved, frozen=True, kw_only=True, omit_defaults=T
 
 
 class RecoveryOpened(_Payment, frozen=True, kw_only=True, omit_defaults=True):
-    """More was paid than is owed: these months are to be recovered. `recovery_id` is stable per key."""
+    """More was paid than is owed, so this month must be recovered. `recovery_id`: the same for the same key."""
 
     recovery_id: str
     item: str

@@ -1,4 +1,4 @@
-"""A published service list: the running truth, whose seed is `contracts/policy`."""
+"""Service lists: the published list in force, and the steps of a new one. The first lists are `contracts/policy`."""
 
 from datetime import date
 from typing import Any, ClassVar, Literal
@@ -9,7 +9,7 @@ from common.events.base import Event
 class PolicyVersionPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The complete list of one area. `list` has the form of `contracts/policy/<area>/*.yaml` as JSON.
 
-    `version`: content digest, so that the same list published twice is one version.
+    `version`: a digest of the content, so the same list published twice is one version.
     """
 
     topic: ClassVar[str] = "policy.release"
@@ -25,7 +25,7 @@ class PolicyVersionPublished(Event, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step of a list on its way into force. Figures are sums over people; no fewer than all of an area's."""
+    """A step of a list before it is in force. Figures are sums over all people of the area, never over fewer."""
 
     topic: ClassVar[str] = "policy.review"
 
@@ -37,14 +37,14 @@ class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyVersionProposed(_Review, frozen=True, kw_only=True):
-    """`changed_from`: the first day on which it decides otherwise than the list in force; None: never."""
+    """`changed_from`: the first day on which its decisions differ from the list in force; None: never."""
 
     changed_from: date | None = None
 
 
 class PolicyVersionSimulated(_Review, frozen=True, kw_only=True):
-    """What it would do over `months` service months from `first_month` (YYYY-MM). `losers`: also those who lose
-    one thing and gain another. `raised_fen` and `cut_fen` are not netted between people."""
+    """The simulated effect over `months` service months from `first_month` (YYYY-MM). `losers` include people who lose
+    one item and gain another. `raised_fen` and `cut_fen` are not netted between people."""
 
     simulation_id: str
     first_month: str
@@ -58,7 +58,7 @@ class PolicyVersionSimulated(_Review, frozen=True, kw_only=True):
 
 
 class PolicyVersionApproved(_Review, frozen=True, kw_only=True):
-    """Signed once more, upon the figures of a simulation."""
+    """One more approval, based on the figures of a simulation."""
 
     simulation_id: str
     approvals: int
@@ -66,10 +66,11 @@ class PolicyVersionApproved(_Review, frozen=True, kw_only=True):
 
 
 class PolicyVersionHalted(_Review, frozen=True, kw_only=True):
-    """No longer in force: `back_to` is again, and whoever was decided by the halted list is decided back.
+    """The list is not in force any more. `back_to` is in force again, and people decided by the halted list are decided
+    again.
 
-    `by`: `band` (what it did left what was simulated) or `approver`. `people`: decided by it so far, of whom
-    `people_changed`; fen over the simulated months."""
+    `by`: `band` (its effect differs too much from the simulation) or `approver`. `people`: those decided by it so far;
+    `people_changed`: those of them with a change. Fen are sums over the simulated months."""
 
     back_to: str
     by: Literal["band", "approver"]

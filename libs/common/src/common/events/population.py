@@ -1,5 +1,5 @@
-"""What sources push about people: the untrusted form, with its limits. One definition for decoding, for the JSON
-Schemas and for the published contract; what needs more than one field or a code list to judge is checked later.
+"""Events that sources push about people, untrusted, with their limits. The same classes decode the events and give the
+published JSON Schemas. Checks that need several fields or a code list come later.
 """
 
 from datetime import date, datetime
@@ -29,9 +29,10 @@ MEMBERS_MAX: Final = 50
 CONTACTS_MAX: Final = 10
 SUB_SCORES_MAX: Final = 60
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+$")]
-Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\u0000-\u001f\u007f]+$")]
-Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+_ONE_LINE: Final = r"^[^\u0000-\u001f\u007f]+$"
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=_ONE_LINE)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=_ONE_LINE)]
 IdText = Annotated[
     str,
     Meta(
@@ -40,15 +41,8 @@ IdText = Annotated[
         description="GB 11643 citizen ID number or its 15 digits, residence permit, older permanent residence card",
     ),
 ]
-DivisionCode = Annotated[
-    str,
-    Meta(
-        min_length=6,
-        max_length=12,
-        pattern=whole(DIVISION),
-        description="administrative division code of 6, 9 or 12 digits",
-    ),
-]
+_DIVISION: Final = "administrative division code of 6, 9 or 12 digits"
+DivisionCode = Annotated[str, Meta(min_length=6, max_length=12, pattern=whole(DIVISION), description=_DIVISION)]
 Phone = Annotated[
     str,
     Meta(max_length=24, pattern=r"^\+?[0-9][0-9 -]{3,21}[0-9]$", description="mobile or fixed, with its area code"),
@@ -57,13 +51,13 @@ ItemCode = Annotated[str, Meta(max_length=64, pattern=whole(ITEM))]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
-class _Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Nothing unknown passes: a misspelt field must not be taken for an absent one."""
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Unknown fields are rejected: a misspelt field must not count as a missing one."""
 
 
-class RegistrationValue(_Said, frozen=True, kw_only=True):
-    """Citizens are registered where their hukou is. Holders of residence permits (of Hong Kong, Macao, Taiwan, foreign
-    permanent residents) have none: both fields are left out, and what stands there all the same is taken for none."""
+class RegistrationValue(_Value, frozen=True, kw_only=True):
+    """The registration of a citizen is the hukou. Holders of residence permits (of Hong Kong, Macao, Taiwan, and
+    foreign permanent residents) have none: both fields are left out, and given values are ignored."""
 
     name: Name
     sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]
@@ -72,7 +66,7 @@ class RegistrationValue(_Said, frozen=True, kw_only=True):
     hukou_kind: Literal["urban", "rural"] | None = None
 
 
-class ResidenceValue(_Said, frozen=True, kw_only=True):
+class ResidenceValue(_Value, frozen=True, kw_only=True):
     division: DivisionCode
     address: Text | None = None
     place: Literal["home", "institution", "elsewhere"] = "home"
@@ -80,15 +74,15 @@ class ResidenceValue(_Said, frozen=True, kw_only=True):
     latitude: Annotated[float, Meta(ge=3, le=54)] | None = None
 
 
-class DeathValue(_Said, frozen=True, kw_only=True):
+class DeathValue(_Value, frozen=True, kw_only=True):
     evidence: DeathEvidence
 
 
-class AliveValue(_Said, frozen=True, kw_only=True):
+class AliveValue(_Value, frozen=True, kw_only=True):
     method: Literal["visit", "remote_check", "counter"]
 
 
-class DisabilityValue(_Said, frozen=True, kw_only=True):
+class DisabilityValue(_Value, frozen=True, kw_only=True):
     certificate_no: Annotated[
         str,
         Meta(
@@ -99,32 +93,32 @@ class DisabilityValue(_Said, frozen=True, kw_only=True):
     level: Annotated[int, Meta(ge=1, le=4)]
 
 
-class LowIncomeValue(_Said, frozen=True, kw_only=True):
+class LowIncomeValue(_Value, frozen=True, kw_only=True):
     category: LowIncomeCategory
     support: Literal["concentrated", "scattered"] | None = None
     household_no: Identifier | None = None
 
 
-class HouseholdValue(_Said, frozen=True, kw_only=True):
+class HouseholdValue(_Value, frozen=True, kw_only=True):
     household_no: Identifier
     members: Annotated[tuple[IdText, ...], Meta(max_length=MEMBERS_MAX)]
 
 
-class LivingSituationValue(_Said, frozen=True, kw_only=True):
+class LivingSituationValue(_Value, frozen=True, kw_only=True):
     tags: Annotated[tuple[LivingTag, ...], Meta(max_length=3)]
     verified_on: date | None = None
 
 
-class SpecialFamilyValue(_Said, frozen=True, kw_only=True):
+class SpecialFamilyValue(_Value, frozen=True, kw_only=True):
     only_child: Literal["dead", "disabled"]
 
 
-class MeritValue(_Said, frozen=True, kw_only=True):
+class MeritValue(_Value, frozen=True, kw_only=True):
     merit: MeritKind
 
 
-class AbilityResultValue(_Said, frozen=True, kw_only=True):
-    """Scale, version and code together: `重度失能` alone means three different things in three scales."""
+class AbilityResultValue(_Value, frozen=True, kw_only=True):
+    """Scale, version and code belong together: `重度失能` has three meanings in three scales."""
 
     scale: Annotated[str, Meta(max_length=24, pattern=r"^[A-Za-z][0-9A-Za-z ./_-]*$", description="gbt42195, ltc …")]
     scale_version: Annotated[str, Meta(max_length=12, pattern=r"^[0-9A-Za-z.-]+$", description="such as 2022")]
@@ -139,44 +133,44 @@ class AbilityResultValue(_Said, frozen=True, kw_only=True):
     ) = None
 
 
-class BenefitElsewhereValue(_Said, frozen=True, kw_only=True):
+class BenefitElsewhereValue(_Value, frozen=True, kw_only=True):
     benefit: Benefit
     amount_fen_per_month: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
 
 
-class RiskIncidentValue(_Said, frozen=True, kw_only=True):
+class RiskIncidentValue(_Value, frozen=True, kw_only=True):
     incident: Incident
 
 
-class HospitalStayValue(_Said, frozen=True, kw_only=True):
+class HospitalStayValue(_Value, frozen=True, kw_only=True):
     institution: Text
 
 
-class ContactPerson(_Said, frozen=True, kw_only=True):
+class ContactPerson(_Value, frozen=True, kw_only=True):
     name: Name
-    relation: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+    relation: Annotated[str, Meta(min_length=1, max_length=20, pattern=_ONE_LINE)]
     phone: Phone
 
 
-class ContactValue(_Said, frozen=True, kw_only=True):
+class ContactValue(_Value, frozen=True, kw_only=True):
     phone: Phone | None = None
     contacts: Annotated[tuple[ContactPerson, ...], Meta(max_length=CONTACTS_MAX)] = ()
 
 
-class ApplicationValue(_Said, frozen=True, kw_only=True):
+class ApplicationValue(_Value, frozen=True, kw_only=True):
     item: ItemCode
     wish: Wish
     channel: Literal["counter", "online", "phone", "visit"]
 
 
-class BankAccountValue(_Said, frozen=True, kw_only=True):
+class BankAccountValue(_Value, frozen=True, kw_only=True):
     account_no: Annotated[str, Meta(max_length=34, pattern=r"^[0-9]{8,30}$", description="digits only")]
     bank: Text
     holder_name: Name
 
 
-class IdentityChangeValue(_Said, frozen=True, kw_only=True):
-    """Exactly one of the two."""
+class IdentityChangeValue(_Value, frozen=True, kw_only=True):
+    """Exactly one of the two fields."""
 
     new_id_number: Annotated[IdText, Meta(description="replaces the person's number")] | None = None
     same_person_as: Annotated[IdText, Meta(description="another number of the same human")] | None = None
@@ -225,14 +219,14 @@ VALUES: Final[dict[Kind, type[Any]]] = {
 }
 
 
-class PushedPerson(_Said, frozen=True, kw_only=True):
+class PushedPerson(_Value, frozen=True, kw_only=True):
     id_number: IdText
     name: Name | None = None
 
 
-class PopulationData(_Said, Generic[V], frozen=True, kw_only=True):
-    """`created` and `corrected` need a `value`; with `annulled` and `ended` any value is allowed and ignored.
-    `previous_event_id` stands with every action but `created`."""
+class PopulationData(_Value, Generic[V], frozen=True, kw_only=True):
+    """`created` and `corrected` need a `value`; with `annulled` and `ended` any value is allowed and ignored. Every
+    action except `created` needs `previous_event_id`."""
 
     action: Action
     previous_event_id: Identifier | None = None
@@ -243,7 +237,7 @@ class PopulationData(_Said, Generic[V], frozen=True, kw_only=True):
 
 
 class PopulationEvent(msgspec.Struct, Generic[V], frozen=True, kw_only=True, gc=False):
-    """A CloudEvent in structured form. Extension attributes are allowed and not kept."""
+    """A CloudEvent in structured form. Extension attributes are allowed and not stored."""
 
     specversion: Literal["1.0"]
     id: Identifier
@@ -261,7 +255,7 @@ def population_type(kind: Kind) -> str:
 
 
 def event_struct(kind: Kind) -> Any:
-    """The type to decode a structured event of a kind with."""
+    """The type that decodes a structured event of a kind."""
     generic: Any = PopulationEvent
     return generic[VALUES[kind]]
 
@@ -292,7 +286,7 @@ def _schema(kind: Kind) -> dict[str, Any]:
 
 
 def _allow_ignored_value(data: dict[str, Any]) -> None:
-    """The value of a kind is required to fit its form only where the action uses it."""
+    """The value must fit the form of its kind only if the action uses it."""
     typed = data["properties"]["value"]["anyOf"]
     ignored = {"title": "Ignored", "description": "anything, with the actions annulled and ended"}
     data["properties"]["value"] = {"anyOf": [*typed, ignored], "default": None}

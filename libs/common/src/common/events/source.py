@@ -1,4 +1,4 @@
-"""What happens between us and a source of population events: gaps, silence, corrections asked for. Never about whom."""
+"""Events about a source of population events: gaps, silence, requested corrections. They never name a person."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -7,7 +7,8 @@ from common.events.base import Event, Instant
 
 
 class SourceGapFound(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Of a source's day not the same is here as the source told. `gap`: how it differs; `ours`, `told`: how many."""
+    """The received events of a source's day differ from its report. `gap`: the kind of difference; `ours`: received
+    events, `told`: reported events."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -37,7 +38,7 @@ class SourceGapClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceSilent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nothing of a kind has come from a source for longer than it ever should."""
+    """A source has sent no event of a kind for longer than its limit."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -51,7 +52,7 @@ class SourceSilent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceHeard(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A silent source has spoken again."""
+    """A silent source has sent an event of the kind again."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -65,7 +66,7 @@ class SourceHeard(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CorrectionRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source is asked to put one of its events right. `event_id`: as in its receipt; `pointer`: into that event."""
+    """A source is asked to correct one of its events. `event_id`: as in its receipt; `pointer`: into that event."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -83,7 +84,7 @@ class CorrectionRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CorrectionAnswered(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The source has put the event right (`answered_by`: with which event), or nothing is asked of it any more."""
+    """The source has corrected the event (`answered_by`: the correcting event), or the request is withdrawn."""
 
     topic: ClassVar[str] = "ingestion.source"
 

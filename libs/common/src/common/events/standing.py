@@ -1,4 +1,5 @@
-"""Cases about whose word counts: claimed places, changed accounts, and sources that state too much about others."""
+"""Cases about the standing of statements: claimed places, changed accounts, and sources with too many statements about
+other people."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -8,8 +9,8 @@ from common.events.base import Event, Instant
 
 class PlaceClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A source claims that the person has moved into its areas. `county_left` is asked to confirm it or to object;
-    from `silent_on` on, silence vouches for the place. `owner`: the area that answers for the case. A case that nobody
-    decided can open again after its `PlaceSettled`, with the same `case_id`."""
+    from `silent_on` on, no answer counts as a confirmation. `owner`: the area that answers for the case. A case
+    without a decision can open again after its `PlaceSettled`, with the same `case_id`."""
 
     topic: ClassVar[str] = "ingestion.case"
 
@@ -26,8 +27,8 @@ class PlaceClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlaceSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The case of a claimed place is closed. `vouched`: other facts have vouched for it; `withdrawn`: its source has
-    taken it back."""
+    """The case of a claimed place is closed. `vouched`: other facts have confirmed it; `withdrawn`: its source has
+    annulled it."""
 
     topic: ClassVar[str] = "ingestion.case"
 
@@ -38,8 +39,8 @@ class PlaceSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AccountChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source states another bank account than the one that was known of this person. `event_id`: of the new one,
-    `before`: of the one known until now. `holder`: under whose name the new one stands."""
+    """A source reports a bank account that differs from the known one. `event_id`: of the new account; `before`: of the
+    account known until now. `holder`: whether the new account has the person's name."""
 
     topic: ClassVar[str] = "ingestion.case"
 
@@ -52,8 +53,8 @@ class AccountChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ForeignEventsGrouped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source has stated so much about people to whom it does not belong that all of it is one case. `holds`: whether
-    events wait or places are claimed."""
+    """A source has reported so much about people to whom it does not belong that one case holds all of it. `holds`:
+    waiting events or claimed places."""
 
     topic: ClassVar[str] = "ingestion.source"
 

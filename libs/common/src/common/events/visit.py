@@ -1,18 +1,18 @@
-"""Visits: the task of going to see a person, and what became of it."""
+"""Visits: the task to visit a person, and its steps."""
 
 from datetime import date
 from typing import ClassVar, Literal
 
 from common.events.base import Event, Instant
 
-# suspicion: a same-day check of a suspected death. stay: a question whether an open hospital stay still goes on.
+# suspicion: a same-day check of a suspected death. stay: a question whether an open hospital stay continues.
 VisitReason = Literal["plan", "first", "incident", "discharge", "redispatch", "suspicion", "reverify", "order", "stay"]
 # call: the provider may telephone instead, because the person may be in hospital or the incident is not certain
 VisitMeans = Literal["visit", "call"]
 
 
 class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Step of one task on `dispatch.visit`. The window is [`window_from`, `window_to`), civil dates."""
+    """A step of one task. The window is [`window_from`, `window_to`), civil dates."""
 
     topic: ClassVar[str] = "dispatch.visit"
 
@@ -26,8 +26,8 @@ class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    """A task exists. `entitlement_id`: the entitlement behind the visit. A check of a suspected death needs no
-    entitlement; without one this is an id derived from the suspicion."""
+    """A task is created. `entitlement_id`: the entitlement of the visit. A check of a suspected death needs none;
+    then it is an id derived from the suspicion."""
 
     reason: VisitReason
     entitlement_id: str
@@ -77,7 +77,7 @@ class VisitFailed(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitMissed(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    """The window passed and nobody went."""
+    """The window passed without a visit."""
 
 
 class VisitExcused(_Visit, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,7 +89,7 @@ class VisitCancelled(_Visit, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _ProviderTask(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A message to one provider. The real topic is `dispatch.provider.<uscc>`; nothing in it names the person."""
+    """A message to one provider. The real topic is `dispatch.provider.<uscc>`; it never names the person."""
 
     topic: ClassVar[str] = "dispatch.provider"
 

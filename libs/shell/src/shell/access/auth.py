@@ -1,4 +1,4 @@
-"""Tokens: who calls. They are JWTs with a pinned algorithm, issuer and audience.
+"""Tokens, which name the caller: JWTs with a fixed algorithm, issuer and audience.
 
 `require` refuses a request without a valid token, with another role, or without a scope (`shell.access.scopes`).
 A token is valid for at most 24 hours, whoever issued it. The keys are in `shell.access.token_keys`.
@@ -65,12 +65,12 @@ _registry = jwt.JWTClaimsRegistry(
     role={"essential": True, "values": [str(role) for role in ROLES]},
 )
 _KNOWN_MAX: Final = 1_000
-# joserfc raises TypeError and the like for a header whose parameters have another type than they should.
+# joserfc raises TypeError and similar errors for a header with parameters of a wrong type.
 _INVALID: Final = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class _Verified:
-    """Callers by verified token. Other keys replace the whole dictionary, so a check under way fills the old one."""
+    """Callers by verified token. New keys replace the dictionary, so a check in progress still fills the old one."""
 
     def __init__(self) -> None:
         self.callers: dict[str, Caller] = {}
@@ -122,7 +122,7 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
 
 
 class Requirement:
-    """A dependency of a route: the caller, who has a valid token, one of `roles`, and a scope."""
+    """A dependency of a route that returns the caller. The caller has a valid token, one of `roles`, and a scope."""
 
     def __init__(self, roles: tuple[Role, ...], code: str | None) -> None:
         self.roles = roles
@@ -135,17 +135,18 @@ class Requirement:
         caller = read_token(token.strip())
         if caller.role not in self.roles:
             raise NotAllowed(f"the role {caller.role} may not do this", code=self.code)
-        scope_of(caller)  # refuses a token that names no area, source or provider where its role needs one
+        scope_of(caller)  # raises if the token lacks a claim that its role needs
         return caller
 
 
 def require(*roles: Role) -> Requirement:
-    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may all."""
+    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may always
+    call."""
     return require_only(*roles, "admin")
 
 
 def require_only(*roles: Role, code: str | None = None) -> Requirement:
-    """The same for what `admin` may not do either. `code`: of the problem that other roles get (403)."""
+    """The same without `admin`. `code`: of the problem that other roles get (403)."""
     return checks_credential(Requirement(tuple(dict.fromkeys(roles)), code))
 
 

@@ -1,13 +1,13 @@
-"""How many persons one user may look up or read in a civil day (`contracts/access.yaml`, or `SHOUWANG_ACCESS`).
+"""Read budgets: the number of persons that one user may read on a civil day (`contracts/access.yaml`).
 
-The count stands in the service's table `person_reads`, so all replicas share it. It holds each person once: reading a
-person again costs nothing. One statement counts, in the transaction that writes the audit row:
+The table `person_reads` of the service holds the count, so all replicas share it. It holds each person once: a second
+read of a person costs nothing. One statement counts, in the transaction that writes the audit row:
 
     async with db.transaction() as tx:
         ...                                            # load
         spent = await read_budget.spend(tx, caller, [person_id])
         await append_audit(tx, ...)
-    spent.need_allowed()                               # behind the commit, which keeps the refusal and its alert
+    spent.need_allowed()                               # after the commit, which stores the refusal and its alert
 """
 
 from collections.abc import Collection
@@ -75,7 +75,7 @@ class Spent(NamedTuple):
         return self.case_id is None
 
     def need_allowed(self) -> None:
-        """Raises TooBusy. Call it behind the transaction, so that the refusal is kept."""
+        """Raises TooBusy. Call it after the transaction, so that the refusal is stored."""
         if not self.allowed:
             raise TooBusy(
                 "you have read as many persons today as your role may: the count begins anew tomorrow",
@@ -96,13 +96,13 @@ def persons_a_day(role: Role) -> int:
 
 
 def case_of(subject: str, day: date) -> str:
-    """The id of the case about one user's reads of a day, in whatever service. It is keyed, so that it does not tell
-    who the user is."""
+    """The id of the case about one user's reads on one day, the same in every service. It is keyed, so that it does not
+    reveal the user."""
     return vault().event_id("read_budget", f"{subject}\0{day.isoformat()}")
 
 
 async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
-    """Count persons (ids) that the caller is about to see. All or none of them: a refused read counts nobody.
+    """Count the persons (ids) that the caller is about to see, all or none: a refused read counts no person.
 
     The first refusal of a day emits `ReadBudgetUsed`.
     """
@@ -115,12 +115,12 @@ async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
         return Spent(None, 0)
     case_id = case_of(caller.subject, day)
     if row["first_refusal"]:
-        _tell(tx, caller, case_id, day, limit, now)
+        _emit_used(tx, caller, case_id, day, limit, now)
     tomorrow = calendar.start_of_day(day + timedelta(days=1))
     return Spent(case_id, int((tomorrow - now).total_seconds()) + 1)
 
 
-def _tell(tx: Tx, caller: Caller, case_id: str, day: date, limit: int, now: datetime) -> None:
+def _emit_used(tx: Tx, caller: Caller, case_id: str, day: date, limit: int, now: datetime) -> None:
     event = ReadBudgetUsed(
         case_id=case_id,
         service=tx.service,

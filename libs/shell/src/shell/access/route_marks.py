@@ -1,7 +1,7 @@
 """Marks by which a route states its credential and the limits of its body. `shell.http.body_guard` reads them.
 
-A dependency marked with `checks_credential` makes every route that uses it a route with a credential. Every other route
-is marked with `needs_no_credential`; the guard refuses to start with a route that has neither.
+A route needs a credential if it uses a dependency that `checks_credential` has marked. Every other route is marked with
+`needs_no_credential`. The guard raises at the start for a route with neither mark.
 """
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +41,7 @@ def needs_no_credential(endpoint: Function) -> Function:
 
 
 def limits_body(bytes_max: int) -> Callable[[Function], Function]:
-    """Let an endpoint take a body of up to so many bytes, in place of `body_bytes_max` of the settings."""
+    """Let an endpoint accept a body of up to `bytes_max` bytes, instead of the setting `body_bytes_max`."""
 
     def mark(endpoint: Function) -> Function:
         setattr(endpoint, LIMIT, bytes_max)
@@ -51,7 +51,7 @@ def limits_body(bytes_max: int) -> Callable[[Function], Function]:
 
 
 def streams_body(limit: Callable[[], BodyLimit]) -> Callable[[Function], Function]:
-    """Mark an endpoint that reads its body in parts (`request.stream()`). `limit()` is asked once per request."""
+    """Mark an endpoint that reads its body in parts (`request.stream()`). `limit()` is called once per request."""
 
     def mark(endpoint: Function) -> Function:
         setattr(endpoint, STREAMED, limit)

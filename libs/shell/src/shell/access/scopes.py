@@ -1,7 +1,7 @@
 """The caller, and the data that the caller may see. `scope_of` is the only rule for this in all services.
 
-A role is necessary, not sufficient. A token never opens everything because it leaves something out: a role that works
-in an area needs one, a source and a provider need their own name, and a resident sees one person.
+A role is necessary, not sufficient. A token without a claim never opens more. A role that works in an area needs an
+area, a source and a provider need their own name, and a resident sees one person.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Role = Literal[
     "source", "provider", "visitor", "assessor", "officer", "approver", "auditor", "resident", "admin", "service"
 ]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
-# A service is no person: no issuer for people gives this role, and neither does `shouwang token`.
+# A service is no person: no issuer for people gives its role, and `shouwang token` does not either.
 GIVEN_ROLES: Final[tuple[Role, ...]] = tuple(role for role in ROLES if role != "service")
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """The nation, and the platform's own roles without an area: also data whose area is unknown."""
+    """All data, also data whose area is unknown: for the nation, and for roles of the platform without an area."""
 
     def sees(self, division: str | None) -> bool:
         return True
@@ -28,7 +28,7 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class Areas:
-    """`division` with everything below it, by the closure of divisions and never by a code prefix."""
+    """`division` and all areas below it, by the tree of divisions and never by a code prefix."""
 
     division: str
 
@@ -39,7 +39,7 @@ class Areas:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """Data that belongs to one source, provider or person. An area alone shows nothing to it."""
+    """Data of one source, provider or person. An area alone opens nothing."""
 
     def sees(self, division: str | None) -> bool:
         return False
@@ -99,7 +99,7 @@ class Caller:
 
 
 def scope_of(caller: Caller) -> Scope:
-    """The data that a caller may see. Raises NotAllowed (403) where the token does not say it: `area_required`,
+    """The data that a caller may see. Raises NotAllowed (403) if the token lacks a claim: `area_required`,
     `provider_required` or `source_required`."""
     match caller.role:
         case "source":

@@ -1,8 +1,7 @@
 """The keys of tokens: the local issuer's own key, or the key set of another issuer (`SHOUWANG_JWKS`, a file).
 
-The key set is read again when a token names a key that is not in it, and every five minutes, so that a new key is
-accepted and a withdrawn one refused without a restart. It is read at most once in 30 seconds, however many tokens name
-unknown keys.
+The key set is read again when a token names an unknown key, and every five minutes. So a new key is accepted and a
+withdrawn one is refused without a restart. Unknown keys cause at most one read in 30 seconds.
 """
 
 import json
@@ -39,7 +38,7 @@ def signing_key() -> ECKey:
         try:
             os.link(fresh, path)
         except FileExistsError:
-            pass  # another process was first; its key holds
+            pass  # another process was first; its key counts
         finally:
             fresh.unlink(missing_ok=True)
     return ECKey.import_key(_json(path))
@@ -48,7 +47,7 @@ def signing_key() -> ECKey:
 class KeyFile:
     """The key set in a file. Threads may share it: one of them reads the file, the others wait for that read.
 
-    `on_change` is called after a read that brought other keys, so that what was verified by old keys is forgotten.
+    `on_change` is called after a read that found other keys, so that tokens verified by old keys are forgotten.
     """
 
     def __init__(self, path: Path, on_change: Callable[[], None], now: Callable[[], float]) -> None:
@@ -81,8 +80,8 @@ class KeyFile:
         return self._keys.get_by_kid(kid, {"alg": algorithm})
 
     def _read(self, seconds_min: float) -> bool:
-        """Read the file unless the last read is younger. True if other keys were found, by whichever thread. A file
-        that cannot be read leaves the keys as they are."""
+        """Read the file unless the last read is younger than `seconds_min`. True if this or another thread found other
+        keys. If the file cannot be read, the keys stay."""
         before = self._keys
         with self._lock:
             if self._now() - self._read_at < seconds_min:
@@ -92,7 +91,7 @@ class KeyFile:
                 text = self._path.read_bytes()
                 keys = self._keys if text == self._text else KeySet.import_key_set(json.loads(text))
             except _UNREADABLE as error:
-                log.warning("the key set cannot be read, the keys before stay: %s", type(error).__name__)
+                log.warning("the key set cannot be read, the earlier keys stay: %s", type(error).__name__)
                 return False
             if keys is before:
                 return False
@@ -107,7 +106,7 @@ def _key_file_of(path: Path, on_change: Callable[[], None]) -> KeyFile:
 
 
 def foreign_keys(on_change: Callable[[], None]) -> KeyFile | None:
-    """The key set of another issuer, None where the local key verifies tokens."""
+    """The key set of another issuer. None: the local key verifies tokens."""
     path = paths().jwks
     return _key_file_of(path, on_change) if path else None
 

@@ -23,11 +23,11 @@ _UNSTORABLE_TEXT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 log = logging.getLogger(__name__)
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
-CLIENT_GONE: Final = 499  # only in metrics: the client hung up before there was an answer
+CLIENT_GONE: Final = 499  # only in metrics: the client closed the connection before the answer
 
-# In the scope of a request: True while its connection may be ended to make room for another one.
-# `shell.http.body_guard` sets it while it reads for a caller without a credential, and while it discards a body
-# after the answer.
+# Key in the scope of a request: True while its connection may be ended to make room for another one.
+# `shell.http.body_guard` sets it while it reads a body without a credential, and while it discards a body after the
+# answer.
 GIVES_WAY: Final = "shouwang.gives_way"
 
 Scope = MutableMapping[str, Any]
@@ -103,7 +103,7 @@ async def _on_bug(request: Request, error: Exception) -> Response:
 
 
 def pointer_to(parts: Sequence[str | int]) -> str:
-    """The RFC 6901 pointer to a place in a request. A long key is cut, and a lone surrogate in it is replaced."""
+    """The pointer (RFC 6901) to a place in a request. Long keys are cut, and lone surrogates are replaced."""
     shown = (str(part)[:POINTER_PART_MAX].encode("utf-8", "replace").decode() for part in parts)
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in shown)
 
@@ -118,14 +118,14 @@ def _unstorable(request: Request) -> Iterator[Problem]:
 
 
 def _route_of(scope: Scope) -> str:
-    """The pattern of the route, never the path: paths hold ids."""
+    """The pattern of the route, not the path, which holds ids."""
     return str(getattr(scope.get("route"), "path", "unknown"))
 
 
 class Watch:
-    """Counts and times requests by route pattern (never by path: paths hold ids).
+    """Middleware: counts requests and their seconds per pattern of a route.
 
-    A request without an answer counts as 499 if the client hung up, and as 500 if the application raised.
+    A request without an answer counts as 499 if the client closed the connection, and as 500 if the application raised.
     """
 
     def __init__(self, app: Any, service: str) -> None:

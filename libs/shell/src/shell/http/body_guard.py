@@ -1,9 +1,9 @@
-"""The guard before every route: first the credential, then the body, within limits of bytes and time.
+"""The guard of every route: it checks the credential and then reads the body, within limits of bytes and time.
 
-A body of a normal route is read here, wholly, before the application runs. So a caller without a credential never makes
-a service parse anything, and a client that hangs up never makes a route fail. A route that streams its body gets the
-parts as they come, with the same limits. An answer to a body that is not wholly read is sent first; then the guard
-discards a bounded rest. A client that sends everything before it reads can therefore read a 401, 403 or 413.
+The body of a normal route is read completely before the application runs. So a service parses nothing of a caller
+without a credential, and a client that disconnects causes no error in a route. A route that streams its body gets the
+parts as they arrive, with the same limits. If a body is not read completely, the answer is sent first. Then the guard
+discards the rest, up to a limit. So a client that sends everything before it reads can still read a 401, 403 or 413.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _CLOSE: Final = (b"connection", b"close")
 
 
 class Rule(NamedTuple):
-    """How the guard treats requests of one route. `route` is None for a path without a route."""
+    """The checks and limits of one route. `route`: None for a path without a route."""
 
     route: BaseRoute | None
     checks: tuple[Check, ...]
@@ -47,7 +47,7 @@ class Rules:
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings) -> None:
         smallest = BodyLimit(settings.body_bytes_max, settings.open_body_seconds_max)
-        # Only routes of FastAPI read bodies. For files, /docs and unknown paths the guard reads nothing ahead.
+        # Only routes of FastAPI read bodies. For files, /docs and unknown paths the guard reads nothing.
         self._unknown = Rule(None, (), None, lambda: smallest)
         self._fixed: dict[tuple[str, str], Rule] = {}
         self._patterns: list[tuple[frozenset[str], Any, Rule]] = []
@@ -62,7 +62,7 @@ class Rules:
             self._patterns.append((methods, context.path_regex, rule))
             return
         for method in methods:
-            if self.find(method, context.path) is self._unknown:  # the first route that matches gets the request
+            if self.find(method, context.path) is self._unknown:  # the first matching route gets the request
                 self._fixed[method, context.path] = rule
 
     def find(self, method: str, path: str) -> Rule:
@@ -108,7 +108,7 @@ class Guard:
         rule = self._rules.find(scope["method"], path)
         scope[GIVES_WAY] = True
         body = Body(scope, receive, send, rule.limit(self._settings), self._settings, expects=expects)
-        with suppress(ClientDisconnect):  # the client hung up: there is no answer, and it is no error of ours
+        with suppress(ClientDisconnect):  # the client closed the connection: no answer, and no error of ours
             try:
                 given = await _admit(scope, rule, body, announced)
             except (ServiceError, *UNAVAILABLE) as error:
@@ -121,7 +121,7 @@ class Guard:
 
 
 async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Receive:
-    """Check the credential, then the length, then read; returns what gives the body to the application."""
+    """Check the credential, then the length, then read. Returns the `receive` for the application."""
     for check in rule.checks:
         await check(Request(scope))
     scope[GIVES_WAY] = not rule.checks
@@ -130,8 +130,8 @@ async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Rece
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:
-    """The body by its header: its bytes (LENGTH_UNKNOWN for chunks; None without a body), and whether the client sends
-    it only after `100 Continue`."""
+    """The length of the body by its header (LENGTH_UNKNOWN for chunks; None without a body), and whether the client
+    waits for `100 Continue`."""
     length: int | None = None
     expects = False
     for name, value in scope["headers"]:
@@ -145,7 +145,7 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    """The same answer that the application gives to this error anywhere else."""
+    """The answer of the application to this error."""
     handlers: Mapping[Any, Any] = request.app.exception_handlers
     handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
     found: Response = await handler(request, error)
@@ -162,12 +162,12 @@ class Body:
         self._limit, self._settings = limit, settings
         self._ends_at = asyncio.get_running_loop().time() + limit.seconds_max
         self._size = 0
-        self._ended = False  # the last part is here, or the client is gone
+        self._ended = False  # the last part has arrived, or the client is gone
         self._discards = not expects  # a client that waits for `100 Continue` sends nothing unasked
         self.answered = False
 
     def check_length(self, announced: int) -> None:
-        """Raises TooLarge for a body that is too large by its own header."""
+        """Raises TooLarge if the announced length is too large."""
         if announced > self._limit.bytes_max:
             raise self._too_large()
 
@@ -185,8 +185,9 @@ class Body:
         return message
 
     async def read_ahead(self) -> Receive:
-        """Read the whole body; returns what gives it to the application in one part. Raises TooLarge, TooSlow and
-        ClientDisconnect."""
+        """Read the whole body. Returns a `receive` that gives it to the application in one part.
+
+        Raises TooLarge, TooSlow and ClientDisconnect."""
         try:
             async with asyncio.timeout_at(self._ends_at):
                 whole = await self._whole()
@@ -204,7 +205,7 @@ class Body:
         return receive
 
     async def send(self, message: Message) -> None:
-        """Send the answer; before its last part ends the exchange, discard what the client still sends."""
+        """Send a part of the answer. Before the last part, discard the rest of the body."""
         if message["type"] == "http.response.start":
             self.answered = True
             if not self._ended:
@@ -255,5 +256,5 @@ class Body:
 
     def _too_slow(self) -> TooSlow:
         metrics.limited.labels("body_seconds").inc()
-        self._discards = False  # a client that was given its time gets no more
+        self._discards = False  # the client has used its time
         return TooSlow(f"the body did not arrive within {self._limit.seconds_max:g} seconds")

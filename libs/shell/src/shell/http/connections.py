@@ -1,8 +1,8 @@
-"""Limits on connections: those that are slow, silent, too many, or whose header is too large are ended.
+"""Limits on connections: it ends those that are slow or silent, have a too large header, or are too many.
 
 Start uvicorn with `--http shell.http.connections:LimitedHttp`. uvicorn itself limits neither the time nor the size of a
-header (decision 39). `shouwang_limited{limit=…}` counts what each limit ended: `header_seconds`, `header_bytes`,
-`connections`, `write_seconds`. The limits are settings.
+header (decision 39). `shouwang_limited{limit=…}` counts the connections that a limit ended: `header_seconds`,
+`header_bytes`, `connections`, `write_seconds`. The limits are settings.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class _HeaderTooLarge(Exception):
 
 
 class _Dropped(list[tuple[bytes, bytes]]):
-    """Takes the place of the header once it is complete: what a chunked body brings after its end is not kept."""
+    """Replaces the header when it is complete, so that trailers of a chunked body are not kept."""
 
     def append(self, item: tuple[bytes, bytes]) -> None:
         pass
@@ -45,10 +45,12 @@ _DROPPED: Final = _Dropped()
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """One connection. It *waits* while no request is in progress on it. A waiting connection makes room for another
-    one; so does, if none waits, one whose request has no credential and whose body is still being read."""
+    """One connection. It *waits* while no request is in progress on it.
 
-    waiting: ClassVar[dict["LimitedHttp", None]] = {}  # the longest first
+    If there are too many, the connection that waits longest is ended. If none waits, a connection is ended whose
+    request has no credential and whose body is still being read."""
+
+    waiting: ClassVar[dict["LimitedHttp", None]] = {}  # longest wait first
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -78,7 +80,7 @@ class LimitedHttp(HttpToolsProtocol):
             return
         if self._unused_bytes > self._settings.header_bytes_max:
             self._end("header_bytes")
-        elif self in self.waiting and "header_seconds" not in self._timers:  # the first part of a further header
+        elif self in self.waiting and "header_seconds" not in self._timers:  # the first bytes of the next header
             self._arm("header_seconds", self._settings.header_seconds_max)
 
     def on_headers_complete(self) -> None:
@@ -96,7 +98,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a request that the parser refuses; a header that is too large is refused through the parser, too."""
+        """Answer a request that the parser rejects. It also rejects a header that is too large."""
         if self in self.waiting and self._unused_bytes > self._settings.header_bytes_max:
             self._end("header_bytes")
         else:
@@ -120,7 +122,7 @@ class LimitedHttp(HttpToolsProtocol):
             self._arm("write_seconds", self._settings.write_seconds_max)
 
     def _giving_way(self) -> "LimitedHttp | None":
-        """A connection whose request in progress may be ended, see `GIVES_WAY`."""
+        """A connection whose request may be ended (see `GIVES_WAY`)."""
         for connection in self.connections:
             if not isinstance(connection, LimitedHttp):
                 continue
@@ -142,7 +144,7 @@ class LimitedHttp(HttpToolsProtocol):
             timer.cancel()
 
     def _end(self, limit: str) -> None:
-        """End the connection: at once if a request is in progress on it, else with an answer to a header that began."""
+        """End the connection: at once if a request is in progress; else with an answer if a header has begun."""
         metrics.limited.labels(limit).inc()
         self._disarm("header_seconds")
         in_progress = self.cycle is not None and not self.cycle.response_complete

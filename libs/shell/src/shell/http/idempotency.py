@@ -1,4 +1,4 @@
-"""The header `Idempotency-Key`: the same key of the same caller creates once, even if two requests come at one time.
+"""The header `Idempotency-Key`: the same key of the same caller creates once, even by two concurrent requests.
 
 A route that creates takes a `Creation` and works in one transaction:
 
@@ -8,9 +8,9 @@ A route that creates takes a `Creation` and works in one transaction:
         ...                                                # create it
         await creation.created(tx, caller, thing_id)
 
-The table `request_keys` holds ids and digests only, never the key, the caller or the body. A request that fails stores
-nothing, so its key stays free. Rows are forgotten after `request_keys_kept_days`; ids made by `id_for` then still
-prevent a second creation.
+The table `request_keys` holds only ids and digests, never the key, the caller or the body. A request that fails stores
+nothing, so its key stays free. Rows are deleted after `request_keys_kept_days`. Then the ids of `id_for` still prevent
+a second creation.
 """
 
 from collections.abc import Mapping
@@ -38,21 +38,20 @@ RequiredIdempotencyKey = Annotated[str, Header(min_length=8, max_length=200, pat
 
 
 class Creation:
-    """One request that creates. Without a key every request is one of its own."""
+    """One request that creates. Without a key every request counts as new."""
 
     def __init__(self, key: str | None, call: str) -> None:
         self.key = key
         self._call = call
 
     def id_for(self, noun: str, caller: Caller, *parts: object, otherwise: str = "") -> str:
-        """The id of the thing to create (uuid5), made of caller, `parts` and key. `otherwise` stands for a missing
-        key."""
+        """The id of the thing to create: a uuid5 of caller, `parts` and key. `otherwise` replaces a missing key."""
         return derived_id(noun, _identity(caller), *parts, self.key or otherwise)
 
     async def claim(self, tx: Tx, caller: Caller, body: BaseModel | Mapping[str, Any] | bytes) -> str | None:
-        """The id that this request created before. None: it is new, and nobody else can create by it until this
-        transaction ends. Raises Conflict if the key stands for another route, path or body, and Unavailable if
-        the key was forgotten meanwhile."""
+        """The id that this request created before. None: the key is new, and other requests with it wait for this
+        transaction. Raises Conflict if the key belongs to another route, path or body, and Unavailable if its row was
+        deleted between two statements."""
         if self.key is None:
             return None
         digest = _digest(self._call, body)
@@ -60,15 +59,15 @@ class Creation:
         if await tx.sql.fetchval(_CLAIM, self._request_id(caller), digest):
             return None
         row = await tx.sql.fetchrow(_FIND, self._request_id(caller))
-        if row is None:  # forgotten between the two statements
-            raise Unavailable("the key was forgotten just now")
+        if row is None:  # deleted between the two statements
+            raise Unavailable("the key was deleted just now")
         if row["request"] != digest:
             raise Conflict("this Idempotency-Key was used for another request", code="idempotency_key_reused")
         created_id: str = row["created_id"]
         return created_id
 
     async def created(self, tx: Tx, caller: Caller, created_id: str) -> None:
-        """Remember what the request created; in the transaction of `claim`."""
+        """Store the id of the created thing, in the transaction of `claim`."""
         if self.key is not None:
             await tx.sql.execute(_CREATED, self._request_id(caller), created_id)
 
@@ -85,7 +84,7 @@ _FORGET: Final = """DELETE FROM request_keys WHERE request_id = ANY(ARRAY(
 
 
 def _identity(caller: Caller) -> str:
-    """A source is one caller, whichever token it shows."""
+    """All tokens of a source are one caller."""
     return caller.source or caller.subject
 
 

@@ -1,4 +1,4 @@
-"""The error answers in the OpenAPI of a service: each is application/problem+json (RFC 9457) in one shared form."""
+"""The error answers in the OpenAPI of a service: application/problem+json (RFC 9457) in one shared schema."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -42,7 +42,7 @@ _REPLACED: Final = ("HTTPValidationError", "ValidationError")  # FastAPI's own f
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Let `app.openapi()` name the error answers of every operation, in place of FastAPI's own 422."""
+    """Let `app.openapi()` list the error answers of every operation, instead of FastAPI's own 422."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _describe(document: dict[str, Any]) -> None:
 
 
 def _answers(method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """The answers of one operation. An error answer that has its own description keeps it."""
+    """The answers of one operation. An error answer with its own description keeps it."""
     found = {status: answer for status, answer in operation["responses"].items() if status != "422"}
     named = [*_ALWAYS]
     if operation.get("parameters") or operation.get("requestBody"):

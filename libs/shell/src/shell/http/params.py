@@ -1,7 +1,7 @@
 """Types of the parameters that routes take: each has a pattern or a range.
 
 A body is a `Body`: its fields are strict, so that `false` is no number and `0` is no day. Days and instants are text on
-the wire. A pattern uses `[0-9]`, never `\\d`, which also stands for digits of other scripts.
+the wire. A pattern uses `[0-9]`, never `\\d`, which also matches digits of other scripts.
 `tests/contract/test_parameters.py` checks the OpenAPI of every service for parameters without a bound.
 """
 
@@ -21,7 +21,7 @@ NODES_MAX: Final = 100_000
 
 # PostgreSQL stores no NUL. No parameter needs other control characters, and a log line must not hold them.
 ONE_LINE: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-# The same for words that a person types: line breaks and tabs are allowed.
+# The same for text that a person types: line breaks and tabs are allowed.
 LINES: Final = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"
 _DAY: Final = "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -32,7 +32,7 @@ _CONTROL: Final = re.compile("[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u00
 
 
 class Body(BaseModel):
-    """The base of every request body. A value of another JSON type is refused, never converted."""
+    """The base of every request body. A value of another JSON type is rejected, never converted."""
 
     model_config = ConfigDict(strict=True)
 
@@ -80,9 +80,9 @@ def _schema(pattern: str, format: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "format": format, "pattern": pattern})
 
 
-# A civil date in Asia/Shanghai on which the platform may have worked, or will.
+# A civil date in Asia/Shanghai in the time of the platform.
 Day = Annotated[date, _day_of(DAY, 2000, 2099), _schema(DAY, "date")]
-# A civil date that may lie before the platform, such as the first day of a register.
+# A civil date that may be earlier, such as the first day of a register.
 PastDay = Annotated[date, _day_of(PAST_DAY, 1900, 2099), _schema(PAST_DAY, "date")]
 # An instant with its offset; the value is in UTC.
 Instant = Annotated[datetime, BeforeValidator(_instant), _schema(INSTANT, "date-time")]
@@ -94,7 +94,7 @@ Code = Annotated[str, Field(pattern="^[A-Za-z0-9:_./-]{1,100}$")]
 Uscc = Annotated[str, Field(pattern="^[0-9A-Z]{18}$", description="unified social credit code (GB 32100)")]
 # An id as it is stored and sent: lower case, with hyphens.
 UuidText = Annotated[str, Field(pattern=whole(UUID))]
-# An id in a body. Text of any usual form of a UUID is taken.
+# An id in a body. Any usual text form of a UUID is accepted.
 Id = Annotated[Uuid, Strict(False)]
 # The reason that a person gives for a decision.
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=LINES)]

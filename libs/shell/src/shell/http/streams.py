@@ -1,7 +1,7 @@
-"""Answers that do not end by themselves: server-sent events, and how a process that is told to stop ends them.
+"""Server-sent events: answers that do not end by themselves, and their end when the process stops.
 
-The server waits for open answers before it stops. A stream therefore ends when the process gets SIGTERM or SIGINT, when
-the token of its reader expires, and when the reader is gone or too slow.
+The server waits for open answers before it stops. So a stream ends when the process gets SIGTERM or SIGINT, when the
+token of its reader expires, and when the reader is gone or too slow.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from fastapi.responses import Response
 from shell import clock
 from shell.store.failures import is_unavailable
 
-SEND_SECONDS_MAX: Final = 10.0  # a reader that is slower is dropped; it comes back by itself
+SEND_SECONDS_MAX: Final = 10.0  # a slower reader is disconnected and connects again
 END_SECONDS_MAX: Final = 2.0
 
 
 def set_on_signals(closing: asyncio.Event) -> None:
-    """Set `closing` when the process gets SIGTERM or SIGINT. The handlers from before (the server's) run too."""
+    """Set `closing` when the process gets SIGTERM or SIGINT. The earlier handlers, those of the server, run too."""
     if threading.current_thread() is not threading.main_thread():
         return
     loop = asyncio.get_running_loop()
@@ -39,14 +39,15 @@ def set_on_signals(closing: asyncio.Event) -> None:
 
 
 def closing_of(app: FastAPI) -> asyncio.Event:
-    """It is set when the process is to stop. An app that runs without its lifespan has one that is never set."""
+    """The event that is set when the process must stop. Without a lifespan (in tests) it is never set."""
     found: asyncio.Event | None = getattr(app.state, "closing", None)
     return found or asyncio.Event()
 
 
 class EventStream(Response):
-    """Sends what `parts` yields. It ends with `parts`, on `closing`, at `expires_at` (seconds since 1970, real time),
-    or when the reader is gone or takes more than SEND_SECONDS_MAX for one part. `parts` is closed in each case."""
+    """An answer that sends the items of `parts`. It ends with `parts`, on `closing`, at `expires_at` (seconds since
+    1970, real time), or when the reader is gone or needs more than SEND_SECONDS_MAX for a part. Then `parts` is
+    closed."""
 
     media_type = "text/event-stream"
 
@@ -72,10 +73,10 @@ class EventStream(Response):
             await _end(send)
         elif not is_unavailable(sent):
             raise sent
-        # else the reader is too slow or gone, or a store is away: the answer breaks off, and the reader comes back
+        # else the reader is too slow or gone, or a store is away: the answer ends without its last part
 
     def _seconds(self) -> float | None:
-        """How long the token is still valid; None without a token that expires."""
+        """Seconds until the token expires; None without a token that expires."""
         if self._expires_at is None:
             return None
         return max(0.0, self._expires_at - clock.real_now().timestamp())

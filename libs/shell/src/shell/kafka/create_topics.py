@@ -1,6 +1,6 @@
-"""`python -m shell.kafka.create_topics [--cluster]`: make every topic of contracts/topics.yaml that is not there yet.
+"""`python -m shell.kafka.create_topics [--cluster]`: create every missing topic of contracts/topics.yaml.
 
-A topic that is there gets the settings of the contract, such as a longer retention; its other settings stay.
+An existing topic gets the settings of the contract, such as a longer retention; its other settings stay.
 
 On one machine topics have `local_partitions` and one replica; `--cluster` uses `partitions` and three replicas.
 """
@@ -28,7 +28,7 @@ def _configs(topic: Topic) -> dict[str, str]:
     if topic.cleanup == "compact":
         configs["min.cleanable.dirty.ratio"] = "0.1"
     else:
-        # Retention counts from the arrival. A sender's own time, years ago say, would delete a record unread.
+        # Retention counts from the arrival. By a sender's own time, a record could be deleted unread.
         configs["message.timestamp.type"] = "LogAppendTime"
     return configs
 
@@ -43,7 +43,7 @@ def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
 
 
 async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool | None = False) -> list[str]:
-    """Create the topics that are missing; returns the names created. Harmless to call again, also by several at once.
+    """Create the missing topics; returns the names of the created ones. Repeated and concurrent calls are harmless.
 
     `cluster`: whether to use `partitions` and three replicas; None asks the brokers. Raises Unavailable if the brokers
     refuse, and KafkaError if they do not answer."""
@@ -66,7 +66,7 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
 
 
 async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
-    """Give topics that exist the settings of the contract; returns the names changed. Harmless to call again."""
+    """Give existing topics the settings of the contract; returns the names of the changed ones."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
@@ -82,7 +82,7 @@ async def _bring_up_to_date(*, cluster: bool) -> tuple[list[str], list[str]]:
 
 def main(arguments: list[str]) -> int:
     made, changed = asyncio.run(_bring_up_to_date(cluster="--cluster" in arguments))
-    print(f"{len(made)} topics created, settings of {len(changed)} changed")  # noqa: T201 - told to whoever runs it
+    print(f"{len(made)} topics created, settings of {len(changed)} changed")  # noqa: T201 - output of a command
     return 0
 
 

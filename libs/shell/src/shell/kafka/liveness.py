@@ -1,8 +1,7 @@
 """The tasks inside an aiokafka client, and whether they still run.
 
-aiokafka ends a task of its own on an unexpected exception and tells nobody. `getmany` then returns nothing for ever.
-This module is the one place that knows these tasks. They are private attributes of aiokafka, so a test compares the
-list with the real library.
+aiokafka ends a task of its own after an unexpected exception without a report. Then `getmany` returns nothing for ever.
+Only this module knows these tasks. They are private attributes of aiokafka, so a test compares them with the library.
 """
 
 import asyncio
@@ -25,13 +24,13 @@ class ClientEnded(Unavailable):
 
 
 def library_tasks(client: Client) -> Tasks:
-    """The tasks of a started client by our name for them; None for one that does not run now."""
+    """The tasks of a started client by our names for them; None for a task that does not run now."""
     if isinstance(client, AIOKafkaAdminClient):
         return {"metadata": client._client._sync_task}
     if isinstance(client, AIOKafkaProducer):
         return {"metadata": client.client._sync_task, "sender": client._sender._sender_task}
     tasks: Tasks = {"metadata": client._client._sync_task}
-    if client._fetcher is None or client._coordinator is None:  # its start has not come that far
+    if client._fetcher is None or client._coordinator is None:  # its start has not reached them
         return tasks
     tasks["fetch"] = client._fetcher._fetch_task
     if client._group_id is None:
@@ -44,7 +43,7 @@ def library_tasks(client: Client) -> Tasks:
 
 
 def ended_tasks(client: Client) -> list[str]:
-    """The names of the tasks that have ended although the client needs them. Costs no I/O."""
+    """The names of the ended tasks that the client needs. No I/O."""
     return [name for name, task in library_tasks(client).items() if task is not None and _has_failed(name, task)]
 
 
@@ -57,15 +56,15 @@ def _has_failed(name: str, task: "asyncio.Task[Any]") -> bool:
 
 
 def require_running(client: Client) -> None:
-    """Raise ClientEnded if the client cannot work any more."""
+    """Raises ClientEnded if the client cannot work any more."""
     if ended := ended_tasks(client):
         raise ClientEnded(f"ended inside the client: {', '.join(ended)}")
 
 
 async def take_apart(client: Client) -> None:
-    """End the tasks and close the connections of a client that cannot stop by itself. Nobody may use it again.
+    """End the tasks and close the connections of a client that cannot stop by itself. It must not be used again.
 
-    A member of a group still says goodbye if it can. Otherwise the group waits for it until its session runs out.
+    A member of a group leaves it if it can. Otherwise the group waits until the session of the member ends.
     """
     await _end([task for task in library_tasks(client).values() if task is not None])
     if isinstance(client, AIOKafkaConsumer) and client._group_id is not None and client._coordinator is not None:
@@ -73,11 +72,11 @@ async def take_apart(client: Client) -> None:
     network = client.client if isinstance(client, AIOKafkaProducer) else client._client
     for connection in list(network._conns.values()):
         connection.close()
-    client._closed = True  # else it says that nobody has stopped it when it is collected
+    client._closed = True  # else Python reports an unclosed client when it is collected
 
 
 async def _end(tasks: list["asyncio.Task[Any]"], seconds: float = 0.0) -> None:
-    """Give the tasks so many seconds to end by themselves, then cancel them."""
+    """Give the tasks `seconds` to end by themselves, then cancel them."""
     if not tasks:
         return
     if seconds:
@@ -87,4 +86,4 @@ async def _end(tasks: list["asyncio.Task[Any]"], seconds: float = 0.0) -> None:
     await asyncio.wait(tasks, timeout=TAKE_APART_SECONDS_MAX)
     for task in tasks:
         if task.done() and not task.cancelled():
-            task.exception()  # seen: else Python reports it when the task is collected
+            task.exception()  # retrieved: else Python reports it when the task is collected

@@ -1,8 +1,8 @@
-"""How far a relay may run ahead of those who read its topics.
+"""The pace of a relay: how many records it may be ahead of the consumers of its topics.
 
-A topic of contracts/topics.yaml may say `pace: {consumers: [group, …], ahead_max: n}`. While one of these groups is
-*moving* and more than n records behind, pending states stay in the outbox. A group that does not move (stopped, never
-started) holds nobody back.
+A topic of contracts/topics.yaml may have `pace: {consumers: [group, …], ahead_max: n}`. While one of these groups moves
+and is more than n records behind, pending states stay in the outbox. A group that does not move (stopped, never
+started) delays nothing.
 """
 
 import logging
@@ -25,7 +25,7 @@ STANDING_AFTER_SECONDS: Final = 5.0
 
 
 class Pace:
-    """Paces the given topics. Only the topics this relay itself sends count."""
+    """The pace of one relay. `holding`: only urgent rows are sent now."""
 
     def __init__(self, topics: list[Topic], settings: Settings) -> None:
         self._topics = {topic.name: topic for topic in topics if topic.pace is not None}
@@ -46,8 +46,8 @@ class Pace:
             self._sent_since_look += max(0, end - before)
 
     async def holds(self) -> bool:
-        """Whether all but the urgent shall wait now. Asks the broker every LOOK_EVERY_SECONDS, and sooner when so much
-        was sent meanwhile that the answer may be another one."""
+        """Whether rows that are not urgent must wait. Asks the broker every LOOK_EVERY_SECONDS, and earlier if so many
+        records were sent that the answer may have changed."""
         little = self._sent_since_look < self._ahead_min // 2
         if not self._ends or (little and monotonic() - self._looked_at < LOOK_EVERY_SECONDS):
             return self.holding
@@ -56,7 +56,7 @@ class Pace:
             self.holding = any([await self._is_ahead(name) for name in self._topics])
         except BaseException as error:
             self.holding = False
-            await self.close()  # a new client next time: this one may be broken for good
+            await self.close()  # the next question gets a new client
             if not (isinstance(error, KafkaError) or is_unavailable(error)):
                 raise
             log.warning("pace unknown: %r", error)
@@ -91,7 +91,7 @@ class Pace:
         return {tp.partition: found.offset for tp, found in offsets.items() if found.offset >= 0}
 
     async def close(self) -> None:
-        """Let go of the broker. The next question makes a new client."""
+        """Stop the client. The next question makes a new one."""
         admin, self._admin = self._admin, None
         if admin is not None:
             await client.stop(admin)

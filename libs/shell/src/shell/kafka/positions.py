@@ -1,9 +1,9 @@
 """The position of a consumer in its topics, and whether the log still holds the records after it.
 
 `consumer_offsets` is the source of truth: next offset, epoch of the owner, timestamp of the last handled record.
-The Kafka client never chooses a position. Every take-over compares the stored position with the log, and so does every
-answer that a position does not exist. If the log does not continue there, the partition is stopped and not read.
-The row keeps the reason until `shouwang offsets resume` decides. Other partitions go on.
+The Kafka client never chooses a position. The stored position is compared with the log at every take-over, and when the
+broker reports that a position does not exist. If the log does not continue there, the partition is stopped and not
+read. The row keeps the reason until an operator decides by `shouwang offsets resume`. Other partitions continue.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from shell.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 LOST_POSITION: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
-LOOK_SECONDS_MAX: Final = 10.0  # for the broker to say where its logs start and end
+LOOK_SECONDS_MAX: Final = 10.0  # for the answer of the broker about the ends of its logs
 RESUMED_EVERY_SECONDS: Final = 2.0  # how soon an operator's decision is seen
 REGAIN_SECONDS: Final = 0.1  # before a position that the broker does not know is looked up again
 Code = Literal["recreated", "records_deleted"]
@@ -60,7 +60,7 @@ class Stop(NamedTuple):
 
 
 def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop | None:
-    """Whether the log no longer continues at `next_offset`.
+    """A stop if the log does not continue at `next_offset`.
 
     A compacted topic may start above it: compaction removes only records that a newer record of the same key
     supersedes, and the newer record is still ahead of the reader."""
@@ -77,7 +77,7 @@ def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop 
 
 
 def decide_refilled(record_ms: int, found_ms: int, offset: int) -> Stop | None:
-    """Whether the record at `offset` is another one than the record that was handled there."""
+    """A stop if the record at `offset` differs from the record that was handled there."""
     if record_ms == found_ms:
         return None
     return Stop("recreated", f"the record at offset {offset} is not the record that was handled there")
@@ -96,13 +96,13 @@ class Positions:
         self.stopped: dict[TopicPartition, Stop] = {}
         self._expected: dict[TopicPartition, int | None] = {}
         self._epochs: dict[TopicPartition, int] = {}
-        self._anchors: dict[TopicPartition, tuple[int, int]] = {}  # offset and timestamp to be found there
-        self._taking = asyncio.Lock()  # the rebalance and the batch loop take over from different tasks
-        self._shown: set[str] = set()  # topics with a figure of stopped partitions
+        self._anchors: dict[TopicPartition, tuple[int, int]] = {}  # last handled record: offset, timestamp
+        self._taking = asyncio.Lock()  # the rebalance and the batch loop are different tasks
+        self._shown: set[str] = set()  # topics with a metric of stopped partitions
         self._looked_at = 0.0
 
     def next_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The next offset of those partitions that are not stopped (None: from the beginning)."""
+        """The next offset of each partition that is not stopped (None: from the beginning)."""
         return {tp: self._expected.get(tp) for tp in partitions if tp not in self.stopped}
 
     def reasons(self) -> list[str]:
@@ -113,16 +113,17 @@ class Positions:
         ]
 
     async def take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
-        """Own `partitions`: a former owner's batch fails from now on. The client reads on where the row says, or not
-        at all. Without a client (tests) nothing is compared. Raises TimeoutError if the broker does not answer."""
+        """Become the owner of `partitions`: batches of a former owner fail from now on. The client continues at the
+        stored position, or the partition is stopped. Without a client (in tests) nothing is compared. Raises
+        TimeoutError if the broker does not answer."""
         if partitions:
             async with self._taking:
                 await self._take_over(client, partitions)
 
     async def regain(self, client: AIOKafkaConsumer, error: KafkaError) -> None:
-        """The client has a partition without a position that exists: look again at what is stored."""
+        """Give the client its stored positions again: one of its positions does not exist."""
         if isinstance(error, NoOffsetForPartitionError):
-            async with self._taking:  # the take-over under way gives it one
+            async with self._taking:  # a take-over in progress gives it one
                 if all(tp in self._epochs for tp in client.assignment()):
                     return
         log.warning("%s has lost its position: %s", self.name, type(error).__name__)
@@ -135,13 +136,13 @@ class Positions:
         if client is not None:
             logs = await logs_of(client, partitions)
             for tp in sorted(partitions):
-                await self._stand(client, tp, rows[tp], logs[tp])
+                await self._seek(client, tp, rows[tp], logs[tp])
         for tp, row in rows.items():
             self._expected[tp], self._epochs[tp] = row.next_offset, row.epoch
-        self._show()
+        self._set_metrics()
 
     def disown(self, partitions: Collection[TopicPartition]) -> None:
-        """The next batch of these partitions shall be fenced, and they are taken over then."""
+        """Let the next batch of these partitions be fenced; after that they are taken over again."""
         for tp in partitions:
             self._epochs.pop(tp, None)
             self._anchors.pop(tp, None)
@@ -160,9 +161,9 @@ class Positions:
         )
         return {TopicPartition(row["topic"], row["part"]): Stored(*row[2:]) for row in rows}
 
-    async def _stand(self, client: AIOKafkaConsumer, tp: TopicPartition, row: Stored, log_: Log) -> None:
-        """Put the client where the row says. It reads the record handled last once more, to compare its timestamp:
-        this costs no request of its own."""
+    async def _seek(self, client: AIOKafkaConsumer, tp: TopicPartition, row: Stored, log_: Log) -> None:
+        """Move the client to the position of the row. It reads the last handled record again, to compare its timestamp;
+        this needs no further request."""
         next_offset = log_.start if row.next_offset is None else max(row.next_offset, log_.start)
         known = Stop(row.stopped, row.stopped_why or "") if row.stopped else None
         stop = known or decide_stop(row.next_offset, log_, compacted=tp.topic in self.compacted)
@@ -208,8 +209,8 @@ class Positions:
     async def unsettled(
         self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]
     ) -> list[Record]:
-        """The records to handle next: after a seek the client may hand out once more what it had. The first fetch of a
-        partition also shows whether its log is still the one that was read."""
+        """The records to handle next. After a seek the client may return records again that it had fetched before. The
+        first fetch of a partition also shows whether its log is still the same."""
         found: list[Record] = []
         for tp, records in fetched.items():
             if tp in self._anchors and await self._is_refilled(client, tp, records):
@@ -229,16 +230,16 @@ class Positions:
         if not records or records[-1].offset < offset:
             return False
         del self._anchors[tp]
-        same_place = next((r for r in records if r.offset == offset), None)  # none: compaction has removed it
-        stop = decide_refilled(record_ms, same_place.timestamp, offset) if same_place is not None else None
+        handled = next((r for r in records if r.offset == offset), None)  # None: compaction has removed it
+        stop = decide_refilled(record_ms, handled.timestamp, offset) if handled is not None else None
         if stop is None:
             return False
         await self._stop(client, tp, stop, self._epochs.get(tp, -1), is_new=True)
-        self._show()
+        self._set_metrics()
         return True
 
     async def resume_released(self, client: AIOKafkaConsumer) -> None:
-        """Read on where an operator has decided so. Asks the database only while a partition is stopped."""
+        """Read partitions again that an operator has resumed. Asks the database only while a partition is stopped."""
         if not self.stopped or monotonic() - self._looked_at < RESUMED_EVERY_SECONDS:
             return
         self._looked_at = monotonic()
@@ -249,9 +250,9 @@ class Positions:
         )
         still = {TopicPartition(row["topic"], row["part"]) for row in rows}
         await self.take_over(client, [tp for tp in self.stopped if tp not in still])
-        self._show()
+        self._set_metrics()
 
-    def _show(self) -> None:
+    def _set_metrics(self) -> None:
         counts = dict.fromkeys(self._shown | {tp.topic for tp in self.stopped}, 0)
         for tp in self.stopped:
             counts[tp.topic] += 1
@@ -260,7 +261,7 @@ class Positions:
         self._shown |= counts.keys()
 
     async def fence(self, tx: Tx, records: Sequence[Record]) -> dict[TopicPartition, int]:
-        """Move past `records` in their own transaction; returns the new positions for `moved`. Raises Fenced."""
+        """Store the positions after `records` in their transaction; returns them for `moved`. Raises Fenced."""
         last = {(r.topic, r.partition): r for r in records}
         ordered = sorted(last)
         places = [TopicPartition(*place) for place in ordered]
@@ -284,12 +285,12 @@ class Positions:
         return {TopicPartition(*place): record.offset + 1 for place, record in last.items()}
 
     def moved(self, ends: Mapping[TopicPartition, int]) -> None:
-        """The transaction of `fence` is committed."""
+        """Remember the positions: the transaction of `fence` is committed."""
         self._expected.update(ends)
 
 
 async def logs_of(client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
-    """Where the logs of `partitions` start and end: two requests for all of them. Raises TimeoutError."""
+    """Start and end of the logs of `partitions`, by two requests for all of them. Raises TimeoutError."""
     places = sorted(partitions)
     starts = await kafka.answer_of(client.beginning_offsets(places), LOOK_SECONDS_MAX)
     ends = await kafka.answer_of(client.end_offsets(places), LOOK_SECONDS_MAX)

@@ -1,7 +1,7 @@
 """Questions of the watchdog to the broker, over a client that the watched part does not share.
 
-Each is asked only while nothing moves, so the main path pays no round trip. Every error means that the broker is away
-or does not answer; the next question then makes a new client.
+A question is asked only while a part does not move, so it costs the main path no round trip. An error means that the
+broker is away or does not answer. The next question then makes a new client.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: AIOKafkaConsumer | None = None
-        self._turn = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
 
     async def topics(self) -> set[str]:
         """The names of all topics. Also shows that the broker answers."""
-        async with self._turn:
+        async with self._one_at_a_time:
             return await self._ask(self._topics())
 
     async def waiting(self, positions: Mapping[TopicPartition, int | None]) -> int:
-        """How many records lie behind `positions`, the next offset by partition (None: from the beginning)."""
-        async with self._turn:
+        """The number of records after `positions`: the next offset by partition (None: from the beginning)."""
+        async with self._one_at_a_time:
             return await self._ask(self._waiting(positions))
 
     async def close(self) -> None:
@@ -55,7 +55,7 @@ class Broker:
     async def _waiting(self, positions: Mapping[TopicPartition, int | None]) -> int:
         client = await self._connected()
         known = await client.topics()
-        asked = [tp for tp in positions if tp.topic in known]  # a deleted topic has nothing that waits
+        asked = [tp for tp in positions if tp.topic in known]  # a deleted topic has no records
         if not asked:
             return 0
         begins, ends = await client.beginning_offsets(asked), await client.end_offsets(asked)

@@ -1,4 +1,4 @@
-"""An operator's decision on where a consumer reads on: its exact effect first, then the change with its record."""
+"""An operator's decision on where a consumer continues: its exact effect, and the change with its record."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -7,7 +7,7 @@ import asyncpg
 from shell.kafka.positions import Log, Stored, decide_stop
 from shell.store.transaction import Tx
 
-HARMLESS: Final = "A record handled before is recognised by its event id or version and has no second effect."
+HARMLESS: Final = "A record that was handled before is recognised by its event id or version and has no second effect."
 
 
 class Place(NamedTuple):
@@ -72,7 +72,7 @@ def _range(first: int, end: int) -> Range | None:
 def decide_resume(
     place: Place, row: Stored, log_: Log, to: Literal["beginning", "end"] | int, *, compacted: bool
 ) -> Resume:
-    """The effect of reading on at `to`. Raises ValueError if the log does not have that offset."""
+    """The effect of a resume at `to`. Raises ValueError if the log does not have that offset."""
     to_offset = log_.start if to == "beginning" else log_.end if to == "end" else to
     if not log_.start <= to_offset <= log_.end:
         raise ValueError(f"{place.topic}[{place.part}] can be read from offset {log_.start} to its end at {log_.end}")
@@ -92,6 +92,7 @@ def decide_resume(
 
 
 async def load_stored(connection: asyncpg.Connection, place: Place) -> Stored | None:
+    """The stored position. None: the consumer has never owned the partition."""
     row = await connection.fetchrow(
         """SELECT next_offset, epoch, record_ms, stopped, stopped_why FROM consumer_offsets
            WHERE consumer = $1 AND topic = $2 AND part = $3""",
@@ -101,7 +102,7 @@ async def load_stored(connection: asyncpg.Connection, place: Place) -> Stored | 
 
 
 async def save_resume(tx: Tx, resume: Resume, resumed_by: str) -> bool:
-    """Move the position and record who moved it. The consumer sees it within seconds; its running batch is fenced.
+    """Move the position and record the operator. The consumer sees it within seconds; its running batch is fenced.
     False: the position has changed since `resume` was decided, and nothing was done."""
     moved = await tx.sql.fetchval(
         """UPDATE consumer_offsets

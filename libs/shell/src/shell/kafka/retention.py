@@ -1,7 +1,7 @@
-"""How much of a topic's retention the oldest unread record has used. At 1 the broker deletes it unread.
+"""The share of a topic's retention that the oldest unread record has used. At 1 the broker deletes it unread.
 
-The figure is computed once a minute, from the stored positions and the broker's own answers, so that it also shows
-a consumer that hangs. It costs a handful of requests, and only one while nothing is unread.
+It is computed once a minute from the stored positions and the answers of the broker, so it also shows a consumer that
+hangs. It costs a few requests, and only one while no record is unread.
 """
 
 import logging
@@ -29,7 +29,7 @@ _HOUR_MS: Final = 3_600_000
 
 
 class Place(NamedTuple):
-    """Where a consumer stands in one partition, as `consumer_offsets` has it."""
+    """The stored position of a consumer in one partition (`consumer_offsets`)."""
 
     topic: str
     part: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     record_ms: int | None
 
     def unread_from(self, log_: Log) -> int:
-        """The offset of the oldest unread record, which may be the log's end."""
+        """The offset of the oldest unread record; the end of the log if all are read."""
         at = log_.start if self.next_offset is None else max(self.next_offset, log_.start)
         return at if at <= log_.end else log_.start  # above the end: the topic was recreated
 
@@ -54,13 +54,13 @@ class Used(NamedTuple):
 
 
 class RetentionWatch:
-    """The figure of one consumer, per topic: the worst of its partitions."""
+    """The used retention of one consumer per topic: that of its worst partition."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
         self.settings = settings
         self.used: dict[str, Used] = {}
-        self._told: set[str] = set()
+        self._alarmed: set[str] = set()
 
     def reasons(self) -> list[str]:
         """One sentence per topic at or above half of its retention."""
@@ -72,7 +72,7 @@ class RetentionWatch:
         ]
 
     async def look(self, database: Database) -> int:
-        """The job's step. Raises Unavailable while the broker does not answer."""
+        """One step of the job; returns 0. Raises Unavailable while the broker does not answer."""
         rows = await database.pool.fetch(
             "SELECT topic, part, next_offset, record_ms FROM consumer_offsets WHERE consumer = $1", self.name
         )
@@ -86,13 +86,14 @@ class RetentionWatch:
             used = self.used.get(topic)
             metrics.retention_used.labels(self.name, topic).set(used.ratio if used else 0.0)
         late = {topic for topic, used in self.used.items() if used.ratio >= ALARM_RATIO}
-        if late - self._told:
+        if late - self._alarmed:
             log.error("%s reads too late: %s", self.name, "; ".join(self.reasons()))
-        self._told = late
+        self._alarmed = late
         return 0
 
 
 def worst_by_topic(used: Mapping[TopicPartition, Used]) -> dict[str, Used]:
+    """The largest ratio of each topic."""
     worst: dict[str, Used] = {}
     for tp, found in used.items():
         worst[tp.topic] = max(found, worst.get(tp.topic, found))
@@ -100,7 +101,9 @@ def worst_by_topic(used: Mapping[TopicPartition, Used]) -> dict[str, Used]:
 
 
 async def measure(settings: Settings, places: Sequence[Place]) -> dict[TopicPartition, Used]:
-    """Per partition with unread records whose topic deletes records by age. Raises KafkaError, TimeoutError."""
+    """The used retention per partition that has unread records, if its topic deletes records by age.
+
+    Raises KafkaError, TimeoutError."""
     async with AsyncExitStack() as stack:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         stack.push_async_callback(admin.close)
@@ -137,7 +140,7 @@ async def retentions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[
 async def _ages(
     client: AIOKafkaConsumer, places: Sequence[Place], kept: Mapping[str, int]
 ) -> dict[TopicPartition, Used]:
-    """The first record younger than the one handled last is taken for the oldest unread record."""
+    """The first record that is younger than the last handled one counts as the oldest unread record."""
     if not places:
         return {}
     asked = {_tp(p): 0 if p.record_ms is None else p.record_ms + 1 for p in places}

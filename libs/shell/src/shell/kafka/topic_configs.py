@@ -1,4 +1,4 @@
-"""The configuration that topics have on the broker: read it, and make it the one of contracts/topics.yaml."""
+"""The configuration of topics on the broker: read it, and bring it to that of contracts/topics.yaml."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple

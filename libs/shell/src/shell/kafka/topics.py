@@ -1,7 +1,7 @@
-"""contracts/topics.yaml: the one list of topics, for those who create them and those who check them.
+"""The list of all topics (contracts/topics.yaml), to create them and to check them.
 
-Population events arrive on the shared topic `population.inbound` and on one topic per source. The name of the latter
-follows from the source: `urn:cn:exchange:530300:psb` sends on `population.inbound.530300.psb`.
+Population events arrive on the shared topic `population.inbound` and on one topic per source. The name follows from
+the source: `urn:cn:exchange:530300:psb` sends on `population.inbound.530300.psb`.
 """
 
 import re
@@ -47,7 +47,7 @@ def load_topics(path: Path | None = None) -> list[Topic]:
 
 
 def load_source_topic(source: str | None = None, path: Path | None = None) -> Topic:
-    """The topic of a source; without one, the pattern of all of them. Raises ValueError if `source` is no URN."""
+    """The topic of a source; without one, the template of all of them. Raises ValueError if `source` is no URN."""
     pattern = _load(path).source_topic
     return pattern if source is None else msgspec.structs.replace(pattern, name=inbound_topic(source))
 
@@ -59,7 +59,7 @@ def _load(path: Path | None) -> _File:
 
 @lru_cache(maxsize=1)
 def compacted_topics() -> frozenset[str]:
-    """The topics that keep the newest record per key for ever; every other topic keeps all records for a time."""
+    """The topics that keep the newest record per key for ever. Other topics keep all records for a limited time."""
     return frozenset(topic.name for topic in load_topics() if topic.cleanup == "compact")
 
 
@@ -79,5 +79,5 @@ def source_of_topic(topic: str) -> str | None:
 
 
 def is_inbound(topic: str) -> bool:
-    """Whether sources write to this topic. It holds personal data, and nobody but ingestion reads it."""
+    """Whether sources write to this topic. It holds personal data, and only ingestion reads it."""
     return topic == INBOUND or topic.startswith(f"{INBOUND}.")

@@ -32,8 +32,8 @@ async def keep_mode(database: Database, *, demo: bool) -> None:
         return
     if found == DEMONSTRATION:
         raise WrongMode(
-            f"the database of {database.schema} belongs to a demonstration: set SHOUWANG_DEMO=1, or use a new database"
+            f"the database of {database.schema} is for a demonstration: start with SHOUWANG_DEMO=1 or a new database"
         )
     raise WrongMode(
-        f"the database of {database.schema} belongs to no demonstration: unset SHOUWANG_DEMO, or use a new database"
+        f"the database of {database.schema} is for no demonstration: start without SHOUWANG_DEMO, or on a new one"
     )

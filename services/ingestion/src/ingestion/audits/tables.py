@@ -1,4 +1,4 @@
-"""By what audit rows are found. Rows are only ever added, as those of `audits`."""
+"""The tables by which audit rows are found. Rows are only added, as in `audits`."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class AuditPersonRow(SQLModel, table=True):
-    """A person whom an audit row is about. `areas`: whose auditors see the row."""
+    """A person of an audit row. `areas`: areas whose auditors see the row."""
 
     __tablename__ = "audit_persons"
     __table_args__ = (
@@ -23,7 +23,7 @@ class AuditPersonRow(SQLModel, table=True):
 
 
 class AuditAreaRow(SQLModel, table=True):
-    """An area whose auditors see an audit row: the actor's, or one above it."""
+    """An area whose auditors see an audit row: the area of the user, or one above it."""
 
     __tablename__ = "audit_areas"
     __table_args__ = (

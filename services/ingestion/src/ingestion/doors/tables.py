@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 
 class SourceTopicRow(SQLModel, table=True):
-    """A source's own topic. It waits for `try_at` while `opened_at` is empty; `tries`: failed ones so far."""
+    """A source's own topic. Until `opened_at` is set, it is tried again at `try_at`. `tries`: failed attempts."""
 
     __tablename__ = "source_topics"
     __table_args__ = {"schema": "ingestion"}
@@ -19,8 +19,8 @@ class SourceTopicRow(SQLModel, table=True):
 
 
 class UnverifiedRow(SQLModel, table=True):
-    """Kafka records whose sender is unknown, by the day on which they were read. `source`: the registered source that
-    they name, or `unknown`; it need not have sent them. `parked`: how many of `records` are kept."""
+    """Kafka records of unknown senders, by the day of reading. `source`: the registered source that they name, or
+    `unknown`; it need not have sent them. `parked`: the number of stored `records`."""
 
     __tablename__ = "unverified"
     __table_args__ = {"schema": "ingestion"}

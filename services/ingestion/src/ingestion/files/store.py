@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from ingestion.tables import ImportRejectRow
+from ingestion.files.tables import ImportRejectRow
 
 _COLUMNS: Final = """import_id, source, owner, actor, kind, format, mapping, spool, bytes, bytes_read, state, problems,
        headers, rows_read, accepted, duplicates, quarantined, rejected, formula_rows, tables_skipped, received_at,

@@ -1,4 +1,4 @@
-"""The tables about waiting events and their reasons: quarantine, cases of claimed places, counts, groups, hints."""
+"""The tables of waiting events: quarantine, cases of claimed places, counts, groups, hints."""
 
 from datetime import date, datetime
 
@@ -8,10 +8,10 @@ from sqlmodel import SQLModel
 
 
 class QuarantineRow(SQLModel, table=True):
-    """An accepted event that waits, or the part of one household member (`part_of` the list's event).
+    """An accepted event that waits, or the part of it for one member of a household (`part_of`: the event of the list).
 
     `owner`: the area whose officers answer for it. `chain`: of an event that counted before. `first_by`,
-    `first_outcome`: what the first of two officers has decided. `refuted_by`: the sign of life that refutes a death."""
+    `first_outcome`: the decision of the first of two officers. `refuted_by`: the sign of life that refutes a death."""
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -64,7 +64,8 @@ class QuarantineRow(SQLModel, table=True):
 
 
 class PlaceCaseRow(SQLModel, table=True):
-    """A claimed place, which the county left is asked to confirm. `silent_on`: silence vouches from that day on."""
+    """A claimed place, which the county of departure is asked to confirm. `silent_on`: from that day on no answer
+    counts as a confirmation."""
 
     __tablename__ = "place_cases"
     __table_args__ = (
@@ -98,7 +99,8 @@ class PlaceCaseRow(SQLModel, table=True):
 
 
 class ForeignCountRow(SQLModel, table=True):
-    """How many events of a source, kind and day waited because the source did not belong, or were claimed places."""
+    """The number of events of a source, kind and day that waited because the source did not belong to the person, or
+    that were claimed places."""
 
     __tablename__ = "foreign_counts"
     __table_args__ = (
@@ -112,10 +114,10 @@ class ForeignCountRow(SQLModel, table=True):
 
 
 class GroupRow(SQLModel, table=True):
-    """Many events (or claimed places) of one source, kind and day as one case, which two officers settle as a whole.
+    """Many events or claimed places of one source, kind and day as one case, which two officers settle together.
 
-    `outcome`, `grant_days`, `reason`: as decided by the first officer, and from `decided_at` on by both. `grant_days`:
-    for how long the release also grants standing. `done`: how many rows that decision has settled."""
+    `outcome`, `grant_days`, `reason`: the decision of the first officer; from `decided_at` on, of both.
+    `grant_days`: the time for which a release also grants standing. `done`: rows settled by that decision."""
 
     __tablename__ = "groups"
     __table_args__ = (
