@@ -91,8 +91,13 @@ def test_a_kind_is_told_where_it_is_administered(
 def test_a_feed_of_the_city_covers_its_counties_and_a_feed_of_a_town_not_the_county() -> None:
     town, county = (Where((at, "530302", "530300", "000000")[n:], ("000000",)) for n, at in enumerate([TOWN, QILIN]))
     day = date(2026, 6, 1)
-    assert [Coverage({"530300": [feed("low_income")]}).told("low_income", w, day) for w in (town, county)] == [True] * 2
-    assert [Coverage({TOWN: [feed("low_income")]}).told("low_income", w, day) for w in (town, county)] == [True, None]
+    assert [Coverage({"530300": [feed("low_income")]}).reports("low_income", w, day) for w in (town, county)] == [
+        True
+    ] * 2
+    assert [Coverage({TOWN: [feed("low_income")]}).reports("low_income", w, day) for w in (town, county)] == [
+        True,
+        None,
+    ]
 
 
 def test_one_merit_says_nothing_of_another_where_merits_are_not_told() -> None:

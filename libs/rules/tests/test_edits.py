@@ -12,14 +12,13 @@ from common.events.coverage import FeedDeclared
 from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
-from rules.deciding.changes import _READ, _READ_SETS
-from rules.deciding.conditions import World
 from rules.deciding.decide import decide
 from rules.deciding.lists import NOWHERE, Lists
-from rules.deciding.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
+from rules.deciding.traits import ANYTHING, read_traits, traits_of
 from rules.facts.coverage import Coverage
 from rules.facts.timeline import Fact, abilities_known_at, facts_known_at
 from rules.form.policy import NATION, PolicyList, load_lists, to_event_dict
+from rules.form.situation import ABILITY, AGE, SLOTS
 from rules.proof.edits import AreaEdit, Edit, edits_between
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
@@ -173,12 +172,6 @@ def test_what_begins_after_a_death_does_not_touch_the_dead() -> None:
     assert not edit.touches(line(died_on=date(2026, 12, 31)))
 
 
-def test_everything_that_a_world_holds_is_told_by_the_traits() -> None:
-    """A new kind of fact that lists can read must be among the traits, or edits would miss people by it."""
-    assert {*_READ, *_READ_SETS} == {*_PLACES, *_VALUES}
-    assert set(World._fields) == {"hukou", "residence", "age", "place", *Traits._fields[2:-1]}
-
-
 def test_another_citation_changes_nobodys_entitlements() -> None:
     edit = change("530302", "longevity_allowance", another_word)
     assert edit.areas
@@ -217,8 +210,8 @@ def test_traits_are_read_as_they_were_written(seed: int) -> None:
         hukous = {h or NOWHERE for kind, h in said if kind is Registration}
         assert {h for h in traits.hukous if h is not None} == hukous
         levels = {(f.value.class_, f.value.level) for f in facts if isinstance(f.value, Disability)}
-        assert {*traits.disability} == {None, *levels}
-        assert {*traits.ability} == {None, *(a.level for a in abilities)}
+        assert {*traits.rest[SLOTS["disability"] - AGE]} == {None, *levels}
+        assert {*traits.rest[ABILITY - AGE]} == {None, *(a.level for a in abilities)}
         assert traits.died_in == 2025
 
 

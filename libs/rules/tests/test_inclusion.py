@@ -17,13 +17,15 @@ from common.events.facts import Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_lives import Plain, life
-from rules.deciding.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
+from rules.deciding.conditions import leaves_of_version
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable
 from rules.facts.coverage import NOTHING_DECLARED, Coverage
+from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
-from rules.proof.cells import KNOWN, cells, leaves_of_version
+from rules.form.situation import AGE, ELSEWHERE, PLACE, REST, SEVERAL, SLOTS, WISHES
+from rules.proof.cells import cells
 from rules.proof.floors import floor_list
 from rules.proof.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
 
@@ -439,10 +441,10 @@ def somebody(dice: random.Random) -> Plain:
         known |= {"age": dice.choice([*range(57, 63), *range(78, 83), 89, 90, 99, 100, 101])}
     if dice.random() < 0.9:
         known |= {"residence": dice.choice([COUNTY, COUNTY, CITY, "530303", "140702"])}
-        known |= {"place": dice.choice(KNOWN[AGE + 6])}
-    for slot, name in enumerate(World._fields[AGE + 1 : AGE + 6], AGE + 1):
+        known |= {"place": dice.choice(CIRCUMSTANCES[PLACE].known)}
+    for row in CIRCUMSTANCES[AGE + 1 : PLACE]:
         if dice.random() < 0.5:
-            known[name] = dice.choice(KNOWN[slot])
+            known[row.name] = dice.choice(row.known)
     return known
 
 
@@ -551,12 +553,8 @@ def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_t
     }
 
 
-def test_every_part_of_a_world_has_all_its_values() -> None:
-    assert {*KNOWN, *SETS} == set(REST)
-
-
-SEVERAL = {
-    MERIT: ["special_contribution", "veteran", "soldier_family"],
+MANY = {
+    SLOTS["merits"]: ["special_contribution", "veteran", "soldier_family"],
     ELSEWHERE: [("work_injury_care", None), ("work_injury_care", 100), ("retired_cadre_care", 5)],
     WISHES: [("concentrated_support", "apply"), ("scattered_support", "apply"), ("visiting_care", "decline")],
 }
@@ -571,10 +569,11 @@ def test_somebody_is_always_of_a_kind_that_was_looked_at(seed: int) -> None:
     item = SEED[area].items[name]
     applicable = Applicable(item, item.versions[0], area, False)
     people = cells(leaves_of_version(item.versions[0]))
-    sets = {slot: [frozenset(dice.sample(some, n)) for n in range(1, len(some))] for slot, some in SEVERAL.items()}
-    rest = [dice.choice([None, *(sets if slot in sets else KNOWN)[slot]]) for slot in REST]
-    outcome = applicable.outcome(World((CITY, NATION), (CITY, NATION), *rest))
-    kinds = [applicable.outcome(World((CITY, NATION), (CITY, NATION), *cell)) for cell in people.worlds()]
+    assert {*MANY} == {*SEVERAL}
+    sets = {slot: [frozenset(dice.sample(some, n)) for n in range(1, len(some))] for slot, some in MANY.items()}
+    rest = [dice.choice([None, *sets.get(slot, CIRCUMSTANCES[slot].known)]) for slot in REST]
+    outcome = applicable.outcome(((CITY, NATION), (CITY, NATION), *rest))
+    kinds = [applicable.outcome(((CITY, NATION), (CITY, NATION), *cell)) for cell in people.situations()]
     assert outcome in kinds
 
 

@@ -11,10 +11,10 @@ import pytest
 from common.codes import divisions
 from common.events.facts import Registration, Residence
 from mutations import WORDS, Change, of_item, of_rules
-from rules.deciding.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, World, leaves
 from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable
 from rules.form.policy import Condition, PolicyList
+from rules.form.situation import ABILITY, AGE, NOTHING_KNOWN, PLACE, SLOTS, Situation
 from slow_oracle import NATION, read_law
 from stories import POLICY, Story, all_stories
 
@@ -54,10 +54,11 @@ def flips(area: str, items: frozenset[str], law: dict[str, Any]) -> bool:
 # --- changes that change nothing --------------------------------------------------------------------
 
 
-def worlds(applicables: Sequence[Applicable]) -> Iterator[World]:
+def worlds(applicables: Sequence[Applicable]) -> Iterator[Situation]:
     """Every kind of person that some condition of these can tell from another, as far as the registers allow. A birth
     date that nobody knows is no word of the law."""
-    tests = [leaf for a in applicables for c in conditions_of(a) for leaf in leaves(c)]
+    leaves = [leaf for a in applicables for c in conditions_of(a) for leaf in c.leaves()]
+    tests = [(leaf.test, getattr(leaf, leaf.test)) for leaf in leaves]
     slots = {slot for a in applicables for slot in a.slots}
     ages = {n for name, age in tests if name.startswith("age_years") for n in (age - 1, age, age + 1)}
     levels = {n for name, level in tests if name == "ability_level_min" for n in (level - 1, level)}
@@ -66,16 +67,23 @@ def worlds(applicables: Sequence[Applicable]) -> Iterator[World]:
     values: dict[int, list[Any]] = {
         AGE: [*sorted(ages | band_edges(applicables, "age_years_min"))],
         ABILITY: [None, *sorted(levels | band_edges(applicables, "ability_level_min"))],
-        DISABILITY: [None, *((c, level) for c in ((1,) if of_one_kind else range(1, 8)) for level in range(1, 5))],
-        LOW_INCOME: [None, *((c, None) for c in WORDS["low_income_in"]), *(("tekun", s) for s in WORDS["support_in"])],
-        LIVING: [None, *((tag,) for tag in WORDS["living_tag"])],
-        SPECIAL: [None, *WORDS["special_family"]],
+        SLOTS["disability"]: [
+            None,
+            *((c, level) for c in ((1,) if of_one_kind else range(1, 8)) for level in range(1, 5)),
+        ],
+        SLOTS["low_income"]: [
+            None,
+            *((c, None) for c in WORDS["low_income_in"]),
+            *(("tekun", s) for s in WORDS["support_in"]),
+        ],
+        SLOTS["living"]: [None, *((tag,) for tag in WORDS["living_tag"])],
+        SLOTS["special"]: [None, *WORDS["special_family"]],
         PLACE: [None, *WORDS["place_in"]],
     }
     read = sorted(slots & values.keys())
     for known in product(*(values[slot] for slot in read)):
-        world = World((NATION,), (NATION,))
-        yield World(*(known[read.index(slot)] if slot in read else part for slot, part in enumerate(world)))
+        nowhere = ((NATION,), (NATION,), *NOTHING_KNOWN[AGE:])
+        yield tuple(known[read.index(slot)] if slot in read else part for slot, part in enumerate(nowhere))
 
 
 def conditions_of(applicable: Applicable) -> Iterator[Condition]:

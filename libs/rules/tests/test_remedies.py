@@ -12,13 +12,14 @@ import pytest
 from common.events.facts import Registration, Residence
 from plain_lives import Plain, life
 from random_lives import BENEFITS, ITEMS, PLACES, Chance
-from rules.deciding.conditions import AGE, PLACE, World, evaluate
+from rules.deciding.conditions import evaluate, leaves_of_version
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.deciding.wording import condition_text
 from rules.facts.timeline import Fact
+from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import PolicyList, load_lists
-from rules.proof.cells import KNOWN, leaves_of_version
+from rules.form.situation import AGE, NOTHING_KNOWN, PLACE, SEVERAL, SLOTS, with_value
 from rules.words.explain import Explanation, explain
 from rules.words.remedies import TOLD_MAX
 
@@ -36,7 +37,8 @@ KIND_OF = {
     "wishes": "application",
 }
 MERITS = ("veteran", "special_contribution")
-SLOT_OF = {name: World._fields.index(name) for name in KIND_OF}
+SLOT_OF = {name: SLOTS[name] for name in KIND_OF}
+KNOWN = {slot: row.known for slot, row in enumerate(CIRCUMSTANCES) if slot not in SEVERAL}
 HELPED = ("granted", "choice_required")
 
 
@@ -178,7 +180,7 @@ def test_whatever_the_words_cover_helps(seed: int) -> None:
             name = next((name for name, kind in KIND_OF.items() if kind == first.kind), None)
             if more or test is None or name is None or SLOT_OF[name] not in KNOWN:
                 continue
-            passing = [v for v in KNOWN[SLOT_OF[name]] if evaluate(test, World()._replace(**{name: v}))]
+            passing = [v for v in KNOWN[SLOT_OF[name]] if evaluate(test, with_value(NOTHING_KNOWN, SLOT_OF[name], v))]
             covered += len(passing) > 1
             assert all(helped(changed(known, name, v), item, lists, on) for v in passing), (known, item, first.text)
     assert covered

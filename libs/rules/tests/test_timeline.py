@@ -15,7 +15,8 @@ from common.events.facts import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.facts.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import Fact, facts_known_at
 
 FIRST = date(2024, 1, 1)
 DAYS = 14

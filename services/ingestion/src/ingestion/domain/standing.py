@@ -10,7 +10,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
-from rules.facts.timeline import Deceased, death_of, facts_known_at
+from rules.facts.death import Deceased, death_of
+from rules.facts.timeline import facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.memory import Stands

@@ -12,8 +12,8 @@ from common.events.population import ResidenceValue
 from common.message import derived_id
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from rules.facts.death import Deceased, death_of
 from rules.facts.identity import identity_known_at
-from rules.facts.timeline import Deceased, death_of
 from shell import clock
 from shell.access import read_budget
 from shell.access.auth import Caller, require

@@ -9,8 +9,9 @@ from common.calendar import month_text
 from common.codes import divisions
 from common.money import yuan
 from pydantic import BaseModel, Field
-from rules.deciding.wording import DUE_STATES, area_name, fund_name
+from rules.deciding.wording import DUE_STATES, fund_name
 from rules.form.items import ITEM_TITLES
+from rules.form.names import area_name
 from rules.money.tallies import (
     AGE_BANDS,
     UNKNOWN_AGE,
