@@ -9,7 +9,8 @@ from common.calendar import birthday
 from common.events.ability import Ability
 from common.events.facts import Registration
 
-from rules.deciding.lists import NOWHERE, Area, Lists
+from rules.deciding.areas import NOWHERE, Area
+from rules.deciding.lists import Lists
 from rules.facts.death import Deceased, Suspected
 from rules.facts.timeline import FAR_FUTURE, FAR_PAST, Fact
 from rules.form.circumstances import CIRCUMSTANCES
@@ -59,6 +60,18 @@ def changes_of(
     facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
 ) -> list[Change]:
     """Every change in the order of days. On one day an end comes before a beginning."""
+    changes = _fact_changes(facts, lists)
+    if abilities:
+        changes += _ability_changes(abilities)
+    changes += _age_changes(born_of(facts), lists.ages)
+    if isinstance(death, Suspected):
+        changes.append((death.on, SUSPICION, True, death.event_ids[0]))
+    changes.sort(key=itemgetter(0))
+    return changes
+
+
+def _fact_changes(facts: Sequence[Fact], lists: Lists) -> list[Change]:
+    """The beginnings and ends of facts."""
     changes: list[Change] = []
     several: dict[str, list[Fact]] = {}
     for fact in facts:
@@ -77,12 +90,6 @@ def changes_of(
                 changes.append((valid_to, slot, None, None))
     for kind, own in several.items():
         changes += _changes_of_several(kind, own)
-    if abilities:
-        changes += _ability_changes(abilities)
-    changes += _age_changes(born_of(facts), lists.ages)
-    if isinstance(death, Suspected):
-        changes.append((death.on, SUSPICION, True, death.event_ids[0]))
-    changes.sort(key=itemgetter(0))
     return changes
 
 

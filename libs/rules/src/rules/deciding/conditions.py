@@ -6,7 +6,7 @@ from typing import Any
 
 from common.events.kinds import RULES
 
-from rules.form.policy import GROUPS, Band, Condition, Version
+from rules.form.policy import GROUPS, Band, Condition, PolicyList, Version
 from rules.form.situation import SEVERAL, TEST, ReadTest, Situation
 
 Answer = Callable[[Situation], bool | None]
@@ -121,6 +121,13 @@ def leaves_of_version(version: Version) -> Iterator[Condition]:
     for case in version.amount.cases:
         yield from case.conditions.leaves()
     yield from map(_band_test, version.amount.bands)
+
+
+def leaves_of_list(one: PolicyList) -> Iterator[Condition]:
+    """Every test of a list, without its floors and deviations."""
+    for item in one.items.values():
+        for version in item.versions:
+            yield from leaves_of_version(version)
 
 
 @lru_cache(maxsize=10_000)

@@ -101,16 +101,20 @@ def decide(
     if runs is None:
         runs = _sweep(_with_choices(changes, choices), lists, end, Holder(choices)) or []
     runs.sort(key=attrgetter("item", "start"))
-    registered, lives = born_of(facts), next((f for f in reversed(facts) if f.kind == "residence"), None)
+    registered = born_of(facts)
     born = registered.value if registered and isinstance(registered.value, Registration) else None
     return Decision(
         entitlements=tuple([_entitlement(person_id, run) for run in runs]),
         birth_date=born.birth_date if born else None,
-        residence=lives.value.division if lives and isinstance(lives.value, Residence) else None,
+        residence=_last_residence(facts),
         hukou=born.hukou_division if born else None,
         died_on=death.on if isinstance(death, Deceased) else None,
         death_suspected_on=death.on if isinstance(death, Suspected) else None,
     )
+
+
+def _last_residence(facts: Sequence[Fact]) -> str | None:
+    return next((f.value.division for f in reversed(facts) if isinstance(f.value, Residence)), None)
 
 
 def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[Any]]:

@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
+from rules.deciding.areas import Codes
 from rules.deciding.exclusions import beaten, block, contested, giving_way, relate
 from rules.deciding.outcome import Applicable, Outcome
 from rules.deciding.precedence import give_up, yield_elsewhere
 from rules.facts.coverage import Where
 from rules.form.policy import NATION, Exclusion
 from rules.form.situation import ELSEWHERE, WISHES, Situation
-
-Codes = tuple[str, ...]  # areas, nearest first
 
 
 class Segment:

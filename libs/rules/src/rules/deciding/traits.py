@@ -7,7 +7,7 @@ confirmed death). `h?`, `r?`: the place is unknown on some days. `h:`: there is 
 timeline reaches into the future, so it contains every birthday.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import chain, combinations
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from common.events.ability import Ability
 
-from rules.deciding.lists import NOWHERE
+from rules.deciding.areas import NOWHERE
 from rules.facts.timeline import FAR_PAST, Fact
 from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.situation import REST
@@ -70,22 +70,28 @@ _SEVERAL: Final = tuple(f"{row.letter}:" for row in CIRCUMSTANCES if row.element
 _LETTERS: Final = {row.letter: row for row in CIRCUMSTANCES if row.letter is not None}
 
 
-def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
-    """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
-    found: dict[str, None] = {}
+def _gaps(facts: Iterable[Fact]) -> Iterator[str]:
+    """The parts for places that are unknown on some days."""
     until: dict[str, date | None] = {}  # by kind of place the end of the last period
     gaps: set[str] = set()
-    for kind, value, valid_from, valid_to, *_ in facts:
-        for prefix, read, encode in _WRITERS.get(kind, ()):
-            found[prefix + encode(read(value))] = None
+    for kind, _, valid_from, valid_to, *_ in facts:
         if kind in _PLACES:
-            found[_PLACES[kind](value)] = None
             if valid_from != until.get(kind):
                 gaps.add(kind)
             until[kind] = valid_to
     for kind, part in _UNKNOWN.items():
         if kind in gaps or until.get(kind, FAR_PAST) is not None:
-            found[part] = None
+            yield part
+
+
+def traits_of(facts: Sequence[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
+    """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
+    found = dict.fromkeys(_gaps(facts))
+    for kind, value, *_ in facts:
+        for prefix, read, encode in _WRITERS.get(kind, ()):
+            found[prefix + encode(read(value))] = None
+        if kind in _PLACES:
+            found[_PLACES[kind](value)] = None
     for ability in abilities:
         found[f"a:{ability.level}"] = None
     if died_on is not None:

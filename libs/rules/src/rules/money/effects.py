@@ -4,7 +4,7 @@ Both sides use the same facts and differ in the lists only. Equal items cost alm
 whole populations.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from math import lcm
@@ -91,30 +91,29 @@ def effect_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Effect:
     """Both sides are sorted by item and period, as `decide` returns them."""
+    lines = owed(before, window, died_on)
     if before == after:
-        lines = owed(before, window, died_on)
         return Effect(lines, lines, {})
     sides = _differing(before, after)
     was, now = [e for one, _ in sides for e in one], [e for _, one in sides for e in one]
     differing = {e.item for e in (*was, *now)}
-    lines = owed(before, window, died_on)
-    unchanged = [line for line in lines if line.item not in differing]
     lines_was, lines_now = [line for line in lines if line.item in differing], owed(now, window, died_on)
     had, has = _standings(was, lines_was, window), _standings(now, lines_now, window)
     effect = Effect(
         before=lines,
-        after=[*unchanged, *lines_now],
+        after=[*(line for line in lines if line.item not in differing), *lines_now],
         earlier=_earlier(was, now, window, died_on),
-        changes=tuple(change for item in sorted({*had, *has}) for change in _changes(item, had, has)),
+        changes=_changes(had, has),
         changed=True,
     )
-    services = {change for item, change in effect.changes if not (had.get(item) or has[item]).is_cash}
-    return _with_verdict(effect, payable_fen(lines_now) - payable_fen(lines_was), services)
+    cash = {item for item, standing in (has | had).items() if standing.is_cash}
+    return _with_verdict(effect, payable_fen(lines_now) - payable_fen(lines_was), cash)
 
 
-def _with_verdict(effect: Effect, fen: int, services: set[What]) -> Effect:
-    """The effect with `gains` and `loses`. `fen`: the difference in the window. `services`: changes of services."""
+def _with_verdict(effect: Effect, fen: int, cash: Collection[str]) -> Effect:
+    """The effect with `gains` and `loses`. `fen`: the difference in the window. `cash`: the items that are money."""
     earlier_fen = sum(effect.earlier.values())
+    services = {change for item, change in effect.changes if item not in cash}
     return effect._replace(
         gains=fen > 0 or earlier_fen > 0 or not services.isdisjoint(("gained", "more")),
         loses=fen < 0 or earlier_fen < 0 or not services.isdisjoint(("lost", "less")),
@@ -230,16 +229,24 @@ def days_in(e: Entitlement, window: Window) -> int:
     return (min(e.to or window.end, window.end) - max(e.from_, window.first)).days
 
 
-def _changes(item: str, had: dict[str, _Standing], has: dict[str, _Standing]) -> Iterator[tuple[str, What]]:
-    before, after = had.get(item, _NO_STANDING), has.get(item, _NO_STANDING)
+def _changes(had: dict[str, _Standing], has: dict[str, _Standing]) -> tuple[tuple[str, What], ...]:
+    """The changes of all items, by item."""
+    found: list[tuple[str, What]] = []
+    for item in sorted({*had, *has}):
+        changes = _changes_of_item(had.get(item, _NO_STANDING), has.get(item, _NO_STANDING))
+        found += [(item, change) for change in changes]
+    return tuple(found)
+
+
+def _changes_of_item(before: _Standing, after: _Standing) -> Iterator[What]:
     if after.weight > before.weight:
-        yield item, "more" if before.weight else "gained"
+        yield "more" if before.weight else "gained"
     elif after.weight < before.weight:
-        yield item, "less" if after.weight else "lost"
+        yield "less" if after.weight else "lost"
     if after.states.intersection(ASKED) and not before.states.intersection(ASKED):
-        yield item, "asked"
+        yield "asked"
     if "suppressed" in after.states and "suppressed" not in before.states:
-        yield item, "suppressed"
+        yield "suppressed"
 
 
 _NO_STANDING: Final = _Standing(False)

@@ -4,16 +4,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple, Protocol
 
-from rules.deciding.conditions import Answer, compiled, leaves_of_version
+from rules.deciding.areas import Ancestors
+from rules.deciding.conditions import Answer, compiled, leaves_of_list
 from rules.deciding.lists import Lists
 from rules.deciding.segment import Segment
 from rules.facts.coverage import ANSWERING, Coverage
 from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
-from rules.form.policy import Condition, ItemPolicy, PolicyList
+from rules.form.policy import Condition, PolicyList
 from rules.form.situation import AGE, HUKOU, KINDS_AT_HUKOU, PLACE, RESIDENCE, TEST, Situation
 from rules.proof.cells import Cells, cells
-from rules.proof.place_pairs import Ancestors, PlacePairs, Places
+from rules.proof.place_pairs import PlacePairs, Places
 from rules.proof.shortfall import Side, narrowings
 
 CASES_MAX: Final = 400_000  # some seconds; the lists in force need a few thousand per item
@@ -86,22 +87,25 @@ class Comparison:
         self._coverage = coverage
         self._sides = [Lists(side, ancestors, coverage) for side in sides]
         lists = [one for side in sides for one in side]
-        policies = [item for one in lists for item in one.items.values()]
         # The first deviation that fits is named: a signed one before an example.
         deviations = sorted((d for d in child.deviations if d.item in items), key=lambda d: d.is_example)
         self._allowances = [_Allowance(d, compiled(d.people) if d.people else _everybody) for d in deviations]
-        self.tests = tuple(dict.fromkeys([*tests, *_leaves(policies, deviations)]))
+        self.tests = tuple(dict.fromkeys([*tests, *_leaves(lists, deviations)]))
         kinds = {TEST[test.test].kind for test in self.tests}
         self._kinds = frozenset(kinds & ANSWERING if coverage.declared else ())
-        self._pairs = PlacePairs(
+        self._pairs = self._place_pairs(lists, ancestors)
+        self._days = self._pairs.days(_edges(lists, deviations))
+
+    def _place_pairs(self, lists: Sequence[PolicyList], ancestors: Ancestors) -> PlacePairs:
+        areas = {area for test in self.tests for area in test.areas}
+        return PlacePairs(
             self.child,
             ancestors,
-            coverage,
-            named={self.child, *(one.jurisdiction for one in lists), *(a for test in self.tests for a in test.areas)},
-            read=_places_read(policies, self.tests, self._kinds),
+            self._coverage,
+            named={self.child, *(one.jurisdiction for one in lists), *areas},
+            read=_places_read(lists, self.tests, self._kinds),
             kinds=self._kinds,
         )
-        self._days = self._pairs.days(_edges(lists, deviations))
 
     def narrower(self) -> Iterator[tuple[date, date, Key, Found]]:
         """Every period over which some persons get less, with one of them. Raises TooManyCases."""
@@ -163,18 +167,17 @@ def _follows_from_refusal(key: Key, found: Collection[Key]) -> bool:
     return code == "not_asked" and (item, "refused", *rest) in found
 
 
-def _leaves(policies: Iterable[ItemPolicy], deviations: Iterable[Deviation]) -> Iterator[Condition]:
-    for policy in policies:
-        for version in policy.versions:
-            yield from leaves_of_version(version)
+def _leaves(lists: Iterable[PolicyList], deviations: Iterable[Deviation]) -> Iterator[Condition]:
+    for one in lists:
+        yield from leaves_of_list(one)
     for deviation in deviations:
         if deviation.people:
             yield from deviation.people.leaves()
 
 
-def _places_read(policies: Iterable[ItemPolicy], tests: Iterable[Condition], kinds: Iterable[str]) -> set[int]:
+def _places_read(lists: Iterable[PolicyList], tests: Iterable[Condition], kinds: Iterable[str]) -> set[int]:
     """The slots of the places that make a difference."""
-    read = {HUKOU if policy.follows == "hukou" else RESIDENCE for policy in policies}
+    read = {HUKOU if item.follows == "hukou" else RESIDENCE for one in lists for item in one.items.values()}
     read |= {TEST[test.test].slot for test in tests} & {HUKOU, RESIDENCE, PLACE}
     return read | {HUKOU if kind in KINDS_AT_HUKOU else RESIDENCE for kind in kinds}
 

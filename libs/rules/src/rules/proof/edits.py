@@ -16,10 +16,11 @@ from typing import Any, Final, NamedTuple
 from common.events.ability import Ability
 from common.events.entitlement import Entitlement
 
+from rules.deciding.areas import Area
 from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.exclusions import Relations, related, tied
-from rules.deciding.lists import Area, Lists
+from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable, kinds_read_by
 from rules.deciding.segment import Segment
 from rules.deciding.traits import ANYTHING, Traits, read_traits

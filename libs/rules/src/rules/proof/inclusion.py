@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from common.codes import divisions
 
+from rules.deciding.areas import Ancestors
 from rules.facts.coverage import NOTHING_DECLARED, Coverage
 from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
@@ -22,7 +23,6 @@ from rules.form.names import list_name
 from rules.form.policy import Condition, PolicyList
 from rules.proof.comparison import Comparison, Found, Key, TooManyCases, judge_item
 from rules.proof.floors import floor_list
-from rules.proof.place_pairs import Ancestors
 from rules.proof.shortfall import describe, known_of, person_text
 from rules.proof.suppression import judge_elsewhere, judge_exclusion, ruled_elsewhere, ruled_pairs
 

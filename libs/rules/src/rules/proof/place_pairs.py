@@ -1,14 +1,14 @@
 """The pairs of hukou and residence, and the days, that a comparison of lists must check."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any
 
+from rules.deciding.areas import Ancestors
 from rules.facts.coverage import Coverage, Where
 from rules.form.policy import NATION
 from rules.form.situation import HUKOU, PLACE, RESIDENCE
 
-Ancestors = Callable[[str], Sequence[str]]
 Places = tuple[str | None, str | None]  # divisions of hukou and residence, None: not known
 
 

@@ -1,6 +1,6 @@
 """The items that a list's own rules take away from those that the lists above give together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 from typing import Any, Literal, NamedTuple
 
@@ -81,15 +81,21 @@ def judge_exclusion(above: Segment, below: Segment, silent: Segment) -> Judgemen
         for pair in pairs:
             mine, its = _given(has[pair.item], situation), _given(has[pair.other], situation)
             before = _granted(had[pair.item], situation_above)
-            if not (mine and its and before):
+            if not (mine and its and before and _gives_way(pair, below.relations, mine, its)):
                 continue
-            had_both = pair.before == "both" and pair.other in had and _granted(had[pair.other], situation_above)
-            gives_way = pair.mode == "blocked" or _yields(below.relations, mine, its)
-            if gives_way and (had_both or not _as_good(mine, its)):
+            if _had_both(pair, had, situation_above) or not _as_good(mine, its):
                 lost = Side(has[pair.item], giving_way(mine, "suppressed", pair.other))
                 yield "suppressed", Side(had[pair.item], before), lost
 
     return judgement if pairs else None
+
+
+def _gives_way(pair: _Pair, relations: Relations, mine: Outcome, its: Outcome) -> bool:
+    return pair.mode == "blocked" or _yields(relations, mine, its)
+
+
+def _had_both(pair: _Pair, had: Mapping[str, Applicable], situation: Situation) -> bool:
+    return pair.before == "both" and pair.other in had and _granted(had[pair.other], situation) is not None
 
 
 def _pairs(items: dict[str, Applicable], below: Relations, silent: Relations) -> Iterator[_Pair]:

@@ -10,7 +10,7 @@ from common.events.ability import Ability
 from common.events.entitlement import EntitlementState
 from common.events.facts import Registration
 
-from rules.deciding.changes import changes_of
+from rules.deciding.changes import Change, changes_of
 from rules.deciding.choices import Choice
 from rules.deciding.decide import Decision, decide, state_on
 from rules.deciding.exclusions import giving_way
@@ -85,17 +85,25 @@ def explain(
     death = death_of(facts)
     if isinstance(death, Deceased) and on > death.on:
         return _after_death(item, on, death)
-    state, events = state_on(changes_of(facts, abilities, lists, death), on)
-    segment = lists.segment(state[HUKOU], state[RESIDENCE], on)
-    day = _Day(on, segment, tuple(state[AGE : REST.stop + 1]), evidence_of(events))
-    found = next((a for a in segment.applicable if a.item.item == item), None) if segment else None
-    if segment is None or found is None:
+    day = _day(changes_of(facts, abilities, lists, death), lists, on)
+    found = _applicable(item, day.segment)
+    if day.segment is None or found is None:
         return _not_listed(item, day, lists)
     decision = decide("", facts, abilities, lists, choices=choices)
-    answer = _answer(item, day, segment, lists, decision, doubt)
-    situation = _with_true_age(segment.situation(day.key[:-1]), facts, on)
-    seen = Seen(situation, day.evidence, found.unreported, segment.where, on, lists.coverage)
+    answer = _answer(item, day, day.segment, lists, decision, doubt)
+    situation = _with_true_age(day.segment.situation(day.key[:-1]), facts, on)
+    seen = Seen(situation, day.evidence, found.unreported, day.segment.where, on, lists.coverage)
     return _explanation(found, answer, seen, day, lists)
+
+
+def _day(changes: Sequence[Change], lists: Lists, on: date) -> _Day:
+    state, events = state_on(changes, on)
+    segment = lists.segment(state[HUKOU], state[RESIDENCE], on)
+    return _Day(on, segment, tuple(state[AGE : REST.stop + 1]), evidence_of(events))
+
+
+def _applicable(item: str, segment: Segment | None) -> Applicable | None:
+    return next((a for a in segment.applicable if a.item.item == item), None) if segment else None
 
 
 def _after_death(item: str, on: date, death: Deceased) -> Explanation:

@@ -52,10 +52,7 @@ def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> 
     if was is None or now is None:
         there = now or was
         assert there is not None
-        verb = "新增" if now else "取消"
-        for version in there.versions:
-            text = f"{verb}{there.title}：{_version_text(version)}"
-            yield ListChange(item=name, on=version.valid_from, text=text)
+        yield from _whole_item(there, "新增" if now else "取消")
         return
     if was.title != now.title:
         yield ListChange(item=name, on=None, text=f"名称由“{was.title}”改为“{now.title}”")
@@ -65,6 +62,12 @@ def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> 
     old, new = ({v.valid_from: v for v in side.versions} for side in (was, now))
     for day in sorted({*old, *new}):
         yield from _version_changes(name, now.title, old.get(day), new.get(day))
+
+
+def _whole_item(item: ItemPolicy, verb: str) -> Iterator[ListChange]:
+    for version in item.versions:
+        text = f"{verb}{item.title}：{_version_text(version)}"
+        yield ListChange(item=item.item, on=version.valid_from, text=text)
 
 
 def _basis(item: ItemPolicy) -> str:

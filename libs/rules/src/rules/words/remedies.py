@@ -71,9 +71,7 @@ class _Search:
         self._lists, self._segment, self._key, self._found = lists, segment, key, found
         self._left = _TRIED_MAX
         self._tests = list(dict.fromkeys(_tests_of_rest(found)))
-        near = related({found.item.item}, [segment.relations])  # other items that are given may exclude this one
-        others = [test for a in segment.applicable if a.item.item in near for test in _tests_of_rest(a)]
-        axes = dict(zip(REST, cells([*self._tests, *others]).axes, strict=True))
+        axes = self._axes()
         self._known: dict[int, tuple[Any, ...]] = {}
         self._options: dict[int, tuple[Any, ...]] = {}
         for slot in {TEST[test.test].slot for test in self._tests}:
@@ -83,6 +81,12 @@ class _Search:
             else:
                 self._known[slot] = CIRCUMSTANCES[slot].known
                 self._options[slot] = self._other(slot, axes[slot])
+
+    def _axes(self) -> dict[int, tuple[Any, ...]]:
+        """By slot the values that the item, and the items that may exclude it, distinguish."""
+        near = related({self._found.item.item}, [self._segment.relations])
+        others = [test for a in self._segment.applicable if a.item.item in near for test in _tests_of_rest(a)]
+        return dict(zip(REST, cells([*self._tests, *others]).axes, strict=True))
 
     def run(self, born_on: date | None, on: date) -> Iterator[Remedy]:
         shown: set[tuple[str, ...]] = set()
