@@ -12,8 +12,9 @@ from common.events.coverage import FeedDeclared
 from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
+from rules.deciding.areas import NOWHERE
 from rules.deciding.decide import decide
-from rules.deciding.lists import NOWHERE, Lists
+from rules.deciding.lists import Lists
 from rules.deciding.traits import ANYTHING, read_traits, traits_of
 from rules.facts.coverage import Coverage
 from rules.facts.timeline import Fact, abilities_known_at, facts_known_at

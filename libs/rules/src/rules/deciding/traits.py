@@ -5,6 +5,9 @@ Persons with the same line are affected by the same changes of lists. Example:
 circumstances gives most letters. The others are `h` (hukou), `r` (residence and kind of place) and `x` (year of a
 confirmed death). `h?`, `r?`: the place is unknown on some days. `h:`: there is no hukou. The age is not in the line: a
 timeline reaches into the future, so it contains every birthday.
+
+The lines are stored. A new circumstance adds a part to new lines only. So the release that adds it must set the stored
+lines of its persons to ANYTHING, until they are decided again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,7 +92,8 @@ def traits_of(facts: Sequence[Fact], abilities: Sequence[Ability], died_on: date
     found = dict.fromkeys(_gaps(facts))
     for kind, value, *_ in facts:
         for prefix, read, encode in _WRITERS.get(kind, ()):
-            found[prefix + encode(read(value))] = None
+            if (known := read(value)) is not None:
+                found[prefix + encode(known)] = None
         if kind in _PLACES:
             found[_PLACES[kind](value)] = None
     for ability in abilities:

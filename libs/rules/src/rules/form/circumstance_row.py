@@ -34,8 +34,8 @@ class Circumstance(NamedTuple):
     """A row. `name`: public name of the value. `fact`: the kind of fact that gives it.
 
     `tests`: by field of `Condition`. `text`: a value in Chinese.
-    `read`: the value from the value of a fact. None for age, ability and the places, which `rules.deciding.changes`
-    reads.
+    `read`: turns the value of a fact into the person's value (None: the fact leaves it out). The rows of age, ability
+    and places have no `read`; `rules.deciding.changes` reads them.
     `letter`, `encode`, `parse`: how a value is written in a traits line (`rules.deciding.traits`). No letter: the line
     leaves it out, or writes it with a place.
     `known`: every possible value, the mildest first.
