@@ -1,4 +1,4 @@
-"""What one list changes against another is told completely: what is not told is decided alike."""
+"""The changes between two lists are complete: without a reported change the decisions are equal."""
 
 import re
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def test_before_the_first_day_that_is_changed_both_lists_decide_alike(seed: int)
 
 
 def _said(slab: Any, until: date) -> tuple[date, Any] | None:
-    """What counts from a day on, where that lies before another day."""
+    """The versions that count from a day on, if it lies before another day."""
     if slab.start >= until:
         return None
     return slab.start, [(a.version.conditions, a.version.amount, a.jurisdiction) for a in slab.applicable]
@@ -52,7 +52,7 @@ def _merged(plan: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("area", sorted(path.name for path in POLICY.iterdir() if path.name.isdigit()))
 def test_no_value_of_a_list_is_changed_unnoticed(area: str) -> None:
-    """Every single value of every list of the repository, one after the other."""
+    """Every value of every list of the repository, one after the other."""
     one = load_list(POLICY / area)
     plain = msgspec.json.decode(msgspec.json.encode(one))
     for other in _spoilt(plain):
@@ -64,7 +64,7 @@ def test_no_value_of_a_list_is_changed_unnoticed(area: str) -> None:
 
 
 def _spoilt(value: Any) -> Iterator[Any]:
-    """Copies with one value another one."""
+    """Copies with one other value."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from ({**value, key: spoilt} for spoilt in _spoilt(inner))
@@ -89,7 +89,7 @@ def test_a_list_changes_nothing_against_itself(seed: int) -> None:
     assert first_day_changed(one, one) is None
 
 
-def test_a_new_item_and_a_dropped_one_are_told_with_their_first_day() -> None:
+def test_a_new_item_and_a_removed_one_are_reported_with_their_first_day() -> None:
     one = lists_of(Chance(1).law())["000000"]
     empty = PolicyList(jurisdiction="000000")
     for before, after, verb in ((empty, one, "新增"), (one, empty, "取消")):

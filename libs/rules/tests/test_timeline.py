@@ -1,4 +1,4 @@
-"""Facts follow from statements as a slow oracle, looking at one day at a time, says they do."""
+"""Facts agree with a slow oracle that reads the statements for one day at a time."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -60,7 +60,7 @@ def said(
 
 
 class Last:
-    """What a chain says in the end."""
+    """The last statement of a chain."""
 
     def __init__(self, chain: Sequence[Statement]) -> None:
         self.statement: Statement | None = None
@@ -185,7 +185,7 @@ def people(draw: st.DrawFn) -> list[list[Statement]]:
 
 @settings(deadline=None)
 @given(people())
-def test_what_shows_each_day_is_what_the_oracle_says(chains: list[list[Statement]]) -> None:
+def test_the_value_of_each_day_agrees_with_the_oracle(chains: list[list[Statement]]) -> None:
     statements = [s for chain in chains for s in chain]
     facts = facts_known_at(statements)
     for kind in ("disability", "low_income"):
@@ -212,7 +212,7 @@ def test_the_order_of_arrival_and_repetition_change_nothing(
 
 @settings(deadline=None)
 @given(people(), st.integers(0, 24))
-def test_what_is_recorded_later_is_unseen(chains: list[list[Statement]], minute: int) -> None:
+def test_a_statement_recorded_later_does_not_count(chains: list[list[Statement]], minute: int) -> None:
     statements = [s for chain in chains for s in chain]
     until = START + timedelta(minutes=minute)
     seen = [s for s in statements if s.recorded_at <= until]
