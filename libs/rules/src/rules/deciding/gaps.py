@@ -16,7 +16,7 @@ from common.events.facts import Registration, Residence
 from rules.facts.timeline import FAR_PAST, Fact
 from rules.form.items import ITEM_TITLES
 from rules.form.names import area_name
-from rules.money.due import Run, first_day, runs_by_item
+from rules.money.runs import Run, first_day, runs_by_item
 from rules.money.tallies import county_of
 
 WHY: Final[dict[GapReason, str]] = {

@@ -87,13 +87,14 @@ def _gaps(facts: Iterable[Fact]) -> Iterator[str]:
             yield part
 
 
-def traits_of(facts: Sequence[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
+def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
     """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
-    found = dict.fromkeys(_gaps(facts))
-    for kind, value, *_ in facts:
+    known = tuple(facts)
+    found = dict.fromkeys(_gaps(known))
+    for kind, value, *_ in known:
         for prefix, read, encode in _WRITERS.get(kind, ()):
-            if (known := read(value)) is not None:
-                found[prefix + encode(known)] = None
+            if (held := read(value)) is not None:
+                found[prefix + encode(held)] = None
         if kind in _PLACES:
             found[_PLACES[kind](value)] = None
     for ability in abilities:

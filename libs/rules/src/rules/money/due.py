@@ -17,21 +17,18 @@ rules of two areas leave a month between them, nobody owes it.
 Back-pay is the same function over past months.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from common.events.entitlement import Entitlement, MonthRule, PayTerms
+from common.events.entitlement import Entitlement
+
+from rules.money.runs import DEFAULT_TERMS, FOREVER, Run, first_day, month_index, runs_by_item
 
 DueState = Literal["due", "held", "barred"]
 Example = Literal["example_amount", "example_pay_rule"]
 ANYWHERE: Final = "*"
-_ENTITLED: Final = ("granted", "suspended")  # suspended: the right continues, the money waits
-_FOREVER: Final = 12 * 10_000
-_ONE_DAY: Final = timedelta(days=1)
-_DEFAULT_TERMS: Final = PayTerms()
 
 
 class Due(NamedTuple):
@@ -61,25 +58,6 @@ def _example_rule(interval: Entitlement) -> Example | None:
     return "example_pay_rule" if interval.pay is not None and interval.pay.status == "example" else None
 
 
-@dataclass(slots=True)
-class Run:
-    """Intervals of one item and area without a day between them. Months are counted from year 0.
-
-    `stages`: (first month of the amount, first month of the state, interval), in the order of days.
-    """
-
-    start_on: date
-    first: int
-    jurisdiction: str
-    end_on: date | None = None
-    end: int = _FOREVER
-    stages: list[tuple[int, int, Entitlement]] = field(default_factory=list)
-
-    @property
-    def terms(self) -> PayTerms:
-        return self.stages[-1][2].pay or _DEFAULT_TERMS
-
-
 def due(
     entitlements: Sequence[Entitlement],
     *,
@@ -94,7 +72,7 @@ def due(
     month of this ledger; an earlier system paid the months before it.
     """
     floors = pay_from or {}
-    through = _index(through_month)
+    through = month_index(through_month)
     lines: list[Due] = []
     for runs in runs_by_item(entitlements, died_on):
         lines += _lines(runs, through, demo, floors)
@@ -109,7 +87,7 @@ def owed_before(
     It counts periods of months with one amount, because most persons have few of these in many years.
     """
     found: dict[tuple[str, str, str], int] = {}
-    until = _index(month)
+    until = month_index(month)
     for runs in runs_by_item(entitlements, died_on):
         for line, months in _stretches(runs, until, demo):
             if line.state != "barred":
@@ -122,7 +100,7 @@ def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Du
     """Lines, each with the number of months before `until` for which it stands."""
     if len(runs) != 1:  # a month that two areas could pay is decided month by month
         for line in _lines(runs, until - 1, demo, {}):
-            if _index(line.service_month) < until:
+            if month_index(line.service_month) < until:
                 yield line, 1
         return
     (run,) = runs
@@ -147,15 +125,15 @@ def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_
 
     It may return a month that brings nothing (one that another area pays). It never misses a month.
     """
-    after = _index(after_month)
-    found = _FOREVER
+    after = month_index(after_month)
+    found = FOREVER
     for runs in runs_by_item(entitlements, died_on):
         for run in runs:
             month = max(run.first, after + 1)
             if month < run.end:
                 ahead = max(_ahead(interval) for _, _, interval in run.stages)
                 found = min(found, max(month - ahead, after + 1))
-    return None if found == _FOREVER else first_day(found)
+    return None if found == FOREVER else first_day(found)
 
 
 def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
@@ -207,7 +185,7 @@ def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
         first_day(month),
         paying.amount_fen_per_month,
         state,
-        (paying.pay or _DEFAULT_TERMS).fund,
+        (paying.pay or DEFAULT_TERMS).fund,
         paying.entitlement_id,
         rests_on,
     )
@@ -227,83 +205,9 @@ def _intervals_of(run: Run, month: int) -> tuple[Entitlement, Entitlement]:
 
 def _ahead(interval: Entitlement) -> int:
     """How many months before its own month a line is due."""
-    return 1 if (interval.pay or _DEFAULT_TERMS).when == "advance" else 0
-
-
-def runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[Run]]:
-    """The runs of each item, the older before the newer."""
-    by_item = _pieces_by_item(entitlements, died_on)
-    for item in sorted(by_item):
-        areas = by_item[item]
-        by_list = {e.from_ for pieces in areas.values() for _, _, e in pieces if _by_list(e)}
-        runs = [run for area in areas for run in _runs(area, areas[area])]
-        for run in runs:
-            run.end = _end(run, died_on, by_list)
-        yield sorted((r for r in runs if r.first < r.end), key=lambda r: (r.start_on, r.jurisdiction))
-
-
-_Piece = tuple[date, date | None, Entitlement]  # an interval with its first day and its end
-
-
-def _pieces_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> dict[str, dict[str, list[_Piece]]]:
-    """The cash intervals with an amount by item and area. A death ends them on the day after it."""
-    end = None if died_on is None else died_on + _ONE_DAY
-    found: dict[str, dict[str, list[_Piece]]] = {}
-    for e in entitlements:
-        if e.kind != "cash" or e.state not in _ENTITLED or e.amount_fen_per_month is None:
-            continue  # without an amount nothing is owed, and nothing has begun
-        to = e.to
-        if end is not None:
-            to = end if to is None else min(to, end)
-        if to is None or e.from_ < to:
-            found.setdefault(e.item, {}).setdefault(e.jurisdiction, []).append((e.from_, to, e))
-    return found
-
-
-def _runs(jurisdiction: str, pieces: list[_Piece]) -> Iterator[Run]:
-    run: Run | None = None
-    for start, to, interval in sorted(pieces, key=lambda piece: piece[0]):
-        terms = interval.pay or _DEFAULT_TERMS
-        if run is None or (run.end_on is not None and run.end_on < start):
-            if run is not None:
-                yield run
-            first = _month(start, "same_month" if _by_list(interval) else terms.start)
-            run = Run(start, first, jurisdiction)
-            run.stages.append((first, first, interval))
-        else:
-            changed = _month(start, "same_month" if _by_list(interval) else terms.band_change)
-            run.stages.append((changed, _index(start), interval))
-        run.end_on = to
-    if run is not None:
-        yield run
-
-
-def _end(run: Run, died_on: date | None, by_list: set[date]) -> int:
-    """The first month that is not paid any more."""
-    if run.end_on is None:
-        return _FOREVER
-    if died_on is not None and run.end_on > died_on:
-        return _month(died_on, run.terms.stop)
-    return _month(run.end_on, "same_month" if run.end_on in by_list else run.terms.stop)
-
-
-def _by_list(interval: Entitlement) -> bool:
-    """Whether the interval begins with its version (`<area>/<item>@<date>`), on the first of a month."""
-    return interval.from_.day == 1 and interval.policy.endswith(f"@{interval.from_.isoformat()}")
-
-
-def _month(day: date, rule: MonthRule) -> int:
-    return _index(day) + (rule == "next_month")
-
-
-def _index(day: date) -> int:
-    return day.year * 12 + day.month - 1
-
-
-def first_day(month: int) -> date:
-    return date(month // 12, month % 12 + 1, 1)
+    return 1 if (interval.pay or DEFAULT_TERMS).when == "advance" else 0
 
 
 def _floor(jurisdiction: str, floors: Mapping[str, date]) -> int:
     floor = floors.get(jurisdiction) or floors.get(ANYWHERE)
-    return _index(floor) if floor else 0
+    return month_index(floor) if floor else 0
