@@ -73,15 +73,14 @@ _SEVERAL: Final = tuple(f"{row.letter}:" for row in CIRCUMSTANCES if row.element
 _LETTERS: Final = {row.letter: row for row in CIRCUMSTANCES if row.letter is not None}
 
 
-def _gaps(facts: Iterable[Fact]) -> Iterator[str]:
-    """The parts for places that are unknown on some days."""
+def _gaps(periods: Iterable[tuple[str, date | None, date | None]]) -> Iterator[str]:
+    """The parts for places that are unknown on some days. `periods`: (kind, from, to) of the known places."""
     until: dict[str, date | None] = {}  # by kind of place the end of the last period
     gaps: set[str] = set()
-    for kind, _, valid_from, valid_to, *_ in facts:
-        if kind in _PLACES:
-            if valid_from != until.get(kind):
-                gaps.add(kind)
-            until[kind] = valid_to
+    for kind, valid_from, valid_to in periods:
+        if valid_from != until.get(kind):
+            gaps.add(kind)
+        until[kind] = valid_to
     for kind, part in _UNKNOWN.items():
         if kind in gaps or until.get(kind, FAR_PAST) is not None:
             yield part
@@ -89,14 +88,16 @@ def _gaps(facts: Iterable[Fact]) -> Iterator[str]:
 
 def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
     """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
-    known = tuple(facts)
-    found = dict.fromkeys(_gaps(known))
-    for kind, value, *_ in known:
+    found: dict[str, None] = {}
+    periods: list[tuple[str, date | None, date | None]] = []
+    for kind, value, valid_from, valid_to, *_ in facts:
         for prefix, read, encode in _WRITERS.get(kind, ()):
             if (held := read(value)) is not None:
                 found[prefix + encode(held)] = None
         if kind in _PLACES:
             found[_PLACES[kind](value)] = None
+            periods.append((kind, valid_from, valid_to))
+    found.update(dict.fromkeys(_gaps(periods)))
     for ability in abilities:
         found[f"a:{ability.level}"] = None
     if died_on is not None:
