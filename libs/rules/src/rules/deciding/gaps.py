@@ -16,6 +16,7 @@ from common.events.facts import Registration, Residence
 from rules.facts.timeline import FAR_PAST, Fact
 from rules.form.items import ITEM_TITLES
 from rules.form.names import area_name
+from rules.form.period import is_within
 from rules.money.runs import Run, first_day, runs_by_item
 from rules.money.tallies import county_of
 
@@ -111,8 +112,7 @@ def _gap(old: Run, following: Run | None, entitlements: Sequence[Entitlement], m
 
 
 def _entitlement_on(day: date, item: str, entitlements: Sequence[Entitlement]) -> Entitlement | None:
-    of_item = (e for e in entitlements if e.item == item)
-    return next((e for e in of_item if e.from_ <= day and (e.to is None or day < e.to)), None)
+    return next((e for e in entitlements if e.item == item and is_within(day, e.from_, e.to)), None)
 
 
 def _county_left(move: _Move, area: str) -> str:

@@ -17,7 +17,8 @@ from rules.deciding.outcome import Applicable, Outcome
 from rules.deciding.segment import Segment, where_of
 from rules.facts.coverage import NOTHING_DECLARED, Coverage
 from rules.facts.timeline import FAR_FUTURE
-from rules.form.policy import NATION, Condition, Exclusion, Follows, ItemPolicy, PolicyList, Version
+from rules.form.period import edges, in_force
+from rules.form.policy import NATION, Condition, Follows, ItemPolicy, PolicyList, Version
 from rules.form.situation import TEST
 
 _PLANS_MAX: Final = 20_000  # pairs of places with lists of their own
@@ -61,7 +62,7 @@ class Lists:
         self.coverage = coverage
         tests = [leaf for one in self.by_area.values() for leaf in leaves_of_list(one)]
         self.ages = tuple(sorted(_ages(tests)))
-        self.first_day = min(_dates(*self.by_area.values()), default=FAR_FUTURE)
+        self.first_day = min(days_of_change(*self.by_area.values()), default=FAR_FUTURE)
         self._kinds = frozenset(TEST[test.test].kind for test in tests)
         self._named = {NATION, *self.by_area, *(area for test in tests for area in test.areas)}
         self.area = Areas(self._named | coverage.declared.keys(), ancestors).of
@@ -100,13 +101,13 @@ class Lists:
         places = (hukou.codes if hukou else None, residence.codes if residence else None)
         where = where_of(*places)
         lists = self._nearest_lists(places)
-        days = _dates(*lists)
+        days = days_of_change(*lists)
         if days:
             first = min(days)
             days |= {day for day in self.coverage.days(where, self._kinds) if day > first}
         for start, end in pairwise([*sorted(days), FAR_FUTURE]):
             unreported = self.coverage.unreported(where, start, self._kinds)
-            rules = [(one.jurisdiction, [r for r in one.exclusions if _in_force(r, start)]) for one in lists]
+            rules = [(one.jurisdiction, [r for r in one.exclusions if in_force(r, start)]) for one in lists]
             yield Segment((start, end), places, self._applicable(hukou, residence, start, unreported), rules)
 
     def _nearest_lists(self, places: tuple[Codes | None, Codes | None]) -> list[PolicyList]:
@@ -147,23 +148,16 @@ class Lists:
         seen: set[str] = set()
         for code in codes:
             for name, item in (self.by_area[code].items if code in self.by_area else {}).items():
-                version = next((v for v in item.versions if _in_force(v, day)), None)
+                version = next((v for v in item.versions if in_force(v, day)), None)
                 if version and name not in seen:
                     seen.add(name)
                     yield item, version, code
 
 
-def _in_force(dated: Version | Exclusion, day: date) -> bool:
-    return dated.valid_from <= day and (dated.valid_to is None or day < dated.valid_to)
-
-
-def _dates(*lists: PolicyList) -> set[date]:
+def days_of_change(*lists: PolicyList) -> set[date]:
     """The days on which a version or a rule begins or ends."""
-    dated: list[Version | Exclusion] = []
-    for one in lists:
-        dated += one.exclusions
-        dated += [version for item in one.items.values() for version in item.versions]
-    return {day for x in dated for day in (x.valid_from, x.valid_to) if day}
+    versions = (version for one in lists for item in one.items.values() for version in item.versions)
+    return edges([*versions, *(rule for one in lists for rule in one.exclusions)])
 
 
 def _ages(tests: Iterable[Condition]) -> set[int]:

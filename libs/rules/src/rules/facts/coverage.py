@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from common.events.coverage import FeedDeclared
 from common.events.kinds import RULES
 
+from rules.form.period import is_within
 from rules.form.situation import KINDS_AT_HUKOU
 
 # Kinds whose absence can mean "no". For the other kinds the platform asks wherever a fact is missing.
@@ -81,7 +82,7 @@ class Coverage:
 
 
 def _is_fed(feeds: Sequence[FeedDeclared], kind: str, day: date) -> bool:
-    return any(f.kind == kind and f.since <= day and (f.until is None or day < f.until) for f in feeds)
+    return any(f.kind == kind and is_within(day, f.since, f.until) for f in feeds)
 
 
 NOTHING_DECLARED: Final = Coverage({})

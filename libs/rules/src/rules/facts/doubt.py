@@ -15,6 +15,8 @@ from common.calendar import civil_date
 from common.events.entitlement import Entitlement
 from common.events.facts import Statement
 
+from rules.form.period import is_within
+
 _PAYS = ("granted", "suspended")
 
 
@@ -85,6 +87,5 @@ def is_held(entitlements: tuple[Entitlement, ...], item: str, on: date, doubt: D
         return False
     held = held_by_doubt(entitlements, doubt)
     return any(
-        h.item == item and h is not e and h.from_ <= on and (h.to is None or on < h.to)
-        for e, h in zip(entitlements, held, strict=True)
+        h.item == item and h is not e and is_within(on, h.from_, h.to) for e, h in zip(entitlements, held, strict=True)
     )

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from rules.deciding.areas import Ancestors
 from rules.deciding.conditions import Answer, compiled, leaves_of_list
-from rules.deciding.lists import Lists
+from rules.deciding.lists import Lists, days_of_change
 from rules.deciding.segment import Segment
 from rules.facts.coverage import ANSWERING, Coverage
 from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
+from rules.form.period import edges, in_force
 from rules.form.policy import Condition, PolicyList
 from rules.form.situation import AGE, HUKOU, KINDS_AT_HUKOU, PLACE, RESIDENCE, TEST, Situation
 from rules.proof.cells import Cells, cells
@@ -36,13 +37,6 @@ class Found(NamedTuple):
     situation: Situation
     parent: Side
     child: Side
-
-
-class _Dated(Protocol):
-    @property
-    def valid_from(self) -> date: ...
-    @property
-    def valid_to(self) -> date | None: ...
 
 
 class _Allowance(NamedTuple):
@@ -94,7 +88,7 @@ class Comparison:
         kinds = {TEST[test.test].kind for test in self.tests}
         self._kinds = frozenset(kinds & ANSWERING if coverage.declared else ())
         self._pairs = self._place_pairs(lists, ancestors)
-        self._days = self._pairs.days(_edges(lists, deviations))
+        self._days = self._pairs.days(days_of_change(*lists) | edges(deviations))
 
     def _place_pairs(self, lists: Sequence[PolicyList], ancestors: Ancestors) -> PlacePairs:
         areas = {area for test in self.tests for area in test.areas}
@@ -182,15 +176,6 @@ def _places_read(lists: Iterable[PolicyList], tests: Iterable[Condition], kinds:
     return read | {HUKOU if kind in KINDS_AT_HUKOU else RESIDENCE for kind in kinds}
 
 
-def _edges(lists: Iterable[PolicyList], deviations: Iterable[Deviation]) -> set[date]:
-    """The days on which a version, a rule or a deviation begins or ends."""
-    dated: list[_Dated] = [*deviations]
-    for one in lists:
-        dated += one.exclusions
-        dated += [version for item in one.items.values() for version in item.versions]
-    return {day for x in dated for day in (x.valid_from, x.valid_to) if day}
-
-
 def _everybody(_: Situation) -> bool:
     return True
 
@@ -224,7 +209,3 @@ def _can_be(at: Places, rest: Sequence[Any], people: Cells) -> bool:
     if at[0] is not None and age is None and len(people.axes[0]) > 1:
         return False
     return len(people.axes[PLACE - AGE]) == 1 or (at[1] is None) == (place is None)
-
-
-def in_force(dated: _Dated, day: date) -> bool:
-    return dated.valid_from <= day and (dated.valid_to is None or day < dated.valid_to)

@@ -14,6 +14,8 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from common.calendar import add_months, month_of
 
+from rules.form.period import is_within
+
 VISIT_ITEMS: Final = frozenset({"visiting_care"})
 TILE_DAYS_MAX: Final = 14  # 2 × 14 − 1 days fit into the shortest month from any first day
 
@@ -102,7 +104,7 @@ class Run(NamedTuple):
         return self.stretches[0]
 
     def covers(self, day: date) -> bool:
-        return self.from_ <= day and (self.to is None or day < self.to)
+        return is_within(day, self.from_, self.to)
 
     def stretch_on(self, day: date) -> Stretch:
         """The stretch of a day; the nearest one if the day lies outside."""

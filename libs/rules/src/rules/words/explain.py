@@ -21,6 +21,7 @@ from rules.deciding.wording import DOUBTED, SUSPECTED
 from rules.facts.death import Deceased, death_of
 from rules.facts.doubt import Doubt, held_by_doubt, is_held
 from rules.facts.timeline import Fact
+from rules.form.period import is_within
 from rules.form.policy import Citation
 from rules.form.situation import AGE, HUKOU, RESIDENCE, REST, Situation, with_value
 from rules.words.evidence import ConditionOutcome, Evidence, FactRef, Seen, condition_outcomes, evidence_of
@@ -139,7 +140,7 @@ def _answer(item: str, day: _Day, segment: Segment, lists: Lists, decision: Deci
 
 def _as_decided(outcomes: Sequence[Outcome], decision: Decision, on: date) -> tuple[Outcome, ...]:
     """The outcomes of a day with the states that the decision of the whole life gives them."""
-    that_day = {e.item: e for e in decision.entitlements if e.from_ <= on and (e.to is None or on < e.to)}
+    that_day = {e.item: e for e in decision.entitlements if is_within(on, e.from_, e.to)}
     return tuple(giving_way(o, that_day[o.item].state, that_day[o.item].suppressed_by) for o in outcomes)
 
 
