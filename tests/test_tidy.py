@@ -21,7 +21,7 @@ SOURCES = sorted(
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 50, 300
-PURE = {"datetime", "decimal", "collections", "dataclasses", "enum", "functools", "itertools", "typing", "math", "re"}
+PURE = {"datetime", "decimal", "collections", "dataclasses", "enum", "functools", "itertools", "typing", "math", "re", "types"}
 PURE |= {"__future__", "bisect", "hashlib", "operator", "uuid", "zlib", "msgspec", "fractions"}
 PURE_OURS = ("common", "rules")
 
@@ -67,19 +67,24 @@ def test_every_service_has_its_rooms(service: str) -> None:
     folder = ROOT / "services" / service
     for needed in ("main.py", "tables.py", "verify.py"):
         assert (folder / "src" / service / needed).exists(), needed
-    assert any((folder / "src" / service).glob("domain*"))
-    assert any((folder / "src" / service).glob("store*"))
+    assert any((folder / "src" / service).rglob("domain*"))
+    assert any((folder / "src" / service).rglob("store*"))
     assert (folder / "migrations" / "env.py").exists()
     assert list((folder / "tests").glob("test_*.py"))
+
+
+def is_domain(name: str, service: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == service and "domain" in parts
 
 
 def test_the_domain_does_no_io() -> None:
     wrong = []
     for service in SERVICES:
         base = ROOT / "services" / service / "src" / service
-        for path in [*base.glob("domain.py"), *base.glob("domain/**/*.py")]:
+        for path in [*base.rglob("domain.py"), *base.glob("**/domain/*.py")]:
             for name in imports(path):
-                pure = name.partition(".")[0] in PURE or name.startswith((*PURE_OURS, f"{service}.domain"))
+                pure = name.partition(".")[0] in PURE or name.startswith(PURE_OURS) or is_domain(name, service)
                 if not pure:
                     wrong.append(f"{relative(path)} imports {name}")
     assert not wrong

@@ -41,7 +41,7 @@ BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
 # Files that read the bounds of a token themselves, and why. All others ask `scope_of`.
 READS_CLAIMS = {
     "services/ingestion/src/ingestion/register/senders.py": "finds how a source has to sign; it gives no access",
-    "services/ingestion/src/ingestion/review/store/quarantine.py": "records the actor's area in the audit row",
+    "services/ingestion/src/ingestion/audits/store.py": "records the actor's area in the audit row",
 }
 
 
