@@ -21,7 +21,19 @@ SOURCES = sorted(
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 50, 300
-PURE = {"datetime", "decimal", "collections", "dataclasses", "enum", "functools", "itertools", "typing", "math", "re", "types"}
+PURE = {
+    "datetime",
+    "decimal",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "itertools",
+    "typing",
+    "math",
+    "re",
+    "types",
+}
 PURE |= {"__future__", "bisect", "hashlib", "operator", "uuid", "zlib", "msgspec", "fractions"}
 PURE_OURS = ("common", "rules")
 
