@@ -16,10 +16,10 @@ import yaml
 from fastapi.routing import APIRoute, iter_route_contexts
 from shell.access.auth import issue_token
 from shell.access.scopes import ROLES, Role
+from shouwang.runtime.services import SERVICES
 from starlette.routing import Mount, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision", "console")
 # The API's own description; it holds no data.
 DESCRIPTION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 # Claims that give each role a scope, and the roles whose scope needs a claim.

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 
-from benchmarks.compare.checkout import check_out, resolve
 from shouwang.runtime.paths import REPOSITORY
+
+from benchmarks.compare.checkout import check_out, resolve
 
 COMMAND_SECONDS_MAX = 900
 RELEASE = re.compile(r"^## \d+\.\d+\.\d+ .*?^Commit: `([0-9a-f]{40})`", re.MULTILINE | re.DOTALL)
