@@ -1,7 +1,7 @@
 """Declared coverage comes into force: from then on, a missing fact means "no" in a covered division.
 
-The handler only stores a declaration. A job puts it in force like a published list, because this excludes all deciders
-and the handlers of live changes must not wait for one another inside a batch.
+The handler only stores a declaration. A job puts it in force like a published list, because this needs a lock against
+all deciders. Handlers of live changes must not wait for that lock inside a batch.
 """
 
 import logging

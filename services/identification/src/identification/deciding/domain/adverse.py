@@ -1,8 +1,8 @@
 """Adverse outcomes: a decision withholds an item, or gives less of it than the decision before.
 
-The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future, or
-if it is newly suppressed, suspended or waits for a choice. Not adverse are: a question to a department (`unknown`),
-days after death, and an item that continues under another identity of the same human.
+The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future. It is
+also adverse if the item is newly suppressed or suspended, or newly waits for a choice. Not adverse are: a question to a
+department (`unknown`), days after death, and an item that continues under another identity of the same human.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,7 +44,7 @@ class Case(NamedTuple):
     facts: PersonFactsRecorded | None = None
     cause: Message[Any] | None = None
     correlation_id: str | None = None
-    joined: Mapping[str, Sequence[Spell]] = MappingProxyType({})
+    joined: Mapping[str, Sequence[Spell]] | None = None
 
 
 class Decided(NamedTuple):

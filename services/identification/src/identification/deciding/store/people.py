@@ -166,7 +166,10 @@ async def lock_marks(tx: Tx, person_ids: Sequence[str]) -> dict[str, Mark]:
            ORDER BY person_id FOR NO KEY UPDATE""",  # noqa: S608
         person_ids,
     )
-    return {row["person_id"]: Mark._make(tuple(row)[:-1]) for row in rows}
+    found: dict[str, Mark] = {}
+    for *mark, person_id in rows:
+        found[person_id] = Mark._make(mark)
+    return found
 
 
 async def list_traits_between(
