@@ -76,7 +76,7 @@ def _cases(
 
 
 def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) -> Case | None:
-    """None if the stored facts are as new."""
+    """None if the stored facts are at least as new."""
     facts = message.data
     if stored is None:
         fresh = Person(facts.person_id, 0, facts.version, 0, facts.recorded_at, facts=_raw(message))
@@ -89,7 +89,7 @@ def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) ->
 
 
 def _with_abilities(message: Message[AbilitiesDetermined], stored: Person | None) -> Case | None:
-    """None if the stored results are as new. Results that arrive before the facts are stored and decide nothing yet."""
+    """None if the stored results are at least as new. Results before the first facts decide nothing yet."""
     abilities = message.data
     if stored is None:
         fresh = Person(abilities.person_id, 0, 0, abilities.version, abilities.recorded_at, abilities=_raw(message))

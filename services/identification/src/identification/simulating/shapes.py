@@ -1,4 +1,4 @@
-"""Bodies and answers about simulations. Callers outside the area get no small numbers."""
+"""Bodies and answers about simulations. Only officers and approvers of the area get small numbers."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -118,7 +118,7 @@ class ResultOut(BaseModel):
     items: list[ItemOut]
     money: list[MoneyOut]
     earlier: list[EarlierOut]
-    examples: dict[str, list[str]] = Field(description="person ids by kind, for officers of the area only")
+    examples: dict[str, list[str]] = Field(description="person ids by kind, for officers and approvers of the area")
 
 
 class SimulationOut(BaseModel):
