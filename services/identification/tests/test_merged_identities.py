@@ -1,4 +1,4 @@
-"""Two persons turn out to be one human, or two after all: who decides on what, what is told, what was known when."""
+"""Two identities are merged into one human, or split again: decisions, events, and earlier knowledge."""
 
 from datetime import date
 from itertools import permutations
@@ -9,6 +9,7 @@ import pytest
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
 from identification import verify
 from identification.redeciding.redecide_people import redecide_people
+from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver
 
@@ -26,12 +27,10 @@ async def edges(driver: Driver) -> list[Any]:
 async def is_sound(database: Database) -> None:
     while await redecide_people(database):
         pass
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
-async def test_the_survivor_is_decided_on_all_that_is_said_of_either(
-    driver: Driver, elder: Any, database: Database
-) -> None:
+async def test_the_survivor_is_decided_from_the_facts_of_both(driver: Driver, elder: Any, database: Database) -> None:
     stays, goes = elder(lives=None), elder(born=date(1930, 1, 1))
     stays.statements.clear()
     stays.say("residence", division="530302001")
@@ -44,22 +43,22 @@ async def test_the_survivor_is_decided_on_all_that_is_said_of_either(
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-async def test_an_ability_determined_under_the_other_identity_counts_in_whatever_order_it_is_heard(
+async def test_an_ability_result_of_the_other_identity_counts_in_any_order_of_arrival(
     driver: Driver, elder: Any, order: Any, of_item: Any, database: Database
 ) -> None:
-    """Also a second one, that comes when all is united."""
+    """A second result after the merge counts too."""
     stays, goes, alone = elder(), elder(), elder()
     for person in (goes, alone):
         person.say("low_income", category="dibao")
-    news = [stays.united(goes), goes.merged(stays), goes.assessed(2, date(2026, 1, 1))]
+    messages = [stays.united(goes), goes.merged(stays), goes.assessed(2, date(2026, 1, 1))]
     for i in order:
-        await driver.deliver(news[i], times=2)
+        await driver.deliver(messages[i], times=2)
     first = (await heads(driver))[stays.person_id]
     await driver.deliver(alone.facts(), alone.assessed(2, date(2026, 1, 1)))
-    wanted = (await heads(driver))[alone.person_id]
+    expected = (await heads(driver))[alone.person_id]
     assert "nursing_subsidy" in {e.item for e in first.entitlements}
     assert {(e.item, e.state, e.from_) for e in first.entitlements} == {
-        (e.item, e.state, e.from_) for e in wanted.entitlements
+        (e.item, e.state, e.from_) for e in expected.entitlements
     }
     await driver.deliver(goes.assessed(4, date(2026, 10, 1), version=2))
     again = (await heads(driver))[stays.person_id]
@@ -68,27 +67,27 @@ async def test_an_ability_determined_under_the_other_identity_counts_in_whatever
 
 
 @pytest.mark.parametrize("survivor_first", [True, False])
-async def test_what_goes_on_under_the_survivor_is_not_told_as_a_beginning_or_an_end(
+async def test_an_item_that_continues_under_the_survivor_names_the_alias_on_both_edges(
     driver: Driver, elder: Any, survivor_first: bool
 ) -> None:
-    """`alias` says so on both edges; what both had is not told anew."""
+    """No edge is emitted for an item that both had."""
     stays, goes = elder(lives=None), elder()
     stays.statements.clear()
     stays.say("living_situation", tags=("alone",))
     await driver.deliver(stays.facts(), goes.facts())
     await driver.clear_outbox()
-    news = [stays.united(goes), goes.merged(stays)]
-    for event in news if survivor_first else news[::-1]:
+    messages = [stays.united(goes), goes.merged(stays)]
+    for event in messages if survivor_first else messages[::-1]:
         await driver.deliver(event)
-    told = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
-    assert sorted(told, key=str) == sorted(
+    found = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
+    assert sorted(found, key=str) == sorted(
         [(EntitlementEnded, goes.person_id, stays.person_id), (EntitlementStarted, stays.person_id, goes.person_id)],
         key=str,
     )
 
 
 @pytest.mark.parametrize("survivor_first", [True, False])
-async def test_what_the_united_facts_no_longer_give_is_told_as_an_end_once(
+async def test_an_item_that_the_merged_facts_no_longer_give_ends_once(
     driver: Driver, elder: Any, survivor_first: bool
 ) -> None:
     """One of the two has died."""
@@ -97,16 +96,16 @@ async def test_what_the_united_facts_no_longer_give_is_told_as_an_end_once(
     stays.say("death", date(2026, 11, 3), evidence="register_cancelled")
     await driver.deliver(stays.facts(), goes.facts())
     await driver.clear_outbox()
-    news = [stays.united(goes), goes.merged(stays)]
-    for event in news if survivor_first else news[::-1]:
+    messages = [stays.united(goes), goes.merged(stays)]
+    for event in messages if survivor_first else messages[::-1]:
         await driver.deliver(event)
-    told = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
-    assert sorted(told, key=str) == sorted(
+    found = [(type(e), e.person_id, e.alias) for e in await edges(driver) if e.item == ITEM]
+    assert sorted(found, key=str) == sorted(
         [(EntitlementEnded, goes.person_id, stays.person_id), (EntitlementEnded, stays.person_id, None)], key=str
     )
 
 
-async def test_split_again_everybody_has_what_they_had(driver: Driver, elder: Any, database: Database) -> None:
+async def test_after_a_split_everybody_has_the_earlier_items(driver: Driver, elder: Any, database: Database) -> None:
     stays, goes = elder(), elder(born=date(1935, 1, 1), hukou="530303", lives="530303001")
     await driver.deliver(stays.facts(), goes.facts())
     before = await heads(driver)
@@ -120,7 +119,7 @@ async def test_split_again_everybody_has_what_they_had(driver: Driver, elder: An
     await is_sound(database)
 
 
-async def test_as_known_before_the_merge_there_are_two_and_as_known_before_the_split_one(
+async def test_before_the_merge_two_persons_were_known_and_before_the_split_one(
     driver: Driver, elder: Any, client: httpx.AsyncClient, bearer: Any
 ) -> None:
     stays, goes = elder(), elder(hukou="530303", lives="530303001")
@@ -128,7 +127,7 @@ async def test_as_known_before_the_merge_there_are_two_and_as_known_before_the_s
     await driver.deliver(goes.merged(stays), stays.united(goes))
     await driver.deliver(stays.split(), goes.split())
 
-    async def seen(person: Any, known_at: str) -> tuple[Any, int]:
+    async def shown(person: Any, known_at: str) -> tuple[Any, int]:
         asked = {"on": "2026-11-20", "known_at": known_at}
         found = (
             await client.get(f"/v1/persons/{person.person_id}/entitlements", params=asked, headers=bearer())
@@ -136,16 +135,16 @@ async def test_as_known_before_the_merge_there_are_two_and_as_known_before_the_s
         return found["merged_into"], len(found["entitlements"])
 
     early, between, late = (f"2026-11-01T0{h}:30:00+00:00" for h in (0, 1, 2))
-    assert (await seen(goes, early))[0] is None
-    assert (await seen(goes, early))[1] > 0
-    assert await seen(goes, between) == (stays.person_id, 0)
-    assert await seen(goes, late) == await seen(goes, early)
+    assert (await shown(goes, early))[0] is None
+    assert (await shown(goes, early))[1] > 0
+    assert await shown(goes, between) == (stays.person_id, 0)
+    assert await shown(goes, late) == await shown(goes, early)
 
 
-async def test_an_edit_of_a_list_reaches_whom_it_concerns_by_what_another_number_says(
+async def test_an_edit_of_a_list_reaches_a_person_by_the_facts_of_a_merged_identity(
     driver: Driver, elder: Any, publish: Any, redecide: Any, client: Any, bearer: Any, of_item: Any, database: Database
 ) -> None:
-    """Under their own number they are able; under the other they are not quite."""
+    """The own result is level 0; the result of the other identity is level 1."""
     stays, goes = elder(), elder()
     stays.say("low_income", category="dibao")
     await driver.deliver(stays.assessed(0, date(2026, 1, 1)), goes.assessed(1, date(2026, 6, 1)))

@@ -1,4 +1,4 @@
-"""Nobody can sign or publish a list that is faulty or gives less than the lists above it."""
+"""A list that is faulty or gives less than the lists above it can be neither signed nor published."""
 
 import asyncio
 import copy
@@ -24,16 +24,16 @@ async def law(client: Any, bearer: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def county(law: dict[str, Any]) -> dict[str, Any]:
-    """Qilin's list, which now also names what the nation's names, in the same words."""
+    """The list of Qilin with an item of the nation, in the same words."""
     plain = copy.deepcopy(law[QILIN])
     plain["items"][CARE] = copy.deepcopy(law[NATION]["items"][CARE])
     return plain
 
 
 @pytest.fixture
-def door(client: Any, bearer: Any, simulated: Any) -> Any:
-    """`await door(body, *steps)`: propose, simulate and take the steps, each by somebody else; the answer of the last
-    one."""
+def gate(client: Any, bearer: Any, simulated: Any) -> Any:
+    """`await gate(body, *steps)`: propose, simulate, and call the route of each step by another approver; the last
+    answer."""
 
     async def walk(body: dict[str, Any], *steps: str) -> Any:
         headers = bearer("officer", NATION, subject="proposer")
@@ -55,18 +55,18 @@ def cut(body: dict[str, Any]) -> None:
     body["items"][CARE]["versions"][0]["amount"]["bands"][1]["amount_fen"] = 15000
 
 
-async def test_a_faulty_list_cannot_be_signed(door: Any, county: dict[str, Any]) -> None:
+async def test_a_faulty_list_cannot_be_signed(gate: Any, county: dict[str, Any]) -> None:
     county["items"][CARE]["versions"][0]["amount"]["bands"][1]["amount_fen"] = 5000
-    answer = await door(county, "approve")
+    answer = await gate(county, "approve")
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_faulty")
     assert [(p["code"], p["pointer"]) for p in answer.json()["problems"]] == [
         ("amount_falls", f"/items/{CARE}/versions/0/amount/bands/1/amount_fen")
     ]
 
 
-async def test_a_list_that_gives_less_than_the_one_above_cannot_be_signed(door: Any, county: dict[str, Any]) -> None:
+async def test_a_list_that_gives_less_than_the_one_above_cannot_be_signed(gate: Any, county: dict[str, Any]) -> None:
     cut(county)
-    answer = await door(county, "approve")
+    answer = await gate(county, "approve")
     assert (answer.status_code, answer.json()["code"]) == (409, "narrower_than_above")
     (problem,), (person,) = answer.json()["problems"], answer.json()["counter_examples"]
     assert (problem["pointer"], problem["code"]) == (f"/items/{CARE}", "amount_lower")
@@ -75,13 +75,13 @@ async def test_a_list_that_gives_less_than_the_one_above_cannot_be_signed(door: 
     assert (person["parent"], person["from"], person["person"]["known"]["ability"]) == (NATION, "2023-01-01", 3)
 
 
-async def test_a_list_that_gives_as_much_passes(door: Any, county: dict[str, Any]) -> None:
-    answer = await door(county, *FULL)
+async def test_a_list_that_gives_as_much_is_published(gate: Any, county: dict[str, Any]) -> None:
+    answer = await gate(county, *FULL)
     assert (answer.status_code, answer.json()["narrower_below"]) == (200, [])
 
 
-async def test_a_deviation_in_force_lets_it_pass_and_travels_with_the_list(
-    door: Any, county: dict[str, Any], driver: Driver, client: Any, bearer: Any
+async def test_a_deviation_in_force_permits_a_shortfall_and_is_part_of_the_published_list(
+    gate: Any, county: dict[str, Any], driver: Driver, client: Any, bearer: Any
 ) -> None:
     cut(county)
     deviation = {
@@ -94,11 +94,11 @@ async def test_a_deviation_in_force_lets_it_pass_and_travels_with_the_list(
         "valid_from": "2023-01-01",
     }
     county["deviations"] = [{**deviation, "valid_to": "2030-01-01"}]
-    late = await door(county, "approve")
-    assert late.json()["counter_examples"][0]["from"] == "2030-01-01"  # what outlives it is refused already today
+    late = await gate(county, "approve")
+    assert late.json()["counter_examples"][0]["from"] == "2030-01-01"  # a shortfall after its end is a conflict today
     county["deviations"] = [deviation]
     await driver.clear_outbox()
-    assert (await door(county, *FULL)).status_code == 200
+    assert (await gate(county, *FULL)).status_code == 200
     (event,) = await driver.emitted(PolicyVersionPublished)
     assert event.list["deviations"] == [deviation]
     shown = await client.get("/v1/inclusion", headers=bearer("resident", None), params={"child": QILIN})
@@ -109,27 +109,27 @@ async def test_a_deviation_in_force_lets_it_pass_and_travels_with_the_list(
     ]
 
 
-async def test_what_changed_above_since_the_signatures_counts(
-    door: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any
+async def test_a_list_above_that_changed_after_the_signatures_counts(
+    gate: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any
 ) -> None:
-    signed = (await door(county, "approve", "approve")).json()
+    signed = (await gate(county, "approve", "approve")).json()
     assert signed["state"] == "approved"
     for band in law[NATION]["items"][CARE]["versions"][0]["amount"]["bands"]:
         band["amount_fen"] += 100
-    assert (await door(law[NATION], *FULL)).status_code == 200
+    assert (await gate(law[NATION], *FULL)).status_code == 200
     path = f"/v1/policies/{signed['version']}/publish"
     answer = await client.post(path, headers=bearer("approver", NATION, subject="third"))
     assert (answer.status_code, answer.json()["code"]) == (409, "narrower_than_above")
 
 
-async def test_a_higher_list_is_published_and_those_below_that_give_less_are_told(
-    door: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any, redecide: Any
+async def test_a_higher_list_is_published_and_the_lists_below_that_give_less_are_named(
+    gate: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any, redecide: Any
 ) -> None:
-    await door(county, *FULL)
+    await gate(county, *FULL)
     await redecide()
     for band in law[NATION]["items"][CARE]["versions"][0]["amount"]["bands"]:
         band["amount_fen"] += 100
-    answer = await door(law[NATION], *FULL)
+    answer = await gate(law[NATION], *FULL)
     assert (answer.status_code, answer.json()["running"]) == (200, True)
     (short,) = answer.json()["narrower_below"]
     assert (short["jurisdiction"], short["item"], short["code"]) == (QILIN, CARE, "amount_lower")
@@ -137,19 +137,19 @@ async def test_a_higher_list_is_published_and_those_below_that_give_less_are_tol
     assert (shown["included"], shown["narrower"][0]["sentence"]) == (False, short["detail"])
 
 
-async def test_two_lists_published_at_once_do_not_pass_each_other(
-    door: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any
+async def test_two_lists_published_at_once_cannot_both_be_accepted_unchecked(
+    gate: Any, county: dict[str, Any], law: dict[str, Any], client: Any, bearer: Any
 ) -> None:
-    """Whatever the order: the county's list is never in force below a nation's that gives more."""
-    versions = [(await door(county, "approve", "approve")).json()["version"]]
+    """In any order, the county's list is not in force unnoticed below a national list that gives more."""
+    versions = [(await gate(county, "approve", "approve")).json()["version"]]
     for band in law[NATION]["items"][CARE]["versions"][0]["amount"]["bands"]:
         band["amount_fen"] += 100
-    versions.append((await door(law[NATION], "approve", "approve")).json()["version"])
+    versions.append((await gate(law[NATION], "approve", "approve")).json()["version"])
     headers = bearer("approver", NATION, subject="third")
     answers = await asyncio.gather(*(client.post(f"/v1/policies/{v}/publish", headers=headers) for v in versions))
     low, high = answers
     if low.status_code == 200 and high.status_code == 200:
-        assert high.json()["narrower_below"]  # the county's came first, and is told of
+        assert high.json()["narrower_below"]  # the county's list came first and is named
     else:
         assert {a.json().get("code") for a in answers if a.status_code != 200} <= {
             "lists_changed",
@@ -159,6 +159,6 @@ async def test_two_lists_published_at_once_do_not_pass_each_other(
         }
 
 
-async def test_an_area_that_does_not_lie_above_is_no_parent(client: Any, bearer: Any) -> None:
+async def test_a_parent_must_lie_above_the_area(client: Any, bearer: Any) -> None:
     answer = await client.get("/v1/inclusion", headers=bearer(), params={"child": QILIN, "parent": "140700"})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_above")

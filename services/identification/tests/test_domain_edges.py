@@ -1,4 +1,4 @@
-"""What is news about somebody's entitlements, without any database."""
+"""Changed items and edges of a new decision, without any database."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -7,14 +7,14 @@ import pytest
 from common.events import Entitlement
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from identification.deciding.domain.decision import (
+from identification.deciding.domain.decision import changed_items
+from identification.deciding.domain.edges import (
     Spell,
-    changed_items,
     edges_of_change,
     edges_on,
+    emitted_through,
     next_edge,
     spells_of,
-    told_through,
 )
 
 DAY_ONE = date(2026, 1, 1)
@@ -38,7 +38,7 @@ def interval(state: Any, start: int, end: int | None, item: str = "a", **more: A
     )
 
 
-def test_only_what_is_given_is_a_spell_and_a_hold_prolongs_it() -> None:
+def test_only_a_granted_period_is_a_spell_and_a_suspension_prolongs_it() -> None:
     timeline = [
         interval("unknown", 0, 5),
         interval("granted", 5, 9),
@@ -65,8 +65,8 @@ def test_an_item_is_changed_by_any_difference_of_its_intervals() -> None:
 @pytest.mark.parametrize(
     ("next_on", "expected"), [(None, day(9)), (day(12), day(9)), (day(9), day(8)), (day(4), day(3))]
 )
-def test_everything_before_the_first_untold_edge_has_been_told(next_on: date | None, expected: date) -> None:
-    assert told_through(next_on, day(9)) == expected
+def test_all_days_before_the_next_edge_are_emitted(next_on: date | None, expected: date) -> None:
+    assert emitted_through(next_on, day(9)) == expected
 
 
 def spell(start: int, end: int) -> Spell:
@@ -81,7 +81,9 @@ def timelines(draw: Any) -> list[Spell]:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("news"), timelines()), st.tuples(st.just("days"), st.integers(0, 6)), st.just(("job", None))
+        st.tuples(st.just("decision"), timelines()),
+        st.tuples(st.just("days"), st.integers(0, 6)),
+        st.just(("job", None)),
     ),
     max_size=12,
 )
@@ -89,26 +91,26 @@ STEPS = st.lists(
 
 @settings(max_examples=500, deadline=None)
 @given(STEPS)
-def test_whoever_listens_to_the_edges_knows_what_is_in_force(steps: list[tuple[str, Any]]) -> None:
-    """However news, missed days and the daily job follow each other: nothing begins or ends twice, and once the job
-    has caught up, what was told to be in force is in force, and nothing else."""
+def test_a_receiver_of_the_edges_knows_the_items_in_force(steps: list[tuple[str, Any]]) -> None:
+    """In any order of new decisions, missed days and the daily job, nothing starts or ends twice. Once the job has
+    caught up, the receiver knows exactly the spells in force."""
     today, spells, next_on = DAY_ONE, [], None
-    told: set[str] = set()
+    known: set[str] = set()
 
-    def listen(edges: Any) -> None:
+    def receive(edges: Any) -> None:
         for edge in edges:
             assert edge.on <= today
             if edge.started:
-                assert edge.spell.entitlement_id not in told
-                told.add(edge.spell.entitlement_id)
+                assert edge.spell.entitlement_id not in known
+                known.add(edge.spell.entitlement_id)
             else:
-                assert edge.spell.entitlement_id in told
-                told.remove(edge.spell.entitlement_id)
+                assert edge.spell.entitlement_id in known
+                known.remove(edge.spell.entitlement_id)
 
     def job() -> None:
         nonlocal next_on
         while next_on is not None and next_on <= today:
-            listen(edges_on(spells, next_on))
+            receive(edges_on(spells, next_on))
             next_on = next_edge(spells, next_on)
 
     for what, argument in [*steps, ("job", None)]:
@@ -116,8 +118,8 @@ def test_whoever_listens_to_the_edges_knows_what_is_in_force(steps: list[tuple[s
             today += timedelta(days=argument)
         elif what == "job":
             job()
-            assert told == {s.entitlement_id for s in spells if s.start <= today < s.end}
+            assert known == {s.entitlement_id for s in spells if s.start <= today < s.end}
         else:
-            listen(edges_of_change(spells, argument, told_through(next_on, today), today))
+            receive(edges_of_change(spells, argument, emitted_through(next_on, today), today))
             spells, next_on = argument, next_edge(argument, today)
-            assert told == {s.entitlement_id for s in spells if s.start <= today < s.end}
+            assert known == {s.entitlement_id for s in spells if s.start <= today < s.end}
