@@ -1,4 +1,4 @@
-"""What happens to tasks when nobody does anything: offers expire, windows pass, visits do not end."""
+"""Steps of tasks that are due without any answer: offers expire, windows pass, visits do not end."""
 
 from typing import Final
 
@@ -6,15 +6,15 @@ from shell import clock
 from shell.store.database import Database
 
 from dispatch import store
-from dispatch.answering import lock_with_plans, only_while_planned
+from dispatch.changes import lock_with_plans, save_changes, without_successor_after_end
 from dispatch.domain.task import decide_tick
-from dispatch.settling import settle, visit_rules
+from dispatch.visit_rules import visit_rules
 
 STEP_MAX: Final = 500
 
 
 async def watch_tasks(database: Database) -> int:
-    """Job: one bounded step over the tasks whose time has come."""
+    """Job: one bounded step over the due tasks."""
     now, rules = clock.now(), visit_rules()
     async with database.transaction() as tx:
         due = await store.list_due_tasks(tx, now, STEP_MAX)
@@ -22,6 +22,6 @@ async def watch_tasks(database: Database) -> int:
             return 0
         tasks, plans = await lock_with_plans(tx, due)
         ticked = [decide_tick(task, now, rules) for task in tasks.values()]
-        moves = [only_while_planned(moved, plans) for moved in ticked if moved is not None]
-        await settle(tx, moves, now)
-    return len(moves)
+        changes = [without_successor_after_end(change, plans) for change in ticked if change is not None]
+        await save_changes(tx, changes, now)
+    return len(changes)
