@@ -62,7 +62,7 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     }
     for stage in ("intake", "decide", "dispatch", "pay", "supervise"):
         await expect(page.locator(f'[data-stage="{stage}"] .count')).to_have_text(re.compile("[1-9]"))
-    await expect(page.locator('[data-stage="supervise"] .wait')).to_have_text("无人等待")
+    await expect(page.locator('[data-stage="supervise"] .wait')).to_have_text("无待处理消息")
     await expect(page.locator(".area")).to_contain_text("曲靖市")
     await picture(page, "chain")
 

@@ -1,10 +1,10 @@
-"""What the page remembers, for whom, and for how long."""
+"""The memory of the live page: its content, its limits and its readers."""
 
 from datetime import date
 from typing import Any
 
 from common.events import AlertRaised
-from console.chain import KEPT_MAX, SHOWN_MAX, Chain
+from console.domain.chain import KEPT_MAX, SHOWN_MAX, Chain
 from shell.access.auth import Caller
 
 OFFICER = Caller("a", "officer", division="530300").may_see
@@ -58,8 +58,8 @@ def test_a_busy_area_does_not_push_a_small_one_off_the_page(make: Any) -> None:
     assert len(chain.since(0, ELSEWHERE)) == 5
 
 
-def test_where_a_person_lives_is_learnt_from_a_later_step(make: Any) -> None:
-    """The first step of a chain does not know yet whose area it is."""
+def test_the_area_of_a_person_is_learnt_from_a_later_step(make: Any) -> None:
+    """The first step of a chain has no area."""
     chain, person = Chain(), make.id()
     chain.add([make.step(make.decided(person))])
     assert chain.since(0, OFFICER) == []
@@ -75,7 +75,7 @@ def test_an_event_read_twice_is_one_step(make: Any) -> None:
     assert len(chain.since(0, OFFICER)) == 1
 
 
-def test_what_is_remembered_is_bounded(make: Any) -> None:
+def test_the_memory_is_bounded(make: Any) -> None:
     chain, person = Chain(), make.id()
     chain.add(make.step(make.decided(person, version=n), seconds=n, division="530302") for n in range(KEPT_MAX + 50))
     assert len(chain._steps) == KEPT_MAX

@@ -244,5 +244,5 @@ async def load_need(connection: asyncpg.Connection, person_id: str) -> Need | No
 def _stored(row: Any) -> StoredCase:
     values = dict(row)
     scoring = Scoring(*(values.pop(name) for name in Scoring._fields))
-    own = [values.pop(name) for name in _OWN_COLUMNS]
-    return StoredCase(Case(**values), *own, scoring if scoring.form is not None else None)
+    own = {name: values.pop(name) for name in _OWN_COLUMNS}
+    return StoredCase(case=Case(**values), scoring=scoring if scoring.form is not None else None, **own)

@@ -36,13 +36,15 @@ async def apply_answers(tx: Tx, answers: Sequence[TaskAnswer], via: str, now: da
     results: list[tuple[str, Change | Repeated | Refused]] = []
     for task_id, answer in answers:
         task = tasks.get(task_id)
-        result = decide_answer(task, answer, now, visit_rules()) if task else UNKNOWN
+        if task is None:
+            results.append((task_id, UNKNOWN))
+            continue
+        result = decide_answer(task, answer, now, visit_rules())
         if isinstance(result, Change):
             change = without_successor_after_end(result, plans)
             changes[task_id] = combined(changes[task_id], change) if task_id in changes else change
             tasks[task_id] = change.task
-        if task is not None:
-            await store.append_record(tx, _record(task_id, answer, result, via, now))
+        await store.append_record(tx, _record(task_id, answer, result, via, now))
         results.append((task_id, result))
     saved = await save_changes(tx, list(changes.values()), now)
     tasks.update((change.task.task_id, change.task) for change in saved)

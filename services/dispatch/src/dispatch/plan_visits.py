@@ -1,6 +1,6 @@
 """Decisions about persons update visit plans and tasks. A job opens the next windows as time passes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -13,7 +13,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.changes import Causes, save_changes
+from dispatch.changes import Causes, PlanKey, save_changes
 from dispatch.domain.decision import decide_plan
 from dispatch.domain.facts import VisitFacts, facts_of, visit_digest
 from dispatch.domain.plan import Plan, PlanDecision, merged_away
@@ -32,13 +32,16 @@ async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
     aliases = {alias: m for m in causes.values() for alias in m.data.aliases if alias not in causes}
     known = await store.lock_plans(tx, {*causes, *aliases})
-    plans = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
+    merged = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
+    await _decide(tx, [*merged, *_newest_plans(causes, known)], clock.today(), aliases | causes)
+
+
+def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Mapping[PlanKey, Plan]) -> Iterator[Plan]:
     for person_id, message in causes.items():
         for item in VISIT_ITEMS:
             plan = _with_newest_facts(known.get((person_id, item)), message, item)
             if plan is not None:
-                plans.append(plan)
-    await _decide(tx, plans, clock.today(), aliases | causes)
+                yield plan
 
 
 def _with_newest_facts(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:

@@ -34,7 +34,7 @@
       const box = document.querySelector(`[data-stage="${station.id}"]`);
       box.querySelector(".count").textContent = number.format(station.total);
       box.querySelector(".rate").textContent = `${number.format(station.per_second)} 件/秒`;
-      box.querySelector(".wait").textContent = station.waiting ? `${number.format(station.waiting)} 人次等待` : "无人等待";
+      box.querySelector(".wait").textContent = station.waiting ? `待处理消息 ${number.format(station.waiting)} 条` : "无待处理消息";
       box.classList.toggle("late", station.waiting > 0);
       box.classList.toggle("busy", station.per_second > 0);
       drawBars(box.querySelector(".bars"), station.history);

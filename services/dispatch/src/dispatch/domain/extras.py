@@ -1,6 +1,6 @@
 """Extra visits: after an incident, after a hospital stay, and when living tags are old."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from common.calendar import add_months
 from common.events.visit import VisitMeans
 from rules.scales.visits import Run, VisitRules
 
-from dispatch.domain.facts import HINT, LivingTags, VisitFacts, event_mark, reverify_mark, with_handled
+from dispatch.domain.facts import HINT, LivingTags, VisitFacts, earliest, event_mark, reverify_mark, with_handled
 from dispatch.domain.plan import (
     ExtraReason,
     Plan,
@@ -17,10 +17,11 @@ from dispatch.domain.plan import (
     extra_window,
     forget_cancelled,
     having,
+    task_ids,
     updated,
     visit_task,
 )
-from dispatch.domain.task import OPEN, Task, created
+from dispatch.domain.task import OPEN, Change, Task, created
 
 
 class ExtraVisit(NamedTuple):
@@ -48,25 +49,26 @@ def due_extras(facts: VisitFacts, division: str, today: date, rules: VisitRules)
     A hinted incident needs a call, and a visit when it becomes certain. The end of a hinted stay needs nothing, since
     the routine visits continued.
     """
-
-    def marks_of(events: Iterable[tuple[str, date | None]]) -> list[str]:
-        since = today - timedelta(days=rules.news_days_max)
-        return [event_mark(event_id, division) for event_id, day in events if day and since < day <= today]
-
-    incidents = marks_of((i.event_id, i.on) for i in facts.incidents)
-    discharges = marks_of((stay.event_id, stay.to) for stay in facts.stays)
-    hints = marks_of((i.event_id, i.on) for i in facts.hinted_incidents)
-    hints = [HINT + mark for mark in hints if mark not in facts.handled]
+    since = today - timedelta(days=rules.news_days_max)
+    incidents = [i.event_id for i in facts.incidents if since < i.on <= today]
+    discharges = [stay.event_id for stay in facts.stays if stay.to is not None and since < stay.to <= today]
+    hints = [i.event_id for i in facts.hinted_incidents if since < i.on <= today]
     extras = (
-        ExtraVisit("incident", _new_marks(facts, incidents), rules.incident_visit_days),
-        ExtraVisit("discharge", _new_marks(facts, discharges), rules.discharge_visit_days),
-        ExtraVisit("incident", _new_marks(facts, hints), rules.incident_visit_days, by="call"),
+        ExtraVisit("incident", _new_marks(facts, incidents, division), rules.incident_visit_days),
+        ExtraVisit("discharge", _new_marks(facts, discharges, division), rules.discharge_visit_days),
+        ExtraVisit("incident", _new_hints(facts, hints, division), rules.incident_visit_days, by="call"),
     )
     return [extra for extra in extras if extra.marks]
 
 
-def _new_marks(facts: VisitFacts, marks: Sequence[str]) -> tuple[str, ...]:
+def _new_marks(facts: VisitFacts, event_ids: Sequence[str], division: str) -> tuple[str, ...]:
+    marks = [event_mark(event_id, division) for event_id in event_ids]
     return tuple(mark for mark in marks if mark not in facts.handled)
+
+
+def _new_hints(facts: VisitFacts, event_ids: Sequence[str], division: str) -> tuple[str, ...]:
+    hints = [HINT + mark for mark in _new_marks(facts, event_ids, division)]
+    return tuple(hint for hint in hints if hint not in facts.handled)
 
 
 class TagAge(NamedTuple):
@@ -118,7 +120,7 @@ def reverification(plan: Plan, run: Run, today: date, rules: VisitRules) -> Reve
             days.append(first_visit_until)
         else:
             mark = reverify_mark(age.old_since, run.first.division)
-    return Reverification(mark, min((day for day in days if day is not None), default=None))
+    return Reverification(mark, earliest(days))
 
 
 def with_reverification(
@@ -130,9 +132,8 @@ def with_reverification(
     """
     due = reverification(decision.plan, run, today, rules)
     decision = decision._replace(plan=_acting_by(decision.plan, due.changes_on))
-    cancelled_ids = {change.task.task_id for change in decision.changes if change.task.state == "cancelled"}
-    remaining = [task for task in having(tasks, "reverify") if task.task_id not in cancelled_ids]
     person_id = decision.plan.person_id
+    remaining = _remaining(having(tasks, "reverify"), decision.changes)
     own = [task for task in remaining if task.person_id == person_id and task.state in OPEN]
     if due.mark is None:
         return _without_reverification(decision, own)
@@ -143,12 +144,18 @@ def with_reverification(
     return _with_extra(decision, extra, run, today, needs_visit=not own and not under_alias)
 
 
+def _remaining(tasks: Sequence[Task], changes: Sequence[Change]) -> list[Task]:
+    """The tasks without those that this step cancels."""
+    cancelled_ids = task_ids([change for change in changes if change.task.state == "cancelled"])
+    return [task for task in tasks if task.task_id not in cancelled_ids]
+
+
 def _without_reverification(decision: PlanDecision, open_: Sequence[Task]) -> PlanDecision:
     """Cancel the visits. The new epoch allows the same question again on the same day."""
     ended = cancel_unbegun(open_, "superseded")
     if not ended:
         return decision
-    ended_ids = {change.task.task_id for change in ended}
+    ended_ids = task_ids(ended)
     kept = [change for change in decision.changes if change.task.task_id not in ended_ids]
     plan = updated(decision.plan, epoch=decision.plan.epoch + 1)
     return PlanDecision(forget_cancelled(plan, ended), (*kept, *ended))

@@ -4,7 +4,7 @@ Each incident, each discharge, each term of old living tags and each term of an 
 `VisitFacts.handled` holds their marks. A mark contains the division, so that a new visit follows after a move.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import Final
@@ -85,9 +85,13 @@ class VisitFacts(msgspec.Struct, frozen=True, array_like=True):
 
     def next_change(self, day: date) -> date | None:
         """The first day after `day` on which a stay, certain or hinted, begins or ends."""
-        stays = (*self.stays, *self.hinted_stays)
-        bounds = [bound for stay in stays for bound in (stay.from_, stay.to)]
-        return min((bound for bound in bounds if bound is not None and bound > day), default=None)
+        bounds = [bound for stay in (*self.stays, *self.hinted_stays) for bound in (stay.from_, stay.to)]
+        return earliest(bound for bound in bounds if bound is not None and bound > day)
+
+
+def earliest(days: Iterable[date | None]) -> date | None:
+    """The first of the days; None without any day."""
+    return min((day for day in days if day is not None), default=None)
 
 
 def _covers(from_: date | None, to: date | None, day: date) -> bool:
@@ -98,23 +102,36 @@ def facts_of(decided: EntitlementsDecided, item: str) -> VisitFacts:
     """The facts of a decision for one visiting item. No fact is handled yet."""
     found = decided.circumstances or _NO_CIRCUMSTANCES
     return VisitFacts(
-        stretches=tuple(_stretch(e) for e in decided.entitlements if e.item == item and e.state == "granted"),
+        stretches=_stretches(decided, item),
         died_on=decided.died_on,
         suspected_on=decided.death_suspected_on,
         merged=decided.merged_into is not None,
         aliases=decided.aliases,
         stays=_stays(found, hint=False),
         incidents=_incidents(found, hint=False),
-        tags=tuple(LivingTags(t.verified_on, t.from_, t.to) for t in found.living_tags),
+        tags=_living_tags(found),
         check_division=check_division(decided) if needs_death_check(decided) else None,
         hinted_stays=_stays(found, hint=True),
         hinted_incidents=_incidents(found, hint=True),
     )
 
 
+def _stretches(decided: EntitlementsDecided, item: str) -> tuple[Stretch, ...]:
+    return tuple(_stretch(entitlement) for entitlement in _granted(decided) if entitlement.item == item)
+
+
+def _granted(decided: EntitlementsDecided) -> list[Entitlement]:
+    """The granted visiting entitlements."""
+    return [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
+
+
 def _stretch(e: Entitlement) -> Stretch:
     division = e.division or e.jurisdiction
     return Stretch(e.entitlement_id, e.from_, e.to, division, e.tier, e.interval_days, e.reverify_months)
+
+
+def _living_tags(found: Circumstances) -> tuple[LivingTags, ...]:
+    return tuple(LivingTags(tag.verified_on, tag.from_, tag.to) for tag in found.living_tags)
 
 
 def _stays(found: Circumstances, *, hint: bool) -> tuple[Stay, ...]:
@@ -147,7 +164,7 @@ def visit_digest(decided: EntitlementsDecided) -> int:
 
     It is 0 for a person who was never entitled to visits and has no suspected death.
     """
-    granted = [e for e in decided.entitlements if e.item in VISIT_ITEMS and e.state == "granted"]
+    granted = _granted(decided)
     suspected = needs_death_check(decided)
     if not granted and not decided.aliases and not suspected:
         return 0
@@ -159,6 +176,11 @@ def visit_digest(decided: EntitlementsDecided) -> int:
         parts += (e.item, e.entitlement_id, e.from_, e.to, e.division, e.tier, e.interval_days, e.reverify_months)
     if decided.circumstances is not None:
         parts.append(decided.circumstances)
+    return _hash(parts)
+
+
+def _hash(parts: list[object]) -> int:
+    """A signed number of 64 bits, never 0."""
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
 
 

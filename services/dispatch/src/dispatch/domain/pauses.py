@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from common.message import derived_id
 from rules.scales.visits import Run, VisitRules, Window
 
-from dispatch.domain.facts import Stay, VisitFacts, stay_mark, with_handled
+from dispatch.domain.facts import Stay, VisitFacts, earliest, stay_mark, with_handled
 from dispatch.domain.plan import (
     Plan,
     PlanDecision,
@@ -39,14 +39,16 @@ class StayQuestion(NamedTuple):
 def stay_question(facts: VisitFacts, division: str, today: date, rules: VisitRules) -> StayQuestion:
     """The question about the stays of today: none in the first term, and none if the end lies within a term."""
     term = timedelta(days=rules.open_stay_days)
-    mark = changes_on = None
-    for stay in sorted((stay for stay in facts.stays if stay.covers(today)), key=_begin_of):
-        began_on = _term_of(stay, today, term)
-        ends_within_term = stay.to is not None and stay.to <= began_on + term
-        if mark is None and began_on > _begin_of(stay) and not ends_within_term:
-            mark = stay_mark(began_on, division)
-        changes_on = min(changes_on or date.max, began_on + term)
-    return StayQuestion(mark, changes_on)
+    stays = sorted((stay for stay in facts.stays if stay.covers(today)), key=_begin_of)
+    terms = [_term_of(stay, today, term) for stay in stays]
+    due = [on for stay, on in zip(stays, terms, strict=True) if _needs_question(stay, on, term)]
+    return StayQuestion(stay_mark(due[0], division) if due else None, earliest(on + term for on in terms))
+
+
+def _needs_question(stay: Stay, began_on: date, term: timedelta) -> bool:
+    """`began_on`: the first day of the present term."""
+    ends_within_term = stay.to is not None and stay.to <= began_on + term
+    return began_on > _begin_of(stay) and not ends_within_term
 
 
 def _begin_of(stay: Stay) -> date:
@@ -63,17 +65,22 @@ def pause_for_stay(plan: Plan, open_: Sequence[Task], run: Run, today: date, rul
     """No visit to an empty home. The visits start again on the day on which the stay ends."""
     division = run.first.division
     question = stay_question(plan.facts, division, today, rules)
-    elsewhere = [task for task in having(open_, "stay") if task.division != division]
-    ended = (
-        *cancel_unbegun(not_having(open_, "stay", "suspicion"), "in_hospital"),
-        *cancel_unbegun(having(open_, "suspicion"), "resolved"),
-        *cancel_unbegun(elsewhere, "moved"),
-    )
+    ended = _cancel_for_stay(open_, division)
     paused = forget_cancelled(_paused_for_stay(plan, run, question, today), ended)
     if question.mark is None or question.mark in paused.facts.handled:
         return PlanDecision(paused, ended)
     asked = [task for task in having(open_, "stay") if task.division == division]
     return _with_question(PlanDecision(paused, ended), question.mark, asked, run, today, rules)
+
+
+def _cancel_for_stay(open_: Sequence[Task], division: str) -> tuple[Change, ...]:
+    """Cancel all visits except questions about the stay at the present place."""
+    elsewhere = [task for task in having(open_, "stay") if task.division != division]
+    return (
+        *cancel_unbegun(not_having(open_, "stay", "suspicion"), "in_hospital"),
+        *cancel_unbegun(having(open_, "suspicion"), "resolved"),
+        *cancel_unbegun(elsewhere, "moved"),
+    )
 
 
 def _paused_for_stay(plan: Plan, run: Run, question: StayQuestion, today: date) -> Plan:
@@ -85,7 +92,7 @@ def _paused_for_stay(plan: Plan, run: Run, question: StayQuestion, today: date) 
         cause="in_hospital",
         epoch=plan.epoch if already else plan.epoch + 1,
         suspected_on=None,
-        act_on=min((day for day in days if day is not None), default=None),
+        act_on=earliest(days),
     )
 
 
@@ -116,13 +123,11 @@ def pause_for_suspicion(
     if plan.state == "paused" and known and plan.division == place:
         return PlanDecision(updated(plan, act_on=None), ())
     paused = _paused_for_suspicion(plan, run, place, today)
-    standing = [task for task in tasks if _is_open_check(task, place, today)]
-    others = [task for task in tasks if task.state in OPEN and task not in standing]
-    changes: tuple[Change, ...] = cancel_unbegun(others, "moved" if known else "suspicion")
-    plan_after = forget_cancelled(paused, changes)
-    if not standing and not any(_is_checked(task) for task in (*tasks, *alias_tasks)):
-        changes = (*changes, created(_check(paused, run, today)))
-    return PlanDecision(plan_after, changes)
+    others = [task for task in tasks if task.state in OPEN and not _is_open_check(task, place, today)]
+    ended = cancel_unbegun(others, "moved" if known else "suspicion")
+    has_check = any(_is_open_check(t, place, today) for t in tasks) or any(map(_is_checked, (*tasks, *alias_tasks)))
+    checks = () if has_check else (created(_check(paused, run, today)),)
+    return PlanDecision(forget_cancelled(paused, ended), (*ended, *checks))
 
 
 def _paused_for_suspicion(plan: Plan, run: Run | None, place: str, today: date) -> Plan:

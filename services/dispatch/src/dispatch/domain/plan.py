@@ -110,6 +110,10 @@ def forget_cancelled(plan: Plan, changes: Sequence[Change]) -> Plan:
     return updated(plan, facts=without_handled(plan.facts, reasons)) if reasons else plan
 
 
+def task_ids(changes: Sequence[Change]) -> set[str]:
+    return {change.task.task_id for change in changes}
+
+
 def having(tasks: Sequence[Task], *reasons: str) -> list[Task]:
     return [task for task in tasks if task.reason in reasons]
 

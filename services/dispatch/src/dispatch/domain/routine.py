@@ -18,6 +18,7 @@ from dispatch.domain.plan import (
     forget_cancelled,
     having,
     not_having,
+    task_ids,
     updated,
     visit_task,
     with_care,
@@ -101,15 +102,19 @@ def _is_discharged(plan: Plan, today: date) -> bool:
 
 def _continue(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
     """The same care: cancel tasks after its end and open the windows that are due."""
-    beyond = [t for t in open_ if run.to is not None and t.window_from >= run.to and t.reason in ROUTINE]
+    beyond = _beyond(having(open_, *ROUTINE), run.to)
     if beyond:
         plan = updated(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
     plan, replaced = _with_current_means(plan, [t for t in open_ if t not in beyond], today)
     opened = _open_windows(with_care(plan, run, today), run, today, rules)
     ended = (*cancel_unbegun(beyond, "not_entitled"), *replaced)
-    ended_ids = {change.task.task_id for change in ended}
+    ended_ids = task_ids(ended)
     corrected = _with_corrected_entitlement([t for t in open_ if t.task_id not in ended_ids], run)
     return opened._replace(changes=(*ended, *corrected, *opened.changes))
+
+
+def _beyond(tasks: Sequence[Task], end: date | None) -> list[Task]:
+    return [] if end is None else [task for task in tasks if task.window_from >= end]
 
 
 def _with_current_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple[Plan, list[Change]]:
@@ -137,11 +142,7 @@ def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Cha
 
 def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
     """Another tier or place: the windows begin again, after the last visit made or in progress."""
-    open_ = [task for task in tasks if task.state in OPEN]
-    if run.first.division != plan.division:
-        ended = cancel_unbegun(open_, "moved")
-    else:
-        ended = cancel_unbegun(having(open_, *ROUTINE), "superseded")
+    ended = _cancel_for_restart(plan, [task for task in tasks if task.state in OPEN], run)
     last = _latest(_visited(tasks, today))
     restarted = updated(
         with_care(forget_cancelled(plan, ended), run, today),
@@ -152,6 +153,13 @@ def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: Vi
     first_cancelled = any(change.task.reason == "first" for change in ended)
     opened = _open_windows(restarted, run, today, rules, first="first" if first_cancelled else None)
     return opened._replace(changes=(*ended, *opened.changes))
+
+
+def _cancel_for_restart(plan: Plan, open_: Sequence[Task], run: Run) -> tuple[Change, ...]:
+    """After a move all visits end, otherwise only the routine visits."""
+    if run.first.division != plan.division:
+        return cancel_unbegun(open_, "moved")
+    return cancel_unbegun(having(open_, *ROUTINE), "superseded")
 
 
 def _open_windows(
