@@ -12,7 +12,7 @@ ELSEWHERE = Caller("b", "officer", division="140700").may_see
 AUDITOR = Caller("c", "auditor", division="000000").may_see
 
 
-def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_what_is_new(make: Any) -> None:
+def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_new_ones(make: Any) -> None:
     chain = Chain()
     chain.add([make.step(make.decided(make.id()), seconds=n, division="530302") for n in range(150)])
     shown = chain.since(0, OFFICER)
@@ -32,7 +32,7 @@ def test_an_officer_sees_only_steps_of_the_own_area_and_nothing_of_unknown_place
     assert len(chain.since(0, AUDITOR)) == 2
 
 
-def test_a_case_between_two_areas_is_seen_from_both_and_moves_nobody(make: Any) -> None:
+def test_a_case_between_two_areas_is_seen_in_both_and_does_not_move_the_person(make: Any) -> None:
     chain, person = Chain(), make.id()
     chain.add([make.step(make.decided(person), division="140702")])
     case = AlertRaised(

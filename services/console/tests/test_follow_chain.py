@@ -93,7 +93,7 @@ async def test_streams_end_when_the_process_is_to_stop(officer: Screen, reader: 
     await asyncio.wait_for(officer.task, 10)
 
 
-async def test_one_screen_too_many_is_told_to_come_later(browser: Any, reader: Reader) -> None:
+async def test_one_screen_too_many_gets_429_with_retry_after(browser: Any, reader: Reader) -> None:
     reader.watchers = STREAMS_MAX
     answer = await browser("auditor").get("/api/stream")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")

@@ -195,6 +195,6 @@ async def test_money_is_summed_by_month_and_level_and_no_person_is_named(browser
     assert result["barred_fen"] == 200
 
 
-def test_a_sum_with_a_part_too_small_to_be_told_is_not_told() -> None:
+def test_a_sum_with_a_suppressed_part_is_suppressed() -> None:
     assert (total([1, None, 2]), total([])) == (None, 0)
     assert by_level([line("2026-12", "a", 1, 2, "barred")], ("month",)) == []

@@ -116,19 +116,24 @@ def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str)
 def decide_case(need: Need, case: Case | None, results: Sequence[Result], today: date, scale: Scale) -> Decided:
     """Whether to request an assessment or cancel the open case, and the day of the next step."""
     gone = need.died_on is not None or need.merged
-    current = [] if gone else [period for period in need.periods if period.covers(today)]
+    if gone:
+        return Decided(_acting_on(need, []), Cancel("died") if case else None)
+    current = [period for period in need.periods if period.covers(today)]
     if not current:
-        begins = [] if gone else [period.from_ for period in need.periods if period.from_ > today]
-        step = Cancel("died" if gone else "not_entitled") if case else None
-        return Decided(_acting_on(need, begins), step)
+        begins = [period.from_ for period in need.periods if period.from_ > today]
+        return Decided(_acting_on(need, begins), Cancel("not_entitled") if case else None)
     ends = [period.to for period in current if period.to is not None]
     if case is not None:
         return Decided(_acting_on(need, ends), None)
     renew_on = _renew_on(results, today, scale)
     if renew_on > today:
         return Decided(_acting_on(need, [renew_on, *ends]), None)
+    return Decided(_acting_on(need, ends), _request(results, today, scale))
+
+
+def _request(results: Sequence[Result], today: date, scale: Scale) -> Request:
     due_on = today + timedelta(days=scale.parameters.request_days.value)
-    return Decided(_acting_on(need, ends), Request("regular" if results else "first", due_on))
+    return Request("regular" if results else "first", due_on)
 
 
 def _renew_on(results: Sequence[Result], today: date, scale: Scale) -> date:

@@ -9,7 +9,7 @@ from common.events import AssessmentCancelled, AssessmentRequested, Entitlements
 from common.message import Message, derived_id
 from shell import clock
 from shell.store.database import Database
-from shell.store.transaction import Tx, origin_of
+from shell.store.transaction import Origin, Tx, origin_of
 
 from assessment import store
 from assessment.domain import (
@@ -36,17 +36,22 @@ class _NewCase(NamedTuple):
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
     """Most decisions change nothing for assessment. One statement finds the others."""
-    heads = [store.Head(m.data.person_id, m.data.version, assessment_digest(m.data)) for m in messages]
-    changed = await store.claim_heads(tx, heads)
+    changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
     known = await store.lock_needs(tx, causes)
-    needs = []
-    for person_id, message in causes.items():
-        need = known.get(person_id) or Need(person_id=person_id)
-        needs.append(with_decision(need, message.data, message.correlation_id))
+    needs = [_newest_need(known.get(person_id), message) for person_id, message in causes.items()]
     await _decide(tx, needs, clock.today(), causes)
+
+
+def _head(decided: EntitlementsDecided) -> store.Head:
+    return store.Head(decided.person_id, decided.version, assessment_digest(decided))
+
+
+def _newest_need(need: Need | None, message: Message[EntitlementsDecided]) -> Need:
+    need = need or Need(person_id=message.data.person_id)
+    return with_decision(need, message.data, message.correlation_id)
 
 
 async def look_again(database: Database) -> int:
@@ -98,9 +103,13 @@ async def _request(tx: Tx, new: Sequence[_NewCase], causes: Causes) -> None:
     inserted = await store.insert_cases(tx, cases, clock.now(), [one.due_on for one in new])
     for case, due_on in new:
         if case.assessment_id in inserted:
-            origin = origin_of(causes.get(case.person_id))
-            origin = msgspec.structs.replace(origin, correlation_id=case.correlation_id)
-            tx.emit(_requested(case, due_on), origin, division=case.division)
+            tx.emit(_requested(case, due_on), _origin(case, causes), division=case.division)
+
+
+def _origin(case: Case, causes: Causes) -> Origin:
+    """The chain of the case continues, also if another change led to the request."""
+    origin = origin_of(causes.get(case.person_id))
+    return msgspec.structs.replace(origin, correlation_id=case.correlation_id)
 
 
 def _requested(case: Case, due_on: date) -> AssessmentRequested:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import date
 from typing import Annotated, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from assessment import store
 from assessment.domain import Case, Need, Reason
 from assessment.scale import scale_in_use
 from assessment.shapes import AssessmentOut, FormIn, assessment_out, problems
-from assessment.store import Scoring
+from assessment.store import Scoring, StoredCase
 
 router = APIRouter(tags=["assessments"])
 _ASSESSOR: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)[A-Za-z0-9_.:-]{1,64}")  # a pseudonymous id, never an ID number
@@ -44,10 +45,7 @@ async def submit_assessment(
             raise NotFound("no such person in assessment")
         made_before = await creation.claim(tx, caller, body)
         needs = await store.lock_needs(tx, [body.person_id])
-        if made_before is None:
-            known = await store.find_by_form(tx, body.person_id, scoring.form_digest)
-        else:
-            known = await store.load_case(tx.sql, made_before)
+        known = await _known(tx, body.person_id, made_before, scoring)
         if known is not None:
             caller.need_area(known.case.division)
             response.status_code = 200
@@ -57,6 +55,13 @@ async def submit_assessment(
             filled = await store.fill_case(tx, case.assessment_id, scoring)
         await creation.created(tx, caller, filled.case.assessment_id)
     return assessment_out(filled)
+
+
+async def _known(tx: Tx, person_id: str, made_before: str | None, scoring: Scoring) -> StoredCase | None:
+    """The case of an earlier request with the same key, or with the same form."""
+    if made_before is not None:
+        return await store.load_case(tx.sql, made_before)
+    return await store.find_by_form(tx, person_id, scoring.form_digest)
 
 
 def _scoring(body: FormIn, caller: Caller) -> Scoring:
@@ -106,7 +111,7 @@ def _form_faults(body: FormIn) -> list[Problem]:
 async def _open_case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
     """The open case of the person, or a new one for this form. Raises Conflict for a dead or merged person."""
     person_id = body.person_id
-    if need is not None and (need.merged or (need.died_on is not None and body.assessed_on > need.died_on)):
+    if need is not None and _is_gone(need, body.assessed_on):
         raise Conflict("the person has died or was merged into another", code="person_gone")
     case = (await store.lock_open_cases(tx, [person_id])).get(person_id)
     if case is None:
@@ -116,6 +121,10 @@ async def _open_case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) ->
         await store.insert_cases(tx, [case], clock.now(), [None])
     caller.need_area(case.division)
     return case
+
+
+def _is_gone(need: Need, day: date) -> bool:
+    return need.merged or (need.died_on is not None and day > need.died_on)
 
 
 def _case_of(need: Need, reason: Reason, caller: Caller) -> Case:

@@ -1,8 +1,8 @@
 """The self-check of the stored cases, results and needs. `check` reports each fault with ids only."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -74,12 +74,15 @@ async def expected_heads(connection: asyncpg.Connection, person_ids: Sequence[st
 
 def _score_faults(stored: _ScoredForm) -> list[str]:
     form = msgspec.json.decode(stored.form)
-    events = tuple(RiskEvent(event["kind"], date.fromisoformat(event["on"])) for event in form["risk_events"])
-    findings = Findings(stored.assessed_on, form["coma"], tuple(form["diagnoses"]), events)
-    scored = assess(form["items"], findings, scale_in_use())
+    scored = assess(form["items"], _findings(stored.assessed_on, form), scale_in_use())
     if isinstance(scored, Scored) and (scored.total, scored.level) == (stored.total, stored.level):
         return []
     return [f"assessment {stored.assessment_id}: its score does not follow from its form"]
+
+
+def _findings(assessed_on: date, form: Mapping[str, Any]) -> Findings:
+    events = tuple(RiskEvent(event["kind"], date.fromisoformat(event["on"])) for event in form["risk_events"])
+    return Findings(assessed_on, form["coma"], tuple(form["diagnoses"]), events)
 
 
 async def _result_faults(connection: asyncpg.Connection) -> list[str]:

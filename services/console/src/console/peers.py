@@ -12,6 +12,9 @@ from console.session import token_of
 PORTS: Final = {"supervision": 8106, "identification": 8102}
 
 
+_REFUSALS: Final[dict[int, type[ServiceError]]] = {401: Unauthenticated, 403: NotAllowed, 404: NotFound}
+
+
 class PeerAway(ServiceError):
     status, slug = 503, "unavailable"
 
@@ -31,9 +34,12 @@ async def fetch(request: Request, service: str, path: str, **params: Any) -> Any
         )
     except httpx.HTTPError as error:
         raise PeerAway(f"{service} is away") from error
-    refusals = {401: Unauthenticated, 403: NotAllowed, 404: NotFound}
-    if answer.status_code in refusals:
-        raise refusals[answer.status_code](f"{service} refused")
     if answer.status_code != 200:
-        raise PeerAway(f"{service} answered {answer.status_code}")
+        raise _problem(service, answer.status_code)
     return answer.json()
+
+
+def _problem(service: str, status: int) -> ServiceError:
+    if status in _REFUSALS:
+        return _REFUSALS[status](f"{service} refused")
+    return PeerAway(f"{service} answered {status}")

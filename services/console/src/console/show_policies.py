@@ -1,5 +1,6 @@
 """The lists before and after their publication: changes, checks, simulated figures, costs and signatures."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -39,14 +40,16 @@ async def show_policies(request: Request) -> Response:
 @router.get("/api/policies")
 async def policies(caller: Viewer, request: Request) -> dict[str, Any]:
     """Versions of lists of the caller's area, the newest first. Lists of the first installation are left out."""
-    found = []
+    found: list[dict[str, Any]] = []
     for state in names.POLICY_STATES:
-        for version in await _of_state(request, state):
-            seed = state == "published" and not version["approvals"]
-            if caller.may_see(version["jurisdiction"]) and not seed:
-                found.append(version)
+        found += [one for one in await _of_state(request, state) if _is_shown(one, caller)]
     found.sort(key=lambda version: (version["proposed_at"], version["version"]), reverse=True)
     return {"policies": [version_out(one) for one in found[:VERSIONS_MAX]], "more": len(found) > VERSIONS_MAX}
+
+
+def _is_shown(version: Mapping[str, Any], caller: Viewer) -> bool:
+    is_seed = version["state"] == "published" and not version["approvals"]
+    return caller.may_see(version["jurisdiction"]) and not is_seed
 
 
 async def _of_state(request: Request, state: str) -> list[dict[str, Any]]:

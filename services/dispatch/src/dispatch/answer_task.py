@@ -43,9 +43,7 @@ class AnswerIn(Body):
 
 
 async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body: AnswerIn | None) -> TaskOut:
-    scope = scope_of(caller)
-    if not isinstance(scope, OwnProvider):
-        raise NotAllowed("the token names no provider", code="provider_required")
+    scope = _own_scope(caller)
     body, now = body or AnswerIn(), clock.now()
     answer = Answer(kind, scope.provider, body.at or now, body.worker, body.reason, body.outcome)
     async with db.transaction() as tx:
@@ -57,6 +55,14 @@ async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body:
     if isinstance(answered.result, Refused):
         raise _problem(answered.result)
     return task_out(answered.task)
+
+
+def _own_scope(caller: Caller) -> OwnProvider:
+    """Raises NotAllowed for a token without a provider."""
+    scope = scope_of(caller)
+    if not isinstance(scope, OwnProvider):
+        raise NotAllowed("the token names no provider", code="provider_required")
+    return scope
 
 
 async def _need_inside(tx: Tx, task_id: UUID, scope: OwnProvider) -> None:

@@ -5,7 +5,7 @@ provider's topic exists, its messages stay in the feed and do not block the rela
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from common.events import TaskOffered, TaskWithdrawn
@@ -14,7 +14,7 @@ from shell.store.transaction import Emitted, Tx
 
 from dispatch import store
 from dispatch.domain.providers import provider_topic
-from dispatch.store import FeedEntry, FeedGrowth
+from dispatch.store import FeedEnd, FeedEntry, FeedGrowth
 
 RETENTION_DAYS: Final = 30  # the same as on the providers' topics
 
@@ -40,12 +40,17 @@ async def append_messages(tx: Tx, messages: Sequence[ProviderMessage], load_chan
     growth = [FeedGrowth(uscc, len(by_provider.get(uscc, ())), load_changes.get(uscc, 0)) for uscc in usccs]
     entries: list[FeedEntry] = []
     for end in await store.reserve_numbers(tx, growth):
-        for seq, message in enumerate(by_provider.get(end.uscc, ()), end.seq + 1):
-            emitted = _emitted(tx, message)
-            if end.topic_state == "ready":
-                tx.emitted.append(emitted)
-            entries.append(_entry(message, seq, emitted, published=end.topic_state != "pending"))
+        entries += _numbered(tx, end, by_provider.get(end.uscc, ()))
     await store.append_feed(tx, entries)
+
+
+def _numbered(tx: Tx, end: FeedEnd, messages: Sequence[ProviderMessage]) -> Iterator[FeedEntry]:
+    """The messages with their numbers. They are sent if the topic is ready."""
+    for seq, message in enumerate(messages, end.seq + 1):
+        emitted = _emitted(tx, message)
+        if end.topic_state == "ready":
+            tx.emitted.append(emitted)
+        yield _entry(message, seq, emitted, published=end.topic_state != "pending")
 
 
 def _emitted(tx: Tx, message: ProviderMessage) -> Emitted:

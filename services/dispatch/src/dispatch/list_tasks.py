@@ -3,6 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 from common.errors import NotAllowed, NotFound
 from fastapi import APIRouter, Depends, Query
 from shell.access.auth import Caller, require
@@ -39,11 +40,15 @@ async def list_tasks(
     if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")
     async with db.reading() as connection:
-        key = str(person_id) if person_id else None
-        person_ids = [key, *await store.load_aliases(connection, key)] if key else None
+        person_ids = await _identities(connection, str(person_id)) if person_id else None
         wanted = store.TaskFilter(person_ids, provider, state, item, division, due_before)
         tasks = await store.page_tasks(connection, scope, wanted, str(after or store.NO_ID), limit)
     return tasks_page(tasks, limit)
+
+
+async def _identities(connection: asyncpg.Connection, person_id: str) -> list[str]:
+    """The person and all aliases."""
+    return [person_id, *await store.load_aliases(connection, person_id)]
 
 
 @router.get("/v1/tasks/{task_id}")

@@ -21,12 +21,12 @@ from dispatch.domain.task import Task
 from dispatch.visit_rules import visit_rules
 
 STEP_MAX: Final = 500
+_NO_TASKS: Final[Sequence[Task]] = ()
 
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
     """Most decisions change nothing for visits. One statement finds the others."""
-    heads = [store.Head(m.data.person_id, m.data.version, visit_digest(m.data)) for m in messages]
-    changed = await store.claim_heads(tx, heads)
+    changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
@@ -34,6 +34,10 @@ async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided
     known = await store.lock_plans(tx, {*causes, *aliases})
     merged = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
     await _decide(tx, [*merged, *_newest_plans(causes, known)], clock.today(), aliases | causes)
+
+
+def _head(decided: EntitlementsDecided) -> store.Head:
+    return store.Head(decided.person_id, decided.version, visit_digest(decided))
 
 
 def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Mapping[PlanKey, Plan]) -> Iterator[Plan]:
@@ -81,11 +85,10 @@ async def _decide(tx: Tx, plans: Sequence[Plan], today: date, causes: Causes) ->
 async def _decisions(tx: Tx, plans: Sequence[Plan], today: date) -> list[PlanDecision]:
     person_ids = {person_id for plan in plans for person_id in (plan.person_id, *plan.facts.aliases)}
     live = await store.lock_live_tasks(tx, sorted(person_ids), today)
-    rules = visit_rules()
-    none: list[Task] = []
-    decisions: list[PlanDecision] = []
-    for plan in plans:
-        alias_tasks = [task for alias in plan.facts.aliases for task in live.get((alias, plan.item), none)]
-        tasks = live.get((plan.person_id, plan.item), none)
-        decisions.append(decide_plan(plan, tasks, today, rules, alias_tasks))
-    return decisions
+    return [_decision(plan, live, today) for plan in plans]
+
+
+def _decision(plan: Plan, live: Mapping[PlanKey, list[Task]], today: date) -> PlanDecision:
+    tasks = live.get((plan.person_id, plan.item), _NO_TASKS)
+    alias_tasks = [task for alias in plan.facts.aliases for task in live.get((alias, plan.item), _NO_TASKS)]
+    return decide_plan(plan, tasks, today, visit_rules(), alias_tasks)

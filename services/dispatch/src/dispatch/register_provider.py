@@ -51,6 +51,17 @@ def _need_areas(caller: Caller, areas: list[str]) -> None:
 
 def _checked(body: ProviderIn) -> ProviderIn:
     """The body in its normal form. Raises Malformed with a pointer to each fault."""
+    if problems := _problems(body):
+        raise Malformed("the provider cannot be registered with these values", problems=problems)
+    normalised = {
+        "uscc": uscc.normalise(body.uscc),
+        "divisions": sorted(set(body.divisions)),
+        "items": sorted(set(body.items)),
+    }
+    return body.model_copy(update=normalised)
+
+
+def _problems(body: ProviderIn) -> list[Problem]:
     problems: list[Problem] = []
     if not uscc.valid(body.uscc):
         problems.append(Problem(pointer="/body/uscc", code="uscc", detail="not a valid unified social credit code"))
@@ -60,14 +71,7 @@ def _checked(body: ProviderIn) -> ProviderIn:
     for i, item in enumerate(body.items):
         if item not in VISIT_ITEMS:
             problems.append(Problem(pointer=f"/body/items/{i}", code="item", detail="the item has no visits"))
-    if problems:
-        raise Malformed("the provider cannot be registered with these values", problems=problems)
-    normalised = {
-        "uscc": uscc.normalise(body.uscc),
-        "divisions": sorted(set(body.divisions)),
-        "items": sorted(set(body.items)),
-    }
-    return body.model_copy(update=normalised)
+    return problems
 
 
 @router.get("/v1/providers")

@@ -61,11 +61,17 @@ def _reply_id(record: Record) -> str:
     return derived_id("reply", record.topic, event_id or ":".join(map(str, record.place())))
 
 
-def _answer_of(record: Record) -> TaskAnswer:
-    """Raises BadMessage for a malformed reply."""
+def _provider_of(record: Record) -> str:
+    """Raises BadMessage for a topic without a valid credit code."""
     provider = record.topic.split(".")[2]
     if not uscc.valid(provider):
         raise BadMessage("reply_topic_not_a_provider")
+    return provider
+
+
+def _answer_of(record: Record) -> TaskAnswer:
+    """Raises BadMessage for a malformed reply."""
+    provider = _provider_of(record)
     if record.value is None or len(record.value) > REPLY_BYTES_MAX:
         raise BadMessage("reply_empty_or_too_large")
     try:

@@ -94,18 +94,23 @@ async def check(database: Database, today: date) -> list[str]:
     Faults are: entitled persons without a plan, suspected deaths without a check, open hospital stays without a
     question, elapsed windows without an end, open tasks of the dead, and messages sent to another provider.
     """
-    found: list[str] = []
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        for text, query in _QUERIES:
-            found += [text.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}")]
-        for text, query in _QUERIES_OF_TODAY:
-            found += [text.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}", today)]
+        found = await _query_faults(connection, today)
         for faults in (_plan_faults(connection, today), _misdirected(connection)):
             async for fault in faults:
                 found.append(fault)
                 if len(found) >= PROBLEMS_MAX:
                     break
     return found[:PROBLEMS_MAX]
+
+
+async def _query_faults(connection: asyncpg.Connection, today: date) -> list[str]:
+    found: list[str] = []
+    for text, query in _QUERIES:
+        found += [text.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}")]
+    for text, query in _QUERIES_OF_TODAY:
+        found += [text.format(row[0]) for row in await connection.fetch(f"{query} LIMIT {PROBLEMS_MAX}", today)]
+    return found
 
 
 async def _misdirected(connection: asyncpg.Connection) -> AsyncIterator[str]:

@@ -131,7 +131,7 @@ def result_out(result: Mapping[str, Any], area: str) -> dict[str, Any]:
     return {
         "suppressed": result["suppressed"],
         "summary": result["summary"],
-        "total": {name: total(group[name] for group in top) for name in (*COUNTS, *FEN)},
+        "total": _sums(top, (*COUNTS, *FEN)),
         "groups": [group for group in result["groups"] if group["division"] not in divisions.ancestors(area)],
         "items": result["items"],
         "months": by_level(result["money"], ("month", "name", "fund_name")),
@@ -147,11 +147,11 @@ def by_level(money: Iterable[Mapping[str, Any]], key: Sequence[str]) -> list[dic
     for line in money:
         if line["state"] != "barred":
             groups.setdefault(tuple(line[name] for name in key), []).append(line)
-    found = []
-    for values, lines in sorted(groups.items()):
-        sums = {name: total(line[name] for line in lines) for name in FEN}
-        found.append({**dict(zip(key, values, strict=True)), **sums})
-    return found
+    return [{**dict(zip(key, values, strict=True)), **_sums(lines, FEN)} for values, lines in sorted(groups.items())]
+
+
+def _sums(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> dict[str, int | None]:
+    return {field: total(row[field] for row in rows) for field in fields}
 
 
 def total(numbers: Iterable[int | None]) -> int | None:

@@ -35,8 +35,7 @@ class Answer(NamedTuple):
 def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Change | Repeated | Refused:
     """The effect of an answer. A repeated answer changes nothing and is not refused."""
     if task.provider != answer.provider:
-        declined = answer.kind == "decline" and answer.provider in task.tried
-        return Repeated(task) if declined else Refused("not_yours")
+        return _without_the_task(task, answer)
     if fault := _fault(answer, now):
         return Refused(fault)
     if task.state in _AFTER[answer.kind]:
@@ -44,6 +43,12 @@ def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) 
     if task.state not in _BEFORE[answer.kind]:
         return Refused(f"task_is_{task.state}")
     return _DECIDE[answer.kind](task, answer, now, rules)
+
+
+def _without_the_task(task: Task, answer: Answer) -> Repeated | Refused:
+    """The answer of a provider that does not have the task: only a repeated decline is accepted."""
+    declined = answer.kind == "decline" and answer.provider in task.tried
+    return Repeated(task) if declined else Refused("not_yours")
 
 
 def _fault(answer: Answer, now: datetime) -> str | None:

@@ -85,13 +85,18 @@ def tag_age(tags: Sequence[LivingTags], months: int | None, today: date) -> TagA
     """The age of the tags of today. `months`: the term after which they must be verified again, None for no term."""
     if months is None:
         return TagAge(None, None)
-    bounds = [bound for t in tags for bound in (t.from_, t.to) if bound is not None and bound > today]
+    bounds = _bounds_after(today, tags)
     current = next((t for t in tags if t.covers(today)), None)
     if current is None:
         return TagAge(None, min(bounds, default=None))
     terms = _months_between(current.verified_on, today) // months
     bounds.append(add_months(current.verified_on, (terms + 1) * months))
     return TagAge(add_months(current.verified_on, terms * months) if terms else None, min(bounds))
+
+
+def _bounds_after(day: date, tags: Sequence[LivingTags]) -> list[date]:
+    bounds = [bound for tag in tags for bound in (tag.from_, tag.to)]
+    return [bound for bound in bounds if bound is not None and bound > day]
 
 
 def _months_between(since: date, today: date) -> int:

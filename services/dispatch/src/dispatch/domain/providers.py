@@ -1,7 +1,7 @@
 """The choice of a provider: the nearest area that is served, then the lowest load."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -46,10 +46,13 @@ class ProviderPool:
         for area in (division, *divisions.ancestors(division)):
             suitable = [p for p in self._by_area.get(area, ()) if item in p.items and p.uscc not in tried]
             if suitable:
-                chosen = min(suitable, key=self._relative_load).uscc
-                self._load[chosen] += 1
-                return chosen
+                return self._take(suitable)
         return None
+
+    def _take(self, suitable: Sequence[Provider]) -> str:
+        chosen = min(suitable, key=self._relative_load).uscc
+        self._load[chosen] += 1
+        return chosen
 
     def _relative_load(self, provider: Provider) -> tuple[float, str]:
         return self._load[provider.uscc] / provider.capacity_per_day, provider.uscc
@@ -86,12 +89,16 @@ def _offer_task(change: Change, pool: ProviderPool, now: datetime, rules: VisitR
 
 def load_changes(before: Iterable[_Assignment], after: Iterable[_Assignment]) -> dict[str, int]:
     """By provider: the difference of its assigned tasks after and before a step. Zero is left out."""
-    difference: Counter[str] = Counter()
-    for tasks, sign in ((before, -1), (after, 1)):
-        for task in tasks:
-            if task.provider is not None and task.state in ASSIGNED:
-                difference[task.provider] += sign
+    difference = Counter(_assigned(after))
+    difference.subtract(_assigned(before))
     return {provider: count for provider, count in difference.items() if count}
+
+
+def _assigned(tasks: Iterable[_Assignment]) -> Iterator[str]:
+    """The provider of each assigned task."""
+    for task in tasks:
+        if task.provider is not None and task.state in ASSIGNED:
+            yield task.provider
 
 
 def areas_of(codes: Iterable[str]) -> set[str]:

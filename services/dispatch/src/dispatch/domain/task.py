@@ -234,7 +234,6 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
     if task.redispatches >= rules.redispatches_max:
         return None
     today = civil_date(now)
-    days = 1 if task.window_to - task.window_from <= timedelta(days=1) else rules.redispatch_days
     reason: VisitReason = task.reason if task.reason in QUESTIONS else "redispatch"
     return Task(
         task_id=new_task_id(task.person_id, task.item, "redispatch", today, task.task_id),
@@ -243,13 +242,19 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
         reason=reason,
         division=task.division,
         window_from=today,
-        window_to=today + timedelta(days=days),
+        window_to=today + _successor_length(task, rules),
         entitlement_id=task.entitlement_id,
         correlation_id=task.correlation_id,
         tier=task.tier,
         origin_task_id=task.origin_task_id or task.task_id,
         redispatches=task.redispatches + 1,
     )
+
+
+def _successor_length(task: Task, rules: VisitRules) -> timedelta:
+    """A window of one day is repeated on one day."""
+    one_day = timedelta(days=1)
+    return one_day if task.window_to - task.window_from <= one_day else timedelta(days=rules.redispatch_days)
 
 
 def renewed(task: Task, task_id: str, by: VisitMeans) -> Task:

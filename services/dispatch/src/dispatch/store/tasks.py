@@ -141,12 +141,16 @@ async def claim_replies(tx: Tx, reply_ids: Sequence[str]) -> set[str]:
 
 async def insert_areas(tx: Tx, codes: Iterable[str]) -> None:
     """Store all areas above each division, for queries by area."""
-    pairs = sorted((area, code) for code in codes for area in (code, *divisions.ancestors(code)))
+    pairs = sorted(pair for code in codes for pair in _areas_of(code))
     await tx.sql.execute(
         "INSERT INTO areas (area, division) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING",
         [area for area, _ in pairs],
         [code for _, code in pairs],
     )
+
+
+def _areas_of(code: str) -> list[tuple[str, str]]:
+    return [(area, code) for area in (code, *divisions.ancestors(code))]
 
 
 def _row(task: Task) -> tuple[Any, ...]:
