@@ -52,7 +52,7 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     await expect(rows_of(page, person).filter(has_text="核验通过")).to_have_count(1)
     texts = await rows_of(page, person).locator("td.what").all_text_contents()
     assert set(texts) == {
-        "事实更新：残疾",
+        "事实更新：残疾人证",
         "资格认定：护理补贴、探访服务",
         "安排探访：首次",
         "派单给服务机构",
