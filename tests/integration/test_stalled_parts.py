@@ -11,6 +11,7 @@ import pytest
 from common.events import AbilitiesDetermined
 from common.message import Message
 from console.domain.chain import Chain
+from console.domain.item_titles import ItemTitles
 from console.domain.meter import Meter
 from console.reader import Reader
 from shell.kafka import client

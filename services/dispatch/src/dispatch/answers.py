@@ -10,7 +10,7 @@ from dispatch import store
 from dispatch.changes import lock_with_plans, save_changes, without_successor_after_end
 from dispatch.domain.answers import Answer, decide_answer
 from dispatch.domain.task import Change, Refused, Repeated, Task, combined
-from dispatch.visit_rules import visit_rules
+from dispatch.parameters import visit_rules
 
 UNKNOWN: Final = Refused("unknown_task")
 

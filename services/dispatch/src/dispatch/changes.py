@@ -12,7 +12,7 @@ from dispatch.domain.plan import Plan
 from dispatch.domain.providers import ProviderPool, areas_of, load_changes, offer_tasks
 from dispatch.domain.task import Change, Task, created
 from dispatch.feed import ProviderMessage, append_messages
-from dispatch.visit_rules import visit_rules
+from dispatch.parameters import visit_rules
 
 Causes = Mapping[str, Message[Any]]
 PlanKey = tuple[str, str]  # person id, item

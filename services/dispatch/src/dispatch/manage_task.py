@@ -24,8 +24,8 @@ from dispatch.domain.task import (
     decide_reassign,
     offered,
 )
+from dispatch.parameters import visit_rules
 from dispatch.shapes import TaskOut, task_out
-from dispatch.visit_rules import visit_rules
 
 router = APIRouter(tags=["tasks"])
 Officer = Annotated[Caller, Depends(require("officer"))]

@@ -18,7 +18,7 @@ from dispatch.domain.decision import decide_plan
 from dispatch.domain.facts import VisitFacts, facts_of, visit_digest
 from dispatch.domain.plan import Plan, PlanDecision, merged_away
 from dispatch.domain.task import Task
-from dispatch.visit_rules import visit_rules
+from dispatch.parameters import visit_rules
 
 STEP_MAX: Final = 500
 _NO_TASKS: Final[Sequence[Task]] = ()

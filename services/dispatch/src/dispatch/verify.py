@@ -15,7 +15,7 @@ from dispatch.domain.extras import reverification
 from dispatch.domain.pauses import stay_question
 from dispatch.domain.plan import Plan, run_on
 from dispatch.feed import RETENTION_DAYS
-from dispatch.visit_rules import visit_rules
+from dispatch.parameters import visit_rules
 
 SIZE: Final[str] = "SELECT count(*) FROM tasks"
 PAGE: Final = 1_000

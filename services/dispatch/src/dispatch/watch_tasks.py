@@ -11,7 +11,7 @@ from shell.store.transaction import Tx
 from dispatch import store
 from dispatch.changes import lock_with_plans, save_changes, without_successor_after_end
 from dispatch.domain.task import decide_tick
-from dispatch.visit_rules import visit_rules
+from dispatch.parameters import visit_rules
 
 STEP_MAX: Final = 500
 
