@@ -1,11 +1,11 @@
-"""How much passed each station, how fast, and how much waits: from offsets alone, without reading a message."""
+"""Counts, rates and backlogs of the stations, from Kafka offsets only. No message is read."""
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from console.names import STAGES
+from console.domain.names import STAGES
 
 HISTORY_SECONDS: Final = 60
 Position = tuple[str, int]  # topic, partition
@@ -13,7 +13,7 @@ Position = tuple[str, int]  # topic, partition
 
 @dataclass(slots=True)
 class Station:
-    """`total`: events since the topics began; `waiting`: records its service has not read yet, None if not known."""
+    """`total`: records since the topics began. `waiting`: records that its service has not read, None if unknown."""
 
     total: int = 0
     per_second: float = 0.0
@@ -27,7 +27,7 @@ class Meter:
         self._at: float | None = None
 
     def read_ends(self, ends: Mapping[Position, int], at: float) -> None:
-        """`ends`: the end offset of every partition; `at`: seconds of a steady clock."""
+        """`ends`: the end offset of every partition. `at`: seconds of a monotonic clock."""
         passed = None if self._at is None else at - self._at
         self._at = at
         for stage in STAGES:
@@ -39,7 +39,7 @@ class Meter:
             station.total = total
 
     def read_group(self, group: str, committed: Mapping[Position, int], ends: Mapping[Position, int]) -> None:
-        """How far a service has read. Its advisory offsets follow each of its transactions."""
+        """Take over the committed offsets of a service. It commits them after each of its transactions."""
         stage = next(stage for stage in STAGES if stage.group == group)
         waiting = [max(0, ends[place] - offset) for place, offset in committed.items() if place in ends and offset >= 0]
         self.stations[stage.id].waiting = sum(waiting) if waiting else None

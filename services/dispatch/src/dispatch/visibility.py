@@ -1,4 +1,4 @@
-"""Which tasks and providers are in a caller's scope (`shell.access.scopes`)."""
+"""The tasks and provider feeds in a caller's scope (`shell.access.scopes`)."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,15 @@ def sees_task(scope: Scope, provider: str | None, division: str) -> bool:
     return scope.sees(division)
 
 
-def need_feed(scope: Scope, uscc: str, divisions: Sequence[str]) -> None:
-    """Raises NotAllowed unless all messages of the provider are in the scope. `divisions`: the areas that it serves.
+def sees_whole_feed(scope: Scope) -> bool:
+    """Whether the area of a message needs no check."""
+    return isinstance(scope, Everything) or (isinstance(scope, OwnProvider) and scope.division is None)
 
-    A provider that serves nothing is unknown: NotFound, for a caller who could see it.
+
+def need_feed(scope: Scope, uscc: str, divisions: Sequence[str]) -> None:
+    """Raises NotAllowed unless all messages of the provider are in the scope. `divisions`: the areas of the messages.
+
+    Without any division the provider is unknown. Then it raises NotFound for a caller who could see the provider.
     """
     if isinstance(scope, OwnProvider):
         seen = scope.provider == uscc and all(scope.covers(division) for division in divisions)

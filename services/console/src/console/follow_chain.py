@@ -1,4 +1,4 @@
-"""The live page's feed: server-sent events, one second of the chain at a time."""
+"""The live page and its stream of server-sent events, one tick every half second."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,13 +10,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from shell import clock
 from shell.access.auth import Caller
+from shell.access.route_marks import needs_no_credential
 from shell.http.streams import EventStream
 
-from console.chain import Step, Stop
-from console.meter import Meter
-from console.names import STAGES
+from console.domain.chain import Step, Stop
+from console.domain.meter import Meter, Station
+from console.domain.names import STAGES
 from console.reader import Reader
-from console.session import Viewer, caller_of, token_of
+from console.session import Viewer, caller_of, signed_in_page, token_of
 
 STREAMS_MAX: Final = 64
 STOPS_SHOWN: Final = 5
@@ -26,12 +27,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chain_stream(reader: Reader, token: str) -> EventStream:
-    """Ticks until the reader is gone or too slow, the process stops, or the token ends, which the page is told."""
+    """Ticks until the screen leaves or is too slow, the process stops, or the token expires."""
     return EventStream(_ticks(reader, token), reader.closing, expires_at=None)
 
 
 async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
-    """One message per TICK_SECONDS. It remembers a place in the chain and keeps no queue."""
+    """One message per TICK_SECONDS. It keeps a position in the chain and no queue."""
     seq = 0
     reader.watchers += 1
     reader.watched.set()
@@ -51,37 +52,38 @@ async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
 
 
 def tick(reader: Reader, caller: Caller, steps: list[Step]) -> dict[str, object]:
-    """What one message says: the stations, new steps oldest first, stops, the business time."""
+    """One message: the business time, the stations, new deaths, and new steps, oldest first."""
     stops = reader.chain.stops(caller.may_see)
     return {
         "now": clock.now(),
         "trouble": reader.trouble,
-        "stations": stations(reader.meter),
+        "stations": stations_out(reader.meter),
         "deaths": len(stops),
-        "stops": [_stop(stop) for stop in stops[:STOPS_SHOWN]],
-        "steps": [shown(step) for step in steps],
+        "stops": [_stop_out(stop) for stop in stops[:STOPS_SHOWN]],
+        "steps": [step_out(step) for step in steps],
     }
 
 
-def _stop(stop: Stop) -> dict[str, object]:
+def _stop_out(stop: Stop) -> dict[str, object]:
     passed_ms = round((stop.stopped_at - stop.known_at).total_seconds() * 1000)
     return {"person_id": stop.person_id, "at": stop.stopped_at, "passed_ms": passed_ms}
 
 
-def stations(meter: Meter) -> list[dict[str, object]]:
-    return [
-        {
-            "id": stage.id,
-            "total": meter.stations[stage.id].total,
-            "per_second": round(meter.stations[stage.id].per_second, 1),
-            "waiting": meter.stations[stage.id].waiting,
-            "history": list(meter.stations[stage.id].history),
-        }
-        for stage in STAGES
-    ]
+def stations_out(meter: Meter) -> list[dict[str, object]]:
+    return [_station_out(stage.id, meter.stations[stage.id]) for stage in STAGES]
 
 
-def shown(step: Step) -> dict[str, object]:
+def _station_out(stage_id: str, station: Station) -> dict[str, object]:
+    return {
+        "id": stage_id,
+        "total": station.total,
+        "per_second": round(station.per_second, 1),
+        "waiting": station.waiting,
+        "history": list(station.history),
+    }
+
+
+def step_out(step: Step) -> dict[str, object]:
     return {
         "at": step.at,
         "stage": step.stage,
@@ -94,9 +96,16 @@ def shown(step: Step) -> dict[str, object]:
     }
 
 
+@router.get("/", include_in_schema=False)
+@needs_no_credential
+async def show_chain(request: Request) -> Response:
+    """The live page."""
+    return signed_in_page(request, "chain.html")
+
+
 @router.get("/api/stream", include_in_schema=False)
 async def stream(request: Request, caller: Viewer) -> Response:
     reader: Reader = request.app.state.reader
     if reader.watchers >= STREAMS_MAX:
-        raise TooBusy("too many screens look on; try again later")
+        raise TooBusy("too many screens are open; try again later")
     return chain_stream(reader, token_of(request))

@@ -1,11 +1,14 @@
-"""What things are called on the screen. One Chinese term for one English name, as in the glossary."""
+"""Chinese names on the screens, one per English name, as in the glossary.
+
+`common.words_zh` has the names that explanations also use: fact kinds, items and ability levels.
+"""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
 class Stage(NamedTuple):
-    """One station of the chain. `topics`: what it says; `group`: whose reading shows how much waits for it."""
+    """One station of the chain. `topics`: its output. `group`: the consumer group whose backlog is shown."""
 
     id: str
     name: str
@@ -88,48 +91,6 @@ EVENTS: Final[Mapping[str, str]] = {
     "PolicyVersionHalted": "清单停用",
     "RecordParked": "消息搁置",
 }
-ITEMS: Final[Mapping[str, str]] = {
-    "employee_pension": "职工基本养老保险",
-    "resident_pension": "城乡居民基本养老保险",
-    "ability_assessment": "老年人能力综合评估",
-    "health_management": "老年人健康管理",
-    "longevity_allowance": "高龄津贴",
-    "care_service_subsidy": "养老服务补贴",
-    "home_adaptation": "家庭适老化改造",
-    "nursing_subsidy": "护理补贴",
-    "family_care_support": "家庭养老支持服务",
-    "dibao": "最低生活保障",
-    "scattered_support": "分散供养",
-    "concentrated_support": "集中供养",
-    "visiting_care": "探访服务",
-    "merit_support": "特殊贡献集中供养",
-    "priority_admission": "优先享受机构养老",
-    "disability_living_subsidy": "困难残疾人生活补贴",
-    "severe_disability_nursing_subsidy": "重度残疾人护理补贴",
-    "vagrant_relief": "社会救助",
-    "care_voucher": "养老服务消费补贴",
-    "long_term_care_insurance": "长期护理保险",
-}
-KINDS: Final[Mapping[str, str]] = {
-    "registration": "户籍登记",
-    "residence": "居住地",
-    "death": "死亡",
-    "alive": "在世确认",
-    "disability": "残疾",
-    "low_income": "低收入",
-    "household": "家庭户",
-    "living_situation": "居住状况",
-    "special_family": "计划生育特殊家庭",
-    "merit": "优抚和特殊贡献",
-    "ability_result": "其他部门的能力评估结果",
-    "benefit_elsewhere": "其他部门的待遇",
-    "risk_incident": "风险事件",
-    "hospital_stay": "住院",
-    "contact": "联系方式",
-    "application": "申请和放弃",
-    "bank_account": "银行账户",
-    "identity_change": "身份变更",
-}
 ACTIONS: Final[Mapping[str, str]] = {"created": "", "corrected": "更正", "annulled": "撤销", "ended": "终止"}
 REASONS: Final[Mapping[str, str]] = {
     "plan": "定期",
@@ -183,7 +144,6 @@ HOLDERS: Final[Mapping[str, str]] = {
     "other": "户名不是本人",
     "not_said": "户名未能核对",
 }
-LEVELS: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
 STATES: Final[Mapping[str, str]] = {
     "granted": "享受中",
     "suppressed": "被抑制",
@@ -222,10 +182,5 @@ ROLES: Final[Mapping[str, str]] = {
 }
 
 
-def item(code: str) -> str:
-    """An area may add items of its own, prefixed with its code."""
-    return ITEMS.get(code, code)
-
-
-def event(what: str) -> str:
-    return EVENTS.get(what, what)
+def event(name: str) -> str:
+    return EVENTS.get(name, name)

@@ -1,23 +1,23 @@
-"""The page of lists: sums and words for the area's own people, and nobody among them."""
+"""The page of lists: sums and Chinese names for the caller's own area, without any single person."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from console.domain.policy_pages import by_level, total
 from console.main import app
-from console.policies import by_level, total
 from fastapi import FastAPI
 from shell.http.answers import install_problems
 
 VERSION, OTHER = "a" * 32, "b" * 32
 ID = "00000000-0000-4000-8000-000000000001"
-SOMEBODY = "00000000-0000-4000-8000-0000000000ff"
+PERSON = "00000000-0000-4000-8000-0000000000ff"
 peer = FastAPI()
 install_problems(peer)
 
 
-def told(version: str = VERSION, area: str = "530302", **more: Any) -> dict[str, Any]:
+def version_of(version: str = VERSION, area: str = "530302", **more: Any) -> dict[str, Any]:
     plain = {
         "version": version,
         "jurisdiction": area,
@@ -45,9 +45,9 @@ async def unpaid_items(division: str) -> Any:
 @peer.get("/v1/policies")
 async def policies(state: str, after: str | None = None) -> Any:
     pages = {
-        ("proposed", None): ([told()], OTHER),
-        ("proposed", OTHER): ([told(OTHER, "140702", proposed_at="2026-11-21T04:00:00Z")], None),
-        ("published", None): ([told("c" * 32, state="published", approvals=[])], None),
+        ("proposed", None): ([version_of()], OTHER),
+        ("proposed", OTHER): ([version_of(OTHER, "140702", proposed_at="2026-11-21T04:00:00Z")], None),
+        ("published", None): ([version_of("c" * 32, state="published", approvals=[])], None),
     }
     found, following = pages.get((state, after), ([], None))
     return {"policies": found, "next": following}
@@ -68,7 +68,7 @@ async def review(version: str) -> Any:
     }
     inclusion = {"included": False, "above": ["530300"], "narrower": [narrower], "deviating": [], "undecided": []}
     return {
-        "policy": told() if version == VERSION else told(OTHER, "530303", proposed_by="contracts/policy"),
+        "policy": version_of() if version == VERSION else version_of(OTHER, "530303", proposed_by="contracts/policy"),
         "approvals_needed": 2,
         "changes": [],
         "faults": [],
@@ -104,7 +104,7 @@ async def simulation(simulation_id: str) -> Any:
         "items": [],
         "money": [*money, line("2027-01", "a", None, 5)],
         "earlier": [],
-        "examples": {"winner": [SOMEBODY]},
+        "examples": {"winner": [PERSON]},
     }
     plain = dict.fromkeys(("fault", "requested_at", "completed_at"))
     numbers = {"months": 12, "people": 6, "chunks": 1, "chunks_done": 1}
@@ -121,7 +121,7 @@ async def identification() -> AsyncIterator[None]:
     app.state.peers = before
 
 
-async def test_lists_of_the_own_area_are_listed_newest_first_without_those_that_never_came_to_the_gate(
+async def test_lists_of_the_own_area_are_listed_newest_first_without_seeds(
     browser: Any,
 ) -> None:
     async def versions(**scope: Any) -> list[str]:
@@ -140,7 +140,7 @@ async def test_a_list_and_its_simulation_are_for_the_own_area_only(browser: Any)
         assert (await browser().get(path)).status_code == 401
 
 
-async def test_a_stranger_is_sent_to_sign_in(browser: Any) -> None:
+async def test_a_caller_without_a_token_is_sent_to_sign_in(browser: Any) -> None:
     answer = await browser().get("/policies")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     page = await browser("officer", division="530302").get("/policies")
@@ -157,7 +157,7 @@ async def test_a_signature_upon_figures_that_no_longer_hold_does_not_count(brows
     assert (one["name"], one["parent_name"], one["person"]) == ("探访服务", "曲靖市", "80岁，独居")
 
 
-async def test_what_is_not_paid_is_told_with_the_reason(browser: Any) -> None:
+async def test_unpaid_items_are_shown_with_the_reason(browser: Any) -> None:
     line = {"title": "高龄津贴", "from": "2023-01-01", "to": None, "text": "标准为示例，资金不发放"}
     desk = browser("officer", division="530302")
     in_force = (await desk.get("/api/unpaid-items")).json()
@@ -168,16 +168,16 @@ async def test_what_is_not_paid_is_told_with_the_reason(browser: Any) -> None:
     assert everywhere["unpaid"][0]["area_name"] == "全国"
 
 
-async def test_a_proposal_by_a_changed_file_and_a_deviation_that_nobody_signed_are_told_in_words(browser: Any) -> None:
+async def test_a_proposal_by_a_changed_file_and_an_unsigned_deviation_are_shown_in_chinese(browser: Any) -> None:
     found = (await browser("officer", division="530303").get(f"/api/policies/{OTHER}")).json()
     assert found["proposed_by"] == "清单文件（contracts/policy）"
     (one,) = found["inclusion"]["narrower"]
     assert one["deviation"] == "所写的偏离只是示例，没有人签批，不算数：某办法（示例：某局）"
 
 
-async def test_money_is_summed_by_month_and_level_and_nobody_is_named(browser: Any) -> None:
+async def test_money_is_summed_by_month_and_level_and_no_person_is_named(browser: Any) -> None:
     answer = await browser("officer", division="530302").get(f"/api/simulations/{ID}")
-    assert SOMEBODY not in answer.text
+    assert PERSON not in answer.text
     result = answer.json()["result"]
     assert result["total"]["people"] == 6  # those of no known place are not of the nation's sum
     assert [(g["division"], g["age_band"]) for g in result["groups"]] == [
@@ -195,6 +195,6 @@ async def test_money_is_summed_by_month_and_level_and_nobody_is_named(browser: A
     assert result["barred_fen"] == 200
 
 
-def test_a_sum_with_a_part_too_small_to_be_told_is_not_told() -> None:
+def test_a_sum_with_a_suppressed_part_is_suppressed() -> None:
     assert (total([1, None, 2]), total([])) == (None, 0)
     assert by_level([line("2026-12", "a", 1, 2, "barred")], ("month",)) == []

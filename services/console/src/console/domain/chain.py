@@ -1,4 +1,4 @@
-"""What the page shows of the chain: the last steps, who may see them, and deaths that stop everything."""
+"""The chain on the live page: the last steps, the callers who may see them, and deaths that stop all services."""
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeVar
 
 SHOWN_MAX: Final = 100
-KEPT_MAX: Final = 2_000  # more than shown, so that an officer of a small area finds a hundred of its own
+KEPT_MAX: Final = 2_000  # more than shown, so that an officer of a small area still finds a hundred steps
 REMEMBERED_MAX: Final = 50_000
 V = TypeVar("V")
 Tone = Literal["plain", "stop", "alert"]
@@ -15,8 +15,11 @@ Tone = Literal["plain", "stop", "alert"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event as a line on the screen. `division`: as the event says, else as learnt of the person;
-    `other_division`: of a case between two areas, for the officers of the second."""
+    """One event as a line on the screen.
+
+    `what`: the event name. `division`: from the event, else from other events about the person. `other_division`: the
+    second area of a case between two areas.
+    """
 
     at: datetime
     stage: str
@@ -34,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A death and how fast everything stopped: from when it became known to the last task or right it ended."""
+    """A death. `known_at`: the platform learnt it. `stopped_at`: it ended the last task or entitlement."""
 
     person_id: str
     division: str | None
@@ -43,7 +46,7 @@ class Stop:
 
 
 class Chain:
-    """Bounded memory of what passed by. Everything in it can be lost and comes again from the topics."""
+    """A bounded memory of recent steps. It can be lost: the topics contain the events."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -54,24 +57,29 @@ class Chain:
         self._stops: OrderedDict[str, Stop] = OrderedDict()
 
     def add(self, steps: Iterable[Step]) -> None:
-        """In the order of their time; an event that comes twice is one step."""
+        """Add steps in the order of time. An event that arrives twice is one step."""
         fresh = sorted((s for s in steps if s.event_id not in self._seen), key=lambda s: (s.at, s.event_id))
         for step in fresh:
-            # money follows its own area, and a case between two areas says nothing of where somebody lives
-            if step.person_id and step.division and step.stage != "pay" and step.other_division is None:
-                _remember(self._areas, step.person_id, step.division)
+            self._learn_area(step)
         for step in fresh:
-            if step.event_id in self._seen:
-                continue
-            _remember(self._seen, step.event_id, None)
-            if step.person_id and step.division is None:
-                step = replace(step, division=self._areas.get(step.person_id))
-            if step.correlation_id not in self._begun:
-                _remember(self._begun, step.correlation_id, step.at)
-            if step.tone == "stop":
-                self._note_stop(step)
-            self.seq += 1
-            self._steps.append(replace(step, seq=self.seq))
+            if step.event_id not in self._seen:
+                self._append(step)
+
+    def _learn_area(self, step: Step) -> None:
+        """A payment and a case between two areas do not show where the person lives."""
+        if step.person_id and step.division and step.stage != "pay" and step.other_division is None:
+            _remember(self._areas, step.person_id, step.division)
+
+    def _append(self, step: Step) -> None:
+        _remember(self._seen, step.event_id, None)
+        if step.person_id and step.division is None:
+            step = replace(step, division=self._areas.get(step.person_id))
+        if step.correlation_id not in self._begun:
+            _remember(self._begun, step.correlation_id, step.at)
+        if step.tone == "stop":
+            self._note_stop(step)
+        self.seq += 1
+        self._steps.append(replace(step, seq=self.seq))
 
     def since(self, seq: int, may_see: Callable[[str | None], bool]) -> list[Step]:
         """The steps after `seq` that the caller may see, oldest first, at most a hundred."""
@@ -84,7 +92,7 @@ class Chain:
         return found[::-1]
 
     def stops(self, may_see: Callable[[str | None], bool]) -> list[Stop]:
-        """The people of the caller's area who were found dead since the console began to look, newest first."""
+        """Deaths in the caller's area since the console began to read, newest first."""
         return [stop for stop in reversed(self._stops.values()) if may_see(stop.division)]
 
     def _note_stop(self, step: Step) -> None:
@@ -98,7 +106,7 @@ class Chain:
             _remember(self._stops, step.person_id, Stop(step.person_id, step.division, begun, step.at))
 
     def _area(self, step: Step) -> str | None:
-        """A step that came before its person's area was known is shown as soon as it is."""
+        """The area of a step. It may become known after the step."""
         return step.division or self._areas.get(step.person_id or "")
 
 

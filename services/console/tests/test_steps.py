@@ -1,7 +1,7 @@
-"""Lines in Chinese, from events as they lie on topics."""
+"""Lines in Chinese, from the records of topics."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from common.events import (
@@ -15,6 +15,7 @@ from common.events import (
     PlaceClaimed,
     PlaceSettled,
     PolicyVersionHalted,
+    PolicyVersionPublished,
     RecordParked,
     RecoveryOpened,
     SourceSilent,
@@ -22,9 +23,12 @@ from common.events import (
     VisitDisputed,
     all_events,
 )
+from common.events.facts import Kind
 from common.message import Record
-from console import names
-from console.telling import tell
+from common.words_zh import FACT_KINDS, ITEMS
+from console.domain import names
+from console.domain.item_titles import ItemTitles
+from console.domain.steps import learn_titles, step_of
 from shell.kafka.topics import load_topics
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -53,7 +57,7 @@ def due(amount_fen: int, state: Any = "due") -> DueLine:
     )
 
 
-def test_facts_are_named_by_what_is_new_in_them(make: Any) -> None:
+def test_new_facts_are_shown_by_kind_and_action(make: Any) -> None:
     event = PersonFactsRecorded(
         person_id=make.id(),
         version=3,
@@ -61,7 +65,7 @@ def test_facts_are_named_by_what_is_new_in_them(make: Any) -> None:
         statements=(statement("1", "registration"), statement("2", "disability"), statement("3", "death", "annulled")),
         causes=("2", "3"),
     )
-    assert make.step(event).text == "事实更新：残疾、死亡撤销"
+    assert make.step(event).text == "事实更新：残疾人证、死亡撤销"
 
 
 @pytest.mark.parametrize(
@@ -74,12 +78,32 @@ def test_facts_are_named_by_what_is_new_in_them(make: Any) -> None:
         ({"death_suspected_on": date(2026, 11, 1)}, "资格认定：疑似身故，资金暂缓", "plain"),
     ],
 )
-def test_a_decision_says_what_changed(make: Any, given: Any, text: str, tone: str) -> None:
+def test_a_decision_shows_the_changed_items(make: Any, given: Any, text: str, tone: str) -> None:
     step = make.step(make.decided(make.id(), **given))
     assert (step.stage, step.text, step.tone) == ("decide", text, tone)
 
 
-def test_money_is_told_in_yuan(make: Any) -> None:
+def test_an_own_item_of_an_area_has_the_title_of_the_published_list(make: Any) -> None:
+    titles, own = ItemTitles(), "530302.meal_aid"
+    event = make.decided(make.id(), changed=(own, "longevity_allowance"))
+    assert make.step(event, titles=titles).text == f"资格认定：{own}、高龄津贴"
+    items = {own: {"title": "助餐补贴"}, "530303.meal_aid": {"title": "不属于本地"}}
+    published = PolicyVersionPublished(
+        jurisdiction="530302", version="1f", published_on=NOON.date(), list={"items": items}
+    )
+    learn_titles(make.record_of(published), titles)
+    assert make.step(event, titles=titles).text == "资格认定：助餐补贴、高龄津贴"
+    assert titles.title("530303.meal_aid") == "530303.meal_aid"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"jurisdiction":"530302","list":{"items":[]}}'])
+def test_an_unreadable_list_changes_no_title(make: Any, body: bytes) -> None:
+    titles = ItemTitles()
+    learn_titles(Record("policy.release", 0, 0, b"530302", body, []), titles)
+    assert titles.unread_area("530302.meal_aid") == "530302"
+
+
+def test_money_is_shown_in_yuan(make: Any) -> None:
     dues = DuesDetermined(person_id=make.id(), entitlements_version=1, lines=(due(5000), due(5000), due(8000, "held")))
     assert make.step(dues).text == "补贴应发：高龄津贴 50.00 元、暂缓"
     recovery = RecoveryOpened(
@@ -94,7 +118,7 @@ def test_money_is_told_in_yuan(make: Any) -> None:
     assert (make.step(recovery).text, make.step(recovery).tone) == ("立案追回：高龄津贴 1,234.50 元", "alert")
 
 
-def test_findings_and_results_are_told_by_name(make: Any) -> None:
+def test_findings_and_results_are_shown_by_name(make: Any) -> None:
     person = make.id()
     disputed = VisitDisputed(
         person_id=person, task_id=make.id(), provider="", visited_on=NOON.date(), checks=("V01", "V03")
@@ -115,7 +139,7 @@ def test_findings_and_results_are_told_by_name(make: Any) -> None:
     assert make.step(make.cancelled(person)).text == "任务取消：身故"
 
 
-def test_cases_about_standing_are_told_by_name(make: Any) -> None:
+def test_cases_about_places_and_accounts_are_shown_by_name(make: Any) -> None:
     person = make.id()
     claimed = PlaceClaimed(
         case_id=make.id(),
@@ -168,19 +192,19 @@ def test_a_parked_record_belongs_to_its_service_and_to_no_person(make: Any) -> N
         [("ce_type", b"\xff"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
     ],
 )
-def test_what_is_no_event_of_the_chain_is_left_out(headers: Any) -> None:
-    assert tell(Record("dispatch.visit", 0, 0, b"p", b"{}", headers)) is None
+def test_a_record_that_is_no_event_of_the_chain_is_left_out(headers: Any) -> None:
+    assert step_of(Record("dispatch.visit", 0, 0, b"p", b"{}", headers), ItemTitles()) is None
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"level":"high"}', b"[" * 10_000])
 def test_an_unreadable_body_still_gives_a_line(make: Any, value: bytes | None) -> None:
-    record = make.lie(make.cancelled(make.id()))
-    step = tell(Record(record.topic, 0, 0, record.key, value, record.headers))
+    record = make.record_of(make.cancelled(make.id()))
+    step = step_of(Record(record.topic, 0, 0, record.key, value, record.headers), ItemTitles())
     assert step is not None
     assert step.text == "任务取消"
 
 
-def test_what_is_about_a_source_or_a_list_names_no_person(make: Any) -> None:
+def test_an_event_about_a_source_or_a_list_names_no_person(make: Any) -> None:
     silent = SourceSilent(source="urn:cn:exchange:530300:psb", kind="death", heard_at=NOON, silent_since=NOON)
     halted = PolicyVersionHalted(
         jurisdiction="530302",
@@ -202,17 +226,18 @@ def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:
     events = {cls.__name__: cls for cls in all_events().values() if not cls.topic.startswith("dispatch.provider")}
     assert set(names.EVENTS) == set(events)
     assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"access", "parked"}
-    told = {topic.name for topic in load_topics() if "ReadBudgetUsed" in topic.events}
-    assert told
-    assert told <= set(names.BY_TOPIC) & names.OF_NO_PERSON
+    topics = {topic.name for topic in load_topics() if "ReadBudgetUsed" in topic.events}
+    assert topics
+    assert topics <= set(names.BY_TOPIC) & names.OF_NO_PERSON
     from shell.settings import repository_root
 
     glossary = (repository_root() / "contracts" / "glossary.md").read_text(encoding="utf-8")
     checks = (repository_root() / "contracts" / "checks.yaml").read_text(encoding="utf-8")
     rows = [line.split("|")[1:3] for line in glossary.splitlines() if line.count("|") > 3]
-    said = {code: name for code, name in names.ITEMS.items() for _, english in rows if f"`{code}`" in english}
-    assert len(said) > 10
-    for code, name in said.items():
+    listed = {code: name for code, name in ITEMS.items() for _, english in rows if f"`{code}`" in english}
+    assert len(listed) > 10
+    for code, name in listed.items():
         assert any(name.removeprefix("老年人") in chinese for chinese, english in rows if f"`{code}`" in english), code
+    assert set(FACT_KINDS) == set(get_args(Kind))
     for check in names.CHECKS:
         assert f"id: {check}," in checks

@@ -1,4 +1,4 @@
-"""The feed of the page: what it says, and to whom it stops talking."""
+"""The stream of the live page: its messages and its ends."""
 
 import asyncio
 import json
@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from console.follow_chain import STREAMS_MAX, chain_stream
 from console.reader import Reader
-from console.stream import STREAMS_MAX, chain_stream
 from shell.access.auth import issue_token
 from shell.http import streams
 
 
 class Screen:
-    """The other end of one stream, on ASGI itself: httpx would wait for an end that never comes."""
+    """The client of one stream, directly on ASGI: httpx waits for the end of an answer."""
 
     def __init__(self, reader: Reader, token: str, *, reads: bool = True) -> None:
         self.ticks: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -50,7 +50,9 @@ async def officer(reader: Reader) -> AsyncIterator[Screen]:
     await asyncio.gather(screen.task, return_exceptions=True)
 
 
-async def test_a_screen_gets_what_is_there_and_then_what_is_new(officer: Screen, reader: Reader, make: Any) -> None:
+async def test_a_screen_gets_the_present_steps_and_then_the_new_ones(
+    officer: Screen, reader: Reader, make: Any
+) -> None:
     first = await officer.tick()
     assert [s["id"] for s in first["stations"]] == ["intake", "decide", "assess", "dispatch", "pay", "supervise"]
     assert (first["steps"], first["deaths"]) == ([], 0)
@@ -64,7 +66,7 @@ async def test_a_screen_gets_what_is_there_and_then_what_is_new(officer: Screen,
     assert (await officer.tick())["steps"] == []
 
 
-async def test_messages_are_read_only_while_somebody_watches(officer: Screen, reader: Reader) -> None:
+async def test_messages_are_read_only_while_a_screen_is_open(officer: Screen, reader: Reader) -> None:
     await officer.tick()
     assert (reader.watchers, reader.watched.is_set()) == (1, True)
     await officer.leave()
@@ -91,7 +93,7 @@ async def test_streams_end_when_the_process_is_to_stop(officer: Screen, reader: 
     await asyncio.wait_for(officer.task, 10)
 
 
-async def test_one_screen_too_many_is_told_to_come_later(browser: Any, reader: Reader) -> None:
+async def test_one_screen_too_many_gets_429_with_retry_after(browser: Any, reader: Reader) -> None:
     reader.watchers = STREAMS_MAX
     answer = await browser("auditor").get("/api/stream")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
