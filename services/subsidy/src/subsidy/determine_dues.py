@@ -10,9 +10,9 @@ from shell import clock
 from shell.store.transaction import Tx
 
 from subsidy.domain.dues import NO_MONEY, cash_part, digest
+from subsidy.recalculation import work_out
 from subsidy.store import accounts
 from subsidy.store.accounts import Account
-from subsidy.working_out import work_out
 
 Decided = Message[EntitlementsDecided]
 

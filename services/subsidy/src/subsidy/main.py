@@ -6,7 +6,7 @@ from shell.service import Service
 
 from subsidy import decide_batch, make_batch, recover_money, settle_lines, show_batch, show_ledger
 from subsidy.determine_dues import on_entitlements_decided
-from subsidy.pay_from import fix_pay_from
+from subsidy.first_months import fix_pay_from
 from subsidy.roll_month import roll_month
 
 service = Service(

@@ -14,10 +14,10 @@ from shell.store.transaction import Tx
 
 from subsidy.domain.dues import decide_dues, intervals
 from subsidy.domain.ledger import Changes
-from subsidy.pay_from import pay_from
+from subsidy.first_months import pay_from
+from subsidy.recalculation import work_out
 from subsidy.store import accounts, ledger
 from subsidy.store.accounts import Account
-from subsidy.working_out import work_out
 
 PEOPLE_MAX: Final = 1_000
 

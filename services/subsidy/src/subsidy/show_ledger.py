@@ -22,7 +22,8 @@ from subsidy.domain.dues import intervals
 from subsidy.domain.ledger import PAYABLE
 from subsidy.domain.unpaid import Unpaid, unpaid
 from subsidy.shapes import MonthText, Uuid, areas_of
-from subsidy.store import accounts, reading
+from subsidy.store import accounts
+from subsidy.store import entries as reading
 
 router = APIRouter(tags=["ledger"])
 _TAKEN_BACK = (("due", PAYABLE), ("write_off", PAYABLE))

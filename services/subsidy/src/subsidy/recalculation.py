@@ -20,7 +20,7 @@ from shell.store.transaction import Tx
 from subsidy.domain.claims import settle_claims
 from subsidy.domain.dues import decide_dues, intervals, paid_twice, share
 from subsidy.domain.ledger import Changes
-from subsidy.pay_from import pay_from
+from subsidy.first_months import pay_from
 from subsidy.store import accounts, ledger
 from subsidy.store.accounts import Account
 
