@@ -1,98 +1,138 @@
-"""Work out what people are owed from their entitlements as they stand, and write and tell the difference.
+"""Recalculate the dues of accounts from their stored entitlements; write and emit the difference.
 
-Identities that turn out to be one human are paid as one: the survivor's timeline says what is owed, and what was paid
-under any other identity counts towards it. Who counts as whom is what the survivor's own decision says (`aliases`),
-since that decision rests on what is known of all of them; whoever is only said to be merged stays as it is until then.
-So a merge alone moves no fen, in whatever order it is heard; annulled, it leaves each with their own.
+All identities of one person are paid as one. The survivor's entitlements give the dues, and payments under any identity
+count towards them. Only the survivor's own decision (`aliases`) connects identities, because it uses the facts of all
+of them. An account that is merged, but not yet claimed by its survivor, stays unchanged. So a merge alone moves no fen,
+in any order of arrival. After an annulled merge each account has its own dues again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
-from common.events import DuesDetermined, EntitlementsDecided, Event
+from common.events import DueLine, DuesDetermined, EntitlementsDecided, Event
 from common.message import Message
-from rules.money.due import due, next_change
+from rules.money.due import Due, next_change
 from shell import clock
-from shell.settings import settings
 from shell.store.transaction import Tx
 
-from subsidy.domain.claims import settle_claims
-from subsidy.domain.dues import decide_dues, intervals, paid_twice, share
-from subsidy.domain.ledger import Changes
-from subsidy.first_months import pay_from
+from subsidy.domain.accounts import Account, Rules, dues_through, intervals
+from subsidy.domain.claims import Claim, settle_claims
+from subsidy.domain.dues import Basis, decide_dues, paid_twice, share
+from subsidy.domain.ledger import Changes, Key, Position
+from subsidy.first_months import ledger_rules
 from subsidy.store import accounts, ledger
-from subsidy.store.accounts import Account
 
 Causes = Mapping[str, Message[EntitlementsDecided]]
+Accounts = dict[str, Account]
+Positions = Mapping[str, Mapping[Key, Position]]
 ROUNDS_MAX: Final = 8
 
 
-class _Humans(NamedTuple):
-    """`aliases`: by survivor whoever counts as it. `waiting`: identities that wait for the word of another."""
+class _Identities(NamedTuple):
+    """`aliases`: by survivor its other identities. `waiting`: accounts that change only with another account."""
 
     aliases: Mapping[str, Sequence[str]]
     waiting: frozenset[str]
 
 
-async def work_out(tx: Tx, people: Sequence[Account], causes: Causes, month: date, beside: Iterable[str] = ()) -> None:
-    """`people`: accounts as they are to stand, locked. `causes`: by person the message that says so; who is not in it
-    is worked out because time has passed, or because of another identity. `beside`: whom it concerns too."""
-    standing = {account.person_id: account for account in people}
-    humans = await _gather(tx, standing, set(beside))
-    aliases = humans.aliases
-    stored = await ledger.lock_positions(tx, sorted({*standing, *(a for many in aliases.values() for a in many)}))
-    floors, demo = await pay_from(tx), settings().demo
-    changes, rows = Changes(), []
-    for account in standing.values():
-        if account.person_id in humans.waiting:
+@dataclass(slots=True)
+class _Run:
+    """One recalculation in one transaction. `month`: the present month."""
+
+    tx: Tx
+    month: date
+    causes: Causes
+    accounts: Accounts
+    identities: _Identities
+    positions: Positions
+    rules: Rules
+    changes: Changes = field(default_factory=Changes)
+
+    def recalculate(self, account: Account) -> Account:
+        """Returns the account to store."""
+        entitlements = intervals(account.entitlements)
+        # months stay owed even if the clock was set back
+        through = max(self.month, account.through_month)
+        wanted = dues_through(entitlements, through, account.died_on, self.rules)
+        self._write_difference(account, wanted)
+        after = next_change(entitlements, after_month=through, died_on=account.died_on)
+        return account._replace(through_month=through, next_change_month=after)
+
+    def _write_difference(self, account: Account, wanted: Sequence[Due]) -> None:
+        own = self.positions.get(account.person_id, {})
+        others = {alias: self.positions.get(alias, {}) for alias in self.identities.aliases.get(account.person_id, ())}
+        twice = paid_twice([own, *others.values()]) if others else ()
+        basis = Basis(account.cause_event_id, account.died_on, twice)
+        for person_id, dues in share(wanted, account.person_id, others).items():
+            changed = decide_dues(person_id, dues, self.positions.get(person_id, {}), basis, self.changes)
+            self._emit(account, person_id, changed)
+
+    def _emit(self, account: Account, person_id: str, changed: Sequence[DueLine]) -> None:
+        """Emit the changed dues of one identity of the account's person, then its recoveries."""
+        events: list[Event] = self.changes.take_events()
+        if changed:
+            version = self.accounts.get(person_id, account).version
+            dues = DuesDetermined(person_id=person_id, entitlements_version=version, lines=tuple(changed))
+            events.insert(0, dues)
+        cause = self.causes.get(person_id) or self.causes.get(account.person_id)
+        for event in events:
+            self.tx.emit(event, cause or account.cause_event_id)
+
+
+async def recalculate(
+    tx: Tx, changed: Sequence[Account], causes: Causes, month: date, related: Iterable[str] = ()
+) -> None:
+    """`changed`: locked accounts with their new values. `causes`: by person the decision that changed the account.
+
+    A person without a cause is recalculated because time passed or another identity changed. `related`: other persons
+    whose identities may have changed.
+    """
+    affected = {account.person_id: account for account in changed}
+    identities = await _load_identities(tx, affected, set(related))
+    positions = await ledger.lock_positions(tx, _person_ids(affected, identities))
+    run = _Run(tx, month, causes, affected, identities, positions, await ledger_rules(tx))
+    rows = []
+    for account in affected.values():
+        if account.person_id in identities.waiting:
             rows.append(account._replace(next_change_month=None))
-            continue
-        entitlements, died_on = intervals(account.entitlements), account.died_on
-        # a clock that was set back takes nothing away
-        through = max(month, account.through_month)
-        wanted = due(entitlements, through_month=through, died_on=died_on, demo=demo, pay_from=floors)
-        others = {alias: stored.get(alias, {}) for alias in aliases.get(account.person_id, ())}
-        twice = paid_twice([stored.get(account.person_id, {}), *others.values()]) if others else ()
-        for person_id, lines in share(wanted, account.person_id, others).items():
-            changed = decide_dues(
-                person_id,
-                lines,
-                stored.get(person_id, {}),
-                cause_event_id=account.cause_event_id,
-                died_on=died_on,
-                changes=changes,
-                twice=twice,
-            )
-            said: list[Event] = changes.take_events()
-            if changed:
-                version = standing[person_id].version if person_id in standing else account.version
-                said.insert(0, DuesDetermined(person_id=person_id, entitlements_version=version, lines=tuple(changed)))
-            cause = causes.get(person_id) or causes.get(account.person_id)
-            for event in said:
-                tx.emit(event, cause or account.cause_event_id)
-        after = next_change(entitlements, after_month=through, died_on=died_on)
-        rows.append(account._replace(through_month=through, next_change_month=after))
+        else:
+            rows.append(run.recalculate(account))
     await accounts.save_accounts(tx, rows)
-    await ledger.save_changes(tx, changes, clock.now())
+    await ledger.save_changes(tx, run.changes, clock.now())
 
 
-async def _gather(tx: Tx, standing: dict[str, Account], beside: set[str]) -> _Humans:
-    """Add the accounts of all identities that hang together with those in `standing`, and say who counts as whom."""
-    concerned = {*standing, *beside, *(a.merged_into for a in standing.values() if a.merged_into)}
-    claims = await accounts.load_claims(tx.sql, sorted(concerned))
-    for _ in range(ROUNDS_MAX):
-        more = {person_id for claim in claims for person_id in claim} - concerned
-        if not more:
-            break
-        concerned |= more
-        claims |= await accounts.load_claims(tx.sql, sorted(more))
-    if missing := concerned - standing.keys():
-        standing |= await accounts.lock_accounts(tx, sorted(missing))
-    survivor_of = settle_claims(claims, {p: account.merged_into for p, account in standing.items()})
+def _person_ids(affected: Accounts, identities: _Identities) -> list[str]:
+    ids = set(affected)
+    for aliases in identities.aliases.values():
+        ids.update(aliases)
+    return sorted(ids)
+
+
+async def _load_identities(tx: Tx, affected: Accounts, related: set[str]) -> _Identities:
+    """Add the accounts of all connected identities to `affected`, and decide who is an alias of whom."""
+    merged_into = {account.merged_into for account in affected.values() if account.merged_into}
+    concerned = {*affected, *related, *merged_into}
+    claims = await _load_all_claims(tx, concerned)
+    if missing := concerned - affected.keys():
+        affected |= await accounts.lock_accounts(tx, sorted(missing))
+    survivor_of = settle_claims(claims, {id_: account.merged_into for id_, account in affected.items()})
     aliases: dict[str, list[str]] = {}
     for alias, survivor in sorted(survivor_of.items()):
         if survivor is not None:
             aliases.setdefault(survivor, []).append(alias)
-    merged = {p for p, account in standing.items() if account.merged_into is not None}
-    return _Humans(aliases, frozenset(merged | survivor_of.keys()))
+    merged = {id_ for id_, account in affected.items() if account.merged_into is not None}
+    return _Identities(aliases, frozenset(merged | survivor_of.keys()))
+
+
+async def _load_all_claims(tx: Tx, concerned: set[str]) -> set[Claim]:
+    """The claims that connect these persons with any others; adds the others to `concerned`."""
+    claims = await accounts.load_claims(tx.sql, sorted(concerned))
+    for _ in range(ROUNDS_MAX):
+        new = {person_id for claim in claims for person_id in claim} - concerned
+        if not new:
+            break
+        concerned |= new
+        claims |= await accounts.load_claims(tx.sql, sorted(new))
+    return claims

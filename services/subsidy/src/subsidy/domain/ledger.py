@@ -1,7 +1,7 @@
-"""The nouns of the ledger: what stands under a key, and the postings that put it there.
+"""The ledger: positions, and the entries that explain them.
 
-A *position* is what stands under one key (person, item, area, service month). Deciding never edits a posting: it
-appends postings that make up the difference, and settles pending ones. Everything moves in whole fen.
+A *position* is the present balance of one key (person, item, area, service month). A decision never edits an entry. It
+appends entries for the difference and settles pending ones. All amounts are whole fen.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from common.calendar import month_text
 from common.events import DueLine, Event
 from common.message import derived_id
 
-# The accounts of the ledger. What is owed to persons is one account with the person as its dimension.
+# The accounts of the ledger. All debts to persons are one account; the person is its dimension.
 EXPENSE: Final = "subsidy_expense"
 PAYABLE: Final = "payable_to_persons"
 BANK: Final = "bank"
@@ -25,9 +25,11 @@ Key = tuple[str, str, str, date]  # person, item, area, service month
 
 @dataclass(slots=True)
 class Position:
-    """`recovering_fen` + `written_off_fen` is always what was paid beyond `amount_fen`. `sequence`: of the last
-    posting under this key, `recover_sequence`: of the pending one that expects money back. `reissue`: the last
-    payment came back from the bank."""
+    """The balance of one key. `recovering_fen` + `written_off_fen` always equals the amount paid beyond `amount_fen`.
+
+    `open_fen`: reserved in an open batch. `sequence`: of the last entry under this key. `recover_sequence`: of the
+    pending entry that expects money back. `reissue`: the bank returned the last payment.
+    """
 
     person_id: str
     item: str
@@ -51,12 +53,12 @@ class Position:
 
     @property
     def owed_fen(self) -> int:
-        """What the ledger has as expense: an example amount is nobody's debt."""
+        """The expense in the ledger. A barred amount is no debt."""
         return 0 if self.state == "barred" else self.amount_fen
 
     @property
     def payable_fen(self) -> int:
-        """What could be paid now, not counting what is on its way."""
+        """The amount that a batch may reserve, if none is reserved already."""
         return max(0, self.amount_fen - self.paid_fen) if self.state == "due" else 0
 
     def line(self) -> DueLine:
@@ -71,7 +73,7 @@ class Position:
 
 
 class Posting(NamedTuple):
-    """One entry of the ledger, in the order of its columns (`store.ledger.ENTRY_COLUMNS`)."""
+    """A new ledger entry; the fields are columns of `entries`."""
 
     person_id: str
     item: str
@@ -102,7 +104,7 @@ class Settling(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A recovery as it stands from now on."""
+    """The new state of a recovery."""
 
     recovery_id: str
     person_id: str
@@ -117,7 +119,7 @@ class Case(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a decision writes and says."""
+    """The rows that a decision writes and the events that it emits."""
 
     positions: dict[Key, Position] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
@@ -126,7 +128,7 @@ class Changes:
     events: list[Event] = field(default_factory=list)
 
     def take_events(self) -> list[Event]:
-        """What is to be said since the last time; each is emitted once, with the cause of its person."""
+        """The events since the last call. The caller emits each once, with the cause of its person."""
         events, self.events = self.events, []
         return events
 
@@ -141,7 +143,7 @@ def posting(
     state: str = "posted",
     batch_id: str | None = None,
 ) -> Posting:
-    """The next entry under this key. Its id follows from the business key: a second path to it collides."""
+    """The next entry under this key. Its id is derived from the business key, so a duplicate violates the key."""
     position.sequence += 1
     p = position
     month = p.service_month.isoformat()
