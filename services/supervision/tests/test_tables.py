@@ -4,7 +4,7 @@ import supervision.tables  # noqa: F401 - fills the metadata
 from shell.store.database import Database
 from sqlmodel import SQLModel
 from supervision.checks import checks
-from supervision.seen import SHAPES
+from supervision.domain.events import SHAPES
 
 
 async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(database: Database) -> None:

@@ -17,11 +17,11 @@ from shell.http.params import LINES, Body
 from shell.service import Db
 from shell.store.transaction import Tx
 
+from supervision.alert_answers import AlertShown, show
 from supervision.domain.alerts import Deed, Refused, decide_step
-from supervision.judgement import judge
-from supervision.shown import AlertShown, show
 from supervision.store import alerts as store
 from supervision.store import visits
+from supervision.verdicts import judge
 
 router = APIRouter(tags=["alerts"])
 OWN_CASE_DAYS: Final = 31

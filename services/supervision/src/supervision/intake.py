@@ -18,7 +18,7 @@ from common.message import CAUSES_MAX, Message, Record, merge_causes
 from shell.store.parked import park
 from shell.store.transaction import Tx
 
-from supervision import seen
+from supervision.domain import events
 
 Handler = Callable[[Sequence["Sighting"], Tx], Awaitable[None]]
 OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
@@ -93,7 +93,7 @@ def sight(record: Record) -> Sighting:
             raise BadMessage("bad_envelope")
         event_id, correlation_id, causation, at, version, what = envelope.groups()
         value = record.value or b""
-        data = seen.decode(what, value)
+        data = events.decode(what, value)
         causes = _causes(what, data, value)
         traceparent, division = headers.get("traceparent"), headers.get("ce_divisioncode")
         return Sighting(
@@ -117,7 +117,7 @@ def sight(record: Record) -> Sighting:
 def _causes(what: str, data: Any, value: bytes) -> tuple[str, ...]:
     if what not in _STATES:
         return ()
-    causes = seen.causes_of(value) if data is None else getattr(data, "causes", ())
+    causes = events.causes_of(value) if data is None else getattr(data, "causes", ())
     return tuple(cause for cause in causes[-CAUSES_MAX:] if _IDS.fullmatch(cause))
 
 

@@ -10,10 +10,10 @@ from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.domain.alerts import Finding
+from supervision.domain.events import TASK_STATES
 from supervision.intake import Sighting
-from supervision.judgement import judge
-from supervision.seen import TASK_STATES
 from supervision.store import visits as store
+from supervision.verdicts import judge
 
 WAITING_MAX: Final = 500
 _AT_HOME: Final = ("stay", "seen")  # reason and outcome: an open hospital stay is contradicted

@@ -7,11 +7,11 @@ from shell.store.transaction import Tx
 
 from supervision.domain.people import ability_periods, visiting_periods
 from supervision.intake import Sighting, newest
-from supervision.judgement import judge
 from supervision.matters import settle_matters
-from supervision.moving import settle_gaps
+from supervision.move_gaps import settle_gaps
 from supervision.store import people as store
 from supervision.store import visits
+from supervision.verdicts import judge
 
 
 async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None:

@@ -11,8 +11,8 @@ from shell.access.scopes import Everything, OwnProvider, scope_of
 from shell.http.answers import Limit
 from shell.service import Db
 
+from supervision.alert_answers import AlertShown, show
 from supervision.domain.alerts import AlertState
-from supervision.shown import AlertShown, show
 from supervision.store import alerts as store
 
 router = APIRouter(tags=["alerts"])

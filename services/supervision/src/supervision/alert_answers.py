@@ -16,7 +16,7 @@ from rules.form.items import ITEM_TITLES
 
 from supervision.checks import checks
 from supervision.domain.alerts import AlertState, Severity
-from supervision.moving import CHECK
+from supervision.move_gaps import CHECK
 from supervision.store import gaps as store
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from shell.store.transaction import Tx
 
+from supervision.domain.events import SeenRelease
 from supervision.intake import Sighting
-from supervision.seen import SeenRelease
 from supervision.store import gaps as store
 
 
