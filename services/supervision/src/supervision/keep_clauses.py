@@ -1,24 +1,35 @@
-"""What the lists in force say where, so that a case can name the clauses it is about."""
+"""Keep the clauses of the lists in force, so that an alert can show the clauses it is about."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from shell.store.transaction import Tx
 
-from supervision.domain.events import SeenRelease
-from supervision.intake import Sighting
+from supervision.domain.events import PartialRelease
+from supervision.domain.gaps import Clause
+from supervision.domain.received import ReceivedEvent
 from supervision.store import gaps as store
 
 
-async def on_policies_published(sightings: Sequence[Sighting], tx: Tx) -> None:
-    """The lists of an area come in the order in which they were published."""
-    latest: dict[str, SeenRelease] = {s.data.jurisdiction: s.data for s in sightings}
-    await store.replace_clauses(tx, list(latest), [row for release in latest.values() for row in _rows(release)])
+async def on_policies_published(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """The lists of an area arrive in the order of publication, so the last one is in force."""
+    latest: dict[str, PartialRelease] = {event.data.jurisdiction: event.data for event in received}
+    clauses = [clause for release in latest.values() for clause in _clauses(release)]
+    await store.replace_clauses(tx, list(latest), clauses)
 
 
-def _rows(release: SeenRelease) -> Iterator[tuple[Any, ...]]:
+def _clauses(release: PartialRelease) -> Iterator[Clause]:
     for code, item in release.list.items.items():
-        for v in item.versions:
-            c = v.citation
-            days = (v.valid_from, v.valid_to)
-            yield (release.jurisdiction, code, *days, item.title, c.title, c.issuer, c.date, c.locator, v.status)
+        for version in item.versions:
+            citation = version.citation
+            yield Clause(
+                release.jurisdiction,
+                code,
+                version.valid_from,
+                version.valid_to,
+                item.title,
+                citation.title,
+                citation.issuer,
+                citation.date,
+                citation.locator,
+                version.status,
+            )

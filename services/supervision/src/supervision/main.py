@@ -1,4 +1,4 @@
-"""Supervision: sees every event, keeps the chain of each change, verifies visits, raises alerts, counts people."""
+"""Supervision: the chain of every change, verdicts about visits, alerts, and statistics. It reads every event."""
 
 from shell.jobs import Job
 from shell.service import Service
@@ -8,8 +8,7 @@ from supervision.domain.events import TASK_STATES
 from supervision.intake import Intake, topics
 from supervision.judge_visits import judge_waiting, on_visit_steps
 from supervision.keep_clauses import on_policies_published
-from supervision.keep_dues import on_dues_determined
-from supervision.keep_people import on_abilities_determined, on_entitlements_decided
+from supervision.keep_people import on_abilities_determined, on_dues_determined, on_entitlements_decided
 from supervision.raise_alerts import (
     on_accounts_changed,
     on_budgets_used,
@@ -17,13 +16,13 @@ from supervision.raise_alerts import (
     on_policies_halted,
     on_records_parked,
     on_recoveries,
+    raise_overdue,
 )
-from supervision.raise_overdue import raise_overdue
 from supervision.record_steps import on_events, remove_old
 
 intake = Intake(
     every=on_events,
-    of={
+    by_types={
         ("EntitlementsDecided",): on_entitlements_decided,
         ("AbilitiesDetermined",): on_abilities_determined,
         ("DuesDetermined",): on_dues_determined,
