@@ -10,8 +10,8 @@ import pytest
 import synth
 from common.events import facts as said
 from rules.facts.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
-from synth.scribe import OFFICES_BESIDE
-from synth.world import Truth
+from synth.cloud_events import OTHER_OFFICES
+from synth.truth import Truth
 
 TODAY = date(2025, 5, 1)
 Event = dict[str, Any]
@@ -46,7 +46,7 @@ def statements_of(events: list[Event]) -> dict[str, list[said.Statement]]:
         if of_kind(event) == "household" and "value" in event["data"]:
             ever[event["data"]["value"]["household_no"]] |= set(event["data"]["value"]["members"])
     kept: defaultdict[str, list[said.Statement]] = defaultdict(list)
-    told = [e for e in seen.values() if of_kind(e) not in OFFICES_BESIDE]  # of which the truth says nothing
+    told = [e for e in seen.values() if of_kind(e) not in OTHER_OFFICES]  # of which the truth says nothing
     for event in sorted(told, key=lambda e: (e["time"], e["id"])):
         data, kind, first = event["data"], of_kind(event), root(event)
         household = first["data"]["value"].get("household_no")

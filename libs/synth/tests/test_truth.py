@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import synth
-from synth.scribe import OFFICES_BESIDE
-from synth.world import Truth
+from synth.cloud_events import OTHER_OFFICES
+from synth.truth import Truth
 
 TODAY = date(2025, 5, 1)
 Event = dict[str, Any]
@@ -140,7 +140,7 @@ def test_a_confirmed_death_has_the_day_on_which_somebody_died() -> None:
     for _ in synth.stream(county, 6, 9, rates=synth.Rates().times(10)):
         pass
     died = {t.id_number: t.died_on for t in county.truth(county.today).values() if t.died_on}
-    really = {p.number: p.died_really for p in county.people if p.died_really}
+    really = {p.number: p.died_on for p in county.people if p.died_on}
     assert len(died) > 50
     assert died.items() <= really.items()
 
@@ -152,7 +152,7 @@ def test_a_stream_shows_every_action_of_every_kind_that_has_it() -> None:
         (p.event["type"].split(".")[3], p.event["data"]["action"]) for p in synth.stream(county, 6, 4, rates=rates)
     }
     kinds = {"residence", "disability", "low_income", "household", "living_situation", "registration"}
-    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"} | {*OFFICES_BESIDE}} <= shown
+    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"} | {*OTHER_OFFICES}} <= shown
     assert {("hospital_stay", "ended"), ("hospital_stay", "annulled")} <= shown
     assert {(kind, "corrected") for kind in kinds} <= shown
     assert {(kind, "annulled") for kind in ("residence", "disability", "low_income", "death")} <= shown
@@ -220,7 +220,7 @@ def test_what_is_told_beside_the_registers_leaves_everything_else_as_it_was() ->
     for rates in (synth.Rates(), synth.Rates(**none)):
         county = synth.county(12, 600, ["530302"], TODAY)
         pushes = list(synth.stream(county, 6, 12, rates=rates))
-        drawn.append(([p for p in pushes if p.event["type"].split(".")[3] not in OFFICES_BESIDE], len(pushes)))
+        drawn.append(([p for p in pushes if p.event["type"].split(".")[3] not in OTHER_OFFICES], len(pushes)))
         assert [p.deliver_at for p in pushes] == sorted(p.deliver_at for p in pushes)
     (with_them, more), (without, fewer) = drawn
     assert with_them == without
