@@ -56,21 +56,15 @@ def _new_certificate(month: Month, person: Person, day: date) -> list[Sent]:
 
 def living(month: Month) -> Changes:
     """A village worker checks how a person lives. The result replaces the one before."""
-    for _ in month.occurrences(month.rates.living):
-        day = month.random_day()
-        person = month.draw_person("living_situation", day)
-        if person:
-            tags, other = draw_tags(month.rng, person), draw_tags(month.rng, person)
-            person.tags = (*person.tags, (day, tags))
-            right, wrong = living_value(tags, day), living_value(other, day)
-            yield report(month, person, "living_situation", day, right, wrong)
+    for person, day in month.draw_people(month.rates.living, "living_situation"):
+        tags, other = draw_tags(month.rng, person), draw_tags(month.rng, person)
+        person.tags = (*person.tags, (day, tags))
+        right, wrong = living_value(tags, day), living_value(other, day)
+        yield report(month, person, "living_situation", day, right, wrong)
 
 
 def special_families(month: Month) -> Changes:
-    for _ in month.occurrences(month.rates.special):
-        day = month.random_day()
-        person = month.draw_person("special_family", day, lambda p: not p.special)
-        if person:
-            child, other = ("dead", "disabled") if month.rng.random() < 0.7 else ("disabled", "dead")
-            person.special = ((day, child),)
-            yield report(month, person, "special_family", day, {"only_child": child}, {"only_child": other})
+    for person, day in month.draw_people(month.rates.special, "special_family", lambda p: not p.special):
+        child, other = ("dead", "disabled") if month.rng.random() < 0.7 else ("disabled", "dead")
+        person.special = ((day, child),)
+        yield report(month, person, "special_family", day, {"only_child": child}, {"only_child": other})

@@ -64,11 +64,8 @@ def _reported(month: Month, person: Person, day: date, evidence: str, time: date
 
 def false_deaths(month: Month) -> Changes:
     """A living person is reported dead."""
-    for _ in month.occurrences(month.rates.false_death):
-        day = month.random_day()
-        person = month.draw_person("death", day)
-        if person:
-            yield month.settle(person, "death", _false_death(month, person, day))
+    for person, day in month.draw_people(month.rates.false_death, "death"):
+        yield month.settle(person, "death", _false_death(month, person, day))
 
 
 def _false_death(month: Month, person: Person, day: date) -> list[Sent]:

@@ -84,6 +84,16 @@ class Month:
                 return person
         return None
 
+    def draw_people(
+        self, per_thousand: float, kind: str, fits: Callable[[Person], bool] | None = None
+    ) -> Iterator[tuple[Person, date]]:
+        """People with a change of this kind, each with its day, as often as the rate gives."""
+        for _ in self.occurrences(per_thousand):
+            day = self.random_day()
+            person = self.draw_person(kind, day, fits)
+            if person is not None:
+                yield person, day
+
     def may_change(self, person: Person, kind: str, day: date) -> bool:
         return person.lives(day) and person.settled.get(kind, self.county.loaded_on) < day
 

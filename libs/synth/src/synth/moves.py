@@ -29,11 +29,7 @@ def _draw_division(county: County, rng: Random, person: Person) -> str:
 
 
 def homes(month: Month) -> Changes:
-    for _ in month.occurrences(month.rates.home):
-        day = month.random_day()
-        person = month.draw_person("residence", day)
-        if person is None:
-            continue
+    for person, day in month.draw_people(month.rates.home, "residence"):
         home, other = (draw_home(month.county, month.rng, person) for _ in range(2))
         if month.is_phantom():
             yield phantom(month, person, "residence", day, residence_value(home))
@@ -44,11 +40,7 @@ def homes(month: Month) -> Changes:
 
 def hukou(month: Month) -> Changes:
     """A hukou moves to another county, and half of the time the home too."""
-    for _ in month.occurrences(month.rates.hukou):
-        day = month.random_day()
-        person = month.draw_person("registration", day)
-        if person is None:
-            continue
+    for person, day in month.draw_people(month.rates.hukou, "registration"):
         division = month.rng.choice((*month.county.divisions, month.rng.choice(FAR)))
         town, address = month.county.place(month.rng, division)
         new = person.hukou[-1][1]._replace(division=town)

@@ -4,7 +4,7 @@ They change no entitlement of the lists in this repository, so `Truth` does not 
 numbers and their own writer, so that all other events stay the same for a seed.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from synth.cloud_events import Event, Sent
@@ -24,12 +24,12 @@ OTHERS: Final[dict[str, Event]] = {
 def other_facts(month: Month) -> Changes:
     for _ in month.occurrences(month.rates.incident):
         yield from _reported(month, "risk_incident", {"incident": month.rng.choice(INCIDENTS)})
-    for _ in month.occurrences(month.rates.hospital):
-        yield from _stay(month)
+    for person, day in month.draw_people(month.rates.hospital, "hospital_stay"):
+        yield _stay(month, person, day)
     for _ in month.occurrences(month.rates.contact):
         yield from _reported(month, "contact", _contact(month))
-    for _ in month.occurrences(month.rates.account):
-        yield from _account(month)
+    for person, day in month.draw_people(month.rates.account, "bank_account"):
+        yield _account(month, person, day)
     for _ in month.occurrences(month.rates.others):
         kind = month.rng.choice([*OTHERS])
         yield from _reported(month, kind, OTHERS[kind])
@@ -42,12 +42,8 @@ def _reported(month: Month, kind: str, value: Event) -> Changes:
         yield month.settle(person, kind, [month.writer.created(person, kind, day, value, time)])
 
 
-def _stay(month: Month) -> Changes:
+def _stay(month: Month, person: Person, day: date) -> list[Sent]:
     """Some days in hospital; sometimes a stay that never happened."""
-    day = month.random_day()
-    person = month.draw_person("hospital_stay", day)
-    if not person:
-        return
     time = month.report_time(day, 0, 3)
     value = {"institution": "合成县人民医院"}
     sent: list[Sent] = [month.writer.created(person, "hospital_stay", day, value, time)]
@@ -57,7 +53,7 @@ def _stay(month: Month) -> Changes:
         sent.append(month.writer.ended(person, "hospital_stay", home, later))
     else:
         sent.append(month.writer.annulled(person, "hospital_stay", later))
-    yield month.settle(person, "hospital_stay", sent)
+    return month.settle(person, "hospital_stay", sent)
 
 
 def _contact(month: Month) -> Event:
@@ -69,12 +65,10 @@ def _contact(month: Month) -> Event:
     }
 
 
-def _account(month: Month) -> Changes:
-    day = month.random_day()
-    if person := month.draw_person("bank_account", day):
-        value = {"account_no": _account_no(person), "bank": "合成农商银行", "holder_name": person.name}
-        sent = month.writer.created(person, "bank_account", day, value, month.report_time(day))
-        yield month.settle(person, "bank_account", [sent])
+def _account(month: Month, person: Person, day: date) -> list[Sent]:
+    value = {"account_no": _account_no(person), "bank": "合成农商银行", "holder_name": person.name}
+    sent = month.writer.created(person, "bank_account", day, value, month.report_time(day))
+    return month.settle(person, "bank_account", [sent])
 
 
 def _account_no(person: Person) -> str:

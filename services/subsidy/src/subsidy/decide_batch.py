@@ -1,29 +1,29 @@
 """Submit, approve or reject a batch. The checker is never the maker, and decides on the present dues."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import PaymentOrdered
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from subsidy.domain.ledger import Changes, Key, Position
-from subsidy.domain.payment import Line, LineChange, payment_event, reason_against_order, release
+from subsidy.domain.ledger import Changes, Key, Line, Position
+from subsidy.domain.payment import LineChange, payment_event, reason_against_order, release
+from subsidy.scope import Approver, Officer
 from subsidy.shapes import BatchOut, ReasonIn, Uuid, batch_out
 from subsidy.store import batches, ledger
 from subsidy.store.batches import Batch
 
 router = APIRouter(tags=["batches"])
-Approver = Annotated[Caller, Depends(require("approver"))]
 _FINAL: Final = ("approved", "rejected")
 
 
 @router.post("/v1/batches/{batch_id}/submit", summary="Hand a batch to the checker")
-async def submit_batch(batch_id: Uuid, db: Db, caller: Annotated[Caller, Depends(require("officer"))]) -> BatchOut:
+async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
     """Only its maker may submit a batch. A second submission changes nothing."""
     async with db.transaction() as tx:
         batch = await _lock(tx, batch_id, caller)

@@ -1,20 +1,20 @@
 """Make a batch: reserve the payable amounts of an area for service months up to one month."""
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Final
 
 from common import calendar
 from common.errors import Conflict
 from common.events import PaymentReserved
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from shell import clock
-from shell.access.auth import Caller, require
 from shell.http.idempotency import CreatesByKey
 from shell.service import Db
 from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes
 from subsidy.domain.payment import payment_event, reserve
+from subsidy.scope import Officer
 from subsidy.shapes import BatchIn, BatchOut, batch_out
 from subsidy.store import batches, ledger
 from subsidy.store.batches import Batch
@@ -27,7 +27,7 @@ router = APIRouter(tags=["batches"])
 async def make_batch(
     wanted: BatchIn,
     db: Db,
-    caller: Annotated[Caller, Depends(require("officer"))],
+    caller: Officer,
     creation: CreatesByKey,
 ) -> BatchOut:
     """One line per person, item and service month that is owed, not yet paid and in no open batch: `pay` for the

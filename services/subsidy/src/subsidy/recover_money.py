@@ -3,16 +3,16 @@
 from typing import Annotated, Literal
 
 from common.errors import Conflict, NotFound
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Position
 from subsidy.domain.recovery import close_recovery
-from subsidy.scope import areas_to_list
+from subsidy.scope import Approver, Officer, Reader, areas_to_list
 from subsidy.shapes import AreaCode, ReasonIn, RecoveryOut, RecoveryPageOut, RecoveryState, Uuid
 from subsidy.store import ledger, recoveries
 from subsidy.store.recoveries import Recovery
@@ -24,7 +24,7 @@ _Outcome = Literal["collected", "written_off"]
 @router.get("/v1/recoveries", summary="Money paid for months that are not owed")
 async def list_recoveries(
     db: Db,
-    caller: Annotated[Caller, Depends(require("officer", "approver", "auditor"))],
+    caller: Reader,
     state: RecoveryState | None = None,
     person_id: Annotated[Uuid | None, Query()] = None,
     jurisdiction: Annotated[AreaCode | None, Query()] = None,
@@ -40,17 +40,13 @@ async def list_recoveries(
 
 
 @router.post("/v1/recoveries/{recovery_id}/collect", summary="The money came back")
-async def collect_recovery(
-    recovery_id: Uuid, db: Db, caller: Annotated[Caller, Depends(require("officer"))]
-) -> RecoveryOut:
+async def collect_recovery(recovery_id: Uuid, db: Db, caller: Officer) -> RecoveryOut:
     """The whole amount, into the fund it came from. A second call changes nothing."""
     return await _close(db, recovery_id, caller, "collected", caller.subject)
 
 
 @router.post("/v1/recoveries/{recovery_id}/write-off", summary="Give the money up")
-async def write_off_recovery(
-    recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
-) -> RecoveryOut:
+async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Approver) -> RecoveryOut:
     """By an approver, with a reason. If the month is owed again later, the loss is reversed."""
     return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {write_off.reason}")
 

@@ -1,11 +1,18 @@
-"""The areas whose money a caller may see."""
+"""Callers of the service, and the areas whose money they may see."""
 
 from functools import lru_cache
+from typing import Annotated
 
 from common.codes import divisions
 from common.errors import NotAllowed
-from shell.access.auth import Caller
+from fastapi import Depends
+from shell.access.auth import Caller, require
 from shell.access.scopes import Areas, Everything, scope_of
+
+Officer = Annotated[Caller, Depends(require("officer"))]
+Approver = Annotated[Caller, Depends(require("approver"))]
+OfficerOrApprover = Annotated[Caller, Depends(require("officer", "approver"))]
+Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 
 
 def areas_to_list(caller: Caller, jurisdiction: str | None) -> list[str] | None:

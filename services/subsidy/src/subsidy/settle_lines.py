@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Final
+from typing import Final
 
 from common.events import PaymentSettled
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from shell import clock
-from shell.access.auth import Caller, require
 from shell.access.route_marks import limits_body
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from subsidy.domain.ledger import Changes, Key, Position
-from subsidy.domain.payment import Line, LineChange, bank_answer, give_back, payment_event, settle
+from subsidy.domain.ledger import Changes, Key, Line, Position
+from subsidy.domain.payment import LineChange, bank_answer, give_back, payment_event, settle
+from subsidy.scope import Officer
 from subsidy.shapes import BankResultIn, BankReturnIn, BankReturnOut, RefusedLineOut
 from subsidy.store import accounts, batches, ledger
 
@@ -25,9 +25,7 @@ _Result = tuple[BankResultIn, Line, str]  # the bank's result, its line, the lin
 
 @router.post("/v1/bank-returns", summary="Take in the bank's results of ordered lines")
 @limits_body(BODY_BYTES_MAX)
-async def take_bank_return(
-    bank_return: BankReturnIn, db: Db, caller: Annotated[Caller, Depends(require("officer"))]
-) -> BankReturnOut:
+async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -> BankReturnOut:
     """A settled line is posted. If the month is no longer owed by then, the payment becomes a recovery. A returned line
     is posted and given back; the next batch takes it as `reissue`. Of two results for one line the last one counts.
     `refused` lists the lines that cannot take their result; all others are done.

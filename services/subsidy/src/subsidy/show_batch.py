@@ -6,13 +6,13 @@ import asyncpg
 from common.calendar import month_text, parse_month
 from common.errors import Conflict, NotFound
 from common.money import yuan
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller
 from shell.http.answers import Limit
 from shell.service import Db
 
-from subsidy.scope import areas_to_list
+from subsidy.scope import OfficerOrApprover, Reader, areas_to_list
 from subsidy.shapes import (
     AreaCode,
     BatchPageOut,
@@ -26,7 +26,6 @@ from subsidy.store import batches
 from subsidy.store.batches import Batch, LineDetail
 
 router = APIRouter(tags=["batches"])
-Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 _IN_BANK_FILE: Final = ("ordered", "settled", "returned")
 _PAGE: Final = 5_000
 
@@ -66,9 +65,7 @@ async def show_batch(
 
 
 @router.get("/v1/batches/{batch_id}/bank-file", summary="The file for the bank", response_class=PlainTextResponse)
-async def bank_file(
-    batch_id: Uuid, db: Db, caller: Annotated[Caller, Depends(require("officer", "approver"))]
-) -> PlainTextResponse:
+async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainTextResponse:
     """CSV of an approved batch with one payment per row. A bank return refers to `line_id`. The file contains no names
     and no accounts. Ingestion reveals the account of a `person_id` (`POST /v1/vault/reveal`, purpose `bank_file`,
     audited).

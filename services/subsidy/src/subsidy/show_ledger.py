@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 from common.errors import BadRequest, NotFound
-from fastapi import APIRouter, Depends
-from shell.access.auth import Caller, require
+from fastapi import APIRouter
 from shell.http.answers import Limit
 from shell.http.params import INT32_MAX
 from shell.http.params import Cursor as CursorText
@@ -18,14 +17,13 @@ from subsidy.domain.accounts import dues_through, intervals
 from subsidy.domain.claims import Claim
 from subsidy.domain.unpaid import unpaid
 from subsidy.first_months import stored_rules
-from subsidy.scope import areas_of
+from subsidy.scope import Reader, areas_of
 from subsidy.shapes import AccountOut, EntryOut, LedgerOut, TrialBalanceOut, UnpaidOut, Uuid
 from subsidy.store import accounts
 from subsidy.store import entries as store
 from subsidy.store.entries import Cursor, Entry
 
 router = APIRouter(tags=["ledger"])
-Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 
 
 class _Identities(NamedTuple):

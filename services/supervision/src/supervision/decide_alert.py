@@ -1,21 +1,22 @@
 """Act on an alert: the provider explains, the officer confirms or dismisses, and closes."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
 from common import calendar
 from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AlertClosed
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller
 from shell.access.read_budget import case_of
 from shell.access.scopes import OwnProvider, scope_of
 from shell.service import Db
 from shell.store.transaction import Tx
 
 from supervision.alert_answers import answer
+from supervision.callers import Officer, Provider
 from supervision.domain.alerts import Action, Refused, decide_step
 from supervision.shapes import AlertOut, ReasonIn
 from supervision.store import alerts as store
@@ -25,8 +26,6 @@ from supervision.verdicts import judge
 
 router = APIRouter(tags=["alerts"])
 OWN_CASE_DAYS: Final = 31
-Explainer = Annotated[Caller, Depends(require("provider"))]
-Officer = Annotated[Caller, Depends(require("officer"))]
 
 
 async def _lock(tx: Tx, alert_id: UUID, action: Action, caller: Caller, now: datetime) -> Alert:
@@ -64,7 +63,7 @@ def _is_own(alert: Alert, caller: Caller) -> bool:
 
 
 @router.post("/v1/alerts/{alert_id}/explain")
-async def explain_alert(alert_id: UUID, explanation: ReasonIn, caller: Explainer, db: Db) -> AlertOut:
+async def explain_alert(alert_id: UUID, explanation: ReasonIn, caller: Provider, db: Db) -> AlertOut:
     """The provider explains the finding."""
     now = clock.now()
     async with db.transaction() as tx:

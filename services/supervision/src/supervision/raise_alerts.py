@@ -61,12 +61,12 @@ async def on_foreign_events_grouped(received: Sequence[ReceivedEvent], tx: Tx) -
         Finding("foreign_events", "block", e.data.group_id, division=e.data.owner, correlation_id=e.correlation_id)
         for e in received
     ]
-    await cases.raise_alerts(tx, found, clock.now(), {})
+    await _raise(tx, found)
 
 
 async def on_records_parked(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     found = [Finding("record_parked", "warn", e.data.parked_id, correlation_id=e.correlation_id) for e in received]
-    await cases.raise_alerts(tx, found, clock.now(), {})
+    await _raise(tx, found)
 
 
 async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
@@ -75,7 +75,7 @@ async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
         Finding("read_budget", "warn", e.data.case_id, division=e.data.division, correlation_id=e.correlation_id)
         for e in received
     ]
-    await cases.raise_alerts(tx, found, clock.now(), {})
+    await _raise(tx, found)
 
 
 async def on_policies_halted(received: Sequence[ReceivedEvent], tx: Tx) -> None:
@@ -84,7 +84,12 @@ async def on_policies_halted(received: Sequence[ReceivedEvent], tx: Tx) -> None:
         Finding("policy_halted", "block", e.event_id, division=e.data.jurisdiction, correlation_id=e.correlation_id)
         for e in received
     ]
-    await cases.raise_alerts(tx, found, clock.now(), {})
+    await _raise(tx, found)
+
+
+async def _raise(tx: Tx, findings: Sequence[Finding]) -> None:
+    """Raise alerts that are about no person."""
+    await cases.raise_alerts(tx, findings, clock.now(), {})
 
 
 async def raise_overdue(database: Database) -> int:

@@ -2,23 +2,21 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
 from common.errors import BadRequest
-from fastapi import APIRouter, Depends
-from shell.access.auth import Caller, require
+from fastapi import APIRouter
 from shell.http.answers import Limit
 from shell.http.params import Cursor
 from shell.service import Db
 
+from supervision.callers import Reader
 from supervision.domain.trace import in_order
 from supervision.shapes import PersonStepOut, PersonStepsOut, StepOut, TraceOut
 from supervision.store import steps as store
 from supervision.store.steps import StepKey
 
 router = APIRouter(tags=["trace"])
-Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 
 
 @router.get("/v1/trace/{event_id}")

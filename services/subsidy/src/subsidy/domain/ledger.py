@@ -91,6 +91,24 @@ class Posting(NamedTuple):
     cause_event_id: str | None
 
 
+class Line(NamedTuple):
+    """One payment of a batch. `line_id`: the id of its entry."""
+
+    line_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: date
+    kind: Kind
+    sequence: int
+    amount_fen: int
+    state: str
+
+    @property
+    def key(self) -> Key:
+        return self.person_id, self.item, self.jurisdiction, self.service_month
+
+
 class Settling(NamedTuple):
     """A pending entry becomes posted, voided or held."""
 
@@ -127,21 +145,41 @@ class Changes:
     cases: dict[str, Case] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
+    def post(
+        self,
+        position: Position,
+        kind: Kind,
+        accounts: tuple[str, str],
+        amount_fen: int,
+        *,
+        state: str = "posted",
+        batch_id: str | None = None,
+    ) -> Posting:
+        """Append the next entry of a position. `accounts`: debit, credit."""
+        entry = _posting(position, kind, accounts, amount_fen, state=state, batch_id=batch_id)
+        self.postings.append(entry)
+        self.positions[position.key] = position
+        return entry
+
+    def settle(self, position: Position, line: Line, state: Literal["posted", "voided", "held"]) -> None:
+        """Settle the pending entry of a line."""
+        self.settlings.append(Settling(*line.key, line.kind, line.sequence, state))
+        self.positions[position.key] = position
+
     def take_events(self) -> list[Event]:
         """The events since the last call. The caller emits each once, with the cause of its person."""
         events, self.events = self.events, []
         return events
 
 
-def posting(
+def _posting(
     position: Position,
     kind: Kind,
-    debit: str,
-    credit: str,
+    accounts: tuple[str, str],
     amount_fen: int,
     *,
-    state: str = "posted",
-    batch_id: str | None = None,
+    state: str,
+    batch_id: str | None,
 ) -> Posting:
     """The next entry under this key. Its id is derived from the business key, so a duplicate violates the key."""
     position.sequence += 1
@@ -155,8 +193,7 @@ def posting(
         kind,
         p.sequence,
         derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
-        debit,
-        credit,
+        *accounts,
         amount_fen,
         state,
         p.fund,

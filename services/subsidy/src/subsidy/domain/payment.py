@@ -6,30 +6,12 @@ from typing import Literal, NamedTuple, TypeVar
 from common.calendar import month_text
 from common.events import PaymentReserved
 
-from subsidy.domain.ledger import BANK, PAYABLE, Changes, Key, Kind, Position, Settling, posting
+from subsidy.domain.ledger import BANK, PAYABLE, Changes, Kind, Line, Position
 from subsidy.domain.recovery import reconcile
 
 Refusal = Literal["not_ordered", "already_returned", "already_recovered"]
 BankAnswer = Literal["settle", "give_back", "unchanged"] | Refusal
 PaymentEvent = TypeVar("PaymentEvent", bound=PaymentReserved)
-
-
-class Line(NamedTuple):
-    """One payment of a batch."""
-
-    line_id: str
-    person_id: str
-    item: str
-    jurisdiction: str
-    service_month: date
-    kind: Kind
-    sequence: int
-    amount_fen: int
-    state: str
-
-    @property
-    def key(self) -> Key:
-        return self.person_id, self.item, self.jurisdiction, self.service_month
 
 
 class LineChange(NamedTuple):
@@ -47,10 +29,8 @@ def reserve(position: Position, month: date, batch_id: str, changes: Changes) ->
     if position.reissue:
         kind = "reissue"
     amount_fen = position.payable_fen
-    entry = posting(position, kind, PAYABLE, BANK, amount_fen, state="pending", batch_id=batch_id)
     position.open_fen, position.reissue = amount_fen, False
-    changes.positions[position.key] = position
-    changes.postings.append(entry)
+    entry = changes.post(position, kind, (PAYABLE, BANK), amount_fen, state="pending", batch_id=batch_id)
     return Line(entry.entry_id, *position.key, kind, entry.sequence, amount_fen, "reserved")
 
 
@@ -74,8 +54,7 @@ def release(position: Position, line: Line, entry_state: Literal["voided", "held
     """Cancel a reservation that was not yet ordered."""
     position.open_fen = 0
     position.reissue = position.reissue or line.kind == "reissue"
-    changes.positions[position.key] = position
-    changes.settlings.append(_settling(line, entry_state))
+    changes.settle(position, line, entry_state)
 
 
 def reason_against_order(position: Position, line: Line) -> str | None:
@@ -105,8 +84,7 @@ def settle(position: Position, line: Line, died_on: date | None, changes: Change
     """Post a payment that the bank has made."""
     position.open_fen = 0
     position.paid_fen += line.amount_fen
-    changes.positions[position.key] = position
-    changes.settlings.append(_settling(line, "posted"))
+    changes.settle(position, line, "posted")
     reconcile(position, died_on, changes)
 
 
@@ -114,14 +92,9 @@ def give_back(position: Position, line: Line, died_on: date | None, changes: Cha
     """Book a payment that the bank returned: the payment stays posted, and the return is an entry of its own."""
     if line.state == "ordered":
         position.open_fen = 0
-        changes.settlings.append(_settling(line, "posted"))
+        changes.settle(position, line, "posted")
     else:
         position.paid_fen -= line.amount_fen
     position.reissue = True
-    changes.positions[position.key] = position
-    changes.postings.append(posting(position, "return", BANK, PAYABLE, line.amount_fen))
+    changes.post(position, "return", (BANK, PAYABLE), line.amount_fen)
     reconcile(position, died_on, changes)
-
-
-def _settling(line: Line, state: str) -> Settling:
-    return Settling(*line.key, line.kind, line.sequence, state)

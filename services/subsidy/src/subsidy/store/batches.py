@@ -8,8 +8,8 @@ import asyncpg
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from subsidy.domain.ledger import Kind
-from subsidy.domain.payment import Line, LineChange
+from subsidy.domain.ledger import Kind, Line
+from subsidy.domain.payment import LineChange
 from subsidy.tables import BatchLineRow
 
 

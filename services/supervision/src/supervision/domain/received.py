@@ -106,7 +106,7 @@ def _joined(headers: dict[str, bytes]) -> str:
 def _causes(event_type: str, data: Any, value: bytes) -> tuple[str, ...]:
     if event_type not in _STATES:
         return ()
-    causes = events.causes_of(value) if data is None else getattr(data, "causes", ())
+    causes = getattr(data, "causes", ()) if data is not None else events.causes_of(value)
     return tuple(cause for cause in causes[-CAUSES_MAX:] if _ID.fullmatch(cause))
 
 
