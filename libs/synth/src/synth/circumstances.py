@@ -30,7 +30,7 @@ def certificates(month: Month) -> Changes:
 def _ended_certificate(month: Month, person: Person, day: date) -> list[Sent]:
     if month.is_wrong():
         return _ended_in_error(month, person, day)
-    person.disability = (*person.disability, (day, None))
+    person.set_disability(day, None)
     return ending(month, person, KIND, day)
 
 
@@ -50,7 +50,7 @@ def _new_certificate(month: Month, person: Person, day: date) -> list[Sent]:
     value = disability_value(person, new)
     if month.is_phantom():
         return phantom(month, person, KIND, day, value)
-    person.disability = (*person.disability, (day, new))
+    person.set_disability(day, new)
     return report(month, person, KIND, day, value, disability_value(person, other))
 
 
@@ -58,7 +58,7 @@ def living(month: Month) -> Changes:
     """A village worker checks how a person lives. The result replaces the one before."""
     for person, day in month.draw_people(month.rates.living, "living_situation"):
         tags, other = draw_tags(month.rng, person), draw_tags(month.rng, person)
-        person.tags = (*person.tags, (day, tags))
+        person.set_tags(day, tags)
         right, wrong = living_value(tags, day), living_value(other, day)
         yield report(month, person, "living_situation", day, right, wrong)
 

@@ -14,10 +14,6 @@ SHARED: Final = (Income("dibao"), Income("dibao"), Income("dibao"), Income("bian
 TRIES_MAX: Final = 20
 
 
-def _is_head(person: Person) -> bool:
-    return any(household.head is person for household in person.households)
-
-
 def households(month: Month) -> Changes:
     """A household enters the register, changes its category, or leaves it."""
     for _ in month.occurrences(month.rates.household_income):
@@ -33,12 +29,12 @@ def _changed_income(month: Month, household: Household, day: date, may_end: bool
     held = household.income and household.income[-1][1]
     new, head = month.rng.choice(SHARED), household.head
     if held and may_end:
-        household.income = (*household.income, (day, None))
+        household.set_income(day, None)
         return ending(month, head, KIND, day)
     value = income_value(new, household)
     if month.is_phantom():
         return phantom(month, head, KIND, day, value)
-    household.income = (*household.income, (day, new))
+    household.set_income(day, new)
     return report(month, head, KIND, day, value, income_value(Income("gangxing"), household))
 
 
@@ -88,7 +84,7 @@ def members(month: Month) -> Changes:
             continue
         new = _new_members(month, household, day)
         if new:
-            household.members = (*household.members, (day, new))
+            household.set_members(day, new)
             right, wrong = household_value(household, new), household_value(household, new[:1])
             sent = report(month, household.head, "household", day, right, wrong)
             yield month.settle(household, "household", sent)
@@ -114,7 +110,7 @@ def own_income(month: Month) -> Changes:
         if person is None:
             continue
         if ends:
-            person.income = (*person.income, (day, None))
+            person.set_income(day, None)
             yield ending(month, person, KIND, day)
         else:
             yield _new_income(month, person, day)
@@ -124,13 +120,13 @@ def _new_income(month: Month, person: Person, day: date) -> list[Sent]:
     new, other = month.rng.choice(OWN), month.rng.choice(OWN)
     if month.is_phantom():
         return phantom(month, person, KIND, day, income_value(new))
-    person.income = (*person.income, (day, new))
+    person.set_income(day, new)
     return report(month, person, KIND, day, income_value(new), income_value(other))
 
 
 def _supported(person: Person) -> bool:
-    return bool(person.income and person.income[-1][1]) and not _is_head(person)
+    return bool(person.income and person.income[-1][1]) and not person.heads()
 
 
 def _unsupported(person: Person) -> bool:
-    return not (person.income and person.income[-1][1]) and not _is_head(person)
+    return not (person.income and person.income[-1][1]) and not person.heads()

@@ -75,22 +75,22 @@ def _change(county: County, rng: Random, subject: _Subject, time: datetime) -> S
     day = county.loaded_on - OLD_ENOUGH + timedelta(days=1 + subject.turn)
     if chance < MIX[0]:
         home = draw_home(county, rng, person)
-        person.home = (*person.home, (day, home))
+        person.set_home(day, home)
         return county.writer.created(person, "residence", day, residence_value(home), time)
     if chance < MIX[1]:
         return _income(county, rng, person, day, time)
     if chance < MIX[2]:
         disability = draw_disability(rng)
-        person.disability = (*person.disability, (day, disability))
+        person.set_disability(day, disability)
         return county.writer.created(person, "disability", day, disability_value(person, disability), time)
     tags = draw_tags(rng, person)
-    person.tags = (*person.tags, (day, tags))
+    person.set_tags(day, tags)
     return county.writer.created(person, "living_situation", day, living_value(tags, day), time)
 
 
 def _income(county: County, rng: Random, person: Person, day: date, time: datetime) -> Sent:
     """Low income begins, or ends if it exists: of the household for its head, otherwise of the person."""
-    household = next((h for h in person.households if h.head is person), None)
+    household = person.heads()
     subject = household or person
     new = None
     if subject.income and subject.income[-1][1]:
@@ -98,7 +98,7 @@ def _income(county: County, rng: Random, person: Person, day: date, time: dateti
     else:
         new = Income(rng.choice(CATEGORIES))
         sent = county.writer.created(person, "low_income", day, income_value(new, household), time)
-    subject.income = (*subject.income, (day, new))
+    subject.set_income(day, new)
     return sent
 
 

@@ -34,7 +34,7 @@ def homes(month: Month) -> Changes:
         if month.is_phantom():
             yield phantom(month, person, "residence", day, residence_value(home))
             continue
-        person.home = (*person.home, (day, home))
+        person.set_home(day, home)
         yield report(month, person, "residence", day, residence_value(home), residence_value(other))
 
 
@@ -45,7 +45,7 @@ def hukou(month: Month) -> Changes:
         town, address = month.county.place(month.rng, division)
         new = person.hukou[-1][1]._replace(division=town)
         wrong = new._replace(kind="rural" if new.kind == "urban" else "urban")
-        person.hukou = (*person.hukou, (day, new))
+        person.set_hukou(day, new)
         right_value, wrong_value = registration_value(person, new), registration_value(person, wrong)
         yield report(month, person, "registration", day, right_value, wrong_value)
         if month.rng.random() < 0.5 and month.may_change(person, "residence", day):
@@ -53,7 +53,7 @@ def hukou(month: Month) -> Changes:
 
 
 def _new_home(month: Month, person: Person, day: date, home: Home) -> Changes:
-    person.home = (*person.home, (day, home))
+    person.set_home(day, home)
     value = residence_value(home)
     yield report(month, person, "residence", day, value, value | {"place": "elsewhere"})
 

@@ -57,7 +57,7 @@ def _stay(month: Month, person: Person, day: date) -> list[Sent]:
 
 
 def _contact(month: Month) -> Event:
-    """A phone number that nobody has: there is no prefix 190 0000."""
+    """An invented phone number; the prefix 190 0000 is not assigned."""
     number = f"1900000{int(month.rng.random() * 10_000):04d}"
     return {
         "phone": number,

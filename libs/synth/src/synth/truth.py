@@ -60,6 +60,12 @@ class Household:
     income: Steps[Income | None] = ()
     settled: date = ALWAYS
 
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_members(self, day: date, numbers: tuple[str, ...]) -> None:
+        self.members = (*self.members, (day, numbers))
+
 
 @dataclass(slots=True, eq=False)
 class Person:
@@ -87,6 +93,25 @@ class Person:
 
     def lives(self, on: date) -> bool:
         return self.died_on is None or on < self.died_on
+
+    def set_home(self, day: date, home: Home) -> None:
+        self.home = (*self.home, (day, home))
+
+    def set_hukou(self, day: date, hukou: Hukou) -> None:
+        self.hukou = (*self.hukou, (day, hukou))
+
+    def set_disability(self, day: date, disability: Disability | None) -> None:
+        self.disability = (*self.disability, (day, disability))
+
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_tags(self, day: date, tags: tuple[str, ...]) -> None:
+        self.tags = (*self.tags, (day, tags))
+
+    def heads(self) -> "Household | None":
+        """The household whose head the person is."""
+        return next((household for household in self.households if household.head is self), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,11 @@ def decide_dues(
             position = Position(person_id, line.item, line.jurisdiction, line.service_month, fund=line.fund)
         elif (position.amount_fen, position.state) == (line.amount_fen, line.state):
             continue
-        elif not (position.owed_fen or position.paid_fen or position.open_fen):
+        elif not position.has_money:
             position.fund = line.fund  # the position has no money in its former fund
         lines.append(_change(position, line.amount_fen, line.state, basis, changes))
     for key, position in stored.items():
-        if key not in seen and (position.amount_fen or position.state != "due"):
+        if key not in seen and not position.is_zero:
             lines.append(_change(position, 0, "due", basis, changes))
     return lines
 

@@ -61,6 +61,16 @@ class Position:
         """The amount that a batch may reserve, if none is reserved already."""
         return max(0, self.amount_fen - self.paid_fen) if self.state == "due" else 0
 
+    @property
+    def has_money(self) -> bool:
+        """Whether any amount is booked in the position's fund."""
+        return bool(self.owed_fen or self.paid_fen or self.open_fen)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing is owed, held or barred."""
+        return not self.amount_fen and self.state == "due"
+
     def line(self) -> DueLine:
         return DueLine(
             item=self.item,
