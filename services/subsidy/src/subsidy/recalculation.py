@@ -86,8 +86,8 @@ async def recalculate(
 ) -> None:
     """`changed`: locked accounts with their new values. `causes`: by person the decision that changed the account.
 
-    A person without a cause is recalculated because time passed or another identity changed. `related`: other persons
-    whose identities may have changed.
+    A person without a cause is recalculated because time passed or another identity changed. `related`: other
+    persons with changed identities.
     """
     affected = {account.person_id: account for account in changed}
     identities = await _load_identities(tx, affected, set(related))

@@ -45,8 +45,8 @@ async def list_alerts(
             after=str(after) if after else None,
             limit=limit,
         )
-        shown = await answers(connection, found, clock.now())
-    return AlertPageOut(alerts=shown, next=shown[-1].alert_id if len(shown) == limit else None)
+        alerts = await answers(connection, found, clock.now())
+    return AlertPageOut(alerts=alerts, next=alerts[-1].alert_id if len(alerts) == limit else None)
 
 
 @router.get("/v1/alerts/open")

@@ -51,9 +51,9 @@ def _change(position: Position, amount_fen: int, state: str, basis: Basis, chang
     position.amount_fen, position.state, position.cause_event_id = amount_fen, state, basis.cause_event_id
     difference = position.owed_fen - before
     if difference > 0:
-        changes.post(position, "due", (EXPENSE, PAYABLE), difference)
+        changes.post(position, "due", EXPENSE, PAYABLE, difference)
     elif difference < 0:
-        changes.post(position, "due", (PAYABLE, EXPENSE), -difference)
+        changes.post(position, "due", PAYABLE, EXPENSE, -difference)
     changes.positions[position.key] = position
     twice = (position.item, position.service_month) in basis.paid_twice
     reconcile(position, basis.died_on, changes, twice=twice)

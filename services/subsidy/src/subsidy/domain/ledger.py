@@ -159,54 +159,40 @@ class Changes:
         self,
         position: Position,
         kind: Kind,
-        accounts: tuple[str, str],
+        debit: str,
+        credit: str,
         amount_fen: int,
-        *,
         state: str = "posted",
         batch_id: str | None = None,
     ) -> Posting:
-        """Append the next entry of a position. `accounts`: debit, credit."""
-        entry = _posting(position, kind, accounts, amount_fen, state=state, batch_id=batch_id)
+        """Append the next entry of a position. Its id is derived from the business key, so a duplicate is rejected."""
+        position.sequence += 1
+        p = position
+        month = p.service_month.isoformat()
+        entry = Posting(
+            p.person_id,
+            p.item,
+            p.jurisdiction,
+            p.service_month,
+            kind,
+            p.sequence,
+            derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
+            debit,
+            credit,
+            amount_fen,
+            state,
+            p.fund,
+            batch_id,
+            p.cause_event_id,
+        )
         self.postings.append(entry)
-        self.positions[position.key] = position
         return entry
 
-    def settle(self, position: Position, line: Line, state: Literal["posted", "voided", "held"]) -> None:
+    def settle(self, line: Line, state: Literal["posted", "voided", "held"]) -> None:
         """Settle the pending entry of a line."""
         self.settlings.append(Settling(*line.key, line.kind, line.sequence, state))
-        self.positions[position.key] = position
 
     def take_events(self) -> list[Event]:
         """The events since the last call. The caller emits each once, with the cause of its person."""
         events, self.events = self.events, []
         return events
-
-
-def _posting(
-    position: Position,
-    kind: Kind,
-    accounts: tuple[str, str],
-    amount_fen: int,
-    *,
-    state: str,
-    batch_id: str | None,
-) -> Posting:
-    """The next entry under this key. Its id is derived from the business key, so a duplicate violates the key."""
-    position.sequence += 1
-    p = position
-    month = p.service_month.isoformat()
-    return Posting(
-        p.person_id,
-        p.item,
-        p.jurisdiction,
-        p.service_month,
-        kind,
-        p.sequence,
-        derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
-        *accounts,
-        amount_fen,
-        state,
-        p.fund,
-        batch_id,
-        p.cause_event_id,
-    )

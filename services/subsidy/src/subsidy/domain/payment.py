@@ -30,7 +30,8 @@ def reserve(position: Position, month: date, batch_id: str, changes: Changes) ->
         kind = "reissue"
     amount_fen = position.payable_fen
     position.open_fen, position.reissue = amount_fen, False
-    entry = changes.post(position, kind, (PAYABLE, BANK), amount_fen, state="pending", batch_id=batch_id)
+    changes.positions[position.key] = position
+    entry = changes.post(position, kind, PAYABLE, BANK, amount_fen, state="pending", batch_id=batch_id)
     return Line(entry.entry_id, *position.key, kind, entry.sequence, amount_fen, "reserved")
 
 
@@ -54,7 +55,8 @@ def release(position: Position, line: Line, entry_state: Literal["voided", "held
     """Cancel a reservation that was not yet ordered."""
     position.open_fen = 0
     position.reissue = position.reissue or line.kind == "reissue"
-    changes.settle(position, line, entry_state)
+    changes.positions[position.key] = position
+    changes.settle(line, entry_state)
 
 
 def reason_against_order(position: Position, line: Line) -> str | None:
@@ -84,7 +86,8 @@ def settle(position: Position, line: Line, died_on: date | None, changes: Change
     """Post a payment that the bank has made."""
     position.open_fen = 0
     position.paid_fen += line.amount_fen
-    changes.settle(position, line, "posted")
+    changes.positions[position.key] = position
+    changes.settle(line, "posted")
     reconcile(position, died_on, changes)
 
 
@@ -92,9 +95,10 @@ def give_back(position: Position, line: Line, died_on: date | None, changes: Cha
     """Book a payment that the bank returned: the payment stays posted, and the return is an entry of its own."""
     if line.state == "ordered":
         position.open_fen = 0
-        changes.settle(position, line, "posted")
+        changes.settle(line, "posted")
     else:
         position.paid_fen -= line.amount_fen
     position.reissue = True
-    changes.post(position, "return", (BANK, PAYABLE), line.amount_fen)
+    changes.positions[position.key] = position
+    changes.post(position, "return", BANK, PAYABLE, line.amount_fen)
     reconcile(position, died_on, changes)

@@ -33,7 +33,7 @@ def reconcile(position: Position, died_on: date | None, changes: Changes, *, twi
 def _reverse_write_off(position: Position, overpaid: int, changes: Changes) -> None:
     """The month is owed again, so the written-off amount counts as payment again."""
     restored = position.written_off_fen - overpaid
-    changes.post(position, "write_off", (PAYABLE, LOSS), restored)
+    changes.post(position, "write_off", PAYABLE, LOSS, restored)
     position.written_off_fen = overpaid
 
 
@@ -46,7 +46,7 @@ def _recovery_reason(position: Position, died_on: date | None, twice: bool) -> s
 
 
 def _open(position: Position, amount_fen: int, reason: str, changes: Changes) -> None:
-    expected = changes.post(position, "recover", (BANK, PAYABLE), amount_fen, state="pending")
+    expected = changes.post(position, "recover", BANK, PAYABLE, amount_fen, state="pending")
     position.recovering_fen, position.recover_sequence = amount_fen, expected.sequence
     case = _case(position, amount_fen, "open", reason)
     changes.cases[case.recovery_id] = case
@@ -72,7 +72,7 @@ def close_recovery(position: Position, outcome: Literal["collected", "written_of
         position.paid_fen -= amount_fen
     else:
         position.written_off_fen += amount_fen
-        changes.post(position, "write_off", (LOSS, PAYABLE), amount_fen)
+        changes.post(position, "write_off", LOSS, PAYABLE, amount_fen)
     return changes
 
 

@@ -22,8 +22,8 @@ class DurationRule(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A visit after check-out. `at`: when dispatch recorded the check-out. `…_on`: the civil dates of check-in,
-    check-out and recording. `waived`: checks that an officer dismissed. `survivor_id`: the identity that now stands
-    for the person. `reason`: why the visit was made, if known."""
+    check-out and recording. `waived`: checks that an officer dismissed. `survivor_id`: the identity that
+    represents the person now. `reason`: why the visit was made, if known."""
 
     task_id: str
     person_id: str
