@@ -11,7 +11,7 @@ from supervision.checks import checks
 from supervision.domain.alerts import Finding
 from supervision.domain.received import ReceivedEvent
 from supervision.store import alerts as store
-from supervision.store.alerts import NewAlert, Times
+from supervision.store.alerts import Times
 
 Causes = Mapping[str, Message[Event]]  # per person the event that led to the change
 
@@ -30,8 +30,7 @@ async def raise_alerts(tx: Tx, findings: Sequence[Finding], now: datetime, cause
     if not findings:
         return
     by_id = {alert_id(finding.check, finding.subject): finding for finding in findings}
-    rows = [_new_alert(id_, finding) for id_, finding in by_id.items()]
-    for id_ in sorted(await store.upsert_alerts(tx, rows, _times(now))):
+    for id_ in sorted(await store.upsert_alerts(tx, by_id, _times(now))):
         finding = by_id[id_]
         if finding.person_id is not None:
             cause = causes.get(finding.person_id) or finding.correlation_id
@@ -41,20 +40,6 @@ async def raise_alerts(tx: Tx, findings: Sequence[Finding], now: datetime, cause
 def _times(now: datetime) -> Times:
     days = checks().deadline_days
     return Times(now, *(now + timedelta(days=d) for d in (days.explain, days.decide, days.close)))
-
-
-def _new_alert(id_: str, finding: Finding) -> NewAlert:
-    return NewAlert(
-        id_,
-        finding.check,
-        finding.severity,
-        finding.subject,
-        finding.person_id,
-        finding.provider,
-        finding.division,
-        finding.correlation_id,
-        finding.other_division,
-    )
 
 
 def _raised(id_: str, finding: Finding, person_id: str) -> AlertRaised:

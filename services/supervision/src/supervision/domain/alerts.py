@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Severity = Literal["block", "warn"]
 AlertState = Literal["raised", "explained", "confirmed", "dismissed", "closed"]
@@ -11,8 +11,7 @@ _DECISIONS: Final[dict[Action, AlertState]] = {"confirm": "confirmed", "dismiss"
 _DECIDED: Final = ("confirmed", "dismissed")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """The result of a check. `subject`: the task, recovery, record or gap. `correlation_id`: the change behind it.
     `other_division`: the second area of a case between two."""
 

@@ -1,13 +1,13 @@
 """Alerts: cases with deadlines, one per check and subject."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
 from shell.store.transaction import Tx
 
-from supervision.domain.alerts import AlertState, Severity
+from supervision.domain.alerts import AlertState, Finding, Severity
 
 
 class Alert(NamedTuple):
@@ -32,18 +32,6 @@ class Alert(NamedTuple):
     decision: str | None
     decided_by: str | None
     closed_at: datetime | None
-    other_division: str | None
-
-
-class NewAlert(NamedTuple):
-    alert_id: str
-    check_id: str
-    severity: Severity
-    subject: str
-    person_id: str | None
-    provider: str | None
-    division: str | None
-    correlation_id: str | None
     other_division: str | None
 
 
@@ -99,12 +87,13 @@ ORDER BY raised_at DESC, alert_id DESC LIMIT $6
 """  # noqa: S608
 
 
-async def upsert_alerts(tx: Tx, alerts: Sequence[NewAlert], times: Times) -> set[str]:
-    """Returns the ids of alerts that are new, changed in severity, or open again after the system had closed them."""
-    if not alerts:
+async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -> set[str]:
+    """`findings`: by alert id. Returns the ids of alerts that are new, have another severity, or are open again after
+    the system had closed them."""
+    if not findings:
         return set()
-    ordered = sorted({alert.alert_id: alert for alert in alerts}.values(), key=lambda alert: alert.alert_id)
-    found = await tx.sql.fetch(_RAISE, *map(list, zip(*ordered, strict=True)), *times)
+    rows = [(alert_id, *findings[alert_id]) for alert_id in sorted(findings)]
+    found = await tx.sql.fetch(_RAISE, *map(list, zip(*rows, strict=True)), *times)
     return {row[0] for row in found}
 
 
