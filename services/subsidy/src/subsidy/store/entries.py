@@ -1,12 +1,53 @@
-"""Reading the ledger for people: a person's entries, the sums of the accounts."""
+"""Read ledger entries: of one person, and summed by account."""
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from subsidy.domain.ledger import PAYABLE
+
+
+class Entry(NamedTuple):
+    """A ledger entry; the fields are columns of `entries`. `due_state`: the state of the position it belongs to."""
+
+    entry_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: date
+    kind: str
+    sequence: int
+    debit_account: str
+    credit_account: str
+    amount_fen: int
+    state: str
+    fund: str
+    batch_id: str | None
+    cause_event_id: str | None
+    recorded_at: datetime
+    posted_at: datetime | None
+    due_state: str
+
+
+class Cursor(NamedTuple):
+    """The place of an entry in the list of a person's entries."""
+
+    service_month: date
+    item: str
+    jurisdiction: str
+    sequence: int
+    person_id: str
+
+
+class AccountSum(NamedTuple):
+    account: str
+    debit_fen: int
+    credit_fen: int
+
+
+_ENTRY: Final = ", ".join(f"e.{column}" for column in Entry._fields if column != "due_state")
 
 
 async def person_known(connection: asyncpg.Connection, person_id: str) -> bool:
@@ -14,7 +55,7 @@ async def person_known(connection: asyncpg.Connection, person_id: str) -> bool:
 
 
 async def any_entry(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str]) -> bool:
-    """Whether these identities have an entry of these areas."""
+    """Whether these identities have an entry in one of these areas."""
     found: bool = await connection.fetchval(
         "SELECT EXISTS (SELECT 1 FROM entries WHERE person_id = ANY($1::uuid[]) AND jurisdiction = ANY($2::text[]))",
         person_ids,
@@ -24,7 +65,7 @@ async def any_entry(connection: asyncpg.Connection, person_ids: Sequence[str], a
 
 
 async def balance(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str] | None) -> int:
-    """Fen owed to a human, under all these identities, and unpaid; negative when too much was paid."""
+    """Fen owed and unpaid to a person under all these identities. Negative: overpaid."""
     found: int = await connection.fetchval(
         """SELECT coalesce(sum(CASE $3 WHEN credit_account THEN amount_fen WHEN debit_account THEN -amount_fen END),
                            0)::bigint
@@ -41,27 +82,27 @@ async def list_entries(
     connection: asyncpg.Connection,
     person_ids: Sequence[str],
     areas: Sequence[str] | None,
-    after: tuple[date, str, str, int, str] | None,
+    after: Cursor | None,
     limit: int,
-) -> list[dict[str, Any]]:
-    """Entries with the state of the due they belong to (`due_state`)."""
+) -> list[Entry]:
+    """In the order of `Cursor`. `areas` None: all. `after`: the last entry of the page before."""
     rows = await connection.fetch(
-        """SELECT e.*, d.state AS due_state FROM entries e
+        f"""SELECT {_ENTRY}, d.state AS due_state FROM entries e
            JOIN dues d USING (person_id, item, jurisdiction, service_month)
            WHERE e.person_id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.jurisdiction = ANY($2))
              AND ($3::date IS NULL
                   OR (e.service_month, e.item, e.jurisdiction, e.sequence, e.person_id) > ($3, $4, $5, $6, $7))
-           ORDER BY e.service_month, e.item, e.jurisdiction, e.sequence, e.person_id LIMIT $8""",
+           ORDER BY e.service_month, e.item, e.jurisdiction, e.sequence, e.person_id LIMIT $8""",  # noqa: S608
         person_ids,
         areas,
         *(after or (None, None, None, None, None)),
         limit,
     )
-    return [dict(row) for row in rows]
+    return [Entry(*row) for row in rows]
 
 
-async def account_sums(connection: asyncpg.Connection, areas: Sequence[str] | None) -> list[tuple[str, int, int]]:
-    """Per account its debits and credits over the posted entries."""
+async def sum_accounts(connection: asyncpg.Connection, areas: Sequence[str] | None) -> list[AccountSum]:
+    """Debits and credits per account, over the posted entries."""
     rows = await connection.fetch(
         """SELECT account, coalesce(sum(debit), 0)::bigint, coalesce(sum(credit), 0)::bigint FROM (
              SELECT unnest(ARRAY[debit_account, credit_account]) AS account,
@@ -70,4 +111,4 @@ async def account_sums(connection: asyncpg.Connection, areas: Sequence[str] | No
            GROUP BY account ORDER BY account""",
         areas,
     )
-    return [tuple(row) for row in rows]
+    return [AccountSum(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""What supervision reads of other services' events: only the fields it needs, since it sees every message."""
+"""Events of other services with only the fields that supervision needs. It receives every message of the platform."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -8,8 +8,8 @@ import msgspec
 from common.events import Event, MoveGap
 
 
-class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
-    """Days stay text: they go to the database as they came."""
+class PartialEntitlement(msgspec.Struct, frozen=True, kw_only=True):
+    """Days stay text, because they go to the database unchanged."""
 
     item: str
     state: str
@@ -17,53 +17,53 @@ class SeenEntitlement(msgspec.Struct, frozen=True, kw_only=True):
     to: str | None = None
 
 
-class SeenStay(msgspec.Struct, frozen=True, kw_only=True):
+class PartialStay(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     from_: date | None = msgspec.field(name="from", default=None)
     to: date | None = None
     hint: bool = False
 
 
-class SeenCircumstances(msgspec.Struct, frozen=True, kw_only=True):
-    in_hospital: tuple[SeenStay, ...] = ()
+class PartialCircumstances(msgspec.Struct, frozen=True, kw_only=True):
+    in_hospital: tuple[PartialStay, ...] = ()
 
 
-class SeenEntitlements(Event, frozen=True, kw_only=True):
+class PartialEntitlements(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "identification.entitlement"
     state: ClassVar[bool] = True
 
     person_id: str
     version: int
-    entitlements: tuple[SeenEntitlement, ...]
+    entitlements: tuple[PartialEntitlement, ...]
     residence: str | None = None
     hukou: str | None = None
     died_on: date | None = None
     death_suspected_on: date | None = None
     merged_into: str | None = None
     causes: tuple[str, ...] = ()
-    circumstances: SeenCircumstances | None = None
+    circumstances: PartialCircumstances | None = None
     gaps: tuple[MoveGap, ...] = ()
 
 
-class SeenAbility(msgspec.Struct, frozen=True, kw_only=True):
+class PartialAbility(msgspec.Struct, frozen=True, kw_only=True):
     level: int
     valid_from: date
     valid_to: date | None = None
 
 
-class SeenAbilities(Event, frozen=True, kw_only=True):
+class PartialAbilities(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "assessment.ability"
     state: ClassVar[bool] = True
 
     person_id: str
     version: int
-    abilities: tuple[SeenAbility, ...]
+    abilities: tuple[PartialAbility, ...]
     causes: tuple[str, ...] = ()
 
 
-class SeenVisit(Event, frozen=True, kw_only=True):
-    """Any step of a visit; the last four only after check-out. `reason`: why the visit is made, or why the step was
-    taken; only a check-out is read for it."""
+class PartialVisit(Event, frozen=True, kw_only=True):
+    """Any step of a visit. The last four fields are set after check-out. `reason`: why the visit or the step was made;
+    supervision reads it only from a check-out."""
 
     topic: ClassVar[str] = "dispatch.visit"
 
@@ -81,7 +81,7 @@ class SeenVisit(Event, frozen=True, kw_only=True):
     outcome: str = "seen"
 
 
-class SeenDue(msgspec.Struct, frozen=True, kw_only=True):
+class PartialDue(msgspec.Struct, frozen=True, kw_only=True):
     item: str
     jurisdiction: str
     service_month: str
@@ -89,14 +89,14 @@ class SeenDue(msgspec.Struct, frozen=True, kw_only=True):
     state: str
 
 
-class SeenDues(Event, frozen=True, kw_only=True):
+class PartialDues(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "subsidy.payment"
 
     person_id: str
-    lines: tuple[SeenDue, ...]
+    lines: tuple[PartialDue, ...]
 
 
-class SeenRecovery(Event, frozen=True, kw_only=True):
+class PartialRecovery(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "subsidy.payment"
 
     person_id: str
@@ -104,8 +104,8 @@ class SeenRecovery(Event, frozen=True, kw_only=True):
     jurisdiction: str | None = None
 
 
-class SeenAccountChange(Event, frozen=True, kw_only=True):
-    """`event_id`: of the event that states the new account."""
+class PartialAccountChange(Event, frozen=True, kw_only=True):
+    """`event_id`: the event with the new account."""
 
     topic: ClassVar[str] = "ingestion.case"
 
@@ -113,58 +113,58 @@ class SeenAccountChange(Event, frozen=True, kw_only=True):
     event_id: str
 
 
-class SeenGroup(Event, frozen=True, kw_only=True):
+class PartialGroup(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "ingestion.source"
 
     group_id: str
     owner: str
 
 
-class SeenHalt(Event, frozen=True, kw_only=True):
+class PartialHalt(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "policy.review"
 
     jurisdiction: str
     version: str
 
 
-class SeenCitation(msgspec.Struct, frozen=True, kw_only=True):
+class PartialCitation(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     issuer: str
     date: date
     locator: str
 
 
-class SeenVersion(msgspec.Struct, frozen=True, kw_only=True):
+class PartialVersion(msgspec.Struct, frozen=True, kw_only=True):
     valid_from: date
     valid_to: date | None = None
     status: str
-    citation: SeenCitation
+    citation: PartialCitation
 
 
-class SeenItem(msgspec.Struct, frozen=True, kw_only=True):
+class PartialItem(msgspec.Struct, frozen=True, kw_only=True):
     title: str
-    versions: tuple[SeenVersion, ...] = ()
+    versions: tuple[PartialVersion, ...] = ()
 
 
-class SeenList(msgspec.Struct, frozen=True, kw_only=True):
-    items: dict[str, SeenItem] = {}
+class PartialList(msgspec.Struct, frozen=True, kw_only=True):
+    items: dict[str, PartialItem] = {}
 
 
-class SeenRelease(Event, frozen=True, kw_only=True):
+class PartialRelease(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "policy.release"
     state: ClassVar[bool] = True
 
     jurisdiction: str
-    list: SeenList
+    list: PartialList
 
 
-class SeenParked(Event, frozen=True, kw_only=True):
+class PartialParkedRecord(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "parked"
 
     parked_id: str
 
 
-class SeenReads(Event, frozen=True, kw_only=True):
+class PartialReadBudget(Event, frozen=True, kw_only=True):
     topic: ClassVar[str] = "access"
 
     case_id: str
@@ -185,21 +185,21 @@ TASK_STATES: Final[Mapping[str, str]] = {
     "VisitExcused": "excused",
     "VisitCancelled": "cancelled",
 }
-SHAPES: Final[Mapping[str, type[Event]]] = {
-    "EntitlementsDecided": SeenEntitlements,
-    "AbilitiesDetermined": SeenAbilities,
-    **dict.fromkeys(TASK_STATES, SeenVisit),
-    "DuesDetermined": SeenDues,
-    "RecoveryOpened": SeenRecovery,
-    "RecoveryClosed": SeenRecovery,
-    "RecordParked": SeenParked,
-    "ReadBudgetUsed": SeenReads,
-    "AccountChanged": SeenAccountChange,
-    "ForeignEventsGrouped": SeenGroup,
-    "PolicyVersionHalted": SeenHalt,
-    "PolicyVersionPublished": SeenRelease,
+PARTIAL_EVENTS: Final[Mapping[str, type[Event]]] = {
+    "EntitlementsDecided": PartialEntitlements,
+    "AbilitiesDetermined": PartialAbilities,
+    **dict.fromkeys(TASK_STATES, PartialVisit),
+    "DuesDetermined": PartialDues,
+    "RecoveryOpened": PartialRecovery,
+    "RecoveryClosed": PartialRecovery,
+    "RecordParked": PartialParkedRecord,
+    "ReadBudgetUsed": PartialReadBudget,
+    "AccountChanged": PartialAccountChange,
+    "ForeignEventsGrouped": PartialGroup,
+    "PolicyVersionHalted": PartialHalt,
+    "PolicyVersionPublished": PartialRelease,
 }
-_decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()}
+_decoders: Final = {name: msgspec.json.Decoder(shape) for name, shape in PARTIAL_EVENTS.items()}
 
 
 class _Causes(msgspec.Struct):
@@ -209,12 +209,12 @@ class _Causes(msgspec.Struct):
 _decode_causes = msgspec.json.Decoder(_Causes).decode
 
 
-def decode(what: str, value: bytes) -> Any:
-    """The event in the shape above, None for a kind that is only counted. Raises msgspec.MsgspecError."""
-    decoder = _decoders.get(what)
+def decode(event_type: str, value: bytes) -> Any:
+    """The event as one of the classes above. None if its type needs no content. Raises msgspec.MsgspecError."""
+    decoder = _decoders.get(event_type)
     return None if decoder is None else decoder.decode(value)
 
 
 def causes_of(value: bytes) -> tuple[str, ...]:
-    """The changes united in a state, without decoding the state."""
+    """The pushed changes that a state combines; the rest of the state is not decoded."""
     return _decode_causes(value).causes

@@ -1,14 +1,14 @@
-"""Writes what sources say as CloudEvents, and keeps which event ids make up the open chain of each kind."""
+"""CloudEvents of the sources: the value of each fact kind, and a writer that keeps the open chain of each kind."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from synth.world import ALWAYS, Disability, Home, Household, Hukou, Income, Person
+from synth.truth import ALWAYS, Disability, Home, Household, Hukou, Income, Person
 
 Event = dict[str, Any]
-Sent = tuple[datetime, Event]
+Sent = tuple[datetime, Event]  # an event and its time
 
-OFFICES = {
+OFFICES: Final = {
     "registration": "psb",
     "residence": "psb",
     "disability": "cdpf",
@@ -18,7 +18,7 @@ OFFICES = {
     "special_family": "nhc",
     "alive": "grid",
 }
-OFFICES_BESIDE = {
+OTHER_OFFICES: Final = {
     "merit": "va",
     "ability_result": "nhsa",
     "benefit_elsewhere": "nhsa",
@@ -28,7 +28,7 @@ OFFICES_BESIDE = {
     "application": "mca",
     "bank_account": "hrss",
 }
-DEATH_OFFICES = {
+DEATH_OFFICES: Final = {
     "register_cancelled": "psb",
     "cremation": "mca",
     "medical_certificate": "nhc",
@@ -41,14 +41,16 @@ def source_urn(city: str, office: str) -> str:
 
 
 def sources(city: str) -> dict[str, frozenset[str]]:
-    """Every source that a county of this city pushes from, and the kinds it pushes."""
-    pairs = [*OFFICES.items(), *OFFICES_BESIDE.items(), *(("death", office) for office in DEATH_OFFICES.values())]
-    offices = dict.fromkeys(office for _, office in pairs)
-    return {source_urn(city, o): frozenset(kind for kind, office in pairs if office == o) for o in offices}
+    """Every source of a county in this city, with the fact kinds that it pushes."""
+    pairs = [*OFFICES.items(), *OTHER_OFFICES.items(), *(("death", office) for office in DEATH_OFFICES.values())]
+    kinds: dict[str, set[str]] = {}
+    for kind, office in pairs:
+        kinds.setdefault(source_urn(city, office), set()).add(kind)
+    return {source: frozenset(found) for source, found in kinds.items()}
 
 
 def certificate_no(number: str, disability: Disability) -> str:
-    """A disability certificate number holds the ID number, then class and level."""
+    """A disability certificate number consists of ID number, class and level."""
     return f"{number}{disability.class_}{disability.level}"
 
 
@@ -89,20 +91,18 @@ def living_value(tags: tuple[str, ...], verified_on: date) -> Event:
 
 
 def first_id(person: Person, kind: str, certificate: str | None = None) -> str:
-    """The id under which the initial load knows a fact. A certificate is known by its number, ID number
-    inside.
-    """
-    if kind == "disability":
-        if certificate is None:
-            first = person.disability[0][1]
-            assert first is not None, "an initial certificate has its class and level"
-            certificate = certificate_no(person.number, first)
-        return certificate
-    return f"{OFFICES[kind]}-{kind}-{person.serial:08d}"
+    """The event id of a fact in the initial load. For a certificate it is its number, which contains the ID number."""
+    if kind != "disability":
+        return f"{OFFICES[kind]}-{kind}-{person.serial:08d}"
+    if certificate is None:
+        first = person.disability[0][1]
+        assert first is not None, "an initial certificate has its class and level"
+        return certificate_no(person.number, first)
+    return certificate
 
 
 def _office(kind: str) -> str:
-    return OFFICES.get(kind) or OFFICES_BESIDE[kind]
+    return OFFICES.get(kind) or OTHER_OFFICES[kind]
 
 
 def _day(day: date | None) -> str | None:
@@ -114,24 +114,23 @@ def _created(day: date, value: Event) -> Event:
     return head | {"valid_from": _day(day), "valid_to": None, "value": value}
 
 
-class Scribe:
-    """One exchange platform: the offices of one city, each numbering its own events; `series` goes before the number
-    where an office numbers in several."""
+class EventWriter:
+    """The exchange platform of one city, whose offices number their events. `series`: a prefix of these numbers."""
 
     def __init__(self, city: str, series: str = "") -> None:
         self.city, self._series = city, series
-        offices = (*OFFICES.values(), *OFFICES_BESIDE.values(), *DEATH_OFFICES.values())
-        self._sources = {o: source_urn(city, o) for o in offices}
+        offices = (*OFFICES.values(), *OTHER_OFFICES.values(), *DEATH_OFFICES.values())
+        self._sources = {office: source_urn(city, office) for office in offices}
         self._written = 0
 
     def first(self, person: Person, kind: str, day: date, value: Event, time: datetime) -> Sent:
-        """A fact of the initial load. Its chain needs no book-keeping: the id follows from the person."""
+        """A fact of the initial load. Its id follows from the person, so its chain is not stored."""
         data = _created(day, value)
         event_id = first_id(person, kind, value.get("certificate_no"))
         return self._sent(OFFICES[kind], kind, event_id, person, time, data)
 
     def created(self, person: Person, kind: str, day: date, value: Event, time: datetime, office: str = "") -> Sent:
-        """A new statement; from now on its chain is the open one of its kind."""
+        """A new statement. Its chain becomes the open one of its kind."""
         office = office or _office(kind)
         event_id = self._next_id(office, time, value.get("certificate_no"))
         person.chains[self._chain(kind, office)] = (event_id,)
@@ -139,7 +138,7 @@ class Scribe:
         return self._sent(office, kind, event_id, person, time, data)
 
     def corrected(self, person: Person, kind: str, day: date, value: Event, time: datetime) -> Sent:
-        """The open chain was recorded wrongly: this value since this day."""
+        """A correction of the open chain: this value is valid from this day."""
         data = {"valid_from": _day(day), "valid_to": None, "value": value}
         return self._following("corrected", person, kind, time, data, OFFICES[kind])
 
@@ -148,7 +147,7 @@ class Scribe:
         return self._following("annulled", person, kind, time, {}, office or _office(kind))
 
     def ended(self, person: Person, kind: str, until: date, time: datetime) -> Sent:
-        """The open chain holds to the day before `until`."""
+        """The open chain is valid to the day before `until`."""
         return self._following("ended", person, kind, time, {"valid_to": _day(until)}, _office(kind))
 
     def _chain(self, kind: str, office: str) -> str:
@@ -164,7 +163,7 @@ class Scribe:
         key = self._chain(kind, office)
         chain = person.chains.get(key) or (first_id(person, kind),)
         event_id = self._next_id(office, time)
-        # Any event of a chain may be named, and sources do name any.
+        # real sources name any event of the chain
         previous = chain[self._written % len(chain)]
         person.chains[key] = (*chain, event_id)
         head = {"action": action, "previous_event_id": previous}

@@ -1,4 +1,4 @@
-"""Changed accounts and groups of foreign events are alerts of the area that answers for them."""
+"""Changed accounts and groups of foreign events are alerts of the responsible area."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,11 +11,11 @@ NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 SOURCE = "urn:cn:exchange:110000:hrss"
 
 
-def _told(
+def _with_division(
     make: Any, event: Event, division: str | None, correlation_id: str | None = None, at: datetime = NOON
 ) -> Record:
-    """The event with the area of its envelope."""
-    record: Record = make.lie(event, correlation_id=correlation_id, at=at)
+    """The event with an area in its envelope."""
+    record: Record = make.record(event, correlation_id=correlation_id, at=at)
     more = [("ce_divisioncode", division.encode())] if division else []
     return record._replace(headers=[*record.headers, *more])
 
@@ -27,7 +27,7 @@ async def test_a_changed_account_is_one_blocking_alert_of_the_county_of_the_pers
     changed = AccountChanged(
         person_id=person, event_id=event_id, before=make.id(), source=SOURCE, holder="other", changed_at=NOON
     )
-    record = _told(make, changed, "530302001", event_id)
+    record = _with_division(make, changed, "530302001", event_id)
     await deliver(record, record)
     await deliver(record)
     (raised,) = await driver.emitted(AlertRaised)
@@ -39,13 +39,13 @@ async def test_a_changed_account_is_one_blocking_alert_of_the_county_of_the_pers
     assert (await api(division="140700").get("/v1/alerts")).json()["alerts"] == []
 
 
-async def test_a_changed_account_of_a_person_without_a_place_is_an_alert_too(
+async def test_a_changed_account_of_a_person_without_an_area_is_an_alert_too(
     deliver: Any, make: Any, driver: Driver
 ) -> None:
     changed = AccountChanged(
         person_id=make.id(), event_id=make.id(), before=make.id(), source=SOURCE, holder="self", changed_at=NOON
     )
-    await deliver(_told(make, changed, None))
+    await deliver(_with_division(make, changed, None))
     (raised,) = await driver.emitted(AlertRaised)
     assert (raised.check, raised.division) == ("account_changed", None)
 
@@ -62,7 +62,7 @@ async def test_a_group_of_foreign_events_is_one_alert_of_its_owner(
         owner="140000",
         opened_at=NOON,
     )
-    record = _told(make, group, "140000")
+    record = _with_division(make, group, "140000")
     await deliver(record, record)
     assert await driver.emitted() == []  # no person: a case, but no event
     (alert,) = (await api(division="140000").get("/v1/alerts")).json()["alerts"]
@@ -87,7 +87,9 @@ async def test_a_claimed_place_and_its_end_are_steps_of_the_trace(deliver: Any, 
     )
     settled = PlaceSettled(case_id=case_id, person_id=person, outcome="confirmed", settled_at=NOON)
     later = NOON + timedelta(hours=1)
-    await deliver(_told(make, claimed, "530302", event_id), _told(make, settled, "530302", event_id, later))
+    await deliver(
+        _with_division(make, claimed, "530302", event_id), _with_division(make, settled, "530302", event_id, later)
+    )
     steps = (await api("auditor").get(f"/v1/trace/{event_id}")).json()["steps"]
     assert [(s["what"], s["service"], s["person_id"]) for s in steps] == [
         ("PlaceClaimed", "ingestion", person),

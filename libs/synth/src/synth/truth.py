@@ -1,8 +1,7 @@
-"""The world as it is: what is true of each person, kept by the simulation itself.
+"""The true state of each person, kept by the simulation itself.
 
-Nothing here is folded from events. The simulation writes down what happens; what sources report of it,
-rightly, wrongly, late or twice, is made elsewhere. So what a platform concludes from the events can be
-held against it.
+It is never derived from events. The simulation writes down the true changes; the events (right or wrong, late or twice)
+are made elsewhere. So a test can compare the conclusions of a platform with the truth.
 """
 
 from dataclasses import dataclass, field
@@ -10,13 +9,13 @@ from datetime import date
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
-# What held from a day on; None as value: no longer. Days rise.
+# The value from a day on; None: no value from that day. Days ascend.
 Steps = tuple[tuple[date, T], ...]
 ALWAYS = date.min
 
 
 def at(steps: Steps[T], on: date) -> T | None:
-    """What held on a day, None before the first step."""
+    """The value on a day; None before the first step."""
     for day, value in reversed(steps):
         if day <= on:
             return value
@@ -44,8 +43,8 @@ class Income(NamedTuple):
     support: str | None = None
 
 
-class DeathNews(NamedTuple):
-    """One source's word that somebody died, unless it was taken back."""
+class DeathReport(NamedTuple):
+    """A death as one source reports it, unless the source annulled it."""
 
     day: date
     evidence: str
@@ -53,21 +52,25 @@ class DeathNews(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Household:
-    """A household of the low-income register. `members` are ID numbers, the head among them."""
+    """A household of the low-income register. `members`: ID numbers, the head included."""
 
     number: str
     head: "Person"
     members: Steps[tuple[str, ...]] = ()
     income: Steps[Income | None] = ()
-    reported: bool = False
     settled: date = ALWAYS
+
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_members(self, day: date, numbers: tuple[str, ...]) -> None:
+        self.members = (*self.members, (day, numbers))
 
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """One elder. `chains`: per kind the event ids of the statement chain that is open; `settled`: per
-    kind the day up to which everything is decided and reported, so that the next change comes after it in
-    every respect."""
+    """One elder. `chains`: per fact kind the event ids of the open statement chain. `settled`: per kind the last day
+    with a change or a report, so that the next change comes after it."""
 
     serial: int
     number: str
@@ -81,24 +84,43 @@ class Person:
     tags: Steps[tuple[str, ...]] = ()
     special: Steps[str | None] = ()
     households: tuple[Household, ...] = ()
-    deaths: tuple[DeathNews, ...] = ()
+    deaths: tuple[DeathReport, ...] = ()
     seen_alive: tuple[date, ...] = ()
-    died_really: date | None = None
+    died_on: date | None = None
     spouse: "Person | None" = None
     chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     settled: dict[str, date] = field(default_factory=dict)
 
     def lives(self, on: date) -> bool:
-        return self.died_really is None or on < self.died_really
+        return self.died_on is None or on < self.died_on
+
+    def set_home(self, day: date, home: Home) -> None:
+        self.home = (*self.home, (day, home))
+
+    def set_hukou(self, day: date, hukou: Hukou) -> None:
+        self.hukou = (*self.hukou, (day, hukou))
+
+    def set_disability(self, day: date, disability: Disability | None) -> None:
+        self.disability = (*self.disability, (day, disability))
+
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_tags(self, day: date, tags: tuple[str, ...]) -> None:
+        self.tags = (*self.tags, (day, tags))
+
+    def heads(self) -> "Household | None":
+        """The household whose head the person is."""
+        return next((household for household in self.households if household.head is self), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of one person on a day, as far as sources have said it by the end.
+    """The true facts of one person on a day, as far as sources reported them in the end.
 
-    `died_on`: day of a confirmed death that is not after that day. `suspected`: the person was reported
-    dead, nothing confirms it and nothing shows them alive since. `low_income` is direct or
-    (`via_household`) the household's. `tags` is None where nobody ever looked.
+    `died_on`: a confirmed death, not after that day. `suspected`: a death is reported, nothing confirms it, and nothing
+    shows the person alive since. `low_income`: of the person or (`via_household`) of the household. `tags`: None if
+    nobody ever checked.
     """
 
     id_number: str
@@ -119,9 +141,9 @@ class Truth:
     special_family: str | None
 
 
-def confirmed_death(deaths: tuple[DeathNews, ...]) -> date | None:
-    """The register confirms alone, cremation and medical certificate confirm together, a report never."""
-    days = {news.evidence: news.day for news in deaths}
+def confirmed_death(deaths: tuple[DeathReport, ...]) -> date | None:
+    """The register confirms a death alone; cremation and medical certificate confirm it together; a report never."""
+    days = {report.evidence: report.day for report in deaths}
     if "register_cancelled" in days:
         return days["register_cancelled"]
     if "cremation" in days and "medical_certificate" in days:
@@ -130,6 +152,7 @@ def confirmed_death(deaths: tuple[DeathNews, ...]) -> date | None:
 
 
 def _income(person: Person, on: date) -> tuple[Income | None, bool]:
+    """The income support on a day, and whether it comes through the head of the household."""
     own = at(person.income, on)
     if own is not None:
         return own, False
@@ -141,12 +164,19 @@ def _income(person: Person, on: date) -> tuple[Income | None, bool]:
     return None, False
 
 
+def _suspected(person: Person, on: date) -> bool:
+    """Whether a death was reported up to a day after which nobody saw the person alive."""
+    for report in person.deaths:
+        if report.day <= on and not any(seen > report.day for seen in person.seen_alive):
+            return True
+    return False
+
+
 def truth_of(person: Person, on: date) -> Truth:
     hukou, home = at(person.hukou, on), at(person.home, on)
     assert hukou is not None, "a hukou is known from the beginning"
-    died = confirmed_death(person.deaths)
-    suspects = [news.day for news in person.deaths if not any(seen > news.day for seen in person.seen_alive)]
-    income, via = _income(person, on)
+    died_on = confirmed_death(person.deaths)
+    income, via_household = _income(person, on)
     disability, tags = at(person.disability, on), at(person.tags, on)
     return Truth(
         id_number=person.number,
@@ -157,12 +187,12 @@ def truth_of(person: Person, on: date) -> Truth:
         hukou_kind=hukou.kind,
         residence_division=home.division if home else None,
         residence_place=home.place if home else None,
-        died_on=died if died and died <= on else None,
-        suspected=died is None and any(day <= on for day in suspects),
+        died_on=died_on if died_on and died_on <= on else None,
+        suspected=died_on is None and _suspected(person, on),
         disability=(disability.class_, disability.level) if disability else None,
         low_income=income.category if income else None,
         support=income.support if income else None,
-        via_household=via,
+        via_household=via_household,
         tags=None if tags is None else frozenset(tags),
         special_family=at(person.special, on),
     )
