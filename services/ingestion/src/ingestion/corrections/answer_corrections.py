@@ -55,7 +55,7 @@ async def answer_corrections(database: Database) -> int:
 
 async def _lists(tx: Any, households: Sequence[str]) -> dict[str, list[Statement]]:
     states = await statements.load_households(tx, households)
-    return {household: [entry.said for entry in state.entries] for household, state in states.items()}
+    return {household: [entry.statement for entry in state.entries] for household, state in states.items()}
 
 
 def _answer(row: Any, lists: Mapping[str, Sequence[Statement]]) -> Answer | None:

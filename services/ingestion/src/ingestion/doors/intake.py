@@ -20,7 +20,7 @@ from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Refused
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_refusals
 
 log = logging.getLogger(__name__)

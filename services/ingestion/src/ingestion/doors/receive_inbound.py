@@ -19,7 +19,7 @@ from ingestion.doors.record_senders import Sender, Unverified, find_senders, is_
 from ingestion.doors.unverified import set_aside
 from ingestion.reading.bodies import Unreadable, need_json, structured
 from ingestion.reading.events import read_event, refuse_unread
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_refusals
 from ingestion.register import quotas, sources
 

@@ -23,7 +23,7 @@ from ingestion.files.rejects import keep
 from ingestion.files.row_events import Sender, Shaped, refused
 from ingestion.files.table import bounded
 from ingestion.reading.events import read_event, reopen
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_refusals
 from ingestion.recording.store.statements import load_sealed
 

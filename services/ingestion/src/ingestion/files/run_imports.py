@@ -31,7 +31,7 @@ from ingestion.files.row_events import Shaped, refused
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
 from ingestion.files.table import FileBroken
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_refusals
 from ingestion.register import quotas, sources
 

@@ -1,4 +1,4 @@
-"""The job that hands over what nobody has settled in time to the next area above, up to the nation.
+"""The job that gives overdue cases to the next area above, up to the nation.
 
 It covers events in quarantine, cases of claimed places, and groups. The source of an event is asked to correct it.
 """
@@ -33,29 +33,18 @@ async def _escalate_events(database: Database) -> int:
     async with database.transaction() as tx:
         overdue = await quarantine.list_overdue(tx, now, STEP_MAX)
         if overdue:
-            await quarantine.escalate(
-                tx,
-                [(r["event_id"], _above(r["owner"])) for r in overdue],
-                now,
-                now + timedelta(days=QUARANTINE_DAYS),
-            )
-            asked = [
-                Asked(
-                    row["event_id"],
-                    row["source"],
-                    row["kind"],
-                    "waiting",
-                    row["reason"],
-                    "/data/previous_event_id",
-                    QUARANTINE[row["reason"]][1],
-                )
-                for row in overdue
-                if row["escalated_at"] is None and row["part_of"] is None
-            ]
-            await ask(tx, asked, "quarantine_overdue", _ASKED_BY, now)
+            owners = {row.event_id: _above(row.owner) for row in overdue}
+            await quarantine.escalate(tx, owners, now, now + timedelta(days=QUARANTINE_DAYS))
+            first = [_asked(row) for row in overdue if row.escalated_at is None and row.part_of is None]
+            await ask(tx, first, "quarantine_overdue", _ASKED_BY, now)
     if overdue:
         log.warning("%d events in quarantine are overdue and were escalated", len(overdue))
     return len(overdue)
+
+
+def _asked(row: quarantine.Overdue) -> Asked:
+    text = QUARANTINE[row.reason][1]
+    return Asked(row.event_id, row.source, row.kind, "waiting", row.reason, "/data/previous_event_id", text)
 
 
 async def _escalate_places(database: Database) -> int:
@@ -63,7 +52,7 @@ async def _escalate_places(database: Database) -> int:
     now = clock.now()
     async with database.transaction() as tx:
         overdue = await place_cases.list_overdue(tx, now, STEP_MAX)
-        owners = {row["case_id"]: _above(row["owner"]) for row in overdue}
+        owners = {case_id: _above(owner) for case_id, owner in overdue.items()}
         if owners:
             await place_cases.escalate(tx, owners, now, now + timedelta(days=standing_rules().case_days))
     if owners:
@@ -76,7 +65,7 @@ async def _escalate_groups(database: Database) -> int:
     now = clock.now()
     async with database.transaction() as tx:
         overdue = await groups.list_overdue(tx, now, STEP_MAX)
-        owners = {row["group_id"]: _above(row["owner"]) for row in overdue}
+        owners = {group_id: _above(owner) for group_id, owner in overdue.items()}
         if owners:
             await groups.escalate(tx, owners, now, now + timedelta(days=standing_rules().case_days))
     if owners:

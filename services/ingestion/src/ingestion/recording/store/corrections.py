@@ -1,8 +1,8 @@
-"""Every SQL statement of corrections that sources are asked for."""
+"""Every SQL statement about the corrections that sources are asked for."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shell.store.transaction import Tx
 
@@ -10,15 +10,27 @@ _COLUMNS: Final = """correction_id, source, area, event_id, kind, target, code, 
        asked_at, deadline, state, answered_at, answered_by"""
 
 
+class NewCorrection(NamedTuple):
+    correction_id: str
+    area: str
+    source: str
+    event_id: str
+    kind: str | None
+    target: str
+    code: str
+    pointer: str
+    reason: str
+
+
 async def insert_corrections(
     tx: Tx,
-    rows: Sequence[tuple[str, str, str, str, str | None, str, str, str, str]],
+    rows: Sequence[NewCorrection],
     rule: str,
     by: str,
     at: datetime,
     deadline: datetime,
 ) -> set[str]:
-    """`rows`: correction_id, area, source, event_id, kind, target, code, pointer, reason. Ids of those that are new."""
+    """Returns the ids of the new requests. An event with an open request gets no other one."""
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(9)]
     found = await tx.sql.fetch(
         """INSERT INTO corrections (correction_id, area, source, event_id, kind, target, code, pointer, reason,
