@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.domain.problems import PROBLEMS, QUARANTINE, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.reading.bodies import Unreadable, split_batch
 from ingestion.reading.events import read_event, reopen
 from ingestion.reading.faults import explain
@@ -119,7 +119,7 @@ def test_an_event_with_any_value_anywhere_is_read_or_rejected_with_a_pointer(pla
         target = target[step]
     target[place[-1]] = value
     read = read_event(json.dumps(event).encode(), NOW)
-    if isinstance(read, Refused):
+    if isinstance(read, Rejected):
         assert read.faults
         assert all(f.pointer == "" or f.pointer.startswith("/") for f in read.faults)
 
@@ -133,7 +133,7 @@ def test_any_bytes_are_split_or_reported_as_unreadable(body):
         fault("", error.code)
         return
     for part in parts:
-        assert isinstance(read_event(part, NOW), Refused)
+        assert isinstance(read_event(part, NOW), Rejected)
 
 
 def test_the_explanation_agrees_with_the_decoder(one_of_each):

@@ -27,14 +27,14 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: bytes | None
 
 
-class Told(NamedTuple):
+class ReportedDay(NamedTuple):
     """The report of a source about one day. `digest`: 64 hex digits."""
 
     events: int
     digest: str
 
 
-class Ours(NamedTuple):
+class RecordedDay(NamedTuple):
     """The events of a day that were recorded. `digest`: 64 hex digits; None if it is not known any more."""
 
     events: int
@@ -72,20 +72,20 @@ def _xor(a: bytes | None, b: bytes | None) -> bytes | None:
     return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).to_bytes(DIGEST_BYTES, "big")
 
 
-def whole_day(tallies: Iterable[Tally]) -> Ours:
+def whole_day(tallies: Iterable[Tally]) -> RecordedDay:
     """All kinds of one source and day together."""
     count = 0
     digest: bytes | None = bytes(DIGEST_BYTES)
     for tally in tallies:
         count += tally.events
         digest = _xor(digest, tally.digest)
-    return Ours(count, digest.hex() if digest is not None else None)
+    return RecordedDay(count, digest.hex() if digest is not None else None)
 
 
-def compare(reported: Told | None, ours: Ours) -> State:
-    """`differs`: the same number of events, but not the same events. If our digest is not known, the count decides."""
+def compare(reported: ReportedDay | None, recorded: RecordedDay) -> State:
+    """`differs`: the same number of events, but not the same events. Without a recorded digest, the count decides."""
     if reported is None:
         return "not_reported"
-    if ours.events != reported.events:
-        return "short" if ours.events < reported.events else "over"
-    return "complete" if ours.digest in (None, reported.digest) else "differs"
+    if recorded.events != reported.events:
+        return "short" if recorded.events < reported.events else "over"
+    return "complete" if recorded.digest in (None, reported.digest) else "differs"

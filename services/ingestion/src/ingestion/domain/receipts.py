@@ -12,7 +12,7 @@ from ingestion.domain.pushed import Pushed
 Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """A rejected event: it can never be accepted as it is."""
 
     id: str | None

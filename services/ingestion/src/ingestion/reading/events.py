@@ -1,4 +1,4 @@
-"""Turns the bytes of one event into `Pushed` or `Refused`. No content makes it raise.
+"""Turns the bytes of one event into `Pushed` or `Rejected`. No content makes it raise.
 
 The fast path is one typed decode. Only an event that fails it is decoded again, to find all faults.
 """
@@ -29,7 +29,7 @@ from shell.privacy import Vault, vault
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Member, Pushed, Source
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.reading.checks import OPEN_END, check_event
 from ingestion.reading.faults import FAULTS_MAX, explain
 from ingestion.register.sources import registered
@@ -65,7 +65,7 @@ def read_event(
     only_source: str | None = None,
     not_yours: str = "source_not_yours",
     traceparent: str | None = None,
-) -> Pushed | Refused:
+) -> Pushed | Rejected:
     """Read one structured event in valid UTF-8.
 
     `only_source`: the sender may send for this source alone; a rejection then counts for it, whatever source the event
@@ -74,15 +74,15 @@ def read_event(
         type_ = _type_of.decode(raw).type
         event, ignored = _decode(_events[type_], raw)
     except (*_FAILED, KeyError) as error:
-        return _refuse(raw, explain(raw, error), sender=only_source)
+        return _reject(raw, explain(raw, error), sender=only_source)
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
     if only_source is not None and event.source != only_source:
-        return _refuse(raw, [fault("/source", not_yours)], event, only_source)
+        return _reject(raw, [fault("/source", not_yours)], event, only_source)
     faults = _source_faults(source, kind)
     person = check(event.data.person.id_number, civil_date(now))
     faults += check_event(kind, event, person, now)
     if faults or source is None:
-        return _refuse(raw, faults, event, only_source)
+        return _reject(raw, faults, event, only_source)
     pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
     return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
 
@@ -208,18 +208,18 @@ def reopen(kept: bytes) -> Pushed:
     return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
 
 
-def refuse_unread(body: bytes, code: str, sender: str) -> Refused:
+def reject_unread(body: bytes, code: str, sender: str) -> Rejected:
     """The rejection of a body that is not an event or is not read. `sender`: the source that sent it."""
     pointer = "/source" if code == "topic_not_registered" else ""
-    return Refused(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
+    return Rejected(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
 
 
-def _refuse(
+def _reject(
     raw: bytes | msgspec.Raw,
     faults: list[Fault],
     event: PopulationEvent[Any] | None = None,
     sender: str | None = None,
-) -> Refused:
+) -> Rejected:
     """A rejection counts for its `sender`. Only a sender who may send for all sources (None) is identified by the
     source that the event names."""
     id_, named = (event.id, event.source) if event is not None else _named(raw)
@@ -228,7 +228,7 @@ def _refuse(
     day = None
     if event is not None and not any(f.pointer == "/time" for f in faults):
         day = civil_date(event.time)
-    return Refused(
+    return Rejected(
         id=id_,
         event_id=vault().event_id(source, id_) if known and source and id_ else None,
         source=source if known else None,

@@ -10,31 +10,31 @@ from common.message import derived_id
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.recording.store import statements as store
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536
 
 
-async def record_refusals(tx: Tx, refused: Sequence[Refused], now: datetime) -> None:
+async def record_rejections(tx: Tx, rejected: Sequence[Rejected], now: datetime) -> None:
     """The same body of the same source is stored once."""
     rows: dict[str, store.Rejection] = {}
-    for each in refused:
+    for each in rejected:
         if each.source is not None:
             row = _rejection(each, each.source, now)
             rows[row.rejection_id] = row
     await store.insert_rejections(tx, list(rows.values()))
 
 
-def _rejection(refused: Refused, source: str, now: datetime) -> store.Rejection:
-    digest = vault().blind_index("refused\0" + refused.body.decode("utf-8", "replace"))
+def _rejection(rejected: Rejected, source: str, now: datetime) -> store.Rejection:
+    digest = vault().blind_index("refused\0" + rejected.body.decode("utf-8", "replace"))
     rejection_id = derived_id("rejection", source, digest.hex())
     return store.Rejection(
         rejection_id,
         source,
-        refused.event_id,
-        refused.day or civil_date(now),
-        msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in refused.faults]),
-        vault().seal(refused.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode()),
+        rejected.event_id,
+        rejected.day or civil_date(now),
+        msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in rejected.faults]),
+        vault().seal(rejected.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode()),
         now,
     )
