@@ -128,7 +128,7 @@ def test_the_file_names_the_roles_that_a_route_takes(service: str) -> None:
         if one.service == service != "console":
             assert roles_required(one.route.dependant) == set(one.told["roles"]), one.name
         if one.service == service == "console":
-            assert set(one.told["roles"]) == set(importlib.import_module("console.names").ROLES), one.name
+            assert set(one.told["roles"]) == set(importlib.import_module("console.domain.names").ROLES), one.name
 
 
 @pytest.mark.parametrize("service", SERVICES)
