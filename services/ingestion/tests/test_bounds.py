@@ -18,7 +18,7 @@ import pyarrow
 import pytest
 import xlsxwriter
 from common.codes.id_number import make
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files import spool
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender
@@ -78,7 +78,7 @@ def read(content, form, kind="alive"):
 
 
 def codes(row):
-    return [fault.code for fault in row.read.faults] if isinstance(row.read, Refused) else []
+    return [fault.code for fault in row.read.faults] if isinstance(row.read, Rejected) else []
 
 
 # ── memory of a real process ────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +86,7 @@ def codes(row):
 CHILD = """
 import asyncio, sys
 from shell.store.database import Database
-from ingestion import run_imports as running
+from ingestion.files import run_imports as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:
