@@ -1,7 +1,6 @@
 """Decides which source may state which fact about a person.
 
 The rule is in docs/standing.md, its data in contracts/sources.yaml.
-
 A source *belongs* to a person if its areas contain a vouched place of that person. An event of another source waits, or
 counts less: a place is claimed, a stay or an incident is a hint, a death is a suspicion.
 """
