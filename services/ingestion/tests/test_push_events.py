@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from ingestion.doors import intake, push_events
+from ingestion.channels import intake, push_events
 from shell.access.auth import issue_token
 from shell.privacy import vault
 

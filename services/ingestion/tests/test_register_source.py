@@ -6,7 +6,7 @@ import pytest
 from common import calendar
 from ingestion.main import service
 from ingestion.register import sources
-from ingestion.register.entries import Entry
+from ingestion.register.shapes import Entry
 from ingestion.register.sources import seed, seed_register
 from shell import clock
 from shell.access.auth import issue_token

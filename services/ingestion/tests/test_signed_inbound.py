@@ -11,7 +11,7 @@ import pytest
 from common import calendar
 from common.events import RecordParked
 from common.message import Record
-from ingestion.doors import unverified
+from ingestion.channels import unverified_records
 from ingestion.main import service
 from ingestion.register import quotas
 from ingestion.register.sources import seed, seed_register
@@ -225,7 +225,7 @@ async def test_what_cannot_be_verified_does_not_enter_the_days_of_the_source_it_
 
 
 async def test_above_the_limit_of_a_day_records_are_counted_and_no_longer_kept(driver, counts, monkeypatch):
-    monkeypatch.setattr(unverified, "PARKED_PER_DAY_MAX", 3)
+    monkeypatch.setattr(unverified_records, "PARKED_PER_DAY_MAX", 3)
     junk = [record(b'{"n":%d}' % n) for n in range(5)]
     await driver.deliver_records(junk[:2])
     await driver.deliver_records(junk)

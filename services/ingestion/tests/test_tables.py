@@ -2,7 +2,7 @@
 
 from ingestion import tables
 from ingestion.audits import tables as audit_tables
-from ingestion.doors import tables as inbound_tables
+from ingestion.channels import tables as inbound_tables
 from ingestion.exchange import tables as feed_tables
 from ingestion.recording import tables as standing_tables
 from sqlalchemy.dialects import postgresql

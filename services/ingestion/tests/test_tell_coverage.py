@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 from common.events import CoverageDeclared, FeedDeclared
 from ingestion.register import sources
+from ingestion.register.declare_coverage import tell_coverage
 from ingestion.register.sources import seed, seed_register
-from ingestion.register.tell_coverage import tell_coverage
 from shell import clock
 
 MCA, DPF = "urn:cn:exchange:530300:mca", "urn:cn:exchange:530300:dpf"

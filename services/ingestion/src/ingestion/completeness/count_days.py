@@ -5,7 +5,7 @@ from typing import Final
 
 from shell.store.database import Database
 
-from ingestion.completeness.store import days, watching
+from ingestion.completeness.store import alarms, days
 from ingestion.domain.completeness import add_up
 
 TALLIES_MAX: Final = 50
@@ -22,5 +22,5 @@ async def count_days(database: Database) -> int:
                 for tally in tallies:
                     key = (tally.source, tally.kind)
                     heard[key] = max(at, heard.get(key, at))
-            await watching.upsert_heard(tx, heard)
+            await alarms.upsert_heard(tx, heard)
     return len(taken)

@@ -12,10 +12,10 @@ from shell.http.params import Cursor
 from shell.kafka.topics import inbound_topic
 from shell.service import Db
 
-from ingestion.completeness.store import watching
+from ingestion.completeness.store import alarms
 from ingestion.register import quotas, sources
-from ingestion.register.entries import Entry
 from ingestion.register.senders import sender
+from ingestion.register.shapes import Entry
 from ingestion.register.sources import Urn
 from ingestion.register.store import registry, topics
 
@@ -104,7 +104,7 @@ async def list_sources(
     """Those of your area; a source sees itself only."""
     await sources.look(db)
     async with db.reading() as connection:
-        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
+        heard, gaps = _by_source(await alarms.load_heard(connection)), await alarms.count_gaps(connection)
     return SourceList(
         sources=[
             RegisteredSource(**_shown(urn, version.entry, heard, gaps))
@@ -124,7 +124,7 @@ async def get_source(
     if version is None:
         raise NotFound("no such source")
     async with db.reading() as connection:
-        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
+        heard, gaps = _by_source(await alarms.load_heard(connection)), await alarms.count_gaps(connection)
         history = await registry.list_versions(connection, source, HISTORY_MAX)
         topic = await topics.load_topic(connection, source)
     left = await quotas.what_is_left(db, source)
@@ -150,7 +150,7 @@ async def list_gaps(
     seen = list(sources.versions_seen(caller))
     cursor = _cursor(after)
     async with db.reading() as connection:
-        rows = await watching.list_gaps(connection, seen, cursor, limit)
+        rows = await alarms.list_gaps(connection, seen, cursor, limit)
     page = [Gap(**dict(row)) for row in rows]
     following = f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
     return GapPage(gaps=page, next=following)

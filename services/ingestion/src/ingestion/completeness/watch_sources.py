@@ -14,7 +14,7 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from ingestion.completeness.store import watching as store
+from ingestion.completeness.store import alarms as store
 from ingestion.domain.completeness import Told, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources

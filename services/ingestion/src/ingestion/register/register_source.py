@@ -14,7 +14,7 @@ from shell.service import Db
 
 from ingestion.audits import store
 from ingestion.register import sources
-from ingestion.register.entries import Entry
+from ingestion.register.shapes import Entry
 from ingestion.register.sources import URN_PATTERN
 from ingestion.register.store import registry
 

@@ -15,7 +15,7 @@ from shell.http.params import Day, DivisionCode
 from shell.service import Db
 
 from ingestion.register import sources
-from ingestion.register.entries import Entry, Feed
+from ingestion.register.shapes import Entry, Feed
 
 router = APIRouter(tags=["sources"])
 

@@ -22,7 +22,7 @@ from shell.store.database import Database
 
 from ingestion.domain.pushed import Source
 from ingestion.domain.standing import Rules
-from ingestion.register.entries import Entry, SourcesFile
+from ingestion.register.shapes import Entry, SourcesFile
 from ingestion.register.store import registry as store
 
 LOOK_EVERY_SECONDS: Final = 5.0

@@ -14,9 +14,9 @@ from shell.http.params import Cursor, Day
 from shell.service import Db
 from shell.store.database import Database
 
-from ingestion.doors import store
-from ingestion.doors.record_senders import UNKNOWN
-from ingestion.doors.unverified import DAYS_KEPT
+from ingestion.channels import store
+from ingestion.channels.kafka_senders import UNKNOWN
+from ingestion.channels.unverified_records import DAYS_KEPT
 from ingestion.register import sources
 from ingestion.register.senders import sender
 

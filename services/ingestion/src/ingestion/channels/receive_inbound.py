@@ -13,10 +13,10 @@ from shell import clock
 from shell.kafka.topics import INBOUND
 from shell.store.transaction import Tx
 
+from ingestion.channels.kafka_senders import Sender, Unverified, find_senders, is_binary
+from ingestion.channels.unverified_records import set_aside
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Refused
-from ingestion.doors.record_senders import Sender, Unverified, find_senders, is_binary
-from ingestion.doors.unverified import set_aside
 from ingestion.reading.bodies import Unreadable, need_json, structured
 from ingestion.reading.events import read_event, refuse_unread
 from ingestion.recording.core import record

@@ -16,10 +16,10 @@ from shell.access.auth import Caller
 from shell.access.route_marks import limits_body
 from shell.access.scopes import Everything, OwnSource, scope_of
 
+from ingestion.channels.intake import Intake
 from ingestion.domain.problems import PROBLEMS
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Refused
-from ingestion.doors.intake import Intake
 from ingestion.reading.bodies import Unreadable, need_json, need_utf8, split_batch, structured
 from ingestion.reading.events import read_event
 from ingestion.register import quotas

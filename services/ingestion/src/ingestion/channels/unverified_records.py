@@ -10,8 +10,8 @@ from prometheus_client import Counter as Metric
 from shell.store.parked import park
 from shell.store.transaction import Tx
 
-from ingestion.doors import store
-from ingestion.doors.record_senders import Unverified
+from ingestion.channels import store
+from ingestion.channels.kafka_senders import Unverified
 
 PARKED_PER_DAY_MAX: Final = 1_000
 DAYS_KEPT: Final = 400
