@@ -99,8 +99,8 @@ class Killed(Exception):
 
 async def _count_and_die(database):
     async with database.transaction() as tx:
-        for _, tallies in await days.take_tallies(tx, 50):
-            await days.add_counts(tx, tallies)
+        for batch in await days.take_tallies(tx, 50):
+            await days.add_counts(tx, batch.tallies)
         raise Killed
 
 

@@ -4,8 +4,9 @@ import socket
 from datetime import timedelta
 
 import pytest
-from ingestion.register.open_topics import AGAIN_SECONDS_MAX, open_topics
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.open_topics import RETRY_SECONDS_MAX, open_topics
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.store import topics as store
 from shell import clock
 from shell.settings import settings
@@ -37,11 +38,11 @@ async def test_it_is_tried_again_at_longer_and_longer_intervals_with_an_end(no_b
     wanted = sorted(urn for urn, entry in seed().items() if entry.kafka)
     for tries in range(1, 9):
         await open_topics(database)
-        row = await store.load_topic(database.pool, PSB)
-        assert row["tries"] == tries
-        pause = row["try_at"] - clock.real_now()
-        assert pause <= timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX))
-        assert pause > timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX) - 2)
+        topic = await store.load_topic(database.pool, PSB)
+        assert topic.tries == tries
+        pause = topic.try_at - clock.real_now()
+        assert pause <= timedelta(seconds=min(2**tries, RETRY_SECONDS_MAX))
+        assert pause > timedelta(seconds=min(2**tries, RETRY_SECONDS_MAX) - 2)
         assert await store.list_due(database.pool, wanted, clock.real_now(), 100) == {}
         await database.pool.execute("UPDATE source_topics SET try_at = now() - interval '1 second'")
     assert len(await store.list_due(database.pool, wanted, clock.real_now(), 100)) == len(wanted)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ingestion.files.run_imports import run_imports
 from ingestion.register import quotas
 from ingestion.register.domain import Limits, filled, taken, wait_seconds
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"

@@ -7,7 +7,8 @@ import pytest
 from common.events import PersonFactsRecorded, RecordParked
 from common.message import Record
 from ingestion.register import sources
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.store import registry
 from shell import clock
 
@@ -172,7 +173,7 @@ async def test_a_record_that_comes_before_this_process_knows_its_source_is_not_l
     new = "urn:cn:exchange:530300:hospital"
     entry = seed()[PSB].model_copy(update={"kafka": True}).model_dump_json().encode()
     async with driver.transaction() as tx:
-        await registry.insert_versions(tx, [(new, 1, clock.now(), entry, "another", "x")])
+        await registry.insert_versions(tx, [registry.NewVersion(new, 1, clock.now(), entry, "another", "x")])
     assert new not in sources.registered()
     event = people.residence(people.number(1)) | {"source": new}
     await driver.deliver_records([structured(event, "population.inbound.530300.hospital")])

@@ -5,9 +5,11 @@ from datetime import date
 import pytest
 from common import calendar
 from ingestion.main import service
+from ingestion.register import seed_register as seeding
 from ingestion.register import sources
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.shapes import Entry
-from ingestion.register.sources import seed, seed_register
 from shell import clock
 from shell.access.auth import issue_token
 
@@ -36,7 +38,7 @@ async def test_the_file_is_entered_once_and_again_only_where_it_changed(database
     await seed_register(database)
     assert await database.pool.fetchval("SELECT count(*) FROM registry") == len(seed())
     changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "市公安局"})}
-    monkeypatch.setattr(sources, "seed", lambda: changed)
+    monkeypatch.setattr(seeding, "seed", lambda: changed)
     await seed_register(database)
     assert await database.pool.fetchval("SELECT max(version) FROM registry") == 2
     assert sources.registered()[PSB].name == "市公安局"
@@ -45,7 +47,7 @@ async def test_the_file_is_entered_once_and_again_only_where_it_changed(database
 async def test_what_an_administrator_entered_is_not_undone_by_the_file(database, change, monkeypatch):
     await change(name="麒麟公安")
     changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "文件里的新名"})}
-    monkeypatch.setattr(sources, "seed", lambda: changed)
+    monkeypatch.setattr(seeding, "seed", lambda: changed)
     await seed_register(database)
     assert sources.registered()[PSB].name == "麒麟公安"
 
@@ -123,7 +125,7 @@ async def test_a_version_begins_on_its_day(change, database):
     await change(name="新名", begins_on="2026-12-01")
     assert sources.registered()[PSB].name == seed()[PSB].name
     clock.set_now(calendar.start_of_day(date(2026, 12, 1)))
-    await sources.look(database, now=True)
+    await sources.refresh(database, now=True)
     assert sources.registered()[PSB].name == "新名"
 
 
@@ -175,7 +177,7 @@ async def test_another_process_follows(change, database, monkeypatch):
     await change(name="新名")
     sources.forget()  # another process, that knows only the file
     assert sources.registered()[PSB].name == seed()[PSB].name
-    await sources.look(service.database)
+    await sources.refresh(service.database)
     assert sources.registered()[PSB].name == "新名"
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from common.events import PlaceSettled
 from ingestion import verify
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.count_waiting import count_waiting, waiting
 from ingestion.review.escalate_quarantine import escalate_overdue
 from ingestion.review.settle_groups import STEP_MAX, settle_groups

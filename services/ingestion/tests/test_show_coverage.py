@@ -3,7 +3,8 @@
 from datetime import date
 
 import pytest
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 
 MCA = "urn:cn:exchange:530300:mca"
 

@@ -14,7 +14,8 @@ from common.message import Record
 from ingestion.channels import unverified_records
 from ingestion.main import service
 from ingestion.register import quotas
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from prometheus_client import REGISTRY

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from common import calendar
 from ingestion.main import service
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from shell import clock

@@ -9,7 +9,8 @@ from common.events import SourceGapClosed, SourceGapFound, SourceHeard, SourceSi
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.watch_sources import watch_sources
 from ingestion.domain.silence import silent_after
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell import clock
 from shell.access.auth import issue_token
 

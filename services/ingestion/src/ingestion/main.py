@@ -19,9 +19,9 @@ from ingestion.files.forget_imports import forget_imports
 from ingestion.files.run_imports import run_imports
 from ingestion.people import find_person, reveal_vault
 from ingestion.register import register_source, show_coverage
-from ingestion.register.declare_coverage import tell_coverage
+from ingestion.register.declare_coverage import declare_coverage
 from ingestion.register.open_topics import keep_topics, open_topics
-from ingestion.register.sources import seed_register
+from ingestion.register.seed_register import seed_register
 from ingestion.review import review_groups, review_places, review_quarantine
 from ingestion.review.count_waiting import count_waiting
 from ingestion.review.end_hints import end_hints
@@ -60,7 +60,7 @@ service = Service(
         Job("count_days", 2.0, count_days),
         Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),
-        Job("tell_coverage", 5.0, tell_coverage),
+        Job("tell_coverage", 5.0, declare_coverage),
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
         Job("forget_rows", 600.0, forget_rows),

@@ -41,7 +41,7 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     """Record a batch. A wrong event is a rejection of the source that sent it. A record whose sender nobody knows is
     counted and parked. No quota refuses anything here: the excess is charged to the other channels, and the broker's
     own quotas slow down a source that sends too fast."""
-    await sources.look_on(tx.sql)
+    await sources.refresh_on(tx.sql)
     now = clock.now()
     batch = await _read_batch(records, now)
     if (batch.refused or batch.unknown) and await _has_changed(tx):
@@ -56,7 +56,7 @@ async def _has_changed(tx: Tx) -> bool:
     """Whether another process has changed the register within the last seconds. A sender on Kafka gets no answer and
     does not send again, so nothing may be refused by an old register."""
     before = sources.versions()
-    await sources.look_on(tx.sql, now=True)
+    await sources.refresh_on(tx.sql, now=True)
     return sources.versions() is not before
 
 

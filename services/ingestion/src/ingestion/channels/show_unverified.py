@@ -56,7 +56,7 @@ async def list_unverified(
     last = until or max(first, clock.today())
     if last < first:
         raise Malformed("`until` lies before `since`", code="period")
-    await sources.look(db)
+    await sources.refresh(db)
     cursor = _cursor(after)
     async with db.reading() as connection:
         rows = await store.list_counts(connection, _seen(caller), first, last, cursor, limit)

@@ -25,7 +25,8 @@ from ingestion.recording.batch import Work
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import standing as store
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 
 # These reasons come from the rule about sources and persons. Others wait for another event or a certificate.
 RULE_REASONS: Final = frozenset(

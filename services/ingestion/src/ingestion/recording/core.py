@@ -43,7 +43,8 @@ from ingestion.recording import cases, consequences, own_statements, storage
 from ingestion.recording.admission import Admitting
 from ingestion.recording.batch import LOCK_ROUNDS_MAX, Request, Work, load, lock, open_kept
 from ingestion.recording.store import statements as store
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 
 AGAIN_MAX: Final = 8  # a merge may let what waits of another identity go on, and so forth
 _WAITS_AT: Final = {

@@ -1,10 +1,11 @@
-"""The job that tells what is fed where, whenever the register says something else of a division.
+"""The job that emits `CoverageDeclared` for each division whose feeds in the register have changed.
 
-The register changes by hand, by a version that begins on its day, and by the suspension of a source; what follows from
-it is held against what was told last, so nothing is told twice and a kill in between is made up for by the next step.
+Feeds change by a new version of an entry, by a version that begins on its day, and by suspension of a source. The job
+compares them with the last declaration of each division. So nothing is declared twice, and a crash loses nothing.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -22,33 +23,27 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CoverageDeclared).decode
 
 
-async def tell_coverage(database: Database, divisions_max: int = DIVISIONS_MAX) -> int:
-    """One bounded step; returns of how many divisions something was told."""
-    await sources.look(database)
+async def declare_coverage(database: Database, divisions_max: int = DIVISIONS_MAX) -> int:
+    """One bounded step; returns the number of divisions declared."""
+    await sources.refresh(database)
     wanted = feeds_by_division(sources.versions())
     now = clock.now()
     async with database.transaction() as tx:
-        told = {division: _decode(said) for division, said in (await store.lock_told(tx)).items()}
-        changed = [d for d in sorted({*wanted, *told}) if _differs(told.get(d), wanted.get(d))][:divisions_max]
+        declared = {division: _decode(body) for division, body in (await store.lock_declared(tx)).items()}
+        divisions = sorted({*wanted, *declared})
+        changed = [d for d in divisions if _differs(declared.get(d), wanted.get(d))][:divisions_max]
         rows = []
         for division in changed:
-            feeds, before = wanted.get(division), told.get(division)
-            event = CoverageDeclared(
-                division=division,
-                version=before.version + 1 if before else 1,
-                recorded_at=now,
-                feeds=feeds or (),
-                withdrawn=feeds is None,
-            )
-            said = _encode(event)
-            tx.emit_stored(event, encoded=said, division=division)
-            rows.append((division, event.version, said))
-        await store.save_told(tx, rows)
+            event = _event(division, declared.get(division), wanted.get(division), now)
+            body = _encode(event)
+            tx.emit_stored(event, encoded=body, division=division)
+            rows.append(store.Declared(division, event.version, body))
+        await store.save_declared(tx, rows)
     return len(changed)
 
 
 def feeds_by_division(versions: Mapping[str, Version]) -> dict[str, Feeds]:
-    """Of every division that any entry names. The feeds of an inactive source tell nothing, but they were declared."""
+    """The feeds of every division that an entry names. An inactive source contributes its divisions, but no feeds."""
     found: dict[str, set[FeedDeclared]] = {}
     for version in versions.values():
         for feed in version.entry.feeds:
@@ -58,7 +53,17 @@ def feeds_by_division(versions: Mapping[str, Version]) -> dict[str, Feeds]:
     return {division: tuple(sorted(feeds, key=repr)) for division, feeds in found.items()}
 
 
-def _differs(told: CoverageDeclared | None, wanted: Feeds | None) -> bool:
-    if told is None or told.withdrawn:
+def _event(division: str, before: CoverageDeclared | None, feeds: Feeds | None, now: datetime) -> CoverageDeclared:
+    return CoverageDeclared(
+        division=division,
+        version=before.version + 1 if before else 1,
+        recorded_at=now,
+        feeds=feeds or (),
+        withdrawn=feeds is None,
+    )
+
+
+def _differs(declared: CoverageDeclared | None, wanted: Feeds | None) -> bool:
+    if declared is None or declared.withdrawn:
         return wanted is not None
-    return wanted is None or told.feeds != wanted
+    return wanted is None or declared.feeds != wanted

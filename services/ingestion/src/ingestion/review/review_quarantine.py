@@ -22,7 +22,8 @@ from ingestion.recording.batch import Request, load, open_kept
 from ingestion.recording.cases import RULE_REASONS
 from ingestion.recording.core import decide_again
 from ingestion.recording.store import statements as store
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 from ingestion.review.store import quarantine as review
 
 router = APIRouter(tags=["quarantine"])

@@ -19,7 +19,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.memory import Decided, Grant
 from ingestion.recording.batch import Request, load
 from ingestion.recording.core import decide_again
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.store import groups as store
 from ingestion.review.store import place_cases
 

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 import pytest
 from common.events import CoverageDeclared, FeedDeclared
 from ingestion.register import sources
-from ingestion.register.declare_coverage import tell_coverage
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.declare_coverage import declare_coverage
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell import clock
 
 MCA, DPF = "urn:cn:exchange:530300:mca", "urn:cn:exchange:530300:dpf"
@@ -37,7 +38,7 @@ def told(database, driver):
 
     async def _told():
         await driver.clear_outbox()
-        while await tell_coverage(database, divisions_max=1):
+        while await declare_coverage(database, divisions_max=1):
             pass
         return await driver.emitted(CoverageDeclared)
 
