@@ -12,6 +12,7 @@ from ingestion.completeness.count_days import count_days
 from ingestion.completeness.store import days
 from ingestion.domain.completeness import Ours, Tally, Told, add_up, compare, count_events, whole_day
 from ingestion.verify import check
+from shell import clock
 
 PSB = "urn:cn:exchange:530300:psb"
 DAY = date(2026, 11, 20)
@@ -90,7 +91,7 @@ async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_kille
         ours = whole_day(await days.load_day(connection, PSB, DAY))
     assert ours == Ours(35, digest(*(e["id"] for e in events)))
     assert await database.pool.fetchval("SELECT count(*) FROM tallies") == 0
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
 
 
 class Killed(Exception):
@@ -125,6 +126,6 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
 async def test_a_count_that_is_not_that_of_the_events_is_found(push, people, database, damage):
     await push(people.residence(people.number(1), id="a"))
     await count_days(database)
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
     await database.pool.execute(damage)
-    assert any("counted" in fault for fault in await check(database))
+    assert any("counted" in fault for fault in await check(database, clock.today()))

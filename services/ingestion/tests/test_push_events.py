@@ -465,7 +465,7 @@ async def test_a_full_queue_says_when_to_come_back(admin, people, monkeypatch):
 
 async def test_a_batch_larger_than_a_transaction_is_answered_in_its_order(push, people, monkeypatch):
     monkeypatch.setattr(intake, "BATCH_WEIGHT_MAX", 7)
-    monkeypatch.setattr(push_events, "_BREATHE_EVERY", 2)
+    monkeypatch.setattr(push_events, "_YIELD_EVERY", 2)
     events = [people.residence(people.number(n), id=f"e{n}") for n in range(40)]
     receipts = await push(*events, events[0], expect=None)
     assert [r["id"] for r in receipts] == [*(f"e{n}" for n in range(40)), "e0"]

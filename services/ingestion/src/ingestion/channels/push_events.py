@@ -1,4 +1,4 @@
-"""The HTTP door: `POST /v1/events`, single, batch and binary."""
+"""The HTTP channel: `POST /v1/events`, as a single event, a batch or in binary mode."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,8 @@ from ingestion.register.senders import check_body, sender
 router = APIRouter(tags=["events"])
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 EVENTS_MAX: Final = 5_000
-_BREATHE_EVERY: Final = 250
+_YIELD_EVERY: Final = 250
+_UTF8: Final = ("utf-8", "utf8")
 STRUCTURED: Final = "application/cloudevents+json"
 BATCHED: Final = "application/cloudevents-batch+json"
 
@@ -64,32 +65,23 @@ def _contents() -> dict[str, Any]:
 )
 @limits_body(BODY_BYTES_MAX)
 async def push_events(request: Request, caller: Annotated[Caller, Depends(sender("source"))]) -> Response:
-    """CloudEvents 1.0: one (`application/cloudevents+json`), up to 5,000 (`application/cloudevents-batch+json`, 8 MiB)
-    or binary mode (`ce-*` headers, `application/json`). `accepted` means durable; a bad event never harms the others.
-    """
+    """CloudEvents 1.0: one event (`application/cloudevents+json`), up to 5,000 events in 8 MiB
+    (`application/cloudevents-batch+json`), or binary mode (`ce-*` headers, `application/json`). `accepted` means
+    durable. A rejected event does not affect the others."""
     only_source = _only_source(caller)
-    kind = _media_type(request)
-    body = await request.body()
-    check_body(request, body)
-    try:
-        raws = _events(kind, body, request)
-    except Unreadable as error:
-        raise _unreadable(error) from None
-    if len(raws) > EVENTS_MAX:
-        raise TooLarge(f"a batch holds at most {EVENTS_MAX} events", code="too_many_events")
+    raws = await _raw_events(request)
     read = await _read(raws, only_source, request.headers.get("traceparent"))
-    events = [e for e in read if isinstance(e, Pushed)]
-    refused = [e for e in read if isinstance(e, Refused)]
-    await quotas.admit(request.app.state.service.database, events, Counter(e.source.urn for e in events))
+    events = [event for event in read if isinstance(event, Pushed)]
+    refused = [event for event in read if isinstance(event, Refused)]
+    sent = Counter(event.source.urn for event in events)
+    await quotas.admit(request.app.state.service.database, events, sent)
     recorded = iter(await _intake(request).submit(events, refused))
-    results = [
-        next(recorded) if isinstance(e, Pushed) else Receipt(e.id, e.event_id, "rejected", list(e.faults)) for e in read
-    ]
+    results = [next(recorded) if isinstance(event, Pushed) else _rejected(event) for event in read]
     return Response(msgspec.json.encode(_summed(results)), 202, media_type="application/json")
 
 
 def _only_source(caller: Caller) -> str | None:
-    """The one source that the caller may send for; None for an administrator, whose events name their source."""
+    """The only source that the caller may send for. None for an administrator: each event names its source."""
     match scope_of(caller):
         case OwnSource(source):
             return source
@@ -99,36 +91,55 @@ def _only_source(caller: Caller) -> str | None:
             raise NotAllowed("an administrator of an area sends for no source", code="source_not_yours")
 
 
-def _media_type(request: Request) -> str:
-    given, _, rest = request.headers.get("content-type", "").partition(";")
-    given = given.strip().lower()
-    charset = rest.lower().replace('"', "").strip()
-    if charset.startswith("charset=") and charset.removeprefix("charset=").split(";")[0].strip() not in (
-        "utf-8",
-        "utf8",
-    ):
-        raise WrongMediaType("JSON is sent in UTF-8")
-    if given in (STRUCTURED, BATCHED):
-        return given
-    if given == "application/json" and "ce-specversion" in request.headers:
+# ── the body ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _raw_events(request: Request) -> Sequence[bytes | msgspec.Raw]:
+    """The events of the body, not parsed yet. Raises WrongMediaType, Unauthenticated, BadRequest, TooLarge."""
+    mode = _mode(request)
+    body = await request.body()
+    check_body(request, body)
+    try:
+        raws = _split(mode, body, request)
+    except Unreadable as error:
+        raise _bad_request(error) from None
+    if len(raws) > EVENTS_MAX:
+        raise TooLarge(f"a batch holds at most {EVENTS_MAX} events", code="too_many_events")
+    return raws
+
+
+def _mode(request: Request) -> str:
+    """STRUCTURED, BATCHED or `binary`. Raises WrongMediaType."""
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
+    _need_utf8_charset(parameters)
+    if media_type in (STRUCTURED, BATCHED):
+        return media_type
+    if media_type == "application/json" and "ce-specversion" in request.headers:
         return "binary"
     raise WrongMediaType(f"send {STRUCTURED}, {BATCHED}, or application/json with ce-* headers")
 
 
-def _events(kind: str, body: bytes, request: Request) -> Sequence[bytes | msgspec.Raw]:
-    if kind == BATCHED:
+def _need_utf8_charset(parameters: str) -> None:
+    name, _, value = parameters.lower().replace('"', "").strip().partition("=")
+    if name == "charset" and value.split(";")[0].strip() not in _UTF8:
+        raise WrongMediaType("JSON is sent in UTF-8")
+
+
+def _split(mode: str, body: bytes, request: Request) -> Sequence[bytes | msgspec.Raw]:
+    if mode == BATCHED:
         need_utf8(body)
         if body.lstrip()[:1] not in (b"[", b""):
             raise Unreadable("not_json")
         return split_batch(body)
     need_json(body)
-    if kind == STRUCTURED:
+    if mode == STRUCTURED:
         return [body]
     headers = {k.removeprefix("ce-"): unquote(v) for k, v in request.headers.items() if k.startswith("ce-")}
     return [structured(headers, body)]
 
 
-def _unreadable(error: Unreadable) -> BadRequest:
+def _bad_request(error: Unreadable) -> BadRequest:
     detail = PROBLEMS[error.code][0]
     extra = {} if error.offset is None else {"offset": error.offset}
     return BadRequest(
@@ -146,9 +157,24 @@ async def _read(
     read = []
     for at, raw in enumerate(raws, 1):
         read.append(read_event(raw, now, only_source=only_source, traceparent=traceparent))
-        if at % _BREATHE_EVERY == 0:
-            await asyncio.sleep(0)  # a large batch must not hold up a death that comes alone
+        if at % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)  # a large batch must not delay the request of a single death
     return read
+
+
+# ── recording ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _intake(request: Request) -> Intake:
+    state = request.app.state
+    found: Intake | None = getattr(state, "intake", None)
+    if found is None or found.database is not state.service.database:
+        found = state.intake = Intake(state.service.database)
+    return found
+
+
+def _rejected(event: Refused) -> Receipt:
+    return Receipt(event.id, event.event_id, "rejected", list(event.faults))
 
 
 def _summed(results: list[Receipt]) -> Receipts:
@@ -158,11 +184,3 @@ def _summed(results: list[Receipt]) -> Receipts:
     return Receipts(
         len(results), counts["accepted"], counts["duplicate"], counts["quarantined"], counts["rejected"], results
     )
-
-
-def _intake(request: Request) -> Intake:
-    state = request.app.state
-    found: Intake | None = getattr(state, "intake", None)
-    if found is None or found.database is not state.service.database:
-        found = state.intake = Intake(state.service.database)
-    return found

@@ -1,4 +1,4 @@
-"""`GET /v1/unverified`: records on Kafka whose sender is unknown; the job that forgets old counts."""
+"""`GET /v1/unverified`: counts of Kafka records whose sender is unknown; and the job that deletes old counts."""
 
 from datetime import date, timedelta
 from typing import Annotated, Final
@@ -24,9 +24,9 @@ router = APIRouter(tags=["sources"])
 FORGET_MAX: Final = 1_000
 
 
-class UnverifiedCount(BaseModel):
-    """`source`: the registered source that the records name, which need not have sent them; else `unknown`. `reason`: a
-    code of the published list. `parked`: how many of them are kept."""
+class UnverifiedOut(BaseModel):
+    """`source`: the registered source that the records name, or `unknown`; it may not have sent them. `reason`: a code
+    of the published list. `parked`: how many of the records are kept."""
 
     day: date
     topic: str
@@ -36,12 +36,12 @@ class UnverifiedCount(BaseModel):
     parked: int
 
 
-class UnverifiedPage(BaseModel):
-    counts: list[UnverifiedCount]
+class UnverifiedPageOut(BaseModel):
+    counts: list[UnverifiedOut]
     next: str | None
 
 
-@router.get("/v1/unverified", summary="Records on Kafka whose sender is unknown")
+@router.get("/v1/unverified", summary="Count Kafka records whose sender is unknown")
 async def list_unverified(
     caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))],
     db: Db,
@@ -49,9 +49,10 @@ async def list_unverified(
     until: Day | None = None,
     limit: Limit = 100,
     after: Cursor | None = None,
-) -> UnverifiedPage:
-    """By the day on which they were read, today without one. They count for no source. A source sees the counts of its
-    own name, officers those of the sources of their area, officers of the nation also those that name no source."""
+) -> UnverifiedPageOut:
+    """By the day of reading; today if no day is given. These records count for no source. A source sees the counts
+    under its own name; officers see those of the sources in their area, and officers of the nation also records that
+    name no source."""
     first = since or until or clock.today()
     last = until or max(first, clock.today())
     if last < first:
@@ -60,12 +61,14 @@ async def list_unverified(
     cursor = _cursor(after)
     async with db.reading() as connection:
         rows = await store.list_counts(connection, _seen(caller), first, last, cursor, limit)
-    page = [UnverifiedCount(**dict(row)) for row in rows]
-    following = None
-    if len(page) == limit:
-        end = page[-1]
-        following = f"{end.day} {end.topic} {end.source} {end.reason}"
-    return UnverifiedPage(counts=page, next=following)
+    counts = [UnverifiedOut(**row._asdict()) for row in rows]
+    return UnverifiedPageOut(counts=counts, next=_next(rows[-1]) if len(rows) == limit else None)
+
+
+async def forget_unverified(database: Database) -> int:
+    """Job: delete counts that are older than DAYS_KEPT; returns how many."""
+    async with database.transaction() as tx:
+        return await store.delete_before(tx, clock.today() - timedelta(days=DAYS_KEPT), FORGET_MAX)
 
 
 def _seen(caller: Caller) -> list[str]:
@@ -74,16 +77,15 @@ def _seen(caller: Caller) -> list[str]:
 
 
 def _cursor(after: str | None) -> store.Key | None:
+    """Raises NotFound for a text that is no `next` of this route."""
     if after is None:
         return None
     try:
         day, topic, source, reason = after.split(" ")
-        return date.fromisoformat(day), topic, source, reason
+        return store.Key(date.fromisoformat(day), topic, source, reason)
     except ValueError:
         raise NotFound("no such page") from None
 
 
-async def forget_unverified(database: Database) -> int:
-    """Job: delete counts that are older than DAYS_KEPT; returns how many."""
-    async with database.transaction() as tx:
-        return await store.delete_before(tx, clock.today() - timedelta(days=DAYS_KEPT), FORGET_MAX)
+def _next(last: store.Count) -> str:
+    return f"{last.day} {last.topic} {last.source} {last.reason}"
