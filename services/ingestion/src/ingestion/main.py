@@ -60,7 +60,7 @@ service = Service(
         Job("count_days", 2.0, count_days),
         Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),
-        Job("tell_coverage", 5.0, declare_coverage),
+        Job("tell_coverage", 5.0, declare_coverage),  # the name is a metric label
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
         Job("forget_rows", 600.0, forget_rows),
@@ -70,6 +70,6 @@ service = Service(
         Job("forget_unverified", 3600.0, forget_unverified),
     ],
     on_start=seed_register,
-    description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",
+    description="Receives facts about people from sources, keeps identities in a vault, and emits the facts.",
 )
 app = service.app
