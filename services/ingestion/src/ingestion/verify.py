@@ -53,26 +53,29 @@ async def _vault_faults(connection: Any, ids: Sequence[str]) -> list[str]:
     """Each person has an encrypted ID number, and its blind index leads back to the person."""
     rows = await statements.load_vault(connection, ids, ["id_number"])
     sealed = {person_id: number for person_id, _, number in rows}
-    faults: list[str] = []
-    indexes: dict[str, bytes] = {}
-    for person_id in ids:
-        if person_id not in sealed:
-            faults.append(f"person {person_id}: no sealed ID number")
-            continue
-        try:
-            indexes[person_id] = _blind_index(person_id, sealed[person_id])
-        except SealBroken:
-            faults.append(f"person {person_id}: the sealed ID number does not open")
-    found = await statements.list_identities(connection, list(indexes.values()))
+    faults = [f"person {person_id}: no sealed ID number" for person_id in ids if person_id not in sealed]
+    indexes = {person_id: _blind_index(person_id, number) for person_id, number in sealed.items()}
+    found = await statements.list_identities(connection, [index for index in indexes.values() if index is not None])
+    return faults + _index_faults(indexes, found)
+
+
+def _index_faults(indexes: Mapping[str, bytes | None], found: Mapping[bytes, str]) -> list[str]:
+    """`indexes`: blind index by person, None if the number cannot be decrypted. `found`: person by blind index."""
+    faults = []
     for person_id, index in indexes.items():
-        if found.get(index) != person_id:
+        if index is None:
+            faults.append(f"person {person_id}: the sealed ID number does not open")
+        elif found.get(index) != person_id:
             faults.append(f"person {person_id}: not found by the sealed ID number")
     return faults
 
 
-def _blind_index(person_id: str, sealed: bytes) -> bytes:
-    """Raises SealBroken."""
-    number = vault().open(sealed, f"{person_id}/id_number".encode()).decode()
+def _blind_index(person_id: str, sealed: bytes) -> bytes | None:
+    """None if the ID number cannot be decrypted."""
+    try:
+        number = vault().open(sealed, f"{person_id}/id_number".encode()).decode()
+    except SealBroken:
+        return None
     return vault().blind_index(number)
 
 
@@ -86,11 +89,15 @@ def _statement_faults(person: Person) -> list[str]:
     if newest is None:
         return ["a version, but no statement"] if person.version else []
     faults = [] if person.version else ["statements, but no version"]
-    # A merge with another person may have recorded the person at a later instant.
-    is_later = person.recorded_at is not None and person.recorded_at > newest
-    if person.recorded_at != newest and not (person.identities and is_later):
+    if not _is_recorded_at(person, newest):
         faults.append("recorded_at is not that of the newest statement")
     return faults + _order_faults(stored) + _duplicate_faults(stored)
+
+
+def _is_recorded_at(person: Person, newest: datetime) -> bool:
+    """A merge with another person may have recorded the person at a later instant."""
+    is_later = person.recorded_at is not None and person.recorded_at > newest
+    return person.recorded_at == newest or (bool(person.identities) and is_later)
 
 
 def _newest_instant(person: Person, stored: Sequence[Statement]) -> datetime | None:
@@ -121,11 +128,9 @@ def _duplicate_faults(stored: Sequence[Statement]) -> list[str]:
 
 def _identity_faults(person: Person, known: Mapping[str, Person]) -> list[str]:
     """At most one fault. The identities of a person follow from the statements of its circle alone."""
-    mates = {person.person_id: person}
-    if person.circle is not None:
-        mates = {p.person_id: p for p in known.values() if p.circle == person.circle}
-        if person.circle != min(mates):
-            return ["its circle is not named after its smallest member"]
+    mates = _mates(person, known)
+    if person.circle is not None and person.circle != min(mates):
+        return ["its circle is not named after its smallest member"]
     stored = {person_id: identity_statements(mate.statements) for person_id, mate in mates.items()}
     changes = [s.value for s in stored[person.person_id] if isinstance(s.value, IdentityChange)]
     if {change.same_as for change in changes} - mates.keys():
@@ -133,3 +138,10 @@ def _identity_faults(person: Person, known: Mapping[str, Person]) -> list[str]:
     if histories(stored).get(person.person_id, ()) != person.identities:
         return ["its identities do not follow from its statements"]
     return []
+
+
+def _mates(person: Person, known: Mapping[str, Person]) -> dict[str, Person]:
+    """The persons of the same circle, itself included."""
+    if person.circle is None:
+        return {person.person_id: person}
+    return {mate.person_id: mate for mate in known.values() if mate.circle == person.circle}

@@ -13,6 +13,7 @@ from shell.access.scopes import scope_of
 from shell.http.answers import Limit
 from shell.http.params import ONE_LINE, Instant
 from shell.service import Db
+from shell.store.transaction import Tx
 
 from ingestion.audits import store
 
@@ -59,17 +60,14 @@ async def list_audits(
     wanted = store.Wanted(scope_of(caller), person, actor, since, until, after)
     async with db.transaction() as tx:
         rows = await store.list_audits(tx.sql, wanted, limit)
-        await store.append_audit(
-            tx,
-            caller,
-            clock.real_now(),
-            action="read_audits",
-            purpose="audit",
-            cause="",
-            person_ids=[person] if person else [],
-        )
+        await _audit(tx, caller, [person] if person else [])
     page = [_shown(row) for row in rows]
     return AuditPageOut(audits=page, next=page[-1].audit_id if len(page) == limit else None)
+
+
+async def _audit(tx: Tx, caller: Caller, person_ids: list[str]) -> None:
+    at = clock.real_now()
+    await store.append_audit(tx, caller, at, action="read_audits", purpose="audit", cause="", person_ids=person_ids)
 
 
 def _shown(row: store.Audit) -> AuditOut:

@@ -99,13 +99,18 @@ def page_of(wanted: Wanted, limit: int) -> tuple[str, list[Any]]:
         _Condition("(at, audit_id) < (SELECT at, audit_id FROM audits WHERE audit_id = {})", wanted.after),
     ]
     used = [condition for condition in conditions if condition.value is not None]
-    texts = [condition.text.format(f"${position}") for position, condition in enumerate(used, 1)]
-    where = " AND ".join(texts) or "true"
+    where = _where(used)
     statement = f"""SELECT {_COLUMNS} FROM audits WHERE audit_id = ANY(ARRAY(
                       SELECT audit_id FROM {table} WHERE {where}
                       ORDER BY at DESC, audit_id DESC LIMIT ${len(used) + 1}))
                     ORDER BY at DESC, audit_id DESC"""  # noqa: S608 - constant parts
     return statement, [*(condition.value for condition in used), limit]
+
+
+def _where(conditions: Sequence[_Condition]) -> str:
+    """The conditions with parameters $1, $2, …"""
+    texts = [condition.text.format(f"${position}") for position, condition in enumerate(conditions, 1)]
+    return " AND ".join(texts) or "true"
 
 
 def _area(scope: Scope) -> str | None:

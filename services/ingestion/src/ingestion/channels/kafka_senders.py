@@ -15,7 +15,7 @@ from shell import clock
 from shell.kafka.topics import INBOUND, source_of_topic
 
 from ingestion.reading.events import named_source
-from ingestion.register.signature import SignatureRefused, is_of_body, read_signature
+from ingestion.register.signature import Signature, SignatureRefused, is_of_body, read_signature
 from ingestion.register.sources import registered
 
 SIGNATURE: Final = "shouwang-signature"
@@ -69,8 +69,7 @@ def _signer(record: Record, ahead: timedelta) -> Sender | Unverified:
     if is_binary(record):
         return _unverified(record, "structured_mode_needed")
     try:
-        appended_at = datetime.fromtimestamp((record.timestamp_ms or 0) / 1000, UTC)
-        signature = read_signature(token, METHOD, record.topic, appended_at, civil_date(appended_at + ahead))
+        signature = _signature(token, record, ahead)
     except SignatureRefused as refused:
         return _unverified(record, refused.code)
     except (ValueError, OverflowError, OSError):  # a time outside the calendar
@@ -78,6 +77,12 @@ def _signer(record: Record, ahead: timedelta) -> Sender | Unverified:
     if not is_of_body(signature.sha256, record.value or b""):
         return _unverified(record, "signature_wrong")
     return Sender(signature.source, signed=True)
+
+
+def _signature(token: str, record: Record, ahead: timedelta) -> Signature:
+    """Raises SignatureRefused; ValueError, OverflowError and OSError for an impossible time of the record."""
+    appended_at = datetime.fromtimestamp((record.timestamp_ms or 0) / 1000, UTC)
+    return read_signature(token, METHOD, record.topic, appended_at, civil_date(appended_at + ahead))
 
 
 def _unverified(record: Record, reason: str) -> Unverified:

@@ -71,12 +71,7 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(sender
     only_source = _only_source(caller)
     raws = await _raw_events(request)
     read = await _read(raws, only_source, request.headers.get("traceparent"))
-    events = [event for event in read if isinstance(event, Pushed)]
-    refused = [event for event in read if isinstance(event, Refused)]
-    sent = Counter(event.source.urn for event in events)
-    await quotas.admit(request.app.state.service.database, events, sent)
-    recorded = iter(await _intake(request).submit(events, refused))
-    results = [next(recorded) if isinstance(event, Pushed) else _rejected(event) for event in read]
+    results = await _record(request, read)
     return Response(msgspec.json.encode(_summed(results)), 202, media_type="application/json")
 
 
@@ -133,10 +128,13 @@ def _split(mode: str, body: bytes, request: Request) -> Sequence[bytes | msgspec
             raise Unreadable("not_json")
         return split_batch(body)
     need_json(body)
-    if mode == STRUCTURED:
-        return [body]
-    headers = {k.removeprefix("ce-"): unquote(v) for k, v in request.headers.items() if k.startswith("ce-")}
-    return [structured(headers, body)]
+    return [body] if mode == STRUCTURED else [structured(_attributes(request), body)]
+
+
+def _attributes(request: Request) -> dict[str, str]:
+    """The attributes of an event in binary mode."""
+    headers = request.headers.items()
+    return {name.removeprefix("ce-"): unquote(value) for name, value in headers if name.startswith("ce-")}
 
 
 def _bad_request(error: Unreadable) -> BadRequest:
@@ -165,6 +163,16 @@ async def _read(
 # ── recording ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def _record(request: Request, read: Sequence[Pushed | Refused]) -> list[Receipt]:
+    """The receipts in the order of the events. Raises TooBusy, also for a source over its quota."""
+    events = [event for event in read if isinstance(event, Pushed)]
+    refused = [event for event in read if isinstance(event, Refused)]
+    sent = Counter(event.source.urn for event in events)
+    await quotas.admit(request.app.state.service.database, events, sent)
+    recorded = iter(await _intake(request).submit(events, refused))
+    return [next(recorded) if isinstance(event, Pushed) else _rejected(event) for event in read]
+
+
 def _intake(request: Request) -> Intake:
     state = request.app.state
     found: Intake | None = getattr(state, "intake", None)
@@ -178,9 +186,7 @@ def _rejected(event: Refused) -> Receipt:
 
 
 def _summed(results: list[Receipt]) -> Receipts:
-    counts = {"accepted": 0, "duplicate": 0, "quarantined": 0, "rejected": 0}
-    for receipt in results:
-        counts[receipt.status] += 1
+    counts = Counter(receipt.status for receipt in results)
     return Receipts(
         len(results), counts["accepted"], counts["duplicate"], counts["quarantined"], counts["rejected"], results
     )

@@ -36,6 +36,13 @@ class _Batch:
     refused: list[Refused] = field(default_factory=list)
     unverified: list[tuple[Record, Unverified]] = field(default_factory=list)
 
+    def add(self, found: Pushed | Refused, *, signed: bool) -> None:
+        if isinstance(found, Pushed):
+            self.events.append(found)
+            self.signed.append(signed)
+        else:
+            self.refused.append(found)
+
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     """Record a batch. A faulty event is a rejection of its source. A record of an unknown sender is counted and parked.
@@ -67,13 +74,8 @@ async def _read_batch(records: Sequence[Record], now: datetime) -> _Batch:
     for each, sender in zip(records, await find_senders(records), strict=True):
         if isinstance(sender, Unverified):
             batch.unverified.append((each, sender))
-            continue
-        found = _read(each, sender, now)
-        if isinstance(found, Pushed):
-            batch.events.append(found)
-            batch.signed.append(sender.signed)
         else:
-            batch.refused.append(found)
+            batch.add(_read(each, sender, now), signed=sender.signed)
     return batch
 
 

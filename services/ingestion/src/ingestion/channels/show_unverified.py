@@ -53,10 +53,7 @@ async def list_unverified(
     """By the day of reading; today if no day is given. These records count for no source. A source sees the counts
     under its own name; officers see those of the sources in their area, and officers of the nation also records that
     name no source."""
-    first = since or until or clock.today()
-    last = until or max(first, clock.today())
-    if last < first:
-        raise Malformed("`until` lies before `since`", code="period")
+    first, last = _period(since, until)
     await sources.refresh(db)
     cursor = _cursor(after)
     async with db.reading() as connection:
@@ -69,6 +66,15 @@ async def forget_unverified(database: Database) -> int:
     """Job: delete counts that are older than DAYS_KEPT; returns how many."""
     async with database.transaction() as tx:
         return await store.delete_before(tx, clock.today() - timedelta(days=DAYS_KEPT), FORGET_MAX)
+
+
+def _period(since: date | None, until: date | None) -> tuple[date, date]:
+    """The first and the last day. Raises Malformed if they are in the wrong order."""
+    first = since or until or clock.today()
+    last = until or max(first, clock.today())
+    if last < first:
+        raise Malformed("`until` lies before `since`", code="period")
+    return first, last
 
 
 def _seen(caller: Caller) -> list[str]:

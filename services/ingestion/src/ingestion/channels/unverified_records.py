@@ -1,7 +1,7 @@
 """Kafka records whose sender is unknown. They are counted separately and count for no source."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Final
 
@@ -25,17 +25,30 @@ async def count_and_park(tx: Tx, found: Sequence[tuple[Record, Unverified]], tod
     """
     if not found:
         return
-    parked_today = await store.count_parked(tx, today, {record.topic for record, _ in found})
-    room = {topic: PARKED_PER_DAY_MAX - parked for topic, parked in parked_today.items()}
-    records: Counter[store.Key] = Counter()
-    kept: Counter[store.Key] = Counter()
-    for record, unverified in found:
-        key = store.Key(today, record.topic, unverified.claimed, unverified.reason)
-        records[key] += 1
-        if room[record.topic] > 0:
-            room[record.topic] -= 1
-            kept[key] += 1
-            await park(tx, tx.service, record, unverified.reason, None)
-    await store.add_counts(tx, [store.Count(*key, count, kept[key]) for key, count in sorted(records.items())])
+    records = Counter(_key(record, unverified, today) for record, unverified in found)
+    parked = await _park(tx, found, today)
+    await store.add_counts(tx, [store.Count(*key, count, parked[key]) for key, count in sorted(records.items())])
     for key, count in records.items():
         counted.labels(key.topic, key.reason).inc(count)
+
+
+async def _park(tx: Tx, found: Sequence[tuple[Record, Unverified]], today: date) -> Counter[store.Key]:
+    """Park records up to the limit; returns how many of each key."""
+    room = await _room(tx, {record.topic for record, _ in found}, today)
+    parked: Counter[store.Key] = Counter()
+    for record, unverified in found:
+        if room[record.topic] > 0:
+            room[record.topic] -= 1
+            parked[_key(record, unverified, today)] += 1
+            await park(tx, tx.service, record, unverified.reason, None)
+    return parked
+
+
+async def _room(tx: Tx, topics: Collection[str], today: date) -> dict[str, int]:
+    """The number of records that may still be parked today, by topic."""
+    parked = await store.count_parked(tx, today, topics)
+    return {topic: PARKED_PER_DAY_MAX - parked[topic] for topic in topics}
+
+
+def _key(record: Record, unverified: Unverified, day: date) -> store.Key:
+    return store.Key(day, record.topic, unverified.claimed, unverified.reason)

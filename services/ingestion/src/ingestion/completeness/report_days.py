@@ -106,27 +106,38 @@ async def get_completeness(source: Urn, day: Day, caller: Reporter, db: Db) -> C
 async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: Db) -> DaysOut:
     """From `since` to `until`, both included, at most 92 days. Events of the last seconds may be missing."""
     found = _own_source(source, caller)
-    if not 0 <= (until - since).days < RANGE_DAYS_MAX:
-        raise Malformed(f"between 1 and {RANGE_DAYS_MAX} days", code="date_range")
+    _need_range(since, until)
     async with db.reading() as connection:
         reports = await days.list_reported(connection, found.urn, since, until)
         tallies = await days.list_counts(connection, found.urn, since, until)
-    by_day: dict[date, list[Tally]] = {}
-    for tally in tallies:
-        by_day.setdefault(tally.day, []).append(tally)
-    lines = [_day(day, reports.get(day), by_day.get(day, [])) for day in sorted({*reports, *by_day})]
+    by_day = _by_day(tallies)
+    lines = []
+    for day in sorted({*reports, *by_day}):
+        report = reports.get(day, days.NOTHING_REPORTED)
+        lines.append(_day(day, report, by_day.get(day, [])))
     return DaysOut(source=found.urn, days=lines)
 
 
-def _day(day: date, report: days.Reported | None, tallies: list[Tally]) -> DayOut:
-    told = report.told if report is not None else None
-    ours = whole_day(tallies)
+def _need_range(since: date, until: date) -> None:
+    if not 0 <= (until - since).days < RANGE_DAYS_MAX:
+        raise Malformed(f"between 1 and {RANGE_DAYS_MAX} days", code="date_range")
+
+
+def _by_day(tallies: list[Tally]) -> dict[date, list[Tally]]:
+    found: dict[date, list[Tally]] = {}
+    for tally in tallies:
+        found.setdefault(tally.day, []).append(tally)
+    return found
+
+
+def _day(day: date, report: days.Reported, tallies: list[Tally]) -> DayOut:
+    told, ours = report.told, whole_day(tallies)
     return DayOut(
         day=day,
         received=ours.events,
         told=told.events if told else None,
         state=compare(told, ours),
-        gap_since=report.gap_since if report is not None else None,
+        gap_since=report.gap_since,
     )
 
 
@@ -147,11 +158,10 @@ async def _read_completeness(db: Db, source: Source, day: date) -> CompletenessO
 async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut:
     tallies = await days.load_day(connection, urn, day)
     unsettled = await days.count_unsettled(connection, urn, day)
-    report = await days.load_reported(connection, urn, day)
+    report = await days.load_reported(connection, urn, day) or days.NOTHING_REPORTED
     rejected = await days.count_rejected(connection, urn, day)
-    announced = _announced(report)
-    ours = whole_day(tallies)
-    state = compare(report.told if report is not None else None, ours)
+    announced, ours = _announced(report), whole_day(tallies)
+    state = compare(report.told, ours)
     quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)
     return CompletenessOut(
         source=urn,
@@ -166,11 +176,12 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
         announced=announced,
         state=state,
         complete=None if announced is None else state == "complete",
-        gap_since=report.gap_since if report is not None else None,
+        gap_since=report.gap_since,
     )
 
 
-def _announced(report: days.Reported | None) -> AnnouncedOut | None:
-    if report is None or report.told is None or report.told_at is None:
+def _announced(report: days.Reported) -> AnnouncedOut | None:
+    told = report.told
+    if told is None or report.told_at is None:
         return None
-    return AnnouncedOut(count=report.told.events, digest=report.told.digest, told_at=report.told_at)
+    return AnnouncedOut(count=told.events, digest=told.digest, told_at=report.told_at)

@@ -78,21 +78,17 @@ async def get_source(
 ) -> SourceDetailOut:
     """Keys are public keys."""
     await sources.refresh(db)
-    version = sources.versions().get(source)
-    sources.need_source(caller, source, version.entry.area if version else None)
-    if version is None:
-        raise NotFound("no such source")
+    version = _find(caller, source)
     async with db.reading() as connection:
         state = await _load_state(connection)
         history = await registry.list_versions(connection, source, HISTORY_MAX)
         topic = await topics.load_topic(connection, source)
-    left = await quotas.load_left(db, source)
     return SourceDetailOut(
         **dict(state.of(source, version.entry)),
         version=version.version,
         since=version.since,
         entry=version.entry,
-        quota_left=_quota_left(left) if left is not None else None,
+        quota_left=_quota_left(await quotas.load_left(db, source)),
         topic=_topic(source, topic) if version.entry.kafka else None,
         history=[DecisionOut(**row._asdict()) for row in history],
     )
@@ -110,11 +106,22 @@ async def list_gaps(
     cursor = _cursor(after)
     async with db.reading() as connection:
         rows = await alarms.list_gaps(connection, seen, cursor, limit)
-    following = f"{rows[-1].source} {rows[-1].day}" if len(rows) == limit else None
-    return GapPageOut(gaps=[GapOut(**row._asdict()) for row in rows], next=following)
+    gaps = [GapOut(**row._asdict()) for row in rows]
+    return GapPageOut(gaps=gaps, next=_next(gaps[-1]) if len(gaps) == limit else None)
 
 
-def _quota_left(left: Bucket) -> QuotaLeftOut:
+def _find(caller: Caller, source: str) -> sources.Version:
+    """The version in force. Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown one."""
+    version = sources.versions().get(source)
+    sources.need_source(caller, source, version.entry.area if version else None)
+    if version is None:
+        raise NotFound("no such source")
+    return version
+
+
+def _quota_left(left: Bucket | None) -> QuotaLeftOut | None:
+    if left is None:
+        return None
     return QuotaLeftOut(minute=int(left.minute_left), day=int(left.day_left))
 
 
@@ -131,6 +138,10 @@ def _topic(source: str, topic: topics.Topic | None) -> TopicOut:
         try_at=None if is_open else topic.try_at,
         problem=topic.problem,
     )
+
+
+def _next(last: GapOut) -> str:
+    return f"{last.source} {last.day}"
 
 
 def _cursor(after: str | None) -> alarms.SourceDay | None:

@@ -5,6 +5,7 @@ It processes every day, even after a long downtime. After an outage of the platf
 so that sources can send again.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store import alarms as store
-from ingestion.domain.completeness import Ours, State, Told, compare, whole_day
+from ingestion.domain.completeness import Ours, State, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources
 from ingestion.register.shapes import Entry
@@ -49,34 +50,38 @@ async def watch_sources(database: Database) -> int:
 
 async def _expect_days(tx: Tx, last: date) -> int:
     """Add the days since the last step for every source that reports its days; returns the number of days."""
-    mark = await store.load_mark(tx, _EXPECTING)
+    days = _days_after(await store.load_mark(tx, _EXPECTING), last)
+    if days:
+        await store.insert_expected(tx, [(urn, day) for urn in _reporting_sources() for day in days])
+        await store.save_mark(tx, _EXPECTING, days[-1].isoformat())
+    return len(days)
+
+
+def _days_after(mark: str | None, last: date) -> list[date]:
+    """The days after `mark` up to `last`, at most EXPECTED_DAYS_MAX. Without a mark: `last` alone."""
     first = date.fromisoformat(mark) + timedelta(days=1) if mark else last
     until = min(last, first + timedelta(days=EXPECTED_DAYS_MAX - 1))
-    days = [first + timedelta(days=n) for n in range((until - first).days + 1)]
-    if not days:
-        return 0
-    entries = {urn: version.entry for urn, version in sources.versions().items()}
-    reporting = [urn for urn, entry in entries.items() if entry.tells_days and entry.active]
-    await store.insert_expected(tx, [(urn, day) for urn in reporting for day in days])
-    await store.save_mark(tx, _EXPECTING, until.isoformat())
-    return len(days)
+    return [first + timedelta(days=n) for n in range((until - first).days + 1)]
+
+
+def _reporting_sources() -> list[str]:
+    return [urn for urn, entry in sources.active_entries().items() if entry.tells_days]
 
 
 async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
     days = await store.lock_days_to_compare(tx, last, DAYS_MAX)
     counts = await store.load_counts(tx, [(day.source, day.day) for day in days])
-    compared = []
-    for day in days:
-        ours = whole_day(counts[day.source, day.day])
-        told = Told(day.events, day.digest) if day.events is not None and day.digest is not None else None
-        state = compare(told, ours)
-        _emit_gap(tx, day, state, ours, now)
-        if state == "complete":
-            compared.append(store.Compared(day.source, day.day, None, None))
-        else:
-            compared.append(store.Compared(day.source, day.day, day.gap_since or now, state))
+    compared = [_compared(tx, day, whole_day(counts[day.source, day.day]), now) for day in days]
     await store.save_compared(tx, compared, now)
     return len(days)
+
+
+def _compared(tx: Tx, day: store.Day, ours: Ours, now: datetime) -> store.Compared:
+    state = compare(day.told, ours)
+    _emit_gap(tx, day, state, ours, now)
+    if state == "complete":
+        return store.Compared(day.source, day.day, None, None)
+    return store.Compared(day.source, day.day, day.gap_since or now, state)
 
 
 def _emit_gap(tx: Tx, day: store.Day, state: State, ours: Ours, now: datetime) -> None:
@@ -106,42 +111,61 @@ async def _update_silences(tx: Tx, now: datetime) -> int:
     arrivals = {(row.source, row.kind): row for row in await store.list_arrivals(tx.sql)}
     expected = _expected(arrivals)
     changed: list[store.Silence] = []
-    count = 0
-    for (source, kind), (heard_at, late_at) in expected.items():
-        row = arrivals.get((source, kind))
-        since = row.silent_since if row is not None else None
-        if now < late_at:
-            if since is not None:
-                tx.emit(SourceHeard(source=source, kind=kind, heard_at=heard_at, silent_since=since))
-                changed.append(store.Silence(source, kind, None))
-            continue
-        if since is None and in_grace:
-            continue
-        count += 1
-        if since is None:
-            tx.emit(SourceSilent(source=source, kind=kind, heard_at=heard_at, silent_since=now))
-            changed.append(store.Silence(source, kind, now))
-    for key, row in arrivals.items():
-        if row.silent_since and key not in expected:
-            changed.append(store.Silence(*key, None))
+    silent_kinds = 0
+    for key, (heard_at, late_at) in expected.items():
+        before = arrivals[key].silent_since if key in arrivals else None
+        after = _silent_since(before, now, late_at, in_grace=in_grace)
+        silent_kinds += after is not None
+        if after != before:
+            _emit_silence(tx, key, heard_at, before, after)
+            changed.append(store.Silence(*key, after))
+    changed += _no_longer_expected(arrivals, expected)
     await store.save_silences(tx, changed)
-    return count
+    return silent_kinds
 
 
-def _expected(arrivals: dict[store.SourceKind, store.Arrival]) -> dict[store.SourceKind, _Expected]:
+def _silent_since(before: datetime | None, now: datetime, late_at: datetime, *, in_grace: bool) -> datetime | None:
+    """The start of the alarm after this step; None if there is no alarm. `before`: its start before this step."""
+    if now < late_at:
+        return None
+    if before is None and not in_grace:
+        return now
+    return before
+
+
+def _emit_silence(
+    tx: Tx, key: store.SourceKind, heard_at: datetime, before: datetime | None, after: datetime | None
+) -> None:
+    source, kind = key
+    if after is not None:
+        tx.emit(SourceSilent(source=source, kind=kind, heard_at=heard_at, silent_since=after))
+    elif before is not None:
+        tx.emit(SourceHeard(source=source, kind=kind, heard_at=heard_at, silent_since=before))
+
+
+def _no_longer_expected(
+    arrivals: Mapping[store.SourceKind, store.Arrival], expected: Mapping[store.SourceKind, _Expected]
+) -> list[store.Silence]:
+    """The ends of alarms about kinds that nobody expects any more. They emit no event."""
+    silent_keys = [key for key, row in arrivals.items() if row.silent_since]
+    return [store.Silence(*key, None) for key in silent_keys if key not in expected]
+
+
+def _expected(arrivals: Mapping[store.SourceKind, store.Arrival]) -> dict[store.SourceKind, _Expected]:
     """Every kind that an active source should send. A kind that never arrived is expected from the first day of its
     feed on; without a feed it is not expected yet."""
     found = {}
-    for urn, version in sources.versions().items():
-        entry = version.entry
-        if not entry.active:
-            continue
+    for urn, entry in sources.active_entries().items():
         for kind, cadence in entry.cadence.items():
-            row = arrivals.get((urn, kind))
-            heard_at = row.heard_at if row is not None and row.heard_at else _first_feed(entry, kind)
+            heard_at = _last_heard(arrivals, urn, kind) or _first_feed(entry, kind)
             if heard_at is not None:
                 found[urn, str(kind)] = _Expected(heard_at, silent_after(heard_at, cadence))
     return found
+
+
+def _last_heard(arrivals: Mapping[store.SourceKind, store.Arrival], urn: str, kind: str) -> datetime | None:
+    row = arrivals.get((urn, kind))
+    return row.heard_at if row is not None else None
 
 
 def _first_feed(entry: Entry, kind: str) -> datetime | None:

@@ -35,18 +35,28 @@ async def answer_corrections(database: Database) -> int:
     async with database.transaction() as tx:
         requests = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
         households = await _household_statements(tx, [r.household for r in requests if r.household])
-        settled = []
-        for request in requests:
-            answer = _answer(request, households)
-            if answer is not None:
-                settled.append(store.Settled(request.correction_id, answer.outcome, answer.event_id))
-                _emit(tx, request, answer, now)
         await store.save_looked(tx, [request.correction_id for request in requests], now)
-        await store.settle(tx, settled, now)
+        await _settle(tx, requests, households, now)
         waiting, overdue = await store.count_open(tx.sql, now)
+    _set_gauge(waiting, overdue)
+    return len(requests)
+
+
+def _set_gauge(waiting: int, overdue: int) -> None:
     open_now.labels("open").set(waiting)
     open_now.labels("overdue").set(overdue)
-    return len(requests)
+
+
+async def _settle(
+    tx: Tx, requests: Sequence[store.OpenRequest], households: Mapping[str, Sequence[Statement]], now: datetime
+) -> None:
+    settled = []
+    for request in requests:
+        answer = _answer(request, households)
+        if answer is not None:
+            settled.append(store.Settled(request.correction_id, answer.outcome, answer.event_id))
+            _emit(tx, request, answer, now)
+    await store.settle(tx, settled, now)
 
 
 def _emit(tx: Tx, request: store.OpenRequest, answer: Answer, now: datetime) -> None:
@@ -70,23 +80,26 @@ async def _household_statements(tx: Any, households: Sequence[str]) -> dict[str,
 
 def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statement]]) -> Answer | None:
     """The answer that has arrived meanwhile, if any."""
-    match request.target:
-        case "rejected":
-            return Answer("answered", request.event_id) if request.status is not None else None
-        case "waiting" if request.status == "parked":
-            return Answer("withdrawn", None)
-        case "waiting":
-            return Answer("answered", request.event_id) if request.status == "applied" else None
+    if request.target == "rejected":
+        return Answer("answered", request.event_id) if request.status is not None else None
+    if request.target == "waiting":
+        return _answer_of_waiting(request)
     known = [*households.get(request.household or "", ())]
     if request.statements:
         known += statements_of(request.statements)
-    later = [s for s in known if s.chain == request.chain and _changes_after(s, request.asked_at)]
-    if not later:
-        return None
-    first = min(later, key=lambda statement: (statement.recorded_at, statement.event_id))
-    return Answer("answered", first.event_id)
+    first = _first_change(request, known)
+    return Answer("answered", first.event_id) if first is not None else None
 
 
-def _changes_after(statement: Statement, asked_at: datetime) -> bool:
-    """Whether the statement corrects, annuls or ends its chain after the request."""
-    return statement.action != "created" and statement.recorded_at > asked_at
+def _answer_of_waiting(request: store.OpenRequest) -> Answer | None:
+    """A waiting event answers the request when it is applied. If it is discarded, the request is withdrawn."""
+    if request.status == "parked":
+        return Answer("withdrawn", None)
+    return Answer("answered", request.event_id) if request.status == "applied" else None
+
+
+def _first_change(request: store.OpenRequest, known: Sequence[Statement]) -> Statement | None:
+    """The first statement that corrects, annuls or ends the event's chain after the request."""
+    later = [s for s in known if s.chain == request.chain and s.recorded_at > request.asked_at]
+    changes = [s for s in later if s.action != "created"]
+    return min(changes, key=lambda statement: (statement.recorded_at, statement.event_id), default=None)

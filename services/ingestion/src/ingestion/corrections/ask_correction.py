@@ -40,17 +40,9 @@ async def ask_correction(body: CorrectionIn, caller: Officer, db: Db, creation: 
     async with db.transaction() as tx:
         made_before = await creation.claim(tx, caller, body)
         if made_before is not None:
-            request = await _lock(tx, made_before)
-            caller.need_area(request.area)
-            return _shown(request)
-        asked = await _find(tx.sql, event_id, body)
-        caller.need_area(registered()[asked.source].area)
+            return _shown(await _lock(tx, caller, made_before))
         correction_id = creation.id_for("correction", caller, event_id, otherwise=now.isoformat())
-        if await ask(tx, [asked], "officer", caller.subject, now, correction_id=correction_id):
-            await audits.append_audit(
-                tx, caller, clock.real_now(), action="ask_correction", purpose=body.reason, cause=event_id
-            )
-        request = await _load_open(tx, event_id)
+        request = await _ask_once(tx, caller, body, correction_id, now)
         await creation.created(tx, caller, request.correction_id)
         return _shown(request)
 
@@ -79,16 +71,27 @@ async def withdraw(correction_id: UUID, body: WithdrawalIn, caller: Officer, db:
     """Audited. The source receives `CorrectionAnswered`."""
     now = clock.now()
     async with db.transaction() as tx:
-        request = await _lock(tx, str(correction_id))
-        caller.need_area(request.area)
+        request = await _lock(tx, caller, str(correction_id))
         if request.state != "open":
             raise Conflict(f"the request is {request.state} already", code="settled")
         await store.settle(tx, [store.Settled(request.correction_id, "withdrawn", None)], now)
         tx.emit(_withdrawn(request, now), request.event_id)
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action="withdraw_correction", purpose=body.reason, cause=request.event_id
-        )
-        return _shown(await _lock(tx, request.correction_id))
+        await _audit(tx, caller, "withdraw_correction", body.reason, request.event_id)
+        return _shown(await _lock(tx, caller, request.correction_id))
+
+
+async def _ask_once(tx: Tx, caller: Caller, body: CorrectionIn, correction_id: str, now: datetime) -> store.Request:
+    """The open request about this event, created if there is none."""
+    event_id = str(body.event_id)
+    asked = await _find(tx.sql, event_id, body)
+    caller.need_area(registered()[asked.source].area)
+    if await ask(tx, [asked], "officer", caller.subject, now, correction_id=correction_id):
+        await _audit(tx, caller, "ask_correction", body.reason, event_id)
+    return await _load_open(tx, event_id)
+
+
+async def _audit(tx: Tx, caller: Caller, action: str, reason: str, event_id: str) -> None:
+    await audits.append_audit(tx, caller, clock.real_now(), action=action, purpose=reason, cause=event_id)
 
 
 def _withdrawn(request: store.Request, now: datetime) -> CorrectionAnswered:
@@ -122,10 +125,12 @@ async def _find_rejected(connection: Any, event_id: str, body: CorrectionIn) -> 
     return Asked(event_id, rejection.source, None, "rejected", first["code"], first["pointer"], body.reason)
 
 
-async def _lock(tx: Tx, correction_id: str) -> store.Request:
+async def _lock(tx: Tx, caller: Caller, correction_id: str) -> store.Request:
+    """Raises NotFound, and NotAllowed for a source outside the caller's area."""
     request = await store.lock_request(tx, correction_id)
     if request is None:
         raise NotFound("no such correction")
+    caller.need_area(request.area)
     return request
 
 

@@ -37,21 +37,17 @@ async def look_up_person(body: LookupIn, caller: Officer, db: Db) -> FoundOut:
     """Audited. Each number of a merged person finds the same person. A person outside your area gets the answer of an
     unknown number. Every number, also an unknown one, counts against the caller's read budget of the day (429,
     `read_budget_used`)."""
-    number = check(body.id_number, clock.today())
-    if isinstance(number, IdProblem):
-        raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
-    index = vault().blind_index(number.number)
+    index = _blind_index(body)
     async with db.transaction() as tx:
-        owner = (await store.list_identities(tx.sql, [index])).get(index)
-        known = await store.load_persons(tx.sql, [owner] if owner else [])
-        person = known[known[owner].merged_into or owner] if owner else None
-        found = [person.person_id] if person and _is_visible(caller, person, known) else []
-        spent = await read_budget.spend(tx, caller, [person.person_id if person else _unknown_person(index)])
-        await _audit(tx, caller, "lookup", found, spent)
+        known, person = await _load_by_number(tx, index)
+        found = person is not None and _is_visible(caller, person, known)
+        key = person.person_id if person is not None else _unknown_person(index)
+        spent = await read_budget.spend(tx, caller, [key])
+        await _audit(tx, caller, "lookup", [key] if found else [], spent)
     spent.need_allowed()
     if not found:
         raise NotFound("nobody in your area has this number")
-    return FoundOut(person_id=found[0])
+    return FoundOut(person_id=key)
 
 
 @router.get("/v1/persons/{person_id}", summary="Show a person's facts on a day")
@@ -72,6 +68,23 @@ async def get_person(
     if shown is None:
         raise NotFound("no such person")
     return shown
+
+
+def _blind_index(body: LookupIn) -> bytes:
+    """Raises Malformed for a text that is no ID number."""
+    number = check(body.id_number, clock.today())
+    if isinstance(number, IdProblem):
+        raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
+    return vault().blind_index(number.number)
+
+
+async def _load_by_number(tx: Tx, index: bytes) -> tuple[Mapping[str, Person], Person | None]:
+    """The persons of the circle, and the survivor among them."""
+    owner = (await store.list_identities(tx.sql, [index])).get(index)
+    if owner is None:
+        return {}, None
+    known = await store.load_persons(tx.sql, [owner])
+    return known, known[known[owner].merged_into or owner]
 
 
 def _unknown_person(index: bytes) -> str:
@@ -123,14 +136,17 @@ async def _load_masked(tx: Tx, person: Person, known: Mapping[str, Person], resi
     """`residence_event`: the event with the address, if any."""
     opened = await views.load_identities(tx.sql, [person], known, ["id_number", "name"])
     number, name = opened.get((person.person_id, "id_number")), opened.get((person.person_id, "name"))
-    values = await views.load_values(tx.sql, [residence_event] if residence_event else [])
-    residence = values.get(residence_event or "")
-    address = residence.address if isinstance(residence, ResidenceValue) else None
+    address = await _load_address(tx, residence_event) if residence_event else None
     return _Masked(
         mask_id_number(number) if number else None,
         mask_name(name) if name else None,
         mask_address(address) if address else None,
     )
+
+
+async def _load_address(tx: Tx, residence_event: str) -> str | None:
+    value = (await views.load_values(tx.sql, [residence_event])).get(residence_event)
+    return value.address if isinstance(value, ResidenceValue) else None
 
 
 def _birth_date(facts: Sequence[Fact]) -> date | None:

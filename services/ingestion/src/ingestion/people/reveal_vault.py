@@ -50,18 +50,22 @@ async def reveal(
         known = await store.load_persons(tx.sql, asked)
         visible = _visible(caller, asked, known, day)
         revealed = await _reveal(tx, visible, known, list(dict.fromkeys(body.fields)), day)
-        await audits.append_audit(
-            tx,
-            caller,
-            clock.real_now(),
-            action="reveal",
-            purpose=body.purpose,
-            cause=body.cause,
-            fields=sorted(set(body.fields)),
-            person_ids=[person.person_id for person in visible],
-        )
-    given = {person.person_id for person in visible}
-    return RevealedOut(persons=revealed, refused=[p for p in asked if p not in given])
+        given = [person.person_id for person in visible]
+        await _audit(tx, caller, body, given)
+    return RevealedOut(persons=revealed, refused=[p for p in asked if p not in set(given)])
+
+
+async def _audit(tx: Tx, caller: Caller, body: RevealIn, given: Sequence[str]) -> None:
+    await audits.append_audit(
+        tx,
+        caller,
+        clock.real_now(),
+        action="reveal",
+        purpose=body.purpose,
+        cause=body.cause,
+        fields=sorted(set(body.fields)),
+        person_ids=given,
+    )
 
 
 def _need_purpose(body: RevealIn) -> None:
@@ -86,15 +90,17 @@ async def _reveal(
     events = {person.person_id: _events(person, known, fact_fields, day) for person in persons}
     opened = await views.load_identities(tx.sql, persons, known, vault_fields)
     values = await views.load_values(tx.sql, {event for of_person in events.values() for event in of_person.values()})
-    return [
-        RevealedPersonOut(
-            person_id=person_id,
-            id_number=opened.get((person_id, "id_number")),
-            name=opened.get((person_id, "name")),
-            **{field: _field(field, values.get(event)) for field, event in of_person.items()},
-        )
-        for person_id, of_person in events.items()
-    ]
+    revealed = []
+    for person_id, of_person in events.items():
+        number, name = opened.get((person_id, "id_number")), opened.get((person_id, "name"))
+        facts = _facts(of_person, values)
+        revealed.append(RevealedPersonOut(person_id=person_id, id_number=number, name=name, **facts))
+    return revealed
+
+
+def _facts(events: Mapping[str, str], values: Mapping[str, PopulationValue | None]) -> dict[str, Any]:
+    """`events`: field → id of the event that holds it. The fields as JSON, by name."""
+    return {field: _field(field, values.get(event)) for field, event in events.items()}
 
 
 def _events(person: Person, known: Mapping[str, Person], fields: Sequence[str], day: date) -> dict[str, str]:

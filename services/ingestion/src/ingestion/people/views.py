@@ -47,15 +47,16 @@ def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str
 
     A claimed place gives no access.
     """
-    found = []
-    for fact in facts:
-        if fact.standing == "claimed" or not fact.holds_on(day):
-            continue
-        if isinstance(fact.value, Residence):
-            found.append(fact.value.division)
-        elif isinstance(fact.value, Registration) and fact.value.hukou_division is not None:
-            found.append(fact.value.hukou_division)
+    valid = [fact for fact in facts if fact.standing != "claimed" and fact.holds_on(day)]
+    found = [place for fact in valid if (place := _place(fact)) is not None]
     return found or ([division] if division else [])
+
+
+def _place(fact: Fact) -> str | None:
+    """The division of a residence or a hukou."""
+    if isinstance(fact.value, Residence):
+        return fact.value.division
+    return fact.value.hukou_division if isinstance(fact.value, Registration) else None
 
 
 def may_see(caller: Caller, areas: Sequence[str]) -> bool:
@@ -68,10 +69,8 @@ def may_see(caller: Caller, areas: Sequence[str]) -> bool:
 def areas_of_human(person: Person, found: Mapping[str, Person], day: date) -> list[str]:
     """The areas of a person, and those of the survivor if the person is merged into another."""
     survivor, _ = human_of(person, found)
-    own = areas_of(facts_of(person, found), day, person.division)
-    if survivor is person:
-        return own
-    return [*own, *areas_of(facts_of(survivor, found), day, survivor.division)]
+    persons = [person] if survivor is person else [person, survivor]
+    return [area for one in persons for area in areas_of(facts_of(one, found), day, one.division)]
 
 
 def event_of(facts: Sequence[Fact], kind: Kind, day: date) -> str | None:
@@ -90,18 +89,23 @@ async def load_identities(
 ) -> dict[tuple[str, str], str]:
     """Decrypted fields of the vault by (person_id, field). For a merged person: the ID number in use now, and the name
     reported last under any number."""
-    holders: dict[tuple[str, str], str] = {}
-    for person in persons:
-        for field, holder in _holders(person, found, fields).items():
-            holders[person.person_id, field] = holder
+    holders = {person.person_id: _holders(person, found, fields) for person in persons}
+    holder_ids = {holder for of_person in holders.values() for holder in of_person.values()}
+    opened = await _load_opened(connection, sorted(holder_ids), fields)
+    values = {}
+    for person_id, of_person in holders.items():
+        for field, holder in of_person.items():
+            if (holder, field) in opened:
+                values[person_id, field] = opened[holder, field]
+    return values
+
+
+async def _load_opened(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> dict[tuple[str, str], str]:
+    """The decrypted rows of the vault, by (person_id, field)."""
     opened = {}
-    for person_id, field, sealed in await store.load_vault(connection, sorted(set(holders.values())), fields):
+    for person_id, field, sealed in await store.load_vault(connection, person_ids, fields):
         opened[person_id, field] = vault().open(sealed, f"{person_id}/{field}".encode()).decode()
-    return {
-        (person_id, field): opened[holder, field]
-        for (person_id, field), holder in holders.items()
-        if (holder, field) in opened
-    }
+    return opened
 
 
 def _holders(person: Person, found: Mapping[str, Person], fields: Sequence[str]) -> dict[str, str]:
@@ -111,8 +115,13 @@ def _holders(person: Person, found: Mapping[str, Person], fields: Sequence[str])
         return dict.fromkeys(fields, person.person_id)
     links = links_known_at({p: identity_statements(found[p].statements) for p in ids})
     number = number_in_use(survivor.person_id, ids, links)
-    last_named = max((found[p] for p in ids), key=lambda mate: (mate.memory.name_at, mate.memory.name_digest))
-    return {field: number if field == "id_number" else last_named.person_id for field in fields}
+    named_last = _named_last([found[p] for p in ids]).person_id
+    return {field: number if field == "id_number" else named_last for field in fields}
+
+
+def _named_last(persons: Sequence[Person]) -> Person:
+    """The person with the newest name; the digest makes the choice definite at equal times."""
+    return max(persons, key=lambda person: (person.memory.name_at, person.memory.name_digest))
 
 
 def fact_json(fact: Fact) -> dict[str, Any]:

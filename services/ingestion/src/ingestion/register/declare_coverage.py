@@ -12,6 +12,7 @@ import msgspec
 from common.events import CoverageDeclared, FeedDeclared
 from shell import clock
 from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from ingestion.register import sources
 from ingestion.register.sources import Version
@@ -30,15 +31,9 @@ async def declare_coverage(database: Database, divisions_max: int = DIVISIONS_MA
     now = clock.now()
     async with database.transaction() as tx:
         declared = {division: _decode(body) for division, body in (await store.lock_declared(tx)).items()}
-        divisions = sorted({*wanted, *declared})
-        changed = [d for d in divisions if _differs(declared.get(d), wanted.get(d))][:divisions_max]
-        rows = []
-        for division in changed:
-            event = _event(division, declared.get(division), wanted.get(division), now)
-            body = _encode(event)
-            tx.emit_stored(event, encoded=body, division=division)
-            rows.append(store.Declared(division, event.version, body))
-        await store.save_declared(tx, rows)
+        changed = _changed(declared, wanted)[:divisions_max]
+        events = [_event(d, declared.get(d), wanted.get(d), now) for d in changed]
+        await store.save_declared(tx, [_emit(tx, event) for event in events])
     return len(changed)
 
 
@@ -53,6 +48,12 @@ def feeds_by_division(versions: Mapping[str, Version]) -> dict[str, Feeds]:
     return {division: tuple(sorted(feeds, key=repr)) for division, feeds in found.items()}
 
 
+def _changed(declared: Mapping[str, CoverageDeclared], wanted: Mapping[str, Feeds]) -> list[str]:
+    """The divisions whose feeds differ from the last declaration, in a fixed order."""
+    divisions = sorted({*wanted, *declared})
+    return [division for division in divisions if _differs(declared.get(division), wanted.get(division))]
+
+
 def _event(division: str, before: CoverageDeclared | None, feeds: Feeds | None, now: datetime) -> CoverageDeclared:
     return CoverageDeclared(
         division=division,
@@ -61,6 +62,12 @@ def _event(division: str, before: CoverageDeclared | None, feeds: Feeds | None, 
         feeds=feeds or (),
         withdrawn=feeds is None,
     )
+
+
+def _emit(tx: Tx, event: CoverageDeclared) -> store.Declared:
+    body = _encode(event)
+    tx.emit_stored(event, encoded=body, division=event.division)
+    return store.Declared(event.division, event.version, body)
 
 
 def _differs(declared: CoverageDeclared | None, wanted: Feeds | None) -> bool:

@@ -32,9 +32,15 @@ def filled(bucket: Bucket | None, limits: Limits, now: datetime) -> Bucket:
     if bucket is None:
         return Bucket(limits.per_minute, limits.per_day, now)
     seconds = max(0.0, (now - bucket.at).total_seconds())
-    minute_left = bucket.minute_left + seconds * limits.per_minute / MINUTE_SECONDS
-    day_left = bucket.day_left + seconds * limits.per_day / DAY_SECONDS
-    return Bucket(min(limits.per_minute, minute_left), min(limits.per_day, day_left), max(now, bucket.at))
+    return Bucket(
+        _refilled(bucket.minute_left, limits.per_minute, seconds, MINUTE_SECONDS),
+        _refilled(bucket.day_left, limits.per_day, seconds, DAY_SECONDS),
+        max(now, bucket.at),
+    )
+
+
+def _refilled(left: float, size: int, seconds: float, period: float) -> float:
+    return min(size, left + seconds * size / period)
 
 
 def taken(bucket: Bucket, events: int) -> Bucket:

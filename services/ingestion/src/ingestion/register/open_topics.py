@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -29,19 +29,24 @@ async def open_topics(database: Database) -> int:
     """Job: create missing topics; returns how many. A failed source is tried again after 2, 4, 8, … seconds, at most
     RETRY_SECONDS_MAX. `GET /v1/sources/{source}` and a metric show the sources that wait."""
     await sources.refresh(database)
-    wanted = [urn for urn, version in sources.versions().items() if version.entry.kafka and version.entry.active]
     now = clock.real_now()
     async with database.reading() as connection:
-        due = await store.list_due(connection, wanted, now, STEP_MAX)
+        due = await store.list_due(connection, _wanted(), now, STEP_MAX)
     if not due:
         return 0
     problems = await _create(list(due))
     failed = {urn: (problem, now + _pause(due[urn])) for urn, problem in problems.items()}
+    await _save(database, [urn for urn in due if urn not in failed], failed, now)
+    return len(due) - len(failed)
+
+
+async def _save(
+    database: Database, opened: Sequence[str], failed: Mapping[str, tuple[str, datetime]], now: datetime
+) -> None:
     async with database.transaction() as tx:
-        await store.save_opened(tx, [urn for urn in due if urn not in failed], now)
+        await store.save_opened(tx, opened, now)
         await store.save_failed(tx, failed)
         waiting.set(await store.count_waiting(tx))
-    return len(due) - len(failed)
 
 
 async def keep_topics(database: Database) -> int:
@@ -59,6 +64,10 @@ async def keep_topics(database: Database) -> int:
         after = page[-1]
 
 
+def _wanted() -> list[str]:
+    return [urn for urn, entry in sources.active_entries().items() if entry.kafka]
+
+
 def _pause(tries: int) -> timedelta:
     return timedelta(seconds=min(2 ** (tries + 1), RETRY_SECONDS_MAX))
 
@@ -72,13 +81,17 @@ async def _create(urns: Sequence[str]) -> dict[str, str]:
         return dict.fromkeys(urns, type(error).__name__)
     except Unavailable:
         log.warning("the broker refused a topic: creating %d topics one by one", len(urns))
-    problems = {}
-    for urn in urns:  # a refused topic must not delay the others
-        try:
-            await _ensure([urn])
-        except (KafkaError, OSError, TimeoutError, Unavailable) as error:
-            problems[urn] = str(error) if isinstance(error, Unavailable) else type(error).__name__
-    return problems
+    found = {urn: await _problem(urn) for urn in urns}  # a refused topic must not delay the others
+    return {urn: problem for urn, problem in found.items() if problem is not None}
+
+
+async def _problem(urn: str) -> str | None:
+    """Create one topic; returns the problem, None if the topic exists now."""
+    try:
+        await _ensure([urn])
+    except (KafkaError, OSError, TimeoutError, Unavailable) as error:
+        return str(error) if isinstance(error, Unavailable) else type(error).__name__
+    return None
 
 
 async def _ensure(urns: Sequence[str], *, with_shared: bool = False) -> None:

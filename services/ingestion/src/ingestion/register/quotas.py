@@ -20,7 +20,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.pushed import Pushed
 from ingestion.register.domain import Bucket, Limits, filled, taken, wait_seconds
-from ingestion.register.sources import versions
+from ingestion.register.sources import entry_of
 from ingestion.register.store import quotas as store
 
 ADVANCE_PARTS: Final = 20
@@ -86,9 +86,7 @@ async def must_wait(database: Database, urn: str | None, kind: str | None) -> bo
     lease = _lease(database, urn)
     if lease.left > 0 or lease.wait_seconds(now):
         return lease.left <= 0
-    async with database.reading() as connection:
-        bucket = await store.load(connection, urn)
-    return wait_seconds(filled(bucket, limits, now), limits) > 0
+    return wait_seconds(await _load_filled(database, urn, limits), limits) > 0
 
 
 async def owe(database: Database, sent: Mapping[str, int]) -> None:
@@ -111,11 +109,7 @@ async def owe_on(tx: Tx, sent: Mapping[str, int]) -> None:
 async def load_left(database: Database, urn: str) -> Bucket | None:
     """The source's bucket as of now; None for a source without a quota."""
     limits = _limits(urn)
-    if limits is None:
-        return None
-    async with database.reading() as connection:
-        bucket = await store.load(connection, urn)
-    return filled(bucket, limits, clock.real_now())
+    return await _load_filled(database, urn, limits) if limits is not None else None
 
 
 def forget() -> None:
@@ -124,9 +118,15 @@ def forget() -> None:
     _uncharged.clear()
 
 
+async def _load_filled(database: Database, urn: str, limits: Limits) -> Bucket:
+    async with database.reading() as connection:
+        bucket = await store.load(connection, urn)
+    return filled(bucket, limits, clock.real_now())
+
+
 def _limits(urn: str | None) -> Limits | None:
-    version = versions().get(urn or "")
-    quota = version.entry.quota if version is not None else None
+    entry = entry_of(urn)
+    quota = entry.quota if entry is not None else None
     return Limits(quota.per_minute, quota.per_day) if quota is not None else None
 
 

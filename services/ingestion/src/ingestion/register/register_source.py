@@ -53,16 +53,14 @@ async def register_source(
     now = clock.now()
     since = _since(body.begins_on, now)
     async with db.transaction() as tx:
-        known = await _known_version(tx, caller, source, body.replaces)
+        version = await _known_version(tx, caller, source, body.replaces) + 1
         entry = body.entry.model_dump_json().encode()
-        row = registry.NewVersion(source, known + 1, since, entry, caller.subject, body.reason)
-        if not await registry.insert_versions(tx, [row]):
-            raise Conflict("another version was entered at the same time", code="changed_meanwhile")
+        await _insert(tx, registry.NewVersion(source, version, since, entry, caller.subject, body.reason))
         await audits.append_audit(
             tx, caller, clock.real_now(), action="register_source", purpose=body.reason, cause=source
         )
     await sources.refresh(db, now=True)
-    return RegisteredOut(source=source, version=known + 1)
+    return RegisteredOut(source=source, version=version)
 
 
 def _since(begins_on: date | None, now: datetime) -> datetime:
@@ -72,6 +70,11 @@ def _since(begins_on: date | None, now: datetime) -> datetime:
     if begins_on < clock.today():
         raise Malformed("a version cannot begin in the past", code="in_past")
     return max(now, start_of_day(begins_on))
+
+
+async def _insert(tx: Tx, row: registry.NewVersion) -> None:
+    if not await registry.insert_versions(tx, [row]):
+        raise Conflict("another version was entered at the same time", code="changed_meanwhile")
 
 
 async def _known_version(tx: Tx, caller: Caller, source: str, replaces: int) -> int:

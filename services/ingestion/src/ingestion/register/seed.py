@@ -68,12 +68,13 @@ class SourcesFile(Strict):
 
     def entries(self) -> dict[str, Entry]:
         """The entry of each office in each area, by URN."""
-        found = {_urn(area, code): self._entry(area, code) for area in self.areas for code in self.offices}
+        found: dict[str, Entry] = {}
+        for area in self.areas:
+            found |= {_urn(area, code): self._entry(area, code) for code in self.offices}
         for area in self.comparing.areas:
             found |= {_urn(area, code): self._entry(area, code) for code in self.comparing.offices}
         for county in counties_in(self.areas):
-            for code, office in self.internal.items():
-                found[_urn(county, code)] = Entry(name=office.name, area=county, kinds=office.kinds, internal=True)
+            found |= {_urn(county, code): _internal(county, office) for code, office in self.internal.items()}
         return found
 
     def _entry(self, area: str, code: str) -> Entry:
@@ -87,6 +88,10 @@ class SourcesFile(Strict):
             quota=self.quota,
             kafka=office.kafka and area in self.areas,
         )
+
+
+def _internal(county: str, office: _Office) -> Entry:
+    return Entry(name=office.name, area=county, kinds=office.kinds, internal=True)
 
 
 @cache

@@ -1,5 +1,7 @@
 """The start job that writes the seed file's entries into the register."""
 
+from datetime import datetime
+
 from shell import clock
 from shell.store.database import Database
 
@@ -15,18 +17,17 @@ async def seed_register(database: Database) -> None:
     now = clock.now()
     async with database.transaction() as tx:
         newest = await store.load_newest(tx.sql)
-        rows = []
-        for urn, entry in seed().items():
-            known = newest.get(urn)
-            if known is None or _replaces(entry, known):
-                rows.append(store.NewVersion(urn, _next(known), now, entry.model_dump_json().encode(), SEED, SEED))
-        await store.insert_versions(tx, rows)
+        changed = {urn: entry for urn, entry in seed().items() if _is_changed(entry, newest.get(urn))}
+        await store.insert_versions(tx, [_row(urn, e, newest.get(urn), now) for urn, e in changed.items()])
     await sources.refresh(database, now=True)
 
 
-def _replaces(entry: Entry, known: store.Newest) -> bool:
+def _is_changed(entry: Entry, known: store.Newest | None) -> bool:
+    if known is None:
+        return True
     return known.decided_by == SEED and Entry.model_validate_json(known.entry) != entry
 
 
-def _next(known: store.Newest | None) -> int:
-    return known.version + 1 if known else 1
+def _row(urn: str, entry: Entry, known: store.Newest | None, now: datetime) -> store.NewVersion:
+    version = known.version + 1 if known else 1
+    return store.NewVersion(urn, version, now, entry.model_dump_json().encode(), SEED, SEED)

@@ -53,8 +53,8 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
         request.state.signed_sha256 = found.signature.sha256
         if once or request.method == "GET":
             check_body(request, await request.body())
-        if once and not await _claim(db, found.signature):
-            raise Unauthenticated("this signature was used before", code="signature_used")
+        if once:
+            await _claim(db, found.signature)
         return found.caller
 
     dependency.roles = by_token.roles  # type: ignore[attr-defined]  # read by the test of all routes
@@ -101,8 +101,8 @@ async def _by_signature(request: Request, token: str, roles: tuple[Role, ...], c
 
 
 def _need_token_allowed(caller: Caller) -> None:
-    version = sources.versions().get(caller.source or "")
-    if caller.role == "source" and version is not None and version.entry.signs == "signature":
+    entry = sources.entry_of(caller.source)
+    if caller.role == "source" and entry is not None and entry.signs == "signature":
         raise Unauthenticated("this source must sign its requests", code="signature_required")
 
 
@@ -114,8 +114,11 @@ def _signature(token: str, request: Request) -> Signature:
         raise Unauthenticated(DOORS[refused.code][0], code=refused.code) from refused
 
 
-async def _claim(db: Db, signature: Signature) -> bool:
+async def _claim(db: Db, signature: Signature) -> None:
+    """Raises Unauthenticated if the signature was used before."""
     now = clock.real_now()
     forget_before = now - timedelta(seconds=3 * VALID_SECONDS)
     async with db.transaction() as tx:
-        return await store.claim(tx, signature.source, signature.nonce, now, forget_before)
+        is_new = await store.claim(tx, signature.source, signature.nonce, now, forget_before)
+    if not is_new:
+        raise Unauthenticated("this signature was used before", code="signature_used")

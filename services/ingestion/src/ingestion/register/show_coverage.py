@@ -15,7 +15,7 @@ from shell.http.params import Day, DivisionCode
 from shell.service import Db
 
 from ingestion.register import sources
-from ingestion.register.shapes import Entry, Feed
+from ingestion.register.shapes import Feed
 
 router = APIRouter(tags=["sources"])
 
@@ -48,24 +48,35 @@ async def show_coverage(
 ) -> CoverageOut:
     """By the feeds in the register, for a division in your area. A feed of a city covers its counties; a feed of a
     county does not cover its city."""
+    _need_visible(caller, division)
+    await sources.refresh(db)
+    feeds = _feeds(division, on)
+    kinds: dict[str, CoveredOut] = {kind: _covered(kind, feeds) for kind in RULES}
+    return CoverageOut(division=division, on=on, declared=_is_declared(division), kinds=kinds)
+
+
+def _need_visible(caller: Caller, division: str) -> None:
+    """Raises NotFound for an unknown division, NotAllowed for one outside the caller's area."""
     if not divisions.known(division):
         raise NotFound("no such division")
     caller.need_area(division)
-    await sources.refresh(db)
-    entries = {urn: version.entry for urn, version in sources.versions().items()}
-    feeds = [(urn, feed) for urn, entry in entries.items() if entry.active for feed in _feeds_on(entry, division, on)]
-    kinds: dict[str, CoveredOut] = {kind: _covered(kind, feeds) for kind in RULES}
-    return CoverageOut(division=division, on=on, declared=_is_declared(entries.values(), division), kinds=kinds)
 
 
-def _feeds_on(entry: Entry, division: str, on: date) -> Iterable[Feed]:
-    for feed in entry.feeds:
-        if feed.since <= on and (feed.until is None or on < feed.until) and divisions.within(division, feed.division):
-            yield feed
+def _feeds(division: str, on: date) -> list[tuple[str, Feed]]:
+    """The feeds of active sources that cover the division on the day, with their source."""
+    found = []
+    for urn, entry in sources.active_entries().items():
+        found += [(urn, feed) for feed in entry.feeds if _covers(feed, division, on)]
+    return found
 
 
-def _is_declared(entries: Iterable[Entry], division: str) -> bool:
-    feeds = (feed for entry in entries for feed in entry.feeds)
+def _covers(feed: Feed, division: str, on: date) -> bool:
+    is_valid = feed.since <= on and (feed.until is None or on < feed.until)
+    return is_valid and divisions.within(division, feed.division)
+
+
+def _is_declared(division: str) -> bool:
+    feeds = (feed for entry in sources.entries().values() for feed in entry.feeds)
     return any(divisions.within(division, feed.division) for feed in feeds)
 
 

@@ -49,13 +49,11 @@ def read_signature(token: str, method: str, place: str, at: datetime, on: date) 
     `at`: real time of the request; `on`: the day on which the key must be valid. Raises SignatureRefused.
     """
     try:
-        if len(token) > TOKEN_CHARS_MAX:
-            raise ValueError("too long")
-        decoded = jwt.decode(token, lambda guest: _key(guest.headers().get("kid"), on), algorithms=ALGORITHMS)
+        decoded = _decode(token, on)
         claims = decoded.claims
         _registry(at).validate(claims)
         found = _signature(claims)
-        is_late = abs(at.timestamp() - float(claims["iat"])) > VALID_SECONDS
+        is_late = _is_late(claims, at)
     except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise SignatureRefused("signature_wrong") from error
     signer = str(decoded.header["kid"]).partition("#")[0]
@@ -75,6 +73,18 @@ def is_of_body(sha256: str, body: bytes) -> bool:
 
 def is_same_digest(signed: str, sha256: str) -> bool:
     return hmac.compare_digest(signed.encode(), sha256.encode())
+
+
+def _decode(token: str, on: date) -> jwt.Token:
+    """Raises JoseError, KeyError, ValueError and others for a token without a valid signature."""
+    if len(token) > TOKEN_CHARS_MAX:
+        raise ValueError("too long")
+    return jwt.decode(token, lambda guest: _key(guest.headers().get("kid"), on), algorithms=ALGORITHMS)
+
+
+def _is_late(claims: Mapping[str, Any], at: datetime) -> bool:
+    """Whether `iat` lies more than VALID_SECONDS before or after `at`."""
+    return abs(at.timestamp() - float(claims["iat"])) > VALID_SECONDS
 
 
 def _signature(claims: Mapping[str, Any]) -> Signature:

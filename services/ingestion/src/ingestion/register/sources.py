@@ -14,7 +14,7 @@ from fastapi import Path
 from pydantic import BaseModel
 from shell import clock
 from shell.access.auth import Caller
-from shell.access.scopes import OwnSource, scope_of
+from shell.access.scopes import OwnSource, Scope, scope_of
 from shell.store.database import Database
 
 from ingestion.domain.pushed import Source
@@ -40,7 +40,7 @@ class _Register:
 
     def __init__(self) -> None:
         self.versions: dict[str, Version] = {urn: Version(version=0, since=None, entry=e) for urn, e in seed().items()}
-        self.sources = {urn: _source(urn, v.entry) for urn, v in self.versions.items()}
+        self.sources = _sources(self.versions)
         self.rows = 0
         self.refresh_at = 0.0
 
@@ -48,7 +48,11 @@ class _Register:
         self.rows = rows
         if found:
             self.versions = dict(found)
-            self.sources = {urn: _source(urn, v.entry) for urn, v in found.items()}
+            self.sources = _sources(found)
+
+
+def _sources(versions: Mapping[str, Version]) -> dict[str, Source]:
+    return {urn: _source(urn, version.entry) for urn, version in versions.items()}
 
 
 def _source(urn: str, entry: Entry) -> Source:
@@ -78,12 +82,29 @@ def versions() -> dict[str, Version]:
     return _register().versions
 
 
+def entries() -> dict[str, Entry]:
+    """The entry in force of every source, by URN, including inactive ones."""
+    return {urn: version.entry for urn, version in versions().items()}
+
+
+def active_entries() -> dict[str, Entry]:
+    return {urn: entry for urn, entry in entries().items() if entry.active}
+
+
+def entry_of(urn: str | None) -> Entry | None:
+    """The entry in force of one source; None if it is not registered."""
+    version = versions().get(urn or "")
+    return version.entry if version is not None else None
+
+
 def versions_seen(caller: Caller) -> dict[str, Version]:
     """The version in force of every source in the caller's scope: its own, or those of its area. By URN."""
     scope = scope_of(caller)
-    if isinstance(scope, OwnSource):
-        return {urn: version for urn, version in versions().items() if urn == scope.source}
-    return {urn: version for urn, version in versions().items() if scope.sees(version.entry.area)}
+    return {urn: version for urn, version in versions().items() if _is_seen(scope, urn, version.entry)}
+
+
+def _is_seen(scope: Scope, urn: str, entry: Entry) -> bool:
+    return urn == scope.source if isinstance(scope, OwnSource) else scope.sees(entry.area)
 
 
 def need_source(caller: Caller, urn: str, area: str | None) -> None:

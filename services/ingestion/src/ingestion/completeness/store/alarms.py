@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from shell.store.transaction import Tx
 
-from ingestion.domain.completeness import Tally
+from ingestion.completeness.store.days import report
+from ingestion.domain.completeness import Tally, Told
 
 SourceKind = tuple[str, str]
 SourceDay = tuple[str, date]
@@ -20,6 +21,10 @@ class Day(NamedTuple):
     events: int | None
     digest: str | None
     gap_since: datetime | None
+
+    @property
+    def told(self) -> Told | None:
+        return report(self.events, self.digest)
 
 
 class Compared(NamedTuple):

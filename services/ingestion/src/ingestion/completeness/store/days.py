@@ -6,7 +6,7 @@ So no two writers wait for the same count, and a batch that is rolled back is no
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from shell.store import bulk
@@ -35,9 +35,15 @@ class Reported(NamedTuple):
 
     @property
     def told(self) -> Told | None:
-        if self.events is None or self.digest is None:
-            return None
-        return Told(self.events, self.digest)
+        return report(self.events, self.digest)
+
+
+NOTHING_REPORTED: Final = Reported(None, None, None, None)
+
+
+def report(events: int | None, digest: str | None) -> Told | None:
+    """None without a report."""
+    return Told(events, digest) if events is not None and digest is not None else None
 
 
 # ── counts ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -58,25 +64,28 @@ async def take_tallies(tx: Tx, limit: int) -> list[Batch]:
 async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
     """Add tallies, one per source, day and kind, to the stored counts. Marks their days for a new comparison."""
     ordered = sorted(tallies, key=lambda tally: (tally.source, tally.day, tally.kind))
-    sources, days = [tally.source for tally in ordered], [tally.day for tally in ordered]
+    sums = add_up([*await _lock_counts(tx, ordered), *ordered])
+    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
+    await bulk.upsert(tx, DayCountRow, Tally.__struct_fields__, values, key=("source", "day", "kind"))
+    await tx.sql.execute(
+        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
+           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
+        [tally.source for tally in ordered],
+        [tally.day for tally in ordered],
+    )
+
+
+async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
+    """The stored counts of the same sources, days and kinds."""
     rows = await tx.sql.fetch(
         """SELECT c.source, c.day, c.kind, c.events, c.digest
            FROM day_counts c JOIN unnest($1::text[], $2::date[], $3::text[]) AS u(source, day, kind)
              USING (source, day, kind) FOR UPDATE OF c""",
-        sources,
-        days,
-        [tally.kind for tally in ordered],
+        [tally.source for tally in tallies],
+        [tally.day for tally in tallies],
+        [tally.kind for tally in tallies],
     )
-    sums = add_up([*(Tally(*row) for row in rows), *ordered])
-    columns = ("source", "day", "kind", "events", "digest")
-    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
-    await bulk.upsert(tx, DayCountRow, columns, values, key=("source", "day", "kind"))
-    await tx.sql.execute(
-        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
-           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
-        sources,
-        days,
-    )
+    return [Tally(*row) for row in rows]
 
 
 async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
