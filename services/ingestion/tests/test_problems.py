@@ -8,7 +8,7 @@ from common.codes.id_number import IdCode
 from ingestion.domain import problems
 from ingestion.domain.completeness import STATES
 
-SOURCE = Path(problems.__file__).parent
+SOURCE = Path(problems.__file__).parents[1]
 
 
 def literals():

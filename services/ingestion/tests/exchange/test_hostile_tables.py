@@ -153,9 +153,9 @@ async def test_one_broken_feed_holds_up_no_other(tables, incomes):
 CHILD = """
 import asyncio, os, sys
 from datetime import UTC, datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
@@ -246,9 +246,9 @@ async def test_two_replicas_read_a_table_once(tables, database, actions):
 GROWTH = """
 import asyncio, sys, time
 from datetime import datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:
