@@ -1,4 +1,4 @@
-"""A source that may send on Kafka waits for its topic while the broker is away, and is told so."""
+"""A source that may send on Kafka waits for its topic while the broker is down, and can see this."""
 
 import socket
 from datetime import timedelta
@@ -16,7 +16,7 @@ PSB, FUNERAL = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:funeral"
 
 @pytest.fixture
 async def no_broker(database, monkeypatch):
-    """An address at which nobody listens, and the register of the seed."""
+    """The register of the seed, and a Kafka address on which no process listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SHOUWANG_KAFKA", f"127.0.0.1:{taken.getsockname()[1]}")
