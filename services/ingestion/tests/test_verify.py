@@ -28,7 +28,7 @@ async def test_a_sound_store_has_no_faults(sound):
         ("UPDATE persons SET recorded_at = recorded_at - interval '1 second'", "newest statement"),
         ("UPDATE persons SET version = 0", "no version"),
         ("UPDATE persons SET statements = ''", "no statement"),
-        ("UPDATE persons SET statements = statements || ',' || statements", "stands twice"),
+        ("UPDATE persons SET statements = statements || ',' || statements", "is stored twice"),
         ("UPDATE persons SET waiting = waiting + 1", "counted as waiting"),
         ("UPDATE quarantine SET state = 'released', settled_at = now()", "quarantined, but released"),
         ("UPDATE received SET status = 'parked', chain = NULL WHERE kind = 'household'", "parked, but not"),

@@ -120,7 +120,7 @@ def _order_faults(stored: Sequence[Statement]) -> list[str]:
 
 def _duplicate_faults(stored: Sequence[Statement]) -> list[str]:
     times = Counter((statement.event_id, statement.chain) for statement in stored)
-    return [f"event {event_id} stands twice" for (event_id, _), count in times.items() if count > 1]
+    return [f"event {event_id} is stored twice" for (event_id, _), count in times.items() if count > 1]
 
 
 # ── identities ──────────────────────────────────────────────────────────────────────────────────────────────

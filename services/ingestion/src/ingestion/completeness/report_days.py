@@ -92,7 +92,7 @@ async def report_day(
     found = _own_source(source, caller)
     async with db.transaction() as tx:
         if await creation.claim(tx, caller, body) is None:
-            await days.upsert_told(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+            await days.upsert_report(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
             await creation.created(tx, caller, f"{found.urn}/{body.day}")
     return await _read_completeness(db, found, body.day)
 
@@ -131,12 +131,12 @@ def _by_day(tallies: list[Tally]) -> dict[date, list[Tally]]:
 
 
 def _day(day: date, report: days.Reported, tallies: list[Tally]) -> DayOut:
-    told, ours = report.told, whole_day(tallies)
+    reported, ours = report.reported, whole_day(tallies)
     return DayOut(
         day=day,
         received=ours.events,
-        told=told.events if told else None,
-        state=compare(told, ours),
+        told=reported.events if reported else None,
+        state=compare(reported, ours),
         gap_since=report.gap_since,
     )
 
@@ -161,7 +161,7 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
     report = await days.load_reported(connection, urn, day) or days.NOTHING_REPORTED
     rejected = await days.count_rejected(connection, urn, day)
     announced, ours = _announced(report), whole_day(tallies)
-    state = compare(report.told, ours)
+    state = compare(report.reported, ours)
     quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)
     return CompletenessOut(
         source=urn,
@@ -181,7 +181,7 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
 
 
 def _announced(report: days.Reported) -> AnnouncedOut | None:
-    told = report.told
-    if told is None or report.told_at is None:
+    reported = report.reported
+    if reported is None or report.told_at is None:
         return None
-    return AnnouncedOut(count=told.events, digest=told.digest, told_at=report.told_at)
+    return AnnouncedOut(count=reported.events, digest=reported.digest, told_at=report.told_at)

@@ -77,7 +77,7 @@ async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
 
 
 def _compared(tx: Tx, day: store.Day, ours: Ours, now: datetime) -> store.Compared:
-    state = compare(day.told, ours)
+    state = compare(day.reported, ours)
     _emit_gap(tx, day, state, ours, now)
     if state == "complete":
         return store.Compared(day.source, day.day, None, None)

@@ -34,8 +34,8 @@ Officer = Annotated[Caller, Depends(require("officer"))]
 @router.post("/v1/corrections", status_code=201, summary="Ask a source to correct an event")
 async def ask_correction(body: CorrectionIn, caller: Officer, db: Db, creation: Creates) -> CorrectionOut:
     """Audited. An event has one open request: a second call returns it, and so does the same `Idempotency-Key`. The
-    request closes by itself when the source corrects, annuls or ends the event, when a waiting event is settled, or
-    when a rejected event is accepted."""
+    request closes by itself when the source corrects, annuls or ends the event. It also closes when a waiting event is
+    settled or a rejected event is accepted."""
     event_id, now = str(body.event_id), clock.now()
     async with db.transaction() as tx:
         made_before = await creation.claim(tx, caller, body)

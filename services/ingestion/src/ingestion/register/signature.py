@@ -1,7 +1,8 @@
 """A source's signature: a JSON Web Token (ES256 or Ed25519) over one request or one Kafka record.
 
-Header: `kid` = `<source>#<kid of the register>`. Claims: `iss` the source, `aud` shouwang, `iat`, `jti`, `htm` the
-method (`KAFKA` for a record), `htu` the path with its query (the topic of a record), `sha256` of the body in hex.
+Header: `kid` = `<source>#<kid of the register>`. Claims: `iss` is the source, `aud` is shouwang, then `iat` and `jti`.
+`htm` is the method (`KAFKA` for a record). `htu` is the path with its query (the topic of a record). `sha256` is the
+hash of the body, in hex.
 A signature is valid for five minutes around `iat`. It covers the place and the body, so a stolen signature can only
 repeat the same request.
 """

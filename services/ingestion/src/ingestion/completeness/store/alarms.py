@@ -23,7 +23,7 @@ class Day(NamedTuple):
     gap_since: datetime | None
 
     @property
-    def told(self) -> Told | None:
+    def reported(self) -> Told | None:
         return report(self.events, self.digest)
 
 

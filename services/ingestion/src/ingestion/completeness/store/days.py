@@ -34,7 +34,7 @@ class Reported(NamedTuple):
     gap_since: datetime | None
 
     @property
-    def told(self) -> Told | None:
+    def reported(self) -> Told | None:
         return report(self.events, self.digest)
 
 
@@ -162,15 +162,15 @@ async def _load_waiting(connection: Any) -> Iterable[Tally]:
 # ── reports of sources ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def upsert_told(tx: Tx, source: str, day: date, told: Told, at: datetime) -> None:
+async def upsert_report(tx: Tx, source: str, day: date, reported: Told, at: datetime) -> None:
     await tx.sql.execute(
         """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (source, day) DO UPDATE
              SET count = excluded.count, digest = excluded.digest, told_at = excluded.told_at, checked_at = NULL""",
         source,
         day,
-        told.events,
-        told.digest,
+        reported.events,
+        reported.digest,
         at,
     )
 
