@@ -19,7 +19,7 @@ from shell.access.scopes import Everything, OwnSource, scope_of
 from ingestion.channels.intake import Intake
 from ingestion.domain.problems import PROBLEMS
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.reading.bodies import Unreadable, need_json, need_utf8, split_batch, structured
 from ingestion.reading.events import read_event
 from ingestion.register import quotas
@@ -150,7 +150,7 @@ def _bad_request(error: Unreadable) -> BadRequest:
 
 async def _read(
     raws: Sequence[bytes | msgspec.Raw], only_source: str | None, traceparent: str | None
-) -> list[Pushed | Refused]:
+) -> list[Pushed | Rejected]:
     now = clock.now()
     read = []
     for at, raw in enumerate(raws, 1):
@@ -163,13 +163,13 @@ async def _read(
 # ── recording ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _record(request: Request, read: Sequence[Pushed | Refused]) -> list[Receipt]:
+async def _record(request: Request, read: Sequence[Pushed | Rejected]) -> list[Receipt]:
     """The receipts in the order of the events. Raises TooBusy, also for a source over its quota."""
     events = [event for event in read if isinstance(event, Pushed)]
-    refused = [event for event in read if isinstance(event, Refused)]
+    rejected = [event for event in read if isinstance(event, Rejected)]
     sent = Counter(event.source.urn for event in events)
     await quotas.admit(request.app.state.service.database, events, sent)
-    recorded = iter(await _intake(request).submit(events, refused))
+    recorded = iter(await _intake(request).submit(events, rejected))
     return [next(recorded) if isinstance(event, Pushed) else _rejected(event) for event in read]
 
 
@@ -181,7 +181,7 @@ def _intake(request: Request) -> Intake:
     return found
 
 
-def _rejected(event: Refused) -> Receipt:
+def _rejected(event: Rejected) -> Receipt:
     return Receipt(event.id, event.event_id, "rejected", list(event.faults))
 
 

@@ -16,11 +16,11 @@ from shell.store.transaction import Tx
 from ingestion.channels.kafka_senders import Sender, Unverified, find_senders, is_binary
 from ingestion.channels.unverified_records import count_and_park
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.reading.bodies import Unreadable, need_json, structured
-from ingestion.reading.events import read_event, refuse_unread
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.reading.events import read_event, reject_unread
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
 
 # The pattern also matches topics named after no source: their records must be counted too.
@@ -33,15 +33,15 @@ class _Batch:
 
     events: list[Pushed] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
     unverified: list[tuple[Record, Unverified]] = field(default_factory=list)
 
-    def add(self, found: Pushed | Refused, *, signed: bool) -> None:
+    def add(self, found: Pushed | Rejected, *, signed: bool) -> None:
         if isinstance(found, Pushed):
             self.events.append(found)
             self.signed.append(signed)
         else:
-            self.refused.append(found)
+            self.rejected.append(found)
 
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
@@ -53,10 +53,10 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     await sources.refresh_on(tx.sql)
     now = clock.now()
     batch = await _read_batch(records, now)
-    if (batch.refused or batch.unverified) and await _has_changed(tx):
+    if (batch.rejected or batch.unverified) and await _has_changed(tx):
         batch = await _read_batch(records, now)
     receipts = await record(tx, batch.events, now)
-    await record_refusals(tx, batch.refused, now)
+    await record_rejections(tx, batch.rejected, now)
     await count_and_park(tx, batch.unverified, calendar.civil_date(now))
     await quotas.owe_on(tx, _charged(batch.events, batch.signed, receipts))
 
@@ -79,14 +79,14 @@ async def _read_batch(records: Sequence[Record], now: datetime) -> _Batch:
     return batch
 
 
-def _read(record: Record, sender: Sender, now: datetime) -> Pushed | Refused:
+def _read(record: Record, sender: Sender, now: datetime) -> Pushed | Rejected:
     body = record.value or b""
     if not sender.signed and not sources.versions()[sender.urn].entry.kafka:
-        return refuse_unread(body, "topic_not_registered", sender.urn)
+        return reject_unread(body, "topic_not_registered", sender.urn)
     try:
         need_json(body)
     except Unreadable as error:
-        return refuse_unread(body, error.code, sender.urn)
+        return reject_unread(body, error.code, sender.urn)
     return read_event(
         _structured(record, body) if is_binary(record) else body,
         now,

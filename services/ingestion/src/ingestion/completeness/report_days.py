@@ -16,7 +16,7 @@ from shell.http.params import Body, Day
 from shell.service import Db
 
 from ingestion.completeness.store import days
-from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
+from ingestion.domain.completeness import ReportedDay, State, Tally, compare, whole_day
 from ingestion.domain.pushed import Source
 from ingestion.register.senders import sender
 from ingestion.register.sources import Urn, need_source, registered
@@ -92,7 +92,7 @@ async def report_day(
     found = _own_source(source, caller)
     async with db.transaction() as tx:
         if await creation.claim(tx, caller, body) is None:
-            await days.upsert_report(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+            await days.upsert_report(tx, found.urn, body.day, ReportedDay(body.count, body.digest), clock.now())
             await creation.created(tx, caller, f"{found.urn}/{body.day}")
     return await _read_completeness(db, found, body.day)
 

@@ -17,7 +17,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store import alarms as store
-from ingestion.domain.completeness import Ours, State, compare, whole_day
+from ingestion.domain.completeness import RecordedDay, State, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources
 from ingestion.register.shapes import Entry
@@ -76,7 +76,7 @@ async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
     return len(days)
 
 
-def _compared(tx: Tx, day: store.Day, ours: Ours, now: datetime) -> store.Compared:
+def _compared(tx: Tx, day: store.Day, ours: RecordedDay, now: datetime) -> store.Compared:
     state = compare(day.reported, ours)
     _emit_gap(tx, day, state, ours, now)
     if state == "complete":
@@ -84,7 +84,7 @@ def _compared(tx: Tx, day: store.Day, ours: Ours, now: datetime) -> store.Compar
     return store.Compared(day.source, day.day, day.gap_since or now, state)
 
 
-def _emit_gap(tx: Tx, day: store.Day, state: State, ours: Ours, now: datetime) -> None:
+def _emit_gap(tx: Tx, day: store.Day, state: State, ours: RecordedDay, now: datetime) -> None:
     """Emit an event if this comparison opens or closes an alarm."""
     if state == "complete":
         if day.gap_since is not None:

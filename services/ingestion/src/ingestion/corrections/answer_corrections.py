@@ -75,7 +75,7 @@ def _emit(tx: Tx, request: store.OpenRequest, answer: Answer, now: datetime) -> 
 
 async def _household_statements(tx: Any, households: Sequence[str]) -> dict[str, list[Statement]]:
     states = await statements.load_households(tx, households)
-    return {household: [entry.said for entry in state.entries] for household, state in states.items()}
+    return {household: [entry.statement for entry in state.entries] for household, state in states.items()}
 
 
 def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statement]]) -> Answer | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store.days import report
-from ingestion.domain.completeness import Tally, Told
+from ingestion.domain.completeness import ReportedDay, Tally
 
 SourceKind = tuple[str, str]
 SourceDay = tuple[str, date]
@@ -23,7 +23,7 @@ class Day(NamedTuple):
     gap_since: datetime | None
 
     @property
-    def reported(self) -> Told | None:
+    def reported(self) -> ReportedDay | None:
         return report(self.events, self.digest)
 
 

@@ -13,7 +13,7 @@ from shell.store import bulk
 from shell.store.transaction import Tx
 
 from ingestion.completeness.tables import DayCountRow
-from ingestion.domain.completeness import Key, Tally, Told, add_up
+from ingestion.domain.completeness import Key, ReportedDay, Tally, add_up
 
 _tallies = msgspec.msgpack.Decoder(list[Tally])
 
@@ -34,16 +34,16 @@ class Reported(NamedTuple):
     gap_since: datetime | None
 
     @property
-    def reported(self) -> Told | None:
+    def reported(self) -> ReportedDay | None:
         return report(self.events, self.digest)
 
 
 NOTHING_REPORTED: Final = Reported(None, None, None, None)
 
 
-def report(events: int | None, digest: str | None) -> Told | None:
+def report(events: int | None, digest: str | None) -> ReportedDay | None:
     """None without a report."""
-    return Told(events, digest) if events is not None and digest is not None else None
+    return ReportedDay(events, digest) if events is not None and digest is not None else None
 
 
 # ── counts ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +162,7 @@ async def _load_waiting(connection: Any) -> Iterable[Tally]:
 # ── reports of sources ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def upsert_report(tx: Tx, source: str, day: date, reported: Told, at: datetime) -> None:
+async def upsert_report(tx: Tx, source: str, day: date, reported: ReportedDay, at: datetime) -> None:
     await tx.sql.execute(
         """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (source, day) DO UPDATE

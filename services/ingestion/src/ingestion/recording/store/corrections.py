@@ -1,20 +1,33 @@
-"""Every SQL statement of corrections that sources are asked for."""
+"""The SQL statement that creates correction requests. The other statements are in `corrections.store`."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from shell.store.transaction import Tx
 
 
+class NewCorrection(NamedTuple):
+    correction_id: str
+    area: str
+    source: str
+    event_id: str
+    kind: str | None
+    target: str
+    code: str
+    pointer: str
+    reason: str
+
+
 async def insert_corrections(
     tx: Tx,
-    rows: Sequence[tuple[str, str, str, str, str | None, str, str, str, str]],
+    rows: Sequence[NewCorrection],
     rule: str,
     by: str,
     at: datetime,
     deadline: datetime,
 ) -> set[str]:
-    """`rows`: correction_id, area, source, event_id, kind, target, code, pointer, reason. Ids of those that are new."""
+    """Returns the ids of the new requests. An event with an open request gets no other one."""
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(9)]
     found = await tx.sql.fetch(
         """INSERT INTO corrections (correction_id, area, source, event_id, kind, target, code, pointer, reason,
