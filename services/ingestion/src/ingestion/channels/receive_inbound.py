@@ -13,50 +13,59 @@ from shell import clock
 from shell.kafka.topics import INBOUND
 from shell.store.transaction import Tx
 
+from ingestion.channels.kafka_senders import Sender, Unverified, find_senders, is_binary
+from ingestion.channels.unverified_records import count_and_park
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Rejected
-from ingestion.doors.record_senders import Sender, Unverified, find_senders, is_binary
-from ingestion.doors.unverified import set_aside
 from ingestion.reading.bodies import Unreadable, need_json, structured
 from ingestion.reading.events import read_event, reject_unread
 from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
 
-# Also a topic whose name is that of no source: a record there must not wait unseen.
+# The pattern also matches topics named after no source: their records must be counted too.
 TOPICS: Final = rf"^{INBOUND.replace('.', '[.]')}([.][A-Za-z0-9._-]+)?$"
 
 
 @dataclass
 class _Batch:
-    """Records by their fate. `signed`: for each of `events`, whether it came on the shared topic."""
+    """Records by their result. `signed`: for each of `events`, whether it came on the shared topic."""
 
     events: list[Pushed] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
-    refused: list[Rejected] = field(default_factory=list)
-    unknown: list[tuple[Record, Unverified]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    unverified: list[tuple[Record, Unverified]] = field(default_factory=list)
+
+    def add(self, found: Pushed | Rejected, *, signed: bool) -> None:
+        if isinstance(found, Pushed):
+            self.events.append(found)
+            self.signed.append(signed)
+        else:
+            self.rejected.append(found)
 
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
-    """Record a batch. A wrong event is a rejection of the source that sent it. A record whose sender nobody knows is
-    counted and parked. No quota refuses anything here: the excess is charged to the other channels, and the broker's
-    own quotas slow down a source that sends too fast."""
-    await sources.look_on(tx.sql)
+    """Record a batch. A faulty event is a rejection of its source. A record of an unknown sender is counted and parked.
+
+    Quotas refuse nothing here. The excess is charged to the source's other channels, and the broker's own quotas
+    throttle a source that sends too fast.
+    """
+    await sources.refresh_on(tx.sql)
     now = clock.now()
     batch = await _read_batch(records, now)
-    if (batch.refused or batch.unknown) and await _has_changed(tx):
+    if (batch.rejected or batch.unverified) and await _has_changed(tx):
         batch = await _read_batch(records, now)
     receipts = await record(tx, batch.events, now)
-    await record_rejections(tx, batch.refused, now)
-    await set_aside(tx, batch.unknown, calendar.civil_date(now))
+    await record_rejections(tx, batch.rejected, now)
+    await count_and_park(tx, batch.unverified, calendar.civil_date(now))
     await quotas.owe_on(tx, _charged(batch.events, batch.signed, receipts))
 
 
 async def _has_changed(tx: Tx) -> bool:
     """Whether another process has changed the register within the last seconds. A sender on Kafka gets no answer and
-    does not send again, so nothing may be refused by an old register."""
+    does not repeat a record, so an outdated register must reject nothing."""
     before = sources.versions()
-    await sources.look_on(tx.sql, now=True)
+    await sources.refresh_on(tx.sql, now=True)
     return sources.versions() is not before
 
 
@@ -64,14 +73,9 @@ async def _read_batch(records: Sequence[Record], now: datetime) -> _Batch:
     batch = _Batch()
     for each, sender in zip(records, await find_senders(records), strict=True):
         if isinstance(sender, Unverified):
-            batch.unknown.append((each, sender))
-            continue
-        found = _read(each, sender, now)
-        if isinstance(found, Pushed):
-            batch.events.append(found)
-            batch.signed.append(sender.signed)
+            batch.unverified.append((each, sender))
         else:
-            batch.refused.append(found)
+            batch.add(_read(each, sender, now), signed=sender.signed)
     return batch
 
 
@@ -102,7 +106,8 @@ def _structured(record: Record, body: bytes) -> bytes | msgspec.Raw:
 
 
 def _charged(events: Sequence[Pushed], signed: Sequence[bool], receipts: Sequence[Receipt]) -> Counter[str]:
-    """Events per source. A copy of a signed record may be sent by others, who must not use up the source's quota."""
+    """Events per source, without duplicates of signed records: anyone can repeat those, and nobody may use up the quota
+    of another source."""
     return Counter(
         event.source.urn
         for event, is_signed, receipt in zip(events, signed, receipts, strict=True)

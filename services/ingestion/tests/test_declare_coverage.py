@@ -1,12 +1,13 @@
-"""What the register says of a division is told once, and once more whenever it says something else."""
+"""The feeds of a division are declared once, and again after each change of the register."""
 
 from datetime import date, timedelta
 
 import pytest
 from common.events import CoverageDeclared, FeedDeclared
 from ingestion.register import sources
-from ingestion.register.sources import seed, seed_register
-from ingestion.register.tell_coverage import tell_coverage
+from ingestion.register.declare_coverage import declare_coverage
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell import clock
 
 MCA, DPF = "urn:cn:exchange:530300:mca", "urn:cn:exchange:530300:dpf"
@@ -32,27 +33,27 @@ async def enter(database, admin):
 
 
 @pytest.fixture
-def told(database, driver):
-    """What a step tells."""
+def declared(database, driver):
+    """The declarations of one run of the job."""
 
-    async def _told():
+    async def _declared():
         await driver.clear_outbox()
-        while await tell_coverage(database, divisions_max=1):
+        while await declare_coverage(database, divisions_max=1):
             pass
         return await driver.emitted(CoverageDeclared)
 
-    return _told
+    return _declared
 
 
-async def test_nothing_is_told_of_a_register_without_feeds(database, told):
+async def test_a_register_without_feeds_declares_nothing(database, declared):
     await seed_register(database)
-    assert await told() == []
+    assert await declared() == []
 
 
-async def test_all_feeds_of_a_division_are_told_together_whichever_source_they_come_from(enter, told):
+async def test_all_feeds_of_a_division_are_declared_together_for_all_sources(enter, declared):
     await enter(MCA, POOR, {"kind": "low_income", "division": "530303", "since": "2026-02-01"})
     await enter(DPF, DISABLED)
-    events = {e.division: e for e in await told()}
+    events = {e.division: e for e in await declared()}
     assert {*events} == {QILIN, "530303"}
     assert events[QILIN].feeds == (
         FeedDeclared(kind="disability", since=date(2026, 3, 1), until=date(2027, 1, 1)),
@@ -60,50 +61,50 @@ async def test_all_feeds_of_a_division_are_told_together_whichever_source_they_c
     )
     assert (events[QILIN].version, events[QILIN].withdrawn) == (1, False)
     assert timedelta() <= clock.now() - events[QILIN].recorded_at < timedelta(minutes=1)
-    assert await told() == []
+    assert await declared() == []
 
 
-async def test_two_sources_of_the_same_feed_are_one(enter, told):
+async def test_two_sources_of_the_same_feed_are_one(enter, declared):
     await enter(MCA, POOR)
-    await told()
+    await declared()
     await enter(DPF, POOR, changes={"kinds": {"low_income": 2}, "cadence": {}})
-    assert await told() == []
+    assert await declared() == []
 
 
-async def test_a_suspended_source_tells_nothing_though_it_was_declared(enter, told):
+async def test_the_feeds_of_a_suspended_source_are_no_longer_declared(enter, declared):
     await enter(MCA, POOR)
-    await told()
+    await declared()
     await enter(MCA, POOR, changes={"active": False})
-    (event,) = await told()
+    (event,) = await declared()
     assert (event.version, event.feeds, event.withdrawn) == (2, (), False)
     await enter(MCA, changes={"active": False})
-    (event,) = await told()
+    (event,) = await declared()
     assert (event.version, event.withdrawn) == (3, True)
 
 
-async def test_a_division_that_no_entry_names_any_more_is_withdrawn_and_may_come_back(enter, told):
+async def test_a_division_that_no_entry_names_any_more_is_withdrawn_and_may_come_back(enter, declared):
     await enter(MCA, POOR)
-    await told()
+    await declared()
     await enter(MCA)
-    (event,) = await told()
+    (event,) = await declared()
     assert (event.version, event.feeds, event.withdrawn) == (2, (), True)
-    assert await told() == []
+    assert await declared() == []
     await enter(MCA, POOR)
-    (event,) = await told()
+    (event,) = await declared()
     assert (event.version, len(event.feeds), event.withdrawn) == (3, 1, False)
 
 
-async def test_an_entry_that_begins_later_is_told_on_its_day(enter, told):
+async def test_an_entry_that_begins_later_is_declared_on_its_day(enter, declared):
     tomorrow = clock.today() + timedelta(days=1)
     await enter(MCA, POOR, begins_on=tomorrow.isoformat())
-    assert await told() == []
+    assert await declared() == []
     clock.advance(timedelta(days=1))
-    sources.forget()  # what a process knows is some seconds old
-    (event,) = await told()
+    sources.forget()  # the copy of a process is some seconds old
+    (event,) = await declared()
     assert event.division == QILIN
 
 
-async def test_a_place_says_whether_anything_was_ever_declared_of_it_or_of_what_holds_it(enter, admin):
+async def test_coverage_says_whether_a_feed_of_the_division_or_of_an_area_above_was_ever_declared(enter, admin):
     await enter(MCA, {**POOR, "division": CITY})
 
     async def declared(division):

@@ -1,32 +1,87 @@
-"""Every SQL statement of watching over sources: gaps in their days, and silence."""
+"""Every SQL statement of the watch over sources: gaps in their days, and silence."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shell.store.transaction import Tx
 
-from ingestion.domain.completeness import Tally
+from ingestion.completeness.store.days import report
+from ingestion.domain.completeness import ReportedDay, Tally
+
+SourceKind = tuple[str, str]
+SourceDay = tuple[str, date]
 
 
-async def upsert_heard(tx: Tx, heard: Mapping[tuple[str, str], datetime]) -> None:
-    """`heard`: the newest arrival by source and kind."""
-    ordered = sorted(heard)
+class Day(NamedTuple):
+    """A day to compare. `events`, `digest`: the source's report, None without one. `gap_since`: of an open alarm."""
+
+    source: str
+    day: date
+    events: int | None
+    digest: str | None
+    gap_since: datetime | None
+
+    @property
+    def reported(self) -> ReportedDay | None:
+        return report(self.events, self.digest)
+
+
+class Compared(NamedTuple):
+    """The result of a comparison; `gap_since` and `gap_state` are None for a complete day."""
+
+    source: str
+    day: date
+    gap_since: datetime | None
+    gap_state: str | None
+
+
+class Gap(NamedTuple):
+    """`ours`: events that arrived; `told`: events that the source reported."""
+
+    source: str
+    day: date
+    state: str
+    told: int | None
+    since: datetime
+    ours: int
+
+
+class Arrival(NamedTuple):
+    """The last arrival of a kind from a source. `silent_since`: of an open alarm."""
+
+    source: str
+    kind: str
+    heard_at: datetime | None
+    silent_since: datetime | None
+
+
+class Silence(NamedTuple):
+    """`since` is None when the alarm ends."""
+
+    source: str
+    kind: str
+    since: datetime | None
+
+
+async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> None:
+    """`arrivals`: the newest arrival by source and kind. An older instant changes nothing."""
+    ordered = sorted(arrivals)
     await tx.sql.execute(
         """INSERT INTO source_kinds AS k (source, kind, heard_at)
            SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
            ON CONFLICT (source, kind) DO UPDATE SET heard_at = greatest(k.heard_at, excluded.heard_at)""",
         [source for source, _ in ordered],
         [kind for _, kind in ordered],
-        [heard[key] for key in ordered],
+        [arrivals[key] for key in ordered],
     )
 
 
 # ── gaps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def expect_days(tx: Tx, expected: Sequence[tuple[str, date]]) -> None:
-    """Days of which these sources should have told."""
+async def insert_expected(tx: Tx, expected: Sequence[SourceDay]) -> None:
+    """Add days that these sources should report."""
     await tx.sql.execute(
         """INSERT INTO source_days (source, day) SELECT * FROM unnest($1::text[], $2::date[])
            ON CONFLICT DO NOTHING""",
@@ -35,48 +90,47 @@ async def expect_days(tx: Tx, expected: Sequence[tuple[str, date]]) -> None:
     )
 
 
-async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Any]:
-    """source, day, count, digest, gap_since of the days up to `last` of which something was told or counted since
-    they were last compared."""
-    rows: list[Any] = await tx.sql.fetch(
+async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
+    """Days up to `last` with a new report or count since their last comparison."""
+    rows = await tx.sql.fetch(
         """SELECT source, day, count, digest, gap_since FROM source_days
            WHERE day <= $1 AND checked_at IS NULL ORDER BY day, source LIMIT $2 FOR UPDATE""",
         last,
         limit,
     )
-    return rows
+    return [Day(*row) for row in rows]
 
 
-async def load_counts(tx: Tx, wanted: Sequence[tuple[str, date]]) -> dict[tuple[str, date], list[Tally]]:
+async def load_counts(tx: Tx, wanted: Sequence[SourceDay]) -> dict[SourceDay, list[Tally]]:
     rows = await tx.sql.fetch(
         """SELECT source, day, kind, events, digest FROM day_counts
            JOIN unnest($1::text[], $2::date[]) AS u(source, day) USING (source, day)""",
         [source for source, _ in wanted],
         [day for _, day in wanted],
     )
-    found: dict[tuple[str, date], list[Tally]] = {key: [] for key in wanted}
+    found: dict[SourceDay, list[Tally]] = {key: [] for key in wanted}
     for row in rows:
-        found[row["source"], row["day"]].append(Tally(*row))
+        tally = Tally(*row)
+        found[tally.source, tally.day].append(tally)
     return found
 
 
-async def save_compared(tx: Tx, rows: Sequence[tuple[str, date, datetime | None, str | None]], at: datetime) -> None:
-    """`rows`: source, day, since when there is a gap, and of what sort."""
+async def save_compared(tx: Tx, rows: Sequence[Compared], at: datetime) -> None:
     await tx.sql.execute(
         """UPDATE source_days d SET checked_at = $5, gap_since = u.gap_since, gap_state = u.gap_state
            FROM unnest($1::text[], $2::date[], $3::timestamptz[], $4::text[]) AS u(source, day, gap_since, gap_state)
            WHERE d.source = u.source AND d.day = u.day""",
-        [r[0] for r in rows],
-        [r[1] for r in rows],
-        [r[2] for r in rows],
-        [r[3] for r in rows],
+        [row.source for row in rows],
+        [row.day for row in rows],
+        [row.gap_since for row in rows],
+        [row.gap_state for row in rows],
         at,
     )
 
 
-async def list_gaps(connection: Any, sources: Sequence[str], after: tuple[str, date] | None, limit: int) -> list[Any]:
-    """source, day, state, told, since, ours: what is open, page by page."""
-    rows: list[Any] = await connection.fetch(
+async def list_gaps(connection: Any, sources: Sequence[str], after: SourceDay | None, limit: int) -> list[Gap]:
+    """A page of open gaps, by source and day."""
+    rows = await connection.fetch(
         """SELECT source, day, gap_state AS state, count AS told, gap_since AS since,
                   coalesce((SELECT sum(c.events) FROM day_counts c WHERE (c.source, c.day) = (d.source, d.day)), 0) ours
            FROM source_days d
@@ -84,14 +138,14 @@ async def list_gaps(connection: Any, sources: Sequence[str], after: tuple[str, d
              AND ($2::text IS NULL OR (source, day) > ($2, $3::date))
            ORDER BY source, day LIMIT $4""",
         list(sources),
-        after[0] if after else None,
-        after[1] if after else None,
+        *(after or (None, None)),
         limit,
     )
-    return rows
+    return [Gap(*row) for row in rows]
 
 
 async def count_gaps(connection: Any) -> dict[str, int]:
+    """Open gaps by source."""
     rows = await connection.fetch(
         "SELECT source, count(*) FROM source_days WHERE gap_since IS NOT NULL GROUP BY source"
     )
@@ -101,30 +155,24 @@ async def count_gaps(connection: Any) -> dict[str, int]:
 # ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-Heard = Any  # a row: source, kind, heard_at, silent_since
+async def list_arrivals(connection: Any) -> list[Arrival]:
+    """Every source and kind that has arrived or has an alarm."""
+    rows = await connection.fetch("SELECT source, kind, heard_at, silent_since FROM source_kinds ORDER BY source, kind")
+    return [Arrival(*row) for row in rows]
 
 
-async def load_heard(connection: Any) -> list[Heard]:
-    """Everything ever heard, or waited for in vain."""
-    rows: list[Heard] = await connection.fetch(
-        "SELECT source, kind, heard_at, silent_since FROM source_kinds ORDER BY source, kind"
-    )
-    return rows
-
-
-async def save_silence(tx: Tx, rows: Sequence[tuple[str, str, datetime | None]]) -> None:
-    """`rows`: source, kind, since when it is silent."""
+async def save_silences(tx: Tx, rows: Sequence[Silence]) -> None:
     await tx.sql.execute(
         """INSERT INTO source_kinds (source, kind, silent_since)
            SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
            ON CONFLICT (source, kind) DO UPDATE SET silent_since = excluded.silent_since""",
-        [r[0] for r in rows],
-        [r[1] for r in rows],
-        [r[2] for r in rows],
+        [row.source for row in rows],
+        [row.kind for row in rows],
+        [row.since for row in rows],
     )
 
 
-# ── how far the watch has come ──────────────────────────────────────────────────────────────────────────────
+# ── progress of the jobs ────────────────────────────────────────────────────────────────────────────────────
 
 
 async def load_mark(tx: Tx, job: str) -> str | None:

@@ -1,16 +1,34 @@
-"""Every SQL statement of records on Kafka whose sender is unknown."""
+"""Every SQL statement of Kafka records whose sender is unknown."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from shell.store.transaction import Tx
 
-Key = tuple[date, str, str, str]  # day, topic, claimed source, reason
+
+class Key(NamedTuple):
+    """`source`: the source that the records claim, or `unknown`."""
+
+    day: date
+    topic: str
+    source: str
+    reason: str
+
+
+class Count(NamedTuple):
+    """`parked`: how many of `records` are kept."""
+
+    day: date
+    topic: str
+    source: str
+    reason: str
+    records: int
+    parked: int
 
 
 async def count_parked(tx: Tx, day: date, topics: Collection[str]) -> dict[str, int]:
-    """How many records of each topic were parked on that day."""
+    """The number of parked records of that day, by topic."""
     rows = await tx.sql.fetch(
         "SELECT topic, sum(parked)::bigint FROM unverified WHERE day = $1 AND topic = ANY($2::text[]) GROUP BY topic",
         day,
@@ -19,8 +37,8 @@ async def count_parked(tx: Tx, day: date, topics: Collection[str]) -> dict[str, 
     return dict.fromkeys(topics, 0) | {row[0]: row[1] for row in rows}
 
 
-async def add_counts(tx: Tx, counts: Sequence[tuple[date, str, str, str, int, int]]) -> None:
-    """(day, topic, claimed source, reason, records, parked), sorted and each key once."""
+async def add_counts(tx: Tx, counts: Sequence[Count]) -> None:
+    """Add to the stored counts. `counts`: sorted, each key once."""
     await tx.sql.execute(
         """INSERT INTO unverified AS u (day, topic, source, reason, records, parked)
            SELECT * FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
@@ -32,9 +50,9 @@ async def add_counts(tx: Tx, counts: Sequence[tuple[date, str, str, str, int, in
 
 async def list_counts(
     connection: Any, sources: Sequence[str], since: date, until: date, after: Key | None, limit: int
-) -> list[Any]:
-    """day, topic, source, reason, records, parked of these claimed sources, in this order."""
-    rows: list[Any] = await connection.fetch(
+) -> list[Count]:
+    """A page of the counts of these claimed sources, in the order of their keys."""
+    rows = await connection.fetch(
         """SELECT day, topic, source, reason, records, parked FROM unverified
            WHERE source = ANY($1::text[]) AND day BETWEEN $2 AND $3
              AND ($4::date IS NULL OR (day, topic, source, reason) > ($4, $5::text, $6::text, $7::text))
@@ -45,11 +63,11 @@ async def list_counts(
         *(after or (None, None, None, None)),
         limit,
     )
-    return rows
+    return [Count(*row) for row in rows]
 
 
 async def delete_before(tx: Tx, day: date, limit: int) -> int:
-    """How many old counts were deleted, at most `limit`."""
+    """Delete at most `limit` counts of earlier days; returns how many."""
     rows = await tx.sql.fetch(
         """DELETE FROM unverified WHERE (day, topic, source, reason) IN
              (SELECT day, topic, source, reason FROM unverified WHERE day < $1 LIMIT $2) RETURNING 1""",
