@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.store import days
-from ingestion.domain.completeness import Ours, Tally, Told, add_up, compare, count_events, whole_day
+from ingestion.domain.completeness import RecordedDay, ReportedDay, Tally, add_up, compare, count_events, whole_day
 from ingestion.verify import check
+from shell import clock
 
 PSB = "urn:cn:exchange:530300:psb"
 DAY = date(2026, 11, 20)
@@ -19,7 +20,7 @@ KEYS = [(PSB, day, kind) for day in (DAY, date(2026, 11, 21)) for kind in ("resi
 
 
 def digest(*ids):
-    """As a source would write it."""
+    """The digest as a source computes it."""
     total = 0
     for id_ in ids:
         total ^= int(hashlib.sha256(id_.encode()).hexdigest(), 16)
@@ -41,34 +42,34 @@ def test_counts_and_digest_are_the_same_in_any_order_and_any_parts(events, cuts,
     for day in {key[1] for key in KEYS}:
         ids = [id_ for key, id_ in events if key[1] == day]
         ours = whole_day(t for t in found.values() if t.day == day)
-        assert ours == Ours(len(ids), digest(*ids))
-        assert compare(Told(len(ids), digest(*ids)), ours) == "complete"
+        assert ours == RecordedDay(len(ids), digest(*ids))
+        assert compare(ReportedDay(len(ids), digest(*ids)), ours) == "complete"
 
 
 @pytest.mark.parametrize(
     ("told", "state"),
     [
         (None, "not_reported"),
-        (Told(2, digest("a", "b")), "complete"),
-        (Told(3, digest("a", "b", "c")), "short"),
-        (Told(1, digest("a")), "over"),
-        (Told(2, digest("a", "c")), "differs"),
+        (ReportedDay(2, digest("a", "b")), "complete"),
+        (ReportedDay(3, digest("a", "b", "c")), "short"),
+        (ReportedDay(1, digest("a")), "over"),
+        (ReportedDay(2, digest("a", "c")), "differs"),
     ],
 )
 def test_a_day_is_complete_short_over_different_or_not_reported(told, state):
-    assert compare(told, Ours(2, digest("a", "b"))) == state
+    assert compare(told, RecordedDay(2, digest("a", "b"))) == state
 
 
-def test_a_day_whose_digest_nobody_kept_is_compared_by_its_count():
+def test_a_day_without_a_stored_digest_is_compared_by_its_count():
     old = Tally(PSB, DAY, "death", 2, None)
     (new,) = count_events([((PSB, DAY, "death"), "c")])
     ours = whole_day(add_up([old, new]).values())
-    assert ours == Ours(3, None)
-    assert compare(Told(3, digest("x")), ours) == "complete"
-    assert compare(Told(4, digest("x")), ours) == "short"
+    assert ours == RecordedDay(3, None)
+    assert compare(ReportedDay(3, digest("x")), ours) == "complete"
+    assert compare(ReportedDay(4, digest("x")), ours) == "short"
 
 
-async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_killed(push, people, database):
+async def test_every_new_event_counts_once_in_any_order_and_after_any_kill(push, people, database):
     """Sent in any order, some again, with the job between the pushes and killed within its transaction."""
     rng = random.Random(7)
     events = [people.residence(people.number(n), id=f"号{n}") for n in range(30)]
@@ -88,9 +89,9 @@ async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_kille
         pass
     async with database.reading() as connection:
         ours = whole_day(await days.load_day(connection, PSB, DAY))
-    assert ours == Ours(35, digest(*(e["id"] for e in events)))
+    assert ours == RecordedDay(35, digest(*(e["id"] for e in events)))
     assert await database.pool.fetchval("SELECT count(*) FROM tallies") == 0
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
 
 
 class Killed(Exception):
@@ -99,8 +100,8 @@ class Killed(Exception):
 
 async def _count_and_die(database):
     async with database.transaction() as tx:
-        for _, tallies in await days.take_tallies(tx, 50):
-            await days.add_counts(tx, tallies)
+        for batch in await days.take_tallies(tx, 50):
+            await days.add_counts(tx, batch.tallies)
         raise Killed
 
 
@@ -110,7 +111,7 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
     (receipt,) = await push(people.residence(people.number(2), id="a"))
     assert receipt["problems"][0]["code"] == "id_reused"
     async with database.reading() as connection:
-        assert whole_day(await days.load_day(connection, PSB, DAY)) == Ours(1, digest("a"))
+        assert whole_day(await days.load_day(connection, PSB, DAY)) == RecordedDay(1, digest("a"))
 
 
 @pytest.mark.parametrize(
@@ -122,9 +123,9 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
         "INSERT INTO day_counts VALUES ('urn:x', '2026-11-20', 'death', 1, NULL)",
     ],
 )
-async def test_a_count_that_is_not_that_of_the_events_is_found(push, people, database, damage):
+async def test_verification_finds_a_count_that_differs_from_the_events(push, people, database, damage):
     await push(people.residence(people.number(1), id="a"))
     await count_days(database)
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
     await database.pool.execute(damage)
-    assert any("counted" in fault for fault in await check(database))
+    assert any("counted" in fault for fault in await check(database, clock.today()))

@@ -1,16 +1,17 @@
-"""A source states so much about people to whom it does not belong that all of it is one case."""
+"""Many events of one source about people to whom it does not belong are settled as one case."""
 
 from datetime import timedelta
 
 import pytest
 from common.events import PlaceSettled
 from ingestion import verify
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.count_waiting import count_waiting, waiting
 from ingestion.review.escalate_quarantine import escalate_overdue
 from ingestion.review.settle_groups import STEP_MAX, settle_groups
 from ingestion.review.settle_silence import settle_silence
-from rules.facts.timeline import Suspected, death_of, facts_known_at
+from rules.facts.death import Suspected, death_of
+from rules.facts.timeline import facts_known_at
 from shell import clock
 
 OWNER = "140000"  # the area above that of the source
@@ -90,7 +91,7 @@ async def test_two_officers_release_a_group_that_is_settled_in_steps(abroad, for
     await _work(database)
     settled = await _group(abroad, "settled")
     assert (settled["done"], settled["waiting"], settled["settled_by"]) == (MANY - 1, 0, "乙")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_only_officers_of_the_owner_see_and_settle_a_group(abroad, foreign, client_for, database):
@@ -107,7 +108,7 @@ async def test_only_officers_of_the_owner_see_and_settle_a_group(abroad, foreign
     assert (wrong.status_code, wrong.json()["problems"][0]["pointer"]) == (422, "/grant_days")
 
 
-async def test_another_decision_of_the_second_officer_begins_anew(abroad, foreign, decide):
+async def test_a_different_decision_of_the_second_officer_becomes_the_first_decision(abroad, foreign, decide):
     await foreign("low_income", DIBAO)
     group = await _group(abroad)
     assert await decide(group, "release", names=("甲",)) == ["open"]
@@ -141,7 +142,7 @@ async def test_a_row_that_joins_on_the_same_day_follows_the_decision_and_a_later
     group = await _group(abroad, "settled")
     assert (group["total"], group["done"]) == (MANY + 2, MANY + 2)
     assert len((await abroad.get("/v1/quarantine"))["quarantine"]) == 2
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign, decide, database, heads):
@@ -149,15 +150,15 @@ async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign,
     _end_of_day()
     await foreign("death", {"evidence": "register_cancelled"}, prefix="d")
     suspected = [isinstance(death_of(facts_known_at(h.statements)), Suspected) for h in (await heads()).values()]
-    assert sum(suspected) == 3  # above the bound of a day no death is suspected
+    assert sum(suspected) == 3  # above the daily limit no death is suspected
     assert await decide(await _group(abroad), "discard") == ["open", "settling"]
     await _work(database)
     rows = (await abroad.get("/v1/quarantine"))["quarantine"]
     assert len(rows) == 3
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
-async def test_a_release_of_accounts_covers_only_those_that_the_officers_saw(
+async def test_a_release_of_accounts_covers_only_those_that_had_arrived(
     abroad, foreign, decide, database, people, push, numbers
 ):
     account = people.further["bank_account"]
@@ -201,7 +202,7 @@ async def test_a_group_of_claimed_places_is_confirmed_or_objected_to(
     assert len(places) == (MANY if outcome == "release" else 1)
     assert {f.standing for f in places} == {"full"}
     assert (await abroad.get("/v1/places"))["places"] == []
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_silence_does_not_overtake_a_decided_group(abroad, people, push, numbers, decide, database):
@@ -216,7 +217,9 @@ async def test_silence_does_not_overtake_a_decided_group(abroad, people, push, n
     assert (await _group(abroad, "settled"))["done"] == MANY
 
 
-async def test_an_overdue_group_goes_up_as_a_whole_and_its_rows_do_not(abroad, foreign, decide, database):
+async def test_an_overdue_group_goes_to_the_area_above_and_its_rows_keep_their_owners(
+    abroad, foreign, decide, database
+):
     await foreign("low_income", DIBAO)
     group = await _group(abroad)
     await decide(group, "release", names=("甲",))
@@ -230,7 +233,7 @@ async def test_an_overdue_group_goes_up_as_a_whole_and_its_rows_do_not(abroad, f
     assert await escalate_overdue(database) == 0
 
 
-async def test_the_metrics_count_what_waits_by_level(abroad, people, numbers, foreign, database):
+async def test_the_metrics_count_waiting_rows_by_level(abroad, people, numbers, foreign, database):
     await foreign("low_income", DIBAO)
     await abroad.move(people, numbers[0])
     await count_waiting(database)

@@ -1,4 +1,4 @@
-"""The tables of assessment. Ids are uuid in PostgreSQL and text in Python."""
+"""What assessment stores. Ids are uuid in PostgreSQL and strings in Python."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
-    """The newest decision of every person. `digest`: of its parts that matter here; 0 if none does."""
+    """The newest decision seen of every person; `digest` of what of it matters here, 0 for nothing."""
 
     __tablename__ = "heads"
     __table_args__ = {"schema": "assessment"}
@@ -19,7 +19,7 @@ class HeadRow(SQLModel, table=True):
 
 
 class NeedRow(SQLModel, table=True):
-    """The past, present or future entitlement of a person to an assessment (`domain.Need`). `periods`: JSON."""
+    """Who is, was or will be entitled to an assessment, or had one; see `domain.Need`. `periods` is JSON."""
 
     __tablename__ = "needs"
     __table_args__ = (
@@ -39,8 +39,7 @@ class NeedRow(SQLModel, table=True):
 
 
 class CaseRow(SQLModel, table=True):
-    """One assessment from request to signature. `form`: JSON of the findings. `form_digest`: recognises a repeated
-    form."""
+    """One assessment from request to signature. `form` is the JSON of what was found; `form_digest` tells repeats."""
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -53,12 +52,7 @@ class CaseRow(SQLModel, table=True):
         CheckConstraint("reason IN ('first', 'regular', 'incident', 'dispute', 'other')"),
         CheckConstraint("state IN ('requested', 'scored', 'signed', 'cancelled')"),
         Index("cases_of_person", "person_id"),
-        Index(
-            "cases_one_open",
-            "person_id",
-            unique=True,
-            postgresql_where=text("state IN ('requested', 'scored')"),
-        ),
+        Index("cases_one_open", "person_id", unique=True, postgresql_where=text("state IN ('requested', 'scored')")),
         {"schema": "assessment"},
     )
 

@@ -1,4 +1,4 @@
-"""The tables of dispatch. Ids are uuid in PostgreSQL and text in Python; lists of codes are comma-separated text."""
+"""What dispatch stores. Ids are uuid in PostgreSQL and strings in Python; lists of codes are comma-separated text."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
-    """The newest decision of every person. `digest`: of its parts that matter to visits; 0 if none does."""
+    """The newest decision seen of every person; `digest` of what of it matters to visits, 0 for nothing."""
 
     __tablename__ = "heads"
     __table_args__ = {"schema": "dispatch"}
@@ -19,7 +19,7 @@ class HeadRow(SQLModel, table=True):
 
 
 class PlanRow(SQLModel, table=True):
-    """The plan of one person for one item (`domain.plan.Plan`). `part`: JSON."""
+    """One person's plan for one item; see `domain.plan.Plan`. `part` is JSON."""
 
     __tablename__ = "plans"
     __table_args__ = (
@@ -48,7 +48,7 @@ class PlanRow(SQLModel, table=True):
 
 
 class TaskRow(SQLModel, table=True):
-    """One visit to make (`domain.task.Task`). `verdict`: by supervision."""
+    """One visit to be made; see `domain.task.Task`. `verdict` is supervision's."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -58,8 +58,8 @@ class TaskRow(SQLModel, table=True):
         CheckConstraint("state NOT IN ('offered', 'accepted', 'in_progress', 'completed') OR provider IS NOT NULL"),
         CheckConstraint("(act_at IS NOT NULL) = (state IN ('planned', 'offered', 'accepted', 'in_progress'))"),
         CheckConstraint(
-            "state IN ('planned', 'offered', 'accepted', 'in_progress', 'completed', 'missed', 'failed', "
-            "'excused', 'expired', 'cancelled')"
+            "state IN ('planned', 'offered', 'accepted', 'in_progress', 'completed', 'missed', 'failed', 'excused', "
+            "'expired', 'cancelled')"
         ),
         Index("tasks_act_at", "act_at", postgresql_where=text("act_at IS NOT NULL")),
         Index("tasks_of_person", "person_id"),
@@ -95,7 +95,7 @@ class TaskRow(SQLModel, table=True):
 
 
 class AreaRow(SQLModel, table=True):
-    """The areas above each division with tasks, and the division itself. A scope is a subtree, never a code prefix."""
+    """Every area above (and equal to) a division that tasks are in: scope is a closure, never a code prefix."""
 
     __tablename__ = "areas"
     __table_args__ = {"schema": "dispatch"}
@@ -105,8 +105,8 @@ class AreaRow(SQLModel, table=True):
 
 
 class ProviderRow(SQLModel, table=True):
-    """A provider. `topic_state`: none (no Kafka), pending (topic or older messages are missing), ready. `feed_seq`:
-    its last message. `open_tasks`: tasks offered to it, accepted or begun."""
+    """`topic_state`: none (no Kafka), pending (topics or backlog to come), ready. `feed_seq`: its last message.
+    `open_tasks`: offered to it, accepted or begun."""
 
     __tablename__ = "providers"
     __table_args__ = (
@@ -131,7 +131,7 @@ class ProviderRow(SQLModel, table=True):
 
 
 class ProviderAreaRow(SQLModel, table=True):
-    """A division that a provider serves, with all areas below it."""
+    """A division a provider serves, with everything below it."""
 
     __tablename__ = "provider_areas"
     __table_args__ = {"schema": "dispatch"}
@@ -141,7 +141,7 @@ class ProviderAreaRow(SQLModel, table=True):
 
 
 class FeedRow(SQLModel, table=True):
-    """A message to a provider, numbered without gaps. Its topic has the same messages with the same ids."""
+    """What a provider was told, numbered without gaps; the same messages as on its topic, with the same ids."""
 
     __tablename__ = "feed"
     __table_args__ = (
@@ -163,8 +163,7 @@ class FeedRow(SQLModel, table=True):
 
 
 class AnswerRow(SQLModel, table=True):
-    """Every answer to a known task, accepted or rejected. `via`: http or kafka. `given_by`: a provider or an
-    officer."""
+    """Every answer to a known task, taken or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
 
     __tablename__ = "answers"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The tables of identification. Inputs are kept unchanged, so any decision can be computed again and explained."""
+"""The tables. Inputs are stored as received, so that any decision can be computed again and explained."""
 
 from datetime import date, datetime
 
@@ -8,13 +8,14 @@ from sqlmodel import SQLModel
 
 
 class PersonRow(SQLModel, table=True):
-    """The newest inputs and the newest decision of a person. `version`: of the decision (0: none yet). `decision`: the
-    JSON of its `EntitlementsDecided` without causes, the head of the topic.
+    """One person with the newest inputs and the newest decision.
 
-    `traits`: all that a list can distinguish this person by (`rules.deciding.traits`); NULL if no list has anything
-    to decide. `policy_digest`: the set of lists that decided; newer ones may be in force that give the same
-    decision. `merged_into`: the id that decides for this person. `others`: JSON of the inputs under other ids of the
-    same person. `next_edge_on`: the first day whose starting and ending intervals are not emitted yet."""
+    `version`: of the decision (0: none yet). `decision`: the JSON of `EntitlementsDecided` without causes, as at the
+    head of the topic. `traits`: everything by which lists can distinguish this person (`rules.deciding.traits`); NULL
+    if no list can decide anything. `policy_digest`: the set of lists that decided; a newer set in force may leave the
+    decision unchanged. `merged_into`: the surviving person. `others`: JSON of the inputs stored under other identities
+    of the same human. `next_edge_on`: the first day whose starts and ends are not emitted yet.
+    """
 
     __tablename__ = "persons"
     __table_args__ = (
@@ -46,8 +47,8 @@ class PersonRow(SQLModel, table=True):
 
 
 class DecisionRow(SQLModel, table=True):
-    """The changes of one decision, never changed: `EntitlementsDecided` with the intervals of the changed items
-    only. The newest row per item up to a version gives the whole decision of that version."""
+    """One decision, never changed afterwards. `said`: JSON of `EntitlementsDecided` with the intervals of the changed
+    items only. The newest row per item up to a version gives the whole decision of that version."""
 
     __tablename__ = "decisions"
     __table_args__ = {"schema": "identification"}
@@ -63,8 +64,8 @@ class DecisionRow(SQLModel, table=True):
 
 
 class UnexplainedRow(SQLModel, table=True):
-    """A decision with adverse outcomes whose reasons are not stored yet. `adverse`: JSON of
-    `identification.deciding.domain.adverse.Adverse`, one per item. `failed_at`: the last failed attempt."""
+    """An adverse decision whose reasons are not written down yet. `adverse`: JSON array of
+    `identification.deciding.domain.adverse.Adverse`, one per item. `failed_at`: when the explanation failed."""
 
     __tablename__ = "unexplained"
     __table_args__ = {"schema": "identification"}
@@ -76,8 +77,8 @@ class UnexplainedRow(SQLModel, table=True):
 
 
 class AdverseRow(SQLModel, table=True):
-    """An adverse outcome of a decision with its reasons on that day, never changed. `explanation`: JSON of
-    `rules.words.explain.Explanation`."""
+    """One item that a decision withholds, with the reasons of that day, never changed afterwards. `explanation`: JSON
+    of `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
     __table_args__ = (
@@ -95,8 +96,11 @@ class AdverseRow(SQLModel, table=True):
 
 
 class PolicyRow(SQLModel, table=True):
-    """One content of an area's list. `version`: its digest. `state`: proposed → approved → published (→ halted).
-    `approvals`: JSON `[{"by", "at", "simulation_id"}]`. A replaced or halted list may be proposed again."""
+    """One version of an area's list; `version` is the digest of its content.
+
+    `state`: proposed → approved → published (→ halted). A replaced or halted list may be proposed again. `approvals`:
+    JSON `[{"by", "at", "simulation_id"}]`.
+    """
 
     __tablename__ = "policies"
     __table_args__ = (
@@ -115,7 +119,7 @@ class PolicyRow(SQLModel, table=True):
 
 
 class SeededListRow(SQLModel, table=True):
-    """The content of an area's files under `contracts/policy` when a service last started."""
+    """The version of an area's files under `contracts/policy` at the last start of a service."""
 
     __tablename__ = "seeded_lists"
     __table_args__ = {"schema": "identification"}
@@ -126,13 +130,18 @@ class SeededListRow(SQLModel, table=True):
 
 
 class PublicationRow(SQLModel, table=True):
-    """The lists in force, append-only: the newest row of an area names its list. A row without an area changes the
-    coverage: `coverage` is JSON of the feeds by division (null: withdrawn). `running_digest`: of all lists in force and
-    the coverage after this row.
+    """A publication. Rows are appended; the newest row of an area names the list in force there.
 
-    The other columns are the progress of the new decisions. `people_touched`: affected people found, up to the
-    traits `selected_after`. `people`, `people_changed`: the totals at the end (parts: `redecisions`). `watched`: the
-    effect is compared with the simulation `simulation_id` within `band` (JSON of `Tolerance`)."""
+    A row without an area changes the coverage instead: `coverage` is JSON of feeds by division (null: withdrawn).
+    `running_digest`: of all lists and the coverage in force after it.
+
+    Progress of deciding again: `people_touched` people are found, up to the traits `selected_after`; all of them at
+    `selected_at`. `people` of them are decided and `people_changed` have another decision, set at `redecided_at`; until
+    then `redecisions` holds the counts.
+
+    `watched`: the effect is still compared with the simulation `simulation_id`, within `band` (JSON of
+    `band.Tolerance`).
+    """
 
     __tablename__ = "publications"
     __table_args__ = (
@@ -168,8 +177,8 @@ class PublicationRow(SQLModel, table=True):
 
 
 class CoverageRow(SQLModel, table=True):
-    """The newest declaration of a division. `said`: the JSON of its `CoverageDeclared`; `event_id`: its id;
-    `applied`: decisions use it (`PublicationRow.coverage`)."""
+    """The last declaration of a division. `said`: JSON of the received `CoverageDeclared`; `event_id`: its id.
+    `applied`: it is in force (`PublicationRow.coverage`)."""
 
     __tablename__ = "coverages"
     __table_args__ = {"schema": "identification"}
@@ -182,8 +191,8 @@ class CoverageRow(SQLModel, table=True):
 
 
 class RedecisionRow(SQLModel, table=True):
-    """A part of the people affected by a publication. `people_ids`: not decided again yet; `people`: decided again;
-    `people_changed`: those of them with another decision."""
+    """A part of the people whom a publication may touch. `people_ids` are still to be decided again; `people` are done,
+    and `people_changed` of them have another decision."""
 
     __tablename__ = "redecisions"
     __table_args__ = (
@@ -200,23 +209,20 @@ class RedecisionRow(SQLModel, table=True):
 
 
 class SimulationRow(SQLModel, table=True):
-    """The simulated effect of a list of `jurisdiction`, compared with the lists after publication `base_seq`.
+    """The effect of a list of `jurisdiction`, compared with the lists in force after publication `base_seq`.
 
-    `basis`: names the lists that matter to the people of the area; the simulation is valid while it stays the same.
-    `known_at`: later knowledge is ignored, so that a run of any length reads one state. `replayed`: the caller asked
-    for an earlier instant. `settled`: no person waited for a new decision, so stored decisions follow the lists in
-    force. `result`: JSON of `rules.money.tallies.Stored` over the finished chunks."""
+    `basis`: digest of the lists that decide the area's people; the simulation is valid while it is the same.
+    `known_at`: inputs recorded later are left out, so that a long run reads one state. `replayed`: the request named an
+    earlier instant. `settled`: nobody was still to be decided again, so the stored decisions are those of the lists in
+    force. `result`: JSON of `rules.money.tallies.Stored` of the finished chunks.
+    """
 
     __tablename__ = "simulations"
     __table_args__ = (
         CheckConstraint("extract(day FROM first_month) = 1"),
         CheckConstraint("months BETWEEN 1 AND 36"),
         CheckConstraint("state IN ('waiting', 'running', 'complete', 'failed')"),
-        Index(
-            "simulations_open",
-            "requested_at",
-            postgresql_where=text("state IN ('waiting', 'running')"),
-        ),
+        Index("simulations_open", "requested_at", postgresql_where=text("state IN ('waiting', 'running')")),
         Index("simulations_version", "version", "requested_at"),
         {"schema": "identification"},
     )
@@ -246,7 +252,7 @@ class SimulationRow(SQLModel, table=True):
 
 
 class SimulationChunkRow(SQLModel, table=True):
-    """The people with ids above `after_id` up to `upto_id` (None: from the first, to the last), and their number
+    """The people with ids above `after_id` up to `upto_id` (None: without bound). `people`: number of people counted
     (None: not done yet)."""
 
     __tablename__ = "simulation_chunks"
@@ -262,7 +268,7 @@ class SimulationChunkRow(SQLModel, table=True):
 
 
 class SimulatedChangeRow(SQLModel, table=True):
-    """A person whose decision a list would change. `fen`: the simulated difference over the window."""
+    """A person whose decision the simulated list changes. `fen`: more or less money over the window."""
 
     __tablename__ = "simulated_changes"
     __table_args__ = {"schema": "identification"}
@@ -275,7 +281,7 @@ class SimulatedChangeRow(SQLModel, table=True):
 
 
 class WatchedStepRow(SQLModel, table=True):
-    """The result of one step of new decisions, with the simulated figures of the same people."""
+    """The effect of one step of deciding again, and the simulated effect on the same people."""
 
     __tablename__ = "watched_steps"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The tables of subsidy. Months are stored as their first day, money as integer fen. Postings are never deleted."""
+"""What subsidy stores. Months are stored as their first day, money as integer fen, postings once and for ever."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class PayFromRow(SQLModel, table=True):
-    """The first service month of this ledger per area; `*`: any other area."""
+    """The first service month this ledger answers for, per area; `*`: any other."""
 
     __tablename__ = "pay_from"
     __table_args__ = (
@@ -21,8 +21,10 @@ class PayFromRow(SQLModel, table=True):
 
 
 class AccountRow(SQLModel, table=True):
-    """The newest entitlements of a person that concern money (`entitlements`: JSON). `through_month`: dues are
-    determined up to this month. `next_change_month`: the month from which there is more to determine."""
+    """One person: the newest entitlements that concern money (`entitlements`: JSON), and how far they are worked out.
+
+    `through_month`: dues are determined up to here. `next_change_month`: the through month with which there is more.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -42,7 +44,7 @@ class AccountRow(SQLModel, table=True):
 
 
 class AliasRow(SQLModel, table=True):
-    """`alias` is another id of the person `survivor`, by the newest decision of the survivor."""
+    """`alias` is the same human as `survivor`, says the survivor's newest decision."""
 
     __tablename__ = "aliases"
     __table_args__ = (
@@ -56,9 +58,11 @@ class AliasRow(SQLModel, table=True):
 
 
 class DueRow(SQLModel, table=True):
-    """The state of one key (person, item, area, service month): amounts owed, paid, in payment, to be recovered. The
-    amounts besides `amount_fen` are sums of postings, kept so that paying is one comparison; `verify` adds the
-    postings again. `sequence`: the number of postings of the key."""
+    """What stands under one key (person, item, area, service month): owed, paid, on its way, to be recovered.
+
+    The amounts beside `amount_fen` are sums of postings, kept here so that paying is one comparison; `verify`
+    adds the postings up again. `sequence` counts the postings of the key.
+    """
 
     __tablename__ = "dues"
     __table_args__ = (
@@ -97,8 +101,8 @@ class DueRow(SQLModel, table=True):
 
 
 class EntryRow(SQLModel, table=True):
-    """One posting of `amount_fen` from `credit_account` to `debit_account`. It changes only once, from pending to
-    posted, voided or held."""
+    """One posting with both its legs: `amount_fen` from `credit_account` to `debit_account`. Never changed but from
+    pending to posted, voided or held, once."""
 
     __tablename__ = "entries"
     __table_args__ = (
@@ -132,7 +136,7 @@ class EntryRow(SQLModel, table=True):
 
 
 class BatchRow(SQLModel, table=True):
-    """The payments of one area at one time. One person makes it, another approves it."""
+    """What one area pays at once. Made by one person, approved by another."""
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -155,7 +159,7 @@ class BatchRow(SQLModel, table=True):
 
 
 class BatchLineRow(SQLModel, table=True):
-    """One payment of a batch. `line_id`: the id of its entry."""
+    """One payment of a batch; `line_id` is its entry's id."""
 
     __tablename__ = "batch_lines"
     __table_args__ = (
@@ -181,7 +185,7 @@ class BatchLineRow(SQLModel, table=True):
 
 
 class RecoveryRow(SQLModel, table=True):
-    """Money paid for a month that is not owed. One case per key; it opens again if it happens again."""
+    """Money paid for a month that is not owed. One case per key, opened again when it happens again."""
 
     __tablename__ = "recoveries"
     __table_args__ = (

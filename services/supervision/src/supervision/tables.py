@@ -1,4 +1,4 @@
-"""The tables of supervision. Days, levels and classes of one person are one row, so that a decision is one write."""
+"""What supervision stores. Days, levels and classes of one person are one row, so that a decision is one write."""
 
 from datetime import date, datetime
 from typing import Any
@@ -9,8 +9,8 @@ from sqlmodel import SQLModel
 
 
 class StepRow(SQLModel, table=True):
-    """One event in the chain of one pushed change. A state that unites several changes has a row for each. `led_by`:
-    the change whose id its consequences carry."""
+    """One event in the chain of one pushed change. A state that unites several changes has a row for each;
+    `led_by` is then the change under whose id the consequences travel on."""
 
     __tablename__ = "steps"
     __table_args__ = (
@@ -31,8 +31,8 @@ class StepRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """The newest decision of a person: the days with visiting care. `visiting_before`: days with visiting care by
-    older decisions, until the day of the newer one."""
+    """The newest decision about one person: the days with visiting care. `visiting_before`: days with visiting care
+    by older decisions, until the day of the newer one."""
 
     __tablename__ = "people"
     __table_args__ = (
@@ -67,7 +67,7 @@ class DueMonthsRow(SQLModel, table=True):
 
 
 class AbilityRow(SQLModel, table=True):
-    """The days of a person per ability level (0 intact … 4 complete loss)."""
+    """On which days a person's ability was at which level (0 intact … 4 complete loss)."""
 
     __tablename__ = "abilities"
     __table_args__ = {"schema": "supervision"}
@@ -82,8 +82,8 @@ class AbilityRow(SQLModel, table=True):
 
 
 class TaskRow(SQLModel, table=True):
-    """One visit: its progress and the findings about it. `blocks`, `warnings`, `waived`: check ids, separated by
-    commas."""
+    """One visit as far as it has come, and what was found about it. `blocks`, `warnings`, `waived`: check ids,
+    separated by commas."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -122,7 +122,7 @@ class TaskRow(SQLModel, table=True):
 
 class AlertRow(SQLModel, table=True):
     """A finding as a case: raised → explained → confirmed | dismissed → closed. `other_division`: the second area of
-    a case between two areas."""
+    a case between two."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -159,7 +159,7 @@ class AlertRow(SQLModel, table=True):
 
 
 class MatterRow(SQLModel, table=True):
-    """An open matter of a person that becomes an alert at `due_at` (`domain.matters.Matter`)."""
+    """An open matter of a person that becomes an alert at `due_at`; see `domain.matters.Matter`."""
 
     __tablename__ = "matters"
     __table_args__ = (
@@ -178,7 +178,7 @@ class MatterRow(SQLModel, table=True):
 
 
 class MoveGapRow(SQLModel, table=True):
-    """The subject of a case of the check `move_gap` (event `MoveGap`). Months are stored as their first day."""
+    """What a case of the check `move_gap` is about (see the event `MoveGap`); months by their first day."""
 
     __tablename__ = "move_gaps"
     __table_args__ = (
@@ -202,7 +202,7 @@ class MoveGapRow(SQLModel, table=True):
 
 
 class ClauseRow(SQLModel, table=True):
-    """The areas and dates of a list in force: one row per version of an item, as published."""
+    """Where a list in force says something: one row per version of an item, as published."""
 
     __tablename__ = "clauses"
     __table_args__ = {"schema": "supervision"}

@@ -1,6 +1,6 @@
-"""The item codes of the public interface, and what may stand in their way, with their Chinese names."""
+"""Chinese names of the items and of benefits of other offices, by their public codes."""
 
-DECLINED = "declined"  # stands in `suppressed_by` where the person gave the item up
+DECLINED = "declined"  # the value of `suppressed_by` if the person gave the item up
 
 ITEM_TITLES = {
     "employee_pension": "职工基本养老保险",

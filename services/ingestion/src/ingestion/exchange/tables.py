@@ -1,4 +1,4 @@
-"""The tables of front-end tables. Keys and contents are keyed hashes; the rest is in `sealed` columns."""
+"""What ingestion stores of front-end tables. Keys and contents stand as keyed hashes, the rest in `sealed` columns."""
 
 from datetime import date, datetime
 
@@ -8,9 +8,9 @@ from sqlmodel import SQLModel
 
 
 class FeedRow(SQLModel, table=True):
-    """The progress of a front-end table. `newest`: the newest change read; `cursor`: the place in the present run;
-    `headers`: the columns read (all sealed). `problem`: the reason why it cannot be read now. `deaths`: steps in a
-    row during which the process ended."""
+    """How far a front-end table is read. `newest`: the newest change that was read; `cursor`: the place within the
+    present run; `headers`: the columns that are read (all sealed); `problem`: why it cannot be read just now;
+    `deaths`: steps in a row that began and never ended."""
 
     __tablename__ = "feeds"
     __table_args__ = (
@@ -33,8 +33,8 @@ class FeedRow(SQLModel, table=True):
 
 
 class FeedRunRow(SQLModel, table=True):
-    """One reading of a front-end table. `rows_before`: its rows at the start of a full load. `missing`: rows that it
-    no longer has. `confirmed_by`: the officer who confirmed so many missing rows."""
+    """One reading of a front-end table. `rows_before`: how many rows it had when a full load began; `missing`: rows
+    that it no longer has; `confirmed_by`: who said that so many missing rows are right."""
 
     __tablename__ = "feed_runs"
     __table_args__ = (
@@ -60,8 +60,8 @@ class FeedRunRow(SQLModel, table=True):
 
 
 class FeedSeenRow(SQLModel, table=True):
-    """The last content of a row of a front-end table (`exchange.domain.Seen`), as keyed hashes. `raw`: of its cells.
-    `mark`: its watermark. `earlier`: its earlier periods, in JSON."""
+    """What a row of a front-end table said last (`domain.rows.Seen`); keys and contents as keyed hashes. `raw`: of its
+    cells; `mark`: its watermark, and `earlier`: its periods before, in JSON."""
 
     __tablename__ = "feed_rows"
     __table_args__ = (
@@ -85,7 +85,7 @@ class FeedSeenRow(SQLModel, table=True):
 
 
 class FeedRejectRow(SQLModel, table=True):
-    """A row of a front-end table that is rejected in its present form: its problems and its cells, sealed."""
+    """A row of a front-end table that is refused as it stands now: why, and its cells, sealed."""
 
     __tablename__ = "feed_rejects"
     __table_args__ = {"schema": "ingestion"}

@@ -24,7 +24,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.files import store
 from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.files.rejects import keep
@@ -32,8 +32,8 @@ from ingestion.files.row_events import Shaped, refused
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
 from ingestion.files.table import FileBroken
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 async def run_imports(database: Database) -> int:
     """Work for STEP_SECONDS on the import whose turn it is. Returns the rows read, plus 1 if the import has ended."""
-    await sources.look(database)
+    await sources.refresh(database)
     async with database.reading() as holder:
         for import_id in await store.list_open(holder, URGENT_KINDS, _CANDIDATES_MAX):
             if not await store.try_lock(holder, import_id):
@@ -219,7 +219,7 @@ async def _record(database: Database, session: Session, batch: Sequence[Shaped])
     async def reject(part: Sequence[Shaped], error: Exception) -> None:
         log.warning("a row of an import could not be recorded: %s", type(error).__name__)
         (one,) = part
-        if isinstance(one.read, Refused):  # the bug is not in the row
+        if isinstance(one.read, Rejected):  # the bug is not in the row
             raise FileBroken("internal")
         rejected = refused(one.row, session.sender, [fault("", "internal")])
         await _record(database, session, [one._replace(read=rejected)])
@@ -238,7 +238,7 @@ async def _commit(database: Database, session: Session, batch: Sequence[Shaped])
     now = clock.now()
     async with database.transaction() as tx:
         receipts = await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now)
-        await record_refusals(tx, [s.read for s in batch if isinstance(s.read, Refused)], now)
+        await record_rejections(tx, [s.read for s in batch if isinstance(s.read, Rejected)], now)
         counts, rejects = _outcome(session, batch, receipts)
         await _advance(tx, session, batch, counts, now)
         await store.insert_rejects(tx, rejects)

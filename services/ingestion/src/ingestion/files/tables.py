@@ -1,4 +1,4 @@
-"""Tables of imported files."""
+"""The tables of imported files."""
 
 from datetime import datetime
 
@@ -10,9 +10,11 @@ _Bytes = bytes  # where a column of the same class is called `bytes`
 
 
 class ImportRow(SQLModel, table=True):
-    """A file and its progress. `rows_read`: the checkpoint, which moves in the transaction that records the rows.
-    `spool`: its sealed bytes on disk. `owner`: the area whose officers may see rejected rows. `headers`: the names
-    of its columns, sealed. `deaths`: steps in a row during which the process ended."""
+    """An imported file and its progress.
+
+    `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the file's encrypted
+    bytes on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
+    `deaths`: consecutive steps that began and never ended."""
 
     __tablename__ = "imports"
     __table_args__ = (
@@ -51,7 +53,7 @@ class ImportRow(SQLModel, table=True):
 
 
 class ImportRejectRow(SQLModel, table=True):
-    """A rejected row of a file: its problems and its cells, sealed."""
+    """A rejected row of a file. `problems`: the reasons; `sealed`: its cells, encrypted."""
 
     __tablename__ = "import_rejects"
     __table_args__ = {"schema": "ingestion"}

@@ -1,4 +1,4 @@
-"""The tables of waiting events: quarantine, cases of claimed places, counts, groups, hints."""
+"""The tables about waiting events: quarantine, cases of claimed places, counts, groups, hints."""
 
 from datetime import date, datetime
 
@@ -8,10 +8,10 @@ from sqlmodel import SQLModel
 
 
 class QuarantineRow(SQLModel, table=True):
-    """An accepted event that waits, or the part of it for one member of a household (`part_of`: the event of the list).
+    """An accepted event that waits, or the part of one household member (`part_of` the list's event).
 
-    `owner`: the area whose officers answer for it. `chain`: of an event that counted before. `first_by`,
-    `first_outcome`: the decision of the first of two officers. `refuted_by`: the sign of life that refutes a death."""
+    `owner`: the area whose officers decide. `chain`: of an event that counted before. `first_by`, `first_outcome`: the
+    decision of the first of two officers. `refuted_by`: the sign of life that refutes a death."""
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -19,23 +19,11 @@ class QuarantineRow(SQLModel, table=True):
         CheckConstraint("(part_of IS NULL) = (household IS NULL)"),
         CheckConstraint("state IN ('open', 'released', 'discarded', 'withdrawn')"),
         Index(
-            "quarantine_deaths",
-            "person_id",
-            "source",
-            postgresql_where=text("kind = 'death' AND state = 'discarded'"),
+            "quarantine_deaths", "person_id", "source", postgresql_where=text("kind = 'death' AND state = 'discarded'")
         ),
         Index("quarantine_of_group", "group_id", "event_id", postgresql_where=text("group_id IS NOT NULL")),
-        Index(
-            "quarantine_of_owner",
-            "owner",
-            "event_id",
-            postgresql_where=text("state = 'open' AND group_id IS NULL"),
-        ),
-        Index(
-            "quarantine_open",
-            "person_id",
-            postgresql_where=text("state IN ('open', 'withdrawn')"),
-        ),
+        Index("quarantine_of_owner", "owner", "event_id", postgresql_where=text("state = 'open' AND group_id IS NULL")),
+        Index("quarantine_open", "person_id", postgresql_where=text("state IN ('open', 'withdrawn')")),
         Index("quarantine_overdue", "deadline", postgresql_where=text("state = 'open'")),
         Index("quarantine_unsettled", "source", postgresql_where=text("state <> 'released'")),
         {"schema": "ingestion"},
@@ -64,8 +52,7 @@ class QuarantineRow(SQLModel, table=True):
 
 
 class PlaceCaseRow(SQLModel, table=True):
-    """A claimed place, which the county of departure is asked to confirm. `silent_on`: from that day on no answer
-    counts as a confirmation."""
+    """A claimed place that the county left is asked to confirm. `silent_on`: from this day on, silence vouches."""
 
     __tablename__ = "place_cases"
     __table_args__ = (
@@ -99,8 +86,8 @@ class PlaceCaseRow(SQLModel, table=True):
 
 
 class ForeignCountRow(SQLModel, table=True):
-    """The number of events of a source, kind and day that waited because the source did not belong to the person, or
-    that were claimed places."""
+    """The number of events of a source, kind and day that waited because the source did not belong. Claimed places
+    are counted under the kind `claimed:…`."""
 
     __tablename__ = "foreign_counts"
     __table_args__ = (
@@ -114,10 +101,10 @@ class ForeignCountRow(SQLModel, table=True):
 
 
 class GroupRow(SQLModel, table=True):
-    """Many events or claimed places of one source, kind and day as one case, which two officers settle together.
+    """Many events (or claimed places) of one source, kind and day as one case, which two officers settle as a whole.
 
     `outcome`, `grant_days`, `reason`: the decision of the first officer; from `decided_at` on, of both.
-    `grant_days`: the time for which a release also grants standing. `done`: rows settled by that decision."""
+    `grant_days`: for so many days the release lets the source state this kind. `done`: rows that it has settled."""
 
     __tablename__ = "groups"
     __table_args__ = (

@@ -17,8 +17,8 @@ import httpx
 import msgspec
 from common.codes import divisions
 from common.money import yuan
-from rules.deciding.wording import area_name
 from rules.form.items import ITEM_TITLES
+from rules.form.names import area_name
 from rules.form.policy import PolicyError, PolicyList, load_item, load_list
 from rules.words.list_changes import ListChange, list_changes
 from shell.access.auth import issue_token
