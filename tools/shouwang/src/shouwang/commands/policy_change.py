@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from common.codes import divisions
 from common.money import yuan
-from rules.form.items import ITEM_TITLES
+from common.words_zh import ITEMS
 from rules.form.names import area_name
 from rules.form.policy import PolicyError, PolicyList, load_item, load_list
 from rules.words.list_changes import ListChange, list_changes
@@ -153,7 +153,7 @@ def _yuan(fen: int | None) -> str:
 def _titles(*lists: PolicyList) -> dict[str, str]:
     """An area may have items of its own, which only its list can name."""
     own = {code: item.title for one in lists for code, item in one.items.items()}
-    return own | ITEM_TITLES
+    return own | dict(ITEMS)
 
 
 def _both_lists(given: argparse.Namespace, *, running: bool) -> tuple[PolicyList, PolicyList]:
