@@ -96,6 +96,20 @@ async def test_an_officer_releases_a_correction_that_waits_again_with_its_predec
     assert await waiting() == {}
 
 
+async def test_the_county_of_the_person_decides_a_correction_whose_predecessor_is_discarded(
+    push, people, victim, income, corrected, stay, waiting, settle, quarantine
+):
+    """No place is known under the new number alone."""
+    await push(stay, people.renumbered(victim, people.number(3)), expect="accepted")
+    receipt, follower = await push(income, corrected, expect="accepted")
+    await push(people.annulled(stay), expect="accepted")
+    await settle(receipt["event_id"], "discard")
+    assert [(r["event_id"], r["reason"]) for r in await quarantine()] == [
+        (follower["event_id"], "predecessor_discarded")
+    ]
+    assert await waiting() == {person_of(victim): 1}
+
+
 async def test_a_withdrawn_correction_under_the_new_number_is_not_counted_as_waiting(
     push, people, victim, income, corrected, stay, waiting
 ):
