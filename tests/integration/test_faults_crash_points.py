@@ -27,8 +27,8 @@ from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime import clock, processes
 from shouwang.runtime.machine import Runtime
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.observing import Observer, header
+from shouwang.trials.observer import Observer, header
+from shouwang.trials.requests import Asker, tokens
 
 SERVICES = ("ingestion", "identification", "subsidy", "supervision")
 LATECOMERS = ("assessment", "dispatch")

@@ -34,11 +34,11 @@ from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
 from shouwang.trials import truth as truths
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.killing import Killer, plan_strikes
-from shouwang.trials.observing import Observer
-from shouwang.trials.paying import Key, Paymaster
+from shouwang.trials.delivery import Deliverer
+from shouwang.trials.kills import Killer, plan_strikes
+from shouwang.trials.observer import Observer
+from shouwang.trials.payments import Key, Paymaster
+from shouwang.trials.requests import Asker, tokens
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
 # Two processes share the topics of the services that decide and that pay.

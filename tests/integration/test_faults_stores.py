@@ -20,8 +20,8 @@ from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.observing import Observer
+from shouwang.trials.observer import Observer
+from shouwang.trials.requests import Asker, tokens
 
 LOADED_ON = date(2025, 12, 1)
 DEADLINE_SECONDS = 120

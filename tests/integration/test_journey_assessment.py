@@ -2,7 +2,7 @@
 
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 
 
 async def test_who_is_found_disabled_is_granted_the_nursing_subsidy_without_applying(platform: Platform) -> None:

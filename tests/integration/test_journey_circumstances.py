@@ -2,7 +2,7 @@
 
 from shouwang.stories.circumstances import corrected_certificate, household_low_income
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 
 
 async def test_a_corrected_certificate_is_decided_again_and_both_decisions_stay_explained(platform: Platform) -> None:

@@ -8,7 +8,7 @@ from shouwang.stories.deaths import (
     wrongly_declared_dead,
 )
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 
 
 async def test_a_late_death_cancels_visits_and_recovers_the_months_paid_after_it(platform: Platform) -> None:

@@ -12,7 +12,7 @@ from shouwang.stories import people
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import Elder, Event
 from shouwang.stories.platform import Answer, Platform, month_text
-from shouwang.stories.telling import expect, only
+from shouwang.stories.transcript import expect, only
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 POLICE = inbound_topic(f"urn:cn:exchange:{people.CITY}:psb")

@@ -2,7 +2,7 @@
 
 from shouwang.stories.longevity import eightieth_birthday, move_between_counties
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 
 
 async def test_the_allowance_begins_at_midnight_of_the_eightieth_birthday(platform: Platform) -> None:

@@ -10,7 +10,7 @@ from shouwang.stories.money import owed, paid, pay
 from shouwang.stories.people import QILIN, Elder, Event
 from shouwang.stories.platform import Platform, in_month, month_text
 from shouwang.stories.providers import provider_code
-from shouwang.stories.watching import Watch
+from shouwang.stories.watch import Watch
 
 ELSEWHERE = "urn:cn:exchange:110000:psb"
 

@@ -1,7 +1,7 @@
 """Visits: offered, made, verified, and missed."""
 
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 from shouwang.stories.visits import missed_visit, visit_by_http, visit_by_kafka
 
 

@@ -15,12 +15,12 @@ from shell.store.transaction import Tx
 from shouwang.commands import offsets
 from shouwang.commands.republish import PAGE, republish, write_pages
 from shouwang.commands.verify import check_all
-from shouwang.invariants.rows_behind import SOURCES
+from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime.machine import Runtime
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
-from shouwang.trials.probing import delete_topic, until
+from shouwang.stories.transcript import Teller
+from shouwang.trials.probe import delete_topic, until
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 encode = msgspec.json.Encoder().encode

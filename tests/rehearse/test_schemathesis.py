@@ -38,9 +38,9 @@ from schemathesis.core.result import Ok
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.observing import Observer
+from shouwang.trials.delivery import Deliverer
+from shouwang.trials.observer import Observer
+from shouwang.trials.requests import Asker
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 REQUESTS = int(os.environ.get("SHOUWANG_REQUESTS", "10000"))

@@ -27,9 +27,9 @@ from shouwang.commands.verify import check_all
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.observing import Observer
+from shouwang.trials.delivery import Deliverer
+from shouwang.trials.observer import Observer
+from shouwang.trials.requests import Asker, tokens
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 KILLS = int(os.environ.get("SHOUWANG_KILLS", "30"))

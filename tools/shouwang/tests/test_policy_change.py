@@ -17,8 +17,8 @@ from rules.form.policy import load_list
 from rules.money.due import DueState
 from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, GroupKey, Money, MoneyKey, Tally, age_band_name
 from shouwang.cli import main
-from shouwang.commands.columns import display_width
 from shouwang.commands.policy_change import FOLDER, _simulation_lines
+from shouwang.terminal import display_width
 
 AREA = "530302"
 ALLOWANCE = "longevity_allowance"

@@ -27,11 +27,11 @@ from shouwang.commands.verify import as_this_home, check_all, progress
 from shouwang.runtime import clock, lifecycle
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.paths import write_atomically
+from shouwang.stories.collection import tell_all
 from shouwang.stories.people import CITY, QILIN, XUANWEI
 from shouwang.stories.platform import Platform
 from shouwang.stories.providers import register_provider
-from shouwang.stories.tales import tell_all
-from shouwang.stories.telling import StoryFailed, Teller
+from shouwang.stories.transcript import StoryFailed, Teller
 
 PEOPLE: Final = 240
 WAIT_SECONDS: Final = 30.0

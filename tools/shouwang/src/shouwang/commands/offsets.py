@@ -22,9 +22,9 @@ from shell.kafka.topics import compacted_topics
 from shell.settings import Settings
 from shell.store.database import Database
 
-from shouwang.commands.columns import aligned
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
+from shouwang.terminal import aligned
 
 HEAD: Final = ("service", "topic", "part", "next", "log start", "log end", "last handled", "retention used", "state")
 NUMBERS: Final = (2, 3, 4, 5, 7)

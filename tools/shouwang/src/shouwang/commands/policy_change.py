@@ -23,9 +23,9 @@ from rules.form.policy import PolicyError, PolicyList, load_item, load_list
 from rules.words.list_changes import ListChange, list_changes
 from shell.access.auth import issue_token
 
-from shouwang.commands.columns import aligned
 from shouwang.runtime.paths import REPOSITORY
 from shouwang.runtime.problems import LocalProblem
+from shouwang.terminal import aligned
 
 FOLDER = REPOSITORY / "contracts" / "policy"
 SECONDS_MAX = 60

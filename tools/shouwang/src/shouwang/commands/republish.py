@@ -18,7 +18,7 @@ from shell.store.database import Database
 
 from shouwang.commands.offsets import open_database
 from shouwang.commands.verify import progress
-from shouwang.invariants.rows_behind import SOURCES, Head
+from shouwang.invariants.source_rows import SOURCES, Head
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 

@@ -19,12 +19,12 @@ from shell import clock
 from shell.settings import settings
 from shell.store.database import Database
 
-from shouwang.invariants import across, quiet, topics
+from shouwang.invariants import backlog, consistency, topics
 from shouwang.invariants.heads import Heads, compare_heads
 from shouwang.invariants.privacy import Secrets, load_secrets
+from shouwang.invariants.records import Grounds, Providers
 from shouwang.invariants.report import Line, Report
-from shouwang.invariants.rows_behind import SOURCES
-from shouwang.invariants.saying import Grounds, Providers
+from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
@@ -69,12 +69,12 @@ async def check_all(
         for name in databases:
             say(f"checking {name}")
             report.lines.append(await _own_check(name, databases[name]))
-        report.lines += await across.compare_versions(databases)
-        report.lines += await across.check_inputs(databases["ingestion"])
-        report.lines.append(await across.check_suspicions(databases))
-        report.lines.append(await across.check_money(databases["subsidy"]))
-        report.lines.append(await across.check_due_months(databases))
-        report.lines.append(await across.check_parked(databases))
+        report.lines += await consistency.compare_versions(databases)
+        report.lines += await consistency.check_inputs(databases["ingestion"])
+        report.lines.append(await consistency.check_suspicions(databases))
+        report.lines.append(await consistency.check_money(databases["subsidy"]))
+        report.lines.append(await consistency.check_due_months(databases))
+        report.lines.append(await consistency.check_parked(databases))
         report.lines += await _on_topics(runtime, databases, say)
     return report
 
@@ -94,11 +94,11 @@ async def _open(database: Database) -> None:
         raise LocalProblem(f"The database of {database.schema} does not answer: run `shouwang up`.") from error
 
 
-async def _quiet(address: str, databases: quiet.Databases, seconds: float) -> Line:
+async def _quiet(address: str, databases: backlog.Databases, seconds: float) -> Line:
     kafka = AIOKafkaConsumer(bootstrap_servers=address)
     await kafka.start()
     try:
-        waiting = await quiet.wait_until_quiet(databases, kafka, seconds)
+        waiting = await backlog.wait_until_quiet(databases, kafka, seconds)
     finally:
         await kafka.stop()
     return Line("nothing is under way: outboxes empty, topics read", count=len(databases)).add(waiting)
@@ -113,7 +113,7 @@ async def _own_check(name: str, database: Database) -> Line:
     return line.add(await verify.check(database, clock.today()))
 
 
-async def _on_topics(runtime: Runtime, databases: quiet.Databases, say: Callable[[str], None]) -> list[Line]:
+async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callable[[str], None]) -> list[Line]:
     numbers, names, persons = await load_secrets(databases["ingestion"], runtime.home)
     secrets, grounds, providers = Secrets(numbers, names), Grounds(), Providers()
     secrets.topics.note = secrets.logs.note = f"of {persons:,} people sought"

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from shell.store.database import Database
 
-from shouwang.invariants.quiet import Databases
+from shouwang.invariants.backlog import Databases
 from shouwang.invariants.report import Line
-from shouwang.invariants.rows_behind import SOURCES, Source
+from shouwang.invariants.source_rows import SOURCES, Source
 
 PAGE: Final = 2_000
 _CAUSES: Final = b',"causes":['

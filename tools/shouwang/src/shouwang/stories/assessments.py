@@ -11,7 +11,7 @@ from shell.settings import repository_root
 from shouwang.stories import people
 from shouwang.stories.money import owed
 from shouwang.stories.platform import Json, Platform, in_month, month_text
-from shouwang.stories.telling import Teller, expect, only, yuan
+from shouwang.stories.transcript import Teller, expect, only, yuan
 
 NURSING = "nursing_subsidy"
 SCALE: Path = repository_root() / "contracts" / "scales" / "gbt42195-2022.yaml"

@@ -11,7 +11,7 @@ from shouwang.stories import people
 from shouwang.stories.money import owed
 from shouwang.stories.people import Elder, Event
 from shouwang.stories.platform import Platform, in_month, month_text
-from shouwang.stories.telling import Teller, expect, need, only, yuan
+from shouwang.stories.transcript import Teller, expect, need, only, yuan
 
 NURSING = "severe_disability_nursing_subsidy"
 CARE = "care_service_subsidy"

@@ -26,8 +26,8 @@ from shouwang.stories.money import MAKER, owed, paid, pay
 from shouwang.stories.people import QILIN, XUANWEI, Elder, Event
 from shouwang.stories.platform import Platform, in_month, month_text
 from shouwang.stories.providers import accept, feed_of, provider_code
-from shouwang.stories.telling import Teller, expect, need, yuan
-from shouwang.stories.watching import Watch
+from shouwang.stories.transcript import Teller, expect, need, yuan
+from shouwang.stories.watch import Watch
 
 
 async def late_death(platform: Platform, tell: Teller) -> None:

@@ -10,7 +10,7 @@ from shouwang.stories import people
 from shouwang.stories.money import owed
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform, in_month, month_text, years_before
-from shouwang.stories.telling import Teller, expect, only, yuan
+from shouwang.stories.transcript import Teller, expect, only, yuan
 
 LONGEVITY = "longevity_allowance"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shouwang.stories.platform import Answer, Json, Platform
-from shouwang.stories.telling import StoryFailed, expect
+from shouwang.stories.transcript import StoryFailed, expect
 
 MAKER: Final = "officer-maker"
 CHECKER: Final = "approver-checker"

@@ -22,8 +22,8 @@ from shell.settings import settings
 
 from shouwang.runtime import clock
 from shouwang.stories.people import CITY, Cast, Elder, Event
-from shouwang.stories.telling import StoryFailed
-from shouwang.stories.watching import SECONDS_MAX, Watch
+from shouwang.stories.transcript import StoryFailed
+from shouwang.stories.watch import SECONDS_MAX, Watch
 
 T = TypeVar("T")
 BATCH_EVENTS_MAX: Final = 1_000

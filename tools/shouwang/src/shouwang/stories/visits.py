@@ -22,8 +22,8 @@ from shouwang.stories import people
 from shouwang.stories.people import QILIN
 from shouwang.stories.platform import Platform, in_month
 from shouwang.stories.providers import answer, feed_of, provider_code
-from shouwang.stories.telling import Teller, expect, need, only
-from shouwang.stories.watching import Watch
+from shouwang.stories.transcript import Teller, expect, need, only
+from shouwang.stories.watch import Watch
 
 VISIT_MINUTES = 25
 CHAIN = (

@@ -16,7 +16,7 @@ from shell.kafka.topics import inbound_topic
 from shell.settings import Settings
 
 from shouwang.runtime.stores import Stores
-from shouwang.trials.asking import AGAIN_AFTER_SECONDS, Asker
+from shouwang.trials.requests import AGAIN_AFTER_SECONDS, Asker
 
 SEND_SECONDS_MAX = 60
 Event = dict[str, Any]

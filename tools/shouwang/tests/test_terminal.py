@@ -1,6 +1,6 @@
 """Columns stand under one another though a Chinese character is twice as wide."""
 
-from shouwang.commands.columns import aligned, display_width
+from shouwang.terminal import aligned, display_width
 
 
 def test_a_chinese_character_takes_two_columns() -> None:

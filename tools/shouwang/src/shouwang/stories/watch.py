@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import Event, by_type, decoder
 from shell.kafka.liveness import ended_tasks, take_apart
 
-from shouwang.stories.telling import StoryFailed
+from shouwang.stories.transcript import StoryFailed
 
 E = TypeVar("E", bound=Event)
 KEPT_MAX: Final = 200_000

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from shouwang.invariants.quiet import inbound_partitions
+from shouwang.invariants.backlog import inbound_partitions
 from shouwang.runtime.stores import Stores
 
 LOOK_EVERY_SECONDS = 0.2

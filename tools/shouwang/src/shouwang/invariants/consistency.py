@@ -12,7 +12,7 @@ from ingestion.domain.standing import NOT_COUNTED
 from shell.store.database import Database
 from supervision.domain.dues import ITEMS
 
-from shouwang.invariants.quiet import Databases
+from shouwang.invariants.backlog import Databases
 from shouwang.invariants.report import Line
 
 PAGE: Final = 2_000

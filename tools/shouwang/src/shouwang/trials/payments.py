@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from shouwang.trials.asking import Asker
+from shouwang.trials.requests import Asker
 
 PAUSE_SECONDS = 0.5
 Json = dict[str, Any]

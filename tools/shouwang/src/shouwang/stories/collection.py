@@ -7,7 +7,7 @@ from shouwang.stories.circumstances import corrected_certificate, household_low_
 from shouwang.stories.deaths import late_death, revoked_death, suspected_death, wrongly_declared_dead
 from shouwang.stories.longevity import eightieth_birthday, move_between_counties
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Teller
 from shouwang.stories.visits import visit_by_kafka
 
 
