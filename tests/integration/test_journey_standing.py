@@ -18,7 +18,7 @@ ELSEWHERE = "urn:cn:exchange:110000:psb"
 async def resident(platform: Platform) -> tuple[Elder, str]:
     """A resident of 麒麟区 with a running allowance."""
     elder = platform.cast.aged(87, platform.today())
-    await platform.push(*people.arrives(elder, platform.now()))
+    await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
     return elder, person_id

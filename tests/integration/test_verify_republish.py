@@ -19,7 +19,7 @@ from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime.machine import Runtime
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
-from shouwang.stories.transcript import Teller
+from shouwang.stories.transcript import Transcript
 from shouwang.trials.probe import delete_topic, until
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -59,7 +59,7 @@ async def standing_at_the_end(running: Runtime, settings: Settings) -> set[Place
 
 
 async def wrong(running: Runtime) -> dict[str, list[str]]:
-    return {line.what: line.faults for line in (await check_all(running)).wrong()}
+    return {line.invariant: line.faults for line in (await check_all(running)).wrong()}
 
 
 def test_every_compacted_topic_can_be_published_again() -> None:
@@ -67,7 +67,7 @@ def test_every_compacted_topic_can_be_published_again() -> None:
 
 
 async def test_deleted_compacted_topics_are_published_again_and_verified(running: Runtime, platform: Platform) -> None:
-    await assessed(platform, Teller(), until_due=False)
+    await assessed(platform, Transcript(), until_due=False)
     assert await wrong(running) == {}
     settings = Settings(kafka=running.kafka_address)
     for topic in sorted(SOURCES):

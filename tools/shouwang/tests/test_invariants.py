@@ -21,7 +21,7 @@ class Record:
 
 def found(record: Record) -> list[str]:
     secrets = Secrets({NUMBER}, {"张三", "欧阳建国"})
-    secrets.look(record)
+    secrets.check(record)
     return secrets.topics.faults
 
 

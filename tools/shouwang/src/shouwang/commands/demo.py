@@ -27,11 +27,11 @@ from shouwang.commands.verify import as_this_home, check_all, progress
 from shouwang.runtime import clock, lifecycle
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.paths import write_atomically
-from shouwang.stories.collection import tell_all
+from shouwang.stories.demonstration import run_all
 from shouwang.stories.people import CITY, QILIN, XUANWEI
 from shouwang.stories.platform import Platform
 from shouwang.stories.providers import register_provider
-from shouwang.stories.transcript import StoryFailed, Teller
+from shouwang.stories.transcript import StoryFailed, Transcript
 
 PEOPLE: Final = 240
 WAIT_SECONDS: Final = 30.0
@@ -95,11 +95,11 @@ def evening_before_the_last_day(now: datetime) -> datetime:
 
 
 async def _tell_and_check(runtime: Runtime, first_serial: int, people: int) -> bool:
-    tell = Teller()
+    transcript = Transcript()
     urls = {process.name: runtime.service_url(process.name) for process in runtime.processes}
     async with Platform(runtime.home, runtime.kafka_address, urls) as platform:
         await _load_county(platform, first_serial, people)
-        await tell_all(platform, tell)
+        await run_all(platform, transcript)
         print("\nNow everybody is worked out from scratch, and all stores and topics are compared.")
         report = await check_all(runtime, wait_seconds=WAIT_SECONDS, say=progress)
     progress("")

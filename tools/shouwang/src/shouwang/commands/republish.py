@@ -67,7 +67,7 @@ async def write_pages(
     database: Database, topic: str, *, pages_max: int | None = None, say: Callable[[str], None] = lambda text: None
 ) -> int:
     """From where the last run stopped, at most so many pages; returns how many heads."""
-    total, done, pages = await database.pool.fetchval(SOURCES[topic].how_many), 0, 0
+    total, done, pages = await database.pool.fetchval(SOURCES[topic].count_statement), 0, 0
     while pages_max is None or pages < pages_max:
         await _until_few_wait(database, topic)
         written = await _write_page(database, topic)

@@ -125,7 +125,7 @@ async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callab
         finally:
             heads.close()
     logs = sorted((runtime.home / "logs").glob("*.log"))
-    return [*lines, grounds.line, providers.line, secrets.topics, secrets.read_logs(logs)]
+    return [*lines, grounds.line, providers.line, secrets.topics, secrets.check_logs(logs)]
 
 
 def progress(text: str) -> None:

@@ -1,11 +1,11 @@
-"""Whether everything that was said has been heard: outboxes empty, offsets at the ends, no job with work left."""
+"""The backlog of all services: unsent events, unread records, due job rows, stopped partitions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from shell import clock
@@ -15,7 +15,7 @@ from shell.store.database import Database
 Databases = Mapping[str, Database]
 LOOK_EVERY_SECONDS: Final = 0.3
 
-# Per service: rows whose day has come and that its job has not taken yet; `$1` is today, `$2` now. None: no such job.
+# Per service the count of rows that are due for its job. `$1` is today, `$2` now. None: the service has no such job.
 DUE: Final[dict[str, str | None]] = {
     "ingestion": None,
     "supervision": None,
@@ -27,34 +27,51 @@ DUE: Final[dict[str, str | None]] = {
 }
 
 
-async def what_waits(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]:
-    """In words, what is still under way; empty when nothing is."""
+async def load_backlog(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]:
+    """One sentence per kind of backlog and service; empty when nothing is under way."""
     found: list[str] = []
-    today, now = clock.today(), clock.now()
     for name, database in databases.items():
-        async with database.reading() as connection:
-            pending = await connection.fetchval("SELECT count(*) FROM outbox")
-            offsets = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
-            stopped = await connection.fetchval("SELECT count(*) FROM consumer_offsets WHERE stopped IS NOT NULL")
-            due = DUE[name]
-            work = await connection.fetchval(due, today, now) if due else 0
-        if pending:
-            found.append(f"{name}: {pending} events wait to be sent")
-        if work:
-            found.append(f"{name}: {work} rows whose day has come")
-        if stopped:
-            found.append(f"{name}: {stopped} partitions are stopped, see `shouwang offsets list {name}`")
-        read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in offsets}
+        rows = await _load_rows(name, database)
+        read = rows.next_offsets
         if name == "ingestion":
             read = dict.fromkeys(await inbound_partitions(kafka), None) | read
-        behind = await _behind(kafka, read)
-        if behind:
-            found.append(f"{name}: {behind} records wait to be read")
+        found += _sentences(name, rows, await _unread(kafka, read))
     return found
 
 
+class _Rows(NamedTuple):
+    """`pending`: events in the outbox; `due`: rows that are due for a job; `stopped`: stopped partitions."""
+
+    pending: int
+    due: int
+    stopped: int
+    next_offsets: dict[TopicPartition, int | None]
+
+
+async def _load_rows(name: str, database: Database) -> _Rows:
+    count_due = DUE[name]
+    async with database.reading() as connection:
+        pending = await connection.fetchval("SELECT count(*) FROM outbox")
+        offsets = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
+        stopped = await connection.fetchval("SELECT count(*) FROM consumer_offsets WHERE stopped IS NOT NULL")
+        due = await connection.fetchval(count_due, clock.today(), clock.now()) if count_due else 0
+    next_offsets = {TopicPartition(topic, part): next_offset for topic, part, next_offset in offsets}
+    return _Rows(pending, due, stopped, next_offsets)
+
+
+def _sentences(name: str, rows: _Rows, unread: int) -> Iterator[str]:
+    if rows.pending:
+        yield f"{name}: {rows.pending} events wait to be sent"
+    if rows.due:
+        yield f"{name}: {rows.due} rows whose day has come"
+    if rows.stopped:
+        yield f"{name}: {rows.stopped} partitions are stopped, see `shouwang offsets list {name}`"
+    if unread:
+        yield f"{name}: {unread} records wait to be read"
+
+
 async def inbound_partitions(kafka: AIOKafkaConsumer) -> list[TopicPartition]:
-    """The partitions of all topics that sources write to, also of those that ingestion has not seen yet."""
+    """The partitions of all topics of sources, also of new topics without a stored position."""
     cluster = await kafka._client.fetch_all_metadata()
     return [
         TopicPartition(topic, part)
@@ -64,21 +81,27 @@ async def inbound_partitions(kafka: AIOKafkaConsumer) -> list[TopicPartition]:
     ]
 
 
-async def _behind(kafka: AIOKafkaConsumer, read: Mapping[TopicPartition, int | None]) -> int:
-    if not read:
+async def _unread(kafka: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int | None]) -> int:
+    """Records after the next offsets. None: no record of the partition has been read."""
+    if not next_offsets:
         return 0
-    begins, ends = await kafka.beginning_offsets(list(read)), await kafka.end_offsets(list(read))
-    return sum(max(0, ends[tp] - (begins[tp] if offset is None else offset)) for tp, offset in read.items())
+    begins = await kafka.beginning_offsets(list(next_offsets))
+    ends = await kafka.end_offsets(list(next_offsets))
+    total = 0
+    for partition, offset in next_offsets.items():
+        first = begins[partition] if offset is None else offset
+        total += max(0, ends[partition] - first)
+    return total
 
 
 async def wait_until_quiet(databases: Databases, kafka: AIOKafkaConsumer, seconds: float) -> list[str]:
-    """Look until nothing waits twice in a row, at most so long. Returns what waits at the end."""
-    deadline, before = monotonic() + seconds, True
+    """Wait until the backlog is empty twice in a row, at most `seconds`. Returns the last backlog."""
+    deadline, was_empty = monotonic() + seconds, False
     while True:
-        waiting = await what_waits(databases, kafka)
-        if not waiting and not before:
+        backlog = await load_backlog(databases, kafka)
+        if not backlog and was_empty:
             return []
         if monotonic() > deadline:
-            return waiting
-        before = bool(waiting)
+            return backlog
+        was_empty = not backlog
         await asyncio.sleep(LOOK_EVERY_SECONDS)

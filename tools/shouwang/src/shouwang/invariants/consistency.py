@@ -1,10 +1,10 @@
-"""What one service knows, held against what the next one has made of it."""
+"""Compares the state of each service with the state of the services that depend on it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final, NamedTuple
 
 from common.money import yuan
 from ingestion.domain import statements_of
@@ -16,69 +16,53 @@ from shouwang.invariants.backlog import Databases
 from shouwang.invariants.report import Line
 
 PAGE: Final = 2_000
-# Where each reader of entitlements keeps the version it has applied.
+# The version that each reader of entitlements has applied.
 APPLIED: Final = {
     "assessment": "SELECT person_id, version FROM heads WHERE person_id = ANY($1::uuid[])",
     "dispatch": "SELECT person_id, version FROM heads WHERE person_id = ANY($1::uuid[])",
     "subsidy": "SELECT person_id, version FROM accounts WHERE person_id = ANY($1::uuid[])",
     "supervision": "SELECT person_id, version FROM people WHERE person_id = ANY($1::uuid[])",
 }
+_VERSIONS: Final = "SELECT person_id, version FROM persons WHERE version > 0 AND"
+_FACTS_VERSIONS: Final = "SELECT person_id, facts_version AS version FROM persons WHERE person_id = ANY($1::uuid[])"
 
 
 async def compare_versions(databases: Databases) -> list[Line]:
-    """Everybody ingestion knows is decided from the newest facts; every decision has reached all who act on it."""
+    """Identification has decided from the newest facts, and every reader has applied the newest decision."""
     facts = Line("everybody's newest facts have reached identification")
-    async for people in _pages(
-        databases["ingestion"], "SELECT person_id, version FROM persons WHERE version > 0 AND", "person_id"
-    ):
-        await _compare(
-            facts,
-            people,
-            databases["identification"],
-            "SELECT person_id, facts_version AS version FROM persons WHERE person_id = ANY($1::uuid[])",
-        )
+    await _compare_versions(facts, databases["ingestion"], databases["identification"], _FACTS_VERSIONS)
     lines = [facts]
     for service, applied in APPLIED.items():
         line = Line(f"every decision has reached {service}")
-        select = "SELECT person_id, version FROM persons WHERE version > 0 AND"
-        async for people in _pages(databases["identification"], select, "person_id"):
-            await _compare(line, people, databases[service], applied)
+        await _compare_versions(line, databases["identification"], databases[service], applied)
         lines.append(line)
     return lines
 
 
-async def _compare(line: Line, people: list[Any], database: Database, applied: str) -> None:
-    async with database.reading() as connection:
-        rows = await connection.fetch(applied, [row["person_id"] for row in people])
-    found = {row["person_id"]: row["version"] for row in rows}
-    for row in people:
-        line.count += 1
-        there = found.get(row["person_id"])
-        if there != row["version"]:
-            line.fault(f"{row['person_id']}: version {there} there, {row['version']} here")
+async def _compare_versions(line: Line, owner: Database, reader: Database, applied: str) -> None:
+    async for people in _pages(owner, _VERSIONS, "person_id"):
+        async with reader.reading() as connection:
+            rows = await connection.fetch(applied, [row["person_id"] for row in people])
+        found = {row["person_id"]: row["version"] for row in rows}
+        for row in people:
+            line.count += 1
+            version = found.get(row["person_id"])
+            if version != row["version"]:
+                line.fault(f"{row['person_id']}: version {version} there, {row['version']} here")
 
 
-async def check_inputs(database: Database) -> list[Line]:
-    """Every accepted input is in exactly one place: applied (it stands in the person's or a household's statements),
-    quarantined (open there) or parked (discarded, or withdrawn by its source); the counts are shown per source."""
-    places = Line("every accepted input is in exactly one place")
-    counts: Counter[tuple[str, str]] = Counter()
-    async for rows in _pages(database, _RECEIVED, "event_id"):
-        said = await _said(database, {row["person_id"] for row in rows if row["status"] == "applied"})
-        for row in rows:
-            places.count += 1
-            counts[row["source"], row["status"]] += 1
-            fault = _misplaced(row, said)
-            if fault is not None:
-                places.fault(f"{row['event_id']} ({row['source']}): {fault}")
-    async with database.reading() as connection:
-        lost = await connection.fetchval(
-            """SELECT count(*) FROM quarantine q LEFT JOIN received r USING (event_id)
-               WHERE r.event_id IS NULL AND q.part_of IS NULL"""
-        )
-    if lost:
-        places.fault(f"{lost} events in quarantine were never received")
-    return [places, *_per_source(counts)]
+# -- inputs
+
+
+class _Input(NamedTuple):
+    """An accepted event. `state`: its state in quarantine, None if it is not there."""
+
+    event_id: str
+    source: str
+    kind: str
+    status: str
+    person_id: str | None
+    state: str | None
 
 
 _RECEIVED: Final = """
@@ -86,36 +70,90 @@ SELECT r.event_id, r.source, r.kind, r.status, r.person_id, q.state FROM
   (SELECT * FROM received WHERE """
 
 
-def _misplaced(row: Any, said: set[str]) -> str | None:
-    stands, state = row["event_id"] in said, row["state"]
-    match row["status"]:
+async def check_inputs(database: Database) -> list[Line]:
+    """Every accepted input is in exactly one place. One more line per source counts its inputs.
+
+    Applied: in the statements of a person or a household. Quarantined: open there. Parked: discarded, or withdrawn by
+    the source.
+    """
+    places = Line("every accepted input is in exactly one place")
+    counts: Counter[tuple[str, str]] = Counter()
+    async for rows in _pages(database, _RECEIVED, "event_id"):
+        inputs = [_Input(*row) for row in rows]
+        counted = await _counted(database, {i.person_id for i in inputs if i.person_id and i.status == "applied"})
+        counts.update((i.source, i.status) for i in inputs)
+        places.count += len(inputs)
+        places.add(_misplaced(inputs, counted))
+    lost = await _never_received(database)
+    if lost:
+        places.fault(f"{lost} events in quarantine were never received")
+    return [places, *_per_source(counts)]
+
+
+async def _never_received(database: Database) -> int:
+    async with database.reading() as connection:
+        count = await connection.fetchval(
+            """SELECT count(*) FROM quarantine q LEFT JOIN received r USING (event_id)
+               WHERE r.event_id IS NULL AND q.part_of IS NULL"""
+        )
+    return int(count)
+
+
+def _misplaced(inputs: list[_Input], counted: set[str]) -> Iterator[str]:
+    for accepted in inputs:
+        fault = _misplacement(accepted, accepted.event_id in counted)
+        if fault is not None:
+            yield f"{accepted.event_id} ({accepted.source}): {fault}"
+
+
+def _misplacement(accepted: _Input, is_statement: bool) -> str | None:
+    """The fault in the place of an input, None if there is none."""
+    state = accepted.state
+    match accepted.status:
         case "applied" if state == "open":
             return "applied, and open in quarantine"
-        case "applied" if not stands and row["kind"] != "household":
-            return "applied, but nobody's statement"
-        case "quarantined" if state != "open" or stands:
-            return f"quarantined, but {state} there" if not stands else "quarantined, and a statement already"
+        case "applied" if not is_statement and accepted.kind != "household":
+            return "applied, but no statement of a person"
+        case "quarantined" if is_statement:
+            return "quarantined, and a statement already"
+        case "quarantined" if state != "open":
+            return f"quarantined, but {state} there"
         case "parked" if state not in ("discarded", "withdrawn"):
             return f"parked, but {state} in quarantine"
     return None
 
 
-async def _said(database: Database, person_ids: set[str]) -> set[str]:
+async def _counted(database: Database, person_ids: set[str]) -> set[str]:
+    """The event ids of these persons' statements, without those in a standing that does not count."""
     async with database.reading() as connection:
         rows = await connection.fetch(
             "SELECT statements FROM persons WHERE person_id = ANY($1::uuid[])", sorted(person_ids)
         )
-    said = (s for row in rows if row["statements"] for s in statements_of(row["statements"]))
-    return {s.event_id for s in said if s.standing_at() not in NOT_COUNTED}
+    found = set()
+    for row in rows:
+        statements = statements_of(row["statements"]) if row["statements"] else ()
+        found |= {s.event_id for s in statements if s.standing_at() not in NOT_COUNTED}
+    return found
 
 
 def _per_source(counts: Counter[tuple[str, str]]) -> list[Line]:
     lines = []
     for source in sorted({source for source, _ in counts}):
-        by = {status: counts[source, status] for status in ("applied", "quarantined", "parked")}
-        note = ", ".join(f"{number:,} {status}" for status, number in by.items() if number)
-        lines.append(Line(f"  inputs of {source}", count=sum(by.values()), note=note))
+        by_status = {status: counts[source, status] for status in ("applied", "quarantined", "parked")}
+        note = ", ".join(f"{number:,} {status}" for status, number in by_status.items() if number)
+        lines.append(Line(f"  inputs of {source}", count=sum(by_status.values()), note=note))
     return lines
+
+
+# -- suspected deaths
+
+# A decision contains a suspicion only while it is open. The suspicion of a merged person belongs to the survivor.
+_SUSPECTED: Final = """SELECT person_id FROM persons
+  WHERE merged_into IS NULL AND position('"death_suspected_on":'::bytea IN decision) > 0 AND"""
+_FOLLOWED: Final = {
+    "dispatch": "SELECT person_id FROM plans WHERE cause = 'suspicion' AND person_id = ANY($1::uuid[])",
+    "supervision": "SELECT person_id FROM matters WHERE check_id = 'hold_overdue' AND person_id = ANY($1::uuid[])",
+}
 
 
 async def check_suspicions(databases: Databases) -> Line:
@@ -127,35 +165,12 @@ async def check_suspicions(databases: Databases) -> Line:
         for service, query in _FOLLOWED.items():
             async with databases[service].reading() as connection:
                 found = {row[0] for row in await connection.fetch(query, ids)}
-            for person_id in ids:
-                if person_id not in found:
-                    line.fault(f"{person_id}: a death is suspected, and {service} does not follow it")
+            missing = [person_id for person_id in ids if person_id not in found]
+            line.add(f"{person_id}: a death is suspected, and {service} does not follow it" for person_id in missing)
     return line
 
 
-# A decision names a suspicion only while there is one. A merged person's is the survivor's.
-_SUSPECTED: Final = """SELECT person_id FROM persons
-  WHERE merged_into IS NULL AND position('"death_suspected_on":'::bytea IN decision) > 0 AND"""
-_FOLLOWED: Final = {
-    "dispatch": "SELECT person_id FROM plans WHERE cause = 'suspicion' AND person_id = ANY($1::uuid[])",
-    "supervision": "SELECT person_id FROM matters WHERE check_id = 'hold_overdue' AND person_id = ANY($1::uuid[])",
-}
-
-
-async def check_due_months(databases: Databases) -> Line:
-    """Supervision counts exactly the months for which subsidy states a due in state due."""
-    line = Line("the statistics count the dues that subsidy states")
-    async for people in _pages(databases["subsidy"], "SELECT person_id FROM accounts WHERE", "person_id"):
-        ids = [row["person_id"] for row in people]
-        months = []
-        for service, query in _DUE_MONTHS.items():
-            async with databases[service].reading() as connection:
-                months.append({tuple(row) for row in await connection.fetch(query, ids, ITEMS)})
-        line.count += len(months[0])
-        for person_id, item, jurisdiction, month in sorted(months[0] ^ months[1]):
-            line.fault(f"{person_id}: {item} of {jurisdiction} for {month:%Y-%m} is due in one of the two only")
-    return line
-
+# -- money
 
 _DUE_MONTHS: Final = {
     "subsidy": """SELECT person_id::text, item, jurisdiction, service_month FROM dues
@@ -166,8 +181,27 @@ _DUE_MONTHS: Final = {
 }
 
 
+async def check_due_months(databases: Databases) -> Line:
+    """Supervision counts exactly the months that are due in subsidy."""
+    line = Line("the statistics count the dues that subsidy states")
+    async for people in _pages(databases["subsidy"], "SELECT person_id FROM accounts WHERE", "person_id"):
+        ids = [row["person_id"] for row in people]
+        due = await _due_months(databases, "subsidy", ids)
+        counted = await _due_months(databases, "supervision", ids)
+        line.count += len(due)
+        for person_id, item, jurisdiction, month in sorted(due ^ counted):
+            line.fault(f"{person_id}: {item} of {jurisdiction} for {month:%Y-%m} is due in one of the two only")
+    return line
+
+
+async def _due_months(databases: Databases, service: str, person_ids: list[Any]) -> set[tuple[Any, ...]]:
+    """(person, item, jurisdiction, month)."""
+    async with databases[service].reading() as connection:
+        return {tuple(row) for row in await connection.fetch(_DUE_MONTHS[service], person_ids, ITEMS)}
+
+
 async def check_money(database: Database) -> Line:
-    """Over all posted entries debits equal credits, and what persons are owed is what was not yet paid."""
+    """The sum of the debits equals the sum of the credits, over all posted entries."""
     line = Line("trial balance: debits = credits")
     async with database.reading() as connection:
         rows = await connection.fetch(
@@ -185,25 +219,25 @@ async def check_money(database: Database) -> Line:
 
 
 async def check_parked(databases: Databases) -> Line:
-    """What waits for a human is told; a bug is a fault."""
+    """Counts parked records by reason. A record that is parked for a bug is a fault."""
     line = Line("what could not be processed is parked with its reason")
-    told: list[str] = []
+    notes: list[str] = []
     for name, database in databases.items():
         async with database.reading() as connection:
             rows = await connection.fetch(
                 "SELECT reason, count(*) AS parked FROM parked WHERE state = 'parked' GROUP BY reason ORDER BY reason"
             )
-        for row in rows:
-            line.count += row["parked"]
-            told.append(f"{name} {row['reason']} {row['parked']}")
-            if row["reason"] in ("bug", "behind_parked"):
-                line.fault(f"{name}: {row['parked']} records are parked for `{row['reason']}`")
-    line.note = ", ".join(told)
+        for reason, parked in rows:
+            line.count += parked
+            notes.append(f"{name} {reason} {parked}")
+            if reason in ("bug", "behind_parked"):
+                line.fault(f"{name}: {parked} records are parked for `{reason}`")
+    line.note = ", ".join(notes)
     return line
 
 
 async def _pages(database: Database, select: str, key: str) -> AsyncIterator[list[Any]]:
-    """Rows a page at a time, in the order of `key`. `select` ends where the condition on the key follows."""
+    """Pages of rows in the order of `key`. `select` ends where the condition on the key follows."""
     tail = ") r LEFT JOIN quarantine q USING (event_id) ORDER BY r.event_id" if key == "event_id" else ""
     after: str | None = None
     while True:

@@ -1,4 +1,4 @@
-"""How a story is told on a terminal, and how it fails."""
+"""The printed lines of a story, and the checks that make a story fail."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ T = TypeVar("T")
 
 
 class StoryFailed(AssertionError):
-    """What a story shows did not happen, or not in time."""
+    """An expected event or state did not occur, or not before its deadline."""
 
 
-def expect(actual: object, wanted: object, what: str) -> None:
-    """Raises StoryFailed unless both are equal."""
+def expect(actual: object, wanted: object, subject: str) -> None:
+    """Raise StoryFailed unless both values are equal."""
     if actual != wanted:
-        raise StoryFailed(f"{what}: {actual!r} instead of {wanted!r}")
+        raise StoryFailed(f"{subject}: {actual!r} instead of {wanted!r}")
 
 
-def need(holds: bool, what: str) -> None:
-    """Raises StoryFailed unless it holds."""
+def need(holds: bool, subject: str) -> None:
+    """Raise StoryFailed unless the condition holds."""
     if not holds:
-        raise StoryFailed(what)
+        raise StoryFailed(subject)
 
 
-def only(found: list[T], what: str) -> T:
-    """The one element. Raises StoryFailed otherwise."""
+def only(found: list[T], subject: str) -> T:
+    """The one element of the list. Raises StoryFailed for none or several."""
     if len(found) != 1:
-        raise StoryFailed(f"{what}: {len(found)} instead of one")
+        raise StoryFailed(f"{subject}: {len(found)} instead of one")
     return found[0]
 
 
@@ -40,34 +40,37 @@ def yuan(amount_fen: int) -> str:
     return f"{money.yuan(amount_fen).removesuffix('.00')} 元"
 
 
-class Teller:
-    """Prints what happens, each line with the seconds it took."""
+class Transcript:
+    """Prints the steps of stories, each with the seconds that it took."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.told = 0
+        self.stories = 0
 
     @contextlib.contextmanager
-    def story(self, title: str, who: str) -> Iterator[None]:
-        """One person's story. `who` describes the person; nobody in it exists."""
-        self.told += 1
-        self._print(f"\n{self.told}. {title}\n   {who}")
+    def story(self, title: str, person: str) -> Iterator[None]:
+        """Print the title of one person's story, and its result. `person` describes a synthetic person."""
+        self.stories += 1
+        self._print(f"\n{self.stories}. {title}\n   {person}")
         started = monotonic()
         try:
             yield
         except BaseException as error:
             self._print(f"   ✗ {error or type(error).__name__}")
             raise
-        self._print(f"   ✓ told in {monotonic() - started:.1f} s")
+        self._print(f"   ✓ done in {monotonic() - started:.1f} s")
 
-    def happens(self, text: str) -> float:
-        """Something that is done from outside. Returns the moment, to measure from."""
+    def action(self, text: str) -> float:
+        """Print an action from outside the platform. Returns the present in monotonic seconds."""
         self._print(f"   →            {text}")
         return monotonic()
 
-    def seen(self, text: str, began: float | None = None, at: float | None = None) -> None:
-        """Something that the platform did; `began` and `at` are monotonic seconds."""
-        took = "" if began is None else f"{(monotonic() if at is None else at) - began:6.3f} s"
+    def observed(self, text: str, began: float | None = None, at: float | None = None) -> None:
+        """Print a reaction of the platform, and the seconds from `began` to `at` (monotonic; default: now)."""
+        took = ""
+        if began is not None:
+            ended = monotonic() if at is None else at
+            took = f"{ended - began:6.3f} s"
         self._print(f"     {took:<10} {text}")
 
     def _print(self, text: str) -> None:

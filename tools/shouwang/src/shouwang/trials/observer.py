@@ -1,12 +1,12 @@
-"""What can be seen of a running platform from outside: whether it is quiet, what lies on its topics, what is stored.
+"""Reads the state of a running platform: backlogs, records of topics, rows of databases.
 
-An observer lives through kills of the broker, the cluster and the services: it connects anew when need be.
+An observer survives kills of the broker, the cluster and the services: it connects again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from types import TracebackType
@@ -33,26 +33,25 @@ AWAY = (
 Ends = dict[TopicPartition, int]
 
 
-class Look(NamedTuple):
-    """`behind`: records not yet settled, by service; `waiting`: rows in the outbox, by service; `ends`: of all topics
-    that anybody reads."""
+class Backlog(NamedTuple):
+    """`behind`: unread records by service; `waiting`: outbox rows by service; `ends`: of all read partitions."""
 
     behind: dict[str, int]
     waiting: dict[str, int]
     ends: Ends
 
     @property
-    def is_still(self) -> bool:
+    def is_empty(self) -> bool:
         return not any(self.behind.values()) and not any(self.waiting.values())
 
 
 class Observer:
-    """Watches the named services of one home. Use as a context manager."""
+    """Reads the named services of one home. Use as a context manager."""
 
     def __init__(self, stores: Stores, services: Sequence[str]) -> None:
         self.stores = stores
         self.services = tuple(services)
-        self._kafka: AIOKafkaConsumer | None = None  # kept: the first question of a client is slow
+        self._kafka: AIOKafkaConsumer | None = None  # kept open: the first request of a client is slow
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,11 +59,11 @@ class Observer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._hang_up()
+        await self._disconnect()
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[asyncpg.Connection]:
-        """A connection to a service's database; ids are read as text."""
+        """A connection to a service's database. UUIDs are read as text."""
         settings = {"search_path": f"{service},public", "application_name": "observer"}
         connection = await asyncpg.connect(self.stores.database_url(service), server_settings=settings, timeout=10)
         try:
@@ -79,37 +78,42 @@ class Observer:
             return found
 
     async def until_quiet(self, seconds: float) -> None:
-        """Wait until nothing is under way: two looks in a row found every outbox empty and every reader at the end
-        of its topics, and no topic grew between them. Raises TimeoutError, saying where something is left."""
-        deadline, before, last = monotonic() + seconds, None, "nothing could be seen"
+        """Wait until the backlog is empty twice in a row and no topic grew between. Raises TimeoutError with the
+        last backlog."""
+        deadline, before, last = monotonic() + seconds, None, "no backlog could be read"
         while monotonic() < deadline:
             try:
-                look = await self.look()
+                found = await self.backlog()
             except AWAY as error:
-                await self._hang_up()
+                await self._disconnect()
                 before, last = None, f"a store is away: {error!r}"
             else:
-                if look.is_still and before == look.ends:
+                if found.is_empty and before == found.ends:
                     return
-                before, last = (look.ends if look.is_still else None), f"behind {look.behind}, waiting {look.waiting}"
+                before = found.ends if found.is_empty else None
+                last = f"behind {found.behind}, waiting {found.waiting}"
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         raise TimeoutError(f"not quiet within {seconds:.0f} s: {last}")
 
-    async def look(self) -> Look:
-        """Outboxes first, then the ends of the topics, then how far their readers are: in this order nothing that
-        moves on meanwhile is overlooked twice."""
-        waiting: dict[str, int] = {}
-        for service in self.services:
-            waiting[service] = (await self.rows(service, "SELECT count(*) FROM outbox"))[0][0]
-        positions: dict[str, dict[TopicPartition, int]] = {}
-        for service in self.services:
-            found = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
-            positions[service] = {TopicPartition(r["topic"], r["part"]): r["next_offset"] or 0 for r in found}
-        if "ingestion" in positions:  # a source's new topic has no position before ingestion has seen it
-            positions["ingestion"] = dict.fromkeys(await self._inbound(), 0) | positions["ingestion"]
-        ends = await self._ends({tp for at in positions.values() for tp in at})
-        behind = {service: sum(max(0, ends[tp] - at[tp]) for tp in at) for service, at in positions.items()}
-        return Look(behind, waiting, ends)
+    async def backlog(self) -> Backlog:
+        """Read outboxes first, then positions, then the ends of the topics. Because of this order, two reads in a row
+        cannot both miss a moving record."""
+        waiting = {service: await self._pending(service) for service in self.services}
+        positions = {service: await self._positions(service) for service in self.services}
+        ends = await self._ends({tp for read in positions.values() for tp in read})
+        behind = {service: _unread(read, ends) for service, read in positions.items()}
+        return Backlog(behind, waiting, ends)
+
+    async def _pending(self, service: str) -> int:
+        return int((await self.rows(service, "SELECT count(*) FROM outbox"))[0][0])
+
+    async def _positions(self, service: str) -> dict[TopicPartition, int]:
+        """The next offset per partition that the service reads."""
+        rows = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
+        read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] or 0 for row in rows}
+        if service == "ingestion":  # a source's new topic has no position before ingestion has found it
+            read = dict.fromkeys(await self._inbound(), 0) | read
+        return read
 
     async def _inbound(self) -> list[TopicPartition]:
         return await inbound_partitions(await self._connected())
@@ -125,34 +129,26 @@ class Observer:
             await client.start()
         return self._kafka
 
-    async def _hang_up(self) -> None:
+    async def _disconnect(self) -> None:
         client, self._kafka = self._kafka, None
         if client is not None:
             await client.stop()
 
     async def records(self, topics: Collection[str]) -> list[ConsumerRecord]:
-        """Everything that lies on `topics` now, in order within each partition."""
-        found: list[ConsumerRecord] = []
+        """Every record that is on `topics` now, in order within each partition. Raises LookupError, TimeoutError."""
         async with self._reader(topics) as client:
             parts = client.assignment()
             if {tp.topic for tp in parts} != set(topics):
                 raise LookupError(f"not all of {', '.join(topics)} exist")
-            ends: Ends = await client.end_offsets(parts)
-            left, deadline = set(parts), monotonic() + READ_SECONDS_MAX
-            while left := {tp for tp in left if await client.position(tp) < ends[tp]}:
-                if monotonic() > deadline:
-                    raise TimeoutError(f"could not read {sorted(left)} to the end")
-                for tp, batch in (await client.getmany(timeout_ms=200)).items():
-                    found += [record for record in batch if record.offset < ends[tp]]
-        return found
+            return await _read_to(client, await client.end_offsets(parts))
 
     async def heads(self, topic: str) -> dict[str, ConsumerRecord]:
-        """The last record of each key, which is what compaction keeps."""
+        """The last record per key, as after compaction."""
         return last_of_each_key(await self.records([topic]))
 
     @asynccontextmanager
     async def _reader(self, topics: Collection[str]) -> AsyncIterator[AIOKafkaConsumer]:
-        """Without a group: it is given all partitions of `topics`, and nobody notices it."""
+        """A client without a consumer group: it reads all partitions of `topics` and moves no position."""
         client = AIOKafkaConsumer(
             *topics,
             bootstrap_servers=self.stores.kafka_address,
@@ -165,6 +161,22 @@ class Observer:
             yield client
         finally:
             await client.stop()
+
+
+async def _read_to(client: AIOKafkaConsumer, ends: Ends) -> list[ConsumerRecord]:
+    """The records of every partition below its end offset."""
+    found: list[ConsumerRecord] = []
+    left, deadline = set(ends), monotonic() + READ_SECONDS_MAX
+    while left := {tp for tp in left if await client.position(tp) < ends[tp]}:
+        if monotonic() > deadline:
+            raise TimeoutError(f"could not read {sorted(left)} to the end")
+        for tp, batch in (await client.getmany(timeout_ms=200)).items():
+            found += [record for record in batch if record.offset < ends[tp]]
+    return found
+
+
+def _unread(read: Mapping[TopicPartition, int], ends: Ends) -> int:
+    return sum(max(0, ends[tp] - offset) for tp, offset in read.items())
 
 
 def last_of_each_key(records: Iterable[ConsumerRecord]) -> dict[str, Any]:

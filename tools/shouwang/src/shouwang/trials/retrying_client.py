@@ -1,4 +1,4 @@
-"""Asking services over HTTP and not giving up: what a source does that must not lose anything."""
+"""An HTTP client that repeats a request until a service answers, as a careful source does."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import httpx
 from shouwang.runtime.problems import LocalProblem
 from shouwang.runtime.stores import Stores
 
-AGAIN_AFTER_SECONDS = 0.1
+RETRY_AFTER_SECONDS = 0.1
 ANSWER_SECONDS_MAX = 30
+REPEATED = (429, 503)
 _ISSUE = """
 import json, sys
 from shell.access.auth import issue_token
@@ -28,8 +29,10 @@ print(json.dumps({role: issue_token(role, division=area or None) for role, _, ar
 
 
 def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
-    """By role a token of this home; `officer@530300` is one with an area. Issued by a process of its own, as this one
-    may belong to another home."""
+    """A token of this home per role; `officer@530300` is a role with an area. Raises LocalProblem.
+
+    Another process issues them, because this process may belong to another home.
+    """
     done = subprocess.run(
         [sys.executable, "-c", _ISSUE, *roles],
         env={**os.environ, "SHOUWANG_HOME": str(stores.home)},
@@ -42,8 +45,8 @@ def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
     return issued
 
 
-class Asker:
-    """Repeats a request until it is answered by something else than `busy` or `away`, for at most `seconds`."""
+class RetryingClient:
+    """Repeats a request while the service is busy (429), away (503) or not reachable, for at most `seconds`."""
 
     def __init__(self, stores: Stores, tokens: Mapping[str, str], seconds: float = 120) -> None:
         self.stores = stores
@@ -60,30 +63,32 @@ class Asker:
     ) -> None:
         await self._client.aclose()
 
-    async def ask(self, method: str, service: str, path: str, role: str = "admin", **request: Any) -> httpx.Response:
-        """The first real answer, whatever its status. Raises TimeoutError."""
-        headers = {"authorization": f"Bearer {self._tokens[role]}", **request.pop("headers", {})}
+    async def request(
+        self, method: str, service: str, path: str, role: str = "admin", **arguments: Any
+    ) -> httpx.Response:
+        """The first answer with another status than 429 and 503. Raises TimeoutError."""
+        headers = {"authorization": f"Bearer {self._tokens[role]}", **arguments.pop("headers", {})}
         deadline, last = monotonic() + self.seconds, ""
         while monotonic() < deadline:
             try:
                 url = f"{self.stores.service_url(service)}{path}"
-                answer = await self._client.request(method, url, headers=headers, **request)
+                answer = await self._client.request(method, url, headers=headers, **arguments)
             except httpx.TransportError as error:
                 last = repr(error)
             else:
-                if answer.status_code not in (429, 503):
+                if answer.status_code not in REPEATED:
                     return answer
                 last = f"{answer.status_code} {answer.text[:200]}"
             self.repeated += 1
-            await asyncio.sleep(AGAIN_AFTER_SECONDS)
+            await asyncio.sleep(RETRY_AFTER_SECONDS)
         raise TimeoutError(f"{service} did not answer {method} {path} within {self.seconds:.0f} s: {last}")
 
     async def push(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Push a batch of population events through ingestion's door; the receipts."""
+        """Push a batch of population events to ingestion; returns the receipts. Raises LocalProblem, TimeoutError."""
         body = json.dumps(list(events), ensure_ascii=False).encode()
-        kind = {"content-type": "application/cloudevents-batch+json"}
-        answer = await self.ask("POST", "ingestion", "/v1/events", content=body, headers=kind)
+        headers = {"content-type": "application/cloudevents-batch+json"}
+        answer = await self.request("POST", "ingestion", "/v1/events", content=body, headers=headers)
         if answer.status_code != 202:
-            raise LocalProblem(f"Ingestion refused a batch with {answer.status_code}: {answer.text[:500]}")
+            raise LocalProblem(f"Ingestion rejected the batch with {answer.status_code}: {answer.text[:500]}")
         receipts: dict[str, Any] = answer.json()
         return receipts
