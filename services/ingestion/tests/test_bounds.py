@@ -18,7 +18,7 @@ import pyarrow
 import pytest
 import xlsxwriter
 from common.codes.id_number import make
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files import spool
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender
@@ -78,7 +78,7 @@ def read(content, form, kind="alive"):
 
 
 def codes(row):
-    return [fault.code for fault in row.read.faults] if isinstance(row.read, Refused) else []
+    return [fault.code for fault in row.read.faults] if isinstance(row.read, Rejected) else []
 
 
 # ── memory of a real process ────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from shell.store.transaction import Tx
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.exchange.domain import Deed, Seen, decide_missing, decide_row, is_late
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.lines import Layout, Line, mark_of, read_line
@@ -23,8 +23,8 @@ from ingestion.files.rejects import keep
 from ingestion.files.row_events import Sender, Shaped, refused
 from ingestion.files.table import bounded
 from ingestion.reading.events import read_event, reopen
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 from ingestion.recording.store.statements import load_sealed
 
 _encode = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ class Page:
     said: dict[int, list[Pushed]] = field(default_factory=dict)
     shaped: dict[int, Shaped] = field(default_factory=dict)
     refused: dict[int, tuple[Shaped, Sequence[Fault]]] = field(default_factory=dict)
-    refusals: list[Refused] = field(default_factory=list)
+    refusals: list[Rejected] = field(default_factory=list)
 
 
 async def tell_page(tx: Tx, layout: Layout, run: int, lines: Sequence[Line], now: datetime) -> Counts:
@@ -73,7 +73,7 @@ async def tell_page(tx: Tx, layout: Layout, run: int, lines: Sequence[Line], now
         elif _is_newer(known[line.key].seen, mark := mark_of(layout, line)):
             seen = known[line.key].seen._replace(mark=mark)
             page.saved[line.key] = known[line.key]._replace(seen=seen)
-    await record_refusals(tx, page.refusals, now)
+    await record_rejections(tx, page.refusals, now)
     receipts = await _record(tx, page)
     return await _save(tx, page, lines, receipts)
 
@@ -97,9 +97,9 @@ async def end_missing(tx: Tx, setup: Setup, run: int, known: dict[bytes, KnownRo
         deeds, after = decide_missing(row.seen, now, setup.ways)
         events = [_event(page, key, deed, None, after.at) for deed in deeds]
         page.said[number] = [event for event in events if isinstance(event, Pushed)]
-        page.refusals += [event for event in events if isinstance(event, Refused)]
+        page.refusals += [event for event in events if isinstance(event, Rejected)]
         page.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
-    await record_refusals(tx, page.refusals, now)
+    await record_rejections(tx, page.refusals, now)
     await _record(tx, page)
     await store.save_rows(tx, setup.feed.feed, run, page.saved.items())
     return sum(1 for events in page.said.values() if events)
@@ -137,7 +137,7 @@ def _look(page: Page, layout: Layout, line: Line, is_repeated: bool) -> None:
         page.refused[line.number] = (shaped, [fault("", "key_repeated")])
         return
     if change is None:
-        assert isinstance(shaped.read, Refused)
+        assert isinstance(shaped.read, Rejected)
         page.refused[line.number] = (shaped, shaped.read.faults)
         page.refusals.append(shaped.read)
         return
@@ -147,7 +147,7 @@ def _look(page: Page, layout: Layout, line: Line, is_repeated: bool) -> None:
     events: list[Pushed] = []
     for deed in deeds:
         event = _event(page, line.key, deed, own, after.at)
-        if isinstance(event, Refused):
+        if isinstance(event, Rejected):
             page.refused[line.number] = (shaped, event.faults)
             page.refusals.append(event)
             return
@@ -159,7 +159,7 @@ def _look(page: Page, layout: Layout, line: Line, is_repeated: bool) -> None:
     page.saved[line.key] = KnownRow(after, before.raw if before and stays else line.raw)
 
 
-def _event(page: Page, key: bytes, deed: Deed, own: Pushed | None, at: datetime) -> Pushed | Refused:
+def _event(page: Page, key: bytes, deed: Deed, own: Pushed | None, at: datetime) -> Pushed | Rejected:
     """A deed as an event, read like every other."""
     head, urn = page.heads.get(key), page.setup.feed.source
     about = head if deed.of_old and head is not None else own

@@ -19,7 +19,7 @@ from shell.privacy import vault
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
 from ingestion.files.mapping import Mapping
@@ -44,7 +44,7 @@ class Shaped(NamedTuple):
 
     row: Row
     table: int
-    read: Pushed | Refused
+    read: Pushed | Rejected
     columns: dict[str, str]
     formula: bool = False
 
@@ -133,7 +133,7 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
     read = read_event(_encode(event), now, only_source=sender.only)
     if faults:
         pointers = tuple(f.pointer for f in faults)
-        more = [f for f in read.faults if not f.pointer.startswith(pointers)] if isinstance(read, Refused) else []
+        more = [f for f in read.faults if not f.pointer.startswith(pointers)] if isinstance(read, Rejected) else []
         read = refused(row, sender, [*faults, *more])
     elif isinstance(read, Pushed) and not told:
         read = msgspec.structs.replace(read, digest=vault().blind_index(f"row\0{read.source.urn}\0{read.id}"))
@@ -202,11 +202,11 @@ def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> s
     return "row-" + vault().blind_index("row\0" + content.decode()).hex()[:40]
 
 
-def refused(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
+def refused(row: Row, sender: Sender, faults: Sequence[Fault]) -> Rejected:
     """The refusal of a row. Its body has the cells, shortened; a digest then tells rows with one beginning apart."""
     texts = [text_of(cell) for cell in row.cells]
     kept = shortened(texts, REJECT_BYTES_MAX)
     if kept != texts:
         kept.append(blake2b("\x1f".join(texts).encode("utf-8", "replace"), digest_size=16).hexdigest())
     body = _encode(kept)
-    return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)
+    return Rejected(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)

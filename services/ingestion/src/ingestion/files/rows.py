@@ -109,17 +109,17 @@ class Stream:
             text = line.decode("utf-8", "replace") + (CUT if broken == "row_too_long" else "")
             row = Row(place, [text], broken)
             if broken is not None:
-                yield self._refuse(row, broken)
+                yield self._reject(row, broken)
                 continue
             try:
                 value = msgspec.json.decode(line)
             except (msgspec.DecodeError, RecursionError) as wrong:
-                yield self._refuse(row, "too_deep" if isinstance(wrong, RecursionError) else "not_json")
+                yield self._reject(row, "too_deep" if isinstance(wrong, RecursionError) else "not_json")
                 continue
             if isinstance(value, dict) and "specversion" not in value and self._mapping is not None:
                 yield self._of_object(self._mapping, row, value, plans, now)
             elif isinstance(value, dict) and "specversion" not in value:
-                yield self._refuse(row, "kind_needed")
+                yield self._reject(row, "kind_needed")
             else:
                 read = read_event(line, now(), only_source=self._sender.only)
                 yield Shaped(row, 0, read, {})
@@ -139,7 +139,7 @@ class Stream:
             plans[names] = self._plan(mapping, names)
         planned = plans[names]
         if planned is None:
-            return self._refuse(row, "columns_not_found")
+            return self._reject(row, "columns_not_found")
         shaped = shape(Row(row.place, list(value.values())), planned, self._sender, now())
         return shaped._replace(row=row)
 
@@ -149,7 +149,7 @@ class Stream:
             return None
         return plan(mapping, found, names, 0, DAY_ZERO)
 
-    def _refuse(self, row: Row, code: str) -> Shaped:
+    def _reject(self, row: Row, code: str) -> Shaped:
         return Shaped(row, 0, refused(row, self._sender, [fault("", code)]), {})
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
 from common.money import yuan
-from ingestion.domain import statements_of
+from ingestion.domain.person import statements_of
 from ingestion.domain.standing import NOT_COUNTED
 from shell.store.database import Database
 from supervision.domain.dues import ITEMS
