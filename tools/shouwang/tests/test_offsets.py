@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from shell.kafka import topic_configs
 from shell.kafka.topics import load_topics
 from shouwang import cli
+from shouwang.runtime import machine
 from shouwang.runtime.machine import Runtime
 
 HOUR_MS = 3_600_000
@@ -17,7 +18,7 @@ HOUR_MS = 3_600_000
 @pytest.fixture
 async def subsidy(stores: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
     """The database of a service that has read 100 payments of a topic which is empty now."""
-    monkeypatch.setattr(cli, "local_runtime", lambda: stores)
+    monkeypatch.setattr(machine, "local_runtime", lambda: stores)
     stores.create_topics()
     stores.migrate()
     connection = await asyncpg.connect(stores.database_url("subsidy"), server_settings={"search_path": "subsidy"})

@@ -219,7 +219,7 @@ def test_what_keeps_dying_is_started_ever_more_slowly_and_at_once_after_a_health
 
 def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     starter = (
-        "from pathlib import Path; from shouwang import processes; "
+        "from pathlib import Path; from shouwang.runtime import processes; "
         "processes.spawn(['sleep', '60'], log=Path('log'), pid_file=Path('pid'))"
     )
     subprocess.run([sys.executable, "-c", starter], check=True, cwd=tmp_path)

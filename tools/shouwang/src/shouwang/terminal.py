@@ -1,11 +1,18 @@
-"""Tables on a terminal, where a Chinese character takes two columns."""
+"""Output on a terminal: aligned columns and a line of progress. A Chinese character takes two columns."""
 
+import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 
 
+def show_progress(text: str) -> None:
+    """Replace the line of progress on standard error; the empty text clears it. Does nothing without a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}{' …' if text else ''}", end="", file=sys.stderr, flush=True)
+
+
 def display_width(text: str) -> int:
-    """In columns. A character of ambiguous width counts as narrow, as terminals in UTF-8 show it."""
+    """Width in columns. A character of ambiguous width counts as narrow, as in UTF-8 terminals."""
     return sum(map(_width, text))
 
 
@@ -16,13 +23,13 @@ def _width(char: str) -> int:
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> Iterator[str]:
-    """One line per row, two spaces between columns; the columns `numbers` stand to the right."""
+    """One line per row, two spaces between columns. The columns with an index in `numbers` are aligned to the right."""
     if not rows:
         return
     widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = []
-        for n, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True)):
             blank = " " * (width - display_width(cell))
-            cells.append(blank + cell if n in numbers else cell + blank)
+            cells.append(blank + cell if index in numbers else cell + blank)
         yield "  ".join(cells).rstrip()

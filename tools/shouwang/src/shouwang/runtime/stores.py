@@ -60,6 +60,11 @@ class Stores:
         return self.run / f"{process}.pid"
 
     @property
+    def stored(self) -> list[str]:
+        """The names of the services that have a database, in starting order."""
+        return [process.name for process in self.processes if process.database]
+
+    @property
     def demo_file(self) -> Path:
         """It marks a home as a demonstration's, for good. Its content is the next free serial number of a person."""
         return demo_file(self.home)
@@ -90,6 +95,11 @@ class Stores:
         """Does the broker, ours or the given one, answer requests?"""
         host, _, port = self.kafka_address.split(",")[0].rpartition(":")
         return answers(int(port), host)
+
+    def require_kafka(self) -> None:
+        """Raise LocalProblem if the broker does not answer."""
+        if not self.kafka_answers():
+            raise LocalProblem(f"Kafka at {self.kafka_address} does not answer: run `shouwang up`.")
 
     def start_kafka(self) -> None:
         """Start the broker unless it answers already (or SHOUWANG_KAFKA names one)."""

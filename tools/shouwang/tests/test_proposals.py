@@ -17,7 +17,8 @@ from rules.form.policy import load_list
 from rules.money.due import DueState
 from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, GroupKey, Money, MoneyKey, Tally, age_band_name
 from shouwang.cli import main
-from shouwang.commands.policy_change import FOLDER, _simulation_lines
+from shouwang.policies import simulations
+from shouwang.policies.proposals import FOLDER
 from shouwang.terminal import display_width
 
 AREA = "530302"
@@ -105,7 +106,7 @@ def simulated(*, full: bool = True) -> dict[str, Any]:
 
 
 def told(found: dict[str, Any]) -> list[str]:
-    return list(_simulation_lines(found))
+    return list(simulations.lines(found))
 
 
 def test_a_simulation_is_told_without_a_single_english_code() -> None:
