@@ -167,7 +167,7 @@ CATCHERS = {
     "libs/shell/src/shell/kafka/client.py": "logged; a client that cannot stop is taken apart",
     "libs/shell/src/shell/watchdog.py": "logged; the question is asked again at the next look",
     "libs/shell/src/shell/platform_routes.py": "told to the prober",
-    "services/ingestion/src/ingestion/doors/intake.py": "handed to everybody who waits for that transaction",
+    "services/ingestion/src/ingestion/channels/intake.py": "handed to everybody who waits for that transaction",
     "services/ingestion/src/ingestion/files/run_imports.py": "a file's fate, or halved down to the one row",
     "services/ingestion/src/ingestion/exchange/run_feeds.py": "a feed's fate, or halved down to the one row",
 }

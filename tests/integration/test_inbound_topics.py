@@ -13,6 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from ingestion.register import sources
 from ingestion.register.open_topics import keep_topics, open_topics
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.store import registry
 from shell import clock
 from shell.kafka.create_topics import ensure_configs, ensure_topics
@@ -100,14 +102,14 @@ async def register(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Async
     monkeypatch.setenv("SHOUWANG_KAFKA", settings.kafka)
     shell.settings.settings.cache_clear()
     async with migrated_database("ingestion") as database:
-        await sources.seed_register(database)
+        await seed_register(database)
         yield database
     sources.forget()
     shell.settings.settings.cache_clear()
 
 
 async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Database, settings: Settings) -> None:
-    wanted = {inbound_topic(urn) for urn, entry in sources.seed().items() if entry.kafka}
+    wanted = {inbound_topic(urn) for urn, entry in seed().items() if entry.kafka}
     assert len(wanted) > 10
     while await open_topics(register):
         pass
@@ -131,12 +133,12 @@ async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Da
 async def test_one_topic_that_the_broker_refuses_keeps_no_other_waiting(register: Database, settings: Settings) -> None:
     """A name of which the broker says that it collides with another one."""
     await create(settings, "population.inbound.530300.a.b")
-    entry = sources.seed()["urn:cn:exchange:530300:psb"].model_dump_json().encode()
+    entry = seed()["urn:cn:exchange:530300:psb"].model_dump_json().encode()
     refused, other = (f"urn:cn:exchange:530300:{office}" for office in ("a_b", f"zz_{uuid4().hex[:8]}"))
     async with register.transaction() as tx:
-        rows = [(urn, 1, clock.now(), entry, "test", "x") for urn in (refused, other)]
+        rows = [registry.NewVersion(urn, 1, clock.now(), entry, "test", "x") for urn in (refused, other)]
         await registry.insert_versions(tx, rows)
-    await sources.look(register, now=True)
+    await sources.refresh(register, now=True)
     await open_topics(register)
     rows = await register.pool.fetch("SELECT source, problem FROM source_topics WHERE opened_at IS NULL")
     assert [(row[0], "InvalidTopic" in row[1]) for row in rows] == [(refused, True)]

@@ -14,7 +14,7 @@ from ingestion.files.run_imports import run_imports
 from ingestion.files.spool import spool_folder
 from ingestion.main import service
 from ingestion.register import sources
-from ingestion.register.sources import seed_register
+from ingestion.register.seed_register import seed_register
 from rules.facts.timeline import facts_known_at
 from shell import clock
 from shell.access.auth import issue_token

@@ -18,6 +18,7 @@ from ingestion.reading.events import read_event
 from ingestion.recording.recorder import record
 from rules.facts.identity import statements_known_at
 from rules.facts.timeline import facts_known_at
+from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver, migrated_database
 
@@ -77,7 +78,7 @@ async def deliver(database: Database, events: Sequence[Event], rng: random.Rando
         assert len(read) == len(batch)
         async with database.transaction() as tx:
             await record(tx, read, now)
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
     return {m.person_id: m for m in await Driver(database, service.handlers).emitted(PersonFactsRecorded)}
 
 

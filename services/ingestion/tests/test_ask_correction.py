@@ -1,4 +1,4 @@
-"""A source is asked to put an event right, and the request closes by itself when it has."""
+"""A source is asked to correct an event; the request closes by itself when it has."""
 
 import asyncio
 from datetime import timedelta
@@ -60,7 +60,7 @@ async def test_a_request_closes_when_the_source_corrects_annuls_or_ends(push, pe
     assert answer.answered_by == second["event_id"]
 
 
-async def test_asked_again_it_is_the_same_request_and_once_answered_another(push, people, ask, look, driver):
+async def test_a_second_call_returns_the_open_request_and_after_its_answer_a_new_one(push, people, ask, look, driver):
     number = people.number(1)
     (receipt,) = await push(people.residence(number, id="r1"))
     first = await ask(receipt["event_id"])
@@ -70,10 +70,10 @@ async def test_asked_again_it_is_the_same_request_and_once_answered_another(push
     await look()
     assert (await ask(receipt["event_id"]))["correction_id"] != first["correction_id"]
     await look()
-    assert len(await driver.emitted(CorrectionAnswered)) == 1  # what came before the question is no answer to it
+    assert len(await driver.emitted(CorrectionAnswered)) == 1  # an earlier correction does not answer a later request
 
 
-async def test_a_list_of_a_household_can_be_put_right_too(push, people, ask, look, driver):
+async def test_a_household_list_can_be_corrected_too(push, people, ask, look, driver):
     a, b = people.number(1), people.number(2)
     value = {"household_no": "1", "members": [b]}
     (receipt,) = await push(people.event("household", a, value, id="h1"))
@@ -87,7 +87,7 @@ async def test_a_list_of_a_household_can_be_put_right_too(push, people, ask, loo
     assert len(await driver.emitted(CorrectionAnswered)) == 1
 
 
-async def test_a_refused_event_is_put_right_by_sending_it_in_order(push, people, ask, look, driver):
+async def test_a_rejected_event_is_corrected_by_sending_it_without_the_fault(push, people, ask, look, driver):
     wrong = people.residence(people.number(1), id="r1")
     wrong["data"]["value"]["division"] = "999999"
     (receipt,) = await push(wrong, expect="rejected")
@@ -101,7 +101,9 @@ async def test_a_refused_event_is_put_right_by_sending_it_in_order(push, people,
     assert [a.answered_by for a in await driver.emitted(CorrectionAnswered)] == [receipt["event_id"]]
 
 
-async def test_what_waits_too_long_is_asked_for_and_answered_by_its_release(push, people, look, driver, database):
+async def test_an_event_that_waits_too_long_gets_a_request_that_its_release_answers(
+    push, people, look, driver, database
+):
     event = people.residence(people.number(1), id="r2", action="corrected", previous="r1")
     (receipt,) = await push(event, expect="quarantined")
     clock.set_now(people.NOW + timedelta(days=3, minutes=5))
@@ -125,7 +127,7 @@ async def test_a_request_about_a_discarded_event_is_withdrawn(push, people, ask,
     await ask(receipt["event_id"], expect=409)
 
 
-async def test_the_source_sees_its_own_with_its_own_ids_and_officers_those_of_their_area(
+async def test_a_source_sees_its_own_requests_with_its_own_ids_and_officers_those_of_their_area(
     push, people, ask, officer, client_for
 ):
     (receipt,) = await push(people.residence(people.number(1), id="r1"))
@@ -155,7 +157,7 @@ async def test_a_request_is_overdue_after_its_deadline_and_can_be_withdrawn_once
     assert [a.outcome for a in await driver.emitted(CorrectionAnswered)] == ["withdrawn"]
 
 
-async def test_nothing_of_the_reason_or_the_person_travels(push, people, ask, database):
+async def test_no_topic_carries_the_reason_or_the_person(push, people, ask, database):
     number = people.number(1)
     (receipt,) = await push(people.residence(number, id=f"cert-{number}"))
     await database.pool.execute("DELETE FROM outbox")

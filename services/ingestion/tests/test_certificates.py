@@ -6,6 +6,7 @@ import pytest
 from common.message import derived_id
 from ingestion import verify
 from rules.facts.identity import statements_known_at
+from shell import clock
 from shell.access.auth import issue_token
 from shell.privacy import vault
 
@@ -43,7 +44,7 @@ async def test_a_certificate_of_an_unknown_number_waits_with_pointer_and_code(pu
     assert [(p["pointer"], p["code"]) for p in receipt["problems"]] == [("/data/value/certificate_no", REASON)]
     assert await heads() == {}
     assert await database.pool.fetchval("SELECT count(*) FROM identities") == 1  # no person is created from it
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_in_every_order_and_twice_a_certificate_under_an_older_number_counts_in_the_end(
@@ -64,7 +65,7 @@ async def test_in_every_order_and_twice_a_certificate_under_an_older_number_coun
         found = await heads()
         survivor = found[found[person_of(third)].merged_into or person_of(third)]
         assert [s.kind for s in survivor.statements].count("disability") == 1
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_with_the_change_of_number_in_the_same_batch_it_counts_at_once(push, people, heads):
@@ -112,7 +113,7 @@ async def test_an_officer_may_release_a_certificate_of_another_number(push, peop
         answer = await officer.post(url, json={"reason": "已核对旧证"})
     assert answer.status_code == 200, answer.text
     assert await disabled(heads, new) == ["disability"]
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_certificate_with_the_fifteen_digit_form_of_the_number_counts(push, people, heads):

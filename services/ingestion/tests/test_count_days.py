@@ -12,6 +12,7 @@ from ingestion.completeness.count_days import count_days
 from ingestion.completeness.store import days
 from ingestion.domain.completeness import RecordedDay, ReportedDay, Tally, add_up, compare, count_events, whole_day
 from ingestion.verify import check
+from shell import clock
 
 PSB = "urn:cn:exchange:530300:psb"
 DAY = date(2026, 11, 20)
@@ -19,7 +20,7 @@ KEYS = [(PSB, day, kind) for day in (DAY, date(2026, 11, 21)) for kind in ("resi
 
 
 def digest(*ids):
-    """As a source would write it."""
+    """The digest as a source computes it."""
     total = 0
     for id_ in ids:
         total ^= int(hashlib.sha256(id_.encode()).hexdigest(), 16)
@@ -59,7 +60,7 @@ def test_a_day_is_complete_short_over_different_or_not_reported(told, state):
     assert compare(told, RecordedDay(2, digest("a", "b"))) == state
 
 
-def test_a_day_whose_digest_nobody_kept_is_compared_by_its_count():
+def test_a_day_without_a_stored_digest_is_compared_by_its_count():
     old = Tally(PSB, DAY, "death", 2, None)
     (new,) = count_events([((PSB, DAY, "death"), "c")])
     ours = whole_day(add_up([old, new]).values())
@@ -68,7 +69,7 @@ def test_a_day_whose_digest_nobody_kept_is_compared_by_its_count():
     assert compare(ReportedDay(4, digest("x")), ours) == "short"
 
 
-async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_killed(push, people, database):
+async def test_every_new_event_counts_once_in_any_order_and_after_any_kill(push, people, database):
     """Sent in any order, some again, with the job between the pushes and killed within its transaction."""
     rng = random.Random(7)
     events = [people.residence(people.number(n), id=f"号{n}") for n in range(30)]
@@ -90,7 +91,7 @@ async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_kille
         ours = whole_day(await days.load_day(connection, PSB, DAY))
     assert ours == RecordedDay(35, digest(*(e["id"] for e in events)))
     assert await database.pool.fetchval("SELECT count(*) FROM tallies") == 0
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
 
 
 class Killed(Exception):
@@ -99,8 +100,8 @@ class Killed(Exception):
 
 async def _count_and_die(database):
     async with database.transaction() as tx:
-        for _, tallies in await days.take_tallies(tx, 50):
-            await days.add_counts(tx, tallies)
+        for batch in await days.take_tallies(tx, 50):
+            await days.add_counts(tx, batch.tallies)
         raise Killed
 
 
@@ -122,9 +123,9 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
         "INSERT INTO day_counts VALUES ('urn:x', '2026-11-20', 'death', 1, NULL)",
     ],
 )
-async def test_a_count_that_is_not_that_of_the_events_is_found(push, people, database, damage):
+async def test_verification_finds_a_count_that_differs_from_the_events(push, people, database, damage):
     await push(people.residence(people.number(1), id="a"))
     await count_days(database)
-    assert await check(database) == []
+    assert await check(database, clock.today()) == []
     await database.pool.execute(damage)
-    assert any("counted" in fault for fault in await check(database))
+    assert any("counted" in fault for fault in await check(database, clock.today()))

@@ -1,4 +1,4 @@
-"""Finding and revealing people, under area and audit."""
+"""Finding and revealing people: area scope and audit."""
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ from shell.access.auth import ROLES, issue_token
 
 @pytest.fixture
 async def known(push, people, admin):
-    """Somebody who lives in Qilin and is registered in Yuci."""
+    """A person who lives in Qilin and is registered in Yuci."""
     number = people.number(1)
     register = people.registration(number)
     register["data"]["value"]["hukou_division"] = "140702"
@@ -15,7 +15,7 @@ async def known(push, people, admin):
     future = people.residence(number, "530304001", id="later", valid_from="2027-01-01")
     future["data"]["value"]["address"] = "曲靖市马龙区别处"
     lives = people.residence(number)
-    lives["source"] = future["source"] = register["source"]  # a claimed place would show the person to nobody there
+    lives["source"] = future["source"] = register["source"]  # a claimed place gives no access
     await push(register, lives, future, expect="accepted")
     answer = await admin.post("/v1/persons/lookup", json={"id_number": number})
     return number, answer.json()["person_id"]
@@ -46,7 +46,7 @@ async def test_officers_of_hukou_and_of_residence_find_a_person_and_others_do_no
                 assert (looked_up.status_code, seen.status_code) == (404, 404)
 
 
-async def test_every_look_up_is_written_down_also_one_that_finds_nobody(known, people, database, client_for):
+async def test_every_look_up_is_audited_also_one_without_a_result(known, people, database, client_for):
     async with client_for(issue_token("officer", division="110000")) as officer:
         await officer.post("/v1/persons/lookup", json={"id_number": known[0]})
         answer = await officer.post("/v1/persons/lookup", json={"id_number": known[0][:17] + "?"})
@@ -56,7 +56,7 @@ async def test_every_look_up_is_written_down_also_one_that_finds_nobody(known, p
     assert [(r[0], msgspec.json.decode(r[1])) for r in rows] == [("lookup", [known[1]]), ("lookup", [])]
 
 
-async def test_every_read_of_a_person_is_written_down_also_one_that_finds_nobody(known, database, client_for):
+async def test_every_read_of_a_person_is_audited_also_one_without_a_result(known, database, client_for):
     for division in ("530302", "110000"):
         async with client_for(issue_token("officer", division=division, subject="li")) as officer:
             await officer.get(f"/v1/persons/{known[1]}")
@@ -64,7 +64,7 @@ async def test_every_read_of_a_person_is_written_down_also_one_that_finds_nobody
     assert [(r[0], msgspec.json.decode(r[1])) for r in rows] == [("li", [known[1]]), ("li", [])]
 
 
-async def test_only_what_is_asked_for_is_revealed_and_only_in_the_area(known, client_for, database):
+async def test_only_requested_fields_of_persons_in_the_area_are_revealed(known, client_for, database):
     number, person_id = known
     ask = {"purpose": "bank_file", "cause": "batch-1", "fields": ["name"], "person_ids": [person_id]}
     async with client_for(issue_token("service", subject="subsidy", division="530302")) as here:
@@ -85,7 +85,7 @@ async def test_only_what_is_asked_for_is_revealed_and_only_in_the_area(known, cl
     ]
 
 
-async def test_a_claimed_place_shows_the_person_to_nobody_there(push, people, client_for):
+async def test_a_claimed_place_gives_its_officers_no_access_to_the_person(push, people, client_for):
     number = people.number(8)
     await push(people.registration(number), expect="accepted")
     claimed = people.residence(number, "140702", id="claimed")
@@ -99,7 +99,7 @@ async def test_a_claimed_place_shows_the_person_to_nobody_there(push, people, cl
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "service"])
-async def test_no_user_may_reveal_anybody_in_whatever_role(known, client_for, database, role):
+async def test_no_role_of_a_user_may_reveal_a_person(known, client_for, database, role):
     ask = {"purpose": "route", "cause": "-", "fields": ["name"], "person_ids": [known[1]]}
     token = issue_token(role, division="530302", source="urn:cn:exchange:530300:psb", provider="52530302MJY0000010")
     async with client_for(token) as user:
@@ -116,7 +116,7 @@ async def test_a_purpose_that_is_not_on_the_list_reveals_nothing(known, vault_us
     assert (await vault_user.post("/v1/vault/reveal", json=ask)).status_code == 422
 
 
-async def test_the_newest_name_is_kept_whatever_arrives_last(push, people, vault_user, known):
+async def test_the_newest_name_is_kept_in_any_order_of_arrival(push, people, vault_user, known):
     number, person_id = known
     for id_, name, time in (("new", "张大山", "2026-11-21T00:00:00Z"), ("old", "张小山", "2026-11-01T00:00:00Z")):
         event = people.registration(number, id=id_, time=time)

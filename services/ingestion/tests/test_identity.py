@@ -31,7 +31,7 @@ async def heads_of(heads, database):
     """Heads by number, after `verify` has found no contradiction in the store."""
 
     async def _heads_of(*numbers: str) -> list[Any]:
-        assert await verify.check(database) == []
+        assert await verify.check(database, clock.today()) == []
         found = await heads()
         return [found[person_of(n)] for n in numbers]
 

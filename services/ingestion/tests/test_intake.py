@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from ingestion.doors.intake import BATCH_WEIGHT_MAX
+from ingestion.channels.intake import BATCH_WEIGHT_MAX
 from shell.store.database import Database
 
 WAITS_FOR_A_ROW = """SELECT EXISTS (

@@ -1,4 +1,4 @@
-"""The audit log: for auditors alone, found by person, actor, area and time, in pages that read little."""
+"""The audit log: auditors find rows by person, actor, area and time, in cheap pages."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ async def test_nobody_but_an_auditor_reads_the_log_not_even_the_administrator(cl
         assert (await other.get("/v1/audits")).status_code == 403
 
 
-async def test_a_look_up_stands_in_the_log_with_who_when_and_about_whom(auditor, client_for, push, people):
+async def test_a_look_up_is_a_row_with_actor_time_and_person(auditor, client_for, push, people):
     number = people.number(1)
     await push(people.residence(number))
     async with client_for(issue_token("officer", division="530302", subject="li")) as officer:
@@ -57,7 +57,7 @@ async def test_a_look_up_stands_in_the_log_with_who_when_and_about_whom(auditor,
     assert number not in str(row)
 
 
-async def test_reading_the_log_is_a_row_of_the_log_and_one_a_request(auditor, note):
+async def test_each_request_for_the_log_is_one_row_of_the_log(auditor, note):
     await note("li", "530302", 0)
     assert acts(await page(auditor)) == ["read"]
     assert acts(await page(auditor)) == ["read_audits", "read"]
@@ -114,7 +114,7 @@ async def test_a_row_of_the_log_can_neither_be_changed_nor_removed(note, databas
                 await database.pool.execute(statement)
 
 
-LOOKS = {
+FILTERS = {
     "all": {},
     "area": {"scope": Areas("530302")},
     "person": {"person_id": PERSON},
@@ -126,14 +126,14 @@ LOOKS = {
 NOTHING = dict.fromkeys(store.Wanted._fields) | {"scope": Everything()}
 
 
-async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_however_it_is_looked_for(database):
+async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_with_every_filter(database):
     await _fill(database, rows=100_000)
     middle = await database.pool.fetchval("SELECT audit_id FROM audits ORDER BY at LIMIT 1 OFFSET 80000")
     read = {}
-    for name, given in LOOKS.items():
+    for name, given in FILTERS.items():
         statement, values = store.page_of(store.Wanted(**NOTHING | given | {"after": middle}), 500)
-        (told,) = await database.pool.fetchrow(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
-        plan = json.loads(told)[0]["Plan"]
+        (explained,) = await database.pool.fetchrow(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+        plan = json.loads(explained)[0]["Plan"]
         assert plan["Actual Rows"] == (0 if name == "actor of another area" else 500), name
         read[name] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     assert all(0 < buffers <= 2_000 for buffers in read.values()), read

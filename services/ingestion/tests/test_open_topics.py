@@ -1,11 +1,12 @@
-"""A source that may send on Kafka waits for its topic while the broker is away, and is told so."""
+"""A source that may send on Kafka waits for its topic while the broker is down, and can see this."""
 
 import socket
 from datetime import timedelta
 
 import pytest
-from ingestion.register.open_topics import AGAIN_SECONDS_MAX, open_topics
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.open_topics import RETRY_SECONDS_MAX, open_topics
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.store import topics as store
 from shell import clock
 from shell.settings import settings
@@ -15,7 +16,7 @@ PSB, FUNERAL = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:funeral"
 
 @pytest.fixture
 async def no_broker(database, monkeypatch):
-    """An address at which nobody listens, and the register of the seed."""
+    """The register of the seed, and a Kafka address on which no process listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SHOUWANG_KAFKA", f"127.0.0.1:{taken.getsockname()[1]}")
@@ -37,11 +38,11 @@ async def test_it_is_tried_again_at_longer_and_longer_intervals_with_an_end(no_b
     wanted = sorted(urn for urn, entry in seed().items() if entry.kafka)
     for tries in range(1, 9):
         await open_topics(database)
-        row = await store.load_topic(database.pool, PSB)
-        assert row["tries"] == tries
-        pause = row["try_at"] - clock.real_now()
-        assert pause <= timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX))
-        assert pause > timedelta(seconds=min(2**tries, AGAIN_SECONDS_MAX) - 2)
+        topic = await store.load_topic(database.pool, PSB)
+        assert topic.tries == tries
+        pause = topic.try_at - clock.real_now()
+        assert pause <= timedelta(seconds=min(2**tries, RETRY_SECONDS_MAX))
+        assert pause > timedelta(seconds=min(2**tries, RETRY_SECONDS_MAX) - 2)
         assert await store.list_due(database.pool, wanted, clock.real_now(), 100) == {}
         await database.pool.execute("UPDATE source_topics SET try_at = now() - interval '1 second'")
     assert len(await store.list_due(database.pool, wanted, clock.real_now(), 100)) == len(wanted)

@@ -7,6 +7,7 @@ from common.codes.id_number import make
 from common.events.facts import Registration
 from common.message import derived_id
 from ingestion import verify
+from shell import clock
 from shell.privacy import vault
 
 BORN = date(1940, 2, 29)
@@ -34,7 +35,7 @@ async def test_a_holder_of_a_permit_is_registered_without_a_hukou_and_belongs_wh
     (value,) = [s.value for s in head.statements if s.kind == "registration"]
     assert value == Registration(sex="1", birth_date=BORN)
     assert await database.pool.fetchval("SELECT division FROM persons") == "530302001"
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_hukou_stated_for_a_permit_holder_is_ignored_and_kept_sealed(push, people, heads, database):
@@ -73,7 +74,7 @@ async def test_a_person_with_an_older_and_a_newer_card_is_one_human(push, people
     survivor, merged = found[person_of(OLD_CARD)], found[person_of(NEW_CARD)]
     assert (survivor.aliases, merged.merged_into) == ((person_of(NEW_CARD),), person_of(OLD_CARD))
     assert sorted(s.kind for s in survivor.statements) == ["identity_change", "registration", "residence"]
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_number_of_a_card_is_found_in_attributes_and_an_id_of_a_record_is_not_taken_for_one(push, people):

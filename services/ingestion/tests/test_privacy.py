@@ -7,7 +7,7 @@ import msgspec
 from common.message import Record
 
 
-async def test_a_dump_of_everything_shows_nobody(push, people, database, driver, admin, vault_user, caplog):
+async def test_a_dump_of_everything_shows_no_person(push, people, database, driver, admin, vault_user, caplog):
     caplog.set_level(logging.DEBUG)
     a, b = people.number(1), people.number(2)
     name, address, no = "张三丰", "合成村五号", "户号-77-05"
@@ -31,7 +31,7 @@ async def test_a_dump_of_everything_shows_nobody(push, people, database, driver,
     person_id = found.json()["person_id"]
     everything = {"person_ids": [person_id], "fields": ["id_number", "name", "address"]}
     revealed = await vault_user.post("/v1/vault/reveal", json=everything | {"purpose": "task", "cause": "t-1"})
-    assert address in revealed.text  # the words looked for below are indeed there
+    assert address in revealed.text  # the texts searched below do exist
     assert a in revealed.text
     dump = await _dump(database)
     assert person_id in dump
@@ -72,7 +72,7 @@ async def test_a_problem_with_the_database_does_not_print_a_row(push, people, da
     assert "CheckViolation" in caplog.text
 
 
-async def test_one_event_that_breaks_us_does_not_take_its_neighbours_with_it(push, people, database):
+async def test_an_event_that_cannot_be_recorded_does_not_affect_the_others(push, people, database):
     await database.pool.execute("ALTER TABLE received ADD CONSTRAINT broken CHECK (kind <> 'residence') NOT VALID")
     receipts = await push(
         people.registration(people.number(1)), people.residence(people.number(2)), people.registration(people.number(3))

@@ -1,4 +1,4 @@
-"""What the door answers: nothing bad is ever a 500, and a bad event never harms its neighbours."""
+"""The answers of `POST /v1/events`: a bad body is never a 500, and a bad event does not affect the others."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from ingestion.doors import intake, push_events
+from ingestion.channels import intake, push_events
 from shell.access.auth import issue_token
 from shell.privacy import vault
 
@@ -46,7 +46,7 @@ def _without(event, path):
 
 
 def bad_residences(people):
-    """(what is wrong with a residence event, the pointer, the code)"""
+    """(faulty residence event, pointer, code)"""
     good = people.residence(people.number(7), id="bad")
     soon = (people.NOW + timedelta(minutes=6)).isoformat()
     number = people.number(7)
@@ -92,7 +92,7 @@ def bad_residences(people):
     ]
 
 
-async def test_every_bad_event_gets_its_problem_and_its_neighbours_are_accepted(push, people, heads):
+async def test_every_bad_event_gets_its_problem_and_the_other_events_are_accepted(push, people, heads):
     bad = bad_residences(people)
     events = []
     for n, (event, _, _) in enumerate(bad):
@@ -157,7 +157,7 @@ def other_bad_events(people):
     ]
 
 
-async def test_what_a_schema_cannot_say_is_checked_too(push, people):
+async def test_rules_that_no_schema_expresses_are_checked_too(push, people):
     bad = other_bad_events(people)
     receipts = await push(*(event for event, _, _ in bad))
     for (event, pointer, code), receipt in zip(bad, receipts, strict=True):
@@ -178,7 +178,7 @@ ROWS = [
 
 
 def revocation(people, number, row, id="o"):
-    """A death that its source takes back with its whole row."""
+    """The annulment of a death, with the source's whole row as value."""
     return people.event("death", number, row, id=id, action="annulled", previous="d")
 
 
@@ -238,7 +238,7 @@ async def test_an_ignored_value_is_neither_stored_nor_sent(push, people, databas
     assert "合成原因" not in kept
 
 
-async def test_other_faults_of_a_revocation_are_told_without_those_of_its_value(push, people):
+async def test_faults_of_a_revocation_are_reported_without_those_of_its_value(push, people):
     bad = revocation(people, people.number(1), {"evidence": 7})
     del bad["data"]["previous_event_id"]
     late = revocation(people, people.number(1), {"evidence": 7}, id="n")
@@ -310,7 +310,7 @@ async def test_invalid_utf8_is_reported_with_its_offset(admin, people):
     assert answer.json()["offset"] == body.index(b"\xd5\xc5")
 
 
-async def test_an_event_of_depth_ten_thousand_is_refused_and_its_neighbours_are_accepted(admin, people):
+async def test_an_event_of_depth_ten_thousand_is_rejected_and_the_other_events_are_accepted(admin, people):
     good = [msgspec.json.encode(people.residence(people.number(n))) for n in (1, 2)]
     trap = msgspec.json.encode({"text": 'a "quoted" ] and [ } {'})
     deep = b'{"type":"x","data":' + b'{"a":[' * 5_000 + b"1" + b"]}" * 5_000 + b"}"
@@ -362,7 +362,7 @@ async def test_other_media_types_are_refused(admin, kind):
     assert answer.status_code == 415
 
 
-async def test_an_empty_batch_is_an_answer_with_nothing_in_it(admin, people):
+async def test_an_empty_batch_gets_an_empty_answer(admin, people):
     answer = await admin.post("/v1/events", content=b"[]", headers={"content-type": people.BATCH})
     assert answer.status_code == 202
     assert answer.json() == {
@@ -375,7 +375,7 @@ async def test_an_empty_batch_is_an_answer_with_nothing_in_it(admin, people):
     }
 
 
-async def test_numbers_too_large_for_anybody_are_refused(admin, people):
+async def test_numbers_out_of_range_are_refused(admin, people):
     event = json.dumps(
         people.event("disability", people.number(1), {"certificate_no": "x", "class": 1, "level": 1}, id="1")
     )
@@ -390,7 +390,7 @@ async def test_numbers_too_large_for_anybody_are_refused(admin, people):
 # ── single and binary mode, who may push ────────────────────────────────────────────────────────────────────
 
 
-async def test_single_and_binary_mode_say_the_same_as_a_batch(admin, people):
+async def test_single_and_binary_mode_give_the_same_result_as_a_batch(admin, people):
     event = people.residence(people.number(1), id="号-1")
     single = await admin.post(
         "/v1/events", content=msgspec.json.encode(event), headers={"content-type": f"{people.SINGLE}; charset=utf-8"}
@@ -465,7 +465,7 @@ async def test_a_full_queue_says_when_to_come_back(admin, people, monkeypatch):
 
 async def test_a_batch_larger_than_a_transaction_is_answered_in_its_order(push, people, monkeypatch):
     monkeypatch.setattr(intake, "BATCH_WEIGHT_MAX", 7)
-    monkeypatch.setattr(push_events, "_BREATHE_EVERY", 2)
+    monkeypatch.setattr(push_events, "_YIELD_EVERY", 2)
     events = [people.residence(people.number(n), id=f"e{n}") for n in range(40)]
     receipts = await push(*events, events[0], expect=None)
     assert [r["id"] for r in receipts] == [*(f"e{n}" for n in range(40)), "e0"]
@@ -496,10 +496,10 @@ async def test_a_death_does_not_wait_behind_a_load(admin, people, monkeypatch):
     assert answered.index("death") < 15
 
 
-async def test_the_description_of_the_door_names_its_receipts_and_media_types(admin, people):
+async def test_the_description_of_the_route_names_its_receipts_and_media_types(admin, people):
     described = (await admin.get("/openapi.json")).json()
-    door = described["paths"]["/v1/events"]["post"]
-    assert set(door["requestBody"]["content"]) == {people.SINGLE, people.BATCH, "application/json"}
+    route = described["paths"]["/v1/events"]["post"]
+    assert set(route["requestBody"]["content"]) == {people.SINGLE, people.BATCH, "application/json"}
     receipts = described["components"]["schemas"]["Receipts"]["properties"]
     assert set(receipts) == {"received", "accepted", "duplicates", "quarantined", "rejected", "results"}
     for path, operations in described["paths"].items():
@@ -507,8 +507,8 @@ async def test_the_description_of_the_door_names_its_receipts_and_media_types(ad
             assert operation.get("summary"), path
 
 
-async def test_no_source_spoils_the_day_of_another_by_naming_it(client_for, people, database):
-    """What a token sends in another source's name is a rejection of the sender, also where it does not decode."""
+async def test_a_faulty_event_that_names_another_source_does_not_count_for_that_source(client_for, people, database):
+    """An event in another source's name is a rejection of the sender, even if it cannot be decoded."""
     sender, victim = "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:grid"
     named = [
         people.residence(people.number(1)) | {"source": victim},

@@ -1,4 +1,4 @@
-"""How much a source may send: never more than agreed for long, never a death refused, nothing half done."""
+"""Quotas of sources: the average is kept, a death is never refused, no request is half accepted."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ingestion.files.run_imports import run_imports
 from ingestion.register import quotas
 from ingestion.register.domain import Limits, filled, taken, wait_seconds
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell.access.auth import issue_token
 
 PSB = "urn:cn:exchange:530300:psb"
@@ -26,7 +27,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
     limits=st.builds(Limits, st.integers(1, 100), st.integers(1, 500)),
     requests=st.lists(st.tuples(st.integers(0, 120), st.integers(1, 60)), max_size=60),
 )
-def test_over_any_time_no_more_passes_than_full_buckets_refills_and_one_request(limits, requests):
+def test_in_any_period_at_most_full_buckets_refills_and_one_request_pass(limits, requests):
     at, bucket, passed, largest = NOW, None, 0, 0
     for seconds, events in requests:
         at += timedelta(seconds=seconds)
@@ -40,20 +41,20 @@ def test_over_any_time_no_more_passes_than_full_buckets_refills_and_one_request(
 
 @settings(max_examples=100, deadline=None)
 @given(limits=st.builds(Limits, st.integers(1, 1000), st.integers(1, 1000)), events=st.integers(1, 5000))
-def test_after_the_wait_that_is_told_something_passes_again(limits, events):
+def test_after_the_reported_wait_an_event_passes_again(limits, events):
     empty = taken(filled(None, limits, NOW), events)
     wait = wait_seconds(empty, limits)
     assert (wait > 0) == (events > min(limits) - 1)
     assert wait_seconds(filled(empty, limits, NOW + timedelta(seconds=wait, microseconds=1)), limits) == 0
 
 
-def test_a_clock_set_back_fills_nothing():
+def test_a_clock_set_back_refills_nothing():
     limits = Limits(60, 1000)
     bucket = taken(filled(None, limits, NOW), 60)
     assert filled(bucket, limits, NOW - timedelta(hours=1)) == bucket
 
 
-# ── the doors ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the channels ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def residences(people, first, count):
     return [people.residence(people.number(n), id=f"r{n}") for n in range(first, first + count)]
 
 
-async def test_over_the_quota_nothing_of_a_request_is_stored_and_the_wait_is_told(limit, send, people, database):
+async def test_over_the_quota_nothing_of_a_request_is_stored_and_the_wait_is_reported(limit, send, people, database):
     await limit(20)
     assert (await send(*residences(people, 0, 25))).status_code == 202  # as long as anything is left
     answer = await send(*residences(people, 25, 3))
@@ -106,7 +107,7 @@ async def test_the_day_has_its_own_quota(limit, send, people):
     assert int(answer.headers["retry-after"]) == 3_600  # never longer: quotas are changed
 
 
-async def test_a_death_is_never_refused_and_what_comes_with_it_is_owed(limit, send, people, admin, client_for):
+async def test_a_request_with_a_death_is_never_refused_and_its_excess_is_a_debt(limit, send, people, admin, client_for):
     await limit(5)
     await send(*residences(people, 0, 6))
     death = people.event("death", people.number(1), {"evidence": "register_cancelled"}, id="d", valid_from="2026-11-20")
@@ -127,7 +128,7 @@ async def test_one_source_over_its_quota_does_not_stop_another(limit, send, peop
 
 
 async def test_replicas_share_a_quota(limit, people, database):
-    """Two processes take at the same time; together they get no more than one would, but for what each has in hand."""
+    """Two processes that take at the same time get no more than one would, apart from their leases."""
     await limit(1_000, per_day=100)
     passed, replicas = 0, [{}, {}]
     for _ in range(40):
@@ -139,14 +140,14 @@ async def test_replicas_share_a_quota(limit, people, database):
     assert passed * 10 + sum(not wait for wait in waits) <= 110
 
 
-async def test_requests_that_come_together_take_in_advance_once(limit, database):
+async def test_concurrent_requests_share_one_lease(limit, database):
     await limit(1_000)
     waits = await asyncio.gather(*(quotas._take(database, PSB, 1, may_refuse=True) for _ in range(40)))
     assert waits == [0.0] * 40
     assert await database.pool.fetchval("SELECT minute_left FROM quotas") >= 1_000 - 2 * (50 + 1)
 
 
-async def test_within_what_was_taken_in_advance_the_database_is_not_asked(limit, people, database):
+async def test_within_a_lease_the_database_is_not_asked(limit, people, database):
     await limit(1_000)
     assert await quotas._take(database, PSB, 1, may_refuse=True) == 0
     await database.pool.execute("ALTER TABLE quotas RENAME TO hidden")
@@ -173,7 +174,7 @@ async def test_a_file_over_the_quota_waits_and_loses_nothing(limit, imports, peo
     assert await database.pool.fetchval("SELECT count(*) FROM received") == 25
 
 
-async def test_what_comes_by_kafka_is_recorded_and_owed(limit, people, database, driver, send):
+async def test_events_from_kafka_are_recorded_and_charged(limit, people, database, driver, send):
     await limit(10)
     records = [
         Record("population.inbound.530300.psb", 0, 0, None, msgspec.json.encode(e), ())

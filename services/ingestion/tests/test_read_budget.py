@@ -1,4 +1,4 @@
-"""One user reads so many persons a day: counted once each, over all replicas, and the first one too many is a case."""
+"""A user may read a limited number of persons a day, over all replicas; the first refusal opens a case."""
 
 import asyncio
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_every_role_that_may_read_persons_has_a_budget(monkeypatch):
     assert persons_a_day("service") == 0
 
 
-async def test_a_person_read_again_costs_nothing_and_one_too_many_is_refused_until_tomorrow(officer, known):
+async def test_a_person_read_again_costs_nothing_and_a_person_over_the_limit_is_refused_until_tomorrow(officer, known):
     assert [await read(officer, p) for p in known[:LIMIT] * 2] == [200] * LIMIT * 2
     answer = await officer.get(f"/v1/persons/{known[LIMIT]}")
     assert (answer.status_code, answer.json()["code"]) == (429, "read_budget_used")
@@ -68,7 +68,7 @@ async def test_a_person_read_again_costs_nothing_and_one_too_many_is_refused_unt
     assert await read(officer, known[LIMIT]) == 200
 
 
-async def test_look_ups_and_reads_share_one_budget_and_numbers_of_nobody_count(officer, known, people):
+async def test_look_ups_and_reads_share_one_budget_and_unknown_numbers_count(officer, known, people):
     async def look_up(n):
         return (await officer.post("/v1/persons/lookup", json={"id_number": people.number(n)})).status_code
 
@@ -79,7 +79,7 @@ async def test_look_ups_and_reads_share_one_budget_and_numbers_of_nobody_count(o
     assert await look_up(0) == 200
 
 
-async def test_the_first_refusal_of_a_day_is_told_once_and_names_nobody(officer, known, driver, database):
+async def test_the_first_refusal_of_a_day_emits_one_event_that_names_nobody(officer, known, driver, database):
     for person in known * 2:
         await read(officer, person)
     (told,) = await driver.emitted(ReadBudgetUsed)

@@ -1,4 +1,4 @@
-"""A source's own topic: the topic says who sends, and its records are treated as those of the HTTP channel."""
+"""A source's own topic determines the sender; its records are treated like HTTP requests."""
 
 from datetime import timedelta
 
@@ -7,7 +7,8 @@ import pytest
 from common.events import PersonFactsRecorded, RecordParked
 from common.message import Record
 from ingestion.register import sources
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from ingestion.register.store import registry
 from shell import clock
 
@@ -74,7 +75,7 @@ async def test_a_record_that_names_another_source_is_a_rejection_of_the_topics_s
 
 
 async def test_no_record_on_a_topic_ever_counts_for_another_source(driver, people, admin, rejected):
-    """Whatever is wrong with it: nobody spoils another source's day by naming it."""
+    """A faulty record that names another source does not count for that source."""
     victim = f"urn:cn:exchange:{CITY}:grid"
     wrong = people.residence(people.number(1)[:17] + "?", id="w") | {"source": victim}
     undecodable = {"specversion": "1.0", "id": "u", "source": victim}
@@ -85,7 +86,7 @@ async def test_no_record_on_a_topic_ever_counts_for_another_source(driver, peopl
     assert day["rejected"] == 0
 
 
-async def test_bad_records_are_rejections_of_their_source_and_their_neighbours_go_through(driver, people, rejected):
+async def test_bad_records_are_rejections_of_their_source_and_the_other_records_are_accepted(driver, people, rejected):
     wrong = people.residence(people.number(3)[:17] + "?", id="wrong")
     bad = [
         Record(TOPIC, 0, 0, None, None, ()),
@@ -109,7 +110,9 @@ async def test_bad_records_are_rejections_of_their_source_and_their_neighbours_g
     ]
 
 
-async def test_a_suspended_source_and_one_without_a_topic_are_told_so(driver, people, change, rejected, heads):
+async def test_records_of_suspended_sources_and_unregistered_topics_are_rejected(
+    driver, people, change, rejected, heads
+):
     await change(active=False)
     await driver.deliver_records([structured(people.residence(people.number(1)))])
     await change(replaces=2, kafka=False)
@@ -129,7 +132,7 @@ async def test_a_topic_of_no_registered_source_is_parked_and_counted(driver, peo
     assert count == expected | {"parked": 1}
 
 
-async def test_a_new_source_is_heard_on_its_topic_as_soon_as_it_is_entered(driver, people, change, heads):
+async def test_a_new_source_may_send_on_its_topic_as_soon_as_it_is_entered(driver, people, change, heads):
     new = "urn:cn:exchange:530300:hospital"
     event = people.residence(people.number(1)) | {"source": new}
     await change(new, replaces=0, kafka=True)
@@ -147,7 +150,7 @@ async def test_a_correction_may_come_by_another_channel_than_its_predecessor(dri
 
 
 async def test_a_revoked_death_with_its_whole_row_counts_here_too(driver, people, facts_of, database):
-    """No receipt goes back over Kafka, so nothing is told of the ignored value."""
+    """Kafka has no receipts, so there is no note about the ignored value."""
     number, row = people.number(1), {"evidence": 7, "remark": ["x"]}
     death = people.event("death", number, {"evidence": "register_cancelled"}, id="d")
     one = people.event("death", number, row, id="o", action="annulled", previous="d")
@@ -157,7 +160,7 @@ async def test_a_revoked_death_with_its_whole_row_counts_here_too(driver, people
     assert await driver.emitted(RecordParked) == []
 
 
-async def test_a_day_of_business_time_counts_what_could_not_be_verified(driver, people, admin):
+async def test_unverified_records_are_counted_by_the_day_of_business_time(driver, people, admin):
     event = people.residence(people.number(1))
     await driver.deliver_records([structured(event, "population.inbound.530300.nobody")])
     clock.set_now(people.NOW + timedelta(days=1))
@@ -172,7 +175,7 @@ async def test_a_record_that_comes_before_this_process_knows_its_source_is_not_l
     new = "urn:cn:exchange:530300:hospital"
     entry = seed()[PSB].model_copy(update={"kafka": True}).model_dump_json().encode()
     async with driver.transaction() as tx:
-        await registry.insert_versions(tx, [(new, 1, clock.now(), entry, "another", "x")])
+        await registry.insert_versions(tx, [registry.NewVersion(new, 1, clock.now(), entry, "another", "x")])
     assert new not in sources.registered()
     event = people.residence(people.number(1)) | {"source": new}
     await driver.deliver_records([structured(event, "population.inbound.530300.hospital")])

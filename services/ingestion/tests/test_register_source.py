@@ -1,13 +1,15 @@
-"""The register of sources: the file is its seed, the versions in the database are the truth."""
+"""The register of sources: the file is its seed, the versions in the database are in force."""
 
 from datetime import date
 
 import pytest
 from common import calendar
 from ingestion.main import service
+from ingestion.register import seed_register as seeding
 from ingestion.register import sources
-from ingestion.register.entries import Entry
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
+from ingestion.register.shapes import Entry
 from shell import clock
 from shell.access.auth import issue_token
 
@@ -36,35 +38,35 @@ async def test_the_file_is_entered_once_and_again_only_where_it_changed(database
     await seed_register(database)
     assert await database.pool.fetchval("SELECT count(*) FROM registry") == len(seed())
     changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "市公安局"})}
-    monkeypatch.setattr(sources, "seed", lambda: changed)
+    monkeypatch.setattr(seeding, "seed", lambda: changed)
     await seed_register(database)
     assert await database.pool.fetchval("SELECT max(version) FROM registry") == 2
     assert sources.registered()[PSB].name == "市公安局"
 
 
-async def test_what_an_administrator_entered_is_not_undone_by_the_file(database, change, monkeypatch):
+async def test_the_file_does_not_overwrite_an_administrators_entry(database, change, monkeypatch):
     await change(name="麒麟公安")
     changed = seed() | {PSB: seed()[PSB].model_copy(update={"name": "文件里的新名"})}
-    monkeypatch.setattr(sources, "seed", lambda: changed)
+    monkeypatch.setattr(seeding, "seed", lambda: changed)
     await seed_register(database)
     assert sources.registered()[PSB].name == "麒麟公安"
 
 
-async def test_a_kind_taken_from_a_source_is_refused_from_then_on(change, push, people):
+async def test_a_kind_removed_from_an_entry_is_rejected_from_then_on(change, push, people):
     await push(people.residence(people.number(1)), expect="accepted")
     await change(kinds={"registration": 1, "death": 1}, cadence={})
     (receipt,) = await push(people.residence(people.number(2)), expect="rejected")
     assert [(p["pointer"], p["code"]) for p in receipt["problems"]] == [("/type", "kind_not_registered")]
 
 
-async def test_a_rank_counts_for_what_comes_after_its_change(change, push, people, heads):
+async def test_a_changed_rank_applies_to_later_events_only(change, push, people, heads):
     await push(people.residence(people.number(1)), expect="accepted")
     await change(kinds=seed()[PSB].kinds | {"residence": 4})
     await push(people.residence(people.number(2)), expect="accepted")
     assert sorted(h.statements[0].rank for h in (await heads()).values()) == [1, 4]
 
 
-async def test_a_suspended_source_is_refused_and_its_waiting_events_still_open(change, push, people):
+async def test_events_of_a_suspended_source_are_rejected_and_its_waiting_events_stay_readable(change, push, people):
     first, second = people.residence(people.number(1), id="r1"), people.number(1)
     await push(people.residence(second, id="r2", action="corrected", previous="r1", time="2026-11-20T10:00:00+08:00"))
     await change(active=False)
@@ -83,13 +85,11 @@ def registered_in(people, code, n, **more):
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("known", ["registered", "resident"])
-async def test_whoever_leaves_for_another_area_is_told_of_by_the_one_they_leave(
-    push, people, heads, together, first, known
-):
-    """In whatever order that is heard."""
+async def test_the_area_that_a_person_leaves_may_report_the_new_place(push, people, heads, together, first, known):
+    """In any order of arrival."""
     here = registered_in(people, "530303001", 1, id="here")
     here["data"]["valid_from"] = "2020-01-01"
-    if known == "resident":  # somebody registered far away who lives here
+    if known == "resident":  # a person who lives here and is registered far away
         here = people.residence(people.number(1), id="here")
     gone = registered_in(people, "140702", 1, id="gone")
     told = [here, gone] if first == 0 else [gone, here]
@@ -102,7 +102,7 @@ async def test_whoever_leaves_for_another_area_is_told_of_by_the_one_they_leave(
     assert len(head.statements) == 2
 
 
-async def test_somebody_a_source_knows_nothing_of_is_not_registered_elsewhere_by_it(push, people, change, heads):
+async def test_a_source_cannot_register_an_unknown_person_elsewhere(push, people, change, heads):
     (receipt,) = await push(registered_in(people, "140702", 3), expect="quarantined")
     assert receipt["problems"][0]["code"] == "registered_elsewhere"
     assert await heads() == {}
@@ -110,7 +110,7 @@ async def test_somebody_a_source_knows_nothing_of_is_not_registered_elsewhere_by
     await push(registered_in(people, "140702", 4, id="theirs"), expect="accepted")
 
 
-async def test_a_place_that_was_renumbered_is_never_held_against_a_source(push, people):
+async def test_a_renumbered_place_is_no_fault_of_a_source(push, people):
     event = people.registration(people.number(1))
     event["source"] = "urn:cn:exchange:140700:psb"
     event["time"] = "1998-03-01T00:00:00+08:00"
@@ -123,11 +123,11 @@ async def test_a_version_begins_on_its_day(change, database):
     await change(name="新名", begins_on="2026-12-01")
     assert sources.registered()[PSB].name == seed()[PSB].name
     clock.set_now(calendar.start_of_day(date(2026, 12, 1)))
-    await sources.look(database, now=True)
+    await sources.refresh(database, now=True)
     assert sources.registered()[PSB].name == "新名"
 
 
-async def test_two_administrators_do_not_undo_each_other(change):
+async def test_two_administrators_do_not_overwrite_each_other(change):
     assert (await change(name="一"))["version"] == 2
     answer = await change(name="二", expect=409)
     assert answer["code"] == "changed_meanwhile"
@@ -147,7 +147,7 @@ async def test_two_administrators_do_not_undo_each_other(change):
         {"surprise": 1},
     ],
 )
-async def test_an_entry_that_makes_no_sense_is_malformed(change, wrong):
+async def test_a_contradictory_entry_is_malformed(change, wrong):
     answer = await change(expect=422, **wrong)
     assert all(p["pointer"].startswith("/body/entry") for p in answer["problems"])
 
@@ -158,7 +158,7 @@ async def test_a_version_in_the_past_is_refused_and_only_administrators_change_t
         assert (await officer.put(f"/v1/sources/{PSB}", json={})).status_code == 403
 
 
-async def test_a_new_source_may_push_at_once_and_its_history_is_told(change, push, people, admin, database):
+async def test_a_new_source_may_push_at_once_and_its_history_is_shown(change, push, people, admin, database):
     new = "urn:cn:exchange:530300:hospital"
     event = people.residence(people.number(1)) | {"source": new}
     (receipt,) = await push(event, expect="rejected")
@@ -171,11 +171,11 @@ async def test_a_new_source_may_push_at_once_and_its_history_is_told(change, pus
     assert await database.pool.fetchval("SELECT cause FROM audits") == new
 
 
-async def test_another_process_follows(change, database, monkeypatch):
+async def test_another_process_loads_the_change(change, database, monkeypatch):
     await change(name="新名")
-    sources.forget()  # another process, that knows only the file
+    sources.forget()  # another process, which has only the file
     assert sources.registered()[PSB].name == seed()[PSB].name
-    await sources.look(service.database)
+    await sources.refresh(service.database)
     assert sources.registered()[PSB].name == "新名"
 
 

@@ -1,4 +1,4 @@
-"""Completeness: what a source says it sent against what is here."""
+"""Completeness: a source's reports are compared with the events that arrived."""
 
 import hashlib
 
@@ -40,7 +40,7 @@ async def test_counts_and_digest_of_a_day_show_whether_everything_arrived(push, 
         assert (answer.status_code, answer.json()["complete"]) == (201, True)
 
 
-async def test_a_source_sees_and_tells_its_own_days_only(client_for):
+async def test_a_source_sees_and_reports_its_own_days_only(client_for):
     grid = PSB.replace("psb", "grid")
     async with client_for(issue_token("source", source=PSB)) as psb:
         assert [s["source"] for s in (await psb.get("/v1/sources")).json()["sources"]] == [PSB]

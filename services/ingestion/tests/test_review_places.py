@@ -66,7 +66,7 @@ async def test_an_objection_removes_the_place_and_asks_the_source_to_correct_it(
     assert (asked.event_id, asked.source) == (case["event_id"], case["source"])
     (settled,) = await driver.emitted(PlaceSettled)
     assert (settled.case_id, settled.outcome) == (case["case_id"], "objected")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_two_officers_of_the_area_above_both_counties_overrule_an_objection(

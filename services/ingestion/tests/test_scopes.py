@@ -1,4 +1,4 @@
-"""Whose sources, files and coverage a caller sees."""
+"""The sources, files and coverage that a caller sees."""
 
 import pytest
 from ingestion.register import sources

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from common.events import PlaceSettled
 from ingestion import verify
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.count_waiting import count_waiting, waiting
 from ingestion.review.escalate_quarantine import escalate_overdue
 from ingestion.review.settle_groups import STEP_MAX, settle_groups
@@ -90,7 +90,7 @@ async def test_two_officers_release_a_group_that_is_settled_in_steps(abroad, for
     await _work(database)
     settled = await _group(abroad, "settled")
     assert (settled["done"], settled["waiting"], settled["settled_by"]) == (MANY - 1, 0, "乙")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_only_officers_of_the_owner_see_and_settle_a_group(abroad, foreign, client_for, database):
@@ -141,7 +141,7 @@ async def test_a_row_that_joins_on_the_same_day_follows_the_decision_and_a_later
     group = await _group(abroad, "settled")
     assert (group["total"], group["done"]) == (MANY + 2, MANY + 2)
     assert len((await abroad.get("/v1/quarantine"))["quarantine"]) == 2
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign, decide, database, heads):
@@ -154,7 +154,7 @@ async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign,
     await _work(database)
     rows = (await abroad.get("/v1/quarantine"))["quarantine"]
     assert len(rows) == 3
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_release_of_accounts_covers_only_those_that_had_arrived(
@@ -201,7 +201,7 @@ async def test_a_group_of_claimed_places_is_confirmed_or_objected_to(
     assert len(places) == (MANY if outcome == "release" else 1)
     assert {f.standing for f in places} == {"full"}
     assert (await abroad.get("/v1/places"))["places"] == []
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_silence_does_not_overtake_a_decided_group(abroad, people, push, numbers, decide, database):

@@ -1,16 +1,17 @@
-"""What absence means: no, only while a source is known to tell every change there."""
+"""A missing fact means "no" only while a source declares to report every change there."""
 
 from datetime import date
 
 import pytest
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 
 MCA = "urn:cn:exchange:530300:mca"
 
 
 @pytest.fixture
 async def absence(database, admin):
-    """Low income is told for two counties, each on its days; residence for the whole city."""
+    """Feeds of low income for two counties, each with its days, and of residence for the city."""
     await seed_register(database)
     feeds = [
         {"kind": "low_income", "division": "530302", "since": "2026-01-01", "until": "2027-07-01"},
@@ -47,7 +48,7 @@ async def absence(database, admin):
         ("residence", "530302", date(2026, 6, 1), "unknown"),  # a person without an address lives somewhere
     ],
 )
-async def test_absence_means_no_only_while_and_where_every_change_is_told(absence, kind, division, on, means):
+async def test_a_missing_fact_means_no_only_where_and_while_a_feed_is_declared(absence, kind, division, on, means):
     assert await absence(kind, division, on) == means
 
 

@@ -1,4 +1,4 @@
-"""The shared topic: the signature of a record says who sends it. Nothing else there is believed."""
+"""The shared topic: only the signature of a record determines its sender."""
 
 import base64
 import hashlib
@@ -11,10 +11,11 @@ import pytest
 from common import calendar
 from common.events import RecordParked
 from common.message import Record
-from ingestion.doors import unverified
+from ingestion.channels import unverified_records
 from ingestion.main import service
 from ingestion.register import quotas
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from prometheus_client import REGISTRY
@@ -141,7 +142,7 @@ async def test_a_header_that_is_no_token_verifies_nothing(driver, body, heads, c
 
 
 async def test_binary_mode_is_not_taken_even_with_a_signature_of_its_value(driver, people, heads, counts):
-    """Its attributes stand in headers, which no signature covers."""
+    """Its attributes are in headers, which no signature covers."""
     event = people.residence(people.number(1))
     value = msgspec.json.encode(event["data"])
     headers = [(f"ce_{k}", event[k].encode()) for k in ("specversion", "id", "source", "type", "time")]
@@ -174,7 +175,7 @@ async def test_a_replay_does_not_use_up_the_quota_of_its_source(driver, body, ke
 
 
 async def test_the_time_of_the_append_counts_and_not_that_of_the_reading(driver, body, heads):
-    """A record that waited three days for us is as good as on its first day."""
+    """A record that the platform reads three days later is still valid."""
     appended = APPENDED - timedelta(days=3)
     await driver.deliver_records([record(body, signature(body, at=appended), appended=appended)])
     assert len(await heads()) == 1
@@ -211,21 +212,21 @@ async def test_a_signed_record_that_cannot_be_read_is_a_rejection_of_the_signer(
     assert [r["source"] for r in rows] == [PSB] * 3
 
 
-async def test_a_source_that_does_not_sign_cannot_be_spoken_for(driver, body, keys, heads, counts):
+async def test_nobody_can_sign_for_a_source_that_does_not_sign(driver, body, keys, heads, counts):
     await keys(PSB, 2, signs="token")
     await driver.deliver_records([record(body, signature(body))])
     assert await heads() == {}
     assert await counts() == [(PSB, "signature_wrong", 1, 1)]
 
 
-async def test_what_cannot_be_verified_does_not_enter_the_days_of_the_source_it_names(driver, body, admin):
+async def test_an_unverified_record_does_not_enter_the_days_of_the_source_it_names(driver, body, admin):
     await driver.deliver_records([record(body), record(b'{"source":"%s"}' % PSB.encode())])
     day = (await admin.get(f"/v1/sources/{PSB}/completeness", params={"day": "2026-11-20"})).json()
     assert (day["rejected"], day["quarantined"], day["kinds"]) == (0, 0, {})
 
 
 async def test_above_the_limit_of_a_day_records_are_counted_and_no_longer_kept(driver, counts, monkeypatch):
-    monkeypatch.setattr(unverified, "PARKED_PER_DAY_MAX", 3)
+    monkeypatch.setattr(unverified_records, "PARKED_PER_DAY_MAX", 3)
     junk = [record(b'{"n":%d}' % n) for n in range(5)]
     await driver.deliver_records(junk[:2])
     await driver.deliver_records(junk)
@@ -236,7 +237,7 @@ async def test_above_the_limit_of_a_day_records_are_counted_and_no_longer_kept(d
     assert await counts() == [("unknown", "signature_missing", 1, 1)]
 
 
-async def test_they_are_counted_for_the_operator_too(driver, body):
+async def test_unverified_records_are_counted_in_a_metric_too(driver, body):
     def counted():
         labels = {"topic": TOPIC, "reason": "signature_missing"}
         return REGISTRY.get_sample_value("shouwang_inbound_unverified_total", labels) or 0

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from common import calendar
 from ingestion.main import service
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
 from shell import clock
@@ -23,7 +24,7 @@ OLD, NEW = ECKey.generate_key("P-256", private=True), OKPKey.generate_key("Ed255
 
 @pytest.fixture
 async def keys(database, admin):
-    """Two keys hold at once: the old one until the end of November."""
+    """Two keys are valid at once: the old one until the end of November."""
     await seed_register(database)
     listed = [
         {"kid": "old", "jwk": OLD.as_dict(private=False), "valid_from": "2026-01-01", "valid_to": "2026-12-01"},
@@ -109,20 +110,20 @@ async def test_a_signature_of_anything_else_is_refused(send, body, changed, code
     assert (answer.status_code, answer.json()["code"]) == (401, code)
 
 
-async def test_what_is_no_token_at_all_is_refused(send, body):
+async def test_a_text_that_is_no_token_is_refused(send, body):
     deep = base64.urlsafe_b64encode(b"[" * 2_500).decode().rstrip("=")
     for token in ("", "x", "a.b.c", "e30.e30.", "x" * 5_000, f"{deep}.e30.e30"):
         assert (await send(token, body)).status_code == 401
 
 
-async def test_a_key_holds_on_its_days(send, body, database):
+async def test_a_key_is_valid_on_its_days_only(send, body, database):
     clock.set_now(calendar.start_of_day(calendar.civil_date(clock.now()).replace(month=12, day=1)))
     old = signature("POST", "/v1/events", body, key=OLD, kid="old", alg="ES256")
     assert (await send(old, body)).status_code == 401
     assert (await send(signature("POST", "/v1/events", body), body)).status_code == 202
 
 
-async def test_a_report_is_taken_once(send):
+async def test_a_signed_report_is_accepted_once(send):
     place = f"/v1/sources/{PSB}/days"
     report = msgspec.json.encode({"day": "2026-11-20", "count": 0, "digest": "0" * 64})
     token = signature("POST", place, report)
@@ -131,7 +132,7 @@ async def test_a_report_is_taken_once(send):
     assert (answer.status_code, answer.json()["code"]) == (401, "signature_used")
 
 
-async def test_a_question_is_signed_with_its_query(send):
+async def test_a_signature_covers_the_query_of_a_request(send):
     place = f"/v1/sources/{PSB}/completeness?day=2026-11-20"
     assert (await send(signature("GET", place), method="GET", place=place)).status_code == 200
     other = place.replace("20", "21")
@@ -144,9 +145,7 @@ async def test_a_file_is_refused_when_another_one_was_signed(send, imports):
     assert (await send(signature("POST", place, b"other"), rows, place=place)).status_code == 401
 
 
-async def test_who_must_sign_cannot_come_with_a_token_and_who_must_not_cannot_sign(
-    send, keys, body, client_for, people
-):
+async def test_the_register_says_whether_a_source_uses_a_token_or_signs(send, keys, body, client_for, people):
     await keys("signature")
     async with client_for(issue_token("source", source=PSB)) as psb:
         answer = await psb.post("/v1/events", content=body, headers={"content-type": people.SINGLE})

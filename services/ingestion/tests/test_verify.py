@@ -2,6 +2,7 @@
 
 import pytest
 from ingestion.verify import check
+from shell import clock
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ async def sound(push, people, database):
 
 
 async def test_a_sound_store_has_no_faults(sound):
-    assert await check(sound) == []
+    assert await check(sound, clock.today()) == []
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ async def test_a_sound_store_has_no_faults(sound):
         ("UPDATE persons SET recorded_at = recorded_at - interval '1 second'", "newest statement"),
         ("UPDATE persons SET version = 0", "no version"),
         ("UPDATE persons SET statements = ''", "no statement"),
-        ("UPDATE persons SET statements = statements || ',' || statements", "stands twice"),
+        ("UPDATE persons SET statements = statements || ',' || statements", "is stored twice"),
         ("UPDATE persons SET waiting = waiting + 1", "counted as waiting"),
         ("UPDATE quarantine SET state = 'released', settled_at = now()", "quarantined, but released"),
         ("UPDATE received SET status = 'parked', chain = NULL WHERE kind = 'household'", "parked, but not"),
@@ -38,11 +39,11 @@ async def test_a_sound_store_has_no_faults(sound):
 )
 async def test_every_damage_is_found(sound, damage, words):
     await sound.pool.execute(damage)
-    assert any(words in fault for fault in await check(sound))
+    assert any(words in fault for fault in await check(sound, clock.today()))
 
 
 async def test_a_chain_out_of_order_is_found(sound):
     row = await sound.pool.fetchrow("SELECT person_id, statements FROM persons WHERE statements LIKE '%corrected%'")
     turned = b",".join(reversed(row["statements"].replace(b"},{", b"}\n{").split(b"\n")))
     await sound.pool.execute("UPDATE persons SET statements = $2 WHERE person_id = $1", row["person_id"], turned)
-    assert any("out of order" in fault for fault in await check(sound))
+    assert any("out of order" in fault for fault in await check(sound, clock.today()))

@@ -1,4 +1,4 @@
-"""Alarms about sources: gaps and silence are told once, and their end is told once."""
+"""Alarms about sources: each gap and each silence emits one event, and its end another."""
 
 import hashlib
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +9,8 @@ from common.events import SourceGapClosed, SourceGapFound, SourceHeard, SourceSi
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.watch_sources import watch_sources
 from ingestion.domain.silence import silent_after
-from ingestion.register.sources import seed, seed_register
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell import clock
 from shell.access.auth import issue_token
 
@@ -60,7 +61,7 @@ def enter(admin):
     return _enter
 
 
-async def test_a_gap_is_told_once_and_its_end_once(push, people, driver, watch, tell, admin):
+async def test_a_gap_emits_one_event_and_its_end_another(push, people, driver, watch, tell, admin):
     await push(people.residence(people.number(1), id="a"))
     assert (await tell("a", "b"))["state"] == "short"
     for _ in range(3):
@@ -102,8 +103,8 @@ async def test_a_day_is_not_judged_before_it_is_over_and_its_grace_has_passed(pu
     assert [e.day for e in await driver.emitted(SourceGapFound)] == [today]
 
 
-async def test_every_day_of_a_long_outage_is_asked_for_once(driver, watch, enter, people, tell):
-    """A source that tells its days told none while we were down for 40 of them, and catches up with one."""
+async def test_every_day_of_a_long_outage_is_expected_once(driver, watch, enter, people, tell):
+    """The platform was down for 40 days, for which the source reports nothing at first, and later one day."""
     await enter(tells_days=True)
     await watch()
     first = {e.day for e in await driver.emitted(SourceGapFound)}
@@ -117,7 +118,7 @@ async def test_every_day_of_a_long_outage_is_asked_for_once(driver, watch, enter
     assert [e.day for e in await driver.emitted(SourceGapClosed)] == [date(2026, 12, 1)]
 
 
-async def test_days_are_shown_with_what_came_and_what_was_told(push, people, watch, tell, client_for):
+async def test_days_are_shown_with_received_and_reported_counts(push, people, watch, tell, client_for):
     await push(people.residence(people.number(1), id="a"), people.residence(people.number(2), id="b"))
     await tell("a", "b")
     await tell("x", day=DAY - timedelta(days=1))
@@ -150,12 +151,12 @@ def test_silence_begins_after_the_next_day_week_or_month_and_a_grace(cadence, he
 
 
 async def _step_to(watch, until):
-    """As the job does: never a whole hour without a look."""
+    """Like the job: never a whole hour without a step."""
     while clock.now() < until:
         await watch(min(until, clock.now() + timedelta(minutes=50)))
 
 
-async def test_a_silent_source_is_told_once_and_its_next_word_once(push, people, driver, watch, enter, admin):
+async def test_a_silence_emits_one_event_and_the_next_arrival_another(push, people, driver, watch, enter, admin):
     await enter(cadence={"residence": "daily"})
     await push(people.residence(people.number(1)))
     await watch()
@@ -177,7 +178,7 @@ async def test_a_silent_source_is_told_once_and_its_next_word_once(push, people,
     assert (await admin.get(f"/v1/sources/{PSB}")).json()["heard"]["residence"]["silent_since"] is None
 
 
-async def test_nobody_is_silent_while_we_were_down(push, people, driver, watch, enter):
+async def test_an_outage_of_the_platform_makes_no_source_silent(push, people, driver, watch, enter):
     await enter(cadence={"residence": "daily"})
     await push(people.residence(people.number(1)))
     await watch()
@@ -189,9 +190,7 @@ async def test_nobody_is_silent_while_we_were_down(push, people, driver, watch, 
     assert len(await driver.emitted(SourceSilent)) == 1
 
 
-async def test_a_feed_that_was_to_begin_and_did_not_is_silent_and_one_that_nobody_declared_is_not(
-    people, driver, watch, enter
-):
+async def test_a_declared_feed_that_did_not_begin_is_silent_and_an_undeclared_one_is_not(people, driver, watch, enter):
     feed = {"kind": "residence", "division": "530300", "since": "2026-11-01"}
     await enter(cadence={"residence": "daily", "death": "daily"}, feeds=[feed])
     await watch()

@@ -4,13 +4,13 @@ from shell.jobs import Job
 from shell.service import Service
 
 from ingestion.audits import list_audits
+from ingestion.channels import push_events, receive_inbound, show_unverified
+from ingestion.channels.show_unverified import forget_unverified
 from ingestion.completeness import report_days, show_sources
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.watch_sources import watch_sources
 from ingestion.corrections import ask_correction
 from ingestion.corrections.answer_corrections import answer_corrections
-from ingestion.doors import push_events, receive_inbound, show_unverified
-from ingestion.doors.show_unverified import forget_unverified
 from ingestion.exchange import show_feeds, steer_feeds
 from ingestion.exchange.forget_rows import forget_rows
 from ingestion.exchange.run_feeds import run_feeds
@@ -19,9 +19,9 @@ from ingestion.files.forget_imports import forget_imports
 from ingestion.files.run_imports import run_imports
 from ingestion.people import find_person, reveal_vault
 from ingestion.register import register_source, show_coverage
+from ingestion.register.declare_coverage import declare_coverage
 from ingestion.register.open_topics import keep_topics, open_topics
-from ingestion.register.sources import seed_register
-from ingestion.register.tell_coverage import tell_coverage
+from ingestion.register.seed_register import seed_register
 from ingestion.review import review_groups, review_places, review_quarantine
 from ingestion.review.count_waiting import count_waiting
 from ingestion.review.end_hints import end_hints
@@ -60,7 +60,7 @@ service = Service(
         Job("count_days", 2.0, count_days),
         Job("answer_corrections", 15.0, answer_corrections),
         Job("watch_sources", 60.0, watch_sources),
-        Job("tell_coverage", 5.0, tell_coverage),
+        Job("tell_coverage", 5.0, declare_coverage),  # the name is a metric label
         Job("run_imports", 1.0, run_imports),
         Job("forget_imports", 600.0, forget_imports),
         Job("forget_rows", 600.0, forget_rows),
@@ -70,6 +70,6 @@ service = Service(
         Job("forget_unverified", 3600.0, forget_unverified),
     ],
     on_start=seed_register,
-    description="Takes in what sources say about people, keeps identities in a vault, and tells the facts.",
+    description="Receives facts about people from sources, keeps identities in a vault, and emits the facts.",
 )
 app = service.app

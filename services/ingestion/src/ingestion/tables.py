@@ -1,13 +1,16 @@
-"""What ingestion stores. Personal data stands in `sealed` columns only; hashes are keyed."""
+"""The tables of people, accepted events and files. The tables of each room are in its own module.
+
+Personal data is stored in `sealed` columns only. Hashes are keyed.
+"""
 
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, UUID
+from sqlalchemy import BigInteger, DateTime
+from sqlalchemy.dialects.postgresql import UUID
 from sqlmodel import Field, SQLModel
 
-_Bytes = bytes  # where a column of the same class is called `bytes`
+_Bytes = bytes  # for a class with a column named `bytes`
 _SCHEMA = {"schema": "ingestion"}
 
 
@@ -29,9 +32,11 @@ class IdentityRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """One ID number's person. `statements`: their JSON, joined by commas. `waiting`: how many of this person's events
-    wait for another. `circle`: names everybody who was ever said to be the same human; `merged_into`: who answers for
-    this one now; `identities`: JSON of who it was taken for when."""
+    """The person of one ID number.
+
+    `statements`: JSON objects, joined by commas. `waiting`: how many events of this person wait for another event.
+    `circle`: the smallest person id among all that were ever linked by identity changes. `merged_into`: the person that
+    represents this one now. `identities`: the history of merges, as JSON."""
 
     __tablename__: ClassVar[str] = "persons"
     __table_args__ = _SCHEMA
@@ -48,7 +53,7 @@ class PersonRow(SQLModel, table=True):
 
 
 class VaultRow(SQLModel, table=True):
-    """A person's identity, encrypted; `field` is `id_number` or `name`."""
+    """A person's identity data, encrypted. `field`: `id_number` or `name`."""
 
     __tablename__: ClassVar[str] = "vault"
     __table_args__ = _SCHEMA
@@ -58,7 +63,8 @@ class VaultRow(SQLModel, table=True):
 
 
 class ReceivedRow(SQLModel, table=True):
-    """Every accepted event once. `status`: applied, quarantined or parked. `day`: the source's own, of its `time`."""
+    """Every accepted event, once. `status`: applied, quarantined or parked. `day`: the civil day of the event's `time`.
+    `digest`: keyed hash of the content. `sealed`: the whole event, encrypted."""
 
     __tablename__: ClassVar[str] = "received"
     __table_args__ = _SCHEMA
@@ -76,7 +82,7 @@ class ReceivedRow(SQLModel, table=True):
 
 
 class HouseholdRow(SQLModel, table=True):
-    """Everything said about one household (`households.State` as JSON)."""
+    """All statements about one household (`domain.household.State` as JSON)."""
 
     __tablename__: ClassVar[str] = "households"
     __table_args__ = _SCHEMA
@@ -85,7 +91,8 @@ class HouseholdRow(SQLModel, table=True):
 
 
 class RejectionRow(SQLModel, table=True):
-    """A readable event of a known source that was refused: counted, its body sealed."""
+    """A rejected event of a registered source. `problems`: pointers and codes as JSON. `sealed`: the body,
+    encrypted."""
 
     __tablename__: ClassVar[str] = "rejections"
     __table_args__ = _SCHEMA
@@ -98,127 +105,12 @@ class RejectionRow(SQLModel, table=True):
     recorded_at: datetime = _instant()
 
 
-class TallyRow(SQLModel, table=True):
-    """What one batch counted (`completeness.Tally` as MessagePack), until a job has added it up."""
-
-    __tablename__: ClassVar[str] = "tallies"
-    __table_args__ = _SCHEMA
-    tally_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    at: datetime = _instant()
-    entries: bytes
-
-
-class DayCountRow(SQLModel, table=True):
-    """What is here of a source's day. `digest`: XOR of the SHA-256 of the source's ids; null where unknown."""
-
-    __tablename__: ClassVar[str] = "day_counts"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    events: int
-    digest: bytes | None = None
-
-
-class SourceDayRow(SQLModel, table=True):
-    """A day of which a source told, or should have. `gap_since`: an alarm is open; `checked_at`: last compared."""
-
-    __tablename__: ClassVar[str] = "source_days"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    count: int | None = None
-    digest: str | None = None
-    told_at: datetime | None = _instant(default=None)
-    checked_at: datetime | None = _instant(default=None)
-    gap_since: datetime | None = _instant(default=None)
-    gap_state: str | None = None
-
-
-class SourceKindRow(SQLModel, table=True):
-    """When a kind was last heard from a source. `silent_since`: an alarm is open."""
-
-    __tablename__: ClassVar[str] = "source_kinds"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    heard_at: datetime | None = _instant(default=None)
-    silent_since: datetime | None = _instant(default=None)
-
-
-class RegistryRow(SQLModel, table=True):
-    """A version of a source's entry (`source_entries.Entry` as JSON), in force from `since` on. Rows are only added."""
-
-    __tablename__: ClassVar[str] = "registry"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    version: int = Field(primary_key=True)
-    since: datetime = _instant()
-    entry: bytes
-    decided_by: str
-    reason: str
-
-
-class CoverageRow(SQLModel, table=True):
-    """What was told last of a division. `said`: the exact JSON of that `CoverageDeclared`: the head of the topic."""
-
-    __tablename__: ClassVar[str] = "coverages"
-    __table_args__ = _SCHEMA
-    division: str = Field(primary_key=True)
-    version: int
-    said: bytes
-
-
-class CorrectionRow(SQLModel, table=True):
-    """A source was asked to put an event right. `code` and `pointer` as in the published list, `rule`: who or what
-    asked; `looked_at`: what arrived until then was no answer."""
-
-    __tablename__: ClassVar[str] = "corrections"
-    __table_args__ = _SCHEMA
-    correction_id: str = _uuid(primary_key=True)
-    source: str
-    area: str
-    event_id: str = _uuid()
-    kind: str | None = None
-    target: str
-    code: str
-    pointer: str
-    reason: str
-    rule: str
-    asked_by: str
-    asked_at: datetime = _instant()
-    deadline: datetime = _instant()
-    looked_at: datetime = _instant()
-    state: str = "open"
-    answered_at: datetime | None = _instant(default=None)
-    answered_by: str | None = _uuid(default=None)
-
-
-class QuotaRow(SQLModel, table=True):
-    """How much a source may still send, as two buckets that fill again; below zero it owes."""
-
-    __tablename__: ClassVar[str] = "quotas"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    minute_left: float = Field(sa_type=DOUBLE_PRECISION)
-    day_left: float = Field(sa_type=DOUBLE_PRECISION)
-    at: datetime = _instant()
-
-
-class SignatureRow(SQLModel, table=True):
-    """A signed request that may not come again."""
-
-    __tablename__: ClassVar[str] = "signatures"
-    __table_args__ = _SCHEMA
-    source: str = Field(primary_key=True)
-    nonce: str = Field(primary_key=True)
-    at: datetime = _instant()
-
-
 class ImportRow(SQLModel, table=True):
-    """A file and how far it is worked through. `rows_read` is the checkpoint: it moves in the transaction that records
-    the rows. `spool`: its sealed bytes on disk; `owner`: the area whose officers may see what was refused; `headers`:
-    the names of its columns, sealed; `deaths`: steps in a row that began and never ended."""
+    """An imported file and its progress.
+
+    `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the file's encrypted
+    bytes on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
+    `deaths`: consecutive steps that began and never ended."""
 
     __tablename__: ClassVar[str] = "imports"
     __table_args__ = _SCHEMA
@@ -249,7 +141,7 @@ class ImportRow(SQLModel, table=True):
 
 
 class ImportRejectRow(SQLModel, table=True):
-    """A row of a file that was refused: why, and its cells, sealed."""
+    """A rejected row of a file. `problems`: the reasons; `sealed`: its cells, encrypted."""
 
     __tablename__: ClassVar[str] = "import_rejects"
     __table_args__ = _SCHEMA
@@ -257,20 +149,3 @@ class ImportRejectRow(SQLModel, table=True):
     row: int = Field(sa_type=BigInteger, primary_key=True)
     problems: bytes
     sealed: bytes
-
-
-class AuditRow(SQLModel, table=True):
-    """Who saw or decided what, and why. Rows are only ever added. `division`: the actor's area."""
-
-    __tablename__: ClassVar[str] = "audits"
-    __table_args__ = _SCHEMA
-    audit_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    at: datetime = _instant()
-    actor: str
-    role: str
-    action: str
-    purpose: str
-    cause: str
-    fields: str
-    person_ids: bytes
-    division: str | None = None

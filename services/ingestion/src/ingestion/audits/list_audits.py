@@ -1,7 +1,7 @@
-"""`GET /v1/audits`: who looked at or decided what, when and why. For auditors alone."""
+"""`GET /v1/audits`: accesses and decisions with actor, time and reason. For auditors only."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -13,16 +13,18 @@ from shell.access.scopes import scope_of
 from shell.http.answers import Limit
 from shell.http.params import ONE_LINE, Instant
 from shell.service import Db
+from shell.store.transaction import Tx
 
 from ingestion.audits import store
 
 router = APIRouter(tags=["audits"])
 Auditor = Annotated[Caller, Depends(require_only("auditor"))]
+PERSON_IDS_MAX: Final = 100
 
 
-class AuditShown(BaseModel):
-    """`actor`: the subject of the token, with its `role` and area (`division`); `persons`: how many the row is about;
-    `fields`: of the vault, where any were revealed."""
+class AuditOut(BaseModel):
+    """`actor`: the subject of the token, with its `role` and area (`division`). `persons`: the number of persons.
+    `fields`: the fields of the vault that were revealed."""
 
     audit_id: str
     at: datetime
@@ -34,15 +36,15 @@ class AuditShown(BaseModel):
     cause: str
     fields: list[str]
     persons: int
-    person_ids: list[str] = Field(max_length=100, description="the first hundred")
+    person_ids: list[str] = Field(max_length=PERSON_IDS_MAX, description="the first hundred")
 
 
-class AuditPage(BaseModel):
-    audits: list[AuditShown] = Field(description="newest first")
+class AuditPageOut(BaseModel):
+    audits: list[AuditOut] = Field(description="newest first")
     next: str | None = Field(description="give it as `after` for the next page")
 
 
-@router.get("/v1/audits", summary="Who looked at or decided what, and why")
+@router.get("/v1/audits", summary="List accesses and decisions with their reasons")
 async def list_audits(
     caller: Auditor,
     db: Db,
@@ -52,32 +54,34 @@ async def list_audits(
     until: Annotated[Instant | None, Query(alias="to", description="exclusive")] = None,
     after: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Limit = 100,
-) -> AuditPage:
-    """Rows of actors in the auditor's area; an auditor of the nation sees all. Each request is an audit row too."""
+) -> AuditPageOut:
+    """Rows of actors in the auditor's area; an auditor of the nation sees all rows. Each request adds a row itself."""
     person = str(person_id) if person_id else None
     wanted = store.Wanted(scope_of(caller), person, actor, since, until, after)
     async with db.transaction() as tx:
         rows = await store.list_audits(tx.sql, wanted, limit)
-        await store.append_audit(
-            tx,
-            caller,
-            clock.real_now(),
-            action="read_audits",
-            purpose="audit",
-            cause="",
-            person_ids=[person] if person else [],
-        )
+        await _audit(tx, caller, [person] if person else [])
     page = [_shown(row) for row in rows]
-    return AuditPage(audits=page, next=page[-1].audit_id if len(page) == limit else None)
+    return AuditPageOut(audits=page, next=page[-1].audit_id if len(page) == limit else None)
 
 
-def _shown(row: Any) -> AuditShown:
-    persons = msgspec.json.decode(row["person_ids"], type=list[str])
-    return AuditShown(
-        **{name: row[name] for name in ("at", "actor", "role", "division", "purpose", "cause")},
-        audit_id=str(row["audit_id"]),
-        act=row["action"],
-        fields=row["fields"].split(",") if row["fields"] else [],
+async def _audit(tx: Tx, caller: Caller, person_ids: list[str]) -> None:
+    at = clock.real_now()
+    await store.append_audit(tx, caller, at, action="read_audits", purpose="audit", cause="", person_ids=person_ids)
+
+
+def _shown(row: store.Audit) -> AuditOut:
+    persons = msgspec.json.decode(row.person_ids, type=list[str])
+    return AuditOut(
+        audit_id=str(row.audit_id),
+        at=row.at,
+        actor=row.actor,
+        role=row.role,
+        division=row.division,
+        act=row.action,
+        purpose=row.purpose,
+        cause=row.cause,
+        fields=row.fields.split(",") if row.fields else [],
         persons=len(persons),
-        person_ids=persons[:100],
+        person_ids=persons[:PERSON_IDS_MAX],
     )

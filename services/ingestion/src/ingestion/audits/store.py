@@ -1,4 +1,4 @@
-"""Every SQL statement of the audit log. Rows are only ever added."""
+"""Every SQL statement of the audit log. Rows are only added."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,8 +12,24 @@ from shell.access.scopes import Areas, Everything, Scope
 from shell.store.transaction import Tx
 
 
+class Audit(NamedTuple):
+    """A row of the log. `fields`: revealed fields of the vault, joined by commas. `person_ids`: JSON list of ids."""
+
+    audit_id: int
+    at: datetime
+    actor: str
+    role: str
+    division: str | None
+    action: str
+    purpose: str
+    cause: str
+    fields: str
+    person_ids: bytes
+
+
 class Wanted(NamedTuple):
-    """Of which audit rows a page is. `scope`: of the auditor; `after`: the last row of the page before."""
+    """The filter of a page. `scope`: the auditor's; `since` inclusive, `until` exclusive; `after`: the last audit id of
+    the previous page."""
 
     scope: Scope
     person_id: str | None
@@ -23,7 +39,14 @@ class Wanted(NamedTuple):
     after: int | None
 
 
-_COLUMNS: Final = "audit_id, at, actor, role, division, action, purpose, cause, fields, person_ids"
+class _Condition(NamedTuple):
+    """SQL with `{}` for the parameter. A condition with the value None does not apply."""
+
+    text: str
+    value: Any
+
+
+_COLUMNS: Final = ", ".join(Audit._fields)
 
 
 async def append_audit(
@@ -37,7 +60,7 @@ async def append_audit(
     fields: Sequence[str] = (),
     person_ids: Sequence[str] = (),
 ) -> None:
-    """One row, with the persons it is about and the areas whose auditors see it: the caller's and those above it."""
+    """Append a row with its persons and the areas whose auditors may see it: the caller's area and all areas above."""
     areas = (caller.division, *divisions.ancestors(caller.division)) if caller.division else ()
     await tx.sql.execute(
         """WITH a AS (INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids, division)
@@ -60,29 +83,34 @@ async def append_audit(
     )
 
 
-async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Any]:
-    """The newest rows first."""
+async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Audit]:
+    """Newest first. Raises NotAllowed for a scope without an area."""
     statement, values = page_of(wanted, limit)
-    rows: list[Any] = await connection.fetch(statement, *values)
-    return rows
+    return [Audit(*row) for row in await connection.fetch(statement, *values)]
 
 
 def page_of(wanted: Wanted, limit: int) -> tuple[str, list[Any]]:
-    """The statement of a page and its values. It first finds the ids of the page, by an index in the order of the page,
+    """The SQL of a page and its parameters. It finds the ids of the page in an index that has the order of the page,
     and then reads these rows together."""
-    table, conditions = _led_by(wanted, _area(wanted.scope))
+    table, conditions = _search(wanted, _area(wanted.scope))
     conditions += [
-        ("at >= {}", wanted.since),
-        ("at < {}", wanted.until),
-        ("(at, audit_id) < (SELECT at, audit_id FROM audits WHERE audit_id = {})", wanted.after),
+        _Condition("at >= {}", wanted.since),
+        _Condition("at < {}", wanted.until),
+        _Condition("(at, audit_id) < (SELECT at, audit_id FROM audits WHERE audit_id = {})", wanted.after),
     ]
-    used = [(text, value) for text, value in conditions if value is not None]
-    where = " AND ".join(text.format(f"${at}") for at, (text, _) in enumerate(used, 1)) or "true"
+    used = [condition for condition in conditions if condition.value is not None]
+    where = _where(used)
     statement = f"""SELECT {_COLUMNS} FROM audits WHERE audit_id = ANY(ARRAY(
                       SELECT audit_id FROM {table} WHERE {where}
                       ORDER BY at DESC, audit_id DESC LIMIT ${len(used) + 1}))
                     ORDER BY at DESC, audit_id DESC"""  # noqa: S608 - constant parts
-    return statement, [*(value for _, value in used), limit]
+    return statement, [*(condition.value for condition in used), limit]
+
+
+def _where(conditions: Sequence[_Condition]) -> str:
+    """The conditions with parameters $1, $2, …"""
+    texts = [condition.text.format(f"${position}") for position, condition in enumerate(conditions, 1)]
+    return " AND ".join(texts) or "true"
 
 
 def _area(scope: Scope) -> str | None:
@@ -96,11 +124,12 @@ def _area(scope: Scope) -> str | None:
             raise NotAllowed("no audit row is in your scope")
 
 
-def _led_by(wanted: Wanted, area: str | None) -> tuple[str, list[tuple[str, Any]]]:
-    """The table that finds the ids, and what its rows must fulfil: conditions with their values."""
+def _search(wanted: Wanted, area: str | None) -> tuple[str, list[_Condition]]:
+    """The table with the best index for this filter, and the conditions on its rows."""
+    actor = _Condition("actor = {}", wanted.actor)
     if wanted.person_id is not None:
-        of_person = [("person_id = {}", wanted.person_id), ("actor = {}", wanted.actor)]
-        return "audit_persons", [*of_person, ("{} = ANY(areas)", area)]
+        person = _Condition("person_id = {}", wanted.person_id)
+        return "audit_persons", [person, actor, _Condition("{} = ANY(areas)", area)]
     if area is not None:
-        return "audit_areas", [("area = {}", area), ("actor = {}", wanted.actor)]
-    return "audits", [("actor = {}", wanted.actor)]
+        return "audit_areas", [_Condition("area = {}", area), actor]
+    return "audits", [actor]

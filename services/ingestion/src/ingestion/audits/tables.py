@@ -1,17 +1,34 @@
-"""By what audit rows are found. Rows are only ever added, as those of `audits`."""
+"""The audit log and its two search tables. Rows are only added."""
 
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlmodel import Field, SQLModel
 
 _SCHEMA = {"schema": "ingestion"}
 
 
+class AuditRow(SQLModel, table=True):
+    """An access or a decision: the actor, the action, the persons and the reason. `division`: the actor's area."""
+
+    __tablename__: ClassVar[str] = "audits"
+    __table_args__ = _SCHEMA
+    audit_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    actor: str
+    role: str
+    action: str
+    purpose: str
+    cause: str
+    fields: str
+    person_ids: bytes
+    division: str | None = None
+
+
 class AuditPersonRow(SQLModel, table=True):
-    """A person whom an audit row is about. `areas`: whose auditors see the row."""
+    """A person of an audit row. `areas`: the areas whose auditors may see the row."""
 
     __tablename__: ClassVar[str] = "audit_persons"
     __table_args__ = _SCHEMA
@@ -23,7 +40,7 @@ class AuditPersonRow(SQLModel, table=True):
 
 
 class AuditAreaRow(SQLModel, table=True):
-    """An area whose auditors see an audit row: the actor's, or one above it."""
+    """An area whose auditors may see an audit row: the actor's area, or one above it."""
 
     __tablename__: ClassVar[str] = "audit_areas"
     __table_args__ = _SCHEMA

@@ -1,26 +1,32 @@
-"""The job that adds up what the batches counted, and remembers when each source was last heard."""
+"""The job that adds up the counts of the batches and notes each source's last arrival per kind."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from shell.store.database import Database
 
-from ingestion.completeness.store import days, watching
+from ingestion.completeness.store import alarms, days
 from ingestion.domain.completeness import add_up
 
 TALLIES_MAX: Final = 50
 
 
 async def count_days(database: Database) -> int:
-    """One bounded step; returns batches added up."""
+    """One bounded step; returns the number of batches added up."""
     async with database.transaction() as tx:
-        taken = await days.take_tallies(tx, TALLIES_MAX)
-        if taken:
-            await days.add_counts(tx, list(add_up(t for _, tallies in taken for t in tallies).values()))
-            heard: dict[tuple[str, str], datetime] = {}
-            for at, tallies in taken:
-                for tally in tallies:
-                    key = (tally.source, tally.kind)
-                    heard[key] = max(at, heard.get(key, at))
-            await watching.upsert_heard(tx, heard)
-    return len(taken)
+        batches = await days.take_tallies(tx, TALLIES_MAX)
+        if batches:
+            sums = add_up(tally for batch in batches for tally in batch.tallies)
+            await days.add_counts(tx, list(sums.values()))
+            await alarms.upsert_arrivals(tx, _last_arrivals(batches))
+    return len(batches)
+
+
+def _last_arrivals(batches: Sequence[days.Batch]) -> dict[alarms.SourceKind, datetime]:
+    found: dict[alarms.SourceKind, datetime] = {}
+    for batch in batches:
+        for tally in batch.tallies:
+            key = (tally.source, tally.kind)
+            found[key] = max(batch.at, found.get(key, batch.at))
+    return found

@@ -1,4 +1,7 @@
-"""How much a source sent on a day: `POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`."""
+"""A source's report of its day, and the comparison with the events that arrived.
+
+`POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`.
+"""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final
@@ -23,25 +26,26 @@ RANGE_DAYS_MAX: Final = 92
 Reporter = Annotated[Caller, Depends(sender("source", "officer", "auditor"))]
 
 
-class DayReport(Body):
-    """What a source says it recorded on a day (of `time`, in Asia/Shanghai): how many events, and the XOR of the
-    SHA-256 of their ids, as 64 hex digits, so that the order does not matter."""
+class DayReportIn(Body):
+    """The events that a source recorded on a day (of `time`, in Asia/Shanghai). `digest`: the XOR of the SHA-256 of
+    their ids, as 64 hex digits; the order does not matter."""
 
     day: Day
     count: int = Field(ge=0, le=100_000_000)
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Announced(BaseModel):
+class AnnouncedOut(BaseModel):
     count: int
     digest: str
     told_at: datetime
 
 
-class Completeness(BaseModel):
-    """`received` = `applied` + `quarantined` + `parked`, and by kind. `state`: `short` (fewer here than told), `over`,
-    `differs` (as many, but not the same), `complete`, `not_reported`; `complete` is null until the source has told
-    its count. `digest` is null for days counted before digests were kept. `gap_since`: the alarm that is open."""
+class CompletenessOut(BaseModel):
+    """`received` = `applied` + `quarantined` + `parked`, and by kind. `announced`: the source's report. `state`:
+    `short` (fewer events arrived than reported), `over` (more), `differs` (as many, but others), `complete`,
+    `not_reported`. `complete` is null without a report. `digest` is null for days counted before digests were kept.
+    `gap_since`: of the open alarm."""
 
     source: str
     day: date
@@ -52,13 +56,15 @@ class Completeness(BaseModel):
     parked: int
     rejected: int
     digest: str | None
-    announced: Announced | None
+    announced: AnnouncedOut | None
     state: State
     complete: bool | None
     gap_since: datetime | None
 
 
-class DayLine(BaseModel):
+class DayOut(BaseModel):
+    """`received`: events that arrived; `told`: events that the source reported."""
+
     day: date
     received: int
     told: int | None
@@ -66,64 +72,77 @@ class DayLine(BaseModel):
     gap_since: datetime | None
 
 
-class DayLines(BaseModel):
-    """Days on which something came, was told or was expected."""
+class DaysOut(BaseModel):
+    """Days with an event, a report or an expected report."""
 
     source: str
-    days: list[DayLine]
+    days: list[DayOut]
 
 
-@router.post("/v1/sources/{source}/days", status_code=201, summary="Tell how much was sent on a day")
+@router.post("/v1/sources/{source}/days", status_code=201, summary="Report the number of events of a day")
 async def report_day(
     source: Urn,
-    body: DayReport,
+    body: DayReportIn,
     caller: Annotated[Caller, Depends(sender("source", once=True))],
     db: Db,
     creation: Creates,
-) -> Completeness:
-    """A later report of the same day replaces this one. The same `Idempotency-Key` is one report: sent again after a
-    later one, it changes nothing."""
-    found = _mine(source, caller)
+) -> CompletenessOut:
+    """A later report of the same day replaces this one. A report that is repeated with its `Idempotency-Key` changes
+    nothing, also after a later report."""
+    found = _own_source(source, caller)
     async with db.transaction() as tx:
         if await creation.claim(tx, caller, body) is None:
-            await days.upsert_told(tx, found.urn, body.day, ReportedDay(body.count, body.digest), clock.now())
+            await days.upsert_report(tx, found.urn, body.day, ReportedDay(body.count, body.digest), clock.now())
             await creation.created(tx, caller, f"{found.urn}/{body.day}")
-    return await _look(db, found, body.day)
+    return await _read_completeness(db, found, body.day)
 
 
-@router.get("/v1/sources/{source}/completeness", summary="What arrived of a day against what was sent")
-async def get_completeness(source: Urn, day: Day, caller: Reporter, db: Db) -> Completeness:
-    return await _look(db, _mine(source, caller), day)
+@router.get("/v1/sources/{source}/completeness", summary="Compare the events of a day with the source's report")
+async def get_completeness(source: Urn, day: Day, caller: Reporter, db: Db) -> CompletenessOut:
+    return await _read_completeness(db, _own_source(source, caller), day)
 
 
-@router.get("/v1/sources/{source}/days", summary="How complete the days of a source are")
-async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: Db) -> DayLines:
-    """From `since` to `until`, both included, at most 92 days. What came in the last seconds may be missing."""
-    found = _mine(source, caller)
+@router.get("/v1/sources/{source}/days", summary="List the completeness of a source's days")
+async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: Db) -> DaysOut:
+    """From `since` to `until`, both included, at most 92 days. Events of the last seconds may be missing."""
+    found = _own_source(source, caller)
+    _need_range(since, until)
+    async with db.reading() as connection:
+        reports = await days.list_reported(connection, found.urn, since, until)
+        tallies = await days.list_counts(connection, found.urn, since, until)
+    by_day = _by_day(tallies)
+    lines = []
+    for day in sorted({*reports, *by_day}):
+        report = reports.get(day, days.NOTHING_REPORTED)
+        lines.append(_day(day, report, by_day.get(day, [])))
+    return DaysOut(source=found.urn, days=lines)
+
+
+def _need_range(since: date, until: date) -> None:
     if not 0 <= (until - since).days < RANGE_DAYS_MAX:
         raise Malformed(f"between 1 and {RANGE_DAYS_MAX} days", code="date_range")
-    async with db.reading() as connection:
-        rows = {row["day"]: row for row in await days.list_days(connection, found.urn, since, until)}
-        counts: dict[date, list[Tally]] = {}
-        for tally in await days.list_counts(connection, found.urn, since, until):
-            counts.setdefault(tally.day, []).append(tally)
-    lines = [_line(day, rows.get(day), counts.get(day, [])) for day in sorted({*rows, *counts})]
-    return DayLines(source=found.urn, days=lines)
 
 
-def _line(day: date, row: Any, tallies: list[Tally]) -> DayLine:
-    told = ReportedDay(row["count"], row["digest"]) if row is not None and row["count"] is not None else None
-    ours = whole_day(tallies)
-    return DayLine(
+def _by_day(tallies: list[Tally]) -> dict[date, list[Tally]]:
+    found: dict[date, list[Tally]] = {}
+    for tally in tallies:
+        found.setdefault(tally.day, []).append(tally)
+    return found
+
+
+def _day(day: date, report: days.Reported, tallies: list[Tally]) -> DayOut:
+    reported, ours = report.reported, whole_day(tallies)
+    return DayOut(
         day=day,
         received=ours.events,
-        told=told.events if told else None,
-        state=compare(told, ours),
-        gap_since=row["gap_since"] if row is not None else None,
+        told=reported.events if reported else None,
+        state=compare(reported, ours),
+        gap_since=report.gap_since,
     )
 
 
-def _mine(urn: str, caller: Caller) -> Source:
+def _own_source(urn: str, caller: Caller) -> Source:
+    """Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown one."""
     source = registered().get(urn)
     need_source(caller, urn, source.area if source else None)
     if source is None:
@@ -131,31 +150,38 @@ def _mine(urn: str, caller: Caller) -> Source:
     return source
 
 
-async def _look(db: Db, source: Source, day: date) -> Completeness:
+async def _read_completeness(db: Db, source: Source, day: date) -> CompletenessOut:
     async with db.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        return await _completeness(connection, source, day)
+        return await _completeness(connection, source.urn, day)
 
 
-async def _completeness(connection: Any, source: Source, day: date) -> Completeness:
-    tallies = await days.load_day(connection, source.urn, day)
-    unsettled = await days.count_unsettled(connection, source.urn, day)
-    row = await days.load_told(connection, source.urn, day)
-    told = ReportedDay(row["count"], row["digest"]) if row is not None and row["told_at"] is not None else None
-    ours = whole_day(tallies)
-    state = compare(told, ours)
+async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut:
+    tallies = await days.load_day(connection, urn, day)
+    unsettled = await days.count_unsettled(connection, urn, day)
+    report = await days.load_reported(connection, urn, day) or days.NOTHING_REPORTED
+    rejected = await days.count_rejected(connection, urn, day)
+    announced, ours = _announced(report), whole_day(tallies)
+    state = compare(report.reported, ours)
     quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)
-    return Completeness(
-        source=source.urn,
+    return CompletenessOut(
+        source=urn,
         day=day,
         received=ours.events,
-        kinds={t.kind: t.events for t in sorted(tallies, key=lambda t: t.kind)},
+        kinds={tally.kind: tally.events for tally in sorted(tallies, key=lambda tally: tally.kind)},
         applied=ours.events - quarantined - parked,
         quarantined=quarantined,
         parked=parked,
-        rejected=await days.count_rejected(connection, source.urn, day),
+        rejected=rejected,
         digest=ours.digest,
-        announced=Announced(count=told.events, digest=told.digest, told_at=row["told_at"]) if told else None,
+        announced=announced,
         state=state,
-        complete=None if told is None else state == "complete",
-        gap_since=row["gap_since"] if row is not None else None,
+        complete=None if announced is None else state == "complete",
+        gap_since=report.gap_since,
     )
+
+
+def _announced(report: days.Reported) -> AnnouncedOut | None:
+    reported = report.reported
+    if reported is None or report.told_at is None:
+        return None
+    return AnnouncedOut(count=reported.events, digest=reported.digest, told_at=report.told_at)

@@ -1,21 +1,32 @@
-"""The register of sources and how they do: `GET /v1/sources`, `GET /v1/sources/{source}`, `GET /v1/gaps`."""
+"""The register of sources and their state: `GET /v1/sources`, `GET /v1/sources/{source}`, `GET /v1/gaps`."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import date
+from typing import Annotated, Any, Final
 
 from common.errors import NotFound
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
 from shell.access.auth import Caller, require
 from shell.http.answers import Limit
 from shell.http.params import Cursor
 from shell.kafka.topics import inbound_topic
 from shell.service import Db
 
-from ingestion.completeness.store import watching
+from ingestion.completeness.shapes import (
+    DecisionOut,
+    GapOut,
+    GapPageOut,
+    HeardOut,
+    QuotaLeftOut,
+    SourceDetailOut,
+    SourceListOut,
+    SourceOut,
+    TopicOut,
+)
+from ingestion.completeness.store import alarms
 from ingestion.register import quotas, sources
-from ingestion.register.entries import Entry
+from ingestion.register.domain import Bucket
 from ingestion.register.senders import sender
+from ingestion.register.shapes import Entry
 from ingestion.register.sources import Urn
 from ingestion.register.store import registry, topics
 
@@ -23,155 +34,118 @@ router = APIRouter(tags=["sources"])
 HISTORY_MAX: Final = 100
 
 
-class Heard(BaseModel):
-    """When a kind last came; `silent_since`: it should have come again long ago."""
+class _State:
+    """Arrivals and gaps of all sources."""
 
-    heard_at: datetime | None
-    silent_since: datetime | None
+    def __init__(self, arrivals: list[alarms.Arrival], gaps: dict[str, int]) -> None:
+        self.gaps = gaps
+        self.heard: dict[str, dict[str, HeardOut]] = {}
+        for row in arrivals:
+            heard = HeardOut(heard_at=row.heard_at, silent_since=row.silent_since)
+            self.heard.setdefault(row.source, {})[row.kind] = heard
 
-
-class RegisteredSource(BaseModel):
-    """`kinds`: what it may say, and how far it is believed there (1 is the strongest). `gaps`: days not complete."""
-
-    source: str
-    name: str
-    area: str
-    kinds: dict[str, int]
-    active: bool
-    heard: dict[str, Heard]
-    gaps: int
-
-
-class SourceList(BaseModel):
-    sources: list[RegisteredSource]
-
-
-class Decided(BaseModel):
-    version: int
-    since: datetime
-    decided_by: str
-    reason: str
+    def of(self, urn: str, entry: Entry) -> SourceOut:
+        return SourceOut(
+            source=urn,
+            name=entry.name,
+            area=entry.area,
+            kinds={str(kind): rank for kind, rank in entry.kinds.items()},
+            active=entry.active,
+            heard=self.heard.get(urn, {}),
+            gaps=self.gaps.get(urn, 0),
+        )
 
 
-class QuotaLeft(BaseModel):
-    """Events that may still come; below zero they are owed."""
-
-    minute: int
-    day: int
+async def _load_state(connection: Any) -> _State:
+    return _State(await alarms.list_arrivals(connection), await alarms.count_gaps(connection))
 
 
-class OwnTopic(BaseModel):
-    """The source's own Kafka topic. `state`: records are read once it is `open`; while it is `waiting`, the platform
-    tries again at `try_at`, and `problem` says why it could not be created."""
-
-    name: str
-    state: Literal["waiting", "open"]
-    opened_at: datetime | None = None
-    tries: int = 0
-    try_at: datetime | None = None
-    problem: str | None = None
-
-
-class SourceDetail(RegisteredSource):
-    """`version` 0: the seed, before anybody entered it. `history`: the newest first. `topic`: with `kafka` only."""
-
-    version: int
-    since: datetime | None
-    entry: Entry
-    history: list[Decided]
-    quota_left: QuotaLeft | None
-    topic: OwnTopic | None
-
-
-class Gap(BaseModel):
-    source: str
-    day: date
-    state: str
-    ours: int
-    told: int | None
-    since: datetime
-
-
-class GapPage(BaseModel):
-    gaps: list[Gap]
-    next: str | None
-
-
-@router.get("/v1/sources", summary="Registered sources and when they were last heard")
+@router.get("/v1/sources", summary="List registered sources with their last arrivals")
 async def list_sources(
     caller: Annotated[Caller, Depends(sender("source", "officer", "approver", "auditor"))], db: Db
-) -> SourceList:
-    """Those of your area; a source sees itself only."""
-    await sources.look(db)
+) -> SourceListOut:
+    """The sources of your area; a source sees itself only."""
+    await sources.refresh(db)
     async with db.reading() as connection:
-        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
-    return SourceList(
-        sources=[
-            RegisteredSource(**_shown(urn, version.entry, heard, gaps))
-            for urn, version in sources.versions_seen(caller).items()
-        ]
-    )
+        state = await _load_state(connection)
+    seen = sources.versions_seen(caller)
+    return SourceListOut(sources=[state.of(urn, version.entry) for urn, version in seen.items()])
 
 
-@router.get("/v1/sources/{source}", summary="One source: its entry in the register and how it came to be")
+@router.get("/v1/sources/{source}", summary="Show a source: its entry in force, history, quota and topic")
 async def get_source(
     source: Urn, caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))], db: Db
-) -> SourceDetail:
+) -> SourceDetailOut:
     """Keys are public keys."""
-    await sources.look(db)
-    version = sources.versions().get(source)
-    sources.need_source(caller, source, version.entry.area if version else None)
-    if version is None:
-        raise NotFound("no such source")
+    await sources.refresh(db)
+    version = _find(caller, source)
     async with db.reading() as connection:
-        heard, gaps = _by_source(await watching.load_heard(connection)), await watching.count_gaps(connection)
+        state = await _load_state(connection)
         history = await registry.list_versions(connection, source, HISTORY_MAX)
         topic = await topics.load_topic(connection, source)
-    left = await quotas.what_is_left(db, source)
-    return SourceDetail(
-        **_shown(source, version.entry, heard, gaps),
+    return SourceDetailOut(
+        **dict(state.of(source, version.entry)),
         version=version.version,
         since=version.since,
         entry=version.entry,
-        quota_left=QuotaLeft(minute=int(left.minute_left), day=int(left.day_left)) if left else None,
+        quota_left=_quota_left(await quotas.load_left(db, source)),
         topic=_topic(source, topic) if version.entry.kafka else None,
-        history=[Decided(**dict(row)) for row in history],
+        history=[DecisionOut(**row._asdict()) for row in history],
     )
 
 
-@router.get("/v1/gaps", summary="Days of sources that are not complete")
+@router.get("/v1/gaps", summary="List incomplete days of sources")
 async def list_gaps(
     caller: Annotated[Caller, Depends(require("officer", "auditor"))],
     db: Db,
     limit: Limit = 100,
     after: Cursor | None = None,
-) -> GapPage:
-    """Of your area, by source and day."""
+) -> GapPageOut:
+    """Gaps of the sources of your area, by source and day."""
     seen = list(sources.versions_seen(caller))
     cursor = _cursor(after)
     async with db.reading() as connection:
-        rows = await watching.list_gaps(connection, seen, cursor, limit)
-    page = [Gap(**dict(row)) for row in rows]
-    following = f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
-    return GapPage(gaps=page, next=following)
+        rows = await alarms.list_gaps(connection, seen, cursor, limit)
+    gaps = [GapOut(**row._asdict()) for row in rows]
+    return GapPageOut(gaps=gaps, next=_next(gaps[-1]) if len(gaps) == limit else None)
 
 
-def _topic(source: str, row: Any) -> OwnTopic:
+def _find(caller: Caller, source: str) -> sources.Version:
+    """The version in force. Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown one."""
+    version = sources.versions().get(source)
+    sources.need_source(caller, source, version.entry.area if version else None)
+    if version is None:
+        raise NotFound("no such source")
+    return version
+
+
+def _quota_left(left: Bucket | None) -> QuotaLeftOut | None:
+    if left is None:
+        return None
+    return QuotaLeftOut(minute=int(left.minute_left), day=int(left.day_left))
+
+
+def _topic(source: str, topic: topics.Topic | None) -> TopicOut:
     name = inbound_topic(source)
-    if row is None:
-        return OwnTopic(name=name, state="waiting")
-    is_open = row["opened_at"] is not None
-    return OwnTopic(
+    if topic is None:
+        return TopicOut(name=name, state="waiting")
+    is_open = topic.opened_at is not None
+    return TopicOut(
         name=name,
         state="open" if is_open else "waiting",
-        opened_at=row["opened_at"],
-        tries=row["tries"],
-        try_at=None if is_open else row["try_at"],
-        problem=row["problem"],
+        opened_at=topic.opened_at,
+        tries=topic.tries,
+        try_at=None if is_open else topic.try_at,
+        problem=topic.problem,
     )
 
 
-def _cursor(after: str | None) -> tuple[str, date] | None:
+def _next(last: GapOut) -> str:
+    return f"{last.source} {last.day}"
+
+
+def _cursor(after: str | None) -> alarms.SourceDay | None:
+    """Raises NotFound for a text that is no `next` of this route."""
     if after is None:
         return None
     source, _, day = after.rpartition(" ")
@@ -179,23 +153,3 @@ def _cursor(after: str | None) -> tuple[str, date] | None:
         return source, date.fromisoformat(day)
     except ValueError:
         raise NotFound("no such page") from None
-
-
-def _by_source(rows: list[Any]) -> dict[str, dict[str, Heard]]:
-    found: dict[str, dict[str, Heard]] = {}
-    for row in rows:
-        heard = Heard(heard_at=row["heard_at"], silent_since=row["silent_since"])
-        found.setdefault(row["source"], {})[row["kind"]] = heard
-    return found
-
-
-def _shown(urn: str, entry: Entry, heard: dict[str, dict[str, Heard]], gaps: dict[str, int]) -> dict[str, Any]:
-    return {
-        "source": urn,
-        "name": entry.name,
-        "area": entry.area,
-        "kinds": entry.kinds,
-        "active": entry.active,
-        "heard": heard.get(urn, {}),
-        "gaps": gaps.get(urn, 0),
-    }

@@ -1,11 +1,13 @@
-"""The job that watches over sources: days that are not complete, and silence. An alarm is told once, and once its end.
+"""The job that watches sources: incomplete days, and silence. It emits one event when an alarm opens and one when it
+closes.
 
-Days follow one another however long the service was down; and as nobody can hear while down, silence is no alarm
-before the sources had an hour to be heard again.
+It processes every day, even after a long downtime. After an outage of the platform, silence opens no alarm for an hour,
+so that sources can send again.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.calendar import civil_date, start_of_day
 from common.events import SourceGapClosed, SourceGapFound, SourceHeard, SourceSilent
@@ -14,10 +16,11 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from ingestion.completeness.store import watching as store
-from ingestion.domain.completeness import ReportedDay, compare, whole_day
+from ingestion.completeness.store import alarms as store
+from ingestion.domain.completeness import RecordedDay, State, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources
+from ingestion.register.shapes import Entry
 
 DAYS_MAX: Final = 500
 EXPECTED_DAYS_MAX: Final = 31
@@ -30,14 +33,14 @@ silent = Gauge("shouwang_sources_silent", "Kinds that a source should have sent 
 
 
 async def watch_sources(database: Database) -> int:
-    """One bounded step; returns days compared, or expected."""
-    await sources.look(database)
+    """One bounded step; returns the number of days compared or expected."""
+    await sources.refresh(database)
     now = clock.now()
     last = civil_date(now - GAP_GRACE) - timedelta(days=1)
     async with database.transaction() as tx:
         done = await _expect_days(tx, last)
         done += await _compare_days(tx, last, now)
-        silent.set(await _listen(tx, now))
+        silent.set(await _update_silences(tx, now))
         gaps_open.set(sum((await store.count_gaps(tx.sql)).values()))
     return done
 
@@ -46,88 +49,135 @@ async def watch_sources(database: Database) -> int:
 
 
 async def _expect_days(tx: Tx, last: date) -> int:
-    """The days since the last step, of every source that tells its days."""
-    mark = await store.load_mark(tx, _EXPECTING)
-    begin = date.fromisoformat(mark) + timedelta(days=1) if mark else last
-    until = min(last, begin + timedelta(days=EXPECTED_DAYS_MAX - 1))
-    days = [begin + timedelta(days=n) for n in range((until - begin).days + 1)]
-    if not days:
-        return 0
-    telling = [urn for urn, version in sources.versions().items() if version.entry.tells_days and version.entry.active]
-    await store.expect_days(tx, [(urn, day) for urn in telling for day in days])
-    await store.save_mark(tx, _EXPECTING, until.isoformat())
+    """Add the days since the last step for every source that reports its days; returns the number of days."""
+    days = _days_after(await store.load_mark(tx, _EXPECTING), last)
+    if days:
+        await store.insert_expected(tx, [(urn, day) for urn in _reporting_sources() for day in days])
+        await store.save_mark(tx, _EXPECTING, days[-1].isoformat())
     return len(days)
 
 
+def _days_after(mark: str | None, last: date) -> list[date]:
+    """The days after `mark` up to `last`, at most EXPECTED_DAYS_MAX. Without a mark: `last` alone."""
+    first = date.fromisoformat(mark) + timedelta(days=1) if mark else last
+    until = min(last, first + timedelta(days=EXPECTED_DAYS_MAX - 1))
+    return [first + timedelta(days=n) for n in range((until - first).days + 1)]
+
+
+def _reporting_sources() -> list[str]:
+    return [urn for urn, entry in sources.active_entries().items() if entry.tells_days]
+
+
 async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
-    rows = await store.lock_days_to_compare(tx, last, DAYS_MAX)
-    counts = await store.load_counts(tx, [(row["source"], row["day"]) for row in rows])
-    compared: list[tuple[str, date, datetime | None, str | None]] = []
-    for row in rows:
-        source, day, since = row["source"], row["day"], row["gap_since"]
-        told = ReportedDay(row["count"], row["digest"]) if row["count"] is not None else None
-        ours = whole_day(counts[source, day])
-        state = compare(told, ours)
-        if state == "complete":
-            if since is not None:
-                tx.emit(SourceGapClosed(source=source, day=day, found_at=since, closed_at=now))
-            compared.append((source, day, None, None))
-            continue
-        if since is None:
-            tx.emit(
-                SourceGapFound(source=source, day=day, gap=state, ours=ours.events, told=row["count"], found_at=now)
-            )
-        compared.append((source, day, since or now, state))
+    days = await store.lock_days_to_compare(tx, last, DAYS_MAX)
+    counts = await store.load_counts(tx, [(day.source, day.day) for day in days])
+    compared = [_compared(tx, day, whole_day(counts[day.source, day.day]), now) for day in days]
     await store.save_compared(tx, compared, now)
-    return len(rows)
+    return len(days)
+
+
+def _compared(tx: Tx, day: store.Day, ours: RecordedDay, now: datetime) -> store.Compared:
+    state = compare(day.reported, ours)
+    _emit_gap(tx, day, state, ours, now)
+    if state == "complete":
+        return store.Compared(day.source, day.day, None, None)
+    return store.Compared(day.source, day.day, day.gap_since or now, state)
+
+
+def _emit_gap(tx: Tx, day: store.Day, state: State, ours: RecordedDay, now: datetime) -> None:
+    """Emit an event if this comparison opens or closes an alarm."""
+    if state == "complete":
+        if day.gap_since is not None:
+            tx.emit(SourceGapClosed(source=day.source, day=day.day, found_at=day.gap_since, closed_at=now))
+    elif day.gap_since is None:
+        tx.emit(
+            SourceGapFound(source=day.source, day=day.day, gap=state, ours=ours.events, told=day.events, found_at=now)
+        )
 
 
 # ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _listen(tx: Tx, now: datetime) -> int:
-    """How many kinds are silent."""
-    deaf = await _deaf(tx, now)
-    alarms = {(row["source"], row["kind"]): row for row in await store.load_heard(tx.sql)}
-    changed: list[tuple[str, str, datetime | None]] = []
-    count = 0
-    watched = _watched(alarms)
-    for (source, kind), (heard_at, late_at) in watched.items():
-        row = alarms.get((source, kind))
-        since = row["silent_since"] if row is not None else None
-        if now >= late_at:
-            count += since is not None or not deaf
-            if since is None and not deaf:
-                tx.emit(SourceSilent(source=source, kind=kind, heard_at=heard_at, silent_since=now))
-                changed.append((source, kind, now))
-        elif since is not None:
-            tx.emit(SourceHeard(source=source, kind=kind, heard_at=heard_at, silent_since=since))
-            changed.append((source, kind, None))
-    changed += [(*key, None) for key, row in alarms.items() if row["silent_since"] and key not in watched]
-    await store.save_silence(tx, changed)
-    return count
+class _Expected(NamedTuple):
+    """`heard_at`: the last arrival; `late_at`: the instant from which silence is an alarm."""
+
+    heard_at: datetime
+    late_at: datetime
 
 
-def _watched(heard: dict[tuple[str, str], store.Heard]) -> dict[tuple[str, str], tuple[datetime, datetime]]:
-    """By source and kind: when it was last heard, and from when on silence is an alarm. A kind that was never heard is
-    waited for from the day on which its feed was to begin; without one nobody waits for it yet."""
-    found: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    for urn, version in sources.versions().items():
-        entry = version.entry
-        for kind, cadence in entry.cadence.items() if entry.active else ():
-            row = heard.get((urn, kind))
-            begun = [start_of_day(feed.since) for feed in entry.feeds if feed.kind == kind]
-            at = row["heard_at"] if row is not None and row["heard_at"] else min(begun, default=None)
-            if at is not None:
-                found[urn, kind] = (at, silent_after(at, cadence))
+async def _update_silences(tx: Tx, now: datetime) -> int:
+    """Open and close alarms; returns the number of silent kinds."""
+    in_grace = await _in_grace(tx, now)
+    arrivals = {(row.source, row.kind): row for row in await store.list_arrivals(tx.sql)}
+    expected = _expected(arrivals)
+    changed: list[store.Silence] = []
+    silent_kinds = 0
+    for key, (heard_at, late_at) in expected.items():
+        before = arrivals[key].silent_since if key in arrivals else None
+        after = _silent_since(before, now, late_at, in_grace=in_grace)
+        silent_kinds += after is not None
+        if after != before:
+            _emit_silence(tx, key, heard_at, before, after)
+            changed.append(store.Silence(*key, after))
+    changed += _no_longer_expected(arrivals, expected)
+    await store.save_silences(tx, changed)
+    return silent_kinds
+
+
+def _silent_since(before: datetime | None, now: datetime, late_at: datetime, *, in_grace: bool) -> datetime | None:
+    """The start of the alarm after this step; None if there is no alarm. `before`: its start before this step."""
+    if now < late_at:
+        return None
+    if before is None and not in_grace:
+        return now
+    return before
+
+
+def _emit_silence(
+    tx: Tx, key: store.SourceKind, heard_at: datetime, before: datetime | None, after: datetime | None
+) -> None:
+    source, kind = key
+    if after is not None:
+        tx.emit(SourceSilent(source=source, kind=kind, heard_at=heard_at, silent_since=after))
+    elif before is not None:
+        tx.emit(SourceHeard(source=source, kind=kind, heard_at=heard_at, silent_since=before))
+
+
+def _no_longer_expected(
+    arrivals: Mapping[store.SourceKind, store.Arrival], expected: Mapping[store.SourceKind, _Expected]
+) -> list[store.Silence]:
+    """The ends of alarms about kinds that nobody expects any more. They emit no event."""
+    silent_keys = [key for key, row in arrivals.items() if row.silent_since]
+    return [store.Silence(*key, None) for key in silent_keys if key not in expected]
+
+
+def _expected(arrivals: Mapping[store.SourceKind, store.Arrival]) -> dict[store.SourceKind, _Expected]:
+    """Every kind that an active source should send. A kind that never arrived is expected from the first day of its
+    feed on; without a feed it is not expected yet."""
+    found = {}
+    for urn, entry in sources.active_entries().items():
+        for kind, cadence in entry.cadence.items():
+            heard_at = _last_heard(arrivals, urn, kind) or _first_feed(entry, kind)
+            if heard_at is not None:
+                found[urn, str(kind)] = _Expected(heard_at, silent_after(heard_at, cadence))
     return found
 
 
-async def _deaf(tx: Tx, now: datetime) -> bool:
-    """Whether we were down so recently that silence means nothing yet."""
-    seen_at, _, until = (await store.load_mark(tx, _LISTENING) or "").partition(" ")
-    deaf_until = datetime.fromisoformat(until) if until else now + OUTAGE
-    if not seen_at or now - datetime.fromisoformat(seen_at) > OUTAGE:
-        deaf_until = now + OUTAGE
-    await store.save_mark(tx, _LISTENING, f"{now.isoformat()} {deaf_until.isoformat()}")
-    return now < deaf_until
+def _last_heard(arrivals: Mapping[store.SourceKind, store.Arrival], urn: str, kind: str) -> datetime | None:
+    row = arrivals.get((urn, kind))
+    return row.heard_at if row is not None else None
+
+
+def _first_feed(entry: Entry, kind: str) -> datetime | None:
+    starts = [start_of_day(feed.since) for feed in entry.feeds if feed.kind == kind]
+    return min(starts, default=None)
+
+
+async def _in_grace(tx: Tx, now: datetime) -> bool:
+    """Whether the platform was down so recently that silence opens no alarm yet."""
+    last_step, _, until = (await store.load_mark(tx, _LISTENING) or "").partition(" ")
+    grace_until = datetime.fromisoformat(until) if until else now + OUTAGE
+    if not last_step or now - datetime.fromisoformat(last_step) > OUTAGE:
+        grace_until = now + OUTAGE
+    await store.save_mark(tx, _LISTENING, f"{now.isoformat()} {grace_until.isoformat()}")
+    return now < grace_until

@@ -1,4 +1,4 @@
-"""The job that notices when a source has put right what it was asked to."""
+"""The job that closes a correction request when its source has corrected the event."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,67 +9,97 @@ from common.events.facts import Statement
 from prometheus_client import Gauge
 from shell import clock
 from shell.store.database import Database
+from shell.store.transaction import Tx
 
+from ingestion.corrections import store
 from ingestion.domain.person import statements_of
-from ingestion.recording.store import corrections as store
 from ingestion.recording.store import statements
 
 STEP_MAX: Final = 200
 LOOK_EVERY: Final = timedelta(seconds=30)
-# A transaction commits after the instant it records: look back a little.
+# A transaction commits after the instant that it records, so a check looks back a little further than the last one.
 MARGIN: Final = timedelta(minutes=2)
 open_now = Gauge("shouwang_corrections", "Corrections that sources were asked for", ["state"])
 
 
 class Answer(NamedTuple):
+    """`event_id`: the event that answers the request; None if the request is withdrawn."""
+
     outcome: Literal["answered", "withdrawn"]
     event_id: str | None
 
 
 async def answer_corrections(database: Database) -> int:
-    """One bounded step; returns how many were looked at."""
+    """One bounded step; returns the number of requests checked."""
     now = clock.now()
     async with database.transaction() as tx:
-        rows = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
-        lists = await _lists(tx, [row.household for row in rows if row.household])
-        answers = {row.correction_id: (row, found) for row in rows if (found := _answer(row, lists)) is not None}
-        await store.note_looked(tx, [row.correction_id for row in rows], now)
-        await store.settle(tx, [(id_, a.outcome, a.event_id) for id_, (_, a) in answers.items()], now)
-        for correction_id, (row, answer) in answers.items():
-            tx.emit(
-                CorrectionAnswered(
-                    correction_id=correction_id,
-                    source=row.source,
-                    event_id=row.event_id,
-                    outcome=answer.outcome,
-                    answered_by=answer.event_id,
-                    answered_at=now,
-                ),
-                row.event_id,
-            )
+        requests = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
+        households = await _household_statements(tx, [r.household for r in requests if r.household])
+        await store.save_looked(tx, [request.correction_id for request in requests], now)
+        await _settle(tx, requests, households, now)
         waiting, overdue = await store.count_open(tx.sql, now)
+    _set_gauge(waiting, overdue)
+    return len(requests)
+
+
+def _set_gauge(waiting: int, overdue: int) -> None:
     open_now.labels("open").set(waiting)
     open_now.labels("overdue").set(overdue)
-    return len(rows)
 
 
-async def _lists(tx: Any, households: Sequence[str]) -> dict[str, list[Statement]]:
+async def _settle(
+    tx: Tx, requests: Sequence[store.OpenRequest], households: Mapping[str, Sequence[Statement]], now: datetime
+) -> None:
+    settled = []
+    for request in requests:
+        answer = _answer(request, households)
+        if answer is not None:
+            settled.append(store.Settled(request.correction_id, answer.outcome, answer.event_id))
+            _emit(tx, request, answer, now)
+    await store.settle(tx, settled, now)
+
+
+def _emit(tx: Tx, request: store.OpenRequest, answer: Answer, now: datetime) -> None:
+    tx.emit(
+        CorrectionAnswered(
+            correction_id=request.correction_id,
+            source=request.source,
+            event_id=request.event_id,
+            outcome=answer.outcome,
+            answered_by=answer.event_id,
+            answered_at=now,
+        ),
+        request.event_id,
+    )
+
+
+async def _household_statements(tx: Any, households: Sequence[str]) -> dict[str, list[Statement]]:
     states = await statements.load_households(tx, households)
     return {household: [entry.statement for entry in state.entries] for household, state in states.items()}
 
 
-def _answer(row: store.OpenCorrection, lists: Mapping[str, Sequence[Statement]]) -> Answer | None:
-    match row.target:
-        case "rejected":
-            return Answer("answered", row.event_id) if row.status is not None else None
-        case "waiting" if row.status == "parked":
-            return Answer("withdrawn", None)
-        case "waiting":
-            return Answer("answered", row.event_id) if row.status == "applied" else None
-    said = [*lists.get(row.household or "", ()), *(statements_of(row.statements) if row.statements else ())]
-    later = [s for s in said if s.chain == row.chain and _came_after(s, row.asked_at)]
-    return Answer("answered", min(later, key=lambda s: (s.recorded_at, s.event_id)).event_id) if later else None
+def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statement]]) -> Answer | None:
+    """The answer that has arrived meanwhile, if any."""
+    if request.target == "rejected":
+        return Answer("answered", request.event_id) if request.status is not None else None
+    if request.target == "waiting":
+        return _answer_of_waiting(request)
+    known = [*households.get(request.household or "", ())]
+    if request.statements:
+        known += statements_of(request.statements)
+    first = _first_change(request, known)
+    return Answer("answered", first.event_id) if first is not None else None
 
 
-def _came_after(said: Statement, asked_at: datetime) -> bool:
-    return said.action != "created" and said.recorded_at > asked_at
+def _answer_of_waiting(request: store.OpenRequest) -> Answer | None:
+    """A waiting event answers the request when it is applied. If it is discarded, the request is withdrawn."""
+    if request.status == "parked":
+        return Answer("withdrawn", None)
+    return Answer("answered", request.event_id) if request.status == "applied" else None
+
+
+def _first_change(request: store.OpenRequest, known: Sequence[Statement]) -> Statement | None:
+    """The first statement that corrects, annuls or ends the event's chain after the request."""
+    later = [s for s in known if s.chain == request.chain and s.recorded_at > request.asked_at]
+    changes = [s for s in later if s.action != "created"]
+    return min(changes, key=lambda statement: (statement.recorded_at, statement.event_id), default=None)

@@ -121,6 +121,10 @@ class _Judgement:
             self._accept(acceptable)
 
     def result(self) -> Judged:
+        """The result. What is accepted is decided anew for all places together, so that their order does not matter:
+        a place that came meanwhile may explain a closing by which a source belonged."""
+        if self._seed is not None:
+            self._accept_together()
         strong = self._vouched(silence=False)
         return Judged(
             frozenset(p.division for p in strong.values()) | self._given,
@@ -161,16 +165,30 @@ class _Judgement:
         self._accepted[place.chain] = place
         self._weak = self._vouched(silence=True)
 
+    def _accept_together(self) -> None:
+        """Accept the places whose sources belong without any closing, then those whose sources belong by one."""
+        self._accepted = {}
+        for rule in (self._vouched_without_closing, self._vouched):
+            self._weak = rule(silence=True)
+            while more := [p for p in self._places if p.chain not in self._accepted and self._is_acceptable(p)]:
+                self._accepted |= {p.chain: p for p in more}
+                self._weak = rule(silence=True)
+
     def _divisions(self, vouched: Mapping[str, Place]) -> set[str]:
         return {p.division for p in vouched.values()} | self._given
 
     # ── vouched places ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _vouched(self, *, silence: bool) -> dict[str, Place]:
-        """The vouched places by chain: the smallest set that contains the seed and all places that follow from it."""
+    def _vouched_without_closing(self, *, silence: bool) -> dict[str, Place]:
+        """The smallest set, by chain, that contains the seed and all places that follow from it."""
         rulings = ("confirmed", "silent") if silence else ("confirmed",)
         found = {c: p for c, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
         self._grow(found, self._follows)
+        return found
+
+    def _vouched(self, *, silence: bool) -> dict[str, Place]:
+        """The vouched places by chain, also those that follow by a closing."""
+        found = self._vouched_without_closing(silence=silence)
         without_closing = list(found.values())
         self._grow(found, lambda place, vouched: self._follows_by_closing(place, vouched, without_closing))
         return found

@@ -55,7 +55,7 @@ async def run_feeds(database: Database) -> int:
     setups = {n: s for n, s in configured().setups.items() if s.feed.status == "in_use"}
     if not setups:
         return 0
-    await sources.look(database)
+    await sources.refresh(database)
     async with database.reading() as holder:
         await store.enter(holder, setups)
         for name in await store.list_due(holder, setups, clock.now()):

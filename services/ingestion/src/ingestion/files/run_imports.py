@@ -56,7 +56,7 @@ _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 async def run_imports(database: Database) -> int:
     """Work a few seconds on the file whose turn it is. Returns how many rows were read and files ended."""
-    await sources.look(database)
+    await sources.refresh(database)
     async with database.reading() as holder:
         for import_id in await store.list_open(holder, URGENT_KINDS, _LOOK_MAX):
             if not await store.try_lock(holder, import_id):

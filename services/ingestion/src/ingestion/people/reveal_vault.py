@@ -1,31 +1,31 @@
-"""`POST /v1/vault/reveal`: the one way by which personal data leaves ingestion, and every use of it is written down."""
+"""`POST /v1/vault/reveal`: the only route that returns personal data in clear text. Every call is audited."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final
 
 import msgspec
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
+from common.events.population import PopulationValue
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
 from rules.facts.timeline import Fact
 from shell import clock
 from shell.access.auth import Caller, require_only
 from shell.access.route_marks import limits_body
-from shell.http.params import ONE_LINE, Body, Id
 from shell.service import Db
+from shell.store.transaction import Tx
 
 from ingestion.audits import store as audits
-from ingestion.people import views as persons
+from ingestion.domain.person import Person
+from ingestion.people import views
+from ingestion.people.shapes import RevealedOut, RevealedPersonOut, RevealIn
 from ingestion.recording.store import statements as store
 
 router = APIRouter(tags=["vault"])
-PERSONS_MAX: Final = 5_000
 BODY_BYTES_MAX: Final = 256 * 1024
-VaultField = Literal["id_number", "name", "address", "phone", "contacts", "bank_account", "institution"]
-# What lies in the sealed event of a fact of this kind, under this name; None: all of it.
-_IN_FACTS: Final[Mapping[str, tuple[Kind, str | None]]] = {
+# Field → kind of the fact whose encrypted event holds it, and its name there; None means the whole value.
+_FACT_FIELDS: Final[Mapping[str, tuple[Kind, str | None]]] = {
     "address": ("residence", "address"),
     "phone": ("contact", "phone"),
     "contacts": ("contact", "contacts"),
@@ -35,104 +35,88 @@ _IN_FACTS: Final[Mapping[str, tuple[Kind, str | None]]] = {
 _ONLY_FOR: Final = {"bank_account": ("bank_file",), "institution": ("task",)}
 
 
-class Reveal(Body):
-    """`cause`: the id of the batch, task or notice that needs it."""
-
-    purpose: Literal["bank_file", "task", "notice", "route"]
-    cause: str = Field(min_length=1, max_length=128, pattern=ONE_LINE)
-    fields: list[VaultField] = Field(min_length=1, max_length=len(get_args(VaultField)))
-    person_ids: list[Id] = Field(min_length=1, max_length=PERSONS_MAX)
-
-
-class ContactRevealed(BaseModel):
-    name: str
-    relation: str
-    phone: str
-
-
-class AccountRevealed(BaseModel):
-    account_no: str
-    bank: str
-    holder_name: str
-
-
-class RevealedPerson(BaseModel):
-    """Facts as they hold today. `institution`: the hospital where the person lies."""
-
-    person_id: str
-    id_number: str | None = None
-    name: str | None = None
-    address: str | None = None
-    phone: str | None = None
-    contacts: list[ContactRevealed] | None = None
-    bank_account: AccountRevealed | None = None
-    institution: str | None = None
-
-
-class Revealed(BaseModel):
-    """`refused`: unknown or outside your area; the two are not told apart."""
-
-    persons: list[RevealedPerson]
-    refused: list[str]
-
-
 @router.post("/v1/vault/reveal", summary="Reveal personal data for a named purpose")
 @limits_body(BODY_BYTES_MAX)
 async def reveal(
-    body: Reveal, caller: Annotated[Caller, Depends(require_only("service", code="service_only"))], db: Db
-) -> Revealed:
-    """For services of the platform alone: the token of a user is refused (403, `service_only`). Nothing issues service
-    tokens yet, so nobody calls this. The answer holds only the fields asked for, only of persons in the caller's area,
-    with an audit row in the same transaction. A line or a task under a number that the person no longer has is answered
-    with what the person has now."""
+    body: RevealIn, caller: Annotated[Caller, Depends(require_only("service", code="service_only"))], db: Db
+) -> RevealedOut:
+    """For services of the platform only; a user's token is refused (403, `service_only`). Nothing issues service tokens
+    yet, so no service calls this route. The answer holds the requested fields of the persons in the caller's area. An
+    audit row is written in the same transaction. For a merged person the answer holds present data, also if the caller
+    asks by an old number's person id."""
     _need_purpose(body)
     day, asked = clock.today(), list(dict.fromkeys(map(str, body.person_ids)))
-    in_facts = [f for f in dict.fromkeys(body.fields) if f in _IN_FACTS]
     async with db.transaction() as tx:
         known = await store.load_persons(tx.sql, asked)
-        seen: dict[str, dict[str, str]] = {}
-        for person in (known[p] for p in asked if p in known):
-            if persons.may_see(caller, persons.areas_of_human(person, known, day)):
-                human, _ = persons.human_of(person, known)
-                seen[person.person_id] = _events(persons.facts_of(human, known), in_facts, day)
-        vaulted = [f for f in body.fields if f not in _IN_FACTS]
-        opened = await persons.identities(tx.sql, [known[p] for p in seen], known, vaulted)
-        said = await persons.values(tx.sql, {e for events in seen.values() for e in events.values()})
-        await audits.append_audit(
-            tx,
-            caller,
-            clock.real_now(),
-            action="reveal",
-            purpose=body.purpose,
-            cause=body.cause,
-            fields=sorted(set(body.fields)),
-            person_ids=list(seen),
-        )
-    found = [
-        RevealedPerson(
-            person_id=person_id,
-            id_number=opened.get((person_id, "id_number")),
-            name=opened.get((person_id, "name")),
-            **{field: _told(field, said.get(event)) for field, event in events.items()},
-        )
-        for person_id, events in seen.items()
-    ]
-    return Revealed(persons=found, refused=[p for p in asked if p not in seen])
+        visible = _visible(caller, asked, known, day)
+        revealed = await _reveal(tx, visible, known, list(dict.fromkeys(body.fields)), day)
+        given = [person.person_id for person in visible]
+        await _audit(tx, caller, body, given)
+    return RevealedOut(persons=revealed, refused=[p for p in asked if p not in set(given)])
 
 
-def _need_purpose(body: Reveal) -> None:
-    """Some fields serve one purpose only. Raises Malformed."""
+async def _audit(tx: Tx, caller: Caller, body: RevealIn, given: Sequence[str]) -> None:
+    await audits.append_audit(
+        tx,
+        caller,
+        clock.real_now(),
+        action="reveal",
+        purpose=body.purpose,
+        cause=body.cause,
+        fields=sorted(set(body.fields)),
+        person_ids=given,
+    )
+
+
+def _need_purpose(body: RevealIn) -> None:
+    """Raise Malformed if a field does not serve the purpose."""
     for at, field in enumerate(body.fields):
         if body.purpose not in _ONLY_FOR.get(field, (body.purpose,)):
             problem = Problem(pointer=f"/fields/{at}", code="not_for_this_purpose", detail=f"not for {body.purpose}")
             raise Malformed("a field is asked for that this purpose does not need", problems=[problem])
 
 
-def _events(facts: Sequence[Fact], fields: Sequence[str], day: date) -> dict[str, str]:
-    """For each field the event that holds it."""
-    return {field: event for field in fields if (event := persons.event_of(facts, _IN_FACTS[field][0], day))}
+def _visible(caller: Caller, asked: Sequence[str], known: Mapping[str, Person], day: date) -> list[Person]:
+    """The persons that exist and lie in the caller's area."""
+    persons = [known[person_id] for person_id in asked if person_id in known]
+    return [person for person in persons if views.may_see(caller, views.areas_of_human(person, known, day))]
 
 
-def _told(field: str, said: Any) -> Any:
-    name = _IN_FACTS[field][1]
-    return msgspec.to_builtins(said if name is None or said is None else getattr(said, name))
+async def _reveal(
+    tx: Tx, persons: Sequence[Person], known: Mapping[str, Person], fields: Sequence[str], day: date
+) -> list[RevealedPersonOut]:
+    fact_fields = [field for field in fields if field in _FACT_FIELDS]
+    vault_fields = [field for field in fields if field not in _FACT_FIELDS]
+    events = {person.person_id: _events(person, known, fact_fields, day) for person in persons}
+    opened = await views.load_identities(tx.sql, persons, known, vault_fields)
+    values = await views.load_values(tx.sql, {event for of_person in events.values() for event in of_person.values()})
+    revealed = []
+    for person_id, of_person in events.items():
+        number, name = opened.get((person_id, "id_number")), opened.get((person_id, "name"))
+        facts = _facts(of_person, values)
+        revealed.append(RevealedPersonOut(person_id=person_id, id_number=number, name=name, **facts))
+    return revealed
+
+
+def _facts(events: Mapping[str, str], values: Mapping[str, PopulationValue | None]) -> dict[str, Any]:
+    """`events`: field → id of the event that holds it. The fields as JSON, by name."""
+    return {field: _field(field, values.get(event)) for field, event in events.items()}
+
+
+def _events(person: Person, known: Mapping[str, Person], fields: Sequence[str], day: date) -> dict[str, str]:
+    """For each field the id of the event that holds it on the day."""
+    human, _ = views.human_of(person, known)
+    facts = views.facts_of(human, known)
+    found = ((field, _event(facts, field, day)) for field in fields)
+    return {field: event for field, event in found if event}
+
+
+def _event(facts: Sequence[Fact], field: str, day: date) -> str | None:
+    kind, _ = _FACT_FIELDS[field]
+    return views.event_of(facts, kind, day)
+
+
+def _field(field: str, value: PopulationValue | None) -> Any:
+    """The field as JSON, out of the event's value."""
+    _, name = _FACT_FIELDS[field]
+    return msgspec.to_builtins(value if name is None or value is None else getattr(value, name))

@@ -17,7 +17,8 @@ from ingestion.recording.foreign_events import count_foreign_events
 from ingestion.recording.kept_events import open_events
 from ingestion.recording.members import Members, release_parts, spread_to_members
 from ingestion.recording.own_statements import update_own_statements
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 
 
 async def decide(tx: Tx, work: Work, instant: datetime, today: date) -> None:

@@ -18,7 +18,8 @@ from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.pushed import Pushed
 from ingestion.recording.batch import Work
 from ingestion.recording.store import standing as store
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 
 _COUNTED: Final = frozenset({"source_not_of_person", "standing_by_silence", "registered_elsewhere"})
 _CLAIMED: Final = "claimed:"  # before the kind, in the counts of claimed places

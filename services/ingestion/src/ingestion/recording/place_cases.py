@@ -17,7 +17,7 @@ from ingestion.recording.batch import Work
 from ingestion.recording.foreign_events import has_claimed_groups, save_groups
 from ingestion.recording.store import standing as store
 from ingestion.recording.store.standing import PlaceCase
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 
 CaseOutcome = Literal["confirmed", "objected", "silent", "vouched", "withdrawn"]
 

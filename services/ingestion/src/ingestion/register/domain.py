@@ -1,7 +1,7 @@
-"""How much a source may send: two buckets, of a minute and of a day, that fill again by themselves.
+"""Quota arithmetic: one token bucket per minute and one per day. Both refill continuously.
 
-A request may take more than is there as long as one event is left, so that one larger than a bucket passes
-too; what it takes too much is owed, and nothing more passes until the debt is filled up.
+A request passes if at least one event is left, so a request larger than a bucket passes too. The excess is a debt:
+nothing passes until the bucket has refilled.
 """
 
 from datetime import datetime
@@ -13,28 +13,34 @@ _ROUNDING: Final = 1e-6
 
 
 class Limits(NamedTuple):
-    """Events."""
+    """The size of each bucket in events."""
 
     per_minute: int
     per_day: int
 
 
 class Bucket(NamedTuple):
+    """Events left in each bucket at the instant `at`; negative numbers are a debt."""
+
     minute_left: float
     day_left: float
     at: datetime
 
 
 def filled(bucket: Bucket | None, limits: Limits, now: datetime) -> Bucket:
-    """The bucket as it stands now; a new one is full. A clock that was set back fills nothing."""
+    """The bucket refilled up to `now`. None means a new, full bucket. A clock that was set back refills nothing."""
     if bucket is None:
         return Bucket(limits.per_minute, limits.per_day, now)
     seconds = max(0.0, (now - bucket.at).total_seconds())
     return Bucket(
-        min(limits.per_minute, bucket.minute_left + seconds * limits.per_minute / MINUTE_SECONDS),
-        min(limits.per_day, bucket.day_left + seconds * limits.per_day / DAY_SECONDS),
+        _refilled(bucket.minute_left, limits.per_minute, seconds, MINUTE_SECONDS),
+        _refilled(bucket.day_left, limits.per_day, seconds, DAY_SECONDS),
         max(now, bucket.at),
     )
+
+
+def _refilled(left: float, size: int, seconds: float, period: float) -> float:
+    return min(size, left + seconds * size / period)
 
 
 def taken(bucket: Bucket, events: int) -> Bucket:
@@ -42,7 +48,7 @@ def taken(bucket: Bucket, events: int) -> Bucket:
 
 
 def wait_seconds(bucket: Bucket, limits: Limits) -> float:
-    """Until one more may be taken; 0 when it may."""
+    """Seconds until one event is left in both buckets; 0 if it is now."""
     minute = _missing(bucket.minute_left) * MINUTE_SECONDS / limits.per_minute
     day = _missing(bucket.day_left) * DAY_SECONDS / limits.per_day
     return max(minute, day)

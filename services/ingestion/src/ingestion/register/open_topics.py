@@ -1,9 +1,9 @@
-"""Every source with `kafka: true` in the register has its own topic: the jobs that create it and keep it there."""
+"""The jobs that create a Kafka topic for each source with `kafka: true` in the register, and keep the topics alive."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -21,32 +21,38 @@ from ingestion.register.store import topics as store
 log = logging.getLogger(__name__)
 STEP_MAX: Final = 100
 KAFKA_SECONDS_MAX: Final = 30.0
-AGAIN_SECONDS_MAX: Final = 60
+RETRY_SECONDS_MAX: Final = 60
 waiting = Gauge("shouwang_source_topics_waiting", "Sources whose topic could not be created yet")
 
 
 async def open_topics(database: Database) -> int:
-    """Job: create the topics of sources that wait for one; returns how many. After a failure a source waits 2, 4, 8, …
-    and at most AGAIN_SECONDS_MAX seconds; `GET /v1/sources/{source}` and a metric show it meanwhile."""
-    await sources.look(database)
-    wanted = [urn for urn, version in sources.versions().items() if version.entry.kafka and version.entry.active]
+    """Job: create missing topics; returns how many. A failed source is tried again after 2, 4, 8, … seconds, at most
+    RETRY_SECONDS_MAX. `GET /v1/sources/{source}` and a metric show the sources that wait."""
+    await sources.refresh(database)
     now = clock.real_now()
     async with database.reading() as connection:
-        due = await store.list_due(connection, wanted, now, STEP_MAX)
+        due = await store.list_due(connection, _wanted(), now, STEP_MAX)
     if not due:
         return 0
-    problems = await _open(list(due))
+    problems = await _create(list(due))
     failed = {urn: (problem, now + _pause(due[urn])) for urn, problem in problems.items()}
-    async with database.transaction() as tx:
-        await store.save_opened(tx, [urn for urn in due if urn not in failed], now)
-        await store.save_failed(tx, failed)
-        waiting.set(await store.count_waiting(tx))
+    await _save(database, [urn for urn in due if urn not in failed], failed, now)
     return len(due) - len(failed)
 
 
+async def _save(
+    database: Database, opened: Sequence[str], failed: Mapping[str, tuple[str, datetime]], now: datetime
+) -> None:
+    async with database.transaction() as tx:
+        await store.save_opened(tx, opened, now)
+        await store.save_failed(tx, failed)
+        waiting.set(await store.count_waiting(tx))
+
+
 async def keep_topics(database: Database) -> int:
-    """Job: create opened topics again if they are gone (a broker set up anew), and give all inbound topics the settings
-    of the contract: the broker, and no sender, sets the time of a record. Never has more to do."""
+    """Job: recreate topics that are gone (for example after a new installation of the broker), and apply the settings
+    of the contract to all inbound topics. By these the broker sets the time of a record, not its sender. Returns 0:
+    one step does everything."""
     await _ensure([], with_shared=True)
     after = ""
     while True:
@@ -58,26 +64,34 @@ async def keep_topics(database: Database) -> int:
         after = page[-1]
 
 
+def _wanted() -> list[str]:
+    return [urn for urn, entry in sources.active_entries().items() if entry.kafka]
+
+
 def _pause(tries: int) -> timedelta:
-    return timedelta(seconds=min(2 ** (tries + 1), AGAIN_SECONDS_MAX))
+    return timedelta(seconds=min(2 ** (tries + 1), RETRY_SECONDS_MAX))
 
 
-async def _open(urns: Sequence[str]) -> dict[str, str]:
+async def _create(urns: Sequence[str]) -> dict[str, str]:
     """Create the topics; returns the problem of each source whose topic could not be created."""
     try:
         await _ensure(urns)
         return {}
-    except (KafkaError, OSError, TimeoutError) as away:
-        return dict.fromkeys(urns, type(away).__name__)
+    except (KafkaError, OSError, TimeoutError) as error:
+        return dict.fromkeys(urns, type(error).__name__)
     except Unavailable:
-        log.warning("a topic was refused: creating each of %d alone", len(urns))
-    problems = {}
-    for urn in urns:  # one topic that is refused must not keep the others waiting
-        try:
-            await _ensure([urn])
-        except (KafkaError, OSError, TimeoutError, Unavailable) as error:
-            problems[urn] = str(error) if isinstance(error, Unavailable) else type(error).__name__
-    return problems
+        log.warning("the broker refused a topic: creating %d topics one by one", len(urns))
+    found = {urn: await _problem(urn) for urn in urns}  # a refused topic must not delay the others
+    return {urn: problem for urn, problem in found.items() if problem is not None}
+
+
+async def _problem(urn: str) -> str | None:
+    """Create one topic; returns the problem, None if the topic exists now."""
+    try:
+        await _ensure([urn])
+    except (KafkaError, OSError, TimeoutError, Unavailable) as error:
+        return str(error) if isinstance(error, Unavailable) else type(error).__name__
+    return None
 
 
 async def _ensure(urns: Sequence[str], *, with_shared: bool = False) -> None:

@@ -1,5 +1,6 @@
-"""`PUT /v1/sources/{source}`: who may send what from now on."""
+"""`PUT /v1/sources/{source}`: enter a source in the register, or change its entry."""
 
+from datetime import date, datetime
 from typing import Annotated, Final
 
 from common.calendar import start_of_day
@@ -11,10 +12,11 @@ from shell.access.auth import Caller, require
 from shell.access.route_marks import limits_body
 from shell.http.params import INT32_MAX, Body, Day, Reason
 from shell.service import Db
+from shell.store.transaction import Tx
 
-from ingestion.audits import store
+from ingestion.audits import store as audits
 from ingestion.register import sources
-from ingestion.register.entries import Entry
+from ingestion.register.shapes import Entry
 from ingestion.register.sources import URN_PATTERN
 from ingestion.register.store import registry
 
@@ -22,9 +24,9 @@ router = APIRouter(tags=["sources"])
 BODY_BYTES_MAX: Final = 256 * 1024
 
 
-class Registration(Body):
-    """The whole entry as it shall be. `begins_on`: from that day on, at once without one; `replaces`: the version that
-    was read before, so that nobody's change is lost."""
+class RegistrationIn(Body):
+    """The complete new entry. `begins_on`: the day from which it is in force; at once if null. `replaces`: the version
+    that the caller has read, so that no other change is overwritten; 0 for a new source."""
 
     entry: Entry
     reason: Reason
@@ -32,7 +34,7 @@ class Registration(Body):
     replaces: int = Field(default=0, ge=0, le=INT32_MAX)
 
 
-class Registered(BaseModel):
+class RegisteredOut(BaseModel):
     source: str
     version: int
 
@@ -41,29 +43,47 @@ class Registered(BaseModel):
 @limits_body(BODY_BYTES_MAX)
 async def register_source(
     source: Annotated[str, Path(pattern=URN_PATTERN)],
-    body: Registration,
+    body: RegistrationIn,
     caller: Annotated[Caller, Depends(require("admin"))],
     db: Db,
-) -> Registered:
-    """Audited. Versions are only added: what was in force before can always be told. A source is not removed but made
-    inactive. Other processes follow within seconds."""
+) -> RegisteredOut:
+    """Audited. Each change adds a version; earlier versions stay readable. A source is never removed, only made
+    inactive. Other processes use the new version within seconds."""
     caller.need_area(body.entry.area)
     now = clock.now()
-    since = max(now, start_of_day(body.begins_on)) if body.begins_on else now
-    if body.begins_on and body.begins_on < clock.today():
-        raise Malformed("a version cannot begin in the past", code="in_past")
+    since = _since(body.begins_on, now)
     async with db.transaction() as tx:
-        newest = (await registry.load_newest(tx.sql)).get(source)
-        known = newest["version"] if newest is not None else 0
-        if newest is not None:
-            caller.need_area(Entry.model_validate_json(newest["entry"]).area)
-        if known != body.replaces:
-            raise Conflict(f"the newest version is {known}", code="changed_meanwhile")
-        row = (source, known + 1, since, body.entry.model_dump_json().encode(), caller.subject, body.reason)
-        if not await registry.insert_versions(tx, [row]):
-            raise Conflict("somebody else has entered a version", code="changed_meanwhile")
-        await store.append_audit(
+        version = await _known_version(tx, caller, source, body.replaces) + 1
+        entry = body.entry.model_dump_json().encode()
+        await _insert(tx, registry.NewVersion(source, version, since, entry, caller.subject, body.reason))
+        await audits.append_audit(
             tx, caller, clock.real_now(), action="register_source", purpose=body.reason, cause=source
         )
-    await sources.look(db, now=True)
-    return Registered(source=source, version=known + 1)
+    await sources.refresh(db, now=True)
+    return RegisteredOut(source=source, version=version)
+
+
+def _since(begins_on: date | None, now: datetime) -> datetime:
+    """The first instant of the version. Raises Malformed for a day in the past."""
+    if begins_on is None:
+        return now
+    if begins_on < clock.today():
+        raise Malformed("a version cannot begin in the past", code="in_past")
+    return max(now, start_of_day(begins_on))
+
+
+async def _insert(tx: Tx, row: registry.NewVersion) -> None:
+    if not await registry.insert_versions(tx, [row]):
+        raise Conflict("another version was entered at the same time", code="changed_meanwhile")
+
+
+async def _known_version(tx: Tx, caller: Caller, source: str, replaces: int) -> int:
+    """The newest version of the source, 0 if there is none. Raises Conflict if the caller has read another one, and
+    NotAllowed if the source lies outside the caller's area."""
+    newest = (await registry.load_newest(tx.sql)).get(source)
+    if newest is not None:
+        caller.need_area(Entry.model_validate_json(newest.entry).area)
+    known = newest.version if newest is not None else 0
+    if known != replaces:
+        raise Conflict(f"the newest version is {known}", code="changed_meanwhile")
+    return known

@@ -1,7 +1,7 @@
-"""The sender of an HTTP request: a bearer token, or a request signed with the source's own key.
+"""The sender of an HTTP request: a caller with a bearer token, or a source that signs the request with its own key.
 
-A signed request carries `Authorization: Signature <JWT>` (see `ingestion.register.signature`). Some routes accept a
-signature only once, because sending the same bytes again would do harm.
+A signed request carries `Authorization: Signature <JWT>` (see `ingestion.register.signature`). Some routes accept each
+signature only once, because a repeated request would do harm.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from common.errors import NotAllowed, Unauthenticated
 from fastapi import Request
 from shell import clock
-from shell.access.auth import Caller, Role, require
+from shell.access.auth import Caller, Requirement, Role, require
 from shell.access.route_marks import checks_credential
 from shell.service import Db, database
 
@@ -22,10 +22,12 @@ from ingestion.register.signature import VALID_SECONDS, Signature, SignatureRefu
 from ingestion.register.store import signatures as store
 
 SCHEME: Final = "signature"
+Identify = Callable[[Request], Awaitable["_Sender"]]
 
 
 class _Sender(NamedTuple):
-    """`signature`: None for a request with a bearer token. `check`: what found it; another route checks anew."""
+    """`signature`: None for a bearer token. `check`: the function that identified the sender; another route repeats the
+    check with its own function."""
 
     caller: Caller
     signature: Signature | None
@@ -33,26 +35,14 @@ class _Sender(NamedTuple):
 
 
 def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitable[Caller]]:
-    """Like `require`, and also a source that signs. The token or the signature is checked before the body is read; the
-    body's own hash can only be compared afterwards. An endpoint that reads `request` itself calls `check_body`; with
-    `once` the body is compared here, and the same signature is not accepted a second time."""
-    by_token = require(*roles)
+    """A dependency like `require` that also accepts signed requests of a source.
 
-    async def identify(request: Request) -> _Sender:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != SCHEME:
-            caller = await by_token(request)
-            await sources.look(database(request))
-            found = _Sender(_not_bound_to_sign(caller), None, identify)
-        elif "source" not in roles:
-            raise NotAllowed("a source may not do this")
-        else:
-            await sources.look(database(request))
-            signature = _signature(token.strip(), request)
-            caller = Caller(subject=signature.source, role="source", source=signature.source)
-            found = _Sender(caller, signature, identify)
-        request.state.sender = found
-        return found
+    The token or signature is checked before the body is read; the hash of the body is compared afterwards. With `once`,
+    or for GET, the dependency compares it. All other routes call `check_body` themselves. With `once` a signature is
+    accepted a single time.
+    """
+    by_token = require(*roles)
+    identify = _identification(by_token)
 
     async def dependency(request: Request, db: Db) -> Caller:
         found: _Sender | None = getattr(request.state, "sender", None)
@@ -63,8 +53,8 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
         request.state.signed_sha256 = found.signature.sha256
         if once or request.method == "GET":
             check_body(request, await request.body())
-        if once and not await _claim(db, found.signature):
-            raise Unauthenticated("this signature was used before", code="signature_used")
+        if once:
+            await _claim(db, found.signature)
         return found.caller
 
     dependency.roles = by_token.roles  # type: ignore[attr-defined]  # read by the test of all routes
@@ -72,23 +62,48 @@ def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitabl
 
 
 def check_body(request: Request, body: bytes) -> None:
-    """That this body is the one that was signed, if the request was signed at all. Raises Unauthenticated."""
+    """Raise Unauthenticated if the request is signed and its signature covers another body."""
     if getattr(request.state, "signed_sha256", None) is not None:
         check_digest(request, hashlib.sha256(body).hexdigest())
 
 
 def check_digest(request: Request, sha256: str) -> None:
-    """The same of a body whose hash is known. Raises Unauthenticated."""
+    """Like `check_body`, for a body whose SHA-256 (hex) is known."""
     signed = getattr(request.state, "signed_sha256", None)
     if signed is not None and not is_same_digest(signed, sha256):
-        raise Unauthenticated("the signature is of another body", code="signature_wrong")
+        raise Unauthenticated("the signature covers another body", code="signature_wrong")
 
 
-def _not_bound_to_sign(caller: Caller) -> Caller:
-    version = sources.versions().get(caller.source or "")
-    if caller.role == "source" and version is not None and version.entry.signs == "signature":
-        raise Unauthenticated("this source has to sign its requests", code="signature_required")
-    return caller
+def _identification(by_token: Requirement) -> Identify:
+    """A function that identifies the sender by headers alone and stores it in the request's state."""
+
+    async def identify(request: Request) -> _Sender:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == SCHEME:
+            found = await _by_signature(request, token.strip(), by_token.roles, identify)
+        else:
+            caller = await by_token(request)
+            await sources.refresh(database(request))
+            _need_token_allowed(caller)
+            found = _Sender(caller, None, identify)
+        request.state.sender = found
+        return found
+
+    return identify
+
+
+async def _by_signature(request: Request, token: str, roles: tuple[Role, ...], check: Identify) -> _Sender:
+    if "source" not in roles:
+        raise NotAllowed("a source may not do this")
+    await sources.refresh(database(request))
+    signature = _signature(token, request)
+    return _Sender(Caller(subject=signature.source, role="source", source=signature.source), signature, check)
+
+
+def _need_token_allowed(caller: Caller) -> None:
+    entry = sources.entry_of(caller.source)
+    if caller.role == "source" and entry is not None and entry.signs == "signature":
+        raise Unauthenticated("this source must sign its requests", code="signature_required")
 
 
 def _signature(token: str, request: Request) -> Signature:
@@ -99,8 +114,11 @@ def _signature(token: str, request: Request) -> Signature:
         raise Unauthenticated(DOORS[refused.code][0], code=refused.code) from refused
 
 
-async def _claim(db: Db, signature: Signature) -> bool:
+async def _claim(db: Db, signature: Signature) -> None:
+    """Raises Unauthenticated if the signature was used before."""
     now = clock.real_now()
+    forget_before = now - timedelta(seconds=3 * VALID_SECONDS)
     async with db.transaction() as tx:
-        old = now - timedelta(seconds=3 * VALID_SECONDS)
-        return await store.claim(tx, signature.source, signature.nonce, now, old)
+        is_new = await store.claim(tx, signature.source, signature.nonce, now, forget_before)
+    if not is_new:
+        raise Unauthenticated("this signature was used before", code="signature_used")

@@ -1,4 +1,4 @@
-"""`GET /v1/coverage`: what it means on a day, in a place, that nothing was said of a kind."""
+"""`GET /v1/coverage`: the meaning of a missing fact, per kind, in a division on a day."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -15,61 +15,76 @@ from shell.http.params import Day, DivisionCode
 from shell.service import Db
 
 from ingestion.register import sources
-from ingestion.register.entries import Entry, Feed
+from ingestion.register.shapes import Feed
 
 router = APIRouter(tags=["sources"])
 
 
-class Covered(BaseModel):
-    """`absence`: `false` – it is not so, because every change is told here by the `sources`; `unknown` – nobody has
-    said that every change is told, or this kind never tells by its absence."""
+class CoveredOut(BaseModel):
+    """`absence`: `false` means that a missing fact is a no, because the `sources` report every change of this kind
+    here. `unknown`: no source declares that, or a missing fact of this kind is never a no."""
 
     absence: Literal["false", "unknown"]
     since: date | None
     sources: list[str]
 
 
-class Coverage(BaseModel):
-    """`declared`: whether anything was ever declared of the place or of what holds it. Where nothing was, decisions
-    take the absence of any kind that can answer for a no, as they did before there were declarations."""
+class CoverageOut(BaseModel):
+    """`declared`: whether any feed was ever declared for this division or an area above it. Without a declaration,
+    decisions take every missing fact as a no, for all kinds where that is possible."""
 
     division: str
     on: date
     declared: bool
-    kinds: dict[str, Covered]
+    kinds: dict[str, CoveredOut]
 
 
-@router.get("/v1/coverage", summary="What the absence of each kind means in a place on a day")
+@router.get("/v1/coverage", summary="The meaning of a missing fact of each kind, in a division on a day")
 async def show_coverage(
     division: DivisionCode,
     on: Day,
     caller: Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))],
     db: Db,
-) -> Coverage:
-    """As the register's feeds declare it: a feed of a city covers its counties, never the other way round. For a place
-    in your area."""
+) -> CoverageOut:
+    """By the feeds in the register, for a division in your area. A feed of a city covers its counties; a feed of a
+    county does not cover its city."""
+    _need_visible(caller, division)
+    await sources.refresh(db)
+    feeds = _feeds(division, on)
+    kinds: dict[str, CoveredOut] = {kind: _covered(kind, feeds) for kind in RULES}
+    return CoverageOut(division=division, on=on, declared=_is_declared(division), kinds=kinds)
+
+
+def _need_visible(caller: Caller, division: str) -> None:
+    """Raises NotFound for an unknown division, NotAllowed for one outside the caller's area."""
     if not divisions.known(division):
         raise NotFound("no such division")
     caller.need_area(division)
-    await sources.look(db)
-    active = {urn: version.entry for urn, version in sources.versions().items() if version.entry.active}
-    feeds = [(urn, feed) for urn, entry in active.items() for feed in _feeds(entry, division, on)]
-    every = (feed for version in sources.versions().values() for feed in version.entry.feeds)
-    declared = any(divisions.within(division, feed.division) for feed in every)
-    return Coverage(division=division, on=on, declared=declared, kinds={kind: _covered(kind, feeds) for kind in RULES})
 
 
-def _feeds(entry: Entry, division: str, on: date) -> Iterable[Feed]:
-    for feed in entry.feeds:
-        if feed.since <= on and (feed.until is None or on < feed.until) and divisions.within(division, feed.division):
-            yield feed
+def _feeds(division: str, on: date) -> list[tuple[str, Feed]]:
+    """The feeds of active sources that cover the division on the day, with their source."""
+    found = []
+    for urn, entry in sources.active_entries().items():
+        found += [(urn, feed) for feed in entry.feeds if _covers(feed, division, on)]
+    return found
 
 
-def _covered(kind: Kind, feeds: Iterable[tuple[str, Feed]]) -> Covered:
+def _covers(feed: Feed, division: str, on: date) -> bool:
+    is_valid = feed.since <= on and (feed.until is None or on < feed.until)
+    return is_valid and divisions.within(division, feed.division)
+
+
+def _is_declared(division: str) -> bool:
+    feeds = (feed for entry in sources.entries().values() for feed in entry.feeds)
+    return any(divisions.within(division, feed.division) for feed in feeds)
+
+
+def _covered(kind: Kind, feeds: Iterable[tuple[str, Feed]]) -> CoveredOut:
     found = [(urn, feed.since) for urn, feed in feeds if feed.kind == kind]
-    told = bool(found) and RULES[kind].absence == "false"
-    return Covered(
-        absence="false" if told else "unknown",
+    is_no = bool(found) and RULES[kind].absence == "false"
+    return CoveredOut(
+        absence="false" if is_no else "unknown",
         since=min((since for _, since in found), default=None),
         sources=sorted({urn for urn, _ in found}),
     )

@@ -1,13 +1,15 @@
-"""A source's signature: a JSON Web Token (ES256 or Ed25519) about one request or one record.
+"""A source's signature: a JSON Web Token (ES256 or Ed25519) over one request or one Kafka record.
 
-Header: `kid` = `<source>#<kid of the register>`. Claims: `iss` the source, `aud` shouwang, `iat`, `jti`, `htm` the
-method (`KAFKA` for a record), `htu` the path with its query (the topic of a record), `sha256` of the body in hex.
-A signature is valid for five minutes around `iat`. Because it covers the place and the body, a stolen one can only
-send the same bytes to the same place again.
+Header: `kid` = `<source>#<kid of the register>`. Claims: `iss` is the source, `aud` is shouwang, then `iat` and `jti`.
+`htm` is the method (`KAFKA` for a record). `htu` is the path with its query (the topic of a record). `sha256` is the
+hash of the body, in hex.
+A signature is valid for five minutes around `iat`. It covers the place and the body, so a stolen signature can only
+repeat the same request.
 """
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -43,17 +45,16 @@ class Signature(NamedTuple):
 
 
 def read_signature(token: str, method: str, place: str, at: datetime, on: date) -> Signature:
-    """Verify a token for this method and place. `at`: real time of the request; `on`: the day on which the key must be
-    valid. The caller compares the body. Raises SignatureRefused."""
+    """Verify a token for this method and place. The caller compares the body.
+
+    `at`: real time of the request; `on`: the day on which the key must be valid. Raises SignatureRefused.
+    """
     try:
-        if len(token) > TOKEN_CHARS_MAX:
-            raise ValueError("too long")
-        decoded = jwt.decode(token, lambda guest: _key(guest.headers().get("kid"), on), algorithms=ALGORITHMS)
-        _registry(at).validate(decoded.claims)
+        decoded = _decode(token, on)
         claims = decoded.claims
-        found = Signature(str(claims["iss"]), str(claims["jti"]), str(claims["sha256"]).lower())
-        found.sha256.encode(), found.nonce.encode()  # JSON can hold a lone surrogate, which nothing else can
-        is_late = abs(at.timestamp() - float(claims["iat"])) > VALID_SECONDS
+        _registry(at).validate(claims)
+        found = _signature(claims)
+        is_late = _is_late(claims, at)
     except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise SignatureRefused("signature_wrong") from error
     signer = str(decoded.header["kid"]).partition("#")[0]
@@ -73,6 +74,25 @@ def is_of_body(sha256: str, body: bytes) -> bool:
 
 def is_same_digest(signed: str, sha256: str) -> bool:
     return hmac.compare_digest(signed.encode(), sha256.encode())
+
+
+def _decode(token: str, on: date) -> jwt.Token:
+    """Raises JoseError, KeyError, ValueError and others for a token without a valid signature."""
+    if len(token) > TOKEN_CHARS_MAX:
+        raise ValueError("too long")
+    return jwt.decode(token, lambda guest: _key(guest.headers().get("kid"), on), algorithms=ALGORITHMS)
+
+
+def _is_late(claims: Mapping[str, Any], at: datetime) -> bool:
+    """Whether `iat` lies more than VALID_SECONDS before or after `at`."""
+    return abs(at.timestamp() - float(claims["iat"])) > VALID_SECONDS
+
+
+def _signature(claims: Mapping[str, Any]) -> Signature:
+    """Raises KeyError, and UnicodeEncodeError for a lone surrogate: JSON can hold one, PostgreSQL cannot."""
+    found = Signature(str(claims["iss"]), str(claims["jti"]), str(claims["sha256"]).lower())
+    found.sha256.encode(), found.nonce.encode()
+    return found
 
 
 def _registry(at: datetime) -> jwt.JWTClaimsRegistry:

@@ -16,7 +16,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.problems import QUARANTINE
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.storage import QUARANTINE_DAYS
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.store import groups, place_cases, quarantine
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ from ingestion.recording.locks import load
 from ingestion.recording.recorder import decide_again
 from ingestion.recording.store.statements import load_persons
 from ingestion.recording.waiting_events import RULE_REASONS
-from ingestion.register.sources import registered, standing_rules
+from ingestion.register.seed import standing_rules
+from ingestion.register.sources import registered
 from ingestion.review.shapes import DiscardIn, QuarantinedOut, QuarantinePageOut, ReleaseIn, SettledOut
 from ingestion.review.store import quarantine as store
 from ingestion.review.store.owners import list_owners

@@ -20,7 +20,7 @@ from ingestion.domain.standing_state import Grant, PlaceRuling
 from ingestion.recording.batch import Request
 from ingestion.recording.locks import load
 from ingestion.recording.recorder import decide_again
-from ingestion.register.sources import standing_rules
+from ingestion.register.seed import standing_rules
 from ingestion.review.store import groups as store
 from ingestion.review.store import place_cases
 from ingestion.review.store.groups import EventKey, Group

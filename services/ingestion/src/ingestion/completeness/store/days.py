@@ -1,28 +1,56 @@
-"""Every SQL statement of completeness: what was counted of a source's days, and what the source told of them.
+"""Every SQL statement of completeness: the counts of a source's days, and the source's own reports.
 
-A batch leaves its counts as one row of `tallies`, in the statement that stores its events; a job adds those rows up.
-So no two writers wait for the same count, and what was rolled back was never counted.
+A batch stores its counts as one row of `tallies`, in the statement that stores its events; a job adds these rows up.
+So no two writers wait for the same count, and a batch that is rolled back is not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from ingestion.domain.completeness import ReportedDay, Tally, add_up
-from ingestion.tables import DayCountRow
+from ingestion.completeness.tables import DayCountRow
+from ingestion.domain.completeness import Key, ReportedDay, Tally, add_up
 
 _tallies = msgspec.msgpack.Decoder(list[Tally])
 
 
-# ── counting ────────────────────────────────────────────────────────────────────────────────────────────────
+class Batch(NamedTuple):
+    """The counts of one batch of events. `at`: the instant of its transaction."""
+
+    at: datetime
+    tallies: list[Tally]
 
 
-async def take_tallies(tx: Tx, limit: int) -> list[tuple[datetime, list[Tally]]]:
-    """The oldest ones, which are gone with this transaction. Whoever adds up does so alone."""
+class Reported(NamedTuple):
+    """A source's report of a day. All fields but `gap_since` are None if the day is only expected."""
+
+    events: int | None
+    digest: str | None
+    told_at: datetime | None
+    gap_since: datetime | None
+
+    @property
+    def reported(self) -> ReportedDay | None:
+        return report(self.events, self.digest)
+
+
+NOTHING_REPORTED: Final = Reported(None, None, None, None)
+
+
+def report(events: int | None, digest: str | None) -> ReportedDay | None:
+    """None without a report."""
+    return ReportedDay(events, digest) if events is not None and digest is not None else None
+
+
+# ── counts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def take_tallies(tx: Tx, limit: int) -> list[Batch]:
+    """The oldest batches; this transaction deletes them. A lock admits one writer at a time."""
     await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('ingestion.tallies'))")
     rows = await tx.sql.fetch(
         """DELETE FROM tallies WHERE tally_id IN
@@ -30,46 +58,62 @@ async def take_tallies(tx: Tx, limit: int) -> list[tuple[datetime, list[Tally]]]
            RETURNING at, entries""",
         limit,
     )
-    return [(row[0], _tallies.decode(row[1])) for row in rows]
+    return [Batch(at, _tallies.decode(entries)) for at, entries in rows]
 
 
 async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
-    """Each of another source, day and kind. The days are to be compared anew."""
-    ordered = sorted(tallies, key=lambda t: (t.source, t.day, t.kind))
+    """Add tallies, one per source, day and kind, to the stored counts. Marks their days for a new comparison."""
+    ordered = sorted(tallies, key=lambda tally: (tally.source, tally.day, tally.kind))
+    sums = add_up([*await _lock_counts(tx, ordered), *ordered])
+    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
+    await bulk.upsert(tx, DayCountRow, Tally.__struct_fields__, values, key=("source", "day", "kind"))
+    await tx.sql.execute(
+        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
+           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
+        [tally.source for tally in ordered],
+        [tally.day for tally in ordered],
+    )
+
+
+async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
+    """The stored counts of the same sources, days and kinds."""
     rows = await tx.sql.fetch(
         """SELECT c.source, c.day, c.kind, c.events, c.digest
            FROM day_counts c JOIN unnest($1::text[], $2::date[], $3::text[]) AS u(source, day, kind)
              USING (source, day, kind) FOR UPDATE OF c""",
-        [t.source for t in ordered],
-        [t.day for t in ordered],
-        [t.kind for t in ordered],
+        [tally.source for tally in tallies],
+        [tally.day for tally in tallies],
+        [tally.kind for tally in tallies],
     )
-    sums = add_up([*(Tally(*row) for row in rows), *ordered])
-    columns = ("source", "day", "kind", "events", "digest")
-    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
-    await bulk.upsert(tx, DayCountRow, columns, values, key=("source", "day", "kind"))
-    await tx.sql.execute(
-        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
-           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
-        [t.source for t in ordered],
-        [t.day for t in ordered],
-    )
+    return [Tally(*row) for row in rows]
 
 
 async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
-    """One tally per kind, with what the job has not added up yet. Needs a snapshot (repeatable read)."""
+    """One tally per kind, including batches that are not added up yet. Needs a snapshot (repeatable read)."""
     rows = await connection.fetch(
         "SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day = $2", source, day
     )
-    waiting = await connection.fetch("SELECT entries FROM tallies")
     found = [Tally(*row) for row in rows]
-    for row in waiting:
-        found += [t for t in _tallies.decode(row[0]) if t.source == source and t.day == day]
+    for tally in await _load_waiting(connection):
+        if tally.source == source and tally.day == day:
+            found.append(tally)
     return list(add_up(found).values())
 
 
+async def list_counts(connection: Any, source: str, since: date, until: date) -> list[Tally]:
+    """The counts of these days, without batches that are not added up yet."""
+    rows = await connection.fetch(
+        """SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day BETWEEN $2 AND $3
+           ORDER BY day""",
+        source,
+        since,
+        until,
+    )
+    return [Tally(*row) for row in rows]
+
+
 async def count_unsettled(connection: Any, source: str, day: date) -> dict[str, int]:
-    """Events of a day that wait (`open`) or are parked (`discarded`)."""
+    """The number of a day's events that wait (`open`) or are parked (`discarded`)."""
     rows = await connection.fetch(
         """SELECT q.state, count(*) FROM quarantine q JOIN received r USING (event_id)
            WHERE q.source = $1 AND q.state <> 'released' AND r.day = $2 GROUP BY q.state""",
@@ -87,9 +131,9 @@ async def count_rejected(connection: Any, source: str, day: date) -> int:
 
 
 async def miscounts(connection: Any, limit: int) -> list[str]:
-    """Where the counts of a day are not those of its events, in words. Needs a snapshot (repeatable read)."""
-    waiting = await connection.fetch("SELECT entries FROM tallies")
-    sums = add_up(t for row in waiting for t in _tallies.decode(row[0]))
+    """A sentence for each day and kind whose count differs from its stored events. Needs a snapshot (repeatable
+    read)."""
+    waiting: dict[Key, Tally] = add_up(await _load_waiting(connection))
     rows = await connection.fetch(
         """WITH counted AS
              (SELECT source, day, kind, events FROM day_counts UNION ALL
@@ -100,57 +144,52 @@ async def miscounts(connection: Any, limit: int) -> list[str]:
                          coalesce(s.events, 0))
            FROM summed c FULL JOIN stored s USING (source, day, kind)
            WHERE c.events IS DISTINCT FROM s.events LIMIT $5""",
-        [t.source for t in sums.values()],
-        [t.day for t in sums.values()],
-        [t.kind for t in sums.values()],
-        [t.events for t in sums.values()],
+        [tally.source for tally in waiting.values()],
+        [tally.day for tally in waiting.values()],
+        [tally.kind for tally in waiting.values()],
+        [tally.events for tally in waiting.values()],
         limit,
     )
     return [row[0] for row in rows]
 
 
-# ── what sources told ───────────────────────────────────────────────────────────────────────────────────────
+async def _load_waiting(connection: Any) -> Iterable[Tally]:
+    """The tallies of all batches that are not added up yet."""
+    rows = await connection.fetch("SELECT entries FROM tallies")
+    return (tally for row in rows for tally in _tallies.decode(row[0]))
 
 
-async def upsert_told(tx: Tx, source: str, day: date, told: ReportedDay, at: datetime) -> None:
+# ── reports of sources ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def upsert_report(tx: Tx, source: str, day: date, reported: ReportedDay, at: datetime) -> None:
     await tx.sql.execute(
         """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (source, day) DO UPDATE
              SET count = excluded.count, digest = excluded.digest, told_at = excluded.told_at, checked_at = NULL""",
         source,
         day,
-        told.events,
-        told.digest,
+        reported.events,
+        reported.digest,
         at,
     )
 
 
-async def list_days(connection: Any, source: str, since: date, until: date) -> list[Any]:
-    """day, count, digest, gap_since of the days that were told or expected."""
-    rows: list[Any] = await connection.fetch(
-        """SELECT day, count, digest, gap_since FROM source_days WHERE source = $1 AND day BETWEEN $2 AND $3
-           ORDER BY day""",
-        source,
-        since,
-        until,
-    )
-    return rows
-
-
-async def list_counts(connection: Any, source: str, since: date, until: date) -> list[Tally]:
-    """What was added up of these days."""
+async def list_reported(connection: Any, source: str, since: date, until: date) -> dict[date, Reported]:
+    """The days that the source has reported or should have reported."""
     rows = await connection.fetch(
-        """SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day BETWEEN $2 AND $3
-           ORDER BY day""",
+        """SELECT day, count, digest, told_at, gap_since FROM source_days
+           WHERE source = $1 AND day BETWEEN $2 AND $3 ORDER BY day""",
         source,
         since,
         until,
     )
-    return [Tally(*row) for row in rows]
+    return {day: Reported(*values) for day, *values in rows}
 
 
-async def load_told(connection: Any, source: str, day: date) -> Any:
-    """count, digest, told_at, gap_since; None where nothing was told or expected."""
-    return await connection.fetchrow(
+async def load_reported(connection: Any, source: str, day: date) -> Reported | None:
+    """None if the day is neither reported nor expected."""
+    row = await connection.fetchrow(
         "SELECT count, digest, told_at, gap_since FROM source_days WHERE source = $1 AND day = $2", source, day
     )
+    return Reported(*row) if row is not None else None

@@ -1,21 +1,28 @@
-"""Every SQL statement about what was told of coverage."""
+"""Every SQL statement about the coverage declared last."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from ingestion.tables import CoverageRow
-
-_COLUMNS = ("division", "version", "said")
+from ingestion.register.tables import CoverageRow
 
 
-async def lock_told(tx: Tx) -> dict[str, bytes]:
-    """What was told last, by division. Nobody else tells until this transaction ends."""
+class Declared(NamedTuple):
+    """`said`: the exact JSON of the `CoverageDeclared` that was emitted."""
+
+    division: str
+    version: int
+    said: bytes
+
+
+async def lock_declared(tx: Tx) -> dict[str, bytes]:
+    """The JSON of the last `CoverageDeclared` of each division. Locks out other writers until the transaction ends."""
     await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('ingestion.coverage'))")
     rows = await tx.sql.fetch("SELECT division, said FROM coverages")
     return {row[0]: row[1] for row in rows}
 
 
-async def save_told(tx: Tx, rows: Sequence[tuple[str, int, bytes]]) -> None:
-    await bulk.upsert(tx, CoverageRow, _COLUMNS, rows, key=("division",), guard="t.version < excluded.version")
+async def save_declared(tx: Tx, rows: Sequence[Declared]) -> None:
+    await bulk.upsert(tx, CoverageRow, Declared._fields, rows, key=("division",), guard="t.version < excluded.version")

@@ -15,7 +15,7 @@ async def load(connection: Any, source: str) -> Bucket | None:
 
 
 async def lock(tx: Tx, source: str, new: Bucket) -> Bucket:
-    """What is there; `new` where nothing was."""
+    """The stored bucket, locked. `new` is stored if the source has none."""
     await tx.sql.execute(
         "INSERT INTO quotas (source, minute_left, day_left, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         source,

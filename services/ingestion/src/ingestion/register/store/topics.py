@@ -1,14 +1,23 @@
-"""Every SQL statement of sources' own topics."""
+"""Every SQL statement of the topics that sources own."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shell.store.transaction import Tx
 
 
+class Topic(NamedTuple):
+    """The creation of a source's topic. `tries`: failed ones; `opened_at` is None until the topic exists."""
+
+    tries: int
+    try_at: datetime
+    problem: str | None
+    opened_at: datetime | None
+
+
 async def list_due(connection: Any, wanted: Sequence[str], at: datetime, limit: int) -> dict[str, int]:
-    """Sources of `wanted` whose topic is to be created now, with the number of failed tries."""
+    """Sources of `wanted` whose topic must be created now, with the number of failed tries."""
     rows = await connection.fetch(
         """SELECT w.source, coalesce(t.tries, 0) FROM unnest($1::text[]) AS w(source)
            LEFT JOIN source_topics t USING (source)
@@ -31,7 +40,7 @@ async def save_opened(tx: Tx, urns: Sequence[str], at: datetime) -> None:
 
 
 async def save_failed(tx: Tx, failed: Mapping[str, tuple[str, datetime]]) -> None:
-    """Source → (problem, when to try again)."""
+    """`failed`: source → (problem, instant of the next try)."""
     urns = sorted(failed)
     await tx.sql.execute(
         """INSERT INTO source_topics AS t (source, tries, try_at, problem)
@@ -51,7 +60,7 @@ async def count_waiting(tx: Tx) -> int:
 
 
 async def list_opened(connection: Any, after: str, limit: int) -> list[str]:
-    """Sources whose topic was created, by name."""
+    """A page of sources whose topic was created, in the order of their URN."""
     rows = await connection.fetch(
         "SELECT source FROM source_topics WHERE opened_at IS NOT NULL AND source > $1 ORDER BY source LIMIT $2",
         after,
@@ -60,8 +69,9 @@ async def list_opened(connection: Any, after: str, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def load_topic(connection: Any, source: str) -> Any:
-    """tries, try_at, problem, opened_at; None before the first try."""
-    return await connection.fetchrow(
+async def load_topic(connection: Any, source: str) -> Topic | None:
+    """None before the first try."""
+    row = await connection.fetchrow(
         "SELECT tries, try_at, problem, opened_at FROM source_topics WHERE source = $1", source
     )
+    return Topic(*row) if row is not None else None

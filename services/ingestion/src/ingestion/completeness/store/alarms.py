@@ -1,0 +1,189 @@
+"""Every SQL statement of the watch over sources: gaps in their days, and silence."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from shell.store.transaction import Tx
+
+from ingestion.completeness.store.days import report
+from ingestion.domain.completeness import ReportedDay, Tally
+
+SourceKind = tuple[str, str]
+SourceDay = tuple[str, date]
+
+
+class Day(NamedTuple):
+    """A day to compare. `events`, `digest`: the source's report, None without one. `gap_since`: of an open alarm."""
+
+    source: str
+    day: date
+    events: int | None
+    digest: str | None
+    gap_since: datetime | None
+
+    @property
+    def reported(self) -> ReportedDay | None:
+        return report(self.events, self.digest)
+
+
+class Compared(NamedTuple):
+    """The result of a comparison; `gap_since` and `gap_state` are None for a complete day."""
+
+    source: str
+    day: date
+    gap_since: datetime | None
+    gap_state: str | None
+
+
+class Gap(NamedTuple):
+    """`ours`: events that arrived; `told`: events that the source reported."""
+
+    source: str
+    day: date
+    state: str
+    told: int | None
+    since: datetime
+    ours: int
+
+
+class Arrival(NamedTuple):
+    """The last arrival of a kind from a source. `silent_since`: of an open alarm."""
+
+    source: str
+    kind: str
+    heard_at: datetime | None
+    silent_since: datetime | None
+
+
+class Silence(NamedTuple):
+    """`since` is None when the alarm ends."""
+
+    source: str
+    kind: str
+    since: datetime | None
+
+
+async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> None:
+    """`arrivals`: the newest arrival by source and kind. An older instant changes nothing."""
+    ordered = sorted(arrivals)
+    await tx.sql.execute(
+        """INSERT INTO source_kinds AS k (source, kind, heard_at)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+           ON CONFLICT (source, kind) DO UPDATE SET heard_at = greatest(k.heard_at, excluded.heard_at)""",
+        [source for source, _ in ordered],
+        [kind for _, kind in ordered],
+        [arrivals[key] for key in ordered],
+    )
+
+
+# ── gaps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def insert_expected(tx: Tx, expected: Sequence[SourceDay]) -> None:
+    """Add days that these sources should report."""
+    await tx.sql.execute(
+        """INSERT INTO source_days (source, day) SELECT * FROM unnest($1::text[], $2::date[])
+           ON CONFLICT DO NOTHING""",
+        [source for source, _ in expected],
+        [day for _, day in expected],
+    )
+
+
+async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
+    """Days up to `last` with a new report or count since their last comparison."""
+    rows = await tx.sql.fetch(
+        """SELECT source, day, count, digest, gap_since FROM source_days
+           WHERE day <= $1 AND checked_at IS NULL ORDER BY day, source LIMIT $2 FOR UPDATE""",
+        last,
+        limit,
+    )
+    return [Day(*row) for row in rows]
+
+
+async def load_counts(tx: Tx, wanted: Sequence[SourceDay]) -> dict[SourceDay, list[Tally]]:
+    rows = await tx.sql.fetch(
+        """SELECT source, day, kind, events, digest FROM day_counts
+           JOIN unnest($1::text[], $2::date[]) AS u(source, day) USING (source, day)""",
+        [source for source, _ in wanted],
+        [day for _, day in wanted],
+    )
+    found: dict[SourceDay, list[Tally]] = {key: [] for key in wanted}
+    for row in rows:
+        tally = Tally(*row)
+        found[tally.source, tally.day].append(tally)
+    return found
+
+
+async def save_compared(tx: Tx, rows: Sequence[Compared], at: datetime) -> None:
+    await tx.sql.execute(
+        """UPDATE source_days d SET checked_at = $5, gap_since = u.gap_since, gap_state = u.gap_state
+           FROM unnest($1::text[], $2::date[], $3::timestamptz[], $4::text[]) AS u(source, day, gap_since, gap_state)
+           WHERE d.source = u.source AND d.day = u.day""",
+        [row.source for row in rows],
+        [row.day for row in rows],
+        [row.gap_since for row in rows],
+        [row.gap_state for row in rows],
+        at,
+    )
+
+
+async def list_gaps(connection: Any, sources: Sequence[str], after: SourceDay | None, limit: int) -> list[Gap]:
+    """A page of open gaps, by source and day."""
+    rows = await connection.fetch(
+        """SELECT source, day, gap_state AS state, count AS told, gap_since AS since,
+                  coalesce((SELECT sum(c.events) FROM day_counts c WHERE (c.source, c.day) = (d.source, d.day)), 0) ours
+           FROM source_days d
+           WHERE gap_since IS NOT NULL AND source = ANY($1::text[])
+             AND ($2::text IS NULL OR (source, day) > ($2, $3::date))
+           ORDER BY source, day LIMIT $4""",
+        list(sources),
+        *(after or (None, None)),
+        limit,
+    )
+    return [Gap(*row) for row in rows]
+
+
+async def count_gaps(connection: Any) -> dict[str, int]:
+    """Open gaps by source."""
+    rows = await connection.fetch(
+        "SELECT source, count(*) FROM source_days WHERE gap_since IS NOT NULL GROUP BY source"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+# ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def list_arrivals(connection: Any) -> list[Arrival]:
+    """Every source and kind that has arrived or has an alarm."""
+    rows = await connection.fetch("SELECT source, kind, heard_at, silent_since FROM source_kinds ORDER BY source, kind")
+    return [Arrival(*row) for row in rows]
+
+
+async def save_silences(tx: Tx, rows: Sequence[Silence]) -> None:
+    await tx.sql.execute(
+        """INSERT INTO source_kinds (source, kind, silent_since)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+           ON CONFLICT (source, kind) DO UPDATE SET silent_since = excluded.silent_since""",
+        [row.source for row in rows],
+        [row.kind for row in rows],
+        [row.since for row in rows],
+    )
+
+
+# ── progress of the jobs ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_mark(tx: Tx, job: str) -> str | None:
+    mark: str | None = await tx.sql.fetchval("SELECT mark FROM job_marks WHERE job = $1 FOR UPDATE", job)
+    return mark
+
+
+async def save_mark(tx: Tx, job: str, mark: str) -> None:
+    await tx.sql.execute(
+        """INSERT INTO job_marks (job, mark) VALUES ($1, $2)
+           ON CONFLICT (job) DO UPDATE SET mark = excluded.mark""",
+        job,
+        mark,
+    )

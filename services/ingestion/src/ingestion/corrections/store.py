@@ -1,0 +1,173 @@
+"""Every SQL statement of correction requests after their creation (see `recording.correction_requests`)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from shell.store.transaction import Tx
+
+
+class Request(NamedTuple):
+    """A correction request (`tables.CorrectionRow`)."""
+
+    correction_id: str
+    source: str
+    area: str
+    event_id: str
+    kind: str | None
+    target: str
+    code: str
+    pointer: str
+    reason: str
+    rule: str
+    asked_by: str
+    asked_at: datetime
+    deadline: datetime
+    state: str
+    answered_at: datetime | None
+    answered_by: str | None
+
+
+class AcceptedEvent(NamedTuple):
+    """`waits_because`: the quarantine reason of a waiting event, else None."""
+
+    source: str
+    kind: str
+    status: str
+    waits_because: str | None
+
+
+class Rejection(NamedTuple):
+    """`problems`: JSON list of objects with `pointer` and `code`."""
+
+    source: str
+    problems: bytes
+
+
+class OpenRequest(NamedTuple):
+    """An open request with the present state of its event: `status`, `chain` and `household` are None until the event
+    is accepted. `statements`: the person's statements, only if they have changed since the last check."""
+
+    correction_id: str
+    source: str
+    event_id: str
+    target: str
+    asked_at: datetime
+    status: str | None
+    chain: str | None
+    household: str | None
+    statements: bytes | None
+
+
+class Settled(NamedTuple):
+    """`state`: answered or withdrawn. `answered_by`: id of the event that answers the request."""
+
+    correction_id: str
+    state: str
+    answered_by: str | None
+
+
+_COLUMNS: Final = ", ".join(Request._fields)
+
+
+# ── the event of a request ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def find_event(connection: Any, event_id: str) -> AcceptedEvent | None:
+    row = await connection.fetchrow(
+        """SELECT r.source, r.kind, r.status, q.reason FROM received r
+           LEFT JOIN quarantine q ON q.event_id = r.event_id AND q.state = 'open' WHERE r.event_id = $1""",
+        event_id,
+    )
+    return AcceptedEvent(*row) if row is not None else None
+
+
+async def find_rejection(connection: Any, event_id: str) -> Rejection | None:
+    """The last rejection of this event."""
+    row = await connection.fetchrow(
+        "SELECT source, problems FROM rejections WHERE event_id = $1 ORDER BY recorded_at DESC LIMIT 1", event_id
+    )
+    return Rejection(*row) if row is not None else None
+
+
+# ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def load_open(connection: Any, event_id: str) -> Request | None:
+    """The open request about this event."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM corrections WHERE event_id = $1 AND state = 'open'",  # noqa: S608 - constant columns
+        event_id,
+    )
+    return Request(*row) if row is not None else None
+
+
+async def lock_request(tx: Tx, correction_id: str) -> Request | None:
+    row = await tx.sql.fetchrow(
+        f"SELECT {_COLUMNS} FROM corrections WHERE correction_id = $1 FOR UPDATE",  # noqa: S608 - constant columns
+        correction_id,
+    )
+    return Request(*row) if row is not None else None
+
+
+async def list_requests(
+    connection: Any, sources: Sequence[str], state: str, overdue_at: datetime | None, after: str | None, limit: int
+) -> list[Request]:
+    """A page of these sources' requests, by id. `overdue_at`: only those with an earlier deadline."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM corrections
+            WHERE source = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
+              AND ($4::uuid IS NULL OR correction_id > $4)
+            ORDER BY correction_id LIMIT $5""",  # noqa: S608 - constant columns
+        list(sources),
+        state,
+        overdue_at,
+        after,
+        limit,
+    )
+    return [Request(*row) for row in rows]
+
+
+async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[OpenRequest]:
+    """Open requests whose last check lies before `looked_before`.
+
+    `margin`: how long a transaction may take to commit after the instant that it records.
+    """
+    rows = await tx.sql.fetch(
+        """SELECT c.correction_id, c.source, c.event_id, c.target, c.asked_at, r.status, r.chain, r.household,
+                  CASE WHEN p.recorded_at > c.looked_at - $2::interval THEN p.statements END AS statements
+           FROM corrections c
+             LEFT JOIN received r ON r.event_id = c.event_id
+             LEFT JOIN persons p ON p.person_id = r.person_id
+           WHERE c.state = 'open' AND c.looked_at < $1 ORDER BY c.looked_at LIMIT $3 FOR UPDATE OF c""",
+        looked_before,
+        margin,
+        limit,
+    )
+    return [OpenRequest(*row) for row in rows]
+
+
+async def save_looked(tx: Tx, correction_ids: Sequence[str], at: datetime) -> None:
+    await tx.sql.execute(
+        "UPDATE corrections SET looked_at = $2 WHERE correction_id = ANY($1::uuid[])", list(correction_ids), at
+    )
+
+
+async def settle(tx: Tx, settled: Sequence[Settled], at: datetime) -> None:
+    await tx.sql.execute(
+        """UPDATE corrections c SET state = u.state, answered_at = $4, answered_by = u.answered_by
+           FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS u(correction_id, state, answered_by)
+           WHERE c.correction_id = u.correction_id""",
+        [s.correction_id for s in settled],
+        [s.state for s in settled],
+        [s.answered_by for s in settled],
+        at,
+    )
+
+
+async def count_open(connection: Any, at: datetime) -> tuple[int, int]:
+    """(open requests, those of them past their deadline)."""
+    row = await connection.fetchrow(
+        "SELECT count(*), count(*) FILTER (WHERE deadline < $1) FROM corrections WHERE state = 'open'", at
+    )
+    return row[0], row[1]

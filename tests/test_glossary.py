@@ -1,0 +1,21 @@
+"""The glossary: one entry per word, in Chinese and in English."""
+
+from collections import Counter
+from pathlib import Path
+
+GLOSSARY = Path(__file__).resolve().parents[1] / "contracts" / "glossary.md"
+
+
+def entries() -> list[list[str]]:
+    rows = [line.split("|") for line in GLOSSARY.read_text().splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row[1:-1]] for row in rows]
+    return [row for row in cells if len(row) == 3 and row[0] != "中文" and set(row[0]) != {"-"}]
+
+
+def test_every_word_has_one_entry_with_a_meaning() -> None:
+    found = entries()
+    assert len(found) > 100
+    assert all(chinese and name and meaning for chinese, name, meaning in found)
+    terms = Counter(chinese for chinese, _, _ in found)
+    names = Counter(one.strip("`") for _, name, _ in found for one in name.split(" / "))
+    assert not [word for word, count in (terms + names).items() if count > 1]
