@@ -53,7 +53,7 @@ def _faults(files: list[dict[str, Any]]) -> Iterator[str]:
 def _line(feed: dict[str, Any]) -> str:
     parts = [f"{feed['feed']} ({feed['mode']}): {feed['state']}", _last_run(feed["last_run"])]
     if feed["rejects"]:
-        parts.append(f"{feed['rejects']} rows rejected in their present form")
+        parts.append(f"{feed['rejects']} rows still rejected")
     problem = feed["problem"]
     suffix = f" – {problem['detail']} {problem['more'] or ''}".rstrip() if problem else ""
     return ", ".join(parts) + suffix
