@@ -69,6 +69,6 @@ def test_no_java_and_no_maven_are_told_apart(programs: Path) -> None:
 def test_a_download_that_fails_says_what_maven_said(programs: Path) -> None:
     _put_java(programs, "17.0.15")
     _put(programs, "mvn", "echo '[ERROR] no route to central'; exit 1")
-    with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): look"):
+    with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): check"):
         java.ensure_jars()
     assert not java.jars_are_here()

@@ -14,7 +14,7 @@ import pytest
 from shouwang.runtime import lifecycle, paths, processes
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
-from shouwang.runtime.supervise import Patience
+from shouwang.runtime.supervise import Backoff
 
 APP = """
 import os
@@ -210,11 +210,11 @@ def test_a_nearly_full_disk_is_refused_before_anything_is_written(tmp_path: Path
 
 
 def test_what_keeps_dying_is_started_ever_more_slowly_and_at_once_after_a_healthy_time() -> None:
-    patience = Patience()
-    starts = [now for now in range(120) if patience.may_start(float(now))]
+    backoff = Backoff()
+    starts = [now for now in range(120) if backoff.may_start(float(now))]
     assert starts == [0, 1, 3, 7, 15, 31, 61, 91]
-    assert patience.may_start(200.0)
-    assert patience.may_start(201.0)
+    assert backoff.may_start(200.0)
+    assert backoff.may_start(201.0)
 
 
 def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
