@@ -1,4 +1,4 @@
-"""What is said when this machine cannot run Kafka from its jars."""
+"""What is output when this machine cannot run Kafka from its jars."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_java_that_is_too_old_is_one_sentence_with_the_three_ways_and_exit_2(
     for service in ("INGESTION", "IDENTIFICATION", "ASSESSMENT", "DISPATCH", "SUBSIDY", "SUPERVISION"):
         monkeypatch.setenv(f"SHOUWANG_DATABASE_URL_{service}", "postgresql://db.example/x")
     assert cli.main(["up", "--no-services"]) == 2
-    said = capsys.readouterr().err
-    assert said == (
+    output = capsys.readouterr().err
+    assert output == (
         "shouwang: Java 11 is too old, Kafka needs ≥ 17: install Java ≥ 17 and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka.\n"
     )

@@ -57,10 +57,10 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
 ) -> None:
     command = ["offsets", "resume", "subsidy", "subsidy.payment", "0", "--from", "beginning", "--by", "an operator"]
     assert await asyncio.to_thread(cli.main, command) == 1
-    said = capsys.readouterr().out
-    assert "subsidy reads subsidy.payment[0] on at offset 0." in said
-    assert "the topic was deleted and made again" in said
-    assert "Nothing is changed." in said
+    output = capsys.readouterr().out
+    assert "subsidy reads subsidy.payment[0] on at offset 0." in output
+    assert "the topic was deleted and made again" in output
+    assert "Nothing is changed." in output
     assert await subsidy.fetchval("SELECT next_offset FROM consumer_offsets") == 100
     assert await asyncio.to_thread(cli.main, [*command, "--yes"]) == 0
     assert "1 of 1 partitions resumed" in capsys.readouterr().out
@@ -71,7 +71,7 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["subsidies", "subsidy.payment", "0", "--from", "end"], "There is no service `subsidies`"),
         (["subsidy", "subsidy.payment", "9", "--from", "end"], "subsidy has no such partition"),
@@ -79,10 +79,10 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
     ],
 )
 async def test_a_resume_of_something_that_is_not_there_says_so(
-    stores: Runtime, subsidy: asyncpg.Connection, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    stores: Runtime, subsidy: asyncpg.Connection, arguments: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(cli.main, ["offsets", "resume", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 async def test_a_topic_that_is_there_gets_the_retention_of_the_contract_and_keeps_its_other_settings(

@@ -105,12 +105,12 @@ def simulated(*, full: bool = True) -> dict[str, Any]:
     return show_simulation(status, tally, full=full, titles=titles).model_dump(mode="json")
 
 
-def told(found: dict[str, Any]) -> list[str]:
+def lines_of(found: dict[str, Any]) -> list[str]:
     return list(simulations.lines(found))
 
 
 def test_a_simulation_is_told_without_a_single_english_code() -> None:
-    lines = told(simulated())
+    lines = lines_of(simulated())
     assert not re.search("[A-Za-z]", "".join(lines[:-1]))
     text = "\n".join(lines)
     for name in (
@@ -130,7 +130,7 @@ def test_a_simulation_is_told_without_a_single_english_code() -> None:
 
 def test_the_columns_of_a_simulation_stand_under_one_another() -> None:
     """Every line of a table is as wide as its first, since the last column stands to the right."""
-    lines = told(simulated())
+    lines = lines_of(simulated())
     first, second, end = (n for n, line in enumerate(lines) if not line)
     for table in (lines[first + 1 : second], lines[second + 1 : end]):
         assert len(table) > 3
@@ -138,7 +138,7 @@ def test_the_columns_of_a_simulation_stand_under_one_another() -> None:
 
 
 def test_numbers_too_small_to_be_told_are_a_dash_and_lines_of_nothing_else_are_left_out() -> None:
-    lines = told(simulated(full=False))
+    lines = lines_of(simulated(full=False))
     (many,) = (line for line in lines if "麒麟区" in line and "80至89岁" in line)
     assert many.split()[2:8] == ["1200", "1200", "1200", "—", "—", "—"]
     assert not [line for line in lines if "沾益区" in line or "100岁" in line or "生日慰问" in line]

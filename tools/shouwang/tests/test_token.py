@@ -21,6 +21,6 @@ def test_an_officer_gets_a_token_of_the_area(capsys: pytest.CaptureFixture[str])
 
 def test_nobody_gets_the_identity_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "--role", "service"]) != 0
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "no role `service`" in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "no role `service`" in output.err

@@ -115,9 +115,7 @@ async def _own_check(name: str, database: Database) -> Line:
 
 
 async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callable[[str], None]) -> list[Line]:
-    numbers, names, persons = await load_secrets(databases["ingestion"], runtime.home)
-    secrets, grounds, providers = Secrets(numbers, names), Grounds(), Providers()
-    secrets.topics.note = secrets.logs.note = f"of {persons:,} people sought"
+    secrets, grounds, providers = await _secrets(runtime, databases["ingestion"]), Grounds(), Providers()
     with tempfile.TemporaryDirectory(prefix="shouwang-verify-") as folder:
         heads = Heads(Path(folder), SOURCES)
         try:
@@ -127,3 +125,11 @@ async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callab
             heads.close()
     logs = sorted((runtime.home / "logs").glob("*.log"))
     return [*lines, grounds.line, providers.line, secrets.topics, secrets.check_logs(logs)]
+
+
+async def _secrets(runtime: Runtime, ingestion: Database) -> Secrets:
+    """The search for a sample of the vault."""
+    numbers, names, persons = await load_secrets(ingestion, runtime.home)
+    secrets = Secrets(numbers, names)
+    secrets.topics.note = secrets.logs.note = f"of {persons:,} people sought"
+    return secrets

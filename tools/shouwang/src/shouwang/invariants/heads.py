@@ -88,11 +88,14 @@ async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
     lines = []
     for topic, source in SOURCES.items():
         database = databases[source.owner]
-        async with database.reading() as connection:
-            rows = await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)
-        pending = {row["key"] for row in rows}
-        lines.append(await heads.compare(topic, _expected(database, source), pending))
+        lines.append(await heads.compare(topic, _expected(database, source), await _pending(database, topic)))
     return lines
+
+
+async def _pending(database: Database, topic: str) -> set[str]:
+    """The keys with a state in the outbox."""
+    async with database.reading() as connection:
+        return {row["key"] for row in await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)}
 
 
 async def _expected(database: Database, source: Source) -> AsyncIterator[Expected]:

@@ -45,21 +45,35 @@ async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str],
 async def _read(kafka: AIOKafkaConsumer, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
     partitions = sorted(kafka.assignment())
     begins, ends = await kafka.beginning_offsets(partitions), await kafka.end_offsets(partitions)
-    total, done = sum(ends.values()) - sum(begins.values()), 0
-    moved_at = reported_at = monotonic()
+    progress = _Progress(sum(ends.values()) - sum(begins.values()), say)
     left = {partition: ends[partition] for partition in partitions if begins[partition] < ends[partition]}
     while left:
         fetched = await kafka.getmany(timeout_ms=500, max_records=5_000)
-        done += _check_all(fetched, checks)
-        now = monotonic()
-        moved_at = now if fetched else moved_at
-        if now - moved_at > STANDSTILL_SECONDS_MAX:
-            raise TimeoutError(f"the broker gave nothing for {STANDSTILL_SECONDS_MAX:.0f} s")
-        if now - reported_at > PROGRESS_EVERY_SECONDS:
-            reported_at = now
-            say(f"{done:,} of {total:,} records read")
+        progress.add(_check_all(fetched, checks))
         left = await _unfinished(kafka, left)
-    return done
+    return progress.done
+
+
+class _Progress:
+    """Counts records and reports the count now and then. A standstill of the broker is an error."""
+
+    def __init__(self, total: int, say: Callable[[str], None]) -> None:
+        self.done = 0
+        self._total = total
+        self._say = say
+        self._moved_at = self._reported_at = monotonic()
+
+    def add(self, records: int) -> None:
+        """Count the records of one fetch. Raises TimeoutError."""
+        now = monotonic()
+        self.done += records
+        if records:
+            self._moved_at = now
+        elif now - self._moved_at > STANDSTILL_SECONDS_MAX:
+            raise TimeoutError(f"the broker gave nothing for {STANDSTILL_SECONDS_MAX:.0f} s")
+        if now - self._reported_at > PROGRESS_EVERY_SECONDS:
+            self._reported_at = now
+            self._say(f"{self.done:,} of {self._total:,} records read")
 
 
 def _check_all(fetched: Mapping[TopicPartition, Sequence[Any]], checks: Sequence[RecordCheck]) -> int:

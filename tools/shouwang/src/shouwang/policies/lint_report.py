@@ -45,13 +45,18 @@ def report(folder: Path, area: str | None = None) -> Report:
     except PolicyError as fault:
         unreadable = Finding(severity="error", code="malformed", area=area or "", pointer="", text=str(fault))
         return Report(ok=False, findings=[unreadable], inclusions=[])
-    areas = [code for code in lists if area is None or divisions.within(code, area)]
-    findings = lint(lists, areas=areas, told=items_told(cases))
-    inclusions = [found for found in prove_all(lists, demo=True) if area is None or divisions.within(found.child, area)]
+    findings = lint(lists, areas=[code for code in lists if _is_in(code, area)], told=items_told(cases))
+    inclusions = [inclusion for inclusion in prove_all(lists, demo=True) if _is_in(inclusion.child, area)]
+    return Report(ok=_is_ok(findings, inclusions), findings=findings, inclusions=inclusions)
+
+
+def _is_in(code: str, area: str | None) -> bool:
+    return area is None or divisions.within(code, area)
+
+
+def _is_ok(findings: list[Finding], inclusions: list[Inclusion]) -> bool:
     has_errors = any(finding.severity == "error" for finding in findings)
-    return Report(
-        ok=not has_errors and all(found.holds for found in inclusions), findings=findings, inclusions=inclusions
-    )
+    return not has_errors and all(inclusion.holds for inclusion in inclusions)
 
 
 def _load_cases(path: Path) -> list[dict[str, Any]]:

@@ -53,21 +53,25 @@ async def _certified(scene: Scene, certificate: Event) -> EntitlementsDecided:
 
 async def _correct(scene: Scene, certificate: Event) -> str:
     """The correction ends the subsidy and the visits from the beginning. Returns its event id."""
-    platform, issued_on = scene.platform, in_month(scene.platform.today(), -2)
+    now = scene.platform.now()
     scene.action("the Federation corrects it: level 3, from the beginning")
-    corrected = people.certificate(scene.elder, platform.now(), 3, issued_on, corrects=certificate)
+    corrected = people.certificate(scene.elder, now, 3, in_month(now.date(), -2), corrects=certificate)
     (correction_id,) = await scene.push(corrected)
     decided = await scene.event(EntitlementsDecided)
     items = {held.item for held in decided.data.entitlements}
     expect(items & {NURSING, VISITS}, set(), "the items of a certificate of level 3")
     scene.observed("both are decided again: never due", decided)
+    await _taken_back(scene)
+    return correction_id
+
+
+async def _taken_back(scene: Scene) -> None:
     cancelled = await scene.event(VisitCancelled)
     expect(cancelled.data.reason, "not_entitled", "the reason of the cancelled visit")
     scene.observed("the visit is cancelled", cancelled)
     dues = await scene.event(DuesDetermined)
     expect(await scene.owed(NURSING), {}, "the remaining dues")
     scene.observed("the dues are taken back before any payment", dues)
-    return correction_id
 
 
 async def _compare_explanations(scene: Scene, correction_id: str, known_then: datetime) -> None:
@@ -117,15 +121,19 @@ async def _list_members(his: Scene, hers: Scene, household_no: str) -> None:
 
 
 async def _granted_to_her(hers: Scene, recognition_id: str) -> None:
-    month = month_text(hers.platform.today())
     held = await hers.entitlement(CARE)
     expect((held["state"], held["amount_fen_per_month"]), ("granted", CARE_FEN), "her 养老服务补贴")
     explanation = await hers.explanation(CARE)
     need(recognition_id in _facts_of(explanation), "her entitlement rests on the recognition of the household")
+    await _due_to_her(hers)
+    hers.note(explanation["sentence"])
+
+
+async def _due_to_her(hers: Scene) -> None:
+    month = month_text(hers.platform.today())
     dues = await hers.event(DuesDetermined, lambda event: any(line.item == CARE for line in event.lines))
     expect((await hers.owed_by_month(CARE)).get(month), CARE_FEN, f"due to her for {month}")
     hers.observed(f"{yuan(CARE_FEN)} is due to her for {month}", dues)
-    hers.note(explanation["sentence"])
 
 
 def _facts_of(explanation: Json) -> set[str]:

@@ -63,20 +63,24 @@ async def _paid(scene: Scene) -> None:
 
 async def _report_late(scene: Scene, died_on: date) -> None:
     """The death cancels the visits, and the provider receives the withdrawal."""
-    platform, code = scene.platform, provider_code(QILIN)
-    before = await feed_of(platform, code)
+    before = await feed_of(scene.platform, provider_code(QILIN))
     scene.action(f"the police register cancels the hukou: died on {died_on}")
-    await scene.push(people.death(scene.elder, platform.now(), died_on))
+    await scene.push(people.death(scene.elder, scene.platform.now(), died_on))
     cancelled = await scene.event(VisitCancelled)
     expect(cancelled.data.reason, "died", "the reason of the cancelled visit")
     scene.observed("every visit is cancelled", cancelled)
     last_sequence = before[-1]["sequence"] if before else 0
+    await _withdrawn(scene, cancelled.data.task_id, last_sequence)
 
-    async def withdrawn() -> bool:
-        messages = await feed_of(platform, code, after=last_sequence)
-        return any(_withdraws(message, cancelled.data.task_id) for message in messages)
 
-    await platform.until("the provider receives the withdrawal", withdrawn)
+async def _withdrawn(scene: Scene, task_id: str, after: int) -> None:
+    """The feed of the provider contains the withdrawal after this sequence number."""
+
+    async def received() -> bool:
+        messages = await feed_of(scene.platform, provider_code(QILIN), after=after)
+        return any(_withdraws(message, task_id) for message in messages)
+
+    await scene.platform.until("the provider receives the withdrawal", received)
     scene.observed("the provider receives the withdrawal of the visit")
 
 
@@ -89,17 +93,21 @@ async def _recover(scene: Scene, died_on: date) -> None:
     """Every month paid after the month of death becomes a recovery, and the family repays it."""
     opened = await scene.event(RecoveryOpened)
     months = await scene.paid_by_month(LONGEVITY)
-    wrong = {month: amount for month, amount in months.items() if month > month_text(died_on)}
+    kept = {month: amount for month, amount in months.items() if month <= month_text(died_on)}
+    wrong = {month: amount for month, amount in months.items() if month not in kept}
     recoveries = await _open_recoveries(scene)
     amounts = {recovery["service_month"]: recovery["amount_fen"] for recovery in recoveries}
     expect(amounts, wrong, "the amounts to recover")
     scene.observed(f"paid after the month of death: {_listed(wrong)} – a recovery each", opened)
+    await _repay(scene, recoveries)
+    expect(await scene.owed_by_month(LONGEVITY), kept, "the dues until the month of death")
+
+
+async def _repay(scene: Scene, recoveries: list[Json]) -> None:
     for recovery in recoveries:
         path = f"/v1/recoveries/{recovery['recovery_id']}/collect"
         await scene.platform.post("subsidy", path, subject=MAKER)
     await scene.event(RecoveryClosed)
-    kept = {month: amount for month, amount in months.items() if month not in wrong}
-    expect(await scene.owed_by_month(LONGEVITY), kept, "the dues until the month of death")
     expect((await scene.ledger())["balance_fen"], 0, "the balance after the repayment")
     scene.note("the family gives it back: the balance is 0")
 

@@ -93,19 +93,27 @@ async def _before_the_move(scene: Scene) -> None:
 
 async def _move(scene: Scene) -> date:
     """Hukou and home move to the other county; returns the day of the move."""
-    platform = scene.platform
-    moved_on = in_month(platform.today(), -1, 20)
-    there, now = scene.elder.in_town(f"{XUANWEI}001"), platform.now()
+    now = scene.platform.now()
+    moved_on = in_month(now.date(), -1, 20)
+    there = scene.elder.in_town(f"{XUANWEI}001")
     scene.action(f"the police register reports the move as of {moved_on}: hukou and home are now 宣威市")
     hukou, home = people.registration(there, now, since=moved_on), people.residence(there, now, since=moved_on)
     await scene.push(hukou, home)
+    await _allowance_moves(scene)
+    await _visit_moves(scene)
+    return moved_on
+
+
+async def _allowance_moves(scene: Scene) -> None:
     old, new = yuan(FEN_AT_90_IN_QILIN), yuan(FEN_AT_90_IN_XUANWEI)
     await scene.observe(DuesDetermined, f"高龄津贴 宣威市 {new}/月 takes the place of 麒麟区 {old}/月", _due_in_xuanwei)
+
+
+async def _visit_moves(scene: Scene) -> None:
     cancelled = await scene.event(VisitCancelled)
     expect(cancelled.data.reason, "moved", "the reason of the cancelled visit")
     offered = await scene.event(VisitOffered, lambda event: event.division.startswith(XUANWEI))
     scene.observed(f"the visit there is withdrawn, the next one offered to {offered.data.provider}", offered)
-    return moved_on
 
 
 def _due_in_xuanwei(event: DuesDetermined) -> bool:

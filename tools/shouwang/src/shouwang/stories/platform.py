@@ -98,11 +98,11 @@ class Platform:
         request = {name: more.pop(name) for name in REQUEST_ARGUMENTS if name in more}
         headers = {"authorization": f"Bearer {self.token(role, **more)}", **request.pop("headers", {})}
         answer = await self._http.request(method, f"{self.urls[service]}{path}", headers=headers, **request)
-        is_json = "json" in answer.headers.get("content-type", "")
-        if answer.status_code >= 400:
-            body = answer.json() if is_json else {"text": answer.text[:300]}
-            raise Answer(answer.status_code, body, f"{method} {service} {path.partition('?')[0]}")
-        return answer.json() if is_json else answer.text
+        body = _body(answer)
+        if answer.is_error:
+            problem = body if isinstance(body, dict) else {"text": answer.text[:300]}
+            raise Answer(answer.status_code, problem, f"{method} {service} {path.partition('?')[0]}")
+        return body
 
     def token(self, role: str, **claims: str) -> str:
         known = tuple(sorted({"role": role, **claims}.items()))
@@ -195,6 +195,11 @@ class Platform:
     async def trace(self, event_id: str) -> list[Json]:
         answer = await self.get("supervision", f"/v1/trace/{event_id}")
         return list(answer["steps"])
+
+
+def _body(answer: httpx.Response) -> Any:
+    is_json = "json" in answer.headers.get("content-type", "")
+    return answer.json() if is_json else answer.text
 
 
 def years_before(day: date, years: int) -> date:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -123,12 +124,13 @@ class Watch:
                     return seen
             left = deadline - monotonic()
             if left <= 0:
-                received = ", ".join(event.cls.__name__ for event in self._received if event.key == key) or "nothing"
+                received = ", ".join(self._classes_of(key)) or "nothing"
                 raise StoryFailed(f"no {cls.__name__} for {key} within {seconds:.0f} s; received: {received}")
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._more.wait(), left)
-            except TimeoutError:
-                continue
+
+    def _classes_of(self, key: str) -> list[str]:
+        return [event.cls.__name__ for event in self._received if event.key == key]
 
 
 def _decode(record: object, now: float) -> _Received | None:

@@ -68,20 +68,24 @@ class RetryingClient:
     ) -> httpx.Response:
         """The first answer with another status than 429 and 503. Raises TimeoutError."""
         headers = {"authorization": f"Bearer {self._tokens[role]}", **arguments.pop("headers", {})}
-        deadline, last = monotonic() + self.seconds, ""
+        deadline, failure = monotonic() + self.seconds, ""
         while monotonic() < deadline:
-            try:
-                url = f"{self.stores.service_url(service)}{path}"
-                answer = await self._client.request(method, url, headers=headers, **arguments)
-            except httpx.TransportError as error:
-                last = repr(error)
-            else:
-                if answer.status_code not in REPEATED:
-                    return answer
-                last = f"{answer.status_code} {answer.text[:200]}"
+            url = f"{self.stores.service_url(service)}{path}"
+            answer = await self._try(method, url, headers=headers, **arguments)
+            if isinstance(answer, httpx.Response):
+                return answer
+            failure = answer
             self.repeated += 1
             await asyncio.sleep(RETRY_AFTER_SECONDS)
-        raise TimeoutError(f"{service} did not answer {method} {path} within {self.seconds:.0f} s: {last}")
+        raise TimeoutError(f"{service} did not answer {method} {path} within {self.seconds:.0f} s: {failure}")
+
+    async def _try(self, method: str, url: str, **arguments: Any) -> httpx.Response | str:
+        """The answer, or the reason for a retry."""
+        try:
+            answer = await self._client.request(method, url, **arguments)
+        except httpx.TransportError as error:
+            return repr(error)
+        return f"{answer.status_code} {answer.text[:200]}" if answer.status_code in REPEATED else answer
 
     async def push(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Push a batch of population events to ingestion; returns the receipts. Raises LocalProblem, TimeoutError."""
