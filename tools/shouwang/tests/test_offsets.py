@@ -1,4 +1,4 @@
-"""The operator's commands on positions, and the settings of topics that are there already."""
+"""The commands for positions, and the settings of existing topics."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 async def subsidy(stores: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
-    """The database of a service that has read 100 payments of a topic which is empty now."""
+    """The database of a service that has read 100 records of a topic. The topic is empty now."""
     monkeypatch.setattr(machine, "local_runtime", lambda: stores)
     stores.create_topics()
     stores.migrate()
@@ -31,7 +31,7 @@ async def subsidy(stores: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     await connection.close()
 
 
-async def test_the_list_shows_every_position_and_names_what_is_stopped(
+async def test_the_list_shows_every_position_and_the_reason_of_a_stopped_one(
     stores: Runtime, subsidy: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(cli.main, ["offsets", "list", "subsidy"]) == 1
@@ -78,14 +78,14 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
         (["subsidy", "subsidy.payment", "0", "--from", "7"], "can be read from offset 0 to its end at 0"),
     ],
 )
-async def test_a_resume_of_something_that_is_not_there_says_so(
+async def test_a_resume_of_a_missing_position_is_an_error(
     stores: Runtime, subsidy: asyncpg.Connection, arguments: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(cli.main, ["offsets", "resume", *arguments]) == 2
     assert output in capsys.readouterr().err
 
 
-async def test_a_topic_that_is_there_gets_the_retention_of_the_contract_and_keeps_its_other_settings(
+async def test_an_existing_topic_gets_the_retention_of_the_contract_and_keeps_its_other_settings(
     stores: Runtime,
 ) -> None:
     stores.create_topics()
