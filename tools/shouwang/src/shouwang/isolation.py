@@ -98,16 +98,21 @@ def wrong_address(address: object) -> str | None:
 
 def wrong_child(command: Sequence[str], env: Mapping[str, str]) -> str | None:
     """The reason why a test may not start this child process; None if it may."""
-    ports = "|".join(str(port) for port in sorted(NAMED_PORTS))
-    named = re.compile(rf"(?:.*[:=])?({ports})/?")
     settings = [value for name, value in env.items() if name.startswith("SHOUWANG_")]
     for text in (*command, *settings):
-        if found := named.fullmatch(text):
-            return f"a child process gets the fixed port {found[1]}"
+        if port := _fixed_port(text):
+            return f"a child process gets the fixed port {port}"
     is_ours = any(Path(word).name.startswith(("python", "shouwang")) for word in command[:1])
     if is_ours and env.get("SHOUWANG_HOME", DEFAULT_HOME) == DEFAULT_HOME:
         return "a child process has no SHOUWANG_HOME of its own"
     return None
+
+
+def _fixed_port(text: str) -> str | None:
+    """The fixed port of an argument, an address or a URL."""
+    ports = "|".join(str(port) for port in sorted(NAMED_PORTS))
+    found = re.fullmatch(rf"(?:.*[:=])?({ports})/?", text)
+    return found[1] if found else None
 
 
 def wrong_file(path: object) -> str | None:

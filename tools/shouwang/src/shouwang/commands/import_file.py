@@ -109,7 +109,11 @@ def _print_result(job: dict[str, Any], url: str) -> None:
     if job["tables_skipped"]:
         print(f"{job['tables_skipped']} sheets without a readable header were left out")
     for problem in job["problems"]:
-        more = f" {json.dumps(problem['more'], ensure_ascii=False)}" if problem["more"] else ""
-        print(f"{problem['code']}: {problem['detail_zh']}{more}")
+        print(_problem_line(problem))
     if job["rejects"]:
         print(f"rejected rows with their reasons: {url.rstrip('/')}{job['rejects']}")
+
+
+def _problem_line(problem: dict[str, Any]) -> str:
+    line = f"{problem['code']}: {problem['detail_zh']}"
+    return f"{line} {json.dumps(problem['more'], ensure_ascii=False)}" if problem["more"] else line

@@ -64,13 +64,17 @@ def _list(runtime: Runtime, only: str | None) -> int:
     found: list[Position] = []
     for service in _services(runtime, only):
         found += asyncio.run(positions.load_positions(runtime, service))
+    stopped = [position for position in found if position.stop_reason]
+    _print_positions(found, stopped)
+    return 1 if stopped else 0
+
+
+def _print_positions(found: Sequence[Position], stopped: Sequence[Position]) -> None:
     for line in aligned([HEAD, *map(_cells, found)], NUMBERS):
         print(line)
-    stopped = [position for position in found if position.stop_reason]
     for position in stopped:
         print(f"{position.place.consumer}: {position.name}: {position.stop_reason}")
     print(f"{len(found)} partitions, {len(stopped)} stopped")
-    return 1 if stopped else 0
 
 
 def _cells(position: Position) -> tuple[str, ...]:

@@ -41,14 +41,17 @@ async def compare_versions(databases: Databases) -> list[Line]:
 
 async def _compare_versions(line: Line, owner: Database, reader: Database, applied: str) -> None:
     async for people in _pages(owner, _VERSIONS, "person_id"):
-        async with reader.reading() as connection:
-            rows = await connection.fetch(applied, [row["person_id"] for row in people])
-        found = {row["person_id"]: row["version"] for row in rows}
-        for row in people:
-            line.count += 1
-            version = found.get(row["person_id"])
-            if version != row["version"]:
-                line.fault(f"{row['person_id']}: version {version} there, {row['version']} here")
+        line.count += len(people)
+        found = await _versions(reader, applied, [row["person_id"] for row in people])
+        for person_id, version in people:
+            if found.get(person_id) != version:
+                line.fault(f"{person_id}: version {found.get(person_id)} there, {version} here")
+
+
+async def _versions(reader: Database, applied: str, person_ids: list[Any]) -> dict[Any, int]:
+    """The applied versions by person."""
+    async with reader.reading() as connection:
+        return dict(await connection.fetch(applied, person_ids))
 
 
 # -- inputs
@@ -163,11 +166,15 @@ async def check_suspicions(databases: Databases) -> Line:
         ids = [row["person_id"] for row in people]
         line.count += len(ids)
         for service, query in _FOLLOWED.items():
-            async with databases[service].reading() as connection:
-                found = {row[0] for row in await connection.fetch(query, ids)}
-            missing = [person_id for person_id in ids if person_id not in found]
-            line.add(f"{person_id}: a death is suspected, and {service} does not follow it" for person_id in missing)
+            for person_id in await _not_found(databases[service], query, ids):
+                line.fault(f"{person_id}: a death is suspected, and {service} does not follow it")
     return line
+
+
+async def _not_found(database: Database, query: str, person_ids: list[Any]) -> list[Any]:
+    async with database.reading() as connection:
+        found = {row[0] for row in await connection.fetch(query, person_ids)}
+    return [person_id for person_id in person_ids if person_id not in found]
 
 
 # -- money
@@ -223,17 +230,25 @@ async def check_parked(databases: Databases) -> Line:
     line = Line("what could not be processed is parked with its reason")
     notes: list[str] = []
     for name, database in databases.items():
-        async with database.reading() as connection:
-            rows = await connection.fetch(
-                "SELECT reason, count(*) AS parked FROM parked WHERE state = 'parked' GROUP BY reason ORDER BY reason"
-            )
-        for reason, parked in rows:
-            line.count += parked
-            notes.append(f"{name} {reason} {parked}")
-            if reason in ("bug", "behind_parked"):
-                line.fault(f"{name}: {parked} records are parked for `{reason}`")
+        for reason, count in await _parked_by_reason(database):
+            line.count += count
+            notes.append(f"{name} {reason} {count}")
+            if reason in _BUGS:
+                line.fault(f"{name}: {count} records are parked for `{reason}`")
     line.note = ", ".join(notes)
     return line
+
+
+_BUGS: Final = ("bug", "behind_parked")
+
+
+async def _parked_by_reason(database: Database) -> list[Any]:
+    """(reason, number of records)."""
+    async with database.reading() as connection:
+        rows: list[Any] = await connection.fetch(
+            "SELECT reason, count(*) AS parked FROM parked WHERE state = 'parked' GROUP BY reason ORDER BY reason"
+        )
+    return rows
 
 
 async def _pages(database: Database, select: str, key: str) -> AsyncIterator[list[Any]]:

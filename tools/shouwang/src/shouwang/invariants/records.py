@@ -54,10 +54,17 @@ class Providers:
         if topic is None or topic[2] is not None or record.value is None:
             return
         self.line.count += 1
-        try:
-            message = _to_provider.decode(record.value)
-        except msgspec.MsgspecError:
-            self.line.fault(f"{record.topic}@{record.offset}: not a message to a provider")
-            return
-        if message.provider != topic[1] or message.person_id is not None:
-            self.line.fault(f"{record.topic}@{record.offset}: task {message.task_id} of {message.provider}")
+        fault = _fault(record.value, topic[1])
+        if fault is not None:
+            self.line.fault(f"{record.topic}@{record.offset}: {fault}")
+
+
+def _fault(value: bytes, provider: str) -> str | None:
+    """The fault of a message on the topic of a provider, None if there is none."""
+    try:
+        message = _to_provider.decode(value)
+    except msgspec.MsgspecError:
+        return "not a message to a provider"
+    if message.provider != provider or message.person_id is not None:
+        return f"task {message.task_id} of {message.provider}"
+    return None

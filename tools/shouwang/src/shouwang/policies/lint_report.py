@@ -94,18 +94,13 @@ def _verdict(found: Report) -> str:
 
 
 def _inclusion_lines(inclusion: Inclusion) -> Iterator[str]:
-    name = f"{inclusion.child} {area_name(inclusion.child)}"
     above = "、".join(area_name(area) for area in inclusion.above)
-    yield f"{name}：{_relation(inclusion)}（{above}）"
-    for item in inclusion.undecided:
-        yield f"  未能判定 {item}：条件组合太多，无法逐一核对"
-    for narrower in inclusion.narrower:
-        yield f"  低于上级 {_narrower_text(narrower)}"
+    yield f"{inclusion.child} {area_name(inclusion.child)}：{_relation(inclusion)}（{above}）"
+    yield from (f"  未能判定 {item}：条件组合太多，无法逐一核对" for item in inclusion.undecided)
+    yield from (f"  低于上级 {_narrower_text(narrower)}" for narrower in inclusion.narrower)
     for narrower in inclusion.deviating:
-        yield f"  偏离 {_narrower_text(narrower)}"
         yield from _deviation_lines(narrower)
-    for idle in inclusion.idle:
-        yield f"  提醒 用不上的偏离 {idle.item}：{idle.clause}"
+    yield from (f"  提醒 用不上的偏离 {idle.item}：{idle.clause}" for idle in inclusion.idle)
 
 
 def _relation(inclusion: Inclusion) -> str:
@@ -120,6 +115,7 @@ def _narrower_text(narrower: Narrower) -> str:
 
 
 def _deviation_lines(narrower: Narrower) -> Iterator[str]:
+    yield f"  偏离 {_narrower_text(narrower)}"
     if deviation := narrower.deviation:
         example = "（示例，只在演示中算数）" if deviation.is_example else ""
         days = f"{deviation.valid_from}至{deviation.valid_to or '今后'}"

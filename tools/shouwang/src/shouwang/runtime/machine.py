@@ -41,11 +41,7 @@ class Runtime(Stores):
         living = self.pid(name, replica)
         if living is not None:
             return living
-        port = self.ports.get(process)
-        if self.ports.policy == "free" and processes.is_listening(port):
-            self.ports.forget(process)
-            port = self.ports.get(process)
-        processes.require_free(port, process, "set SHOUWANG_HOME to another folder, which uses other ports")
+        port = self._free_port(process)
         return processes.spawn(
             _uvicorn(name, port),
             log=self.log_file(process),
@@ -53,6 +49,15 @@ class Runtime(Stores):
             env={**self.environment(name), **_member(process, replica), **(env or {})},
             nice=self.nice_of(name),
         )
+
+    def _free_port(self, process: str) -> int:
+        """The port of a process. Raises LocalProblem if it is fixed and taken."""
+        port = self.ports.get(process)
+        if self.ports.policy == "free" and processes.is_listening(port):
+            self.ports.forget(process)
+            port = self.ports.get(process)
+        processes.require_free(port, process, "set SHOUWANG_HOME to another folder, which uses other ports")
+        return port
 
     def nice_of(self, name: str) -> int:
         """The nice value of a service by `processes.yaml`; always 0 with SHOUWANG_STEP_BACK=0."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -83,18 +83,25 @@ def _position(
 
 async def _logs(settings: Settings, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Log]:
     """Start and end of the logs of those partitions that exist."""
+    found = await _existing(settings, partitions)
+    if not found:
+        return {}
+    client = kafka.consumer(settings, None)
+    await client.start()
+    try:
+        return await logs_of(client, found)
+    finally:
+        await kafka.stop(client)
+
+
+async def _existing(settings: Settings, partitions: Sequence[TopicPartition]) -> Collection[TopicPartition]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
         found = await existing(admin, sorted({partition.topic for partition in partitions}))
     finally:
         await admin.close()
-    client = kafka.consumer(settings, None)
-    await client.start()
-    try:
-        return await logs_of(client, found.intersection(partitions)) if found else {}
-    finally:
-        await kafka.stop(client)
+    return found.intersection(partitions)
 
 
 async def plan(runtime: Runtime, service: str, topic: str, partition: str, to: Target) -> list[Resume]:

@@ -178,10 +178,11 @@ class Stores:
 
     def migrate(self) -> None:
         """Migrate the tables of every service. Raises LocalProblem."""
-        services = [process.name for process in self.processes if process.database]
-        env = {name: value for service in services for name, value in self.environment(service).items()}
+        env: dict[str, str] = {}
+        for service in self.stored:
+            env |= self.environment(service)
         done = subprocess.run(
-            [sys.executable, "-m", "shouwang.runtime.migrate", *services],
+            [sys.executable, "-m", "shouwang.runtime.migrate", *self.stored],
             env=env,
             capture_output=True,
             text=True,

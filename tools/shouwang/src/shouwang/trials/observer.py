@@ -40,6 +40,9 @@ class Backlog(NamedTuple):
     waiting: dict[str, int]
     ends: Ends
 
+    def __str__(self) -> str:
+        return f"behind {self.behind}, waiting {self.waiting}"
+
     @property
     def is_empty(self) -> bool:
         return not any(self.behind.values()) and not any(self.waiting.values())
@@ -80,20 +83,25 @@ class Observer:
     async def until_quiet(self, seconds: float) -> None:
         """Wait until the backlog is empty twice in a row and no topic grew between. Raises TimeoutError with the
         last backlog."""
-        deadline, before, last = monotonic() + seconds, None, "no backlog could be read"
+        deadline, before, found = monotonic() + seconds, None, None
         while monotonic() < deadline:
-            try:
-                found = await self.backlog()
-            except AWAY as error:
-                await self._disconnect()
-                before, last = None, f"a store is away: {error!r}"
-            else:
-                if found.is_empty and before == found.ends:
+            found = await self._backlog_or_error()
+            if isinstance(found, Backlog) and found.is_empty:
+                if found.ends == before:
                     return
-                before = found.ends if found.is_empty else None
-                last = f"behind {found.behind}, waiting {found.waiting}"
+                before = found.ends
+            else:
+                before = None
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-        raise TimeoutError(f"not quiet within {seconds:.0f} s: {last}")
+        raise TimeoutError(f"not quiet within {seconds:.0f} s: {found}")
+
+    async def _backlog_or_error(self) -> Backlog | str:
+        """The error is text. It disconnects, because the next read needs a new connection."""
+        try:
+            return await self.backlog()
+        except AWAY as error:
+            await self._disconnect()
+            return f"a store is away: {error!r}"
 
     async def backlog(self) -> Backlog:
         """Read outboxes first, then positions, then the ends of the topics. Because of this order, two reads in a row
