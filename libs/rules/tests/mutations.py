@@ -1,4 +1,4 @@
-"""Every small change that can be made to a list: another number, one word more or less, a rule dropped."""
+"""Every small change of a list: another number, one word more or less, a rule removed."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -60,7 +60,7 @@ def of_words(path: tuple[Any, ...], name: str, named: list[Any]) -> Iterator[Cha
 
 
 def of_condition(path: tuple[Any, ...], said: dict[str, Any], lowest: Lowest) -> Iterator[Change]:
-    """`lowest`: by test, what else holds the lower edge of its number and has to give with it."""
+    """`lowest`: by test, the other values that share the lower edge of its number and must change with it."""
     name = next(key for key in said if key != "absent_means")
     holder, key = path[:-1], path[-1]
     if name in GROUPS:

@@ -1,4 +1,4 @@
-"""Somebody of whom just this is known, always: the plainest life behind a world."""
+"""A person with exactly these values at all times: the simplest life of a situation."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -26,7 +26,7 @@ def _years_before(day: date, years: int) -> date:
 
 
 def life(known: Plain, on: date) -> tuple[list[Fact], list[Ability]]:
-    """Facts under which just this is known of somebody on a day."""
+    """Facts that give a person exactly these values on a day."""
 
     def fact(kind: str, value: Any, valid_to: date | None = None) -> Fact:
         return Fact(kind, value, None, valid_to, kind, "urn:cn:exchange:test", 1)

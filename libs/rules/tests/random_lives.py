@@ -1,4 +1,4 @@
-"""Random laws and random lives under them, both made to meet at the same few months."""
+"""Random laws and random lives, both with their changes in the same few months."""
 
 import random
 from collections.abc import Sequence
@@ -163,10 +163,10 @@ class Chance:
                 rules.append(rule)
         return rules
 
-    # --- what is told where ---
+    # --- coverage ---
 
     def told(self) -> dict[str, list[dict[str, Any]]]:
-        """Feeds by division, of some places and of what holds them; sometimes a place where nothing is told."""
+        """Feeds by division, of some places and of areas above them; sometimes a place without a feed."""
         return {
             place: self._feeds() for place in self.some("530302001", "530302", "530300", "140702", "000000", most=3)
         }
@@ -183,7 +183,7 @@ class Chance:
     # --- a life ---
 
     def statements(self, most: int = 30) -> list[Statement]:
-        """Chains of what sources said, corrections, annulments and ends among them, in the order of their sources."""
+        """Chains of statements with corrections, annulments and ends, in the order of their sources."""
         wanted = self.rng.randint(1, most)
         found: list[Statement] = []
         for kind, often in (("registration", 0.95), ("residence", 0.8), ("low_income", 0.5), ("disability", 0.5)):
@@ -248,7 +248,7 @@ class Chance:
         match kind:
             case "registration":
                 born = Registration(sex="1", birth_date=self._birth())
-                if self.rng.random() < 0.1:  # somebody with a residence permit
+                if self.rng.random() < 0.1:  # a person with a residence permit
                     return born
                 return msgspec.structs.replace(born, hukou_division=pick(PLACES), hukou_kind="rural")
             case "residence":
@@ -278,7 +278,7 @@ class Chance:
                 return Alive(method="visit")
 
     def _birth(self) -> date:
-        """Somebody who has a birthday of interest in these months, often on 29 February."""
+        """A birth date with a birthday that matters in these months, often on 29 February."""
         years = self.rng.choice([60, 65, 80, 90])
         if self.rng.random() < 0.2:
             return date((self.first.year - years) // 4 * 4, 2, 29)
@@ -314,7 +314,7 @@ class Chance:
         return found
 
     def delivered(self, statements: Sequence[Statement]) -> list[Statement]:
-        """The same in another order, some of it twice or three times; chains keep the order of their source."""
+        """The same statements in another order, some two or three times. Chains keep the order of their source."""
         chains: dict[str, list[Statement]] = {}
         for s in statements:
             chains.setdefault(s.chain, []).extend([s] * self.rng.choice([1, 1, 2, 3]))

@@ -1,7 +1,7 @@
-"""What holds and what the law gives on one day, worked out as slowly and plainly as possible.
+"""The facts and entitlements of one day, computed as slowly and simply as possible.
 
-It takes what sources said and the policy files as plain dictionaries, and shares no code with `rules`: nothing is
-remembered, no interval is cut; every question is asked again for every day.
+It takes statements and the policy files as plain dictionaries, and shares no code with `rules`. It remembers nothing
+and divides no interval: it answers every question again for every day.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from common.codes import divisions
 from common.events.ability import Ability
 from common.events.facts import Statement
 
-Told = Mapping[str, Sequence[Mapping[str, Any]]]  # division → what is told there: kind, since, until
+Told = Mapping[str, Sequence[Mapping[str, Any]]]  # division → its feeds: kind, since, until
 Law = Mapping[str, Mapping[str, Any]]  # area → {"items": {item: file}, "exclusions": [rule, …]}
 NATION = "000000"
 BEFORE, AFTER = date.min, date.max
@@ -29,7 +29,7 @@ SEVERAL = {
 
 
 def read_law(folder: Any) -> dict[str, dict[str, Any]]:
-    """`contracts/policy` as it stands."""
+    """`contracts/policy` as plain dictionaries."""
     law: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("[0-9]*/*.yaml")):
         one = law.setdefault(path.parent.name, {"items": {}, "exclusions": []})
@@ -45,7 +45,7 @@ def read_law(folder: Any) -> dict[str, dict[str, Any]]:
 
 
 class Word(NamedTuple):
-    """What a chain says in the end: the statement that gave the value, and its period."""
+    """The last statement of a chain that gave a value, and its period."""
 
     said: Statement
     start: date
@@ -76,7 +76,7 @@ def last_words(statements: Sequence[Statement], order: Callable[[Statement], Any
 
 
 def newest_in_line(words: Sequence[Word], day: date) -> Statement | None:
-    """Of one rank and one line: what began last, if it still holds. It has closed everything before it."""
+    """Of one rank and one line: the piece that began last, if it still holds. It has closed all earlier ones."""
     begun = [w for w in words if w.start <= day]
     if not begun:
         return None
@@ -85,7 +85,7 @@ def newest_in_line(words: Sequence[Word], day: date) -> Statement | None:
 
 
 def shown(words: Sequence[Word], kind: str, day: date) -> Statement | None:
-    """The statement whose value holds: said directly before through a household, strong before weak source."""
+    """The statement whose value holds: direct before through a household, strong before weak source."""
     of_kind = [w for w in words if w.said.kind == kind]
     ranks = sorted({w.said.rank for w in of_kind})
     for rank in ranks:
@@ -106,7 +106,7 @@ def shown(words: Sequence[Word], kind: str, day: date) -> Statement | None:
 
 
 def all_shown(words: Sequence[Word], kind: str, day: date) -> list[Statement]:
-    """The same of a kind of which several may hold at once: each by itself."""
+    """As `shown`, for a kind whose values may hold together: each separately."""
     of_kind = [w for w in words if w.said.kind == kind]
     lines = {getattr(w.said.value, SEVERAL[kind]) for w in of_kind}
     found = [shown([w for w in of_kind if getattr(w.said.value, SEVERAL[kind]) == line], kind, day) for line in lines]
@@ -141,12 +141,12 @@ def death(words: Sequence[Word]) -> tuple[date | None, date | None]:
 
 
 def turning_points(words: Sequence[Word]) -> list[date]:
-    """Days from which something else may hold, the first of all included."""
+    """The days on which a value may change, with the first day of all."""
     return sorted({BEFORE} | {d for w in words for d in (w.start, w.end) if d != AFTER})
 
 
 def last_shown(words: Sequence[Word], kind: str) -> Statement | None:
-    """What is said of the latest days of which anything is said."""
+    """The value of the latest days that have one."""
     for day in reversed(turning_points(words)):
         found = shown(words, kind, day)
         if found:
@@ -169,8 +169,8 @@ def years_old(birth: date, day: date) -> int:
 
 
 class World(NamedTuple):
-    """A person on one day. `hukou`, `home`: the place and everything that holds it, nearest first; of a hukou that
-    nobody has (a residence permit instead) nothing."""
+    """A person on one day. `hukou`, `home`: the place and the areas above it, nearest first; empty for a person without
+    a hukou (with a residence permit)."""
 
     day: date
     hukou: tuple[str, ...] | None
@@ -200,7 +200,7 @@ OF_THE_HOME = ("living_situation", "merit", "benefit_elsewhere", "application")
 
 
 def nobody_tells(kind: str, places: Sequence[str], told: Told, day: date) -> bool:
-    """Something was declared of the place or of what holds it, but not that this kind is told there that day."""
+    """A feed was declared for the place or an area above it, but no feed of this kind for that day."""
     if not any(place in told for place in places):
         return False
     for place in places:
@@ -268,7 +268,7 @@ def answer(condition: Mapping[str, Any], world: World) -> bool | None:
 
 
 def silent_of_some(name: str, wanted: Any, world: World) -> bool:
-    """Of several that may hold at once, one of those asked for was not mentioned at all."""
+    """One of the values asked for was not reported at all, of a kind whose values may hold together."""
     if name == "merit_in" or name == "benefit_elsewhere_in":
         return True
     return name == "applied" and any(item not in world.wishes for item in wanted)
@@ -364,7 +364,7 @@ def nearest(law: Law, areas: Sequence[str], item: str, day: date) -> tuple[str, 
 
 
 def each_item(law: Law, world: World) -> dict[str, Found]:
-    """Every item by itself, before one is held against another."""
+    """Every item separately, before the rules between items."""
     found: dict[str, Found] = {}
     for item in sorted({item for one in law.values() for item in one.get("items", {})}):
         for follows, own, other in (("hukou", world.hukou, world.home), ("residence", world.home, world.hukou)):
@@ -423,7 +423,7 @@ def amount(said: Mapping[str, Any], world: World) -> tuple[int | None, set[str]]
 
 
 def rule_between(law: Law, one: str, other: str, areas: Mapping[str, Sequence[str]], day: date) -> Any:
-    """(mode, who gives way to a block) of the nearest list with a rule about both, or None."""
+    """(mode, item that a block suppresses) of the nearest list with a rule about both, or None."""
     spoken_of = sorted({*areas[one], *areas[other]}, key=lambda a: (-len(around(a)), a))
     for area in spoken_of:
         for rule in law.get(area, {}).get("exclusions", ()):
@@ -458,7 +458,7 @@ def rule_elsewhere(law: Law, item: str, benefit: str, areas: Sequence[str], day:
 
 
 class Life:
-    """Somebody's days one after the other, since who has something depends on the day before."""
+    """The days of a person one after the other: the items that a person has depend on the day before."""
 
     def __init__(self, law: Law, choices: Sequence[Any] = ()) -> None:
         self.law, self.choices = law, sorted(choices, key=lambda c: (c.chosen_on, c.recorded_at, c.choice_id))
@@ -517,7 +517,7 @@ class Life:
         return [item for item, f in found.items() if f.state == "granted"]
 
     def _given(self, found: dict[str, Found]) -> list[str]:
-        """A right to money of which nobody has said how much is nothing in the hand."""
+        """A right to money without an amount is not given."""
         return [i for i in self._granted(found) if found[i].kind == "service" or found[i].fen is not None]
 
     def _pairs(self, found: Any, areas: Any, day: date) -> Iterator[tuple[str, str, Any]]:
@@ -527,7 +527,7 @@ class Life:
                 yield one, other, rule
 
     def _block(self, found: dict[str, Found], areas: Any, day: date) -> None:
-        """Laws here block from an item to one later in the alphabet, so that going backwards settles it."""
+        """Laws here block an item by a later one in the alphabet, so a walk backwards decides it."""
         blocks = [(a, b, rule[1]) for a, b, rule in self._pairs(found, areas, day) if rule[0] == "block"]
         for item in sorted(self._granted(found), reverse=True):
             winners = [a if loser == b else b for a, b, loser in blocks if loser == item]
@@ -593,8 +593,8 @@ def decided(
     words: Sequence[Word] | None = None,
     told: Told | None = None,
 ) -> dict[date, dict[str, Found]]:
-    """What the law gives on each of `days`, which must be in order and hold every day on which anything may change.
-    `words`: what was said in the end, where it is known already. `told`: what every change is told of, and where."""
+    """The answer of the law on each of `days`, which must be in order and contain every day of a change.
+    `words`: the last statements, if known already. `told`: feeds by division."""
     if known_at is not None:
         statements = [s for s in statements if s.recorded_at <= known_at]
         abilities = [a for a in abilities if a.recorded_at <= known_at]

@@ -1,4 +1,4 @@
-"""The stories of `contracts/policy/cases`: what somebody lived through, and what an official expects of it."""
+"""The cases of `contracts/policy/cases`: the life of a person and the result that an official expects."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +29,7 @@ VERB = {"corrects": "corrected", "annuls": "annulled", "ends": "ended"}
 
 
 class Story:
-    """One story, its people and papers turned into what the rules read."""
+    """One case, with its statements in the form that the rules read."""
 
     def __init__(self, name: str, told: dict[str, Any]) -> None:
         self.name, self.moments = name, told["then"]
@@ -50,7 +50,7 @@ class Story:
         return decide("person", self.facts(known_at, statements), abilities, lists, choices=choices)
 
     def differences(self, lists: Lists) -> Iterator[tuple[str, Any, Any]]:
-        """Where it comes out otherwise than told: (of what, as decided, as told)."""
+        """The differences: (subject, as decided, as the case expects)."""
         for moment in self.moments:
             decision = self.decide(lists, moment.get("known_at"))
             for what, decided in (("died_on", decision.died_on), ("suspected_on", decision.death_suspected_on)):
@@ -133,7 +133,7 @@ def _choice(row: dict[str, Any]) -> Choice:
 
 
 def shown(decision: Decision, item: str, like: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The intervals of an item with the fields that the story gives."""
+    """The intervals of an item with the fields that the case gives."""
     found = []
     for e in (e for e in decision.entitlements if e.item == item):
         full = {
@@ -157,7 +157,7 @@ def shown(decision: Decision, item: str, like: list[dict[str, Any]]) -> list[dic
 
 
 def paid(decision: Decision, through: str) -> dict[str, list[dict[str, Any]]]:
-    """By item the stretches of months with one amount from one area; `to` is the first month after them."""
+    """By item the periods of months with one amount from one area; `to` is the first month after them."""
     lines = due(decision.entitlements, through_month=_month(through), died_on=decision.died_on, demo=True)
     found: dict[str, list[dict[str, Any]]] = {}
     for line in lines:

@@ -14,7 +14,7 @@ INTACT, MILD, MODERATE, SEVERE, COMPLETE = range(5)
 
 
 def form(total: int) -> dict[str, int]:
-    """Some form with exactly this total."""
+    """A form with exactly this total."""
     items, left = {}, total
     for code, item in SCALE.items.items():
         items[code] = min(item.max, left)

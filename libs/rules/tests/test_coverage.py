@@ -1,4 +1,4 @@
-"""Absence is a no only where every change of the kind is told; elsewhere it is a question, and reasons say which."""
+"""A missing fact means no only where a source reports every change of the kind. Elsewhere it is a question."""
 
 from datetime import date
 from typing import Any
@@ -46,7 +46,7 @@ POOR = {"low_income_in": ["dibao"]}
 ALL_YEAR = Coverage({QILIN: [feed("low_income", until=date(2027, 1, 1))]})
 
 
-def test_before_and_after_the_days_on_which_it_is_told_absence_is_a_question() -> None:
+def test_outside_the_days_of_a_feed_absence_is_a_question() -> None:
     asked = ("low_income",)
     assert spans(lists(POOR, ALL_YEAR)) == [
         ("unknown", date(2025, 1, 1), date(2026, 1, 1), asked),
@@ -54,7 +54,7 @@ def test_before_and_after_the_days_on_which_it_is_told_absence_is_a_question() -
     ]
 
 
-def test_what_is_known_is_known_wherever_it_is_told_and_is_one_interval() -> None:
+def test_a_known_fact_counts_with_and_without_a_feed_and_is_one_interval() -> None:
     assert spans(lists(POOR, ALL_YEAR), low_income=("dibao", None)) == [("granted", date(2025, 1, 1), None, ())]
     assert spans(lists(POOR, ALL_YEAR), low_income=("tekun", None)) == []
 
@@ -64,7 +64,7 @@ def test_where_nothing_was_ever_declared_absence_stays_a_no() -> None:
     assert spans(lists(POOR, Coverage({QILIN: []}))) == [("unknown", date(2025, 1, 1), None, ("low_income",))]
 
 
-def test_the_word_of_the_list_itself_stands_wherever_it_is_told() -> None:
+def test_the_meaning_of_absence_in_a_list_counts_before_any_feed() -> None:
     assert spans(lists(POOR | {"absent_means": "not_met"}, Coverage({QILIN: []}))) == []
     everywhere = Coverage({QILIN: [feed("low_income", date(2000, 1, 1))]})
     assert [s[0] for s in spans(lists(POOR | {"absent_means": "unknown"}, everywhere))] == ["unknown"]
@@ -74,12 +74,12 @@ def test_the_word_of_the_list_itself_stands_wherever_it_is_told() -> None:
     ("condition", "kind", "declared", "asks"),
     [
         (POOR, "low_income", QILIN, True),
-        (POOR, "low_income", TAIYUAN, False),  # where somebody lives does not say who is poor
+        (POOR, "low_income", TAIYUAN, False),  # the residence does not report low income
         ({"living_tag": ["alone"]}, "living_situation", TAIYUAN, True),
         ({"living_tag": ["alone"]}, "living_situation", QILIN, False),
     ],
 )
-def test_a_kind_is_told_where_it_is_administered(
+def test_a_kind_is_reported_where_it_is_administered(
     condition: dict[str, Any], kind: Kind, declared: str, asks: bool
 ) -> None:
     """Registered in Qilin, living in Taiyuan."""
@@ -91,19 +91,24 @@ def test_a_kind_is_told_where_it_is_administered(
 def test_a_feed_of_the_city_covers_its_counties_and_a_feed_of_a_town_not_the_county() -> None:
     town, county = (Where((at, "530302", "530300", "000000")[n:], ("000000",)) for n, at in enumerate([TOWN, QILIN]))
     day = date(2026, 6, 1)
-    assert [Coverage({"530300": [feed("low_income")]}).told("low_income", w, day) for w in (town, county)] == [True] * 2
-    assert [Coverage({TOWN: [feed("low_income")]}).told("low_income", w, day) for w in (town, county)] == [True, None]
+    assert [Coverage({"530300": [feed("low_income")]}).reports("low_income", w, day) for w in (town, county)] == [
+        True
+    ] * 2
+    assert [Coverage({TOWN: [feed("low_income")]}).reports("low_income", w, day) for w in (town, county)] == [
+        True,
+        None,
+    ]
 
 
-def test_one_merit_says_nothing_of_another_where_merits_are_not_told() -> None:
+def test_without_a_feed_of_merits_one_merit_is_no_answer_about_another() -> None:
     special = {"merit_in": ["special_contribution"]}
     veteran = frozenset({"veteran"})
     assert spans(lists(special), merits=veteran) == []
     assert [s[0] for s in spans(lists(special, Coverage({QILIN: []})), merits=veteran)] == ["unknown"]
 
 
-def test_what_a_known_fact_leaves_out_is_read_as_everywhere() -> None:
-    """Whose way of support is not stated counts as scattered; only who is not known to be supported at all is asked."""
+def test_a_value_that_a_known_fact_leaves_out_counts_as_everywhere() -> None:
+    """A person whose way of support is not stated counts as not met. Only a person without a fact is asked."""
     scattered = lists({"none_of": [{"support_in": ["concentrated"]}]}, Coverage({QILIN: []}))
     assert [s[0] for s in spans(scattered, low_income=("tekun", None))] == ["granted"]
     assert [s[0] for s in spans(scattered)] == ["unknown"]
@@ -118,7 +123,7 @@ def test_doubt_does_not_make_visits_rarer() -> None:
     assert (found.state, found.tier) == ("granted", "A")
 
 
-def test_a_change_of_one_feed_is_a_change_of_its_kind_and_the_first_word_of_every_kind() -> None:
+def test_a_change_of_one_feed_changes_its_kind_and_the_first_declaration_changes_every_kind() -> None:
     one, two = feed("low_income"), feed("disability")
     assert Coverage({QILIN: [one, two]}).kinds_changed(Coverage({QILIN: [one]})) == {"disability"}
     assert Coverage({QILIN: [one]}).kinds_changed(Coverage({QILIN: [one]})) == set()
@@ -141,7 +146,7 @@ def test_the_reasons_say_whether_absence_was_an_answer() -> None:
     assert "（没有这方面的记录）" in never.sentence
 
 
-def test_what_is_missing_though_it_never_answers_by_absence_is_only_missing() -> None:
+def test_a_missing_fact_whose_absence_is_never_an_answer_is_only_missing() -> None:
     found = reasons(lists({"ability_level_min": 2}, Coverage({QILIN: []})))
     assert (found.outcome, found.conditions[-1].absence) == ("unknown", None)
     assert "没有单位" not in found.sentence

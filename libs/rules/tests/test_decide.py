@@ -1,4 +1,4 @@
-"""`decide` gives on every day what a slow reading of the same small law, written out in Python, gives."""
+"""`decide` agrees on every day with a slow reading of the same small law, written in Python."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -261,7 +261,7 @@ def exclude(found: Answer, n: int) -> None:
 
 
 def hold(found: Answer, facts: Sequence[Fact], n: int) -> None:
-    """A report counts until somebody saw the person on its day or later."""
+    """A report counts until a sign of life on its day or later."""
     if any(isinstance(f.value, Death) and f.value.evidence == "register_cancelled" for f in facts):
         return
     seen = [f.valid_from for f in facts if f.kind == "alive" and f.valid_from]
@@ -397,7 +397,7 @@ def _content(e: Entitlement) -> tuple[Any, ...]:
 
 @settings(max_examples=60, deadline=None)
 @given(lives(), st.lists(results, max_size=2, unique_by=lambda a: a.assessment_id), st.integers(0, DAYS))
-def test_an_explanation_says_what_was_decided(facts: list[Fact], abilities: list[Ability], n: int) -> None:
+def test_an_explanation_agrees_with_the_decision(facts: list[Fact], abilities: list[Ability], n: int) -> None:
     decided = answers(decide("p", facts, abilities, LISTS).entitlements, n)
     for name in ("longevity_allowance", "visiting_care", "nursing_subsidy", "care_service_subsidy", "dibao"):
         said = explain(facts, abilities, LISTS, name, day(n))
@@ -439,7 +439,7 @@ def test_a_move_within_the_county_neither_ends_nor_starts_an_allowance_and_cites
     assert found[-1].facts == ("reg", "moved")
 
 
-def test_what_the_decision_says_of_the_person() -> None:
+def test_the_decision_has_birth_date_places_and_death() -> None:
     facts = [
         _elder(date(1950, 5, 5)),
         fact("residence", Residence(division="530303001"), None, None, "home"),

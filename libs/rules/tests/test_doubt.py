@@ -58,7 +58,7 @@ def test_the_day_of_a_doubt_is_the_civil_day_and_the_oldest_of_several() -> None
 
 
 def test_of_a_number_that_was_unknown_before_the_doubt_all_money_is_held() -> None:
-    """Its allowance may begin years ago, and those months were paid under the older number."""
+    """Its allowance may have begun years ago, and the older number was paid for those months."""
     for said in ([born(10), waiting((at(10), "waits"))], [waiting((at(10), "waits")), born(12)]):
         doubt = doubt_known_at(said)
         assert doubt == Doubt(date.min, ("doubt",))
@@ -118,7 +118,7 @@ def test_an_item_that_begins_again_after_a_gap_is_held() -> None:
     assert states(first, between, second) == ["granted", "suppressed", "suspended"]
 
 
-def test_a_service_goes_on_and_what_is_not_given_stays_as_it_is() -> None:
+def test_a_doubt_holds_no_service_and_no_item_that_is_not_given() -> None:
     since = date(2026, 12, 1)
     assert states(has("visiting_care", since, kind="service")) == ["granted"]
     assert states(has("nursing_subsidy", since, state="unknown")) == ["unknown"]

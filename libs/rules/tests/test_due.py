@@ -1,4 +1,4 @@
-"""What is owed for which month: the cases officials have met, and every rule against a slow reading of the calendar."""
+"""The money owed for each month: cases that officials met, and every rule against a slow reading of the calendar."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -43,7 +43,7 @@ def cash(
 
 
 def owed(entitlements: Sequence[Entitlement], through: str, died: str | None = None, **more: Any) -> dict[str, Any]:
-    """By month what is owed, with the area where several are concerned."""
+    """The money owed by month, with the area if there are several."""
     more = {"demo": False, **more}
     lines = due(entitlements, through_month=on(f"{through}-01"), died_on=on(died) if died else None, **more)
     several = len({line.jurisdiction for line in lines}) > 1
@@ -240,7 +240,7 @@ def test_the_example_that_bars_an_amount_is_named() -> None:
 
 
 def test_a_pay_rule_without_a_status_counts_as_an_example() -> None:
-    """Decisions that were stored before the status existed must not pay by a rule that no document gives."""
+    """Decisions stored before the status existed must not pay by a rule without a document."""
     old = msgspec.json.encode(cash("2025-01-10"))
     assert b'"status":"documented"' in old  # a documented rule always states it
     without = old.replace(b',"status":"documented"', b"").replace(b'"status":"documented"', b"")
@@ -260,7 +260,7 @@ def test_a_barred_month_does_not_keep_another_area_from_paying_it() -> None:
 
 
 @pytest.mark.parametrize("state", ["suppressed", "choice_required", "unknown"])
-def test_what_is_suppressed_undecided_or_unknown_owes_nothing(state: str) -> None:
+def test_a_suppressed_undecided_or_unknown_item_owes_nothing(state: str) -> None:
     assert owed([cash("2025-01-10", state=state)], "2025-06") == {}
 
 
@@ -268,7 +268,7 @@ def test_a_service_owes_nothing() -> None:
     assert owed([cash("2025-01-10", kind="service", pay=None)], "2025-06") == {}
 
 
-def test_months_before_the_first_one_of_the_ledger_are_not_owed_but_still_were_somebody_s() -> None:
+def test_months_before_the_first_one_of_the_ledger_are_not_owed_but_still_belong_to_an_area() -> None:
     floors = {"*": on("2025-01-01"), OLD: on("2025-04-01")}
     moved = [cash("2024-01-10", "2025-03-15"), cash("2025-03-15", area=NEW, start="same_month")]
     # March was paid by what came before this ledger, in the old area: the new one does not pay it again
@@ -286,7 +286,7 @@ Run = list[Entitlement]
 
 
 def _days_of(entitlements: Sequence[Entitlement], died: date | None) -> dict[date, Entitlement]:
-    """Day by day the interval in force that pays or holds."""
+    """By day the interval in force that pays or is held."""
     life: dict[date, Entitlement] = {}
     for n in range(DAYS + 200):
         day = FIRST + n * DAY
@@ -320,12 +320,12 @@ def _begins_with_list(e: Entitlement, month: date) -> bool:
 
 
 def _reads(rule: str, day: date, month: date) -> bool:
-    """Whether what happens on a day counts in a month."""
+    """Whether an event of a day counts in a month."""
     return day < month if rule == "next_month" else day < add_months(month, 1)
 
 
 def oracle(entitlements: Sequence[Entitlement], month: date, died: date | None, demo: bool) -> list[tuple[Any, ...]]:
-    """Who owes one month, by asking of every stay whether it counts in it."""
+    """The area that owes one month, by a check of every stay."""
     life = _days_of(entitlements, died)
     claims = []
     for start, after, run in _runs_of(life):

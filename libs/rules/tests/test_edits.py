@@ -1,4 +1,4 @@
-"""Whom an edit of the lists cannot touch keeps the same decision: random edits of random laws over random lives."""
+"""A person whom an edit cannot touch keeps the same decision: random edits of random laws over random lives."""
 
 import copy
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from common.events.coverage import FeedDeclared
 from common.events.facts import Disability, LivingSituation, LowIncome, Registration, Residence
 from mutations import of_item, of_rules
 from random_lives import AREAS, CHOICE, CITATION, PAY, Chance
-from rules.deciding.changes import _READ, _READ_SETS
-from rules.deciding.conditions import World
+from rules.deciding.areas import NOWHERE
 from rules.deciding.decide import decide
-from rules.deciding.lists import NOWHERE, Lists
-from rules.deciding.traits import _PLACES, _VALUES, ANYTHING, Traits, read_traits, traits_of
+from rules.deciding.lists import Lists
+from rules.deciding.traits import ANYTHING, read_traits, traits_of
 from rules.facts.coverage import Coverage
 from rules.facts.timeline import Fact, abilities_known_at, facts_known_at
 from rules.form.policy import NATION, PolicyList, load_lists, to_event_dict
+from rules.form.situation import ABILITY, AGE, SLOTS
 from rules.proof.edits import AreaEdit, Edit, edits_between
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
@@ -33,7 +33,7 @@ def lists_of(law: Law) -> Lists:
 
 
 def edited(chance: Chance, law: Law) -> Law | None:
-    """One thing changed somewhere; None where that is no list."""
+    """The law with one change; None if the result is no valid list."""
     law = copy.deepcopy(law)
     area = chance.rng.choice(AREAS)
     items, rules = law[area]["items"], law[area]["exclusions"]
@@ -70,8 +70,8 @@ def covered(lists: Lists, told: Any) -> Lists:
 
 
 @pytest.mark.parametrize("seed", range(LAWS))
-def test_whom_another_coverage_does_not_touch_is_decided_as_before(seed: int) -> None:
-    """Untouched people are found, else it would hold by itself."""
+def test_a_person_whom_another_coverage_does_not_touch_is_decided_as_before(seed: int) -> None:
+    """Some persons must be untouched, else the test proves nothing."""
     touched = untouched = changed = 0
     for chance, plain, other in cases(seed):
         told = chance.told()
@@ -90,7 +90,7 @@ def test_whom_another_coverage_does_not_touch_is_decided_as_before(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", range(LAWS))
-def test_whom_an_edit_does_not_touch_is_decided_as_before(seed: int) -> None:
+def test_a_person_whom_an_edit_does_not_touch_is_decided_as_before(seed: int) -> None:
     for chance, before, after in cases(seed):
         edit = Edit(before, after)
         for _ in range(LIVES):
@@ -103,7 +103,7 @@ def test_whom_an_edit_does_not_touch_is_decided_as_before(seed: int) -> None:
 
 
 def test_many_are_not_touched_and_most_of_those_touched_change() -> None:
-    """The selection selects: else the test above would hold by itself."""
+    """The selection must leave persons out, else the test above proves nothing."""
     untouched = touched = changed = 0
     for seed in range(100, 103):
         for chance, before, after in cases(seed):
@@ -162,21 +162,15 @@ def test_an_allowance_for_the_old_touches_everybody_there_for_all_grow_old() -> 
     assert not edit.touches(line(hukou="530303", lives="530303001"))
 
 
-def test_the_allowance_follows_the_hukou_so_those_who_only_live_there_are_not_touched() -> None:
+def test_an_item_by_hukou_does_not_touch_persons_who_only_live_there() -> None:
     edit = change("530302", "longevity_allowance", another_amount)
     assert not edit.touches(line(hukou="530303", lives="530302001"))
 
 
-def test_what_begins_after_a_death_does_not_touch_the_dead() -> None:
+def test_a_change_after_a_death_does_not_touch_the_deceased() -> None:
     edit = change("530302", "longevity_allowance", lambda version: version.update(valid_to="2027-01-01"))
     assert edit.touches(line(died_on=date(2027, 1, 1)))
     assert not edit.touches(line(died_on=date(2026, 12, 31)))
-
-
-def test_everything_that_a_world_holds_is_told_by_the_traits() -> None:
-    """A new kind of fact that lists can read must be among the traits, or edits would miss people by it."""
-    assert {*_READ, *_READ_SETS} == {*_PLACES, *_VALUES}
-    assert set(World._fields) == {"hukou", "residence", "age", "place", *Traits._fields[2:-1]}
 
 
 def test_another_citation_changes_nobodys_entitlements() -> None:
@@ -185,8 +179,8 @@ def test_another_citation_changes_nobodys_entitlements() -> None:
     assert not edit.touches(line())
 
 
-def test_whoever_may_choose_is_touched_by_another_rule_of_choice() -> None:
-    """What they have hangs on the days before, so nothing short of deciding tells whether it changes."""
+def test_a_person_who_may_choose_is_touched_by_another_rule_of_choice() -> None:
+    """The items that they have depend on earlier days, so only a decision shows whether anything changes."""
     everybody = {"conditions": {"none_of": [{"living_tag": ["alone"]}]}, "amount": {"flat_fen": 100}, "pay": PAY}
     version = {"valid_from": date(2024, 1, 1), "status": "documented", "citation": CITATION, **everybody}
     items = {i: {"item": i, "title": i, "kind": "cash", "follows": "hukou", "versions": [version]} for i in CHOICE}
@@ -217,8 +211,8 @@ def test_traits_are_read_as_they_were_written(seed: int) -> None:
         hukous = {h or NOWHERE for kind, h in said if kind is Registration}
         assert {h for h in traits.hukous if h is not None} == hukous
         levels = {(f.value.class_, f.value.level) for f in facts if isinstance(f.value, Disability)}
-        assert {*traits.disability} == {None, *levels}
-        assert {*traits.ability} == {None, *(a.level for a in abilities)}
+        assert {*traits.rest[SLOTS["disability"] - AGE]} == {None, *levels}
+        assert {*traits.rest[ABILITY - AGE]} == {None, *(a.level for a in abilities)}
         assert traits.died_in == 2025
 
 

@@ -1,4 +1,4 @@
-"""Items that may not be had together: the four modes, what comes back, who holds and who asks."""
+"""Items that a person may not have together: the four modes, items that come back, and choices."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from rules.words.explain import explain
 FIRST = date(2024, 1, 1)
 CITATION = {"title": "试验清单", "issuer": "试验局", "date": "2024-01-01", "locator": "第1条"}
 PAY = {"start": "next_month", "stop": "next_month", "band_change": "next_month", "when": "arrears", "status": "example"}
-# Four items, each for whom one kind of fact says so; what the fact says is the amount.
+# Four items, each for persons with one kind of fact; the value of the fact is the amount.
 NURSING, SEVERE, LIVING, WELFARE = (
     "nursing_subsidy",
     "severe_disability_nursing_subsidy",
@@ -58,8 +58,8 @@ def rule(mode: str, *items: str, since: int = 0, until: int | None = None, **mor
 
 
 def lists(*rules: dict[str, Any], fen: dict[str, int | None] | None = None, near: Any = ()) -> Lists:
-    """The nation with four items and the given rules, and the county 530302 with rules of its own. `fen`: None where
-    the list says who, but not how much."""
+    """The nation with four items and the given rules, and the county 530302 with rules of its own. `fen`: None if
+    the list sets no amount."""
     items = {
         name: {
             "item": name,
@@ -102,7 +102,7 @@ def facts_of(periods: dict[str, list[tuple[int, int | None]]], hukou: str = "530
 
 
 def told(law: Lists, facts: list[Fact], *choices: Choice) -> dict[str, list[tuple[Any, ...]]]:
-    """By item its intervals as (first day, last day + 1, state, suppressed by)."""
+    """The intervals by item: (first day, last day + 1, state, suppressed by)."""
     shown: dict[str, list[tuple[Any, ...]]] = {}
     for e in decide("p", facts, [], law, choices=choices).entitlements:
         until = None if e.to is None else (e.to - FIRST).days
@@ -113,7 +113,7 @@ def told(law: Lists, facts: list[Fact], *choices: Choice) -> dict[str, list[tupl
 CHOICE = rule("choice", NURSING, SEVERE)
 
 
-def test_what_is_had_stays_and_what_comes_in_addition_asks_until_the_first_ends() -> None:
+def test_the_item_that_a_person_has_stays_and_a_further_one_asks_until_the_first_ends() -> None:
     assert told(lists(CHOICE), facts_of({NURSING: [(5, 20)], SEVERE: [(10, None)]})) == {
         NURSING: [(5, 20, "granted", None)],
         SEVERE: [(10, 20, "choice_required", NURSING), (20, None, "granted", None)],
@@ -139,7 +139,7 @@ def test_where_nothing_is_had_yet_all_ask_and_a_choice_settles_it() -> None:
     }
 
 
-def test_a_choice_moves_the_holder_and_what_was_given_up_revives_when_the_chosen_item_ends() -> None:
+def test_a_choice_replaces_an_item_which_comes_back_when_the_chosen_item_ends() -> None:
     law, facts = lists(CHOICE), facts_of({NURSING: [(5, None)], SEVERE: [(10, 30)]})
     assert told(law, facts, chooses(SEVERE, 12)) == {
         NURSING: [(5, 12, "granted", None), (12, 30, "suppressed", SEVERE), (30, None, "granted", None)],
@@ -156,7 +156,7 @@ def test_a_choice_lapses_when_the_chosen_item_ends_and_does_not_come_back_with_i
     ]
 
 
-def test_a_choice_of_what_cannot_be_had_that_day_is_none() -> None:
+def test_a_choice_of_an_item_that_is_not_given_that_day_does_not_count() -> None:
     law, facts = lists(CHOICE), facts_of({NURSING: [(5, None)], SEVERE: [(10, None)]})
     assert told(law, facts, chooses(SEVERE, 8)) == told(law, facts)
 
@@ -190,13 +190,13 @@ def test_a_choice_that_was_replaced_does_not_come_back_when_the_later_one_lapses
     ]
 
 
-def test_of_two_choices_for_one_day_the_one_said_last_counts() -> None:
+def test_of_two_choices_for_one_day_the_later_recorded_counts() -> None:
     law, facts = lists(CHOICE), facts_of({NURSING: [(5, None)], SEVERE: [(5, None)]})
     first, second = chooses(NURSING, 9, minute=1), chooses(SEVERE, 9, minute=2)
     assert told(law, facts, second, first)[SEVERE][-1] == (9, None, "granted", None)
 
 
-def test_when_the_rule_begins_what_was_had_longer_stays() -> None:
+def test_when_a_rule_begins_the_item_that_the_person_had_longer_stays() -> None:
     law = lists(rule("choice", NURSING, SEVERE, since=20, until=30))
     assert told(law, facts_of({NURSING: [(10, None)], SEVERE: [(5, None)]})) == {
         NURSING: [(10, 20, "granted", None), (20, 30, "choice_required", SEVERE), (30, None, "granted", None)],
@@ -238,8 +238,8 @@ def test_while_a_death_is_suspected_money_waits_and_nothing_else_moves_in() -> N
     }
 
 
-def test_whatever_gives_way_stands_in_nobody_s_way() -> None:
-    """LIVING blocks NURSING, NURSING would block SEVERE, in whichever order the rules are written."""
+def test_an_item_that_gives_way_excludes_no_other() -> None:
+    """LIVING blocks NURSING, NURSING would block SEVERE, in any order of the rules."""
     rules = [rule("block", SEVERE, by=[NURSING]), rule("block", NURSING, by=[LIVING])]
     facts = facts_of({NURSING: [(1, None)], SEVERE: [(1, None)], LIVING: [(10, 20)]})
     wanted = {
@@ -250,7 +250,7 @@ def test_whatever_gives_way_stands_in_nobody_s_way() -> None:
     assert told(lists(*rules), facts) == told(lists(*reversed(rules)), facts) == wanted
 
 
-def test_the_higher_amount_beats_the_lower_but_what_is_beaten_beats_nobody() -> None:
+def test_the_higher_amount_beats_the_lower_and_a_beaten_item_beats_no_other() -> None:
     pairs = [rule("higher_of", NURSING, SEVERE), rule("higher_of", SEVERE, LIVING)]
     facts = facts_of({NURSING: [(1, 10)], SEVERE: [(1, None)], LIVING: [(1, None)]})
     fen = {NURSING: 300, SEVERE: 200, LIVING: 100}
@@ -309,14 +309,14 @@ def test_rules_that_run_in_a_circle_end() -> None:
 
 
 @pytest.mark.parametrize("mode", ["higher_of", "choice"])
-def test_what_no_list_sets_an_amount_for_neither_beats_nor_yields_nor_asks(mode: str) -> None:
+def test_an_item_without_an_amount_neither_beats_nor_yields_nor_asks(mode: str) -> None:
     facts = facts_of({NURSING: [(0, None)], SEVERE: [(10, None)]})
     for unset in ({NURSING: None}, {SEVERE: None}, {NURSING: None, SEVERE: None}):
         law = lists(rule(mode, NURSING, SEVERE), fen=dict(unset))
         assert told(law, facts) == {NURSING: [(0, None, "granted", None)], SEVERE: [(10, None, "granted", None)]}
 
 
-def test_what_no_list_sets_an_amount_for_is_blocked_but_blocks_nothing() -> None:
+def test_an_item_without_an_amount_is_blocked_but_blocks_nothing() -> None:
     facts = facts_of({NURSING: [(0, None)], SEVERE: [(10, 20)]})
     blocked = rule("block", NURSING, by=[SEVERE])
     assert told(lists(blocked, fen={SEVERE: None}), facts)[NURSING] == [(0, None, "granted", None)]
@@ -328,7 +328,7 @@ def test_what_no_list_sets_an_amount_for_is_blocked_but_blocks_nothing() -> None
 
 
 def test_a_county_that_sets_the_amount_brings_it_into_play() -> None:
-    """What was not in hand until then is the newcomer, and asks."""
+    """The item that the person did not have until then is new, and asks."""
     open_ = lists(CHOICE, fen={NURSING: None})
     near = lists().by_area["000000"].items[NURSING]
     later = msgspec.structs.replace(near.versions[0], valid_from=day(30))

@@ -1,4 +1,4 @@
-"""A month that nobody pays because somebody moved is told, with its reason; and no other month is."""
+"""A month that no area pays because of a move is reported with its reason; no other month is."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ RULES = st.sampled_from(["same_month", "next_month"])
 
 
 def lived(*places: tuple[date | None, str]) -> list[Fact]:
-    """Hukou by hukou."""
+    """A life with these hukous."""
     return [
         Fact(
             "registration",
@@ -105,7 +105,7 @@ def test_a_gap_ends_where_the_new_area_begins_to_pay() -> None:
     assert (gap.why, gap.first_month, gap.until_month) == ("no_amount", "2025-05", "2025-10")
 
 
-def test_whoever_moves_on_within_the_month_is_told_one_gap_the_last_one() -> None:
+def test_two_moves_within_a_month_leave_one_gap_the_last_one() -> None:
     away = lived((None, OLD), (MOVED, NEW), (date(2025, 4, 25), "130000"))
     rights = [right(OLD, SINCE, MOVED), right(NEW, MOVED, date(2025, 4, 25), start="same_month")]
     (gap,) = gaps_of_moves(away, rights)

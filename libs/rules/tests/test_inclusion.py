@@ -1,4 +1,4 @@
-"""A list below gives at least what the list above gives – or the proof names somebody, and `decide` agrees."""
+"""A list below gives at least as much as the lists above, or the proof names a person and `decide` agrees."""
 
 import copy
 import random
@@ -17,13 +17,15 @@ from common.events.facts import Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_lives import Plain, life
-from rules.deciding.conditions import AGE, ELSEWHERE, MERIT, REST, SETS, WISHES, World
+from rules.deciding.conditions import leaves_of_version
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable
 from rules.facts.coverage import NOTHING_DECLARED, Coverage
+from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import NATION, PolicyList, from_event, load_lists, to_event_dict
-from rules.proof.cells import KNOWN, cells, leaves_of_version
+from rules.form.situation import AGE, ELSEWHERE, PLACE, REST, SEVERAL, SLOTS, WISHES
+from rules.proof.cells import cells
 from rules.proof.floors import floor_list
 from rules.proof.inclusion import Inclusion, Narrower, lists_above, prove_all, prove_inclusion
 
@@ -46,7 +48,7 @@ def given_to(known: Plain, on: date, lists: Lists, item: str) -> Entitlement | N
 
 
 def is_less(had: Entitlement | None, has: Entitlement | None) -> bool:
-    """Written anew, so that the proof is not checked by itself: what a person would call less."""
+    """A second definition of "less", so that the proof does not check itself."""
     if had is None or had.state not in ("granted", "unknown"):
         return False
     if had.state == "unknown":
@@ -136,13 +138,13 @@ def refused(child: PolicyList, *codes: str) -> list[Narrower]:
 # ---- the lists in force ----------------------------------------------------------------------------------------
 
 
-def test_every_list_of_the_repository_gives_at_least_what_those_above_it_give() -> None:
+def test_every_list_of_the_repository_gives_at_least_as_much_as_those_above_it() -> None:
     for inclusion in prove_all(SEED, demo=True):
         assert inclusion.holds, [n.sentence for n in inclusion.narrower]
         assert inclusion.idle == ()
 
 
-def test_a_known_narrowing_is_shown_as_a_deviation_with_somebody_it_touches() -> None:
+def test_a_known_narrowing_is_shown_as_a_deviation_with_a_person_it_concerns() -> None:
     found = {(n.item, n.code) for n in prove(SEED[CITY]).deviating}
     assert found == {(item, "refused") for item in ("care_service_subsidy", "home_adaptation", "nursing_subsidy")}
     for narrower in (n for area in (CITY, "110000") for n in prove(SEED[area]).deviating):
@@ -210,7 +212,7 @@ def test_a_city_that_gives_less_than_the_nation_is_refused(change: Change, code:
 
 
 def test_a_county_that_repeats_the_city_with_less_is_refused() -> None:
-    """The county's own line counts, even where saying nothing would have given more."""
+    """The county's own item counts, even if no item would have given more."""
     line = to_event_dict(SEED[CITY])["items"]["care_service_subsidy"]
 
     def county(*changes: Change) -> PolicyList:
@@ -240,7 +242,7 @@ def test_money_that_a_city_sets_is_not_lowered_by_a_county(change: Change, code:
 
 
 def test_who_but_not_how_much_is_less_than_any_amount_and_no_more_than_nothing() -> None:
-    """The nation leaves the amount open: any amount below is more, and saying who alone keeps no floor."""
+    """The nation sets no amount: any amount below is more, and an item without an amount does not meet a floor."""
     open_ = to_event_dict(SEED[NATION])["items"]["longevity_allowance"]
     (found,) = [
         n
@@ -260,7 +262,7 @@ def test_who_but_not_how_much_is_less_than_any_amount_and_no_more_than_nothing()
     refused(changed(SEED["140900"], put((*ALLOWANCE, "amount", "bands", 0, "amount_fen"), 9999)), "amount_lower")
 
 
-def test_the_person_named_stands_just_on_the_boundary() -> None:
+def test_the_person_named_is_just_on_the_boundary() -> None:
     (found,) = [n for n in prove(raised_to(81)).narrower if not n.parent_gives.count("300")][:1]
     assert found.person.known == {"hukou": COUNTY, "age": 80}
     assert "80周岁" in found.sentence
@@ -273,14 +275,14 @@ def raised_to(age: int) -> PolicyList:
     return changed(SEED[COUNTY], put((*ALLOWANCE, "conditions", "age_years_min"), age))
 
 
-def test_the_days_on_which_less_is_given_are_told() -> None:
+def test_a_narrowing_names_the_days_on_which_less_is_given() -> None:
     later = prove(changed(SEED[COUNTY], put((*ALLOWANCE, "valid_from"), "2023-02-01"))).narrower
     assert {(n.from_, n.to) for n in later} == {(date(2023, 1, 16), date(2023, 2, 1))}
     sooner = prove(changed(SEED[COUNTY], put((*ALLOWANCE, "valid_to"), "2030-01-01"))).narrower
     assert {(n.from_, n.to) for n in sooner} == {(date(2030, 1, 1), None)}
 
 
-def test_whoever_is_asked_more_or_not_asked_at_all_gets_less() -> None:
+def test_a_person_who_is_asked_more_or_not_asked_at_all_gets_less() -> None:
     path = (*VISITS, "conditions", "all_of", 1, "any_of", 0)
     tags = {"living_tag": ["alone", "empty_nest", "left_behind"], "absent_means": "unknown"}
     assert prove(changed(SEED[CITY], put(path, tags))).holds  # asking about more people is no loss
@@ -291,7 +293,7 @@ def test_whoever_is_asked_more_or_not_asked_at_all_gets_less() -> None:
     assert "asks_more" in {n.code for n in refused(asking, "asks_more")}
 
 
-def test_whoever_is_not_asked_any_more_is_missed() -> None:
+def test_a_person_who_is_not_asked_any_more_is_missed() -> None:
     def silent(plain: Plain) -> None:
         at(plain, CARE)["conditions"] = {"all_of": [{"age_years_min": 60}, {"ability_level_min": 2}]}
         at(plain, CARE)["conditions"]["all_of"][1]["absent_means"] = "not_met"
@@ -343,7 +345,7 @@ def test_a_city_that_gives_more_or_says_nothing_passes(change: Change) -> None:
 # ---- deviations ------------------------------------------------------------------------------------------------
 
 
-def test_a_deviation_passes_only_on_its_days_and_only_what_it_names() -> None:
+def test_a_deviation_allows_its_narrowings_on_its_days_only() -> None:
     path = ("deviations", 0)
 
     def only_nursing(plain: Plain) -> None:
@@ -362,7 +364,7 @@ def test_a_deviation_passes_only_on_its_days_and_only_what_it_names() -> None:
     assert prove(changed(city, drop(("deviations",)))).deviating == ()
 
 
-def test_a_deviation_that_allows_nothing_is_told() -> None:
+def test_a_deviation_that_allows_nothing_is_reported() -> None:
     extra = {**to_event_dict(SEED[CITY])["deviations"][0], "item": "visiting_care"}
     found = prove(changed(SEED[CITY], lambda p: p["deviations"].append(extra)))
     assert [d.item for d in found.idle] == ["visiting_care"]
@@ -378,7 +380,7 @@ def rule(mode: str, **items: Any) -> Change:
     return lambda plain: plain.setdefault("exclusions", []).append(one)
 
 
-def test_a_rule_of_its_own_that_takes_away_what_is_given_above_is_refused() -> None:
+def test_a_list_may_not_suppress_an_item_that_the_lists_above_give() -> None:
     both = ["scattered_support", "nursing_subsidy"]
     blocked = changed(SEED[CITY], rule("block", items=["nursing_subsidy"], by=["scattered_support"]))
     (found,) = refused(blocked, "suppressed")
@@ -432,22 +434,22 @@ DAYS = [date(2022, 12, 31), date(2023, 1, 20), date(2023, 5, 21), date(2024, 6, 
 
 
 def somebody(dice: random.Random) -> Plain:
-    """Anybody, near the boundaries more often than by chance."""
+    """A random person, often near the boundaries."""
     known: Plain = {}
     if dice.random() < 0.95:
         known |= {"hukou": dice.choice([COUNTY, COUNTY, CITY, "530303", "140702"])}
         known |= {"age": dice.choice([*range(57, 63), *range(78, 83), 89, 90, 99, 100, 101])}
     if dice.random() < 0.9:
         known |= {"residence": dice.choice([COUNTY, COUNTY, CITY, "530303", "140702"])}
-        known |= {"place": dice.choice(KNOWN[AGE + 6])}
-    for slot, name in enumerate(World._fields[AGE + 1 : AGE + 6], AGE + 1):
+        known |= {"place": dice.choice(CIRCUMSTANCES[PLACE].known)}
+    for row in CIRCUMSTANCES[AGE + 1 : PLACE]:
         if dice.random() < 0.5:
-            known[name] = dice.choice(KNOWN[slot])
+            known[row.name] = dice.choice(row.known)
     return known
 
 
 def told(dice: random.Random) -> Coverage:
-    """Something declared of some of the places where these people are, from before or within the days looked at."""
+    """Feeds of some of the places of these persons, from before or within the checked days."""
     kinds: list[Kind] = ["low_income", "disability", "living_situation"]
     ends = [None, None, date(2030, 1, 1)]
     return Coverage(
@@ -480,7 +482,7 @@ CHANGES: list[Change] = [
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(range(len(CHANGES))), max_size=3, unique=True), st.integers(0, 2**32))
 def test_the_proof_agrees_with_generated_people(picked: list[int], seed: int) -> None:
-    """Where it says yes nobody gets less; where it says no `decide` confirms whom it names."""
+    """If the proof holds, nobody gets less. If not, `decide` confirms the person that it names."""
     try:
         child = changed(SEED[CITY], drop(("deviations",)), *(CHANGES[i] for i in picked))
     except (ValueError, KeyError, IndexError):
@@ -500,7 +502,7 @@ def test_the_proof_agrees_with_generated_people(picked: list[int], seed: int) ->
 
 
 @pytest.mark.parametrize("county", [COUNTY, "530371"])
-def test_some_thousand_people_get_in_a_county_at_least_what_they_would_get_without_its_list(county: str) -> None:
+def test_some_thousand_persons_get_at_least_as_much_as_without_the_list_of_their_county(county: str) -> None:
     above, dice = lists_above(county, SEED), random.Random(county)
     before, after = Lists(above), Lists([SEED[county], *above])
     items = sorted({item for one in above for item in one.items})
@@ -518,7 +520,7 @@ def test_some_thousand_people_get_in_a_county_at_least_what_they_would_get_witho
 
 
 def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who_they_are() -> None:
-    """The nation gives it to everybody from sixty on, the city not to some of them."""
+    """The nation grants it to everybody from sixty on, the city not to some of them."""
     care = to_event_dict(SEED[CITY])["items"]["nursing_subsidy"]
     everybody = put((*CARE, "conditions"), {"age_years_min": 60})
     nation = [changed(SEED[NATION], put(("items", "nursing_subsidy"), care), everybody)]
@@ -540,7 +542,7 @@ def test_to_except_the_nearly_poor_asks_more_of_everybody_where_nobody_tells_who
 
 
 def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_tells_who_they_are() -> None:
-    """The city gives to the poor what the nation gives to all, and may: whether somebody is poor must be asked then."""
+    """A deviation lets the city grant an item to the poor only. Then it must ask whether a person is poor."""
     area, above = "140700", lists_above("140700", SEED)
     proof = prove_inclusion(SEED[area], above, coverage=Coverage({area: []}), demo=True)
     assert proof.narrower == ()
@@ -551,12 +553,8 @@ def test_a_deviation_that_lets_some_be_refused_lets_them_be_asked_where_nobody_t
     }
 
 
-def test_every_part_of_a_world_has_all_its_values() -> None:
-    assert {*KNOWN, *SETS} == set(REST)
-
-
-SEVERAL = {
-    MERIT: ["special_contribution", "veteran", "soldier_family"],
+MANY = {
+    SLOTS["merits"]: ["special_contribution", "veteran", "soldier_family"],
     ELSEWHERE: [("work_injury_care", None), ("work_injury_care", 100), ("retired_cadre_care", 5)],
     WISHES: [("concentrated_support", "apply"), ("scattered_support", "apply"), ("visiting_care", "decline")],
 }
@@ -564,17 +562,18 @@ SEVERAL = {
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32))
-def test_somebody_is_always_of_a_kind_that_was_looked_at(seed: int) -> None:
-    """Whoever it is: one of the cells gets the same answer for the same reasons."""
+def test_every_person_is_one_of_the_checked_cases(seed: int) -> None:
+    """For every person one of the cells gets the same answer for the same reasons."""
     dice = random.Random(seed)
     area, name = dice.choice([(a, i) for a in (NATION, CITY) for i in SEED[a].items])
     item = SEED[area].items[name]
     applicable = Applicable(item, item.versions[0], area, False)
     people = cells(leaves_of_version(item.versions[0]))
-    sets = {slot: [frozenset(dice.sample(some, n)) for n in range(1, len(some))] for slot, some in SEVERAL.items()}
-    rest = [dice.choice([None, *(sets if slot in sets else KNOWN)[slot]]) for slot in REST]
-    outcome = applicable.outcome(World((CITY, NATION), (CITY, NATION), *rest))
-    kinds = [applicable.outcome(World((CITY, NATION), (CITY, NATION), *cell)) for cell in people.worlds()]
+    assert {*MANY} == {*SEVERAL}
+    sets = {slot: [frozenset(dice.sample(some, n)) for n in range(1, len(some))] for slot, some in MANY.items()}
+    rest = [dice.choice([None, *sets.get(slot, CIRCUMSTANCES[slot].known)]) for slot in REST]
+    outcome = applicable.outcome(((CITY, NATION), (CITY, NATION), *rest))
+    kinds = [applicable.outcome(((CITY, NATION), (CITY, NATION), *cell)) for cell in people.situations()]
     assert outcome in kinds
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a list can be wrong is found, with its code and its place; the lists in force are clean."""
+"""Every fault of a list is found, with its code and its place; the lists in force have none."""
 
 import copy
 from collections.abc import Callable

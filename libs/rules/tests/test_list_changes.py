@@ -1,4 +1,4 @@
-"""What one list changes against another is told completely: what is not told is decided alike."""
+"""The changes between two lists are complete: without a reported change the decisions are equal."""
 
 import re
 from collections.abc import Iterator
@@ -31,28 +31,28 @@ def test_before_the_first_day_that_is_changed_both_lists_decide_alike(seed: int)
     assert first is not None
     sides = [Lists(one.values()) for one in (law, changed)]
     for hukou in ("530302", "140702", None):
-        plans = [[_said(s, first) for s in side.plan(side.area(hukou) if hukou else None, None)] for side in sides]
+        plans = [[_versions(s, first) for s in side.plan(side.area(hukou) if hukou else None, None)] for side in sides]
         assert _merged(plans[0]) == _merged(plans[1])
 
 
-def _said(slab: Any, until: date) -> tuple[date, Any] | None:
-    """What counts from a day on, where that lies before another day."""
-    if slab.start >= until:
+def _versions(segment: Any, until: date) -> tuple[date, Any] | None:
+    """The versions of a segment, if it begins before a day."""
+    if segment.start >= until:
         return None
-    return slab.start, [(a.version.conditions, a.version.amount, a.jurisdiction) for a in slab.applicable]
+    return segment.start, [(a.version.conditions, a.version.amount, a.jurisdiction) for a in segment.applicable]
 
 
 def _merged(plan: list[Any]) -> list[Any]:
     merged: list[Any] = []
-    for said in filter(None, plan):
-        if not (merged and merged[-1][1] == said[1]) and said[1]:
-            merged.append(said)
+    for versions in filter(None, plan):
+        if not (merged and merged[-1][1] == versions[1]) and versions[1]:
+            merged.append(versions)
     return merged
 
 
 @pytest.mark.parametrize("area", sorted(path.name for path in POLICY.iterdir() if path.name.isdigit()))
 def test_no_value_of_a_list_is_changed_unnoticed(area: str) -> None:
-    """Every single value of every list of the repository, one after the other."""
+    """Every value of every list of the repository, one after the other."""
     one = load_list(POLICY / area)
     plain = msgspec.json.decode(msgspec.json.encode(one))
     for other in _spoilt(plain):
@@ -64,7 +64,7 @@ def test_no_value_of_a_list_is_changed_unnoticed(area: str) -> None:
 
 
 def _spoilt(value: Any) -> Iterator[Any]:
-    """Copies with one value another one."""
+    """Copies with one other value."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from ({**value, key: spoilt} for spoilt in _spoilt(inner))
@@ -89,7 +89,7 @@ def test_a_list_changes_nothing_against_itself(seed: int) -> None:
     assert first_day_changed(one, one) is None
 
 
-def test_a_new_item_and_a_dropped_one_are_told_with_their_first_day() -> None:
+def test_a_new_item_and_a_removed_one_are_reported_with_their_first_day() -> None:
     one = lists_of(Chance(1).law())["000000"]
     empty = PolicyList(jurisdiction="000000")
     for before, after, verb in ((empty, one, "新增"), (one, empty, "取消")):
@@ -98,3 +98,18 @@ def test_a_new_item_and_a_dropped_one_are_told_with_their_first_day() -> None:
         assert all(c.text.startswith(verb) for c in told)
         days = [v.valid_from for item in one.items.values() for v in item.versions]
         assert first_day_changed(before, after) == min([*days, *(rule.valid_from for rule in one.exclusions)])
+
+
+def test_a_rule_about_a_benefit_of_another_office_names_the_benefit() -> None:
+    citation = {"title": "清单", "issuer": "民政局", "date": "2024-01-01", "locator": "第1条"}
+    rule = {"valid_from": "2024-01-01", "status": "documented", "citation": citation, "items": ["nursing_subsidy"]}
+    rules = [rule | {"mode": mode, "elsewhere": ["work_injury_care"]} for mode in ("block", "higher_of")]
+    texts = []
+    for one in rules:
+        before = PolicyList(jurisdiction="530302")
+        after = msgspec.convert({"jurisdiction": "530302", "exclusions": [one]}, PolicyList)
+        texts += [change.text for change in list_changes(before, after)]
+    assert texts == [
+        "新增项目之间的规则：有工伤保险生活护理费的不享受护理补贴，自2024-01-01起",
+        "新增项目之间的规则：护理补贴、工伤保险生活护理费就高享受其一，自2024-01-01起",
+    ]

@@ -1,8 +1,8 @@
-"""The cases that the domain notes name, each by its name: assessment (1.3), amounts and exclusions (3), payment (8.2).
+"""The cases of the domain notes, each by its name: assessment (1.3), amounts and exclusions (3), payment (8.2).
 
-The ID numbers of 5.1 stand in `libs/common/tests/test_id_number.py`, each number in the name of its test. Payment runs
-the whole way here: what sources said → facts → entitlements → what is owed per month; what was paid too much is what
-was owed before less what is owed after.
+The ID numbers of 5.1 are in `libs/common/tests/test_id_number.py`, each number in the name of its test. Payment runs
+from statements to facts, entitlements and the money owed per month. An overpayment is the money owed before less the
+money owed after.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from common.events.ability import Ability
 from common.events.facts import Death, Disability, LowIncome, Registration, SpecialFamily, Statement, Value
+from common.words_zh import ITEMS
 from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.facts.timeline import facts_known_at
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import PolicyList, load_lists
 from rules.money.due import due
 from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
@@ -86,7 +86,7 @@ def test_every_item_of_the_national_list_of_16_has_its_code() -> None:
     named = "职工基本养老保险 城乡居民基本养老保险 老年人能力综合评估 高龄津贴 养老服务补贴 家庭适老化改造 护理补贴 "
     named += "家庭养老支持服务 最低生活保障 分散供养 集中供养 探访服务 特殊贡献集中供养 优先享受机构养老 "
     named += "困难残疾人生活补贴 重度残疾人护理补贴 社会救助"
-    assert set(named.split()) <= set(ITEM_TITLES.values())
+    assert set(named.split()) <= set(ITEMS.values())
 
 
 def test_every_item_of_the_national_list_of_16_is_in_the_national_list() -> None:
@@ -96,7 +96,7 @@ def test_every_item_of_the_national_list_of_16_is_in_the_national_list() -> None
 
 
 def elder(years: int, hukou: str, *values: Value, on: date = date(2026, 6, 15)) -> list[Statement]:
-    """Somebody of that age on that day, of whom everything was said on 1 June 2026."""
+    """A person of that age on that day; all statements are of 1 June 2026."""
     born = Registration(sex="2", birth_date=on.replace(year=on.year - years), hukou_division=hukou, hukou_kind="urban")
     return [said(type(v).__name__, v, date(2026, 6, 1)) for v in values] + [said("born", born)]
 
@@ -256,7 +256,7 @@ def test_case_exclusion_高龄津贴_any_compatible() -> None:
 
 
 def test_case_exclusion_national_择高_compares_like_with_like() -> None:
-    """Care with care and living with living: 200 beats 90, 80 beats 50; two winners stand side by side."""
+    """Care against care and living against living: 200 beats 90, 80 beats 50; both winners stay."""
     got = on_day(elder(85, "530302", DIBAO, WORST), DAY, level=3)
     assert (got[NURSING], got[SEVERE]) == (("granted", 200), ("suppressed", 90))
     assert (got[LIVING], got[CARE]) == (("granted", 80), ("suppressed", 50))

@@ -1,7 +1,7 @@
 """`decide` agrees on every day with an oracle that shares no code with it, under random laws and under the real ones.
 
-`SHOUWANG_CASES` sets how many lives are lived in all. A failure names its seed and the smallest life that still fails:
-seeds instead of generated examples, because drawing thirty statements costs more than deciding upon them.
+`SHOUWANG_CASES` sets the number of lives. A failure names its seed and the smallest life that still fails. The tests
+use seeds, not generated examples, because drawing thirty statements costs more than deciding them.
 """
 
 import os
@@ -57,7 +57,7 @@ def on_day(entitlements: Sequence[Entitlement], day: date) -> dict[str, Found]:
 
 
 def agree(got: dict[str, Found], wanted: dict[str, Found]) -> bool:
-    """Of several items that block one, any may be named."""
+    """If several items block one, any of them may be named."""
     return got.keys() == wanted.keys() and all(
         got[i]._replace(by=None) == w._replace(by=None) and (got[i].by or "") in (w.by or "").split("|")
         for i, w in wanted.items()
@@ -87,7 +87,9 @@ def life_of(chance: Chance) -> Life:
     return Life(chance.statements(), chance.abilities(), chance.choices())
 
 
-def quarrel(life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], told: Told | None = None) -> Any:
+def first_difference(
+    life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], told: Told | None = None
+) -> Any:
     """The first day on which the decision and the oracle differ, with both answers; None: they agree."""
     entitlements, wanted = life.decide(lists).entitlements, decided(law, *life, days, told=told)
     for day in days:
@@ -96,19 +98,19 @@ def quarrel(life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date],
     return None
 
 
-def need_peace(
+def need_agreement(
     life: Life, law: dict[str, Any], lists: Lists, days: Sequence[date], seed: int, told: Told | None = None
 ) -> None:
-    """Fails with the smallest life found that still brings the quarrel about."""
-    if quarrel(life, law, lists, days, told) is None:
+    """Fails with the smallest life found that still differs."""
+    if first_difference(life, law, lists, days, told) is None:
         return
-    while (less := next((x for x in life.smaller() if quarrel(x, law, lists, days, told)), None)) is not None:
+    while (less := next((x for x in life.smaller() if first_difference(x, law, lists, days, told)), None)) is not None:
         life = less
-    pytest.fail(f"seed {seed}: {quarrel(life, law, lists, days, told)}\nin {life}")
+    pytest.fail(f"seed {seed}: {first_difference(life, law, lists, days, told)}\nin {life}")
 
 
 @pytest.mark.parametrize("start", SEEDS)
-def test_under_random_laws_every_day_is_as_the_oracle_says_in_whatever_order_things_were_said(start: int) -> None:
+def test_under_random_laws_every_day_agrees_with_the_oracle_in_any_order_of_statements(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         law = chance.law()
@@ -116,35 +118,35 @@ def test_under_random_laws_every_day_is_as_the_oracle_says_in_whatever_order_thi
         life = life_of(chance)
         mixed = life._replace(statements=chance.delivered(life.statements))
         assert mixed.decide(lists) == life.decide(lists), seed
-        need_peace(life, law, lists, every_day(chance), seed)
+        need_agreement(life, law, lists, every_day(chance), seed)
 
 
 @pytest.mark.parametrize("start", SEEDS)
-def test_absence_is_an_answer_on_every_day_and_in_every_place_just_where_the_oracle_says(start: int) -> None:
+def test_absence_is_an_answer_on_the_same_days_and_places_as_in_the_oracle(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         law, life, told = chance.law(), life_of(chance), chance.told()
-        need_peace(life, law, lists_of(law, told), every_day(chance), seed, told)
+        need_agreement(life, law, lists_of(law, told), every_day(chance), seed, told)
 
 
 @pytest.mark.parametrize("start", SEEDS)
-def test_under_the_real_lists_absence_is_an_answer_just_where_the_oracle_says(start: int) -> None:
+def test_under_the_real_lists_absence_is_an_answer_where_it_is_in_the_oracle(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         life, told = life_of(chance), chance.told()
         lists = Lists(REAL_LISTS.by_area.values(), coverage=coverage_of(told))
         edges = {d for feeds in told.values() for f in feeds for d in (f["since"], f.get("until")) if d}
         days = sorted({*calendar(chance, life), *edges, *(d - timedelta(days=1) for d in edges)})
-        need_peace(life, REAL_LAW, lists, days, seed, told)
+        need_agreement(life, REAL_LAW, lists, days, seed, told)
 
 
 def every_day(chance: Chance) -> list[date]:
-    """From before the first version on: who had something first counts later."""
+    """From before the first version on: the order in which a person got items counts later."""
     return [chance.first + timedelta(days=n) for n in range(-45, DAYS + 15)]
 
 
 def ages_in(said: Any) -> set[int]:
-    """Every age that a law names anywhere."""
+    """Every age in a law."""
     if isinstance(said, dict):
         named = {n for key, n in said.items() if key.startswith("age_years")}
         return named.union(*(ages_in(part) for part in said.values()))
@@ -170,17 +172,17 @@ def calendar(chance: Chance, life: Life) -> list[date]:
 
 
 @pytest.mark.parametrize("start", SEEDS)
-def test_under_the_real_lists_every_edge_of_a_random_life_is_as_the_oracle_says(start: int) -> None:
+def test_under_the_real_lists_every_edge_of_a_random_life_agrees_with_the_oracle(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         life = life_of(chance)
-        need_peace(life, REAL_LAW, REAL_LISTS, calendar(chance, life), seed)
+        need_agreement(life, REAL_LAW, REAL_LISTS, calendar(chance, life), seed)
         decision = life.decide(REAL_LISTS)
         assert (decision.died_on, decision.death_suspected_on) == death(last_words(life.statements)), seed
 
 
 @pytest.mark.parametrize("start", SEEDS)
-def test_what_was_decided_at_an_instant_is_a_replay_of_what_had_been_recorded_by_then(start: int) -> None:
+def test_the_decision_of_an_instant_is_a_replay_of_the_statements_recorded_by_then(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         law = chance.law()
@@ -189,11 +191,11 @@ def test_what_was_decided_at_an_instant_is_a_replay_of_what_had_been_recorded_by
         known_at = chance.rng.choice([x.recorded_at for some in life for x in some])
         mixed, known = life._replace(statements=chance.delivered(life.statements)), life.recorded_by(known_at)
         assert mixed.decide(lists, known_at) == known.decide(lists), seed
-        need_peace(known, law, lists, every_day(chance), seed)
+        need_agreement(known, law, lists, every_day(chance), seed)
 
 
 @pytest.mark.parametrize("start", range(0, min(CASES, 1000), CASES_PER_TEST))
-def test_an_explanation_of_a_random_day_says_what_was_decided(start: int) -> None:
+def test_an_explanation_of_a_random_day_agrees_with_the_decision(start: int) -> None:
     for seed in range(start, start + CASES_PER_TEST):
         chance = Chance(seed)
         law, life = chance.law(), life_of(chance)

@@ -1,4 +1,4 @@
-"""Policy files are law: what cannot be read exactly is refused with its place, and the seed is complete."""
+"""A policy file that cannot be read exactly is rejected with its place, and the seed is complete."""
 
 import json
 from datetime import date
@@ -164,7 +164,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("county", sorted(TABLE))
-def test_the_ten_payers_of_qujing_pay_what_the_table_says(county: str) -> None:
+def test_the_ten_payers_of_qujing_pay_the_amounts_of_the_table(county: str) -> None:
     lists = Lists(load_lists(POLICY).values())
     for years, yuan in zip((80, 90, 100), TABLE[county], strict=True):
         birth = date(2024 - years, 3, 5)

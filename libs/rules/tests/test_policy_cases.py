@@ -1,4 +1,4 @@
-"""The stories in `contracts/policy/cases` come out as an official would expect."""
+"""The cases in `contracts/policy/cases` have the results that an official expects."""
 
 import random
 from datetime import timedelta
@@ -14,7 +14,7 @@ STORIES = [pytest.param(story, id=story.name) for story in all_stories()]
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_the_story_comes_out_as_told(story: Story) -> None:
+def test_the_case_has_the_expected_result(story: Story) -> None:
     assert list(story.differences(LISTS)) == []
 
 

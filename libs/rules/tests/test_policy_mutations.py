@@ -1,4 +1,4 @@
-"""Every number, word and rule of the lists is told by a story: change it, and a story comes out otherwise."""
+"""A case covers every number, word and rule of the lists: a change of any of them changes the result of a case."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ import pytest
 from common.codes import divisions
 from common.events.facts import Registration, Residence
 from mutations import WORDS, Change, of_item, of_rules
-from rules.deciding.conditions import ABILITY, AGE, DISABILITY, LIVING, LOW_INCOME, PLACE, SPECIAL, World, leaves
 from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable
 from rules.form.policy import Condition, PolicyList
+from rules.form.situation import ABILITY, AGE, NOTHING_KNOWN, PLACE, SLOTS, Situation
 from slow_oracle import NATION, read_law
 from stories import POLICY, Story, all_stories
 
@@ -37,13 +37,13 @@ def places(story: Story) -> set[str]:
 
 @lru_cache(maxsize=1000)
 def readers(area: str, items: frozenset[str]) -> list[Story]:
-    """The stories that speak of an item and of an area, of people nearby first."""
+    """The cases about an item and an area, those with few places first."""
     found = [story for story in STORIES if story.items & items and area in places(story)]
     return sorted(found, key=lambda story: len(places(story)))
 
 
 def flips(area: str, items: frozenset[str], law: dict[str, Any]) -> bool:
-    """Whether a story comes out otherwise under a changed list. One that cannot be a list needs no story."""
+    """Whether a changed list changes the result of a case. An invalid list needs no case."""
     try:
         changed = Lists([convert(area, law[area]), *(one for a, one in AS_IS.items() if a != area)])
     except msgspec.ValidationError:
@@ -54,10 +54,12 @@ def flips(area: str, items: frozenset[str], law: dict[str, Any]) -> bool:
 # --- changes that change nothing --------------------------------------------------------------------
 
 
-def worlds(applicables: Sequence[Applicable]) -> Iterator[World]:
-    """Every kind of person that some condition of these can tell from another, as far as the registers allow. A birth
-    date that nobody knows is no word of the law."""
-    tests = [leaf for a in applicables for c in conditions_of(a) for leaf in leaves(c)]
+def worlds(applicables: Sequence[Applicable]) -> Iterator[Situation]:
+    """Every kind of person that these conditions can distinguish, as far as the registers allow.
+
+    An unknown birth date is not part of the law."""
+    leaves = [leaf for a in applicables for c in conditions_of(a) for leaf in c.leaves()]
+    tests = [(leaf.test, getattr(leaf, leaf.test)) for leaf in leaves]
     slots = {slot for a in applicables for slot in a.slots}
     ages = {n for name, age in tests if name.startswith("age_years") for n in (age - 1, age, age + 1)}
     levels = {n for name, level in tests if name == "ability_level_min" for n in (level - 1, level)}
@@ -66,16 +68,23 @@ def worlds(applicables: Sequence[Applicable]) -> Iterator[World]:
     values: dict[int, list[Any]] = {
         AGE: [*sorted(ages | band_edges(applicables, "age_years_min"))],
         ABILITY: [None, *sorted(levels | band_edges(applicables, "ability_level_min"))],
-        DISABILITY: [None, *((c, level) for c in ((1,) if of_one_kind else range(1, 8)) for level in range(1, 5))],
-        LOW_INCOME: [None, *((c, None) for c in WORDS["low_income_in"]), *(("tekun", s) for s in WORDS["support_in"])],
-        LIVING: [None, *((tag,) for tag in WORDS["living_tag"])],
-        SPECIAL: [None, *WORDS["special_family"]],
+        SLOTS["disability"]: [
+            None,
+            *((c, level) for c in ((1,) if of_one_kind else range(1, 8)) for level in range(1, 5)),
+        ],
+        SLOTS["low_income"]: [
+            None,
+            *((c, None) for c in WORDS["low_income_in"]),
+            *(("tekun", s) for s in WORDS["support_in"]),
+        ],
+        SLOTS["living"]: [None, *((tag,) for tag in WORDS["living_tag"])],
+        SLOTS["special"]: [None, *WORDS["special_family"]],
         PLACE: [None, *WORDS["place_in"]],
     }
     read = sorted(slots & values.keys())
     for known in product(*(values[slot] for slot in read)):
-        world = World((NATION,), (NATION,))
-        yield World(*(known[read.index(slot)] if slot in read else part for slot, part in enumerate(world)))
+        nowhere = ((NATION,), (NATION,), *NOTHING_KNOWN[AGE:])
+        yield tuple(known[read.index(slot)] if slot in read else part for slot, part in enumerate(nowhere))
 
 
 def conditions_of(applicable: Applicable) -> Iterator[Condition]:
@@ -91,7 +100,7 @@ def band_edges(applicables: Sequence[Applicable], by: str) -> set[int]:
 
 
 def changes_nobody(area: str, item: str, other: Any) -> bool:
-    """Whether a change is no change: another condition or another case stands before it for everybody."""
+    """Whether a change has no effect: for everybody another condition or case counts before it."""
     now = AS_IS[area].items[item]
     then = convert(area, {"items": {item: other}, "exclusions": []}).items[item]
     for version, changed in zip(now.versions, then.versions, strict=True):
@@ -113,7 +122,7 @@ FILES = [(area, item) for area, one in LAW.items() for item in one["items"]]
 
 
 def untold(area: str, key: str, changes: Iterator[Change], said: Any, items: frozenset[str]) -> list[str]:
-    """The changes that no story notices."""
+    """The changes that no case notices."""
     found = []
     for what, change in changes:
         other = copy.deepcopy(said)
@@ -126,13 +135,13 @@ def untold(area: str, key: str, changes: Iterator[Change], said: Any, items: fro
 
 
 @pytest.mark.parametrize(("area", "item"), FILES)
-def test_every_word_of_an_item_is_told_by_a_story(area: str, item: str) -> None:
+def test_a_case_covers_every_word_of_an_item(area: str, item: str) -> None:
     said = LAW[area]["items"][item]
     assert untold(area, item, of_item(said), said, frozenset({item})) == []
 
 
 @pytest.mark.parametrize("area", [area for area, one in LAW.items() if one["exclusions"]])
-def test_every_rule_between_items_is_told_by_a_story(area: str) -> None:
+def test_a_case_covers_every_rule_between_items(area: str) -> None:
     said = LAW[area]["exclusions"]
     items = frozenset(item for rule in said for key in ("items", "by") for item in rule.get(key, ()))
     assert untold(area, "", of_rules(said), said, items) == []

@@ -1,4 +1,4 @@
-"""What would have to change is what `decide` then grants, the least of it, and nothing that helps is left out."""
+"""After a remedy `decide` grants the item; a remedy is as small as possible, and none is missing."""
 
 import random
 from collections.abc import Iterator
@@ -12,13 +12,14 @@ import pytest
 from common.events.facts import Registration, Residence
 from plain_lives import Plain, life
 from random_lives import BENEFITS, ITEMS, PLACES, Chance
-from rules.deciding.conditions import AGE, PLACE, World, evaluate
+from rules.deciding.conditions import evaluate, leaves_of_version
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.deciding.wording import condition_text
 from rules.facts.timeline import Fact
+from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import PolicyList, load_lists
-from rules.proof.cells import KNOWN, leaves_of_version
+from rules.form.situation import AGE, NOTHING_KNOWN, PLACE, SEVERAL, SLOTS, with_value
 from rules.words.explain import Explanation, explain
 from rules.words.remedies import TOLD_MAX
 
@@ -36,7 +37,8 @@ KIND_OF = {
     "wishes": "application",
 }
 MERITS = ("veteran", "special_contribution")
-SLOT_OF = {name: World._fields.index(name) for name in KIND_OF}
+SLOT_OF = {name: SLOTS[name] for name in KIND_OF}
+KNOWN = {slot: row.known for slot, row in enumerate(CIRCUMSTANCES) if slot not in SEVERAL}
 HELPED = ("granted", "choice_required")
 
 
@@ -51,7 +53,7 @@ def helped(known: Plain, item: str, lists: Lists, on: date) -> bool:
     return any(e.item == item and e.state in HELPED and e.from_ <= on and (e.to is None or on < e.to) for e in found)
 
 
-def test_a_birthday_is_told_with_its_day_and_comes_by_itself() -> None:
+def test_a_remedy_names_a_birthday_with_its_day() -> None:
     known = {"hukou": "530302", "residence": "530302001", "age": 79}
     found = explained(known, "longevity_allowance")
     assert found.outcome == "refused"
@@ -63,26 +65,26 @@ def test_a_birthday_is_told_with_its_day_and_comes_by_itself() -> None:
     assert remedy.text.startswith("若年满80周岁（2027-11-20），即可享受高龄津贴，每月")
 
 
-def test_a_certificate_that_would_help_is_told_as_the_list_says_it() -> None:
+def test_a_remedy_names_a_certificate_in_the_words_of_the_list() -> None:
     found = explained({"hukou": "530302", "residence": "530302001", "age": 70}, "severe_disability_nursing_subsidy")
     texts = [[c.text for c in remedy.circumstances] for remedy in found.remedies]
     assert ["持有一、二级残疾人证"] in texts
     assert found.given_from is None
 
 
-def test_where_those_meant_get_different_amounts_the_least_is_told_as_such() -> None:
+def test_of_different_amounts_a_remedy_names_the_least_as_such() -> None:
     found = explained({"hukou": "110101", "residence": "110101001", "age": 66}, "nursing_subsidy")
     remedy = next(r for r in found.remedies if "一、二级" in r.text)
     assert remedy.amount_fen_per_month == 20_000
     assert "每月200.00元起" in remedy.text
 
 
-def test_whoever_is_given_the_item_is_told_nothing() -> None:
+def test_a_person_who_has_the_item_gets_no_remedy() -> None:
     found = explained({"hukou": "530302", "residence": "530302001", "age": 85}, "longevity_allowance")
     assert (found.outcome, found.remedies, found.given_from) == ("granted", (), None)
 
 
-def test_nothing_is_told_while_the_place_that_counts_is_unknown() -> None:
+def test_there_is_no_remedy_while_the_place_that_counts_is_unknown() -> None:
     assert explained({"residence": "530302001"}, "longevity_allowance").remedies == ()
 
 
@@ -92,7 +94,7 @@ def law_of(seed: int) -> Lists:
 
 
 def worlds(seed: int, lists: Lists, on: date) -> Iterator[tuple[Plain, str, Explanation]]:
-    """Random people and the items that they are not given."""
+    """Random persons and the items that they do not get."""
     rng = random.Random(seed)
     for _ in range(12):
         known: Plain = {"hukou": rng.choice(PLACES), "residence": rng.choice(PLACES), "age": rng.randint(40, 95)}
@@ -106,7 +108,7 @@ def worlds(seed: int, lists: Lists, on: date) -> Iterator[tuple[Plain, str, Expl
 
 
 def several(rng: random.Random, name: str) -> frozenset[Any]:
-    """What stands beside each other: merits, benefits elsewhere, applications."""
+    """Values that hold together: merits, benefits elsewhere, applications."""
     if name == "merits":
         return frozenset(rng.sample(MERITS, rng.randint(1, 2)))
     if name == "elsewhere":
@@ -115,7 +117,7 @@ def several(rng: random.Random, name: str) -> frozenset[Any]:
 
 
 def options(known: Plain, name: str) -> list[Any]:
-    """Everything else that could be known there."""
+    """Every other possible value."""
     slot, now = SLOT_OF[name], known.get(name)
     if slot in KNOWN:
         return [*KNOWN[slot], *([None] if slot != PLACE else [])]
@@ -134,7 +136,7 @@ def changed(known: Plain, name: str, value: Any) -> Plain:
 
 
 def helping(known: Plain, item: str, lists: Lists, on: date) -> set[str]:
-    """The kinds of which one other statement, or none, is enough: by trying each that there is."""
+    """The kinds of which one other value, or none, is enough, found by trying each."""
     found = set()
     for name in SLOT_OF:
         others = [v for v in options(known, name) if v != known.get(name)]
@@ -146,7 +148,7 @@ def helping(known: Plain, item: str, lists: Lists, on: date) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_of_single_changes_exactly_those_are_told_that_help(seed: int) -> None:
+def test_of_single_changes_the_remedies_are_exactly_those_that_help(seed: int) -> None:
     lists = law_of(seed)
     on = date(2024, 6, 1)
     looked_at = 0
@@ -159,8 +161,8 @@ def test_of_single_changes_exactly_those_are_told_that_help(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_the_words_cover_helps(seed: int) -> None:
-    """Who is told that a certificate would do may bring any certificate that these words mean."""
+def test_every_value_that_the_words_of_a_remedy_cover_helps(seed: int) -> None:
+    """If a remedy names a certificate, every certificate that the words cover helps."""
     lists = law_of(seed)
     on = date(2024, 6, 1)
     tests = {
@@ -178,15 +180,15 @@ def test_whatever_the_words_cover_helps(seed: int) -> None:
             name = next((name for name, kind in KIND_OF.items() if kind == first.kind), None)
             if more or test is None or name is None or SLOT_OF[name] not in KNOWN:
                 continue
-            passing = [v for v in KNOWN[SLOT_OF[name]] if evaluate(test, World()._replace(**{name: v}))]
+            passing = [v for v in KNOWN[SLOT_OF[name]] if evaluate(test, with_value(NOTHING_KNOWN, SLOT_OF[name], v))]
             covered += len(passing) > 1
             assert all(helped(changed(known, name, v), item, lists, on) for v in passing), (known, item, first.text)
     assert covered
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_change_told_could_be_spared(seed: int) -> None:
-    """A remedy of several circumstances is told only where none of their kinds alone would do."""
+def test_no_change_of_a_remedy_is_unnecessary(seed: int) -> None:
+    """A remedy has several circumstances only if none of their kinds alone is enough."""
     several = 0
     for known, item, found in worlds(seed, REAL, TODAY):
         for remedy in found.remedies:
@@ -197,7 +199,7 @@ def test_no_change_told_could_be_spared(seed: int) -> None:
     assert several > 5
 
 
-def test_who_has_no_hukou_is_refused_for_that_reason_and_asked_for_nothing() -> None:
+def test_a_person_without_a_hukou_is_refused_for_that_reason_and_asked_for_nothing() -> None:
     born = Fact("registration", Registration(sex="2", birth_date=date(1940, 1, 1)), None, None, "reg", "s", 1)
     lives = Fact("residence", Residence(division="530302001"), None, None, "home", "s", 1)
     found = explain([born, lives], [], REAL, "longevity_allowance", TODAY)

@@ -1,4 +1,4 @@
-"""What a change of lists costs and whom it touches, held against a plain recomputation over random laws and lives."""
+"""The cost of a change of lists and the persons it affects, against a plain recomputation for random laws and lives."""
 
 import random
 from collections import Counter
@@ -34,7 +34,7 @@ def edited(law: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]], cha
 
 
 class Case:
-    """Some people under two sets of lists, and the months that are looked at."""
+    """Some persons under two sets of lists, and the months of the window."""
 
     def __init__(self, seed: int) -> None:
         chance = Chance(seed)
@@ -60,7 +60,7 @@ class Case:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_money_is_what_due_says_of_everybody_month_by_month(seed: int) -> None:
+def test_the_money_is_the_sum_of_due_over_all_persons_and_months(seed: int) -> None:
     case = Case(seed)
     sides: list[Counter[Any]] = [Counter(), Counter()]
     earlier: Counter[Any] = Counter()
@@ -173,7 +173,7 @@ def test_more_money_is_a_gain_and_less_of_a_visit_a_loss_and_both_may_meet_in_on
     assert richer.figures == Figures(1, 5 * 3000, 0)  # the new amount counts from the month after
 
 
-def test_money_for_months_before_the_window_is_told_apart() -> None:
+def test_money_for_months_before_the_window_is_counted_separately() -> None:
     late = effect([], [has("longevity_allowance", "2026-09-15", 5000)])
     assert late.earlier == {("530302", "county", "longevity_allowance"): 3 * 5000}
     assert late.figures == Figures(1, 12 * 5000, 0)
@@ -181,7 +181,7 @@ def test_money_for_months_before_the_window_is_told_apart() -> None:
     assert (past.gains, past.figures, sum(past.earlier.values())) == (True, Figures(1, 0, 0), 2 * 5000)
 
 
-def test_a_new_question_and_an_item_that_gives_way_are_told() -> None:
+def test_a_new_question_and_an_item_that_gives_way_are_counted() -> None:
     found = effect(
         [has("care_voucher", "2020-01-01", 1000)],
         [
@@ -203,7 +203,7 @@ def test_another_clause_for_the_same_is_a_change_without_winner_or_loser() -> No
     assert (found.changed, found.gains, found.loses, found.changes) == (True, False, False, ())
 
 
-def test_what_only_an_example_says_is_no_money_outside_a_demonstration() -> None:
+def test_money_by_an_example_is_not_paid_outside_a_demonstration() -> None:
     amount = [has("longevity_allowance", "2020-01-01", 5000, policy_status="example")]
     assert effect([], amount).figures == Figures(1, 0, 0)
     assert effect_of([], amount, YEAR._replace(demo=True)).figures == Figures(1, 12 * 5000, 0)

@@ -1,4 +1,4 @@
-"""Facts follow from statements as a slow oracle, looking at one day at a time, says they do."""
+"""Facts agree with a slow oracle that reads the statements for one day at a time."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,8 @@ from common.events.facts import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules.facts.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import Fact, facts_known_at
 
 FIRST = date(2024, 1, 1)
 DAYS = 14
@@ -59,7 +60,7 @@ def said(
 
 
 class Last:
-    """What a chain says in the end."""
+    """The last statement of a chain."""
 
     def __init__(self, chain: Sequence[Statement]) -> None:
         self.statement: Statement | None = None
@@ -184,7 +185,7 @@ def people(draw: st.DrawFn) -> list[list[Statement]]:
 
 @settings(deadline=None)
 @given(people())
-def test_what_shows_each_day_is_what_the_oracle_says(chains: list[list[Statement]]) -> None:
+def test_the_value_of_each_day_agrees_with_the_oracle(chains: list[list[Statement]]) -> None:
     statements = [s for chain in chains for s in chain]
     facts = facts_known_at(statements)
     for kind in ("disability", "low_income"):
@@ -211,7 +212,7 @@ def test_the_order_of_arrival_and_repetition_change_nothing(
 
 @settings(deadline=None)
 @given(people(), st.integers(0, 24))
-def test_what_is_recorded_later_is_unseen(chains: list[list[Statement]], minute: int) -> None:
+def test_a_statement_recorded_later_does_not_count(chains: list[list[Statement]], minute: int) -> None:
     statements = [s for chain in chains for s in chain]
     until = START + timedelta(minutes=minute)
     seen = [s for s in statements if s.recorded_at <= until]

@@ -1,4 +1,4 @@
-"""The windows of visits: nobody falls between two months, nobody is visited twice for one window."""
+"""The windows of visits: no month without a visit, no two visits for one window."""
 
 from datetime import date, timedelta
 from itertools import pairwise

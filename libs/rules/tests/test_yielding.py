@@ -1,4 +1,4 @@
-"""What the person gave up and what another office pays already: set aside, visible, explained, and back by itself."""
+"""Items that the person declined or another office pays: suppressed, visible, explained, and able to come back."""
 
 from datetime import date
 from pathlib import Path
@@ -67,7 +67,7 @@ def changed(area: str, *rules: dict[str, Any]) -> PolicyList:
     return from_event(plain)
 
 
-def test_every_benefit_received_is_cited_and_the_reason_is_said() -> None:
+def test_every_benefit_received_is_cited_with_the_reason() -> None:
     facts = somebody(receives("work_injury_care"), receives("retired_cadre_living", 100))
     found = on_day(facts)["care_service_subsidy"]
     assert (found.state, found.suppressed_by) == ("suppressed", "work_injury_care")
@@ -77,7 +77,7 @@ def test_every_benefit_received_is_cited_and_the_reason_is_said() -> None:
     assert "因同时享受工伤保险生活护理费而不发，后者停止时自动恢复" in explained.sentence
 
 
-def test_of_two_benefits_the_higher_one_is_what_the_item_is_held_against() -> None:
+def test_an_item_is_compared_with_the_higher_of_two_benefits() -> None:
     both = (receives("retired_cadre_living", 20_000), receives("duty_disability_living", 30_000))
     assert on_day(somebody(*both))["care_service_subsidy"].suppressed_by == "duty_disability_living"
 
@@ -95,13 +95,13 @@ def test_an_amount_that_is_not_known_is_asked_for_by_name() -> None:
     assert "缺少其他部门待遇及其金额" in explained.sentence
 
 
-def test_the_person_is_told_that_one_of_the_two_can_be_had() -> None:
+def test_the_explanation_names_the_choice_between_the_two() -> None:
     explained = why(somebody(receives("retired_cadre_living", 100)), "care_service_subsidy")
     assert explained.outcome == "choice_required"
     assert "与已享受的离休干部生活补贴只能享受一项，由本人选择" in explained.sentence
 
 
-def test_what_is_declined_says_so_and_an_application_alone_changes_nothing() -> None:
+def test_a_declined_item_is_marked_and_an_application_alone_changes_nothing() -> None:
     facts = somebody(wishes("longevity_allowance", "decline"))
     assert on_day(facts)["longevity_allowance"].suppressed_by == "declined"
     assert "decline-longevity_allowance" in on_day(facts)["longevity_allowance"].facts
@@ -110,17 +110,17 @@ def test_what_is_declined_says_so_and_an_application_alone_changes_nothing() -> 
     assert applied == on_day(somebody())
 
 
-def test_to_decline_what_one_cannot_have_leaves_a_refusal_with_its_reason() -> None:
+def test_a_declined_item_that_is_refused_keeps_the_reason_of_the_refusal() -> None:
     facts = somebody(wishes("priority_admission", "decline"))
     assert "priority_admission" not in on_day(facts)
     assert why(facts, "priority_admission").outcome == "refused"
 
 
-def test_what_is_not_decided_yet_goes_on_being_asked_though_it_was_declined() -> None:
+def test_a_declined_item_that_is_unknown_is_still_asked_about() -> None:
     assert on_day(somebody(wishes("nursing_subsidy", "decline"), hukou="530302"))["nursing_subsidy"].state == "unknown"
 
 
-def test_what_is_declined_stays_so_while_a_death_is_suspected() -> None:
+def test_a_declined_item_stays_declined_while_a_death_is_suspected() -> None:
     death = fact("death", Death(evidence="reported"), "d", date(2026, 5, 1))
     assert (
         on_day(somebody(wishes("longevity_allowance", "decline"), death))["longevity_allowance"].state == "suppressed"
@@ -138,7 +138,7 @@ def test_the_nearest_list_with_a_rule_about_an_item_and_a_benefit_decides(mode: 
 
 
 @pytest.mark.parametrize("mode", ["block", "higher_of"])
-def test_a_list_may_not_let_a_benefit_elsewhere_take_what_the_lists_above_give(mode: str) -> None:
+def test_a_list_may_not_let_a_benefit_elsewhere_take_an_item_that_the_lists_above_give(mode: str) -> None:
     rule = {"mode": mode, "items": ["longevity_allowance"], "elsewhere": ["long_term_care_insurance"]}
     child = changed("530302", rule)
     above = lists_above("530302", SEED)

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import synth
 from common.events import facts as fact_types
-from rules.facts.timeline import Deceased, Fact, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import Fact, facts_known_at
 from synth.cloud_events import OTHER_OFFICES
 from synth.truth import Truth
 

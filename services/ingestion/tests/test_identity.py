@@ -10,8 +10,9 @@ from common.codes.id_number import make
 from common.events.facts import Household, Residence
 from common.message import derived_id
 from ingestion import verify
+from rules.facts.death import death_of
 from rules.facts.identity import statements_known_at
-from rules.facts.timeline import death_of, facts_known_at
+from rules.facts.timeline import facts_known_at
 from shell import clock
 from shell.access.auth import issue_token
 from shell.privacy import vault

@@ -10,7 +10,8 @@ from ingestion.review.count_waiting import count_waiting, waiting
 from ingestion.review.escalate_quarantine import escalate_overdue
 from ingestion.review.settle_groups import STEP_MAX, settle_groups
 from ingestion.review.settle_silence import settle_silence
-from rules.facts.timeline import Suspected, death_of, facts_known_at
+from rules.facts.death import Suspected, death_of
+from rules.facts.timeline import facts_known_at
 from shell import clock
 
 OWNER = "140000"  # the area above that of the source

@@ -12,7 +12,8 @@ from common.codes.id_number import make
 from common.events import AccountChanged, CorrectionRequested, PlaceClaimed, PlaceSettled
 from common.events.facts import BankAccount
 from common.message import derived_id
-from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import facts_known_at
 from shell import clock
 from shell.privacy import vault
 

@@ -11,7 +11,8 @@ from common.message import derived_id
 from ingestion.recording.batch import Request
 from ingestion.recording.recorder import decide_again
 from ingestion.recording.store.statements import load_persons
-from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import facts_known_at
 from shell import clock
 from shell.privacy import vault
 

@@ -10,7 +10,8 @@ from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
 from ingestion.recording.recorder import record
 from ingestion.recording.store.statements import load_vault
-from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import facts_known_at
 from shell.privacy import vault
 
 TODAY = date(2025, 12, 1)

@@ -1,104 +1,120 @@
-"""Every day on which something changes for a person: what `rules.deciding.decide` walks along."""
+"""The days on which a person's situation changes, for `rules.deciding.decide`."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, Final
 
 from common.calendar import birthday
 from common.events.ability import Ability
 from common.events.facts import Registration
 
-from rules.deciding.conditions import (
-    ABILITY,
-    AGE,
-    DISABILITY,
-    ELSEWHERE,
-    HUKOU,
-    LIVING,
-    LOW_INCOME,
-    MERIT,
-    RESIDENCE,
-    REST,
-    SPECIAL,
-    WISHES,
-)
-from rules.deciding.lists import NOWHERE, Lists
-from rules.facts.timeline import FAR_FUTURE, FAR_PAST, Deceased, Fact, Suspected
+from rules.deciding.areas import NOWHERE, Area
+from rules.deciding.lists import Lists
+from rules.facts.death import Deceased, Suspected
+from rules.facts.timeline import FAR_FUTURE, FAR_PAST, Fact
+from rules.form.circumstances import CIRCUMSTANCES
+from rules.form.situation import ABILITY, AGE, HUKOU, RESIDENCE, REST
 
-# Behind the places of a world: is a death suspected, where the person lives, has a choice been made.
+# The state of a person has three slots after the situation: is a death suspected, the place of residence, a choice.
 SUSPICION, DIVISION, CHOICE = range(REST.stop, REST.stop + 3)
-_YOUNGER = -1  # than any age that a list names
-
-# What the lists need of a fact's value, by kind.
-_READ: dict[str, tuple[int, Callable[[Any, Lists], Any]]] = {
-    "registration": (HUKOU, lambda value, lists: lists.area(value.hukou_division or NOWHERE)),
-    "residence": (
-        RESIDENCE,
-        lambda value, lists: (lists.area(value.division), value.place, value.division),
-    ),
-    "disability": (DISABILITY, lambda value, lists: (value.class_, value.level)),
-    "low_income": (LOW_INCOME, lambda value, lists: (value.category, value.support)),
-    "living_situation": (LIVING, lambda value, lists: value.tags),
-    "special_family": (SPECIAL, lambda value, lists: value.only_child),
-}
-# The same of the kinds of which several facts may hold at once.
-_READ_SETS: dict[str, tuple[int, Callable[[Any], Any]]] = {
-    "merit": (MERIT, lambda value: value.merit),
-    "benefit_elsewhere": (ELSEWHERE, lambda value: (value.benefit, value.amount_fen_per_month)),
-    "application": (WISHES, lambda value: (value.item, value.wish)),
-}
-# From this day, this place of the world holds this, as said by … (by several where several facts stand there).
+_YOUNGER: Final = -1  # than any age in a list
+# From this day on the slot has this value, by this event (by several if several facts hold).
 Change = tuple[date, int, Any, str | tuple[str, ...] | None]
 
 
+def _hukou(value: Any, lists: Lists) -> Area:
+    return lists.area(value.hukou_division or NOWHERE)
+
+
+def _residence(value: Any, lists: Lists) -> tuple[Area, str, str]:
+    """The values of RESIDENCE, PLACE and DIVISION, which change together."""
+    return lists.area(value.division), value.place, value.division
+
+
+def _readers() -> dict[str, list[tuple[int, Callable[[Any], Any]]]]:
+    """By kind of fact the slots that one fact fills."""
+    readers: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}
+    for slot, row in enumerate(CIRCUMSTANCES):
+        if row.read is not None and row.element is None:
+            readers.setdefault(row.fact.code, []).append((slot, row.read))
+    return readers
+
+
+_PLACES: Final[dict[str, tuple[int, Callable[[Any, Lists], Any]]]] = {
+    "registration": (HUKOU, _hukou),
+    "residence": (RESIDENCE, _residence),
+}
+_READERS: Final = _readers()
+_SEVERAL: Final[dict[str, tuple[int, Any]]] = {
+    row.fact.code: (slot, row.read) for slot, row in enumerate(CIRCUMSTANCES) if row.element
+}
+
+
 def born_of(facts: Sequence[Fact]) -> Fact | None:
-    """The last registration: a birth date does not change, so what is said last holds for the whole life."""
+    """The last registration. A birth date does not change, so the last one counts for the whole life."""
     return next((f for f in reversed(facts) if f.kind == "registration"), None)
 
 
 def changes_of(
     facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
 ) -> list[Change]:
-    """Every day on which the world changes, in order; on one day an end stands before a beginning."""
-    changes: list[Change] = []
-    sets: set[int] = set()
-    born = born_of(facts)
-    for kind, value, valid_from, valid_to, event_id, *_ in facts:
-        if kind in _READ:
-            slot, read = _READ[kind]
-            changes.append((valid_from or FAR_PAST, slot, read(value, lists), event_id))
-            if valid_to is not None:
-                changes.append((valid_to, slot, None, None))
-        elif kind in _READ_SETS:
-            sets.add(_READ_SETS[kind][0])
-    for slot in sets:
-        changes += _set_changes(facts, slot)
+    """Every change in the order of days. On one day an end comes before a beginning."""
+    changes = _fact_changes(facts, lists)
     if abilities:
         changes += _ability_changes(abilities)
-    if born is not None and isinstance(born.value, Registration):
-        birth, event_id = born.value.birth_date, born.event_id
-        changes.append((FAR_PAST, AGE, _YOUNGER, event_id))
-        changes += [(birthday(birth, age), AGE, age, event_id) for age in lists.ages]
+    changes += _age_changes(born_of(facts), lists.ages)
     if isinstance(death, Suspected):
         changes.append((death.on, SUSPICION, True, death.event_ids[0]))
     changes.sort(key=itemgetter(0))
     return changes
 
 
-def _set_changes(facts: Sequence[Fact], slot: int) -> Iterator[Change]:
-    """Every day on which other facts stand in a place that holds several."""
-    read = {kind: of for kind, (at, of) in _READ_SETS.items() if at == slot}
-    own = [f for f in facts if f.kind in read]
-    starts = {f.valid_from or FAR_PAST for f in own}
-    for day in sorted(starts | {f.valid_to for f in own if f.valid_to is not None}):
-        holding = [f for f in own if f.holds_on(day)]
-        known = frozenset(read[f.kind](f.value) for f in holding)
-        yield day, slot, known or None, tuple(f.event_id for f in holding) or None
+def _fact_changes(facts: Sequence[Fact], lists: Lists) -> list[Change]:
+    """The beginnings and ends of facts."""
+    changes: list[Change] = []
+    several: dict[str, list[Fact]] = {}
+    for fact in facts:
+        kind, value, valid_from, valid_to, event_id, *_ = fact
+        if kind in _SEVERAL:
+            several.setdefault(kind, []).append(fact)
+            continue
+        if kind in _PLACES:
+            slot, read_place = _PLACES[kind]
+            changes.append((valid_from or FAR_PAST, slot, read_place(value, lists), event_id))
+            if valid_to is not None:
+                changes.append((valid_to, slot, None, None))
+        for slot, read in _READERS.get(kind, ()):
+            changes.append((valid_from or FAR_PAST, slot, read(value), event_id))
+            if valid_to is not None:
+                changes.append((valid_to, slot, None, None))
+    for kind, own in several.items():
+        changes += _changes_of_several(kind, own)
+    return changes
+
+
+def _age_changes(born: Fact | None, ages: Iterable[int]) -> Iterator[Change]:
+    """A change on each birthday that a list names."""
+    if born is not None and isinstance(born.value, Registration):
+        birth = born.value.birth_date
+        yield FAR_PAST, AGE, _YOUNGER, born.event_id
+        for age in ages:
+            yield birthday(birth, age), AGE, age, born.event_id
+
+
+def _changes_of_several(kind: str, facts: Sequence[Fact]) -> Iterator[Change]:
+    """The changes of a circumstance whose facts may hold at the same time."""
+    slot, read = _SEVERAL[kind]
+    starts = {f.valid_from or FAR_PAST for f in facts}
+    ends = {f.valid_to for f in facts if f.valid_to is not None}
+    for day in sorted(starts | ends):
+        holding = [f for f in facts if f.holds_on(day)]
+        values = frozenset([read(f.value) for f in holding])
+        yield day, slot, values or None, tuple([f.event_id for f in holding]) or None
 
 
 def _ability_changes(abilities: Iterable[Ability]) -> Iterator[Change]:
-    """The result that began last is in force; it closes the one before."""
+    """The result that began last is in force. It ends the result before it."""
     ordered = sorted(abilities, key=attrgetter("valid_from", "recorded_at", "assessment_id"))
     nexts = [a.valid_from for a in ordered[1:]] + [FAR_FUTURE]
     for ability, after in zip(ordered, nexts, strict=True):

@@ -1,11 +1,11 @@
-"""Where of several items a person may have one and must choose.
+"""Items of which a person may have one and must choose.
 
-What they have stays; what comes in addition asks (`choice_required`). Where nothing is there yet, all of them ask. A
-choice counts from its day until the chosen item is no longer given, for whatever reason; a later choice takes its
-place. What gives way to a choice is suppressed, and comes back when the chosen item ends.
+An item that the person has stays. A further item asks for a choice (`choice_required`). If the person has none yet,
+all of them ask. A choice counts from its day until the chosen item is no longer given, for any reason; a later choice
+replaces it. An item that gives way to a choice is suppressed, and comes back when the chosen item ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from rules.deciding.outcome import Outcome
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The person wants `item` where the lists let only one of several be had, from `chosen_on` on."""
+    """The person wants `item` from `chosen_on` on, where the lists allow one of several items."""
 
     choice_id: str
     item: str
@@ -25,14 +25,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lost(NamedTuple):
-    """Why an item gives way, and to which one (None: to others that ask as well)."""
+    """Why an item gives way, and to which item (None: the others ask as well)."""
 
     state: str
     by: str | None
 
 
 class Holder:
-    """What a person has and has chosen, carried through a life from its first day on, stretch by stretch."""
+    """The items that a person has and has chosen. Carried through the life, from the first day on."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         self._waiting = sorted(choices, key=_order, reverse=True)
@@ -42,9 +42,9 @@ class Holder:
     def carry(
         self, outcomes: Sequence[Outcome], relations: Relations, day: date
     ) -> tuple[list[Outcome], dict[str, str]]:
-        """The outcomes of a stretch that begins on `day`, everything settled, and by item the choice behind it.
+        """The outcomes of the days from `day` on after all rules, and by item the choice that decided.
 
-        `outcomes` have passed the blocks, nothing else. Stretches come in order, without gaps.
+        `outcomes` have passed the blocks, nothing else. Calls come in the order of days, without gaps.
         """
         while self._waiting and self._waiting[-1].chosen_on <= day:
             choice = self._waiting.pop()
@@ -53,15 +53,20 @@ class Holder:
         lost, self._chosen = self._settle(outcomes, relations)
         settled = [giving_way(o, *lost[o.item]) if o.item in lost else o for o in outcomes]
         self._since = {o.item: self._since.get(o.item, day) for o in settled if o.given}
+        return settled, self._choices_behind(lost)
+
+    def _choices_behind(self, lost: Mapping[str, Lost]) -> dict[str, str]:
         behind: dict[str, str] = {}
         for item, (_, by) in lost.items():
             if by in self._chosen:
                 behind[item] = behind[by] = self._chosen[by]
-        return settled, behind
+        return behind
 
     def _settle(self, outcomes: Sequence[Outcome], relations: Relations) -> tuple[dict[str, Lost], dict[str, str]]:
-        """What gives way, and the choices that still count. Whoever gives way beats nobody, which may bring others
-        back into play; every round takes at least one out, so it ends."""
+        """The items that give way, and the choices that still count.
+
+        An item that gives way beats no other, so other items may come back. Each round takes at least one item out.
+        """
         out: set[str] = set()
         while True:
             lower = beaten(outcomes, relations, out)
@@ -73,29 +78,43 @@ class Holder:
                 return {item: Lost("suppressed", by) for item, by in lower.items()} | asked, chosen
             out |= more
 
-    def _choose(self, there: set[str], chosen: dict[str, str], relations: Relations) -> dict[str, Lost]:
-        """First what was chosen, the newest first; then what is had already, the longest first; the rest asks.
-        Takes choices out of `chosen` that a later one has replaced."""
+    def _choose(self, there: Collection[str], chosen: dict[str, str], relations: Relations) -> dict[str, Lost]:
+        """The items that give way: chosen items come first, then items that the person has, then the others.
+
+        Removes from `chosen` the choices that a later choice replaced.
+        """
         rivals = {item: [r for r in relations.rivals.get(item, ()) if r in there] for item in there}
         contested = sorted((item for item in there if rivals[item]), key=lambda i: relations.rank[i])
-        wanted = [item for item in reversed(chosen) if item in contested]
-        had = [item for item in contested if item in self._since and item not in wanted]
         given: list[str] = []
         lost: dict[str, Lost] = {}
-        for item in wanted + sorted(had, key=lambda i: self._since[i]):
-            against = next((g for g in given if g in rivals[item]), None)
+        first = self._first_in_line(contested, chosen)
+        for item in first:
+            against = _rival_among(given, rivals[item])
             if against is None:
                 given.append(item)
             else:
-                lost[item] = Lost("suppressed" if against in chosen else "choice_required", against)
+                lost[item] = _lost_to(against, chosen)
                 chosen.pop(item, None)
-        fresh = [item for item in contested if item not in lost and item not in given]
+        fresh = [item for item in contested if item not in first]
         for item in fresh:
-            against = next((g for g in given if g in rivals[item]), None)
-            if against is not None:
-                lost[item] = Lost("suppressed" if against in chosen else "choice_required", against)
-        equal = [item for item in fresh if item not in lost]
-        return lost | {i: Lost("choice_required", None) for i in equal if any(r in equal for r in rivals[i])}
+            if (against := _rival_among(given, rivals[item])) is not None:
+                lost[item] = _lost_to(against, chosen)
+        asking = [item for item in fresh if item not in lost]
+        return lost | {i: Lost("choice_required", None) for i in asking if _rival_among(asking, rivals[i])}
+
+    def _first_in_line(self, contested: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
+        """Chosen items, the newest choice first; then items that the person has, the longest first."""
+        wanted = [item for item in reversed(list(chosen)) if item in contested]
+        had = [item for item in contested if item in self._since and item not in wanted]
+        return wanted + sorted(had, key=lambda item: self._since[item])
+
+
+def _rival_among(items: Sequence[str], rivals: Collection[str]) -> str | None:
+    return next((item for item in items if item in rivals), None)
+
+
+def _lost_to(other: str, chosen: Collection[str]) -> Lost:
+    return Lost("suppressed" if other in chosen else "choice_required", other)
 
 
 def _order(choice: Choice) -> tuple[date, datetime, str]:

@@ -1,90 +1,39 @@
-"""Conditions over one moment of a person's life. Three answers: it holds, it does not, a fact is missing."""
+"""Conditions compiled to functions of a situation. Three answers: yes (True), no (False), a fact is missing (None)."""
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
+from typing import Any
 
-from common.events.facts import Kind
 from common.events.kinds import RULES
 
-from rules.form.policy import GROUPS, Condition
+from rules.form.policy import GROUPS, Band, Condition, PolicyList, Version
+from rules.form.situation import SEVERAL, TEST, ReadTest, Situation
 
-# Places in a world, in the order of `World`; a list of event ids runs beside it.
-(HUKOU, RESIDENCE, AGE, DISABILITY, LOW_INCOME, LIVING, SPECIAL, ABILITY, PLACE, MERIT, ELSEWHERE, WISHES) = range(12)
-
-
-class World(NamedTuple):
-    """What is known of a person over one stretch of days; None: nothing is known of it.
-
-    `hukou`, `residence`: every area, nearest first, that holds the place and that some list names.
-    `disability`: (class, level). `low_income`: (category, support). Several may hold at once of `merits`, of what is
-    received `elsewhere` (benefit, fen per month where it is known) and of the `wishes` (item, apply or decline).
-    """
-
-    hukou: tuple[str, ...] | None = None
-    residence: tuple[str, ...] | None = None
-    age: int | None = None
-    disability: tuple[int, int] | None = None
-    low_income: tuple[str, str | None] | None = None
-    living: tuple[str, ...] | None = None
-    special: str | None = None
-    ability: int | None = None
-    place: str | None = None
-    merits: frozenset[str] | None = None
-    elsewhere: frozenset[tuple[str, int | None]] | None = None
-    wishes: frozenset[tuple[str, str]] | None = None
+Answer = Callable[[Situation], bool | None]
 
 
-REST = range(AGE, len(World._fields))  # what follows the two places in a world
-SETS = (MERIT, ELSEWHERE, WISHES)  # the places where several may stand at once, behind all others
+def compiled(condition: Condition, unreported: Collection[str] = ()) -> Answer:
+    """The condition as a function.
 
-
-class _Test(NamedTuple):
-    slot: int  # what it reads
-    kind: Kind  # the kind of fact asked for where that is missing
-    holds: Callable[[Any, Any], bool | None]  # (argument, what the world knows) → None: not said
-
-
-def _support(wanted: tuple[str, ...], low_income: tuple[str, str | None]) -> bool | None:
-    return None if low_income[1] is None else low_income[1] in wanted
-
-
-TEST: dict[str, _Test] = {
-    "age_years_min": _Test(AGE, "registration", lambda years, age: age >= years),
-    "age_years_max": _Test(AGE, "registration", lambda years, age: age <= years),
-    "hukou_in": _Test(HUKOU, "registration", lambda areas, at: any(a in at for a in areas)),
-    "residence_in": _Test(RESIDENCE, "residence", lambda areas, at: any(a in at for a in areas)),
-    "place_in": _Test(PLACE, "residence", lambda places, place: place in places),
-    "low_income_in": _Test(LOW_INCOME, "low_income", lambda kinds, low: low[0] in kinds),
-    "support_in": _Test(LOW_INCOME, "low_income", _support),
-    "disability": _Test(DISABILITY, "disability", lambda want, has: has[0] in want.classes and has[1] in want.levels),
-    "ability_level_min": _Test(ABILITY, "ability_result", lambda least, level: level >= least),
-    "living_tag": _Test(LIVING, "living_situation", lambda tags, has: any(t in has for t in tags)),
-    "special_family": _Test(SPECIAL, "special_family", lambda kinds, kind: kind in kinds),
-    "merit_in": _Test(MERIT, "merit", lambda kinds, has: any(k in has for k in kinds)),
-    "benefit_elsewhere_in": _Test(ELSEWHERE, "benefit_elsewhere", lambda named, has: any(b in named for b, _ in has)),
-    "applied": _Test(WISHES, "application", lambda items, has: any((i, "apply") in has for i in items)),
-}
-
-
-Answer = Callable[[World], bool | None]
-
-
-def compiled(condition: Condition, untold: Collection[str] = ()) -> Answer:
-    """The condition as a function: True, False, or None where a missing fact decides.
-
-    `untold`: kinds of which a missing fact is unknown (`rules.facts.coverage`), unless the condition says otherwise.
+    `unreported`: kinds of which a missing fact means unknown (`rules.facts.coverage`), unless the condition has
+    `absent_means`.
     """
     name = condition.test
     if name not in GROUPS:
-        return _compiled_test(condition, name, untold)
-    parts = [compiled(child, untold) for child in getattr(condition, name)]
-    decisive = name != "all_of"  # the answer of a part that settles the group at once,
-    settled = name == "any_of"  # and how
+        return _compiled_test(condition, unreported)
+    parts = [compiled(child, unreported) for child in condition.children]
+    if name == "all_of":
+        return _group(parts, decisive=False, settled=False)
+    return _group(parts, decisive=True, settled=name == "any_of")
 
-    def group(world: World) -> bool | None:
+
+def _group(parts: Collection[Answer], *, decisive: bool, settled: bool) -> Answer:
+    """One part with the answer `decisive` gives the group the answer `settled`."""
+
+    def group(situation: Situation) -> bool | None:
         doubt = False
         for part in parts:
-            answer = part(world)
+            answer = part(situation)
             if answer is decisive:
                 return settled
             doubt = doubt or answer is None
@@ -93,67 +42,96 @@ def compiled(condition: Condition, untold: Collection[str] = ()) -> Answer:
     return group
 
 
-def _compiled_test(condition: Condition, name: str, untold: Collection[str]) -> Answer:
-    slot, kind, holds = TEST[name]
-    argument = getattr(condition, name)
-    if condition.absent_means is None and kind in untold:
-        return _untold_test(slot, argument, holds)
-    by_default = "not_met" if RULES[kind].absence == "false" else "unknown"
-    otherwise = False if (condition.absent_means or by_default) == "not_met" else None
+def _compiled_test(condition: Condition, unreported: Collection[str]) -> Answer:
+    read = TEST[condition.test]
+    slot, holds = read.slot, read.holds
+    argument = getattr(condition, condition.test)
+    if condition.absent_means is None and read.kind in unreported:
+        return _unreported_test(read, argument)
+    if_absent = False if _absence(condition, read) == "not_met" else None
 
-    def test(world: World) -> bool | None:
-        known = world[slot]
-        answer = None if known is None else holds(argument, known)
-        return otherwise if answer is None else answer
+    def test(situation: Situation) -> bool | None:
+        value = situation[slot]
+        answer = None if value is None else holds(argument, value)
+        return if_absent if answer is None else answer
 
     return test
 
 
-def _untold_test(slot: int, argument: Any, holds: Callable[[Any, Any], bool | None]) -> Answer:
-    """Where several may hold at once, what is known of one says nothing of the others; a wish declined is a no. What a
-    fact leaves out is not an absent fact: that reads as everywhere."""
+def _absence(condition: Condition, read: ReadTest) -> str:
+    if condition.absent_means is not None:
+        return condition.absent_means
+    return "not_met" if RULES[read.kind].absence == "false" else "unknown"
 
-    def test(world: World) -> bool | None:
-        known: Any = world[slot]
-        if known is None:
+
+def _unreported_test(read: ReadTest, argument: Any) -> Answer:
+    """A test whose kind of fact is not reported completely.
+
+    Of a circumstance with several values others may hold that nobody reported, so no value is a no. A fact that is
+    there but leaves a value out counts as everywhere: the answer is no.
+    """
+    slot, several = read.slot, read.slot in SEVERAL
+
+    def test(situation: Situation) -> bool | None:
+        value = situation[slot]
+        if value is None:
             return None
-        answer = holds(argument, known) or False
-        if answer or slot not in SETS:
-            return answer
-        declined = slot == WISHES and all((item, "decline") in known for item in argument)
-        return False if declined else None
+        if read.holds(argument, value):
+            return True
+        return None if several and not read.denied(argument, value) else False
 
     return test
 
 
-def evaluate(condition: Condition, world: World, untold: Collection[str] = ()) -> bool | None:
-    """One look; whoever asks often keeps the `compiled` condition."""
-    return compiled(condition, untold)(world)
+def evaluate(condition: Condition, situation: Situation, unreported: Collection[str] = ()) -> bool | None:
+    """One answer. To ask often, keep the `compiled` condition."""
+    return compiled(condition, unreported)(situation)
 
 
-def missing(condition: Condition, world: World, untold: Collection[str] = ()) -> set[str]:
+def missing(condition: Condition, situation: Situation, unreported: Collection[str] = ()) -> set[str]:
     """The kinds of facts whose absence leaves the condition open."""
-    if evaluate(condition, world, untold) is not None:
+    if evaluate(condition, situation, unreported) is not None:
         return set()
-    name = condition.test
-    if name not in GROUPS:
-        return {TEST[name].kind}
-    return set().union(*(missing(child, world, untold) for child in getattr(condition, name)))
+    if condition.test not in GROUPS:
+        return {TEST[condition.test].kind}
+    return set().union(*(missing(child, situation, unreported) for child in condition.children))
 
 
-def leaves(condition: Condition) -> Iterator[tuple[str, Any]]:
-    """Every test in a condition with its argument."""
-    name = condition.test
-    if name in GROUPS:
-        for child in getattr(condition, name):
-            yield from leaves(child)
-    else:
-        yield name, getattr(condition, name)
+def kinds_read(conditions: Iterable[Condition]) -> set[str]:
+    return {TEST[leaf.test].kind for condition in conditions for leaf in condition.leaves()}
 
 
-def kinds_read(condition: Condition) -> set[str]:
-    return {TEST[name].kind for name, _ in leaves(condition)}
+def slots_read(conditions: Iterable[Condition]) -> set[int]:
+    return {TEST[leaf.test].slot for condition in conditions for leaf in condition.leaves()}
 
 
-def slots_read(condition: Condition) -> set[int]:
-    return {TEST[name].slot for name, _ in leaves(condition)}
+def asked_conditions(version: Version) -> Iterator[Condition]:
+    """The conditions for which the platform asks for missing facts: those of the item and of its amounts."""
+    yield version.conditions
+    yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
+
+
+def leaves_of_version(version: Version) -> Iterator[Condition]:
+    """Every test of a version, with those of its tiers and amounts. A band counts as a test of age or ability."""
+    yield from version.conditions.leaves()
+    for tier in version.tiers:
+        yield from tier.conditions.leaves() if tier.conditions else ()
+    if version.amount is None:
+        return
+    for case in version.amount.cases:
+        yield from case.conditions.leaves()
+    yield from map(_band_test, version.amount.bands)
+
+
+def leaves_of_list(one: PolicyList) -> Iterator[Condition]:
+    """Every test of a list, without its floors and deviations."""
+    for item in one.items.values():
+        for version in item.versions:
+            yield from leaves_of_version(version)
+
+
+@lru_cache(maxsize=10_000)
+def _band_test(band: Band) -> Condition:
+    if band.age_years_min is not None:
+        return Condition(age_years_min=band.age_years_min)
+    return Condition(ability_level_min=band.ability_level_min)

@@ -1,12 +1,11 @@
-"""Items that may not be had together. What gives way stays visible, and so comes back by itself.
+"""Rules between items that a person may not have together. A suppressed item stays visible and can come back.
 
-For any two items the nearest list that has a rule about both decides, as the nearest list decides about an item; a
-list speaks of the items of those people only who belong to it by the place which the item follows. Only what is given
-excludes anything: whatever gives way itself stands in nobody's way, and neither does money of which no list says how
-much.
+For any two items the nearest list with a rule about both decides. A list rules only over the items of persons who
+belong to it by the place that the item follows. Only an item that is given excludes another. A suppressed item, or
+money without an amount, excludes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,91 +13,149 @@ import msgspec
 from rules.deciding.outcome import Outcome
 from rules.form.exclusion_rules import Block, ChoiceOf, Exclusion, HigherOf, pairs_elsewhere, pairs_of
 
+Others = Mapping[str, Sequence[str]]
+
 
 class Relations(NamedTuple):
-    """What the rules make of the items that count for somebody: for each item the others, in the order of the rules.
+    """The rules between the items of a person: for each item the others, in the order of the rules.
 
-    `blocked_by`: any of them given, the item is not. `beaten_by`: of the two the higher amount is given. `rivals`: of
-    the two the person has one and may choose. `blocked_elsewhere`, `beaten_elsewhere`: for an item the benefits of
-    other offices that block it, or that it is held against. `rank`: which of two items the rules name first.
+    `blocked_by`: if any of them is given, the item is not. `beaten_by`: of the two, the higher amount is given.
+    `rivals`: the person has one of the two and may choose. `blocked_elsewhere`, `beaten_elsewhere`: the same for
+    benefits of other offices. `rank`: the order in which the rules name the items.
     """
 
-    blocked_by: Mapping[str, Sequence[str]]
-    beaten_by: Mapping[str, Sequence[str]]
-    rivals: Mapping[str, Sequence[str]]
-    blocked_elsewhere: Mapping[str, Sequence[str]]
-    beaten_elsewhere: Mapping[str, Sequence[str]]
+    blocked_by: Others
+    beaten_by: Others
+    rivals: Others
+    blocked_elsewhere: Others
+    beaten_elsewhere: Others
     rank: Mapping[str, int]
 
 
 def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[str, Collection[str]]) -> Relations:
-    """`rules` by area, nearest first. `areas_of`: every item with the areas whose lists may speak of it."""
-    found: Sequence[dict[str, list[str]]] = [{}, {}, {}, {}, {}]
-    rank: dict[str, int] = {}
-    settled: set[frozenset[str]] = set()
-    for area, rule in ((area, rule) for area, of_area in rules for rule in of_area):
+    """`rules` by area, nearest first. `areas_of`: by item the areas whose lists may rule over it."""
+    relating = _Relating(areas_of)
+    for area, of_area in rules:
+        for rule in of_area:
+            relating.add(area, rule)
+    return relating.relations
+
+
+class _Relating:
+    """Collects the relations rule by rule. The first rule about a pair counts."""
+
+    def __init__(self, areas_of: Mapping[str, Collection[str]]) -> None:
+        self._areas_of = areas_of
+        self._settled: set[frozenset[str]] = set()
+        self._blocked_by: dict[str, list[str]] = {}
+        self._beaten_by: dict[str, list[str]] = {}
+        self._rivals: dict[str, list[str]] = {}
+        self._blocked_elsewhere: dict[str, list[str]] = {}
+        self._beaten_elsewhere: dict[str, list[str]] = {}
+        self._rank: dict[str, int] = {}
+
+    @property
+    def relations(self) -> Relations:
+        return Relations(
+            blocked_by=self._blocked_by,
+            beaten_by=self._beaten_by,
+            rivals=self._rivals,
+            blocked_elsewhere=self._blocked_elsewhere,
+            beaten_elsewhere=self._beaten_elsewhere,
+            rank=self._rank,
+        )
+
+    def add(self, area: str, rule: Exclusion) -> None:
         if isinstance(rule, HigherOf | ChoiceOf):
             for item in rule.items:
-                if area in areas_of.get(item, ()):
-                    rank.setdefault(item, len(rank))
+                if self._rules_over(area, item):
+                    self._rank.setdefault(item, len(self._rank))
         for one, other in pairs_of(rule):
-            pair = frozenset((one, other))
-            if pair in settled or area not in areas_of.get(one, ()) or other not in areas_of:
-                continue
-            if not isinstance(rule, Block) and area not in areas_of[other]:
-                continue
-            settled.add(pair)
-            if isinstance(rule, Block):
-                found[0].setdefault(one, []).append(other)
-            elif isinstance(rule, HigherOf | ChoiceOf):
-                both = found[1] if isinstance(rule, HigherOf) else found[2]
-                both.setdefault(one, []).append(other)
-                both.setdefault(other, []).append(one)
+            if self._may_pair(area, rule, one, other) and self._is_first(one, other):
+                self._add_pair(rule, one, other)
         for item, benefit in pairs_elsewhere(rule):
-            pair = frozenset((item, benefit))
-            if pair not in settled and area in areas_of.get(item, ()):
-                settled.add(pair)
-                if isinstance(rule, Block | HigherOf):
-                    found[3 if isinstance(rule, Block) else 4].setdefault(item, []).append(benefit)
-    return Relations(found[0], found[1], found[2], found[3], found[4], rank)
+            if self._rules_over(area, item) and self._is_first(item, benefit):
+                self._add_elsewhere(rule, item, benefit)
+
+    def _rules_over(self, area: str, item: str) -> bool:
+        return area in self._areas_of.get(item, ())
+
+    def _may_pair(self, area: str, rule: Exclusion, one: str, other: str) -> bool:
+        """A block needs power over the blocked item only."""
+        if not self._rules_over(area, one) or other not in self._areas_of:
+            return False
+        return isinstance(rule, Block) or self._rules_over(area, other)
+
+    def _is_first(self, one: str, other: str) -> bool:
+        pair = frozenset((one, other))
+        if pair in self._settled:
+            return False
+        self._settled.add(pair)
+        return True
+
+    def _add_pair(self, rule: Exclusion, one: str, other: str) -> None:
+        if isinstance(rule, Block):
+            self._blocked_by.setdefault(one, []).append(other)
+        elif isinstance(rule, HigherOf | ChoiceOf):
+            both = self._beaten_by if isinstance(rule, HigherOf) else self._rivals
+            both.setdefault(one, []).append(other)
+            both.setdefault(other, []).append(one)
+
+    def _add_elsewhere(self, rule: Exclusion, item: str, benefit: str) -> None:
+        if isinstance(rule, Block):
+            self._blocked_elsewhere.setdefault(item, []).append(benefit)
+        elif isinstance(rule, HigherOf):
+            self._beaten_elsewhere.setdefault(item, []).append(benefit)
 
 
 def related(items: set[str], sides: Iterable[Relations]) -> set[str]:
-    """These items and all that anything about them can hang on."""
+    """These items and all others that their answers can depend on."""
     return tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
 
 
 def tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
-    """These items and whatever any chain of pairs ties to them."""
+    """These items and all others that any chain of pairs connects with them."""
+    neighbours: dict[str, set[str]] = {}
+    for one, other in pairs:
+        neighbours.setdefault(one, set()).add(other)
+        neighbours.setdefault(other, set()).add(one)
     found: set[str] = set()
-    fresh = items
+    fresh = set(items)
     while fresh:
         found |= fresh
-        fresh = {b for pair in pairs for a, b in (pair, pair[::-1]) if a in fresh} - found
+        fresh = {other for item in fresh for other in neighbours.get(item, ())} - found
     return found
 
 
 def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
-    """Those suppressed that something given blocks."""
+    """The outcomes after the blocks: a granted item that a given item blocks is suppressed."""
     granted = {o.item for o in outcomes if o.state == "granted"}
-    given = {o.item for o in outcomes if o.given}
-    winner: dict[str, str | None] = {}
-
-    def ask(item: str, asked: tuple[str, ...]) -> str | None:
-        """What blocks an item. Rules that run in a circle end where they come back to themselves."""
-        if item not in winner:
-            rest = (*asked, item)
-            by = (b for b in relations.blocked_by.get(item, ()) if b in given and b not in rest)
-            winner[item] = next((b for b in by if ask(b, rest) is None), None)
-        return winner[item]
-
-    lost = {item: by for item in sorted(granted) if (by := ask(item, ())) is not None}
+    blocker_of = _blockers({o.item for o in outcomes if o.given}, relations)
+    lost = {item: by for item in sorted(granted) if (by := blocker_of(item, ())) is not None}
     return [giving_way(o, "suppressed", lost[o.item]) if o.item in lost else o for o in outcomes]
 
 
+def _blockers(given: Collection[str], relations: Relations) -> Callable[[str, tuple[str, ...]], str | None]:
+    """A function from an item (and the items asked before it) to the item that blocks it.
+
+    A circle of rules ends where it comes back to an item asked before.
+    """
+    known: dict[str, str | None] = {}
+
+    def blocker_of(item: str, asked: tuple[str, ...]) -> str | None:
+        if item not in known:
+            path = (*asked, item)
+            rivals = (b for b in relations.blocked_by.get(item, ()) if b in given and b not in path)
+            known[item] = next((b for b in rivals if blocker_of(b, path) is None), None)
+        return known[item]
+
+    return blocker_of
+
+
 def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection[str] = ()) -> dict[str, str]:
-    """The granted items that yield to a higher amount, with the item they yield to; at equal amounts the one that the
-    rules name first stays. `giving`: items that give way for another reason and so beat nobody.
+    """By item that yields to a higher amount, the item with that amount. At equal amounts the rank decides.
+
+    `giving`: items that give way for another reason, and so beat nothing.
     """
     if not relations.beaten_by:
         return {}
@@ -106,15 +163,16 @@ def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection
     rank, last = relations.rank, len(relations.rank)
     lost: dict[str, str] = {}
     for item in sorted(amounts, key=lambda i: (-amounts[i], rank.get(i, last), i)):
-        if item not in lost:
-            for other in relations.beaten_by.get(item, ()):
-                if other in amounts and other not in lost and other != item:
-                    lost[other] = item
+        if item in lost:
+            continue
+        for other in relations.beaten_by.get(item, ()):
+            if other in amounts and other not in lost and other != item:
+                lost[other] = item
     return lost
 
 
 def contested(outcomes: Sequence[Outcome], relations: Relations) -> bool:
-    """Whether the person has two items of which they may have one."""
+    """Whether the person has two items of which only one is allowed."""
     given = {o.item for o in outcomes if o.given}
     return any(rival in given for item in given for rival in relations.rivals.get(item, ()))
 

@@ -1,10 +1,10 @@
-"""Months that nobody pays because somebody moved: where the lists of two areas do not meet.
+"""Gaps of moves: months that no area pays because a person moved and the lists of two areas do not meet.
 
-`due` never pays twice and never invents a month, so a month that neither list claims stays empty without a word. Each
-such gap is the lists' doing, not the person's: it is a case for the officials of both areas.
+`due` never pays twice and never invents a month. So a month that neither list pays stays empty without a message. The
+lists cause such a gap, not the person: it is a case for the officials of both areas.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -12,11 +12,12 @@ from common.calendar import month_text
 from common.codes import divisions
 from common.events.entitlement import Entitlement, GapReason, MoveGap
 from common.events.facts import Registration, Residence
+from common.words_zh import ITEMS
 
-from rules.deciding.wording import area_name
-from rules.facts.timeline import Fact
-from rules.form.items import ITEM_TITLES
-from rules.money.due import Run, first_day, runs_by_item
+from rules.facts.timeline import FAR_PAST, Fact
+from rules.form.names import area_name
+from rules.form.period import is_within
+from rules.money.runs import Run, first_day, runs_by_item
 from rules.money.tallies import county_of
 
 WHY: Final[dict[GapReason, str]] = {
@@ -27,13 +28,11 @@ WHY: Final[dict[GapReason, str]] = {
     "suppressed": "按迁入地的衔接规则不发",
     "choice_required": "迁入地要本人选择",
 }
-
-
 _PLACES: Final = ("registration", "residence")
 
 
 class _Move(NamedTuple):
-    """`left`: None where nothing was known before."""
+    """`left`: None if no place was known before."""
 
     left: str | None
     to: str
@@ -42,9 +41,9 @@ class _Move(NamedTuple):
 def gap_text(gap: MoveGap, title: str | None = None) -> str:
     """`title`: of an item that only its own list can name."""
     until = f"至{gap.until_month}（不含）" if gap.until_month else "起"
-    told = title or ITEM_TITLES.get(gap.item, gap.item)
-    place = f"由{area_name(gap.left)}迁到{area_name(gap.moved_to)}"
-    return f"{gap.moved_on}{place}：{told}{gap.first_month}{until}无人发放，{WHY[gap.why]}"
+    name = title or ITEMS.get(gap.item, gap.item)
+    places = f"由{area_name(gap.left)}迁到{area_name(gap.moved_to)}"
+    return f"{gap.moved_on}{places}：{name}{gap.first_month}{until}无人发放，{WHY[gap.why]}"
 
 
 def gaps_of_moves(
@@ -53,64 +52,78 @@ def gaps_of_moves(
     """Every gap that a move of hukou or residence leaves in the money of one person, by item and day."""
     ends = {e.to for e in entitlements if e.to is not None}
     if not ends or ends.isdisjoint([f.valid_from for f in facts if f.kind in _PLACES]):
-        return ()  # most people: nothing ends where they move
+        return ()  # most persons: no entitlement ends on the day of a move
     moves = _moves(facts)
     found: list[MoveGap] = []
     for runs in runs_by_item(entitlements, died_on):
-        for i, run in enumerate(runs):
-            there = moves.get(run.end_on, ()) if run.end_on else ()
-            away = [m for m in there if not divisions.within(m.to, run.jurisdiction)]
-            if away:
-                found += _gap(run, runs[i + 1 :], entitlements, away)
+        for run, following in zip(runs, [*runs[1:], None], strict=False):
+            away = _moves_out(run, moves)
+            if away and _leaves_months(run, following):
+                found.append(_gap(run, following, entitlements, away))
     return tuple(found)
 
 
 def _moves(facts: Sequence[Fact]) -> dict[date, list[_Move]]:
-    """By day the steps of hukou or residence from place to place. To have a hukou no longer is no step to anywhere."""
+    """The moves by day. The loss of a hukou is not a move."""
     moves: dict[date, list[_Move]] = {}
     at: dict[str, str] = {}
-    for fact in sorted(facts, key=lambda f: f.valid_from or date.min):
-        if isinstance(fact.value, Registration | Residence):
-            to = fact.value.hukou_division if isinstance(fact.value, Registration) else fact.value.division
-            if to is None:
-                at.pop(fact.kind, None)
-                continue
-            if fact.valid_from is not None:
-                moves.setdefault(fact.valid_from, []).append(_Move(at.get(fact.kind), to))
-            at[fact.kind] = to
+    for fact in sorted(facts, key=lambda f: f.valid_from or FAR_PAST):
+        if not isinstance(fact.value, Registration | Residence):
+            continue
+        to = fact.value.hukou_division if isinstance(fact.value, Registration) else fact.value.division
+        if to is None:
+            at.pop(fact.kind, None)
+            continue
+        if fact.valid_from is not None:
+            moves.setdefault(fact.valid_from, []).append(_Move(at.get(fact.kind), to))
+        at[fact.kind] = to
     return moves
 
 
-def _gap(
-    old: Run, later: Sequence[Run], entitlements: Sequence[Entitlement], moves: Sequence[_Move]
-) -> Iterator[MoveGap]:
+def _moves_out(run: Run, moves: dict[date, list[_Move]]) -> list[_Move]:
+    """The moves out of the area of a run on the day on which it ends."""
+    on_that_day = moves.get(run.end_on, []) if run.end_on else []
+    return [move for move in on_that_day if not divisions.within(move.to, run.jurisdiction)]
+
+
+def _leaves_months(run: Run, following: Run | None) -> bool:
+    return following is None or following.first > run.end
+
+
+def _gap(old: Run, following: Run | None, entitlements: Sequence[Entitlement], moves: Sequence[_Move]) -> MoveGap:
     """`moves`: those of the day on which `old` ends."""
     paid, day = old.stages[-1][2], old.end_on
-    after = next(iter(later), None)
-    if day is None or (after is not None and after.first <= old.end):
-        return
-    here = next(
-        (e for e in entitlements if e.item == paid.item and e.from_ <= day and (e.to is None or day < e.to)), None
-    )
+    assert day is not None
+    here = _entitlement_on(day, paid.item, entitlements)
     move = next((m for m in moves if here and divisions.within(m.to, here.jurisdiction)), moves[0])
-    within = move.left is not None and divisions.within(move.left, old.jurisdiction)
-    yield MoveGap(
+    return MoveGap(
         item=paid.item,
         old=old.jurisdiction,
         old_policy=paid.policy,
-        left=county_of(move.left) if within and move.left else old.jurisdiction,
+        left=_county_left(move, old.jurisdiction),
         new=here.jurisdiction if here else None,
         new_policy=here.policy if here else None,
         moved_to=county_of(move.to),
         moved_on=day,
         first_month=month_text(first_day(old.end)),
-        until_month=month_text(first_day(after.first)) if after else None,
+        until_month=month_text(first_day(following.first)) if following else None,
         why=_why(here),
     )
 
 
+def _entitlement_on(day: date, item: str, entitlements: Sequence[Entitlement]) -> Entitlement | None:
+    return next((e for e in entitlements if e.item == item and is_within(day, e.from_, e.to)), None)
+
+
+def _county_left(move: _Move, area: str) -> str:
+    """The county that the person left, or the area that paid if the place before lies elsewhere."""
+    if move.left is not None and divisions.within(move.left, area):
+        return county_of(move.left)
+    return area
+
+
 def _why(here: Entitlement | None) -> GapReason:
-    """What the list of the new place makes of the person on the day of the move."""
+    """The answer of the list of the new place on the day of the move."""
     if here is None:
         return "refused"
     if here.state == "granted" or here.state == "suspended":

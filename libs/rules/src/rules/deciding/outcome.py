@@ -1,20 +1,21 @@
-"""What one version of an item says about one kind of person, worked out once per kind."""
+"""The answer of one version of an item for one group of persons, computed once per group."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from common.events.entitlement import EntitlementState, ItemKind, PayTerms
 
-from rules.deciding.conditions import ABILITY, AGE, HUKOU, RESIDENCE, World, compiled, kinds_read, missing, slots_read
-from rules.form.policy import Amount, Condition, ItemPolicy, Status, Version
+from rules.deciding.conditions import asked_conditions, compiled, kinds_read, leaves_of_version, missing, slots_read
+from rules.form.policy import Amount, ItemPolicy, Status, Tier, Version
+from rules.form.situation import ABILITY, AGE, HUKOU, RESIDENCE, Situation
 
-_KNOWN_MAX = 20_000  # kinds of people remembered per item version
+_REMEMBERED_MAX: Final = 20_000  # groups of persons per version
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """`slots`: the parts of the world that the item's conditions read."""
+    """`slots`: the circumstances that the item's conditions read."""
 
     item: str
     jurisdiction: str
@@ -33,47 +34,46 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unset(self) -> bool:
-        """Granted to this person, but no list says how much: a right without money, so far."""
+        """The person has the right, but no list sets an amount, so there is no money yet."""
         return self.kind == "cash" and self.amount_fen_per_month is None and self.state != "unknown"
 
     @property
     def given(self) -> bool:
-        """Something is had. Held money counts: a suspicion must not let another item move in."""
+        """The person has the item. Held money counts: a suspicion must not let another item take its place."""
         return self.state in ("granted", "suspended") and not self.unset
 
 
-_NOT_YET: Any = object()  # None is an answer
+_NOT_YET: Final[Any] = object()  # None is an answer
 
 
 def status_of(version: Version) -> Status:
-    """Only as well documented as its weakest part. The pay rule and `reverify` have a status of their own."""
+    """`example` if any part is an example. The pay rule and `reverify` have a status of their own."""
     amount = [version.amount.status] if version.amount else []
     parts = [version.status, *amount, *(tier.status for tier in version.tiers)]
     return "example" if "example" in parts else "documented"
 
 
 class Applicable:
-    """A version of an item that counts for somebody.
+    """A version of an item that counts for a person.
 
-    `presumed`: the place that the item follows is not known, so that the list of the person's other place serves
-    only to ask for it. `untold`: of what the version reads the kinds of which it is no answer that nothing was said;
-    not for its tiers, of which nobody is asked, so that doubt would only lower them.
+    `presumed`: the place that the item follows is unknown. The list of the person's other place then serves only to
+    ask for the place. `unreported`: the kinds that the version asks for and whose absence means unknown. Tiers do not
+    use it: nobody is asked for the facts of a tier, so doubt would only lower the tier.
     """
 
     def __init__(
-        self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool, untold: Collection[str] = ()
+        self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool, unreported: Collection[str] = ()
     ) -> None:
         self.item, self.version, self.jurisdiction, self.presumed = item, version, jurisdiction, presumed
-        self.untold = untold = frozenset(untold) & kinds_read_by(version) if untold else frozenset()
-        read = _read(version)
+        self.unreported = unreported = frozenset(unreported) & kinds_read_by(version) if unreported else frozenset()
+        read = slots_read(leaves_of_version(version))
         self.slots = tuple(sorted(read | {HUKOU if item.follows == "hukou" else RESIDENCE}))
-        # What the answer hangs on; always at least two places, so that it is a tuple.
-        self._kind_of_person: Callable[[World], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
-        self._holds = compiled(version.conditions, untold)
+        # The answer depends on these values; always two or more slots, so that the key is a tuple.
+        self._group_of: Callable[[Situation], Any] = itemgetter(*sorted(read | {AGE, ABILITY}))
+        self._holds = compiled(version.conditions, unreported)
         cases = version.amount.cases if version.amount else ()
-        self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions, untold)) for case in cases]
-        tiers = version.tiers
-        self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in tiers]
+        self._cases = [(case.amount_fen, case.conditions, compiled(case.conditions, unreported)) for case in cases]
+        self._tiers = [(tier, compiled(tier.conditions) if tier.conditions else None) for tier in version.tiers]
         self._known: dict[Any, Outcome | None] = {}
 
     @property
@@ -84,53 +84,65 @@ class Applicable:
     def status(self) -> Status:
         return status_of(self.version)
 
-    def outcome(self, world: World) -> Outcome | None:
-        """The answer for a world, None for a refusal."""
-        kind_of_person = self._kind_of_person(world)
-        found: Outcome | None = self._known.get(kind_of_person, _NOT_YET)
+    def outcome(self, situation: Situation) -> Outcome | None:
+        """The answer for a situation; None: refused."""
+        group = self._group_of(situation)
+        found: Outcome | None = self._known.get(group, _NOT_YET)
         if found is _NOT_YET:
-            if len(self._known) >= _KNOWN_MAX:
+            if len(self._known) >= _REMEMBERED_MAX:
                 self._known.clear()
-            found = self._known[kind_of_person] = self._decide(world)
+            found = self._known[group] = self._decide(situation)
         return found
 
-    def _decide(self, world: World) -> Outcome | None:
-        version = self.version
-        holds = self._holds(world)
+    def _decide(self, situation: Situation) -> Outcome | None:
+        holds = self._holds(situation)
         if holds is False:
             return None
-        asked = missing(version.conditions, world, self.untold) if holds is None else set()
+        lacking = missing(self.version.conditions, situation, self.unreported) if holds is None else set()
         if self.presumed:
-            asked.add("registration" if self.item.follows == "hukou" else "residence")
-        amount = None
-        if version.amount and not asked:
-            amount, lacking = self._case(world) if self._cases else _amount(version.amount, world)
-            if amount is None and not lacking:
-                return None  # the list names no amount for this person
-            asked |= lacking
-        if asked:
-            return self._described(state="unknown", missing_facts=tuple(sorted(asked)))
-        tier = next((tier for tier, applies in self._tiers if applies is None or applies(world)), None)
+            lacking.add("registration" if self.item.follows == "hukou" else "residence")
+        amount_fen = None
+        if self.version.amount and not lacking:
+            amount_fen, lacking = self._amount(self.version.amount, situation)
+            if amount_fen is None and not lacking:
+                return None  # the list sets no amount for this person
+        if lacking:
+            return self._described(state="unknown", missing_facts=tuple(sorted(lacking)))
+        return self._granted(amount_fen, self._tier(situation))
+
+    def _granted(self, amount_fen: int | None, tier: Tier | None) -> Outcome:
+        version = self.version
         return self._described(
             state="granted",
-            amount_fen_per_month=amount,
+            amount_fen_per_month=amount_fen,
             pay=version.pay.terms() if version.pay else None,
             tier=tier.tier if tier else None,
             interval_days=tier.interval_days if tier else None,
             reverify_months=version.reverify.living_tag_months if version.reverify else None,
         )
 
-    def _case(self, world: World) -> tuple[int | None, set[str]]:
-        """As `_amount`. A case that is open settles nothing, unless one before it holds."""
+    def _tier(self, situation: Situation) -> Tier | None:
+        return next((tier for tier, applies in self._tiers if applies is None or applies(situation)), None)
+
+    def _amount(self, amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
+        """Fen per month, or the kinds of facts that are missing to know it, or neither (no band or case fits)."""
+        if self._cases:
+            return self._case(situation)
+        if amount.flat_fen is not None:
+            return amount.flat_fen, set()
+        return _band(amount, situation)
+
+    def _case(self, situation: Situation) -> tuple[int | None, set[str]]:
+        """The first case that holds. A case whose answer is unknown before it leaves the amount unknown."""
         for amount_fen, condition, applies in self._cases:
-            holds = applies(world)
+            holds = applies(situation)
             if holds is None:
-                return None, missing(condition, world, self.untold)
+                return None, missing(condition, situation, self.unreported)
             if holds:
                 return amount_fen, set()
         return None, set()
 
-    def _described(self, **what: object) -> Outcome:
+    def _described(self, **fields: object) -> Outcome:
         return Outcome(
             item=self.item.item,
             jurisdiction=self.jurisdiction,
@@ -138,40 +150,23 @@ class Applicable:
             policy=self.policy,
             policy_status=self.status,
             slots=self.slots,
-            **what,  # type: ignore[arg-type]
+            **fields,  # type: ignore[arg-type]
         )
 
 
-def _amount(amount: Amount, world: World) -> tuple[int | None, set[str]]:
-    """Fen per month, or the facts that are missing to say it, or neither (no band fits)."""
-    if amount.flat_fen is not None:
-        return amount.flat_fen, set()
+def _band(amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
+    """The highest band that the person reaches."""
     by_age = amount.bands[0].age_years_min is not None
-    reached = world.age if by_age else world.ability
+    reached = situation[AGE if by_age else ABILITY]
     if reached is None:
         return None, {"registration" if by_age else "ability_result"}
     fits = None
     for band in amount.bands:
-        least = band.age_years_min if by_age else band.ability_level_min
-        if least is not None and least <= reached:
+        if (band.least or 0) <= reached:
             fits = band.amount_fen
     return fits, set()
 
 
 def kinds_read_by(version: Version) -> set[str]:
-    """The kinds of facts that are asked for where absence is no answer."""
-    return set().union(*(kinds_read(condition) for condition in _asking(version)))
-
-
-def _asking(version: Version) -> Iterator[Condition]:
-    yield version.conditions
-    yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
-
-
-def _read(version: Version) -> set[int]:
-    read: set[int] = set().union(*(slots_read(condition) for condition in _asking(version)))
-    for tier in version.tiers:
-        read |= slots_read(tier.conditions) if tier.conditions else set()
-    if version.amount and version.amount.bands:
-        read.add(AGE if version.amount.bands[0].age_years_min is not None else ABILITY)
-    return read
+    """The kinds of facts that the platform asks for if their absence means unknown."""
+    return kinds_read(asked_conditions(version))

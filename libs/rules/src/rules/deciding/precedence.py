@@ -1,57 +1,61 @@
-"""What is set aside before items are held against each other: what the person gave up, and what a benefit of another
-office takes the place of. Both stay visible and come back by themselves.
+"""Rules that come before the rules between items: items that the person declined, and benefits of other offices.
 
-An item that has the higher amount against a benefit received elsewhere is not paid beside it: the person has the
-benefit and may give it up (`choice_required`). Where the benefit's amount is not known, that is asked for.
+Such an item stays visible and becomes active again by itself. An item with a higher amount than a benefit received
+elsewhere is not paid together with it: the person has the benefit and may give it up (`choice_required`). If the
+benefit's amount is unknown, the platform asks for it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from rules.deciding.conditions import ELSEWHERE, WISHES
 from rules.deciding.exclusions import Relations
 from rules.deciding.outcome import Outcome
 from rules.form.items import DECLINED
+from rules.form.situation import ELSEWHERE, WISHES
 
-Received = Collection[tuple[str, int | None]]  # benefit, fen per month where it is known
+Received = Collection[tuple[str, int | None]]  # benefit, fen per month if known
 
 
 def give_up(outcomes: Sequence[Outcome], wishes: Collection[tuple[str, str]]) -> list[Outcome]:
-    """Those suppressed that would be given and that the person declined; nobody is refused by a wish."""
-    return [
-        _set_aside(o, WISHES, state="suppressed", suppressed_by=DECLINED)
-        if o.state == "granted" and (o.item, "decline") in wishes
-        else o
-        for o in outcomes
-    ]
+    """The outcomes, with granted items that the person declined suppressed. A wish refuses nothing."""
+    declined = {item for item, wish in wishes if wish == "decline"}
+    return [_declined(o) if o.state == "granted" and o.item in declined else o for o in outcomes]
+
+
+def _declined(outcome: Outcome) -> Outcome:
+    return _with_slot(outcome, WISHES, state="suppressed", suppressed_by=DECLINED)
 
 
 def yield_elsewhere(outcomes: Sequence[Outcome], relations: Relations, received: Received) -> list[Outcome]:
-    """What becomes of the items that a benefit received elsewhere blocks or is held against."""
+    """The outcomes after the rules between items and benefits received elsewhere."""
     amounts = dict(sorted(received, key=repr))
     return [_against(o, relations, amounts) if o.state == "granted" else o for o in outcomes]
 
 
-def _against(outcome: Outcome, relations: Relations, amounts: dict[str, int | None]) -> Outcome:
+def _against(outcome: Outcome, relations: Relations, amounts: Mapping[str, int | None]) -> Outcome:
     blocks = [b for b in relations.blocked_elsewhere.get(outcome.item, ()) if b in amounts]
     if blocks:
-        return _set_aside(outcome, ELSEWHERE, state="suppressed", suppressed_by=blocks[0])
+        return _with_slot(outcome, ELSEWHERE, state="suppressed", suppressed_by=blocks[0])
     rivals = [b for b in relations.beaten_elsewhere.get(outcome.item, ()) if b in amounts]
-    if not rivals or outcome.unset:  # where no list says how much there is nothing to compare
+    if not rivals or outcome.unset:  # without an amount there is nothing to compare
         return outcome
-    known = [(fen, b) for b in rivals if (fen := amounts[b]) is not None]
-    most, by = max(known, key=lambda pair: pair[0], default=(-1, ""))
-    if known and most >= (outcome.amount_fen_per_month or 0):
-        return _set_aside(outcome, ELSEWHERE, state="suppressed", suppressed_by=by)
+    return _compared(outcome, {benefit: amounts[benefit] for benefit in rivals})
+
+
+def _compared(outcome: Outcome, rivals: Mapping[str, int | None]) -> Outcome:
+    """The item against the benefits of which the person gets the higher amount."""
+    known = {benefit: fen for benefit, fen in rivals.items() if fen is not None}
+    most = max(known, key=known.__getitem__, default="")
+    if known and known[most] >= (outcome.amount_fen_per_month or 0):
+        return _with_slot(outcome, ELSEWHERE, state="suppressed", suppressed_by=most)
     if len(known) == len(rivals):
-        return _set_aside(outcome, ELSEWHERE, state="choice_required", suppressed_by=by)
-    given = ("amount_fen_per_month", "pay", "tier", "interval_days", "reverify_months")
-    asked = dict.fromkeys(given)
-    return _set_aside(outcome, ELSEWHERE, state="unknown", missing_facts=("benefit_elsewhere",), **asked)
+        return _with_slot(outcome, ELSEWHERE, state="choice_required", suppressed_by=most)
+    nothing = dict.fromkeys(("amount_fen_per_month", "pay", "tier", "interval_days", "reverify_months"))
+    return _with_slot(outcome, ELSEWHERE, state="unknown", missing_facts=("benefit_elsewhere",), **nothing)
 
 
-def _set_aside(outcome: Outcome, slot: int, **what: Any) -> Outcome:
-    """Changed by what stands at `slot` in the world, which is then one of the things it hangs on."""
-    return msgspec.structs.replace(outcome, slots=tuple(sorted({*outcome.slots, slot})), **what)
+def _with_slot(outcome: Outcome, slot: int, **fields: Any) -> Outcome:
+    """The outcome with other fields. It now also depends on a further circumstance."""
+    return msgspec.structs.replace(outcome, slots=tuple(sorted({*outcome.slots, slot})), **fields)

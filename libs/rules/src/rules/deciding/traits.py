@@ -1,13 +1,16 @@
-"""What a list can tell people by, in one short line: whoever shares a line is touched by the same edits of lists.
+"""A person's traits: one short line of everything by which lists can distinguish this person at any time.
 
-`a:2 d:4.2 h:530302 l:tekun/scattered r:530302001/home v:alone x:2025` – every ability level, disability (class and
-level), hukou, low income, residence, only child (`s:`), living situation, merit (`m:`), benefit elsewhere (`e:`, with
-its amount) and wish (`w:`) that the timeline holds at any time, and the year of a confirmed death. `h?`, `r?`: there
-are days on which the place is not known; `h:`: there is no hukou. The age is not among them: a timeline reaches into
-the future, so everybody's 80th birthday is in it.
+Persons with the same line are affected by the same changes of lists. Example:
+`a:2 d:4.2 h:530302 l:tekun/scattered r:530302001/home v:alone x:2025`. A part is a letter and a value. The table of
+circumstances gives most letters. The others are `h` (hukou), `r` (residence and kind of place) and `x` (year of a
+confirmed death). `h?`, `r?`: the place is unknown on some days. `h:`: there is no hukou. The age is not in the line: a
+timeline reaches into the future, so it contains every birthday.
+
+The lines are stored. A new circumstance adds a part to new lines only. So the release that adds it must set the stored
+lines of its persons to ANYTHING, until they are decided again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import chain, combinations
@@ -15,116 +18,132 @@ from typing import Any, Final, NamedTuple
 
 from common.events.ability import Ability
 
-from rules.deciding.lists import NOWHERE
-from rules.facts.timeline import Fact
+from rules.deciding.areas import NOWHERE
+from rules.facts.timeline import FAR_PAST, Fact
+from rules.form.circumstances import CIRCUMSTANCES
+from rules.form.situation import REST
 
-ANYTHING: Final = "*"  # more than is worth telling apart: every edit is taken to touch these people
+ANYTHING: Final = "*"  # too many traits: every change of lists counts as one that affects these persons
 _LENGTH_MAX: Final = 400
-_PLACES: Final = {"registration": "h", "residence": "r"}
-_VALUES: Final[dict[str, Callable[[Any], str]]] = {
-    "disability": lambda value: f"d:{value.class_}.{value.level}",
-    "low_income": lambda value: f"l:{value.category}/{value.support}" if value.support else f"l:{value.category}",
-    "living_situation": lambda value: f"v:{','.join(sorted(value.tags))}",
-    "special_family": lambda value: f"s:{value.only_child}",
-    "merit": lambda value: f"m:{value.merit}",
-    "benefit_elsewhere": lambda value: f"e:{value.benefit}/{value.amount_fen_per_month}",
-    "application": lambda value: f"w:{value.item}/{value.wish}",
-}
-_SEVERAL_MAX: Final = 8  # of one kind of which several may hold at once: every set of them is a case
+_SEVERAL_MAX: Final = 8  # values of one circumstance that may hold together: every set of them is a case
 
 
 class Traits(NamedTuple):
-    """The line taken apart: the values that each part of a `World` ever has, None among them where it may be unknown.
+    """A line in parts. Each part has every value that the person ever has; None means unknown on some days.
 
-    `residences` with their kind of place. `died_in`: the year, after which nothing counts any more.
+    `residences`: (division, kind of place). `rest`: the values of each circumstance of `REST`; age and place have none.
+    `died_in`: the year after which nothing counts.
     """
 
     hukous: tuple[str | None, ...]
     residences: tuple[tuple[str | None, str | None], ...]
-    disability: tuple[Any, ...]
-    low_income: tuple[Any, ...]
-    living: tuple[Any, ...]
-    special: tuple[Any, ...]
-    ability: tuple[Any, ...]
-    merits: tuple[Any, ...]
-    elsewhere: tuple[Any, ...]
-    wishes: tuple[Any, ...]
+    rest: tuple[tuple[Any, ...], ...]
     died_in: int | None
 
 
+def _hukou_part(value: Any) -> str:
+    return f"h:{value.hukou_division or NOWHERE}"
+
+
+def _residence_part(value: Any) -> str:
+    return f"r:{value.division}/{value.place}"
+
+
+class _Writer(NamedTuple):
+    """How a value of a fact becomes a part of a line: `prefix` and `encode(read(value))`."""
+
+    prefix: str
+    read: Callable[[Any], Any]
+    encode: Callable[[Any], str]
+
+
+def _writers() -> dict[str, list[_Writer]]:
+    """By kind of fact."""
+    writers: dict[str, list[_Writer]] = {}
+    for row in CIRCUMSTANCES:
+        if row.letter is not None and row.read is not None:
+            writers.setdefault(row.fact.code, []).append(_Writer(f"{row.letter}:", row.read, row.encode))
+    return writers
+
+
+_WRITERS: Final = _writers()
+_PLACES: Final = {"registration": _hukou_part, "residence": _residence_part}
+_UNKNOWN: Final = {"registration": "h?", "residence": "r?"}
+_SEVERAL: Final = tuple(f"{row.letter}:" for row in CIRCUMSTANCES if row.element is not None)
+_LETTERS: Final = {row.letter: row for row in CIRCUMSTANCES if row.letter is not None}
+
+
+def _gaps(periods: Iterable[tuple[str, date | None, date | None]]) -> Iterator[str]:
+    """The parts for places that are unknown on some days. `periods`: (kind, from, to) of the known places."""
+    until: dict[str, date | None] = {}  # by kind of place the end of the last period
+    gaps: set[str] = set()
+    for kind, valid_from, valid_to in periods:
+        if valid_from != until.get(kind):
+            gaps.add(kind)
+        until[kind] = valid_to
+    for kind, part in _UNKNOWN.items():
+        if kind in gaps or until.get(kind, FAR_PAST) is not None:
+            yield part
+
+
 def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
-    """The line of somebody with these facts (sorted by kind and period, as `facts_known_at` gives them)."""
+    """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
     found: dict[str, None] = {}
-    known: dict[str, tuple[date | None, bool]] = {}  # a place: up to when it is known, whether without a gap
+    periods: list[tuple[str, date | None, date | None]] = []
     for kind, value, valid_from, valid_to, *_ in facts:
-        if kind in _VALUES:
-            found[_VALUES[kind](value)] = None
-        elif kind in _PLACES:
-            name = _PLACES[kind]
-            if name == "h":
-                found[f"h:{value.hukou_division or NOWHERE}"] = None  # type: ignore[union-attr]
-            else:
-                found[f"r:{value.division}/{value.place}"] = None  # type: ignore[union-attr]
-            before, whole = known.get(name, (None, True))
-            known[name] = valid_to, whole and valid_from == before
-    for name in ("h", "r"):
-        until, whole = known.get(name, (date.min, False))
-        if until is not None or not whole:
-            found[f"{name}?"] = None
+        for prefix, read, encode in _WRITERS.get(kind, ()):
+            if (held := read(value)) is not None:
+                found[prefix + encode(held)] = None
+        if kind in _PLACES:
+            found[_PLACES[kind](value)] = None
+            periods.append((kind, valid_from, valid_to))
+    found.update(dict.fromkeys(_gaps(periods)))
     for ability in abilities:
         found[f"a:{ability.level}"] = None
     if died_on is not None:
         found[f"x:{died_on.year}"] = None
     line = " ".join(sorted(found))
-    crowded = len(found) > _SEVERAL_MAX and any(sum(p.startswith(n) for p in found) > _SEVERAL_MAX for n in _SETS)
-    return ANYTHING if crowded or len(line) > _LENGTH_MAX else line
+    return ANYTHING if len(line) > _LENGTH_MAX or _is_crowded(found) else line
+
+
+def _is_crowded(parts: Iterable[str]) -> bool:
+    """True if too many values of one circumstance may hold together."""
+    found = list(parts)
+    if len(found) <= _SEVERAL_MAX:
+        return False
+    return any(sum(part.startswith(letter) for part in found) > _SEVERAL_MAX for letter in _SEVERAL)
 
 
 @lru_cache(maxsize=10_000)
 def read_traits(line: str) -> Traits:
-    """The parts of a line that `traits_of` made (not of ANYTHING)."""
-    said: dict[str, list[Any]] = {name: [None] for name in "dlvsa"} | {name: [] for name in "hrxmew"}
+    """The parts of a line that `traits_of` wrote (not of ANYTHING)."""
+    hukous: list[str | None] = []
+    residences: list[tuple[str | None, str | None]] = []
+    died_in = None
+    values: dict[str, list[Any]] = {letter: [] for letter in _LETTERS}
     for part in line.split():
-        name, _, text = part.partition(":")
-        if name in ("h?", "r?"):
-            said[name[0]].append(None if name == "h?" else (None, None))
+        letter, _, text = part.partition(":")
+        if letter in ("h", "h?"):
+            hukous.append(text if letter == "h" else None)
+        elif letter in ("r", "r?"):
+            division, _, place = text.partition("/")
+            residences.append((division, place) if letter == "r" else (None, None))
+        elif letter == "x":
+            died_in = int(text)
         else:
-            said[name].append(_READ[name](text))
-    parts = [tuple(said[name]) for name in "hrdlvsa"] + [_sets(said[name]) for name in _SETS]
-    return Traits._make([*parts, said["x"][0] if said["x"] else None])
+            values[letter].append(_LETTERS[letter].parse(text))
+    rest = tuple(_possible(slot, values) for slot in REST)
+    return Traits(tuple(hukous), tuple(residences), rest, died_in)
 
 
-def _sets(ever: Sequence[Any]) -> tuple[frozenset[Any] | None, ...]:
-    """Everything that may have stood there at once; None: nothing."""
-    return None, *map(frozenset, chain.from_iterable(combinations(ever, n) for n in range(1, len(ever) + 1)))
+def _possible(slot: int, values: dict[str, list[Any]]) -> tuple[Any, ...]:
+    """Every value of a circumstance; None, first: no fact."""
+    row = CIRCUMSTANCES[slot]
+    found = values[row.letter] if row.letter is not None else []
+    return _sets(found) if row.element is not None else (None, *found)
 
 
-def _benefit(text: str) -> tuple[str, int | None]:
-    benefit, _, fen = text.partition("/")
-    return benefit, None if fen == "None" else int(fen)
-
-
-def _low_income(text: str) -> tuple[str, str | None]:
-    category, _, support = text.partition("/")
-    return category, support or None
-
-
-def _residence(text: str) -> tuple[str, str]:
-    division, _, place = text.partition("/")
-    return division, place
-
-
-_SETS: Final = "mew"
-_READ: Final[dict[str, Callable[[str], Any]]] = {
-    "h": str,
-    "r": _residence,
-    "d": lambda text: tuple(int(part) for part in text.split(".")),
-    "l": _low_income,
-    "v": lambda text: tuple(text.split(",")) if text else (),
-    "s": str,
-    "a": int,
-    "x": int,
-    "m": str,
-    "e": _benefit,
-    "w": lambda text: tuple(text.split("/")),
-}
+def _sets(values: Sequence[Any]) -> tuple[frozenset[Any] | None, ...]:
+    """Every set of values that may have held together; None: no fact."""
+    sizes = range(1, len(values) + 1)
+    return None, *map(frozenset, chain.from_iterable(combinations(values, n) for n in sizes))

@@ -1,4 +1,4 @@
-"""Money that a list names and nobody pays outside a demonstration, because only an example gives it."""
+"""Money that a list sets but that is paid in a demonstration only, because its source is an example."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from rules.deciding.outcome import status_of
-from rules.form.policy import PolicyList, Version
+from rules.form.policy import ItemPolicy, PolicyList, Version
 from rules.money.due import Example
 
 WHY_UNPAID: Final[Mapping[Example, str]] = {
@@ -17,7 +17,7 @@ WHY_UNPAID: Final[Mapping[Example, str]] = {
 
 
 class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a cash item, in force over [`valid_from`, `valid_to`), whose money is not paid."""
+    """A version of a cash item whose money is not paid. In force over [`valid_from`, `valid_to`)."""
 
     item: str
     title: str
@@ -28,20 +28,23 @@ class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unpaid_items(one: PolicyList) -> Iterator[UnpaidItem]:
-    """Versions whose amount rests on an example, by item and day. `rules.money.due.example_of` does it for people."""
-    for code in sorted(one.items):
-        item = one.items[code]
+    """The versions whose money is an example, by item and day. `rules.money.due.example_of` decides it for persons."""
+    for _, item in sorted(one.items.items()):
         for version in item.versions:
             reason = _example_of(version)
             if reason is not None:
-                yield UnpaidItem(
-                    item=code,
-                    title=item.title,
-                    valid_from=version.valid_from,
-                    valid_to=version.valid_to,
-                    reason=reason,
-                    text=WHY_UNPAID[reason],
-                )
+                yield _unpaid(item, version, reason)
+
+
+def _unpaid(item: ItemPolicy, version: Version, reason: Example) -> UnpaidItem:
+    return UnpaidItem(
+        item=item.item,
+        title=item.title,
+        valid_from=version.valid_from,
+        valid_to=version.valid_to,
+        reason=reason,
+        text=WHY_UNPAID[reason],
+    )
 
 
 def _example_of(version: Version) -> Example | None:

@@ -1,7 +1,7 @@
-"""Where and when it is an answer that nothing was said: only while somebody tells every change of that kind there.
+"""Coverage: where and when a source reports every change of a kind of fact. Only there does a missing fact mean "no".
 
-A feed of a city covers its counties. Where nothing was ever declared, neither in a place nor above it, the kind of fact
-decides as it always did; otherwise the first declaration of all would turn every no of the country into a question.
+A feed of a city covers its counties. If neither a place nor an area above it ever declared a feed, the kind of fact
+decides the meaning of absence. Otherwise the first declaration would turn every "no" of the country into a question.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 from common.events.coverage import FeedDeclared
 from common.events.kinds import RULES
 
-# Kinds that are administered where somebody is registered; the others are told where somebody lives.
-AT_HUKOU: Final = frozenset({"registration", "disability", "low_income", "special_family"})
-# Of the other kinds a missing fact is a question wherever one is.
+from rules.form.period import is_within
+from rules.form.situation import KINDS_AT_HUKOU
+
+# Kinds whose absence can mean "no". For the other kinds the platform asks wherever a fact is missing.
 ANSWERING: Final[frozenset[str]] = frozenset(kind for kind, rule in RULES.items() if rule.absence == "false")
 
 
@@ -24,11 +25,12 @@ class Where(NamedTuple):
     residence: Sequence[str]
 
     def of(self, kind: str) -> Sequence[str]:
-        return self.hukou if kind in AT_HUKOU else self.residence
+        """The place that reports a kind of fact."""
+        return self.hukou if kind in KINDS_AT_HUKOU else self.residence
 
 
 class Coverage:
-    """Feeds by the division that they were declared of; a division without any tells nothing."""
+    """`declared`: feeds by division. A division without feeds reports nothing."""
 
     def __init__(self, declared: Mapping[str, Sequence[FeedDeclared]]) -> None:
         self.declared = dict(declared)
@@ -38,29 +40,26 @@ class Coverage:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def told(self, kind: str, where: Where, day: date) -> bool | None:
-        """Whether every change of the kind is told there that day; None where nothing was ever declared."""
+    def reports(self, kind: str, where: Where, day: date) -> bool | None:
+        """Whether a source reports every change of the kind there on a day. None: nobody ever declared a feed."""
         places = [code for code in where.of(kind) if code in self.declared]
         if not places:
             return None
-        return any(
-            feed.kind == kind and feed.since <= day and (feed.until is None or day < feed.until)
-            for code in places
-            for feed in self.declared[code]
-        )
+        return any(_is_fed(self.declared[code], kind, day) for code in places)
 
-    def untold(self, where: Where, day: date, kinds: Collection[str] = ANSWERING) -> frozenset[str]:
-        """The kinds of which it is no answer there that nothing was said, though it is elsewhere."""
+    def unreported(self, where: Where, day: date, kinds: Collection[str] = ANSWERING) -> frozenset[str]:
+        """The kinds whose absence means "no" elsewhere, but unknown there."""
         if not self.declared:
             return frozenset()
-        return frozenset(k for k in kinds if k in ANSWERING and self.told(k, where, day) is False)
+        return frozenset(k for k in kinds if k in ANSWERING and self.reports(k, where, day) is False)
 
     def days(self, where: Where, kinds: Collection[str] = ANSWERING) -> set[date]:
-        """On which a feed begins or ends there."""
+        """The days on which a feed begins or ends there."""
         codes = {code for code in (*where.hukou, *where.residence) if code in self.declared}
         return {day for code in codes for day in self._days(code, kinds)}
 
     def all_days(self, kinds: Collection[str]) -> set[date]:
+        """As `days`, for all places."""
         return {day for code in self.declared for day in self._days(code, kinds)}
 
     def _days(self, code: str, kinds: Collection[str]) -> Iterator[date]:
@@ -71,15 +70,19 @@ class Coverage:
                     yield feed.until
 
     def kinds_changed(self, other: "Coverage") -> frozenset[str]:
-        """The kinds whose absence may mean something else somewhere under the other coverage."""
+        """The kinds whose absence may have another meaning under the other coverage."""
         changed: set[str] = set()
         for code in self.declared.keys() | other.declared.keys():
             was, now = self.declared.get(code), other.declared.get(code)
-            if was is None or now is None:  # the first word about a place is one about every kind
+            if was is None or now is None:  # the first declaration of a place concerns every kind
                 return ANSWERING
             if was != now:
                 changed |= {feed.kind for feed in {*was} ^ {*now}}
         return frozenset(changed & ANSWERING)
+
+
+def _is_fed(feeds: Sequence[FeedDeclared], kind: str, day: date) -> bool:
+    return any(f.kind == kind and is_within(day, f.since, f.until) for f in feeds)
 
 
 NOTHING_DECLARED: Final = Coverage({})

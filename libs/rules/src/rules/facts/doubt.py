@@ -1,10 +1,9 @@
-"""A doubt about who a person is: while an identity change waits, new money under the newer number is held. Pure.
+"""A doubt about an identity: while an identity change waits, new money under the newer ID number is held.
 
-The change was stated by a source that does not belong to both persons. Ingestion states the doubt in the timeline of
-the newer number (kind `identity_change`, standing `waits`). Money that ran before is untouched, so that a source
-without authority cannot stop it. Of a number of which nothing was known before, all money is held: it would be paid
-for months that were already paid under the older number. Nothing is held any more once the change counts, or is
-discarded or withdrawn.
+The source of the change does not belong to both persons. Ingestion states the doubt in the timeline of the newer number
+(kind `identity_change`, standing `waits`). Earlier money goes on, so that a source without authority cannot stop it. If
+nothing was known about the number before, all its money is held: the older number may already have got it. The hold
+ends when the change counts, or is discarded or withdrawn.
 """
 
 from collections.abc import Iterable
@@ -16,19 +15,21 @@ from common.calendar import civil_date
 from common.events.entitlement import Entitlement
 from common.events.facts import Statement
 
+from rules.form.period import is_within
+
 _PAYS = ("granted", "suspended")
 
 
 class Doubt(NamedTuple):
-    """`since`: the civil day on which the oldest change that still waits began to wait; `date.min` where nothing was
-    known of the person before. `event_ids`: the statements."""
+    """`since`: the civil day on which the oldest waiting change began to wait; `date.min` if nothing was known before.
+    `event_ids`: the statements."""
 
     since: date
     event_ids: tuple[str, ...]
 
 
 def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> Doubt | None:
-    """The doubt that an instant of knowledge knew (None: now), from a person's own statements."""
+    """The doubt as known at an instant (None: now), from a person's own statements."""
     waiting: list[tuple[datetime, str]] = []
     others: list[datetime] = []
     for s in statements:
@@ -49,14 +50,14 @@ def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = 
 
 
 def _waits_since(statement: Statement, known_at: datetime | None) -> datetime:
-    """The instant of the change to `waits` that holds."""
+    """The instant of the newest change to `waits`."""
     return max(c.at for c in statement.standing if c.as_ == "waits" and (known_at is None or c.at <= known_at))
 
 
 def held_by_doubt(entitlements: tuple[Entitlement, ...], doubt: Doubt | None) -> tuple[Entitlement, ...]:
-    """The entitlements, with cash suspended where it began on or after the first day of the doubt.
+    """The entitlements; cash that began on or after the first day of the doubt is suspended.
 
-    They must be in the order of item and period. Cash that goes on without a gap, with another amount or from another
+    They must be in the order of item and period. Cash that continues without a gap, with another amount or from another
     area, began on the first day of the first of these intervals.
     """
     if doubt is None:
@@ -71,10 +72,13 @@ def held_by_doubt(entitlements: tuple[Entitlement, ...], doubt: Doubt | None) ->
         if last is None or (last.item, last.to) != (e.item, e.from_):
             began = e.from_
         last = e
-        if began >= doubt.since:
-            e = msgspec.structs.replace(e, state="suspended", facts=tuple(dict.fromkeys((*e.facts, *doubt.event_ids))))
-        found.append(e)
+        found.append(_suspended(e, doubt) if began >= doubt.since else e)
     return tuple(found)
+
+
+def _suspended(e: Entitlement, doubt: Doubt) -> Entitlement:
+    facts = tuple(dict.fromkeys((*e.facts, *doubt.event_ids)))
+    return msgspec.structs.replace(e, state="suspended", facts=facts)
 
 
 def is_held(entitlements: tuple[Entitlement, ...], item: str, on: date, doubt: Doubt | None) -> bool:
@@ -83,6 +87,5 @@ def is_held(entitlements: tuple[Entitlement, ...], item: str, on: date, doubt: D
         return False
     held = held_by_doubt(entitlements, doubt)
     return any(
-        h.item == item and h is not e and h.from_ <= on and (h.to is None or on < h.to)
-        for e, h in zip(entitlements, held, strict=True)
+        h.item == item and h is not e and is_within(on, h.from_, h.to) for e, h in zip(entitlements, held, strict=True)
     )

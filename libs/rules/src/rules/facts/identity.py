@@ -1,8 +1,8 @@
-"""What counts of a person who was, or is, known by several identities: pure, as known at any instant.
+"""The statements that count for a person with several identities, as known at any instant.
 
-Every number has a person of its own, to whom everything said under it belongs for good. Which of them are one human is
-itself something that sources say, correct and annul; so it has a history on the axis of knowledge, and a look back to
-a day before a merge shows two people again.
+Every ID number has a person of its own. All statements under the number belong to this person for good. Sources also
+state, correct and annul which persons are one human. So identities have a history of knowledge: a view of a day before
+a merge shows two persons again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,32 +15,33 @@ NOBODY_ELSE = Identity(recorded_at=datetime.min.replace(tzinfo=UTC))
 
 
 def identity_known_at(identities: Sequence[Identity], known_at: datetime | None = None) -> Identity:
-    """Who this person was taken for at an instant (None: now)."""
+    """The identity of this person as known at an instant (None: now)."""
     if known_at is None:
         return identities[-1] if identities else NOBODY_ELSE
     return next((i for i in reversed(identities) if i.recorded_at <= known_at), NOBODY_ELSE)
 
 
-def statements_known_at(said: PersonFactsRecorded, known_at: datetime | None = None) -> Sequence[Statement]:
-    """The statements that count as this person's at an instant (None: now)."""
-    return statements_counting(said.statements, said.identities, known_at)
+def statements_known_at(recorded: PersonFactsRecorded, known_at: datetime | None = None) -> Sequence[Statement]:
+    """The statements that count for this person at an instant (None: now)."""
+    return statements_counting(recorded.statements, recorded.identities, known_at)
 
 
 def statements_counting(
     statements: Sequence[Statement], identities: Sequence[Identity], known_at: datetime | None = None
 ) -> Sequence[Statement]:
-    """The same, of statements and identities that have not become an event."""
+    """As `statements_known_at`, from statements and identities that are not an event yet."""
     if not identities:
         return statements
-    counts = identity_known_at(identities, known_at).aliases
-    return united(
-        s for s in statements if (s.of is None or s.of in counts) and (known_at is None or s.recorded_at <= known_at)
-    )
+    aliases = identity_known_at(identities, known_at).aliases
+    own = (s for s in statements if s.of is None or s.of in aliases)
+    return united(s for s in own if known_at is None or s.recorded_at <= known_at)
 
 
 def united(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """What was said of several identities as if said of one: a household list that reached two of them counts once,
-    and its human is a member if it names either."""
+    """The statements about several identities as statements about one person.
+
+    A household list that names two of them counts once. The person is a member if the list names either.
+    """
     found: dict[tuple[str, str], Statement] = {}
     for s in statements:
         key = (s.event_id, s.chain)

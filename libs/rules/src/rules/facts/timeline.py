@@ -1,33 +1,33 @@
-"""From what sources said (statements) to what follows from it (facts): pure, and independent of arrival order.
+"""Facts computed from the statements of sources. The order of arrival makes no difference.
 
-Within one chain the last word of the source counts. Between chains of a kind with one value at a time, a later
-beginning closes an earlier one of the same rank, and a stronger rank paints over a weaker one. What came through
-a household holds while the person is a member, and gives way to anything said about the person directly. How facts of
-each kind stand to each other is said in `common.events.kinds`.
+Within one chain the last statement counts. For a kind with one value at a time, a later beginning closes an earlier
+one of the same rank, and a stronger rank covers a weaker one. A statement through a household holds while the person is
+a member, and yields to any direct statement. `common.events.kinds` has the rules of each kind.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from common.calendar import civil_date
 from common.events.ability import Ability
-from common.events.facts import Death, Household, Registration, Standing, Statement, Value
+from common.events.facts import Household, Registration, Standing, Statement, Value
 from common.events.kinds import LINE_OF, ONE_DAY_KINDS
 
-FAR_PAST, FAR_FUTURE = date.min, date.max
-_NOT_COUNTED = ("waits", "withheld")
-_DAY = timedelta(days=1)
+FAR_PAST: Final = date.min
+FAR_FUTURE: Final = date.max
+_NOT_COUNTED: Final = ("waits", "withheld")
+_DAY: Final = timedelta(days=1)
 
 
 class Fact(NamedTuple):
-    """What holds over [`valid_from`, `valid_to`) (None: open) after all statements known at an instant.
+    """A value over [`valid_from`, `valid_to`) (None: open), after all statements known at an instant.
 
-    `event_id`: the statement that gave the value. Facts of one kind (and of one line, where a kind has lines: a
-    household, a benefit …) never overlap, but for single days, which are all kept. Facts with the `standing` `hint`
-    are apart from the others: they neither close nor cover them.
+    `event_id`: the statement that gave the value. Facts of one kind never overlap, except single days, which all count.
+    In a kind with lines (a household, a benefit …) this holds per line. Facts with the `standing` `hint` are separate:
+    they neither close nor cover others.
     """
 
     kind: str
@@ -44,76 +44,61 @@ class Fact(NamedTuple):
         return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
-class Deceased(NamedTuple):
-    """A confirmed death. `contradicted_by`: event ids of proofs of life dated after the day of death; they do
-    not revive anybody, but somebody must look at them.
-    """
-
-    on: date
-    event_ids: tuple[str, ...]
-    contradicted_by: tuple[str, ...] = ()
-
-
-class Suspected(NamedTuple):
-    """An unconfirmed death that no later sign of life has cleared."""
-
-    on: date
-    event_ids: tuple[str, ...]
-
-
 class _Piece(NamedTuple):
-    """One chain's last word: a statement's value over [start, end)."""
+    """The last statement of one chain, with its period [start, end)."""
 
     start: date
     end: date
-    said: Statement
+    statement: Statement
     standing: Standing = "full"
 
 
 def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> tuple[Fact, ...]:
-    """The facts that follow from the statements recorded up to an instant (None: from all of them).
+    """The facts after the statements recorded up to an instant (None: after all), sorted by kind and period.
 
-    Statements of one chain must be in the order of their source, chains may be mixed in any way. The facts come
-    sorted by kind and period.
+    Statements of one chain must be in the order of their source. Chains may be mixed in any way.
     """
     by_kind: dict[str, list[_Piece]] = {}
-    hints: list[_Piece] = []
-    for piece in _last_words(statements, known_at):
+    facts: list[Fact] = []
+    for piece in _last_statements(statements, known_at):
+        kind = piece.statement.kind
         if piece.standing == "hint":
-            hints.append(piece)
-            continue
-        same = by_kind.get(piece.said.kind)
-        if same is None:
-            by_kind[piece.said.kind] = [piece]
+            facts.append(_one_day(piece) if kind in ONE_DAY_KINDS else _fact(piece))
+        elif kind in by_kind:
+            by_kind[kind].append(piece)
         else:
-            same.append(piece)
+            by_kind[kind] = [piece]
     if "registration" in by_kind:
-        by_kind["registration"] = _born_as_vouched(by_kind["registration"])
-    facts: list[Fact] = [_one_day(p) if p.said.kind in ONE_DAY_KINDS else _fact(p) for p in hints]
-    households: dict[str, list[_Piece]] = {}
+        by_kind["registration"] = _with_full_birth(by_kind["registration"])
+    members: dict[str, list[_Piece]] = {}
     if "household" in by_kind:
-        facts += _households(by_kind.pop("household"), households)
-    for kind, pieces in by_kind.items():
-        if kind in ONE_DAY_KINDS:
-            facts += map(_one_day, pieces)
-        elif len(pieces) == 1 and pieces[0].said.via is None:
+        facts += _households(by_kind.pop("household"), members)
+    for name, pieces in by_kind.items():
+        if name not in ONE_DAY_KINDS and len(pieces) == 1 and pieces[0].statement.via is None:
             facts.append(_fact(pieces[0]))
-        elif kind in LINE_OF:
-            for line in _lines(pieces, LINE_OF[kind]).values():
-                facts += map(_fact, _paint(_closed_by_next(line)))
         else:
-            facts += map(_fact, _single_valued(pieces, households))
+            facts += _facts_of_kind(name, pieces, members)
     facts.sort(key=_order)
     return tuple(facts)
+
+
+def _facts_of_kind(kind: str, pieces: list[_Piece], members: dict[str, list[_Piece]]) -> Iterable[Fact]:
+    """`members`: by household the periods of membership."""
+    if kind in ONE_DAY_KINDS:
+        return map(_one_day, pieces)
+    if kind not in LINE_OF:
+        return map(_fact, _single_valued(pieces, members))
+    lines = _lines(pieces, LINE_OF[kind]).values()
+    return (_fact(piece) for line in lines for piece in _cover(_closed_by_next(line)))
 
 
 def _order(fact: Fact) -> tuple[str, date, str]:
     return fact.kind, fact.valid_from or FAR_PAST, fact.event_id
 
 
-def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> list[_Piece]:
-    """One piece per chain that says anything in the end. A correction after an annulment says it again."""
-    said: dict[str, Statement] = {}
+def _last_statements(statements: Iterable[Statement], known_at: datetime | None) -> list[_Piece]:
+    """One piece per chain that is not annulled. A correction after an annulment restores the chain."""
+    last: dict[str, Statement] = {}
     ends: dict[str, date] = {}
     for s in statements:
         if known_at is not None and s.recorded_at > known_at:
@@ -121,17 +106,22 @@ def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> l
         if s.standing and s.standing_at(known_at) in _NOT_COUNTED:
             continue
         if s.action == "annulled":
-            said.pop(s.chain, None)
+            last.pop(s.chain, None)
             ends.pop(s.chain, None)
         elif s.action == "ended":
-            if s.valid_to is not None and s.chain in said:
+            if s.valid_to is not None and s.chain in last:
                 ends[s.chain] = s.valid_to
         elif s.value is not None:
-            said[s.chain] = s
+            last[s.chain] = s
             if ends:
                 ends.pop(s.chain, None)
+    return _pieces(last, ends, known_at)
+
+
+def _pieces(last: dict[str, Statement], ends: dict[str, date], known_at: datetime | None) -> list[_Piece]:
+    """`last`: by chain its last statement. `ends`: by chain the day from a statement that ended it."""
     pieces = []
-    for chain, s in said.items():
+    for chain, s in last.items():
         start = s.valid_from or FAR_PAST
         end = (ends.get(chain) if ends else None) or s.valid_to or FAR_FUTURE
         if start < end or s.kind in ONE_DAY_KINDS:
@@ -139,21 +129,22 @@ def _last_words(statements: Iterable[Statement], known_at: datetime | None) -> l
     return pieces
 
 
-def _born_as_vouched(pieces: list[_Piece]) -> list[_Piece]:
-    """A claimed hukou decides where the person belongs, not how old the person is: birth date and sex are those of the
-    newest registration that counts fully, where there is one."""
+def _with_full_birth(pieces: list[_Piece]) -> list[_Piece]:
+    """A claimed hukou decides the place, not the age. Birth date and sex come from the newest registration that counts
+    fully, if there is one."""
     full = [p for p in pieces if p.standing == "full"]
     if not full or len(full) == len(pieces):
         return pieces
-    value = max(full, key=lambda p: (p.start, p.said.time, p.said.chain)).said.value
+    value = max(full, key=lambda p: (p.start, p.statement.time, p.statement.chain)).statement.value
     assert isinstance(value, Registration)
     return [p if p.standing == "full" else _with_birth_of(p, value) for p in pieces]
 
 
 def _with_birth_of(piece: _Piece, known: Registration) -> _Piece:
-    assert piece.said.value is not None
-    value = msgspec.structs.replace(piece.said.value, birth_date=known.birth_date, sex=known.sex)
-    return piece._replace(said=msgspec.structs.replace(piece.said, value=value))
+    s = piece.statement
+    assert s.value is not None
+    value = msgspec.structs.replace(s.value, birth_date=known.birth_date, sex=known.sex)
+    return piece._replace(statement=msgspec.structs.replace(s, value=value))
 
 
 def _fact(piece: _Piece) -> Fact:
@@ -173,58 +164,61 @@ def _fact(piece: _Piece) -> Fact:
 
 
 def _one_day(piece: _Piece) -> Fact:
-    """Such as a death. Without a day it is as old as its record: never before, perhaps not after."""
-    day = piece.said.valid_from or civil_date(piece.said.time)
+    """A fact of one day, such as a death. Without a day it has the day of its record."""
+    day = piece.statement.valid_from or civil_date(piece.statement.time)
     return _fact(piece._replace(start=day, end=day + _DAY))
 
 
 def _households(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[Fact]:
-    """One line per household; `members` receives the periods of membership."""
+    """One line per household. Adds the periods of membership to `members`."""
     facts: list[Fact] = []
     for household, line in _lines(pieces, LINE_OF["household"]).items():
-        line = _paint(_closed_by_next(line))
+        line = _cover(_closed_by_next(line))
         facts += map(_fact, line)
-        members[household] = [p for p in line if isinstance(p.said.value, Household) and p.said.value.member]
+        members[household] = [p for p in line if _is_member(p.statement.value)]
     return facts
+
+
+def _is_member(value: Value | None) -> bool:
+    return isinstance(value, Household) and value.member
 
 
 def _lines(pieces: list[_Piece], line_of: Callable[[Any], str]) -> dict[str, list[_Piece]]:
     lines: dict[str, list[_Piece]] = {}
     for piece in pieces:
-        lines.setdefault(line_of(piece.said.value), []).append(piece)
+        lines.setdefault(line_of(piece.statement.value), []).append(piece)
     return lines
 
 
 def _single_valued(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[_Piece]:
-    direct = [p for p in pieces if p.said.via is None]
+    direct = [p for p in pieces if p.statement.via is None]
     if len(direct) == len(pieces):
-        return _paint(_closed_by_next(pieces))
+        return _cover(_closed_by_next(pieces))
     through: dict[str, list[_Piece]] = {}
     for piece in pieces:
-        if piece.said.via is not None:
-            through.setdefault(piece.said.via, []).append(piece)
-    copied = [
-        cut
-        for via, line in through.items()
-        for piece in _closed_by_next(line)
-        for cut in _within(piece, members.get(via, []))
-    ]
-    return _paint(_closed_by_next(direct) + copied)
+        if piece.statement.via is not None:
+            through.setdefault(piece.statement.via, []).append(piece)
+    copied: list[_Piece] = []
+    for household, line in through.items():
+        for piece in _closed_by_next(line):
+            copied += _within(piece, members.get(household, []))
+    return _cover(_closed_by_next(direct) + copied)
 
 
 def _within(piece: _Piece, periods: list[_Piece]) -> list[_Piece]:
+    """The parts of a piece inside some periods."""
     cut = [piece._replace(start=max(piece.start, p.start), end=min(piece.end, p.end)) for p in periods]
     return [c for c in cut if c.start < c.end]
 
 
 def _closed_by_next(pieces: list[_Piece]) -> list[_Piece]:
-    """Of each rank, every piece ends where the next begins; of two with one beginning the later recorded holds."""
+    """Within each rank a piece ends where the next begins. Of two with one beginning the later recorded counts."""
     if len(pieces) < 2:
         return pieces
-    ordered = sorted(pieces, key=lambda p: (p.said.rank, p.start, p.said.time, p.said.chain))
+    ordered = sorted(pieces, key=_rank_and_start)
     closed = []
     for piece, after in pairwise(ordered):
-        if after.said.rank == piece.said.rank and after.start < piece.end:
+        if after.statement.rank == piece.statement.rank and after.start < piece.end:
             piece = piece._replace(end=after.start)
         if piece.start < piece.end:
             closed.append(piece)
@@ -232,17 +226,22 @@ def _closed_by_next(pieces: list[_Piece]) -> list[_Piece]:
     return closed
 
 
+def _rank_and_start(piece: _Piece) -> tuple[int, date, datetime, str]:
+    s = piece.statement
+    return s.rank, piece.start, s.time, s.chain
+
+
 def _strength(piece: _Piece) -> tuple[bool, int, int, float, str]:
-    """Smallest first: direct before copied, low rank before high, late beginning before early."""
-    s = piece.said
+    """The strongest first: direct before copied, low rank before high, late beginning before early."""
+    s = piece.statement
     start = s.valid_from or FAR_PAST
     return s.via is not None, s.rank, -start.toordinal(), -s.time.timestamp(), s.chain
 
 
-def _paint(pieces: list[_Piece]) -> list[_Piece]:
-    """Pieces that do not overlap: the strongest whole, the weaker ones where nothing stronger is."""
-    if len({(p.said.rank, p.said.via) for p in pieces}) == 1:
-        return pieces  # `_closed_by_next` has already parted them
+def _cover(pieces: list[_Piece]) -> list[_Piece]:
+    """Pieces that do not overlap: the strongest complete, the weaker ones where no stronger one is."""
+    if len({(p.statement.rank, p.statement.via) for p in pieces}) == 1:
+        return pieces  # `_closed_by_next` has already separated them
     shown: list[_Piece] = []
     for piece in sorted(pieces, key=_strength):
         shown += _uncovered(piece, shown)
@@ -251,7 +250,7 @@ def _paint(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _uncovered(piece: _Piece, shown: list[_Piece]) -> list[_Piece]:
-    """What of a piece is left beside those already shown (sorted by start)."""
+    """The parts of a piece outside those already shown (sorted by start)."""
     left, start = [], piece.start
     for over in shown:
         if over.start >= piece.end:
@@ -269,32 +268,3 @@ def _uncovered(piece: _Piece, shown: list[_Piece]) -> list[_Piece]:
 def abilities_known_at(abilities: Iterable[Ability], known_at: datetime | None = None) -> tuple[Ability, ...]:
     """The ability results recorded up to an instant (None: all of them)."""
     return tuple(a for a in abilities if known_at is None or a.recorded_at <= known_at)
-
-
-def death_of(facts: Sequence[Fact]) -> Deceased | Suspected | None:
-    """Whether these facts confirm a death, or raise a suspicion that nothing has cleared.
-
-    The police striking a person off the register confirms alone; cremation and medical certificate confirm
-    together. The day is the medical certificate's where there is one, because the other two copy it from there;
-    else the register's. A sign of life on or after the day of an unconfirmed report clears that report.
-    """
-    deaths = [f for f in facts if f.kind == "death"]
-    if not deaths:
-        return None
-    alive = [(f.valid_from or FAR_PAST, f.event_id) for f in facts if f.kind == "alive"]
-    days: dict[str, list[tuple[date, str]]] = {}
-    for f in deaths:
-        assert isinstance(f.value, Death)
-        days.setdefault(f.value.evidence, []).append((f.valid_from or FAR_PAST, f.event_id))
-    certificate, register = days.get("medical_certificate", []), days.get("register_cancelled", [])
-    if register or (certificate and "cremation" in days):
-        on = min(certificate or register)[0]
-        proofs = [*certificate, *days.get("cremation", []), *register]
-        return Deceased(
-            on,
-            tuple(event_id for _, event_id in sorted(proofs)),
-            tuple(event_id for day, event_id in alive if day > on),
-        )
-    last_seen = max((day for day, _ in alive), default=FAR_PAST)
-    open_ = sorted(report for reports in days.values() for report in reports if report[0] > last_seen)
-    return Suspected(open_[0][0], tuple(event_id for _, event_id in open_)) if open_ else None

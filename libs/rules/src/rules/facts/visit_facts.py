@@ -1,4 +1,4 @@
-"""Facts beside the entitlements, for those who go to the person: stays, incidents and living tags. Pure."""
+"""Facts for persons who visit: stays, incidents and living tags. They change no entitlement."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -10,41 +10,43 @@ from common.events.facts import LivingSituation, Statement
 
 from rules.facts.timeline import Fact
 
-_TOLD_BESIDE: Final = ("hospital_stay", "risk_incident", "living_situation")
-_TOLD_MAX: Final = 20  # of each
+_KINDS: Final = ("hospital_stay", "risk_incident", "living_situation")
+_SENT_MAX: Final = 20  # of each kind
 
 
 def circumstances_of(facts: Sequence[Fact], statements: Sequence[Statement]) -> Circumstances | None:
-    """None for most people. `statements`: those that the facts follow from."""
-    told = [f for f in facts if f.kind in _TOLD_BESIDE]
-    if not told:
+    """None for most persons. `statements`: the source of the facts."""
+    own = [f for f in facts if f.kind in _KINDS]
+    if not own:
         return None
-    stays = [f for f in told if f.kind == "hospital_stay"][-_TOLD_MAX:]
-    incidents = [f for f in told if f.kind == "risk_incident"][-_TOLD_MAX:]
-    tagged = [f for f in told if isinstance(f.value, LivingSituation) and f.value.tags][-_TOLD_MAX:]
+    stays = [f for f in own if f.kind == "hospital_stay"][-_SENT_MAX:]
+    incidents = [f for f in own if f.kind == "risk_incident"][-_SENT_MAX:]
+    tagged = [f for f in own if isinstance(f.value, LivingSituation) and f.value.tags][-_SENT_MAX:]
     if not (stays or incidents or tagged):
         return None
     return Circumstances(
         in_hospital=tuple(_stay(f) for f in stays),
-        incidents=tuple(
-            IncidentTold(event_id=f.event_id, on=f.valid_from, hint=f.standing == "hint")
-            for f in incidents
-            if f.valid_from
-        ),
-        living_tags=tuple(
-            LivingTagsTold(verified_on=_verified_on(f, statements), from_=f.valid_from, to=f.valid_to) for f in tagged
-        ),
+        incidents=tuple(_incident(f, f.valid_from) for f in incidents if f.valid_from),
+        living_tags=tuple(_tags(f, statements) for f in tagged),
     )
 
 
 def _stay(fact: Fact) -> HospitalStayTold:
-    return HospitalStayTold(
-        event_id=fact.event_id, from_=fact.valid_from, to=fact.valid_to, hint=fact.standing == "hint"
-    )
+    is_hint = fact.standing == "hint"
+    return HospitalStayTold(event_id=fact.event_id, from_=fact.valid_from, to=fact.valid_to, hint=is_hint)
+
+
+def _incident(fact: Fact, on: date) -> IncidentTold:
+    return IncidentTold(event_id=fact.event_id, on=on, hint=fact.standing == "hint")
+
+
+def _tags(fact: Fact, statements: Sequence[Statement]) -> LivingTagsTold:
+    return LivingTagsTold(verified_on=_verified_on(fact, statements), from_=fact.valid_from, to=fact.valid_to)
 
 
 def _verified_on(fact: Fact, statements: Sequence[Statement]) -> date:
-    """The day of the visit behind the tags; where the source names none, when they began or when it wrote them down."""
+    """The day of the visit that verified the tags. If the source gives none: their first day, or the day of the
+    record."""
     assert isinstance(fact.value, LivingSituation)
-    said_on = fact.value.verified_on or fact.valid_from
-    return said_on or civil_date(next(s.time for s in statements if s.event_id == fact.event_id))
+    day = fact.value.verified_on or fact.valid_from
+    return day or civil_date(next(s.time for s in statements if s.event_id == fact.event_id))

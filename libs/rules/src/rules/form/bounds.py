@@ -1,4 +1,4 @@
-"""What binds a list to the lists above it: the floors it must keep, and the deviations it is allowed."""
+"""The bounds of a list: the floors that lists above demand, and the deviations that are allowed."""
 
 from datetime import date
 from typing import Annotated, Final, Literal
@@ -9,7 +9,7 @@ from msgspec import Meta
 from rules.form.cited import Citation, Status, Strict, Text
 from rules.form.condition_form import ITEM_PATTERN, Condition, Fen
 
-# The ways in which a list can give less than the lists above it, and what each is called.
+# The ways in which a list can give less than the lists above it, with their Chinese names.
 NARROWINGS = {
     "not_offered": "没有这个项目",
     "refused": "不符合条件",
@@ -38,8 +38,9 @@ Narrowing = Literal[
 
 
 class Floor(Strict, frozen=True, kw_only=True):
-    """What every list below must grant over [`valid_from`, `valid_to`), though the list that demands it sets no
-    standard of its own: to whom, and how much at least."""
+    """The least that every list below must grant over [`valid_from`, `valid_to`): to which persons, and how much.
+
+    The list that demands it sets no standard of its own."""
 
     item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
     kind: ItemKind
@@ -54,10 +55,10 @@ class Floor(Strict, frozen=True, kw_only=True):
 
 
 class Deviation(Strict, frozen=True, kw_only=True):
-    """A known narrowing that passes on the days of [`valid_from`, `valid_to`), and on no other day.
+    """A known narrowing that is allowed on the days of [`valid_from`, `valid_to`).
 
-    `narrows`: in which ways. `people`: whom it may touch (None: everybody). `clause`: what allows it; `signer`: who
-    answers for it. A deviation that nobody has signed (`is_example`) counts in a demonstration only.
+    `narrows`: the allowed ways. `people`: the persons whom it may concern (None: all). `clause`: the text that allows
+    it. `signer`: the person who answers for it. An unsigned deviation (`is_example`) counts in a demonstration only.
     """
 
     item: Annotated[str, Meta(pattern=ITEM_PATTERN)]

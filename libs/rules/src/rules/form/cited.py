@@ -1,4 +1,4 @@
-"""What every value of a list carries: where it comes from, and whether a document says so."""
+"""The source of every value of a list: its citation, and whether a document states the value."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 
 
 class Citation(Strict, frozen=True, kw_only=True):
-    """Where a value comes from. `locator`: clause, table row or list number. `date`: of issue."""
+    """The document of a value. `locator`: clause, table row or list number. `date`: of issue."""
 
     title: Text
     issuer: Text

@@ -1,6 +1,7 @@
 """The form of a condition on a person."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
 from common.events.facts import Benefit, LivingTag, LowIncomeCategory, MeritKind
 from msgspec import Meta
@@ -9,7 +10,7 @@ from rules.form.cited import Strict
 
 Area = Annotated[str, Meta(pattern=r"^\d{6}(\d{3})?(\d{3})?$")]
 Age = Annotated[int, Meta(ge=0, le=130)]
-ITEM_PATTERN = r"^(\d{6}\.)?[a-z][a-z0-9_]*$"
+ITEM_PATTERN: Final = r"^(\d{6}\.)?[a-z][a-z0-9_]*$"
 AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
 Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
 
@@ -20,11 +21,12 @@ class DisabilityTest(Strict, frozen=True, kw_only=True):
 
 
 class Condition(Strict, frozen=True, kw_only=True):
-    """One test, or a group of conditions. Tests with a list hold where any entry fits.
+    """One test, or a group of conditions. A test with a list holds if any entry fits.
 
-    `absent_means` says what it means when the fact is missing; without it the kind of fact decides
-    (`common.events.kinds`): a birth date, a place or an ability result is then asked for, the rest is taken as not
-    met. `applied` holds where any of the items is applied for and not declined since.
+    `absent_means`: the meaning of a missing fact. Without it the kind of fact decides (`common.events.kinds`): the
+    platform asks for a birth date, a place or an ability result, and takes every other missing fact as not met.
+    `applied` holds if the person applied for any of the items and has not declined it since.
+    Every test has its meaning in `rules.form.circumstances`.
     """
 
     all_of: tuple["Condition", ...] | None = None
@@ -57,8 +59,27 @@ class Condition(Strict, frozen=True, kw_only=True):
 
     @property
     def test(self) -> str:
+        """The name of the test or group."""
         return next(name for name in TESTS if getattr(self, name) is not None)
 
+    @property
+    def children(self) -> tuple["Condition", ...]:
+        """The conditions of a group; empty for a test."""
+        return self.all_of or self.any_of or self.none_of or ()
 
-GROUPS = ("all_of", "any_of", "none_of")
-TESTS = tuple(name for name in Condition.__struct_fields__ if name != "absent_means")
+    @property
+    def areas(self) -> tuple[str, ...]:
+        """The areas that a test of a place names."""
+        return self.hukou_in or self.residence_in or ()
+
+    def leaves(self) -> Iterator["Condition"]:
+        """Every test in the condition, without the groups."""
+        children = self.children
+        if not children:
+            yield self
+        for child in children:
+            yield from child.leaves()
+
+
+GROUPS: Final = ("all_of", "any_of", "none_of")
+TESTS: Final = tuple(name for name in Condition.__struct_fields__ if name != "absent_means")

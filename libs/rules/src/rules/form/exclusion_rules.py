@@ -21,7 +21,7 @@ class _ExclusionRule(Strict, frozen=True, kw_only=True):
 
 
 class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="block"):
-    """While any item of `by` is granted or any benefit is received `elsewhere`, those of `items` are suppressed."""
+    """`items` are suppressed while an item of `by` is granted or a benefit is received `elsewhere`."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     by: tuple[str, ...] = ()
@@ -33,8 +33,10 @@ class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="bl
 
 
 class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="higher_of"):
-    """Of the items granted the one with the highest amount stays, the earlier named at equal amounts. Beside a benefit
-    received `elsewhere` none is paid: it stays while its amount is not lower, else the person may give it up."""
+    """Of the granted items the one with the highest amount stays; at equal amounts the one named first.
+
+    An item is not paid together with a benefit received `elsewhere`. The benefit stays if its amount is not lower;
+    otherwise the person may give it up."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     elsewhere: tuple[Benefit, ...] = ()
@@ -44,13 +46,13 @@ class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag=
 
 
 class ChoiceOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="choice"):
-    """Of the items granted the person has one: what they have already stays until they choose another."""
+    """The person has one of the granted items. The item that the person has stays until the person chooses another."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=2)]
 
 
 class Compatible(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="compatible"):
-    """The items may be had together, and beside the benefits `elsewhere`, whatever a list further away says."""
+    """The person may have the items together, and with the benefits `elsewhere`, against any list further away."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     elsewhere: tuple[Benefit, ...] = ()
@@ -63,7 +65,7 @@ Exclusion = Union[Block, HigherOf, ChoiceOf, Compatible]  # noqa: UP007 - msgspe
 
 
 def pairs_of(rule: Exclusion) -> Iterator[tuple[str, str]]:
-    """The pairs of items that a rule is about, the one that may give way (of a block) or is named earlier first."""
+    """The pairs of items that a rule is about. First comes the item that a block suppresses, or the one named first."""
     if isinstance(rule, Block):
         yield from ((item, by) for item in rule.items for by in rule.by if item != by)
     else:
@@ -71,7 +73,7 @@ def pairs_of(rule: Exclusion) -> Iterator[tuple[str, str]]:
 
 
 def pairs_elsewhere(rule: Exclusion) -> Iterator[tuple[str, Benefit]]:
-    """The items with the benefits elsewhere that a rule holds against them."""
+    """The pairs of item and benefit elsewhere that a rule is about."""
     if not isinstance(rule, ChoiceOf):
         yield from ((item, benefit) for item in rule.items for benefit in rule.elsewhere)
 
@@ -82,11 +84,15 @@ def _need_two(items: Sequence[str], elsewhere: Sequence[Benefit]) -> None:
 
 
 def need_one_rule_for_a_pair(rules: Sequence[Exclusion]) -> None:
-    """Raises ValueError where two rules are in force at once for the same two items, or item and benefit."""
+    """Raises ValueError if two rules are in force at once for the same two items, or item and benefit."""
     found: dict[frozenset[str], list[Exclusion]] = {}
     for rule in rules:
         for pair in {frozenset(pair) for pair in (*pairs_of(rule), *pairs_elsewhere(rule))}:
-            for other in found.setdefault(pair, []):
-                if rule.valid_from < (other.valid_to or date.max) and other.valid_from < (rule.valid_to or date.max):
-                    raise ValueError(f"two rules at once for {' and '.join(sorted(pair))}")
-            found[pair].append(rule)
+            before = found.setdefault(pair, [])
+            if any(_overlap(rule, other) for other in before):
+                raise ValueError(f"two rules at once for {' and '.join(sorted(pair))}")
+            before.append(rule)
+
+
+def _overlap(one: Exclusion, other: Exclusion) -> bool:
+    return one.valid_from < (other.valid_to or date.max) and other.valid_from < (one.valid_to or date.max)

@@ -1,8 +1,8 @@
-"""The form of a service list: one file per item and area, every value dated, sourced and marked as what it is.
+"""The form of a service list: one file per item and area, every value with its dates, source and status.
 
-`contracts/policy/<area>/<item>.yaml` holds an `ItemPolicy`, `contracts/policy/<area>/exclusions.yaml` the rules
-between items, `floors.yaml` and `deviations.yaml` what binds the lists to each other (`rules.form.bounds`).
-`000000` is the nation. Files seed the lists; the same form travels in `PolicyVersionPublished`.
+`contracts/policy/<area>/<item>.yaml` contains an `ItemPolicy`, `exclusions.yaml` the rules between items, and
+`floors.yaml` and `deviations.yaml` the bounds of the list (`rules.form.bounds`). `000000` is the nation. Files seed the
+lists. `PolicyVersionPublished` carries the same form.
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 from common.events.entitlement import ItemKind, MonthRule, PayTerms
+from common.words_zh import ITEMS
 from msgspec import Meta
 
 from rules.form.bounds import Deviation as Deviation
@@ -22,19 +23,18 @@ from rules.form.cited import Citation as Citation
 from rules.form.cited import Status as Status
 from rules.form.cited import Strict, Text
 from rules.form.condition_form import GROUPS as GROUPS
-from rules.form.condition_form import TESTS, AbilityLevel, Age, Area, Fen
+from rules.form.condition_form import ITEM_PATTERN, TESTS, AbilityLevel, Age, Area, Fen
 from rules.form.condition_form import Condition as Condition
 from rules.form.condition_form import DisabilityTest as DisabilityTest
 from rules.form.exclusion_rules import Exclusion as Exclusion
 from rules.form.exclusion_rules import need_one_rule_for_a_pair
-from rules.form.items import ITEM_TITLES
+from rules.form.names import NATION as NATION
 
-NATION = "000000"
 Follows = Literal["hukou", "residence"]
 
 
 class PolicyError(ValueError):
-    """A policy file that cannot be law: the message names file, place and fault."""
+    """A file that is not a valid list. The message names file, place and fault."""
 
 
 class Band(Strict, frozen=True, kw_only=True):
@@ -44,38 +44,48 @@ class Band(Strict, frozen=True, kw_only=True):
     age_years_min: Age | None = None
     ability_level_min: AbilityLevel | None = None
 
+    @property
+    def least(self) -> int | None:
+        """The age or the ability level from which the amount counts."""
+        return self.ability_level_min if self.age_years_min is None else self.age_years_min
+
 
 class AmountCase(Strict, frozen=True, kw_only=True):
-    """An amount for those whom a condition describes."""
+    """An amount for the persons who meet a condition."""
 
     conditions: Condition
     amount_fen: Fen
 
 
 class Amount(Strict, frozen=True, kw_only=True):
-    """Fen per month: flat; or by bands of one dimension, lowest first, where the highest band reached counts; or by
-    cases, where the first whose conditions hold counts."""
+    """Fen per month: flat, by bands or by cases.
+
+    Bands have one dimension, lowest first; the highest band that the person reaches counts. Of the cases the first
+    whose conditions hold counts. `status`: None means the status of the version."""
 
     flat_fen: Fen | None = None
     bands: tuple[Band, ...] = ()
     cases: tuple[AmountCase, ...] = ()
-    status: Status | None = None  # None: as the version
+    status: Status | None = None
     citation: Citation | None = None
 
     def __post_init__(self) -> None:
         if (self.flat_fen is not None) + bool(self.bands) + bool(self.cases) != 1:
             raise ValueError("an amount is either flat_fen or bands or cases")
         for name in ("age_years_min", "ability_level_min"):
-            steps = [getattr(b, name) for b in self.bands]
-            given = [s for s in steps if s is not None]
-            if given and (len(given) != len(steps) or given != sorted(set(given))):
-                raise ValueError(f"bands need {name} in each, rising")
+            self._need_rising(name)
         if any((b.age_years_min is None) == (b.ability_level_min is None) for b in self.bands):
             raise ValueError("a band needs either age_years_min or ability_level_min")
 
+    def _need_rising(self, name: str) -> None:
+        steps = [getattr(b, name) for b in self.bands]
+        given = [s for s in steps if s is not None]
+        if given and (len(given) != len(steps) or given != sorted(set(given))):
+            raise ValueError(f"bands need {name} in each, rising")
+
 
 class Pay(Strict, frozen=True, kw_only=True):
-    """How a cash item turns into months (`PayTerms`), with its own standing: lists rarely say it."""
+    """The pay terms of a cash item (`PayTerms`). They have their own status, because documents rarely state them."""
 
     start: MonthRule
     stop: MonthRule
@@ -87,7 +97,7 @@ class Pay(Strict, frozen=True, kw_only=True):
     note: Text | None = None
 
     def terms(self) -> PayTerms:
-        """The rules as they travel with an entitlement, with their status."""
+        """The terms and their status, as an entitlement carries them."""
         return PayTerms(
             start=self.start,
             stop=self.stop,
@@ -99,7 +109,7 @@ class Pay(Strict, frozen=True, kw_only=True):
 
 
 class Tier(Strict, frozen=True, kw_only=True):
-    """How often a person is visited: the first tier whose condition holds counts; the last has none."""
+    """How often a person is visited. The first tier whose condition holds counts; the last tier has none."""
 
     tier: Annotated[str, Meta(pattern=r"^[A-Z]$")]
     interval_days: Annotated[int, Meta(ge=1, le=31)]  # more than a month would miss a calendar month
@@ -109,8 +119,7 @@ class Tier(Strict, frozen=True, kw_only=True):
 
 
 class Reverify(Strict, frozen=True, kw_only=True):
-    """How old living tags may grow, with its own standing: from then on somebody goes and sees whether they still hold.
-    The visits go on meanwhile."""
+    """The age at which a visit must verify living tags again, with its own status. The visits go on meanwhile."""
 
     living_tag_months: Annotated[int, Meta(ge=1, le=120)]
     status: Status
@@ -119,8 +128,8 @@ class Reverify(Strict, frozen=True, kw_only=True):
 
 
 class Listed(Strict, frozen=True, kw_only=True):
-    """The line of the printed list, for people to read: its number, 服务对象, 服务类型 and 牵头部门. The authority has
-    a standing of its own, since the national list names none."""
+    """The line of the printed list: its number, 服务对象, 服务类型 and 牵头部门. The authority has its own status,
+    because the national list names none."""
 
     number: Annotated[int, Meta(ge=1, le=1000)] | None = None
     group: Text
@@ -130,10 +139,10 @@ class Listed(Strict, frozen=True, kw_only=True):
 
 
 class Version(Strict, frozen=True, kw_only=True):
-    """An item as it stands over [`valid_from`, `valid_to`).
+    """An item over [`valid_from`, `valid_to`).
 
-    A cash item without amount and pay says who, and leaves how much to the lists below it; `standard` says who sets
-    it where that is nobody of theirs.
+    A cash item without amount and pay sets the persons, and the lists below set the amount. `standard`: the office that
+    sets the amount if no list does.
     """
 
     valid_from: date
@@ -153,35 +162,41 @@ class Version(Strict, frozen=True, kw_only=True):
 class ItemPolicy(Strict, frozen=True, kw_only=True):
     """One item of one area. `follows`: whether the list of the hukou or of the residence counts for a person."""
 
-    item: Annotated[str, Meta(pattern=r"^(\d{6}\.)?[a-z][a-z0-9_]*$")]
+    item: Annotated[str, Meta(pattern=ITEM_PATTERN)]
     title: Text
     kind: ItemKind
     follows: Follows
     versions: Annotated[tuple[Version, ...], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        if "." not in self.item and self.item not in ITEM_TITLES:
+        if "." not in self.item and self.item not in ITEMS:
             raise ValueError(f"{self.item} is no item code; an area's own item is prefixed with its code")
         for version in self.versions:
-            if (version.amount is None) != (version.pay is None):
-                raise ValueError("a cash item has amount and pay, or neither")
-            if version.standard and (version.amount or self.kind == "service"):
-                raise ValueError("standard belongs to a cash item without amount")
-            if self.kind == "service" and (version.amount or version.pay):
-                raise ValueError("a service has neither amount nor pay")
-            if (self.item == "visiting_care") != bool(version.tiers):
-                raise ValueError("tiers belong to visiting_care, which needs them")
-            if self.item != "visiting_care" and version.reverify:
-                raise ValueError("reverify belongs to visiting_care")
-            if version.tiers and (version.tiers[-1].conditions or not all(t.conditions for t in version.tiers[:-1])):
-                raise ValueError("every tier but the last needs conditions, the last has none")
+            self._need_right_money(version)
+            self._need_right_visits(version)
         for before, after in pairwise(self.versions):
             if before.valid_to is None or before.valid_to > after.valid_from:
                 raise ValueError(f"the version of {before.valid_from} overlaps that of {after.valid_from}")
 
+    def _need_right_money(self, version: Version) -> None:
+        if (version.amount is None) != (version.pay is None):
+            raise ValueError("a cash item has amount and pay, or neither")
+        if version.standard and (version.amount or self.kind == "service"):
+            raise ValueError("standard belongs to a cash item without amount")
+        if self.kind == "service" and (version.amount or version.pay):
+            raise ValueError("a service has neither amount nor pay")
+
+    def _need_right_visits(self, version: Version) -> None:
+        if (self.item == "visiting_care") != bool(version.tiers):
+            raise ValueError("tiers belong to visiting_care, which needs them")
+        if self.item != "visiting_care" and version.reverify:
+            raise ValueError("reverify belongs to visiting_care")
+        if version.tiers and (version.tiers[-1].conditions or not all(t.conditions for t in version.tiers[:-1])):
+            raise ValueError("every tier but the last needs conditions, the last has none")
+
 
 class PolicyList(Strict, frozen=True, kw_only=True):
-    """The complete list of one area; what `PolicyVersionPublished.list` carries."""
+    """The complete list of one area. `PolicyVersionPublished.list` carries it."""
 
     jurisdiction: Area
     items: dict[str, ItemPolicy] = msgspec.field(default_factory=dict)
@@ -198,7 +213,7 @@ class PolicyList(Strict, frozen=True, kw_only=True):
         need_one_rule_for_a_pair(self.exclusions)
 
 
-# Files of an area that hold no item, with their form.
+# The files of an area that contain no item, with their form.
 BESIDE_ITEMS: dict[str, Any] = {
     "exclusions": tuple[Exclusion, ...],
     "floors": tuple[Floor, ...],
@@ -207,7 +222,7 @@ BESIDE_ITEMS: dict[str, Any] = {
 
 
 def load_lists(root: Path) -> dict[str, PolicyList]:
-    """All lists under a folder (`contracts/policy`), by area. Raises PolicyError naming file and place."""
+    """All lists under a folder (`contracts/policy`), by area. Raises PolicyError."""
     return {
         folder.name: load_list(folder)
         for folder in sorted(root.iterdir())
@@ -216,7 +231,7 @@ def load_lists(root: Path) -> dict[str, PolicyList]:
 
 
 def load_list(folder: Path) -> PolicyList:
-    """The list of the area that a folder is named after. Raises PolicyError naming file and place."""
+    """The list of an area. The folder has the area's code as its name. Raises PolicyError."""
     items: dict[str, ItemPolicy] = {}
     beside: dict[str, Any] = {}
     for path in sorted(folder.glob("*.yaml")):
@@ -232,7 +247,7 @@ def load_list(folder: Path) -> PolicyList:
 
 
 def load_item(path: Path) -> ItemPolicy:
-    """The item that a file is named after. Raises PolicyError."""
+    """The item of a file. The file has the item's code as its name. Raises PolicyError."""
     item: ItemPolicy = _convert(path, ItemPolicy)
     if item.item != path.stem:
         raise PolicyError(f"{path}: holds item {item.item}")

@@ -1,44 +1,40 @@
-"""What is owed: entitlement intervals and pay rules in, one line per item, area and service month out.
+"""Money that is owed: entitlement intervals and pay rules in, one line per item, area and service month out.
 
-Months, not days, are paid. The day on which something happens (a beginning, an end, a new amount) is turned into a
-month by the pay rules of the interval concerned:
+The platform pays months, not days. The pay rules of an interval turn a day into a month:
 
-* a beginning on day d: the first paid month is that of d (`same_month`) or the one after it (`next_month`);
-* an end on day d: the first unpaid month is that of d or the one after it, so that with `next_month` the month of
-  the end is still paid. The day of an end is the first day without the entitlement – but for a death it is the day
-  of death itself, which may lie in the month before;
-* a new amount inside the same item and area replaces the old one from the month of d or the one after it;
-* what a list itself changes on the first of a month (a version in force from that day) counts from that month for
-  everybody: those rules are about what happens to a person, not about when a law enters into force.
+* A beginning on day d: the first paid month is that of d (`same_month`) or the one after it (`next_month`).
+* An end on day d: the first unpaid month is that of d or the one after it. So with `next_month` the month of the end is
+  still paid. The day of an end is the first day without the entitlement. For a death it is the day of death itself,
+  which may lie in the month before.
+* A new amount in the same item and area replaces the old one from the month of d, or from the one after it.
+* A version that a list sets in force on the first of a month counts from that month for everybody. The pay rules are
+  about events of a person, not about the date of a law.
 
-For one item a month is paid once. Where two areas both claim it (the month of a move), the older one pays: it was
-responsible when the month began, it is the one that has announced the payment, and the new area can pay the next
-month without asking anybody. Where the rules of two areas leave a month between them, nobody owes it.
+For one item a month is paid once. If two areas claim it (the month of a move), the older one pays: it was responsible
+when the month began, it has announced the payment, and the new area can pay the next month without a question. If the
+rules of two areas leave a month between them, nobody owes it.
 
-Back-pay is nothing of its own: it is the same function over months that are past.
+Back-pay is the same function over past months.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from common.events.entitlement import Entitlement, MonthRule, PayTerms
+from common.events.entitlement import Entitlement
+
+from rules.money.runs import DEFAULT_TERMS, FOREVER, Run, first_day, month_index, runs_by_item
 
 DueState = Literal["due", "held", "barred"]
 Example = Literal["example_amount", "example_pay_rule"]
 ANYWHERE: Final = "*"
-_ENTITLED: Final = ("granted", "suspended")  # suspended: the right goes on, the money waits
-_FOREVER: Final = 12 * 10_000
-_ONE_DAY: Final = timedelta(days=1)
-_DEFAULT_TERMS: Final = PayTerms()
 
 
 class Due(NamedTuple):
-    """`service_month`: its first day. `state`: held while a death is suspected or an identity change waits, barred
-    where only an example gives the amount or the pay rule. `entitlement_id`: the interval whose amount it is.
-    `rests_on`: the example, if there is one; outside a demonstration it is why nothing is paid."""
+    """`service_month`: its first day. `state`: held while a death is suspected or an identity change waits; barred if
+    the amount or the pay rule is an example. `entitlement_id`: the interval that gives the amount. `rests_on`: the
+    example, if there is one; outside a demonstration it is the reason that nothing is paid."""
 
     item: str
     jurisdiction: str
@@ -51,8 +47,8 @@ class Due(NamedTuple):
 
 
 def example_of(interval: Entitlement) -> Example | None:
-    """The example that money of an interval would rest on: `example_amount` (the list or its amount is an example) or
-    `example_pay_rule` (only how the item turns into months is). None: documents give all of it."""
+    """The example on which money of an interval depends: `example_amount` (the list or its amount is an example) or
+    `example_pay_rule` (only the pay rule is). None: documents state everything."""
     if interval.policy_status == "example":
         return "example_amount"
     return _example_rule(interval)
@@ -60,25 +56,6 @@ def example_of(interval: Entitlement) -> Example | None:
 
 def _example_rule(interval: Entitlement) -> Example | None:
     return "example_pay_rule" if interval.pay is not None and interval.pay.status == "example" else None
-
-
-@dataclass(slots=True)
-class Run:
-    """Neighbouring intervals of one item and area without a day between them; months are counted from year 0.
-
-    `stages`: (first month of its amount, first month of its state, interval), in the order of days.
-    """
-
-    start_on: date
-    first: int
-    jurisdiction: str
-    end_on: date | None = None
-    end: int = _FOREVER
-    stages: list[tuple[int, int, Entitlement]] = field(default_factory=list)
-
-    @property
-    def terms(self) -> PayTerms:
-        return self.stages[-1][2].pay or _DEFAULT_TERMS
 
 
 def due(
@@ -89,14 +66,13 @@ def due(
     demo: bool,
     pay_from: Mapping[str, date] | None = None,
 ) -> tuple[Due, ...]:
-    """Everything owed for service months up to `through_month` (with payment in advance: one further), oldest
-    first within each item.
+    """All money owed for service months up to `through_month` (with payment in advance: one more), by item and month.
 
-    `demo`: what rests on an example is owed instead of barred. `pay_from`: by area (`*`: any other) the first service
-    month this ledger answers for; earlier ones were paid by the system before it.
+    `demo`: money that depends on an example is owed, not barred. `pay_from`: by area (`*`: any other) the first service
+    month of this ledger; an earlier system paid the months before it.
     """
     floors = pay_from or {}
-    through = _index(through_month)
+    through = month_index(through_month)
     lines: list[Due] = []
     for runs in runs_by_item(entitlements, died_on):
         lines += _lines(runs, through, demo, floors)
@@ -106,10 +82,12 @@ def due(
 def owed_before(
     entitlements: Sequence[Entitlement], month: date, *, died_on: date | None = None, demo: bool
 ) -> dict[tuple[str, str, str], int]:
-    """What `due` says is owed and may be paid for all service months before `month`, added up in fen by area, fund and
-    item: by stretches of months with one amount, since most people have had few of these in many years."""
+    """The payable sum of `due` for all service months before `month`, in fen by area, fund and item.
+
+    It counts periods of months with one amount, because most persons have few of these in many years.
+    """
     found: dict[tuple[str, str, str], int] = {}
-    until = _index(month)
+    until = month_index(month)
     for runs in runs_by_item(entitlements, died_on):
         for line, months in _stretches(runs, until, demo):
             if line.state != "barred":
@@ -119,10 +97,11 @@ def owed_before(
 
 
 def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Due, int]]:
-    """Lines with for how many months before `until` each stands."""
-    if len(runs) != 1:  # who pays a month that two areas could is settled month by month
-        through = until - 1
-        yield from ((line, 1) for line in _lines(runs, through, demo, {}) if _index(line.service_month) < until)
+    """Lines, each with the number of months before `until` for which it stands."""
+    if len(runs) != 1:  # a month that two areas could pay is decided month by month
+        for line in _lines(runs, until - 1, demo, {}):
+            if month_index(line.service_month) < until:
+                yield line, 1
         return
     (run,) = runs
     for begin, stop, line, _ in _by_stretches(run, max(run.first, 0), min(run.end, until), demo):
@@ -130,8 +109,10 @@ def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Du
 
 
 def _by_stretches(run: Run, first: int, end: int, demo: bool) -> Iterator[tuple[int, int, Due, int]]:
-    """[begin, stop) with the line of `begin`, from which those of the other months differ in nothing but the month,
-    and how many months before its own that is due; stretches without a line are left out."""
+    """Periods [begin, stop) with the line of `begin`, and how many months before its own month a line is due.
+
+    The other months have the same line with another month. Periods without a line are left out.
+    """
     turns = {month for stage in run.stages for month in stage[:2] if first < month < end}
     for begin, stop in pairwise([first, *sorted(turns), end]):
         found = _line(run, begin, demo) if begin < stop else None
@@ -140,26 +121,26 @@ def _by_stretches(run: Run, first: int, end: int, demo: bool) -> Iterator[tuple[
 
 
 def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_on: date | None = None) -> date | None:
-    """The first `through_month` later than `after_month` with which `due` has more to say; None: never.
+    """The first `through_month` after `after_month` with which `due` returns more; None: never.
 
-    It may name a month that brings nothing (one that another area pays); it never misses one that does.
+    It may return a month that brings nothing (one that another area pays). It never misses a month.
     """
-    after = _index(after_month)
-    found = _FOREVER
+    after = month_index(after_month)
+    found = FOREVER
     for runs in runs_by_item(entitlements, died_on):
         for run in runs:
             month = max(run.first, after + 1)
             if month < run.end:
                 ahead = max(_ahead(interval) for _, _, interval in run.stages)
                 found = min(found, max(month - ahead, after + 1))
-    return None if found == _FOREVER else first_day(found)
+    return None if found == FOREVER else first_day(found)
 
 
 def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
-    """The lines of one item: every month once, the older run before the newer, what may be paid before what not.
+    """The lines of one item: every month once. An older run comes before a newer one, payable before barred money.
 
-    Who pays a month is settled before asking whether it is due already or whether this ledger answers for it, so
-    that the answer does not change as time passes.
+    The area that pays a month is decided first, before the checks of `through` and `floors`. So the answer does not
+    change as time passes.
     """
     if len(runs) == 1:
         yield from _lines_of_one(runs[0], _floor(runs[0].jurisdiction, floors), through, demo)
@@ -181,7 +162,7 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
 
 
 def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[Due]:
-    """Where nobody else could pay, which is nearly always."""
+    """The lines if no other area could pay, which is nearly always."""
     for begin, stop, line, ahead in _by_stretches(run, max(run.first, lowest), min(run.end, through + 2), demo):
         item, jurisdiction, _, amount_fen, state, fund, entitlement_id, rests_on = line
         for month in range(begin, min(stop, through + ahead + 1)):
@@ -189,17 +170,12 @@ def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[D
 
 
 def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
-    """What a run owes for a month, and how many months before its own that is due."""
-    paying = stated = run.stages[0][2]
-    for amount_from, state_from, interval in run.stages:
-        if amount_from <= month:
-            paying = interval
-        if state_from <= month:
-            stated = interval
+    """The line of a run for a month, and how many months before its own month it is due."""
+    paying, stated = _intervals_of(run, month)
     if not paying.amount_fen_per_month:
         return None
     state: DueState = "held" if stated.state == "suspended" else "due"
-    # `stated` may have begun without its amount: then its own rule says that the amount before it is still paid
+    # If `stated` has begun but its amount has not, its own pay rule is the reason that the amount before it is paid.
     rests_on = example_of(paying) or _example_rule(stated)
     if rests_on is not None and not demo:
         state = "barred"
@@ -209,81 +185,29 @@ def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
         first_day(month),
         paying.amount_fen_per_month,
         state,
-        (paying.pay or _DEFAULT_TERMS).fund,
+        (paying.pay or DEFAULT_TERMS).fund,
         paying.entitlement_id,
         rests_on,
     )
     return line, _ahead(paying)
 
 
+def _intervals_of(run: Run, month: int) -> tuple[Entitlement, Entitlement]:
+    """The intervals that give the amount and the state of a month."""
+    paying = stated = run.stages[0][2]
+    for amount_from, state_from, interval in run.stages:
+        if amount_from <= month:
+            paying = interval
+        if state_from <= month:
+            stated = interval
+    return paying, stated
+
+
 def _ahead(interval: Entitlement) -> int:
-    return 1 if (interval.pay or _DEFAULT_TERMS).when == "advance" else 0
-
-
-def runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[Run]]:
-    """Per item its runs, the older before the newer."""
-    by_item: dict[str, dict[str, list[tuple[date, date | None, Entitlement]]]] = {}
-    for e in entitlements:
-        if e.kind != "cash" or e.state not in _ENTITLED or e.amount_fen_per_month is None:
-            continue  # where no list says how much, nothing is owed, and nothing has begun
-        to = e.to
-        if died_on is not None:
-            to = died_on + _ONE_DAY if to is None else min(to, died_on + _ONE_DAY)
-        if to is None or e.from_ < to:
-            by_item.setdefault(e.item, {}).setdefault(e.jurisdiction, []).append((e.from_, to, e))
-    for item in sorted(by_item):
-        areas = by_item[item]
-        by_list = {e.from_ for pieces in areas.values() for _, _, e in pieces if _by_list(e)}
-        runs = [run for area in areas for run in _runs(area, areas[area])]
-        for run in runs:
-            run.end = _end(run, died_on, by_list)
-        yield sorted((r for r in runs if r.first < r.end), key=lambda r: (r.start_on, r.jurisdiction))
-
-
-def _runs(jurisdiction: str, pieces: list[tuple[date, date | None, Entitlement]]) -> Iterator[Run]:
-    run: Run | None = None
-    for start, to, interval in sorted(pieces, key=lambda piece: piece[0]):
-        terms = interval.pay or _DEFAULT_TERMS
-        if run is None or (run.end_on is not None and run.end_on < start):
-            if run is not None:
-                yield run
-            first = _month(start, "same_month" if _by_list(interval) else terms.start)
-            run = Run(start, first, jurisdiction)
-            run.stages.append((first, first, interval))
-        else:
-            changed = _month(start, "same_month" if _by_list(interval) else terms.band_change)
-            run.stages.append((changed, _index(start), interval))
-        run.end_on = to
-    if run is not None:
-        yield run
-
-
-def _end(run: Run, died_on: date | None, by_list: set[date]) -> int:
-    """The first month no longer paid."""
-    if run.end_on is None:
-        return _FOREVER
-    if died_on is not None and run.end_on > died_on:
-        return _month(died_on, run.terms.stop)
-    return _month(run.end_on, "same_month" if run.end_on in by_list else run.terms.stop)
-
-
-def _by_list(interval: Entitlement) -> bool:
-    """Whether this interval begins because its list does, on the first of a month (`<area>/<item>@<date>`)."""
-    return interval.from_.day == 1 and interval.policy.endswith(f"@{interval.from_.isoformat()}")
-
-
-def _month(day: date, rule: MonthRule) -> int:
-    return _index(day) + (rule == "next_month")
-
-
-def _index(day: date) -> int:
-    return day.year * 12 + day.month - 1
-
-
-def first_day(month: int) -> date:
-    return date(month // 12, month % 12 + 1, 1)
+    """How many months before its own month a line is due."""
+    return 1 if (interval.pay or DEFAULT_TERMS).when == "advance" else 0
 
 
 def _floor(jurisdiction: str, floors: Mapping[str, date]) -> int:
     floor = floors.get(jurisdiction) or floors.get(ANYWHERE)
-    return _index(floor) if floor else 0
+    return month_index(floor) if floor else 0

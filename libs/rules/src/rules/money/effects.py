@@ -1,10 +1,10 @@
-"""What a change of lists does to one person over some service months: money by `due`, services by days.
+"""The effect of a change of lists on one person over some service months: money by `due`, services by days.
 
-Both sides rest on the same facts; they differ in the lists only. What is equal on both sides costs almost nothing, so
-that whole populations can be gone through.
+Both sides use the same facts and differ in the lists only. Equal items cost almost nothing, so a simulation can process
+whole populations.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from math import lcm
@@ -24,8 +24,8 @@ What = Literal["gained", "lost", "more", "less", "asked", "suppressed"]
 
 
 class Window(NamedTuple):
-    """Service months from that of `first` to the one before `end` (both the first of a month). `demo`: what rests
-    on an example is paid, as in `due`."""
+    """The service months from `first` to the one before `end`; both are the first day of a month. `demo`: as in `due`,
+    money that depends on an example is paid."""
 
     first: date
     end: date
@@ -42,11 +42,13 @@ class Window(NamedTuple):
         return (self.end.year - self.first.year) * 12 + self.end.month - self.first.month
 
     def meets(self, e: Entitlement) -> bool:
+        """Whether an interval has days in the window."""
         return e.from_ < self.end and (e.to is None or self.first < e.to)
 
 
 class Figures(NamedTuple):
-    """What a band is laid around; sums over people. `raised_fen` and `cut_fen` are never netted between people."""
+    """Sums over persons, for the band of expected figures. `raised_fen` and `cut_fen` of different persons are not
+    netted."""
 
     people_changed: int = 0
     raised_fen: int = 0
@@ -64,9 +66,9 @@ _NOTHING: Final = Figures()
 
 
 class Effect(NamedTuple):
-    """`before`, `after`: what is owed in the window. `earlier`: for months before it, the new less the old, by area,
-    fund and item. `changes`: (item, what became of it in the window). `gains`, `loses`: more or less money on the
-    whole, in the window or before it, or more or less of a service; both may be true. `changed`: anything differs, if
+    """`before`, `after`: the lines of `due` in the window. `earlier`: the new fen less the old for months before it, by
+    area, fund and item. `changes`: (item, kind of change in the window). `gains`, `loses`: more or less money in total,
+    in the window or before it, or more or less of a service; both may be true. `changed`: anything differs, even if
     only a clause."""
 
     before: Sequence[Due]
@@ -88,36 +90,40 @@ class Effect(NamedTuple):
 def effect_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Effect:
-    """Both sides sorted by item and period, as `decide` gives them."""
+    """Both sides are sorted by item and period, as `decide` returns them."""
+    lines = owed(before, window, died_on)
     if before == after:
-        lines = owed(before, window, died_on)
         return Effect(lines, lines, {})
     sides = _differing(before, after)
-    lines = owed(before, window, died_on)
     was, now = [e for one, _ in sides for e in one], [e for _, one in sides for e in one]
-    others = {e.item for e in (*was, *now)}
-    left = [line for line in lines if line.item not in others]
-    lines_was, lines_now = [line for line in lines if line.item in others], owed(now, window, died_on)
-    earlier = _earlier(was, now, window, died_on)
+    differing = {e.item for e in (*was, *now)}
+    lines_was, lines_now = [line for line in lines if line.item in differing], owed(now, window, died_on)
     had, has = _standings(was, lines_was, window), _standings(now, lines_now, window)
-    changes = tuple(change for item in sorted({*had, *has}) for change in _changes(item, had, has))
-    services = {what for item, what in changes if not (had.get(item) or has[item]).is_cash}
-    fen, earlier_fen = payable_fen(lines_now) - payable_fen(lines_was), sum(earlier.values())
-    return Effect(
-        lines,
-        [*left, *lines_now],
-        earlier,
-        changes,
+    effect = Effect(
+        before=lines,
+        after=[*(line for line in lines if line.item not in differing), *lines_now],
+        earlier=_earlier(was, now, window, died_on),
+        changes=_changes(had, has),
+        changed=True,
+    )
+    cash = {item for item, standing in (has | had).items() if standing.is_cash}
+    return _with_verdict(effect, payable_fen(lines_now) - payable_fen(lines_was), cash)
+
+
+def _with_verdict(effect: Effect, fen: int, cash: Collection[str]) -> Effect:
+    """The effect with `gains` and `loses`. `fen`: the difference in the window. `cash`: the items that are money."""
+    earlier_fen = sum(effect.earlier.values())
+    services = {change for item, change in effect.changes if item not in cash}
+    return effect._replace(
         gains=fen > 0 or earlier_fen > 0 or not services.isdisjoint(("gained", "more")),
         loses=fen < 0 or earlier_fen < 0 or not services.isdisjoint(("lost", "less")),
-        changed=True,
     )
 
 
 def figures_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Figures:
-    """The figures alone, looking at no item that is the same on both sides."""
+    """The figures alone. Items that are equal on both sides are skipped."""
     sides = _differing(before, after)
     if not sides:
         return _NOTHING
@@ -128,7 +134,7 @@ def figures_of(
 def _differing(
     before: Sequence[Entitlement], after: Sequence[Entitlement]
 ) -> list[tuple[list[Entitlement], list[Entitlement]]]:
-    """Both sides of every item that is not the same on both."""
+    """Both sides of every item that differs."""
     items: dict[str, tuple[list[Entitlement], list[Entitlement]]] = {}
     for n, side in enumerate((before, after)):
         for e in side:
@@ -137,17 +143,21 @@ def _differing(
 
 
 def _fen(intervals: Sequence[Entitlement], window: Window, died_on: date | None) -> int:
-    """What is payable of one item in the window. Most people have one amount all through it, two months to either
-    side included, so that neither a beginning nor an end comes into it."""
+    """The payable fen of one item in the window.
+
+    Most persons have one amount in the whole window and two months on each side. Then no beginning or end matters.
+    """
     early, late = _with_margins(window)
     near = [e for e in intervals if e.from_ < late and (e.to is None or early < e.to)]
     if not near:
         return 0
     if len(near) > 1 or died_on is not None or near[0].from_ > early or (near[0].to or late) < late:
         return payable_fen(owed(near, window, died_on))
-    (e,) = near
-    paid = e.kind == "cash" and e.state in HAD and (window.demo or example_of(e) is None)
-    return (e.amount_fen_per_month or 0) * window.months if paid else 0
+    return (near[0].amount_fen_per_month or 0) * window.months if _is_paid(near[0], window) else 0
+
+
+def _is_paid(e: Entitlement, window: Window) -> bool:
+    return e.kind == "cash" and e.state in HAD and (window.demo or example_of(e) is None)
 
 
 @lru_cache(maxsize=64)
@@ -156,21 +166,21 @@ def _with_margins(window: Window) -> tuple[date, date]:
 
 
 def owed(entitlements: Sequence[Entitlement], window: Window, died_on: date | None) -> list[Due]:
-    """What is owed for the months of the window, whenever it is paid."""
+    """The lines of `due` for the months of the window, paid at any time."""
     last = (window.end - _ONE_DAY).replace(day=1)
     lines = due(entitlements, through_month=last, died_on=died_on, demo=window.demo, pay_from={ANYWHERE: window.first})
     return [line for line in lines if line.service_month < window.end]
 
 
 def payable_fen(lines: Iterable[Due]) -> int:
-    """Held money is owed as well; barred money is not."""
+    """Held money counts, barred money does not."""
     return sum(line.amount_fen for line in lines if line.state != "barred")
 
 
 def _earlier(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None
 ) -> dict[tuple[str, str, str], int]:
-    """Back-pay and what would be recovered, for all months before the window."""
+    """Back-pay and money to recover, for all months before the window."""
     sides = _differing(_begun(before, window.first), _begun(after, window.first))
     found: dict[tuple[str, str, str], int] = {}
     for side, sign in [(was, -1) for was, _ in sides] + [(now, 1) for _, now in sides]:
@@ -180,8 +190,9 @@ def _earlier(
 
 
 def _begun(entitlements: Sequence[Entitlement], day: date) -> list[Entitlement]:
-    """What began before a day, as far as it matters to the months before it: an end after it does not."""
-    return [e if e.to is None or e.to < day else _open(e) for e in entitlements if e.kind == "cash" and e.from_ < day]
+    """The cash intervals that began before a day. An end on or after the day does not matter and is removed."""
+    begun = (e for e in entitlements if e.kind == "cash" and e.from_ < day)
+    return [e if e.to is None or e.to < day else _open(e) for e in begun]
 
 
 def _open(e: Entitlement) -> Entitlement:
@@ -189,7 +200,7 @@ def _open(e: Entitlement) -> Entitlement:
 
 
 class _Standing:
-    """What somebody has of an item in the window. `weight`: fen of money, parts of visits, or days of a service."""
+    """A person's item in the window. `weight`: fen of money, parts of visits, or days of a service."""
 
     __slots__ = ("is_cash", "states", "weight")
 
@@ -201,11 +212,12 @@ class _Standing:
 def _standings(entitlements: Sequence[Entitlement], lines: Iterable[Due], window: Window) -> dict[str, _Standing]:
     found: dict[str, _Standing] = {}
     for e in entitlements:
-        if window.meets(e):
-            standing = found.setdefault(e.item, _Standing(e.kind == "cash"))
-            standing.states.add(e.state)
-            if e.state in HAD and e.kind != "cash":
-                standing.weight += days_in(e, window) * (_PARTS_OF_A_VISIT // (e.interval_days or 1))
+        if not window.meets(e):
+            continue
+        standing = found.setdefault(e.item, _Standing(e.kind == "cash"))
+        standing.states.add(e.state)
+        if e.state in HAD and e.kind != "cash":
+            standing.weight += days_in(e, window) * (_PARTS_OF_A_VISIT // (e.interval_days or 1))
     for line in lines:
         if line.state != "barred":
             found.setdefault(line.item, _Standing(True)).weight += line.amount_fen
@@ -213,20 +225,28 @@ def _standings(entitlements: Sequence[Entitlement], lines: Iterable[Due], window
 
 
 def days_in(e: Entitlement, window: Window) -> int:
-    """Of an interval that meets the window."""
+    """The days of an interval inside the window, which it meets."""
     return (min(e.to or window.end, window.end) - max(e.from_, window.first)).days
 
 
-def _changes(item: str, had: dict[str, _Standing], has: dict[str, _Standing]) -> Iterator[tuple[str, What]]:
-    before, after = had.get(item, _NO_STANDING), has.get(item, _NO_STANDING)
+def _changes(had: dict[str, _Standing], has: dict[str, _Standing]) -> tuple[tuple[str, What], ...]:
+    """The changes of all items, by item."""
+    found: list[tuple[str, What]] = []
+    for item in sorted({*had, *has}):
+        changes = _changes_of_item(had.get(item, _NO_STANDING), has.get(item, _NO_STANDING))
+        found += [(item, change) for change in changes]
+    return tuple(found)
+
+
+def _changes_of_item(before: _Standing, after: _Standing) -> Iterator[What]:
     if after.weight > before.weight:
-        yield item, "more" if before.weight else "gained"
+        yield "more" if before.weight else "gained"
     elif after.weight < before.weight:
-        yield item, "less" if after.weight else "lost"
+        yield "less" if after.weight else "lost"
     if after.states.intersection(ASKED) and not before.states.intersection(ASKED):
-        yield item, "asked"
+        yield "asked"
     if "suppressed" in after.states and "suppressed" not in before.states:
-        yield item, "suppressed"
+        yield "suppressed"
 
 
 _NO_STANDING: Final = _Standing(False)

@@ -1,7 +1,7 @@
-"""Effects of a change of lists, added up over people: who wins and who loses, and who pays how much.
+"""Effects of a change of lists, summed over persons: winners and losers, and money by payer.
 
-A tally of some people plus a tally of others is the tally of all (`Tally.add`), so a population can be gone through in
-chunks, in several processes, in any order. All money is whole fen.
+The tally of some persons plus the tally of others is the tally of all (`Tally.add`). So several processes can simulate
+a population in chunks, in any order. All money is whole fen.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,13 +19,13 @@ from rules.money.due import Due
 from rules.money.effects import HAD, Effect, Figures, Window, days_in
 
 AGE_BANDS: Final = (("100+", 100), ("90-99", 90), ("80-89", 80), ("70-79", 70), ("60-69", 60), ("0-59", 0))
-EXAMPLES_MAX: Final = 5  # people named of each kind
-NOWHERE: Final = ""  # the county of somebody of whom no place is known
+EXAMPLES_MAX: Final = 5  # persons named of each kind
+NOWHERE: Final = ""  # the county of a person without a known place
 UNKNOWN_AGE: Final = "unknown"
 
 
 def age_band_name(band: str) -> str:
-    """In Chinese, of AGE_BANDS or UNKNOWN_AGE."""
+    """The Chinese name of a band of AGE_BANDS, or of UNKNOWN_AGE."""
     if band == UNKNOWN_AGE:
         return "年龄不详"
     low, _, high = band.partition("-")
@@ -35,7 +35,7 @@ def age_band_name(band: str) -> str:
 
 
 class Group(msgspec.Struct, gc=False):
-    """People of one county and age band. `fen_before`, `fen_after`: payable in the window."""
+    """Persons of one county and age band. `fen_before`, `fen_after`: payable in the window."""
 
     people: int = 0
     changed: int = 0
@@ -48,8 +48,8 @@ class Group(msgspec.Struct, gc=False):
 
 
 class ItemCount(msgspec.Struct, gc=False):
-    """People who have an item at any time in the window, and what becomes of them. `visits`: how many contacts the
-    intervals of the window come to."""
+    """Persons who have an item at any time in the window, and the changes for them. `visits_before`, `visits_after`:
+    the visits that the intervals make in the window."""
 
     have_before: int = 0
     have_after: int = 0
@@ -64,7 +64,7 @@ class ItemCount(msgspec.Struct, gc=False):
 
 
 class Money(msgspec.Struct, gc=False):
-    """`payees`: for how many people."""
+    """`payees_before`, `payees_after`: numbers of persons."""
 
     fen_before: int = 0
     fen_after: int = 0
@@ -73,14 +73,14 @@ class Money(msgspec.Struct, gc=False):
 
 
 class EarlierMoney(msgspec.Struct, gc=False):
-    """For months before the window: what would be paid back-dated, and what was owed and no longer is."""
+    """Of months before the window: back-pay, and money that would no longer be owed."""
 
     more_fen: int = 0
     less_fen: int = 0
 
 
 class GroupKey(NamedTuple):
-    """`county`: of the place where they live, or else of their hukou (NOWHERE: of neither). Age on the first day."""
+    """`county`: of the residence, else of the hukou, else NOWHERE. Age on the first day."""
 
     county: str
     age_band: str
@@ -103,7 +103,7 @@ class EarlierKey(NamedTuple):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """A tally as rows, in the order of their keys: what is kept, sent between processes and shown."""
+    """A tally as rows in the order of their keys. This form is stored, sent between processes and shown."""
 
     figures: Figures
     groups: list[tuple[GroupKey, Group]]
@@ -114,7 +114,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """`examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids in their order."""
+    """`examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids, sorted."""
 
     def __init__(self) -> None:
         self.figures = Figures()
@@ -133,19 +133,10 @@ class Tally:
         effect: Effect,
         window: Window,
     ) -> None:
-        """One person more."""
+        """Add one person."""
         group = self.groups.get(key) or self.groups.setdefault(key, Group())
         group.people += 1
-        for line in effect.before:
-            sums = self._money(line)
-            sums.fen_before += line.amount_fen
-            sums.payees_before += 1
-            group.fen_before += line.amount_fen if line.state != "barred" else 0
-        for line in effect.after:
-            sums = self._money(line)
-            sums.fen_after += line.amount_fen
-            sums.payees_after += 1
-            group.fen_after += line.amount_fen if line.state != "barred" else 0
+        self._count_money(group, effect)
         for item, visits in _had(before, window).items():
             one = self._item(item)
             one.have_before += 1
@@ -157,26 +148,39 @@ class Tally:
         if effect.changed:
             self._count_change(person_id, group, effect)
 
+    def _count_money(self, group: Group, effect: Effect) -> None:
+        for line in effect.before:
+            sums = self._money(line)
+            sums.fen_before += line.amount_fen
+            sums.payees_before += 1
+            group.fen_before += line.amount_fen if line.state != "barred" else 0
+        for line in effect.after:
+            sums = self._money(line)
+            sums.fen_after += line.amount_fen
+            sums.payees_after += 1
+            group.fen_after += line.amount_fen if line.state != "barred" else 0
+
     def _count_change(self, person_id: str, group: Group, effect: Effect) -> None:
         self.figures = self.figures.plus(effect.figures)
-        for item, what in effect.changes:
+        for item, change in effect.changes:
             one = self._item(item)
-            setattr(one, what, getattr(one, what) + 1)
+            setattr(one, change, getattr(one, change) + 1)
         for key, fen in effect.earlier.items():
             sums = self.earlier.setdefault(EarlierKey(*key), EarlierMoney())
             sums.more_fen += max(fen, 0)
             sums.less_fen += max(-fen, 0)
-        asked = any(what == "asked" for _, what in effect.changes)
+        asked = any(change == "asked" for _, change in effect.changes)
+        kind = _kind_of_change(effect, asked)
         group.changed += 1
         group.asked += asked
-        group.winners += effect.gains and not effect.loses
-        group.losers += effect.loses and not effect.gains
-        group.mixed += effect.gains and effect.loses
-        kind = {(True, True): "mixed", (True, False): "winner", (False, True): "loser"}.get(
-            (effect.gains, effect.loses), "asked" if asked else None
-        )
+        group.winners += kind == "winner"
+        group.losers += kind == "loser"
+        group.mixed += kind == "mixed"
         if kind:
-            self.examples[kind] = sorted([*self.examples.get(kind, ()), person_id])[:EXAMPLES_MAX]
+            self._add_examples(kind, [person_id])
+
+    def _add_examples(self, kind: str, person_ids: Iterable[str]) -> None:
+        self.examples[kind] = sorted([*self.examples.get(kind, ()), *person_ids])[:EXAMPLES_MAX]
 
     def _money(self, line: Due) -> Money:
         key = (line.service_month, line.jurisdiction, line.fund, line.item, line.state)
@@ -187,14 +191,14 @@ class Tally:
         return self.items.get(item) or self.items.setdefault(item, ItemCount())
 
     def add(self, other: "Tally") -> None:
-        """The people of another tally, who are none of this one's."""
+        """Add the persons of another tally. No person may be in both."""
         self.figures = self.figures.plus(other.figures)
         _add(self.groups, other.groups, Group)
         _add(self.items, other.items, ItemCount)
         _add(self.money, other.money, Money)
         _add(self.earlier, other.earlier, EarlierMoney)
         for kind, ids in other.examples.items():
-            self.examples[kind] = sorted([*self.examples.get(kind, ()), *ids])[:EXAMPLES_MAX]
+            self._add_examples(kind, ids)
 
     def stored(self) -> Stored:
         return Stored(
@@ -215,6 +219,14 @@ class Tally:
         return tally
 
 
+def _kind_of_change(effect: Effect, asked: bool) -> str | None:
+    if effect.gains and effect.loses:
+        return "mixed"
+    if effect.gains or effect.loses:
+        return "winner" if effect.gains else "loser"
+    return "asked" if asked else None
+
+
 K = TypeVar("K")
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -227,7 +239,7 @@ def _add(into: dict[K, S], more: dict[K, S], cls: type[S]) -> None:
 
 
 def _had(entitlements: Iterable[Entitlement], window: Window) -> dict[str, int]:
-    """The items had at any time in the window, with the contacts they come to."""
+    """The items of the window, with their numbers of visits."""
     found: dict[str, int] = {}
     for e in entitlements:
         if e.state in HAD and window.meets(e):
@@ -243,7 +255,7 @@ def group_key(birth_date: date | None, residence: str | None, hukou: str | None,
 
 @lru_cache(maxsize=65536)
 def county_of(division: str) -> str:
-    """The county or custom area that a place lies in; the place itself where it is larger or unknown."""
+    """The county or custom area that a place lies in; the place itself if it is larger or unknown."""
     if len(division) <= divisions.COUNTY_DIGITS:
         return division
     return next((a for a in divisions.ancestors(division) if len(a) == divisions.COUNTY_DIGITS), division)

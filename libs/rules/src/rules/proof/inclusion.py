@@ -1,11 +1,12 @@
-"""The proof that a list gives at least what the lists above it give: to every possible person, on every day.
+"""The proof that a list gives every possible person on every day at least what the lists above it give.
 
-Under the nearest list that names an item nobody must be worse off than without that list. Nothing is sampled: the days
-are cut where any version, or what is told somewhere, begins or ends, people into the cases that the conditions of both
-sides can tell apart (`rules.proof.cells`), and one person of every case is put to the very functions that decide.
+Under the nearest list that names an item nobody may be worse off than without that list. The proof takes no samples.
+It divides the days where a version or the coverage changes. It divides persons into the cases that the conditions of
+both sides distinguish (`rules.proof.cells`). It decides one person of each case with the functions of
+`rules.deciding`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -13,17 +14,19 @@ from typing import Any, Final
 import msgspec
 from common.codes import divisions
 
+from rules.deciding.areas import Ancestors
 from rules.facts.coverage import NOTHING_DECLARED, Coverage
 from rules.facts.timeline import FAR_FUTURE
 from rules.form.bounds import Deviation, Narrowing
-from rules.form.exclusion_rules import pairs_elsewhere, pairs_of
+from rules.form.exclusion_rules import Exclusion, pairs_elsewhere, pairs_of
+from rules.form.names import list_name
 from rules.form.policy import Condition, PolicyList
-from rules.proof.comparison import Ancestors, Comparison, Found, Key, TooManyCases, judge_item
+from rules.proof.comparison import Comparison, Found, Key, TooManyCases, judge_item
 from rules.proof.floors import floor_list
-from rules.proof.shortfall import describe, known_of, list_name, person_text
+from rules.proof.shortfall import describe, known_of, person_text
 from rules.proof.suppression import judge_elsewhere, judge_exclusion, ruled_elsewhere, ruled_pairs
 
-# What the answer is about, and what it is not about; every report carries both.
+# The subjects that the proof covers, and those that it does not cover. Every report carries both.
 COVERED: Final = (
     "每一个项目、每一天、每一种人：给不给、金额、探访的间隔和方式、起停月份和发放时间",
     "不知道的情况：上级直接给的，下级不得再要求别的情况；上级要核实的，下级至少也要核实",
@@ -36,10 +39,11 @@ NOT_COVERED: Final = (
     "服务项目的内容和质量、资金渠道、办理流程",
     "与同一地区以前的清单相比是否收窄",
 )
+_Compare = Callable[..., Comparison]
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who gets less. `known`: parts of `rules.deciding.conditions.World` by name, places as division codes."""
+    """A person who gets less. `known`: values by name of their circumstance, places as division codes."""
 
     on: date
     known: dict[str, Any]
@@ -47,10 +51,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Narrower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Over [`from_`, `to`) the child's list gives some people less of an item; `person` is one of them.
+    """Over [`from_`, `to`) the child's list gives some persons less of an item; `person` is one of them.
 
-    `parent`: the area whose list gives more, `floor`: by a floor it sets. `deviation`: the child's deviation that
-    names it. `Inclusion.narrower` holds it all the same if that deviation does not count.
+    `parent`: the area whose list gives more; `floor`: by a floor. `deviation`: the child's deviation that names this
+    narrowing. If the deviation does not count, the narrowing is in `Inclusion.narrower`.
     """
 
     item: str
@@ -67,10 +71,10 @@ class Narrower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for one list. `above`: areas of the lists above it, nearest first. `compared`: items both sides have.
+    """The result for one list. `above`: areas of the lists above it, nearest first. `compared`: items of both sides.
 
-    `narrower` is not allowed, `deviating` is, for as long as it is. `undecided`: items with too many cases to look at
-    each. `idle`: deviations that allow nothing which happens.
+    `narrower`: not allowed. `deviating`: allowed by a deviation. `undecided`: items with too many cases. `idle`:
+    deviations that no narrowing needs.
     """
 
     child: str
@@ -101,17 +105,17 @@ def prove_inclusion(
     coverage: Coverage = NOTHING_DECLARED,
     demo: bool,
 ) -> Inclusion:
-    """Whether a list gives everybody at least what the lists above it (nearest first) give.
+    """Whether a list gives everybody at least as much as the lists above it (nearest first).
 
-    What the child's own deviations allow is found all the same, and listed apart. `coverage`: what is told where.
-    `demo`: an example deviation counts like a signed one.
+    The result also names the narrowings that a deviation of the child allows. `demo`: an example deviation counts like
+    a signed one.
     """
     found: list[Narrower] = []
     undecided: list[str] = []
     comparisons = list(_comparisons(child, above, ancestors, coverage))
     for one in comparisons:
         try:
-            found += [_told(one, *narrower) for narrower in one.narrower()]
+            found += [_narrower(one, *narrowing) for narrowing in one.narrower()]
         except TooManyCases:
             undecided += one.items
     used = {narrower.deviation for narrower in found}
@@ -135,76 +139,96 @@ def prove_all(
     coverage: Coverage = NOTHING_DECLARED,
     demo: bool,
 ) -> list[Inclusion]:
-    """Every list (`below`: of what lies in an area) against those above it, and the areas without a list that a floor
-    right above them binds. `demo`: as for `prove_inclusion`."""
+    """The proof for every list, and for the areas without a list that a floor directly above binds.
+
+    `below`: only the areas inside this one. `demo`: as for `prove_inclusion`.
+    """
     bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
-    return [
-        prove_inclusion(
-            lists.get(area) or PolicyList(jurisdiction=area), above, ancestors, coverage=coverage, demo=demo
-        )
-        for area in sorted({*lists, *bound})
-        if (above := lists_above(area, lists, ancestors)) and (below is None or below in ancestors(area))
-    ]
+    found: list[Inclusion] = []
+    for area in sorted({*lists, *bound}):
+        above = lists_above(area, lists, ancestors)
+        if above and (below is None or below in ancestors(area)):
+            child = lists.get(area) or PolicyList(jurisdiction=area)
+            found.append(prove_inclusion(child, above, ancestors, coverage=coverage, demo=demo))
+    return found
 
 
 def _comparisons(
     child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors, coverage: Coverage
 ) -> Iterator[Comparison]:
-    """What a list does not name it inherits as it is; only a floor can ask for what is not named."""
+    """A list inherits the items that it does not name, so only a floor can demand such an item."""
     compare = partial(Comparison, child=child, ancestors=ancestors, coverage=coverage)
     for item in sorted(child.items):
         if any(item in one.items for one in above):
             before = [only((item,), one) for one in above]
             yield compare((item,), [before, [only((item,), child), *before]], judge_item)
-    for one in above:
-        for floor in one.floors:
-            after = [only((floor.item,), other) for other in (child, *above)]
-            before = [floor_list(one.jurisdiction, floor)]
-            yield compare((floor.item,), [before, after], partial(judge_item, floor=True), floor=True)
+    yield from _floors(child, above, compare)
     for pair in ruled_pairs(child):
-        before = [only(pair, one) for one in above]
-        own = only(pair, child)
-        silent = msgspec.structs.replace(own, exclusions=())
-        yield compare(pair, [before, [own, *before], [silent, *before]], judge_exclusion)
+        yield compare(pair, _with_and_without_rules(pair, child, above), judge_exclusion)
     for item, benefit in ruled_elsewhere(child):
-        before = [only((item,), one) for one in above]
-        own = only((item,), child)
-        silent = msgspec.structs.replace(own, exclusions=())
         judge = partial(judge_elsewhere, benefit=benefit)
         tests = (msgspec.convert({"benefit_elsewhere_in": (benefit,)}, Condition),)
-        yield compare((item,), [before, [own, *before], [silent, *before]], judge, tests=tests)
+        yield compare((item,), _with_and_without_rules((item,), child, above), judge, tests=tests)
+
+
+def _floors(child: PolicyList, above: Sequence[PolicyList], compare: _Compare) -> Iterator[Comparison]:
+    for one in above:
+        for floor in one.floors:
+            demanded = [floor_list(one.jurisdiction, floor)]
+            given = [only((floor.item,), other) for other in (child, *above)]
+            yield compare((floor.item,), [demanded, given], partial(judge_item, floor=True), floor=True)
+
+
+def _with_and_without_rules(
+    items: Sequence[str], child: PolicyList, above: Sequence[PolicyList]
+) -> list[list[PolicyList]]:
+    """Three sides: without the child's list, with it, with it but without its own rules between items."""
+    before = [only(items, one) for one in above]
+    own = only(items, child)
+    silent = msgspec.structs.replace(own, exclusions=())
+    return [before, [own, *before], [silent, *before]]
 
 
 def only(items: Sequence[str], one: PolicyList) -> PolicyList:
-    """A list cut down to some items and, of several, what it rules between them."""
+    """A list cut down to some items and the rules between them."""
     kept = {item: one.items[item] for item in items if item in one.items}
-    rules = tuple(
-        rule
-        for rule in one.exclusions
-        if len({*items} & {i for p in pairs_of(rule) for i in p}) > 1
-        or any(item in items for item, _ in pairs_elsewhere(rule))
-    )
+    rules = tuple(rule for rule in one.exclusions if _concerns(rule, {*items}))
     return PolicyList(jurisdiction=one.jurisdiction, items=kept, exclusions=rules)
 
 
-def _told(one: Comparison, start: date, end: date, key: Key, found: Found) -> Narrower:
+def _concerns(rule: Exclusion, items: set[str]) -> bool:
+    """Whether a rule is about two of the items, or about one of them and a benefit elsewhere."""
+    paired = {item for pair in pairs_of(rule) for item in pair}
+    return len(items & paired) > 1 or any(item in items for item, _ in pairs_elsewhere(rule))
+
+
+def _narrower(one: Comparison, start: date, end: date, key: Key, found: Found) -> Narrower:
     item, code, parent, deviation = key
-    had, has, floor = found.parent, found.child, one.floor
-    assert had.applicable
-    who = person_text(found.world, found.places, one.tests)
-    names = list_name(parent), list_name(has.applicable.jurisdiction if has.applicable else one.child)
-    gives = describe(had), describe(has)
-    by = f"按{names[0]}{'的底线应' if floor else ''}{gives[0]}"
     return Narrower(
         item=item,
         code=code,
         parent=parent,
         from_=start,
         to=None if end == FAR_FUTURE else end,
-        person=Person(on=start, known=known_of(found.world, found.places), text=who),
-        parent_gives=gives[0],
-        child_gives=gives[1],
-        sentence=f"{start}，{who}：{had.applicable.item.title}，{by}；按{names[1]}{gives[1]}。",
-        floor=floor,
+        person=_person(one, start, found),
+        parent_gives=describe(found.parent),
+        child_gives=describe(found.child),
+        sentence=_sentence(one, start, parent, found),
+        floor=one.floor,
         deviation=deviation,
     )
+
+
+def _person(one: Comparison, on: date, found: Found) -> Person:
+    text = person_text(found.situation, found.places, one.tests)
+    return Person(on=on, known=known_of(found.situation, found.places), text=text)
+
+
+def _sentence(one: Comparison, on: date, parent: str, found: Found) -> str:
+    assert found.parent.applicable
+    has = found.child.applicable
+    title = found.parent.applicable.item.title
+    below = list_name(has.jurisdiction if has else one.child)
+    demanded = f"按{list_name(parent)}{'的底线应' if one.floor else ''}{describe(found.parent)}"
+    who = person_text(found.situation, found.places, one.tests)
+    return f"{on}，{who}：{title}，{demanded}；按{below}{describe(found.child)}。"

@@ -1,19 +1,19 @@
-"""What is wrong with a list before anybody is decided by it: values without a source, conditions that nobody can
-meet, tiers that nobody reaches. Whether it gives enough is another question (`rules.proof.inclusion`)."""
+"""Faults of a list, found before it decides anybody: values without a source, conditions that nobody can meet, tiers
+that nobody reaches. `rules.proof.inclusion` proves whether a list gives enough."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import date
 from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
 from common.codes import divisions
+from common.words_zh import ITEMS
 
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import Amount, Condition, ItemPolicy, PolicyList, Version
-from rules.proof.cells import leaves_of
 from rules.proof.lint_conditions import Note, lint_conditions
 
-# Every code with its weight and its meaning; `contracts/policy/README.md` publishes them.
+# Every code with its severity and its meaning. `contracts/policy/README.md` publishes them.
 CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
     "malformed": ("error", "文件不能读成清单（包括自设项目没有加地区代码前缀、版本重叠）"),
     "citation_missing": ("error", "标为有出处的值没有出处"),
@@ -57,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def lint(
     lists: Mapping[str, PolicyList], *, areas: Collection[str] | None = None, told: Collection[str] | None = None
 ) -> list[Finding]:
-    """Findings about the lists of `areas` (None: all). `told`: items of which some story tells; None: do not ask."""
+    """The findings about the lists of `areas` (None: all). `told`: items with a case; None: do not check cases."""
     found: list[Finding] = []
     for area in sorted(lists if areas is None else areas):
         notes = _lint_list(lists[area], lists, told)
@@ -68,19 +68,23 @@ def lint(
     return found
 
 
-def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], told: Collection[str] | None) -> Iterator[Note]:
+def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], with_case: Collection[str] | None) -> Iterator[Note]:
     if not divisions.known(one.jurisdiction):
         yield "division_unknown", "/jurisdiction", f"没有地区{one.jurisdiction}"
     for name, item in one.items.items():
         at = f"/items/{name}"
-        if told is not None and name not in told:
+        if with_case is not None and name not in with_case:
             yield "story_missing", at, f"{item.title}没有案例"
         yield from _item_code(name, at)
-        yield from _versions(one, item, lists, at)
+        yield from _periods(one, item, lists, at)
         for i, version in enumerate(item.versions):
             yield from _version(version, f"{at}/versions/{i}")
             yield from lint_conditions(one.jurisdiction, item, version, f"{at}/versions/{i}")
     yield from _exclusions(one, lists)
+    yield from _bounds(one)
+
+
+def _bounds(one: PolicyList) -> Iterator[Note]:
     for i, floor in enumerate(one.floors):
         yield from _item_code(floor.item, f"/floors/{i}/item")
         yield from _divisions(floor.conditions, f"/floors/{i}/conditions")
@@ -92,30 +96,41 @@ def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], told: Collectio
 
 def _item_code(name: str, at: str) -> Iterator[Note]:
     prefix, dot, _ = name.partition(".")
-    if not (divisions.known(prefix) if dot else name in ITEM_TITLES):
+    if not (divisions.known(prefix) if dot else name in ITEMS):
         yield "item_unknown", at, f"{name}不是项目代码"
 
 
-def _versions(one: PolicyList, item: ItemPolicy, lists: Mapping[str, PolicyList], at: str) -> Iterator[Note]:
+def _periods(one: PolicyList, item: ItemPolicy, lists: Mapping[str, PolicyList], at: str) -> Iterator[Note]:
     for i, (before, after) in enumerate(pairwise(item.versions), 1):
         if before.valid_to != after.valid_from:
             gap = f"{before.valid_to}至{after.valid_from}之间没有版本"
             yield "version_gap", f"{at}/versions/{i}/valid_from", f"{item.title}在{gap}"
     last = item.versions[-1]
+    if last.valid_to is None:
+        return
     above = (lists[area] for area in divisions.ancestors(one.jurisdiction) if area in lists)
-    if last.valid_to is not None and not any(_goes_on(last, other.items.get(item.item)) for other in above):
+    if not any(_continues(last, last.valid_to, other.items.get(item.item)) for other in above):
         pointer = f"{at}/versions/{len(item.versions) - 1}/valid_to"
         yield "version_ends", pointer, f"{item.title}自{last.valid_to}起没有版本"
 
 
-def _goes_on(ending: Version, above: ItemPolicy | None) -> bool:
-    """Whether a list above has the item from the day on which a version ends, with an amount if that had one."""
+def _continues(ending: Version, ends_on: date, above: ItemPolicy | None) -> bool:
+    """Whether a list above has the item from the end of a version on, with an amount if the version has one."""
     followers = [v for v in above.versions if v.valid_to is None] if above else []
-    return any(v.valid_from <= (ending.valid_to or v.valid_from) and (v.amount or not ending.amount) for v in followers)
+    return any(v.valid_from <= ends_on and (v.amount or not ending.amount) for v in followers)
 
 
 def _version(version: Version, at: str) -> Iterator[Note]:
     yield from _divisions(version.conditions, f"{at}/conditions")
+    yield from _tiers(version, at)
+    yield from _reverify(version, f"{at}/reverify")
+    if version.amount:
+        yield from _amount(version.amount, version, f"{at}/amount")
+    if version.pay and version.pay.status == "documented" and not version.pay.citation:
+        yield "citation_missing", f"{at}/pay/citation", "发放条件标为有出处，但没有写明"
+
+
+def _tiers(version: Version, at: str) -> Iterator[Note]:
     for i, tier in enumerate(version.tiers):
         if tier.conditions:
             yield from _divisions(tier.conditions, f"{at}/tiers/{i}/conditions")
@@ -124,14 +139,13 @@ def _version(version: Version, at: str) -> Iterator[Note]:
     for i, (before, after) in enumerate(pairwise(version.tiers), 1):
         if after.interval_days < before.interval_days:
             yield "tier_order", f"{at}/tiers/{i}/interval_days", f"{after.tier}档比前面的{before.tier}档更密"
+
+
+def _reverify(version: Version, at: str) -> Iterator[Note]:
     if version.tiers and version.reverify is None:
-        yield "reverify_missing", f"{at}/reverify", CODES["reverify_missing"][1]
+        yield "reverify_missing", at, CODES["reverify_missing"][1]
     if version.reverify and version.reverify.status == "documented" and not version.reverify.citation:
-        yield "citation_missing", f"{at}/reverify/citation", "标签复核期限标为有出处，但没有写明"
-    if version.amount:
-        yield from _amount(version.amount, version, f"{at}/amount")
-    if version.pay and version.pay.status == "documented" and not version.pay.citation:
-        yield "citation_missing", f"{at}/pay/citation", "发放条件标为有出处，但没有写明"
+        yield "citation_missing", f"{at}/citation", "标签复核期限标为有出处，但没有写明"
 
 
 def _amount(amount: Amount, version: Version, at: str) -> Iterator[Note]:
@@ -145,14 +159,14 @@ def _amount(amount: Amount, version: Version, at: str) -> Iterator[Note]:
 
 
 def _divisions(condition: Condition, at: str) -> Iterator[Note]:
-    for test in leaves_of(condition):
-        for area in test.hukou_in or test.residence_in or ():
+    for test in condition.leaves():
+        for area in test.areas:
             if not divisions.known(area):
                 yield "division_unknown", at, f"没有地区{area}"
 
 
 def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[Note]:
-    """A rule of a list speaks of items of this list, of those above it and of those below it."""
+    """A rule of a list may name items of this list, of the lists above it and of the lists below it."""
     here = one.jurisdiction
     chain = [x for area, x in lists.items() if divisions.within(area, here) or divisions.within(here, area)]
     offered = {item for x in (one, *chain) for item in x.items}
@@ -162,14 +176,14 @@ def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[No
                 at = f"/exclusions/{i}/{field}/{k}"
                 yield from _item_code(item, at)
                 if item not in offered:
-                    yield "exclusion_unoffered", at, f"没有清单提供{ITEM_TITLES.get(item, item)}"
+                    yield "exclusion_unoffered", at, f"没有清单提供{ITEMS.get(item, item)}"
 
 
 def items_told(stories: Iterable[Mapping[str, object]]) -> set[str]:
-    """The items of which the stories of `contracts/policy/cases` (decoded) say what is expected."""
-    told: set[str] = set()
+    """The items for which a case of `contracts/policy/cases` (decoded) states an expected result."""
+    items: set[str] = set()
     for story in stories:
         then = story.get("then")
         for outcome in then if isinstance(then, list) else ():
-            told |= {*outcome.get("expect", {}), *outcome.get("none", ())}
-    return told
+            items |= {*outcome.get("expect", {}), *outcome.get("none", ())}
+    return items

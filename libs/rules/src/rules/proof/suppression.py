@@ -1,15 +1,15 @@
-"""What a list's own rules between items take away from what the lists above it give together."""
+"""The items that a list's own rules take away from those that the lists above give together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from rules.deciding.conditions import World
 from rules.deciding.exclusions import Relations, giving_way
-from rules.deciding.lists import Slab
 from rules.deciding.outcome import Applicable, Outcome
+from rules.deciding.segment import Segment
 from rules.form.exclusion_rules import Block, Compatible, HigherOf, pairs_elsewhere, pairs_of
 from rules.form.policy import PolicyList
+from rules.form.situation import ELSEWHERE, Situation
 from rules.proof.comparison import Judgement, Less
 from rules.proof.shortfall import Side
 
@@ -17,19 +17,19 @@ Mode = Literal["both", "one_of", "blocked", "blocks"]
 
 
 def ruled_pairs(one: PolicyList) -> list[tuple[str, str]]:
-    """The pairs of items between which a list's own rules choose, each once."""
+    """The pairs of items of which a list's own rules take one away, each once."""
     pairs = (pair for rule in one.exclusions if not isinstance(rule, Compatible) for pair in pairs_of(rule))
     return list({frozenset(pair): pair for pair in pairs}.values())
 
 
 def ruled_elsewhere(one: PolicyList) -> list[tuple[str, str]]:
-    """The items with the benefits elsewhere to which a list's own rules let them give way, each once."""
+    """The pairs of item and benefit elsewhere for which a list's own rules take the item away, each once."""
     ruled = (rule for rule in one.exclusions if isinstance(rule, Block | HigherOf))
     return list(dict.fromkeys(pair for rule in ruled for pair in pairs_elsewhere(rule)))
 
 
-def judge_elsewhere(above: Slab, below: Slab, silent: Slab, *, benefit: str) -> Judgement | None:
-    """As `judge_exclusion`, of one item and one benefit of another office."""
+def judge_elsewhere(above: Segment, below: Segment, silent: Segment, *, benefit: str) -> Judgement | None:
+    """Judges one item and one benefit of another office. Segments as in `judge_exclusion`."""
     had, has = next(iter(above.applicable), None), next(iter(below.applicable), None)
     if had is None or has is None:
         return None
@@ -38,59 +38,88 @@ def judge_elsewhere(above: Slab, below: Slab, silent: Slab, *, benefit: str) -> 
         return None
 
     def judgement(rest: tuple[Any, ...]) -> Iterator[Less]:
-        world, world_above = below.world(rest), above.world(rest)
-        mine, before = _granted(has, world), _granted(had, world_above)
-        if mine and before and any(received == benefit for received, _ in world.elsewhere or ()):
+        situation = below.situation(rest)
+        mine, before = _granted(has, situation), _granted(had, above.situation(rest))
+        if mine and before and _receives(situation, benefit):
             yield "suppressed", Side(had, before), Side(has, giving_way(mine, "suppressed", benefit))
 
     return judgement
 
 
+def _receives(situation: Situation, benefit: str) -> bool:
+    return any(received == benefit for received, _ in situation[ELSEWHERE] or ())
+
+
 def _weight(relations: Relations, item: str, benefit: str) -> int:
-    """How much a benefit takes from an item: nothing, what is not more, everything."""
+    """How much a benefit takes from an item: 0 nothing, 1 a lower amount, 2 everything."""
     if benefit in relations.blocked_elsewhere.get(item, ()):
         return 2
     return 1 if benefit in relations.beaten_elsewhere.get(item, ()) else 0
 
 
-def judge_exclusion(above: Slab, below: Slab, silent: Slab) -> Judgement | None:
-    """`silent`: the child's items without its rules. The rules of the lists above count for both sides, so what they
-    do to items that the child grants more widely is their doing."""
+class _Pair(NamedTuple):
+    """An item and another with the rules between them: `mode` with the child's rules, `before` without them."""
+
+    item: str
+    other: str
+    mode: Mode
+    before: Mode
+
+
+def judge_exclusion(above: Segment, below: Segment, silent: Segment) -> Judgement | None:
+    """Judges two items. `silent`: the child's items without its rules.
+
+    The rules of the lists above count for both sides. So their effect on items that the child grants to more persons
+    is not the child's.
+    """
     had = {a.item.item: a for a in above.applicable}
     has = {a.item.item: a for a in below.applicable}
-    if len(has) < 2:
-        return None
-    modes = [(*pair, _mode(below.relations, *pair), _mode(silent.relations, *pair)) for pair in permutations(has, 2)]
-    worse = [m for m in modes if m[0] in had and m[2] in ("blocked", "one_of") and m[2] != m[3]]
+    pairs = [p for p in _pairs(has, below.relations, silent.relations) if p.item in had and _is_worse(p)]
 
     def judgement(rest: tuple[Any, ...]) -> Iterator[Less]:
-        world, world_above = below.world(rest), above.world(rest)
-        for item, other, mode, before_it in worse:
-            mine, its = _given(has[item], world), _given(has[other], world)
-            before = _granted(had[item], world_above)
-            if not (mine and its and before):
+        situation, situation_above = below.situation(rest), above.situation(rest)
+        for pair in pairs:
+            mine, its = _given(has[pair.item], situation), _given(has[pair.other], situation)
+            before = _granted(had[pair.item], situation_above)
+            if not (mine and its and before and _gives_way(pair, below.relations, mine, its)):
                 continue
-            gives_way = mode == "blocked" or _yields(below.relations, mine, its)
-            had_both = before_it == "both" and other in had and _granted(had[other], world_above)
-            if gives_way and before_it != "blocked" and (had_both or not _as_good(mine, its)):
-                lost = Side(has[item], giving_way(mine, "suppressed", other))
-                yield "suppressed", Side(had[item], before), lost
+            if _had_both(pair, had, situation_above) or not _as_good(mine, its):
+                lost = Side(has[pair.item], giving_way(mine, "suppressed", pair.other))
+                yield "suppressed", Side(had[pair.item], before), lost
 
-    return judgement if worse else None
+    return judgement if pairs else None
 
 
-def _granted(found: Applicable, world: World) -> Outcome | None:
-    outcome = found.outcome(world)
+def _gives_way(pair: _Pair, relations: Relations, mine: Outcome, its: Outcome) -> bool:
+    return pair.mode == "blocked" or _yields(relations, mine, its)
+
+
+def _had_both(pair: _Pair, had: Mapping[str, Applicable], situation: Situation) -> bool:
+    return pair.before == "both" and pair.other in had and _granted(had[pair.other], situation) is not None
+
+
+def _pairs(items: dict[str, Applicable], below: Relations, silent: Relations) -> Iterator[_Pair]:
+    for one, other in permutations(items, 2):
+        yield _Pair(one, other, _mode(below, one, other), _mode(silent, one, other))
+
+
+def _is_worse(pair: _Pair) -> bool:
+    """Whether the child's rules may take the first item away, and the lists above do not block it anyway."""
+    return pair.mode in ("blocked", "one_of") and pair.before not in (pair.mode, "blocked")
+
+
+def _granted(found: Applicable, situation: Situation) -> Outcome | None:
+    outcome = found.outcome(situation)
     return outcome if outcome and outcome.state == "granted" else None
 
 
-def _given(found: Applicable, world: World) -> Outcome | None:
-    outcome = found.outcome(world)
+def _given(found: Applicable, situation: Situation) -> Outcome | None:
+    outcome = found.outcome(situation)
     return outcome if outcome and outcome.given else None
 
 
 def _mode(relations: Relations, item: str, other: str) -> Mode:
-    """What the rules make of two items, seen from the first."""
+    """The rules between two items, as seen from the first."""
     if other in relations.blocked_by.get(item, ()):
         return "blocked"
     if item in relations.blocked_by.get(other, ()):
@@ -100,11 +129,14 @@ def _mode(relations: Relations, item: str, other: str) -> Mode:
 
 
 def _yields(relations: Relations, mine: Outcome, its: Outcome) -> bool:
-    """Which of two gives way to the higher amount; where the person chooses, they can have that as well."""
-    amounts = mine.amount_fen_per_month or 0, its.amount_fen_per_month or 0
-    return (amounts[0], -relations.rank[mine.item]) < (amounts[1], -relations.rank[its.item])
+    """Whether the first yields to the higher amount. A person who may choose can have the higher amount as well."""
+    return _worth(relations, mine) < _worth(relations, its)
+
+
+def _worth(relations: Relations, outcome: Outcome) -> tuple[int, int]:
+    return outcome.amount_fen_per_month or 0, -relations.rank[outcome.item]
 
 
 def _as_good(mine: Outcome, its: Outcome) -> bool:
-    """Whether the other one is at least as much money."""
+    """Whether the other item is at least as much money."""
     return mine.kind == its.kind == "cash" and (its.amount_fen_per_month or 0) >= (mine.amount_fen_per_month or 0)

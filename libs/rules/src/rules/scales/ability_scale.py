@@ -1,11 +1,11 @@
-"""Ability assessment after GB/T 42195: 26 items give a total, a total a level, and some findings a worse level.
+"""Ability assessment by GB/T 42195: 26 items give a total, the total gives a level, some findings give a worse level.
 
-The scale is data (`contracts/scales/…yaml`). A higher total is better; a higher level is worse, 0 intact to 4
-complete loss: "to raise the level" in the standard's text means more disabled. Pure but for the loader.
+The scale is data (`contracts/scales/…yaml`). A higher total is better. A higher level is worse: 0 is intact, 4 is
+complete loss. "To raise the level" in the standard means more disabled. Only the loader does I/O.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -93,7 +93,7 @@ class RiskEvent(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What annex A says beside the items. `diagnoses`: ICD-10 codes of chapter F."""
+    """The findings of annex A beyond the items. `diagnoses`: ICD-10 codes of chapter F."""
 
     assessed_on: date
     coma: bool = False
@@ -102,8 +102,8 @@ class Findings(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """`preliminary`: the level by the total alone, None where a coma made scoring needless. `changed_by`: why
-    `level` is worse: coma, diagnosis, risk_events."""
+    """`preliminary`: the level by the total alone; None if a coma made points unnecessary. `changed_by`: the reasons
+    for a worse `level`: coma, diagnosis, risk_events."""
 
     total: int | None
     by_dimension: dict[str, int]
@@ -113,7 +113,7 @@ class Scored(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A fault in a form: an RFC 6901 pointer, a code, and words without the person's answers."""
+    """A fault in a form: RFC 6901 pointer, code and text. The text has none of the person's answers."""
 
     pointer: str
     code: str
@@ -121,7 +121,7 @@ class Fault(NamedTuple):
 
 
 def load_scale(path: Path) -> Scale:
-    """The scale from its file. Raises ValueError where its parts do not add up."""
+    """The scale from its file. Raises ValueError if its parts do not add up."""
     scale = msgspec.yaml.decode(path.read_bytes(), type=Scale)
     for dimension in scale.dimensions:
         if sum(item.max for item in dimension.items) != dimension.max:
@@ -133,7 +133,7 @@ def load_scale(path: Path) -> Scale:
 
 
 def assess(items: Mapping[str, int], findings: Findings, scale: Scale) -> Scored | list[Fault]:
-    """The result of a form, or every fault in it. In a coma no items are needed; those given must still be right."""
+    """The result of a form, or every fault in it. In a coma no items are needed, but given items must be valid."""
     faults = [*_item_faults(items, scale, needed=not findings.coma), *_finding_faults(findings, scale)]
     if faults:
         return faults
@@ -146,7 +146,7 @@ def assess(items: Mapping[str, int], findings: Findings, scale: Scale) -> Scored
 
 
 def preliminary_level(total: int, scale: Scale) -> int:
-    """The level a total stands for. Raises ValueError for a total that cannot be."""
+    """The level of a total. Raises ValueError for an impossible total."""
     for level in scale.levels:
         if level.min <= total <= level.max:
             return level.level
@@ -154,7 +154,7 @@ def preliminary_level(total: int, scale: Scale) -> int:
 
 
 def final_level(preliminary: int | None, findings: Findings, scale: Scale) -> tuple[int, tuple[str, ...]]:
-    """C.4 and C.5: coma is complete loss; a diagnosis, repeated risk events or both are one level worse, once."""
+    """Clauses C.4 and C.5: coma is complete loss. A diagnosis, repeated risk events, or both, give one level worse."""
     changes = scale.level_changes
     if findings.coma or preliminary is None:
         return changes.coma_level, ("coma",)
@@ -171,22 +171,21 @@ def final_level(preliminary: int | None, findings: Findings, scale: Scale) -> tu
 
 def _item_faults(items: Mapping[str, int], scale: Scale, *, needed: bool) -> list[Fault]:
     known = scale.items
-    faults = [
-        Fault(f"/items/{_escaped(code)}", "unknown_item", "not an item of the scale")
-        for code in items
-        if code not in known
-    ]
+    unknown = [code for code in items if code not in known]
+    faults = [Fault(f"/items/{_escaped(code)}", "unknown_item", "not an item of the scale") for code in unknown]
     for code, item in known.items():
-        if code not in items:
-            if needed:
-                faults.append(Fault(f"/items/{code}", "missing", f"{item.name} has no points"))
-            continue
-        points: object = items[code]
-        if isinstance(points, bool) or not isinstance(points, int):
-            faults.append(Fault(f"/items/{code}", "not_whole", "points are whole numbers"))
-        elif not 0 <= points <= item.max:
-            faults.append(Fault(f"/items/{code}", "out_of_range", f"{item.name}: 0 to {item.max} points"))
+        if code in items:
+            faults += _point_faults(item, items[code])
+        elif needed:
+            faults.append(Fault(f"/items/{code}", "missing", f"{item.name} has no points"))
     return faults
+
+
+def _point_faults(item: ScaleItem, points: object) -> Iterator[Fault]:
+    if isinstance(points, bool) or not isinstance(points, int):
+        yield Fault(f"/items/{item.code}", "not_whole", "points are whole numbers")
+    elif not 0 <= points <= item.max:
+        yield Fault(f"/items/{item.code}", "out_of_range", f"{item.name}: 0 to {item.max} points")
 
 
 def _finding_faults(findings: Findings, scale: Scale) -> list[Fault]:

@@ -1,8 +1,8 @@
-"""When a person must be visited: a chain of windows [from, to) made from a tier's interval. Pure but for its loader.
+"""The dates of visits: a chain of windows [from, to), made from the interval of a tier. Only the loader does I/O.
 
-Up to a fortnight the windows are tiles of exactly that many days; a calendar month always holds a whole tile. Longer
-intervals take the calendar's own slots (halves of a month, the month itself), so that no month can fall between two
-visits: a tier of a quarter is therefore visited monthly, as the ten departments' opinion demands from 2026 on.
+For an interval up to a fortnight each window has exactly that many days, so every calendar month has a whole window.
+For a longer interval the windows are parts of the month or the month itself, so no month is without a visit. So a tier
+of a quarter is visited monthly, as the ten departments' opinion demands from 2026 on.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from common.calendar import add_months, month_of
 
+from rules.form.period import is_within
+
 VISIT_ITEMS: Final = frozenset({"visiting_care"})
-TILE_DAYS_MAX: Final = 14  # 2 × 14 − 1 days fit into the shortest month wherever it begins
+TILE_DAYS_MAX: Final = 14  # 2 × 14 − 1 days fit into the shortest month from any first day
 
 
 class VisitRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_visit_rules(path: Path) -> VisitRules:
-    """The rules from their file. Raises msgspec.ValidationError for a missing, unsourced or impossible value."""
+    """The rules from their file. Raises msgspec.ValidationError for a missing, unsourced or invalid value."""
     found = msgspec.yaml.decode(path.read_bytes(), type=_File).parameters
     unsourced = [name for name, p in found.items() if p.status == "documented" and p.source is None]
     if unsourced or found.keys() - set(VisitRules.__struct_fields__):
@@ -67,7 +69,8 @@ def load_visit_rules(path: Path) -> VisitRules:
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True):
-    """A granted visiting entitlement over [`from_`, `to`). `reverify_months`: how old living tags may grow in it."""
+    """A granted entitlement to visits over [`from_`, `to`). `reverify_months`: the age at which living tags must be
+    verified again."""
 
     entitlement_id: str
     from_: date
@@ -79,7 +82,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def care(self) -> tuple[str, str | None, int | None]:
-        """What decides where and how often the person is visited."""
+        """The values that decide the place and the frequency of visits."""
         return self.division, self.tier, self.interval_days
 
 
@@ -101,10 +104,10 @@ class Run(NamedTuple):
         return self.stretches[0]
 
     def covers(self, day: date) -> bool:
-        return self.from_ <= day and (self.to is None or day < self.to)
+        return is_within(day, self.from_, self.to)
 
     def stretch_on(self, day: date) -> Stretch:
-        """The one that holds on a day (the nearest one when the day lies outside)."""
+        """The stretch of a day; the nearest one if the day lies outside."""
         before = [s for s in self.stretches if s.from_ <= day]
         return before[-1] if before else self.stretches[0]
 
@@ -135,9 +138,9 @@ def first_window(start: date, rules: VisitRules) -> Window:
 
 
 def next_window(start: date, interval_days: int, previous_from: date | None = None) -> Window:
-    """The window that follows at `start`; `previous_from` is where the one before it began, None for none.
+    """The window that begins at `start`. `previous_from`: the first day of the window before it; None: no such window.
 
-    At most one day longer than the interval. A remainder of a slot under half of it is left out, unless the month
+    A window is at most one day longer than the interval. A rest of less than half a slot is left out, unless the month
     would then have no whole window.
     """
     if interval_days <= TILE_DAYS_MAX:
@@ -154,10 +157,10 @@ def next_window(start: date, interval_days: int, previous_from: date | None = No
 
 
 def _slot(day: date, interval_days: int) -> Window:
-    """The part of its month that a day lies in; a month has as few equal parts as the interval allows."""
+    """The part of its month in which a day lies. A month has as few equal parts as the interval allows."""
     first = month_of(day)
     following = add_months(first, 1)
     days = (following - first).days
-    parts = -(-days // (interval_days + 1))  # a fortnight is half a month also where that has 16 days
+    parts = -(-days // (interval_days + 1))  # a fortnight is also the half of a month that has 16 days
     bounds = [first + timedelta(days=days * i // parts) for i in range(parts)] + [following]
     return next(Window(a, b) for a, b in pairwise(bounds) if a <= day < b)

@@ -1,20 +1,24 @@
-"""What one list of an area changes against another: from which day, and in Chinese sentences, item by item."""
+"""The changes of one list of an area against another: first day and Chinese sentence, item by item."""
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from common.money import yuan
+from common.words_zh import ITEMS
 
 from rules.deciding.wording import condition_text, fund_name
 from rules.form.exclusion_rules import Block, ChoiceOf, Compatible, HigherOf
-from rules.form.items import ITEM_TITLES
-from rules.form.policy import Amount, Exclusion, ItemPolicy, PolicyList, Version
+from rules.form.items import BENEFIT_TITLES
+from rules.form.policy import Amount, Band, Exclusion, ItemPolicy, PolicyList, Version
+
+_MODE: Final = {HigherOf: "就高享受其一", ChoiceOf: "由本人选择其一", Compatible: "可以同时享受"}
+_MONTH: Final = {"same_month": "当月", "next_month": "次月"}
 
 
 class ListChange(msgspec.Struct, frozen=True, kw_only=True):
-    """`item` is None for what stands beside the items. `on`: the first day on which it matters; None: it matters to
+    """`item`: None for rules, floors and deviations. `on`: the first day on which the change counts; None: it changes
     no decision (a floor, a deviation, a note)."""
 
     item: str | None
@@ -23,44 +27,48 @@ class ListChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_day_changed(before: PolicyList, after: PolicyList) -> date | None:
-    """The first day on which the two may decide differently; None: they never do."""
+    """The first day on which the two lists may decide differently; None: never."""
     days = [c.on for c in list_changes(before, after) if c.on is not None]
     return min(days, default=None)
 
 
 def list_changes(before: PolicyList, after: PolicyList) -> list[ListChange]:
-    """Sorted by item and day, what stands beside the items last."""
+    """Sorted by item and day. Changes of rules, floors and deviations come last."""
     found: list[ListChange] = []
     for name in sorted({*before.items, *after.items}):
         changes = _item_changes(name, before.items.get(name), after.items.get(name))
         found += sorted(changes, key=lambda change: change.on or date.min)
     found += _rules(before.exclusions, after.exclusions)
-    for what, was, now in (
-        ("最低要求", before.floors, after.floors),
-        ("经签批的偏离", before.deviations, after.deviations),
-    ):
-        if was != now:
-            found.append(ListChange(item=None, on=None, text=f"{what}由{len(was)}条改为{len(now)}条"))
+    found += _count_changes("最低要求", before.floors, after.floors)
+    found += _count_changes("经签批的偏离", before.deviations, after.deviations)
     return found
 
 
+def _count_changes(name: str, was: tuple[object, ...], now: tuple[object, ...]) -> Iterator[ListChange]:
+    if was != now:
+        yield ListChange(item=None, on=None, text=f"{name}由{len(was)}条改为{len(now)}条")
+
+
 def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> Iterator[ListChange]:
-    title = (now or was).title  # type: ignore[union-attr]
     if was is None or now is None:
         there = now or was
         assert there is not None
-        verb = "新增" if now else "取消"
-        for version in there.versions:
-            yield ListChange(item=name, on=version.valid_from, text=f"{verb}{title}：{_version_text(version)}")
+        yield from _whole_item(there, "新增" if now else "取消")
         return
     if was.title != now.title:
         yield ListChange(item=name, on=None, text=f"名称由“{was.title}”改为“{now.title}”")
     if (was.kind, was.follows) != (now.kind, now.follows):
         first = min(v.valid_from for v in (*was.versions, *now.versions))
-        yield ListChange(item=name, on=first, text=f"{title}改为{_basis(now)}（原为{_basis(was)}）")
+        yield ListChange(item=name, on=first, text=f"{now.title}改为{_basis(now)}（原为{_basis(was)}）")
     old, new = ({v.valid_from: v for v in side.versions} for side in (was, now))
     for day in sorted({*old, *new}):
-        yield from _version_changes(name, title, old.get(day), new.get(day))
+        yield from _version_changes(name, now.title, old.get(day), new.get(day))
+
+
+def _whole_item(item: ItemPolicy, verb: str) -> Iterator[ListChange]:
+    for version in item.versions:
+        text = f"{verb}{item.title}：{_version_text(version)}"
+        yield ListChange(item=item.item, on=version.valid_from, text=text)
 
 
 def _basis(item: ItemPolicy) -> str:
@@ -77,33 +85,62 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
         return
     start = was.valid_from
     if was.valid_to != now.valid_to:
-        first = min(d for d in (was.valid_to, now.valid_to) if d is not None)
-        text = f"{title}（{start}起的一版）的终止日由{was.valid_to or '长期'}改为{now.valid_to or '长期'}"
-        yield ListChange(item=name, on=first, text=text)
+        yield _end_change(name, title, was, now)
     place = f"{title}自{start}起"
-    if was.conditions != now.conditions:
-        yield _changed(name, start, f"{place}的条件", condition_text(was.conditions), condition_text(now.conditions))
-    if _worth(was.amount) != _worth(now.amount):
-        yield _changed(name, start, f"{place}的标准", _amount_text(was.amount), _amount_text(now.amount))
-    if was.tiers != now.tiers:
-        yield _changed(name, start, f"{place}的探访频次", _tiers_text(was), _tiers_text(now))
-    if _believed(was) != _believed(now):
-        yield _changed(name, start, f"{place}的标签复核期限", _believed(was), _believed(now))
-    if (was.pay and was.pay.terms()) != (now.pay and now.pay.terms()):
-        yield _changed(name, start, f"{place}的发放规则", _pay_text(was), _pay_text(now))
-    if was.standard != now.standard:
-        yield _changed(name, start, f"{place}由谁定标准", was.standard or "无", now.standard or "无")
-    if was.status != now.status or (was.amount and was.amount.status) != (now.amount and now.amount.status):
-        yield _changed(name, start, f"{place}的来源状态", _status_text(was), _status_text(now))
+    for part in _parts(was, now):
+        if part.differs:
+            text = f"{place}{part.name}由“{part.was}”改为“{part.now}”"
+            yield ListChange(item=name, on=start, text=text)
     if was.citation != now.citation:
         yield ListChange(item=name, on=None, text=f"{place}的依据改为{now.citation.title}{now.citation.locator}")
-    if _beside(was) != _beside(now):
-        told = "的说明、清单表述、出处或其他不影响决定的内容有改动"
-        yield ListChange(item=name, on=None, text=place + told)
+    if _notes(was) != _notes(now):
+        text = f"{place}的说明、清单表述、出处或其他不影响决定的内容有改动"
+        yield ListChange(item=name, on=None, text=text)
 
 
-def _beside(version: Version) -> tuple[object, ...]:
-    """What no decision reads, but the citation."""
+def _end_change(name: str, title: str, was: Version, now: Version) -> ListChange:
+    first = min(d for d in (was.valid_to, now.valid_to) if d is not None)
+    ends = f"终止日由{was.valid_to or '长期'}改为{now.valid_to or '长期'}"
+    return ListChange(item=name, on=first, text=f"{title}（{was.valid_from}起的一版）的{ends}")
+
+
+class _Part(NamedTuple):
+    """A part of a version that decides, with its texts in the two lists."""
+
+    name: str
+    differs: bool
+    was: str
+    now: str
+
+
+def _parts(was: Version, now: Version) -> Iterator[_Part]:
+    differs = was.conditions != now.conditions
+    yield _Part("的条件", differs, condition_text(was.conditions), condition_text(now.conditions))
+    differs = _deciding_amount(was) != _deciding_amount(now)
+    yield _Part("的标准", differs, _amount_text(was.amount), _amount_text(now.amount))
+    yield _Part("的探访频次", was.tiers != now.tiers, _tiers_text(was), _tiers_text(now))
+    yield _part("的标签复核期限", _reverify_text(was), _reverify_text(now))
+    differs = (was.pay and was.pay.terms()) != (now.pay and now.pay.terms())
+    yield _Part("的发放规则", differs, _pay_text(was), _pay_text(now))
+    yield _part("由谁定标准", was.standard or "无", now.standard or "无")
+    yield _Part("的来源状态", _statuses(was) != _statuses(now), _status_text(was), _status_text(now))
+
+
+def _part(name: str, was: str, now: str) -> _Part:
+    return _Part(name, was != now, was, now)
+
+
+def _deciding_amount(version: Version) -> tuple[object, ...]:
+    amount = version.amount
+    return (amount.flat_fen, amount.bands, amount.cases) if amount else ()
+
+
+def _statuses(version: Version) -> tuple[object, ...]:
+    return version.status, version.amount and version.amount.status
+
+
+def _notes(version: Version) -> tuple[object, ...]:
+    """The parts that no decision reads, without the citation."""
     amount, pay, reverify = version.amount, version.pay, version.reverify
     return (
         version.note,
@@ -112,10 +149,6 @@ def _beside(version: Version) -> tuple[object, ...]:
         pay and (pay.citation, pay.note),
         reverify and (reverify.status, reverify.citation, reverify.note),
     )
-
-
-def _changed(name: str, on: date, what: str, was: str, now: str) -> ListChange:
-    return ListChange(item=name, on=on, text=f"{what}由“{was}”改为“{now}”")
 
 
 def _rules(was: tuple[Exclusion, ...], now: tuple[Exclusion, ...]) -> Iterator[ListChange]:
@@ -129,13 +162,12 @@ def _rules(was: tuple[Exclusion, ...], now: tuple[Exclusion, ...]) -> Iterator[L
 
 
 def _rule_text(rule: Exclusion) -> str:
-    items = "、".join(ITEM_TITLES.get(item, item) for item in rule.items)
+    items = [ITEMS.get(item, item) for item in rule.items]
+    elsewhere = [] if isinstance(rule, ChoiceOf) else [BENEFIT_TITLES[benefit] for benefit in rule.elsewhere]
     if isinstance(rule, Block):
-        return f"有{'、'.join(ITEM_TITLES.get(by, by) for by in rule.by)}的不享受{items}，{_days(rule)}"
-    return f"{items}{_MODE[type(rule)]}，{_days(rule)}"
-
-
-_MODE: Final = {HigherOf: "就高享受其一", ChoiceOf: "由本人选择其一", Compatible: "可以同时享受"}
+        by = [ITEMS.get(item, item) for item in rule.by]
+        return f"有{'、'.join(by + elsewhere)}的不享受{'、'.join(items)}，{_days(rule)}"
+    return f"{'、'.join(items + elsewhere)}{_MODE[type(rule)]}，{_days(rule)}"
 
 
 def _days(dated: Version | Exclusion) -> str:
@@ -151,46 +183,36 @@ def _version_text(version: Version) -> str:
     return "，".join(parts) + ("（示例）" if version.status == "example" else "")
 
 
-def _worth(amount: Amount | None) -> tuple[object, ...]:
-    return (amount.flat_fen, amount.bands, amount.cases) if amount else ()
-
-
 def _amount_text(amount: Amount | None) -> str:
     if amount is None:
         return "无"
     if amount.flat_fen is not None:
         return f"每月{yuan(amount.flat_fen)}元"
-    by_band = [
-        f"{f'{b.age_years_min}周岁起' if b.age_years_min is not None else f'能力{b.ability_level_min}级起'}"
-        f"{yuan(b.amount_fen)}元"
-        for b in amount.bands
-    ]
     by_case = [f"{condition_text(c.conditions)}的{yuan(c.amount_fen)}元" for c in amount.cases]
-    return "每月" + "、".join(by_band + by_case)
+    return "每月" + "、".join([*map(_band_text, amount.bands), *by_case])
+
+
+def _band_text(band: Band) -> str:
+    least = f"能力{band.least}级起" if band.age_years_min is None else f"{band.least}周岁起"
+    return f"{least}{yuan(band.amount_fen)}元"
 
 
 def _tiers_text(version: Version) -> str:
     return "、".join(f"{t.tier}档每{t.interval_days}天" for t in version.tiers) or "无"
 
 
-def _believed(version: Version) -> str:
+def _reverify_text(version: Version) -> str:
     return f"{version.reverify.living_tag_months}个月" if version.reverify else "无"
 
 
-_MONTH = {"same_month": "当月", "next_month": "次月"}
-
-
 def _pay_text(version: Version) -> str:
-    if version.pay is None:
+    pay = version.pay
+    if pay is None:
         return "无"
-    p = version.pay
-    when = "预发" if p.when == "advance" else "后发"
-    return (
-        f"{_MONTH[p.start]}起发、{_MONTH[p.stop]}停发、{_MONTH[p.band_change]}调档、{when}、由{fund_name(p.fund)}负担"
-        f"{'（示例）' if p.status == 'example' else ''}"
-    )
+    when = "预发" if pay.when == "advance" else "后发"
+    months = f"{_MONTH[pay.start]}起发、{_MONTH[pay.stop]}停发、{_MONTH[pay.band_change]}调档"
+    return f"{months}、{when}、由{fund_name(pay.fund)}负担{'（示例）' if pay.status == 'example' else ''}"
 
 
 def _status_text(version: Version) -> str:
-    statuses = [version.status, *([version.amount.status] if version.amount and version.amount.status else [])]
-    return "示例" if "example" in statuses else "有据"
+    return "示例" if "example" in _statuses(version) else "有据"

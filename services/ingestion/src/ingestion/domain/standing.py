@@ -1,7 +1,6 @@
 """Decides which source may state which fact about a person.
 
 The rule is in docs/standing.md, its data in contracts/sources.yaml.
-
 A source *belongs* to a person if its areas contain a vouched place of that person. An event of another source waits, or
 counts less: a place is claimed, a stay or an incident is a hint, a death is a suspicion.
 """
@@ -12,7 +11,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
-from rules.facts.timeline import Deceased, death_of, facts_known_at
+from rules.facts.death import Deceased, death_of
+from rules.facts.timeline import facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.places import Place, Ruling, belongs, county_of, judge, located

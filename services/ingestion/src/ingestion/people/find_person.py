@@ -11,8 +11,9 @@ from common.events.facts import Registration
 from common.events.population import ResidenceValue
 from common.message import derived_id
 from fastapi import APIRouter, Depends
+from rules.facts.death import Deceased, death_of
 from rules.facts.identity import identity_known_at
-from rules.facts.timeline import Deceased, Fact, death_of
+from rules.facts.timeline import Fact
 from shell import clock
 from shell.access import read_budget
 from shell.access.auth import Caller, require

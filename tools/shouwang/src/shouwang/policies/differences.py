@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from rules.deciding.wording import area_name
-from rules.form.items import ITEM_TITLES
+from common.words_zh import ITEMS
+from rules.form.names import area_name
 from rules.form.policy import PolicyList
 from rules.words.list_changes import ListChange, list_changes
 
@@ -51,4 +51,4 @@ def _row(change: ListChange, titles: Mapping[str, str]) -> list[str]:
 def _titles(*lists: PolicyList) -> dict[str, str]:
     """Titles by item. An area's own item has its title in its list only."""
     own = {code: item.title for each in lists for code, item in each.items.items()}
-    return own | ITEM_TITLES
+    return own | dict(ITEMS)

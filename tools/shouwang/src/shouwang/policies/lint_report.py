@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 from common.codes import divisions
-from rules.deciding.wording import area_name
+from rules.form.names import area_name
 from rules.form.policy import PolicyError, load_lists
 from rules.proof.inclusion import COVERED, NOT_COVERED, Inclusion, Narrower, prove_all
 from rules.proof.lint import CODES, Finding, items_told, lint

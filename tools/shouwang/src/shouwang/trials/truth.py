@@ -10,7 +10,8 @@ from common.events.entitlement import Entitlement
 from common.events.facts import Death, Disability, LivingSituation, LowIncome, Registration, Residence, SpecialFamily
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
-from rules.facts.timeline import Deceased, Fact, Suspected, death_of
+from rules.facts.death import Deceased, Suspected, death_of
+from rules.facts.timeline import Fact
 from synth import Truth
 
 Held = tuple[Any, ...]

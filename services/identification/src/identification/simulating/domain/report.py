@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from common.calendar import month_text
 from common.codes import divisions
 from common.money import yuan
-from rules.deciding.wording import area_name, fund_name
+from rules.deciding.wording import fund_name
+from rules.form.names import area_name
 from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, Tally
 
 from identification.simulating.domain.protected_tally import SMALL_CELL

@@ -1,0 +1,60 @@
+"""The form of a row in the table of circumstances (`rules.form.circumstances`)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from common.events.facts import Kind
+from common.words_zh import FACT_KINDS
+
+
+class FactKind(NamedTuple):
+    """`at_hukou`: the place of the hukou reports this kind; else the place of residence does."""
+
+    code: Kind
+    at_hukou: bool = False
+
+    @property
+    def name(self) -> str:
+        """In Chinese."""
+        return FACT_KINDS[self.code]
+
+
+def _never(_argument: Any, _value: Any) -> bool:
+    return False
+
+
+class Test(NamedTuple):
+    """A test of a condition. `argument` is the value of the condition's field, `value` the person's value.
+
+    `holds`: None if the fact leaves the answer out. `text`: the condition in Chinese. `denied`: of a circumstance with
+    several values, whether those known are a no although other facts may be missing.
+    """
+
+    holds: Callable[[Any, Any], bool | None]
+    text: Callable[[Any], str]
+    denied: Callable[[Any, Any], bool] = _never
+
+
+class Circumstance(NamedTuple):
+    """A row. `name`: public name of the value. `fact`: the kind of fact that gives it.
+
+    `tests`: by field of `Condition`. `text`: a value in Chinese.
+    `read`: turns the value of a fact into the person's value (None: the fact leaves it out). The rows of age, ability
+    and places have no `read`; `rules.deciding.changes` reads them.
+    `letter`, `encode`, `parse`: how a value is written in a traits line (`rules.deciding.traits`). No letter: the line
+    leaves it out, or writes it with a place.
+    `known`: every possible value, the mildest first.
+    `element`: set if several facts may hold at once, and the value is a frozenset. It turns a name in a condition into
+    the member of the set that a proof tries.
+    """
+
+    name: str
+    fact: FactKind
+    tests: Mapping[str, Test]
+    text: Callable[[Any], str]
+    read: Callable[[Any], Any] | None = None
+    letter: str | None = None
+    encode: Callable[[Any], str] = str
+    parse: Callable[[str], Any] = str
+    known: tuple[Any, ...] = ()
+    element: Callable[[str], Any] | None = None
