@@ -98,23 +98,23 @@ def test_every_service_is_a_layer_of_its_own(service: str) -> None:
 def test_every_service_with_a_database_can_be_operated(service: str) -> None:
     """Its parked records have a topic, its routes a description, its store a check with a size and a rule for quiet."""
     from shell.kafka.topics import load_topics
-    from shouwang.invariants import quiet
+    from shouwang.invariants import backlog
 
     assert f"{service}.parked" in {topic.name for topic in load_topics()}
     assert (ROOT / "contracts" / "openapi" / f"{service}.json").exists()
     verify = importlib.import_module(f"{service}.verify")
     assert list(inspect.signature(verify.check).parameters) == ["database", "today"]
     assert verify.SIZE.startswith("SELECT count(*)")
-    assert service in quiet.DUE
+    assert service in backlog.DUE
 
 
 def test_every_reader_of_entitlements_is_compared_with_identification() -> None:
     from common.events import EntitlementsDecided
-    from shouwang.invariants import across
+    from shouwang.invariants import consistency
 
     patterns = {service: importlib.import_module(f"{service}.main").service.handlers.pattern() for service in STORED}
     readers = {service for service, pattern in patterns.items() if re.match(pattern, EntitlementsDecided.topic)}
-    assert set(across.APPLIED) == readers
+    assert set(consistency.APPLIED) == readers
 
 
 @pytest.mark.parametrize("service", STORED)

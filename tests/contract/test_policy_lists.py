@@ -9,7 +9,7 @@ from common.codes import divisions
 from rules.form.policy import load_lists
 from rules.proof.inclusion import prove_all
 from shouwang.cli import main
-from shouwang.commands.policy import report
+from shouwang.policies.lint_report import report
 
 POLICY = Path(__file__).parents[2] / "contracts" / "policy"
 

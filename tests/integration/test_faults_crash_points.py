@@ -27,8 +27,8 @@ from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime import clock, processes
 from shouwang.runtime.machine import Runtime
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.observing import Observer, header
+from shouwang.trials.observer import Observer, header
+from shouwang.trials.retrying_client import RetryingClient, tokens
 
 SERVICES = ("ingestion", "identification", "subsidy", "supervision")
 LATECOMERS = ("assessment", "dispatch")
@@ -103,8 +103,8 @@ def make_groups(how_many: int) -> list[Group]:
 class Trial:
     """A running platform, the groups that are still to be told of, and how the story ends without a crash."""
 
-    def __init__(self, runtime: Runtime, asker: Asker, observer: Observer, groups: list[Group]) -> None:
-        self.runtime, self.asker, self.observer = runtime, asker, observer
+    def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer, groups: list[Group]) -> None:
+        self.runtime, self.client, self.observer = runtime, client, observer
         self.groups = groups
         self._next = count(1)
         self.without_crash: list[Outcome] = []
@@ -123,9 +123,9 @@ class Trial:
 
     async def begin(self) -> None:
         for group in self.groups:
-            await group.learn_ids(self.observer, await self.asker.push(group.load))
+            await group.learn_ids(self.observer, await self.client.push(group.load))
         await self.observer.until_quiet(DEADLINE_SECONDS)
-        await self.asker.push(self.groups[0].changes)
+        await self.client.push(self.groups[0].changes)
         await self.observer.until_quiet(DEADLINE_SECONDS)
         self.without_crash = await self.outcomes(self.groups[0])
 
@@ -200,8 +200,8 @@ async def trial() -> AsyncIterator[Trial]:
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
         issued = tokens(runtime, ["admin"])
-        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
-            trial = Trial(runtime, asker, observer, make_groups(1 + len(POINTS) * len(VICTIMS)))
+        async with RetryingClient(runtime, issued) as client, Observer(runtime, SERVICES) as observer:
+            trial = Trial(runtime, client, observer, make_groups(1 + len(POINTS) * len(VICTIMS)))
             for service in SERVICES:
                 trial.start(service)
             for service in SERVICES:
@@ -246,7 +246,7 @@ async def test_a_crash_in_the_middle_of_a_batch_leaves_no_trace(trial: Trial, vi
     pid = trial.runtime.pid(victim)
     assert pid is not None
 
-    await trial.asker.push(group.changes)
+    await trial.client.push(group.changes)
     assert died_by_sigkill(pid), f"{victim} did not die at {point}"
     assert has_crashed(plan)
 

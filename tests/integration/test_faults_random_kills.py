@@ -34,11 +34,11 @@ from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
 from shouwang.trials import truth as truths
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.killing import Killer, plan_strikes
-from shouwang.trials.observing import Observer
-from shouwang.trials.paying import Key, Paymaster
+from shouwang.trials.delivery import Delivery
+from shouwang.trials.kills import Killer, plan_kills
+from shouwang.trials.observer import Observer
+from shouwang.trials.payments import Key, Payer
+from shouwang.trials.retrying_client import RetryingClient, tokens
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
 # Two processes share the topics of the services that decide and that pay.
@@ -60,14 +60,14 @@ Event = dict[str, Any]
 class Run:
     """The whole trial: what was told, who pushed, killed and paid, and where to look."""
 
-    def __init__(self, runtime: Runtime, asker: Asker, observer: Observer) -> None:
-        self.runtime, self.asker, self.observer = runtime, asker, observer
+    def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer) -> None:
+        self.runtime, self.client, self.observer = runtime, client, observer
         self.rng = Random(f"run/{SEED}")
         self.county = synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON)
         self.load = list(self.county.initial_load())
         self.changes = [push.event for push in synth.stream(self.county, MONTHS, SEED, FAULTS, RATES)]
-        self.deliverer = Deliverer(runtime, asker)
-        self.paymaster = Paymaster(asker, COUNTIES, f"{NOW:%Y-%m}", Random(f"pay/{SEED}"), RETURNED)
+        self.delivery = Delivery(runtime, client)
+        self.payer = Payer(client, COUNTIES, f"{NOW:%Y-%m}", Random(f"pay/{SEED}"), RETURNED)
         self.persons: dict[str, str] = {}  # ID number → person id
         self.again: Counter[str] = Counter()
         self.killer = Killer(runtime, [], ENV)
@@ -77,11 +77,11 @@ class Run:
         began = monotonic()
         parts = list(self._parts())
         steps = len(parts) + STEPS_AFTER
-        strikes = plan_strikes(Random(f"kills/{SEED}"), (*PROCESSES, "postgres"), KILLS_EACH, steps, ["kafka"])
-        self.killer, done = Killer(self.runtime, strikes, ENV), asyncio.Event()
+        planned = plan_kills(Random(f"kills/{SEED}"), (*PROCESSES, "postgres"), KILLS_EACH, steps, ["kafka"])
+        self.killer, done = Killer(self.runtime, planned, ENV), asyncio.Event()
         async with asyncio.TaskGroup() as together:
             killing = together.create_task(self.killer.run())
-            paying = together.create_task(self.paymaster.work(done))
+            paying = together.create_task(self.payer.work(done))
             for step in range(steps):
                 await self.killer.reached(step)
                 if step < len(parts):
@@ -91,16 +91,16 @@ class Run:
             await self.observer.until_quiet(QUIET_SECONDS)
             done.set()
             await paying
-        await self.paymaster.pay_all()
+        await self.payer.pay_all()
         await self.observer.until_quiet(QUIET_SECONDS)
         self.again = await self.deliver_again()
         await self.observer.until_quiet(QUIET_SECONDS)
-        bank = self.paymaster.bank
+        bank = self.payer.bank
         self.summary = (
             f"random kills, seed {SEED}: {len(self.load):,} events of the load, {len(self.changes):,} deliveries of"
-            f" {len(distinct(self.changes)):,} changes, {self.deliverer.by_topic:,} by topic;"
-            f" killed {dict(sorted(self.killer.kills.items()))}; {self.asker.repeated} requests repeated;"
-            f" {self.paymaster.batches} batches, {len(bank.settled):,} lines settled, {len(bank.returned):,} returned;"
+            f" {len(distinct(self.changes)):,} changes, {self.delivery.by_topic:,} by topic;"
+            f" killed {dict(sorted(self.killer.kills.items()))}; {self.client.repeated} requests repeated;"
+            f" {self.payer.batches} batches, {len(bank.settled):,} lines settled, {len(bank.returned):,} returned;"
             f" delivered after {delivered:.0f} s, all quiet, paid and told again after {monotonic() - began:.0f} s"
         )
 
@@ -111,9 +111,9 @@ class Run:
 
     async def _deliver(self, part: list[Event]) -> None:
         if self.rng.random() < BY_TOPIC:
-            await self.deliverer.over_topic(part)
+            await self.delivery.over_topic(part)
         else:
-            await self.deliverer.over_http(part)
+            await self.delivery.over_http(part)
 
     async def deliver_again(self) -> Counter[str]:
         """Everything once more, in the order in which it was recorded: the receipts by status. Learns who is who."""
@@ -121,7 +121,7 @@ class Run:
         told: dict[str, str] = {}  # event id → ID number
         statuses: Counter[str] = Counter()
         while part := list(islice(events, 2_000)):
-            for event, receipt in zip(part, await self.deliverer.over_http(part), strict=True):
+            for event, receipt in zip(part, await self.delivery.over_http(part), strict=True):
                 statuses[receipt["status"]] += 1
                 told[receipt["event_id"]] = event["data"]["person"]["id_number"]
         rows = await self.observer.rows(
@@ -167,18 +167,18 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             name, _, replica = process.partition("-")
             runtime.wait_ready(name, int(replica or 0))
         issued = tokens(runtime, ["admin", "officer@530300", "approver@530300"])
-        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
+        async with RetryingClient(runtime, issued) as client, Observer(runtime, STORED) as observer:
             for county in COUNTIES:
-                answer = await asker.ask("POST", "dispatch", "/v1/providers", json=register_provider(county))
+                answer = await client.request("POST", "dispatch", "/v1/providers", json=register_provider(county))
                 assert answer.status_code == 201, answer.text
-            run = Run(runtime, asker, observer)
+            run = Run(runtime, client, observer)
             try:
                 await run.go()
             except Exception as error:
                 error.add_note(runtime.complaints())
                 raise
             finally:
-                await run.deliverer.close()
+                await run.delivery.close()
             with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
                 print(f"\n{run.summary}")
             yield run
@@ -220,19 +220,19 @@ async def test_everybody_holds_what_the_law_gives_for_the_truth(run: Run) -> Non
 
 
 async def test_the_bank_has_paid_what_is_owed_and_nothing_twice(run: Run) -> None:
-    paid = run.paymaster.bank.paid_fen()
+    paid = run.payer.bank.paid_fen()
     recovering = Counter(await _by_key(run, "SELECT {key}, amount_fen FROM recoveries WHERE state = 'open'"))
     owed = await _by_key(run, "SELECT {key}, amount_fen FROM dues WHERE state = 'due'")
     held = await _by_key(run, "SELECT {key}, amount_fen FROM dues WHERE state <> 'due'")
     assert sum(paid.values()) > 0
     assert recovering
     for key in owed.keys() | paid.keys():
-        if key.jurisdiction not in COUNTIES:  # other areas have no paymaster here
+        if key.jurisdiction not in COUNTIES:  # other areas have no payer here
             assert key not in paid
         elif key not in held:
             assert paid[key] - recovering[key] == owed.get(key, 0), f"{key}, seed {SEED}"
     ordered = await run.observer.rows("subsidy", "SELECT line_id FROM batch_lines WHERE state = 'settled'")
-    assert {row["line_id"] for row in ordered} == set(run.paymaster.bank.settled)
+    assert {row["line_id"] for row in ordered} == set(run.payer.bank.settled)
 
 
 async def _by_key(run: Run, statement: str) -> dict[Key, int]:

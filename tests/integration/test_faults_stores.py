@@ -20,8 +20,8 @@ from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.observing import Observer
+from shouwang.trials.observer import Observer
+from shouwang.trials.retrying_client import RetryingClient, tokens
 
 LOADED_ON = date(2025, 12, 1)
 DEADLINE_SECONDS = 120
@@ -40,8 +40,8 @@ RUBBISH: list[tuple[bytes | None, Headers]] = [
 class Platform:
     """All services, and county after county of new people."""
 
-    def __init__(self, runtime: Runtime, asker: Asker, observer: Observer) -> None:
-        self.runtime, self.asker, self.observer = runtime, asker, observer
+    def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer) -> None:
+        self.runtime, self.client, self.observer = runtime, client, observer
         self._numbers = synth.Numbers()
         self._told = 0
 
@@ -55,7 +55,7 @@ class Platform:
 
     async def take_in(self, events: Sequence[Event]) -> list[str]:
         """Push them; the ids of the persons."""
-        receipts = await self.asker.push(events)
+        receipts = await self.client.push(events)
         assert receipts["accepted"] == len(events), receipts
         ids = [receipt["event_id"] for receipt in receipts["results"]]
         rows = await self.observer.rows(
@@ -85,7 +85,7 @@ class Platform:
                 await asyncio.sleep(0.1)
 
     async def parked(self, service: str) -> list[Event]:
-        answer = await self.asker.ask("GET", service, "/v1/parked")
+        answer = await self.client.request("GET", service, "/v1/parked")
         found: list[Event] = answer.json()["parked"]
         return found
 
@@ -121,8 +121,8 @@ async def platform() -> AsyncIterator[Platform]:
         for service in STORED:
             runtime.wait_ready(service)
         issued = tokens(runtime, ["admin"])
-        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
-            yield Platform(runtime, asker, observer)
+        async with RetryingClient(runtime, issued) as client, Observer(runtime, STORED) as observer:
+            yield Platform(runtime, client, observer)
 
 
 async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Platform) -> None:
@@ -175,10 +175,10 @@ async def test_what_nobody_can_read_is_parked_and_its_neighbours_pass(platform: 
     assert all(b"\xff\xfe" not in record.value and b"[[" not in record.value for record in told)
 
     for record in parked:
-        again = await platform.asker.ask("POST", "identification", f"/v1/parked/{record['parked_id']}/replay")
+        again = await platform.client.request("POST", "identification", f"/v1/parked/{record['parked_id']}/replay")
         assert (again.status_code, again.json()["state"]) == (200, "parked")
     assert len(await platform.parked("identification")) == len(RUBBISH)
-    nonsense = await platform.asker.ask("POST", "identification", "/v1/parked/no-id/replay")
+    nonsense = await platform.client.request("POST", "identification", "/v1/parked/no-id/replay")
     assert nonsense.status_code == 422
 
 
@@ -207,18 +207,18 @@ async def test_a_record_that_meets_a_bug_waits_for_a_replay_or_for_newer_news(pl
     assert {(record["reason"], record["error_type"].partition(" ")[0]) for record in parked} == {("bug", "RaiseError")}
     assert await platform.behind() == set(unlucky)
     of = {await _whose(platform, record): f"/v1/parked/{record['parked_id']}/replay" for record in parked}
-    again = await platform.asker.ask("POST", "identification", of[replayed])
+    again = await platform.client.request("POST", "identification", of[replayed])
     assert (again.status_code, again.json()["code"]) == (409, "failed_again")
 
     await _mend(platform)
-    again = await platform.asker.ask("POST", "identification", of[replayed])
+    again = await platform.client.request("POST", "identification", of[replayed])
     assert again.json()["state"] == "replayed"
     assert await platform.behind() == {overtaken}
     await platform.take_in(changes[20:])
     await platform.observer.until_quiet(DEADLINE_SECONDS)
     assert await platform.behind() == set()
     assert {record["parked_id"] for record in await platform.parked("identification")} == known
-    gone = await platform.asker.ask("POST", "identification", of[overtaken])
+    gone = await platform.client.request("POST", "identification", of[overtaken])
     assert gone.status_code == 404, "superseded by the newer state"
 
 
@@ -254,5 +254,5 @@ async def test_in_the_end_all_agrees_but_for_what_an_intruder_wrote(
     monkeypatch.setenv("SHOUWANG_DEMO", "1")  # set by the check, as for every home of a demonstration
     report = await check_all(platform.runtime, wait_seconds=DEADLINE_SECONDS)
     settings.cache_clear()
-    wrong = {line.what: line.fault_count for line in report.wrong()}
+    wrong = {line.invariant: line.fault_count for line in report.wrong()}
     assert wrong == {"head of ingestion.person = the row behind it": len(RUBBISH)}, report.text()

@@ -41,7 +41,7 @@ async def test_a_pushed_change_runs_over_the_screen(platform: Platform, screen: 
     async with asyncio.timeout(DEADLINE_SECONDS), screen.stream("GET", "/api/stream") as stream:
         lines = stream.aiter_lines()
         await anext(lines)
-        *_, event_id = await platform.push(*people.arrives(elder, now))
+        *_, event_id = await platform.push(*people.register_entries(elder, now))
         person_id = await platform.find(elder)
         seen: set[str] = set()
         while not {"PersonFactsRecorded", "EntitlementsDecided", "DuesDetermined"} <= seen:

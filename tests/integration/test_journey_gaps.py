@@ -13,7 +13,7 @@ HEBEI = "130000"  # no list there names an amount
 async def test_a_gap_is_a_case_of_both_areas_until_the_move_turns_out_to_be_none(platform: Platform) -> None:
     today = platform.today()
     elder = platform.cast.aged(86, today)
-    await platform.push(*people.arrives(elder, platform.now()))
+    await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     moved_on = in_month(today, -1, 20)
     move = people.registration(elder.in_town(HEBEI), platform.now(), since=moved_on)

@@ -16,12 +16,12 @@ OPEN = ("planned", "offered", "accepted", "in_progress")
 
 
 def same_person(double: Elder, known: Elder, at: Any) -> Any:
-    return people.say("psb", "identity_change", double, at, {"same_person_as": known.number})
+    return people.cloud_event("psb", "identity_change", double, at, {"same_person_as": known.number})
 
 
 async def arrives(platform: Platform, elder: Elder) -> str:
     now = platform.now()
-    await platform.push(*people.arrives(elder, now), people.lives_alone(elder, now, platform.today()))
+    await platform.push(*people.register_entries(elder, now), people.lives_alone(elder, now, platform.today()))
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
     return person_id
@@ -94,7 +94,7 @@ async def sound(platform: Platform, running: Runtime) -> None:
     balance = await platform.call("GET", "subsidy", "/v1/trial-balance", role="auditor", division="000000")
     assert balance["debit_fen"] == balance["credit_fen"]
     report = await check_all(running)
-    assert {line.what: line.faults for line in report.wrong()} == {}
+    assert {line.invariant: line.faults for line in report.wrong()} == {}
 
 
 async def test_a_new_number_changes_nothing_for_its_owner(platform: Platform, running: Runtime) -> None:
@@ -104,8 +104,8 @@ async def test_a_new_number_changes_nothing_for_its_owner(platform: Platform, ru
     person_id = await arrives(platform, elder)
     since, now = platform.watch.mark, platform.now()
     poor = people.low_income(elder, now, platform.today())
-    change = people.say("psb", "identity_change", elder, now, {"new_id_number": renumbered.number})
-    over = people.say("mca", "low_income", renumbered, platform.now(), None, action="annulled", previous=poor)
+    change = people.cloud_event("psb", "identity_change", elder, now, {"new_id_number": renumbered.number})
+    over = people.cloud_event("mca", "low_income", renumbered, platform.now(), None, action="annulled", previous=poor)
     await platform.push(poor, change)
     await platform.push(over)
     await platform.watch.event(EntitlementsDecided, person_id, lambda e: len(e.aliases) == 1, since=since)

@@ -12,7 +12,7 @@ from shouwang.stories import people
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import Elder, Event
 from shouwang.stories.platform import Answer, Platform, month_text
-from shouwang.stories.telling import expect, only
+from shouwang.stories.transcript import expect, only
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 POLICE = inbound_topic(f"urn:cn:exchange:{people.CITY}:psb")
@@ -74,7 +74,7 @@ async def test_an_action_waits_for_its_predecessor_and_is_released_by_it(platfor
     since = platform.today() - timedelta(days=40)
     first = people.certificate(elder, now - timedelta(hours=2), 3, since)
     correction = people.certificate(elder, now - timedelta(hours=1), 2, since, corrects=first)
-    await platform.push(*people.arrives(elder, now))
+    await platform.push(*people.register_entries(elder, now))
     person_id = await platform.find(elder)
     await platform.watch.event(EntitlementsDecided, person_id)
     (waiting,) = await platform.send([correction])
@@ -101,7 +101,7 @@ async def test_a_body_of_ten_megabytes_is_refused_and_no_fault_of_ours(platform:
 
 async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_and_one_due(platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
-    events = people.arrives(elder, now)
+    events = people.register_entries(elder, now)
     await platform.push(*events)
     for _ in range(2):
         again = await platform.send(events)
@@ -139,7 +139,7 @@ async def known(platform: Platform, elder: Elder) -> str | None:
 
 async def test_what_cannot_be_read_on_kafka_is_rejected_and_its_neighbours_are_applied(platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
-    first, second = people.arrives(elder, now)
+    first, second = people.register_entries(elder, now)
     broken = [b"\xff\xfe{", uuid4().bytes.hex().encode() + b"{", encoded(changed(first, source="urn:nobody"))]
     before = await rejected(platform)
     bodies = [encoded(first), *broken, encoded(second)]

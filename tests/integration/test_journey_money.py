@@ -11,7 +11,7 @@ from shouwang.stories.platform import Answer, Platform, month_text
 
 async def test_a_batch_needs_maker_and_checker_and_pays_everything_once(platform: Platform) -> None:
     elder, month = platform.cast.aged(91, platform.today(), county=XUANWEI), month_text(platform.today())
-    await platform.push(*people.arrives(elder, platform.now()))
+    await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
     batch = await pay(platform, XUANWEI, month)  # refuses its maker as checker on the way

@@ -32,7 +32,7 @@ async def test_a_dearer_list_is_simulated_signed_published_and_halted(
     platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elder = platform.cast.aged(85, platform.today(), MALONG)
-    await platform.push(*people.arrives(elder, platform.now()))
+    await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     await platform.watch.event(EntitlementsDecided, person_id)
 

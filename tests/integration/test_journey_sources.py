@@ -54,7 +54,7 @@ async def test_a_source_that_is_entered_gets_its_topic_and_is_read_within_second
 
     await platform.until("the topic is open", is_open, SECONDS_MAX)
     elder = platform.cast.aged(85, platform.today())
-    await platform.push_by_kafka(*from_source(urn, *people.arrives(elder, platform.now())))
+    await platform.push_by_kafka(*from_source(urn, *people.register_entries(elder, platform.now())))
     await known(platform, elder)
 
 
@@ -96,7 +96,7 @@ async def test_the_topic_says_who_sends(platform: Platform) -> None:
     elder, forged = (platform.cast.aged(85, platform.today()) for _ in range(2))
     named = people.death(forged, platform.now(), platform.today(), "reported")
     assert named["source"] == grid
-    events = [named, *people.arrives(elder, platform.now())]
+    events = [named, *people.register_entries(elder, platform.now())]
     records = [(None, json.dumps(event, ensure_ascii=False).encode(), STRUCTURED) for event in events]
     await platform.produce(inbound_topic(psb), records)
     await known(platform, elder)

@@ -10,7 +10,7 @@ from shouwang.stories.money import owed, paid, pay
 from shouwang.stories.people import QILIN, Elder, Event
 from shouwang.stories.platform import Platform, in_month, month_text
 from shouwang.stories.providers import provider_code
-from shouwang.stories.watching import Watch
+from shouwang.stories.watch import Watch
 
 ELSEWHERE = "urn:cn:exchange:110000:psb"
 
@@ -18,7 +18,7 @@ ELSEWHERE = "urn:cn:exchange:110000:psb"
 async def resident(platform: Platform) -> tuple[Elder, str]:
     """A resident of 麒麟区 with a running allowance."""
     elder = platform.cast.aged(87, platform.today())
-    await platform.push(*people.arrives(elder, platform.now()))
+    await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
     return elder, person_id

@@ -1,17 +1,17 @@
 """Visits: offered, made, verified, and missed."""
 
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
+from shouwang.stories.transcript import Transcript
 from shouwang.stories.visits import missed_visit, visit_by_http, visit_by_kafka
 
 
 async def test_a_provider_answers_by_its_topics_and_one_pushed_event_shows_the_whole_chain(platform: Platform) -> None:
-    await visit_by_kafka(platform, Teller())
+    await visit_by_kafka(platform, Transcript())
 
 
 async def test_a_provider_answers_by_http_and_the_visit_is_verified(platform: Platform) -> None:
-    await visit_by_http(platform, Teller())
+    await visit_by_http(platform, Transcript())
 
 
 async def test_a_visit_that_nobody_makes_is_missed_by_the_clock_and_dispatched_again(platform: Platform) -> None:
-    await missed_visit(platform, Teller())
+    await missed_visit(platform, Transcript())

@@ -21,7 +21,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 from shell.testing import event_record
 from shouwang.runtime.machine import Runtime
-from shouwang.trials.probing import (
+from shouwang.trials.probe import (
     OnTopic,
     Probe,
     admin_of,

@@ -7,7 +7,7 @@ import pytest
 from shell.settings import Settings
 from shell.store.database import Database
 from shouwang.runtime.machine import Runtime
-from shouwang.trials.probing import Probe, make_topic, probe_database
+from shouwang.trials.probe import Probe, make_topic, probe_database
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from common.events import DuesDetermined, Entitlement, EntitlementsDecided, PayT
 from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver, migrated_database
-from shouwang.invariants.across import check_due_months
+from shouwang.invariants.consistency import check_due_months
 from subsidy.main import service as subsidy
 from subsidy.roll_month import roll_month
 from supervision.domain.statistics import CLASSES

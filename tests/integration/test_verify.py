@@ -21,7 +21,7 @@ PROVIDER = "dispatch.provider.91530302MA6K000000"
 async def somebody(platform: Platform) -> tuple[Elder, str]:
     """An elder with an allowance and visits, of whom everything is known, by HTTP and on the topics of sources."""
     elder, now = platform.cast.aged(84, platform.today()), platform.now()
-    events = [*people.arrives(elder, now), people.lives_alone(elder, now, platform.today())]
+    events = [*people.register_entries(elder, now), people.lives_alone(elder, now, platform.today())]
     await platform.push(*events)
     await platform.push_by_kafka(*events)
     person_id = await platform.find(elder)
@@ -31,7 +31,7 @@ async def somebody(platform: Platform) -> tuple[Elder, str]:
 
 async def wrong(running: Runtime) -> dict[str, list[str]]:
     report = await check_all(running)
-    return {line.what: line.faults for line in report.wrong()}
+    return {line.invariant: line.faults for line in report.wrong()}
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def test_nothing_is_wrong_after_all_journeys(running: Runtime, somebody: t
 
 async def test_a_suspected_death_that_a_service_does_not_follow_is_found(running: Runtime, platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
-    await platform.push(*people.arrives(elder, now), people.death(elder, now, platform.today(), "reported"))
+    await platform.push(*people.register_entries(elder, now), people.death(elder, now, platform.today(), "reported"))
     person_id = await platform.find(elder)
     await platform.watch.event(EntitlementsDecided, person_id, lambda e: e.death_suspected_on is not None)
     line = "every suspected death is checked and its hold is counted"

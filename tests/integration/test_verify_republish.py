@@ -12,15 +12,16 @@ from common.events import CoverageDeclared
 from shell.kafka.topics import compacted_topics
 from shell.settings import Settings
 from shell.store.transaction import Tx
-from shouwang.commands import offsets
 from shouwang.commands.republish import PAGE, republish, write_pages
 from shouwang.commands.verify import check_all
-from shouwang.invariants.rows_behind import SOURCES
+from shouwang.invariants.source_rows import SOURCES
+from shouwang.runtime import positions
+from shouwang.runtime.databases import open_database
 from shouwang.runtime.machine import Runtime
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
-from shouwang.stories.telling import Teller
-from shouwang.trials.probing import delete_topic, until
+from shouwang.stories.transcript import Transcript
+from shouwang.trials.probe import delete_topic, until
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 encode = msgspec.json.Encoder().encode
@@ -59,7 +60,7 @@ async def standing_at_the_end(running: Runtime, settings: Settings) -> set[Place
 
 
 async def wrong(running: Runtime) -> dict[str, list[str]]:
-    return {line.what: line.faults for line in (await check_all(running)).wrong()}
+    return {line.invariant: line.faults for line in (await check_all(running)).wrong()}
 
 
 def test_every_compacted_topic_can_be_published_again() -> None:
@@ -67,7 +68,7 @@ def test_every_compacted_topic_can_be_published_again() -> None:
 
 
 async def test_deleted_compacted_topics_are_published_again_and_verified(running: Runtime, platform: Platform) -> None:
-    await assessed(platform, Teller(), until_due=False)
+    await assessed(platform, Transcript(), until_due=False)
     assert await wrong(running) == {}
     settings = Settings(kafka=running.kafka_address)
     for topic in sorted(SOURCES):
@@ -96,8 +97,8 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     stopped = await partitions(running, "stopped IS NOT NULL")
     assert len(stopped) > len(read) / 2
     for service, topic in sorted({(service, topic) for service, topic, _ in stopped}):
-        resumes = await offsets.plan(running, service, topic, "all", "beginning")
-        assert await offsets.carry_out(running, service, resumes, "a test") == len(resumes)
+        resumes = await positions.plan(running, service, topic, "all", "beginning")
+        assert await positions.carry_out(running, service, resumes, "a test") == len(resumes)
     assert await wrong(running) == {}
 
 
@@ -105,7 +106,7 @@ async def test_an_interrupted_run_goes_on_after_the_last_page_it_wrote(stores: R
     """Without its service nothing is sent: the run ends with a reason, and the next one writes the rest."""
     stores.migrate()
     rows = 2 * PAGE + 1
-    async with offsets.open_database(stores, "ingestion") as database:
+    async with open_database(stores, "ingestion") as database:
         await database.pool.execute(
             """INSERT INTO coverages (division, version, said)
                SELECT code, 1, convert_to('{"division":"' || code
@@ -123,7 +124,7 @@ async def test_an_interrupted_run_goes_on_after_the_last_page_it_wrote(stores: R
 
 async def test_a_newer_state_that_waits_to_be_sent_is_not_replaced_by_an_older_one(stores: Runtime) -> None:
     stores.migrate()
-    async with offsets.open_database(stores, "ingestion") as database:
+    async with open_database(stores, "ingestion") as database:
         said = [CoverageDeclared(division="530302", version=n, recorded_at=NOW) for n in (1, 2)]
         await database.pool.execute(
             "INSERT INTO coverages (division, version, said) VALUES ('530302', 1, $1)", encode(said[0])

@@ -38,9 +38,9 @@ from schemathesis.core.result import Ok
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.observing import Observer
+from shouwang.trials.delivery import Delivery
+from shouwang.trials.observer import Observer
+from shouwang.trials.retrying_client import RetryingClient
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 REQUESTS = int(os.environ.get("SHOUWANG_REQUESTS", "10000"))
@@ -251,7 +251,7 @@ def _issued(runtime: Runtime) -> dict[str, str]:
     return issued
 
 
-async def _provider(asker: Asker) -> None:
+async def _provider(client: RetryingClient) -> None:
     body = {
         "uscc": USCC,
         "name": "示例养老服务中心",
@@ -259,7 +259,7 @@ async def _provider(asker: Asker) -> None:
         "capacity_per_day": 20,
         "subscription": "poll",
     }
-    answer = await asker.ask("POST", "dispatch", "/v1/providers", "officer of the nation", json=body)
+    answer = await client.request("POST", "dispatch", "/v1/providers", "officer of the nation", json=body)
     assert answer.status_code == 201, answer.text
 
 
@@ -271,13 +271,13 @@ async def platform(say: Callable[[str], None]) -> AsyncIterator[Platform]:
         runtime = await asyncio.to_thread(_started, home, stack)
         issued = _issued(runtime)
         events = list(synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON).initial_load())
-        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
-            await _provider(asker)
-            deliverer, rest = Deliverer(runtime, asker), iter(events)
+        async with RetryingClient(runtime, issued) as client, Observer(runtime, STORED) as observer:
+            await _provider(client)
+            delivery, rest = Delivery(runtime, client), iter(events)
             while part := list(islice(rest, 500)):
-                await deliverer.over_http(part)
+                await delivery.over_http(part)
             await observer.until_quiet(QUIET_SECONDS)
-            await deliverer.close()
+            await delivery.close()
             say(f"{len(events)} events loaded")
             yield Platform(runtime, issued, observer)
 

@@ -27,9 +27,9 @@ from shouwang.commands.verify import check_all
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
-from shouwang.trials.asking import Asker, tokens
-from shouwang.trials.delivering import Deliverer
-from shouwang.trials.observing import Observer
+from shouwang.trials.delivery import Delivery
+from shouwang.trials.observer import Observer
+from shouwang.trials.retrying_client import RetryingClient, tokens
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 KILLS = int(os.environ.get("SHOUWANG_KILLS", "30"))
@@ -51,8 +51,8 @@ Event = dict[str, Any]
 class Source:
     """Sends twenty changes a second, by both doors, and repeats what was not acknowledged."""
 
-    def __init__(self, deliverer: Deliverer, events: Sequence[Event]) -> None:
-        self._deliverer = deliverer
+    def __init__(self, delivery: Delivery, events: Sequence[Event]) -> None:
+        self._delivery = delivery
         self._events = iter(events)
         self._rng = Random(f"doors/{SEED}")
         self.sent: dict[tuple[str, str], Event] = {}
@@ -63,7 +63,7 @@ class Source:
         """The first load, as fast as it goes."""
         rest = iter(events)
         while part := list(islice(rest, 500)):
-            await self._deliverer.over_http(part)
+            await self._delivery.over_http(part)
             self._note(part)
 
     async def run(self) -> None:
@@ -72,9 +72,9 @@ class Source:
         while not self.stopped and (part := list(islice(self._events, CHANGES_PER_SECOND))):
             self._note(part)
             if self._rng.random() < BY_TOPIC:
-                await self._deliverer.over_topic(part)
+                await self._delivery.over_topic(part)
             else:
-                await self._deliverer.over_http(part)
+                await self._delivery.over_http(part)
             due = max(due + 1, monotonic() - 5)  # what a kill delayed is made up for, but not without end
             await asyncio.sleep(max(0.0, due - monotonic()))
         self.ran_dry = not self.stopped
@@ -195,15 +195,15 @@ async def rehearsal(say: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
         issued = tokens(runtime, ["admin", "officer@530300"])
         county = synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON)
         changes = [push.event for push in synth.stream(county, MONTHS, SEED, rates=RATES)]
-        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
-            deliverer = Deliverer(runtime, asker)
-            source = Source(deliverer, changes)
+        async with RetryingClient(runtime, issued) as client, Observer(runtime, STORED) as observer:
+            delivery = Delivery(runtime, client)
+            source = Source(delivery, changes)
             began = monotonic()
             await source.load(list(county.initial_load()))
             await observer.until_quiet(QUIET_SECONDS)
             say(f"{len(source.sent):,} events of the first load after {monotonic() - began:.0f} s")
             yield Rehearsal(runtime, observer, Screen(runtime, issued["officer"]), source, say)
-            await deliverer.close()
+            await delivery.close()
 
 
 async def test_no_reader_is_left_behind_when_the_broker_is_killed_thirty_times(

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from common.events.ability import Ability
 from common.events.facts import Death, Disability, LowIncome, Registration, SpecialFamily, Statement, Value
+from common.words_zh import ITEMS
 from rules.deciding.choices import Choice
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
 from rules.facts.timeline import facts_known_at
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import PolicyList, load_lists
 from rules.money.due import due
 from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess, load_scale
@@ -86,7 +86,7 @@ def test_every_item_of_the_national_list_of_16_has_its_code() -> None:
     named = "职工基本养老保险 城乡居民基本养老保险 老年人能力综合评估 高龄津贴 养老服务补贴 家庭适老化改造 护理补贴 "
     named += "家庭养老支持服务 最低生活保障 分散供养 集中供养 探访服务 特殊贡献集中供养 优先享受机构养老 "
     named += "困难残疾人生活补贴 重度残疾人护理补贴 社会救助"
-    assert set(named.split()) <= set(ITEM_TITLES.values())
+    assert set(named.split()) <= set(ITEMS.values())
 
 
 def test_every_item_of_the_national_list_of_16_is_in_the_national_list() -> None:

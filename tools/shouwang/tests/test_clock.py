@@ -1,4 +1,4 @@
-"""Business time moves forward, for all processes of a home, and survives restarts."""
+"""Business time moves forward for all processes of a home, also over restarts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def test_business_time_is_real_time_until_it_is_set(tmp_path: Path) -> None:
     assert _is(tmp_path, common_clock.real_now() - timedelta(seconds=1))
 
 
-def test_services_read_what_the_command_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_services_use_the_business_time_that_the_command_has_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     assert cli.main(["clock", "set", "2126-12-31T23:59:30+08:00"]) == 0
     assert cli.main(["clock", "advance", "3d"]) == 0
@@ -57,7 +59,7 @@ def test_a_home_may_begin_in_the_past_but_a_restart_does_not_rewind_it(tmp_path:
 
 @pytest.fixture
 def real_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home in which nobody moves the clock, with an offset that somebody wrote all the same."""
+    """A home without a movable clock, but with an offset in its `clock` file."""
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     monkeypatch.delenv("SHOUWANG_TIME_TRAVEL")
     monkeypatch.setenv("SHOUWANG_DEMO", "0")
@@ -73,9 +75,9 @@ def test_the_command_refuses_to_move_the_clock_of_a_real_office(
     real_office: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["clock", *command]) == 2
-    said = capsys.readouterr().err
-    assert "only a demonstration moves the clock" in said
-    assert "SHOUWANG_DEMO=1" in said
+    output = capsys.readouterr().err
+    assert "only a demonstration moves the clock" in output
+    assert "SHOUWANG_DEMO=1" in output
     assert (real_office / "clock").read_text() == "86400"
 
 
@@ -111,7 +113,7 @@ def test_a_span_is_numbers_with_units(text: str, span: timedelta) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3", "-3d", "3 d", "d", "3y"])
-def test_anything_else_is_no_span(text: str) -> None:
+def test_other_text_is_no_span(text: str) -> None:
     with pytest.raises(LocalProblem, match="is not a span of time"):
         clock.parse_span(text)
 

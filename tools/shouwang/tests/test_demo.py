@@ -1,4 +1,4 @@
-"""Where a demonstration may take place, and when it begins."""
+"""The home and the start time of a demonstration."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,8 +14,8 @@ from shouwang.runtime.problems import LocalProblem
 
 
 @pytest.fixture(autouse=True)
-def _not_for_the_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("SHOUWANG_DEMO", "0")  # put back afterwards, whatever a demonstration sets
+def _demonstration_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SHOUWANG_DEMO", "0")  # restored afterwards, also if a demonstration changes it
     settings.cache_clear()
     yield
     monkeypatch.undo()
@@ -58,7 +58,7 @@ def test_the_variable_makes_a_new_home_a_demonstration_and_no_other(
     assert Runtime(tmp_path).environment("subsidy")["SHOUWANG_DEMO"] == "1"
 
 
-def test_each_demonstration_in_a_home_has_people_of_its_own(tmp_path: Path) -> None:
+def test_each_demonstration_in_a_home_has_new_people(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path)
     assert begin_demonstration(runtime, 10) == 0
     (tmp_path / "postgres").mkdir()
@@ -66,7 +66,7 @@ def test_each_demonstration_in_a_home_has_people_of_its_own(tmp_path: Path) -> N
     assert begin_demonstration(runtime, 1) == 310
 
 
-def test_services_of_a_demonstration_know_it_also_when_they_are_restarted(tmp_path: Path) -> None:
+def test_restarted_services_of_a_demonstration_are_in_demonstration_mode_too(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path)
     assert runtime.environment("subsidy")["SHOUWANG_DEMO"] == "0"
     begin_demonstration(runtime, 10)

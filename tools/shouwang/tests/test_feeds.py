@@ -1,4 +1,4 @@
-"""`shouwang feeds`: what a real HTTP door tells of the tables, in lines and as an exit code."""
+"""`shouwang feeds` against a real HTTP server: printed lines and result."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ WELL: dict[str, Any] = {
 AWAY = WELL | {"feed": "cdpf", "problem": {"detail": "the front-end database does not answer", "more": {}}}
 
 
-class _Door(BaseHTTPRequestHandler):
+class _Server(BaseHTTPRequestHandler):
     answer: dict[str, Any]
-    asked: list[tuple[str, Any]]
+    requests: list[tuple[str, Any]]
 
     def do_GET(self) -> None:
-        self._say(200, type(self).answer)
+        self._answer(200, type(self).answer)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        type(self).asked.append((self.path, body))
-        self._say(202, WELL) if "mca" in self.path else self._say(404, {"detail": "no such feed"})
+        type(self).requests.append((self.path, body))
+        self._answer(202, WELL) if "mca" in self.path else self._answer(404, {"detail": "no such feed"})
 
-    def _say(self, status: int, content: Any) -> None:
+    def _answer(self, status: int, content: Any) -> None:
         answer = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(answer)))
@@ -49,10 +49,10 @@ class _Door(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
-    _Door.asked, _Door.answer = [], {"feeds": [WELL], "faulty": []}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+    _Server.requests, _Server.answer = [], {"feeds": [WELL], "faulty": []}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -61,18 +61,18 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def ask(door: str, *words: str) -> bool:
-    return feeds.feeds(feeds._parser().parse_args(words), door)
+def run_feeds(url: str, *words: str) -> bool:
+    return feeds.feeds(feeds._parser().parse_args(words), url)
 
 
-def test_feeds_are_listed_with_what_they_brought(door: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(door)
-    line = "mca_low_income (changes): idle, 3 accepted, 7 unchanged, 1 rejected, 1 rows refused as they stand\n"
+def test_feeds_are_listed_with_the_counts_of_the_last_run(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_feeds(url)
+    line = "mca_low_income (changes): idle, 3 accepted, 7 unchanged, 1 rejected, 1 rows still rejected\n"
     assert capsys.readouterr().out == line
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "output"),
     [
         ({"feeds": [WELL, AWAY], "faulty": []}, "the front-end database does not answer"),
         (
@@ -81,19 +81,19 @@ def test_feeds_are_listed_with_what_they_brought(door: str, capsys: pytest.Captu
         ),
     ],
 )
-def test_a_table_that_cannot_be_read_is_not_well(
-    door: str, capsys: pytest.CaptureFixture[str], answer: dict[str, Any], said: str
+def test_a_table_that_cannot_be_read_is_a_fault(
+    url: str, capsys: pytest.CaptureFixture[str], answer: dict[str, Any], output: str
 ) -> None:
-    _Door.answer = answer
-    assert not ask(door)
-    assert said in capsys.readouterr().out
+    _Server.answer = answer
+    assert not run_feeds(url)
+    assert output in capsys.readouterr().out
 
 
-def test_a_table_is_read_again_from_its_start_when_asked(door: str) -> None:
-    assert ask(door, "run", "mca_low_income", "--from-start")
-    assert _Door.asked == [("/v1/feeds/mca_low_income/run", {"from_start": True})]
+def test_a_table_is_read_again_from_its_start_when_asked(url: str) -> None:
+    assert run_feeds(url, "run", "mca_low_income", "--from-start")
+    assert _Server.requests == [("/v1/feeds/mca_low_income/run", {"from_start": True})]
 
 
-def test_a_feed_that_does_not_exist_is_said_so(door: str) -> None:
+def test_a_feed_that_does_not_exist_is_an_error(url: str) -> None:
     with pytest.raises(LocalProblem, match="no such feed"):
-        ask(door, "run", "nobody")
+        run_feeds(url, "run", "nobody")

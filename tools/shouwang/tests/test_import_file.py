@@ -1,4 +1,4 @@
-"""`shouwang import`: a file through a real HTTP door, followed to its end."""
+"""`shouwang import`: a file sent to a real HTTP server, until the end of the import."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shouwang.runtime.problems import LocalProblem
 ID = "11111111-1111-5111-8111-111111111111"
 
 
-class _Door(BaseHTTPRequestHandler):
-    """Takes a file, and is done with it at the second look. The file `bad` has a row that is rejected."""
+class _Server(BaseHTTPRequestHandler):
+    """Accepts a file; the import is done at the second request. The file `bad` has a rejected row."""
 
     sent: list[tuple[dict[str, list[str]], bytes, Any]]
-    looks: int
+    requests: int
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -35,8 +35,8 @@ class _Door(BaseHTTPRequestHandler):
             self._answer(202, self._job("waiting"))
 
     def do_GET(self) -> None:
-        type(self).looks += 1
-        self._answer(200, self._job("done" if self.looks >= 2 else "running"))
+        type(self).requests += 1
+        self._answer(200, self._job("done" if self.requests >= 2 else "running"))
 
     def _job(self, state: str) -> dict[str, Any]:
         bad = int(self.sent[-1][1] == b"bad" and state == "done")
@@ -57,11 +57,11 @@ class _Door(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     monkeypatch.setattr(import_file, "ASK_SECONDS", 0.001)
-    _Door.sent, _Door.looks = [], 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+    _Server.sent, _Server.requests = [], 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -70,57 +70,57 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def run(door: str, tmp_path: Path, content: str, *words: str) -> bool:
+def run(url: str, tmp_path: Path, content: str, *words: str) -> bool:
     file = tmp_path / "file.csv"
     file.write_text(content)
-    return import_file.import_file(import_file._parser().parse_args([str(file), *words]), door)
+    return import_file.import_file(import_file._parser().parse_args([str(file), *words]), url)
 
 
-def test_a_file_is_followed_to_its_end(door: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_followed_to_its_end(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     urn = "urn:cn:exchange:530300:cdpf"
-    assert run(door, tmp_path, "good", "--kind", "disability", "--source", urn, "--mapping", '{"dates": ["%d/%m/%Y"]}')
-    ((query, body, caller),) = _Door.sent
+    assert run(url, tmp_path, "good", "--kind", "disability", "--source", urn, "--mapping", '{"dates": ["%d/%m/%Y"]}')
+    ((query, body, caller),) = _Server.sent
     assert (body, caller.role, caller.source) == (b"good", "source", urn)
     assert query["kind"] == ["disability"]
     assert json.loads(query["mapping"][0]) == {"dates": ["%d/%m/%Y"]}
-    said = capsys.readouterr().out
-    assert said == f"import {ID}\ndone: 5 rows, 5 accepted, 0 duplicates, 0 quarantined, 0 rejected\n"
+    output = capsys.readouterr().out
+    assert output == f"import {ID}\ndone: 5 rows, 5 accepted, 0 duplicates, 0 quarantined, 0 rejected\n"
 
 
-def test_rejected_rows_are_a_failure_and_it_says_where_they_are(
-    door: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_rejected_rows_are_a_failure_with_the_address_of_the_rejects(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text("columns: {valid_from: 起}\n")
-    assert not run(door, tmp_path, "bad", "--kind", "alive", "--mapping", str(mapping))
-    ((query, _, caller),) = _Door.sent
+    assert not run(url, tmp_path, "bad", "--kind", "alive", "--mapping", str(mapping))
+    ((query, _, caller),) = _Server.sent
     assert (caller.role, json.loads(query["mapping"][0])) == ("admin", {"columns": {"valid_from": "起"}})
-    assert capsys.readouterr().out.endswith(f"{door}/v1/imports/{ID}/rejects\n")
+    assert capsys.readouterr().out.endswith(f"{url}/v1/imports/{ID}/rejects\n")
 
 
-def test_it_need_not_be_waited_for(door: str, tmp_path: Path) -> None:
-    assert run(door, tmp_path, "good", "--no-wait")
-    assert _Door.looks == 0
+def test_the_command_can_end_before_the_import(url: str, tmp_path: Path) -> None:
+    assert run(url, tmp_path, "good", "--no-wait")
+    assert _Server.requests == 0
 
 
-def test_a_refusal_is_one_sentence_with_its_problems(door: str, tmp_path: Path) -> None:
+def test_a_rejected_file_is_one_sentence_with_its_problems(url: str, tmp_path: Path) -> None:
     with pytest.raises(
         LocalProblem, match=r"mapping_invalid: cannot be used; /columns/x field_unknown: has the fields"
     ):
-        run(door, tmp_path, "refuse")
+        run(url, tmp_path, "refuse")
 
 
-def test_what_cannot_be_read_is_named(door: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named(url: str, tmp_path: Path) -> None:
     for words, sentence in (
         ([str(tmp_path / "none")], "none cannot be read"),
         ([__file__, "--mapping", str(tmp_path / "none")], "The mapping .*none cannot be read"),
         ([__file__, "--mapping", "{["], "neither JSON nor YAML"),
     ):
         with pytest.raises(LocalProblem, match=sentence):
-            import_file.import_file(import_file._parser().parse_args(words), door)
+            import_file.import_file(import_file._parser().parse_args(words), url)
 
 
-def test_without_ingestion_it_says_what_to_start(
+def test_without_ingestion_the_sentence_names_the_command_that_starts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))

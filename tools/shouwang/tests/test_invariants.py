@@ -21,24 +21,24 @@ class Record:
 
 def found(record: Record) -> list[str]:
     secrets = Secrets({NUMBER}, {"张三", "欧阳建国"})
-    secrets.look(record)
+    secrets.check(record)
     return secrets.topics.faults
 
 
-def test_causes_which_the_relay_adds_do_not_make_another_state() -> None:
+def test_causes_that_the_relay_adds_do_not_change_the_state() -> None:
     plain = b'{"person_id":"p","version":3}'
     assert digest_of(b'{"person_id":"p","version":3,"causes":["a","b"]}') == digest_of(plain)
     assert digest_of(b'{"person_id":"p","version":4}') != digest_of(plain)
 
 
-def test_a_number_is_found_wherever_it_stands() -> None:
+def test_an_id_number_is_found_in_the_value_the_key_and_the_headers() -> None:
     place = "dispatch.visit[0]@7: an ID number"
     assert found(Record(b'{"x":"' + NUMBER + b'"}')) == [place]
     assert found(Record(b"{}", key=NUMBER)) == [place]
     assert found(Record(b"{}", headers=[("ce_subject", b"id:" + NUMBER)])) == [place]
 
 
-def test_a_longer_run_of_digits_or_another_number_is_nobody() -> None:
+def test_a_longer_number_or_an_unknown_number_is_no_id_number() -> None:
     assert found(Record(b"1" + NUMBER)) == []
     assert found(Record(b"530302194001011235")) == []
 
@@ -50,12 +50,12 @@ def test_a_name_is_found_within_other_chinese_text_and_escaped() -> None:
     assert found(Record("李四".encode())) == []
 
 
-def test_public_texts_may_hold_two_characters_that_are_also_a_name() -> None:
+def test_a_public_text_may_contain_two_characters_that_are_also_a_name() -> None:
     assert found(Record("张三".encode(), topic="policy.release")) == []
     assert found(Record(NUMBER, topic="policy.release")) != []
 
 
-def test_a_report_is_bounded_and_counts_what_it_leaves_out() -> None:
+def test_a_report_is_bounded_and_counts_the_faults_that_it_leaves_out() -> None:
     line = Line("something").add(f"fault {n}" for n in range(FAULTS_MAX + 5))
     report = Report([Line("fine"), line])
     assert not report.ok

@@ -1,4 +1,4 @@
-"""Tests of the rule that no test meets other programs, the caller's environment or the checkout's data."""
+"""No test uses other programs, the caller's environment or the data of the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT_OVER = {
 
 
 def run_as_test(folder: Path, *bodies: str, **more: str) -> tuple[int, str]:
-    """Tests with these bodies in a pytest of their own, started with left-over variables; exit code and output."""
+    """Run tests with these bodies in their own pytest with left-over variables; exit code and output."""
     file = folder / "test_one.py"
     tests = [f"def test_{n}():\n{textwrap.indent(body, '    ')}\n" for n, body in enumerate(bodies)]
     file.write_text("import os, socket, subprocess, sys\n" + "\n".join(tests))
@@ -49,7 +49,7 @@ def test_a_test_that_listens_on_a_fixed_port_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "said"),
+    ("arguments", "env", "reason"),
     [
         (["--port", "8101"], {}, "fixed port 8101"),
         ([], {"SHOUWANG_KAFKA": "localhost:9092"}, "fixed port 9092"),
@@ -58,14 +58,14 @@ def test_a_test_that_listens_on_a_fixed_port_fails(tmp_path: Path) -> None:
     ],
 )
 def test_a_test_that_starts_a_child_on_shared_ports_or_data_fails(
-    tmp_path: Path, arguments: list[str], env: dict[str, str], said: str
+    tmp_path: Path, arguments: list[str], env: dict[str, str], reason: str
 ) -> None:
     start = f"subprocess.run([sys.executable, '-c', 'pass', *{arguments!r}], env={{**os.environ, **{env!r}}})"
     code, output = run_as_test(tmp_path, start)
-    assert (code, said in output) == (1, True), output
+    assert (code, reason in output) == (1, True), output
 
 
-def test_a_test_does_not_see_what_the_caller_left_in_the_environment(tmp_path: Path) -> None:
+def test_a_test_does_not_see_the_variables_of_the_caller(tmp_path: Path) -> None:
     names = sorted(set(LEFT_OVER) - {"SHOUWANG_HOME"})
     body = f"assert not [name for name in {names!r} if name in os.environ]\n"
     body += f"assert os.environ['SHOUWANG_HOME'] != {LEFT_OVER['SHOUWANG_HOME']!r}\n"

@@ -1,4 +1,4 @@
-"""What is said when this machine cannot run Kafka from its jars."""
+"""The error messages of a machine that cannot run Kafka from its jars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shouwang.runtime.problems import LocalProblem
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH on which nothing is but what the test puts there."""
+    """A PATH with the programs of the test only."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -51,14 +51,14 @@ def test_a_java_that_is_too_old_is_one_sentence_with_the_three_ways_and_exit_2(
     for service in ("INGESTION", "IDENTIFICATION", "ASSESSMENT", "DISPATCH", "SUBSIDY", "SUPERVISION"):
         monkeypatch.setenv(f"SHOUWANG_DATABASE_URL_{service}", "postgresql://db.example/x")
     assert cli.main(["up", "--no-services"]) == 2
-    said = capsys.readouterr().err
-    assert said == (
+    output = capsys.readouterr().err
+    assert output == (
         "shouwang: Java 11 is too old, Kafka needs ≥ 17: install Java ≥ 17 and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka.\n"
     )
 
 
-def test_no_java_and_no_maven_are_told_apart(programs: Path) -> None:
+def test_missing_java_and_missing_maven_have_different_sentences(programs: Path) -> None:
     assert java.java_problem() == "Java ≥ 17 is not on the PATH"
     _put_java(programs, "17.0.15")
     assert java.java_problem() == "Maven (mvn), which downloads Kafka's jars, is not on the PATH"
@@ -66,9 +66,9 @@ def test_no_java_and_no_maven_are_told_apart(programs: Path) -> None:
     assert java.java_problem() is None
 
 
-def test_a_download_that_fails_says_what_maven_said(programs: Path) -> None:
+def test_a_download_that_fails_shows_the_error_of_maven(programs: Path) -> None:
     _put_java(programs, "17.0.15")
     _put(programs, "mvn", "echo '[ERROR] no route to central'; exit 1")
-    with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): look"):
+    with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): check"):
         java.ensure_jars()
     assert not java.jars_are_here()

@@ -1,4 +1,4 @@
-"""The operator's commands on positions, and the settings of topics that are there already."""
+"""The commands for positions, and the settings of existing topics."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from shell.kafka import topic_configs
 from shell.kafka.topics import load_topics
 from shouwang import cli
+from shouwang.runtime import machine
 from shouwang.runtime.machine import Runtime
 
 HOUR_MS = 3_600_000
@@ -16,8 +17,8 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 async def subsidy(stores: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
-    """The database of a service that has read 100 payments of a topic which is empty now."""
-    monkeypatch.setattr(cli, "local_runtime", lambda: stores)
+    """The database of a service that has read 100 records of a topic. The topic is empty now."""
+    monkeypatch.setattr(machine, "local_runtime", lambda: stores)
     stores.create_topics()
     stores.migrate()
     connection = await asyncpg.connect(stores.database_url("subsidy"), server_settings={"search_path": "subsidy"})
@@ -30,7 +31,7 @@ async def subsidy(stores: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     await connection.close()
 
 
-async def test_the_list_shows_every_position_and_names_what_is_stopped(
+async def test_the_list_shows_every_position_and_the_reason_of_a_stopped_one(
     stores: Runtime, subsidy: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(cli.main, ["offsets", "list", "subsidy"]) == 1
@@ -56,10 +57,10 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
 ) -> None:
     command = ["offsets", "resume", "subsidy", "subsidy.payment", "0", "--from", "beginning", "--by", "an operator"]
     assert await asyncio.to_thread(cli.main, command) == 1
-    said = capsys.readouterr().out
-    assert "subsidy reads subsidy.payment[0] on at offset 0." in said
-    assert "the topic was deleted and made again" in said
-    assert "Nothing is changed." in said
+    output = capsys.readouterr().out
+    assert "subsidy reads subsidy.payment[0] on at offset 0." in output
+    assert "the topic was deleted and made again" in output
+    assert "Nothing is changed." in output
     assert await subsidy.fetchval("SELECT next_offset FROM consumer_offsets") == 100
     assert await asyncio.to_thread(cli.main, [*command, "--yes"]) == 0
     assert "1 of 1 partitions resumed" in capsys.readouterr().out
@@ -70,21 +71,21 @@ async def test_a_resume_changes_nothing_until_it_is_confirmed_and_is_recorded_th
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["subsidies", "subsidy.payment", "0", "--from", "end"], "There is no service `subsidies`"),
         (["subsidy", "subsidy.payment", "9", "--from", "end"], "subsidy has no such partition"),
         (["subsidy", "subsidy.payment", "0", "--from", "7"], "can be read from offset 0 to its end at 0"),
     ],
 )
-async def test_a_resume_of_something_that_is_not_there_says_so(
-    stores: Runtime, subsidy: asyncpg.Connection, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+async def test_a_resume_of_a_missing_position_is_an_error(
+    stores: Runtime, subsidy: asyncpg.Connection, arguments: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(cli.main, ["offsets", "resume", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
-async def test_a_topic_that_is_there_gets_the_retention_of_the_contract_and_keeps_its_other_settings(
+async def test_an_existing_topic_gets_the_retention_of_the_contract_and_keeps_its_other_settings(
     stores: Runtime,
 ) -> None:
     stores.create_topics()

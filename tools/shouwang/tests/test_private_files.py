@@ -16,7 +16,7 @@ from shouwang.runtime.paths import close_to_others, make_private, write_atomical
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """A user who lets everybody read and write what they create."""
+    """A umask that gives all users access to new files."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -35,7 +35,7 @@ def may_be_listed(folder: Path) -> bool:
     return bool(folder.stat().st_mode & 0o066)
 
 
-def test_stores_that_run_leave_nothing_that_another_user_can_read(stores: Runtime) -> None:
+def test_running_stores_leave_no_file_that_another_user_can_read(stores: Runtime) -> None:
     there = {path.name for path in stores.home.iterdir()}
     assert there >= {"kafka", "logs", "postgres", "run"}
     assert open_to_others(stores.home) == []
@@ -54,7 +54,7 @@ def test_a_process_writes_files_for_its_owner_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_what_the_commands_write_is_for_the_owner_only(tmp_path: Path) -> None:
+def test_files_of_the_commands_are_for_the_owner_only(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path / "home")
     runtime.ports.get("postgres")
     runtime.mark_demo()
@@ -74,11 +74,11 @@ def test_a_home_that_was_left_open_is_closed(tmp_path: Path) -> None:
     closed = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
     assert closed == {"logs": 0o700, "spool": 0o700, "clock": 0o600, "jars": 0o777}
     assert not may_be_listed(home)
-    assert bool(home.stat().st_mode & 0o001) == (os.geteuid() == 0)  # PostgreSQL's own user walks through
+    assert bool(home.stat().st_mode & 0o001) == (os.geteuid() == 0)  # PostgreSQL's user passes through the home
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_a_folder_is_made_with_the_folders_above_it_and_left_if_it_is_there(tmp_path: Path) -> None:
+def test_a_folder_is_created_with_its_parents_and_an_existing_one_is_kept(tmp_path: Path) -> None:
     made = make_private(tmp_path / "a/b/c")
     assert make_private(made) == made
     assert open_to_others(tmp_path) == []

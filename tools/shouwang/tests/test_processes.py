@@ -14,7 +14,7 @@ import pytest
 from shouwang.runtime import lifecycle, paths, processes
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
-from shouwang.runtime.supervise import Patience
+from shouwang.runtime.supervise import Backoff
 
 APP = """
 import os
@@ -38,7 +38,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return Runtime(tmp_path / "home")
 
 
-def test_a_pid_file_counts_only_while_its_very_process_lives(tmp_path: Path) -> None:
+def test_a_pid_file_is_valid_only_while_its_own_process_runs(tmp_path: Path) -> None:
     pid_file = tmp_path / "x.pid"
     child = processes.spawn(["sleep", "60"], log=tmp_path / "x.log", pid_file=pid_file)
     assert processes.living_pid(pid_file) == child
@@ -50,9 +50,9 @@ def test_a_pid_file_counts_only_while_its_very_process_lives(tmp_path: Path) -> 
     assert processes.living_pid(pid_file) is None
 
 
-def test_a_process_steps_back_and_so_does_its_session(tmp_path: Path) -> None:
+def test_a_process_and_its_session_get_the_nice_value(tmp_path: Path) -> None:
     usual = processes.spawn(["sleep", "60"], log=tmp_path / "log", pid_file=tmp_path / "usual.pid")
-    several = [  # at once, which an ordinary user is not granted at once
+    several = [  # several at the same time: the system limits the changes of an ordinary user
         processes.spawn(["sleep", "60"], log=tmp_path / "log", pid_file=tmp_path / f"{n}.pid", nice=15)
         for n in range(3)
     ]
@@ -64,7 +64,7 @@ def test_a_process_steps_back_and_so_does_its_session(tmp_path: Path) -> None:
         processes.kill(pid)
 
 
-def test_services_step_back_by_the_list_of_processes_but_not_in_tests(
+def test_services_get_the_nice_values_of_the_list_of_processes_but_not_in_tests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime(tmp_path)
@@ -74,7 +74,7 @@ def test_services_step_back_by_the_list_of_processes_but_not_in_tests(
     assert runtime.nice_of("ingestion") == runtime.nice_of("no-such-service") == 0
 
 
-def test_a_child_that_ignores_the_request_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
     stubborn = "trap '' TERM; sleep 60 & echo $!; wait; wait"
     child = processes.spawn(["bash", "-c", stubborn], log=tmp_path / "log", pid_file=tmp_path / "pid")
     assert processes.wait_until(lambda: (tmp_path / "log").read_text().strip() != "", 5)
@@ -92,7 +92,7 @@ ctypes.CDLL(None).syscall({exit}, 0)
 """
 
 
-def test_a_process_whose_first_thread_alone_has_ended_still_holds_its_port_and_lives(tmp_path: Path) -> None:
+def test_a_process_with_a_running_second_thread_still_holds_its_port(tmp_path: Path) -> None:
     port, number_of_exit = processes.free_port(), {"x86_64": 60, "aarch64": 93}[platform.machine()]
     script = HALF_DEAD.format(port=port, exit=number_of_exit)
     child = processes.spawn([sys.executable, "-c", script], log=tmp_path / "log", pid_file=tmp_path / "pid")
@@ -102,7 +102,7 @@ def test_a_process_whose_first_thread_alone_has_ended_still_holds_its_port_and_l
     assert not processes.is_listening(port)
 
 
-def test_a_service_becomes_ready_is_killed_and_comes_back_on_its_port(runtime: Runtime) -> None:
+def test_a_killed_service_starts_again_on_its_port(runtime: Runtime) -> None:
     try:
         first = runtime.start_service("tiny", env={"SHOUWANG_DEMO": "1"})
         runtime.wait_ready("tiny", seconds=20)
@@ -140,7 +140,7 @@ def test_a_further_replica_has_its_own_port_and_process(runtime: Runtime) -> Non
         runtime.stop_all()
 
 
-def test_a_service_that_dies_at_the_start_is_reported_with_its_own_words(runtime: Runtime) -> None:
+def test_a_service_that_dies_at_the_start_is_reported_with_the_end_of_its_log(runtime: Runtime) -> None:
     runtime.start_service("broken")
     with pytest.raises(LocalProblem, match=r"(?s)broken died; its log .*no luck today"):
         runtime.wait_ready("broken", seconds=20)
@@ -166,7 +166,7 @@ def test_a_given_kafka_and_database_take_the_place_of_the_local_ones(
     assert runtime.environment("subsidy")["SHOUWANG_DATABASE_URL_SUBSIDY"] == "postgresql://db.example/money"
 
 
-def test_a_taken_port_is_one_sentence_that_names_who_has_it_and_what_to_do(tmp_path: Path) -> None:
+def test_a_taken_port_is_one_sentence_with_its_program_and_a_solution(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -204,22 +204,22 @@ def test_the_default_home_has_the_ports_of_the_interface(tmp_path: Path) -> None
     assert runtime.service_url("supervision") == "http://127.0.0.1:8106"
 
 
-def test_a_nearly_full_disk_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_nearly_full_disk_is_an_error_before_the_first_write(tmp_path: Path) -> None:
     with pytest.raises(LocalProblem, match="MiB free but 999999999 MiB are needed: free some space"):
         paths.require_free_space(tmp_path / "not" / "there" / "yet", 999_999_999)
 
 
-def test_what_keeps_dying_is_started_ever_more_slowly_and_at_once_after_a_healthy_time() -> None:
-    patience = Patience()
-    starts = [now for now in range(120) if patience.may_start(float(now))]
+def test_a_process_that_dies_again_and_again_is_started_with_increasing_delays() -> None:
+    backoff = Backoff()
+    starts = [now for now in range(120) if backoff.may_start(float(now))]
     assert starts == [0, 1, 3, 7, 15, 31, 61, 91]
-    assert patience.may_start(200.0)
-    assert patience.may_start(201.0)
+    assert backoff.may_start(200.0)
+    assert backoff.may_start(201.0)
 
 
 def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     starter = (
-        "from pathlib import Path; from shouwang import processes; "
+        "from pathlib import Path; from shouwang.runtime import processes; "
         "processes.spawn(['sleep', '60'], log=Path('log'), pid_file=Path('pid'))"
     )
     subprocess.run([sys.executable, "-c", starter], check=True, cwd=tmp_path)
@@ -228,7 +228,7 @@ def test_a_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     processes.kill(pid)
 
 
-def test_what_was_ready_once_has_started_though_it_waits_for_a_store_again() -> None:
+def test_a_process_that_was_ready_once_has_started_even_if_a_store_is_away_again() -> None:
     looks = iter([False, True, False, False])
     assert processes.wait_for_start(lambda: next(looks), lambda: False, 5)
     assert not processes.wait_for_start(lambda: False, lambda: True, 5)

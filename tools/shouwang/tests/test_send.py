@@ -1,4 +1,4 @@
-"""`shouwang send`: files of events through a real HTTP door."""
+"""`shouwang send`: files of events sent to a real HTTP server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shouwang.commands.send import read_events, send
 from shouwang.runtime.problems import LocalProblem
 
 
-class _Door(BaseHTTPRequestHandler):
-    """Counts like ingestion; an event whose id is `bad` is rejected."""
+class _Server(BaseHTTPRequestHandler):
+    """Counts like ingestion. An event with the id `bad` is rejected."""
 
     batches: list[list[dict[str, Any]]]
 
@@ -47,10 +47,10 @@ class _Door(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
-    _Door.batches = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+    _Server.batches = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -59,28 +59,28 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def test_a_long_file_goes_in_batches_of_at_most_five_hundred(
-    door: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_long_file_is_sent_in_batches_of_at_most_five_hundred(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("\n".join(json.dumps({"id": str(number)}) for number in range(1_001)) + "\n\n")
-    assert send(file, door)
-    assert [len(batch) for batch in _Door.batches] == [500, 500, 1]
+    assert send(file, url)
+    assert [len(batch) for batch in _Server.batches] == [500, 500, 1]
     assert capsys.readouterr().out == "1001 received, 1001 accepted, 0 duplicates, 0 quarantined, 0 rejected\n"
 
 
 def test_a_rejected_event_is_named_by_its_derived_id_only(
-    door: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "events.json"
     file.write_text(json.dumps([{"id": "good"}, {"id": "bad"}], indent=2))
-    assert not send(file, door)
-    said = capsys.readouterr().out
-    assert "rejected derived-1 /data/person id_check_digit" in said
-    assert "1 accepted" in said
+    assert not send(file, url)
+    output = capsys.readouterr().out
+    assert "rejected derived-1 /data/person id_check_digit" in output
+    assert "1 accepted" in output
 
 
-def test_a_file_that_is_no_events_is_one_sentence_with_the_line(tmp_path: Path) -> None:
+def test_a_file_without_events_is_one_sentence_with_the_line(tmp_path: Path) -> None:
     file = tmp_path / "x.ndjson"
     file.write_text('{"id": "1"}\n{"id": \n')
     with pytest.raises(LocalProblem, match=r"x.ndjson, line 2, is not JSON"):
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_events_is_one_sentence_with_the_line(tmp_path: Path) 
         list(read_events(tmp_path / "missing"))
 
 
-def test_without_ingestion_it_says_what_to_start(
+def test_without_ingestion_the_sentence_names_the_command_that_starts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The server that test processes share: started once, gone when its last user is."""
+"""The server that test processes share. It is started once and ends after its last user."""
 
 from __future__ import annotations
 

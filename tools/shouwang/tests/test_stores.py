@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Kafka: started, killed, repaired."""
+"""Real PostgreSQL and Kafka: start, kill, repair."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_the_cluster_keeps_committed_rows_through_a_kill_and_a_stale_pid_f
     connection.terminate()
     stores.kill_postgres()
     pid_file = stores.home / "postgres" / "postmaster.pid"
-    # the pid of the dead postmaster now belongs to somebody else: to this test
+    # the pid of the dead postmaster now belongs to another process: this test
     pid_file.write_text("\n".join([str(os.getpid()), *pid_file.read_text().splitlines()[1:]]) + "\n")
     stores.start_postgres()
     connection = await asyncpg.connect(stores.database_url("subsidy"))
@@ -90,7 +90,7 @@ async def test_the_cluster_starts_though_a_busy_backend_outlived_its_postmaster(
     await connection.close()
 
 
-def test_the_supervisor_starts_again_what_died_but_not_what_was_stopped(tmp_path: Path) -> None:
+def test_the_supervisor_restarts_a_dead_process_but_not_a_stopped_one(tmp_path: Path) -> None:
     runtime = Runtime(tmp_path)
     try:
         runtime.start_postgres()

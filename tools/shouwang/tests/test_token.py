@@ -9,7 +9,7 @@ from shouwang.cli import main
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`main` sets the variable for what it imports; afterwards it is as before."""
+    """`main` sets the variable; it is restored afterwards."""
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
 
 
@@ -19,8 +19,8 @@ def test_an_officer_gets_a_token_of_the_area(capsys: pytest.CaptureFixture[str])
     assert (caller.role, caller.division) == ("officer", "530302")
 
 
-def test_nobody_gets_the_identity_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_person_gets_the_identity_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "--role", "service"]) != 0
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "no role `service`" in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "no role `service`" in output.err

@@ -1,4 +1,4 @@
-"""What the platform concluded, held against a truth that knows no history."""
+"""The platform's decisions are compared with a truth without history."""
 
 from datetime import date
 from typing import Any
@@ -25,7 +25,7 @@ def states(*entitlements: Entitlement) -> dict[str, str]:
     return {item: state for item, _, state, *_ in in_force(entitlements, TODAY)}
 
 
-def test_which_of_several_was_there_first_is_history() -> None:
+def test_the_order_of_items_to_choose_from_is_history() -> None:
     severe, nursing, old = "severe_disability_nursing_subsidy", "nursing_subsidy", "longevity_allowance"
     one = states(held(severe, "granted"), held(nursing, "choice_required", severe), held(old, "granted"))
     other = states(held(nursing, "granted"), held(severe, "choice_required", nursing), held(old, "granted"))
@@ -33,6 +33,6 @@ def test_which_of_several_was_there_first_is_history() -> None:
     assert one == other == neither == {severe: TO_CHOOSE, nursing: TO_CHOOSE, old: "granted"}
 
 
-def test_what_stands_in_nobodys_way_must_be_given() -> None:
+def test_an_item_without_a_rival_must_be_granted() -> None:
     assert states(held("dibao", "granted")) != states(held("dibao", "choice_required"))
     assert states(held("dibao", "granted")) != states(held("dibao", "suppressed", "nursing_subsidy"))

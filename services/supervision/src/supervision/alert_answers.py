@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+from common.words_zh import ITEMS
 from rules.deciding.gaps import gap_text
-from rules.form.items import ITEM_TITLES
 
 from supervision.checks import checks
 from supervision.domain.gaps import (
@@ -79,7 +79,7 @@ def _gap_out(stored: Gap, clauses: Clauses) -> GapOut:
 
 
 def _item_title(item: str, clause: Clause | None) -> str:
-    return ITEM_TITLES.get(item) or (clause.item_title if clause else item)
+    return ITEMS.get(item) or (clause.item_title if clause else item)
 
 
 def _clause_out(clause: Clause | None) -> ClauseOut | None:

@@ -1,16 +1,15 @@
-"""A pytest plugin: no test depends on the caller's environment, on other programs, or on the checkout's own data.
+"""A pytest plugin: tests cannot use the caller's environment, other programs or the data of the checkout.
 
 It does three things before any test module is imported, and in every worker process:
 
-- It removes variables that would lead a test to somebody's real stores (`SHOUWANG_…`, `CRASH_…`, `PG…`).
-- It gives the process a temporary SHOUWANG_HOME, and removes that folder at the end. Tests may move the clock
-  (SHOUWANG_TIME_TRAVEL), but they are no demonstration: a test that wants example amounts paid or example deviations
-  to count asks for it with the fixture `demonstration`. Services that tests start do not
-  step back for other programs of the machine: on a busy one they would hardly get the processor at all.
-- It watches connections, listeners, child processes and opened files. A test fails if it uses a fixed port, another
+- It removes variables that could name real stores (`SHOUWANG_…`, `CRASH_…`, `PG…`).
+- It sets a temporary SHOUWANG_HOME, and removes that folder at the end. Tests may move the clock
+  (SHOUWANG_TIME_TRAVEL). The fixture `demonstration` sets demonstration mode for one test. Services of tests run with
+  normal priority; on a busy machine they would otherwise get almost no processor time.
+- It checks connections, listeners, child processes and opened files. A test fails if it uses a fixed port, another
   machine, or data of the checkout's default home.
 
-It sees what Python code of the test process does. For a child process it checks the command and the environment.
+It checks Python code of the test process only. For a child process it checks the command and the environment.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from shouwang.runtime.processes import FREE_PORTS
 from shouwang.runtime.services import load_processes
 
 REMOVED_PREFIXES: Final = ("SHOUWANG_", "CRASH_", "PG")
-# Sizes, seeds, folders of pictures and downloaded programs: they choose how much is tested, not what a test meets.
+# Sizes, seeds, and folders of pictures and downloads. They change the amount of testing, not its environment.
 KEPT: Final = frozenset(
     {
         "SHOUWANG_CASES",
@@ -52,7 +51,7 @@ KEPT: Final = frozenset(
     }
 )
 DEFAULT_HOME: Final = str(REPOSITORY / ".shouwang")
-SHARED_BY_TESTS: Final = ("jars", ".jars.lock", "test-postgres")  # in the default home, and no part of its data
+SHARED_BY_TESTS: Final = ("jars", ".jars.lock", "test-postgres")  # in the default home, but not its data
 POSTGRES_DEFAULT_PORT: Final = 5432
 NAMED_PORTS: Final = frozenset(
     {
@@ -66,14 +65,14 @@ SYSTEM_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class NotIsolated(Exception):
-    """A test has reached for something that other programs or users of this machine also use."""
+    """A test has used something that other programs or users of this machine also use."""
 
 
 # -- rules
 
 
 def first_free_port() -> int:
-    """The lowest port that we or the system choose at random; any port below it is one that a person has chosen."""
+    """The lowest port that the runtime or the system chooses at random. A person has chosen every lower port."""
     try:
         return min(FREE_PORTS.start, int(SYSTEM_RANGE.read_text(encoding="ascii").split()[0]))
     except (OSError, ValueError, IndexError):
@@ -84,7 +83,7 @@ FIRST_FREE_PORT: Final = first_free_port()
 
 
 def wrong_address(address: object) -> str | None:
-    """Why a test may not connect to or listen on this socket address; None for a free port of this machine."""
+    """The reason why a test may not use this socket address; None for a free port of this machine."""
     if not isinstance(address, tuple) or len(address) < 2 or not isinstance(address[1], int):
         return None  # a socket in the file system
     host, port = str(address[0]), address[1]
@@ -98,21 +97,26 @@ def wrong_address(address: object) -> str | None:
 
 
 def wrong_child(command: Sequence[str], env: Mapping[str, str]) -> str | None:
-    """Why a test may not start this child process; None if it may."""
-    ports = "|".join(str(port) for port in sorted(NAMED_PORTS))
-    named = re.compile(rf"(?:.*[:=])?({ports})/?")
+    """The reason why a test may not start this child process; None if it may."""
     settings = [value for name, value in env.items() if name.startswith("SHOUWANG_")]
     for text in (*command, *settings):
-        if found := named.fullmatch(text):
-            return f"a child process gets the fixed port {found[1]}"
+        if port := _fixed_port(text):
+            return f"a child process gets the fixed port {port}"
     is_ours = any(Path(word).name.startswith(("python", "shouwang")) for word in command[:1])
     if is_ours and env.get("SHOUWANG_HOME", DEFAULT_HOME) == DEFAULT_HOME:
         return "a child process has no SHOUWANG_HOME of its own"
     return None
 
 
+def _fixed_port(text: str) -> str | None:
+    """The fixed port of an argument, an address or a URL."""
+    ports = "|".join(str(port) for port in sorted(NAMED_PORTS))
+    found = re.fullmatch(rf"(?:.*[:=])?({ports})/?", text)
+    return found[1] if found else None
+
+
 def wrong_file(path: object) -> str | None:
-    """Why a test may not open this file; None if it may."""
+    """The reason why a test may not open this file; None if it may."""
     if not isinstance(path, str) or ".shouwang" not in path:
         return None
     full = os.path.abspath(path)
@@ -123,13 +127,13 @@ def wrong_file(path: object) -> str | None:
 
 
 def _given_database() -> tuple[str | None, int | None]:
-    """The address of the server in SHOUWANG_TEST_POSTGRES, which the caller gives for tests to use."""
+    """The address of the test server in SHOUWANG_TEST_POSTGRES."""
     given = urlsplit(os.environ.get("SHOUWANG_TEST_POSTGRES", ""))
     return given.hostname, given.port
 
 
 def _is_here(host: str) -> bool:
-    """Is it the loopback interface, or (for a listener) all interfaces?"""
+    """True for the loopback interface and, for a listener, all interfaces."""
     if host in ("", "localhost"):
         return True
     try:
@@ -139,11 +143,11 @@ def _is_here(host: str) -> bool:
     return found.is_loopback or found.is_unspecified
 
 
-# -- the watch
+# -- the audit hook
 
 
-class Watch:
-    """Refuses what the rules refuse, and remembers it: the code under test may catch the exception."""
+class Guard:
+    """Raises NotIsolated and keeps the reasons, because the code under test may catch the exception."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -151,7 +155,7 @@ class Watch:
         self.home: str | None = None  # the temporary one of this process
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook. Python calls it before it acts; an exception prevents the act."""
+        """An audit hook. Python calls it before an operation; an exception prevents the operation."""
         if not self.is_on:
             return
         wrong = None
@@ -166,7 +170,7 @@ class Watch:
             raise NotIsolated(wrong)
 
     def take(self) -> list[str]:
-        """The refusals since the last call."""
+        """The reasons since the last call."""
         found, self.found = self.found, []
         return found
 
@@ -177,7 +181,7 @@ def _wrong_popen(executable: Any, command: Any, folder: Any, env: Any) -> str | 
     return wrong_child([os.fsdecode(word) for word in words], given)
 
 
-_watch = Watch()
+_guard = Guard()
 
 
 # -- pytest
@@ -185,41 +189,41 @@ _watch = Watch()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Before the first conftest, and so before the code under test reads a setting."""
+    """Set the environment before the first conftest, and so before any setting is read."""
     for name in [name for name in os.environ if name.startswith(REMOVED_PREFIXES) and name not in KEPT]:
         del os.environ[name]
     os.environ["SHOUWANG_STEP_BACK"] = "0"
     os.environ["SHOUWANG_TIME_TRAVEL"] = "1"
-    _watch.home = os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="shouwang-tests-")
-    sys.addaudithook(_watch)
+    _guard.home = os.environ["SHOUWANG_HOME"] = tempfile.mkdtemp(prefix="shouwang-tests-")
+    sys.addaudithook(_guard)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    """Leave nothing behind."""
-    _watch.is_on = False
-    if _watch.home is not None:
-        shutil.rmtree(_watch.home, ignore_errors=True)
+    """Remove the temporary home."""
+    _guard.is_on = False
+    if _guard.home is not None:
+        shutil.rmtree(_guard.home, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def isolated() -> Iterator[None]:
-    """Fail the test that reached for something shared, also if the code under test has caught the refusal.
+    """Fail a test that has used something shared, also if the code under test has caught the exception.
 
-    The variables are put back, since the code under test sets some of them for the process that it runs in.
+    Environment variables that the code under test has set are restored.
     """
     before = _settings()
     yield
     if _settings() != before:
-        _put_back(before)
-    found = _watch.take()
+        _restore(before)
+    found = _guard.take()
     if found:
         pytest.fail("; ".join(sorted(set(found))))
 
 
 @pytest.fixture
 def demonstration(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """SHOUWANG_DEMO=1 in this process, for one test."""
+    """Set SHOUWANG_DEMO=1 in this process for one test."""
     settings = importlib.import_module("shell.settings").settings
     monkeypatch.setenv("SHOUWANG_DEMO", "1")
     settings.cache_clear()
@@ -230,7 +234,7 @@ def demonstration(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 that refuses connections: it is taken, so nothing else can listen on it, and we do not."""
+    """A port of 127.0.0.1 that refuses connections: it is bound, and nothing listens on it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -240,7 +244,7 @@ def _settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(REMOVED_PREFIXES)}
 
 
-def _put_back(before: Mapping[str, str]) -> None:
+def _restore(before: Mapping[str, str]) -> None:
     for name in _settings():
         if name not in before:
             del os.environ[name]

@@ -1,7 +1,7 @@
-"""A PostgreSQL that all test processes of this checkout share.
+"""A PostgreSQL server that all test processes of this checkout share.
 
-The first user starts it, a watcher process stops it and throws it away when no user's pid is alive any more –
-so a test run that is SIGKILLed leaves nothing behind either. It does not fsync: never keep anything in it.
+The first user starts it. A watcher process stops it and deletes its data when no user is alive, also after a SIGKILL.
+It does not fsync, so its data is not durable.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LINGER_SECONDS = 3.0
 
 
 def shared_postgres(folder: Path = FOLDER) -> str:
-    """The base URL (`postgresql://postgres@127.0.0.1:PORT`) of the shared server, started if need be.
+    """The base URL (`postgresql://postgres@127.0.0.1:PORT`) of the shared server. Starts it if needed.
 
-    The calling process counts as its user until it ends. Any number of processes may call at once.
+    The calling process is a user until it ends. Several processes may call at the same time.
     """
     with _locked(folder):
         server = _server(folder)
         if server is None or not server.is_ready():
-            server = _start_anew(folder)
+            server = _start_empty(folder)
         me = processes.identity(os.getpid())
         write_atomically(folder / "users" / str(os.getpid()), me or "")
         if processes.living_pid(folder / "watcher.pid") is None:
@@ -57,9 +57,9 @@ def _server(folder: Path) -> Postgres | None:
     return Postgres(folder / "data", port=port, log=folder / "log", pid_file=folder / "postgres.pid", durable=False)
 
 
-def _start_anew(folder: Path) -> Postgres:
-    """A fresh cluster: one that died without fsync cannot be trusted."""
-    _throw_away(folder)
+def _start_empty(folder: Path) -> Postgres:
+    """Start an empty cluster, because a crash without fsync can damage the old one."""
+    _delete(folder)
     write_atomically(folder / "port", str(processes.free_port()))
     server = _server(folder)
     assert server is not None
@@ -67,10 +67,10 @@ def _start_anew(folder: Path) -> Postgres:
     return server
 
 
-def _throw_away(folder: Path) -> None:
+def _delete(folder: Path) -> None:
     server = _server(folder)
     if server is not None:
-        server.kill()  # nothing in it is worth an orderly shutdown
+        server.kill()  # its data is not needed
     for name in ("data", "users"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("port", "postgres.pid", "log"):
@@ -83,7 +83,7 @@ def _has_users(folder: Path) -> bool:
 
 
 def _watch(folder: Path) -> None:
-    """Stay while anybody uses the server; a short lingering saves the next run the start."""
+    """Delete the server when it had no user for LINGER_SECONDS. The next test run often needs it again."""
     unused_since: float | None = None
     while True:
         time.sleep(WATCH_EVERY_SECONDS)
@@ -93,7 +93,7 @@ def _watch(folder: Path) -> None:
                 continue
             unused_since = unused_since or time.monotonic()
             if time.monotonic() - unused_since >= LINGER_SECONDS:
-                _throw_away(folder)
+                _delete(folder)
                 (folder / "watcher.pid").unlink(missing_ok=True)
                 return
 

@@ -12,9 +12,9 @@ from common.calendar import month_text
 from common.codes import divisions
 from common.events.entitlement import Entitlement, GapReason, MoveGap
 from common.events.facts import Registration, Residence
+from common.words_zh import ITEMS
 
 from rules.facts.timeline import FAR_PAST, Fact
-from rules.form.items import ITEM_TITLES
 from rules.form.names import area_name
 from rules.form.period import is_within
 from rules.money.runs import Run, first_day, runs_by_item
@@ -41,7 +41,7 @@ class _Move(NamedTuple):
 def gap_text(gap: MoveGap, title: str | None = None) -> str:
     """`title`: of an item that only its own list can name."""
     until = f"至{gap.until_month}（不含）" if gap.until_month else "起"
-    name = title or ITEM_TITLES.get(gap.item, gap.item)
+    name = title or ITEMS.get(gap.item, gap.item)
     places = f"由{area_name(gap.left)}迁到{area_name(gap.moved_to)}"
     return f"{gap.moved_on}{places}：{name}{gap.first_month}{until}无人发放，{WHY[gap.why]}"
 

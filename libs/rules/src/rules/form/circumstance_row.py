@@ -4,14 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from common.events.facts import Kind
+from common.words_zh import FACT_KINDS
 
 
 class FactKind(NamedTuple):
-    """`name`: in Chinese. `at_hukou`: the place of the hukou reports this kind; else the place of residence does."""
+    """`at_hukou`: the place of the hukou reports this kind; else the place of residence does."""
 
     code: Kind
-    name: str
     at_hukou: bool = False
+
+    @property
+    def name(self) -> str:
+        """In Chinese."""
+        return FACT_KINDS[self.code]
 
 
 def _never(_argument: Any, _value: Any) -> bool:

@@ -9,9 +9,10 @@ from itertools import combinations
 from typing import Any, Final, get_args
 
 from common.events.facts import LivingTag, LowIncomeCategory
+from common.words_zh import ABILITY_LEVELS, ITEMS
 
 from rules.form.circumstance_row import Circumstance, FactKind, Test
-from rules.form.items import BENEFIT_TITLES, ITEM_TITLES
+from rules.form.items import BENEFIT_TITLES
 from rules.form.names import area_name
 
 AGE_MAX: Final = 130
@@ -63,7 +64,6 @@ _SUPPORT: Final = {"concentrated": "集中供养", "scattered": "分散供养"}
 _LIVING: Final = {"alone": "独居", "empty_nest": "空巢", "left_behind": "留守"}
 _PLACE: Final = {"home": "居家", "institution": "机构", "elsewhere": "其他处所"}
 _CHILD: Final = {"dead": "独生子女死亡", "disabled": "独生子女伤残"}
-_ABILITY: Final = ("能力完好", "轻度失能", "中度失能", "重度失能", "完全失能")
 _MERIT: Final = {
     "veteran": "退役军人",
     "martyr_family": "烈士遗属",
@@ -89,7 +89,7 @@ def _areas(codes: Iterable[str]) -> str:
 
 
 def _item(code: str) -> str:
-    return ITEM_TITLES.get(code, code)
+    return ITEMS.get(code, code)
 
 
 def _hukou_text(codes: tuple[str, ...]) -> str:
@@ -103,7 +103,7 @@ def _disability_test(test: Any) -> str:
 
 
 def _ability_test(level: int) -> str:
-    return f"经评估为{_ABILITY[level]}及以上" if level else "已做能力评估"
+    return f"经评估为{ABILITY_LEVELS[level]}及以上" if level else "已做能力评估"
 
 
 def _low_income_text(low_income: tuple[str, str | None]) -> str:
@@ -160,8 +160,8 @@ def _every_set_of_tags() -> Iterable[tuple[str, ...]]:
 
 # --- the table ---
 
-_REGISTRATION: Final = FactKind("registration", "户籍登记", at_hukou=True)
-_RESIDENCE: Final = FactKind("residence", "居住地")
+_REGISTRATION: Final = FactKind("registration", at_hukou=True)
+_RESIDENCE: Final = FactKind("residence")
 
 # A decision stores its facts in this order. Rows with `element` stand last.
 CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
@@ -189,7 +189,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # (class, level)
         name="disability",
-        fact=FactKind("disability", "残疾人证", at_hukou=True),
+        fact=FactKind("disability", at_hukou=True),
         tests={"disability": Test(_disability, _disability_test)},
         text=lambda value: f"{_CLASS[value[0]]}残疾{_DIGITS[value[1]]}级",
         read=lambda fact: (fact.class_, fact.level),
@@ -200,7 +200,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # (category, support)
         name="low_income",
-        fact=FactKind("low_income", "困难认定", at_hukou=True),
+        fact=FactKind("low_income", at_hukou=True),
         tests={
             "low_income_in": Test(lambda kinds, low: low[0] in kinds, lambda kinds: f"属于{_or(_LOW_INCOME, kinds)}"),
             "support_in": Test(_support, lambda kinds: f"供养方式为{_or(_SUPPORT, kinds)}"),
@@ -214,7 +214,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # tags
         name="living",
-        fact=FactKind("living_situation", "居住状况"),
+        fact=FactKind("living_situation"),
         tests={"living_tag": Test(_any_in, lambda tags: _or(_LIVING, tags))},
         text=lambda tags: "、".join(_LIVING[tag] for tag in tags) or "无",
         read=lambda fact: fact.tags,
@@ -225,7 +225,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(
         name="special",
-        fact=FactKind("special_family", "计划生育特殊家庭认定", at_hukou=True),
+        fact=FactKind("special_family", at_hukou=True),
         tests={"special_family": Test(_value_in, lambda kinds: f"属于计划生育特殊家庭（{_or(_CHILD, kinds)}）")},
         text=lambda kind: _CHILD[kind],
         read=lambda fact: fact.only_child,
@@ -234,9 +234,9 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # level
         name="ability",
-        fact=FactKind("ability_result", "能力评估结果"),
+        fact=FactKind("ability_result"),
         tests={"ability_level_min": Test(lambda least, level: level >= least, _ability_test)},
-        text=lambda level: _ABILITY[level],
+        text=lambda level: ABILITY_LEVELS[level],
         letter="a",
         parse=int,
         known=(0, 1, 2, 3, 4),
@@ -250,7 +250,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(
         name="merits",
-        fact=FactKind("merit", "优抚或特殊贡献认定"),
+        fact=FactKind("merit"),
         tests={"merit_in": Test(_any_in, lambda kinds: f"属于{_or(_MERIT, kinds)}")},
         text=lambda merits: "、".join(_MERIT[merit] for merit in sorted(merits)),
         read=lambda fact: fact.merit,
@@ -259,7 +259,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # (benefit, fen per month or None if the amount is unknown)
         name="elsewhere",
-        fact=FactKind("benefit_elsewhere", "其他部门待遇及其金额"),
+        fact=FactKind("benefit_elsewhere"),
         tests={"benefit_elsewhere_in": Test(_receives, lambda kinds: f"正在享受{_or(BENEFIT_TITLES, kinds)}")},
         text=_benefits_text,
         read=lambda fact: (fact.benefit, fact.amount_fen_per_month),
@@ -270,7 +270,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
     ),
     Circumstance(  # (item, apply or decline)
         name="wishes",
-        fact=FactKind("application", "本人申请"),
+        fact=FactKind("application"),
         tests={
             "applied": Test(_applied, lambda items: f"本人已申请{'或'.join(map(_item, items))}", denied=_all_declined)
         },

@@ -1,29 +1,8 @@
 """Chinese names of the items and of benefits of other offices, by their public codes."""
 
-DECLINED = "declined"  # the value of `suppressed_by` if the person gave the item up
+from common.words_zh import ITEMS
 
-ITEM_TITLES = {
-    "employee_pension": "职工基本养老保险",
-    "resident_pension": "城乡居民基本养老保险",
-    "ability_assessment": "老年人能力综合评估",
-    "health_management": "老年人健康管理",
-    "longevity_allowance": "高龄津贴",
-    "care_service_subsidy": "养老服务补贴",
-    "home_adaptation": "家庭适老化改造",
-    "nursing_subsidy": "护理补贴",
-    "family_care_support": "家庭养老支持服务",
-    "dibao": "最低生活保障",
-    "scattered_support": "分散供养",
-    "concentrated_support": "集中供养",
-    "visiting_care": "探访服务",
-    "merit_support": "特殊贡献集中供养",
-    "priority_admission": "优先享受机构养老",
-    "disability_living_subsidy": "困难残疾人生活补贴",
-    "severe_disability_nursing_subsidy": "重度残疾人护理补贴",
-    "vagrant_relief": "社会救助",
-    "care_voucher": "养老服务消费补贴",
-    "long_term_care_insurance": "长期护理保险",
-}
+DECLINED = "declined"  # the value of `suppressed_by` if the person gave the item up
 
 BENEFIT_TITLES = {
     "work_injury_care": "工伤保险生活护理费",
@@ -42,4 +21,4 @@ BENEFIT_TITLES = {
 
 def named(code: str | None) -> str | None:
     """The Chinese name of an item or of a benefit elsewhere."""
-    return ITEM_TITLES.get(code or "") or BENEFIT_TITLES.get(code or "")
+    return ITEMS.get(code or "") or BENEFIT_TITLES.get(code or "")

@@ -15,6 +15,7 @@ import msgspec
 import yaml
 from common.events.entitlement import ItemKind, MonthRule, PayTerms
 from common.patterns import DIVISION, ITEM, whole
+from common.words_zh import ITEMS
 from msgspec import Meta
 
 from rules.form.bounds import Deviation as Deviation
@@ -28,7 +29,6 @@ from rules.form.condition_form import Condition as Condition
 from rules.form.condition_form import DisabilityTest as DisabilityTest
 from rules.form.exclusion_rules import Exclusion as Exclusion
 from rules.form.exclusion_rules import need_one_rule_for_a_pair
-from rules.form.items import ITEM_TITLES
 from rules.form.names import NATION as NATION
 
 Follows = Literal["hukou", "residence"]
@@ -170,7 +170,7 @@ class ItemPolicy(Strict, frozen=True, kw_only=True):
     versions: Annotated[tuple[Version, ...], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        if "." not in self.item and self.item not in ITEM_TITLES:
+        if "." not in self.item and self.item not in ITEMS:
             raise ValueError(f"{self.item} is no item code; an area's own item is prefixed with its code")
         for version in self.versions:
             self._need_right_money(version)

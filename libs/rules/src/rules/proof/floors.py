@@ -1,7 +1,8 @@
 """A floor as a list, so that the proof compares it like any other list."""
 
+from common.words_zh import ITEMS
+
 from rules.form.bounds import Floor
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import Amount, ItemPolicy, Pay, PolicyList, Tier, Version
 
 
@@ -9,7 +10,7 @@ def floor_list(area: str, floor: Floor) -> PolicyList:
     """The list that grants exactly the floor. Its pay terms and visits are the weakest possible."""
     item = ItemPolicy(
         item=floor.item,
-        title=ITEM_TITLES.get(floor.item, floor.item),
+        title=ITEMS.get(floor.item, floor.item),
         kind=floor.kind,
         follows=floor.follows,
         versions=(_version(floor),),

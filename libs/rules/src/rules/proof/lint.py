@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 from common.codes import divisions
+from common.words_zh import ITEMS
 
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import Amount, Condition, ItemPolicy, PolicyList, Version
 from rules.proof.lint_conditions import Note, lint_conditions
 
@@ -96,7 +96,7 @@ def _bounds(one: PolicyList) -> Iterator[Note]:
 
 def _item_code(name: str, at: str) -> Iterator[Note]:
     prefix, dot, _ = name.partition(".")
-    if not (divisions.known(prefix) if dot else name in ITEM_TITLES):
+    if not (divisions.known(prefix) if dot else name in ITEMS):
         yield "item_unknown", at, f"{name}不是项目代码"
 
 
@@ -176,7 +176,7 @@ def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[No
                 at = f"/exclusions/{i}/{field}/{k}"
                 yield from _item_code(item, at)
                 if item not in offered:
-                    yield "exclusion_unoffered", at, f"没有清单提供{ITEM_TITLES.get(item, item)}"
+                    yield "exclusion_unoffered", at, f"没有清单提供{ITEMS.get(item, item)}"
 
 
 def items_told(stories: Iterable[Mapping[str, object]]) -> set[str]:

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 from common.money import yuan
+from common.words_zh import ITEMS
 
 from rules.deciding.wording import condition_text, fund_name
 from rules.form.exclusion_rules import Block, ChoiceOf, Compatible, HigherOf
-from rules.form.items import BENEFIT_TITLES, ITEM_TITLES
+from rules.form.items import BENEFIT_TITLES
 from rules.form.policy import Amount, Band, Exclusion, ItemPolicy, PolicyList, Version
 
 _MODE: Final = {HigherOf: "就高享受其一", ChoiceOf: "由本人选择其一", Compatible: "可以同时享受"}
@@ -161,10 +162,10 @@ def _rules(was: tuple[Exclusion, ...], now: tuple[Exclusion, ...]) -> Iterator[L
 
 
 def _rule_text(rule: Exclusion) -> str:
-    items = [ITEM_TITLES.get(item, item) for item in rule.items]
+    items = [ITEMS.get(item, item) for item in rule.items]
     elsewhere = [] if isinstance(rule, ChoiceOf) else [BENEFIT_TITLES[benefit] for benefit in rule.elsewhere]
     if isinstance(rule, Block):
-        by = [ITEM_TITLES.get(item, item) for item in rule.by]
+        by = [ITEMS.get(item, item) for item in rule.by]
         return f"有{'、'.join(by + elsewhere)}的不享受{'、'.join(items)}，{_days(rule)}"
     return f"{'、'.join(items + elsewhere)}{_MODE[type(rule)]}，{_days(rule)}"
 

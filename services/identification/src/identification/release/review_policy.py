@@ -5,9 +5,9 @@ from typing import Annotated, NamedTuple
 
 import asyncpg
 from common.errors import Conflict
+from common.words_zh import ITEMS
 from fastapi import APIRouter, Depends
 from rules.deciding.lists import Lists
-from rules.form.items import ITEM_TITLES
 from rules.form.policy import PolicyList
 from rules.proof.inclusion import lists_above, prove_inclusion
 from rules.proof.lint import lint
@@ -106,7 +106,7 @@ def _examine(proposed: PolicyList, before: PolicyList, in_force: Lists) -> _Find
 
 
 def _changes(before: PolicyList, proposed: PolicyList) -> list[ChangeOut]:
-    titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | ITEM_TITLES
+    titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | dict(ITEMS)
     found: list[ChangeOut] = []
     for change in list_changes(before, proposed):
         title = titles.get(change.item, change.item) if change.item else None

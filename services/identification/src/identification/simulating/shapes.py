@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from common.calendar import month_text
+from common.words_zh import ITEMS
 from msgspec import Struct
 from pydantic import BaseModel, Field, model_validator
 from rules.deciding.wording import DUE_STATES, fund_name
-from rules.form.items import ITEM_TITLES
 from rules.form.names import area_name
 from rules.money.tallies import EarlierKey, EarlierMoney, ItemCount, Money, MoneyKey, Tally, age_band_name
 from shell.http.params import Body, Instant, Json, Month
@@ -155,7 +155,7 @@ def show_simulation(
     before completion. `titles`: of items that only one list names."""
     result = None
     if tally is not None and status.state == "complete":
-        result = _result(status, tally, full=full, titles={**titles, **ITEM_TITLES})
+        result = _result(status, tally, full=full, titles={**titles, **ITEMS})
     people = result.people if result else (status.people if full else None)
     plain = {**status._asdict(), "first_month": month_text(status.first_month), "people": people}
     return SimulationOut(**plain, result=result)

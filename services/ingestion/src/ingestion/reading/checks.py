@@ -25,7 +25,7 @@ from common.events.population import (
     RegistrationValue,
     ResidenceValue,
 )
-from rules.form.items import ITEM_TITLES
+from common.words_zh import ITEMS
 
 from ingestion.domain.problems import Fault, fault
 
@@ -190,7 +190,7 @@ def _check_members(faults: list[Fault], value: HouseholdValue, today: date) -> N
 def _check_item(faults: list[Fault], item: str) -> None:
     """A national item code, or an item code of an area with the area's code before it."""
     prefix, dot, _ = item.partition(".")
-    if not (_in_force(prefix, None) if dot else item in ITEM_TITLES):
+    if not (_in_force(prefix, None) if dot else item in ITEMS):
         faults.append(fault("/data/value/item", "item_unknown"))
 
 

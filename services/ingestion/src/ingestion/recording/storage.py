@@ -87,13 +87,11 @@ def _sealed_names(new_names: Sequence[tuple[str, str]]) -> list[tuple[str, str, 
 
 
 def _count_waiting(work: Work) -> None:
-    """Update the number of waiting rows of each person."""
+    """Update the number of waiting rows of each person. The event of a row may name another identity of the person."""
     change = Counter(work.now_waiting.values())
-    for event in work.events:
-        waited = work.waited.get(event.event_id)
-        if waited is not None:
-            waits = work.placing.waiting.get(event.event_id, WITHDRAWN) != WITHDRAWN
-            change[work.subject(event)] += waits - (not waited.withdrawn)
+    for event_id, waited in work.waited.items():
+        waits = work.placing.waiting.get(event_id, WITHDRAWN) != WITHDRAWN
+        change[waited.person_id] += waits - (not waited.withdrawn)
     change.subtract(part.person_id for part in work.released_parts)
     for person_id, count in change.items():
         if count:

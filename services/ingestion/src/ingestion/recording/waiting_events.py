@@ -97,7 +97,7 @@ def _reasons(work: Work) -> dict[str, quarantine.Reason]:
     for event in work.events:
         reason = work.placing.waiting.get(event.event_id, WITHDRAWN)
         if event.event_id in work.waited and reason != WITHDRAWN:
-            owner = owner_of(work, work.subject(event), event.source, reason)
+            owner = owner_of(work, work.waited[event.event_id].person_id, event.source, reason)
             found[event.event_id] = quarantine.Reason(reason, owner)
     return found
 

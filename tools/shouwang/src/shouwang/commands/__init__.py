@@ -1,0 +1,1 @@
+"""The commands of `shouwang`: one module each, with `main(arguments) -> int`."""

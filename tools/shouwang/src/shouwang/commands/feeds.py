@@ -1,13 +1,15 @@
-"""`shouwang feeds`: the front-end tables that ingestion reads and how they stand; read one now."""
+"""`shouwang feeds`: list the front-end tables that ingestion reads and their state; read one now."""
+
+from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import httpx
 from shell.access.auth import issue_token
 
-from shouwang.runtime.problems import LocalProblem
+from shouwang.runtime import machine
+from shouwang.runtime.service_client import ServiceClient
 
 COUNTS = ("accepted", "unchanged", "quarantined", "rejected", "ended")
 
@@ -15,9 +17,7 @@ COUNTS = ("accepted", "unchanged", "quarantined", "rejected", "ended")
 def main(arguments: Sequence[str]) -> int:
     """Exit 0; 1 when a table cannot be read or waits for an officer, or a file is no feed."""
     given = _parser().parse_args(arguments)
-    from shouwang.runtime.machine import local_runtime
-
-    return 0 if feeds(given, local_runtime().service_url("ingestion")) else 1
+    return 0 if feeds(given, machine.local_runtime().service_url("ingestion")) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,39 +25,41 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action")
     run = actions.add_parser("run", help="read a table now")
     run.add_argument("feed")
-    run.add_argument("--from-start", action="store_true", help="read all of it again; what it said before stays")
+    run.add_argument("--from-start", action="store_true", help="read all rows again; earlier facts stay")
     return parser
 
 
 def feeds(given: argparse.Namespace, url: str) -> bool:
-    """True if all is well."""
-    headers = {"authorization": f"Bearer {issue_token('admin')}"}
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
-            if given.action == "run":
-                return _run(client, given)
-            found = client.get("/v1/feeds").raise_for_status().json()
-    except httpx.HTTPStatusError as refused:
-        raise LocalProblem(refused.response.json()["detail"]) from refused
-    except httpx.HTTPError as away:
-        raise LocalProblem("ingestion does not answer: start it with `shouwang up`") from away
+    """True if no feed has a problem."""
+    with ServiceClient("ingestion", url, issue_token("admin")) as client:
+        if given.action == "run":
+            body = {"from_start": given.from_start}
+            print(_line(client.json("POST", f"/v1/feeds/{given.feed}/run", json=body)))
+            return True
+        found = client.json("GET", "/v1/feeds")
     for feed in found["feeds"]:
         print(_line(feed))
-    for file in found["faulty"]:
+    for fault in _faults(found["faulty"]):
+        print(fault)
+    return not found["faulty"] and not any(feed["problem"] for feed in found["feeds"])
+
+
+def _faults(files: list[dict[str, Any]]) -> Iterator[str]:
+    for file in files:
         for problem in file["problems"]:
-            print(f"{file['file']}: {problem['pointer'] or '/'}: {problem['detail']}")
-    return not found["faulty"] and not any(f["problem"] for f in found["feeds"])
-
-
-def _run(client: httpx.Client, given: argparse.Namespace) -> bool:
-    answer = client.post(f"/v1/feeds/{given.feed}/run", json={"from_start": given.from_start})
-    print(_line(answer.raise_for_status().json()))
-    return True
+            yield f"{file['file']}: {problem['pointer'] or '/'}: {problem['detail']}"
 
 
 def _line(feed: dict[str, Any]) -> str:
-    run = feed["last_run"]
-    counts = ", ".join(f"{run[name]} {name}" for name in COUNTS if run[name]) if run else "never read"
-    told = f" – {feed['problem']['detail']} {feed['problem']['more'] or ''}".rstrip() if feed["problem"] else ""
-    rejects = f", {feed['rejects']} rows refused as they stand" if feed["rejects"] else ""
-    return f"{feed['feed']} ({feed['mode']}): {feed['state']}, {counts or 'nothing new'}{rejects}{told}"
+    parts = [f"{feed['feed']} ({feed['mode']}): {feed['state']}", _last_run(feed["last_run"])]
+    if feed["rejects"]:
+        parts.append(f"{feed['rejects']} rows still rejected")
+    problem = feed["problem"]
+    suffix = f" – {problem['detail']} {problem['more'] or ''}".rstrip() if problem else ""
+    return ", ".join(parts) + suffix
+
+
+def _last_run(run: dict[str, int] | None) -> str:
+    if run is None:
+        return "never read"
+    return ", ".join(f"{run[name]} {name}" for name in COUNTS if run[name]) or "nothing new"

@@ -1,26 +1,49 @@
-"""`shouwang send FILE`: push a file of CloudEvents through ingestion's HTTP door, and say what became of them."""
+"""`shouwang send FILE`: push a file of CloudEvents to ingestion by HTTP and print the receipts."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
 from shell.access.auth import issue_token
 
+from shouwang.runtime import machine
 from shouwang.runtime.problems import LocalProblem
+from shouwang.runtime.service_client import ServiceClient
 
 BATCH_EVENTS_MAX = 500
-SECONDS_MAX = 60
 COUNTS = ("received", "accepted", "duplicates", "quarantined", "rejected")
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Exit 0; 1 when an event was rejected."""
+    parser = argparse.ArgumentParser(prog="shouwang send", description=__doc__)
+    parser.add_argument("file", type=Path, help="NDJSON, or one JSON array of events")
+    given = parser.parse_args(arguments)
+    return 0 if send(given.file, machine.local_runtime().service_url("ingestion")) else 1
+
+
+def send(file: Path, url: str) -> bool:
+    """Send in batches; print the sum of the receipts and every problem; True if nothing was rejected."""
+    totals: Counter[str] = Counter()
+    events = read_events(file)
+    # A file may contain events of several sources. A source may push only its own events, the local admin all.
+    with ServiceClient("ingestion", url, issue_token("admin")) as client:
+        while batch := list(islice(events, BATCH_EVENTS_MAX)):
+            receipt = _post(client, batch)
+            totals.update({name: receipt[name] for name in COUNTS})
+            _print_problems(receipt["results"])
+    print(", ".join(f"{totals[name]} {name}" for name in COUNTS))
+    return totals["rejected"] == 0
+
+
 def read_events(file: Path) -> Iterator[dict[str, Any]]:
-    """The events of a JSON array or of NDJSON. Raises LocalProblem for anything else."""
+    """The events of a JSON array or of NDJSON. Raises LocalProblem for other content."""
     try:
         with file.open(encoding="utf-8") as lines:
             is_array = lines.read(1) == "["
@@ -47,39 +70,14 @@ def _parse(file: Path, first_line: int, text: str) -> Any:
         ) from None
 
 
-def send(file: Path, url: str) -> bool:
-    """Send in batches; print the sum of the receipts and every problem; True if nothing was rejected."""
-    totals: Counter[str] = Counter()
-    events = read_events(file)
-    with httpx.Client(base_url=url, timeout=SECONDS_MAX, trust_env=False) as client:
-        while batch := list(islice(events, BATCH_EVENTS_MAX)):
-            receipt = _post(client, batch)
-            totals.update({name: receipt[name] for name in COUNTS})
-            _print_problems(receipt["results"])
-    print(", ".join(f"{totals[name]} {name}" for name in COUNTS))
-    return totals["rejected"] == 0
-
-
-def _post(client: httpx.Client, batch: list[dict[str, Any]]) -> dict[str, Any]:
-    # a file may hold the events of several sources; each source may only push its own, the local admin all
-    headers = {
-        "content-type": "application/cloudevents-batch+json",
-        "authorization": f"Bearer {issue_token('admin')}",
-    }
-    try:
-        answer = client.post("/v1/events", content=json.dumps(batch, ensure_ascii=False).encode(), headers=headers)
-    except httpx.HTTPError as error:
-        raise LocalProblem(
-            f"Ingestion at {client.base_url} does not answer ({type(error).__name__}): run `shouwang up`."
-        ) from None
-    if answer.status_code != 202:
-        raise LocalProblem(f"Ingestion refused the batch with {answer.status_code}: {answer.text[:500]}")
-    receipt: dict[str, Any] = answer.json()
-    return receipt
+def _post(client: ServiceClient, batch: list[dict[str, Any]]) -> dict[str, Any]:
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    content = json.dumps(batch, ensure_ascii=False).encode()
+    return client.json("POST", "/v1/events", content=content, headers=headers)
 
 
 def _print_problems(results: list[dict[str, Any]]) -> None:
-    # by event_id: a source's own id may hold an ID number
+    # A source's own id may contain an ID number, so the event id is printed.
     for result in results:
         for problem in result.get("problems") or []:
             print(f"{result['status']} {result.get('event_id')} {problem.get('pointer')} {problem.get('code')}")

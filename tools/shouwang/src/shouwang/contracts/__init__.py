@@ -1,1 +1,1 @@
-"""`make contracts`: what outsiders may rely on, generated from the code."""
+"""`make contracts`: the public descriptions of the platform, generated from the code."""

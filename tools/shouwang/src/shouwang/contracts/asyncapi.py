@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from common.events import all_events
 from common.events.population import population_schemas
-from shell.kafka.topics import INBOUND, load_source_topic, load_topics
+from shell.kafka.topics import INBOUND, Topic, load_source_topic, load_topics
 
 _HEADERS: Final = {
     "type": "object",
@@ -75,17 +75,7 @@ def _summary(cls: type) -> str:
 
 
 def document() -> dict[str, Any]:
-    """Every channel with its messages; who sends and who may receive stands in the operations."""
-    messages = {cls.__name__: _message(cls.wire_type(), cls.__name__, _summary(cls)) for cls in all_events().values()}
-    for kind in population_schemas():
-        messages[f"Population_{kind}"] = _message(
-            f"cn.eldercare.population.{kind}.v1",
-            kind,
-            f"A change of `{kind}` as a source pushes it",
-            "InboundHeaders",
-            _STRUCTURED,
-        )
-    messages[_SIGNED] = _signed()
+    """Every channel with its messages. The operations name the direction of each channel."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -97,8 +87,22 @@ def document() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": _channels(),
         "operations": _operations(),
-        "components": {"messages": messages, "schemas": _SCHEMAS},
+        "components": {"messages": _messages(), "schemas": _SCHEMAS},
     }
+
+
+def _messages() -> dict[str, Any]:
+    messages = {cls.__name__: _message(cls.wire_type(), cls.__name__, _summary(cls)) for cls in all_events().values()}
+    for kind in population_schemas():
+        messages[f"Population_{kind}"] = _message(
+            f"cn.eldercare.population.{kind}.v1",
+            kind,
+            f"A change of `{kind}` as a source pushes it",
+            "InboundHeaders",
+            _STRUCTURED,
+        )
+    messages[_SIGNED] = _signed()
+    return messages
 
 
 def _signed() -> dict[str, Any]:
@@ -113,21 +117,26 @@ def _refs(names: list[str]) -> dict[str, Any]:
 
 
 def _channels() -> dict[str, Any]:
-    channels: dict[str, Any] = {}
-    for topic in load_topics():
-        names = topic.events or [_SIGNED]
-        kept = (
-            "compacted: the newest state per key" if topic.cleanup == "compact" else f"kept {topic.retention_hours} h"
-        )
-        channels[topic.name] = {
-            "address": topic.name,
-            "description": f"Key: {topic.key}; {kept}.",
-            "messages": _refs(names),
-        }
-    source_topic = load_source_topic()
-    channels[f"{INBOUND}.source"] = {
-        "address": source_topic.name,
-        "description": f"Key: {source_topic.key}; kept {source_topic.retention_hours} h. Events of the source "
+    channels = {topic.name: _channel(topic) for topic in load_topics()}
+    channels[f"{INBOUND}.source"] = _source_channel(load_source_topic())
+    return channels | _provider_channels()
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    retention = f"kept {topic.retention_hours} h"
+    if topic.cleanup == "compact":
+        retention = "compacted: the newest state per key"
+    return {
+        "address": topic.name,
+        "description": f"Key: {topic.key}; {retention}.",
+        "messages": _refs(topic.events or [_SIGNED]),
+    }
+
+
+def _source_channel(topic: Topic) -> dict[str, Any]:
+    return {
+        "address": topic.name,
+        "description": f"Key: {topic.key}; kept {topic.retention_hours} h. Events of the source "
         "urn:cn:exchange:{area}:{office} alone.",
         "parameters": {
             "area": {"description": "Area of the source, 6 digits"},
@@ -135,24 +144,27 @@ def _channels() -> dict[str, Any]:
         },
         "messages": _refs([f"Population_{kind}" for kind in population_schemas()]),
     }
+
+
+def _provider_channels() -> dict[str, Any]:
     uscc = {"uscc": {"description": "Unified social credit code of the provider (GB 32100)"}}
-    channels["dispatch.provider"] = {
+    offers = {
         "address": "dispatch.provider.{uscc}",
         "description": "Key: task_id; kept 30 days. Only this provider's tasks, never who the person is.",
         "parameters": uscc,
         "messages": _refs(["TaskOffered", "TaskWithdrawn"]),
     }
-    channels["dispatch.provider.replies"] = {
+    replies = {
         "address": "dispatch.provider.{uscc}.replies",
         "description": "Key: task_id. Answers of that provider; accepted only for its own tasks.",
         "parameters": uscc,
         "messages": _refs(["TaskReply"]),
     }
-    return channels
+    return {"dispatch.provider": offers, "dispatch.provider.replies": replies}
 
 
 def _operations() -> dict[str, Any]:
-    """Seen from the platform: what it receives from outside, what it sends to whoever may read."""
+    """Direction of every channel: the platform receives from sources and providers, and sends on the others."""
     outside = {INBOUND, f"{INBOUND}.source", "dispatch.provider.replies"}
     return {
         f"{'receive' if name in outside else 'send'}.{name}": {

@@ -1,17 +1,35 @@
-"""What may not change within a major version: no field removed, retyped or newly required, no enum narrowed.
+"""Incompatible changes of a schema within a major version.
 
-An added optional field, a widened enum or a new event is compatible.
+No field may be removed, get another type or become required, and no enum may become narrower. An added optional field,
+a wider enum or a new event is compatible.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 Schema = dict[str, Any]
+DEPTH_MAX = 12  # schemas may be recursive
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Every incompatible difference, with the path it is at."""
-    return list(_compare(_resolve(old, old), _resolve(new, new), old, new, "", 0))
+    """One sentence per incompatible difference, each with its path."""
+    return list(_compare(_Pair(old, new, old, new).resolved(), "", 0))
+
+
+class _Pair(NamedTuple):
+    """The old and the new schema at one path, with the documents that contain them."""
+
+    old: Schema
+    new: Schema
+    old_root: Schema
+    new_root: Schema
+
+    def at(self, old: Schema, new: Schema) -> Self:
+        """The pair of two schemas in the same documents."""
+        return self._replace(old=old, new=new).resolved()
+
+    def resolved(self) -> Self:
+        return self._replace(old=_resolve(self.old, self.old_root), new=_resolve(self.new, self.new_root))
 
 
 def _resolve(schema: Schema, root: Schema) -> Schema:
@@ -23,58 +41,69 @@ def _resolve(schema: Schema, root: Schema) -> Schema:
     return schema
 
 
+def _compare(pair: _Pair, path: str, depth: int) -> Iterator[str]:
+    if depth > DEPTH_MAX:
+        return
+    yield from _compare_values(pair, path)
+    yield from _compare_required(pair, path)
+    yield from _compare_properties(pair, path, depth)
+    old_items, new_items = pair.old.get("items"), pair.new.get("items")
+    if isinstance(old_items, dict) and isinstance(new_items, dict):
+        yield from _compare(pair.at(old_items, new_items), f"{path}/*", depth + 1)
+    yield from _compare_options(pair, path, depth)
+
+
+def _compare_values(pair: _Pair, path: str) -> Iterator[str]:
+    missing = _types(pair.old, pair.old_root) - _types(pair.new, pair.new_root)
+    if missing:
+        yield f"{path or '/'}: no longer {', '.join(sorted(missing))}"
+    old_enum = pair.old.get("enum", ())
+    new_enum = pair.new.get("enum") or old_enum
+    if set(map(str, old_enum)) - set(map(str, new_enum)):
+        yield f"{path or '/'}: the enum is narrower"
+
+
 def _types(schema: Schema, root: Schema) -> set[str]:
+    """The JSON types that the schema or one of its alternatives allows."""
     found: set[str] = set()
     for option in [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]:
         kind = _resolve(option, root).get("type")
-        found |= set(kind) if isinstance(kind, list) else {kind} if kind else set()
+        if isinstance(kind, list):
+            found |= set(kind)
+        elif kind:
+            found.add(kind)
     return found
 
 
-def _compare(old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str, depth: int) -> Iterator[str]:
-    if depth > 12:  # recursive schemas
-        return
-    gone = _types(old, old_root) - _types(new, new_root)
-    if gone:
-        yield f"{path or '/'}: no longer {', '.join(sorted(gone))}"
-    if set(map(str, old.get("enum", ()))) - set(map(str, new.get("enum") or old.get("enum", ()))):
-        yield f"{path or '/'}: the enum is narrower"
-    for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
+def _compare_required(pair: _Pair, path: str) -> Iterator[str]:
+    added = set(pair.new.get("required", ())) - set(pair.old.get("required", ()))
+    for name in sorted(added):
         yield f"{path}/{name}: newly required"
-    new_properties = new.get("properties", {})
-    for name, was in old.get("properties", {}).items():
-        if name not in new_properties:
+
+
+def _compare_properties(pair: _Pair, path: str, depth: int) -> Iterator[str]:
+    new_properties = pair.new.get("properties", {})
+    for name, old in pair.old.get("properties", {}).items():
+        if name in new_properties:
+            yield from _compare(pair.at(old, new_properties[name]), f"{path}/{name}", depth + 1)
+        else:
             yield f"{path}/{name}: removed"
-            continue
-        now = new_properties[name]
-        yield from _compare(
-            _resolve(was, old_root), _resolve(now, new_root), old_root, new_root, f"{path}/{name}", depth + 1
-        )
-    if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):
-        yield from _compare(
-            _resolve(old["items"], old_root),
-            _resolve(new["items"], new_root),
-            old_root,
-            new_root,
-            f"{path}/*",
-            depth + 1,
-        )
-    yield from _compare_options(old, new, old_root, new_root, path, depth)
 
 
-def _compare_options(
-    old: Schema, new: Schema, old_root: Schema, new_root: Schema, path: str, depth: int
-) -> Iterator[str]:
-    """Alternatives are matched by their title or type: one that has gone is breaking."""
+def _compare_options(pair: _Pair, path: str, depth: int) -> Iterator[str]:
+    """Alternatives are compared by title or type. A missing alternative is incompatible."""
     for union in ("anyOf", "oneOf"):
-        now = {_name(_resolve(o, new_root)): _resolve(o, new_root) for o in new.get(union, [])}
-        for option in old.get(union, []):
-            was = _resolve(option, old_root)
-            name = _name(was)
-            if name not in now and new.get(union):
+        options = {_name(option): option for option in _options(pair.new, union, pair.new_root)}
+        for old in _options(pair.old, union, pair.old_root):
+            name = _name(old)
+            if name in options:
+                yield from _compare(pair.at(old, options[name]), f"{path}({name})", depth + 1)
+            elif options:
                 yield f"{path or '/'}: the alternative {name} is gone"
-            elif name in now:
-                yield from _compare(was, now[name], old_root, new_root, f"{path}({name})", depth + 1)
+
+
+def _options(schema: Schema, union: str, root: Schema) -> list[Schema]:
+    return [_resolve(option, root) for option in schema.get(union, [])]
 
 
 def _name(schema: Schema) -> str:

@@ -1,4 +1,4 @@
-"""JSON Schemas of events, of a policy file and of a feed, and the smallest example of each event."""
+"""JSON Schemas of events, policy files and feeds, and one example per event."""
 
 import importlib
 from typing import Any
@@ -14,13 +14,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def event_schema(cls: type[Event]) -> dict[str, Any]:
-    """The body of one event type, self-contained."""
+    """The schema of the body of one event type, without external references."""
     schema: dict[str, Any] = msgspec.json.schema(cls)
     return {"$schema": DIALECT, "$id": f"urn:shouwang:schema:{cls.wire_type()}", "title": cls.__name__, **schema}
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """File name (without `.json`) → schema, of everything that travels."""
+    """Schemas of all events and population changes, by wire type."""
     found = {cls.wire_type(): event_schema(cls) for cls in all_events().values()}
     for kind, schema in population_schemas().items():
         wire_type = f"cn.eldercare.population.{kind}.v1"
@@ -33,7 +33,7 @@ def policy_file_schema() -> dict[str, Any]:
 
 
 def feed_schema() -> dict[str, Any]:
-    """Of the files below contracts/tables."""
+    """The schema of the files in contracts/tables."""
     feed = importlib.import_module("ingestion.exchange.feeds").Feed
     return {"$schema": DIALECT, "title": "Feed", **msgspec.json.schema(feed)}
 
@@ -56,13 +56,10 @@ _NAMED = {
 
 
 def example(schema: dict[str, Any], name: str = "", root: dict[str, Any] | None = None) -> Any:
-    """The smallest instance with every property: deterministic, synthetic."""
+    """An instance with every property. It is synthetic and always the same."""
     root = root or schema
     if "$ref" in schema:
-        target: Any = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        return example(target, name, root)
+        return example(_target(schema["$ref"], root), name, root)
     for union in ("anyOf", "oneOf"):
         if union in schema:
             options = [option for option in schema[union] if option.get("type") != "null"]
@@ -74,20 +71,32 @@ def example(schema: dict[str, Any], name: str = "", root: dict[str, Any] | None 
     return _plain(schema, name, root)
 
 
+def _target(ref: str, root: dict[str, Any]) -> dict[str, Any]:
+    target: Any = root
+    for part in ref.removeprefix("#/").split("/"):
+        target = target[part]
+    found: dict[str, Any] = target
+    return found
+
+
 def _plain(schema: dict[str, Any], name: str, root: dict[str, Any]) -> Any:
-    kind = schema.get("type")
-    if kind == "object":
-        properties = schema.get("properties", {})
-        return {key: example(value, key, root) for key, value in properties.items()}
-    if kind == "array":
-        items = schema.get("items")
-        if "prefixItems" in schema:
-            return [example(value, name, root) for value in schema["prefixItems"]]
-        return [example(items, name, root)] if isinstance(items, dict) else []
-    if kind == "integer":
-        return max(1, int(schema.get("minimum", 1)))
-    if kind == "boolean":
-        return True
-    if kind == "string":
-        return _STRINGS.get(schema.get("format", ""), _NAMED.get(name, "example"))
+    match schema.get("type"):
+        case "object":
+            properties = schema.get("properties", {})
+            return {key: example(value, key, root) for key, value in properties.items()}
+        case "array":
+            return _array(schema, name, root)
+        case "integer":
+            return max(1, int(schema.get("minimum", 1)))
+        case "boolean":
+            return True
+        case "string":
+            return _STRINGS.get(schema.get("format", ""), _NAMED.get(name, "example"))
     return None
+
+
+def _array(schema: dict[str, Any], name: str, root: dict[str, Any]) -> list[Any]:
+    if "prefixItems" in schema:
+        return [example(value, name, root) for value in schema["prefixItems"]]
+    items = schema.get("items")
+    return [example(items, name, root)] if isinstance(items, dict) else []

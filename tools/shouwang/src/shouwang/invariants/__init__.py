@@ -1,1 +1,1 @@
-"""What must hold over all stores and topics at once; `shouwang.commands.verify` asks each part in turn."""
+"""The invariants over all stores and topics; `shouwang.commands.verify` checks each."""

@@ -1,4 +1,4 @@
-"""The newest record per key of the compacted topics, held against the row behind it."""
+"""Compares the newest record per key of the compacted topics with its database row."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, Final
 
 from shell.store.database import Database
 
-from shouwang.invariants.quiet import Databases
+from shouwang.invariants.backlog import Databases
 from shouwang.invariants.report import Line
-from shouwang.invariants.rows_behind import SOURCES, Source
+from shouwang.invariants.source_rows import SOURCES, Source
 
 PAGE: Final = 2_000
 _CAUSES: Final = b',"causes":['
-Expected = tuple[str, bytes]  # key, digest of the body without causes
+Expected = tuple[str, bytes]  # key and digest
 
 
 def digest_of(body: bytes) -> bytes:
-    """Of a state event as it lies on its topic; the causes, which the relay adds last, do not count."""
+    """The digest of a state event without its causes. The relay adds the causes last."""
     at = body.rfind(_CAUSES)
     plain = body if at < 0 else body[:at] + b"}"
     return blake2b(plain, digest_size=16).digest()
 
 
 class Heads:
-    """A looker that remembers the head of every key, on disk."""
+    """Keeps the digest of the head of every key, on disk."""
 
     def __init__(self, folder: Path, topics: Iterable[str]) -> None:
         self._db = sqlite3.connect(folder / "heads.sqlite", isolation_level=None)
@@ -38,55 +38,68 @@ class Heads:
             "PRIMARY KEY (topic, key)) WITHOUT ROWID"
         )
         self._topics = frozenset(topics)
-        self._fresh: dict[tuple[str, str], bytes] = {}
+        self._unwritten: dict[tuple[str, str], bytes] = {}
 
-    def look(self, record: Any) -> None:
+    def check(self, record: Any) -> None:
         if record.topic in self._topics and record.key is not None:
-            body = record.value
-            self._fresh[record.topic, record.key.decode()] = b"" if body is None else digest_of(body)
-            if len(self._fresh) >= PAGE:
+            digest = b"" if record.value is None else digest_of(record.value)
+            self._unwritten[record.topic, record.key.decode()] = digest
+            if len(self._unwritten) >= PAGE:
                 self._flush()
 
     def _flush(self) -> None:
-        rows = [(topic, key, digest) for (topic, key), digest in self._fresh.items()]
+        rows = [(topic, key, digest) for (topic, key), digest in self._unwritten.items()]
         self._db.executemany("INSERT OR REPLACE INTO heads (topic, key, digest) VALUES (?, ?, ?)", rows)
-        self._fresh.clear()
+        self._unwritten.clear()
 
-    async def compare(self, topic: str, expected: AsyncIterator[Expected], on_the_way: set[str]) -> Line:
-        """`on_the_way`: keys whose next state still waits in the outbox."""
+    async def compare(self, topic: str, expected: AsyncIterator[Expected], pending: set[str]) -> Line:
+        """Compare the heads of a topic with the expected ones. `pending`: keys with a newer state in the outbox."""
         self._flush()
         line = Line(f"head of {topic} = the row behind it")
         async for key, digest in expected:
             line.count += 1
-            row = self._db.execute("SELECT digest FROM heads WHERE topic = ? AND key = ?", (topic, key)).fetchone()
-            self._db.execute("UPDATE heads SET seen = 1 WHERE topic = ? AND key = ?", (topic, key))
-            if key in on_the_way:
+            found = self._take(topic, key)
+            if key in pending:
                 continue
-            if row is None:
-                line.fault(f"{key}: never said")
-            elif row[0] != digest:
-                line.fault(f"{key}: what was said last is not what is stored")
-        for (key,) in self._db.execute("SELECT key FROM heads WHERE topic = ? AND seen = 0 AND digest <> ''", (topic,)):
-            line.fault(f"{key}: said, but nothing is stored")
+            if found is None:
+                line.fault(f"{key}: stored, but never sent")
+            elif found != digest:
+                line.fault(f"{key}: the newest record differs from the row")
+        line.add(f"{key}: sent, but nothing is stored" for key in self._not_taken(topic))
         return line
+
+    def _take(self, topic: str, key: str) -> bytes | None:
+        """The digest of a head, which is marked as seen."""
+        row = self._db.execute("SELECT digest FROM heads WHERE topic = ? AND key = ?", (topic, key)).fetchone()
+        self._db.execute("UPDATE heads SET seen = 1 WHERE topic = ? AND key = ?", (topic, key))
+        return row[0] if row else None
+
+    def _not_taken(self, topic: str) -> list[str]:
+        """The keys with a head that is no tombstone and was not taken."""
+        rows = self._db.execute("SELECT key FROM heads WHERE topic = ? AND seen = 0 AND digest <> ''", (topic,))
+        return [key for (key,) in rows]
 
     def close(self) -> None:
         self._db.close()
 
 
 async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
-    """Every compacted topic against its owner."""
+    """One line per compacted topic, compared with the database of its owner."""
     lines = []
     for topic, source in SOURCES.items():
         database = databases[source.owner]
-        async with database.reading() as connection:
-            pending = await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)
-        lines.append(await heads.compare(topic, _expected(database, source), {row["key"] for row in pending}))
+        lines.append(await heads.compare(topic, _expected(database, source), await _pending(database, topic)))
     return lines
 
 
+async def _pending(database: Database, topic: str) -> set[str]:
+    """The keys with a state in the outbox."""
+    async with database.reading() as connection:
+        return {row["key"] for row in await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)}
+
+
 async def _expected(database: Database, source: Source) -> AsyncIterator[Expected]:
-    """Every head that must lie on the topic, a page at a time."""
+    """The expected heads of a topic, loaded in pages."""
     after: str | None = None
     while True:
         async with database.reading() as connection:

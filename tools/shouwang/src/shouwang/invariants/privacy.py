@@ -1,4 +1,4 @@
-"""Nobody is named on a topic or in a log: what the vault holds sealed is searched everywhere else."""
+"""Searches topics and logs for names and ID numbers of the vault."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from shell.store.database import Database
 
 from shouwang.invariants.report import Line
 
-PERSONS_MAX: Final = 2_000
-# Public texts, which name no person, may contain two characters that are also somebody's name.
-_NAMES_NOT_SOUGHT: Final = frozenset({"policy.release"})
+SAMPLE_PERSONS_MAX: Final = 2_000
+NAME_CHARACTERS_MIN: Final = 2
+# Public texts name no person, but may contain two characters that are also a name.
+_WITHOUT_NAME_SEARCH: Final = frozenset({"policy.release"})
 _NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 _CHINESE: Final = re.compile(rb"(?:[\xe4-\xe9][\x80-\xbf][\x80-\xbf]){2,}")
 _ESCAPED: Final = re.compile(rb"(?:\\u[4-9][0-9a-fA-F]{3}){2,}")
 
 
 async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[str], int]:
-    """ID numbers, names, and of how many persons: a sample of the vault, opened with the keys of this home."""
+    """ID numbers, names and number of persons of a vault sample, decrypted with the keys of this home."""
     vault = Vault(Keys.load(home / "keys" / "vault.json"))
     async with database.reading() as connection:
         rows = await connection.fetch(
             """SELECT person_id, field, sealed FROM vault WHERE person_id IN
                  (SELECT person_id FROM vault WHERE field = 'id_number' ORDER BY person_id DESC LIMIT $1)""",
-            PERSONS_MAX,
+            SAMPLE_PERSONS_MAX,
         )
-    opened = [(row["field"], vault.open(row["sealed"], f"{row['person_id']}/{row['field']}".encode())) for row in rows]
-    numbers = {value for field, value in opened if field == "id_number"}
-    names = {value.decode() for field, value in opened if field == "name" and len(value.decode()) >= 2}
+    numbers, names = set(), set()
+    for person_id, field, sealed in rows:
+        value = vault.open(sealed, f"{person_id}/{field}".encode())
+        if field == "id_number":
+            numbers.add(value)
+        elif field == "name" and len(value.decode()) >= NAME_CHARACTERS_MIN:
+            names.add(value.decode())
     return numbers, names, len(numbers)
 
 
 class Secrets:
-    """A looker that seeks numbers and names. What it finds it tells by place only."""
+    """Searches for ID numbers and names. A fault gives the place only, never the value."""
 
     def __init__(self, numbers: set[bytes], names: set[str]) -> None:
         self._numbers = numbers
@@ -45,15 +50,15 @@ class Secrets:
         self.topics = Line("nobody's name or number on any topic")
         self.logs = Line("nobody's name or number in any log")
 
-    def look(self, record: Any) -> None:
+    def check(self, record: Any) -> None:
         self.topics.count += 1
         parts = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
-        found = self._found(b"\n".join(parts), with_names=record.topic not in _NAMES_NOT_SOUGHT)
+        found = self._found(b"\n".join(parts), with_names=record.topic not in _WITHOUT_NAME_SEARCH)
         if found:
             self.topics.fault(f"{record.topic}[{record.partition}]@{record.offset}: {found}")
 
-    def read_logs(self, files: Iterable[Path]) -> Line:
-        """Line by line, so that a log may be of any size."""
+    def check_logs(self, files: Iterable[Path]) -> Line:
+        """Search logs of any size, line by line."""
         for file in files:
             with file.open("rb") as lines:
                 for number, text in enumerate(lines, 1):

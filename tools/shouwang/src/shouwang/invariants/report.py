@@ -1,4 +1,4 @@
-"""What was checked, how much of it, and what was found."""
+"""The result of a verification: one line per invariant."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FAULTS_MAX: Final = 20
 
 @dataclass
 class Line:
-    """One invariant. `count`: how many things were looked at; `faults`: at most FAULTS_MAX, and how many in all."""
+    """One invariant. `count`: the checked things; `faults`: the first FAULTS_MAX; `fault_count`: all."""
 
-    what: str
+    invariant: str
     count: int = 0
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
@@ -30,12 +30,16 @@ class Line:
         return self
 
     def text(self) -> str:
-        """One line when all is well, with the faults below it when not."""
-        head = f"{'ok' if not self.fault_count else 'WRONG':<6} {self.what:<60} {self.count:>9,}"
-        head += f"  {self.note}" if self.note else ""
+        """One line, and one more per listed fault."""
+        verdict = "WRONG" if self.fault_count else "ok"
+        head = f"{verdict:<6} {self.invariant:<60} {self.count:>9,}"
+        if self.note:
+            head += f"  {self.note}"
+        lines = [head, *(f"         {fault}" for fault in self.faults)]
         more = self.fault_count - len(self.faults)
-        rest = [f"         {fault}" for fault in self.faults] + ([f"         … and {more} more"] if more else [])
-        return "\n".join([head, *rest])
+        if more:
+            lines.append(f"         … and {more} more")
+        return "\n".join(lines)
 
 
 @dataclass

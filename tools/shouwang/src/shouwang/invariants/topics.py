@@ -1,8 +1,8 @@
-"""One pass over everything that lies on the topics, for all who want to look at it. Memory does not grow with it."""
+"""One pass over all records of all topics, for several checks at once. Memory use is constant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -14,14 +14,14 @@ PROGRESS_EVERY_SECONDS: Final = 2.0
 STANDSTILL_SECONDS_MAX: Final = 30.0
 
 
-class Looker(Protocol):
-    """Somebody who wants to see every record."""
+class RecordCheck(Protocol):
+    """A check that receives every record."""
 
-    def look(self, record: Any) -> None: ...
+    def check(self, record: Any) -> None: ...
 
 
 async def list_topics(address: str) -> list[str]:
-    """Every topic on which the platform writes, the providers' own topics included. Sources write to the others."""
+    """Every topic to which the platform writes, with the providers' own topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
@@ -30,41 +30,62 @@ async def list_topics(address: str) -> list[str]:
         await admin.close()
 
 
-async def scan(address: str, lookers: Sequence[Looker], say: Callable[[str], None]) -> int:
-    """Show every record that lies on the topics now to all `lookers`; returns how many there were. Raises TimeoutError
+async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
+    """Give every record that is on the topics now to all `checks`; returns the number of records. Raises TimeoutError
     when the broker stops answering."""
     topics = await list_topics(address)
     kafka = AIOKafkaConsumer(*topics, bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
     await kafka.start()
     try:
-        return await _read(kafka, lookers, say)
+        return await _read(kafka, checks, say)
     finally:
         await kafka.stop()
 
 
-async def _read(kafka: AIOKafkaConsumer, lookers: Sequence[Looker], say: Callable[[str], None]) -> int:
+async def _read(kafka: AIOKafkaConsumer, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
     partitions = sorted(kafka.assignment())
     begins, ends = await kafka.beginning_offsets(partitions), await kafka.end_offsets(partitions)
-    left = {tp: ends[tp] for tp in partitions if begins[tp] < ends[tp]}
-    total, done, moved_at, told_at = sum(ends.values()) - sum(begins.values()), 0, monotonic(), monotonic()
+    progress = _Progress(sum(ends.values()) - sum(begins.values()), say)
+    left = {partition: ends[partition] for partition in partitions if begins[partition] < ends[partition]}
     while left:
         fetched = await kafka.getmany(timeout_ms=500, max_records=5_000)
-        for records in fetched.values():
-            for record in records:
-                for looker in lookers:
-                    looker.look(record)
-            done += len(records)
+        progress.add(_check_all(fetched, checks))
+        left = await _unfinished(kafka, left)
+    return progress.done
+
+
+class _Progress:
+    """Counts records and reports the count now and then. A standstill of the broker is an error."""
+
+    def __init__(self, total: int, say: Callable[[str], None]) -> None:
+        self.done = 0
+        self._total = total
+        self._say = say
+        self._moved_at = self._reported_at = monotonic()
+
+    def add(self, records: int) -> None:
+        """Count the records of one fetch. Raises TimeoutError."""
         now = monotonic()
-        moved_at = now if fetched else moved_at
-        if now - moved_at > STANDSTILL_SECONDS_MAX:
+        self.done += records
+        if records:
+            self._moved_at = now
+        elif now - self._moved_at > STANDSTILL_SECONDS_MAX:
             raise TimeoutError(f"the broker gave nothing for {STANDSTILL_SECONDS_MAX:.0f} s")
-        if now - told_at > PROGRESS_EVERY_SECONDS:
-            told_at = now
-            say(f"{done:,} of {total:,} records read")
-        # after compaction the last offset need not hold a record: the position counts, not what came
-        left = {tp: end for tp, end in left.items() if await _position(kafka, tp) < end}
-    return done
+        if now - self._reported_at > PROGRESS_EVERY_SECONDS:
+            self._reported_at = now
+            self._say(f"{self.done:,} of {self._total:,} records read")
 
 
-async def _position(kafka: AIOKafkaConsumer, tp: TopicPartition) -> int:
-    return int(await kafka.position(tp))
+def _check_all(fetched: Mapping[TopicPartition, Sequence[Any]], checks: Sequence[RecordCheck]) -> int:
+    count = 0
+    for records in fetched.values():
+        for record in records:
+            for each in checks:
+                each.check(record)
+        count += len(records)
+    return count
+
+
+async def _unfinished(kafka: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The partitions with a position below the end. After compaction the last offset may have no record."""
+    return {partition: end for partition, end in ends.items() if await kafka.position(partition) < end}

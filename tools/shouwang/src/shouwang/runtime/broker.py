@@ -1,4 +1,4 @@
-"""Which way Kafka runs on this machine: from its jars, else in Docker, else a sentence naming the ways."""
+"""The broker of a home: from Kafka's jars, else in Docker. Without both, one sentence names the possible ways."""
 
 from __future__ import annotations
 
@@ -18,10 +18,25 @@ from shouwang.runtime.problems import LocalProblem
 
 IMAGE = "apache/kafka:4.3.1"
 INSIDE_PORT = 9092
+DOCKER_SETTINGS = {
+    "PROCESS_ROLES": "broker,controller",
+    "NODE_ID": "1",
+    "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+    "LISTENERS": f"PLAINTEXT://:{INSIDE_PORT},CONTROLLER://:9093",
+    "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+    "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "AUTO_CREATE_TOPICS_ENABLE": "false",
+    "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+    "OFFSETS_TOPIC_NUM_PARTITIONS": "4",
+    "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "TRANSACTION_STATE_LOG_MIN_ISR": "1",
+    "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+    "MESSAGE_MAX_BYTES": "16777216",
+}
 
 
 class Broker(Protocol):
-    """What both ways can do."""
+    """The operations of both kinds of broker."""
 
     def pid(self) -> int | None: ...
     def is_ready(self) -> bool: ...
@@ -47,7 +62,7 @@ def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
 
 
 def no_way(problem: str) -> str:
-    """The sentence that names the three ways."""
+    """The sentence with the problem and the three ways to a broker."""
     return (
         f"{problem}: install Java ≥ {java.JAVA_MAJOR_MIN} and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka."
@@ -55,7 +70,7 @@ def no_way(problem: str) -> str:
 
 
 def docker_runs() -> bool:
-    """Is a Docker engine at hand (not only its client)?"""
+    """True if a Docker engine answers, not only its client is installed."""
     return shutil.which("docker") is not None and _docker("info").returncode == 0
 
 
@@ -64,7 +79,7 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class DockerKafka:
-    """The same broker from its official image; the container is named after its port and keeps its data."""
+    """A broker from the official image. The name of the container contains its port; the container keeps the data."""
 
     def __init__(self, name: str, port: int, pid_file: Path) -> None:
         self.name = name
@@ -73,15 +88,15 @@ class DockerKafka:
 
     def pid(self) -> int | None:
         """The pid on this machine while the container runs."""
-        said = _docker("inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
-        return int(said) if said.isdigit() and said != "0" else None
+        pid = _docker("inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
+        return int(pid) if pid.isdigit() and pid != "0" else None
 
     def is_ready(self) -> bool:
-        """Does it run and answer requests?"""
+        """True if it runs and answers requests."""
         return self.pid() is not None and answers(self.port)
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """Start the container, made on first use from the image."""
+        """Start the container; create it on first use."""
         if self.is_ready():
             return
         done = _docker("start", self.name)
@@ -104,30 +119,15 @@ class DockerKafka:
         _docker("kill", self.name)
 
     def _run(self) -> list[str]:
-        settings = {
-            "PROCESS_ROLES": "broker,controller",
-            "NODE_ID": "1",
-            "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-            "LISTENERS": f"PLAINTEXT://:{INSIDE_PORT},CONTROLLER://:9093",
-            "ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-            "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "AUTO_CREATE_TOPICS_ENABLE": "false",
-            "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
-            "OFFSETS_TOPIC_NUM_PARTITIONS": "4",
-            "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-            "TRANSACTION_STATE_LOG_MIN_ISR": "1",
-            "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-            "MESSAGE_MAX_BYTES": "16777216",
-        }
         command = ["run", "--detach", "--name", self.name, "-p", f"127.0.0.1:{self.port}:{INSIDE_PORT}"]
+        settings = {**DOCKER_SETTINGS, "ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{self.port}"}
         for name, value in settings.items():
             command += ["-e", f"KAFKA_{name}={value}"]
         return [*command, IMAGE]
 
 
 def main() -> int:
-    """For `make`: 0 if some way leads to a Kafka here, else the sentence and 2."""
+    """Used by `make`: exit 0 if a broker can run here; otherwise print the sentence and exit 2."""
     problem = None if "SHOUWANG_KAFKA" in os.environ else java.java_problem()
     if problem is None or docker_runs():
         return 0

@@ -1,6 +1,6 @@
 """Business time of a home: real time plus the seconds in its `clock` file.
 
-Only the services of a demonstration (and of tests) read the file. In any other home business time is real time.
+Only the services of a demonstration and of tests read the file. In other homes business time is real time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def moves(home: Path) -> bool:
 
 
 def offset(home: Path) -> timedelta:
-    """How far business time is ahead of real time; zero where no service reads the file."""
+    """Business time minus real time; zero in a home without a movable clock."""
     if not moves(home):
         return timedelta()
     try:
@@ -37,19 +37,25 @@ def offset(home: Path) -> timedelta:
 
 
 def business_time(home: Path) -> datetime:
-    """The present of this home, in Asia/Shanghai."""
+    """The present business time of this home, in Asia/Shanghai."""
     return (common_clock.real_now() + offset(home)).astimezone(calendar.SHANGHAI)
 
 
 def shown(home: Path) -> str:
-    """Business time for a person, with how far it is from real time."""
+    """Business time and its distance from real time, as text."""
     ahead = timedelta(seconds=round(offset(home).total_seconds()))
-    distance = "real time" if not ahead else f"{ahead} ahead" if ahead > timedelta() else f"{-ahead} behind"
-    return f"{business_time(home).isoformat(sep=' ', timespec='seconds')} ({distance})"
+    return f"{business_time(home).isoformat(sep=' ', timespec='seconds')} ({_distance(ahead)})"
+
+
+def _distance(ahead: timedelta) -> str:
+    if not ahead:
+        return "real time"
+    return f"{ahead} ahead" if ahead > timedelta() else f"{-ahead} behind"
 
 
 def set_business_time(home: Path, instant: datetime, *, force: bool = False) -> None:
-    """Make `instant` the present. Backwards only by force: services have acted on the days that passed."""
+    """Make `instant` the present. A past instant needs `force`, because services have acted on the later days.
+    Raises LocalProblem."""
     present = business_time(home)
     if instant < present and not force:
         raise LocalProblem(
@@ -60,18 +66,18 @@ def set_business_time(home: Path, instant: datetime, *, force: bool = False) -> 
 
 
 def begin_at(home: Path, instant: datetime) -> None:
-    """The time at which a home begins, past or future. A home that has begun only ever moves forward."""
+    """Set the first business time of a home, past or future. Later calls move it forward only."""
     if not (home / "clock").exists() or instant > business_time(home):
         _store(home, instant - common_clock.real_now())
 
 
 def advance(home: Path, by: timedelta) -> None:
-    """Move business time on."""
+    """Move business time forward by a span."""
     _store(home, offset(home) + by)
 
 
 def parse_span(text: str) -> timedelta:
-    """`3d`, `12h`, `90m`, `30s`, `1w`, or several (`1d12h`). Raises LocalProblem otherwise."""
+    """Parse `3d`, `12h`, `90m`, `30s`, `1w`, or several (`1d12h`). Raises LocalProblem for other text."""
     if not re.fullmatch(r"(\d+[smhdw])+", text):
         raise LocalProblem(f"`{text}` is not a span of time: write for example 3d, 12h, 90m or 1d12h.")
     parts = re.findall(r"(\d+)([smhdw])", text)
@@ -79,7 +85,7 @@ def parse_span(text: str) -> timedelta:
 
 
 def parse_instant(text: str) -> datetime:
-    """ISO 8601; without a zone it is Asia/Shanghai, without a time midnight. Raises LocalProblem otherwise."""
+    """Parse ISO 8601. The default zone is Asia/Shanghai, the default time midnight. Raises LocalProblem."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Java and the broker's jars: found, or downloaded once by Maven into a folder that all homes share."""
+"""Java and Kafka's jars. Maven downloads the jars once into a folder that all homes share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependenci
 
 
 def java_problem() -> str | None:
-    """Why no broker can run from its jars here: a sentence to be continued with the way out, or None."""
+    """The reason why a broker cannot run from its jars here, as the begin of a sentence; None if it can."""
     if shutil.which("java") is None:
         return f"Java ≥ {JAVA_MAJOR_MIN} is not on the PATH"
     major = java_major()
@@ -32,20 +32,20 @@ def java_problem() -> str | None:
 
 
 def java_major() -> int | None:
-    """The major version of the `java` on the PATH (1.8 is 8), None when it does not say."""
-    said = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    """The major version of the `java` on the PATH (1.8 is 8); None if it is unknown."""
+    output = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found.group(1)) if found else None
 
 
 def jars_are_here() -> bool:
-    """Are the jars that the pom names already in the folder?"""
+    """True if the folder contains the jars of the present pom."""
     stamp = jars_folder() / "stamp"
     return stamp.exists() and stamp.read_text() == _pom_digest()
 
 
 def ensure_jars(say: Callable[[str], None] = lambda line: None) -> Path:
-    """The folder with Kafka's jars; one process downloads, others wait for it."""
+    """Download Kafka's jars if they are missing; returns their folder. Other processes wait for the download."""
     folder = jars_folder()
     if jars_are_here():
         return folder
@@ -72,12 +72,19 @@ def _download(folder: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise LocalProblem(
-            "Maven did not finish downloading Kafka within 15 minutes: look at the network and try again."
+            "Maven did not finish downloading Kafka within 15 minutes: check the network and try again."
         ) from None
     if done.returncode != 0:
-        errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
-        said = errors[0].removeprefix("[ERROR]").strip() if errors else done.stderr.strip()
-        raise LocalProblem(f"Maven could not download Kafka ({said}): look at the network, or set SHOUWANG_KAFKA.")
+        raise LocalProblem(
+            f"Maven could not download Kafka ({_first_error(done)}): check the network, or set SHOUWANG_KAFKA."
+        )
+
+
+def _first_error(done: subprocess.CompletedProcess[str]) -> str:
+    for line in done.stdout.splitlines():
+        if line.startswith("[ERROR]"):
+            return line.removeprefix("[ERROR]").strip()
+    return done.stderr.strip()
 
 
 def _pom_digest() -> str:

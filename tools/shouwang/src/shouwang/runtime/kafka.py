@@ -1,4 +1,4 @@
-"""A real Apache Kafka broker: one KRaft node on the loopback interface, run from its jars."""
+"""An Apache Kafka broker: one KRaft node on the loopback interface, run from its jars."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FREE_MIB_MIN = 1000
 START_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 40
 CLUSTER_ID = "c2hvdXdhbmctbG9jYWwtMQ"
-# Two cores and short lives: the quick compiler and the simple collector leave the processor to the services.
+# The fast compiler and the serial collector leave processor time to the services on a machine with two cores.
 HEAP = ["-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
-# Topics are declared in contracts/topics.yaml, so none is made by a typing mistake. After a kill the controller
-# waits for the session of the broker's former life to run out: nine seconds by default, here four.
+# No topic is created automatically: contracts/topics.yaml declares all topics. After a kill the controller waits until
+# the old session of the broker expires. The default is nine seconds, here it is four.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -66,15 +66,15 @@ class Kafka:
         self.pid_file = pid_file
 
     def pid(self) -> int | None:
-        """The broker's pid while it lives."""
+        """The pid of the broker, None if it does not run."""
         return processes.living_pid(self.pid_file)
 
     def is_ready(self) -> bool:
-        """Does it live and answer requests?"""
+        """True if it runs and answers requests."""
         return self.pid() is not None and answers(self.port)
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """Download the jars and format the folder if need be, start, wait until it answers."""
+        """Start and wait until it answers. Downloads the jars and formats the folder if needed. Raises LocalProblem."""
         if self.is_ready():
             return
         jars = java.ensure_jars(say)
@@ -84,7 +84,7 @@ class Kafka:
                 processes.require_free(port, "Kafka", "set SHOUWANG_KAFKA to use a Kafka of your own")
             self._format(jars)
             processes.spawn(
-                [*self._java(jars, self._archive_to_make(jars)), "kafka.Kafka", str(self._properties())],
+                [*self._java(jars, self._archive_draft(jars)), "kafka.Kafka", str(self._properties())],
                 log=self.log,
                 pid_file=self.pid_file,
                 env=_environment(),
@@ -93,7 +93,7 @@ class Kafka:
             raise LocalProblem(f"Kafka did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
     def stop(self) -> None:
-        """Orderly shutdown. Harmless when it does not run."""
+        """Shut down in order. Does nothing if it does not run."""
         pid = self.pid()
         if pid is not None:
             processes.stop(pid, seconds=STOP_SECONDS_MAX)
@@ -101,7 +101,7 @@ class Kafka:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut would look to the broker."""
+        """Send SIGKILL, which has the effect of a power cut."""
         pid = self.pid()
         if pid is not None:
             processes.kill(pid)
@@ -117,7 +117,7 @@ class Kafka:
         )
         if (data / "meta.properties").exists():
             return
-        shutil.rmtree(data, ignore_errors=True)  # what an interrupted format left
+        shutil.rmtree(data, ignore_errors=True)  # left by an interrupted format
         command = [*self._java(jars, None), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"]
         done = subprocess.run(
             [*command, "-t", CLUSTER_ID, "-c", str(self._properties())],
@@ -129,23 +129,23 @@ class Kafka:
         if done.returncode != 0:
             raise LocalProblem(f"Kafka could not format {data}: {done.stderr.strip() or done.stdout.strip()}")
 
-    def _java(self, jars: Path, archive_to_make: Path | None) -> list[str]:
+    def _java(self, jars: Path, archive_draft: Path | None) -> list[str]:
         archive = _archive(jars)
         sharing = []
         if archive.exists():
             sharing = [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable"]
-        elif archive_to_make is not None:
-            sharing = [f"-XX:ArchiveClassesAtExit={archive_to_make}", "-Xlog:disable"]
+        elif archive_draft is not None:
+            sharing = [f"-XX:ArchiveClassesAtExit={archive_draft}", "-Xlog:disable"]
         configuration = f"-Dlog4j2.configurationFile={LOCAL / 'kafka' / 'log4j2.properties'}"
         return ["java", *HEAP, *sharing, configuration, "-cp", f"{jars}/*"]
 
-    def _archive_to_make(self, jars: Path) -> Path:
-        # written by this broker as it ends in order, put in place by `stop`: never half an archive
+    def _archive_draft(self, jars: Path) -> Path:
+        # the broker writes it at an orderly end, and `stop` moves the complete file to its place
         return self.folder / _archive(jars).name
 
     def _keep_archive(self) -> None:
         jars = jars_folder()
-        made = self._archive_to_make(jars)
+        made = self._archive_draft(jars)
         if made.exists() and jars.exists():
             shutil.copyfile(made, jars / f".{made.name}.{os.getpid()}")
             (jars / f".{made.name}.{os.getpid()}").replace(_archive(jars))
@@ -153,18 +153,18 @@ class Kafka:
 
 
 def _archive(jars: Path) -> Path:
-    """Java's class data archive; it takes a second off every start. One per Java, as it fits only that one."""
+    """Java's class data archive, which saves a second per start. Each Java program needs its own."""
     program = os.path.realpath(shutil.which("java") or "java")
     return jars / f"classes-{hashlib.sha256(program.encode()).hexdigest()[:12]}.jsa"
 
 
 def _environment() -> dict[str, str]:
-    # options meant for other Java programs of the caller would print a line or change the heap
+    # these options of the caller would print a line or change the heap
     return {name: value for name, value in os.environ.items() if name not in {"JAVA_TOOL_OPTIONS", "CLASSPATH"}}
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Does a broker on this port answer an ApiVersions request? (It listens before it can serve.)"""
+    """True if a broker answers an ApiVersions request. A broker listens before it can answer."""
     request = struct.pack(">hhih", 18, 0, 1, -1)
     try:
         with socket.create_connection((host, port), timeout=2) as wire:

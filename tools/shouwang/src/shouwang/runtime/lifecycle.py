@@ -1,4 +1,4 @@
-"""`up`, `down` and `status`: the whole home, with a line of progress per step."""
+"""Start, stop and show all processes of a home, with a line of progress per step."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ FREE_MIB_MIN = 2000
 
 @contextlib.contextmanager
 def exclusive(runtime: Runtime) -> Iterator[None]:
-    """One of `up`, `down` and the supervisor's repair at a time."""
+    """A lock: only one of `up`, `down` and the supervisor's repair runs at a time."""
     with open(make_private(runtime.run) / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Say what begins, and how long it took when it is done."""
-    print(f"  {what} …", end="", flush=True)
+def step(name: str) -> Iterator[None]:
+    """Print the begin of a step, and its duration at the end."""
+    print(f"  {name} …", end="", flush=True)
     started = time.monotonic()
     try:
         yield
@@ -39,21 +39,16 @@ def step(what: str) -> Iterator[None]:
 
 
 def up(runtime: Runtime, *, business_time: str | None = None, with_services: bool = True) -> None:
-    """Start what does not run. Harmless when everything does. SHOUWANG_DEMO=1 makes a new home a demonstration's.
-    Raises LocalProblem."""
+    """Start the processes that do not run. SHOUWANG_DEMO=1 makes a new home a demonstration's. Raises LocalProblem."""
     require_free_space(runtime.home, FREE_MIB_MIN)
     with exclusive(runtime):
         if settings().demo:
             runtime.mark_demo()
         if business_time is not None:
             clock.begin_at(runtime.home, clock.parse_instant(business_time))
-        _require_free_service_ports(runtime, with_services)
-        # services that run have found their tables up to date
-        with_tables = with_services and not all(runtime.pid(process.name) for process in runtime.processes)
-        with step("PostgreSQL with tables, Kafka" if with_tables else "PostgreSQL, Kafka"):
-            runtime.start_stores(with_tables=with_tables)
-        with step("topics"):
-            runtime.create_topics()
+        if with_services:
+            _require_free_service_ports(runtime)
+        _start_stores(runtime, with_services)
         if with_services:
             _start_services(runtime)
             start_supervisor(runtime)
@@ -66,7 +61,7 @@ def down(runtime: Runtime, say: Callable[[str], None] = print) -> None:
     """Stop everything in order; the data stays."""
     pid = runtime.pid("supervisor")
     if pid is not None:
-        processes.stop(pid, seconds=5)  # before the lock: a repair under way would restart what we stop
+        processes.stop(pid, seconds=5)  # before the lock: a running repair holds it and would restart processes
     runtime.pid_file("supervisor").unlink(missing_ok=True)
     with exclusive(runtime):
         names = list(runtime.running())
@@ -75,7 +70,19 @@ def down(runtime: Runtime, say: Callable[[str], None] = print) -> None:
 
 
 def status(runtime: Runtime) -> bool:
-    """Print a line per process; True if all are ready."""
+    """Print one line per process; True if all are ready."""
+    ready = _readiness(runtime)
+    ports = runtime.ports.all()
+    for name, is_ready in ready.items():
+        pid = processes.living_pid(runtime.pid_file(name))
+        state = "ready" if is_ready else "starting" if pid else "down"
+        print(f"{name:<15} {state:<9} port {ports.get(name, '-'):<6} pid {pid or '-'}")
+    print(f"business time   {clock.shown(runtime.home)}")
+    return all(ready.values())
+
+
+def _readiness(runtime: Runtime) -> dict[str, bool]:
+    """Ready or not, by name of the process."""
     ready = {"postgres": runtime.postgres().is_ready(), "kafka": runtime.kafka_answers()}
     for process in runtime.processes:
         ready[process.name] = runtime.is_ready(process.name)
@@ -83,23 +90,26 @@ def status(runtime: Runtime) -> bool:
         name, _, replica = file.stem.partition("-")
         ready[file.stem] = runtime.is_ready(name, int(replica))
     ready["supervisor"] = runtime.pid("supervisor") is not None
-    ports = runtime.ports.all()
-    for name, is_ready in ready.items():
-        pid = processes.living_pid(runtime.pid_file(name))
-        word = "ready" if is_ready else "starting" if pid else "down"
-        print(f"{name:<15} {word:<9} port {ports.get(name, '-'):<6} pid {pid or '-'}")
-    print(f"business time   {clock.shown(runtime.home)}")
-    return all(ready.values())
+    return ready
 
 
-def _require_free_service_ports(runtime: Runtime, with_services: bool) -> None:
-    """Say that a port is taken before anything is started, not after a minute."""
-    if not with_services or runtime.ports.policy != "fixed":
+def _require_free_service_ports(runtime: Runtime) -> None:
+    """Raise LocalProblem for a taken port before anything is started."""
+    if runtime.ports.policy != "fixed":
         return
     for process in runtime.processes:
         if runtime.pid(process.name) is None:
             port = runtime.ports.get(process.name)
             processes.require_free(port, process.name, "set SHOUWANG_HOME to another folder, which uses other ports")
+
+
+def _start_stores(runtime: Runtime, with_services: bool) -> None:
+    # running services have up-to-date tables
+    with_tables = with_services and not all(runtime.pid(process.name) for process in runtime.processes)
+    with step("PostgreSQL with tables, Kafka" if with_tables else "PostgreSQL, Kafka"):
+        runtime.start_stores(with_tables=with_tables)
+    with step("topics"):
+        runtime.create_topics()
 
 
 def _start_services(runtime: Runtime) -> None:
@@ -112,7 +122,7 @@ def _start_services(runtime: Runtime) -> None:
 
 
 def start_supervisor(runtime: Runtime) -> None:
-    """Leave one watcher behind; harmless when it is there."""
+    """Start the supervisor process if it does not run."""
     if runtime.pid("supervisor") is None:
         processes.spawn(
             [sys.executable, "-m", "shouwang.runtime.supervise", str(runtime.home), runtime.ports.policy],

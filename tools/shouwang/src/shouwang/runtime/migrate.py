@@ -1,6 +1,6 @@
-"""`python -m shouwang.runtime.migrate SERVICE…`: the tables of several services brought up to date in one process.
+"""`python -m shouwang.runtime.migrate SERVICE…`: migrate the tables of several services in one process.
 
-Loading the migration tools takes longer than migrating, so one process does what six would do six times.
+Loading the migration tools takes longer than a migration, so one process loads them once for all services.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shell.store.migrate import migrate
 
 
 def main(services: list[str]) -> int:
-    """Stops at the first service that fails; its traceback says which."""
+    """Exit 0. The first failure ends the process with a traceback."""
     logging.basicConfig(level=logging.WARNING)
     for service in services:
         migrate(service, settings().database_url(service))

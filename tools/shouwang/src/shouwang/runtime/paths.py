@@ -1,4 +1,4 @@
-"""Where things lie on this machine. Everything but the jars is under one runtime folder, the *home*."""
+"""Paths on this machine. Everything except the jars is in one runtime folder, the *home*."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ REPOSITORY = Path(__file__).resolve().parents[5]
 LOCAL = REPOSITORY / "deploy" / "local"
 PROCESSES_FILE = LOCAL / "processes.yaml"
 KAFKA_POM = LOCAL / "kafka" / "pom.xml"
-PRIVATE_UMASK = 0o077  # of every process that the runtime starts
+PRIVATE_UMASK = 0o077  # for every process that the runtime starts
 # Folders of the default home that hold no data of a person: Kafka's jars, and the tests' own PostgreSQL.
 PUBLIC = frozenset({"jars", "test-postgres"})
-TOPICS_FILE = REPOSITORY / "contracts" / "topics.yaml"
 
 
 def default_home() -> Path:
@@ -29,12 +28,12 @@ def demo_file(home: Path) -> Path:
 
 
 def jars_folder() -> Path:
-    """Downloaded jars, shared by all homes so that a test home downloads nothing."""
+    """The folder of the downloaded jars. All homes share it, so a test home downloads nothing."""
     return Path(os.environ.get("SHOUWANG_JARS") or REPOSITORY / ".shouwang" / "jars").resolve()
 
 
 def require_free_space(folder: Path, mib_min: int) -> None:
-    """Refuse early when the disk under `folder` has less than `mib_min` MiB; a full disk corrupts slowly."""
+    """Raise LocalProblem when the disk under `folder` has less than `mib_min` MiB free."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
@@ -47,7 +46,7 @@ def require_free_space(folder: Path, mib_min: int) -> None:
 
 
 def make_private(folder: Path) -> Path:
-    """The folder, made if need be. Only its owner can enter it and the folders that are made above it."""
+    """Create the folder and missing parents, so that only their owner can enter them; returns the folder."""
     for each in reversed((folder, *folder.parents)):
         if not each.exists():
             each.mkdir(mode=0o700, exist_ok=True)
@@ -55,15 +54,15 @@ def make_private(folder: Path) -> Path:
 
 
 def open_private(path: str, flags: int) -> int:
-    """An opener for `open`: only the owner can read the file that it creates."""
+    """An opener for `open`. Only the owner can read a file that it creates."""
     return os.open(path, flags, 0o600)
 
 
 def close_to_others(home: Path) -> None:
-    """Close a home to other users of the machine, also one that an earlier version left open.
+    """Remove the permissions of other users for a home, also for one of an earlier version.
 
-    PostgreSQL runs as a user of its own where root starts it. That user has to walk through the home to its data, so
-    the home of root can be entered, but not listed. The downloaded jars are public and stay as they are.
+    If root starts PostgreSQL, it runs as another user, who must pass through the home. So other users can enter the
+    home of root, but cannot list it. The folders in PUBLIC keep their permissions.
     """
     make_private(home).chmod(0o711 if os.geteuid() == 0 else 0o700)
     for path in home.iterdir():
@@ -72,7 +71,7 @@ def close_to_others(home: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, never half of it. Only the owner can read it."""
+    """Replace a file atomically: readers see the old text or the new one. Only the owner can read it."""
     make_private(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with open(draft, "w", encoding="utf-8", opener=open_private) as file:

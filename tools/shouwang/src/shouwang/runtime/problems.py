@@ -1,7 +1,7 @@
-"""The one error of this package that a person sees."""
+"""The error that commands show to the user."""
 
 from __future__ import annotations
 
 
 class LocalProblem(Exception):
-    """This machine cannot do what was asked; the text is one sentence that says what to do about it."""
+    """The command is not possible on this machine. The text is one sentence with the problem and a solution."""

@@ -1,7 +1,7 @@
-"""Child processes that outlive their starter: pid files that cannot be fooled by a re-used pid.
+"""Child processes that outlive their starter, with pid files that detect a reused pid.
 
-A pid file holds `<pid> <start time>`; a process counts as alive only when both agree, so a file left by a
-crash (or by a reboot) is simply stale.
+A pid file contains `<pid> <start time>`. A process is alive only if both match, so a file that a crash or a reboot has
+left is stale.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ FREE_PORTS = range(15_000, 32_000)
 
 
 def identity(pid: int) -> str | None:
-    """`<pid> <start time>` of a living process, None for a dead one or a zombie.
+    """`<pid> <start time>` of a running process, None for a dead one or a zombie.
 
-    A killed Java or PostgreSQL is a zombie from the moment its first thread has ended; while others are still ending
-    it holds its memory and its ports, so until then it lives.
+    A killed process is a zombie as soon as its first thread has ended. While other threads run, it holds its memory and
+    its ports, so it counts as running.
     """
     try:
         process = psutil.Process(pid)
@@ -45,7 +45,7 @@ def identity(pid: int) -> str | None:
 
 
 def is_alive(recorded: str) -> bool:
-    """Is the process written down as `<pid> <start time>` still that same process?"""
+    """True if the process recorded as `<pid> <start time>` still runs."""
     try:
         pid, started = recorded.split()
         found = identity(int(pid))
@@ -55,7 +55,7 @@ def is_alive(recorded: str) -> bool:
 
 
 def living_pid(pid_file: Path) -> int | None:
-    """The pid in the file if its process lives; a stale file is the same as none."""
+    """The pid in the file if its process runs; None for a stale or missing file."""
     try:
         recorded = pid_file.read_text(encoding="utf-8")
     except OSError:
@@ -72,10 +72,10 @@ def spawn(
     cwd: Path | None = None,
     nice: int = 0,
 ) -> int:
-    """Start a process in a session of its own, its output appended to `log`, its identity in `pid_file`. Only their
-    owner can read the files that it creates.
+    """Start a process in its own session; returns its pid. It outlives the caller.
 
-    Returns its pid. It lives on when the caller ends. `nice`: how far it steps back when others want the processor.
+    Its output is appended to `log`, its identity is written to `pid_file`. Only the owner can read the files that it
+    creates. `nice`: its nice value.
     """
     make_private(log.parent)
     with open(log, "ab", opener=open_private) as output:
@@ -90,38 +90,38 @@ def spawn(
             umask=PRIVATE_UMASK,
         )
     if nice:
-        _step_back(child.pid, nice)
+        _set_nice(child.pid, nice)
     write_atomically(pid_file, identity(child.pid) or f"{child.pid} 0")
-    child.returncode = 0  # followed by its pid from here on; else Python warns that it "is still running"
+    child.returncode = 0  # prevents Python's warning about a running child; the pid file replaces this object
     return child.pid
 
 
-def _step_back(pid: int, nice: int) -> None:
-    """Its threads inherit it. Where Linux weighs whole sessions against each other, so must its session."""
+def _set_nice(pid: int, nice: int) -> None:
+    """Set the nice value of a process before it has threads, and of its session where Linux schedules sessions."""
     with contextlib.suppress(ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
     wait_until(lambda: _is_written(Path(f"/proc/{pid}/autogroup"), str(nice)), SESSION_SECONDS_MAX)
 
 
 def _is_written(path: Path, text: str) -> bool:
-    """False while the system says "again": it takes ten such changes a second from ordinary users."""
+    """Write the text; False if the system wants a retry. It limits such changes to ten a second for ordinary users."""
     try:
         path.write_text(text, encoding="ascii")
     except BlockingIOError:
         return False
-    except OSError:  # no such system, or the process is gone, which its log will explain
+    except OSError:  # the system has no such file, or the process has ended
         return True
     return True
 
 
 def reap(pid: int) -> None:
-    """Collect the exit status if the process was our own child, so that no zombie stays."""
+    """Collect the exit status of a child process, so that no zombie stays."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def wait_until(observed: Callable[[], bool], seconds: float, *, every_seconds: float = 0.03) -> bool:
-    """Poll until `observed()` holds; False when the deadline passes first."""
+    """Poll until `observed()` is true; False if the deadline passes first."""
     deadline = time.monotonic() + seconds
     while True:
         if observed():
@@ -134,27 +134,29 @@ def wait_until(observed: Callable[[], bool], seconds: float, *, every_seconds: f
 def wait_for_start(
     ready: Callable[[], bool], gone: Callable[[], bool], seconds: float, *, every_seconds: float = 0.03
 ) -> bool:
-    """Poll until `ready()` holds; False when it is `gone()` or the deadline passes first. One look at readiness counts:
-    what was ready a moment ago may be waiting for a store again."""
-    seen = False
+    """Poll until `ready()` is true; False if `gone()` is true or the deadline passes first.
 
-    def looked() -> bool:
-        nonlocal seen
-        seen = ready()
-        return seen or gone()
+    The result of the last poll counts. A second call of `ready()` could differ, because a store may be away again.
+    """
+    was_ready = False
 
-    wait_until(looked, seconds, every_seconds=every_seconds)
-    return seen
+    def has_ended() -> bool:
+        nonlocal was_ready
+        was_ready = ready()
+        return was_ready or gone()
+
+    wait_until(has_ended, seconds, every_seconds=every_seconds)
+    return was_ready
 
 
 def is_gone(pid: int) -> bool:
-    """Is there no such process any more (a zombie is gone)?"""
+    """True if the process has ended. A zombie has ended."""
     reap(pid)
     return identity(pid) is None
 
 
 def stop(pid: int, *, seconds: float, with_signal: int = signal.SIGTERM) -> None:
-    """Ask the process to end, and kill it when it has not within `seconds`."""
+    """Send a signal to end the process, and kill it after `seconds`."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, with_signal)
     if not wait_until(lambda: is_gone(pid), seconds):
@@ -162,7 +164,7 @@ def stop(pid: int, *, seconds: float, with_signal: int = signal.SIGTERM) -> None
 
 
 def kill(pid: int) -> None:
-    """SIGKILL the process and all its descendants, and wait until they are gone."""
+    """Send SIGKILL to the process and its descendants, and wait until they have ended. Raises LocalProblem."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -185,7 +187,7 @@ def log_tail(log: Path) -> str:
 
 
 def last_error(log: Path) -> str:
-    """The last error in a log, with its trace; nothing if there is none."""
+    """The last error in a log, with its traceback; empty if there is none."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     begins = [at for at, line in enumerate(lines) if line.startswith("ERROR:") or " ERROR " in line[:40]]
     if not begins:
@@ -195,10 +197,9 @@ def last_error(log: Path) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now.
+    """A free TCP port of 127.0.0.1.
 
-    It lies below the range from which the system takes ports for outgoing connections, so that a server that
-    is down for a moment finds its port still free.
+    It is below the range of the system for outgoing connections, so a restarted server finds its port free.
     """
     for port in random.sample(FREE_PORTS, 1_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -211,16 +212,16 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Does anything accept connections on this port of 127.0.0.1?"""
+    """True if a program accepts connections on this port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex(("127.0.0.1", port)) != 0:
             return False
-        return bool(probe.getsockname() != probe.getpeername())  # else it has met itself: nobody listens
+        return bool(probe.getsockname() != probe.getpeername())  # equal: connected to itself
 
 
 def listener(port: int) -> str:
-    """Who listens on the port, for an error message: `nginx, pid 17`, or `another program`."""
+    """The program that listens on the port: `nginx, pid 17`, or `another program`."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listening = connection.status == psutil.CONN_LISTEN
@@ -230,7 +231,7 @@ def listener(port: int) -> str:
 
 
 def require_free(port: int, wanted_by: str, instead: str) -> None:
-    """Raise LocalProblem if the port is taken; `instead` names the other way out."""
+    """Raise LocalProblem if the port is taken. `instead`: another solution for the user."""
     if is_listening(port):
         raise LocalProblem(
             f"Port {port}, which {wanted_by} needs, is taken by {listener(port)}: stop that program, or {instead}."

@@ -1,6 +1,6 @@
 """The services of the platform, from `deploy/local/processes.yaml`: the one list of services.
 
-Whoever needs all services takes them from here. `tests/test_tidy.py` compares the list with the folders of `services/`.
+All code that needs the list uses this module. `tests/test_tidy.py` compares it with the folders of `services/`.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Process:
 
 
 def load_processes() -> list[Process]:
-    """The services of this machine in starting order."""
+    """The services in starting order."""
     content = yaml.safe_load(PROCESSES_FILE.read_text(encoding="utf-8"))
     return [Process(**entry) for entry in content["processes"]]
 

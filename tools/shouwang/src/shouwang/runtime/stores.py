@@ -1,4 +1,4 @@
-"""The stores of one home: its broker and its database cluster, with the topics, databases and tables in them."""
+"""The stores of one home: broker and database cluster, with their topics, databases and tables."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ MIGRATE_SECONDS_MAX = 120
 class Stores:
     """Kafka and PostgreSQL of one home.
 
-    `ports="fixed"` takes the public ports of the interface, `"free"` any. `SHOUWANG_KAFKA` and
-    `SHOUWANG_DATABASE_URL_<SERVICE>` take the place of what would be started here.
+    `ports="fixed"` uses the public ports, `"free"` any. A store that `SHOUWANG_KAFKA` or
+    `SHOUWANG_DATABASE_URL_<SERVICE>` names is used instead of a local one.
     """
 
     def __init__(
@@ -52,20 +52,25 @@ class Stores:
         self.ports = Ports(self.run, ports, {process.name: process.port for process in self.processes})
 
     def log_file(self, process: str) -> Path:
-        """Where a process writes what it prints."""
+        """The log with the output of a process."""
         return self.home / "logs" / f"{process}.log"
 
     def pid_file(self, process: str) -> Path:
-        """Where a process's identity is written down."""
+        """The file with the identity of a process."""
         return self.run / f"{process}.pid"
 
     @property
+    def stored(self) -> list[str]:
+        """The names of the services that have a database, in starting order."""
+        return [process.name for process in self.processes if process.database]
+
+    @property
     def demo_file(self) -> Path:
-        """It marks a home as a demonstration's, for good. Its content is the next free serial number of a person."""
+        """The file that marks a demonstration's home permanently. Its content is the next free serial number."""
         return demo_file(self.home)
 
     def mark_demo(self) -> None:
-        """Mark the home; harmless when it is marked. Raises LocalProblem in a home that holds other data."""
+        """Mark the home as a demonstration's. Raises LocalProblem for a home with other data."""
         if self.demo_file.exists():
             return
         if (self.home / "postgres").exists():
@@ -83,16 +88,21 @@ class Stores:
         return os.environ.get("SHOUWANG_KAFKA") or f"127.0.0.1:{self.ports.get('kafka')}"
 
     def broker(self) -> broker.Broker:
-        """The broker of this home, whichever way it runs."""
+        """The broker of this home, from its jars or in Docker."""
         return broker.choose(self.home, self.ports, self.log_file("kafka"), self.pid_file("kafka"))
 
     def kafka_answers(self) -> bool:
-        """Does the broker, ours or the given one, answer requests?"""
+        """True if the broker answers requests, also one from SHOUWANG_KAFKA."""
         host, _, port = self.kafka_address.split(",")[0].rpartition(":")
         return answers(int(port), host)
 
+    def require_kafka(self) -> None:
+        """Raise LocalProblem if the broker does not answer."""
+        if not self.kafka_answers():
+            raise LocalProblem(f"Kafka at {self.kafka_address} does not answer: run `shouwang up`.")
+
     def start_kafka(self) -> None:
-        """Start the broker unless it answers already (or SHOUWANG_KAFKA names one)."""
+        """Start the broker, unless it runs or SHOUWANG_KAFKA names another."""
         if "SHOUWANG_KAFKA" not in os.environ:
             self.broker().start(self.say)
 
@@ -102,7 +112,7 @@ class Stores:
             self.broker().stop()
 
     def kill_kafka(self) -> None:
-        """SIGKILL the broker."""
+        """Send SIGKILL to the broker."""
         self.broker().kill()
 
     def restart_kafka(self) -> None:
@@ -113,7 +123,7 @@ class Stores:
     # -- PostgreSQL
 
     def postgres(self) -> Postgres:
-        """The one cluster of this home."""
+        """The database cluster of this home."""
         return Postgres(
             self.home / "postgres",
             port=self.ports.get("postgres"),
@@ -122,8 +132,8 @@ class Stores:
         )
 
     def start_postgres(self) -> None:
-        """Start the cluster unless it is ready already (or every service has a database elsewhere)."""
-        if not all(_elsewhere(process) for process in self.processes if process.database):
+        """Start the cluster, unless it runs or all services have external databases."""
+        if not all(_is_external(process) for process in self.processes if process.database):
             server = self.postgres()
             if server.pid() is None and processes.is_listening(server.port):
                 self.ports.forget("postgres")
@@ -135,7 +145,7 @@ class Stores:
             self.postgres().stop()
 
     def kill_postgres(self) -> None:
-        """SIGKILL the cluster."""
+        """Send SIGKILL to the cluster."""
         self.postgres().kill()
 
     def restart_postgres(self) -> None:
@@ -149,14 +159,14 @@ class Stores:
         return given or f"{self.postgres().url}/{service}"
 
     def create_databases(self) -> None:
-        """One database per service that has one; harmless when they are there."""
-        local = [process.name for process in self.processes if process.database and not _elsewhere(process)]
+        """Create the missing databases, one per service with a database."""
+        local = [process.name for process in self.processes if process.database and not _is_external(process)]
         if local:
             _finish(_create_databases(f"{self.postgres().url}/postgres", local))
 
     def create_topics(self) -> list[str]:
-        """Create the topics of `contracts/topics.yaml` that are missing and give the others its settings; returns the
-        names of those created."""
+        """Create the missing topics of `contracts/topics.yaml` and apply its settings to the others; returns the names
+        of the new topics."""
         from shell.kafka.create_topics import ensure_configs, ensure_topics
         from shell.kafka.topics import load_topics
         from shell.settings import Settings
@@ -167,11 +177,12 @@ class Stores:
         return created
 
     def migrate(self) -> None:
-        """Bring every service's tables up to date; harmless when they are. Raises LocalProblem."""
-        services = [process.name for process in self.processes if process.database]
-        env = {name: value for service in services for name, value in self.environment(service).items()}
+        """Migrate the tables of every service. Raises LocalProblem."""
+        env: dict[str, str] = {}
+        for service in self.stored:
+            env |= self.environment(service)
         done = subprocess.run(
-            [sys.executable, "-m", "shouwang.runtime.migrate", *services],
+            [sys.executable, "-m", "shouwang.runtime.migrate", *self.stored],
             env=env,
             capture_output=True,
             text=True,
@@ -181,27 +192,27 @@ class Stores:
         log = self.log_file("migrate")
         write_atomically(log, done.stdout + done.stderr)
         if done.returncode != 0:
-            raise LocalProblem(f"The tables could not be brought up to date; {log} ends:\n{processes.log_tail(log)}")
+            raise LocalProblem(f"The tables could not be migrated; {log} ends:\n{processes.log_tail(log)}")
 
     def service_url(self, name: str, replica: int = 0) -> str:
         """`http://127.0.0.1:PORT` of a service's process."""
         return f"http://127.0.0.1:{self.ports.get(process_name(name, replica))}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """What a service's process finds in its environment: its own database and no other."""
-        theirs = "SHOUWANG_DATABASE_URL_"
-        env = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+        """The environment of a service's process, with its own database and no other."""
+        prefix = "SHOUWANG_DATABASE_URL_"
+        env = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
         env |= {"SHOUWANG_HOME": str(self.home), "SHOUWANG_KAFKA": self.kafka_address, "PYTHONUNBUFFERED": "1"}
         if any(process.name == service and process.database for process in self.processes):
-            env[theirs + service.upper()] = self.database_url(service)
+            env[prefix + service.upper()] = self.database_url(service)
         for process in self.processes:
             env[f"SHOUWANG_URL_{process.name.upper()}"] = self.service_url(process.name)
         env["SHOUWANG_DEMO"] = "1" if self.demo_file.exists() or settings().demo else "0"
         return env
 
     def start_stores(self, *, with_tables: bool = False) -> None:
-        """PostgreSQL with the databases (and tables), and Kafka, which starts meanwhile; no topics yet. Closes the home
-        to other users first."""
+        """Start PostgreSQL with its databases (and tables) and Kafka at the same time, without topics. Removes the
+        permissions of other users for the home first."""
         close_to_others(self.home)
         with ThreadPoolExecutor(1) as pool:
             kafka = pool.submit(self.start_kafka)
@@ -213,16 +224,16 @@ class Stores:
 
 
 def process_name(name: str, replica: int) -> str:
-    """The name of a process in logs, pid files and ports: `dispatch`, and `dispatch-1` for a further replica."""
+    """The name of a process in logs, pid files and ports: `dispatch`, or `dispatch-1` for replica 1."""
     return f"{name}-{replica}" if replica else name
 
 
-def _elsewhere(process: Process) -> bool:
+def _is_external(process: Process) -> bool:
     return f"SHOUWANG_DATABASE_URL_{process.name.upper()}" in os.environ
 
 
 def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on a thread of its own, so that callers with a running event loop may call too."""
+    """Run a coroutine on a new thread, so that a caller may have a running event loop."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
@@ -230,9 +241,10 @@ def _finish(work: Coroutine[Any, Any, T]) -> T:
 async def _create_databases(url: str, names: list[str]) -> None:
     connection = await asyncpg.connect(url)
     try:
-        there = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+        rows = await connection.fetch("SELECT datname FROM pg_database")
+        existing = {row["datname"] for row in rows}
         for name in names:
-            if name not in there:
+            if name not in existing:
                 await connection.execute(f'CREATE DATABASE "{name}"')
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""The small process that `up` leaves behind: it starts again what died, ever more slowly if it keeps dying."""
+"""The supervisor process that `up` starts. It restarts dead processes with increasing delays."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HEALTHY_AFTER_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Patience:
-    """How long to wait before the next start of one process: 1, 2, 4 … 30 s, and 1 again once it held."""
+class Backoff:
+    """The delay before the next start of one process: 1, 2, 4 … 30 s, and 1 s after a healthy run."""
 
     wait_seconds: float = 1.0
     started_at: float = float("-inf")
 
     def may_start(self, now: float) -> bool:
-        """May it be started now? Counts as a start when it may. `now` in monotonic seconds."""
+        """True if the process may start now, which counts as a start. `now`: monotonic seconds."""
         if now - self.started_at > HEALTHY_AFTER_SECONDS:
             self.wait_seconds = 1.0
         elif now - self.started_at < self.wait_seconds:
@@ -38,17 +38,17 @@ class Patience:
 
 
 def watch(runtime: Runtime) -> None:
-    """Look once a second, for ever; `down` ends this process."""
-    patience = {name: Patience() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
+    """Check all processes once a second. `down` ends this process."""
+    backoffs = {name: Backoff() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
     while True:
         time.sleep(LOOK_EVERY_SECONDS)
-        for name, one in patience.items():
-            if _is_missing(runtime, name) and one.may_start(time.monotonic()):
+        for name, backoff in backoffs.items():
+            if _is_missing(runtime, name) and backoff.may_start(time.monotonic()):
                 _repair(runtime, name)
 
 
 def _is_missing(runtime: Runtime, name: str) -> bool:
-    # without a pid file it was never started here, or stopped on purpose
+    # without a pid file it was never started, or it was stopped by a command
     return runtime.pid_file(name).exists() and runtime.pid(name) is None
 
 

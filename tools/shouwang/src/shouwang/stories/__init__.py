@@ -1,3 +1,4 @@
-"""Stories of single people, told through the public doors and topics alone. The demonstration prints them, the
-journeys of the tests run the very same functions.
+"""Stories of single people. They use the public HTTP APIs and topics only.
+
+The demonstration prints them, and the journey tests run the same functions.
 """

@@ -1,4 +1,4 @@
-"""The list asks for an assessment, two people make it, a third signs it, and the money follows."""
+"""A list asks for an assessment. Two people make it, a third signs it, and the subsidy follows."""
 
 from __future__ import annotations
 
@@ -9,50 +9,57 @@ from common.events import AbilitiesDetermined, AssessmentRequested, DuesDetermin
 from shell.settings import repository_root
 
 from shouwang.stories import people
-from shouwang.stories.money import owed
 from shouwang.stories.platform import Json, Platform, in_month, month_text
-from shouwang.stories.telling import Teller, expect, only, yuan
+from shouwang.stories.scene import Scene
+from shouwang.stories.transcript import Transcript, expect, yuan
 
 NURSING = "nursing_subsidy"
+NURSING_FEN = 20000
+FORM_POINTS = 40
 SCALE: Path = repository_root() / "contracts" / "scales" / "gbt42195-2022.yaml"
 
 
 def form(points: int) -> dict[str, int]:
-    """Points by item, as many as fit from the front until `points` are given."""
+    """Points by item code. Each item in order gets as many as it can, until `points` are used up."""
     scale = yaml.safe_load(SCALE.read_text(encoding="utf-8"))
-    found = {}
-    for item in (item for dimension in scale["dimensions"] for item in dimension["items"]):
-        found[item["code"]] = min(item["max"], points)
-        points -= found[item["code"]]
-    return found
+    filled = {}
+    for dimension in scale["dimensions"]:
+        for item in dimension["items"]:
+            filled[item["code"]] = min(item["max"], points)
+            points -= filled[item["code"]]
+    return filled
 
 
-async def assessed(platform: Platform, tell: Teller, *, until_due: bool = True) -> None:
-    """Needs demonstration mode: the amount is an example. `until_due`: move the clock to the next month."""
-    today = platform.today()
-    elder = platform.cast.aged(76, today)
-    with tell.story("An assessment that nobody applied for", "76 years old, on low income, no longer manages alone."):
-        now = platform.now()
-        began = tell.happens("the registers and the low income are loaded")
-        await platform.push(*people.arrives(elder, now), people.low_income(elder, now, in_month(today, -6)))
-        person_id = await platform.find(elder)
-        asked = await platform.watch.event(AssessmentRequested, person_id)
-        tell.seen(f"老年人能力综合评估 is requested, due on {asked.data.due_on}", began, asked.at)
-        began = tell.happens("two assessors hand in a form of 40 points; a third person signs")
-        signed = await _sign(platform, person_id, asked.data.assessment_id)
-        expect((signed["total"], signed["level"]), (40, 3), "total and level")
-        determined = await platform.watch.event(AbilitiesDetermined, person_id)
-        tell.seen("ability level 3, 重度失能", began, determined.at)
-        decided = await platform.watch.event(
-            EntitlementsDecided,
-            person_id,
-            lambda e: any(h.item == NURSING and h.state == "granted" for h in e.entitlements),
-        )
-        held = only([e for e in await platform.entitlements(person_id) if e["item"] == NURSING], "护理补贴")
-        expect((held["state"], held["amount_fen_per_month"]), ("granted", 20000), "护理补贴")
-        tell.seen(f"护理补贴 {yuan(20000)}/月 is granted (an example amount)", began, decided.at)
+async def assessed(platform: Platform, transcript: Transcript, *, until_due: bool = True) -> None:
+    """Needs demonstration mode, because the amount is an example. `until_due` moves the clock to the next month."""
+    elder = platform.cast.aged(76, platform.today())
+    person = "76 years old, on low income, no longer manages alone."
+    with transcript.story("An assessment that nobody applied for", person):
+        scene = Scene(platform, transcript, elder)
+        asked = await _request(scene)
+        await _assess(scene, asked.assessment_id)
         if until_due:
-            await _first_due(platform, tell, person_id)
+            await _first_due(scene)
+
+
+async def _request(scene: Scene) -> AssessmentRequested:
+    now = scene.platform.now()
+    scene.action("the registers and the low income are loaded")
+    await scene.register(people.low_income(scene.elder, now, in_month(now.date(), -6)))
+    asked = await scene.event(AssessmentRequested)
+    scene.observed(f"老年人能力综合评估 is requested, due on {asked.data.due_on}", asked)
+    return asked.data
+
+
+async def _assess(scene: Scene, assessment_id: str) -> None:
+    scene.action(f"two assessors hand in a form of {FORM_POINTS} points; a third person signs")
+    signed = await _sign(scene.platform, scene.person_id, assessment_id)
+    expect((signed["total"], signed["level"]), (FORM_POINTS, 3), "total and level")
+    await scene.observe(AbilitiesDetermined, "ability level 3, 重度失能")
+    decided = await scene.event(EntitlementsDecided, _grants_nursing)
+    held = await scene.entitlement(NURSING)
+    expect((held["state"], held["amount_fen_per_month"]), ("granted", NURSING_FEN), "护理补贴")
+    scene.observed(f"护理补贴 {yuan(NURSING_FEN)}/月 is granted (an example amount)", decided)
 
 
 async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
@@ -60,7 +67,7 @@ async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
         "person_id": person_id,
         "assessed_on": platform.today().isoformat(),
         "assessors": ["assessor-11", "assessor-12"],
-        "items": form(40),
+        "items": form(FORM_POINTS),
     }
     scored = await platform.post("assessment", "/v1/assessments", body, role="assessor", subject="assessor-11")
     expect(scored["assessment_id"], assessment_id, "the case that the form belongs to")
@@ -69,14 +76,19 @@ async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
     return signed
 
 
-async def _first_due(platform: Platform, tell: Teller, person_id: str) -> None:
-    first = platform.next_month()
+async def _first_due(scene: Scene) -> None:
+    first = scene.platform.next_month()
     month = month_text(first)
-    began = tell.happens(f"the clock moves to {first} 00:00")
-    await platform.move_to_day(first)
-    dues = await platform.watch.event(
-        DuesDetermined, person_id, lambda e: any(d.item == NURSING and d.service_month == month for d in e.lines)
-    )
-    due = {m: amount for (m, _), amount in owed(await platform.ledger(person_id), NURSING).items()}
-    expect(due, {month: 20000}, "what is due")
-    tell.seen(f"the first month is due: {month}", began, dues.at)
+    scene.action(f"the clock moves to {first} 00:00")
+    await scene.platform.move_to_day(first)
+
+    def has_month(event: DuesDetermined) -> bool:
+        return any(line.item == NURSING and line.service_month == month for line in event.lines)
+
+    dues = await scene.event(DuesDetermined, has_month)
+    expect(await scene.owed_by_month(NURSING), {month: NURSING_FEN}, "the dues")
+    scene.observed(f"the first month is due: {month}", dues)
+
+
+def _grants_nursing(event: EntitlementsDecided) -> bool:
+    return any(held.item == NURSING and held.state == "granted" for held in event.entitlements)

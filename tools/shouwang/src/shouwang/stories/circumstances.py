@@ -1,4 +1,4 @@
-"""What others find out about somebody: a certificate, and its correction; the low income of a household."""
+"""Changes of circumstances: a certificate and its correction; the low income of a household."""
 
 from __future__ import annotations
 
@@ -8,105 +8,138 @@ from uuid import uuid4
 from common.events import DuesDetermined, EntitlementsDecided, VisitCancelled, VisitOffered
 
 from shouwang.stories import people
-from shouwang.stories.money import owed
-from shouwang.stories.people import Elder, Event
-from shouwang.stories.platform import Platform, in_month, month_text
-from shouwang.stories.telling import Teller, expect, need, only, yuan
+from shouwang.stories.people import Event
+from shouwang.stories.platform import Json, Platform, in_month, month_text
+from shouwang.stories.scene import Scene
+from shouwang.stories.transcript import Transcript, expect, need, yuan
 
 NURSING = "severe_disability_nursing_subsidy"
 CARE = "care_service_subsidy"
 VISITS = "visiting_care"
+NURSING_FEN = 9000
+CARE_FEN = 5000
 
 
-async def corrected_certificate(platform: Platform, tell: Teller) -> None:
-    """Needs a visiting provider in the county, and demonstration mode: the amount is an example."""
+async def corrected_certificate(platform: Platform, transcript: Transcript) -> None:
+    """Needs a visiting provider in the county, and demonstration mode, because the amount is an example."""
     today = platform.today()
     elder = platform.cast.aged(72, today)
-    with tell.story("A certificate, then its correction", "72 years old, holds a disability certificate of level 2."):
-        issued_on, month = in_month(today, -2), month_text(today)
-        began = tell.happens(f"the Disabled Persons' Federation reports the certificate of {issued_on}: level 2")
-        now = platform.now()
-        said = people.certificate(elder, now, 2, issued_on)
-        await platform.push(*people.arrives(elder, now), said)
-        person_id = await platform.find(elder)
-        decided = await platform.watch.event(
-            EntitlementsDecided, person_id, lambda e: any(held.item == NURSING for held in e.entitlements)
-        )
-        tell.seen(f"重度残疾人护理补贴 {yuan(9000)}/月 (an example amount) and 探访服务 are granted", began, decided.at)
-        offered = await platform.watch.event(VisitOffered, person_id)
-        tell.seen("the first visit is offered", began, offered.at)
-        dues = await platform.watch.event(DuesDetermined, person_id)
-        expect(
-            sum(a for (m, _), a in owed(await platform.ledger(person_id), NURSING).items() if m == month), 9000, month
-        )
-        tell.seen(f"{month} is due", began, dues.at)
-        await _corrected(platform, tell, elder, person_id, said, decided.data.recorded_at)
+    person = "72 years old, holds a disability certificate of level 2."
+    with transcript.story("A certificate, then its correction", person):
+        scene = Scene(platform, transcript, elder)
+        certificate = people.certificate(elder, platform.now(), 2, in_month(today, -2))
+        decided = await _certified(scene, certificate)
+        correction_id = await _correct(scene, certificate)
+        await _compare_explanations(scene, correction_id, decided.recorded_at)
 
 
-async def _corrected(
-    platform: Platform, tell: Teller, elder: Elder, person_id: str, said: Event, known_then: datetime
-) -> None:
-    since, issued_on = platform.watch.mark, in_month(platform.today(), -2)
-    began = tell.happens("the Federation corrects it: level 3, from the beginning")
-    corrected = people.certificate(elder, platform.now(), 3, issued_on, corrects=said)
-    (event_id,) = await platform.push(corrected)
-    decided = await platform.watch.event(EntitlementsDecided, person_id, since=since)
+async def _certified(scene: Scene, certificate: Event) -> EntitlementsDecided:
+    """The certificate arrives: the subsidy is due and the first visit is offered."""
+    month = month_text(scene.platform.today())
+    issued_on = certificate["data"]["valid_from"]
+    scene.action(f"the Disabled Persons' Federation reports the certificate of {issued_on}: level 2")
+    await scene.register(certificate)
+    decided = await scene.observe(
+        EntitlementsDecided,
+        f"重度残疾人护理补贴 {yuan(NURSING_FEN)}/月 (an example amount) and 探访服务 are granted",
+        lambda event: any(held.item == NURSING for held in event.entitlements),
+    )
+    await scene.observe(VisitOffered, "the first visit is offered")
+    dues = await scene.event(DuesDetermined)
+    expect((await scene.owed_by_month(NURSING)).get(month), NURSING_FEN, month)
+    scene.observed(f"{month} is due", dues)
+    return decided.data
+
+
+async def _correct(scene: Scene, certificate: Event) -> str:
+    """The correction ends the subsidy and the visits from the beginning. Returns its event id."""
+    now = scene.platform.now()
+    scene.action("the Federation corrects it: level 3, from the beginning")
+    corrected = people.certificate(scene.elder, now, 3, in_month(now.date(), -2), corrects=certificate)
+    (correction_id,) = await scene.push(corrected)
+    decided = await scene.event(EntitlementsDecided)
     items = {held.item for held in decided.data.entitlements}
-    expect(items & {NURSING, VISITS}, set(), "what a certificate of level 3 still brings")
-    tell.seen("both are decided again: never due", began, decided.at)
-    gone = await platform.watch.event(VisitCancelled, person_id, since=since)
-    expect(gone.data.reason, "not_entitled", "why the visit is cancelled")
-    tell.seen("the visit is cancelled", began, gone.at)
-    dues = await platform.watch.event(DuesDetermined, person_id, since=since)
-    expect(owed(await platform.ledger(person_id), NURSING), {}, "what is still due")
-    tell.seen("what was due is taken back before anybody was paid", began, dues.at)
-    before = await platform.explanation(person_id, NURSING, known_at=known_then.isoformat())
-    after = await platform.explanation(person_id, NURSING)
+    expect(items & {NURSING, VISITS}, set(), "the items of a certificate of level 3")
+    scene.observed("both are decided again: never due", decided)
+    await _taken_back(scene)
+    return correction_id
+
+
+async def _taken_back(scene: Scene) -> None:
+    cancelled = await scene.event(VisitCancelled)
+    expect(cancelled.data.reason, "not_entitled", "the reason of the cancelled visit")
+    scene.observed("the visit is cancelled", cancelled)
+    dues = await scene.event(DuesDetermined)
+    expect(await scene.owed(NURSING), {}, "the remaining dues")
+    scene.observed("the dues are taken back before any payment", dues)
+
+
+async def _compare_explanations(scene: Scene, correction_id: str, known_then: datetime) -> None:
+    before = await scene.explanation(NURSING, known_at=known_then.isoformat())
+    after = await scene.explanation(NURSING)
     expect((before["outcome"], after["outcome"]), ("granted", "refused"), "the two explanations")
-    facts = [fact["event_id"] for condition in after["conditions"] for fact in condition["facts"]]
-    need(event_id in facts, "the refusal rests on the corrected certificate")
-    tell.seen(f"as known before: {before['sentence']}")
-    tell.seen(f"as known now:    {after['sentence']}")
+    need(correction_id in _facts_of(after), "the refusal rests on the corrected certificate")
+    scene.note(f"as known before: {before['sentence']}")
+    scene.note(f"as known now:    {after['sentence']}")
 
 
-async def household_low_income(platform: Platform, tell: Teller) -> None:
-    """Needs demonstration mode: the amount is an example."""
+async def household_low_income(platform: Platform, transcript: Transcript) -> None:
+    """Needs demonstration mode, because the amount is an example."""
     today = platform.today()
-    husband, wife = platform.cast.aged(84, today, sex="1"), platform.cast.aged(82, today, sex="2")
-    wife = wife.in_town(husband.town)
-    with tell.story("A household's low income reaches its members", "A couple of 84 and 82 in one household."):
-        now, month = platform.now(), month_text(today)
-        await platform.push(*people.arrives(husband, now), *people.arrives(wife, now))
-        hers = await platform.find(wife)
-        await platform.watch.event(EntitlementsDecided, hers)
-        since, household_no = platform.watch.mark, f"H{uuid4().hex[:12]}"
-        began = tell.happens("Civil Affairs reports low income of the household, under the husband's name alone")
-        recognised = people.low_income(husband, now, in_month(today, -2), household_no=household_no)
-        (event_id,) = await platform.push(recognised)
-        his = await platform.find(husband)
-        decided = await platform.watch.event(EntitlementsDecided, his, _has_care, since=since)
-        tell.seen("养老服务补贴 and 探访服务 are granted to him", began, decided.at)
-        expect([e for e in await platform.entitlements(hers) if e["item"] == CARE], [], "hers before the list")
-        began = tell.happens("then the household's list arrives: it names her too")
-        listed = people.household(husband, [husband, wife], household_no, platform.now(), in_month(today, -3))
-        await platform.push(listed)
-        decided = await platform.watch.event(EntitlementsDecided, hers, _has_care, since=since)
-        tell.seen("养老服务补贴 and 探访服务 are granted to her", began, decided.at)
-        held = only([e for e in await platform.entitlements(hers) if e["item"] == CARE], "her 养老服务补贴")
-        expect((held["state"], held["amount_fen_per_month"]), ("granted", 5000), "her 养老服务补贴")
-        why = await platform.explanation(hers, CARE)
-        facts = [fact["event_id"] for condition in why["conditions"] for fact in condition["facts"]]
-        need(event_id in facts, "her entitlement rests on the recognition of the household")
-        dues = await platform.watch.event(DuesDetermined, hers, _owes_care, since=since)
-        due = owed(await platform.ledger(hers), CARE)
-        expect({m: a for (m, _), a in due.items()}.get(month), 5000, f"due to her for {month}")
-        tell.seen(f"{yuan(5000)} is due to her for {month}", began, dues.at)
-        tell.seen(why["sentence"])
+    husband = platform.cast.aged(84, today, sex="1")
+    wife = platform.cast.aged(82, today, sex="2").in_town(husband.town)
+    household_no = f"H{uuid4().hex[:12]}"
+    with transcript.story("A household's low income reaches its members", "A couple of 84 and 82 in one household."):
+        his, hers = Scene(platform, transcript, husband), Scene(platform, transcript, wife)
+        await his.register()
+        await hers.register()
+        await hers.event(EntitlementsDecided)
+        recognition_id = await _recognise(his, household_no)
+        expect(await hers.entitlements(CARE), [], "her entitlements before the list of members")
+        await _list_members(his, hers, household_no)
+        await _granted_to_her(hers, recognition_id)
 
 
-def _has_care(event: EntitlementsDecided) -> bool:
+async def _recognise(his: Scene, household_no: str) -> str:
+    """Low income is reported for the husband alone. Returns the event id."""
+    platform = his.platform
+    his.action("Civil Affairs reports low income of the household, under the husband's name alone")
+    since = in_month(platform.today(), -2)
+    recognition = people.low_income(his.elder, platform.now(), since, household_no=household_no)
+    (event_id,) = await his.push(recognition)
+    await his.observe(EntitlementsDecided, "养老服务补贴 and 探访服务 are granted to him", _grants_care)
+    return event_id
+
+
+async def _list_members(his: Scene, hers: Scene, household_no: str) -> None:
+    platform = hers.platform
+    hers.action("then the household's list arrives: it names her too")
+    members = [his.elder, hers.elder]
+    since = in_month(platform.today(), -3)
+    await hers.push(people.household(his.elder, members, household_no, platform.now(), since))
+    await hers.observe(EntitlementsDecided, "养老服务补贴 and 探访服务 are granted to her", _grants_care)
+
+
+async def _granted_to_her(hers: Scene, recognition_id: str) -> None:
+    held = await hers.entitlement(CARE)
+    expect((held["state"], held["amount_fen_per_month"]), ("granted", CARE_FEN), "her 养老服务补贴")
+    explanation = await hers.explanation(CARE)
+    need(recognition_id in _facts_of(explanation), "her entitlement rests on the recognition of the household")
+    await _due_to_her(hers)
+    hers.note(explanation["sentence"])
+
+
+async def _due_to_her(hers: Scene) -> None:
+    month = month_text(hers.platform.today())
+    dues = await hers.event(DuesDetermined, lambda event: any(line.item == CARE for line in event.lines))
+    expect((await hers.owed_by_month(CARE)).get(month), CARE_FEN, f"due to her for {month}")
+    hers.observed(f"{yuan(CARE_FEN)} is due to her for {month}", dues)
+
+
+def _facts_of(explanation: Json) -> set[str]:
+    """The event ids that an explanation cites."""
+    return {fact["event_id"] for condition in explanation["conditions"] for fact in condition["facts"]}
+
+
+def _grants_care(event: EntitlementsDecided) -> bool:
     return any(held.item == CARE and held.state == "granted" for held in event.entitlements)
-
-
-def _owes_care(event: DuesDetermined) -> bool:
-    return any(line.item == CARE for line in event.lines)

@@ -1,75 +1,87 @@
-"""What is owed and paid: reading a ledger, and paying a month with maker, checker and bank."""
+"""Dues and payments: read a ledger, and pay a month with maker, checker and bank."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from shouwang.stories.platform import Answer, Json, Platform
-from shouwang.stories.telling import StoryFailed, expect
+from shouwang.stories.transcript import StoryFailed, expect
 
 MAKER: Final = "officer-maker"
 CHECKER: Final = "approver-checker"
 BANK_LINES_MAX: Final = 2_000
+BATCH_PAGE: Final = 500
 PAID: Final = ("pay", "back_pay", "reissue")
 
 
 @dataclass(frozen=True)
-class Paid:
-    """A settled batch; `lines` of everybody in it."""
+class PaidBatch:
+    """A settled batch with all its lines."""
 
     batch_id: str
     lines: list[Json]
     amount_fen: int
 
 
-def sums(ledger: Json, kinds: tuple[str, ...], item: str, states: tuple[str, ...] = ("posted",)) -> dict[Any, int]:
-    """Fen by (service month, area) of an item's entries of these kinds; what sums up to nothing is left out."""
+def sums(
+    ledger: Json, kinds: tuple[str, ...], item: str, states: tuple[str, ...] = ("posted",)
+) -> dict[tuple[str, str], int]:
+    """Fen by (service month, area), over the item's entries of these kinds and states. Sums of 0 are left out."""
     found: Counter[tuple[str, str]] = Counter()
     for entry in ledger["entries"]:
         if entry["item"] == item and entry["kind"] in kinds and entry["state"] in states:
             found[entry["service_month"], entry["jurisdiction"]] += entry["amount_fen"]
-    return {key: amount for key, amount in sorted(found.items()) if amount}
+    return {key: amount_fen for key, amount_fen in sorted(found.items()) if amount_fen}
 
 
-def owed(ledger: Json, item: str) -> dict[Any, int]:
-    """What is due by (service month, area), held lines included."""
+def owed(ledger: Json, item: str) -> dict[tuple[str, str], int]:
+    """Fen due by (service month, area), held lines included."""
     return sums(ledger, ("due",), item, ("posted", "held"))
 
 
-def paid(ledger: Json, item: str) -> dict[Any, int]:
-    """What the bank has paid by (service month, area)."""
+def paid(ledger: Json, item: str) -> dict[tuple[str, str], int]:
+    """Fen paid by the bank, by (service month, area)."""
     return sums(ledger, PAID, item)
 
 
-async def pay(platform: Platform, county: str, month: str) -> Paid:
-    """Maker, checker, bank: pay what the county owes up to `month`. Shows on the way that one pair of eyes is not
-    enough. Raises StoryFailed when nothing is owed."""
+async def pay(platform: Platform, county: str, month: str) -> PaidBatch:
+    """Pay all that the county owes up to `month`. Raises StoryFailed when nothing is owed, or when the maker can
+    approve the own batch."""
     batch = await platform.post("subsidy", "/v1/batches", {"month": month, "jurisdiction": county}, subject=MAKER)
     path = f"/v1/batches/{batch['batch_id']}"
     await platform.post("subsidy", f"{path}/submit", subject=MAKER)
+    await _maker_is_refused(platform, path)
+    approved = await platform.post("subsidy", f"{path}/approve", role="approver", subject=CHECKER)
+    lines = await _lines(platform, path)
+    await _settle(platform, [line["line_id"] for line in lines if line["state"] == "ordered"])
+    return PaidBatch(batch["batch_id"], lines, approved["amount_fen"])
+
+
+async def _maker_is_refused(platform: Platform, path: str) -> None:
     try:
         await platform.post("subsidy", f"{path}/approve", role="approver", subject=MAKER)
     except Answer as refused:
         expect((refused.status, refused.code), (403, "four_eyes"), "a maker who approves the own batch")
     else:
         raise StoryFailed("a batch was approved by its maker")
-    approved = await platform.post("subsidy", f"{path}/approve", role="approver", subject=CHECKER)
-    lines = await _lines(platform, path)
-    ordered = [line["line_id"] for line in lines if line["state"] == "ordered"]
-    for first in range(0, len(ordered), BANK_LINES_MAX):
-        part = [{"line_id": line_id, "outcome": "settled"} for line_id in ordered[first : first + BANK_LINES_MAX]]
-        answer = await platform.post("subsidy", "/v1/bank-returns", {"lines": part}, subject=MAKER)
-        expect((answer["settled"], answer["refused"]), (len(part), []), "what the bank paid")
-    return Paid(batch["batch_id"], lines, approved["amount_fen"])
+
+
+async def _settle(platform: Platform, line_ids: list[str]) -> None:
+    """The bank reports that it has paid all lines."""
+    for first in range(0, len(line_ids), BANK_LINES_MAX):
+        part = line_ids[first : first + BANK_LINES_MAX]
+        results = [{"line_id": line_id, "outcome": "settled"} for line_id in part]
+        answer = await platform.post("subsidy", "/v1/bank-returns", {"lines": results}, subject=MAKER)
+        expect((answer["settled"], answer["refused"]), (len(part), []), "the result of the bank return")
 
 
 async def _lines(platform: Platform, path: str) -> list[Json]:
     lines: list[Json] = []
     after = None
     while True:
-        page = await platform.get("subsidy", path, after=after, limit=500)
+        page = await platform.get("subsidy", path, after=after, limit=BATCH_PAGE)
         lines += page["lines"]
         after = page["next"]
         if after is None:

@@ -1,4 +1,4 @@
-"""The cast: synthetic elders, and what sources say about them as CloudEvents."""
+"""Synthetic elders, and the CloudEvents of their sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTIES: Final = {QILIN: "麒麟区", XUANWEI: "宣威市"}
 
 @dataclass(frozen=True)
 class Elder:
-    """Somebody who does not exist. `town`: 9 digits, where the hukou is and where the elder lives."""
+    """A synthetic person. `town`: 9 digits; the place of both hukou and home."""
 
     number: str
     name: str
@@ -30,16 +30,12 @@ class Elder:
     def county(self) -> str:
         return self.town[:6]
 
-    @property
-    def pronoun(self) -> str:
-        return "he" if self.sex == "1" else "she"
-
     def in_town(self, town: str) -> Elder:
         return replace(self, town=town)
 
 
 class Cast:
-    """Draws new people; the same ID number is never given twice within one cast."""
+    """Generates people. Each ID number is unique within one cast."""
 
     def __init__(self, seed: object = None) -> None:
         self._random = Random(str(uuid4() if seed is None else seed))
@@ -52,13 +48,13 @@ class Cast:
         return Elder(number, draw_name(self._random, sex), sex, born, town)
 
     def aged(self, years: int, on: date, county: str = QILIN, sex: str | None = None) -> Elder:
-        """Somebody whose birthday is some months away from `on`, and who is `years` old then."""
-        month = (on.month + 4) % 12 + 1  # five months ahead
+        """A person who is `years` old on the day `on`. The birthday is five months ahead."""
+        month = (on.month + 4) % 12 + 1
         year = on.year - years - (1 if month > on.month else 0)
         return self.elder(date(year, month, self._random.randint(1, 28)), county, sex)
 
 
-def say(
+def cloud_event(
     office: str,
     kind: str,
     elder: Elder,
@@ -71,7 +67,7 @@ def say(
     previous: Event | None = None,
     id: str | None = None,
 ) -> Event:
-    """One CloudEvent of an office of Qujing; `at`: when the source recorded it."""
+    """One CloudEvent of an office of Qujing. `at`: the time of recording at the source."""
     data: Event = {
         "action": action,
         "previous_event_id": previous["id"] if previous else None,
@@ -100,22 +96,22 @@ def registration(elder: Elder, at: datetime, *, since: date | None = None) -> Ev
         "hukou_division": elder.town,
         "hukou_kind": "urban",
     }
-    return say("psb", "registration", elder, at, value, since=since)
+    return cloud_event("psb", "registration", elder, at, value, since=since)
 
 
 def residence(elder: Elder, at: datetime, *, since: date | None = None) -> Event:
     value = {"division": elder.town, "address": f"{COUNTIES.get(elder.county, '')}合成路1号", "place": "home"}
-    return say("psb", "residence", elder, at, value, since=since)
+    return cloud_event("psb", "residence", elder, at, value, since=since)
 
 
-def arrives(elder: Elder, at: datetime) -> list[Event]:
-    """What the registers have always known: hukou and home."""
+def register_entries(elder: Elder, at: datetime) -> list[Event]:
+    """Hukou and home, without a start date."""
     return [registration(elder, at), residence(elder, at)]
 
 
 def lives_alone(elder: Elder, at: datetime, since: date) -> Event:
     value = {"tags": ["alone"], "verified_on": since.isoformat()}
-    return say("grid", "living_situation", elder, at, value, since=since)
+    return cloud_event("grid", "living_situation", elder, at, value, since=since)
 
 
 def certificate(
@@ -123,12 +119,12 @@ def certificate(
 ) -> Event:
     value = {"certificate_no": f"{elder.number}{class_}{level}", "class": class_, "level": level}
     action = "corrected" if corrects else "created"
-    return say("cdpf", "disability", elder, at, value, since=since, action=action, previous=corrects)
+    return cloud_event("cdpf", "disability", elder, at, value, since=since, action=action, previous=corrects)
 
 
 def household(head: Elder, members: list[Elder], number: str, at: datetime, since: date) -> Event:
     value = {"household_no": number, "members": [member.number for member in members]}
-    return say("mca", "household", head, at, value, since=since)
+    return cloud_event("mca", "household", head, at, value, since=since)
 
 
 def low_income(
@@ -137,23 +133,23 @@ def low_income(
     value: Event = {"category": category}
     if household_no:
         value["household_no"] = household_no
-    return say("mca", "low_income", elder, at, value, since=since)
+    return cloud_event("mca", "low_income", elder, at, value, since=since)
 
 
 def death(elder: Elder, at: datetime, day: date, evidence: str = "register_cancelled") -> Event:
     office = {"register_cancelled": "psb", "cremation": "mca", "medical_certificate": "nhc", "reported": "grid"}
-    return say(office[evidence], "death", elder, at, {"evidence": evidence}, since=day)
+    return cloud_event(office[evidence], "death", elder, at, {"evidence": evidence}, since=day)
 
 
 def alive(elder: Elder, at: datetime, day: date) -> Event:
-    return say("grid", "alive", elder, at, {"method": "visit"}, since=day)
+    return cloud_event("grid", "alive", elder, at, {"method": "visit"}, since=day)
 
 
 def annulled(event: Event, elder: Elder, at: datetime) -> Event:
-    """The same source takes it back: it was never true. As registers do, it sends its whole row with a flag."""
+    """The same source annuls its event. Like a real register, it sends its whole row with a flag."""
     office = str(event["source"]).rpartition(":")[2]
     kind = str(event["type"]).split(".")[3]
     row = event["data"].get("value", {}) | {"row_state": "D"}
     since = event["data"]["valid_from"]
     day = date.fromisoformat(since) if since else None
-    return say(office, kind, elder, at, row, since=day, action="annulled", previous=event)
+    return cloud_event(office, kind, elder, at, row, since=day, action="annulled", previous=event)

@@ -1,4 +1,4 @@
-"""The platform as outsiders meet it: doors, readings, topics and the clock. Whatever is waited for has a deadline."""
+"""The platform from outside: HTTP APIs, topics and the clock. Every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from shell.settings import settings
 
 from shouwang.runtime import clock
 from shouwang.stories.people import CITY, Cast, Elder, Event
-from shouwang.stories.telling import StoryFailed
-from shouwang.stories.watching import SECONDS_MAX, Watch
+from shouwang.stories.transcript import StoryFailed
+from shouwang.stories.watch import SECONDS_MAX, Watch
 
 T = TypeVar("T")
 BATCH_EVENTS_MAX: Final = 1_000
 LOOK_EVERY_SECONDS: Final = 0.03
-CLOCK_SEEN_SECONDS: Final = 0.1  # every process looks at the stored clock at least each 50 ms
+CLOCK_SEEN_SECONDS: Final = 0.1  # every process reads the stored clock at least once in 50 ms
+REQUEST_ARGUMENTS: Final = ("json", "params", "headers", "content")
 Json = dict[str, Any]
 
 
 class Answer(StoryFailed):
-    """An HTTP answer that a story did not expect. `status` and `code` are those of the problem."""
+    """An unexpected HTTP error. `status` and `code` come from the problem document."""
 
     def __init__(self, status: int, body: Json, where: str) -> None:
         super().__init__(f"{where} answered {status}: {json.dumps(body, ensure_ascii=False)[:600]}")
@@ -42,7 +43,7 @@ class Answer(StoryFailed):
 
 
 class Platform:
-    """`urls`: by service. Enter it to begin reading the topics."""
+    """`urls`: by service. `async with` begins to read the topics."""
 
     def __init__(self, home: Path, kafka: str, urls: dict[str, str]) -> None:
         self.home = home
@@ -54,7 +55,7 @@ class Platform:
         self._http = httpx.AsyncClient(timeout=30, trust_env=False)
 
     async def __aenter__(self) -> Platform:
-        settings.cache_clear()  # SHOUWANG_HOME names the home by now: its keys sign our tokens
+        settings.cache_clear()  # SHOUWANG_HOME may have changed: the keys of this home sign the tokens
         token_keys.forget()
         await self.watch.start()
         return self
@@ -75,31 +76,33 @@ class Platform:
         return self.now().date()
 
     async def move_to(self, instant: datetime) -> None:
-        """Move business time on, for every service when this returns. Raises LocalProblem for the past."""
+        """Move business time forward; every service has read it on return. Raises LocalProblem for the past."""
         clock.set_business_time(self.home, instant)
         await asyncio.sleep(CLOCK_SEEN_SECONDS)
 
     async def move_to_day(self, day: date) -> None:
-        """Midnight, with which a day begins."""
+        """Move business time to the first instant of a day."""
         await self.move_to(calendar.start_of_day(day))
 
     def next_month(self) -> date:
-        """The first day of the coming month."""
+        """The first day of the next month."""
         return calendar.add_months(calendar.month_of(self.today()), 1)
 
     # -- HTTP
 
     async def call(self, method: str, service: str, path: str, *, role: str, **more: Any) -> Any:
-        """The JSON (or text) of the answer; `more`: claims of the token (`subject`, `division`, …) and arguments of
-        httpx (`json`, `params`, `headers`). Raises Answer for 4xx and 5xx."""
-        request = {name: more.pop(name) for name in ("json", "params", "headers", "content") if name in more}
+        """The JSON (or text) of the answer. Raises Answer for 4xx and 5xx.
+
+        `more`: arguments of httpx (REQUEST_ARGUMENTS), and claims of the token (`subject`, `division`, …).
+        """
+        request = {name: more.pop(name) for name in REQUEST_ARGUMENTS if name in more}
         headers = {"authorization": f"Bearer {self.token(role, **more)}", **request.pop("headers", {})}
         answer = await self._http.request(method, f"{self.urls[service]}{path}", headers=headers, **request)
-        is_json = "json" in answer.headers.get("content-type", "")
-        if answer.status_code >= 400:
-            body = answer.json() if is_json else {"text": answer.text[:300]}
-            raise Answer(answer.status_code, body, f"{method} {service} {path.partition('?')[0]}")
-        return answer.json() if is_json else answer.text
+        body = _body(answer)
+        if answer.is_error:
+            problem = body if isinstance(body, dict) else {"text": answer.text[:300]}
+            raise Answer(answer.status_code, problem, f"{method} {service} {path.partition('?')[0]}")
+        return body
 
     def token(self, role: str, **claims: str) -> str:
         known = tuple(sorted({"role": role, **claims}.items()))
@@ -108,7 +111,7 @@ class Platform:
         return self._tokens[known]
 
     async def get(self, service: str, path: str, role: str = "officer", **params: Any) -> Any:
-        """As an officer of Qujing, unless said otherwise."""
+        """GET as an officer of Qujing, or in another role of Qujing. Parameters that are None are left out."""
         given = {name: value for name, value in params.items() if value is not None}
         return await self.call("GET", service, path, role=role, division=CITY, params=given)
 
@@ -116,21 +119,21 @@ class Platform:
         claims.setdefault("headers", {"Idempotency-Key": str(uuid4())})
         return await self.call("POST", service, path, role=role, json=body, **{"division": CITY, **claims})
 
-    async def until(self, what: str, probe: Callable[[], Awaitable[T | None]], seconds: float = SECONDS_MAX) -> T:
-        """Ask again and again until there is an answer. Raises StoryFailed when the deadline passes."""
+    async def until(self, subject: str, probe: Callable[[], Awaitable[T | None]], seconds: float = SECONDS_MAX) -> T:
+        """Call `probe` until its result is neither None nor False. Raises StoryFailed after the deadline."""
         deadline = monotonic() + seconds
         while True:
             found = await probe()
             if found is not None and found is not False:
                 return found
             if monotonic() > deadline:
-                raise StoryFailed(f"{what}: not within {seconds:.0f} s")
+                raise StoryFailed(f"{subject}: not within {seconds:.0f} s")
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     # -- pushing
 
     async def send(self, events: Sequence[Event]) -> list[Json]:
-        """The receipts, whatever they say."""
+        """Push events by HTTP in batches; returns the receipts, also those of rejected events."""
         results: list[Json] = []
         for first in range(0, len(events), BATCH_EVENTS_MAX):
             body = json.dumps(events[first : first + BATCH_EVENTS_MAX], ensure_ascii=False).encode()
@@ -140,7 +143,7 @@ class Platform:
         return results
 
     async def push(self, *events: Event) -> list[str]:
-        """The event ids under which accepted events are known. Raises StoryFailed if one is not accepted."""
+        """Push events by HTTP; returns their event ids. Raises StoryFailed if one is not accepted."""
         results = await self.send(events)
         for result in results:
             if result["status"] != "accepted":
@@ -148,7 +151,7 @@ class Platform:
         return [result["event_id"] for result in results]
 
     async def produce(self, topic: str, records: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> None:
-        """(key, value, headers) to a topic, acknowledged."""
+        """Write records (key, value, headers) to a topic. The broker has acknowledged all on return."""
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all")
         await producer.start()
         try:
@@ -158,14 +161,14 @@ class Platform:
             await producer.stop()
 
     async def push_by_kafka(self, *events: Event) -> None:
-        """The same events in structured mode, each on the topic of its source, one after the other."""
+        """Push events in structured mode, in order, each to the topic of its source."""
         kind = [("content-type", b"application/cloudevents+json")]
         for event in events:
             body = json.dumps(event, ensure_ascii=False).encode()
             await self.produce(inbound_topic(event["source"]), [(None, body, kind)])
 
     async def find(self, elder: Elder) -> str:
-        """The surrogate under which everybody but ingestion knows the elder."""
+        """The person id of the elder."""
         answer = await self.post("ingestion", "/v1/persons/lookup", {"id_number": elder.number})
         return str(answer["person_id"])
 
@@ -180,7 +183,7 @@ class Platform:
         return answer
 
     async def ledger(self, person_id: str) -> Json:
-        """As an auditor of the nation: an item of the national list is owed under the nation's own code."""
+        """The ledger as an auditor of the nation reads it, with the items of the national list."""
         path = f"/v1/persons/{person_id}/ledger"
         answer: Json = await self.call("GET", "subsidy", path, role="auditor", division=divisions.NATION)
         return answer
@@ -194,8 +197,13 @@ class Platform:
         return list(answer["steps"])
 
 
+def _body(answer: httpx.Response) -> Any:
+    is_json = "json" in answer.headers.get("content-type", "")
+    return answer.json() if is_json else answer.text
+
+
 def years_before(day: date, years: int) -> date:
-    """The birth date of somebody who has the birthday on `day`; born on 28 February where `day` is 29 February."""
+    """The same day, so many years earlier. 29 February becomes 28 February in other than leap years."""
     try:
         return day.replace(year=day.year - years)
     except ValueError:
@@ -203,10 +211,10 @@ def years_before(day: date, years: int) -> date:
 
 
 def month_text(day: date, months: int = 0) -> str:
-    """`YYYY-MM`, so many months later."""
+    """`YYYY-MM` of the month that is `months` later."""
     return calendar.month_text(calendar.add_months(calendar.month_of(day), months))
 
 
 def in_month(day: date, months: int, on: int = 15) -> date:
-    """A day of the month that is so many months later."""
+    """The day `on` of the month that is `months` later."""
     return calendar.add_months(calendar.month_of(day), months) + timedelta(days=on - 1)

@@ -1,4 +1,4 @@
-"""Those who visit: a synthetic service centre per county."""
+"""Providers of visits: one synthetic service centre per county."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from common.codes import uscc
 from shouwang.stories.people import COUNTIES
 from shouwang.stories.platform import Json, Platform
 
+FEED_PAGE = 500
+
 
 def provider_code(county: str) -> str:
     """The credit code of the county's synthetic centre, the same in every run."""
@@ -14,7 +16,7 @@ def provider_code(county: str) -> str:
 
 
 async def register_provider(platform: Platform, county: str) -> Json:
-    """Registered by an officer, subscribing by Kafka; returns once its own topic is in use."""
+    """Register the county's centre with a Kafka subscription; returns it as soon as its own topic is ready."""
     code = provider_code(county)
     body = {
         "uscc": code,
@@ -27,28 +29,30 @@ async def register_provider(platform: Platform, county: str) -> Json:
 
     async def ready() -> Json | None:
         found = await platform.get("dispatch", "/v1/providers", limit=500)
-        return next((p for p in found["providers"] if p["uscc"] == code and p["topic_state"] == "ready"), None)
+        for provider in found["providers"]:
+            if provider["uscc"] == code and provider["topic_state"] == "ready":
+                return dict(provider)
+        return None
 
     return await platform.until("the provider's topic", ready)
 
 
 async def feed_of(platform: Platform, code: str, after: int = 0) -> list[Json]:
-    """What the provider was told, by plain HTTP; the same messages lie on its topic."""
-    told: list[Json] = []
+    """The messages to the provider after a sequence number, read over HTTP. Its topic holds the same messages."""
+    path = f"/v1/providers/{code}/feed"
+    messages: list[Json] = []
     while True:
-        path = f"/v1/providers/{code}/feed"
-        page = await platform.call(
-            "GET", "dispatch", path, role="provider", provider=code, params={"after": after, "limit": 500}
-        )
-        told += page["events"]
-        if len(page["events"]) < 500:
-            return told
+        params = {"after": after, "limit": FEED_PAGE}
+        page = await platform.call("GET", "dispatch", path, role="provider", provider=code, params=params)
+        messages += page["events"]
+        if len(page["events"]) < FEED_PAGE:
+            return messages
         after = page["next"]
 
 
-async def answer(platform: Platform, task_id: str, code: str, what: str, **body: str) -> Json:
-    """`accept`, `decline`, `check-in`, `check-out` or `fail` over HTTP, as the provider."""
-    path = f"/v1/tasks/{task_id}/{what}"
+async def answer(platform: Platform, task_id: str, code: str, action: str, **body: str) -> Json:
+    """Answer a task as its provider: `accept`, `decline`, `check-in`, `check-out` or `fail`. Returns the task."""
+    path = f"/v1/tasks/{task_id}/{action}"
     task: Json = await platform.call("POST", "dispatch", path, role="provider", provider=code, json=body)
     return task
 

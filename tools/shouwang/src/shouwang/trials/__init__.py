@@ -1,1 +1,1 @@
-"""Trials of a running platform: push it, pay from it, kill its processes, and look at what is left. For tests."""
+"""Trials of a running platform, for tests: push events, pay, kill processes, read the results."""

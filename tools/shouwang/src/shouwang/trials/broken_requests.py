@@ -1,4 +1,4 @@
-"""Requests to one broker fail or get no answer, while every other client of this process goes on undisturbed."""
+"""Faults in the requests to one broker. Other clients of this process are not affected."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,17 +8,17 @@ from aiokafka.conn import AIOKafkaConnection
 
 
 @contextmanager
-def intercepted(kafka: str, instead: Callable[[str], Any]) -> Iterator[None]:
-    """Ask `instead` before each request to the broker at `kafka` (host:port), with the name of the request's kind.
+def intercepted(kafka: str, replace: Callable[[str], Any]) -> Iterator[None]:
+    """Call `replace` with the class name of each request to the broker at `kafka` (host:port).
 
-    None lets the request pass. Anything else is its answer, and an exception is its failure. A request to another
-    broker is never asked about: the platform under test has clients in this process that must not be disturbed.
+    None sends the request. Any other value is its answer, and an exception is its failure. Requests to other brokers
+    are always sent: they belong to the platform under test.
     """
     send = AIOKafkaConnection.send
 
     def sent(connection: AIOKafkaConnection, request: Any, *more: Any, **options: Any) -> Any:
         if f"{connection.host}:{connection.port}" == kafka:
-            answer = instead(type(request).__name__)
+            answer = replace(type(request).__name__)
             if answer is not None:
                 return answer
         return send(connection, request, *more, **options)

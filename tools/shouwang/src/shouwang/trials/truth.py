@@ -1,10 +1,10 @@
-"""What the platform concluded, held against the world that the sources told of."""
+"""Compares the platform's facts and decisions with the truth of a synthetic county."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.events.entitlement import Entitlement
 from common.events.facts import Death, Disability, LivingSituation, LowIncome, Registration, Residence, SpecialFamily
@@ -16,10 +16,22 @@ from synth import Truth
 
 Held = tuple[Any, ...]
 TO_CHOOSE = "one of several"
+COMPARED = (
+    "birth_date",
+    "hukou_division",
+    "residence_division",
+    "disability",
+    "low_income",
+    "support",
+    "tags",
+    "special_family",
+    "died_on",
+    "suspected",
+)
 
 
 def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
-    """The facts in force on a day, in the terms of the truth. Raises ValueError for two facts of a kind at once."""
+    """The facts in force on a day, under the names in COMPARED. Raises ValueError for two facts of a kind."""
     registration, home = _held(facts, "registration", on), _held(facts, "residence", on)
     certificate, income = _held(facts, "disability", on), _held(facts, "low_income", on)
     living, special = _held(facts, "living_situation", on), _held(facts, "special_family", on)
@@ -39,19 +51,8 @@ def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
 
 
 def true(truth: Truth) -> dict[str, Any]:
-    """The same of the truth."""
-    return {
-        "birth_date": truth.birth_date,
-        "hukou_division": truth.hukou_division,
-        "residence_division": truth.residence_division,
-        "disability": truth.disability,
-        "low_income": truth.low_income,
-        "support": truth.support,
-        "tags": truth.tags,
-        "special_family": truth.special_family,
-        "died_on": truth.died_on,
-        "suspected": truth.suspected,
-    }
+    """The truth, under the names in COMPARED."""
+    return {name: getattr(truth, name) for name in COMPARED}
 
 
 def _held(facts: Sequence[Fact], kind: str, on: date) -> Any:
@@ -62,65 +63,89 @@ def _held(facts: Sequence[Fact], kind: str, on: date) -> Any:
 
 
 def deserved(truth: Truth, lists: Lists, on: date) -> set[Held]:
-    """What the law gives on a day to somebody of whom the truth is all there is to know."""
+    """The entitlements on a day according to the lists, if the truth is the only knowledge about the person."""
     decision = decide("", _facts_of(truth, on), (), lists)
     return in_force(decision.entitlements, on)
 
 
 def in_force(entitlements: Sequence[Entitlement], on: date) -> set[Held]:
-    """What is held on a day, without the ids and days that history leaves behind. Nor which of several items, of which
-    one may be had, was there first: all of them are `TO_CHOOSE`."""
-    held = [e for e in entitlements if e.from_ <= on and (e.to is None or on < e.to)]
-    rivals = {item for e in held if e.state == "choice_required" for item in (e.item, e.suppressed_by)}
-    return {
-        (
-            e.item,
-            e.jurisdiction,
-            TO_CHOOSE if e.item in rivals else e.state,
-            e.amount_fen_per_month,
-            e.tier,
-            e.interval_days,
-            e.division,
-            e.missing_facts,
-        )
-        for e in held
-    }
+    """The entitlements on a day, without ids, days and other effects of history.
+
+    If a person must choose between items, history decides which one came first. All of them get the state TO_CHOOSE.
+    """
+    held = [entitlement for entitlement in entitlements if _holds(entitlement, on)]
+    rivals = _rivals(held)
+    return {_without_history(entitlement, rivals) for entitlement in held}
+
+
+def _holds(entitlement: Entitlement, on: date) -> bool:
+    return entitlement.from_ <= on and (entitlement.to is None or on < entitlement.to)
+
+
+def _rivals(held: Sequence[Entitlement]) -> set[str | None]:
+    """The items between which the person must choose."""
+    found: set[str | None] = set()
+    for entitlement in held:
+        if entitlement.state == "choice_required":
+            found |= {entitlement.item, entitlement.suppressed_by}
+    return found
+
+
+def _without_history(entitlement: Entitlement, rivals: set[str | None]) -> Held:
+    return (
+        entitlement.item,
+        entitlement.jurisdiction,
+        TO_CHOOSE if entitlement.item in rivals else entitlement.state,
+        entitlement.amount_fen_per_month,
+        entitlement.tier,
+        entitlement.interval_days,
+        entitlement.division,
+        entitlement.missing_facts,
+    )
+
+
+class _Value(NamedTuple):
+    kind: str
+    value: Any
+    since: date | None = None
 
 
 def _facts_of(truth: Truth, on: date) -> tuple[Fact, ...]:
-    said: list[tuple[str, Any, date | None]] = [
-        (
-            "registration",
-            Registration(
-                sex=truth.sex,  # type: ignore[arg-type]
-                birth_date=truth.birth_date,
-                hukou_division=truth.hukou_division,
-                hukou_kind=truth.hukou_kind,  # type: ignore[arg-type]
-            ),
-            None,
-        )
-    ]
+    """The truth as facts, in the order of their kinds."""
+    values = sorted([*_values_of(truth), *_deaths_of(truth, on)], key=lambda value: value.kind)
+    return tuple(Fact(kind, value, since, None, kind, "truth", 1) for kind, value, since in values)
+
+
+def _values_of(truth: Truth) -> Iterator[_Value]:
+    yield _Value("registration", _registration_of(truth))
     if truth.residence_division:
         place: Any = truth.residence_place
-        said.append(("residence", Residence(division=truth.residence_division, place=place), None))
+        yield _Value("residence", Residence(division=truth.residence_division, place=place))
     if truth.disability:
-        said.append(("disability", Disability(class_=truth.disability[0], level=truth.disability[1]), None))
+        yield _Value("disability", Disability(class_=truth.disability[0], level=truth.disability[1]))
     if truth.low_income:
         category: Any = truth.low_income
         support: Any = truth.support
-        said.append(("low_income", LowIncome(category=category, support=support), None))
+        yield _Value("low_income", LowIncome(category=category, support=support))
     if truth.tags is not None:
         tags: Any = tuple(sorted(truth.tags))
-        said.append(("living_situation", LivingSituation(tags=tags), None))
+        yield _Value("living_situation", LivingSituation(tags=tags))
     if truth.special_family:
         only_child: Any = truth.special_family
-        said.append(("special_family", SpecialFamily(only_child=only_child), None))
+        yield _Value("special_family", SpecialFamily(only_child=only_child))
+
+
+def _registration_of(truth: Truth) -> Registration:
+    return Registration(
+        sex=truth.sex,  # type: ignore[arg-type]
+        birth_date=truth.birth_date,
+        hukou_division=truth.hukou_division,
+        hukou_kind=truth.hukou_kind,  # type: ignore[arg-type]
+    )
+
+
+def _deaths_of(truth: Truth, on: date) -> Iterator[_Value]:
     if truth.died_on:
-        said.append(("death", Death(evidence="register_cancelled"), truth.died_on))
+        yield _Value("death", Death(evidence="register_cancelled"), truth.died_on)
     elif truth.suspected:
-        said.append(("death", Death(evidence="reported"), on - timedelta(days=1)))
-    return tuple(Fact(kind, value, since, None, kind, "truth", 1) for kind, value, since in sorted(said, key=_kind))
-
-
-def _kind(said: tuple[str, Any, date | None]) -> str:
-    return said[0]
+        yield _Value("death", Death(evidence="reported"), on - timedelta(days=1))

@@ -8,8 +8,10 @@ from shell.store.transaction import Tx
 
 
 class Waited(NamedTuple):
-    """An event in quarantine. `withdrawn`: its source took it back; a later statement of the source may reopen it."""
+    """An event in quarantine. `person_id`: of its row, in whose count it is. `withdrawn`: its source took it back; a
+    later statement of the source may reopen it."""
 
+    person_id: str
     sealed: bytes
     since: datetime
     withdrawn: bool
@@ -29,13 +31,13 @@ class Part(NamedTuple):
 async def load_waiting(tx: Tx, person_ids: Collection[str]) -> tuple[dict[str, Waited], list[Part]]:
     """The waiting and withdrawn events of these persons by id, and the waiting parts of households."""
     rows = await tx.sql.fetch(
-        """SELECT q.event_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source, q.person_id
+        """SELECT q.event_id, q.person_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source
            FROM quarantine q LEFT JOIN received r ON r.event_id = q.event_id
            WHERE q.person_id = ANY($1::uuid[]) AND q.state IN ('open', 'withdrawn')""",
         list(person_ids),
     )
-    events = {row[0]: Waited(row[1], row[2], row[3]) for row in rows if row[4] is None}
-    return events, [Part(row[0], row[4], row[5], row[6]) for row in rows if row[4] is not None]
+    events = {row[0]: Waited(row[1], row[2], row[3], row[4]) for row in rows if row[5] is None}
+    return events, [Part(row[0], row[5], row[6], row[1]) for row in rows if row[5] is not None]
 
 
 class Waiting(NamedTuple):
@@ -56,8 +58,8 @@ class Waiting(NamedTuple):
 
 
 async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, deadline: datetime) -> set[str]:
-    """Returns the ids of rows that wait now and did not wait before. A released event waits again; a part that officers
-    have discarded stays discarded."""
+    """Returns the ids of rows that wait now and did not wait before. A released event waits again, as a row of the
+    given person; a part that officers have discarded stays discarded."""
     if not rows:
         return set()
     ordered = sorted(rows)
@@ -70,8 +72,9 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
                        $9::uuid[], $10::uuid[], $11::text[])
              AS u(event_id, person_id, source, kind, reason, owner, waits_for, chain, part_of, household, state)
            ON CONFLICT (event_id) DO UPDATE
-             SET reason = excluded.reason, owner = excluded.owner, state = excluded.state, chain = excluded.chain,
-                 since = excluded.since, deadline = excluded.deadline, settled_at = excluded.settled_at,
+             SET person_id = excluded.person_id, reason = excluded.reason, owner = excluded.owner,
+                 state = excluded.state, chain = excluded.chain, since = excluded.since,
+                 deadline = excluded.deadline, settled_at = excluded.settled_at,
                  settled_by = NULL, first_by = NULL, first_outcome = NULL, group_id = NULL
              WHERE q.state = 'released'
            RETURNING event_id""",

@@ -1,4 +1,4 @@
-"""SIGKILL at random instants, and a new start each time. One seed gives the same plan."""
+"""A plan of SIGKILLs at random instants, each followed by a new start. One seed always gives the same plan."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ LEAD_MAX = 2
 
 
 @dataclass(frozen=True)
-class Strike:
-    """Kill the process `victim` some time after step number `step` of the work has begun."""
+class Kill:
+    """SIGKILL of the process `victim`, `delay_seconds` after step number `step` of the work has begun."""
 
     step: int
     delay_seconds: float
     victim: str
 
 
-def plan_strikes(rng: Random, victims: Sequence[str], times_each: int, steps: int, once: Sequence[str]) -> list[Strike]:
-    """Every victim so many times, each of `once` once, spread by chance over all steps."""
+def plan_kills(rng: Random, victims: Sequence[str], times_each: int, steps: int, once: Sequence[str]) -> list[Kill]:
+    """Kills at random steps: `times_each` per victim, and one for each name in `once`. Sorted by step."""
     names = [*victims] * times_each + [*once]
-    strikes = [Strike(int(rng.random() * steps), rng.random() * DELAY_SECONDS_MAX, name) for name in names]
-    return sorted(strikes, key=lambda strike: (strike.step, strike.delay_seconds))
+    plan = [Kill(int(rng.random() * steps), rng.random() * DELAY_SECONDS_MAX, name) for name in names]
+    return sorted(plan, key=lambda kill: (kill.step, kill.delay_seconds))
 
 
 class Killer:
-    """Carries a plan out while somebody else works, and reports steps to it with `reached`."""
+    """Carries out a plan beside other work. The work calls `reached` at the begin of each step."""
 
-    def __init__(self, runtime: Runtime, strikes: Sequence[Strike], env: Mapping[str, str]) -> None:
+    def __init__(self, runtime: Runtime, plan: Sequence[Kill], env: Mapping[str, str]) -> None:
         self.runtime = runtime
         self.kills: Counter[str] = Counter()
-        self._strikes = strikes
+        self._plan = plan
         self._env = env
         self._step = -1
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
-        """Until the plan is done; everything runs again then."""
-        for strike in self._strikes:
+        """Carry out the plan. Every killed process is ready again on return."""
+        for kill in self._plan:
             async with self._moved:
-                await self._moved.wait_for(lambda due=strike.step: self._step >= due)  # type: ignore[misc]
-            await self._strike(strike)
+                await self._moved.wait_for(lambda due=kill.step: self._step >= due)  # type: ignore[misc]
+            await self._carry_out(kill)
             async with self._moved:
                 self._moved.notify_all()
         for name in self.kills:
             await self._wait_ready(name)
 
     async def reached(self, step: int) -> None:
-        """The work begins this step. It waits here while too many kills that belong before it are still to come."""
+        """Report the begin of a step. Waits while more than LEAD_MAX kills of earlier steps are not done."""
         async with self._moved:
             self._step = step
             self._moved.notify_all()
@@ -63,14 +63,14 @@ class Killer:
 
     def _overdue(self) -> int:
         done = sum(self.kills.values())
-        return sum(strike.step < self._step for strike in self._strikes[done:])
+        return sum(kill.step < self._step for kill in self._plan[done:])
 
-    async def _strike(self, strike: Strike) -> None:
-        """A process that is only starting would not be worth a kill."""
-        await self._wait_ready(strike.victim)
-        await asyncio.sleep(strike.delay_seconds)
-        await asyncio.to_thread(self._kill_and_start, strike.victim)
-        self.kills[strike.victim] += 1
+    async def _carry_out(self, kill: Kill) -> None:
+        """Kill a process that is ready; a kill during its start would test little."""
+        await self._wait_ready(kill.victim)
+        await asyncio.sleep(kill.delay_seconds)
+        await asyncio.to_thread(self._kill_and_start, kill.victim)
+        self.kills[kill.victim] += 1
 
     def _kill_and_start(self, process: str) -> None:
         name, replica = _parts(process)
@@ -87,13 +87,13 @@ class Killer:
         if name not in ("kafka", "postgres"):
             await asyncio.to_thread(self.runtime.wait_ready, name, replica, READY_SECONDS_MAX)
         elif not await asyncio.to_thread(processes.wait_until, lambda: self._answers(name), READY_SECONDS_MAX):
-            raise TimeoutError(f"{name} did not come back")
+            raise TimeoutError(f"{name} did not start again")
 
     def _answers(self, name: str) -> bool:
         return self.runtime.kafka_answers() if name == "kafka" else self.runtime.postgres().is_ready()
 
 
 def _parts(process: str) -> tuple[str, int]:
-    """`subsidy-1` is the further replica 1 of subsidy."""
+    """Service and replica number: `subsidy-1` is replica 1 of subsidy."""
     name, _, replica = process.partition("-")
     return name, int(replica or 0)

@@ -1,4 +1,4 @@
-"""A consumer, a database and a topic of one test: made, deleted, made again, and trimmed."""
+"""A consumer, a database and a topic for one test. The topic can be deleted, created again and trimmed."""
 
 import asyncio
 import re
@@ -27,16 +27,12 @@ DEADLINE_SECONDS = 40
 
 @asynccontextmanager
 async def probe_database(stores: Runtime) -> AsyncIterator[Database]:
-    """The platform's own tables and a table `seen` for what a handler handled, dropped afterwards."""
+    """A database with the platform tables and a table `seen` of handled values. It is dropped afterwards."""
     base = stores.database_url("ingestion").rpartition("/")[0]
     name = f"probe_{uuid4().hex[:12]}"
     admin = await asyncpg.connect(f"{base}/postgres")
     await admin.execute(f'CREATE DATABASE "{name}"')
-    setup = await asyncpg.connect(f"{base}/{name}")
-    await setup.execute("CREATE SCHEMA probe; SET search_path TO probe")
-    await setup.execute(PLATFORM_TABLES)
-    await setup.execute("CREATE TABLE seen (value text)")
-    await setup.close()
+    await _create_tables(f"{base}/{name}")
     database = Database(f"{base}/{name}", "probe")
     await database.open()
     try:
@@ -47,19 +43,27 @@ async def probe_database(stores: Runtime) -> AsyncIterator[Database]:
         await admin.close()
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Raises TimeoutError that names `what` after so many seconds."""
+async def _create_tables(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE SCHEMA probe; SET search_path TO probe")
+    await connection.execute(PLATFORM_TABLES)
+    await connection.execute("CREATE TABLE seen (value text)")
+    await connection.close()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], condition: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait until `holds` returns True. Raises TimeoutError with `condition` after `seconds`."""
     try:
         async with asyncio.timeout(seconds):
-            while not await holds():  # noqa: ASYNC110 - the fact lies outside of this process
+            while not await holds():  # noqa: ASYNC110 - the condition is outside of this process
                 await asyncio.sleep(0.05)
     except TimeoutError as late:
-        raise TimeoutError(f"not within {seconds} s: {what}") from late
+        raise TimeoutError(f"not within {seconds} s: {condition}") from late
 
 
 @dataclass(frozen=True)
 class OnTopic(Handlers):
-    """Handlers of events that lie on another topic than their own."""
+    """Handlers that read their events from another topic."""
 
     topic: str = ""
 
@@ -68,7 +72,7 @@ class OnTopic(Handlers):
 
 
 class Probe:
-    """One reader of `topic` (one partition) that writes every value it handles into `seen`."""
+    """A consumer of `topic` (one partition). It writes every handled value into the table `seen`."""
 
     def __init__(
         self, settings: Settings, database: Database, topic: str, others: Sequence[str] = (), *, compacted: bool = False
@@ -89,7 +93,7 @@ class Probe:
         return consumer
 
     async def start(self) -> None:
-        """Read with a new consumer, as a restarted process would."""
+        """Read with a new consumer, like a restarted process."""
         self.consumer = self.new_consumer()
         self._running = asyncio.create_task(self.consumer.run(), name=f"consumer of {self.topic}")
 
@@ -102,16 +106,16 @@ class Probe:
     async def send(
         self, *values: str, topic: str | None = None, keys: Sequence[str] | None = None, age_ms: int = 0
     ) -> None:
-        """Values with the given keys, as if written `age_ms` ago."""
+        """Write values with the given keys. Their timestamps are `age_ms` in the past."""
         written_ms = int(time.time() * 1000) - age_ms if age_ms else None
-        places = [topic or self.topic] * len(values)
-        await self._send(
-            Record(place, 0, 0, keys[n].encode() if keys else None, value.encode(), (), written_ms)
-            for n, (place, value) in enumerate(zip(places, values, strict=True))
-        )
+        records = []
+        for number, value in enumerate(values):
+            key = keys[number].encode() if keys else None
+            records.append(Record(topic or self.topic, 0, 0, key, value.encode(), (), written_ms))
+        await self._send(records)
 
     async def send_records(self, records: Sequence[Record]) -> None:
-        """Records on this topic, whatever topic they name."""
+        """Write records to this topic. Their own topics are ignored."""
         await self._send(record._replace(topic=self.topic) for record in records)
 
     async def _send(self, records: Iterable[Record]) -> None:
@@ -126,42 +130,45 @@ class Probe:
             await producer.stop()
 
     async def on_topic(self) -> list[str]:
-        """Every value that the topic holds now."""
+        """Every value that is on the topic now."""
         client = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")
         await client.start()
         try:
             client.assign([self.place])
-            end, found = (await client.end_offsets([self.place]))[self.place], list[str]()
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                while await client.position(self.place) < end:
-                    for records in (await client.getmany(timeout_ms=200)).values():
-                        found += [r.value.decode() for r in records]
-            return found
+            return await self._values(client)
         finally:
             await client.stop()
 
+    async def _values(self, client: AIOKafkaConsumer) -> list[str]:
+        end = (await client.end_offsets([self.place]))[self.place]
+        found: list[str] = []
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await client.position(self.place) < end:
+                for records in (await client.getmany(timeout_ms=200)).values():
+                    found += [record.value.decode() for record in records]
+        return found
+
     async def handled(self) -> list[str]:
-        """Every value handled so far, in any order, each as often as it was handled."""
+        """Every handled value, sorted, as often as it was handled."""
         return [row[0] for row in await self.database.pool.fetch("SELECT value FROM seen ORDER BY value")]
 
     async def until_handled(self, *values: str) -> None:
         wanted = sorted(values)
 
-        async def all_of_them() -> bool:
-            found = await self.handled()
-            return set(wanted) <= set(found)
+        async def all_handled() -> bool:
+            return set(wanted) <= set(await self.handled())
 
-        await until(all_of_them, f"{len(wanted)} values handled")
+        await until(all_handled, f"{len(wanted)} values handled")
         assert await self.handled() == wanted
 
     async def until_has_handled(self, value: str) -> None:
-        async def has_it() -> bool:
+        async def is_handled() -> bool:
             return value in await self.handled()
 
-        await until(has_it, f"{value} handled")
+        await until(is_handled, f"{value} handled")
 
     async def until_stopped(self, code: str) -> str:
-        """The sentence for the operator, once the partition is stopped for this reason."""
+        """Wait until the partition is stopped with this code; returns the reason for the operator."""
 
         async def stopped() -> bool:
             return any(code in reason for reason in self.consumer.reasons())
@@ -185,7 +192,7 @@ async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def make_topic(settings: Settings, topic: str, **configs: str) -> None:
-    """With one partition; waits while a topic of this name is still being deleted."""
+    """Create a topic with one partition. Waits while a topic of this name is being deleted."""
     named = {name.replace("_", "."): value for name, value in configs.items()}
     async with admin_of(settings) as admin:
 
@@ -209,13 +216,13 @@ async def delete_topic(settings: Settings, topic: str) -> None:
 
 
 async def trim_topic(settings: Settings, topic: str, before_offset: int) -> None:
-    """Delete the oldest records of partition 0, as retention does."""
+    """Delete the records of partition 0 below an offset, as retention does."""
     async with admin_of(settings) as admin:
 
         async def trimmed() -> bool:
             try:
                 await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset)})
-            except KafkaError:  # its leader is not known yet
+            except KafkaError:  # the partition has no known leader yet
                 return False
             return True
 

@@ -1,4 +1,4 @@
-"""What single records may say: decisions give their grounds, providers hear of their own tasks only."""
+"""Checks of single records: decisions cite their grounds, and providers' topics hold only their own tasks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class _ToProvider(msgspec.Struct):
     person_id: str | None = None
 
 
-_told = msgspec.json.Decoder(_ToProvider)
+_to_provider = msgspec.json.Decoder(_ToProvider)
 
 
 class Grounds:
-    """Invariant 6: every decision names its list and the statements it rests on."""
+    """Invariant 6: every entitlement cites its list, and a granted one also its facts."""
 
     def __init__(self) -> None:
         self.line = Line("every decision cites its clause and its facts")
 
-    def look(self, record: Any) -> None:
+    def check(self, record: Any) -> None:
         if record.topic != EntitlementsDecided.topic or record.value is None:
             return
         event = _decided.decode(record.value)
@@ -44,20 +44,27 @@ def _groundless(held: Entitlement) -> bool:
 
 
 class Providers:
-    """Invariant 7: a provider's topic holds that provider's tasks and names no person, not even by surrogate."""
+    """Invariant 7: a provider's topic holds that provider's tasks only, and no person id."""
 
     def __init__(self) -> None:
         self.line = Line("providers' topics hold their own tasks only")
 
-    def look(self, record: Any) -> None:
+    def check(self, record: Any) -> None:
         topic = _PROVIDER.fullmatch(record.topic)
         if topic is None or topic[2] is not None or record.value is None:
             return
         self.line.count += 1
-        try:
-            told = _told.decode(record.value)
-        except msgspec.MsgspecError:
-            self.line.fault(f"{record.topic}@{record.offset}: not a message to a provider")
-            return
-        if told.provider != topic[1] or told.person_id is not None:
-            self.line.fault(f"{record.topic}@{record.offset}: task {told.task_id} of {told.provider}")
+        fault = _fault(record.value, topic[1])
+        if fault is not None:
+            self.line.fault(f"{record.topic}@{record.offset}: {fault}")
+
+
+def _fault(value: bytes, provider: str) -> str | None:
+    """The fault of a message on the topic of a provider, None if there is none."""
+    try:
+        message = _to_provider.decode(value)
+    except msgspec.MsgspecError:
+        return "not a message to a provider"
+    if message.provider != provider or message.person_id is not None:
+        return f"task {message.task_id} of {message.provider}"
+    return None

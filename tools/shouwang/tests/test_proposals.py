@@ -1,4 +1,4 @@
-"""`shouwang policy diff` and `simulate`: what a proposed list changes and would do, in words an official reads."""
+"""`shouwang policy diff` and `simulate`: the changes and effects of a proposed list, in Chinese sentences."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from rules.form.policy import load_list
 from rules.money.due import DueState
 from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, GroupKey, Money, MoneyKey, Tally, age_band_name
 from shouwang.cli import main
-from shouwang.commands.columns import display_width
-from shouwang.commands.policy_change import FOLDER, _simulation_lines
+from shouwang.policies import simulations
+from shouwang.policies.proposals import FOLDER
+from shouwang.terminal import display_width
 
 AREA = "530302"
 ALLOWANCE = "longevity_allowance"
@@ -43,7 +44,7 @@ def test_the_same_list_changes_nothing(proposed: Path, capsys: pytest.CaptureFix
     assert "共0处" in capsys.readouterr().out
 
 
-def test_a_higher_amount_is_told_in_yuan(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_higher_amount_is_shown_in_yuan(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raise_allowance(proposed)
     assert main(["policy", "diff", str(proposed)]) == 1
     out = capsys.readouterr().out
@@ -55,7 +56,7 @@ def test_a_higher_amount_is_told_in_yuan(proposed: Path, capsys: pytest.CaptureF
     assert ALLOWANCE not in out
 
 
-def test_one_file_takes_its_place_in_the_list(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_of_one_item_replaces_the_item_in_the_list(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = raise_allowance(proposed)
     elsewhere = Path(shutil.copy(file, proposed.parent / file.name))
     assert main(["policy", "diff", "--area", AREA, "--json", str(elsewhere)]) == 1
@@ -63,7 +64,7 @@ def test_one_file_takes_its_place_in_the_list(proposed: Path, capsys: pytest.Cap
     assert (found["jurisdiction"], [c["item"] for c in found["changes"]]) == (AREA, ["longevity_allowance"])
 
 
-def test_what_is_no_list_is_said_to_be_none(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_list_is_an_error(proposed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (proposed / "longevity_allowance.yaml").write_text("item: x")
     for path in (proposed, proposed / "longevity_allowance.yaml", proposed / "missing.yaml"):
         assert main(["policy", "diff", str(path)]) == 2
@@ -72,7 +73,7 @@ def test_what_is_no_list_is_said_to_be_none(proposed: Path, capsys: pytest.Captu
 
 
 def simulated(*, full: bool = True) -> dict[str, Any]:
-    """As identification answers: a higher allowance for 1,200 people, and for two of another county."""
+    """An answer of identification: a higher allowance for 1,200 people, and for two of another county."""
     tally = Tally()
     for county, band, people, fen in ((AREA, "80-89", 1200, 60_000_00), ("530303", "100+", 2, 1_00)):
         tally.groups[GroupKey(county, band)] = Group(
@@ -104,12 +105,12 @@ def simulated(*, full: bool = True) -> dict[str, Any]:
     return show_simulation(status, tally, full=full, titles=titles).model_dump(mode="json")
 
 
-def told(found: dict[str, Any]) -> list[str]:
-    return list(_simulation_lines(found))
+def lines_of(found: dict[str, Any]) -> list[str]:
+    return list(simulations.lines(found))
 
 
-def test_a_simulation_is_told_without_a_single_english_code() -> None:
-    lines = told(simulated())
+def test_a_simulation_is_shown_without_english_codes() -> None:
+    lines = lines_of(simulated())
     assert not re.search("[A-Za-z]", "".join(lines[:-1]))
     text = "\n".join(lines)
     for name in (
@@ -127,17 +128,17 @@ def test_a_simulation_is_told_without_a_single_english_code() -> None:
         assert name in text
 
 
-def test_the_columns_of_a_simulation_stand_under_one_another() -> None:
-    """Every line of a table is as wide as its first, since the last column stands to the right."""
-    lines = told(simulated())
+def test_the_columns_of_a_simulation_are_aligned() -> None:
+    """All lines of a table have the same width, because the last column is aligned to the right."""
+    lines = lines_of(simulated())
     first, second, end = (n for n, line in enumerate(lines) if not line)
     for table in (lines[first + 1 : second], lines[second + 1 : end]):
         assert len(table) > 3
         assert len({display_width(line) for line in table}) == 1
 
 
-def test_numbers_too_small_to_be_told_are_a_dash_and_lines_of_nothing_else_are_left_out() -> None:
-    lines = told(simulated(full=False))
+def test_suppressed_numbers_are_a_dash_and_lines_with_suppressed_numbers_only_are_left_out() -> None:
+    lines = lines_of(simulated(full=False))
     (many,) = (line for line in lines if "麒麟区" in line and "80至89岁" in line)
     assert many.split()[2:8] == ["1200", "1200", "1200", "—", "—", "—"]
     assert not [line for line in lines if "沾益区" in line or "100岁" in line or "生日慰问" in line]

@@ -1,4 +1,4 @@
-"""Delivering what sources say, by HTTP and on their own topics, until it is acknowledged."""
+"""Delivery of population events by HTTP and by topics, repeated until acknowledged."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from shell.kafka.topics import inbound_topic
 from shell.settings import Settings
 
 from shouwang.runtime.stores import Stores
-from shouwang.trials.asking import AGAIN_AFTER_SECONDS, Asker
+from shouwang.trials.retrying_client import RETRY_AFTER_SECONDS, RetryingClient
 
 SEND_SECONDS_MAX = 60
 Event = dict[str, Any]
 
 
-class Deliverer:
-    """`statuses` counts the receipts of the HTTP door; `by_topic` what the broker has acknowledged."""
+class Delivery:
+    """`statuses` counts HTTP receipts by status; `by_topic` counts events that the broker has acknowledged."""
 
-    def __init__(self, stores: Stores, asker: Asker) -> None:
+    def __init__(self, stores: Stores, client: RetryingClient) -> None:
         self.statuses: Counter[str] = Counter()
         self.by_topic = 0
         self.repeated = 0
-        self._asker = asker
+        self._client = client
         self._settings = Settings(kafka=stores.kafka_address)
         self._producer: AIOKafkaProducer | None = None
 
     async def over_http(self, events: Sequence[Event]) -> list[dict[str, Any]]:
-        """The receipts, in the order of the events."""
-        results: list[dict[str, Any]] = (await self._asker.push(events))["results"]
+        """Push by HTTP; returns the receipts in the order of the events."""
+        results: list[dict[str, Any]] = (await self._client.push(events))["results"]
         self.statuses.update(receipt["status"] for receipt in results)
         return results
 
     async def over_topic(self, events: Sequence[Event]) -> None:
-        """All of them again whenever one was not acknowledged. Raises TimeoutError."""
-        values = [(inbound_topic(event["source"]), json.dumps(event, ensure_ascii=False).encode()) for event in events]
-        deadline = monotonic() + self._asker.seconds
+        """Write to the sources' topics. If one event is not acknowledged, all are sent again. Raises TimeoutError."""
+        records = [(inbound_topic(event["source"]), _encode(event)) for event in events]
+        deadline = monotonic() + self._client.seconds
         while True:
             try:
                 producer = await self._connected()
-                sent = [await producer.send(topic, value) for topic, value in values]
+                sent = [await producer.send(topic, value) for topic, value in records]
                 await asyncio.wait_for(asyncio.gather(*sent), SEND_SECONDS_MAX)
                 self.by_topic += len(events)
                 return
@@ -55,7 +55,7 @@ class Deliverer:
                     raise
                 self.repeated += 1
                 await self.close()
-                await asyncio.sleep(AGAIN_AFTER_SECONDS)
+                await asyncio.sleep(RETRY_AFTER_SECONDS)
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -72,3 +72,7 @@ class Deliverer:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+
+def _encode(event: Event) -> bytes:
+    return json.dumps(event, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""A maker, a checker and a bank that work on while everything around them is killed."""
+"""Payments by maker, checker and bank, which go on while processes are killed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from shouwang.trials.asking import Asker
+import httpx
+
+from shouwang.trials.retrying_client import RetryingClient
 
 PAUSE_SECONDS = 0.5
+BANK_LINES_MAX = 5_000
 Json = dict[str, Any]
 
 
 class Key(NamedTuple):
-    """What money is paid for."""
+    """The key of a due."""
 
     person_id: str
     item: str
@@ -26,41 +29,43 @@ class Key(NamedTuple):
 
 
 class Bank:
-    """The bank's own books: what each line it was ever given has moved, whatever we believe."""
+    """The books of the bank: the outcome of every line that it has received."""
 
     def __init__(self) -> None:
         self.settled: dict[str, tuple[Key, int]] = {}
         self.returned: set[str] = set()
 
     def paid_fen(self) -> Counter[Key]:
-        """Per key, over all lines."""
+        """Settled fen per key, over all lines."""
         paid: Counter[Key] = Counter()
         for key, amount_fen in self.settled.values():
             paid[key] += amount_fen
         return paid
 
 
-class Paymaster:
-    """Pays what some areas owe, again and again. Every step is repeated until it is answered."""
+class Payer:
+    """Pays the dues of some areas in batches. Every request is repeated until it is answered."""
 
-    def __init__(self, asker: Asker, areas: Sequence[str], month: str, rng: Random, returned_share: float) -> None:
+    def __init__(
+        self, client: RetryingClient, areas: Sequence[str], month: str, rng: Random, returned_share: float
+    ) -> None:
         self.bank = Bank()
         self.batches = 0
-        self._asker = asker
+        self._client = client
         self._areas = areas
         self._month = month
         self._rng = rng
         self._returned_share = returned_share
 
     async def work(self, done: asyncio.Event) -> None:
-        """Rounds over all areas until `done` is set."""
+        """Pay all areas in turn until `done` is set."""
         while not done.is_set():
             for area in self._areas:
                 await self.pay(area)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def pay_all(self) -> int:
-        """Until nothing is owed any more; returns how many batches it took. Nothing comes back from the bank now."""
+        """Pay until nothing is owed; returns the number of batches. The bank returns no line."""
         self._returned_share, before = 0.0, self.batches
         for area in self._areas:
             while await self.pay(area):
@@ -68,38 +73,41 @@ class Paymaster:
         return self.batches - before
 
     async def pay(self, area: str) -> bool:
-        """One batch from reservation to bank return; False when nothing is owed."""
-        key = str(UUID(int=self._rng.getrandbits(128)))
-        wanted = {"month": self._month, "jurisdiction": area}
-        made = await self._asker.ask(
-            "POST", "subsidy", "/v1/batches", "officer", json=wanted, headers={"idempotency-key": key}
-        )
-        if made.status_code == 409 and made.json()["code"] == "nothing_to_pay":
+        """Pay one batch, from reservation to bank return; False when nothing is owed."""
+        path = await self._make(area)
+        if path is None:
             return False
-        path = f"/v1/batches/{_ok(made.json(), made.status_code)['batch_id']}"
         await self._call("POST", f"{path}/submit", "officer")
         await self._call("POST", f"{path}/approve", "approver")
-        await self._settle(await self._asker.ask("GET", "subsidy", f"{path}/bank-file", "officer"))
+        await self._settle(await self._client.request("GET", "subsidy", f"{path}/bank-file", "officer"))
         self.batches += 1
         return True
 
+    async def _make(self, area: str) -> str | None:
+        """Make a batch; returns its path, or None when nothing is owed."""
+        headers = {"idempotency-key": str(UUID(int=self._rng.getrandbits(128)))}
+        wanted = {"month": self._month, "jurisdiction": area}
+        made = await self._client.request("POST", "subsidy", "/v1/batches", "officer", json=wanted, headers=headers)
+        if made.status_code == 409 and made.json()["code"] == "nothing_to_pay":
+            return None
+        return f"/v1/batches/{_ok(made.json(), made.status_code)['batch_id']}"
+
     async def _call(self, method: str, path: str, role: str) -> Json:
-        answer = await self._asker.ask(method, "subsidy", path, role)
+        answer = await self._client.request(method, "subsidy", path, role)
         return _ok(answer.json(), answer.status_code)
 
-    async def _settle(self, file: Any) -> None:
-        lines = list(csv.DictReader(file.text.splitlines()))
+    async def _settle(self, file: httpx.Response) -> None:
+        """Send the bank's outcome of every line of a bank file (CSV)."""
         if file.status_code != 200:
             raise AssertionError(f"{file.status_code}: {file.text}")
-        if not lines:
-            return
+        lines = csv.DictReader(file.text.splitlines())
         results = [{"line_id": line["line_id"], "outcome": self._outcome(line)} for line in lines]
-        for start in range(0, len(results), 5_000):
-            part = {"lines": results[start : start + 5_000]}
-            answer = await self._asker.ask("POST", "subsidy", "/v1/bank-returns", "officer", json=part)
-            told = _ok(answer.json(), answer.status_code)
-            if told["refused"]:
-                raise AssertionError(f"the bank's word was refused: {told['refused'][:3]}")
+        for start in range(0, len(results), BANK_LINES_MAX):
+            part = {"lines": results[start : start + BANK_LINES_MAX]}
+            answer = await self._client.request("POST", "subsidy", "/v1/bank-returns", "officer", json=part)
+            receipt = _ok(answer.json(), answer.status_code)
+            if receipt["refused"]:
+                raise AssertionError(f"bank returns were refused: {receipt['refused'][:3]}")
 
     def _outcome(self, line: dict[str, str]) -> str:
         if self._rng.random() < self._returned_share:

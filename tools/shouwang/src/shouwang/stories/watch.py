@@ -1,8 +1,9 @@
-"""Everything that is said on the topics from a moment on, with the time at which it could be read."""
+"""Events on topics from a start time on, each with the time of reading."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -12,14 +13,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import Event, by_type, decoder
 from shell.kafka.liveness import ended_tasks, take_apart
 
-from shouwang.stories.telling import StoryFailed
+from shouwang.stories.transcript import StoryFailed
 
 E = TypeVar("E", bound=Event)
 KEPT_MAX: Final = 200_000
 SECONDS_MAX: Final = 30.0
 
 
-class _Said(NamedTuple):
+class _Received(NamedTuple):
     at: float
     topic: str
     key: str
@@ -30,7 +31,7 @@ class _Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen(Generic[E]):
-    """`at`: monotonic seconds at which it was read. `number`: its place in what was read so far."""
+    """A received event. `at`: monotonic seconds of reading. `number`: its position in the order of reading."""
 
     at: float
     number: int
@@ -40,12 +41,12 @@ class Seen(Generic[E]):
 
 
 class Watch:
-    """Reads topics without a group, from their present ends. What it keeps is bounded: the oldest is forgotten."""
+    """Reads topics without a consumer group, from their present ends. Keeps at most KEPT_MAX events, the newest."""
 
     def __init__(self, kafka: str, topics: Sequence[str]) -> None:
         self._kafka = kafka
         self._topics = topics
-        self._said: list[_Said] = []
+        self._received: list[_Received] = []
         self._forgotten = 0
         self._more = asyncio.Event()
         self._client: AIOKafkaConsumer | None = None
@@ -53,7 +54,7 @@ class Watch:
         self._next: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
-        """Returns once "from now on" has begun."""
+        """Connect. Every record that is written after the return is received."""
         self._client = client = await self._connect()
         self._next = await client.end_offsets(client.assignment())
         for tp, end in self._next.items():
@@ -75,7 +76,7 @@ class Watch:
             await self._client.stop()
 
     async def _read(self) -> None:
-        """Goes on with a new client where the old one left off: a task inside a client may end unnoticed."""
+        """Read until cancelled. A new client continues when a task inside the client has ended."""
         while True:
             assert self._client is not None
             fetched = await self._client.getmany(timeout_ms=200)
@@ -85,24 +86,24 @@ class Watch:
             now = monotonic()
             for tp, records in fetched.items():
                 self._next[tp] = records[-1].offset + 1
-                self._said += [said for record in records if (said := _said(record, now)) is not None]
-            if len(self._said) > KEPT_MAX:
+                self._received += [event for record in records if (event := _decode(record, now)) is not None]
+            if len(self._received) > KEPT_MAX:
                 self._forgotten += KEPT_MAX // 2
-                del self._said[: KEPT_MAX // 2]
+                del self._received[: KEPT_MAX // 2]
             self._more.set()
 
     @property
     def mark(self) -> int:
-        """The number that the next record will get: "since now"."""
-        return self._forgotten + len(self._said)
+        """The number of the next event; as `since` it excludes all earlier events."""
+        return self._forgotten + len(self._received)
 
     def all_of(self, cls: type[E], key: str | None, since: int = 0) -> list[Seen[E]]:
-        """What was said so far about `key` (None: about anybody), in the order in which it was read."""
+        """The kept events of one class with this key (None: with any key), in the order of reading."""
         begin = max(0, since - self._forgotten)
         return [
-            Seen(said.at, number, said.topic, said.correlation_id, decoder(cls).decode(said.value))
-            for number, said in enumerate(self._said[begin:], self._forgotten + begin)
-            if said.cls is cls and key in (None, said.key)
+            Seen(event.at, number, event.topic, event.correlation_id, decoder(cls).decode(event.value))
+            for number, event in enumerate(self._received[begin:], self._forgotten + begin)
+            if event.cls is cls and key in (None, event.key)
         ]
 
     async def event(
@@ -114,7 +115,7 @@ class Watch:
         since: int = 0,
         seconds: float = SECONDS_MAX,
     ) -> Seen[E]:
-        """The first of its kind about `key` that fits. Raises StoryFailed when the deadline passes."""
+        """The first event of the class with this key for which `where` holds. Raises StoryFailed after the deadline."""
         deadline = monotonic() + seconds
         while True:
             self._more.clear()
@@ -123,18 +124,19 @@ class Watch:
                     return seen
             left = deadline - monotonic()
             if left <= 0:
-                heard = ", ".join(said.cls.__name__ for said in self._said if said.key == key) or "nothing"
-                raise StoryFailed(f"no {cls.__name__} that fits about {key} within {seconds:.0f} s; heard: {heard}")
-            try:
+                received = ", ".join(self._classes_of(key)) or "nothing"
+                raise StoryFailed(f"no {cls.__name__} for {key} within {seconds:.0f} s; received: {received}")
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._more.wait(), left)
-            except TimeoutError:
-                continue
+
+    def _classes_of(self, key: str) -> list[str]:
+        return [event.cls.__name__ for event in self._received if event.key == key]
 
 
-def _said(record: object, now: float) -> _Said | None:
+def _decode(record: object, now: float) -> _Received | None:
     headers = dict(record.headers)  # type: ignore[attr-defined]
     cls = by_type(headers.get("ce_type", b"").decode("utf-8", "replace"))
     if cls is None or record.value is None or record.key is None:  # type: ignore[attr-defined]
         return None
     correlation = headers.get("ce_correlationid", b"").decode()
-    return _Said(now, record.topic, record.key.decode(), cls, correlation, record.value)  # type: ignore[attr-defined]
+    return _Received(now, record.topic, record.key.decode(), cls, correlation, record.value)  # type: ignore[attr-defined]

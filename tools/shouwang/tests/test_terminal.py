@@ -1,6 +1,6 @@
-"""Columns stand under one another though a Chinese character is twice as wide."""
+"""Columns are aligned, although a Chinese character is twice as wide."""
 
-from shouwang.commands.columns import aligned, display_width
+from shouwang.terminal import aligned, display_width
 
 
 def test_a_chinese_character_takes_two_columns() -> None:
@@ -15,7 +15,7 @@ def test_a_chinese_character_takes_two_columns() -> None:
     ]
 
 
-def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
+def test_numbers_are_aligned_to_the_right_and_words_to_the_left() -> None:
     rows = [["地区", "人数"], ["麒麟区", "1,234"], ["A", "5"]]
     assert list(aligned(rows, numbers=[1])) == [
         "地区     人数",

@@ -1,6 +1,6 @@
-"""The rows that stand behind the heads of the compacted topics: what each key's newest record must be.
+"""The rows from which the heads of the compacted topics are made.
 
-`shouwang verify` compares the heads with them; `shouwang republish` sends them again.
+`shouwang verify` compares the heads with them, and `shouwang republish` sends them again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _list = msgspec.json.Decoder(PolicyList)
 
 
 class Head(NamedTuple):
-    """The newest state of one key. `event`: its key and version at least; `body`: its JSON without causes. `kept`: the
-    outbox can take the body from the row itself."""
+    """The newest state of one key. `event`: at least its key and version; `body`: its JSON without causes; `kept`: the
+    relay reads the body from the row itself."""
 
     event: Event
     body: bytes
@@ -42,21 +42,21 @@ class Head(NamedTuple):
         return self.event.key()
 
 
-# (connection, after, limit, lock) → at most so many heads in the order of their keys. `lock`: the rows stay locked
-# until the transaction ends, so that no newer state is told meanwhile.
+# (connection, after, limit, lock) → at most `limit` heads in the order of their keys. `lock`: the rows stay locked
+# until the transaction ends, so that no newer state is sent meanwhile.
 Page = Callable[[Any, str | None, int, bool], Awaitable[list[Head]]]
 
 
 class Source(NamedTuple):
-    """The service that owns a topic, and its rows. `how_many`: the statement that counts them."""
+    """The service that owns a topic, and its rows. `count_statement`: the statement that counts the heads."""
 
     owner: str
     page: Page
-    how_many: str
+    count_statement: str
 
 
 def _after(select: str, where: str, key: str, *, lock: bool) -> str:
-    """One page of rows in the order of their keys, in which every other writer locks them too."""
+    """The statement of one page of rows. Every writer locks rows in the order of their keys, and so does this."""
     cast = "uuid" if key == "person_id" else "text"
     page = f"{select} WHERE ($1::{cast} IS NULL OR {key} > $1::{cast}) AND {where} ORDER BY {key} LIMIT $2"
     return f"{page} FOR NO KEY UPDATE" if lock else page
@@ -102,7 +102,7 @@ async def _abilities(connection: Any, after: str | None, limit: int, lock: bool)
 
 
 async def _lists(connection: Any, after: str | None, limit: int, lock: bool) -> list[Head]:
-    """The list in force per area. No area publishes until the transaction ends."""
+    """The list in force per area. With `lock`, no area publishes until the transaction ends."""
     if lock:
         await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))")
     rows = await connection.fetch(

@@ -1,0 +1,1 @@
+"""Reports about the lists under contracts/policy, for `shouwang policy`."""

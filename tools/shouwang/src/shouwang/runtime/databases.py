@@ -1,0 +1,27 @@
+"""Access of commands to the databases of the services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shell.store.database import Database
+
+from shouwang.runtime.machine import Runtime
+from shouwang.runtime.problems import LocalProblem
+
+CONNECTIONS_MAX = 2
+
+
+@asynccontextmanager
+async def open_database(runtime: Runtime, service: str) -> AsyncIterator[Database]:
+    """The database of one service. Raises LocalProblem if it does not answer."""
+    database = Database(runtime.database_url(service), service, connections_max=CONNECTIONS_MAX)
+    try:
+        await database.open()
+    except OSError as error:
+        raise LocalProblem(f"The database of {service} does not answer: run `shouwang up`.") from error
+    try:
+        yield database
+    finally:
+        await database.close()
