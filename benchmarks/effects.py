@@ -1,4 +1,4 @@
-"""From pushes and what was read of topics to how long each change took. Pure."""
+"""Latencies from pushed events to the first records that name them. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(_Causes).decode
 
 
 def causes_of(headers: Headers, value: bytes | None) -> set[str]:
-    """Every pushed event a record goes back to: its correlation, and all causes that were folded into it."""
+    """The ids of all pushed events behind a record: its correlation id, and the `causes` in its value."""
     found = {text.decode() for name, text in headers if name == "ce_correlationid"}
     if value:
         found.update(_decode(value).causes)
@@ -24,27 +24,31 @@ def causes_of(headers: Headers, value: bytes | None) -> set[str]:
 
 
 def event_class(headers: Headers) -> str:
-    """The last part of the CloudEvents type, `VisitCancelled` say."""
-    return next((text.decode().rpartition(".")[2] for name, text in headers if name == "ce_type"), "")
+    """The last part of the CloudEvents type, for example `VisitCancelled`; empty without a type."""
+    for name, text in headers:
+        if name == "ce_type":
+            return text.decode().rpartition(".")[2]
+    return ""
 
 
 class FirstSeen:
-    """When each cause was first seen on a topic, in monotonic seconds."""
+    """The instant at which each cause was first seen on a topic, in monotonic seconds."""
 
     def __init__(self) -> None:
         self.at: dict[str, float] = {}
 
     def note(self, causes: Iterable[str], at: float) -> None:
+        """Keep `at` for every cause that was not seen before."""
         for cause in causes:
             self.at.setdefault(cause, at)
 
 
-def waits(sent: Mapping[str, float], seen: Mapping[str, float]) -> list[float]:
-    """Seconds from sending to seeing, of the causes that had an effect at all."""
+def latencies(sent: Mapping[str, float], seen: Mapping[str, float]) -> list[float]:
+    """Seconds from sending to the first effect, for each cause that had an effect."""
     return [seen[cause] - at for cause, at in sent.items() if cause in seen]
 
 
 def receipts(body: bytes) -> list[Any]:
-    """The results of a push, in the order of its events."""
+    """The receipts of a push, in the order of its events."""
     results: list[Any] = msgspec.json.decode(body)["results"]
     return results
