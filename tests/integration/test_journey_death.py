@@ -1,4 +1,4 @@
-"""Deaths told late, told wrongly, and only suspected."""
+"""Deaths that are reported late, revoked, or only suspected."""
 
 from shouwang.stories.deaths import (
     late_death,
