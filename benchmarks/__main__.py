@@ -17,7 +17,7 @@ from shouwang.runtime.problems import LocalProblem
 from benchmarks import burst, latency, machine, report, usual
 from benchmarks.compare.command import main as compare
 from benchmarks.county import measure as county
-from benchmarks.figures import merged, ratio
+from benchmarks.figures import Figures, merged, ratio
 from benchmarks.home import HOMES, progress
 from benchmarks.limit import measure as limit
 
@@ -33,7 +33,7 @@ SIZES = (
     ("--usual-changes", 5_000, "changes of the usual way"),
     ("--county-people", 500_000, "people of the county"),
 )
-PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+PARTS: Mapping[str, Callable[[argparse.Namespace], Figures]] = {
     "latency": lambda options: latency.measure(options.latency_people, options.rate, options.seconds),
     "burst": lambda options: burst.measure(options.people, options.changes, profiled=options.profile),
     "limit": lambda options: limit.measure(),
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_parts(options: argparse.Namespace) -> None:
     began = time.monotonic()
-    results: dict[str, Any] = {"machine": machine.facts()}
+    results: Figures = {"machine": machine.facts()}
     for part in _chosen_parts(options):
         results = merged(results, _run_part(part))
     results = _with_ratios(results)
@@ -89,7 +89,7 @@ def _chosen_parts(options: argparse.Namespace) -> list[str]:
     return ["burst"] if options.profile else list(PARTS)
 
 
-def _run_part(part: str) -> dict[str, Any]:
+def _run_part(part: str) -> Figures:
     """Run one part with the same flags in its own process and return its results."""
     out = HOMES / f"{part}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,18 +99,17 @@ def _run_part(part: str) -> dict[str, Any]:
     done = subprocess.run(command)
     if done.returncode != 0:
         raise LocalProblem(f"part {part} failed (exit code {done.returncode}), see above; logs in {HOMES / part}")
-    results: dict[str, Any] = json.loads(out.read_text())
+    results: Figures = json.loads(out.read_text())
     return results
 
 
-def _with_ratios(results: dict[str, Any]) -> dict[str, Any]:
+def _with_ratios(results: Figures) -> Figures:
     """Add the ratios of our throughput to the usual way and to the raw limit, where both were measured."""
-    ours = _changes_per_s(results, "chain")
     chain = {}
-    for name, reference in (("ratio_to_usual", "usual"), ("ratio_to_limit", "limit")):
-        found = ratio(ours, _changes_per_s(results, reference))
+    for reference in ("usual", "limit"):
+        found = ratio(_changes_per_s(results, "chain"), _changes_per_s(results, reference))
         if found is not None:
-            chain[name] = found
+            chain[f"ratio_to_{reference}"] = found
     return merged(results, {"chain": chain})
 
 

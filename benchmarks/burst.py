@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +10,14 @@ from shouwang.runtime.machine import Runtime
 
 from benchmarks import home, profiling, recorded_burst
 from benchmarks.effects import event_class, latencies, receipts
-from benchmarks.figures import merged, spread_ms
+from benchmarks.figures import Figures, merged, spread_ms, throughput
 from benchmarks.home import progress
+from benchmarks.kafka import Partition, list_partitions
 from benchmarks.load import QUIET_SECONDS_MAX, load
-from benchmarks.partitions import Partition, list_partitions
-from benchmarks.people import SourceEvent, make_population
+from benchmarks.people import Events, make_population
 from benchmarks.providers import register_providers
 from benchmarks.push import BatchPushes, PushedBatch, push_batches
-from benchmarks.quiet import Watcher, wait_until_explained, wait_until_quiet, watching
+from benchmarks.quiet import Timed, Watcher, time_until_quiet, wait_until_explained, watching
 from benchmarks.topic_reader import TopicReader
 from benchmarks.usage import Meter
 
@@ -37,18 +36,7 @@ class Cancellations:
             self.at[record.key.decode()] = at
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds since the first request: until the last answer, and until the platform was quiet. `reasons_owed`
-    refusals had no reasons yet at that time; they took `reasons_seconds` more."""
-
-    answered_seconds: float
-    quiet_seconds: float
-    reasons_owed: int
-    reasons_seconds: float
-
-
-def measure(people: int, changes: int, *, profiled: Sequence[str] = ()) -> dict[str, Any]:
+def measure(people: int, changes: int, *, profiled: Sequence[str] = ()) -> Figures:
     """Load `people`, push `changes` as fast as the intake answers, and wait until the last service is quiet.
 
     `profiled`: services, or `postgres`, whose profile is printed.
@@ -66,76 +54,51 @@ def measure(people: int, changes: int, *, profiled: Sequence[str] = ()) -> dict[
         return merged({"load": {"people": people, **loaded}}, results)
 
 
-async def _run(runtime: Runtime, changes: Sequence[SourceEvent]) -> dict[str, Any]:
+async def _run(runtime: Runtime, changes: Events) -> Figures:
     cancellations = Cancellations()
     async with watching(runtime) as watcher:
         starts = await _topic_ends(runtime, watcher)
         async with TopicReader(runtime.kafka_address, ["dispatch.visit"], cancellations.on_visit):
             meter = Meter({**runtime.running(), "driver": os.getpid()})
-            pushes, timing = await _push_and_wait(runtime, watcher, changes)
+            push = push_batches(runtime.service_url("ingestion"), changes, home.tokens(changes))
+            timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX)
+            owed, explaining = await wait_until_explained(runtime)
             usage = meter.stop()
         spans = recorded_burst.Spans(starts, await _topic_ends(runtime, watcher))
         readers = {service: await _topics_read_by(runtime, service) for service in watcher.services}
     messages = await recorded_burst.record_burst(changes, runtime.kafka_address, spans, readers)
-    sent = await _deaths_by_person(runtime, pushes.batches)
+    chain = _chain_figures(len(changes), timed)
+    chain |= {"reasons_owed": owed, "reasons_seconds": round(explaining, 1), "messages": messages}
+    sent = await _deaths_by_person(runtime, timed.result.batches)
     deaths = spread_ms(latencies(sent, cancellations.at)) | {"deaths": len(sent)}
-    return {
-        "chain": _chain_figures(len(changes), pushes, timing) | {"messages": messages},
-        "latency": {"death_under_burst_ms": deaths},
-        **usage,
-    }
+    return {"chain": chain, "latency": {"death_under_burst_ms": deaths}, **usage}
 
 
 async def _topic_ends(runtime: Runtime, watcher: Watcher) -> dict[Partition, int]:
     return await watcher.ends(await list_partitions(runtime.kafka_address))
 
 
-async def _push_and_wait(
-    runtime: Runtime, watcher: Watcher, changes: Sequence[SourceEvent]
-) -> tuple[BatchPushes, Timing]:
-    pushed = asyncio.Event()
-    began = time.monotonic()
-    waiting = asyncio.create_task(wait_until_quiet(watcher, QUIET_SECONDS_MAX, pushed))
-    pushes = await push_batches(runtime.service_url("ingestion"), changes, home.tokens(changes))
-    answered = time.monotonic()
-    progress(f"  all accepted after {answered - began:.1f} s")
-    pushed.set()
-    quiet = await waiting
-    owed, explaining = await wait_until_explained(runtime)
-    return pushes, Timing(answered - began, quiet - began, owed, explaining)
-
-
-def _chain_figures(changes: int, pushes: BatchPushes, timing: Timing) -> dict[str, Any]:
-    changes_per_s = changes / timing.quiet_seconds
-    progress(f"  quiet after {timing.quiet_seconds:.1f} s: {changes_per_s:,.0f} changes/s")
-    return {
-        "changes": changes,
-        "seconds": round(timing.quiet_seconds, 1),
-        "changes_per_s": round(changes_per_s, 1),
-        "door_seconds": round(timing.answered_seconds, 1),
-        "door_changes_per_s": round(changes / timing.answered_seconds, 1),
-        "door_said_busy": pushes.busy_answers,
-        "reasons_owed": timing.reasons_owed,
-        "reasons_seconds": round(timing.reasons_seconds, 1),
+def _chain_figures(changes: int, timed: Timed[BatchPushes]) -> Figures:
+    figures = throughput(changes, timed.quiet_seconds)
+    progress(f"  quiet after {timed.quiet_seconds:.1f} s: {figures['changes_per_s']:,.0f} changes/s")
+    return figures | {
+        "door_seconds": round(timed.pushed_seconds, 1),
+        "door_changes_per_s": round(changes / timed.pushed_seconds, 1),
+        "door_said_busy": timed.result.busy_answers,
     }
 
 
 async def _topics_read_by(runtime: Runtime, service: str) -> list[str]:
     """The topics that a service reads, from its stored offsets."""
-    connection = await home.connect(runtime, service)
-    rows = await connection.fetch("SELECT DISTINCT topic FROM consumer_offsets ORDER BY topic")
-    await connection.close()
+    rows = await home.fetch(runtime, service, "SELECT DISTINCT topic FROM consumer_offsets ORDER BY topic")
     return [row[0] for row in rows]
 
 
 async def _deaths_by_person(runtime: Runtime, batches: Sequence[PushedBatch]) -> dict[str, float]:
     """The instant at which the death of each person was pushed, by person id."""
     sent = _deaths_by_event(batches)
-    connection = await home.connect(runtime, "ingestion")
-    rows = await connection.fetch(
-        "SELECT event_id::text, person_id::text FROM received WHERE event_id = ANY($1::uuid[])", list(sent)
-    )
-    await connection.close()
+    statement = "SELECT event_id::text, person_id::text FROM received WHERE event_id = ANY($1::uuid[])"
+    rows = await home.fetch(runtime, "ingestion", statement, list(sent))
     return {person_id: sent[event_id] for event_id, person_id in rows}
 
 

@@ -17,18 +17,20 @@ _decode = msgspec.json.Decoder(_Causes).decode
 
 def causes_of(headers: Headers, value: bytes | None) -> set[str]:
     """The ids of all pushed events behind a record: its correlation id, and the `causes` in its value."""
-    found = {text.decode() for name, text in headers if name == "ce_correlationid"}
-    if value:
-        found.update(_decode(value).causes)
-    return found
+    causes = set(_decode(value).causes) if value else set()
+    if correlation := _header(headers, "ce_correlationid"):
+        causes.add(correlation)
+    return causes
 
 
 def event_class(headers: Headers) -> str:
     """The last part of the CloudEvents type, for example `VisitCancelled`; empty without a type."""
-    for name, text in headers:
-        if name == "ce_type":
-            return text.decode().rpartition(".")[2]
-    return ""
+    return _header(headers, "ce_type").rpartition(".")[2]
+
+
+def _header(headers: Headers, wanted: str) -> str:
+    """The value of a header; empty if it is missing."""
+    return next((value.decode() for name, value in headers if name == wanted), "")
 
 
 class FirstSeen:
@@ -41,6 +43,10 @@ class FirstSeen:
         """Keep `at` for every cause that was not seen before."""
         for cause in causes:
             self.at.setdefault(cause, at)
+
+    def latencies(self, sent: Mapping[str, float]) -> list[float]:
+        """Seconds from sending to the first record, for each cause that was seen. `sent`: instants by cause."""
+        return latencies(sent, self.at)
 
 
 def latencies(sent: Mapping[str, float], seen: Mapping[str, float]) -> list[float]:

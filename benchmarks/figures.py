@@ -5,14 +5,15 @@ from math import ceil
 from typing import Any
 
 Key = tuple[str, ...]
+Figures = dict[str, Any]  # a tree of figures, by name
 
 
 def percentile(values: Sequence[float], per_cent: float) -> float | None:
-    """The percentile by nearest rank; None without values."""
+    """The percentile by nearest rank; None without values. `per_cent` is above 0."""
     if not values:
         return None
     rank = ceil(per_cent / 100 * len(values))
-    return sorted(values)[max(0, rank - 1)]
+    return sorted(values)[rank - 1]
 
 
 def spread_ms(seconds: Sequence[float]) -> dict[str, float | int | None]:
@@ -23,6 +24,11 @@ def spread_ms(seconds: Sequence[float]) -> dict[str, float | int | None]:
 def _percentile_ms(seconds: Sequence[float], per_cent: float) -> float | None:
     found = percentile(seconds, per_cent)
     return None if found is None else round(found * 1000, 1)
+
+
+def throughput(changes: int, seconds: float) -> dict[str, float]:
+    """`changes`, `seconds` and `changes_per_s`."""
+    return {"changes": changes, "seconds": round(seconds, 1), "changes_per_s": round(changes / seconds, 1)}
 
 
 def ratio(ours: float | None, other: float | None) -> float | None:

@@ -3,17 +3,18 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.paths import REPOSITORY
 
-from benchmarks.people import SourceEvent
+from benchmarks.people import Events
 
+Report = Callable[[str], None]  # takes lines of progress
+Tokens = Mapping[str, str]  # by source
 HOMES = REPOSITORY / ".shouwang" / "bench"
 
 
@@ -65,13 +66,17 @@ def platform(home: Path, env: Mapping[str, Mapping[str, str]] | None = None) -> 
     """Stores and every service, ready. `env`: extra environment variables by service."""
     started = time.monotonic()
     with stores(home) as runtime:
-        names = [process.name for process in runtime.processes if find_spec(f"{process.name}.main")]
-        for name in names:
-            runtime.start_service(name, env=(env or {}).get(name))
-        for name in names:
-            runtime.wait_ready(name)
-        progress(f"  {len(names)} services ready after {time.monotonic() - started:.0f} s")
+        _start_services(runtime, env or {})
+        progress(f"  services ready after {time.monotonic() - started:.0f} s")
         yield runtime
+
+
+def _start_services(runtime: Runtime, env: Mapping[str, Mapping[str, str]]) -> None:
+    names = [process.name for process in runtime.processes]
+    for name in names:
+        runtime.start_service(name, env=env.get(name))
+    for name in names:
+        runtime.wait_ready(name)
 
 
 def stateful(runtime: Runtime) -> list[str]:
@@ -85,6 +90,16 @@ async def connect(runtime: Runtime, service: str) -> asyncpg.Connection:
     return await asyncpg.connect(runtime.database_url(service), server_settings={"search_path": service})
 
 
+async def fetch(runtime: Runtime, service: str, statement: str, *values: object) -> list[asyncpg.Record]:
+    """The rows of one statement in the database of a service."""
+    connection = await connect(runtime, service)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(statement, *values)
+        return rows
+    finally:
+        await connection.close()
+
+
 def admin_token() -> str:
     """A token of this home for an administrator."""
     from shell.access.auth import issue_token  # the import reads SHOUWANG_HOME
@@ -92,7 +107,7 @@ def admin_token() -> str:
     return issue_token("admin")
 
 
-def tokens(events: Sequence[SourceEvent]) -> dict[str, str]:
+def tokens(events: Events) -> Tokens:
     """A token of this home for every source of `events`."""
     from shell.access.auth import issue_token  # the import reads SHOUWANG_HOME
 

@@ -1,7 +1,7 @@
 """A minimal client of `POST /v1/events`. It uses little processor time, because it shares the measured machine."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -57,11 +57,17 @@ class IntakeClient:
     async def _receive(self) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers with lower-case names, and body."""
         assert self._reader is not None
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.split("\r\n")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        headers = _parse_headers(lines)
         body = await self._reader.readexactly(int(headers["content-length"]))
-        return int(first.split()[1]), headers, body
+        return int(status_line.split()[1]), headers, body
+
+
+def _parse_headers(lines: Sequence[str]) -> dict[str, str]:
+    return dict(_parse_header(line) for line in lines)
+
+
+def _parse_header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.lower(), value.strip()

@@ -7,8 +7,8 @@ from typing import Any
 from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
-from benchmarks.effects import FirstSeen, causes_of, event_class, latencies
-from benchmarks.figures import spread_ms
+from benchmarks.effects import FirstSeen, causes_of, event_class
+from benchmarks.figures import Figures, spread_ms
 from benchmarks.home import progress
 from benchmarks.load import load
 from benchmarks.people import Population, make_population
@@ -47,7 +47,7 @@ class Effects:
         return TopicReader(kafka, ["subsidy.payment"], self.on_payment)
 
 
-def measure(people: int, rate: int, seconds: int) -> dict[str, Any]:
+def measure(people: int, rate: int, seconds: int) -> Figures:
     """Load `people`, then push `rate` single changes per second for `seconds`, however fast the platform is."""
     with home.fresh_home("latency") as folder:
         progress(f"latency: {rate} changes/s for {seconds} s, {people:,} people")
@@ -57,7 +57,7 @@ def measure(people: int, rate: int, seconds: int) -> dict[str, Any]:
             return asyncio.run(_run(runtime, population, rate, providers))
 
 
-async def _run(runtime: Runtime, population: Population, rate: int, providers: Sequence[str]) -> dict[str, Any]:
+async def _run(runtime: Runtime, population: Population, rate: int, providers: Sequence[str]) -> Figures:
     await load(runtime, population.load, home.tokens(population.load))
     changes, effects, kafka = population.changes, Effects(), runtime.kafka_address
     async with (
@@ -73,12 +73,12 @@ async def _run(runtime: Runtime, population: Population, rate: int, providers: S
     return {"latency": _figures(pushes, effects, rate) | {"cpu_s": usage["cpu_s"]}}
 
 
-def _figures(pushes: SinglePushes, effects: Effects, rate: int) -> dict[str, Any]:
+def _figures(pushes: SinglePushes, effects: Effects, rate: int) -> Figures:
     return {
         "changes": len(pushes.sent),
         "rate_per_s": rate,
         "door_ms": spread_ms(pushes.answer_seconds),
-        "entitlement_ms": spread_ms(latencies(pushes.sent, effects.entitlements.at)),
-        "provider_topic_ms": spread_ms(latencies(pushes.sent, effects.offers.at)),
-        "due_ms": spread_ms(latencies(pushes.sent, effects.dues.at)),
+        "entitlement_ms": spread_ms(effects.entitlements.latencies(pushes.sent)),
+        "provider_topic_ms": spread_ms(effects.offers.latencies(pushes.sent)),
+        "due_ms": spread_ms(effects.dues.latencies(pushes.sent)),
     }

@@ -1,7 +1,7 @@
 """The people of a measurement and their changes, encoded before anything is timed."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,9 @@ class SourceEvent:
     id: str
     kind: str
     body: bytes
+
+
+Events = Sequence[SourceEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,14 @@ def _source_event(event: dict[str, Any]) -> SourceEvent:
 
 def batches_by_source(events: Iterable[SourceEvent], size: int) -> dict[str, list[list[SourceEvent]]]:
     """Batches of up to `size` events per source, in the order of the source. A token is valid for one source."""
-    by_source: dict[str, list[list[SourceEvent]]] = defaultdict(lambda: [[]])
+    by_source: defaultdict[str, list[SourceEvent]] = defaultdict(list)
     for event in events:
-        batches = by_source[event.source]
-        if len(batches[-1]) == size:
-            batches.append([])
-        batches[-1].append(event)
-    return by_source
+        by_source[event.source].append(event)
+    return {source: _batches(own, size) for source, own in by_source.items()}
+
+
+def _batches(events: list[SourceEvent], size: int) -> list[list[SourceEvent]]:
+    return [events[start : start + size] for start in range(0, len(events), size)]
 
 
 def batch_body(events: Iterable[SourceEvent]) -> bytes:

@@ -48,10 +48,15 @@ def prepare(home: Path, profiled: Sequence[str]) -> dict[str, Mapping[str, str]]
 
 
 def _environment(home: Path, service: str) -> Mapping[str, str]:
+    return {"PYTHONPATH": str(_hook_folder(home)), "SHOUWANG_PROFILE": str(_stats_file(home, service))}
+
+
+def _hook_folder(home: Path) -> Path:
+    """A folder whose `sitecustomize` starts the profiler."""
     folder = home / "profile"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(_HOOK)
-    return {"PYTHONPATH": str(folder), "SHOUWANG_PROFILE": str(_stats_file(home, service))}
+    return folder
 
 
 def _stats_file(home: Path, service: str) -> Path:
@@ -77,9 +82,13 @@ def _functions(home: Path, service: str) -> str:
     return out.getvalue()
 
 
+async def _connect(runtime: Runtime) -> asyncpg.Connection:
+    return await asyncpg.connect(f"{runtime.postgres().url}/postgres")
+
+
 async def reset_statements(runtime: Runtime) -> None:
     """Start counting statements from now."""
-    connection = await asyncpg.connect(f"{runtime.postgres().url}/postgres")
+    connection = await _connect(runtime)
     await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     await connection.execute("SELECT pg_stat_statements_reset()")
     await connection.close()
@@ -87,7 +96,7 @@ async def reset_statements(runtime: Runtime) -> None:
 
 async def _statements(runtime: Runtime) -> str:
     """The most expensive statements of all databases, one per line."""
-    connection = await asyncpg.connect(f"{runtime.postgres().url}/postgres")
+    connection = await _connect(runtime)
     rows = await connection.fetch(
         """SELECT d.datname, s.calls, s.rows, s.total_exec_time / 1000 AS seconds,
              s.shared_blks_hit * 8 / 1024 AS hit_mb, s.wal_bytes / 1048576 AS wal_mb,

@@ -8,6 +8,7 @@ from shouwang.runtime.machine import Runtime
 from benchmarks.people import DIVISIONS
 
 PROVIDERS_PER_DIVISION = 2
+PROVIDERS_MAX = 500
 READY_SECONDS_MAX = 60
 
 
@@ -36,5 +37,9 @@ def _provider(code: str) -> dict[str, object]:
 
 
 def _are_ready(client: httpx.Client, count: int) -> bool:
-    found = client.get("/v1/providers", params={"limit": 500}).raise_for_status().json()["providers"]
-    return len(found) == count and all(provider["topic_state"] == "ready" for provider in found)
+    return _topic_states(client) == ["ready"] * count
+
+
+def _topic_states(client: httpx.Client) -> list[str]:
+    answer = client.get("/v1/providers", params={"limit": PROVIDERS_MAX}).raise_for_status().json()
+    return [provider["topic_state"] for provider in answer["providers"]]

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.effects import receipts
-from benchmarks.home import progress
+from benchmarks.home import Tokens, progress
 from benchmarks.intake_client import BATCH, SINGLE, IntakeClient
-from benchmarks.people import SourceEvent, batch_body, batches_by_source
+from benchmarks.people import Events, SourceEvent, batch_body, batches_by_source
 
 BATCH_EVENTS_MAX = 1_000
 CONNECTIONS_PER_SOURCE = 8
@@ -21,7 +21,7 @@ PROGRESS_EVERY_SECONDS = 10
 class PushedBatch:
     """`sent_at`: just before the request, in monotonic seconds. `answer`: the body with the receipts."""
 
-    events: Sequence[SourceEvent]
+    events: Events
     sent_at: float
     answer: bytes
 
@@ -34,7 +34,7 @@ class BatchPushes:
     busy_answers: int = 0
 
 
-async def push_batches(url: str, events: Sequence[SourceEvent], tokens: Mapping[str, str]) -> BatchPushes:
+async def push_batches(url: str, events: Events, tokens: Tokens) -> BatchPushes:
     """Push as fast as the intake answers, with one connection per source. `tokens`: by source."""
     pushes = BatchPushes()
     prepared = {
@@ -81,7 +81,7 @@ class _Connections:
 
 
 @asynccontextmanager
-async def _connected(url: str, tokens: Mapping[str, str], sources: set[str]) -> AsyncIterator[_Connections]:
+async def _connected(url: str, tokens: Tokens, sources: set[str]) -> AsyncIterator[_Connections]:
     connections = _Connections()
     async with AsyncExitStack() as stack:
         for source in sources:
@@ -90,7 +90,7 @@ async def _connected(url: str, tokens: Mapping[str, str], sources: set[str]) -> 
         yield connections
 
 
-async def push_at_rate(url: str, changes: Sequence[SourceEvent], rate: int, tokens: Mapping[str, str]) -> SinglePushes:
+async def push_at_rate(url: str, changes: Events, rate: int, tokens: Tokens) -> SinglePushes:
     """Open loop: push `rate` changes per second. Each is timed from its scheduled instant, even if no connection is
     free then. `tokens`: by source. Raises RuntimeError if a change is not accepted."""
     pushes = SinglePushes()
@@ -117,13 +117,13 @@ async def _push_single(
     pushes.sent[receipt["event_id"]] = scheduled_at
 
 
-async def push_closed_loop(url: str, changes: Sequence[SourceEvent], tokens: Mapping[str, str]) -> None:
+async def push_closed_loop(url: str, changes: Events, tokens: Tokens) -> None:
     """Eight connections per source. Each pushes its next change when the one before is answered."""
-    waiting = {source: iter([change for change in changes if change.source == source]) for source in tokens}
     async with asyncio.TaskGroup() as group:
-        for source, source_changes in waiting.items():
+        for source, token in tokens.items():
+            waiting = iter([change for change in changes if change.source == source])
             for _ in range(CONNECTIONS_PER_SOURCE):
-                group.create_task(_push_in_turn(IntakeClient(url, tokens[source]), source_changes))
+                group.create_task(_push_in_turn(IntakeClient(url, token), waiting))
 
 
 async def _push_in_turn(client: IntakeClient, changes: Iterator[SourceEvent]) -> None:

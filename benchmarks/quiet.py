@@ -1,23 +1,24 @@
 """The platform is quiet when all outboxes are empty, every consumer is at the end of its topics and nothing moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from shouwang.runtime.machine import Runtime
 
-from benchmarks.home import connect, progress, stateful
-from benchmarks.partitions import Partition
+from benchmarks.home import Report, connect, progress, stateful
+from benchmarks.kafka import Partition, topic_partitions
 
 POLL_SECONDS = 0.5
 PROGRESS_EVERY_SECONDS = 2.0
 HOLD_SECONDS = 2.0
 EXPLAINED_SECONDS_MAX = 1_800
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,18 @@ class Snapshot:
 
     def summary(self) -> str:
         """For a line of progress."""
-        late = ", ".join(f"{service} {count:,}" for service, count in self.lag.items() if count)
-        full = ", ".join(service for service, is_pending in self.pending.items() if is_pending)
-        parts = [f"records behind: {late}"] if late else []
-        parts += [f"outboxes filled: {full}"] if full else []
+        parts = []
+        if lags := self._lags():
+            parts.append(f"records behind: {', '.join(lags)}")
+        if filled := self._filled():
+            parts.append(f"outboxes filled: {', '.join(filled)}")
         return "; ".join(parts) or "nothing waits"
+
+    def _lags(self) -> list[str]:
+        return [f"{service} {count:,}" for service, count in self.lag.items() if count]
+
+    def _filled(self) -> list[str]:
+        return [service for service, is_pending in self.pending.items() if is_pending]
 
 
 class QuietDetector:
@@ -72,6 +80,11 @@ class _ServiceState(NamedTuple):
     offsets: dict[Partition, int | None]
     pending: bool
 
+    @property
+    def positions(self) -> list[int]:
+        """The offsets in the order of the partitions."""
+        return [self.offsets[partition] or 0 for partition in sorted(self.offsets)]
+
 
 class Watcher:
     """Takes snapshots of the databases and topics of one home."""
@@ -96,10 +109,11 @@ class Watcher:
 
     async def snapshot(self) -> Snapshot:
         states = {service: await _read_state(connection) for service, connection in self._databases.items()}
-        ends = await self.ends(sorted({partition for state in states.values() for partition in state.offsets}))
+        partitions = {partition for state in states.values() for partition in state.offsets}
+        ends = await self.ends(sorted(partitions))
         positions = list(ends.values())
         for state in states.values():
-            positions += [state.offsets[partition] or 0 for partition in sorted(state.offsets)]
+            positions += state.positions
         return Snapshot(
             lag={service: lag_of(state.offsets, ends) for service, state in states.items()},
             pending={service: state.pending for service, state in states.items()},
@@ -109,8 +123,9 @@ class Watcher:
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The offset after the last record of each partition, in the order of `partitions`."""
         assert self._kafka is not None
-        ends = await self._kafka.end_offsets([TopicPartition(*partition) for partition in partitions])
-        return {partition: ends[TopicPartition(*partition)] for partition in partitions}
+        wanted = topic_partitions(partitions)
+        ends = await self._kafka.end_offsets(wanted)
+        return {(each.topic, each.partition): ends[each] for each in wanted}
 
 
 async def _read_state(connection: asyncpg.Connection) -> _ServiceState:
@@ -134,8 +149,8 @@ async def watching(runtime: Runtime) -> AsyncIterator[Watcher]:
 async def wait_until_quiet(
     watcher: Watcher,
     seconds_max: float,
+    report: Report = progress,
     pushed: asyncio.Event | None = None,
-    report: Callable[[str], None] = progress,
 ) -> float:
     """Wait until all is quiet, and not before `pushed` is set. Returns the first quiet instant, in monotonic seconds.
 
@@ -157,18 +172,46 @@ async def wait_until_quiet(
     raise TimeoutError(f"not quiet within {seconds_max:.0f} s")
 
 
+class Timed(NamedTuple, Generic[T]):
+    """The result of a push, and the seconds from its start to its end and to the quiet platform."""
+
+    result: T
+    pushed_seconds: float
+    quiet_seconds: float
+
+
+async def time_until_quiet(
+    watcher: Watcher, push: Coroutine[Any, Any, T], seconds_max: float, report: Report = progress
+) -> Timed[T]:
+    """Run `push` and wait until all is quiet after it. Raises TimeoutError after `seconds_max`."""
+    pushed = asyncio.Event()
+    began = monotonic()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(wait_until_quiet(watcher, seconds_max, report, pushed))
+        result = await push
+        pushed_seconds = monotonic() - began
+        report(f"  all pushed after {pushed_seconds:.1f} s")
+        pushed.set()
+    return Timed(result, pushed_seconds, waiting.result() - began)
+
+
 async def wait_until_explained(runtime: Runtime) -> tuple[int, float]:
     """Wait until the reasons of all refusals are written. Returns how many were missing, and the seconds."""
     began = monotonic()
     connection = await connect(runtime, "identification")
     try:
-        # A compared commit may not have this table.
-        if await connection.fetchval("SELECT to_regclass('unexplained') IS NULL"):
-            return 0, 0.0
-        missing = left = await connection.fetchval("SELECT count(*) FROM unexplained")
+        missing = left = await _count_unexplained(connection)
         while left and monotonic() - began < EXPLAINED_SECONDS_MAX:
             await asyncio.sleep(POLL_SECONDS)
-            left = await connection.fetchval("SELECT count(*) FROM unexplained")
+            left = await _count_unexplained(connection)
     finally:
         await connection.close()
     return missing, monotonic() - began
+
+
+async def _count_unexplained(connection: asyncpg.Connection) -> int:
+    """Decisions without reasons; 0 if a compared commit does not have the table."""
+    if await connection.fetchval("SELECT to_regclass('unexplained') IS NULL"):
+        return 0
+    count: int = await connection.fetchval("SELECT count(*) FROM unexplained")
+    return count

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shell.kafka.topics import inbound_topic
 
 from benchmarks.home import HOMES
-from benchmarks.partitions import Partition
-from benchmarks.people import SourceEvent
+from benchmarks.kafka import Partition, started, topic_partitions
+from benchmarks.people import Events
 
 FOLDER = HOMES / "tape"
 INDEX = FOLDER / "index.json"
@@ -52,10 +53,14 @@ def write_topic(topic: str, records: Iterable[RecordedRecord]) -> int:
     count = 0
     with (FOLDER / topic).open("wb") as file:
         for record in records:
-            encoded = _encode(record)
-            file.write(len(encoded).to_bytes(4, "big") + encoded)
+            file.write(_framed(_encode(record)))
             count += 1
     return count
+
+
+def _framed(content: bytes) -> bytes:
+    """The content after its length in four bytes."""
+    return len(content).to_bytes(4, "big") + content
 
 
 def read_topic(topic: str) -> Iterator[RecordedRecord]:
@@ -66,7 +71,7 @@ def read_topic(topic: str) -> Iterator[RecordedRecord]:
             yield decode(file.read(int.from_bytes(head, "big")))
 
 
-def inbound_records(changes: Sequence[SourceEvent]) -> dict[str, list[RecordedRecord]]:
+def inbound_records(changes: Events) -> dict[str, list[RecordedRecord]]:
     """The changes as records on the inbound topics of their sources."""
     found: dict[str, list[RecordedRecord]] = {}
     for change in changes:
@@ -76,7 +81,7 @@ def inbound_records(changes: Sequence[SourceEvent]) -> dict[str, list[RecordedRe
 
 
 async def record_burst(
-    changes: Sequence[SourceEvent], kafka: str, spans: Spans, readers: Mapping[str, Sequence[str]]
+    changes: Events, kafka: str, spans: Spans, readers: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
     """Write the changes and all records of `spans`. Returns the number of records per topic.
 
@@ -86,9 +91,7 @@ async def record_burst(
     counts = spans.counts()
     for topic, count in counts.items():
         records = await _read_spans(kafka, spans.of_topic(topic))
-        while 0 < len(records) < count:
-            records.extend(records[: count - len(records)])
-        write_topic(topic, records)
+        write_topic(topic, islice(cycle(records), count))
     inbound = {topic: write_topic(topic, records) for topic, records in inbound_records(changes).items()}
     counts = inbound | counts
     INDEX.write_text(json.dumps({"counts": counts, "readers": readers}))
@@ -102,15 +105,12 @@ def load_index() -> dict[str, Any]:
 
 
 async def _read_spans(kafka: str, spans: Mapping[Partition, tuple[int, int]]) -> list[RecordedRecord]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(*partition) for partition in spans])
+    client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    async with started(client) as consumer:
+        consumer.assign(topic_partitions(spans))
         for partition, (start, _) in spans.items():
             consumer.seek(TopicPartition(*partition), start)
         return await _read_to_ends(consumer, {partition: end for partition, (_, end) in spans.items()})
-    finally:
-        await consumer.stop()
 
 
 async def _read_to_ends(consumer: AIOKafkaConsumer, ends: dict[Partition, int]) -> list[RecordedRecord]:

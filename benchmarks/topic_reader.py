@@ -6,9 +6,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
-from benchmarks.partitions import list_partitions
+from benchmarks.kafka import list_partitions, topic_partitions
 
 OnRecord = Callable[[Any, float], None]
 # A new record waits while a fetch of other partitions is open, so no fetch may stay open long.
@@ -35,7 +35,7 @@ class TopicReader:
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
         )
         await consumer.start()
-        partitions = [TopicPartition(*each) for each in await list_partitions(self._kafka, list(self._topics))]
+        partitions = topic_partitions(await list_partitions(self._kafka, list(self._topics)))
         consumer.assign(partitions)
         await consumer.seek_to_end(*partitions)
         self._task = asyncio.create_task(self._read(consumer))
@@ -49,8 +49,8 @@ class TopicReader:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._consumer.stop()
-        if error is None and self._task.done() and not self._task.cancelled():
-            self._task.result()  # raises the error of a reader that failed, because the measurement is then void
+        if error is None and not self._task.cancelled():
+            self._task.result()  # raises the error of a failed reader, because the measurement is then void
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         while True:

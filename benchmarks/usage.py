@@ -9,14 +9,15 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from subprocess import PIPE, Popen
 from types import FrameType
-from typing import Any
 
 import psutil
+
+from benchmarks.figures import Figures
 
 SAMPLE_EVERY_SECONDS = 5.0
 STOP_SECONDS_MAX = 30
@@ -43,8 +44,7 @@ class Cost:
         for process in _family(self.pid, with_children=self.with_children):
             with suppress(psutil.NoSuchProcess), process.oneshot():
                 cpu += _cpu_seconds(process, with_ended_children=self.with_children)
-                if last or not self.with_children:
-                    memory += process.memory_full_info().pss / MIB
+                memory += _memory_mb(process) if last or not self.with_children else 0.0
         if not self.sampled:
             self.cpu_at_start, self.sampled = cpu, True
         self.cpu = max(self.cpu, cpu - self.cpu_at_start)
@@ -58,6 +58,10 @@ def _family(pid: int, *, with_children: bool) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)] if with_children else [process]
     except psutil.NoSuchProcess:
         return []
+
+
+def _memory_mb(process: psutil.Process) -> float:
+    return float(process.memory_full_info().pss / MIB)
 
 
 def _cpu_seconds(process: psutil.Process, *, with_ended_children: bool) -> float:
@@ -86,11 +90,11 @@ class Meter:
         assert self._process.stdout is not None
         self._process.stdout.readline()  # after the first sample
 
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> Figures:
         """`{"cpu_s": {name: …}, "memory_mb": {name: …}}`"""
         self._process.send_signal(signal.SIGTERM)
         out, _ = self._process.communicate(timeout=STOP_SECONDS_MAX)
-        found: dict[str, Any] = json.loads(out)
+        found: Figures = json.loads(out)
         return found
 
 
@@ -115,21 +119,25 @@ def main(arguments: list[str]) -> int:
         if not stop.requested:
             _sample(costs.values())
     _sample(costs.values(), last=True)
-    found = {
+    print(json.dumps(_figures(costs)))
+    return 0
+
+
+def _figures(costs: Mapping[str, Cost]) -> Figures:
+    return {
         "cpu_s": {name: round(cost.cpu, 1) for name, cost in costs.items()},
         "memory_mb": {name: round(cost.memory_mb) for name, cost in costs.items()},
     }
-    print(json.dumps(found))
-    return 0
 
 
 def _costs_of(arguments: list[str]) -> dict[str, Cost]:
     """From `name=pid` arguments."""
-    costs = {}
-    for argument in arguments:
-        name, _, pid = argument.partition("=")
-        costs[name] = Cost(int(pid), with_children=name == "postgres")
-    return costs
+    return dict(_cost_of(argument) for argument in arguments)
+
+
+def _cost_of(argument: str) -> tuple[str, Cost]:
+    name, _, pid = argument.partition("=")
+    return name, Cost(int(pid), with_children=name == "postgres")
 
 
 def _sample(costs: Iterable[Cost], *, last: bool = False) -> None:

@@ -8,26 +8,25 @@ relay waits some milliseconds for more rows. The ratio refers to this reference 
 """
 
 import asyncio
-import time
-from collections.abc import Sequence
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from shell.kafka.topics import inbound_topic
 from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
+from benchmarks.figures import Figures, throughput
 from benchmarks.home import progress
+from benchmarks.kafka import started
 from benchmarks.load import QUIET_SECONDS_MAX, load
-from benchmarks.people import SourceEvent, make_population
+from benchmarks.people import Events, make_population
 from benchmarks.providers import register_providers
-from benchmarks.quiet import wait_until_quiet, watching
+from benchmarks.quiet import time_until_quiet, watching
 
 ONE_AT_A_TIME = {"SHOUWANG_BATCH_RECORDS_MAX": "1"}
 UNACKNOWLEDGED_MAX = 500
 
 
-def measure(people: int, changes: int) -> dict[str, Any]:
+def measure(people: int, changes: int) -> Figures:
     """Load `people` in batches, restart every service with a batch of one, then push `changes`."""
     with home.fresh_home("usual") as folder:
         progress(f"usual way: {changes:,} changes of {people:,} people, one message at a time")
@@ -37,15 +36,9 @@ def measure(people: int, changes: int) -> dict[str, Any]:
             asyncio.run(load(runtime, population.load, home.tokens(population.load)))
             _restart_one_at_a_time(runtime)
             seconds = asyncio.run(_run(runtime, population.changes))
-    changes_per_s = len(population.changes) / seconds
-    progress(f"  quiet after {seconds:.1f} s: {changes_per_s:,.0f} changes/s")
-    return {
-        "usual": {
-            "changes": len(population.changes),
-            "seconds": round(seconds, 1),
-            "changes_per_s": round(changes_per_s, 1),
-        }
-    }
+    figures = throughput(len(population.changes), seconds)
+    progress(f"  quiet after {seconds:.1f} s: {figures['changes_per_s']:,.0f} changes/s")
+    return {"usual": figures}
 
 
 def _restart_one_at_a_time(runtime: Runtime) -> None:
@@ -57,23 +50,15 @@ def _restart_one_at_a_time(runtime: Runtime) -> None:
         runtime.wait_ready(service)
 
 
-async def _run(runtime: Runtime, changes: Sequence[SourceEvent]) -> float:
+async def _run(runtime: Runtime, changes: Events) -> float:
     """Seconds from the first record on an inbound topic until the last service is quiet."""
-    producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, linger_ms=5)
-    await producer.start()
-    try:
-        async with watching(runtime) as watcher:
-            pushed = asyncio.Event()
-            began = time.monotonic()
-            waiting = asyncio.create_task(wait_until_quiet(watcher, QUIET_SECONDS_MAX, pushed))
-            await _send(producer, changes)
-            pushed.set()
-            return await waiting - began
-    finally:
-        await producer.stop()
+    client = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, linger_ms=5)
+    async with started(client) as producer, watching(runtime) as watcher:
+        timed = await time_until_quiet(watcher, _send(producer, changes), QUIET_SECONDS_MAX)
+    return timed.quiet_seconds
 
 
-async def _send(producer: AIOKafkaProducer, changes: Sequence[SourceEvent]) -> None:
+async def _send(producer: AIOKafkaProducer, changes: Events) -> None:
     """Send all changes to the inbound topics, and wait until all are acknowledged."""
     unacknowledged = []
     for change in changes:

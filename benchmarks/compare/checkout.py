@@ -17,6 +17,7 @@ from benchmarks.environment import own_environment
 ARCHIVE_SECONDS_MAX = 120
 SYNC_SECONDS_MAX = 900
 LOG_LINES = 12
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ def _extract(commit: str, folder: Path) -> None:
     pack = ["git", "archive", f"--output={archive}", commit]
     unpack = ["tar", "-xf", str(archive), "-C", str(folder)]
     for command in (pack, unpack):
-        done = run(command, cwd=REPOSITORY)
-        if done.returncode != 0:
-            raise LocalProblem(f"The files of {commit[:10]} could not be written: {done.stderr.strip()}")
+        _require(run(command, cwd=REPOSITORY), f"The files of {commit[:10]} could not be written")
     archive.unlink()
 
 
@@ -71,14 +70,18 @@ def _install(commit: str, folder: Path) -> None:
     sync = ["sync", "--locked", "--no-dev", "--quiet", "--compile-bytecode"]
     for words in (create, sync):
         done = run([uv, *words], cwd=folder, env=env, seconds=SYNC_SECONDS_MAX)
-        if done.returncode != 0:
-            raise LocalProblem(f"The packages of {commit[:10]} could not be installed:\n{tail(done.stderr)}")
+        _require(done, f"The packages of {commit[:10]} could not be installed")
+
+
+def _require(done: Done, failure: str) -> None:
+    if done.returncode != 0:
+        raise LocalProblem(f"{failure}:\n{tail(done.stderr)}")
 
 
 def _jars(folder: Path, base: Path) -> Path:
     """The shared jars if this commit needs the same ones; else a separate folder, so that it replaces no others."""
-    pom = (folder / KAFKA_POM.relative_to(REPOSITORY)).read_bytes()
-    if pom == KAFKA_POM.read_bytes():
+    pom = _kafka_pom(folder)
+    if pom == _kafka_pom(REPOSITORY):
         ensure_jars()
         return jars_folder()
     return base / f"jars-{hashlib.sha256(pom).hexdigest()[:12]}"
@@ -89,9 +92,13 @@ def tail(output: str) -> str:
     return "\n".join(output.splitlines()[-LOG_LINES:])
 
 
+def _kafka_pom(folder: Path) -> bytes:
+    return (folder / KAFKA_POM.relative_to(REPOSITORY)).read_bytes()
+
+
 def run(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, seconds: float = ARCHIVE_SECONDS_MAX
-) -> subprocess.CompletedProcess[str]:
+) -> Done:
     """Run a command and capture its output. Raises LocalProblem if it takes longer than `seconds`."""
     try:
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds)

@@ -130,10 +130,13 @@ def _run(options: argparse.Namespace) -> int:
     compared = comparison.compared
     progress(_report(comparison, compared))
     if options.json:
-        results = json.dumps(_results(comparison, compared), indent=2)
-        options.json.write_text(results + "\n", encoding="utf-8")
-        progress(f"wrote {options.json}")
+        _write(options.json, _results(comparison, compared))
     return 0 if pairs.is_within(compared) else 1
+
+
+def _write(file: Path, results: dict[str, Any]) -> None:
+    file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    progress(f"wrote {file}")
 
 
 def _compare(options: argparse.Namespace, size: Size) -> Comparison:

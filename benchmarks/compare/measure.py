@@ -1,25 +1,24 @@
 """One run on one side: load the people, push single changes at a fixed rate, then a burst, and read the costs."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.compare.platform import Cost, Platform
 from benchmarks.compare.work import Work
-from benchmarks.effects import latencies
 from benchmarks.figures import percentile
-from benchmarks.home import progress
+from benchmarks.home import Tokens, progress
 from benchmarks.latency import Effects
 from benchmarks.load import load
-from benchmarks.people import SourceEvent
+from benchmarks.people import Events
 from benchmarks.providers import register_providers
 from benchmarks.push import SinglePushes, push_at_rate, push_batches, push_closed_loop
-from benchmarks.quiet import wait_until_explained, wait_until_quiet, watching
+from benchmarks.quiet import time_until_quiet, wait_until_explained, wait_until_quiet, watching
 
 RUN_SECONDS_MAX = 1_800
 QUIET_SECONDS_MAX = 600
+Costs = Mapping[str, Cost]  # by process
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class _Part(NamedTuple):
 class _Loaded(NamedTuple):
     """`tokens` by source, and the codes of the providers."""
 
-    tokens: Mapping[str, str]
+    tokens: Tokens
     providers: Sequence[str]
 
 
@@ -56,15 +55,14 @@ async def measure(platform: Platform, work: Work, rate: int) -> Run:
     return Run(figures, {name: part.cpu_ms for name, part in parts.items()})
 
 
-async def capacity(platform: Platform, work: Work, changes: Sequence[SourceEvent]) -> float:
+async def capacity(platform: Platform, work: Work, changes: Events) -> float:
     """Single changes per second of the whole chain, if each connection pushes without a pause."""
     async with asyncio.timeout(RUN_SECONDS_MAX):
         loaded = await _load(platform, work)
+        push = push_closed_loop(platform.intake_url, changes, loaded.tokens)
         async with watching(platform.runtime) as watcher:
-            began = time.monotonic()
-            await push_closed_loop(platform.intake_url, changes, loaded.tokens)
-            quiet = await wait_until_quiet(watcher, QUIET_SECONDS_MAX)
-    return len(changes) / (quiet - began)
+            timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX)
+    return len(changes) / timed.quiet_seconds
 
 
 async def _load(platform: Platform, work: Work) -> _Loaded:
@@ -98,34 +96,32 @@ async def _measure_singles(platform: Platform, work: Work, rate: int, loaded: _L
 def _latency_figures(pushes: SinglePushes, effects: Effects) -> dict[str, float]:
     return {
         "door_p99_ms": _p99_ms(pushes.answer_seconds),
-        "entitlement_p99_ms": _p99_ms(latencies(pushes.sent, effects.entitlements.at)),
-        "provider_topic_p99_ms": _p99_ms(latencies(pushes.sent, effects.offers.at)),
+        "entitlement_p99_ms": _p99_ms(effects.entitlements.latencies(pushes.sent)),
+        "provider_topic_p99_ms": _p99_ms(effects.offers.latencies(pushes.sent)),
     }
 
 
-async def _measure_burst(platform: Platform, changes: Sequence[SourceEvent], tokens: Mapping[str, str]) -> _Part:
+async def _measure_burst(platform: Platform, changes: Events, tokens: Tokens) -> _Part:
     async with watching(platform.runtime) as watcher:
         before = platform.costs()
-        pushed = asyncio.Event()
-        began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(wait_until_quiet(watcher, QUIET_SECONDS_MAX, pushed))
-            await push_batches(platform.intake_url, changes, tokens)
-            pushed.set()
-        seconds = waiting.result() - began
+        timed = await time_until_quiet(watcher, push_batches(platform.intake_url, changes, tokens), QUIET_SECONDS_MAX)
         await wait_until_explained(platform.runtime)
         cpu_ms = per_change(before, platform.costs(), len(changes))
-    progress(f"  burst: {len(changes) / seconds:,.0f} changes/s")
-    wall_ms = seconds * 1000 / len(changes)
+    progress(f"  burst: {len(changes) / timed.quiet_seconds:,.0f} changes/s")
+    wall_ms = timed.quiet_seconds * 1000 / len(changes)
     return _Part({"cpu_ms_per_change": sum(cpu_ms.values()), "wall_ms_per_change": wall_ms}, cpu_ms)
 
 
-def per_change(before: Mapping[str, Cost], after: Mapping[str, Cost], changes: int) -> dict[str, float]:
+def per_change(before: Costs, after: Costs, changes: int) -> dict[str, float]:
     """Processor milliseconds per change, by process. Raises RuntimeError if a process ended: the run is then void."""
+    _require_same_processes(before, after)
+    return {name: (after[name].cpu_seconds - cost.cpu_seconds) * 1000 / changes for name, cost in before.items()}
+
+
+def _require_same_processes(before: Costs, after: Costs) -> None:
     ended = sorted(name for name, cost in before.items() if name not in after or after[name].pid != cost.pid)
     if ended:
         raise RuntimeError(f"{', '.join(ended)} ended during the measurement")
-    return {name: (after[name].cpu_seconds - before[name].cpu_seconds) * 1000 / changes for name in before}
 
 
 def _p99_ms(seconds: Sequence[float]) -> float:

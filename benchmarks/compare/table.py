@@ -52,8 +52,12 @@ def _shown(spread: Spread) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _widths(rows)
     return "\n".join(_aligned_row(row, widths) for row in rows)
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def _aligned_row(row: tuple[str, ...], widths: Sequence[int]) -> str:

@@ -1,9 +1,8 @@
 """The work of both sides: the same people and changes, byte for byte, made by this checkout."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.people import SourceEvent, make_population
+from benchmarks.people import Events, make_population
 
 DEATHS_EVERY = 500
 
@@ -36,10 +35,10 @@ QUICK = Size(pairs=2, people=2_000, changes=6_000, seconds=15, warm_up_seconds=5
 class Work:
     """`load`: the people on the first day. The changes follow in the order warm-up, singles, burst."""
 
-    load: Sequence[SourceEvent]
-    warm_up: Sequence[SourceEvent]
-    singles: Sequence[SourceEvent]
-    burst: Sequence[SourceEvent]
+    load: Events
+    warm_up: Events
+    singles: Events
+    burst: Events
 
     @property
     def sources(self) -> list[str]:

@@ -5,7 +5,6 @@
 - `everybody`: every decision changes (a higher longevity allowance, which every person will receive one day).
 """
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,12 +12,11 @@ from typing import Any, NamedTuple
 import httpx
 from shouwang.runtime.machine import Runtime
 
-from benchmarks.county.caller import client, sparse_progress
+from benchmarks.county.caller import SparseProgress, client, get, poll, post
 from benchmarks.county.files import DIVISION
 
 CITY = "530300"
-POLL_SECONDS = 0.1
-DECIDED_SECONDS_MAX = 4 * 3600
+Status = dict[str, Any]  # the JSON of a running job
 Change = Callable[[dict[str, Any]], None]  # changes a list, given as a plain dictionary
 
 
@@ -78,48 +76,60 @@ class Redecision(NamedTuple):
 def publish(runtime: Runtime, name: str, edit: Edit) -> tuple[str, float]:
     """Propose, simulate, approve and publish. Returns the version, and the seconds of its simulation."""
     with client(runtime, "identification", role="officer", division=edit.area, subject="proposer") as officer:
-        body = officer.get(f"/v1/policies/{edit.area}").raise_for_status().json()["list"]
-        edit.change(body)
-        version: str = officer.post("/v1/policies", json=body).raise_for_status().json()["version"]
+        version = _propose(officer, edit)
         simulated_seconds = _simulate(officer, name, version)
     for subject, action in (("first", "approve"), ("second", "approve"), ("second", "publish")):
         with client(runtime, "identification", role="approver", division=edit.area, subject=subject) as approver:
-            approver.post(f"/v1/policies/{version}/{action}").raise_for_status()
+            post(approver, f"/v1/policies/{version}/{action}")
     return version, simulated_seconds
+
+
+def _propose(officer: httpx.Client, edit: Edit) -> str:
+    body = get(officer, f"/v1/policies/{edit.area}")["list"]
+    edit.change(body)
+    version: str = post(officer, "/v1/policies", body)["version"]
+    return version
 
 
 def _simulate(officer: httpx.Client, name: str, version: str) -> float:
     """Simulate the first year of a version, and return the seconds."""
-    report, deadline = sparse_progress(), time.monotonic() + DECIDED_SECONDS_MAX
-    simulation = officer.post("/v1/simulations", json={"version": version}).raise_for_status().json()
-    while simulation["state"] in ("waiting", "running"):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not simulated within {DECIDED_SECONDS_MAX} s")
-        report(f"  {name}: {simulation['chunks_done']} of {simulation['chunks']} chunks simulated")
-        time.sleep(POLL_SECONDS)
-        simulation = officer.get(f"/v1/simulations/{simulation['simulation_id']}").raise_for_status().json()
+    progress = SparseProgress()
+
+    def report(status: Status) -> None:
+        progress(f"  {name}: {status['chunks_done']} of {status['chunks']} chunks simulated")
+
+    simulation_id = post(officer, "/v1/simulations", {"version": version})["simulation_id"]
+    simulation = poll(officer, f"/v1/simulations/{simulation_id}", _is_simulated, report)
     if simulation["state"] != "complete":
         raise RuntimeError(f"the simulation of {name} failed: {simulation['fault']}")
-    requested, completed = (datetime.fromisoformat(simulation[key]) for key in ("requested_at", "completed_at"))
-    return (completed - requested).total_seconds()
+    return _seconds_between(simulation["requested_at"], simulation["completed_at"])
+
+
+def _is_simulated(status: Status) -> bool:
+    return status["state"] not in ("waiting", "running")
+
+
+def _seconds_between(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def wait_until_decided(runtime: Runtime, name: str, version: str) -> Redecision:
     """Wait until every affected person is decided under the version. Raises TimeoutError."""
-    report, deadline = sparse_progress(), time.monotonic() + DECIDED_SECONDS_MAX
+    progress = SparseProgress()
+
+    def report(status: Status) -> None:
+        decided = f"{status['people']:,} of {status['people_touched']:,}"
+        progress(f"  {name}: {decided}, {status['people_changed']:,} changed")
+
     with client(runtime, "identification", role="auditor", division="000000") as auditor:
-        while time.monotonic() < deadline:
-            status = auditor.get(f"/v1/policies/{version}/redecision").raise_for_status().json()
-            if status["redecided_at"] is not None:
-                return _redecision(status)
-            report(
-                f"  {name}: {status['people']:,} of {status['people_touched']:,}, {status['people_changed']:,} changed"
-            )
-            time.sleep(POLL_SECONDS)
-    raise TimeoutError(f"not decided within {DECIDED_SECONDS_MAX} s")
+        return _redecision(poll(auditor, f"/v1/policies/{version}/redecision", _is_decided, report))
 
 
-def _redecision(status: Mapping[str, Any]) -> Redecision:
+def _is_decided(status: Status) -> bool:
+    return status["redecided_at"] is not None
+
+
+def _redecision(status: Status) -> Redecision:
     return Redecision(
         published_at=datetime.fromisoformat(status["published_at"]),
         selected_at=datetime.fromisoformat(status["selected_at"]),

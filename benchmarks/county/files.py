@@ -1,6 +1,5 @@
 """The files of a county, and their import through `POST /v1/imports`."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,7 @@ from shell import clock
 from shouwang.runtime.machine import Runtime
 from synth.identity import Numbers
 
-from benchmarks.county.caller import client
+from benchmarks.county.caller import client, poll
 from benchmarks.home import progress
 
 DIVISION = "530302"
@@ -72,12 +71,14 @@ def import_file(runtime: Runtime, file: File) -> None:
     headers = {"content-type": "application/octet-stream"}
     with client(runtime, "ingestion", role="admin") as admin:
         answer = admin.post("/v1/imports", content=_chunks(file.path), headers=headers)
-        status = answer.raise_for_status().json()
-        while status["state"] not in ("done", "failed"):
-            time.sleep(POLL_SECONDS)
-            status = admin.get(f"/v1/imports/{status['import_id']}").raise_for_status().json()
+        import_id = answer.raise_for_status().json()["import_id"]
+        status = poll(admin, f"/v1/imports/{import_id}", _is_imported, every_seconds=POLL_SECONDS)
     if status["state"] != "done" or status["accepted"] != file.rows:
         raise RuntimeError(f"of {file.rows:,} rows {status['accepted']:,} were accepted ({status['state']})")
+
+
+def _is_imported(status: dict[str, Any]) -> bool:
+    return status["state"] in ("done", "failed")
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

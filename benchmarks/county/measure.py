@@ -7,25 +7,23 @@ services downstream.
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from shell import clock
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import SERVICES
 
 from benchmarks import home
-from benchmarks.county.caller import sparse_progress
+from benchmarks.county.caller import SparseProgress
 from benchmarks.county.edits import EDITS, Edit, Redecision, publish, wait_until_decided
 from benchmarks.county.files import File, import_file, write_files
-from benchmarks.figures import ratio
+from benchmarks.figures import Figures, ratio
 from benchmarks.home import progress
 from benchmarks.providers import register_providers
-from benchmarks.quiet import wait_until_quiet, watching
+from benchmarks.quiet import time_until_quiet, wait_until_quiet, watching
 from benchmarks.usage import Meter
 
 SMALL_SHARE = 5  # the first file has one person in five
 QUIET_SECONDS_MAX = 4 * 3600
-Figures = dict[str, Any]
 
 
 def measure(people: int) -> Figures:
@@ -68,16 +66,11 @@ async def _load(runtime: Runtime, file: File) -> Figures:
     meter = Meter(runtime.running())
     try:
         async with watching(runtime) as watcher:
-            imported = asyncio.Event()
-            began = time.monotonic()
-            waiting = asyncio.create_task(wait_until_quiet(watcher, QUIET_SECONDS_MAX, imported, sparse_progress()))
-            await asyncio.to_thread(import_file, runtime, file)
-            import_seconds = time.monotonic() - began
-            imported.set()
-            seconds = await waiting - began
+            push = asyncio.to_thread(import_file, runtime, file)
+            timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX, SparseProgress())
     finally:
         usage = meter.stop()
-    return _load_figures(file, seconds, import_seconds) | usage
+    return _load_figures(file, timed.quiet_seconds, timed.pushed_seconds) | usage
 
 
 def _load_figures(file: File, seconds: float, import_seconds: float) -> Figures:
@@ -98,7 +91,7 @@ async def _edit(runtime: Runtime, name: str, edit: Edit) -> Figures:
     async with watching(runtime) as watcher:
         version, simulated_seconds = await asyncio.to_thread(publish, runtime, name, edit)
         redecision = await asyncio.to_thread(wait_until_decided, runtime, name, version)
-        quiet = await wait_until_quiet(watcher, QUIET_SECONDS_MAX, report=sparse_progress())
+        quiet = await wait_until_quiet(watcher, QUIET_SECONDS_MAX, report=SparseProgress())
     since_publication = (clock.now() - redecision.published_at).total_seconds()
     chain_seconds = max(redecision.seconds, since_publication - (time.monotonic() - quiet))
     figures = _edit_figures(redecision, chain_seconds)

@@ -8,17 +8,16 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
+from benchmarks.effects import Headers
+from benchmarks.kafka import list_partitions, started, topic_partitions
 from benchmarks.limit.hops import Hop, due_count, hops, stream_of
-from benchmarks.partitions import list_partitions
 from benchmarks.recorded_burst import RecordedRecord, load_index, read_topic
 
 BATCH_BYTES = 512 * 1024
@@ -69,21 +68,14 @@ def _batches(producer: AIOKafkaProducer, records: list[RecordedRecord]) -> list[
     return batches
 
 
-@asynccontextmanager
-async def _producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
+def _producer(kafka: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
         bootstrap_servers=kafka, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES, max_request_size=8 * 2**20
     )
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
 
 
-@asynccontextmanager
-async def _consumer(kafka: str, topics: list[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
+def _consumer(kafka: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         bootstrap_servers=kafka,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -91,12 +83,6 @@ async def _consumer(kafka: str, topics: list[str]) -> AsyncIterator[AIOKafkaCons
         fetch_max_bytes=16 * 2**20,
         max_partition_fetch_bytes=4 * 2**20,
     )
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(*partition) for partition in await list_partitions(kafka, topics)])
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 def _find_hop(service: str) -> Hop:
@@ -109,9 +95,8 @@ async def run(service: str, kafka: str, database_url: str) -> None:
     hop = _find_hop(service)
     database = await asyncpg.connect(database_url)
     await database.execute(TABLE)
-    async with AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(_producer(kafka))
-        consumer = await stack.enter_async_context(_consumer(kafka, sorted(hop.inputs)))
+    async with started(_producer(kafka)) as producer, started(_consumer(kafka)) as consumer:
+        consumer.assign(topic_partitions(await list_partitions(kafka, sorted(hop.inputs))))
         outputs = Outputs(hop)
         print("ready", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
@@ -136,8 +121,11 @@ async def _move(
 
 
 def _row(record: ConsumerRecord) -> tuple[str, bytes | None, bytes | None, bytes]:
-    headers = b"".join(name.encode() + value for name, value in record.headers)
-    return record.topic, record.key, record.value, headers
+    return record.topic, record.key, record.value, _packed(record.headers)
+
+
+def _packed(headers: Headers) -> bytes:
+    return b"".join(name.encode() + value for name, value in headers)
 
 
 if __name__ == "__main__":

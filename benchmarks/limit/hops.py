@@ -17,6 +17,8 @@ MADE_FROM: Mapping[str, str] = {
     "subsidy.payment": "identification.entitlement",
     "supervision.finding": "dispatch.visit",
 }
+Counts = Mapping[str, int]  # records by topic
+Readers = Mapping[str, Sequence[str]]  # topics by service
 PROVIDERS = "dispatch.provider."
 PROVIDERS_MADE_FROM = "identification.entitlement"
 
@@ -50,12 +52,12 @@ def source_of(topic: str) -> str | None:
     return PROVIDERS_MADE_FROM if topic.startswith(PROVIDERS) else MADE_FROM.get(topic)
 
 
-def hops(counts: Mapping[str, int], readers: Mapping[str, Sequence[str]]) -> list[Hop]:
-    """The hops of a recorded burst. `counts`: records per topic. `readers`: the topics that each service reads."""
+def hops(counts: Counts, readers: Readers) -> list[Hop]:
+    """The hops of a recorded burst."""
     return [_hop(service, topics, counts) for service, topics in readers.items()]
 
 
-def _hop(service: str, topics: Sequence[str], counts: Mapping[str, int]) -> Hop:
+def _hop(service: str, topics: Sequence[str], counts: Counts) -> Hop:
     inputs = {topic: counts[topic] for topic in topics if counts.get(topic)}
     written = [topic for topic in counts if topic.partition(".")[0] == service]
     return Hop(service, inputs, _outputs(written, {stream_of(topic) for topic in inputs}))

@@ -18,7 +18,9 @@ from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
 from benchmarks import home
+from benchmarks.figures import Figures, throughput
 from benchmarks.home import progress
+from benchmarks.kafka import started
 from benchmarks.limit.hop import BATCH_BYTES, send_records
 from benchmarks.limit.hops import PROVIDERS, hops
 from benchmarks.recorded_burst import INDEX, load_index, read_topic
@@ -27,7 +29,7 @@ from benchmarks.usage import Meter
 Processes = Mapping[str, Popen[str]]  # by service
 
 
-def measure() -> dict[str, Any]:
+def measure() -> Figures:
     """The throughput of the bytes of the last burst. Raises LocalProblem if no burst was recorded."""
     if not INDEX.exists():
         raise LocalProblem("The raw limit moves the bytes of a burst: run --only burst first.")
@@ -38,15 +40,9 @@ def measure() -> dict[str, Any]:
         asyncio.run(_prepare(runtime, index["counts"]))
         with _processes(runtime, index) as processes:
             seconds, usage = _time(runtime, processes)
-    progress(f"  done after {seconds:.1f} s: {changes / seconds:,.0f} changes/s")
-    return {
-        "limit": {
-            "changes": changes,
-            "seconds": round(seconds, 1),
-            "changes_per_s": round(changes / seconds, 1),
-            "cpu_s": usage["cpu_s"],
-        }
-    }
+    figures = throughput(changes, seconds)
+    progress(f"  done after {seconds:.1f} s: {figures['changes_per_s']:,.0f} changes/s")
+    return {"limit": {**figures, "cpu_s": usage["cpu_s"]}}
 
 
 async def _prepare(runtime: Runtime, counts: Mapping[str, int]) -> None:
@@ -56,11 +52,10 @@ async def _prepare(runtime: Runtime, counts: Mapping[str, int]) -> None:
     topics += [load_source_topic(urn) for urn in sources.values()]
     await ensure_topics(topics, Settings(kafka=runtime.kafka_address))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs retries while a new topic has no leader yet
-    producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=BATCH_BYTES)
-    await producer.start()
-    for topic in sources:
-        await send_records(producer, topic, list(read_topic(topic)))
-    await producer.stop()
+    client = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=BATCH_BYTES)
+    async with started(client) as producer:
+        for topic in sources:
+            await send_records(producer, topic, list(read_topic(topic)))
 
 
 def _provider_topic(name: str) -> Topic:
@@ -73,9 +68,7 @@ def _processes(runtime: Runtime, index: Mapping[str, Any]) -> Iterator[Processes
     processes: dict[str, Popen[str]] = {}
     try:
         for hop in hops(index["counts"], index["readers"]):
-            command = [sys.executable, "-m", "benchmarks.limit.hop", hop.service, runtime.kafka_address]
-            command.append(runtime.database_url(hop.service))
-            processes[hop.service] = Popen(command, stdin=PIPE, stdout=PIPE, text=True)
+            processes[hop.service] = _spawn(runtime, hop.service)
         for service, process in processes.items():
             if _line(process) != "ready":
                 raise LocalProblem(f"the hop {service} of the raw limit did not start")
@@ -86,7 +79,12 @@ def _processes(runtime: Runtime, index: Mapping[str, Any]) -> Iterator[Processes
             process.communicate()
 
 
-def _time(runtime: Runtime, processes: Processes) -> tuple[float, dict[str, Any]]:
+def _spawn(runtime: Runtime, service: str) -> Popen[str]:
+    arguments = (service, runtime.kafka_address, runtime.database_url(service))
+    return Popen([sys.executable, "-m", "benchmarks.limit.hop", *arguments], stdin=PIPE, stdout=PIPE, text=True)
+
+
+def _time(runtime: Runtime, processes: Processes) -> tuple[float, Figures]:
     """Seconds from the start of all hops to the end of the last one, and the costs."""
     meter = Meter({**runtime.running(), **{service: process.pid for service, process in processes.items()}})
     began = time.monotonic()

@@ -26,8 +26,12 @@ def read(file: Path = LOG) -> dict[str, Any]:
 
 def record(rehearsal: Rehearsal, outcome: Outcome, file: Path = LOG) -> None:
     """Replace the entry of this rehearsal at once, so that an interrupted run keeps its earlier results."""
-    entries = read(file) | {rehearsal.name: entry(rehearsal, outcome)}
-    file.write_text(json.dumps(dict(sorted(entries.items())), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    _write(file, read(file) | {rehearsal.name: entry(rehearsal, outcome)})
+
+
+def _write(file: Path, entries: Mapping[str, Any]) -> None:
+    text = json.dumps(dict(sorted(entries.items())), ensure_ascii=False, indent=2)
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def entry(rehearsal: Rehearsal, outcome: Outcome) -> dict[str, Any]:
@@ -70,12 +74,10 @@ def _last_result(entry: Mapping[str, Any] | None) -> str:
 
 def _has_changes() -> bool:
     """Whether tracked files are changed. The log itself does not count, because every run changes it."""
-    status = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=no"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=GIT_SECONDS_MAX,
-    ).stdout
     log_path = LOG.relative_to(REPOSITORY).as_posix()
-    return any(not line.endswith(log_path) for line in status.splitlines())
+    return any(not line.endswith(log_path) for line in _git_status().splitlines())
+
+
+def _git_status() -> str:
+    command = ["git", "status", "--porcelain", "--untracked-files=no"]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=GIT_SECONDS_MAX).stdout

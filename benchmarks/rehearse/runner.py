@@ -10,7 +10,8 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from shouwang.runtime.paths import REPOSITORY
 from shouwang.testing import FOLDER as SHARED_POSTGRES
 
 from benchmarks.environment import own_environment
+from benchmarks.home import Report
 from benchmarks.rehearse.plan import Rehearsal
 
 LOGS = REPOSITORY / ".shouwang" / "rehearse"
@@ -51,7 +53,7 @@ class _Figure(msgspec.Struct):
     value: float
 
 
-def run(rehearsal: Rehearsal, report: Callable[[str], None], logs: Path) -> Outcome:
+def run(rehearsal: Rehearsal, report: Report, logs: Path) -> Outcome:
     """Run it to its end or its time limit. The output goes to `<logs>/<name>.log`; ID and phone numbers are masked.
 
     `report` takes lines of progress.
@@ -76,7 +78,7 @@ def _hidden_fault(rehearsal: Rehearsal, figures: Mapping[str, float], leftovers:
     return f"left running: {', '.join(leftovers)}" if leftovers else None
 
 
-def _run_process(rehearsal: Rehearsal, folder: Path, log: Path, report: Callable[[str], None]) -> str | None:
+def _run_process(rehearsal: Rehearsal, folder: Path, log: Path, report: Report) -> str | None:
     """The fault, or None."""
     child = subprocess.Popen(
         _command(rehearsal, folder),
@@ -132,7 +134,7 @@ def _copy_masked(output: IO[str], log: Path) -> None:
             file.flush()
 
 
-def _wait(child: subprocess.Popen[str], rehearsal: Rehearsal, report: Callable[[str], None]) -> bool:
+def _wait(child: subprocess.Popen[str], rehearsal: Rehearsal, report: Report) -> bool:
     """Return whether the process ended within its time limit."""
     began = reported_at = time.monotonic()
     while child.poll() is None:
@@ -166,12 +168,15 @@ def _leftovers(folder: Path) -> dict[int, str]:
     """Process names by pid."""
     found = {}
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("TMPDIR") == str(folder) and not _is_shared(process):
+        # A process may end meanwhile, or belong to another user and so not to us.
+        with suppress(psutil.Error):
+            if _belongs_to(folder, process):
                 found[process.pid] = process.name()
-        except psutil.Error:  # it has ended, or it belongs to another user and so not to us
-            continue
     return found
+
+
+def _belongs_to(folder: Path, process: psutil.Process) -> bool:
+    return process.environ().get("TMPDIR") == str(folder) and not _is_shared(process)
 
 
 def _is_shared(process: psutil.Process) -> bool:
