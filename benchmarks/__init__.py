@@ -1,1 +1,1 @@
-"""What `make bench` runs: latency, burst, the usual way and the raw limit, in one run on one machine."""
+"""The measurements of `make bench`: latency, burst, raw limit, usual way and county, in one run on one machine."""

@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: every part in a process of its own, one after the other, then the table and results.json."""
+"""`python -m benchmarks`: run each part in its own process, one after the other, then write results.json.
+
+`python -m benchmarks compare A B` compares two commits.
+"""
 
 import argparse
 import json
@@ -11,27 +14,45 @@ from typing import Any
 
 from shouwang.runtime.problems import LocalProblem
 
-from benchmarks import burst, county, latency, machine, report, usual
+from benchmarks import burst, latency, machine, report, usual
 from benchmarks.compare.command import main as compare
-from benchmarks.figures import merged, ratio
-from benchmarks.home import HOMES, say
-from benchmarks.limit.measure import measure as limit
+from benchmarks.county import measure as county
+from benchmarks.figures import Figures, merged, ratio
+from benchmarks.home import HOMES, progress
+from benchmarks.limit import measure as limit
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("latency", "burst", "limit", "usual", "county")
+# flag, default and meaning of every size
+SIZES = (
+    ("--latency-people", 20_000, "people of the latency part"),
+    ("--rate", 200, "single changes per second"),
+    ("--seconds", 60, "duration of the single changes"),
+    ("--people", 50_000, "people of the burst"),
+    ("--changes", 100_000, "changes of the burst"),
+    ("--usual-people", 3_000, "people of the usual way"),
+    ("--usual-changes", 5_000, "changes of the usual way"),
+    ("--county-people", 500_000, "people of the county"),
+)
+PARTS: Mapping[str, Callable[[argparse.Namespace], Figures]] = {
+    "latency": lambda options: latency.measure(options.latency_people, options.rate, options.seconds),
+    "burst": lambda options: burst.measure(options.people, options.changes, profiled=options.profile),
+    "limit": lambda options: limit.measure(),
+    "usual": lambda options: usual.measure(options.usual_people, options.usual_changes),
+    "county": lambda options: county.measure(options.county_people),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 when this machine cannot run it; `compare` has codes of its own."""
+    """Return 0, or 2 if this machine cannot run it. `compare` has its own exit codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["compare"]:
         return compare(words[1:])
-    given = _parser().parse_args(words)
+    options = _parser().parse_args(words)
     try:
-        if given.part:
-            _write(Path(given.out), _measure(given.part, given))
+        if options.part:
+            _write(Path(options.out), PARTS[options.part](options))
         else:
-            _run(given)
+            _run_parts(options)
     except LocalProblem as problem:
         print(f"benchmarks: {problem}", file=sys.stderr)
         return 2
@@ -39,67 +60,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        epilog="`python -m benchmarks compare A B` compares two commits.",
-    )
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part only (may be repeated)")
-    parser.add_argument("--out", default=str(RESULTS), help="where the results go")
-    parser.add_argument("--latency-people", type=int, default=20_000)
-    parser.add_argument("--rate", type=int, default=200, help="changes a second")
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--people", type=int, default=50_000, help="people of the burst")
-    parser.add_argument("--changes", type=int, default=100_000, help="changes of the burst")
-    parser.add_argument("--usual-people", type=int, default=3_000)
-    parser.add_argument("--usual-changes", type=int, default=5_000)
-    parser.add_argument("--county-people", type=int, default=500_000)
-    parser.add_argument("--profile", action="append", default=[], help="a service or postgres, in the burst")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="run only this part (may be repeated)")
+    parser.add_argument("--out", default=str(RESULTS), help="the file for the results")
+    for flag, default, meaning in SIZES:
+        parser.add_argument(flag, type=int, default=default, help=f"{meaning} ({default})")
+    parser.add_argument("--profile", action="append", default=[], help="profile a service or postgres in the burst")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser
 
 
-def _measure(part: str, given: argparse.Namespace) -> dict[str, Any]:
-    measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "latency": lambda: latency.measure(given.latency_people, given.rate, given.seconds),
-        "burst": lambda: burst.measure(given.people, given.changes, profiled=given.profile),
-        "limit": limit,
-        "usual": lambda: usual.measure(given.usual_people, given.usual_changes),
-        "county": lambda: county.measure(given.county_people),
-    }
-    return measures[part]()
-
-
-def _run(given: argparse.Namespace) -> None:
+def _run_parts(options: argparse.Namespace) -> None:
     began = time.monotonic()
-    parts = given.only or (["burst"] if given.profile else list(PARTS))
-    results: dict[str, Any] = {"machine": machine.facts()}
-    for part in parts:
-        out = HOMES / f"{part}.json"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.unlink(missing_ok=True)
-        passed_on = [word for word in sys.argv[1:] if word]
-        command = [sys.executable, "-m", "benchmarks", *passed_on, "--part", part, "--out", str(out)]
-        done = subprocess.run(command)
-        if done.returncode != 0:
-            raise LocalProblem(f"the part {part} broke off (exit {done.returncode}), see above; logs in {HOMES / part}")
-        results = merged(results, json.loads(out.read_text()))
+    results: Figures = {"machine": machine.facts()}
+    for part in _chosen_parts(options):
+        results = merged(results, _run_part(part))
     results = _with_ratios(results)
     results["machine"]["minutes"] = round((time.monotonic() - began) / 60, 1)
-    if not given.profile:
-        _write(Path(given.out), results)
-        say(f"\nwrote {given.out}")
-    say(report.table(results))
+    if not options.profile:
+        _write(Path(options.out), results)
+        progress(f"\nwrote {options.out}")
+    progress(report.table(results))
 
 
-def _with_ratios(results: dict[str, Any]) -> dict[str, Any]:
-    chain: Mapping[str, Any] = results.get("chain", {})
-    ours = chain.get("changes_per_s")
-    ratios = {
-        "ratio_to_usual": ratio(ours, results.get("usual", {}).get("changes_per_s")),
-        "ratio_to_limit": ratio(ours, results.get("limit", {}).get("changes_per_s")),
-    }
-    return merged(results, {"chain": {name: value for name, value in ratios.items() if value is not None}})
+def _chosen_parts(options: argparse.Namespace) -> list[str]:
+    if options.only:
+        return list(options.only)
+    return ["burst"] if options.profile else list(PARTS)
+
+
+def _run_part(part: str) -> Figures:
+    """Run one part with the same flags in its own process and return its results."""
+    out = HOMES / f"{part}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    flags = [word for word in sys.argv[1:] if word]
+    command = [sys.executable, "-m", "benchmarks", *flags, "--part", part, "--out", str(out)]
+    done = subprocess.run(command)
+    if done.returncode != 0:
+        raise LocalProblem(f"part {part} failed (exit code {done.returncode}), see above; logs in {HOMES / part}")
+    results: Figures = json.loads(out.read_text())
+    return results
+
+
+def _with_ratios(results: Figures) -> Figures:
+    """Add the ratios of our throughput to the usual way and to the raw limit, where both were measured."""
+    chain = {}
+    for reference in ("usual", "limit"):
+        found = ratio(_changes_per_s(results, "chain"), _changes_per_s(results, reference))
+        if found is not None:
+            chain[f"ratio_to_{reference}"] = found
+    return merged(results, {"chain": chain})
+
+
+def _changes_per_s(results: Mapping[str, Any], part: str) -> float | None:
+    found: float | None = results.get(part, {}).get("changes_per_s")
+    return found
 
 
 def _write(path: Path, results: Mapping[str, Any]) -> None:

@@ -1,30 +1,38 @@
-"""Figures out of measurements. Pure."""
+"""Percentiles, ratios and trees of figures. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
 Key = tuple[str, ...]
+Figures = dict[str, Any]  # a tree of figures, by name
 
 
 def percentile(values: Sequence[float], per_cent: float) -> float | None:
-    """The smallest value that `per_cent` of all values do not exceed (nearest rank); None of nothing."""
+    """The percentile by nearest rank; None without values. `per_cent` is above 0."""
     if not values:
         return None
-    ordered = sorted(values)
-    return ordered[max(0, ceil(per_cent / 100 * len(ordered)) - 1)]
+    rank = ceil(per_cent / 100 * len(values))
+    return sorted(values)[rank - 1]
 
 
 def spread_ms(seconds: Sequence[float]) -> dict[str, float | int | None]:
-    """p50 and p99 in milliseconds, and how many there were."""
+    """p50 and p99 in milliseconds, and the number of values."""
+    return {"p50": _percentile_ms(seconds, 50), "p99": _percentile_ms(seconds, 99), "count": len(seconds)}
 
-    def in_ms(value: float | None) -> float | None:
-        return None if value is None else round(value * 1000, 1)
 
-    return {"p50": in_ms(percentile(seconds, 50)), "p99": in_ms(percentile(seconds, 99)), "count": len(seconds)}
+def _percentile_ms(seconds: Sequence[float], per_cent: float) -> float | None:
+    found = percentile(seconds, per_cent)
+    return None if found is None else round(found * 1000, 1)
+
+
+def throughput(changes: int, seconds: float) -> dict[str, float]:
+    """`changes`, `seconds` and `changes_per_s`."""
+    return {"changes": changes, "seconds": round(seconds, 1), "changes_per_s": round(changes / seconds, 1)}
 
 
 def ratio(ours: float | None, other: float | None) -> float | None:
+    """`ours` divided by `other`, with three decimals; None if one is missing or zero."""
     return round(ours / other, 3) if ours and other else None
 
 
@@ -38,10 +46,11 @@ def flat(results: Mapping[str, Any], above: Key = ()) -> Iterable[tuple[str, Any
 
 
 def merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """Both trees in one; `right` wins where both name a figure."""
-    together = dict(left)
+    """Both trees in one. If both have a figure, the one of `right` is kept."""
+    result = dict(left)
     for name, value in right.items():
-        before = together.get(name)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        together[name] = merged(before, value) if both else value  # type: ignore[arg-type]
-    return together
+        before = result.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            value = merged(before, value)
+        result[name] = value
+    return result

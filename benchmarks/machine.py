@@ -1,4 +1,4 @@
-"""What was measured on: a figure without its machine says nothing."""
+"""The machine of a measurement: a figure without its machine cannot be judged."""
 
 import os
 import platform
@@ -12,9 +12,11 @@ import psutil
 from shell import clock
 from shouwang.runtime.paths import KAFKA_POM
 
+COMMAND_SECONDS_MAX = 20
+
 
 def facts() -> dict[str, Any]:
-    """The machine and the moment."""
+    """Date, hardware, software versions, commit and load of this machine, for results.json."""
     return {
         "date": datetime.isoformat(clock.real_now().astimezone(UTC), timespec="seconds"),
         "cpu": _cpu(),
@@ -24,7 +26,7 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "kafka": _kafka(),
         "java": _java(),
-        "commit": _said(["git", "rev-parse", "--short", "HEAD"]),
+        "commit": _output(["git", "rev-parse", "--short", "HEAD"]),
         "load_before": round(os.getloadavg()[0], 2),
     }
 
@@ -41,12 +43,13 @@ def _kafka() -> str:
 
 
 def _java() -> str:
-    return next(iter(_said(["java", "-version"]).splitlines()), "")
+    return next(iter(_output(["java", "-version"]).splitlines()), "")
 
 
-def _said(command: list[str]) -> str:
+def _output(command: list[str]) -> str:
+    """The output of a command; empty if the program is not installed."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX)
     except OSError:
         return ""
     return (done.stdout + done.stderr).strip()

@@ -1,7 +1,7 @@
-"""The people of a measurement and the changes that happen to them, encoded before anything is timed."""
+"""The people of a measurement and their changes, encoded before anything is timed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,8 +17,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
-    """One change as it goes through the door. `id` is the source's own."""
+class SourceEvent:
+    """One event of a source. `id` is the source's own id, `kind` the fact kind, `body` a CloudEvent in JSON."""
 
     source: str
     id: str
@@ -26,40 +26,44 @@ class Pushed:
     body: bytes
 
 
+Events = Sequence[SourceEvent]
+
+
 @dataclass(frozen=True, slots=True)
-class Made:
-    """`load`: what the registers hold on the first day. `changes`: what happens after."""
+class Population:
+    """`load`: the content of all registers on the first day. `changes`: the events after that day."""
 
-    load: list[Pushed]
-    changes: list[Pushed]
+    load: list[SourceEvent]
+    changes: list[SourceEvent]
 
 
-def make(people: int, changes: int, *, deaths_every: int = 0) -> Made:
-    """People loaded two days ago and changed since yesterday, so that nothing lies in the future."""
+def make_population(people: int, changes: int, *, deaths_every: int = 0) -> Population:
+    """People loaded two days ago, with `changes` changes since yesterday, so that no event lies in the future.
+
+    Every `deaths_every`-th change is a death; 0 means no extra deaths.
+    """
     county = synth.county(SEED, people, DIVISIONS, clock.today() - timedelta(days=1))
-    load = [_pushed(event) for event in county.initial_load()]
+    load = [_source_event(event) for event in county.initial_load()]
     drawn = synth.changes(county, changes, people, SEED, deaths_every=deaths_every)
-    return Made(load, [_pushed(event) for event in drawn])
+    return Population(load, [_source_event(event) for event in drawn])
 
 
-def _pushed(event: dict[str, Any]) -> Pushed:
-    return Pushed(event["source"], event["id"], event["type"].split(".")[3], _encode(event))
+def _source_event(event: dict[str, Any]) -> SourceEvent:
+    return SourceEvent(event["source"], event["id"], event["type"].split(".")[3], _encode(event))
 
 
-def batches(pushed: Iterable[Pushed], size: int) -> dict[str, list[list[Pushed]]]:
-    """By source, in order: a token speaks for one source."""
-    by_source: dict[str, list[list[Pushed]]] = defaultdict(lambda: [[]])
-    for one in pushed:
-        if len(by_source[one.source][-1]) == size:
-            by_source[one.source].append([])
-        by_source[one.source][-1].append(one)
-    return by_source
+def batches_by_source(events: Iterable[SourceEvent], size: int) -> dict[str, list[list[SourceEvent]]]:
+    """Batches of up to `size` events per source, in the order of the source. A token is valid for one source."""
+    by_source: defaultdict[str, list[SourceEvent]] = defaultdict(list)
+    for event in events:
+        by_source[event.source].append(event)
+    return {source: _batches(own, size) for source, own in by_source.items()}
 
 
-def joined(batch: Iterable[Pushed]) -> bytes:
+def _batches(events: list[SourceEvent], size: int) -> list[list[SourceEvent]]:
+    return [events[start : start + size] for start in range(0, len(events), size)]
+
+
+def batch_body(events: Iterable[SourceEvent]) -> bytes:
     """A CloudEvents batch."""
-    return b"[" + b",".join(one.body for one in batch) + b"]"
-
-
-def sources_of(pushed: Iterable[Pushed]) -> Iterator[str]:
-    return iter(sorted({one.source for one in pushed}))
+    return b"[" + b",".join(event.body for event in events) + b"]"

@@ -1,1 +1,1 @@
-"""Compare two commits on one machine: alternating pairs, processor time first."""
+"""Compare two commits on one machine, in alternating pairs. Processor time decides first."""

@@ -1,4 +1,4 @@
-"""A commit in a folder of its own, with its own Python packages: nothing of the comparing checkout is in its way."""
+"""The files of a commit in a separate folder, with their own Python packages, apart from the comparing checkout."""
 
 import hashlib
 import shutil
@@ -17,11 +17,12 @@ from benchmarks.environment import own_environment
 ARCHIVE_SECONDS_MAX = 120
 SYNC_SECONDS_MAX = 900
 LOG_LINES = 12
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """`label` is A or B, `commit` the full hash, `folder` holds its files and `.venv`, `jars` its Kafka."""
+    """`label`: A or B. `commit`: full hash. `folder`: its files and `.venv`. `jars`: the folder of its Kafka."""
 
     label: str
     commit: str
@@ -29,7 +30,7 @@ class Checkout:
     jars: Path
 
     def environment(self, home: Path) -> dict[str, str]:
-        """For a command of this commit on that home: nothing that the caller has set for another installation."""
+        """The environment of its commands on a home, without settings of another installation."""
         return own_environment() | {"SHOUWANG_HOME": str(home), "SHOUWANG_JARS": str(self.jars)}
 
 
@@ -42,7 +43,7 @@ def resolve(revision: str) -> str:
 
 
 def check_out(label: str, commit: str, base: Path) -> Checkout:
-    """Write the files of a commit below `base` and install its packages. Raises LocalProblem."""
+    """Write the files of a commit below `base` and install its packages. Raises LocalProblem if a step fails."""
     folder = base / f"commit-{label.lower()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -52,42 +53,53 @@ def check_out(label: str, commit: str, base: Path) -> Checkout:
 
 
 def _extract(commit: str, folder: Path) -> None:
-    # an archive, not a worktree: a run that is killed leaves nothing behind in the repository
+    # An archive, not a worktree: a killed run leaves no entry in the repository.
     archive = folder.with_suffix(".tar")
-    for command in (["git", "archive", f"--output={archive}", commit], ["tar", "-xf", str(archive), "-C", str(folder)]):
-        done = run(command, cwd=REPOSITORY)
-        if done.returncode != 0:
-            raise LocalProblem(f"The files of {commit[:10]} could not be written: {done.stderr.strip()}")
+    pack = ["git", "archive", f"--output={archive}", commit]
+    unpack = ["tar", "-xf", str(archive), "-C", str(folder)]
+    for command in (pack, unpack):
+        _require(run(command, cwd=REPOSITORY), f"The files of {commit[:10]} could not be written")
     archive.unlink()
 
 
 def _install(commit: str, folder: Path) -> None:
     uv = shutil.which("uv") or str(REPOSITORY / ".tools" / "bin" / "uv")
     env = own_environment() | {"UV_PYTHON_DOWNLOADS": "never"}
-    python = getattr(sys, "_base_executable", sys.executable)  # not the one of the comparing checkout's environment
-    for words in (
-        ["venv", "--quiet", "--python", python],
-        ["sync", "--locked", "--no-dev", "--quiet", "--compile-bytecode"],
-    ):
+    python = getattr(sys, "_base_executable", sys.executable)  # not the one of the comparing checkout's .venv
+    create = ["venv", "--quiet", "--python", python]
+    sync = ["sync", "--locked", "--no-dev", "--quiet", "--compile-bytecode"]
+    for words in (create, sync):
         done = run([uv, *words], cwd=folder, env=env, seconds=SYNC_SECONDS_MAX)
-        if done.returncode != 0:
-            tail = "\n".join(done.stderr.splitlines()[-LOG_LINES:])
-            raise LocalProblem(f"The packages of {commit[:10]} could not be installed:\n{tail}")
+        _require(done, f"The packages of {commit[:10]} could not be installed")
+
+
+def _require(done: Done, failure: str) -> None:
+    if done.returncode != 0:
+        raise LocalProblem(f"{failure}:\n{tail(done.stderr)}")
 
 
 def _jars(folder: Path, base: Path) -> Path:
-    """The shared jars if this commit names the same ones; else a folder of its own, so that it replaces no others."""
-    theirs = (folder / KAFKA_POM.relative_to(REPOSITORY)).read_bytes()
-    if theirs == KAFKA_POM.read_bytes():
+    """The shared jars if this commit needs the same ones; else a separate folder, so that it replaces no others."""
+    pom = _kafka_pom(folder)
+    if pom == _kafka_pom(REPOSITORY):
         ensure_jars()
         return jars_folder()
-    return base / f"jars-{hashlib.sha256(theirs).hexdigest()[:12]}"
+    return base / f"jars-{hashlib.sha256(pom).hexdigest()[:12]}"
+
+
+def tail(output: str) -> str:
+    """The last lines of an output, for an error message."""
+    return "\n".join(output.splitlines()[-LOG_LINES:])
+
+
+def _kafka_pom(folder: Path) -> bytes:
+    return (folder / KAFKA_POM.relative_to(REPOSITORY)).read_bytes()
 
 
 def run(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, seconds: float = ARCHIVE_SECONDS_MAX
-) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end with its output captured. Raises LocalProblem if it takes longer than `seconds`."""
+) -> Done:
+    """Run a command and capture its output. Raises LocalProblem if it takes longer than `seconds`."""
     try:
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -1,158 +1,127 @@
-"""One run on one side: load the people, push single changes at a rate, then a burst, and read the costs."""
+"""One run on one side: load the people, push single changes at a fixed rate, then a burst, and read the costs."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from benchmarks import burst, home
 from benchmarks.compare.platform import Cost, Platform
 from benchmarks.compare.work import Work
-from benchmarks.door import SINGLE, Door
 from benchmarks.figures import percentile
-from benchmarks.home import say
-from benchmarks.latency import CONNECTIONS_PER_SOURCE, push_at_rate
-from benchmarks.people import Pushed
-from benchmarks.quiet import Watcher, until_quiet
-from benchmarks.reading import Reader
-from benchmarks.sightings import FirstSeen, causes_of, waits
+from benchmarks.home import Tokens, progress
+from benchmarks.latency import Effects
+from benchmarks.load import load
+from benchmarks.people import Events
+from benchmarks.providers import register_providers
+from benchmarks.push import SinglePushes, push_at_rate, push_batches, push_closed_loop
+from benchmarks.quiet import time_until_quiet, wait_until_explained, wait_until_quiet, watching
 
 RUN_SECONDS_MAX = 1_800
 QUIET_SECONDS_MAX = 600
+Costs = Mapping[str, Cost]  # by process
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`figures` by name, more is worse; `cpu_ms`: processor milliseconds per change, by part and process."""
+    """`figures`: by name, where a higher value is worse. `cpu_ms`: milliseconds per change, by part and process."""
 
     figures: Mapping[str, float]
     cpu_ms: Mapping[str, Mapping[str, float]]
 
 
-async def measure(platform: Platform, work: Work, rate: int) -> Run:
-    """All parts of one run. Raises TimeoutError when it takes longer than RUN_SECONDS_MAX."""
-    async with asyncio.timeout(RUN_SECONDS_MAX):
-        tokens = await _load(platform, work)
-        singles = await _singles(platform, work, rate, tokens.sources, tokens.providers)
-        bursts = await _burst(platform, work.burst, tokens.sources)
-    figures = {f"singles.{name}": value for name, value in singles[0].items()}
-    figures |= {f"burst.{name}": value for name, value in bursts[0].items()}
-    return Run(figures, {"singles": singles[1], "burst": bursts[1]})
+class _Part(NamedTuple):
+    """`figures` by name. `cpu_ms`: processor milliseconds per change, by process."""
+
+    figures: dict[str, float]
+    cpu_ms: dict[str, float]
 
 
-async def capacity(platform: Platform, work: Work, changes: Sequence[Pushed]) -> float:
-    """Single changes a second that the whole chain does when each connection pushes the next as soon as it may."""
-    async with asyncio.timeout(RUN_SECONDS_MAX):
-        tokens = (await _load(platform, work)).sources
-        async with _watched(platform) as watcher:
-            began = time.monotonic()
-            await _push_singly(platform, changes, tokens)
-            quiet = await until_quiet(watcher, QUIET_SECONDS_MAX, say)
-    return len(changes) / (quiet - began)
+class _Loaded(NamedTuple):
+    """`tokens` by source, and the codes of the providers."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    sources: Mapping[str, str]
+    tokens: Tokens
     providers: Sequence[str]
 
 
+async def measure(platform: Platform, work: Work, rate: int) -> Run:
+    """All parts of one run. Raises TimeoutError if it takes longer than RUN_SECONDS_MAX."""
+    async with asyncio.timeout(RUN_SECONDS_MAX):
+        loaded = await _load(platform, work)
+        parts = {
+            "singles": await _measure_singles(platform, work, rate, loaded),
+            "burst": await _measure_burst(platform, work.burst, loaded.tokens),
+        }
+    figures = {f"{name}.{figure}": value for name, part in parts.items() for figure, value in part.figures.items()}
+    return Run(figures, {name: part.cpu_ms for name, part in parts.items()})
+
+
+async def capacity(platform: Platform, work: Work, changes: Events) -> float:
+    """Single changes per second of the whole chain, if each connection pushes without a pause."""
+    async with asyncio.timeout(RUN_SECONDS_MAX):
+        loaded = await _load(platform, work)
+        push = push_closed_loop(platform.intake_url, changes, loaded.tokens)
+        async with watching(platform.runtime) as watcher:
+            timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX)
+    return len(changes) / timed.quiet_seconds
+
+
 async def _load(platform: Platform, work: Work) -> _Loaded:
-    """Register providers and load the people; the tokens by source, and the codes of the providers."""
-    sources = work.sources
-    asked = [asyncio.to_thread(platform.token, "--role", "source", "--source", source) for source in sources]
-    admin, *tokens = await asyncio.gather(asyncio.to_thread(platform.token, "--role", "admin"), *asked)
-    providers = await asyncio.to_thread(home.register_providers, platform.runtime, admin)
-    by_source = dict(zip(sources, tokens, strict=True))
-    await home.load(platform.runtime, work.load, by_source)
-    await burst.until_explained(platform.runtime)
+    """Register the providers and load the people."""
+    calls = [asyncio.to_thread(platform.token, "--role", "source", "--source", source) for source in work.sources]
+    admin, *tokens = await asyncio.gather(asyncio.to_thread(platform.token, "--role", "admin"), *calls)
+    by_source = dict(zip(work.sources, tokens, strict=True))
+    providers = await asyncio.to_thread(register_providers, platform.runtime, admin)
+    await load(platform.runtime, work.load, by_source)
+    await wait_until_explained(platform.runtime)
     return _Loaded(by_source, providers)
 
 
-@asynccontextmanager
-async def _watched(platform: Platform) -> AsyncIterator[Watcher]:
-    watcher = Watcher(platform.runtime, home.stateful(platform.runtime))
-    await watcher.open()
-    try:
-        yield watcher
-    finally:
-        await watcher.close()
-
-
-async def _singles(
-    platform: Platform, work: Work, rate: int, tokens: Mapping[str, str], providers: Sequence[str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    entitlements, offers = FirstSeen(), FirstSeen()
-
-    def on_entitlement(record: Any, at: float) -> None:
-        entitlements.note(causes_of(record.headers, record.value), at)
-
-    def on_offer(record: Any, at: float) -> None:
-        offers.note(causes_of(record.headers, None), at)
-
-    kafka = platform.runtime.kafka_address
+async def _measure_singles(platform: Platform, work: Work, rate: int, loaded: _Loaded) -> _Part:
+    effects, kafka = Effects(), platform.runtime.kafka_address
     async with (
-        _watched(platform) as watcher,
-        Reader(kafka, ["identification.entitlement"], on_entitlement),
-        Reader(kafka, [f"dispatch.provider.{code}" for code in providers], on_offer),
+        watching(platform.runtime) as watcher,
+        effects.entitlement_reader(kafka),
+        effects.offer_reader(kafka, loaded.providers),
     ):
-        await push_at_rate(platform.runtime, work.warm_up, rate, tokens)
-        await until_quiet(watcher, QUIET_SECONDS_MAX, say)
+        await push_at_rate(platform.intake_url, work.warm_up, rate, loaded.tokens)
+        await wait_until_quiet(watcher, QUIET_SECONDS_MAX)
         before = platform.costs()
-        sent, answered = await push_at_rate(platform.runtime, work.singles, rate, tokens)
-        await until_quiet(watcher, QUIET_SECONDS_MAX, say)
-        await burst.until_explained(platform.runtime)
-        cost = per_change(before, platform.costs(), len(sent))
+        pushes = await push_at_rate(platform.intake_url, work.singles, rate, loaded.tokens)
+        await wait_until_quiet(watcher, QUIET_SECONDS_MAX)
+        await wait_until_explained(platform.runtime)
+        cpu_ms = per_change(before, platform.costs(), len(pushes.sent))
+    return _Part({"cpu_ms_per_change": sum(cpu_ms.values()), **_latency_figures(pushes, effects)}, cpu_ms)
+
+
+def _latency_figures(pushes: SinglePushes, effects: Effects) -> dict[str, float]:
     return {
-        "cpu_ms_per_change": sum(cost.values()),
-        "door_p99_ms": _p99_ms(answered),
-        "entitlement_p99_ms": _p99_ms(waits(sent, entitlements.at)),
-        "provider_topic_p99_ms": _p99_ms(waits(sent, offers.at)),
-    }, cost
+        "door_p99_ms": _p99_ms(pushes.answer_seconds),
+        "entitlement_p99_ms": _p99_ms(effects.entitlements.latencies(pushes.sent)),
+        "provider_topic_p99_ms": _p99_ms(effects.offers.latencies(pushes.sent)),
+    }
 
 
-async def _burst(
-    platform: Platform, changes: Sequence[Pushed], tokens: Mapping[str, str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    async with _watched(platform) as watcher:
+async def _measure_burst(platform: Platform, changes: Events, tokens: Tokens) -> _Part:
+    async with watching(platform.runtime) as watcher:
         before = platform.costs()
-        pushed = asyncio.Event()
-        began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(until_quiet(watcher, QUIET_SECONDS_MAX, say, pushed))
-            await burst.push(platform.runtime, changes, tokens, burst.Seen())
-            pushed.set()
-        seconds = waiting.result() - began
-        await burst.until_explained(platform.runtime)
-        cost = per_change(before, platform.costs(), len(changes))
-    say(f"  burst: {len(changes) / seconds:,.0f} changes/s")
-    return {"cpu_ms_per_change": sum(cost.values()), "wall_ms_per_change": seconds * 1000 / len(changes)}, cost
+        timed = await time_until_quiet(watcher, push_batches(platform.intake_url, changes, tokens), QUIET_SECONDS_MAX)
+        await wait_until_explained(platform.runtime)
+        cpu_ms = per_change(before, platform.costs(), len(changes))
+    progress(f"  burst: {len(changes) / timed.quiet_seconds:,.0f} changes/s")
+    wall_ms = timed.quiet_seconds * 1000 / len(changes)
+    return _Part({"cpu_ms_per_change": sum(cpu_ms.values()), "wall_ms_per_change": wall_ms}, cpu_ms)
 
 
-async def _push_singly(platform: Platform, changes: Sequence[Pushed], tokens: Mapping[str, str]) -> None:
-    """Closed loop: CONNECTIONS_PER_SOURCE per source, each pushes the next change when the last is answered."""
-    url = platform.runtime.service_url("ingestion")
-    waiting = {source: iter([one for one in changes if one.source == source]) for source in tokens}
-
-    async def push(source: str) -> None:
-        async with Door(url, tokens[source]) as door:
-            for change in waiting[source]:
-                await door.push(change.body, SINGLE)
-
-    async with asyncio.TaskGroup() as group:
-        for source in waiting:
-            for _ in range(CONNECTIONS_PER_SOURCE):
-                group.create_task(push(source))
+def per_change(before: Costs, after: Costs, changes: int) -> dict[str, float]:
+    """Processor milliseconds per change, by process. Raises RuntimeError if a process ended: the run is then void."""
+    _require_same_processes(before, after)
+    return {name: (after[name].cpu_seconds - cost.cpu_seconds) * 1000 / changes for name, cost in before.items()}
 
 
-def per_change(before: Mapping[str, Cost], after: Mapping[str, Cost], changes: int) -> dict[str, float]:
-    """Processor milliseconds per change, by process. A process that ended makes the run void: RuntimeError."""
+def _require_same_processes(before: Costs, after: Costs) -> None:
     ended = sorted(name for name, cost in before.items() if name not in after or after[name].pid != cost.pid)
     if ended:
         raise RuntimeError(f"{', '.join(ended)} ended during the measurement")
-    return {name: (after[name].cpu_seconds - before[name].cpu_seconds) * 1000 / changes for name in before}
 
 
 def _p99_ms(seconds: Sequence[float]) -> float:

@@ -1,11 +1,11 @@
-"""From the figures of alternating pairs to ratios and verdicts. Pure."""
+"""Ratios and verdicts from the figures of alternating pairs. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-# The share by which B may be dearer than A. A figure without a limit is shown and not judged.
+# The share by which B may cost more than A. A figure without a limit is shown without a verdict.
 LIMITS: Mapping[str, float] = {
     "burst.cpu_ms_per_change": 0.05,
     "burst.wall_ms_per_change": 0.10,
@@ -13,9 +13,12 @@ LIMITS: Mapping[str, float] = {
 }
 
 
+Pair = tuple[Mapping[str, float], Mapping[str, float]]  # the figures of A and of B, by name
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, lowest and highest of the values of one side."""
+    """Median, lowest and highest value of one side."""
 
     median: float
     low: float
@@ -25,13 +28,16 @@ class Spread:
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(median(values), min(values), max(values))
 
+    def as_json(self) -> dict[str, float]:
+        return {"median": self.median, "min": self.low, "max": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure on both sides. More is always worse: milliseconds per change, or milliseconds of latency.
+    """One figure on both sides. A higher value is always worse: milliseconds per change, or of latency.
 
-    `ratio` is the median of B by the median of A; `pair_ratios` are B by A within each pair. `limit`: the share by
-    which B may be dearer, if there is a limit.
+    `ratio`: median of B divided by median of A. `pair_ratios`: B divided by A within each pair. `limit`: the share by
+    which B may cost more; None without a limit.
     """
 
     name: str
@@ -43,21 +49,21 @@ class Compared:
 
     @property
     def is_within(self) -> bool | None:
-        """Is B at most `limit` dearer? None if the figure has no limit."""
+        """Whether B costs at most `limit` more. None if the figure has no limit."""
         return None if self.limit is None else self.ratio <= 1 + self.limit
 
     @property
     def is_certain(self) -> bool:
-        """Do all pairs agree with the verdict? If not, the noise of the machine is as large as the limit."""
+        """Whether all pairs agree with the verdict. If not, the noise of the machine is as large as the limit."""
         if self.limit is None:
             return True
         return all((ratio <= 1 + self.limit) == self.is_within for ratio in self.pair_ratios)
 
     def as_json(self) -> dict[str, Any]:
-        """For the file of results."""
+        """For the file of results, with rounded ratios."""
         return {
-            "a": {"median": self.a.median, "min": self.a.low, "max": self.a.high},
-            "b": {"median": self.b.median, "min": self.b.low, "max": self.b.high},
+            "a": self.a.as_json(),
+            "b": self.b.as_json(),
             "ratio_of_medians": round(self.ratio, 3),
             "pair_ratios": [round(ratio, 3) for ratio in self.pair_ratios],
             "limit": self.limit,
@@ -66,25 +72,26 @@ class Compared:
         }
 
 
-def compare(pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> list[Compared]:
-    """Every figure that all runs have, in the order of the first run. `pairs`: the figures of A and of B by name.
+def compare(pairs: Sequence[Pair]) -> list[Compared]:
+    """Compare the figures that all runs have, in the order of the first run.
 
-    Raises ValueError without a pair, or if A has a figure of zero or less: no ratio to it says anything.
+    Raises ValueError without a pair, or if a figure of A is zero or less, because then no ratio exists.
     """
     if not pairs:
         raise ValueError("a comparison needs at least one pair")
-    names = [name for name in pairs[0][0] if all(name in side for pair in pairs for side in pair)]
+    runs = [run for pair in pairs for run in pair]
+    names = [name for name in runs[0] if all(name in run for run in runs)]
     return [_compare_one(name, [(a[name], b[name]) for a, b in pairs]) for name in names]
 
 
 def _compare_one(name: str, values: Sequence[tuple[float, float]]) -> Compared:
     if any(a <= 0 for a, _ in values):
-        raise ValueError(f"{name} of A is not above zero: no ratio to it says anything")
+        raise ValueError(f"{name} of A is not above zero: no ratio exists")
     a, b = Spread.of([a for a, _ in values]), Spread.of([b for _, b in values])
     ratios = tuple(b / a for a, b in values)
     return Compared(name, a, b, b.median / a.median, ratios, LIMITS.get(name))
 
 
 def is_within(compared: Sequence[Compared]) -> bool:
-    """Does every figure with a limit keep it?"""
+    """Whether every figure with a limit keeps it."""
     return all(one.is_within is not False for one in compared)

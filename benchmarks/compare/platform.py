@@ -1,6 +1,6 @@
-"""The platform of one commit, started, asked for tokens and stopped by that commit's own command `shouwang`.
+"""The platform of one commit. Its own command `shouwang` starts it, signs its tokens and stops it.
 
-The comparing checkout reads three things of it: `run/ports.json`, `run/*.pid`, and the stores behind those ports.
+The comparing checkout uses only `run/ports.json`, `run/*.pid`, the HTTP routes and the stores behind those ports.
 """
 
 import shutil
@@ -14,14 +14,13 @@ from shouwang.runtime import processes
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
-from benchmarks.compare.checkout import Checkout, run
+from benchmarks.compare.checkout import Checkout, run, tail
 from benchmarks.usage import cpu_seconds
 
-UP_TRIES = 4  # on a busy machine a service may need longer than `up` waits; the next `up` goes on with it
+UP_TRIES = 4  # on a busy machine a service may need longer than `up` waits; the next `up` continues
 UP_SECONDS_MAX = 1_200  # a commit with another Kafka downloads it first
 DOWN_SECONDS_MAX = 120
 TOKEN_SECONDS_MAX = 60
-LOG_LINES = 12
 DATA = ("kafka", "postgres", "keys")
 
 
@@ -34,23 +33,27 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A running platform. `runtime` only finds its ports and processes: it starts and stops nothing here."""
+    """A running platform. `runtime` only finds its ports and processes; it starts and stops nothing here."""
 
     checkout: Checkout
     runtime: Runtime
 
+    @property
+    def intake_url(self) -> str:
+        return self.runtime.service_url("ingestion")
+
     def token(self, *words: str) -> str:
-        """A token by the commit's own rules: `token("--role", "admin")`."""
+        """A token that the commit itself signs, for example `token("--role", "admin")`."""
         return shouwang(self.checkout, self.runtime.home, "token", *words, seconds=TOKEN_SECONDS_MAX).strip()
 
     def costs(self) -> dict[str, Cost]:
-        """Processor time of each process so far: services, supervisor, postgres and kafka."""
+        """Processor time so far, by process: services, supervisor, postgres and kafka."""
         return {name: Cost(pid, cpu_seconds(pid)) for name, pid in self.runtime.running().items()}
 
 
 @contextmanager
 def platform(checkout: Checkout, home: Path) -> Iterator[Platform]:
-    """Start everything on a fresh home; at the end stop it and remove the data. The logs stay until the next run."""
+    """Start everything on a fresh home. At the end stop it and remove the data; the logs stay until the next run."""
     discard(home, logs=True)
     try:
         _start(checkout, home)
@@ -63,11 +66,11 @@ def platform(checkout: Checkout, home: Path) -> Iterator[Platform]:
 
 
 def _start(checkout: Checkout, home: Path) -> None:
-    for left in reversed(range(UP_TRIES)):
+    for tries_left in reversed(range(UP_TRIES)):
         try:
             shouwang(checkout, home, "up", seconds=UP_SECONDS_MAX)
         except LocalProblem:
-            if not left:
+            if not tries_left:
                 raise
         else:
             return
@@ -78,15 +81,16 @@ def shouwang(checkout: Checkout, home: Path, *words: str, seconds: float) -> str
     program = checkout.folder / ".venv" / "bin" / "shouwang"
     done = run([str(program), *words], cwd=checkout.folder, env=checkout.environment(home), seconds=seconds)
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-LOG_LINES:])
-        raise LocalProblem(f"`shouwang {words[0]}` of {checkout.label} failed; logs in {home / 'logs'}:\n{tail}")
+        output = tail(done.stdout + done.stderr)
+        raise LocalProblem(f"`shouwang {words[0]}` of {checkout.label} failed; logs in {home / 'logs'}:\n{output}")
     return done.stdout
 
 
 def discard(home: Path, *, logs: bool = False, stop: Callable[[int], None] = processes.kill) -> None:
-    """Stop all processes that still run on a home and remove its data, with `logs` all of it."""
-    for file in sorted((home / "run").glob("supervisor.pid")) + sorted((home / "run").glob("*.pid")):
-        pid = processes.living_pid(file)  # the supervisor first: it would restart the others
+    """Stop all processes that still run on a home and remove its data. `logs`: remove the whole home."""
+    supervisor = home / "run" / "supervisor.pid"
+    for file in (supervisor, *sorted((home / "run").glob("*.pid"))):  # the supervisor would restart the others
+        pid = processes.living_pid(file)
         if pid is not None:
             stop(pid)
     for name in DATA:

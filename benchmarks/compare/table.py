@@ -1,4 +1,4 @@
-"""The table and the verdicts that a reader sees. Pure."""
+"""The tables and verdicts of a comparison, as text. Pure."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -7,7 +7,7 @@ from benchmarks.compare.pairs import Compared, Spread
 
 
 def table(compared: Sequence[Compared]) -> str:
-    """One line per figure: median (lowest to highest) of each side, ratio of medians, ratio of each pair."""
+    """One line per figure: median (lowest to highest) of each side, ratio of the medians, ratio of each pair."""
     head = ("figure", "A median (min to max)", "B median (min to max)", "B/A", "B/A of each pair")
     rows = [head]
     for one in compared:
@@ -18,26 +18,28 @@ def table(compared: Sequence[Compared]) -> str:
 
 def verdicts(compared: Sequence[Compared]) -> str:
     """One line per figure with a limit."""
-    lines = []
-    for one in compared:
-        if one.limit is None:
-            continue
-        line = f"{one.name} within {one.limit:.0%}: {'yes' if one.is_within else 'NO'} ({one.ratio - 1:+.1%})"
-        if not one.is_certain:
-            low, high = min(one.pair_ratios) - 1, max(one.pair_ratios) - 1
-            line += f"; not every pair agrees ({low:+.1%} to {high:+.1%}): more pairs or a quieter machine would help"
-        lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(_verdict(one, one.limit) for one in compared if one.limit is not None)
+
+
+def _verdict(one: Compared, limit: float) -> str:
+    line = f"{one.name} within {limit:.0%}: {'yes' if one.is_within else 'NO'} ({one.ratio - 1:+.1%})"
+    if one.is_certain:
+        return line
+    low, high = min(one.pair_ratios) - 1, max(one.pair_ratios) - 1
+    return f"{line}; not every pair agrees ({low:+.1%} to {high:+.1%}): more pairs or a quieter machine would help"
 
 
 def by_process(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Median processor milliseconds per change of every process. `runs`: by side, one mapping per run."""
-    medians = {side: _medians(found) for side, found in runs.items()}
-    names = sorted({name for side in medians.values() for name in side})
-    rows = [("process", *(f"{side} ms per change" for side in medians))]
-    for name in names:
-        rows.append((name, *(f"{side[name]:.4f}" if name in side else "none" for side in medians.values())))
+    sides = {side: _medians(found) for side, found in runs.items()}
+    rows = [("process", *(f"{side} ms per change" for side in sides))]
+    for process in sorted({process for medians in sides.values() for process in medians}):
+        rows.append((process, *(_shown_cost(medians.get(process)) for medians in sides.values())))
     return _aligned(rows)
+
+
+def _shown_cost(milliseconds: float | None) -> str:
+    return "none" if milliseconds is None else f"{milliseconds:.4f}"
 
 
 def _medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -50,6 +52,14 @@ def _shown(spread: Spread) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    widths = _widths(rows)
+    return "\n".join(_aligned_row(row, widths) for row in rows)
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _aligned_row(row: tuple[str, ...], widths: Sequence[int]) -> str:
+    cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+    return "  ".join(cells).rstrip()

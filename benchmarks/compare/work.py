@@ -1,18 +1,17 @@
-"""The work that both sides do: the same people and the same changes, byte for byte, made once by this checkout."""
+"""The work of both sides: the same people and changes, byte for byte, made by this checkout."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.people import Pushed, make
+from benchmarks.people import Events, make_population
 
 DEATHS_EVERY = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. `rate`: single changes a second, measured for `seconds` after `warm_up_seconds`.
+    """The size of a comparison. Single changes are measured for `seconds`, after `warm_up_seconds`.
 
-    `probe`: single changes that are pushed as fast as they are answered, to find the capacity.
+    `changes`: of the burst. `probe`: single changes that find the capacity of A, pushed without a pause.
     """
 
     pairs: int
@@ -23,34 +22,34 @@ class Size:
     probe: int
 
     def singles(self, rate: int) -> int:
-        """Single changes of one run, those of the warm-up included."""
+        """Single changes of one run, including the warm-up."""
         return rate * (self.warm_up_seconds + self.seconds)
 
 
-# By the times of the quick size, five pairs take 30 to 40 minutes on two free cores. The quick size says less.
+# Five full pairs take an estimated 30 to 40 minutes on two free cores. The quick size is too short to judge by.
 FULL = Size(pairs=5, people=10_000, changes=30_000, seconds=45, warm_up_seconds=5, probe=4_000)
 QUICK = Size(pairs=2, people=2_000, changes=6_000, seconds=15, warm_up_seconds=5, probe=1_500)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`load`: the people on the first day. The changes are used in this order: warm-up, singles, burst."""
+    """`load`: the people on the first day. The changes follow in the order warm-up, singles, burst."""
 
-    load: Sequence[Pushed]
-    warm_up: Sequence[Pushed]
-    singles: Sequence[Pushed]
-    burst: Sequence[Pushed]
+    load: Events
+    warm_up: Events
+    singles: Events
+    burst: Events
 
     @property
     def sources(self) -> list[str]:
-        """Every source that pushes something."""
+        """Every source that pushes an event."""
         parts = (self.load, self.warm_up, self.singles, self.burst)
-        return sorted({one.source for part in parts for one in part})
+        return sorted({event.source for part in parts for event in part})
 
 
 def prepare(size: Size, rate: int) -> Work:
-    """The work of one run. Valid on every commit that understands today's events; made from a fixed seed."""
+    """The work of one run, from a fixed seed. Both commits must accept the events of this checkout."""
     singles = size.singles(rate)
-    made = make(size.people, singles + size.changes, deaths_every=DEATHS_EVERY)
-    warm = rate * size.warm_up_seconds
-    return Work(made.load, made.changes[:warm], made.changes[warm:singles], made.changes[singles:])
+    population = make_population(size.people, singles + size.changes, deaths_every=DEATHS_EVERY)
+    changes, warm_up = population.changes, rate * size.warm_up_seconds
+    return Work(population.load, changes[:warm_up], changes[warm_up:singles], changes[singles:])

@@ -1,1 +1,1 @@
-"""The raw limit: the same bytes through the same number of stores, with nothing done to them."""
+"""The raw limit: the same bytes through the same number of databases, without any processing."""

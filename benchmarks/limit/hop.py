@@ -1,7 +1,7 @@
-"""One hop of the raw limit, a process of its own: getmany → COPY → produce the next hop's bytes.
+"""One hop of the raw limit as its own process: getmany → COPY → send the bytes of the next hop.
 
-`python -m benchmarks.limit.hop SERVICE KAFKA DATABASE_URL` says `ready`, waits for a line, and ends by itself when
-it has taken in everything; it prints when it was done.
+`python -m benchmarks.limit.hop SERVICE KAFKA DATABASE_URL` prints `ready` and waits for a line on its input. It ends
+after its last input record, and prints when that was.
 """
 
 import asyncio
@@ -12,62 +12,70 @@ from time import monotonic
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
 
-from benchmarks import tape
-from benchmarks.limit.hops import Hop, due, hops, stream_of
-from benchmarks.places import places
+from benchmarks.effects import Headers
+from benchmarks.kafka import list_partitions, started, topic_partitions
+from benchmarks.limit.hops import Hop, due_count, hops, stream_of
+from benchmarks.recorded_burst import RecordedRecord, load_index, read_topic
 
 BATCH_BYTES = 512 * 1024
+RECORD_OVERHEAD_BYTES = 2048  # upper limit for key, headers and framing
 TABLE = "CREATE TABLE IF NOT EXISTS raw (topic text NOT NULL, key bytea, value bytea, headers bytea NOT NULL)"
 
 
-class Puts:
-    """The outgoing records of a hop, sent in the order of the tape and in step with what is taken in."""
+class Outputs:
+    """The output records of a hop, sent in recorded order and in proportion to the input."""
 
     def __init__(self, hop: Hop) -> None:
         self._hop = hop
-        self._puts = {
-            source: [(topic, list(tape.read(topic))) for topic in topics] for source, topics in hop.puts.items()
+        self._records = {
+            stream: [(topic, list(read_topic(topic))) for topic in topics] for stream, topics in hop.outputs.items()
         }
         self._sent: dict[str, int] = {}
 
-    async def after(self, producer: AIOKafkaProducer, source: str, taken: int) -> None:
-        """Send what is due once `taken` records of `source` are stored."""
-        for topic, pieces in self._puts.get(source, ()):
-            sent, wanted = self._sent.get(topic, 0), due(taken, self._hop.count_of(source), len(pieces))
-            self._sent[topic] = wanted
-            await send_pieces(producer, topic, pieces[sent:wanted])
+    async def send_due(self, producer: AIOKafkaProducer, stream: str, taken: int) -> None:
+        """Send the records that are due after `taken` records of `stream` are stored."""
+        inputs = self._hop.count_of(stream)
+        for topic, records in self._records.get(stream, ()):
+            sent, due = self._sent.get(topic, 0), due_count(taken, inputs, len(records))
+            self._sent[topic] = due
+            await send_records(producer, topic, records[sent:due])
 
 
-async def send_pieces(producer: AIOKafkaProducer, topic: str, pieces: list[tape.Piece]) -> None:
-    """Ready-made batches, round the partitions."""
-    parts = sorted(await producer.partitions_for(topic))
-    waiting: list[Any] = []
-    for at, part in enumerate(parts):
-        batch = producer.create_batch()
-        for piece in pieces[at :: len(parts)]:
-            arguments = {"key": piece.key, "value": piece.value, "timestamp": None, "headers": piece.headers}
-            if batch.record_count() and batch.size() + len(piece.value or b"") + 2048 > BATCH_BYTES:
-                waiting.append(await producer.send_batch(batch, topic, partition=part))
-                batch = producer.create_batch()
-            batch.append(**arguments)
-        if batch.record_count():
-            waiting.append(await producer.send_batch(batch, topic, partition=part))
-    await asyncio.gather(*waiting)
+async def send_records(producer: AIOKafkaProducer, topic: str, records: list[RecordedRecord]) -> None:
+    """Send records as ready-made batches, spread evenly over the partitions."""
+    partitions = sorted(await producer.partitions_for(topic))
+    sent: list[Any] = []
+    for at, partition in enumerate(partitions):
+        for batch in _batches(producer, records[at :: len(partitions)]):
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*sent)
 
 
-async def run(service: str, kafka: str, database_url: str) -> None:
-    """Until everything is taken in."""
-    index = tape.index()
-    hop = next(found for found in hops(index["counts"], index["readers"]) if found.service == service)
-    database = await asyncpg.connect(database_url)
-    await database.execute(TABLE)
-    producer = AIOKafkaProducer(
+def _batches(producer: AIOKafkaProducer, records: list[RecordedRecord]) -> list[Any]:
+    batches = []
+    batch = producer.create_batch()
+    for record in records:
+        size = len(record.value or b"") + RECORD_OVERHEAD_BYTES
+        if batch.record_count() and batch.size() + size > BATCH_BYTES:
+            batches.append(batch)
+            batch = producer.create_batch()
+        batch.append(key=record.key, value=record.value, timestamp=None, headers=record.headers)
+    if batch.record_count():
+        batches.append(batch)
+    return batches
+
+
+def _producer(kafka: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
         bootstrap_servers=kafka, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES, max_request_size=8 * 2**20
     )
-    await producer.start()
-    consumer = AIOKafkaConsumer(
+
+
+def _consumer(kafka: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         bootstrap_servers=kafka,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -75,32 +83,49 @@ async def run(service: str, kafka: str, database_url: str) -> None:
         fetch_max_bytes=16 * 2**20,
         max_partition_fetch_bytes=4 * 2**20,
     )
-    await consumer.start()
-    consumer.assign([TopicPartition(*place) for place in await places(kafka, sorted(hop.takes))])
-    puts = Puts(hop)
-    print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    await _take(hop, consumer, database, producer, puts)
-    print(json.dumps({"service": service, "done_at": monotonic(), "taken": hop.count}), flush=True)
-    await consumer.stop()
-    await producer.stop()
+
+
+def _find_hop(service: str) -> Hop:
+    index = load_index()
+    return next(hop for hop in hops(index["counts"], index["readers"]) if hop.service == service)
+
+
+async def run(service: str, kafka: str, database_url: str) -> None:
+    """Store all input records of one service and send its output records."""
+    hop = _find_hop(service)
+    database = await asyncpg.connect(database_url)
+    await database.execute(TABLE)
+    async with started(_producer(kafka)) as producer, started(_consumer(kafka)) as consumer:
+        consumer.assign(topic_partitions(await list_partitions(kafka, sorted(hop.inputs))))
+        outputs = Outputs(hop)
+        print("ready", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        await _move(hop, consumer, database, producer, outputs)
+        print(json.dumps({"service": service, "done_at": monotonic(), "taken": hop.count}), flush=True)
     await database.close()
 
 
-async def _take(
-    hop: Hop, consumer: AIOKafkaConsumer, database: asyncpg.Connection, producer: AIOKafkaProducer, puts: Puts
+async def _move(
+    hop: Hop, consumer: AIOKafkaConsumer, database: asyncpg.Connection, producer: AIOKafkaProducer, outputs: Outputs
 ) -> None:
-    taken = dict.fromkeys(map(stream_of, hop.takes), 0)
+    taken = dict.fromkeys(map(stream_of, hop.inputs), 0)
     while sum(taken.values()) < hop.count:
         fetched = await consumer.getmany(timeout_ms=1_000)
         records = [record for part in fetched.values() for record in part]
         if not records:
             continue
-        rows = [(r.topic, r.key, r.value, b"".join(k.encode() + v for k, v in r.headers)) for r in records]
-        await database.copy_records_to_table("raw", records=rows)
+        await database.copy_records_to_table("raw", records=[_row(record) for record in records])
         for stream, count in Counter(stream_of(record.topic) for record in records).items():
             taken[stream] += count
-            await puts.after(producer, stream, taken[stream])
+            await outputs.send_due(producer, stream, taken[stream])
+
+
+def _row(record: ConsumerRecord) -> tuple[str, bytes | None, bytes | None, bytes]:
+    return record.topic, record.key, record.value, _packed(record.headers)
+
+
+def _packed(headers: Headers) -> bytes:
+    return b"".join(name.encode() + value for name, value in headers)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Which topics each hop takes in, and what it puts out for it. Pure."""
+"""The input and output topics of each hop. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shell.kafka.topics import INBOUND, is_inbound
 
-# what a topic's messages are made from: the taking in of that topic drives the putting out of this one
+# Output topic → the input stream whose records produce it.
 MADE_FROM: Mapping[str, str] = {
     "ingestion.person": INBOUND,
     "identification.entitlement": "ingestion.person",
@@ -16,54 +17,61 @@ MADE_FROM: Mapping[str, str] = {
     "subsidy.payment": "identification.entitlement",
     "supervision.finding": "dispatch.visit",
 }
+Counts = Mapping[str, int]  # records by topic
+Readers = Mapping[str, Sequence[str]]  # topics by service
 PROVIDERS = "dispatch.provider."
 PROVIDERS_MADE_FROM = "identification.entitlement"
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One store. `takes`: the topics it reads, with their numbers of records. `puts`: by stream that drives them, the
-    topics it writes."""
+    """One service. `inputs`: records per topic that it reads. `outputs`: the topics that it writes, by the input
+    stream that produces them."""
 
     service: str
-    takes: Mapping[str, int]
-    puts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        """All records it takes."""
-        return sum(self.takes.values())
+        """The number of input records."""
+        return sum(self.inputs.values())
 
     def count_of(self, stream: str) -> int:
-        """The records that it takes of one stream."""
-        return sum(count for topic, count in self.takes.items() if stream_of(topic) == stream)
+        """The number of input records of one stream."""
+        return sum(count for topic, count in self.inputs.items() if stream_of(topic) == stream)
 
 
 def stream_of(topic: str) -> str:
-    """The source of a hop: one topic, or the topics of all sources together."""
+    """The topic itself; the inbound topics of all sources are one stream."""
     return INBOUND if is_inbound(topic) else topic
 
 
 def source_of(topic: str) -> str | None:
-    """The stream that drives this topic."""
+    """The input stream that produces this output topic."""
     return PROVIDERS_MADE_FROM if topic.startswith(PROVIDERS) else MADE_FROM.get(topic)
 
 
-def hops(counts: Mapping[str, int], readers: Mapping[str, Sequence[str]]) -> list[Hop]:
-    """The hops of a recorded burst: `counts` per topic, `readers` per service."""
-    found = []
-    for service, topics in readers.items():
-        takes = {topic: counts[topic] for topic in topics if counts.get(topic)}
-        streams = {stream_of(topic) for topic in takes}
-        puts: dict[str, list[str]] = {}
-        for topic in counts:
-            source = source_of(topic)
-            if topic.partition(".")[0] == service and source in streams:
-                puts.setdefault(source, []).append(topic)
-        found.append(Hop(service, takes, puts))
-    return found
+def hops(counts: Counts, readers: Readers) -> list[Hop]:
+    """The hops of a recorded burst."""
+    return [_hop(service, topics, counts) for service, topics in readers.items()]
 
 
-def due(taken: int, of: int, total: int) -> int:
-    """How many of `total` are put out once `taken` of `of` are taken in."""
-    return total if taken >= of else total * taken // of
+def _hop(service: str, topics: Sequence[str], counts: Counts) -> Hop:
+    inputs = {topic: counts[topic] for topic in topics if counts.get(topic)}
+    written = [topic for topic in counts if topic.partition(".")[0] == service]
+    return Hop(service, inputs, _outputs(written, {stream_of(topic) for topic in inputs}))
+
+
+def _outputs(topics: Iterable[str], streams: set[str]) -> dict[str, list[str]]:
+    outputs: defaultdict[str, list[str]] = defaultdict(list)
+    for topic in topics:
+        source = source_of(topic)
+        if source in streams:
+            outputs[source].append(topic)
+    return dict(outputs)
+
+
+def due_count(taken: int, inputs: int, outputs: int) -> int:
+    """How many of `outputs` records are due after `taken` of `inputs` records."""
+    return outputs if taken >= inputs else outputs * taken // inputs

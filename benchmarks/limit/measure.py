@@ -1,10 +1,12 @@
-"""Runs all hops of the raw limit over the tape of the last burst."""
+"""Run all hops of the raw limit over the records of the last burst."""
 
 import asyncio
 import json
 import logging
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from subprocess import PIPE, Popen
 from typing import Any
 
@@ -15,77 +17,87 @@ from shell.settings import Settings
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
-from benchmarks import home, tape
-from benchmarks.home import say
-from benchmarks.limit.hop import send_pieces
+from benchmarks import home
+from benchmarks.figures import Figures, throughput
+from benchmarks.home import progress
+from benchmarks.kafka import started
+from benchmarks.limit.hop import BATCH_BYTES, send_records
 from benchmarks.limit.hops import PROVIDERS, hops
+from benchmarks.recorded_burst import INDEX, load_index, read_topic
 from benchmarks.usage import Meter
 
-SECONDS_MAX = 600
+Processes = Mapping[str, Popen[str]]  # by service
 
 
-def measure() -> dict[str, Any]:
-    """Changes a second of the same bytes; needs the tape that a burst has left."""
-    if not (tape.TAPE / "index.json").exists():
+def measure() -> Figures:
+    """The throughput of the bytes of the last burst. Raises LocalProblem if no burst was recorded."""
+    if not INDEX.exists():
         raise LocalProblem("The raw limit moves the bytes of a burst: run --only burst first.")
-    index = tape.index()
+    index = load_index()
     changes = sum(count for topic, count in index["counts"].items() if is_inbound(topic))
-    say(f"limit: the bytes of {changes:,} changes")
+    progress(f"limit: the bytes of {changes:,} changes")
     with home.fresh_home("limit") as folder, home.stores(folder) as runtime:
         asyncio.run(_prepare(runtime, index["counts"]))
-        return _run(runtime, index, changes)
+        with _processes(runtime, index) as processes:
+            seconds, usage = _time(runtime, processes)
+    figures = throughput(changes, seconds)
+    progress(f"  done after {seconds:.1f} s: {figures['changes_per_s']:,.0f} changes/s")
+    return {"limit": {**figures, "cpu_s": usage["cpu_s"]}}
 
 
-async def _prepare(runtime: Runtime, counts: dict[str, int]) -> None:
-    """The topics of providers and sources, and all changes on the latter: only the chain behind them is timed."""
-    own = [
-        Topic(name=name, owner="dispatch", key="task_id", cleanup="delete", local_partitions=1)
-        for name in counts
-        if name.startswith(PROVIDERS)
-    ]
+async def _prepare(runtime: Runtime, counts: Mapping[str, int]) -> None:
+    """Create the topics of providers and sources, and send all changes: only the chain after them is timed."""
     sources = {topic: urn for topic in counts if (urn := source_of_topic(topic)) is not None}
-    own += [load_source_topic(urn) for urn in sources.values()]
-    await ensure_topics(own, Settings(kafka=runtime.kafka_address))
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic just made has no leader yet: it tries again
-    producer = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=512 * 1024)
-    await producer.start()
-    for topic in sources:
-        await send_pieces(producer, topic, list(tape.read(topic)))
-    await producer.stop()
+    topics = [_provider_topic(name) for name in counts if name.startswith(PROVIDERS)]
+    topics += [load_source_topic(urn) for urn in sources.values()]
+    await ensure_topics(topics, Settings(kafka=runtime.kafka_address))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs retries while a new topic has no leader yet
+    client = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=BATCH_BYTES)
+    async with started(client) as producer:
+        for topic in sources:
+            await send_records(producer, topic, list(read_topic(topic)))
 
 
-def _run(runtime: Runtime, index: dict[str, Any], changes: int) -> dict[str, Any]:
+def _provider_topic(name: str) -> Topic:
+    return Topic(name=name, owner="dispatch", key="task_id", cleanup="delete", local_partitions=1)
+
+
+@contextmanager
+def _processes(runtime: Runtime, index: Mapping[str, Any]) -> Iterator[Processes]:
+    """One process per hop, ready to start; killed at the end."""
     processes: dict[str, Popen[str]] = {}
     try:
         for hop in hops(index["counts"], index["readers"]):
-            command = [sys.executable, "-m", "benchmarks.limit.hop", hop.service, runtime.kafka_address]
-            command.append(runtime.database_url(hop.service))
-            processes[hop.service] = Popen(command, stdin=PIPE, stdout=PIPE, text=True)
+            processes[hop.service] = _spawn(runtime, hop.service)
         for service, process in processes.items():
             if _line(process) != "ready":
                 raise LocalProblem(f"the hop {service} of the raw limit did not start")
-        meter = Meter({**runtime.running(), **{name: process.pid for name, process in processes.items()}})
-        began = time.monotonic()
-        for process in processes.values():
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        done_at = max(json.loads(_line(process))["done_at"] for process in processes.values())
-        usage = meter.stop()
+        yield processes
     finally:
         for process in processes.values():
             process.kill()
             process.communicate()
-    seconds = done_at - began
-    say(f"  done after {seconds:.1f} s: {changes / seconds:,.0f} changes/s")
-    return {
-        "limit": {
-            "changes": changes,
-            "seconds": round(seconds, 1),
-            "changes_per_s": round(changes / seconds, 1),
-            "cpu_s": usage["cpu_s"],
-        }
-    }
+
+
+def _spawn(runtime: Runtime, service: str) -> Popen[str]:
+    arguments = (service, runtime.kafka_address, runtime.database_url(service))
+    return Popen([sys.executable, "-m", "benchmarks.limit.hop", *arguments], stdin=PIPE, stdout=PIPE, text=True)
+
+
+def _time(runtime: Runtime, processes: Processes) -> tuple[float, Figures]:
+    """Seconds from the start of all hops to the end of the last one, and the costs."""
+    meter = Meter({**runtime.running(), **{service: process.pid for service, process in processes.items()}})
+    began = time.monotonic()
+    for process in processes.values():
+        _start(process)
+    done_at = max(json.loads(_line(process))["done_at"] for process in processes.values())
+    return done_at - began, meter.stop()
+
+
+def _start(process: Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
 
 
 def _line(process: Popen[str]) -> str:

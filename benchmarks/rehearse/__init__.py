@@ -1,1 +1,1 @@
-"""Rehearsals: checks that take too long for `make test`, run by hand, with a committed log of the last results."""
+"""Rehearsals: checks that take too long for `make test`. They are run by hand; the last results are committed."""

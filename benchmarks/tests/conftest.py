@@ -1,4 +1,4 @@
-"""`benchmarks` is a folder of scripts, not an installed package: the tests find it from the repository's root."""
+"""`benchmarks` is not an installed package: the tests import it from the repository's root."""
 
 import sys
 from pathlib import Path

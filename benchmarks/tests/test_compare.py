@@ -1,4 +1,4 @@
-"""Tests of the comparison of two commits: arguments, statistics of pairs, verdicts, table and clean-up."""
+"""Tests of the comparison of two commits: arguments, pairs, verdicts, tables and clean-up."""
 
 import os
 import subprocess
@@ -45,22 +45,22 @@ def test_the_ratio_is_that_of_the_medians_so_one_bad_run_does_not_decide() -> No
     found = one(CPU, [1.0, 1.0, 1.0, 1.0, 1.0], [1.02, 1.03, 1.9, 1.01, 1.02])
     assert found.ratio == pytest.approx(1.02)
     assert found.is_within
-    assert not found.is_certain  # the pair with the bad run says otherwise, and the report says so
+    assert not found.is_certain  # the pair with the bad run disagrees
 
 
 @pytest.mark.parametrize(
-    ("name", "dearer", "is_within"),
+    ("name", "factor", "is_within"),
     [(CPU, 1.049, True), (CPU, 1.051, False), (WALL, 1.099, True), (WALL, 1.101, False), (CPU, 0.5, True)],
 )
 def test_processor_time_may_grow_by_five_per_cent_and_wall_time_by_ten(
-    name: str, dearer: float, is_within: bool
+    name: str, factor: float, is_within: bool
 ) -> None:
-    found = one(name, [2.0] * 5, [2.0 * dearer] * 5)
+    found = one(name, [2.0] * 5, [2.0 * factor] * 5)
     assert (found.is_within, found.is_certain) == (is_within, True)
     assert pairs.is_within([found]) is is_within
 
 
-def test_a_figure_without_a_limit_is_shown_and_decides_nothing() -> None:
+def test_a_figure_without_a_limit_is_shown_without_a_verdict() -> None:
     found = one(P99, [100.0], [900.0])
     assert found.is_within is None
     assert pairs.is_within([found])
@@ -68,7 +68,7 @@ def test_a_figure_without_a_limit_is_shown_and_decides_nothing() -> None:
     assert verdicts([found]) == ""
 
 
-def test_noise_as_large_as_the_limit_is_told() -> None:
+def test_noise_as_large_as_the_limit_is_reported() -> None:
     found = one(WALL, SAME_CODE[:4], SAME_CODE[4:])
     assert found.is_within
     quiet = one(WALL, [0.5] * 3, [0.51] * 3)
@@ -93,10 +93,10 @@ def test_the_table_shows_both_sides_and_every_pair() -> None:
 
 
 def test_the_figures_in_the_file_are_those_of_the_table() -> None:
-    told = one(CPU, [1.0, 2.0, 3.0], [1.1, 2.0, 3.3]).as_json()
-    assert told["a"] == {"median": 2.0, "min": 1.0, "max": 3.0}
-    assert (told["ratio_of_medians"], told["pair_ratios"]) == (1.0, [1.1, 1.0, 1.1])
-    assert (told["limit"], told["is_within"], told["all_pairs_agree"]) == (0.05, True, False)
+    shown = one(CPU, [1.0, 2.0, 3.0], [1.1, 2.0, 3.3]).as_json()
+    assert shown["a"] == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert (shown["ratio_of_medians"], shown["pair_ratios"]) == (1.0, [1.1, 1.0, 1.1])
+    assert (shown["limit"], shown["is_within"], shown["all_pairs_agree"]) == (0.05, True, False)
 
 
 def test_only_figures_of_all_runs_are_compared() -> None:
@@ -104,14 +104,14 @@ def test_only_figures_of_all_runs_are_compared() -> None:
     assert [compared.name for compared in found] == [CPU]
 
 
-def test_no_pair_and_no_cost_are_no_comparison() -> None:
+def test_a_comparison_needs_a_pair_and_costs_above_zero() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
         pairs.compare([])
     with pytest.raises(ValueError, match="not above zero"):
         one(CPU, [0.0], [1.0])
 
 
-def test_processes_are_shown_side_by_side_also_those_of_one_side_only() -> None:
+def test_a_process_of_one_side_only_is_shown_too() -> None:
     shown = by_process({"A": [{"kafka": 0.1}], "B": [{"kafka": 0.2, "notices": 0.3}, {"kafka": 0.4, "notices": 0.5}]})
     assert [line.split() for line in shown.splitlines()[1:]] == [
         ["kafka", "0.1000", "0.3000"],
@@ -119,7 +119,7 @@ def test_processes_are_shown_side_by_side_also_those_of_one_side_only() -> None:
     ]
 
 
-def test_costs_are_per_change_and_a_restarted_process_makes_them_void() -> None:
+def test_a_restarted_process_makes_the_costs_void() -> None:
     before = {"kafka": Cost(7, 1.0), "dispatch": Cost(8, 2.0)}
     after = {"kafka": Cost(7, 3.0), "dispatch": Cost(8, 2.5)}
     assert per_change(before, after, 1_000) == {"kafka": 2.0, "dispatch": 0.5}
@@ -143,7 +143,7 @@ def test_the_cost_of_a_process_includes_children_that_have_ended() -> None:
     assert cpu_seconds(parent.pid) == 0.0
 
 
-def test_sizes_are_the_full_ones_unless_they_are_given() -> None:
+def test_the_size_is_the_full_one_unless_arguments_change_it() -> None:
     assert size_of(parser().parse_args(["main", "HEAD"])) == FULL
     assert FULL.pairs == 5
     assert size_of(parser().parse_args(["main", "HEAD", "--quick"])) == QUICK
@@ -152,19 +152,19 @@ def test_sizes_are_the_full_ones_unless_they_are_given() -> None:
 
 
 @pytest.mark.parametrize("words", [["main"], ["a", "b", "--pairs", "0"], ["a", "b", "--share", "1"], ["a", "b", "c"]])
-def test_wrong_arguments_are_refused(words: list[str]) -> None:
+def test_wrong_arguments_are_rejected(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(words)
     assert ended.value.code == 2
 
 
-def test_a_revision_that_is_no_commit_is_one_sentence() -> None:
+def test_a_revision_that_is_no_commit_is_reported_in_one_sentence() -> None:
     with pytest.raises(LocalProblem, match="`no-such-branch` is no commit"):
         resolve("no-such-branch")
     assert len(resolve("HEAD")) == 40
 
 
-def test_both_sides_get_the_same_work_and_no_change_twice() -> None:
+def test_both_sides_get_the_same_events_and_no_change_twice() -> None:
     first, second = prepare(QUICK, rate=10), prepare(QUICK, rate=10)
     assert first == second
     changes = [*first.warm_up, *first.singles, *first.burst]
@@ -175,7 +175,7 @@ def test_both_sides_get_the_same_work_and_no_change_twice() -> None:
     assert set(first.sources) >= {one.source for one in [*first.load, *changes]}
 
 
-def test_the_work_is_made_in_real_time_whatever_the_time_of_an_installation(
+def test_the_events_are_of_today_even_if_an_installation_is_in_the_future(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
@@ -187,7 +187,7 @@ def test_the_work_is_made_in_real_time_whatever_the_time_of_an_installation(
     assert processes.wait_until(lambda: clock.now() - clock.real_now() < timedelta(seconds=1), 5)
 
 
-def test_a_side_sees_no_setting_of_another_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_side_gets_no_setting_of_another_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOUWANG_DATABASE_URL_SUBSIDY", "postgresql://db.example/real_money")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     found = Checkout("A", "0" * 40, tmp_path, tmp_path / "jars").environment(tmp_path / "home")
@@ -196,7 +196,7 @@ def test_a_side_sees_no_setting_of_another_installation(tmp_path: Path, monkeypa
     assert found["PATH"] == os.environ["PATH"]
 
 
-def test_what_a_killed_comparison_left_is_stopped_and_removed(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_comparison_are_stopped_and_removed(tmp_path: Path) -> None:
     home = tmp_path / "home-a"
     child = processes.spawn(["sleep", "60"], log=home / "logs" / "kafka.log", pid_file=home / "run" / "kafka.pid")
     (home / "kafka").mkdir()

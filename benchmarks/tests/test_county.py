@@ -1,4 +1,4 @@
-"""The files of a county, and the edits of its lists."""
+"""Tests of the files of a county and the edits of its lists."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from identification.release.domain import need_sound
 from rules.deciding.lists import Lists
 from rules.form.policy import PolicyList, from_event, load_lists, to_event_dict
 from rules.proof.edits import Edit
-from synth.identity import Numbers
 
-from benchmarks.county import DIVISION, EDITS, _sized, _write
+from benchmarks.county.edits import EDITS
+from benchmarks.county.files import DIVISION, write_files
 
 LISTS = load_lists(Path(__file__).parents[2] / "contracts" / "policy")
 PLAIN = f"h:{DIVISION}001 r:{DIVISION}001/home"
@@ -24,12 +24,11 @@ def edited(name: str) -> dict[str, PolicyList]:
 
 
 def test_two_files_hold_different_people(tmp_path: Path) -> None:
-    numbers = Numbers()
-    files = [_write(tmp_path, name, numbers, *size) for name, size in _sized(("small", "large"), (50, 200))]
-    told = [[json.loads(line) for line in file.path.read_bytes().splitlines()] for file in files]
-    people = [{event["data"]["person"]["id_number"] for event in events} for events in told]
-    assert [len(events) for events in told] == [file.rows for file in files]
-    assert [len(some) for some in people] == [50, 200]
+    files = write_files(tmp_path, {"small": 50, "large": 200})
+    contents = [[json.loads(line) for line in file.path.read_bytes().splitlines()] for file in files]
+    people = [{event["data"]["person"]["id_number"] for event in events} for events in contents]
+    assert [len(events) for events in contents] == [file.rows for file in files]
+    assert [len(numbers) for numbers in people] == [50, 200]
     assert not people[0] & people[1]
 
 
@@ -42,6 +41,6 @@ def test_an_edit_may_be_published(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "plain", "disabled"), [("look", True, True), ("everybody", True, True), ("few", False, True)]
 )
-def test_an_edit_touches_whom_it_is_meant_to(name: str, plain: bool, disabled: bool) -> None:
+def test_an_edit_affects_the_intended_people(name: str, plain: bool, disabled: bool) -> None:
     edit = Edit(Lists(LISTS.values()), Lists(edited(name).values()))
     assert (edit.touches(PLAIN), edit.touches(f"d:4.3 {PLAIN}")) == (plain, disabled)

@@ -1,19 +1,19 @@
-"""The changes of a measurement."""
+"""Tests of the people and changes of a measurement."""
 
 import msgspec
 
-from benchmarks.people import Pushed, batches, joined, make
+from benchmarks.people import SourceEvent, batch_body, batches_by_source, make_population
 
 
 def test_batches_keep_the_order_of_each_source() -> None:
-    pushed = [Pushed("psb" if n % 3 else "mca", str(n), "residence", b"{}") for n in range(7)]
-    parts = batches(pushed, 2)
-    assert [[one.id for one in part] for part in parts["psb"]] == [["1", "2"], ["4", "5"]]
-    assert [[one.id for one in part] for part in parts["mca"]] == [["0", "3"], ["6"]]
-    assert msgspec.json.decode(joined(pushed[:3])) == [{}, {}, {}]
+    events = [SourceEvent("psb" if n % 3 else "mca", str(n), "residence", b"{}") for n in range(7)]
+    batches = batches_by_source(events, 2)
+    assert [[event.id for event in batch] for batch in batches["psb"]] == [["1", "2"], ["4", "5"]]
+    assert [[event.id for event in batch] for batch in batches["mca"]] == [["0", "3"], ["6"]]
+    assert msgspec.json.decode(batch_body(events[:3])) == [{}, {}, {}]
 
 
-def test_every_so_many_changes_somebody_dies_and_nothing_lies_in_the_future() -> None:
-    made = make(200, 100, deaths_every=20)
-    assert sum(change.kind == "death" for change in made.changes) == 5
-    assert len({(change.source, change.id) for change in made.changes}) == 100
+def test_one_change_in_twenty_is_a_death_and_no_change_comes_twice() -> None:
+    population = make_population(200, 100, deaths_every=20)
+    assert sum(change.kind == "death" for change in population.changes) == 5
+    assert len({(change.source, change.id) for change in population.changes}) == 100

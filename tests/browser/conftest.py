@@ -1,4 +1,4 @@
-"""A real browser before the console, with a real broker and supervision behind it; services that push are played."""
+"""A real browser, console, broker and supervision; the tests emit the events of the other services."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ FLAGS = (
 
 
 class Town:
-    """The platform as the browser meets it, and people to whom something happens."""
+    """The platform behind the browser, and people whose events the tests emit."""
 
     def __init__(self, runtime: Runtime, producer: AIOKafkaProducer) -> None:
         self.runtime = runtime
@@ -53,8 +53,8 @@ class Town:
     def token(self, role: Any = "officer", division: str | None = "530300") -> str:
         return issue_token(role, division=division)
 
-    async def say(self, event: Event, change: str, cause: str | None = None, division: str | None = None) -> str:
-        """Put an event on its topic as its owner would; returns its id."""
+    async def emit(self, event: Event, change: str, cause: str | None = None, division: str | None = None) -> str:
+        """Send an event to its topic as its owner would, and return its id."""
         event_id = state_id(event) if event.state else str(uuid4())
         version = getattr(event, "version", None)
         extensions = [("sequence", str(version))] if version else []
@@ -72,10 +72,10 @@ class Town:
         return event_id
 
     async def visit(self, division: str = "530302001", *, minutes: int = 25) -> tuple[str, str]:
-        """Somebody turns out to be disabled and is visited; returns the person and the pushed change."""
+        """A person is found disabled and is visited. Returns the person id and the id of the pushed change."""
         person, change = str(uuid4()), str(uuid4())
-        facts = await self.say(_facts(person, change, "disability"), change, change)
-        decision = await self.say(_decided(person, change, division), change, facts, division)
+        facts = await self.emit(_facts(person, change, "disability"), change, change)
+        decision = await self.emit(_decided(person, change, division), change, facts, division)
         task: dict[str, Any] = {
             "person_id": person,
             "task_id": str(uuid4()),
@@ -86,28 +86,28 @@ class Town:
             "provider": PROVIDER,
         }
         planned = VisitPlanned(**task, reason="first", entitlement_id=str(uuid4()), tier="A")
-        cause = await self.say(planned, change, decision, division)
-        cause = await self.say(VisitOffered(**task, accept_by=clock.now()), change, cause, division)
+        cause = await self.emit(planned, change, decision, division)
+        cause = await self.emit(VisitOffered(**task, accept_by=clock.now()), change, cause, division)
         begin = clock.now() - timedelta(minutes=minutes)
         done = VisitCheckedOut(**task, checked_in_at=begin, checked_out_at=clock.now(), worker=person[:6])
-        await self.say(done, change, cause, division)
+        await self.emit(done, change, cause, division)
         due = DueLine(
             item="nursing_subsidy", jurisdiction="530302", service_month="2026-11", amount_fen=5000, state="due"
         )
-        await self.say(
+        await self.emit(
             DuesDetermined(person_id=person, entitlements_version=1, lines=(due,)), change, decision, "530302"
         )
         return person, change
 
     async def elder(self, born: date, hukou: str) -> str:
-        """Somebody is registered; returns the person."""
+        """A person is registered. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
         value = Registration(sex="2", birth_date=born, hukou_division=hukou, hukou_kind="rural")
-        await self.say(_facts(person, change, "registration", value), change, change)
+        await self.emit(_facts(person, change, "registration", value), change, change)
         return person
 
     async def gap(self, left: str, moved_to: str) -> str:
-        """Somebody has moved and two lists leave the months after it to nobody; returns the person."""
+        """A person has moved, and no list covers the months after the move. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
         gap = MoveGap(
             item="longevity_allowance",
@@ -120,15 +120,15 @@ class Town:
             why="refused",
         )
         decision = _decided(person, change, moved_to, gaps=(gap,))
-        await self.say(decision, change, division=moved_to)
+        await self.emit(decision, change, division=moved_to)
         return person
 
     async def death(self, division: str = "530302001") -> str:
-        """Somebody has died: the decision and the task that it stops; returns the person."""
+        """A person has died: emits the decision and the cancelled task. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
-        facts = await self.say(_facts(person, change, "death"), change, change)
+        facts = await self.emit(_facts(person, change, "death"), change, change)
         dead = _decided(person, change, division, died_on=clock.today() - timedelta(days=3))
-        decision = await self.say(dead, change, facts, division)
+        decision = await self.emit(dead, change, facts, division)
         cancelled = VisitCancelled(
             person_id=person,
             task_id=str(uuid4()),
@@ -138,7 +138,7 @@ class Town:
             window_to=clock.today() + timedelta(days=7),
             reason="died",
         )
-        await self.say(cancelled, change, decision, division)
+        await self.emit(cancelled, change, decision, division)
         return person
 
 
@@ -196,7 +196,7 @@ def _decided(
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[Runtime]:
-    """Kafka, PostgreSQL, supervision and the console as processes of their own."""
+    """Kafka, PostgreSQL, supervision and the console as processes."""
     folder = Path(tempfile.mkdtemp(prefix="shouwang-browser-"))
     before = os.environ.get("SHOUWANG_HOME")
     os.environ["SHOUWANG_HOME"] = str(folder)
@@ -239,7 +239,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 def identification(runtime: Runtime) -> Iterator[str]:
-    """The address of identification, which runs only where it is asked for: elsewhere its part is played."""
+    """The address of identification. It runs only in tests that need it; elsewhere the tests emit its events."""
     runtime.start_service("identification")
     runtime.wait_ready("identification")
     yield runtime.service_url("identification")
@@ -248,7 +248,7 @@ def identification(runtime: Runtime) -> Iterator[str]:
 
 @pytest.fixture
 async def page(chromium: Browser, town: Town) -> AsyncIterator[Page]:
-    """A desktop screen that fails the test for every script error, every refused piece and every foreign request."""
+    """A desktop page. The test fails for every script error, every blocked resource and every foreign request."""
     context = await chromium.new_context(viewport={"width": 1280, "height": 800}, locale="zh-CN")
     opened = await context.new_page()
     faults: list[str] = []

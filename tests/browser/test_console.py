@@ -1,4 +1,4 @@
-"""Can an officer see what is going on? A real Chromium on the real page, fed through a real broker."""
+"""An officer follows changes on the console, in a real Chromium with a real broker."""
 
 import os
 import re
@@ -18,7 +18,7 @@ SignIn = Callable[..., Awaitable[Page]]
 @pytest.fixture
 def sign_in(page: Page, town: Any) -> SignIn:
     async def opened(division: str | None = "530300") -> Page:
-        await page.context.clear_cookies()  # whoever was signed in is not any more
+        await page.context.clear_cookies()  # ends the session of the last user
         await page.goto(f"{town.url}/")
         await page.get_by_label("访问令牌").fill(town.token(division=division))
         await page.get_by_role("button", name="进入").click()
@@ -33,12 +33,12 @@ def rows_of(page: Page, person: str) -> Any:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Kept where somebody asks for pictures, to be looked at by people."""
+    """Save a screenshot for a person, if the environment names a folder."""
     if folder := os.environ.get("SHOUWANG_PICTURES"):
         await page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-async def test_a_stranger_gets_no_further_than_the_sign_in_page(page: Page, town: Any) -> None:
+async def test_a_user_without_a_session_sees_only_the_sign_in_page(page: Page, town: Any) -> None:
     await page.goto(f"{town.url}/")
     await expect(page).to_have_url(f"{town.url}/login")
     await page.get_by_label("访问令牌").fill("nonsense")
@@ -67,16 +67,16 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     await picture(page, "chain")
 
 
-async def test_a_click_shows_what_one_change_led_to_and_what_happened_to_one_person(sign_in: SignIn, town: Any) -> None:
+async def test_a_click_shows_the_steps_of_one_change_and_the_history_of_one_person(sign_in: SignIn, town: Any) -> None:
     page = await sign_in()
     person, _ = await town.visit()
     await expect(rows_of(page, person).filter(has_text="核验通过")).to_have_count(1)
     await rows_of(page, person).first.get_by_role("button", name="链路").click()
     words = page.locator("#timeline .words")
     await expect(words).to_have_count(7)
-    told = await words.all_text_contents()
-    assert told[:5] == ["事实更新", "资格认定", "安排探访", "派单给服务机构", "探访完成"]
-    assert set(told[5:]) == {"补贴应发", "核验通过"}
+    steps = await words.all_text_contents()
+    assert steps[:5] == ["事实更新", "资格认定", "安排探访", "派单给服务机构", "探访完成"]
+    assert set(steps[5:]) == {"补贴应发", "核验通过"}
     await picture(page, "trace")
     await rows_of(page, person).first.get_by_role("button", name=person[:8]).click()
     await expect(page.locator("#person-title")).to_have_text(f"老年人 {person[:8]}")
@@ -85,7 +85,7 @@ async def test_a_click_shows_what_one_change_led_to_and_what_happened_to_one_per
     await expect(page.locator("#person")).to_be_hidden()
 
 
-async def test_a_death_that_stops_everything_is_seen_at_once(sign_in: SignIn, town: Any) -> None:
+async def test_a_death_and_its_stops_are_shown_at_once(sign_in: SignIn, town: Any) -> None:
     page = await sign_in()
     before = int(await page.locator("#deaths").inner_text())
     person = await town.death()
@@ -108,9 +108,7 @@ async def test_a_finding_is_counted_among_the_open_alerts(sign_in: SignIn, town:
     await expect(page.locator("#alert-note")).to_contain_text("时长异常")
 
 
-async def test_a_gap_of_a_move_is_seen_by_the_officers_of_both_areas_and_by_no_third(
-    sign_in: SignIn, town: Any
-) -> None:
+async def test_only_officers_of_the_two_areas_see_the_gap_of_a_move(sign_in: SignIn, town: Any) -> None:
     person = await town.gap("530302", "140702")
     for division in ("530300", "140702"):
         page = await sign_in(division)
@@ -124,7 +122,7 @@ async def test_a_gap_of_a_move_is_seen_by_the_officers_of_both_areas_and_by_no_t
     await expect(rows_of(page, person)).to_have_count(0)
 
 
-async def test_an_officer_sees_nobody_of_another_area(sign_in: SignIn, town: Any) -> None:
+async def test_an_officer_sees_no_person_of_another_area(sign_in: SignIn, town: Any) -> None:
     page = await sign_in("140700")
     hidden, _ = await town.visit("530302001")
     shown, _ = await town.visit("140702001")
@@ -139,7 +137,7 @@ async def test_a_page_opened_later_still_shows_the_last_steps(sign_in: SignIn, t
     await expect(rows_of(page, person).filter(has_text="探访完成")).to_have_count(1)
 
 
-async def test_rows_stand_still_under_the_pointer_and_when_held(sign_in: SignIn, town: Any) -> None:
+async def test_rows_do_not_move_under_the_pointer_or_while_paused(sign_in: SignIn, town: Any) -> None:
     page = await sign_in()
     first, _ = await town.visit()
     await expect(rows_of(page, first).filter(has_text="核验通过")).to_have_count(1)
@@ -163,9 +161,7 @@ async def test_the_page_fits_a_phone(sign_in: SignIn, page: Page, town: Any) -> 
     await picture(page, "phone")
 
 
-async def test_the_console_stops_at_once_though_a_page_is_open_and_the_page_comes_back(
-    sign_in: SignIn, town: Any
-) -> None:
+async def test_the_console_stops_at_once_with_an_open_page_and_the_page_reconnects(sign_in: SignIn, town: Any) -> None:
     page = await sign_in()
     before = monotonic()
     town.runtime.stop("console")

@@ -1,4 +1,4 @@
-"""Can an officer see what a list would do before it is law, and what became of it? A real Chromium, a real gate."""
+"""An officer sees the effect of a list before its publication and after it, in a real Chromium on a real gate."""
 
 import asyncio
 import copy
@@ -24,14 +24,14 @@ SignIn = Callable[..., Awaitable[Page]]
 
 
 class Gate:
-    """Those who propose, simulate and sign, through identification's own doors."""
+    """Proposes, simulates and signs through the routes of identification."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def call(self, method: str, path: str, who: str = "officer", **more: Any) -> Any:
-        role: Any = "officer" if who == "officer" else "approver"
-        token = issue_token(role, subject=who, division=QUJING)
+    async def call(self, method: str, path: str, subject: str = "officer", **more: Any) -> Any:
+        role: Any = "officer" if subject == "officer" else "approver"
+        token = issue_token(role, subject=subject, division=QUJING)
         answer = await self._client.request(method, path, headers={"authorization": f"Bearer {token}"}, **more)
         answer.raise_for_status()
         return answer.json()
@@ -75,13 +75,13 @@ def sign_in(page: Page, town: Any) -> SignIn:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Kept where somebody asks for pictures, to be looked at by people."""
+    """Save a screenshot for a person, if the environment names a folder."""
     if folder := os.environ.get("SHOUWANG_PICTURES"):
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 async def dearer(gate: Gate, more_fen: int) -> str:
-    """Proposes a list of 马龙区 with a higher allowance; returns its version."""
+    """Propose a list of 马龙区 with a higher allowance, and return its version."""
     running = (await gate.call("GET", f"/v1/policies/{MALONG}"))["list"]
     for band in running["items"][ALLOWANCE]["versions"][-1]["amount"]["bands"]:
         band["amount_fen"] += more_fen
@@ -89,21 +89,21 @@ async def dearer(gate: Gate, more_fen: int) -> str:
 
 
 async def documented(gate: Gate) -> None:
-    """马龙区 names the document that gives its pay rule, and publishes that through the gate: from now on it pays."""
+    """马龙区 names the document of its pay rule and publishes it through the gate; from then on it pays."""
     running = (await gate.call("GET", f"/v1/policies/{MALONG}"))["list"]
     for one in running["items"][ALLOWANCE]["versions"]:
         one["pay"] |= {"status": "documented", "citation": one["citation"]}
     version = (await gate.call("POST", "/v1/policies", json=running))["version"]
     await gate.simulated(version)
-    for what, who in (("approve", "approver 1"), ("approve", "approver 2"), ("publish", "approver 2")):
-        await gate.call("POST", f"/v1/policies/{version}/{what}", who)
+    for what, subject in (("approve", "approver 1"), ("approve", "approver 2"), ("publish", "approver 2")):
+        await gate.call("POST", f"/v1/policies/{version}/{what}", subject)
 
 
 def step(page: Page, name: str) -> Any:
     return page.locator("#gate li").filter(has=page.locator("b", has_text=name))
 
 
-async def test_an_officer_sees_what_is_not_paid_and_why(sign_in: SignIn, gate: Gate) -> None:
+async def test_an_officer_sees_unpaid_amounts_with_their_reason(sign_in: SignIn, gate: Gate) -> None:
     page = await sign_in(MALONG)
     rows = page.locator("#unpaid-table tbody tr")
     await expect(rows).to_have_count(1)
@@ -113,7 +113,7 @@ async def test_an_officer_sees_what_is_not_paid_and_why(sign_in: SignIn, gate: G
     await picture(page, "policies-unpaid")
     page = await sign_in(QUJING)
     await expect(rows).to_have_count(10)  # the counties that pay it by an example rule
-    await page.locator(".versions a").filter(has_text="曲靖市").click()  # its file, which nobody has signed
+    await page.locator(".versions a").filter(has_text="曲靖市").click()  # its file, which has no signature
     await expect(page.locator("#approvals")).to_contain_text("清单文件（contracts/policy）")
     await expect(page.locator("#inclusion")).to_contain_text("所写的偏离只是示例，没有人签批，不算数")
     await expect(page.locator("#policy-unpaid-table")).to_contain_text("经济困难失能老年人护理补贴")
@@ -150,8 +150,8 @@ async def test_an_officer_follows_a_list_from_the_proposal_to_its_halt(sign_in: 
     content = await page.content()
     assert not any(person in content for person in people)
 
-    for who in ("approver 1", "approver 2"):
-        await gate.call("POST", f"/v1/policies/{version}/approve", who)
+    for subject in ("approver 1", "approver 2"):
+        await gate.call("POST", f"/v1/policies/{version}/approve", subject)
     await page.reload()
     await expect(step(page, "签批")).to_contain_text("2 / 2")
     await expect(page.locator("#approvals tbody tr")).to_have_count(3)
@@ -159,7 +159,7 @@ async def test_an_officer_follows_a_list_from_the_proposal_to_its_halt(sign_in: 
 
     await gate.call("POST", f"/v1/policies/{version}/publish", "approver 2")
     await page.reload()
-    await expect(page.locator("#redecision")).to_contain_text("重新认定已完成")  # the page follows by itself
+    await expect(page.locator("#redecision")).to_contain_text("重新认定已完成")  # the page updates itself
     await expect(page.locator("#policy-state")).to_have_text("已公布，生效中")
 
     await gate.call("POST", f"/v1/policies/{version}/halt", "approver 1", json={"reason": "标准有误"})
@@ -169,7 +169,7 @@ async def test_an_officer_follows_a_list_from_the_proposal_to_its_halt(sign_in: 
     await picture(page, "policies-halted")
 
 
-async def test_the_page_follows_a_simulation_by_itself(sign_in: SignIn, gate: Gate) -> None:
+async def test_the_page_updates_itself_during_a_simulation(sign_in: SignIn, gate: Gate) -> None:
     version = await dearer(gate, 2000)
     await gate.call("POST", "/v1/simulations", json={"version": version})
     page = await sign_in(path=f"/policies#{version}")
@@ -177,7 +177,7 @@ async def test_the_page_follows_a_simulation_by_itself(sign_in: SignIn, gate: Ga
     await expect(page.locator("#tables")).to_be_visible()
 
 
-async def test_a_list_that_gives_less_is_shown_with_whom_it_concerns(sign_in: SignIn, gate: Gate) -> None:
+async def test_a_list_with_lower_amounts_shows_the_people_who_lose(sign_in: SignIn, gate: Gate) -> None:
     running = (await gate.call("GET", f"/v1/policies/{MALONG}"))["list"]
     nation = (await gate.call("GET", "/v1/policies/000000"))["list"]
     less = copy.deepcopy(nation["items"]["visiting_care"])
@@ -192,7 +192,7 @@ async def test_a_list_that_gives_less_is_shown_with_whom_it_concerns(sign_in: Si
     await picture(page, "policies-narrower")
 
 
-async def test_an_officer_of_another_area_sees_nothing_of_it(sign_in: SignIn, gate: Gate) -> None:
+async def test_an_officer_of_another_area_does_not_see_the_list(sign_in: SignIn, gate: Gate) -> None:
     version = await dearer(gate, 3000)
     page = await sign_in("370200", f"/policies#{version}")
     await expect(page.locator("#none")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The committed contracts are those of the code, and nothing breaks who relied on the last ones."""
+"""The committed contracts are those of the code, and no change breaks a reader of the last ones."""
 
 import json
 import subprocess
@@ -17,12 +17,12 @@ CONTRACTS = ROOT / "contracts"
 
 
 def committed(path: str, revision: str) -> str | None:
-    """The file as of `revision`, or None where it did not exist."""
+    """The file at `revision`; None if it did not exist."""
     shown = subprocess.run(["git", "show", f"{revision}:{path}"], cwd=ROOT, capture_output=True, text=True, check=False)
     return shown.stdout if shown.returncode == 0 else None
 
 
-def test_what_is_committed_is_what_the_code_generates() -> None:
+def test_the_committed_contracts_are_those_of_the_code() -> None:
     files = generated()
     drifted = [name for name, content in files.items() if not (CONTRACTS / name).exists()]
     drifted += [
@@ -37,7 +37,7 @@ def test_what_is_committed_is_what_the_code_generates() -> None:
 
 @pytest.mark.parametrize("revision", ["HEAD", "HEAD~1"])
 def test_no_event_breaks_its_readers(revision: str) -> None:
-    """Against the last committed version, and the one before it (a commit is compared with its parent)."""
+    """Compared with the last committed version and with its parent."""
     broken = []
     for wire_type, schema in event_schemas().items():
         before = committed(f"contracts/events/{wire_type}.json", revision)
@@ -70,7 +70,7 @@ OLD = {
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda s: s["properties"].pop("b"), "/b: removed"),
         (lambda s: s["properties"]["a"].update(type="integer"), "/a: no longer string"),
@@ -79,13 +79,13 @@ OLD = {
         (lambda s: s["$defs"]["C"]["properties"]["d"].update(type="string"), "/c/*/d: no longer integer"),
     ],
 )
-def test_a_breaking_change_is_named(change: object, said: str) -> None:
+def test_a_breaking_change_is_reported(change: object, message: str) -> None:
     new = json.loads(json.dumps(OLD))
     change(new)  # type: ignore[operator]
-    assert breaking_changes(OLD, new) == [said]
+    assert breaking_changes(OLD, new) == [message]
 
 
-def test_an_added_optional_field_breaks_nobody() -> None:
+def test_an_added_optional_field_is_not_a_breaking_change() -> None:
     new = json.loads(json.dumps(OLD))
     new["properties"]["e"] = {"type": "string"}
     new["properties"]["b"]["enum"].append("z")

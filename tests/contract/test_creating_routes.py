@@ -1,4 +1,4 @@
-"""Every POST of every service is decided: it creates and takes an `Idempotency-Key`, or it does not create."""
+"""Every POST either creates and takes an `Idempotency-Key`, or is listed as not creating."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 OPENAPI = Path(__file__).resolve().parents[2] / "contracts" / "openapi"
-# What every other POST does, and why sending it again creates nothing new.
+# The effect of every other POST, and the reason why a repeated call creates nothing new.
 ACTS = {
     "/v1/parked/{parked_id}/replay": "processes a stored record as its next generation",
     "/v1/assessments/{assessment_id}/sign": "signs once",
@@ -56,7 +56,7 @@ CREATES = {
 
 
 def posts() -> dict[str, list[str]]:
-    """Path → the headers that its POST takes."""
+    """The headers of each POST, by path."""
     found = {}
     for file in sorted(OPENAPI.glob("*.json")):
         for path, methods in json.loads(file.read_text())["paths"].items():
@@ -66,7 +66,7 @@ def posts() -> dict[str, list[str]]:
     return found
 
 
-def test_every_post_is_decided() -> None:
+def test_every_post_is_listed_as_creating_or_not_creating() -> None:
     assert set(posts()) == CREATES | set(ACTS)
 
 
@@ -76,5 +76,5 @@ def test_a_post_that_creates_takes_an_idempotency_key(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ACTS))
-def test_a_post_that_does_not_create_promises_no_key(path: str) -> None:
+def test_a_post_that_does_not_create_takes_no_idempotency_key(path: str) -> None:
     assert "idempotency-key" not in posts()[path]

@@ -1,4 +1,4 @@
-"""Compose, Dockerfile and Kubernetes say the same as the code."""
+"""Compose, Dockerfile and Kubernetes agree with the code."""
 
 import importlib
 import json
@@ -24,7 +24,7 @@ BASE = ROOT / "deploy/k8s/base"
 
 
 def rendered() -> list[dict[str, Any]]:
-    """The base as kustomize renders it."""
+    """The rendered base of kustomize."""
     kubectl = shutil.which("kubectl")
     assert kubectl, "kubectl is missing: apt-get install kubernetes-client"
     output = subprocess.run([kubectl, "kustomize", str(BASE)], capture_output=True, text=True, check=True).stdout
@@ -74,8 +74,8 @@ def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
     assert used <= known_variables()
 
 
-def test_no_process_that_can_be_scaled_has_a_fixed_name_in_its_group() -> None:
-    """Two replicas with one name fence each other for ever."""
+def test_no_scalable_process_has_a_fixed_name_in_its_group() -> None:
+    """Two replicas with one name fence each other endlessly."""
     for entry in COMPOSE["services"].values():
         assert "SHOUWANG_MEMBER" not in entry.get("environment", {})
     for document in rendered():
@@ -83,8 +83,8 @@ def test_no_process_that_can_be_scaled_has_a_fixed_name_in_its_group() -> None:
             assert "SHOUWANG_MEMBER" not in {variable["name"] for variable in container.get("env", [])}
 
 
-def test_a_process_that_ends_is_started_again() -> None:
-    """The watchdog ends a process whose parts it cannot get to move."""
+def test_an_ended_process_is_restarted() -> None:
+    """The watchdog ends a process whose parts it cannot restart."""
     for service in SERVICES:
         assert COMPOSE["services"][service]["restart"] == "unless-stopped"
     for document in rendered():
@@ -100,7 +100,7 @@ def test_compose_images_are_pinned_and_databases_are_those_of_the_services() -> 
     assert made == {name for name in SERVICES if name != "console"}
 
 
-def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
+def test_the_dockerfile_runs_without_root_and_for_every_service() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "ARG SERVICE" in text
     assert re.search(r"^USER (?!root|0)", text, re.MULTILINE)
@@ -110,13 +110,13 @@ def test_the_dockerfile_runs_as_nobody_and_for_every_service() -> None:
 
 
 def test_every_server_limits_its_connections() -> None:
-    """The protocol of uvicorn that limits headers, slow and open connections, in images and on one machine."""
+    """Images and the local runtime use the uvicorn protocol that limits headers, slow and open connections."""
     assert f"--http {machine.HTTP} " in (ROOT / "Dockerfile").read_text()
     module, name = machine.HTTP.split(":")
     assert issubclass(getattr(importlib.import_module(module), name), HttpToolsProtocol)
 
 
-def test_the_door_comes_first_wherever_processors_are_shared() -> None:
+def test_ingestion_has_priority_where_processors_are_shared() -> None:
     nice = {p["name"]: p.get("nice", 0) for p in PROCESSES["processes"] if p["database"]}
     assert nice.pop("ingestion") < min(nice.values())
     shares = {name: COMPOSE["services"][name].get("cpu_shares", 1024) for name in SERVICES}
@@ -142,7 +142,7 @@ def test_the_kubernetes_base_renders_and_is_valid() -> None:
     assert deployments == set(SERVICES)
 
 
-def test_every_container_is_bounded_and_unprivileged() -> None:
+def test_every_container_has_limits_and_no_privileges() -> None:
     for document in rendered():
         for container in _containers(document):
             assert container["resources"]["limits"]["memory"]

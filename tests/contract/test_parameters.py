@@ -1,4 +1,4 @@
-"""Every parameter that a route takes has a bound, every body is strict, and every error answer is a problem."""
+"""Every parameter of a route has a bound, every body is strict, and every error answer is a problem."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ from shell.http.params import Body, Day, Instant, Json, PastDay
 from shouwang.runtime.services import SERVICES
 
 ALL = SERVICES
-WIDEST = 20_000  # characters that a pattern may admit where no maxLength is given
+WIDEST = 20_000  # length that a pattern may allow without a maxLength
 BOUNDED_FORMATS = {"uuid", "binary"}  # a file has its own limits
 PROBES = {"/healthz", "/readyz", "/metrics"}
 RESULTS = "/v1/persons/{id}/assessments"
@@ -40,7 +40,7 @@ def operations(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def admits_control(tokens: Any) -> bool:
-    """Whether a text that fits the parsed pattern can hold NUL or a digit of another script."""
+    """Whether a text that matches the parsed pattern can contain NUL or a digit of another script."""
     return any(_admits(code, value) for code, value in tokens)
 
 
@@ -83,7 +83,7 @@ def text_fault(schema: dict[str, Any]) -> str | None:
 
 
 def faults(schema: dict[str, Any], place: str, root: dict[str, Any], seen: tuple[str, ...] = ()) -> Iterator[str]:
-    """Parts of a schema that admit a value without a bound."""
+    """The parts of a schema that allow a value without a bound."""
     if (ref := schema.get("$ref")) is not None:
         name = ref.rsplit("/", 1)[1]
         if name not in seen:
@@ -138,12 +138,12 @@ def test_every_parameter_has_a_pattern_or_a_range(service: str) -> None:
         ({"type": "object", "additionalProperties": {"enum": [1]}}, "x: a map without a maximum size"),
     ],
 )
-def test_a_missing_bound_is_named(schema: dict[str, Any], fault: str) -> None:
+def test_a_missing_bound_is_reported(schema: dict[str, Any], fault: str) -> None:
     assert list(faults(schema, "x", {})) == [fault]
 
 
 def models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in an annotation, with those of their fields."""
+    """The models in an annotation, and the models of their fields."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
         for field in annotation.model_fields.values():
@@ -154,7 +154,7 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 @pytest.mark.parametrize("service", ALL)
 def test_every_body_is_strict(service: str) -> None:
-    """A request body is a `Body`, with all models in it: `false` is no number there, and `0` is no day."""
+    """Every model in a request body is a `Body`, which accepts neither `false` as a number nor `0` as a day."""
     lax = []
     for module_name, model in _body_models(service):
         if not model.model_config.get("strict"):
@@ -163,7 +163,7 @@ def test_every_body_is_strict(service: str) -> None:
 
 
 def _body_models(service: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Models that stand in the request bodies of the OpenAPI, found by their name among all models that are loaded."""
+    """The models in the request bodies of the OpenAPI, found by name among all loaded models."""
     named = set()
     for _, operation in operations(service):
         for content in operation.get("requestBody", {}).get("content", {}).values():
@@ -180,7 +180,7 @@ def _descendants(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from _descendants(cls)
 
 
-def test_a_strict_body_is_found() -> None:
+def test_the_models_of_request_bodies_are_found() -> None:
     assert {model.__name__ for _, model in _body_models("ingestion")} >= {"DayReportIn", "RegistrationIn", "Entry"}
 
 
@@ -232,13 +232,13 @@ class Given(Body):
         ({"form": {"a": 2**63}}, "number_too_large"),
     ],
 )
-def test_a_value_of_another_form_is_refused(body: dict[str, Any], code: str) -> None:
+def test_a_value_of_another_form_is_rejected(body: dict[str, Any], code: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(Given).validate_python(body)
     assert [fault["type"] for fault in refused.value.errors()] == [code]
 
 
-def test_a_value_of_the_right_form_is_taken() -> None:
+def test_a_value_of_the_right_form_is_accepted() -> None:
     given = Given.model_validate({"day": "2026-11-22", "since": "1998-01-01", "at": "2026-11-22T08:00:00+08:00"})
     assert str(given.at) == "2026-11-22 00:00:00+00:00"
     assert Given.model_validate({"form": {"list": [1, 2.5, None, True, "一行\n两行"]}}).form
@@ -273,10 +273,10 @@ def test_a_value_of_the_right_form_is_taken() -> None:
         ("supervision", "GET", "/v1/statistics?division=530302&on=1970-01-01", None, "/query/on"),
     ],
 )
-async def test_a_hostile_parameter_is_refused_with_its_place(
+async def test_a_hostile_parameter_is_rejected_with_its_position(
     service: str, method: str, path: str, body: dict[str, Any] | None, pointer: str
 ) -> None:
-    """Before any store is asked: none is open here."""
+    """It is rejected before any database call: no database is open here."""
     path = path.replace("{id}", "11111111-1111-8111-8111-111111111111")
     headers = {"authorization": f"Bearer {issue_token('admin')}"}
     if service == "dispatch" and method == "POST":

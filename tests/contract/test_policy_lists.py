@@ -1,4 +1,4 @@
-"""The lists of the repository can be law, and the command that says so says no when they cannot."""
+"""The lists of the repository pass `shouwang policy lint`, and the command fails for faulty lists."""
 
 import json
 import shutil
@@ -27,28 +27,28 @@ def spoil(path: Path, before: str, after: str) -> None:
 
 def test_the_lists_of_the_repository_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "lint"]) == 0
-    said = capsys.readouterr().out
-    assert "错误0处，低于上级0处" in said
-    assert said.count("  偏离 ") == sum(len(i.deviating) for i in prove_all(load_lists(POLICY), demo=True)) > 0
+    output = capsys.readouterr().out
+    assert "错误0处，低于上级0处" in output
+    assert output.count("  偏离 ") == sum(len(i.deviating) for i in prove_all(load_lists(POLICY), demo=True)) > 0
 
 
-def test_somebody_who_loses_is_named_and_the_command_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_who_loses_is_shown_and_the_command_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(folder / "530302" / "longevity_allowance.yaml", "      age_years_min: 80\n", "      age_years_min: 85\n")
     assert main(["policy", "lint", "--folder", str(folder)]) == 1
-    said = capsys.readouterr().out
-    assert "530302 麒麟区：低于上级" in said
-    assert "户籍在麒麟区、80周岁" in said
-    assert said.rstrip().splitlines()[-1].startswith("不通过")
+    output = capsys.readouterr().out
+    assert "530302 麒麟区：低于上级" in output
+    assert "户籍在麒麟区、80周岁" in output
+    assert output.rstrip().splitlines()[-1].startswith("不通过")
 
 
-def test_one_area_is_looked_at_with_what_lies_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_area_is_checked_with_the_areas_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "530303" / "longevity_allowance.yaml").unlink()
-    (folder / "530303").rmdir()  # a county whose list is missing altogether is bound by the floor all the same
+    (folder / "530303").rmdir()  # the floor also binds a county without a list
     assert main(["policy", "lint", "--area", "530300", "--json", "--folder", str(folder)]) == 1
-    said = json.loads(capsys.readouterr().out)
-    children = {i["child"] for i in said["inclusions"]}
+    output = json.loads(capsys.readouterr().out)
+    children = {i["child"] for i in output["inclusions"]}
     assert children == {"530300", *divisions.children("530300")}
-    assert {i["child"] for i in said["inclusions"] if i["narrower"]} == {"530303"}
+    assert {i["child"] for i in output["inclusions"] if i["narrower"]} == {"530303"}
     assert main(["policy", "lint", "--area", "530302", "--folder", str(folder)]) == 0
     province = {"140000", "140700", "140900", "141100", "141125"}
     assert {i.child for i in report(folder, "140000").inclusions} == province
@@ -67,6 +67,6 @@ def test_a_lint_error_alone_fails(folder: Path) -> None:
     assert "amount_falls" in {f.code for f in found.findings}
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_or_area_is_reported(tmp_path: Path) -> None:
     assert main(["policy", "lint", "--area", "999999"]) == 2
     assert main(["policy", "lint", "--folder", str(tmp_path / "nowhere")]) == 2

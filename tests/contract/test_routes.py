@@ -1,4 +1,4 @@
-"""Every route of every service has roles and a scope, as contracts/routes.yaml says."""
+"""Every route of every service has the roles and the scope of contracts/routes.yaml."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CLAIMS: dict[Role, dict[str, Any]] = {
     "service": {},
 }
 BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
-# Files that read the bounds of a token themselves, and why. All others ask `scope_of`.
+# Files that read the bounds of a token themselves, with the reason. All others call `scope_of`.
 READS_CLAIMS = {
     "services/ingestion/src/ingestion/register/senders.py": "finds how a source has to sign; it gives no access",
     "services/ingestion/src/ingestion/audits/store.py": "records the actor's area in the audit row",
@@ -55,8 +55,8 @@ class Served(NamedTuple):
         return f"{self.method} {self.route.path}"
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Its entry in the file; empty where it has none."""
+    def entry(self) -> dict[str, Any]:
+        """Its entry in the file; empty if it has none."""
         file = described()
         found: dict[str, Any] = file[self.service].get(self.name) or file["platform"].get(self.name) or {}
         return found
@@ -84,14 +84,14 @@ def served() -> tuple[Served, ...]:
 
 
 def with_callers() -> list[Served]:
-    return [one for one in served() if "roles" in one.told]
+    return [one for one in served() if "roles" in one.entry]
 
 
 # -- the file
 
 
-def test_every_route_is_described_and_no_other_one() -> None:
-    assert [f"{one.service} {one.name}" for one in served() if not one.told] == []
+def test_the_file_describes_every_route_and_no_other() -> None:
+    assert [f"{one.service} {one.name}" for one in served() if not one.entry] == []
     there = {(one.service, one.name) for one in served()}
     described_only = [
         f"{service} {name}"
@@ -102,7 +102,7 @@ def test_every_route_is_described_and_no_other_one() -> None:
     assert described_only == []
 
 
-def test_nothing_but_described_routes_answers() -> None:
+def test_only_described_routes_answer() -> None:
     """An app may mount its static files and its own description, and no other app."""
     for service in SERVICES:
         for context in iter_route_contexts(app_of(service).routes):
@@ -114,27 +114,27 @@ def test_nothing_but_described_routes_answers() -> None:
                 assert route.path in DESCRIPTION
 
 
-def test_an_entry_says_one_thing_about_the_scope_and_gives_its_reason() -> None:
+def test_an_entry_has_one_statement_about_the_scope_with_its_reason() -> None:
     for one in served():
-        kinds = {"scope", "unscoped", "open"} & one.told.keys()
+        kinds = {"scope", "unscoped", "open"} & one.entry.keys()
         assert len(kinds) == 1, one.name
-        assert len(one.told[kinds.pop()]) > 15, one.name
-        assert ("open" in one.told) == ("roles" not in one.told), one.name
+        assert len(one.entry[kinds.pop()]) > 15, one.name
+        assert ("open" in one.entry) == ("roles" not in one.entry), one.name
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_file_names_the_roles_that_a_route_takes(service: str) -> None:
+def test_the_file_names_the_roles_that_a_route_allows(service: str) -> None:
     for one in with_callers():
         if one.service == service != "console":
-            assert roles_required(one.route.dependant) == set(one.told["roles"]), one.name
+            assert roles_required(one.route.dependant) == set(one.entry["roles"]), one.name
         if one.service == service == "console":
-            assert set(one.told["roles"]) == set(importlib.import_module("console.domain.names").ROLES), one.name
+            assert set(one.entry["roles"]) == set(importlib.import_module("console.domain.names").ROLES), one.name
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_route_without_a_caller_requires_none(service: str) -> None:
     for one in served():
-        if one.service == service and "open" in one.told:
+        if one.service == service and "open" in one.entry:
             assert roles_required(one.route.dependant) == set(), one.name
 
 
@@ -153,11 +153,11 @@ def test_a_route_with_a_caller_uses_the_scope_or_is_a_reasoned_exception(service
     for one in with_callers():
         if one.service == service:
             uses = uses_scope(one.route.endpoint, set())
-            assert uses == ("scope" in one.told), f"{one.name}: {'uses' if uses else 'does not use'} scope_of"
+            assert uses == ("scope" in one.entry), f"{one.name}: {'uses' if uses else 'does not use'} scope_of"
 
 
 def uses_scope(function: Any, seen: set[Any]) -> bool:
-    """Whether a function of our own asks for the scope, itself or through the functions of ours that it names."""
+    """Whether one of our functions calls `scope_of`, directly or through our functions that it names."""
     if not isinstance(function, FunctionType) or function in seen or not is_ours(function.__module__):
         return False
     seen.add(function)
@@ -198,7 +198,7 @@ def test_services_do_not_read_the_bounds_of_a_token_themselves() -> None:
 
 
 async def answer(client: httpx.AsyncClient, one: Served, role: Role, claims: dict[str, Any]) -> tuple[int, str | None]:
-    """Status and code of a request that is refused before it reaches a store."""
+    """Status and code of a request that is refused before any database call."""
     path = re.sub(r"\{[^}]*\}", "00000000-0000-0000-0000-000000000000", one.route.path)
     headers = {"authorization": f"Bearer {issue_token(role, **claims)}"}
     got = await client.request(one.method, path, headers=headers)
@@ -219,19 +219,19 @@ def refused(one: Served, code: str | None) -> tuple[int, str | None]:
 async def test_a_token_that_leaves_out_its_bound_is_refused_by_every_route(service: str) -> None:
     async with client_of(service) as client:
         for one in (one for one in with_callers() if one.service == service):
-            for role in set(one.told["roles"]) & BOUND.keys():
+            for role in set(one.entry["roles"]) & BOUND.keys():
                 for left_out in CLAIMS[role]:
                     claims = {name: value for name, value in CLAIMS[role].items() if name != left_out}
                     code = f"{'area' if left_out == 'division' else left_out}_required"
-                    said = await answer(client, one, role, claims)
-                    assert said == refused(one, code), f"{one.name} as {role} without {left_out}"
+                    answered = await answer(client, one, role, claims)
+                    assert answered == refused(one, code), f"{one.name} as {role} without {left_out}"
 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_other_role_is_refused_by_every_route(service: str) -> None:
     async with client_of(service) as client:
         for one in (one for one in with_callers() if one.service == service):
-            for role in sorted(set(ROLES) - set(one.told["roles"])):
+            for role in sorted(set(ROLES) - set(one.entry["roles"])):
                 status, code = await answer(client, one, role, CLAIMS[role])
                 expected, _ = refused(one, None)
                 assert status == expected, f"{one.name} as {role}"

@@ -1,4 +1,4 @@
-"""No span tells who a request is about."""
+"""No span contains personal data."""
 
 import importlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Spans as the collector gets them. The provider of a process can be set only once, so the look-up is replaced."""
+    """The spans that the collector receives. A process can set its provider only once, so the look-up is replaced."""
     found = InMemorySpanExporter()
     provider = telemetry.tracer_provider("test", found, SimpleSpanProcessor)
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
@@ -38,9 +38,9 @@ def app_of(service: str) -> FastAPI:
 
 
 def paths(routes: Any) -> Iterator[str]:
-    """The pattern of every route, also of those that the OpenAPI leaves out."""
+    """The pattern of every route, including those outside the OpenAPI."""
     for route in routes:
-        if (inner := getattr(route, "original_router", None)) is not None:  # a router that was included
+        if (inner := getattr(route, "original_router", None)) is not None:  # an included router
             yield from paths(inner.routes)
         elif isinstance(route, Mount):
             yield f"{route.path}/{{path}}"
@@ -49,7 +49,7 @@ def paths(routes: Any) -> Iterator[str]:
 
 
 def texts(span: ReadableSpan) -> Iterator[str]:
-    """Every text that a collector gets of a span."""
+    """Every text of a span that a collector receives."""
     yield span.name
     yield str(span.status.description)
     for holder in (span, *span.events, *span.links):
@@ -64,12 +64,12 @@ def filled(path: str, secret: str) -> str:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_no_span_of_any_route_holds_a_person(
+async def test_no_span_of_any_route_contains_personal_data(
     service: str, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each route with each secret in its path, its query, its headers. Without a store most of them fail, and the text
-    of the failure must not be in the span either."""
-    for peer in ("SUPERVISION", "IDENTIFICATION"):  # whom the console asks: nobody listens there
+    """Each route gets each secret in its path, query and headers. Without a database most requests fail, and the text
+    of the error must not be in the span either."""
+    for peer in ("SUPERVISION", "IDENTIFICATION"):  # the console calls them; no process listens there
         monkeypatch.setenv(f"SHOUWANG_URL_{peer}", f"http://127.0.0.1:{free_port()}")
     app = app_of(service)
     known = sorted({path for path in paths(app.routes) if path not in PROBES})
@@ -108,7 +108,7 @@ async def test_a_probe_makes_no_span(service: str, exporter: InMemorySpanExporte
     assert len(exporter.get_finished_spans()) == 1
 
 
-def test_a_failed_batch_tells_its_error_and_no_text_of_it(exporter: InMemorySpanExporter) -> None:
+def test_a_failed_batch_reports_the_class_of_its_error_and_not_its_text(exporter: InMemorySpanExporter) -> None:
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
     with (
@@ -121,8 +121,8 @@ def test_a_failed_batch_tells_its_error_and_no_text_of_it(exporter: InMemorySpan
     assert not any(PERSON in text for text in texts(span))
 
 
-def test_a_span_of_an_unknown_library_has_no_name_of_its_own(exporter: InMemorySpanExporter) -> None:
-    """A library that is added later may put a statement or an address into the name of its spans."""
+def test_a_span_of_an_unknown_library_is_named_after_the_library(exporter: InMemorySpanExporter) -> None:
+    """A library that is added later may write a statement or an address into the names of its spans."""
     tracer = trace.get_tracer_provider().get_tracer("opentelemetry.instrumentation.httpx")
     with tracer.start_as_current_span(f"GET /v1/persons/{PERSON}", attributes={"url.full": f"http://x/{PERSON}"}):
         pass
@@ -130,7 +130,7 @@ def test_a_span_of_an_unknown_library_has_no_name_of_its_own(exporter: InMemoryS
     assert (span.name, dict(span.attributes or {})) == ("opentelemetry.instrumentation.httpx", {})
 
 
-async def test_a_broken_traceparent_links_nothing(exporter: InMemorySpanExporter) -> None:
+async def test_a_broken_traceparent_creates_no_link(exporter: InMemorySpanExporter) -> None:
     good, bad = f"00-{'1' * 32}-{'2' * 16}-01", f"00-{'f' * 40}-{'2' * 16}-01"
     with telemetry.batch_span("dispatch", [good, bad, f"00-{PERSON}-x-01"], 3):
         pass

@@ -1,4 +1,4 @@
-"""The whole platform on this machine, started once for all journeys: real Kafka, real PostgreSQL, every service."""
+"""The whole platform on this machine for all journeys: real Kafka, real PostgreSQL, every service."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
 from shouwang.stories.providers import register_provider
 
-# Journeys move the clock forward from here, over several ends of months; no midnight comes by itself during a test.
+# Journeys move the clock forward from here, over several months. No midnight passes by itself during a test.
 NOON = datetime(2026, 11, 29, 12, tzinfo=SHANGHAI)
 
 
@@ -62,7 +62,7 @@ def settings(stores: Runtime) -> Settings:
 
 @pytest.fixture
 async def database(stores: Runtime) -> AsyncIterator[Database]:
-    """A database of its own that holds only the platform's tables, in the schema `probe`."""
+    """A separate database with only the platform's tables, in the schema `probe`."""
     base = stores.database_url("ingestion").rpartition("/")[0]
     name = f"probe_{uuid4().hex[:12]}"
     admin = await asyncpg.connect(f"{base}/postgres")
@@ -81,7 +81,7 @@ async def database(stores: Runtime) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Runtime]:
-    """Everything, on a home of its own, in demonstration mode: amounts that are only examples are paid."""
+    """All processes on a separate home, in demonstration mode: example amounts are paid."""
     with fresh_home("shouwang-journeys-") as folder:
         runtime = Runtime(folder, ports="free")
         runtime.mark_demo()
@@ -95,7 +95,7 @@ def running() -> Iterator[Runtime]:
 
 @pytest.fixture(scope="session")
 async def platform(running: Runtime) -> AsyncIterator[Platform]:
-    """The platform as outsiders meet it, with a visiting provider in two counties."""
+    """The platform through its public interfaces, with a visiting provider in two counties."""
     urls = {process.name: running.service_url(process.name) for process in running.processes}
     async with Platform(running.home, running.kafka_address, urls) as platform:
         for county in (QILIN, XUANWEI):

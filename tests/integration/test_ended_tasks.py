@@ -1,4 +1,4 @@
-"""A library task that ends unnoticed, on a real broker: the client is replaced and the records are read."""
+"""A task of aiokafka ends silently on a real broker: the client is replaced and the records are read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -28,7 +28,7 @@ GROUP = f"probe-{uuid4().hex[:8]}"
 
 
 class Inbox:
-    """A consumer of every topic `probe-<group>-…`, and the values it has handled."""
+    """A consumer of all topics `<group>-…`, and the values that it handled."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.group = f"probe-{uuid4().hex[:8]}"
@@ -73,22 +73,22 @@ async def running(inbox: Inbox) -> AsyncIterator[Inbox]:
 
 
 class Fault:
-    """Breaks the next request of one kind as uvloop does when a broker is killed: not with an OSError."""
+    """Fails the next request of one kind with a RuntimeError, as uvloop does when a broker is killed."""
 
     def __init__(self) -> None:
         self.kind: str | None = None
-        self.struck = asyncio.Event()
+        self.raised = asyncio.Event()
 
     def instead(self, request: str) -> None:
         if self.kind is not None and request.startswith(self.kind):
             self.kind = None
-            self.struck.set()
+            self.raised.set()
             raise RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False>")
 
-    async def strike(self, kind: str) -> None:
+    async def trigger(self, kind: str) -> None:
         self.kind = kind
         async with asyncio.timeout(DEADLINE_SECONDS):
-            await self.struck.wait()
+            await self.raised.wait()
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_records_are_read_after_a_library_task_has_ended(
     await inbox.send("old", "before")
     async with running(inbox):
         await inbox.until("before")
-        await fault.strike(kind)
+        await fault.trigger(kind)
         await inbox.create("new")
         await inbox.send("old", "after")
         await inbox.send("new", "elsewhere")
@@ -123,8 +123,8 @@ async def started(client: Client) -> AsyncIterator[Client]:
         await kafka.stop(client)
 
 
-def of_the_library() -> set["asyncio.Task[Any]"]:
-    """Every living task whose code is aiokafka's own and that does not end with one request."""
+def running_library_tasks() -> set["asyncio.Task[Any]"]:
+    """Every running task of aiokafka that lives longer than one request."""
     return {
         task
         for task in asyncio.all_tasks()
@@ -134,7 +134,7 @@ def of_the_library() -> set["asyncio.Task[Any]"]:
     }
 
 
-# Coroutines that live as long as one request or one connection; their ends are seen by those who wait for them.
+# Coroutines of one request or one connection. Their callers notice when they end.
 ONE_REQUEST = {"_proc_fetch_request", "_update_fetch_positions", "_send_produce_req", "_read"}
 
 
@@ -151,25 +151,25 @@ async def _make(kind: str, settings: Settings) -> Client:
 EXPECTED = {
     "producer": {"metadata", "sender"},
     "admin": {"metadata"},
-    "onlooker": {"metadata", "fetch", "reset_committed"},
+    "reader": {"metadata", "fetch", "reset_committed"},
     "member": {"metadata", "fetch", "coordination", "heartbeat", "commit_refresh"},
 }
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
 async def test_every_task_of_the_library_is_known_and_running(kind: str, settings: Settings) -> None:
-    before = of_the_library()
+    before = running_library_tasks()
     async with started(await _make(kind, settings)) as client:
         tasks = library_tasks(client)
         assert set(tasks) == EXPECTED[kind]
-        assert of_the_library() - before == set(tasks.values())
+        assert running_library_tasks() - before == set(tasks.values())
         assert ended_tasks(client) == []
-    assert of_the_library() == before
+    assert running_library_tasks() == before
 
 
 @pytest.mark.parametrize("lost", ["metadata", "fetch", "coordination"])
 async def test_a_member_that_lost_a_task_still_leaves_its_group(lost: str, settings: Settings) -> None:
-    """Its successor need not wait until its session runs out."""
+    """So the next member does not wait for the session timeout."""
     first, second = (kafka.consumer(settings, GROUP) for _ in range(2))
     for client in (first, second):
         client.subscribe(["assessment.ability"])
@@ -186,8 +186,8 @@ async def test_a_member_that_lost_a_task_still_leaves_its_group(lost: str, setti
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
-async def test_a_client_that_lost_a_task_is_found_out_and_leaves_nothing_behind(kind: str, settings: Settings) -> None:
-    before = of_the_library()
+async def test_a_client_with_an_ended_task_is_detected_and_leaves_no_task_behind(kind: str, settings: Settings) -> None:
+    before = running_library_tasks()
     for name in sorted(EXPECTED[kind] - {"heartbeat", "commit_refresh"}):
         async with started(await _make(kind, settings)) as client:
             task = library_tasks(client)[name]
@@ -197,4 +197,4 @@ async def test_a_client_that_lost_a_task_is_found_out_and_leaves_nothing_behind(
             assert ended_tasks(client) == [name]
             with pytest.raises(ClientEnded, match=name):
                 require_running(client)
-    assert of_the_library() == before
+    assert running_library_tasks() == before

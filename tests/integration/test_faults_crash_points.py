@@ -1,7 +1,7 @@
-"""A service dies at every named point while it works on a batch, is started again, and nothing shows it.
+"""A service crashes at every named point of a batch and restarts; the result is the same as without a crash.
 
-The same story is told of as many groups of people as there are crashes, and of one more group without a crash: what
-holds of the others in the end must be what holds of that one.
+Each crash has its own group of people with the same events. One more group has no crash. The state of all groups must
+be equal at the end.
 """
 
 import json
@@ -43,18 +43,18 @@ Event = dict[str, Any]
 
 
 class Outcome(NamedTuple):
-    """What holds of one person, without any id that is theirs alone."""
+    """The final state of one person, without ids that differ between groups."""
 
     life: tuple[Any, ...]
     entitlements: list[tuple[Any, ...]]
     dues: list[tuple[Any, ...]]
     entries: list[tuple[Any, ...]]
-    told: Counter[tuple[Any, ...]]
+    emitted: Counter[tuple[Any, ...]]
 
 
 @dataclass
 class Group:
-    """One telling of the story: ids and numbers of its own, everything else the same."""
+    """People with their own ids and ID numbers, and the same events as every other group."""
 
     numbers: list[str]
     load: list[Event]
@@ -62,30 +62,30 @@ class Group:
     person_ids: list[str]
 
     async def learn_ids(self, observer: Observer, receipts: dict[str, Any]) -> None:
-        told = {r["id"]: r["event_id"] for r in receipts["results"]}
-        first = {e["data"]["person"]["id_number"]: told[e["id"]] for e in self.load}
+        event_ids = {r["id"]: r["event_id"] for r in receipts["results"]}
+        first = {e["data"]["person"]["id_number"]: event_ids[e["id"]] for e in self.load}
         rows = await observer.rows(
             "ingestion", "SELECT event_id, person_id FROM received WHERE event_id = ANY($1)", list(first.values())
         )
-        whose = dict(tuple(row) for row in rows)
-        self.person_ids = [whose[first[number]] for number in self.numbers]
+        persons = dict(tuple(row) for row in rows)
+        self.person_ids = [persons[first[number]] for number in self.numbers]
 
 
-def retold(numbers: list[str], load: list[Event], changes: list[Event], turn: int) -> Group:
-    """The story of other people, born on the same days in the same places."""
+def make_group(numbers: list[str], load: list[Event], changes: list[Event], turn: int) -> Group:
+    """The same events for other people, born on the same days in the same places."""
     others = {n: id_number.make(n[:6], date.fromisoformat(n[6:14]), (int(n[14:17]) + 2 * turn) % 1000) for n in numbers}
-    story = re.compile("|".join(others))
+    known_number = re.compile("|".join(others))
 
-    def told(events: list[Event]) -> list[Event]:
-        text = story.sub(lambda match: others[match[0]], json.dumps(events))
-        again: list[Event] = json.loads(text.replace('"H5303', f'"H{turn:02d}'))
-        for event in again:
+    def replaced(events: list[Event]) -> list[Event]:
+        text = known_number.sub(lambda match: others[match[0]], json.dumps(events))
+        copies: list[Event] = json.loads(text.replace('"H5303', f'"H{turn:02d}'))
+        for event in copies:
             event["id"] = f"{turn}-{event['id']}"
             if event["data"]["previous_event_id"]:
                 event["data"]["previous_event_id"] = f"{turn}-{event['data']['previous_event_id']}"
-        return again
+        return copies
 
-    return Group([others[n] for n in numbers], told(load), told(changes), [])
+    return Group([others[n] for n in numbers], replaced(load), replaced(changes), [])
 
 
 def make_groups(how_many: int) -> list[Group]:
@@ -94,14 +94,16 @@ def make_groups(how_many: int) -> list[Group]:
     load = list(county.initial_load())
     changes = [push.event for push in synth.stream(county, MONTHS, SEED, rates=RATES)]
     known = set(numbers)
-    changes = [e for e in changes if e["data"]["person"]["id_number"] in known]  # newcomers have no load to learn from
-    groups = [retold(numbers, load, changes, turn) for turn in range(how_many)]
+    changes = [
+        e for e in changes if e["data"]["person"]["id_number"] in known
+    ]  # new people have no load event from which to learn their person id
+    groups = [make_group(numbers, load, changes, turn) for turn in range(how_many)]
     assert len({n for group in groups for n in group.numbers}) == how_many * PEOPLE
     return groups
 
 
 class Trial:
-    """A running platform, the groups that are still to be told of, and how the story ends without a crash."""
+    """A running platform, the groups, and the outcome without a crash."""
 
     def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer, groups: list[Group]) -> None:
         self.runtime, self.client, self.observer = runtime, client, observer
@@ -148,9 +150,9 @@ class Trial:
             " amount_fen, state FROM entries WHERE person_id = ANY($1)",
             ids,
         )
-        told = await self._told()
+        emitted = await self._emitted()
         return [
-            Outcome(_life(decided[i]), _entitlements(decided[i]), dues[i], entries[i], Counter(told[i].values()))
+            Outcome(_life(decided[i]), _entitlements(decided[i]), dues[i], entries[i], Counter(emitted[i].values()))
             for i in ids
         ]
 
@@ -160,8 +162,8 @@ class Trial:
             found[row["person_id"]].append(tuple(row)[1:])
         return defaultdict(list, {person_id: sorted(lines) for person_id, lines in found.items()})
 
-    async def _told(self) -> dict[str, dict[str, tuple[Any, ...]]]:
-        """Beginnings, ends and dues that were told of each person, by event id: an id twice is one event."""
+    async def _emitted(self) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """Emitted starts, ends and dues of each person, by event id: a repeated id is one event."""
         found: defaultdict[str, dict[str, tuple[Any, ...]]] = defaultdict(dict)
         for record in await self.observer.records(["identification.edge", "subsidy.payment"]):
             body = json.loads(record.value)
@@ -172,7 +174,7 @@ class Trial:
 
 
 def class_of(record: ConsumerRecord) -> str:
-    """`EntitlementStarted` of `cn.eldercare.identification.v1.EntitlementStarted`."""
+    """`EntitlementStarted` from `cn.eldercare.identification.v1.EntitlementStarted`."""
     return (header(record, "ce_type") or "").rpartition(".")[2]
 
 
@@ -185,8 +187,8 @@ def _life(decision: Event) -> tuple[Any, ...]:
 
 
 def _entitlements(decision: Event) -> list[tuple[Any, ...]]:
-    theirs_alone = {"entitlement_id", "facts", "suppressed_by"}
-    return [tuple(str((k, v)) for k, v in e.items() if k not in theirs_alone) for e in decision["entitlements"]]
+    own_ids = {"entitlement_id", "facts", "suppressed_by"}
+    return [tuple(str((k, v)) for k, v in e.items() if k not in own_ids) for e in decision["entitlements"]]
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +196,7 @@ async def trial() -> AsyncIterator[Trial]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-crashes-")))
         runtime = Runtime(home, ports="free")
-        runtime.mark_demo()  # all lists are in force, and what only examples give is paid
+        runtime.mark_demo()  # all lists are in force, and example amounts are paid
         stack.callback(runtime.stop_all)
         clock.set_business_time(home, TODAY, force=True)
         runtime.start_stores(with_tables=True)
@@ -211,7 +213,7 @@ async def trial() -> AsyncIterator[Trial]:
 
 
 def died_by_sigkill(pid: int) -> bool:
-    """Wait for the end of a child of ours and look at what ended it."""
+    """Wait for the end of a child process, and return whether SIGKILL ended it."""
     ended: list[int] = []
 
     def is_over() -> bool:
@@ -234,7 +236,7 @@ def has_crashed(plan: Path) -> bool:
 
 
 def task_of(point: str) -> str:
-    """Where a batch passes the point; jobs and the start have transactions too."""
+    """The task that passes the point with a batch; jobs and the start have transactions too."""
     return "relay" if point in ("after_send", "before_outbox_delete") else "consumer"
 
 
@@ -260,21 +262,21 @@ async def test_a_crash_in_the_middle_of_a_batch_leaves_no_trace(trial: Trial, vi
     await assert_each_edge_took_effect_once(trial.observer)
 
 
-async def test_the_story_moves_money_and_tells_of_beginnings_and_ends(trial: Trial) -> None:
-    """Else the crashes above would prove nothing."""
-    told = Counter(what[0] for outcome in trial.without_crash for what in outcome.told.elements())
-    assert {*EDGES, "DuesDetermined"} <= set(told)
+async def test_the_events_without_a_crash_start_and_end_entitlements_and_move_money(trial: Trial) -> None:
+    """Otherwise the crashes above would prove nothing."""
+    emitted = Counter(what[0] for outcome in trial.without_crash for what in outcome.emitted.elements())
+    assert {*EDGES, "DuesDetermined"} <= set(emitted)
     assert sum(len(outcome.entries) for outcome in trial.without_crash) >= 50
     assert any(outcome.life[3] for outcome in trial.without_crash)
 
 
-async def test_after_all_crashes_all_stores_and_topics_agree(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_all_crashes_all_databases_and_topics_agree(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     for service in LATECOMERS:
         trial.start(service)
     for service in LATECOMERS:
         trial.runtime.wait_ready(service)
-    monkeypatch.setenv("SHOUWANG_HOME", str(trial.runtime.home))  # taken by the check, given back after the test
-    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # set by the check, as for every home of a demonstration
+    monkeypatch.setenv("SHOUWANG_HOME", str(trial.runtime.home))  # the check changes it; the test restores it
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # the check sets it for every demonstration home
     report = await check_all(trial.runtime, wait_seconds=DEADLINE_SECONDS)
     settings.cache_clear()
     assert report.ok, report.text()
@@ -290,15 +292,15 @@ async def assert_heads_are_rows(observer: Observer) -> None:
     heads = await observer.heads("identification.entitlement")
     assert set(heads) == {row["person_id"] for row in rows}
     for row in rows:
-        said = {k: v for k, v in json.loads(heads[row["person_id"]].value).items() if k != "causes"}
-        assert said == json.loads(row["decision"])
+        head = {k: v for k, v in json.loads(heads[row["person_id"]].value).items() if k != "causes"}
+        assert head == json.loads(row["decision"])
 
 
 async def assert_each_edge_took_effect_once(observer: Observer) -> None:
-    """On the topic an event may lie twice; whoever reads it takes it once."""
-    told = {header(record, "ce_id") for record in await observer.records(["identification.edge"])}
+    """The topic may contain an event twice; every reader processes it once."""
+    emitted = {header(record, "ce_id") for record in await observer.records(["identification.edge"])}
     steps = await observer.rows(
         "supervision", "SELECT event_id, count(*) FROM steps WHERE what = ANY($1) GROUP BY event_id", list(EDGES)
     )
-    assert {row["event_id"] for row in steps} == told
+    assert {row["event_id"] for row in steps} == emitted
     assert {row["count"] for row in steps} == {1}

@@ -1,8 +1,8 @@
-"""Months of change in three counties, delivered late, doubled and in the wrong order, while at random instants every
-process is killed, the database cluster as often, and once the broker: in the end the platform knows what is true, and
-every fen is where it belongs.
+"""Faulty deliveries for months in three counties, while processes are killed at random instants.
 
-`SHOUWANG_FAULTS_SEED` gives another run; a failure names its seed.
+Events come late, twice and in the wrong order. Each process and the database cluster are killed several times, the
+broker once. At the end the stored facts are true and every amount is right. `SHOUWANG_FAULTS_SEED` sets another seed; a
+failure names its seed.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from shouwang.trials.payments import Key, Payer
 from shouwang.trials.retrying_client import RetryingClient, tokens
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
-# Two processes share the topics of the services that decide and that pay.
+# Two processes each share the topics of identification and of subsidy.
 PROCESSES = (*STORED, "identification-1", "subsidy-1")
 COUNTIES = ["530302", "530303", "530381"]
 LOADED_ON = date(2025, 5, 1)
@@ -51,14 +51,14 @@ RATES = replace(synth.Rates().times(20), deaths_times=2)
 FAULTS = synth.Faults(duplicate=400)
 BATCH_MIN, BATCH_MAX = 50, 400
 BY_TOPIC, RETURNED = 0.2, 0.05
-STEPS_AFTER = 12  # kills go on while what was delivered is still on its way
+STEPS_AFTER = 12  # kills continue while the last deliveries are processed
 QUIET_SECONDS = 400
 ENV = {"SHOUWANG_PAY_FROM_MONTH": f"{LOADED_ON:%Y-%m}"}
 Event = dict[str, Any]
 
 
 class Run:
-    """The whole trial: what was told, who pushed, killed and paid, and where to look."""
+    """The whole trial: its events, and the helpers that deliver, kill, pay and observe."""
 
     def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer) -> None:
         self.runtime, self.client, self.observer = runtime, client, observer
@@ -101,7 +101,7 @@ class Run:
             f" {len(distinct(self.changes)):,} changes, {self.delivery.by_topic:,} by topic;"
             f" killed {dict(sorted(self.killer.kills.items()))}; {self.client.repeated} requests repeated;"
             f" {self.payer.batches} batches, {len(bank.settled):,} lines settled, {len(bank.returned):,} returned;"
-            f" delivered after {delivered:.0f} s, all quiet, paid and told again after {monotonic() - began:.0f} s"
+            f" delivered after {delivered:.0f} s, all quiet, paid and delivered again after {monotonic() - began:.0f} s"
         )
 
     def _parts(self) -> Iterator[list[Event]]:
@@ -116,27 +116,27 @@ class Run:
             await self.delivery.over_http(part)
 
     async def deliver_again(self) -> Counter[str]:
-        """Everything once more, in the order in which it was recorded: the receipts by status. Learns who is who."""
+        """Deliver every event once more, in recorded order, and count the receipts by status. Sets `persons`."""
         events = iter(distinct([*self.load, *self.changes]).values())
-        told: dict[str, str] = {}  # event id → ID number
+        numbers: dict[str, str] = {}  # event id → ID number
         statuses: Counter[str] = Counter()
         while part := list(islice(events, 2_000)):
             for event, receipt in zip(part, await self.delivery.over_http(part), strict=True):
                 statuses[receipt["status"]] += 1
-                told[receipt["event_id"]] = event["data"]["person"]["id_number"]
+                numbers[receipt["event_id"]] = event["data"]["person"]["id_number"]
         rows = await self.observer.rows(
-            "ingestion", "SELECT event_id, person_id FROM received WHERE event_id = ANY($1)", list(told)
+            "ingestion", "SELECT event_id, person_id FROM received WHERE event_id = ANY($1)", list(numbers)
         )
         found: defaultdict[str, set[str]] = defaultdict(set)
         for event_id, person_id in rows:
-            found[told[event_id]].add(person_id)
+            found[numbers[event_id]].add(person_id)
         assert {len(ids) for ids in found.values()} == {1}, "one number, one person"
         self.persons = {number: ids.pop() for number, ids in found.items()}
         return statuses
 
 
 def distinct(events: Sequence[Event]) -> dict[tuple[str, str], Event]:
-    """By source and id: however often delivered, it is one event."""
+    """Events by source and id, without repeated deliveries."""
     return {(event["source"], event["id"]): event for event in events}
 
 
@@ -155,7 +155,7 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-kills-")))
         runtime = Runtime(home, ports="free")
-        runtime.mark_demo()  # all lists are in force, and what only examples give is paid
+        runtime.mark_demo()  # all lists are in force, and example amounts are paid
         stack.callback(runtime.stop_all)
         clock.set_business_time(home, NOW, force=True)
         runtime.start_stores(with_tables=True)
@@ -184,16 +184,16 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             yield run
 
 
-async def test_everybody_was_killed_and_nothing_acknowledged_is_lost(run: Run) -> None:
+async def test_every_process_was_killed_and_no_acknowledged_event_is_lost(run: Run) -> None:
     assert run.killer.kills == {**dict.fromkeys((*PROCESSES, "postgres"), KILLS_EACH), "kafka": 1}
     changes, everything = distinct(run.changes), distinct([*run.load, *run.changes])
     assert len(run.changes) > len(changes) >= 20_000
     assert run.again == {"duplicate": len(everything)}
-    places = await run.observer.rows("ingestion", "SELECT status, count(*) FROM received GROUP BY status")
-    assert [tuple(row) for row in places] == [("applied", len(everything))]
+    statuses = await run.observer.rows("ingestion", "SELECT status, count(*) FROM received GROUP BY status")
+    assert [tuple(row) for row in statuses] == [("applied", len(everything))]
 
 
-async def test_the_platform_believes_what_is_true(run: Run) -> None:
+async def test_the_stored_facts_are_the_true_facts(run: Run) -> None:
     ids = [row["person_id"] for row in await run.observer.rows("ingestion", "SELECT person_id FROM persons")]
     async with run.observer.database("ingestion") as connection:
         stored = await load_persons(connection, ids)
@@ -205,7 +205,7 @@ async def test_the_platform_believes_what_is_true(run: Run) -> None:
         assert truths.believed(facts, NOW.date()) == truths.true(true), f"person {person_id}, seed {SEED}"
 
 
-async def test_everybody_holds_what_the_law_gives_for_the_truth(run: Run) -> None:
+async def test_every_person_has_the_entitlements_that_follow_from_the_true_facts(run: Run) -> None:
     lists = Lists(load_lists(repository_root() / "contracts" / "policy").values())
     rows = await run.observer.rows("identification", "SELECT person_id, decision FROM persons")
     decoder = msgspec.json.Decoder(EntitlementsDecided)
@@ -219,7 +219,7 @@ async def test_everybody_holds_what_the_law_gives_for_the_truth(run: Run) -> Non
     assert held > PEOPLE
 
 
-async def test_the_bank_has_paid_what_is_owed_and_nothing_twice(run: Run) -> None:
+async def test_the_bank_has_paid_every_due_amount_exactly_once(run: Run) -> None:
     paid = run.payer.bank.paid_fen()
     recovering = Counter(await _by_key(run, "SELECT {key}, amount_fen FROM recoveries WHERE state = 'open'"))
     owed = await _by_key(run, "SELECT {key}, amount_fen FROM dues WHERE state = 'due'")
@@ -227,7 +227,7 @@ async def test_the_bank_has_paid_what_is_owed_and_nothing_twice(run: Run) -> Non
     assert sum(paid.values()) > 0
     assert recovering
     for key in owed.keys() | paid.keys():
-        if key.jurisdiction not in COUNTIES:  # other areas have no payer here
+        if key.jurisdiction not in COUNTIES:  # no paymaster runs for other areas
             assert key not in paid
         elif key not in held:
             assert paid[key] - recovering[key] == owed.get(key, 0), f"{key}, seed {SEED}"
@@ -240,10 +240,10 @@ async def _by_key(run: Run, statement: str) -> dict[Key, int]:
     return {Key(*row[:4]): row[4] for row in await run.observer.rows("subsidy", statement.format(key=key))}
 
 
-async def test_all_stores_and_topics_agree(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heads are the rows, decisions are `decide` from scratch, debits are credits, nobody is named anywhere."""
-    monkeypatch.setenv("SHOUWANG_HOME", str(run.runtime.home))  # taken by the check, given back after the test
-    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # set by the check, as for every home of a demonstration
+async def test_all_databases_and_topics_agree(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify` finds no fault: heads, decisions, ledger and privacy."""
+    monkeypatch.setenv("SHOUWANG_HOME", str(run.runtime.home))  # the check changes it; the test restores it
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # the check sets it for every demonstration home
     report = await check_all(run.runtime, wait_seconds=QUIET_SECONDS)
     settings.cache_clear()
     assert report.ok, f"seed {SEED}\n{report.text()}"

@@ -1,5 +1,4 @@
-"""The cluster is killed while people are taken in; records that nobody can read, and some that meet a bug, lie in the
-way of others."""
+"""The database cluster is killed during intake; unreadable records and records that meet a bug do not block others."""
 
 import asyncio
 import tempfile
@@ -28,7 +27,7 @@ DEADLINE_SECONDS = 120
 Event = dict[str, Any]
 Headers = list[tuple[str, bytes]]
 TYPED: Headers = [("ce_type", PersonFactsRecorded.wire_type().encode()), ("ce_id", str(uuid4()).encode())]
-RUBBISH: list[tuple[bytes | None, Headers]] = [
+UNREADABLE: list[tuple[bytes | None, Headers]] = [
     (b"\xff\xfe{", TYPED),
     (b"", TYPED),
     (b"[" * 20_000, TYPED),
@@ -38,23 +37,23 @@ RUBBISH: list[tuple[bytes | None, Headers]] = [
 
 
 class Platform:
-    """All services, and county after county of new people."""
+    """All services, and new people county by county."""
 
     def __init__(self, runtime: Runtime, client: RetryingClient, observer: Observer) -> None:
         self.runtime, self.client, self.observer = runtime, client, observer
         self._numbers = synth.Numbers()
-        self._told = 0
+        self._made = 0
 
     def county(self, people: int) -> synth.County:
-        """People that nobody has heard of yet."""
-        first, self._told = self._told, self._told + people
+        """New people, unknown to the platform."""
+        first, self._made = self._made, self._made + people
         return synth.county(first, people, ["530302"], LOADED_ON, self._numbers, first)
 
     async def arrive(self, people: int) -> list[str]:
         return await self.take_in(list(self.county(people).initial_load()))
 
     async def take_in(self, events: Sequence[Event]) -> list[str]:
-        """Push them; the ids of the persons."""
+        """Push events and return the person ids."""
         receipts = await self.client.push(events)
         assert receipts["accepted"] == len(events), receipts
         ids = [receipt["event_id"] for receipt in receipts["results"]]
@@ -64,7 +63,7 @@ class Platform:
         return [row["person_id"] for row in rows]
 
     async def behind(self) -> set[str]:
-        """Who is not decided from the newest facts."""
+        """Persons without a decision from their newest facts."""
         newest = dict(tuple(r) for r in await self.observer.rows("ingestion", "SELECT person_id, version FROM persons"))
         rows = await self.observer.rows("identification", "SELECT person_id, facts_version FROM persons")
         return {person_id for person_id, _ in newest.items() - {tuple(row) for row in rows}}
@@ -76,12 +75,12 @@ class Platform:
         return {row["person_id"] for row in rows}
 
     async def until_ready(self, expected: bool) -> None:
-        """Wait until every service says of itself that it is ready, or that it is not."""
+        """Wait until every service reports `expected` as its readiness."""
         deadline = monotonic() + DEADLINE_SECONDS
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            while (said := [await _ready(client, self.runtime, name) for name in STORED]) != [expected] * 6:
+            while (readiness := [await _ready(client, self.runtime, name) for name in STORED]) != [expected] * 6:
                 if monotonic() > deadline:
-                    raise TimeoutError(f"readiness is {dict(zip(STORED, said, strict=True))}")
+                    raise TimeoutError(f"readiness is {dict(zip(STORED, readiness, strict=True))}")
                 await asyncio.sleep(0.1)
 
     async def parked(self, service: str) -> list[Event]:
@@ -99,7 +98,7 @@ class Platform:
 
 
 async def _ready(client: httpx.AsyncClient, runtime: Runtime, service: str) -> bool | None:
-    """Whether it says that every part of it runs; None while it says nothing."""
+    """The readiness that a service reports; None without an answer."""
     try:
         answer = await client.get(f"{runtime.service_url(service)}/readyz")
         return answer.status_code == 200 and bool(answer.json()["ready"])
@@ -112,7 +111,7 @@ async def platform() -> AsyncIterator[Platform]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-stores-")))
         runtime = Runtime(home, ports="free")
-        runtime.mark_demo()  # all lists are in force, and what only examples give is paid
+        runtime.mark_demo()  # all lists are in force, and example amounts are paid
         stack.callback(runtime.stop_all)
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
@@ -136,14 +135,14 @@ async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Pla
     await platform.until_ready(False)
     assert not pushing.done()
     await asyncio.to_thread(runtime.kill, "subsidy")
-    before["subsidy"] = runtime.start_service("subsidy")  # starts while there is no database
+    before["subsidy"] = runtime.start_service("subsidy")  # starts without a database
 
     await _until_logged(runtime, "subsidy", "waiting for the database")
     await asyncio.to_thread(runtime.start_postgres)
     await platform.until_ready(True)
     persons += await pushing
     await platform.observer.until_quiet(DEADLINE_SECONDS)
-    assert {service: runtime.pid(service) for service in STORED} == before  # waited, not died
+    assert {service: runtime.pid(service) for service in STORED} == before  # no process has ended
     assert await platform.decided(persons) == set(persons)
     assert len(set(persons)) == 300
     assert [await platform.parked(service) for service in STORED] == [[]] * len(STORED)
@@ -159,30 +158,30 @@ async def _take_in_all(platform: Platform, parts: Sequence[Sequence[Event]]) -> 
     return [person_id for part in parts for person_id in await platform.take_in(part)]
 
 
-async def test_what_nobody_can_read_is_parked_and_its_neighbours_pass(platform: Platform) -> None:
+async def test_an_unreadable_record_is_parked_and_the_records_around_it_pass(platform: Platform) -> None:
     before = await platform.arrive(20)
-    await _put_on(platform, PersonFactsRecorded.topic, RUBBISH)
+    await _produce(platform, PersonFactsRecorded.topic, UNREADABLE)
     after = await platform.arrive(20)
 
-    parked = await platform.until_parked("identification", len(RUBBISH))
+    parked = await platform.until_parked("identification", len(UNREADABLE))
     await platform.observer.until_quiet(DEADLINE_SECONDS)
     assert await platform.decided(before + after) == {*before, *after}
     reasons = sorted(record["reason"] for record in parked)
     assert reasons == ["empty_body", "no_ce_type", *["undecodable_PersonFactsRecorded"] * 3]
     assert {record["topic"] for record in parked} == {PersonFactsRecorded.topic}
-    told = await platform.observer.records(["identification.parked"])
-    assert len({record.key for record in told}) == len(RUBBISH)
-    assert all(b"\xff\xfe" not in record.value and b"[[" not in record.value for record in told)
+    notices = await platform.observer.records(["identification.parked"])
+    assert len({record.key for record in notices}) == len(UNREADABLE)
+    assert all(b"\xff\xfe" not in record.value and b"[[" not in record.value for record in notices)
 
     for record in parked:
         again = await platform.client.request("POST", "identification", f"/v1/parked/{record['parked_id']}/replay")
         assert (again.status_code, again.json()["state"]) == (200, "parked")
-    assert len(await platform.parked("identification")) == len(RUBBISH)
+    assert len(await platform.parked("identification")) == len(UNREADABLE)
     nonsense = await platform.client.request("POST", "identification", "/v1/parked/no-id/replay")
     assert nonsense.status_code == 422
 
 
-async def _put_on(platform: Platform, topic: str, records: Sequence[tuple[bytes | None, Headers]]) -> None:
+async def _produce(platform: Platform, topic: str, records: Sequence[tuple[bytes | None, Headers]]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=platform.runtime.kafka_address)
     await producer.start()
     try:
@@ -192,38 +191,38 @@ async def _put_on(platform: Platform, topic: str, records: Sequence[tuple[bytes 
         await producer.stop()
 
 
-async def test_a_record_that_meets_a_bug_waits_for_a_replay_or_for_newer_news(platform: Platform) -> None:
+async def test_a_record_that_fails_by_a_bug_is_parked_until_a_replay_or_a_newer_state(platform: Platform) -> None:
     county = platform.county(20)
     persons = await platform.take_in(list(county.initial_load()))
     await platform.observer.until_quiet(DEADLINE_SECONDS)
     changes = list(synth.changes(county, 40, 20, seed=1))
-    replayed, overtaken = unlucky = persons[:2]
+    replayed, superseded = unlucky = persons[:2]
     known = {record["parked_id"] for record in await platform.parked("identification")}
 
-    await _have_bug(platform, unlucky)
+    await _add_bug(platform, unlucky)
     await platform.take_in(changes[:20])
     parked = [r for r in await platform.until_parked("identification", len(known) + 2) if r["parked_id"] not in known]
     await platform.observer.until_quiet(DEADLINE_SECONDS)
     assert {(record["reason"], record["error_type"].partition(" ")[0]) for record in parked} == {("bug", "RaiseError")}
     assert await platform.behind() == set(unlucky)
-    of = {await _whose(platform, record): f"/v1/parked/{record['parked_id']}/replay" for record in parked}
+    of = {await _person_of(platform, record): f"/v1/parked/{record['parked_id']}/replay" for record in parked}
     again = await platform.client.request("POST", "identification", of[replayed])
     assert (again.status_code, again.json()["code"]) == (409, "failed_again")
 
-    await _mend(platform)
+    await _remove_bug(platform)
     again = await platform.client.request("POST", "identification", of[replayed])
     assert again.json()["state"] == "replayed"
-    assert await platform.behind() == {overtaken}
+    assert await platform.behind() == {superseded}
     await platform.take_in(changes[20:])
     await platform.observer.until_quiet(DEADLINE_SECONDS)
     assert await platform.behind() == set()
     assert {record["parked_id"] for record in await platform.parked("identification")} == known
-    gone = await platform.client.request("POST", "identification", of[overtaken])
+    gone = await platform.client.request("POST", "identification", of[superseded])
     assert gone.status_code == 404, "superseded by the newer state"
 
 
-async def _have_bug(platform: Platform, unlucky: Sequence[str]) -> None:
-    """Whoever writes these people down in identification fails, as by a mistake of ours."""
+async def _add_bug(platform: Platform, unlucky: Sequence[str]) -> None:
+    """Writing these persons in identification fails, like by a bug of ours."""
     async with platform.observer.database("identification") as connection:
         await connection.execute(
             "CREATE FUNCTION bug() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a bug'; END $$"
@@ -235,24 +234,24 @@ async def _have_bug(platform: Platform, unlucky: Sequence[str]) -> None:
         )
 
 
-async def _mend(platform: Platform) -> None:
+async def _remove_bug(platform: Platform) -> None:
     async with platform.observer.database("identification") as connection:
         await connection.execute("DROP TRIGGER bug ON persons")
 
 
-async def _whose(platform: Platform, record: Event) -> str:
+async def _person_of(platform: Platform, record: Event) -> str:
     rows = await platform.observer.rows(
         "identification", "SELECT convert_from(key, 'UTF8') FROM parked WHERE parked_id = $1", record["parked_id"]
     )
     return str(rows[0][0])
 
 
-async def test_in_the_end_all_agrees_but_for_what_an_intruder_wrote(
+async def test_at_the_end_verify_finds_only_the_foreign_records(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHOUWANG_HOME", str(platform.runtime.home))  # taken by the check, given back after the test
-    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # set by the check, as for every home of a demonstration
+    monkeypatch.setenv("SHOUWANG_HOME", str(platform.runtime.home))  # the check changes it; the test restores it
+    monkeypatch.setenv("SHOUWANG_DEMO", "1")  # the check sets it for every demonstration home
     report = await check_all(platform.runtime, wait_seconds=DEADLINE_SECONDS)
     settings.cache_clear()
     wrong = {line.invariant: line.fault_count for line in report.wrong()}
-    assert wrong == {"head of ingestion.person = the row behind it": len(RUBBISH)}, report.text()
+    assert wrong == {"head of ingestion.person = the row behind it": len(UNREADABLE)}, report.text()

@@ -1,5 +1,4 @@
-"""The relay's connection to PostgreSQL goes silent without a word: another relay takes over, and the first one does
-not hang."""
+"""The relay's connection to PostgreSQL goes silent: another relay takes over, and the first one does not hang."""
 
 import asyncio
 import socket
@@ -32,7 +31,7 @@ TAKEN_OVER_SECONDS_MAX = 8.0
 
 
 class Proxy:
-    """Stands before PostgreSQL. Once `silent`, it keeps every connection open, passes nothing and says nothing."""
+    """A proxy before PostgreSQL. While `silent`, it keeps every connection open and forwards no byte."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -59,7 +58,7 @@ class Proxy:
         there_reader, there_writer = await asyncio.open_connection(*self._target)
         try:
             await asyncio.gather(self._pass_on(reader, there_writer), self._pass_on(there_reader, writer))
-            await asyncio.Event().wait()  # half-open: neither end is told that the other one is gone
+            await asyncio.Event().wait()  # half-open: neither end learns that the other one is gone
         finally:
             for end in (writer, there_writer):
                 end.close()
@@ -80,7 +79,7 @@ def quick(settings: Settings) -> Settings:
 
 @asynccontextmanager
 async def relaying(url: str, settings: Settings) -> AsyncIterator[Relay]:
-    """A relay of a process of its own: its database is reached by `url`."""
+    """A relay as in a separate process, with its database at `url`."""
     database = Database(url, "probe", limits=settings)
     relay = Relay(database, settings, Pace([], settings))
     task = asyncio.create_task(relay.run(), name="relay")
@@ -129,7 +128,7 @@ async def test_another_relay_takes_over_from_a_half_open_connection(database: Da
                 proxy.silent.set()
                 began = monotonic()
                 await emit(database, 10)
-                await until_active(first, False, TAKEN_OVER_SECONDS_MAX)  # it has noticed and does not hang
+                await until_active(first, False, TAKEN_OVER_SECONDS_MAX)  # it has noticed, and does not hang
                 await until_active(second, True, TAKEN_OVER_SECONDS_MAX)
                 assert monotonic() - began < TAKEN_OVER_SECONDS_MAX
                 await until_empty(database)
@@ -138,7 +137,7 @@ async def test_another_relay_takes_over_from_a_half_open_connection(database: Da
 async def test_a_relay_that_waits_for_the_broker_keeps_its_lock(
     database: Database, quick: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It sends nothing to the database by itself then, but it is not dead."""
+    """It sends nothing to the database meanwhile, but it is alive."""
     free = asyncio.Event()
     send = Relay._send
 
@@ -160,7 +159,7 @@ async def test_a_relay_that_waits_for_the_broker_keeps_its_lock(
             await until_empty(database)
 
 
-async def test_both_ends_of_every_connection_watch_each_other(database: Database) -> None:
+async def test_client_and_server_of_every_connection_detect_a_dead_peer(database: Database) -> None:
     async with database.reading() as pooled:
         await _is_bounded(pooled, SHOWN)
     connection = await database.connect()

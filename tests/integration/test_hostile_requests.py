@@ -1,4 +1,4 @@
-"""Hostile requests to real processes: which limit ends them, and how much memory they take."""
+"""Hostile requests to real processes: each meets a limit, and none takes much memory."""
 
 import asyncio
 import http.client
@@ -84,11 +84,11 @@ class Server:
 
 
 class Memory:
-    """The largest resident memory of a process since now, beyond what it has now."""
+    """The peak resident memory of a process from now on, minus its present memory."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
-        (self._folder / "clear_refs").write_text("5")  # begins the measurement of the peak
+        (self._folder / "clear_refs").write_text("5")  # resets the peak
         self._before = self._bytes("VmRSS")
 
     def growth(self) -> int:
@@ -101,7 +101,7 @@ class Memory:
 
 @contextmanager
 def keys_of(home: Path) -> Iterator[None]:
-    """This process signs tokens with the key in `home`."""
+    """Sign tokens in this process with the key in `home`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHOUWANG_HOME", str(home))
         settings.cache_clear()
@@ -113,7 +113,7 @@ def keys_of(home: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Server]]:
-    """Real processes with databases of their own, without Kafka, by the command of the local runtime."""
+    """Real processes, each with its own database, started by the local runtime without Kafka."""
     home = tmp_path_factory.mktemp("hostile")
     runtime, env = Runtime(home, ports="free"), dict[str, str]()
     async with AsyncExitStack() as stack:
@@ -142,7 +142,7 @@ class Answer(NamedTuple):
 async def send(
     server: Server, path: str, parts: Iterable[bytes], *, length: int | None = None, authorization: str | None = None
 ) -> Answer:
-    """Send all parts (in chunks without a `length`), as far as the server takes them, and read the answer meanwhile."""
+    """Send the parts until the server stops reading, and read the answer meanwhile. No `length`: chunked encoding."""
     head = LINE % path.encode() + (
         b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
     )
@@ -156,7 +156,7 @@ async def send(
             for part in parts:
                 writer.write(part if length is not None else b"%x\r\n%b\r\n" % (len(part), part))
                 await writer.drain()
-                await asyncio.sleep(0)  # `drain` does not let the reader run while the server takes everything
+                await asyncio.sleep(0)  # `drain` does not yield to the reader while the server reads everything
             writer.write(b"" if length is not None else b"0\r\n\r\n")
             await writer.drain()
 
@@ -230,7 +230,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_client_that_sends_its_whole_body_first_reads_the_refusal(
+async def test_a_client_that_sends_its_whole_body_first_receives_the_error(
     servers: dict[str, Server], refusal: str
 ) -> None:
     name, path, role, status = REFUSALS[refusal]
@@ -254,7 +254,7 @@ async def test_a_client_that_sends_its_whole_body_first_reads_the_refusal(
     assert b"urn:shouwang:problem:" in answer.body
 
 
-async def test_a_connection_is_used_again_after_a_body_that_was_read(servers: dict[str, Server]) -> None:
+async def test_a_connection_is_reused_after_its_body_was_read(servers: dict[str, Server]) -> None:
     server = servers["subsidy"]
     connection = http.client.HTTPConnection(server.host, server.port, timeout=SECONDS_MAX)
     try:
@@ -280,7 +280,7 @@ HANG_UPS = {
 
 
 @pytest.mark.parametrize("hang_up", HANG_UPS)
-async def test_a_client_that_hangs_up_is_no_error(servers: dict[str, Server], hang_up: str) -> None:
+async def test_a_closed_connection_is_not_logged_as_an_error(servers: dict[str, Server], hang_up: str) -> None:
     name, path, caller = HANG_UPS[hang_up]
     server = servers[name]
     head = LINE % path.encode() + b"content-length: 1000\r\n"
@@ -300,9 +300,9 @@ async def test_a_client_that_hangs_up_is_no_error(servers: dict[str, Server], ha
 
 
 async def drip(server: Server, start: bytes, drop: bytes) -> bytes:
-    """Send `start`, then `drop` every 50 ms; what the server says until it ends the connection."""
+    """Send `start`, then `drop` every 50 ms. Returns the answer of the server until it closes the connection."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
-    said = b""
+    received = b""
     writer.write(start)
     try:
         async with asyncio.timeout(SECONDS_MAX):
@@ -313,10 +313,10 @@ async def drip(server: Server, start: bytes, drop: bytes) -> bytes:
                     writer.write(drop)
                     continue
                 if not part:
-                    return said
-                said += part
+                    return received
+                received += part
     except ConnectionError:
-        return said
+        return received
     finally:
         writer.close()
 
@@ -325,7 +325,7 @@ async def _clients(one: Callable[[], Awaitable[bytes]]) -> list[bytes]:
     return list(await asyncio.gather(*(one() for _ in range(CLIENTS))))
 
 
-async def test_slow_headers_are_ended(servers: dict[str, Server]) -> None:
+async def test_a_connection_with_slow_headers_is_closed(servers: dict[str, Server]) -> None:
     server = servers["subsidy-1"]
     before, started = server.ended_by("header_seconds"), time.monotonic()
     held = asyncio.create_task(_clients(lambda: drip(server, b"GET /healthz HTTP/1.1\r\nx-slow: ", b"a")))
@@ -336,14 +336,14 @@ async def test_slow_headers_are_ended(servers: dict[str, Server]) -> None:
     assert server.ended_by("header_seconds") == before + CLIENTS
 
 
-async def test_silent_connections_are_ended(servers: dict[str, Server]) -> None:
+async def test_a_silent_connection_is_closed(servers: dict[str, Server]) -> None:
     server = servers["subsidy-1"]
     before = server.ended_by("header_seconds")
     assert await _clients(lambda: drip(server, b"", b"")) == [b""] * CLIENTS
     assert server.ended_by("header_seconds") == before + CLIENTS
 
 
-async def test_a_slow_second_header_on_a_used_connection_is_ended(servers: dict[str, Server]) -> None:
+async def test_a_reused_connection_with_slow_headers_is_closed(servers: dict[str, Server]) -> None:
     server = servers["subsidy-1"]
     before = server.ended_by("header_seconds")
     first = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -355,7 +355,7 @@ async def test_a_slow_second_header_on_a_used_connection_is_ended(servers: dict[
 
 
 @pytest.mark.parametrize("start", [b"content-length: 1000\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n"])
-async def test_slow_bodies_are_ended(servers: dict[str, Server], start: bytes) -> None:
+async def test_a_connection_with_a_slow_body_is_closed(servers: dict[str, Server], start: bytes) -> None:
     server = servers["subsidy-1"]
     before = server.ended_by("body_seconds")
     token = b"authorization: " + bearer("officer").encode() + b"\r\n"
@@ -366,7 +366,7 @@ async def test_slow_bodies_are_ended(servers: dict[str, Server], start: bytes) -
     assert server.ended_by("body_seconds") == before + CLIENTS
 
 
-async def test_a_client_that_does_not_read_is_ended(servers: dict[str, Server]) -> None:
+async def test_a_connection_whose_client_does_not_read_is_closed(servers: dict[str, Server]) -> None:
     server = servers["subsidy-1"]
     before = server.ended_by("write_seconds")
     _, writer = await asyncio.open_connection(server.host, server.port, limit=1)
@@ -386,7 +386,9 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
-async def test_endless_headers_are_ended_before_they_take_memory(servers: dict[str, Server], endless: str) -> None:
+async def test_a_connection_with_endless_headers_is_closed_before_it_takes_memory(
+    servers: dict[str, Server], endless: str
+) -> None:
     server = servers["console"]
     before, memory = server.ended_by("header_bytes"), server.memory()
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -416,7 +418,7 @@ async def test_a_header_that_is_too_large_is_answered_431(servers: dict[str, Ser
     assert (await drip(server, large, b"")).startswith(b"HTTP/1.1 200")
 
 
-async def test_the_connection_that_waits_longest_makes_room_for_a_new_one(servers: dict[str, Server]) -> None:
+async def test_the_connection_idle_for_longest_is_closed_for_a_new_one(servers: dict[str, Server]) -> None:
     server = servers["console-1"]
     opened = [await asyncio.open_connection(server.host, server.port) for _ in range(100)]
     try:

@@ -1,4 +1,4 @@
-"""The topics on which sources send, on a real broker."""
+"""The inbound topics of sources on a real broker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -77,8 +77,8 @@ async def test_no_sender_can_choose_the_time_of_a_record(settings: Settings, nam
     assert (await configs(settings, name))["retention.ms"] == str(7 * 86_400_000)
 
 
-async def test_a_topic_that_is_there_already_is_put_right_and_keeps_its_other_values(settings: Settings) -> None:
-    """As after an update from a version that let senders set the time."""
+async def test_an_existing_topic_is_corrected_and_keeps_its_other_settings(settings: Settings) -> None:
+    """The topic is as an older version created it: senders set the time."""
     name = f"population.inbound.530300.old_{uuid4().hex[:8]}"
     await create(settings, name, retention_ms=str(86_400_000), segment_bytes="12345678")
     assert await ensure_topics([inbound(name)], settings) == []
@@ -89,7 +89,7 @@ async def test_a_topic_that_is_there_already_is_put_right_and_keeps_its_other_va
     assert found["segment.bytes"] == "12345678"
 
 
-async def test_the_brokers_say_whether_they_are_a_cluster(settings: Settings) -> None:
+async def test_one_broker_is_recognised_as_no_cluster(settings: Settings) -> None:
     """One broker cannot hold three replicas."""
     topic = inbound(f"population.inbound.530300.one_{uuid4().hex[:8]}")
     assert await ensure_topics([topic], settings, cluster=None) == [topic.name]
@@ -97,7 +97,7 @@ async def test_the_brokers_say_whether_they_are_a_cluster(settings: Settings) ->
 
 @pytest.fixture
 async def register(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    """The register of the seed, in a database of its own, and jobs that find the broker."""
+    """The seeded register of sources in its own database, with settings for the broker."""
     monkeypatch.setenv("SHOUWANG_KAFKA", settings.kafka)
     shell.settings.settings.cache_clear()
     async with migrated_database("ingestion") as database:
@@ -121,7 +121,7 @@ async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Da
         async with asyncio.timeout(DEADLINE_SECONDS):
             while gone_once & set(await admin.list_topics()):
                 await asyncio.sleep(0.05)
-        async with asyncio.timeout(DEADLINE_SECONDS):  # the broker deletes in its own time; the job comes again
+        async with asyncio.timeout(DEADLINE_SECONDS):  # the broker deletes later, and the job runs again
             while not gone_once <= set(await admin.list_topics()):
                 await keep_topics(register)
     finally:
@@ -129,8 +129,10 @@ async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Da
     assert await register.pool.fetchval("SELECT count(*) FROM source_topics WHERE opened_at IS NOT NULL") == len(wanted)
 
 
-async def test_one_topic_that_the_broker_refuses_keeps_no_other_waiting(register: Database, settings: Settings) -> None:
-    """A name of which the broker says that it collides with another one."""
+async def test_a_topic_that_the_broker_rejects_does_not_delay_other_topics(
+    register: Database, settings: Settings
+) -> None:
+    """The broker rejects a name that collides with another one."""
     await create(settings, "population.inbound.530300.a.b")
     entry = seed()["urn:cn:exchange:530300:psb"].model_dump_json().encode()
     refused, other = (f"urn:cn:exchange:530300:{office}" for office in ("a_b", f"zz_{uuid4().hex[:8]}"))

@@ -1,4 +1,4 @@
-"""What others find out about somebody reaches the right people, and so does its correction."""
+"""A fact of one source reaches all affected people, and so does its correction."""
 
 from shouwang.stories.circumstances import corrected_certificate, household_low_income
 from shouwang.stories.platform import Platform

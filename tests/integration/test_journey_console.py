@@ -1,4 +1,4 @@
-"""What a duty officer sees on the screen while something happens."""
+"""The screen of a duty officer during a change."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ DEADLINE_SECONDS = 30
 
 @pytest.fixture
 async def screen(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser that has signed in as an officer of Qujing."""
+    """An HTTP client with the session of an officer of Qujing."""
     async with httpx.AsyncClient(base_url=platform.urls["console"], timeout=30, trust_env=False) as client:
         signed_in = await client.post("/login", data={"token": platform.token("officer", division=CITY)})
         assert signed_in.status_code == 303
         yield client
 
 
-async def test_who_has_not_signed_in_is_sent_to_the_sign_in_page(platform: Platform) -> None:
+async def test_a_user_without_a_session_is_sent_to_the_sign_in_page(platform: Platform) -> None:
     async with httpx.AsyncClient(base_url=platform.urls["console"], timeout=30, trust_env=False) as client:
         answer = await client.get("/", follow_redirects=True)
     assert answer.status_code == 200
@@ -36,7 +36,9 @@ async def test_the_page_of_the_chain_answers(screen: httpx.AsyncClient) -> None:
     assert "曲靖市" in page.text
 
 
-async def test_a_pushed_change_runs_over_the_screen(platform: Platform, screen: httpx.AsyncClient) -> None:
+async def test_a_pushed_change_appears_step_by_step_on_the_screen(
+    platform: Platform, screen: httpx.AsyncClient
+) -> None:
     elder, now = platform.cast.aged(81, platform.today()), platform.now()
     async with asyncio.timeout(DEADLINE_SECONDS), screen.stream("GET", "/api/stream") as stream:
         lines = stream.aiter_lines()
@@ -51,7 +53,7 @@ async def test_a_pushed_change_runs_over_the_screen(platform: Platform, screen: 
                 seen |= {step["what"] for step in steps if step["person_id"] == person_id}
 
     async def traced() -> bool | None:
-        """Supervision answers this. It may read the topics a moment after the console does."""
+        """From supervision, which may read the topics a moment after the console."""
         trace = await screen.get(f"/api/trace/{event_id}")
         steps = trace.json()["steps"] if trace.status_code == 200 else []
         return {"PersonFactsRecorded", "EntitlementsDecided"} <= {step["what"] for step in steps} or None

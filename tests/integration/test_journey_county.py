@@ -1,4 +1,4 @@
-"""A county with a year of changes, pushed with doubles, late ones and corrections, ends as its generator knows it."""
+"""A county with a year of changes, with duplicate, late and corrected events, ends with the generator's true facts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from synth.truth import Truth
 PEOPLE, MONTHS, PUSHED_AT_ONCE = 200, 12, 50
 
 
-async def test_a_year_of_faulty_deliveries_ends_with_the_truth(platform: Platform, running: Any) -> None:
+async def test_a_year_of_faulty_deliveries_ends_with_the_true_facts(platform: Platform, running: Any) -> None:
     made = synth.county(11, PEOPLE, [QILIN, XUANWEI], add_months(platform.today(), -MONTHS - 6))
     await platform.push(*made.initial_load())
     pushes = [push.event for push in synth.stream(made, MONTHS, 11)]
@@ -33,11 +33,11 @@ async def test_a_year_of_faulty_deliveries_ends_with_the_truth(platform: Platfor
 
 
 async def _told(platform: Platform, number: str, on: date) -> Mapping[str, Any]:
-    """What the platform concludes of somebody for a day."""
-    whose = await platform.call(
+    """The entitlements of a person on a day."""
+    person = await platform.call(
         "POST", "ingestion", "/v1/persons/lookup", role="auditor", division=divisions.NATION, json={"id_number": number}
     )
-    path = f"/v1/persons/{whose['person_id']}/entitlements"
+    path = f"/v1/persons/{person['person_id']}/entitlements"
     seen = await platform.call(
         "GET", "identification", path, role="auditor", division=divisions.NATION, params={"on": on.isoformat()}
     )

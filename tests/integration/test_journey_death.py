@@ -1,4 +1,4 @@
-"""Deaths that are reported late, reported wrongly, or only suspected."""
+"""Deaths that are reported late, revoked, or only suspected."""
 
 from shouwang.stories.deaths import late_death, revoked_death, wrongly_declared_dead
 from shouwang.stories.platform import Platform

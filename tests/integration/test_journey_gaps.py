@@ -1,5 +1,4 @@
-"""Two lists do not meet and somebody moves from one to the other: the officials of both areas are told, and are told
-when it is over."""
+"""A person moves between two lists that leave a gap: the officers of both areas get a case, and learn of its end."""
 
 from typing import Any
 
@@ -7,10 +6,10 @@ from shouwang.stories import people
 from shouwang.stories.people import CITY, QILIN
 from shouwang.stories.platform import Platform, in_month, month_text
 
-HEBEI = "130000"  # no list there names an amount
+HEBEI = "130000"  # no list of this area has an amount
 
 
-async def test_a_gap_is_a_case_of_both_areas_until_the_move_turns_out_to_be_none(platform: Platform) -> None:
+async def test_a_gap_is_a_case_of_both_areas_until_the_move_is_annulled(platform: Platform) -> None:
     today = platform.today()
     elder = platform.cast.aged(86, today)
     await platform.push(*people.register_entries(elder, platform.now()))

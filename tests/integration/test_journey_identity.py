@@ -1,4 +1,4 @@
-"""Two numbers turn out to be one human, and then two humans after all."""
+"""Two ID numbers are merged into one person, and the merge is revoked."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,9 +36,7 @@ async def recoveries(platform: Platform, *person_ids: str) -> list[tuple[str, in
     return [(r["service_month"], r["amount_fen"], r["reason"]) for page in found for r in page["recoveries"]]
 
 
-async def test_two_numbers_of_one_human_are_one_until_the_merge_is_taken_back(
-    platform: Platform, running: Runtime
-) -> None:
+async def test_two_id_numbers_are_one_person_until_the_merge_is_revoked(platform: Platform, running: Runtime) -> None:
     known = platform.cast.aged(91, platform.today(), county=XUANWEI)
     other = platform.cast.aged(91, platform.today(), county=XUANWEI)
     double = replace(known, number=other.number, birth_date=other.birth_date, sex=other.sex)
@@ -97,8 +95,10 @@ async def sound(platform: Platform, running: Runtime) -> None:
     assert {line.invariant: line.faults for line in report.wrong()} == {}
 
 
-async def test_a_new_number_changes_nothing_for_its_owner(platform: Platform, running: Runtime) -> None:
-    """The police give a new number; civil affairs go on with it, and end under it what they had said under the old."""
+async def test_a_new_id_number_does_not_change_the_entitlements_of_the_person(
+    platform: Platform, running: Runtime
+) -> None:
+    """The police give a new number. Civil affairs use it to annul an event that they sent under the old number."""
     elder = platform.cast.aged(91, platform.today(), county=XUANWEI)
     renumbered = replace(elder, number=platform.cast.aged(91, platform.today(), county=XUANWEI).number)
     person_id = await arrives(platform, elder)

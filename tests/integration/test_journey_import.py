@@ -1,4 +1,4 @@
-"""A file of the police reaches the people in it: through the door, the job, and the whole chain behind it."""
+"""A file of the police passes the import route, the import job and the whole chain."""
 
 import argparse
 import asyncio
@@ -22,12 +22,12 @@ async def run(platform: Platform, file: Path, kind: str) -> bool:
 
 
 def written(path: Path, title: str, header: str, rows: list[str]) -> Path:
-    """As such files come: a title, the header below it, GB18030, one row that cannot be right."""
+    """A typical file: a title, the header below it, GB18030, and one wrong row."""
     path.write_bytes("\r\n".join([title, "", header, *rows, ""]).encode("gb18030"))
     return path
 
 
-async def test_a_file_of_the_register_brings_the_allowance_to_everybody_in_it(
+async def test_every_person_in_a_register_file_receives_the_allowance(
     platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elders = [platform.cast.aged(85, platform.today()) for _ in range(ELDERS)]
@@ -53,4 +53,4 @@ async def test_a_file_of_the_register_brings_the_allowance_to_everybody_in_it(
         )
     capsys.readouterr()
     assert await run(platform, homes, "residence")
-    assert f"{ELDERS} accepted, 0 duplicates" in capsys.readouterr().out  # the same job, as it was
+    assert f"{ELDERS} accepted, 0 duplicates" in capsys.readouterr().out  # the same job, unchanged

@@ -1,4 +1,4 @@
-"""What is pushed: bad neighbours harm nobody, and what comes three times counts once."""
+"""Pushed events: a rejected event does not affect others, and a repeated event counts once."""
 
 import json
 from datetime import timedelta
@@ -20,7 +20,7 @@ STRUCTURED: list[tuple[str, bytes]] = [("content-type", b"application/cloudevent
 
 
 def changed(event: Event, **path: Any) -> Event:
-    """A copy with other values, by their place: `data__person__id_number`."""
+    """A copy with other values. A key is a path: `data__person__id_number`."""
     copy: Event = json.loads(json.dumps(event))
     for place, value in path.items():
         *way, last = place.split("__")
@@ -39,7 +39,7 @@ async def push_raw(platform: Platform, body: bytes) -> Any:
     return await platform.call("POST", "ingestion", "/v1/events", role="admin", content=body, headers=BATCH)
 
 
-async def test_bad_neighbours_in_one_batch_harm_nobody(platform: Platform) -> None:
+async def test_rejected_events_of_a_batch_do_not_affect_the_others(platform: Platform) -> None:
     now = platform.now()
     elder = platform.cast.aged(85, platform.today())
     good = people.registration(elder, now)
@@ -63,13 +63,13 @@ async def test_bad_neighbours_in_one_batch_harm_nobody(platform: Platform) -> No
         "the receipt",
     )
     assert [receipt["results"][place]["status"] for place in (0, -1)] == ["accepted", "accepted"]
-    told = [(p["pointer"], p["code"]) for result in receipt["results"][1:-1] for p in result["problems"][:1]]
-    assert [pair for pair, (_, pointer, code) in zip(told, bad, strict=True) if pair != (pointer, code)] == []
+    problems = [(p["pointer"], p["code"]) for result in receipt["results"][1:-1] for p in result["problems"][:1]]
+    assert [pair for pair, (_, pointer, code) in zip(problems, bad, strict=True) if pair != (pointer, code)] == []
     decided = await platform.watch.event(EntitlementsDecided, await platform.find(elder))
     assert decided.data.residence == elder.town
 
 
-async def test_an_action_waits_for_its_predecessor_and_is_released_by_it(platform: Platform) -> None:
+async def test_an_event_waits_for_its_predecessor_and_is_released_by_it(platform: Platform) -> None:
     elder, now = platform.cast.aged(70, platform.today()), platform.now()
     since = platform.today() - timedelta(days=40)
     first = people.certificate(elder, now - timedelta(hours=2), 3, since)
@@ -85,21 +85,21 @@ async def test_an_action_waits_for_its_predecessor_and_is_released_by_it(platfor
     assert any(held.item == "severe_disability_nursing_subsidy" for held in decided.data.entitlements)
 
 
-async def test_the_same_id_with_other_content_is_refused(platform: Platform) -> None:
+async def test_the_same_id_with_other_content_is_rejected(platform: Platform) -> None:
     elder = platform.cast.aged(66, platform.today())
-    said = people.registration(elder, platform.now())
-    await platform.push(said)
-    (again,) = await platform.send([changed(said, data__value__hukou_kind="rural")])
+    registration = people.registration(elder, platform.now())
+    await platform.push(registration)
+    (again,) = await platform.send([changed(registration, data__value__hukou_kind="rural")])
     assert (again["status"], again["problems"][0]["code"]) == ("rejected", "id_reused")
 
 
-async def test_a_body_of_ten_megabytes_is_refused_and_no_fault_of_ours(platform: Platform) -> None:
+async def test_a_body_of_ten_megabytes_is_rejected_without_a_server_error(platform: Platform) -> None:
     with pytest.raises(Answer) as refused:
         await push_raw(platform, b"[" + b" " * 10_000_000 + b"]")
     assert (refused.value.status, refused.value.code) == (413, "too_large")
 
 
-async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_and_one_due(platform: Platform) -> None:
+async def test_an_event_received_three_times_gives_one_entitlement_and_one_due(platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
     events = people.register_entries(elder, now)
     await platform.push(*events)
@@ -110,7 +110,7 @@ async def test_what_comes_three_times_by_http_and_by_kafka_is_one_entitlement_an
     await platform.watch.event(DuesDetermined, person_id)
     mark = platform.watch.mark
     behind = platform.cast.aged(70, platform.today())
-    # one key, so that all of them come in this order
+    # one key keeps this order
     again = [*events * 3, people.registration(behind, platform.now())]
     await platform.produce(POLICE, [(b"k", encoded(event), STRUCTURED) for event in again])
 
@@ -137,7 +137,7 @@ async def known(platform: Platform, elder: Elder) -> str | None:
         return None
 
 
-async def test_what_cannot_be_read_on_kafka_is_rejected_and_its_neighbours_are_applied(platform: Platform) -> None:
+async def test_an_unreadable_record_is_rejected_and_the_records_around_it_are_applied(platform: Platform) -> None:
     elder, now = platform.cast.aged(85, platform.today()), platform.now()
     first, second = people.register_entries(elder, now)
     broken = [b"\xff\xfe{", uuid4().bytes.hex().encode() + b"{", encoded(changed(first, source="urn:nobody"))]
@@ -151,7 +151,7 @@ async def test_what_cannot_be_read_on_kafka_is_rejected_and_its_neighbours_are_a
 
 
 async def rejected(platform: Platform) -> int:
-    """Of the police, today."""
+    """Rejected events of the police today."""
     path = f"/v1/sources/urn:cn:exchange:{people.CITY}:psb/completeness"
     return int((await platform.get("ingestion", path, day=platform.today().isoformat()))["rejected"])
 

@@ -1,4 +1,4 @@
-"""The calendar and the hukou: what begins by itself, and what moves along."""
+"""The longevity allowance starts on a birthday by itself, and follows the hukou in a move."""
 
 from shouwang.stories.longevity import eightieth_birthday, move_between_counties
 from shouwang.stories.platform import Platform
@@ -9,5 +9,5 @@ async def test_the_allowance_begins_at_midnight_of_the_eightieth_birthday(platfo
     await eightieth_birthday(platform, Transcript())
 
 
-async def test_who_moves_is_paid_by_one_county_at_a_time(platform: Platform) -> None:
+async def test_a_person_who_moves_is_paid_by_one_county_at_a_time(platform: Platform) -> None:
     await move_between_counties(platform, Transcript())

@@ -1,4 +1,4 @@
-"""A month is paid once, and never by one pair of eyes."""
+"""A month is paid once, and never by one officer alone."""
 
 import pytest
 from common.events import DuesDetermined
@@ -14,7 +14,7 @@ async def test_a_batch_needs_maker_and_checker_and_pays_everything_once(platform
     await platform.push(*people.register_entries(elder, platform.now()))
     person_id = await platform.find(elder)
     await platform.watch.event(DuesDetermined, person_id)
-    batch = await pay(platform, XUANWEI, month)  # refuses its maker as checker on the way
+    batch = await pay(platform, XUANWEI, month)  # also checks that the maker cannot be the checker
     assert batch.amount_fen == sum(line["amount_fen"] for line in batch.lines)
     ledger = await platform.ledger(person_id)
     assert paid(ledger, LONGEVITY) == owed(ledger, LONGEVITY) != {}
@@ -24,7 +24,7 @@ async def test_a_batch_needs_maker_and_checker_and_pays_everything_once(platform
     assert (refused.value.status, refused.value.code) == (409, "nothing_to_pay")
 
 
-async def test_debits_equal_credits_over_everything_that_was_posted(platform: Platform) -> None:
+async def test_debits_equal_credits_over_all_entries(platform: Platform) -> None:
     balance = await platform.call("GET", "subsidy", "/v1/trial-balance", role="auditor", division="000000")
     assert balance["debit_fen"] == balance["credit_fen"]
     assert sum(account["balance_fen"] for account in balance["accounts"]) == 0

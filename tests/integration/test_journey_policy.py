@@ -1,4 +1,4 @@
-"""A list on its way into force and back: simulated from the command line, signed by two, published, halted."""
+"""A list is simulated from the command line, signed by two approvers, published and halted."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ MALONG = "530303"
 ALLOWANCE = "longevity_allowance"
 
 
-async def act(platform: Platform, version: str, step: str, who: str, body: Any = None) -> Any:
+async def act(platform: Platform, version: str, step: str, subject: str, body: Any = None) -> Any:
     return await platform.post(
-        "identification", f"/v1/policies/{version}/{step}", body, role="approver", subject=who, division=MALONG
+        "identification", f"/v1/policies/{version}/{step}", body, role="approver", subject=subject, division=MALONG
     )
 
 
@@ -28,7 +28,7 @@ async def simulated(file: Path, capsys: pytest.CaptureFixture[str]) -> dict[str,
     return found
 
 
-async def test_a_dearer_list_is_simulated_signed_published_and_halted(
+async def test_a_list_with_higher_amounts_is_simulated_signed_published_and_halted(
     platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elder = platform.cast.aged(85, platform.today(), MALONG)
@@ -56,9 +56,9 @@ async def test_a_dearer_list_is_simulated_signed_published_and_halted(
     found = await simulated(file, capsys)
     assert (found["version"], found["state"]) == (version, "complete")
     assert found["result"]["people_changed"] >= 1
-    assert found["result"]["raised_fen"] >= 11 * 1000  # the new amount counts from this month or the next on
-    for step, who in (("approve", "first"), ("approve", "second"), ("publish", "second")):
-        await act(platform, version, step, who)
+    assert found["result"]["raised_fen"] >= 11 * 1000  # the new amount applies from this month or the next
+    for step, subject in (("approve", "first"), ("approve", "second"), ("publish", "second")):
+        await act(platform, version, step, subject)
     await platform.until("the new amount", lambda: is_paid(before + 1000))
     halted = await act(platform, version, "halt", "second", {"reason": "标准有误"})
     assert halted["state"] == "halted"

@@ -1,4 +1,4 @@
-"""A source enters the register while everything runs, and sends: on its own topic, or signed on the shared topic."""
+"""A source is registered at run time and sends on its own topic, or signed on the shared topic."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ def from_source(urn: str, *events: Event) -> list[Event]:
     return [event | {"source": urn} for event in events]
 
 
-async def test_a_source_that_is_entered_gets_its_topic_and_is_read_within_seconds(platform: Platform) -> None:
+async def test_a_registered_source_gets_its_topic_and_is_read_within_seconds(platform: Platform) -> None:
     urn = f"urn:cn:exchange:{CITY}:new_{uuid4().hex[:8]}"
     await enter(platform, urn)
 
@@ -77,7 +77,7 @@ async def test_only_the_signature_counts_on_the_shared_topic(platform: Platform)
     }
     token = jwt.encode({"alg": "ES256", "kid": f"{urn}#k"}, claims, KEY)
     headers = [*STRUCTURED, ("shouwang-signature", token.encode())]
-    # one key, so that the forged one is read before
+    # one key, so that the forged one is read first
     await platform.produce(INBOUND, [(b"k", json.dumps(unsigned, ensure_ascii=False).encode(), STRUCTURED)])
     await platform.produce(INBOUND, [(b"k", value, headers)])
     await known(platform, signed)
@@ -89,8 +89,8 @@ async def test_only_the_signature_counts_on_the_shared_topic(platform: Platform)
     assert mine == [(INBOUND, "signature_missing", 1)]
 
 
-async def test_the_topic_says_who_sends(platform: Platform) -> None:
-    """The police's topic, with an event in the name of the village."""
+async def test_the_topic_of_a_source_accepts_only_events_of_that_source(platform: Platform) -> None:
+    """An event of the village on the topic of the police."""
     psb, grid = (f"urn:cn:exchange:{CITY}:{office}" for office in ("psb", "grid"))
     before = await rejected(platform, psb), await rejected(platform, grid)
     elder, forged = (platform.cast.aged(85, platform.today()) for _ in range(2))

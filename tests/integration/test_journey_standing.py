@@ -1,4 +1,4 @@
-"""A death stated by a source of another province: the money is held and a check goes out, until officers decide."""
+"""A death reported by another province: payment is held and a check is sent until officers decide."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,13 +24,16 @@ async def resident(platform: Platform) -> tuple[Elder, str]:
     return elder, person_id
 
 
-async def stated_elsewhere(platform: Platform, person_id: str, said: Event) -> str:
-    """The death waits; the pay is held, and a check for the same day lies on the provider's topic. The event id."""
+async def stated_elsewhere(platform: Platform, person_id: str, death: Event) -> str:
+    """Push a death as a source of another province, and return its event id.
+
+    It waits for officers, payment is held, and a check of the same day is on the topic of the provider.
+    """
     today, since = platform.today(), platform.watch.mark
     topic = Watch(platform.kafka, [f"dispatch.provider.{provider_code(QILIN)}"])
     await topic.start()
     try:
-        (receipt,) = await platform.send([said | {"source": ELSEWHERE}])
+        (receipt,) = await platform.send([death | {"source": ELSEWHERE}])
         assert receipt["status"] == "quarantined"
         assert [problem["code"] for problem in receipt["problems"]] == ["source_not_of_person"]
         check = await platform.watch.event(VisitPlanned, person_id, lambda e: e.reason == "suspicion", since=since)
@@ -81,9 +84,9 @@ async def test_a_sign_of_life_of_the_county_refutes_a_death_stated_elsewhere_and
     if platform.today() < last_day:
         await platform.move_to_day(last_day)
     elder, person_id = await resident(platform)
-    said = people.death(elder, platform.now(), in_month(last_day, -1))
-    event_id = await stated_elsewhere(platform, person_id, said)
-    await platform.move_to_day(platform.next_month())  # the county answers for the case for three days
+    death = people.death(elder, platform.now(), in_month(last_day, -1))
+    event_id = await stated_elsewhere(platform, person_id, death)
+    await platform.move_to_day(platform.next_month())  # the county has three days for the case
     before, month = month_text(last_day), month_text(platform.today())
 
     async def both_held() -> bool:

@@ -1,4 +1,4 @@
-"""Visits: offered, made, verified, and missed."""
+"""Visits: offered, completed, verified and missed."""
 
 from shouwang.stories.platform import Platform
 from shouwang.stories.transcript import Transcript
@@ -13,5 +13,5 @@ async def test_a_provider_answers_by_http_and_the_visit_is_verified(platform: Pl
     await visit_by_http(platform, Transcript())
 
 
-async def test_a_visit_that_nobody_makes_is_missed_by_the_clock_and_dispatched_again(platform: Platform) -> None:
+async def test_a_visit_without_a_record_is_missed_after_its_time_and_dispatched_again(platform: Platform) -> None:
     await missed_visit(platform, Transcript())

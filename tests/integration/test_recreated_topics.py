@@ -1,4 +1,4 @@
-"""A topic that is deleted, made again, refilled or trimmed never loses a record silently."""
+"""A deleted, recreated, refilled or trimmed topic never loses a record silently."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -59,7 +59,7 @@ async def database(stores: Runtime) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def probe(settings: Settings, database: Database) -> AsyncIterator[Probe]:
-    """A reader of a topic of its own and of a second topic, which must go on whatever happens to the first."""
+    """A reader of two topics. The second must continue, independent of the first."""
     name = f"probe.{uuid4().hex[:8]}"
     for topic in (name, f"{name}.other"):
         await make_topic(settings, topic)
@@ -72,7 +72,7 @@ async def probe(settings: Settings, database: Database) -> AsyncIterator[Probe]:
 
 
 async def resume(probe: Probe, to: Literal["beginning", "end"] | int) -> list[str]:
-    """The effect of `shouwang offsets resume`; returns the sentences that it states first."""
+    """The effect of `shouwang offsets resume`. Returns the sentences that it prints first."""
     place = Place(probe.consumer.name, probe.topic, 0)
     client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
     await client.start()
@@ -100,17 +100,17 @@ async def test_a_recreated_topic_stops_its_reader_until_an_operator_resumes_it(p
         await probe.start()
     reason = await probe.until_stopped("recreated")
     assert "below the next offset 100" in reason
-    await probe.send("beside", topic=f"{probe.topic}.other")
-    await probe.until_handled(*old, "beside")
-    said = await resume(probe, "beginning")
-    assert "The records 0 to 59 (60) are read next." in said
-    await probe.until_handled(*old, "beside", *new)
+    await probe.send("other", topic=f"{probe.topic}.other")
+    await probe.until_handled(*old, "other")
+    sentences = await resume(probe, "beginning")
+    assert "The records 0 to 59 (60) are read next." in sentences
+    await probe.until_handled(*old, "other", *new)
     await probe.send(*later)
-    await probe.until_handled(*old, "beside", *new, *later)
+    await probe.until_handled(*old, "other", *new, *later)
     assert probe.consumer.reasons() == []
 
 
-async def test_a_recreated_topic_that_holds_more_records_than_were_read_is_known_by_its_records(probe: Probe) -> None:
+async def test_a_recreated_topic_with_more_records_than_were_read_is_recognised(probe: Probe) -> None:
     old, new = numbered("old", 100), numbered("new", 150)
     await probe.send(*old)
     await probe.until_handled(*old)
@@ -126,7 +126,7 @@ async def test_a_recreated_topic_that_holds_more_records_than_were_read_is_known
     await probe.until_handled(*old, *new)
 
 
-async def test_a_stop_outlives_a_restart_and_names_exactly_what_an_operator_skips(probe: Probe) -> None:
+async def test_a_stop_survives_a_restart_and_reports_the_records_that_an_operator_skips(probe: Probe) -> None:
     records = numbered("n", 100)
     await probe.send(*records[:20])
     await probe.until_handled(*records[:20])
@@ -140,30 +140,30 @@ async def test_a_stop_outlives_a_restart_and_names_exactly_what_an_operator_skip
     await probe.start()
     assert await probe.until_stopped("records_deleted") == reason
     assert await probe.handled() == records[:20]
-    said = await resume(probe, 60)
-    assert any("The records 20 to 49 (30) were deleted unread." in sentence for sentence in said)
-    assert any("The records 50 to 59 (10) are skipped" in sentence for sentence in said)
+    sentences = await resume(probe, 60)
+    assert any("The records 20 to 49 (30) were deleted unread." in sentence for sentence in sentences)
+    assert any("The records 50 to 59 (10) are skipped" in sentence for sentence in sentences)
     await probe.until_handled(*records[:20], *records[60:])
     kept = await probe.database.pool.fetchrow("SELECT * FROM offset_resumes")
     assert (kept["from_offset"], kept["to_offset"], kept["skipped_from"], kept["skipped_to"]) == (20, 60, 50, 59)
     assert (kept["stopped"], kept["resumed_by"]) == ("records_deleted", "an operator")
 
 
-async def test_records_that_are_deleted_under_a_running_reader_stop_it(probe: Probe) -> None:
+async def test_records_deleted_before_they_were_read_stop_a_running_reader(probe: Probe) -> None:
     records = numbered("n", 30)
     await probe.send(*records[:10])
     await probe.until_handled(*records[:10])
     await probe.stop()
     await probe.send(*records[10:])
     await probe.start()
-    await probe.until_handled(*records)  # it reads again, and goes on after its offset is gone for a moment
+    await probe.until_handled(*records)  # it reads again, and continues after its offset was missing for a moment
     await trim_topic(probe.settings, probe.topic, 30)
     await probe.send("after")
     await probe.until_handled(*records, "after")
     assert probe.consumer.reasons() == []
 
 
-async def test_a_first_start_begins_at_the_beginning_of_what_the_topic_holds(probe: Probe) -> None:
+async def test_a_first_start_begins_at_the_oldest_record_of_the_topic(probe: Probe) -> None:
     await probe.stop()
     other = Probe(probe.settings, probe.database, probe.topic)
     records = numbered("n", 40)
@@ -174,10 +174,10 @@ async def test_a_first_start_begins_at_the_beginning_of_what_the_topic_holds(pro
     await other.stop()
 
 
-async def test_a_repeated_event_has_no_second_effect_after_its_topic_was_made_again(
+async def test_a_repeated_event_has_no_second_effect_after_its_topic_was_recreated(
     probe: Probe, database: Database
 ) -> None:
-    """A topic restored from a backup holds the old events at other offsets: their ids are the same."""
+    """A topic restored from a backup has the old events with the same ids at other offsets."""
     events = [event_record(missed(str(n)), id=str(uuid4())) for n in range(5)]
     probe.handlers = OnTopic({VisitMissed: on_missed}, topic=probe.topic)
     await probe.stop()
@@ -192,7 +192,7 @@ async def test_a_repeated_event_has_no_second_effect_after_its_topic_was_made_ag
     await probe.until_handled("0", "1", "2", "3", "4")
 
 
-async def test_a_compacted_topic_is_read_on_after_compaction_and_stops_when_it_is_recreated(
+async def test_a_reader_continues_after_compaction_and_stops_when_the_topic_is_recreated(
     settings: Settings, database: Database
 ) -> None:
     topic = f"probe.{uuid4().hex[:8]}"
@@ -223,11 +223,11 @@ async def test_a_compacted_topic_is_read_on_after_compaction_and_stops_when_it_i
 
 
 async def until_compacted(probe: Probe, gone: str) -> None:
-    """Until the broker has removed the record after the last one handled, which newer ones of its key supersede."""
+    """Wait until compaction has removed the record after the last handled one."""
     ticks = count()
 
     async def removed() -> bool:
-        # a segment is closed, and may be compacted, when the next record comes
+        # the next record closes a segment, which may then be compacted
         await probe.send(f"tick-{next(ticks)}", keys=["tick"])
         return gone not in await probe.on_topic()
 
@@ -235,12 +235,12 @@ async def until_compacted(probe: Probe, gone: str) -> None:
 
 
 async def test_a_reader_at_half_of_the_retention_raises_an_alarm(probe: Probe) -> None:
-    """The records say when they were written: 60 h ago, on a topic that keeps them for 100 h."""
+    """The records have the time of 60 h ago, on a topic that keeps them for 100 h."""
     hour_ms = 3_600_000
     async with admin_of(probe.settings) as admin:
         kept = {"retention.ms": str(100 * hour_ms), "message.timestamp.type": "CreateTime"}
         assert await topic_configs.apply(admin, {probe.topic: kept}) == [probe.topic]
-        deadline = monotonic() + 10  # the broker shows a changed setting a moment later
+        deadline = monotonic() + 10  # the broker shows a changed setting later
         while again := await topic_configs.apply(admin, {probe.topic: kept}):
             assert monotonic() < deadline, again
             await asyncio.sleep(0.1)

@@ -33,7 +33,7 @@ async def emit(database: Database, events: Sequence[Any], *, urgent: bool = Fals
 
 
 class Reader:
-    """Everything on a topic from now on, without a group."""
+    """A reader of all new records of a topic, without a group."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._client = AIOKafkaConsumer(topic, bootstrap_servers=settings.kafka, auto_offset_reset="latest")
@@ -43,7 +43,7 @@ class Reader:
     async def __aenter__(self) -> "Reader":
         await self._client.start()
         for tp in self._client.assignment():
-            await self._client.position(tp)  # "from now on" begins here
+            await self._client.position(tp)  # new records count from here
         return self
 
     async def __aexit__(self, *gone: object) -> None:
@@ -73,7 +73,7 @@ async def active(relay: Relay) -> asyncio.Task[None]:
 
 
 async def emptied(database: Database) -> None:
-    """Everything was sent, acknowledged and deleted."""
+    """Wait until every outbox row is sent, acknowledged and deleted."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while await database.pool.fetchval("SELECT count(*) FROM outbox"):
             await asyncio.sleep(0.02)
@@ -85,9 +85,9 @@ async def stopped(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_events_of_one_person_arrive_in_the_order_they_were_said(database: Database, settings: Settings) -> None:
+async def test_events_of_one_person_arrive_in_the_order_of_emission(database: Database, settings: Settings) -> None:
     relay = Relay(database, settings, Pace([], settings))
-    people = [str(uuid4()) for _ in range(250)]  # more than one row holds, and more rows than one look takes
+    people = [str(uuid4()) for _ in range(250)]  # more than fit in one row, and more rows than one query takes
     async with Reader(settings, "dispatch.visit") as reader:
         for n in range(5):
             await emit(database, [_missed(person, n) for person in people])
@@ -98,8 +98,8 @@ async def test_events_of_one_person_arrive_in_the_order_they_were_said(database:
         await emptied(database)
         await stopped(task)
     for person in people:
-        told = [value for key, value in zip(reader.keys, reader.values, strict=True) if key == person]
-        assert [b'"task_id":"%d"' % n in value for n, value in enumerate(told)] == [True] * 10
+        received = [value for key, value in zip(reader.keys, reader.values, strict=True) if key == person]
+        assert [b'"task_id":"%d"' % n in value for n, value in enumerate(received)] == [True] * 10
 
 
 def _missed(person_id: str, n: int) -> VisitMissed:
@@ -117,7 +117,7 @@ async def test_only_one_of_two_relays_sends_and_the_other_takes_over(database: D
         await emit(database, [ability(str(uuid4())) for _ in range(50)])
         await reader.until(50)
         assert not second.active
-        await emptied(database)  # what is stopped between sending and deleting is sent again
+        await emptied(database)  # a row whose relay stops between sending and deleting is sent again
         await stopped(first_task)
         await emit(database, [ability(str(uuid4())) for _ in range(50)])
         await reader.until(100)
@@ -155,7 +155,7 @@ async def test_a_death_overtakes_a_backlog_that_waits_for_a_slow_reader(database
                 while not people <= handled:
                     await asyncio.sleep(0.02)
             gate.clear()
-            # more than `ahead_max` go out before the reader is known to be behind; then the rest is held
+            # more than `ahead_max` are sent before the lag of the reader is known; then the rest waits
             await emit(database, [ability(f"first-{n}") for n in range(400)])
             await reader.until(900)
             assert await _held(relay)
@@ -178,7 +178,7 @@ async def _held(relay: Relay) -> bool:
     return True
 
 
-async def test_a_reader_that_stands_still_holds_nobody_back(database: Database, settings: Settings) -> None:
+async def test_a_stopped_reader_does_not_delay_other_readers(database: Database, settings: Settings) -> None:
     topic = Topic(
         name="assessment.ability",
         owner="probe",

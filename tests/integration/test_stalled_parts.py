@@ -1,4 +1,4 @@
-"""The consumer, the relay and the console's reader stand still on a real broker, and the watchdog gets them going."""
+"""The watchdog restarts a stalled consumer, relay or console reader on a real broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -78,7 +78,7 @@ async def send(settings: Settings, people: Sequence[str]) -> None:
 
 
 class Handled:
-    """A consumer of abilities. Its handler waits `seconds` for each message, or for ever while `hangs`."""
+    """A consumer of abilities. Its handler waits `seconds` per message, or endlessly while `hangs`."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.people: set[str] = set()
@@ -110,21 +110,19 @@ async def test_a_handler_that_hangs_is_cancelled_and_the_records_are_handled(
         await until(lambda: guard.trouble is None)
 
 
-async def test_a_batch_that_is_only_slow_moves_in_smaller_pieces(
-    database: Database, quick: Settings, broker: Broker
-) -> None:
+async def test_a_slow_batch_is_processed_in_smaller_parts(database: Database, quick: Settings, broker: Broker) -> None:
     people = [str(uuid4()) for _ in range(400)]
     await send(quick, people)
     settings = quick.model_copy(update={"batch_records_max": 160})
     handled = Handled(database, settings)
-    handled.seconds = 0.05  # a full batch takes eight seconds, and three are the bound
+    handled.seconds = 0.05  # a full batch takes eight seconds; the limit is three
     async with guarded(consumer_part(handled.consumer, broker, settings), settings):
         await until(lambda: len(handled.people) >= 50)
     assert max(handled.batches) > 60
     assert min(handled.batches) <= 20
 
 
-async def test_a_consumer_with_nothing_to_read_is_left_alone(
+async def test_an_idle_consumer_is_not_restarted(
     database: Database, quick: Settings, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handled = Handled(database, quick)
@@ -141,7 +139,7 @@ async def test_a_consumer_with_nothing_to_read_is_left_alone(
 
 
 class Silence:
-    """Requests of one kind get no answer while it is `on`."""
+    """Requests of one kind get no answer while this is `on`."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -179,7 +177,7 @@ async def test_a_relay_that_gets_no_answer_is_replaced_and_sends(
         assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
-async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(quick: Settings) -> None:
+async def test_the_reader_of_the_console_is_replaced_when_it_makes_no_progress(quick: Settings) -> None:
     reader = Reader(quick, Chain(), Meter(), ItemTitles())
     async with silence_of("FetchRequest", quick) as silence, guarded(reader.part(), quick) as guard:
         await until(lambda: reader.trouble is None)

@@ -1,4 +1,4 @@
-"""A process with a fixed member name is restarted while a topic is made that it shall read."""
+"""A process with a fixed member name is restarted while a topic that it reads is created."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -16,8 +16,10 @@ async def database(stores: Runtime) -> AsyncIterator[Database]:
         yield database
 
 
-async def test_a_restarted_static_member_reads_a_topic_made_meanwhile(settings: Settings, database: Database) -> None:
-    """Kafka gives a returning static member its old partitions, and those do not include the new topic."""
+async def test_a_restarted_static_member_reads_a_topic_created_meanwhile(
+    settings: Settings, database: Database
+) -> None:
+    """Kafka returns the old partitions to a static member; they do not include the new topic."""
     early, late = f"probe.{uuid4().hex[:8]}", f"probe.{uuid4().hex[:8]}"
     probe = Probe(settings.model_copy(update={"member": f"probe-{uuid4().hex[:8]}"}), database, early, [late])
     await make_topic(settings, early)

@@ -1,4 +1,4 @@
-"""The statistics count what subsidy really states: both services, with their databases, and no broker between them."""
+"""The statistics count the dues that subsidy emits. Both services run with databases, without a broker."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -31,7 +31,7 @@ class Both:
         self.supervision = Driver(databases["supervision"], supervision.handlers)
 
     async def decide(self, *decided: EntitlementsDecided, times: int = 1) -> None:
-        """Both hear the decisions; then supervision hears the dues, some of them `times` over."""
+        """Both services receive the decisions; then supervision receives the dues, some of them `times` times."""
         await self.subsidy.deliver(*decided)
         await self.supervision.deliver(*decided)
         await self.relay(times)
@@ -54,7 +54,7 @@ class Both:
         return sum(counts.classes[name] for _, counts in found for name in CLASSES)
 
     async def due(self, month: date) -> int:
-        """People to whom subsidy owes one of the three items for the month, each human once."""
+        """The number of people with a due of one of the three items for the month, each counted once."""
         merged = await self.databases["subsidy"].pool.fetch("SELECT alias, survivor FROM aliases")
         survivor = {row["alias"]: row["survivor"] for row in merged}
         rows = await self.databases["subsidy"].pool.fetch(
@@ -96,7 +96,7 @@ def decided(person_id: str, version: int, *entitlements: Entitlement, **given: A
 
 
 def some_entitlements(chance: Random) -> list[Entitlement]:
-    """None, one or several items: granted, held by a suspicion, ended, moved, or resting on an example."""
+    """None, one or several items: granted, held by a suspicion, ended, moved, or with an example amount."""
     found = []
     for item in ("longevity_allowance", "nursing_subsidy", "care_service_subsidy", "dibao"):
         change = date(2026, chance.randint(2, 8), chance.randint(1, 28))
@@ -117,8 +117,8 @@ def some_entitlements(chance: Random) -> list[Entitlement]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_the_statistics_count_the_dues_that_subsidy_states(both: Both, seed: int) -> None:
-    """Decisions change, two numbers become one person, months turn, and lines arrive twice."""
+async def test_the_statistics_count_the_dues_that_subsidy_emits(both: Both, seed: int) -> None:
+    """Decisions change, two persons are merged, months pass, and lines arrive twice."""
     chance = Random(seed)
     version = dict.fromkeys([str(uuid4()) for _ in range(12)], 0)
     standing: dict[str, list[Entitlement]] = {}

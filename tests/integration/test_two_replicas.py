@@ -1,4 +1,4 @@
-"""Two processes of one deployment share the topics of their service, and one of them leaves and comes back."""
+"""Two processes of one deployment share the topics of their service, and one of them restarts."""
 
 import asyncio
 import os
@@ -25,9 +25,9 @@ from shouwang.runtime import processes
 EVERY_SECONDS = 0.05
 SECONDS_BETWEEN = 7.0
 LATENCY_SECONDS_MAX = 8.0
-KILLED_SECONDS_MAX = 25.0  # the session of a killed process runs out first
+KILLED_SECONDS_MAX = 25.0  # includes the session timeout of the killed process
 DEADLINE_SECONDS = 60
-# Exactly what one container runs; both pods of a Deployment get the same environment.
+# The command of a container; both pods of a Deployment have the same environment.
 APP = """
 import os
 from common.events import AbilitiesDetermined
@@ -58,7 +58,7 @@ class Pods:
         }
 
     async def start(self, name: str) -> "subprocess.Popen[bytes]":
-        """Start a process and wait until it has its share of the partitions."""
+        """Start a process and wait until it has partitions."""
         port = processes.free_port()
         log = self._stack.enter_context((self._folder / f"{name}.log").open("ab"))
         command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--loop", "uvloop", "probe_app:app"]
@@ -79,14 +79,14 @@ async def _is_ready(client: httpx.AsyncClient, port: int) -> bool:
 
 
 class Stream:
-    """Twenty records a second, and the time at which each was sent."""
+    """Sends twenty records per second and notes when each was sent."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
         self.sent: dict[str, float] = {}
 
     async def slowest(self, database: Database, seconds: float) -> float:
-        """Send for so many seconds; the longest time from sending to the commit of all that was sent, in seconds."""
+        """Send for `seconds`. Returns the longest time from sending to commit, in seconds."""
         mine, until = set[str](), time() + seconds
         while time() < until:
             mine.add(await self._send())
@@ -106,7 +106,7 @@ class Stream:
 
 
 async def _handled(database: Database) -> dict[str, float]:
-    """When each person was first handled, in seconds."""
+    """The first time each person was handled, in seconds."""
     rows = await database.pool.fetch(
         "SELECT task_id, min(extract(epoch FROM at))::float AS at FROM seen GROUP BY task_id"
     )
@@ -114,19 +114,19 @@ async def _handled(database: Database) -> dict[str, float]:
 
 
 async def _handlers(database: Database, stream: Stream) -> set[int]:
-    """The processes that handled what was sent so far."""
+    """The processes that handled the records so far."""
     rows = await database.pool.fetch("SELECT DISTINCT pid FROM seen WHERE task_id = ANY($1)", list(stream.sent))
     return {row["pid"] for row in rows}
 
 
 async def _epochs(database: Database) -> dict[int, int]:
-    """How often each partition has changed hands."""
+    """How many times each partition changed its owner."""
     rows = await database.pool.fetch("SELECT part, epoch FROM consumer_offsets WHERE consumer = 'probe'")
     return {row["part"]: row["epoch"] for row in rows}
 
 
 async def _settled_epochs(database: Database) -> dict[int, int]:
-    """The epochs, as soon as no partition changes hands for a second."""
+    """The epochs, after no partition changed its owner for a second."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         before = await _epochs(database)
         while True:
@@ -146,7 +146,7 @@ async def stream(settings: Settings) -> AsyncIterator[Stream]:
 
 
 @pytest.mark.parametrize("leaves", ["in order", "killed"])
-async def test_one_of_two_pods_leaves_and_comes_back_and_nobody_waits_long(
+async def test_one_of_two_pods_restarts_and_no_record_waits_long(
     leaves: str, tmp_path: Path, database: Database, settings: Settings, stream: Stream
 ) -> None:
     await database.pool.execute("CREATE TABLE seen (task_id text, pid int, at timestamptz DEFAULT clock_timestamp())")
@@ -155,7 +155,7 @@ async def test_one_of_two_pods_leaves_and_comes_back_and_nobody_waits_long(
         first, second = await pods.start("first"), await pods.start("second")
         owned = await _settled_epochs(database)
         figures = {"both": await stream.slowest(database, SECONDS_BETWEEN)}
-        assert await _epochs(database) == owned  # no partition changed hands: neither fenced the other
+        assert await _epochs(database) == owned  # no partition changed its owner: neither process fenced the other
         assert await _handlers(database, stream) == {first.pid, second.pid}
         second.send_signal(signal.SIGTERM if leaves == "in order" else signal.SIGKILL)
         figures["one"] = await stream.slowest(database, SECONDS_BETWEEN)

@@ -1,4 +1,4 @@
-"""`shouwang verify` finds nothing after the journeys, and finds every kind of damage that is done on purpose."""
+"""`shouwang verify` finds no fault after the journeys, and finds every kind of deliberate damage."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -18,8 +18,8 @@ PROVIDER = "dispatch.provider.91530302MA6K000000"
 
 
 @pytest.fixture(scope="session")
-async def somebody(platform: Platform) -> tuple[Elder, str]:
-    """An elder with an allowance and visits, of whom everything is known, by HTTP and on the topics of sources."""
+async def resident(platform: Platform) -> tuple[Elder, str]:
+    """An elder with an allowance and visits, whose events came by HTTP and on inbound topics."""
     elder, now = platform.cast.aged(84, platform.today()), platform.now()
     events = [*people.register_entries(elder, now), people.lives_alone(elder, now, platform.today())]
     await platform.push(*events)
@@ -36,7 +36,7 @@ async def wrong(running: Runtime) -> dict[str, list[str]]:
 
 @asynccontextmanager
 async def damaged(running: Runtime, service: str, table: str, person_id: str, change: str) -> AsyncIterator[None]:
-    """One row is other than it was, and is put back in the end."""
+    """Change one row, and restore it at the end."""
     connection = await asyncpg.connect(running.database_url(service), server_settings={"search_path": service})
     where = "WHERE person_id = $1"
     await connection.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE person_id = '{person_id}'")
@@ -51,7 +51,7 @@ async def damaged(running: Runtime, service: str, table: str, person_id: str, ch
 
 @asynccontextmanager
 async def topic_with(running: Runtime, platform: Platform, *bodies: bytes) -> AsyncIterator[None]:
-    """A provider's topic that holds what it must not."""
+    """A provider's topic with forbidden content."""
     admin = AIOKafkaAdminClient(bootstrap_servers=running.kafka_address)
     await admin.start()
     await admin.create_topics([NewTopic(PROVIDER, 1, 1)])
@@ -63,7 +63,7 @@ async def topic_with(running: Runtime, platform: Platform, *bodies: bytes) -> As
         await admin.close()
 
 
-async def test_nothing_is_wrong_after_all_journeys(running: Runtime, somebody: tuple[Elder, str]) -> None:
+async def test_verify_finds_no_fault_after_all_journeys(running: Runtime, resident: tuple[Elder, str]) -> None:
     assert await wrong(running) == {}
 
 
@@ -84,9 +84,9 @@ async def test_a_suspected_death_that_a_service_does_not_follow_is_found(running
 
 
 async def test_a_due_month_that_the_statistics_do_not_count_is_found(
-    running: Runtime, platform: Platform, somebody: tuple[Elder, str]
+    running: Runtime, platform: Platform, resident: tuple[Elder, str]
 ) -> None:
-    _, person_id = somebody
+    _, person_id = resident
     await platform.watch.event(DuesDetermined, person_id)
     assert await wrong(running) == {}
     async with damaged(running, "supervision", "due_months", person_id, "months = '{[2020-01-01,2020-02-01)}'"):
@@ -95,8 +95,8 @@ async def test_a_due_month_that_the_statistics_do_not_count_is_found(
     assert any("for 2020-01 is due in one of the two only" in fault for fault in next(iter(found.values())))
 
 
-async def test_a_head_that_is_not_the_row_behind_it_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
-    _, person_id = somebody
+async def test_a_topic_head_that_differs_from_its_row_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
+    _, person_id = resident
     change = """decision = convert_to(replace(convert_from(decision, 'UTF8'), '"amount_fen_per_month":5000',
                 '"amount_fen_per_month":9999'), 'UTF8')"""
     async with damaged(running, "identification", "persons", person_id, change):
@@ -108,15 +108,15 @@ async def test_a_head_that_is_not_the_row_behind_it_is_found(running: Runtime, s
     assert found["head of identification.entitlement = the row behind it"][0].startswith(person_id)
 
 
-async def test_a_decision_that_did_not_arrive_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
-    _, person_id = somebody
+async def test_a_decision_that_did_not_arrive_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
+    _, person_id = resident
     async with damaged(running, "dispatch", "heads", person_id, "version = version - 1"):
         found = await wrong(running)
     assert list(found) == ["every decision has reached dispatch"]
 
 
-async def test_an_input_in_two_places_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
-    _, person_id = somebody
+async def test_an_input_in_two_places_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
+    _, person_id = resident
     async with damaged(running, "ingestion", "received", person_id, "status = 'quarantined', chain = NULL"):
         found = await wrong(running)
     assert "every accepted input is in exactly one place" in found
@@ -124,13 +124,13 @@ async def test_an_input_in_two_places_is_found(running: Runtime, somebody: tuple
 
 
 async def test_a_name_or_number_on_a_topic_is_found(
-    running: Runtime, platform: Platform, somebody: tuple[Elder, str]
+    running: Runtime, platform: Platform, resident: tuple[Elder, str]
 ) -> None:
-    elder, _ = somebody
-    told = {"provider": PROVIDER.rpartition(".")[2], "task_id": "t"}
-    named = json.dumps({**told, "note": f"访问{elder.name}家"}, ensure_ascii=False).encode()
-    escaped = json.dumps({**told, "note": f"访问{elder.name}家"}).encode()
-    numbered = json.dumps({**told, "note": elder.number}).encode()
+    elder, _ = resident
+    task = {"provider": PROVIDER.rpartition(".")[2], "task_id": "t"}
+    named = json.dumps({**task, "note": f"访问{elder.name}家"}, ensure_ascii=False).encode()
+    escaped = json.dumps({**task, "note": f"访问{elder.name}家"}).encode()
+    numbered = json.dumps({**task, "note": elder.number}).encode()
     async with topic_with(running, platform, named, escaped, numbered):
         found = await wrong(running)
     places = [f"{PROVIDER}[0]@{offset}" for offset in range(3)]
@@ -151,8 +151,8 @@ def log_with(running: Runtime, text: str) -> Iterator[str]:
     log.unlink()
 
 
-async def test_a_name_in_a_log_is_found(running: Runtime, somebody: tuple[Elder, str]) -> None:
-    elder, _ = somebody
+async def test_a_name_in_a_log_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
+    elder, _ = resident
     with log_with(running, f"all is well\ncould not store {elder.name}\n") as name:
         assert await wrong(running) == {"nobody's name or number in any log": [f"{name}, line 2: a name"]}
 

@@ -1,4 +1,4 @@
-"""The compacted topics are deleted while everything runs: their heads come back from the rows behind them."""
+"""The compacted topics are deleted at run time: their heads are published again from their rows."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -29,10 +29,10 @@ decode = msgspec.json.Decoder(CoverageDeclared).decode
 READERS: Final = ("identification", "assessment", "dispatch", "subsidy", "supervision")
 
 
-Place = tuple[str, str, int]  # service, topic, partition
+Partition = tuple[str, str, int]  # service, topic, partition
 
 
-async def partitions(running: Runtime, where: str) -> dict[Place, int]:
+async def partitions(running: Runtime, where: str) -> dict[Partition, int]:
     """The next offset of each partition of the compacted topics, of every consumer."""
     found = {}
     for service in READERS:
@@ -47,8 +47,8 @@ async def partitions(running: Runtime, where: str) -> dict[Place, int]:
     return found
 
 
-async def standing_at_the_end(running: Runtime, settings: Settings) -> set[Place]:
-    """The partitions whose reader has read as many records as the topic holds now."""
+async def readers_at_the_end(running: Runtime, settings: Settings) -> set[Partition]:
+    """The partitions whose reader has read as many records as the topic has now."""
     client = AIOKafkaConsumer(*SOURCES, bootstrap_servers=settings.kafka)
     await client.start()
     try:
@@ -83,10 +83,10 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     reading = set(read)
 
     async def all_stopped() -> bool:
-        """But for those that stand exactly at the end of the new topic: they have read all heads, and may not have seen
-        the deletion."""
+        """All readers but those exactly at the end of the new topic: they have read all heads, and may not notice the
+        deletion."""
         nonlocal reading
-        at_end = await standing_at_the_end(running, settings)
+        at_end = await readers_at_the_end(running, settings)
         reading = set(read) - set(await partitions(running, "stopped IS NOT NULL")) - at_end
         return not reading
 
@@ -102,8 +102,8 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     assert await wrong(running) == {}
 
 
-async def test_an_interrupted_run_goes_on_after_the_last_page_it_wrote(stores: Runtime) -> None:
-    """Without its service nothing is sent: the run ends with a reason, and the next one writes the rest."""
+async def test_an_interrupted_run_continues_after_its_last_written_page(stores: Runtime) -> None:
+    """Without its service no record is sent: the run ends with a reason, and the next run writes the rest."""
     stores.migrate()
     rows = 2 * PAGE + 1
     async with open_database(stores, "ingestion") as database:
@@ -125,13 +125,13 @@ async def test_an_interrupted_run_goes_on_after_the_last_page_it_wrote(stores: R
 async def test_a_newer_state_that_waits_to_be_sent_is_not_replaced_by_an_older_one(stores: Runtime) -> None:
     stores.migrate()
     async with open_database(stores, "ingestion") as database:
-        said = [CoverageDeclared(division="530302", version=n, recorded_at=NOW) for n in (1, 2)]
+        coverages = [CoverageDeclared(division="530302", version=n, recorded_at=NOW) for n in (1, 2)]
         await database.pool.execute(
-            "INSERT INTO coverages (division, version, said) VALUES ('530302', 1, $1)", encode(said[0])
+            "INSERT INTO coverages (division, version, said) VALUES ('530302', 1, $1)", encode(coverages[0])
         )
-        async with database.transaction() as tx:  # a writer that has locked the row and is not done yet
-            await tx.sql.execute("UPDATE coverages SET version = 2, said = $1", encode(said[1]))
-            tx.emit_stored(said[1], encoded=encode(said[1]))
+        async with database.transaction() as tx:  # a writer that has locked the row and has not committed yet
+            await tx.sql.execute("UPDATE coverages SET version = 2, said = $1", encode(coverages[1]))
+            tx.emit_stored(coverages[1], encoded=encode(coverages[1]))
             writing = asyncio.create_task(write_pages(database, "ingestion.coverage"))
             await until(partial(waits_for_a_lock, tx), "the page waits for the writer")
         assert await writing == 1

@@ -1,6 +1,6 @@
 """Tests that take too long for `make test`: `make rehearse` runs them, each file as one rehearsal.
 
-The first line of a file's docstring says what it shows.
+The first line of a file's docstring names its purpose.
 """
 
 import json
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def figure() -> Callable[[str, float], None]:
-    """`figure("broker_kills", 30)` puts a number into the log of the rehearsals. Numbers only: no text of a person."""
+    """`figure("broker_kills", 30)` logs a number of the rehearsal. Text is rejected: it may name a person."""
 
     def report(name: str, value: float) -> None:
         print(f"{name} = {value}")

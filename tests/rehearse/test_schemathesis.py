@@ -49,7 +49,7 @@ CHOSEN = tuple(os.environ.get("SHOUWANG_FUZZ_SERVICES", " ".join(ALL)).split())
 COUNTIES = ["530302", "530303"]
 LOADED_ON, NOW = date(2025, 5, 1), datetime.fromisoformat("2026-11-22T10:00:00+08:00")
 PEOPLE, QUIET_SECONDS, START_SECONDS_MAX, ANSWER_SECONDS_MAX = 150, 300, 240, 60
-PART_MAX = 200  # cases of one operation that are made at once
+PART_MAX = 200  # cases of one operation that are generated at once
 AT_ONCE = 6
 UNCHECKED = list(HealthCheck)
 LACKS_BOUND = "a parameter lacks a bound"  # the warning of shell.http.answers
@@ -75,7 +75,7 @@ import json, sys
 from shell.access.auth import issue_token
 print(json.dumps({name: issue_token(**claims) for name, claims in json.loads(sys.argv[1]).items()}))
 """
-# Ids that exist, by the name of a parameter; the statement is one of the service that owns them.
+# Existing ids by parameter name, each with the owning service and its statement.
 KNOWN: Mapping[str, tuple[str, str]] = {
     "person_id": ("ingestion", "SELECT person_id::text AS id FROM persons LIMIT 50"),
     "event_id": ("ingestion", "SELECT event_id::text AS id FROM received LIMIT 50"),
@@ -94,7 +94,7 @@ KNOWN: Mapping[str, tuple[str, str]] = {
     "recovery_id": ("subsidy", "SELECT recovery_id::text AS id FROM recoveries LIMIT 50"),
     "alert_id": ("supervision", "SELECT alert_id::text AS id FROM alerts LIMIT 50"),
 }
-# Pages of the console that its OpenAPI leaves out.
+# Pages of the console outside its OpenAPI.
 _PLAIN: Any = {"responses": {}}
 _FORM = {"schema": {"type": "object", "properties": {"token": {"type": "string"}}}}
 _SIGN_IN = {"requestBody": {"content": {"application/x-www-form-urlencoded": _FORM}}, **_PLAIN}
@@ -107,14 +107,14 @@ HIDDEN: Mapping[str, Any] = {
 
 
 class Answer(NamedTuple):
-    """`fault`: why the rehearsal must fail; it names the route, never a value."""
+    """`fault`: the reason why the rehearsal fails. It names the route and never a value."""
 
     status: int
     fault: str | None
 
 
 class Platform:
-    """The running platform, the tokens of all roles and ids that exist."""
+    """The running platform, the tokens of all roles, and existing ids."""
 
     def __init__(self, runtime: Runtime, tokens: Mapping[str, str], observer: Observer) -> None:
         self.runtime = runtime
@@ -126,7 +126,7 @@ class Platform:
         self._threads = local()
 
     async def look_for_ids(self) -> None:
-        """Also those that the requests to other services have made."""
+        """Includes ids that requests to other services created."""
         for name, asked in KNOWN.items():
             self._known[name] = [row["id"] for row in await self._observer.rows(*asked)]
 
@@ -158,7 +158,8 @@ class Platform:
         except requests.Timeout:
             return Answer(0, f"{place}: no answer in {ANSWER_SECONDS_MAX} s")
         except (requests.RequestException, UnicodeError, ValueError):
-            return Answer(0, None)  # the client cannot send it, or the connection was closed before its body was read
+            # The client cannot send it, or the server closed the connection before it read the body.
+            return Answer(0, None)
         if answer.status_code not in (401, 403):
             admitted.add(token)
         if answer.status_code < 500:
@@ -184,7 +185,7 @@ class Platform:
 
 
 def generated(operation: Any, mode: GenerationMode, count: int, number: int) -> list[Case[Any]]:
-    """At most `count` cases; fewer where the operation has no more."""
+    """At most `count` cases; fewer if the operation has no more."""
     found: list[Case[Any]] = []
 
     @seed(number)
@@ -204,7 +205,7 @@ def generated(operation: Any, mode: GenerationMode, count: int, number: int) -> 
 
 
 def parts(operations: Sequence[Any]) -> Iterator[list[Case[Any]]]:
-    """Cases of all operations in turn, without end: as many that fit the OpenAPI as break it."""
+    """Endless cases of all operations in turn. Half of them fit the OpenAPI, half break it."""
     for turn in range(REQUESTS):
         for at, operation in enumerate(operations):
             count = max(2, min(PART_MAX, REQUESTS // len(operations) // 2))
@@ -214,13 +215,13 @@ def parts(operations: Sequence[Any]) -> Iterator[list[Case[Any]]]:
 
 
 def takes_input(operation: Any) -> bool:
-    """Without a parameter and a body nothing can be wrong."""
+    """An operation without parameter and body cannot be wrong."""
     return any(len(group) for group in (operation.path_parameters, operation.query, operation.headers, operation.body))
 
 
 @pytest.fixture(scope="module")
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Prints although the test is captured: a long rehearsal shows how far it is."""
+def progress(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print progress in spite of output capture."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def line(text: str) -> None:
@@ -244,7 +245,7 @@ def _started(home: Path, stack: ExitStack) -> Runtime:
 
 
 def _issued(runtime: Runtime) -> dict[str, str]:
-    """By a process of its own, as this one may belong to another home."""
+    """In a separate process, because this one may belong to another home."""
     env = {**os.environ, "SHOUWANG_HOME": str(runtime.home)}
     command = [sys.executable, "-c", _ISSUE, json.dumps(CALLERS)]
     issued: dict[str, str] = json.loads(subprocess.run(command, env=env, capture_output=True, check=True).stdout)
@@ -264,8 +265,8 @@ async def _provider(client: RetryingClient) -> None:
 
 
 @pytest.fixture(scope="module")
-async def platform(say: Callable[[str], None]) -> AsyncIterator[Platform]:
-    """With a provider and the events of 150 people, so that there is something to ask about."""
+async def platform(progress: Callable[[str], None]) -> AsyncIterator[Platform]:
+    """The platform with a provider and the events of 150 people, so that requests find data."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-schemathesis-")))
         runtime = await asyncio.to_thread(_started, home, stack)
@@ -278,20 +279,20 @@ async def platform(say: Callable[[str], None]) -> AsyncIterator[Platform]:
                 await delivery.over_http(part)
             await observer.until_quiet(QUIET_SECONDS)
             await delivery.close()
-            say(f"{len(events)} events loaded")
+            progress(f"{len(events)} events loaded")
             yield Platform(runtime, issued, observer)
 
 
 @pytest.mark.parametrize("service", CHOSEN)
 async def test_no_generated_request_breaks_a_service(
-    service: str, platform: Platform, say: Callable[[str], None], figure: Callable[[str, float], None]
+    service: str, platform: Platform, progress: Callable[[str], None], figure: Callable[[str, float], None]
 ) -> None:
     pid = platform.runtime.pid(service)
     await platform.look_for_ids()
     operations = platform.operations(service)
     statuses, faults = await asyncio.to_thread(_fuzz, service, platform, operations)
     sent = statuses.total() - statuses[0]
-    say(f"{service}: {sent} requests to {len(operations)} operations: {dict(sorted(statuses.items()))}")
+    progress(f"{service}: {sent} requests to {len(operations)} operations: {dict(sorted(statuses.items()))}")
     figure(f"{service}.requests", sent)
     figure(f"{service}.admitted", sent - statuses[401] - statuses[403])
     figure(f"{service}.server_errors", sum(count for status, count in statuses.items() if status >= 500))
@@ -305,7 +306,7 @@ async def test_no_generated_request_breaks_a_service(
 
 
 def _fuzz(service: str, platform: Platform, operations: Sequence[Any]) -> tuple[Counter[int], Counter[str]]:
-    """Statuses and faults of as many requests as are wanted; status 0: it could not be sent."""
+    """Send `REQUESTS` requests. Returns statuses and faults; status 0 means not sent."""
     statuses, faults, sent = Counter[int](), Counter[str](), 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for cases in parts(operations):

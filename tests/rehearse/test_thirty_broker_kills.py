@@ -1,4 +1,4 @@
-"""The broker is killed thirty times while twenty changes a second arrive, and no reader is left behind.
+"""The broker is killed thirty times while twenty changes per second arrive, and every reader recovers.
 
 Every consumer and the console's screen must move again after each kill. In the end nothing is lost and all stores and
 topics agree. `SHOUWANG_KILLS` and `SHOUWANG_FAULTS_SEED` give another run. It takes about fifteen minutes.
@@ -39,17 +39,17 @@ NOW = datetime.fromisoformat("2026-11-22T10:00:00+08:00")
 PEOPLE, MONTHS = 3_000, 18
 RATES = replace(synth.Rates().times(20), deaths_times=2)
 CHANGES_PER_SECOND, BY_TOPIC = 20, 0.2
-BETWEEN_SECONDS = (2.0, 8.0)  # from the moment at which all move to the next kill
+BETWEEN_SECONDS = (2.0, 8.0)  # from the recovery of all readers to the next kill
 MOVED_SECONDS_MAX = 90.0
 QUIET_SECONDS = 300
 START_SECONDS_MAX = 240  # a rehearsal may share its machine
-# As pods of a cluster run: without a fixed name in their group.
+# Like pods of a cluster: without a fixed name in their group.
 ENV = {"SHOUWANG_PAY_FROM_MONTH": f"{LOADED_ON:%Y-%m}", "SHOUWANG_MEMBER": ""}
 Event = dict[str, Any]
 
 
 class Source:
-    """Sends twenty changes a second, by both doors, and repeats what was not acknowledged."""
+    """Sends twenty changes per second by HTTP and by Kafka, and repeats unacknowledged ones."""
 
     def __init__(self, delivery: Delivery, events: Sequence[Event]) -> None:
         self._delivery = delivery
@@ -60,14 +60,14 @@ class Source:
         self.stopped = False
 
     async def load(self, events: Sequence[Event]) -> None:
-        """The first load, as fast as it goes."""
+        """Send the first load as fast as possible."""
         rest = iter(events)
         while part := list(islice(rest, 500)):
             await self._delivery.over_http(part)
             self._note(part)
 
     async def run(self) -> None:
-        """Until `stopped`; never in the middle of a second, so that all it noted is acknowledged."""
+        """Send until `stopped`. It stops between two seconds, so that every noted event is acknowledged."""
         due = monotonic()
         while not self.stopped and (part := list(islice(self._events, CHANGES_PER_SECOND))):
             self._note(part)
@@ -75,7 +75,7 @@ class Source:
                 await self._delivery.over_topic(part)
             else:
                 await self._delivery.over_http(part)
-            due = max(due + 1, monotonic() - 5)  # what a kill delayed is made up for, but not without end
+            due = max(due + 1, monotonic() - 5)  # changes delayed by a kill are made up for, up to five seconds
             await asyncio.sleep(max(0.0, due - monotonic()))
         self.ran_dry = not self.stopped
 
@@ -84,7 +84,7 @@ class Source:
 
 
 class Screen:
-    """An officer's browser that keeps the live page open. `steps` counts what came over it."""
+    """The live page of an officer. `steps` counts the received steps."""
 
     def __init__(self, runtime: Runtime, token: str) -> None:
         self._url = runtime.service_url("console")
@@ -92,7 +92,7 @@ class Screen:
         self.steps = 0
 
     async def run(self) -> None:
-        """Until cancelled; a stream that ends is opened again, as a browser does."""
+        """Read until cancelled. An ended stream is opened again, as a browser does."""
         async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
             answer = await client.post("/login", data={"token": self._token})
             assert answer.status_code == 303, answer.text
@@ -106,11 +106,11 @@ class Screen:
 
 
 class Rehearsal:
-    """The running platform, those who use it, and the figures of each kill."""
+    """The running platform, its source and its officer, and the figures of each kill."""
 
-    def __init__(self, runtime: Runtime, observer: Observer, screen: Screen, source: Source, say: Any) -> None:
+    def __init__(self, runtime: Runtime, observer: Observer, screen: Screen, source: Source, progress: Any) -> None:
         self.runtime, self.observer, self.screen, self.source = runtime, observer, screen, source
-        self._say: Callable[[str], None] = say
+        self._progress: Callable[[str], None] = progress
         self._rng = Random(f"kills/{SEED}")
         self.slowest: list[float] = []
 
@@ -133,10 +133,10 @@ class Rehearsal:
         moved = await self._until_all_move(back)
         self.slowest.append(max(moved.values()))
         figures = ", ".join(f"{name} {seconds:.1f}" for name, seconds in sorted(moved.items()))
-        self._say(f"kill {number:2}: broker away {back - began:.1f} s; seconds until each moved again: {figures}")
+        self._progress(f"kill {number:2}: broker away {back - began:.1f} s; seconds until each moved again: {figures}")
 
     async def _until_all_move(self, since: float) -> dict[str, float]:
-        """Seconds from `since` until each consumer settled a record and the screen showed a step."""
+        """Seconds from `since` until each consumer committed a record and the page showed a step."""
         before, steps = await self._positions(), self.screen.steps
         moved: dict[str, float] = {}
         while len(moved) <= len(STORED):
@@ -153,7 +153,7 @@ class Rehearsal:
         return moved
 
     async def _positions(self) -> dict[str, int]:
-        """How many records each service has settled."""
+        """The number of records that each service has committed."""
         statement = "SELECT coalesce(sum(next_offset), 0)::bigint AS settled FROM consumer_offsets"
         rows = await asyncio.gather(*(self.observer.rows(name, statement) for name in STORED))
         return {name: found[0]["settled"] for name, found in zip(STORED, rows, strict=True)}
@@ -176,8 +176,8 @@ def _started(home: Path, stack: ExitStack) -> Runtime:
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Prints although the test is captured: a long rehearsal shows how far it is."""
+def progress(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print progress in spite of output capture."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def line(text: str) -> None:
@@ -188,7 +188,7 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture
-async def rehearsal(say: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
+async def rehearsal(progress: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-thirty-kills-")))
         runtime = await asyncio.to_thread(_started, home, stack)
@@ -201,46 +201,46 @@ async def rehearsal(say: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
             began = monotonic()
             await source.load(list(county.initial_load()))
             await observer.until_quiet(QUIET_SECONDS)
-            say(f"{len(source.sent):,} events of the first load after {monotonic() - began:.0f} s")
-            yield Rehearsal(runtime, observer, Screen(runtime, issued["officer"]), source, say)
+            progress(f"{len(source.sent):,} events of the first load after {monotonic() - began:.0f} s")
+            yield Rehearsal(runtime, observer, Screen(runtime, issued["officer"]), source, progress)
             await delivery.close()
 
 
-async def test_no_reader_is_left_behind_when_the_broker_is_killed_thirty_times(
-    rehearsal: Rehearsal, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+async def test_every_reader_recovers_when_the_broker_is_killed_thirty_times(
+    rehearsal: Rehearsal, progress: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime, observer = rehearsal.runtime, rehearsal.observer
     before = {name: runtime.pid(name) for name in (*STORED, "console")}
     began = monotonic()
     await rehearsal.go()
-    say(f"{KILLS} kills in {monotonic() - began:.0f} s, {len(rehearsal.source.sent):,} events sent")
+    progress(f"{KILLS} kills in {monotonic() - began:.0f} s, {len(rehearsal.source.sent):,} events sent")
 
     began = monotonic()
     await observer.until_quiet(QUIET_SECONDS)
-    say(f"every reader at the end of its topics after {monotonic() - began:.1f} s")
+    progress(f"every reader at the end of its topics after {monotonic() - began:.1f} s")
     slowest = sorted(rehearsal.slowest)
-    say(f"slowest reader per kill: median {slowest[len(slowest) // 2]:.1f} s, longest {slowest[-1]:.1f} s")
-    say(f"replaced clients: {await _replaced(runtime) or 'none'}")
+    progress(f"slowest reader per kill: median {slowest[len(slowest) // 2]:.1f} s, longest {slowest[-1]:.1f} s")
+    progress(f"replaced clients: {await _replaced(runtime) or 'none'}")
     ended = [name for name, pid in before.items() if runtime.pid(name) != pid]
-    say(f"processes that ended: {ended or 'none'}")
+    progress(f"processes that ended: {ended or 'none'}")
     for name in (*STORED, "console"):
         await asyncio.to_thread(runtime.wait_ready, name, seconds=START_SECONDS_MAX)
 
     rows = await observer.rows("ingestion", "SELECT status, count(*) FROM received GROUP BY status")
     places = {row["status"]: row["count"] for row in rows}
-    say(f"where the events are: {places}")
+    progress(f"where the events are: {places}")
     assert sum(places.values()) == len(rehearsal.source.sent)
-    assert set(places) <= {"applied", "quarantined"}  # the stream ends before some predecessors come
-    monkeypatch.setenv("SHOUWANG_HOME", str(runtime.home))  # taken by the check, given back after the test
+    assert set(places) <= {"applied", "quarantined"}  # the stream ends before some predecessors arrive
+    monkeypatch.setenv("SHOUWANG_HOME", str(runtime.home))  # the check changes it; the test restores it
     report = await check_all(runtime, wait_seconds=QUIET_SECONDS)
     settings.cache_clear()
-    say(f"verify: {'clean' if report.ok else report.text()}")
+    progress(f"verify: {'clean' if report.ok else report.text()}")
     assert report.ok, report.text()
     assert not ended
 
 
 async def _replaced(runtime: Runtime) -> dict[str, str]:
-    """The lines of the replacement counters that are not zero, by service."""
+    """The non-zero lines of the replacement counters, by service."""
     found: dict[str, str] = {}
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
         for name in (*STORED, "console"):

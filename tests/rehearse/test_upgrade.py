@@ -1,6 +1,6 @@
-"""A home of the newest release, with data, is upgraded to this version, and everything still agrees.
+"""A home of the newest release, with data, is upgraded to this version, and `verify` finds no fault.
 
-The release is the newest one in CHANGELOG.md. Its demonstration fills a home and leaves the platform's data there.
+The release is the newest one in CHANGELOG.md. Its demonstration fills a home with data.
 This version starts on the home: migrations run, topics stay. `verify` recomputes every decision and every due from the
 old data. Then the demonstration of this version runs on the same home: new people, a later month, all stories.
 """

@@ -1,4 +1,4 @@
-"""Readers of topics, as an outsider would read them: own consumer, no group, from now on."""
+"""An independent reader of topics: its own consumer, no group, from the end of the topics."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,20 +6,23 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
-from benchmarks.places import places
+from benchmarks.kafka import list_partitions, topic_partitions
 
-Note = Callable[[Any, float], None]
+OnRecord = Callable[[Any, float], None]
+# A new record waits while a fetch of other partitions is open, so no fetch may stay open long.
+FETCH_WAIT_MAX_MS = 20
+PARTITION_FETCH_BYTES_MAX = 4 * 1024 * 1024
 
 
-class Reader:
-    """Calls `note(record, monotonic)` for every record that arrives on `topics` while it is entered."""
+class TopicReader:
+    """Calls `on_record(record, monotonic seconds)` for every new record of `topics` while it is entered."""
 
-    def __init__(self, kafka: str, topics: Sequence[str], note: Note) -> None:
+    def __init__(self, kafka: str, topics: Sequence[str], on_record: OnRecord) -> None:
         self._kafka = kafka
         self._topics = tuple(topics)
-        self._note = note
+        self._on_record = on_record
         self._task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -28,14 +31,13 @@ class Reader:
             bootstrap_servers=self._kafka,
             enable_auto_commit=False,
             auto_offset_reset="latest",
-            # a record that comes while a fetch of other partitions hangs waits for it: let none hang long
-            fetch_max_wait_ms=20,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=FETCH_WAIT_MAX_MS,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
         )
         await consumer.start()
-        mine = [TopicPartition(*place) for place in await places(self._kafka, list(self._topics))]
-        consumer.assign(mine)
-        await consumer.seek_to_end(*mine)
+        partitions = topic_partitions(await list_partitions(self._kafka, list(self._topics)))
+        consumer.assign(partitions)
+        await consumer.seek_to_end(*partitions)
         self._task = asyncio.create_task(self._read(consumer))
         return self
 
@@ -47,8 +49,8 @@ class Reader:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._consumer.stop()
-        if error is None and self._task.done() and not self._task.cancelled():
-            self._task.result()  # a reader that broke makes the measurement void
+        if error is None and not self._task.cancelled():
+            self._task.result()  # raises the error of a failed reader, because the measurement is then void
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -56,4 +58,4 @@ class Reader:
             now = monotonic()
             for records in fetched.values():
                 for record in records:
-                    self._note(record, now)
+                    self._on_record(record, now)
