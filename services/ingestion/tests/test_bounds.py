@@ -86,7 +86,7 @@ def codes(row):
 CHILD = """
 import asyncio, sys
 from shell.store.database import Database
-from ingestion import run_imports as running
+from ingestion.files import run_imports as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:

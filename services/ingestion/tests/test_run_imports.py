@@ -44,7 +44,7 @@ CHILD = """
 import asyncio, sys
 from shell.store.database import Database
 from ingestion import file_sessions
-from ingestion import run_imports as running
+from ingestion.files import run_imports as running
 
 async def main():
     file_sessions.BATCH_ROWS = 40
@@ -254,7 +254,7 @@ def test_three_million_rows_are_read_as_a_stream():
 
 GROWTH = """
 import io, sys
-from common import clock
+from shell import clock
 from ingestion.files.mapping import Given
 from ingestion.files.rows import Stream
 from ingestion.files.row_events import Sender

@@ -124,14 +124,14 @@ async def test_a_row_that_breaks_us_takes_no_other_with_it(tables, incomes, monk
     for n in range(7):
         tables.put(n)
     tables.sql("UPDATE EX_LOW_INCOME SET BZ = 'x'")
-    real = row_records.read_line
+    real = row_records.read_row
 
-    def breaking(layout, line, now):
-        if "R3" in line.place:
+    def breaking(layout, row, now):
+        if "R3" in row.position:
             raise ZeroDivisionError
-        return real(layout, line, now)
+        return real(layout, row, now)
 
-    monkeypatch.setattr(row_records, "read_line", breaking)
+    monkeypatch.setattr(row_records, "read_row", breaking)
     feed = await tables.work()
     assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (6, 1)
     assert "internal" in await tables.rejects()
@@ -153,9 +153,9 @@ async def test_one_broken_feed_holds_up_no_other(tables, incomes):
 CHILD = """
 import asyncio, os, sys
 from datetime import UTC, datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
@@ -246,9 +246,9 @@ async def test_two_replicas_read_a_table_once(tables, database, actions):
 GROWTH = """
 import asyncio, sys, time
 from datetime import datetime
-from common import clock
+from shell import clock
 from shell.store.database import Database
-from ingestion import run_feeds as running
+from ingestion.exchange import run_feeds as running
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:
@@ -318,14 +318,14 @@ def _wide(tables, count):
 
 async def test_a_page_of_wide_rows_ends_at_its_limit_and_no_row_is_lost(tables, database, incomes, monkeypatch):
     pages = []
-    real = frontend._gathered
+    real = frontend._collect
 
     def watched(rows, place, limit):
         found = real(rows, place, limit)
         pages.append(sum(len(value) for row in found[0] for value in row if isinstance(value, str)))
         return found
 
-    monkeypatch.setattr(frontend, "_gathered", watched)
+    monkeypatch.setattr(frontend, "_collect", watched)
     mapping = tables.CHANGES["mapping"]["columns"] | {"person.name": "BZ"}
     tables.configure(tables.CHANGES | {"mapping": {"columns": mapping}})
     _wide(tables, 150)

@@ -19,12 +19,12 @@ from shell.store.database import Database
 from shell.store.failures import is_unavailable
 
 from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, configured, need_registered
-from ingestion.exchange.lines import Line
-from ingestion.exchange.places import kept_newest, opened, sealed, start_of
+from ingestion.exchange.positions import kept_newest, opened, sealed, start_of
 from ingestion.exchange.reader import Reader
-from ingestion.exchange.row_records import Counts, end_missing, refuse_lines, tell_page
+from ingestion.exchange.row_records import Counts, end_missing, record_page, reject_rows
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.exchange.table_rows import TableRow
 from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.register import quotas, sources
 
@@ -105,11 +105,11 @@ async def _step(database: Database, setup: Setup) -> int:
     async with database.reading() as connection:
         feed = await store.load_feed(connection, name)
     need_registered(setup.feed)
-    if feed["state"] == "ending":
-        return await _end_missing(database, setup, feed["run"])
+    if feed.state == "ending":
+        return await _end_missing(database, setup, feed.run)
     reader = await Reader.open(setup)
     try:
-        if feed["state"] != "reading":
+        if feed.state != "reading":
             feed = await _begin(database, setup, reader, feed)
         return await Run(database, setup, reader, feed).read()
     finally:
@@ -131,7 +131,8 @@ async def _fail(database: Database, setup: Setup, broken: FeedBroken) -> None:
     name = setup.feed.feed
     async with database.transaction() as tx:
         feed = await store.lock_feed(tx, name)
-        seconds = min(5 * 2 ** min(feed["failures"], 10), AGAIN_SECONDS_MAX)
+        assert feed is not None
+        seconds = min(5 * 2 ** min(feed.failures, 10), AGAIN_SECONDS_MAX)
         now = clock.now()
         await store.fail(tx, name, told(broken), now + timedelta(seconds=seconds), now)
     failing.labels(name).set(1)
@@ -150,9 +151,9 @@ class Run:
 
     def __init__(self, database: Database, setup: Setup, reader: Reader, feed: Any) -> None:
         self.database, self.setup, self.reader = database, setup, reader
-        self.name, self.run = setup.feed.feed, int(feed["run"])
-        self.cursor: bytes = feed["cursor"]
-        newest = opened(feed["newest"], f"feed/{self.name}/newest")
+        self.name, self.run = setup.feed.feed, int(feed.run)
+        self.cursor: bytes = feed.cursor
+        newest = opened(feed.newest, f"feed/{self.name}/newest")
         watermark = setup.feed.watermark
         self.since = start_of(newest[0], watermark) if watermark and newest else None
         self.limit = PAGE_HOUSEHOLDS if setup.feed.kind == "household" else PAGE_ROWS
@@ -160,42 +161,42 @@ class Run:
     async def read(self) -> int:
         async with self.database.reading() as connection:
             run = await store.load_run(connection, self.name, self.run)
-        number, rejected, first = run["rows_read"], run["rejected"], run["rows_read"]
+        number, rejected, first = run.rows_read, run.rejected, run.rows_read
         source = self.setup.feed.source
         place, until = opened(self.cursor, f"feed/{self.name}/cursor"), monotonic() + STEP_SECONDS
         failing.labels(self.name).set(0)
         while True:
             found = await self.reader.next(place, self.since, self.limit, number)
-            if found.lines:
-                place = found.lines[-1].place
-                counts = await self._record(found.lines, sealed(place, f"feed/{self.name}/cursor"))
-                number, rejected = number + len(found.lines), rejected + counts.rejected
-                if said := len(found.lines) - counts.unchanged:
+            if found.rows:
+                place = found.rows[-1].position
+                counts = await self._record(found.rows, sealed(place, f"feed/{self.name}/cursor"))
+                number, rejected = number + len(found.rows), rejected + counts.rejected
+                if said := len(found.rows) - counts.unchanged:
                     await quotas.owe(self.database, {source: said})
             if rejected >= HOPELESS_FROM and number - rejected < HOPELESS_GOOD_MIN * number:
                 await self._settle(FeedBroken("too_many_rejects"))
             elif not found.more:
-                await self._finish(run["rows_before"], number)
+                await self._finish(run.rows_before, number)
             elif monotonic() < until and not await quotas.must_wait(self.database, source, self.setup.feed.kind):
                 continue
             return int(number - first) + 1
 
-    async def _record(self, lines: Sequence[Line], to: bytes | None) -> Counts:
+    async def _record(self, lines: Sequence[TableRow], to: bytes | None) -> Counts:
         """One transaction; on a bug the page is halved until the one row is found, and that one is refused."""
         try:
-            return await self._patiently(lines, to, tell_page)
+            return await self._patiently(lines, to, record_page)
         except (Overtaken, Unavailable, FeedBroken):
             raise
         except Exception as wrong:  # noqa: BLE001 - the row that did it is told so, and logged without any content
             log.warning("a page of %d rows failed: %s", len(lines), type(wrong).__name__)
         if len(lines) == 1:
-            return await self._patiently(lines, to, refuse_lines)
+            return await self._patiently(lines, to, reject_rows)
         middle = len(lines) // 2
         one = await self._record(lines[:middle], None)
         other = await self._record(lines[middle:], to)
         return one + other
 
-    async def _patiently(self, lines: Sequence[Line], to: bytes | None, tell: Any) -> Counts:
+    async def _patiently(self, lines: Sequence[TableRow], to: bytes | None, tell: Any) -> Counts:
         for tries in range(1, TRIES_MAX + 1):
             try:
                 return await self._commit(lines, to, tell)
@@ -207,7 +208,7 @@ class Run:
             await asyncio.sleep(0.02 * 2**tries)
         raise AssertionError
 
-    async def _commit(self, lines: Sequence[Line], to: bytes | None, tell: Any) -> Counts:
+    async def _commit(self, lines: Sequence[TableRow], to: bytes | None, tell: Any) -> Counts:
         now = clock.now()
         async with self.database.transaction() as tx:
             counts: Counts = await tell(tx, self.reader.layout, self.run, lines, now)
@@ -219,18 +220,18 @@ class Run:
             rows_counted.labels(self.name, status).inc(count)
         return counts
 
-    def _newest(self, line: Line, to: bytes | None) -> bytes | None:
+    def _newest(self, line: TableRow, to: bytes | None) -> bytes | None:
         watermark = self.setup.feed.watermark
         if watermark is None or to is None:
             return None
-        newest = kept_newest(line.place[0], watermark, clock.now())
+        newest = kept_newest(line.position[0], watermark, clock.now())
         return None if newest is None else sealed((newest,), f"feed/{self.name}/newest")
 
     # -- the end of a reading
 
     async def _finish(self, rows_before: int | None, rows_read: int) -> None:
         """Whether the absence of rows counts: only if the table stood still, and only so many at once."""
-        ways, is_full = self.setup.ways, self.setup.feed.mode == "full"
+        ways, is_full = self.setup.rules, self.setup.feed.mode == "full"
         if not is_full and self.run % CENSUS_EVERY != 1:
             return await self._settle(None)
         census = await self.reader.census()
@@ -293,7 +294,7 @@ async def _end_missing(database: Database, setup: Setup, run: int) -> int:
             ended = await end_missing(tx, setup, run, known, now)
             await store.count_ended(tx, name, run, ended, now)
         else:
-            missing = (await store.load_run(tx.sql, name, run))["missing"]
+            missing = (await store.load_run(tx.sql, name, run)).missing
             next_at = now + timedelta(seconds=setup.feed.every_seconds)
             await store.settle_run(tx, name, run, state="done", next_at=next_at, missing=missing, problem=b"", at=now)
     return len(known) + 1

@@ -1,15 +1,15 @@
-"""From a row to an event, which is then read like every other event. The faults of cells and of the event are told
-together, so that a row needs correcting once.
+"""From a row to an event, with the checks of every pushed event. The faults of the cells and of the event come
+together, so the sender corrects a row once.
 
-A row without an id of its own gets one from its content (keyed, so that it tells nothing): the same row in another
-file is the same event. A time that the file tells belongs to the content; the time of the upload does not.
+A row without an id of its own gets one from its content (a keyed hash): the same row in another file is the same event.
+A time in the file is part of the content; the time of the upload is not.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from common.codes.id_number import IdNumber, check
@@ -23,16 +23,24 @@ from ingestion.domain.receipts import Refused
 from ingestion.files import cells as conversions
 from ingestion.files.cells import CellWrong, Convert
 from ingestion.files.mapping import Mapping
-from ingestion.files.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Row, shortened, text_of
+from ingestion.files.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Cell, Row, shortened, text_of
 from ingestion.reading.checks import OPEN_END
 from ingestion.reading.events import read_event
 
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode
+_CONVERTERS: Final[dict[str, Convert]] = {
+    "text": conversions.to_text,
+    "code": conversions.to_code,
+    "whole": conversions.to_whole,
+    "number": conversions.to_number,
+    "list": conversions.to_list,
+    "division": conversions.to_division,
+}
 
 
 class Sender(NamedTuple):
-    """Who says what the file says. `only`: the caller speaks for this source alone."""
+    """`source`: of the rows, None if every event names its own. `only`: the caller may send for this source alone."""
 
     source: str | None
     only: str | None
@@ -40,7 +48,8 @@ class Sender(NamedTuple):
 
 
 class Shaped(NamedTuple):
-    """A row and what became of it. `table`: which of the headers is its own; `columns`: pointer → its column."""
+    """A row and its event. `table`: number of its header in the file; `columns`: pointer into the event → name of its
+    column; `formula`: a used cell has a formula."""
 
     row: Row
     table: int
@@ -59,23 +68,25 @@ class _Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How the rows below one header become events."""
+    """The way from the rows below one header to events. `names`: pointer into the event → name of its column;
+    `sections`: the parts of an event that have columns."""
 
     mapping: Mapping
     table: int
     columns: tuple[_Column, ...]
-    names: dict[str, str]  # pointer → name of the column
+    names: dict[str, str]
     sections: tuple[str, ...] = ("", "person", "value")
 
 
 def pointer_of(name: str) -> str:
-    """The place in the event that a field of a mapping fills."""
+    """The place of a field in the event."""
     if name in ("id", "time"):
         return f"/{name}"
     return "/data/" + ("valid_to" if name == "valid_until" else name.replace(".", "/"))
 
 
-def plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: int, zero: date) -> Plan:
+def make_plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: int, zero: date) -> Plan:
+    """`found`: field → position of its column; `zero`: day 0 of serial day numbers."""
     columns = []
     for name, at in found.items():
         section, _, last = name.rpartition(".")
@@ -87,37 +98,60 @@ def plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: 
 
 
 def _converter(mapping: Mapping, name: str, zero: date) -> Convert:
-    to_date = conversions.date_reader(mapping.given.dates, zero)
-    kind = mapping.fields[name]
-    convert: Convert = {
-        "text": conversions.to_text,
-        "code": conversions.to_code,
-        "whole": conversions.to_whole,
-        "number": conversions.to_number,
-        "list": conversions.to_list,
-        "division": conversions.to_division,
-        "date": to_date,
-        "last_day": conversions.inclusive(to_date),
-        "instant": conversions.instant_reader(to_date),
-    }[kind]
+    type_name = mapping.fields[name]
+    convert = _CONVERTERS.get(type_name) or _date_converter(type_name, mapping.given.dates, zero)
     table = {conversions.plain(word): code for word, code in mapping.codes.get(name, {}).items()}
     if not table:
         return convert
-    return conversions.translated_list(convert, table) if kind == "list" else conversions.translated(convert, table)
+    if type_name == "list":
+        return conversions.translated_list(convert, table)
+    return conversions.translated(convert, table)
+
+
+def _date_converter(type_name: str, formats: Sequence[str], zero: date) -> Convert:
+    to_date = conversions.date_reader(formats, zero)
+    if type_name == "last_day":
+        return conversions.inclusive(to_date)
+    return conversions.instant_reader(to_date) if type_name == "instant" else to_date
+
+
+class _Converted(NamedTuple):
+    """`parts`: section of the event → field → value."""
+
+    parts: dict[str, dict[str, Any]]
+    faults: list[Fault]
+    has_formula: bool
 
 
 def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
-    """Never raises for content."""
+    """Never raises for the content of a row."""
     if row.broken is not None:
-        return Shaped(row, plan.table, refused(row, sender, [fault("", row.broken)]), plan.names)
+        return Shaped(row, plan.table, rejection(row, sender, [fault("", row.broken)]), plan.names)
+    parts, faults, has_formula = _convert(row.cells, plan)
+    _add_defaults(parts, plan.mapping, {f.pointer for f in faults})
+    _add_derived(parts, plan.mapping, {f.pointer for f in faults})
+    _add_list_entries(parts)
+    if parts[""].get("action") in WITHOUT_VALUE:
+        faults = [f for f in faults if not f.pointer.startswith("/data/value/")]
+    has_own_id = parts[""].get("id") is not None
+    read = read_event(_encode(_event(parts, plan.mapping, sender)), now, only_source=sender.only)
+    if faults:
+        read = rejection(row, sender, _with_faults_of_event(faults, read))
+    elif isinstance(read, Pushed) and not has_own_id:
+        digest = vault().blind_index(f"row\0{read.source.urn}\0{read.id}")
+        read = msgspec.structs.replace(read, digest=digest)
+    return Shaped(row, plan.table, read, plan.names, has_formula)
+
+
+def _convert(cells: Sequence[Cell], plan: Plan) -> _Converted:
     parts: dict[str, dict[str, Any]] = {section: {} for section in plan.sections}
     faults: list[Fault] = []
-    formula, cells = False, row.cells
+    has_formula = False
     for section, name, at, convert, pointer in plan.columns:
         cell = cells[at] if at < len(cells) else None
         if cell is None or cell == "":
             continue
-        formula = formula or type(cell) is Calculated
+        has_formula = has_formula or type(cell) is Calculated
         try:
             prepared = conversions.prepared(cell)
             value = convert(prepared) if prepared is not None else None
@@ -126,29 +160,26 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
             continue
         if value is not None:
             parts[section].setdefault(name, value)
-    _complete(parts, plan.mapping, {f.pointer for f in faults})
-    if parts[""].get("action") in WITHOUT_VALUE:
-        faults = [f for f in faults if not f.pointer.startswith("/data/value/")]
-    told, event = _event(parts, plan.mapping, sender)
-    read = read_event(_encode(event), now, only_source=sender.only)
-    if faults:
-        pointers = tuple(f.pointer for f in faults)
-        more = [f for f in read.faults if not f.pointer.startswith(pointers)] if isinstance(read, Refused) else []
-        read = refused(row, sender, [*faults, *more])
-    elif isinstance(read, Pushed) and not told:
-        read = msgspec.structs.replace(read, digest=vault().blind_index(f"row\0{read.source.urn}\0{read.id}"))
-    return Shaped(row, plan.table, read, plan.names, formula)
+    return _Converted(parts, faults, has_formula)
+
+
+def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Refused) -> list[Fault]:
+    """A fault of the event counts only at a place without a faulty cell."""
+    if isinstance(read, Pushed):
+        return list(faults)
+    pointers = tuple(f.pointer for f in faults)
+    return [*faults, *(f for f in read.faults if not f.pointer.startswith(pointers))]
 
 
 def end_of(row: Row, plan: Plan) -> date | None:
-    """The end of its period that a row tells, whatever its other columns hold."""
+    """The end of the period in a row, even if its other cells are wrong."""
     for column in plan.columns:
         if column.pointer != "/data/valid_to" or column.at >= len(row.cells):
             continue
         try:
             prepared = conversions.prepared(row.cells[column.at])
-            told = column.convert(prepared) if prepared is not None else None
-            end = date.fromisoformat(told) if told is not None else None
+            text = column.convert(prepared) if prepared is not None else None
+            end = date.fromisoformat(text) if text is not None else None
         except (CellWrong, ValueError):
             continue
         if end is not None:
@@ -156,42 +187,50 @@ def end_of(row: Row, plan: Plan) -> date | None:
     return None
 
 
-def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
-    """Defaults, and what the numbers of the row tell, for fields that no cell gave."""
+def _add_defaults(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
+    """A faulty cell gets no default."""
     for name, value in mapping.defaults.items():
         section, _, last = name.rpartition(".")
         if pointer_of(name) not in faulty:
             parts.setdefault(section, {}).setdefault(last, value)
+
+
+def _add_derived(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
+    """Values that follow from the digits of an ID number or a certificate number."""
     for name in mapping.derived:
         last = name.rpartition(".")[2]
-        if last not in parts["value"] and pointer_of(name) not in faulty:
-            told = conversions.derived(last, parts["person"], parts["value"])
-            if told is not None:
-                parts["value"][last] = told
-    for section in sorted(parts.keys() - {"", "person", "value"}):  # value.<list>.<n>: entries of a list, in order
+        if last in parts["value"] or pointer_of(name) in faulty:
+            continue
+        value = conversions.derived(last, parts["person"], parts["value"])
+        if value is not None:
+            parts["value"][last] = value
+
+
+def _add_list_entries(parts: dict[str, dict[str, Any]]) -> None:
+    """A section `value.<list>.<n>` is one entry of a list. Empty entries are left out."""
+    for section in sorted(parts.keys() - {"", "person", "value"}):
         if parts[section]:
             parts["value"].setdefault(section.split(".")[1], []).append(parts[section])
 
 
-def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -> tuple[bool, dict[str, Any]]:
-    """Whether the row brought an id of its own, and the structured event."""
+def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -> dict[str, Any]:
+    """The CloudEvent of a row, with an id from its content unless the row has one."""
     top = parts[""]
-    given, time = top.pop("id", None), top.pop("time", None)
+    own_id, time = top.pop("id", None), top.pop("time", None)
     if time is None and mapping.given.time is not None:
         time = mapping.given.time.isoformat()
     data: dict[str, Any] = {"action": "created", **top, "person": parts["person"]}
     if data["action"] not in WITHOUT_VALUE:
         data["value"] = parts["value"]
     source = sender.source or ""
-    event: dict[str, Any] = {
+    return {
         "specversion": "1.0",
-        "id": given or _row_id(source, mapping.kind, data, time),
+        "id": own_id or _row_id(source, mapping.kind, data, time),
         "source": source,
         "type": population_type(mapping.kind),
         "time": time or sender.received_at.isoformat(),
         "data": data,
     }
-    return given is not None, event
 
 
 def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> str:
@@ -202,8 +241,8 @@ def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> s
     return "row-" + vault().blind_index("row\0" + content.decode()).hex()[:40]
 
 
-def refused(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
-    """The refusal of a row. Its body has the cells, shortened; a digest then tells rows with one beginning apart."""
+def rejection(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
+    """The body has the cells. If they are shortened, a digest of the full cells makes it unique."""
     texts = [text_of(cell) for cell in row.cells]
     kept = shortened(texts, REJECT_BYTES_MAX)
     if kept != texts:

@@ -13,7 +13,7 @@ from ingestion.files.columnar import open_parquet
 from ingestion.files.delimited import open_delimited
 from ingestion.files.lines import read_lines
 from ingestion.files.mapping import Given, Mapping, resolve
-from ingestion.files.row_events import Plan, Sender, Shaped, plan, refused, shape
+from ingestion.files.row_events import Plan, Sender, Shaped, make_plan, rejection, shape
 from ingestion.files.table import (
     COLUMNS_MAX,
     CUT,
@@ -93,7 +93,7 @@ class Stream:
             if len(self.headers) >= TABLES_MAX:
                 raise FileBroken("too_many_tables", tables_max=TABLES_MAX)
             self.headers.append([text_of(cell)[:HEADER_CHARS_KEPT] for cell in header])
-            planned = plan(mapping, found, self.headers[-1], len(self.headers) - 1, table.serials_from)
+            planned = make_plan(mapping, found, self.headers[-1], len(self.headers) - 1, table.serials_from)
             for row in chain(first[at + 1 :], table.rows):
                 if row.broken is not None or not is_blank(row.cells):
                     yield shape(row, planned, self._sender, now())
@@ -147,10 +147,10 @@ class Stream:
         found = mapping.found_in(names)
         if not found or len(names) > COLUMNS_MAX:
             return None
-        return plan(mapping, found, names, 0, DAY_ZERO)
+        return make_plan(mapping, found, names, 0, DAY_ZERO)
 
     def _refuse(self, row: Row, code: str) -> Shaped:
-        return Shaped(row, 0, refused(row, self._sender, [fault("", code)]), {})
+        return Shaped(row, 0, rejection(row, self._sender, [fault("", code)]), {})
 
 
 def _need_columns(mapping: Mapping, found: dict[str, int]) -> None:

@@ -27,7 +27,7 @@ from ingestion.domain.receipts import Refused, Status
 from ingestion.files import store
 from ingestion.files.crashes import DEATHS_MAX, Deaths
 from ingestion.files.rejects import keep
-from ingestion.files.row_events import Shaped, refused
+from ingestion.files.row_events import Shaped, rejection
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
 from ingestion.files.table import FileBroken
@@ -201,7 +201,7 @@ async def _record(database: Database, session: Session, batch: Sequence[Shaped])
     if isinstance(one.read, Refused):
         raise FileBroken("internal")
     return await _record(
-        database, session, [one._replace(read=refused(one.row, session.sender, [fault("", "internal")]))]
+        database, session, [one._replace(read=rejection(one.row, session.sender, [fault("", "internal")]))]
     )
 
 

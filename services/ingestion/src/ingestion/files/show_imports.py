@@ -20,7 +20,7 @@ from shell.store.database import Database
 from ingestion.audits import store as audits
 from ingestion.domain.problems import PROBLEMS
 from ingestion.files import store
-from ingestion.files.rejects import Kept, Problems, as_csv, read_kept
+from ingestion.files.rejects import Kept, Problems, as_csv, open_reject
 from ingestion.files.views import Import, need_access, shown
 from ingestion.register.sources import registered
 
@@ -108,7 +108,7 @@ async def _pages(db: Database, import_id: str) -> AsyncIterator[list[tuple[Kept,
         async with db.reading() as connection:
             rows = await store.list_rejects(connection, import_id, after, PAGE)
         if rows:
-            yield [read_kept(r["problems"], r["sealed"], f"import/{import_id}/{r['row']}") for r in rows]
+            yield [open_reject(r["problems"], r["sealed"], f"import/{import_id}/{r['row']}") for r in rows]
         if len(rows) < PAGE:
             return
         after = rows[-1]["row"]
