@@ -20,12 +20,12 @@ import xlsxwriter
 from common.codes.id_number import make
 from ingestion.domain.receipts import Refused
 from ingestion.files import spool
+from ingestion.files.domain.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender
-from ingestion.files.rows import Stream
 from ingestion.files.run_imports import run_imports
 from ingestion.files.sessions import BATCH_CHARS_MAX, Session
-from ingestion.files.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
+from ingestion.files.streams import RowStream
 from pyarrow import parquet
 from shell import clock
 
@@ -71,7 +71,7 @@ def read(content, form, kind="alive"):
     rows = []
     sender = Sender(SOURCE, SOURCE, clock.now())
     try:
-        rows.extend(Stream(io.BytesIO(content), form, kind, Given(), sender).rows(clock.now))
+        rows.extend(RowStream(io.BytesIO(content), form, kind, Given(), sender).rows(clock.now))
     except FileBroken as broken:
         return rows, broken.code
     return rows, None
@@ -276,7 +276,7 @@ def test_an_archive_packed_in_another_way_is_refused():
 
 
 def test_a_workbook_has_a_limited_number_of_tables(monkeypatch):
-    monkeypatch.setattr("ingestion.files.rows.TABLES_MAX", 2)
+    monkeypatch.setattr("ingestion.files.streams.TABLES_MAX", 2)
     data = io.BytesIO()
     with xlsxwriter.Workbook(data, {"in_memory": True}) as book:
         for n in range(3):

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from ingestion.domain.file_problems import FILES
 from ingestion.domain.receipts import Refused
 from ingestion.files import spool
-from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
 from ingestion.files.delimited import records
+from ingestion.files.domain.cells import CellWrong, plain, to_code, to_division, to_list
+from ingestion.files.domain.dates import date_reader, instant_reader
+from ingestion.files.domain.table import DAY_ZERO, FileBroken
 from ingestion.files.mapping import Given, fields_of, resolve
 from ingestion.files.row_events import Sender
-from ingestion.files.rows import Stream
-from ingestion.files.table import DAY_ZERO, FileBroken
+from ingestion.files.streams import RowStream
 from shell import clock
 from shell.settings import repository_root
 
@@ -67,7 +68,7 @@ def read(content, form):
     """Rows that were good, and the code with which the file ended, if any."""
     good = 0
     try:
-        for shaped in Stream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
+        for shaped in RowStream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
             good += not isinstance(shaped.read, Refused)
     except FileBroken as broken:
         return good, broken.code

@@ -185,7 +185,7 @@ async def test_one_row_that_breaks_us_does_not_take_its_neighbours_with_it(impor
 
 
 async def test_a_file_of_which_hardly_a_row_is_right_is_given_up(imports, people, monkeypatch):
-    monkeypatch.setattr(sessions, "HOPELESS_FROM", 50)
+    monkeypatch.setattr(sessions, "GIVE_UP_FROM", 50)
     monkeypatch.setattr(sessions, "BATCH_ROWS", 25)
     content = "\n".join([HEADER, *(f"张三丰,{n},2026-11-01,上门" for n in range(200))])
     found = await imports.run(content, "alive", office="grid")
@@ -256,7 +256,7 @@ GROWTH = """
 import io, sys
 from shell import clock
 from ingestion.files.mapping import Given
-from ingestion.files.rows import Stream
+from ingestion.files.streams import RowStream
 from ingestion.files.row_events import Sender
 from ingestion.files.spool import FRAME_BYTES, SealedReader, SealedWriter, forget
 
@@ -272,7 +272,7 @@ with open(path, "rb") as plain:
 writer.finish()
 source = "urn:cn:exchange:530300:grid"
 file = io.BufferedReader(SealedReader(writer.spool, writer.size), FRAME_BYTES)
-stream = Stream(file, form, "alive", Given(), Sender(source, source, clock.now()))
+stream = RowStream(file, form, "alive", Given(), Sender(source, source, clock.now()))
 early = good = 0
 for at, shaped in enumerate(stream.rows(clock.now), 1):
     good += not hasattr(shaped.read, "faults")

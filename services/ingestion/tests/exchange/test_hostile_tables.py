@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from ingestion.exchange import frontend, row_records
 from ingestion.exchange import run_feeds as running
-from ingestion.files.table import REJECT_BYTES_MAX
+from ingestion.files.domain.table import REJECT_BYTES_MAX
 from shell import clock
 from shell.store.database import Database
 

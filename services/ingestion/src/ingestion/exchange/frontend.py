@@ -20,7 +20,7 @@ from sqlalchemy.sql import Select
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement, quoted_name
 
 from ingestion.exchange.feeds import Feed, FeedBroken
-from ingestion.files.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
+from ingestion.files.domain.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
 
 T = TypeVar("T")
 PAGE_CHARS_MAX: Final = 4 * 1024**2

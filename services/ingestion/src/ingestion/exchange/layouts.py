@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from shell.privacy import vault
 
 from ingestion.exchange.feeds import FeedBroken, Setup
-from ingestion.files.cells import plain
+from ingestion.files.domain.cells import plain
+from ingestion.files.domain.table import COLUMNS_MAX, DAY_ZERO
 from ingestion.files.row_events import Plan, make_plan
-from ingestion.files.table import COLUMNS_MAX, DAY_ZERO
 
 _sorted = msgspec.json.Encoder(order="sorted").encode
 _DIGEST_BYTES: Final = 16
@@ -103,7 +103,4 @@ def _mapped_columns(setup: Setup, header: Sequence[str]) -> dict[str, int]:
 
 
 def _columns_missing(setup: Setup, fields: Sequence[str], header: Sequence[str]) -> FeedBroken:
-    wanted: list[dict[str, Any]] = [
-        {"field": field, "names": list(setup.mapping.columns.get(field, ()))} for field in fields
-    ]
-    return FeedBroken("column_missing", columns=wanted, found=list(header)[:COLUMNS_MAX])
+    return FeedBroken("column_missing", columns=setup.mapping.wanted(fields), found=list(header)[:COLUMNS_MAX])

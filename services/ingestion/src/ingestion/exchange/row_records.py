@@ -22,9 +22,9 @@ from ingestion.exchange.layouts import Layout
 from ingestion.exchange.store import feed_rows as store
 from ingestion.exchange.store.feed_rows import KnownRow, RowReject
 from ingestion.exchange.table_rows import TableRow, read_row, watermark_of
+from ingestion.files.domain.table import bounded
 from ingestion.files.rejects import keep
 from ingestion.files.row_events import Sender, Shaped, rejection
-from ingestion.files.table import bounded
 from ingestion.reading.events import read_event, reopen
 from ingestion.recording.core import record
 from ingestion.recording.rejections import record_refusals

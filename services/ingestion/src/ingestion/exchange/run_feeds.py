@@ -25,7 +25,7 @@ from ingestion.exchange.row_records import Counts, end_missing, record_page, rej
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
 from ingestion.exchange.table_rows import TableRow
-from ingestion.files.crashes import DEATHS_MAX, Deaths
+from ingestion.files.crashes import CRASHES_MAX, CrashCounter
 from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ rows_counted = Counter("shouwang_feed_rows", "Rows of front-end tables", ["feed"
 held = Gauge("shouwang_feed_held", "1 while so many rows are missing that an officer must confirm it", ["feed"])
 failing = Gauge("shouwang_feed_failing", "1 while a front-end table cannot be read", ["feed"])
 _encode = msgspec.json.Encoder().encode
-_deaths: Final = Deaths(store.begin_step, store.end_step)
+_crashes: Final = CrashCounter(store.begin_step, store.end_step)
 
 
 class Overtaken(Exception):
@@ -72,15 +72,15 @@ async def run_feeds(database: Database) -> int:
 async def _counted(database: Database, holder: Any, setup: Setup) -> int:
     """One step. After three deaths of the process the feed fails, and each further death makes it wait longer."""
     name = setup.feed.feed
-    if not await _deaths.begin(holder, name):
-        log.error("the process died %d times while it read the feed %s", DEATHS_MAX, name)
-        await _fail(database, setup, FeedBroken("job_died", times=DEATHS_MAX))
-        await _deaths.end(holder, name, left=DEATHS_MAX - 1)
+    if not await _crashes.begin(holder, name):
+        log.error("the process died %d times while it read the feed %s", CRASHES_MAX, name)
+        await _fail(database, setup, FeedBroken("job_died", times=CRASHES_MAX))
+        await _crashes.end(holder, name, left=CRASHES_MAX - 1)
         return 1
     try:
         return await _work(database, setup)
     finally:
-        await _deaths.end(holder, name)
+        await _crashes.end(holder, name)
 
 
 async def _work(database: Database, setup: Setup) -> int:

@@ -15,9 +15,9 @@ from ingestion.exchange.feeds import Feed, FeedBroken
 from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.layouts import Layout
 from ingestion.exchange.positions import Position, encoded, instant_of
-from ingestion.files.cells import plain
+from ingestion.files.domain.cells import plain
+from ingestion.files.domain.table import TooLong, bounded, text_of
 from ingestion.files.row_events import Sender, Shaped, end_of, rejection, shape
-from ingestion.files.table import TooLong, bounded, text_of
 
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode

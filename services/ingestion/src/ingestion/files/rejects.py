@@ -9,8 +9,8 @@ import msgspec
 from shell.privacy import vault
 
 from ingestion.domain.problems import PROBLEMS, Fault
+from ingestion.files.domain.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 from ingestion.files.row_events import Shaped
-from ingestion.files.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _ADDED: Final = ("行号", "原因", "原因代码")

@@ -20,10 +20,11 @@ from shell.privacy import vault
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Refused
-from ingestion.files import cells as conversions
-from ingestion.files.cells import CellWrong, Convert
+from ingestion.files.domain import cells as conversions
+from ingestion.files.domain import dates
+from ingestion.files.domain.cells import CellWrong, Convert
+from ingestion.files.domain.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Cell, Row, shortened, text_of
 from ingestion.files.mapping import Mapping
-from ingestion.files.table import HEADER_CHARS_KEPT, REJECT_BYTES_MAX, Calculated, Cell, Row, shortened, text_of
 from ingestion.reading.checks import OPEN_END
 from ingestion.reading.events import read_event
 
@@ -109,10 +110,10 @@ def _converter(mapping: Mapping, name: str, zero: date) -> Convert:
 
 
 def _date_converter(type_name: str, formats: Sequence[str], zero: date) -> Convert:
-    to_date = conversions.date_reader(formats, zero)
+    to_date = dates.date_reader(formats, zero)
     if type_name == "last_day":
-        return conversions.inclusive(to_date)
-    return conversions.instant_reader(to_date) if type_name == "instant" else to_date
+        return dates.inclusive(to_date)
+    return dates.instant_reader(to_date) if type_name == "instant" else to_date
 
 
 class _Converted(NamedTuple):

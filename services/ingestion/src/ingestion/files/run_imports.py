@@ -25,12 +25,12 @@ from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Refused, Status
 from ingestion.files import store
-from ingestion.files.crashes import DEATHS_MAX, Deaths
+from ingestion.files.crashes import CRASHES_MAX, CrashCounter
+from ingestion.files.domain.table import FileBroken
 from ingestion.files.rejects import keep
 from ingestion.files.row_events import Shaped, rejection
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
-from ingestion.files.table import FileBroken
 from ingestion.recording.core import record
 from ingestion.recording.rejections import record_refusals
 from ingestion.register import quotas, sources
@@ -42,7 +42,7 @@ _LOOK_MAX: Final = 50
 _SESSIONS_MAX: Final = 2  # each holds the open pages of its file
 rows_counted = Counter("shouwang_import_rows", "Rows of imported files", ["status"])
 _encode = msgspec.json.Encoder().encode
-_deaths: Final = Deaths(store.begin_step, store.end_step)
+_crashes: Final = CrashCounter(store.begin_step, store.end_step)
 T = TypeVar("T")
 
 
@@ -63,9 +63,8 @@ async def run_imports(database: Database) -> int:
                 continue  # another replica is at it
             try:
                 row = await store.load_import(holder, import_id)
-                if row["state"] in ("waiting", "running") and not await quotas.must_wait(
-                    database, row["source"], row["kind"]
-                ):
+                assert row is not None
+                if row.state in ("waiting", "running") and not await quotas.must_wait(database, row.source, row.kind):
                     return await _step(database, holder, row)
             finally:
                 await store.unlock(holder, import_id)
@@ -73,22 +72,22 @@ async def run_imports(database: Database) -> int:
 
 
 async def _step(database: Database, holder: Any, row: Any) -> int:
-    if not await _deaths.begin(holder, row["import_id"]):
-        log.error("an import is given up: the process died %d times while it worked on it", DEATHS_MAX)
-        await _settle(database, row, None, FileBroken("job_died", times=DEATHS_MAX))
+    if not await _crashes.begin(holder, row.import_id):
+        log.error("an import is given up: the process died %d times while it worked on it", CRASHES_MAX)
+        await _settle(database, row, None, FileBroken("job_died", times=CRASHES_MAX))
         return 1
     try:
         return await _work(database, row)
     finally:
-        await _deaths.end(holder, row["import_id"])
+        await _crashes.end(holder, row.import_id)
 
 
 async def _work(database: Database, row: Any) -> int:
     done = 0
     kept = _open.setdefault(database, {})
-    session = kept.pop(row["import_id"], None)
+    session = kept.pop(row.import_id, None)
     try:
-        if session is None or session.position != row["rows_read"] or session.spool != row["spool"]:
+        if session is None or session.position != row.rows_read or session.spool != row.spool:
             former, session = session, None
             session = await asyncio.to_thread(_opened, former, row, await _rejects_bytes(database, row))
         until = monotonic() + STEP_SECONDS
@@ -100,9 +99,9 @@ async def _work(database: Database, row: Any) -> int:
                 return done + 1
             await _record(database, session, batch)
             done += len(batch)
-            if row["source"] is not None:
-                await quotas.owe(database, {row["source"]: len(batch)})
-            if await quotas.must_wait(database, row["source"], row["kind"]):
+            if row.source is not None:
+                await quotas.owe(database, {row.source: len(batch)})
+            if await quotas.must_wait(database, row.source, row.kind):
                 break
             session.give_up_if_hopeless()
     except SpoolFull:
@@ -126,7 +125,7 @@ async def _work(database: Database, row: Any) -> int:
 
 async def _rejects_bytes(database: Database, row: Any) -> int:
     async with database.reading() as connection:
-        return await store.count_reject_bytes(connection, row["import_id"])
+        return await store.count_reject_bytes(connection, row.import_id)
 
 
 async def _put_off(database: Database, row: Any, session: Session | None) -> None:
@@ -134,14 +133,14 @@ async def _put_off(database: Database, row: Any, session: Session | None) -> Non
     if session is not None:
         session.close()
     async with database.transaction() as tx:
-        await store.put_off(tx, row["import_id"], clock.now())
+        await store.put_off(tx, row.import_id, clock.now())
 
 
 def _opened(former: Session | None, row: Any, rejects_bytes: int) -> Session:
     """A session at the checkpoint. Raises FileBroken."""
     if former is not None:
         former.close()
-    if row["spool"] is None:
+    if row.spool is None:
         raise FileBroken("spool_lost")
     return _guarded(lambda: Session(row, rejects_bytes))
 
@@ -167,13 +166,13 @@ def _guarded(read: Callable[[], T]) -> T:
 async def _settle(database: Database, row: Any, session: Session | None, broken: FileBroken | None) -> None:
     problems = _encode([{"code": broken.code, **broken.extra}]) if broken else b""
     state = "failed" if broken else "done"
-    position = session.position if session else row["rows_read"]
-    skipped = session.stream.skipped if session else row["tables_skipped"]
+    position = session.position if session else row.rows_read
+    skipped = session.stream.skipped if session else row.tables_skipped
     async with database.transaction() as tx:
-        if not await store.settle(tx, row["import_id"], position, state, problems, skipped, clock.now()):
+        if not await store.settle(tx, row.import_id, position, state, problems, skipped, clock.now()):
             return
-    if row["spool"] is not None:
-        forget(row["spool"])
+    if row.spool is not None:
+        forget(row.spool)
 
 
 # ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────

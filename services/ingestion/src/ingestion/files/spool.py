@@ -1,7 +1,7 @@
-"""The spool: uploaded files on disk, sealed like everything that holds names and numbers.
+"""The spool: uploaded files on disk. They are sealed, because they contain names and ID numbers.
 
-A sealed file is a row of frames. Each holds FRAME_BYTES sealed under its own number, so that it can be written as a
-stream, read at any place, and neither reordered nor mixed with another file.
+A sealed file is a sequence of frames of FRAME_BYTES. Each frame is sealed with its number and the name of the file. So
+a file can be written as a stream and read at any position, and frames cannot be reordered or exchanged.
 """
 
 import io
@@ -19,15 +19,15 @@ from shell.settings import settings
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8
 _NONCE_AND_TAG: Final = 28
-_LOOK_EVERY_BYTES: Final = 16 * 1024**2
+_CHECK_EVERY_BYTES: Final = 16 * 1024**2
 
 
 class ImportSettings(BaseSettings):
-    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`: the largest upload; `seconds_max`: the longest time to send it;
-    `disk_free_bytes_min`: stays free on the disk; `unpacked_bytes_max`: an archive unpacked; `pages_bytes_max`: the
-    pages of a Parquet file that are open at one time; `rows_max`: rows of a file; `open_max`: files of one source that
-    may wait; `rejects_bytes_max`: rejected rows of a file as they are stored; `rejects_kept_days`: how long they are
-    kept."""
+    """SHOUWANG_IMPORT_…: limits of files. `bytes_max`, `seconds_max`: size and time of one upload;
+    `disk_free_bytes_min`: free space that remains on the disk; `unpacked_bytes_max`: unpacked size of an archive;
+    `pages_bytes_max`: unpacked pages of a Parquet file that are open at a time; `rows_max`: rows of a file; `open_max`:
+    waiting files of one source; `rejects_bytes_max`: stored size of the rejected rows of a file; `rejects_kept_days`:
+    their retention time."""
 
     model_config = SettingsConfigDict(env_prefix="SHOUWANG_IMPORT_", extra="ignore")
 
@@ -43,7 +43,7 @@ class ImportSettings(BaseSettings):
 
 
 def spool_folder() -> Path:
-    """Under the home of the service, for its owner only. Replicas that share imports must share it."""
+    """In the home of the service; only its owner has access. Replicas that share imports must share this folder."""
     home = Path(os.environ.get("SHOUWANG_HOME") or settings().home)
     folder = home / "spool"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -55,33 +55,33 @@ def path_of(spool: str) -> Path:
 
 
 class SpoolFull(OSError):
-    """The disk has too little room. Trying again later can succeed."""
+    """The disk has too little free space. A later attempt may succeed."""
 
 
 def need_room(bytes_: int = 0) -> None:
-    """Raises SpoolFull unless `disk_free_bytes_min` stays free after writing so many bytes."""
+    """Raises SpoolFull unless `disk_free_bytes_min` remain free after writing `bytes_` more."""
     if shutil.disk_usage(spool_folder()).free < bytes_ + ImportSettings().disk_free_bytes_min:
         raise SpoolFull("the disk of the spool is full")
 
 
 class SealedWriter:
-    """Write once, in order. `spool` names the file; it is durable after `finish`. Opening and writing raise SpoolFull
-    while the disk has too little room."""
+    """Writes a new file in order. `spool`: its name. The file is durable after `finish`. Opening and writing raise
+    SpoolFull."""
 
     def __init__(self, spool: str | None = None) -> None:
         need_room()
         self.spool = spool or str(uuid4())
         self.size = 0
-        self._looked_at = 0
+        self._checked_at = 0
         self._frame = 0
         self._pending = bytearray()
         self._file = os.fdopen(os.open(path_of(self.spool), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
-        if self.size - self._looked_at >= _LOOK_EVERY_BYTES:
+        if self.size - self._checked_at >= _CHECK_EVERY_BYTES:
             need_room()
-            self._looked_at = self.size
+            self._checked_at = self.size
         self._pending += data
         while len(self._pending) >= FRAME_BYTES:
             self._put(bytes(self._pending[:FRAME_BYTES]))
@@ -109,8 +109,8 @@ def _context(spool: str, frame: int) -> bytes:
 
 
 class SealedReader(io.RawIOBase):
-    """The plain bytes of a sealed file; seekable, a few frames in memory. Raises FileNotFoundError, and OSError where
-    it is not `size` bytes long or was changed."""
+    """The plain bytes of a sealed file. It is seekable and keeps a few frames in memory. Raises FileNotFoundError, and
+    OSError if the file has not `size` bytes or was changed."""
 
     def __init__(self, spool: str, size: int) -> None:
         self._spool = spool
@@ -172,7 +172,7 @@ def forget(spool: str) -> None:
 
 
 def spooled(older_than: float) -> Iterator[str]:
-    """Names of spooled files not written since `older_than` (seconds since the epoch)."""
+    """Names of spooled files that were last written before `older_than` (seconds since the epoch)."""
     for path in spool_folder().glob("*.sealed"):
         try:
             if path.stat().st_mtime < older_than:

@@ -1,6 +1,6 @@
-"""One spooled file as a stream of shaped rows, whatever its format."""
+"""The rows of a spooled file of any format, as events."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import chain, islice
 from typing import IO, Any, Final, Literal, get_args
@@ -11,10 +11,7 @@ from ingestion.domain.problems import fault
 from ingestion.files import workbook
 from ingestion.files.columnar import open_parquet
 from ingestion.files.delimited import open_delimited
-from ingestion.files.lines import read_lines
-from ingestion.files.mapping import Given, Mapping, resolve
-from ingestion.files.row_events import Plan, Sender, Shaped, make_plan, rejection, shape
-from ingestion.files.table import (
+from ingestion.files.domain.table import (
     COLUMNS_MAX,
     CUT,
     DAY_ZERO,
@@ -27,6 +24,9 @@ from ingestion.files.table import (
     is_blank,
     text_of,
 )
+from ingestion.files.mapping import Given, Mapping, resolve
+from ingestion.files.ndjson import read_lines
+from ingestion.files.row_events import Plan, Sender, Shaped, make_plan, rejection, shape
 from ingestion.reading.events import read_event
 
 Format = Literal["csv", "xlsx", "ndjson", "parquet"]
@@ -35,7 +35,7 @@ _PLANS_MAX: Final = 64
 
 
 def sniff(head: bytes) -> Format:
-    """The format by the first bytes. Raises FileBroken for what is known and not read."""
+    """The format that the first bytes show. Raises FileBroken for a known format that is not supported."""
     if head.startswith(b"PK"):
         return "xlsx"
     if head.startswith(b"PAR1"):
@@ -49,15 +49,16 @@ def sniff(head: bytes) -> Format:
     return "csv"
 
 
-class Stream:
-    """The shaped rows of a file in their order. `headers`: of each table met so far; `skipped`: tables that have rows
-    but no header. Iterating raises FileBroken, also in the middle."""
+class RowStream:
+    """The rows of a file in order. `headers`: of each table that was read so far; `skipped`: tables with rows but
+    without a header. Iterating raises FileBroken, also after some rows."""
 
     def __init__(self, file: IO[bytes], format: str, kind: str | None, given: Given, sender: Sender) -> None:
         self.headers: list[list[str]] = []
         self.skipped = 0
         self._file, self._format, self._given, self._sender = file, format, given, sender
         self._mapping = resolve(kind, given) if kind is not None else None
+        self._plans: dict[tuple[str, ...], Plan | None] = {}  # by names of the fields of a flat object
 
     def rows(self, now: Callable[[], datetime]) -> Iterator[Shaped]:
         if self._format == "ndjson":
@@ -87,74 +88,65 @@ class Stream:
             if at is None:
                 self.skipped += any(not is_blank(row.cells) for row in first)
                 continue
-            header = first[at].cells
-            found = mapping.found_in(header)
-            _need_columns(mapping, found)
-            if len(self.headers) >= TABLES_MAX:
-                raise FileBroken("too_many_tables", tables_max=TABLES_MAX)
-            self.headers.append([text_of(cell)[:HEADER_CHARS_KEPT] for cell in header])
-            planned = make_plan(mapping, found, self.headers[-1], len(self.headers) - 1, table.serials_from)
+            table_plan = self._plan_of_table(mapping, table, first[at])
             for row in chain(first[at + 1 :], table.rows):
                 if row.broken is not None or not is_blank(row.cells):
-                    yield shape(row, planned, self._sender, now())
+                    yield shape(row, table_plan, self._sender, now())
         if not self.headers:
             raise FileBroken("header_not_found", looked_for=list(mapping.columns["person.id_number"]))
+
+    def _plan_of_table(self, mapping: Mapping, table: Table, header: Row) -> Plan:
+        found = mapping.found_in(header.cells)
+        if missing := mapping.missing(found):
+            raise FileBroken("column_missing", columns=mapping.wanted(missing))
+        if len(self.headers) >= TABLES_MAX:
+            raise FileBroken("too_many_tables", tables_max=TABLES_MAX)
+        names = [text_of(cell)[:HEADER_CHARS_KEPT] for cell in header.cells]
+        self.headers.append(names)
+        return make_plan(mapping, found, names, len(self.headers) - 1, table.serials_from)
 
     # -- lines
 
     def _of_lines(self, now: Callable[[], datetime]) -> Iterator[Shaped]:
         self.headers.append([])
-        plans: dict[tuple[str, ...], Plan | None] = {}
         for place, line, broken in read_lines(self._file):
             text = line.decode("utf-8", "replace") + (CUT if broken == "row_too_long" else "")
-            row = Row(place, [text], broken)
-            if broken is not None:
-                yield self._refuse(row, broken)
-                continue
-            try:
-                value = msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError) as wrong:
-                yield self._refuse(row, "too_deep" if isinstance(wrong, RecursionError) else "not_json")
-                continue
-            if isinstance(value, dict) and "specversion" not in value and self._mapping is not None:
-                yield self._of_object(self._mapping, row, value, plans, now)
-            elif isinstance(value, dict) and "specversion" not in value:
-                yield self._refuse(row, "kind_needed")
-            else:
-                read = read_event(line, now(), only_source=self._sender.only)
-                yield Shaped(row, 0, read, {})
+            yield self._of_line(Row(place, [text], broken), line, now())
 
-    def _of_object(
-        self,
-        mapping: Mapping,
-        row: Row,
-        value: dict[str, Any],
-        plans: dict[tuple[str, ...], Plan | None],
-        now: Callable[[], datetime],
-    ) -> Shaped:
+    def _of_line(self, row: Row, line: bytes, now: datetime) -> Shaped:
+        """A line is a CloudEvent, or an object of the mapped fields."""
+        if row.broken is not None:
+            return self._reject(row, row.broken)
+        try:
+            value = msgspec.json.decode(line)
+        except RecursionError:
+            return self._reject(row, "too_deep")
+        except msgspec.DecodeError:
+            return self._reject(row, "not_json")
+        if not isinstance(value, dict) or "specversion" in value:
+            return Shaped(row, 0, read_event(line, now, only_source=self._sender.only), {})
+        if self._mapping is None:
+            return self._reject(row, "kind_needed")
+        return self._of_object(self._mapping, row, value, now)
+
+    def _of_object(self, mapping: Mapping, row: Row, value: dict[str, Any], now: datetime) -> Shaped:
         names = tuple(value)
-        if names not in plans:
-            if len(plans) >= _PLANS_MAX:
-                plans.clear()
-            plans[names] = self._plan(mapping, names)
-        planned = plans[names]
-        if planned is None:
-            return self._refuse(row, "columns_not_found")
-        shaped = shape(Row(row.place, list(value.values())), planned, self._sender, now())
+        if names not in self._plans:
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+            self._plans[names] = _plan_of_object(mapping, names)
+        object_plan = self._plans[names]
+        if object_plan is None:
+            return self._reject(row, "columns_not_found")
+        shaped = shape(Row(row.place, list(value.values())), object_plan, self._sender, now)
         return shaped._replace(row=row)
 
-    def _plan(self, mapping: Mapping, names: Sequence[str]) -> Plan | None:
-        found = mapping.found_in(names)
-        if not found or len(names) > COLUMNS_MAX:
-            return None
-        return make_plan(mapping, found, names, 0, DAY_ZERO)
-
-    def _refuse(self, row: Row, code: str) -> Shaped:
+    def _reject(self, row: Row, code: str) -> Shaped:
         return Shaped(row, 0, rejection(row, self._sender, [fault("", code)]), {})
 
 
-def _need_columns(mapping: Mapping, found: dict[str, int]) -> None:
-    missing = mapping.missing(found)
-    if missing:
-        wanted = [{"field": name, "names": list(mapping.columns.get(name, ()))} for name in missing]
-        raise FileBroken("column_missing", columns=wanted)
+def _plan_of_object(mapping: Mapping, names: tuple[str, ...]) -> Plan | None:
+    found = mapping.found_in(names)
+    if not found or len(names) > COLUMNS_MAX:
+        return None
+    return make_plan(mapping, found, names, 0, DAY_ZERO)
