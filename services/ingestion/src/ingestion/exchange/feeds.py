@@ -1,7 +1,6 @@
 """Feeds: the files in `contracts/tables/*.yaml`. A feed names one front-end table, its interval and its meaning."""
 
 import os
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shell.settings import repository_root
 
 from ingestion.exchange.domain.states import EndMeaning, RowRules, UpdateMeaning
-from ingestion.files.mapping import Given, Mapping, resolve
+from ingestion.files.mapping import Given, Mapping, pointer_in, resolve
 from ingestion.register.sources import URN_PATTERN, registered
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
@@ -149,12 +148,12 @@ def _read_folder(folder: str) -> Configured:
     faulty: dict[str, tuple[FeedProblem, ...]] = {}
     for path in sorted(Path(folder).glob("*.yaml")):
         read = read_feed(path.read_bytes())
-        if isinstance(read, Setup) and read.feed.feed in setups:
-            read = (FeedProblem("/feed", "duplicate_entry", "another file has this name"),)
-        if isinstance(read, Setup):
-            setups[read.feed.feed] = read
-        else:
+        if not isinstance(read, Setup):
             faulty[path.name] = read
+        elif read.feed.feed in setups:
+            faulty[path.name] = (FeedProblem("/feed", "duplicate_entry", "another file has this name"),)
+        else:
+            setups[read.feed.feed] = read
     return Configured(setups, faulty)
 
 
@@ -167,20 +166,18 @@ def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as wrong:
         return (FeedProblem("", "not_yaml", type(wrong).__name__),)
     except msgspec.ValidationError as wrong:
-        text, _, place = str(wrong).partition(" - at `$")
-        pointer = "".join(f"/{part}" for part in re.findall(r"\w+", place))
-        return (FeedProblem(pointer, "schema", text[:200]),)
-    return _resolved(feed)
+        text = str(wrong).partition(" - at `$")[0]
+        return (FeedProblem(pointer_in(str(wrong)), "schema", text[:200]),)
+    return _resolve(feed)
 
 
-def _resolved(feed: Feed) -> Setup | tuple[FeedProblem, ...]:
+def _resolve(feed: Feed) -> Setup | tuple[FeedProblem, ...]:
     problems = [*_table_faults(feed), *_mapping_faults(feed.mapping)]
-    mapping: Mapping | None = None
     try:
         mapping = resolve(feed.kind, feed.mapping)
     except Malformed as wrong:
-        problems += [FeedProblem(f"/mapping{p.pointer}", p.code, p.detail) for p in wrong.problems]
-    if problems or mapping is None:
+        return (*problems, *(FeedProblem(f"/mapping{p.pointer}", p.code, p.detail) for p in wrong.problems))
+    if problems:
         return tuple(problems)
     for name in SET_BY_CONNECTOR:
         mapping.columns.pop(name, None)

@@ -23,6 +23,7 @@ from ingestion.exchange.feeds import Feed, FeedBroken
 from ingestion.files.domain.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
 
 T = TypeVar("T")
+Page = tuple[list[tuple[Any, ...]], bool]  # rows, and whether others may follow
 PAGE_CHARS_MAX: Final = 4 * 1024**2
 _ROWS_AT_ONCE: Final = 20
 _VALUE_BYTES_MAX: Final = 4 * ROW_CHARS_MAX  # a longer value cannot fit into a row
@@ -71,23 +72,23 @@ class Frontend:
         row = self._query(lambda connection: connection.execute(query).one())
         return int(row[0]), [int(count) for count in row[1:]]
 
-    def page(
-        self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int
-    ) -> tuple[list[tuple[Any, ...]], bool]:
-        """At most `limit` rows, sorted by `order`, and whether others may follow. The page begins after the position
+    def page(self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int) -> Page:
+        """At most `limit` rows, sorted by `order`. The page begins after the position
         `after`, or at the value `since` of the first column in `order`, or at the first row. Values have the types of
         the driver, or are TooLong."""
         sort = [self._column(name) for name in order]
-        query: Select[Any] = select(*(self._column(name) for name in columns)).select_from(self._from())
-        query = query.where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
+        query = self._select(columns).where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
         query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
         position_at = [columns.index(name) for name in order]
 
-        def fetch(connection: Connection) -> tuple[list[tuple[Any, ...]], bool]:
+        def fetch(connection: Connection) -> Page:
             with connection.execute(query) as rows:
                 return _collect(rows, position_at, limit)
 
         return self._query(fetch)
+
+    def _select(self, columns: Sequence[str]) -> Select[Any]:
+        return select(*(self._column(name) for name in columns)).select_from(self._from())
 
     def _column(self, name: str) -> ColumnClause[Any]:
         return column(self.names[name.lower()])
@@ -106,15 +107,9 @@ class Frontend:
                 self._connection.execute(text(command))
             result = run(self._connection)
             self._connection.rollback()
-        except DBAPIError as wrong:
+        except (SQLAlchemyError, OSError) as wrong:
             self._rollback()
-            raise FeedBroken("source_away" if wrong.connection_invalidated else "table_unreadable") from None
-        except OSError:
-            self._rollback()
-            raise FeedBroken("source_away") from None
-        except SQLAlchemyError:
-            self._rollback()
-            raise FeedBroken("table_unreadable") from None
+            raise FeedBroken("source_away" if _is_disconnect(wrong) else "table_unreadable") from None
         return result
 
     def _rollback(self) -> None:
@@ -133,17 +128,28 @@ def _engine(url: str) -> Engine:
         raise FeedBroken("url_invalid") from None
 
 
-def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """The rows of a page. It ends at `limit` rows. After PAGE_CHARS_MAX it ends with the first row at a new position,
-    so the rows of one position stay together."""
+def _is_disconnect(wrong: Exception) -> bool:
+    if isinstance(wrong, DBAPIError):
+        return wrong.connection_invalidated
+    return isinstance(wrong, OSError)
+
+
+def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> Page:
+    """The page ends at `limit` rows. After PAGE_CHARS_MAX it ends with the first row at a new position, so the rows of
+    one position stay together."""
     found: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
         found.append(tuple(map(_bounded, row)))
         size += sum(len(value) for value in found[-1] if isinstance(value, str | bytes))
-        if size > PAGE_CHARS_MAX and len(found) > 1 and any(found[-1][at] != found[-2][at] for at in position_at):
+        if size > PAGE_CHARS_MAX and _is_at_new_position(found, position_at):
             return found, True
     return found, len(found) >= limit
+
+
+def _is_at_new_position(rows: Sequence[tuple[Any, ...]], position_at: Sequence[int]) -> bool:
+    """Whether the last row has another position than the row before it."""
+    return len(rows) > 1 and any(rows[-1][at] != rows[-2][at] for at in position_at)
 
 
 def _quoted(name: str) -> quoted_name:
@@ -173,16 +179,22 @@ def _is_after(sort: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> Column
 
 
 def _bounded(value: Any) -> Any:
-    """A value of bounded length that can be compared, stored and bound to a query. A large object is read up to that
-    length only."""
+    """A value of bounded length that can be compared, stored and bound to a query."""
     if hasattr(value, "read"):
-        value = value.read(1, _VALUE_BYTES_MAX + 1) if hasattr(value, "size") else value.read(_VALUE_BYTES_MAX + 1)
+        value = _read_start(value)
     if isinstance(value, memoryview | bytearray | bytes):
         start = bytes(value[: _VALUE_BYTES_MAX + 1])
         return start if len(start) <= _VALUE_BYTES_MAX else _too_long(start)
     if isinstance(value, str) and len(value) > ROW_CHARS_MAX:
         return TooLong(value[:CELL_CHARS_KEPT])
     return value
+
+
+def _read_start(large_object: Any) -> Any:
+    """A large object with a size takes the position as its first argument, as in Oracle."""
+    if hasattr(large_object, "size"):
+        return large_object.read(1, _VALUE_BYTES_MAX + 1)
+    return large_object.read(_VALUE_BYTES_MAX + 1)
 
 
 def _too_long(value: bytes) -> TooLong:
@@ -193,18 +205,26 @@ def cell_of(value: Any) -> Cell:
     """A value of a driver as a cell of a file."""
     match value:
         case Decimal():
-            whole = value.is_finite() and value == value.to_integral_value()
-            return int(value) if whole else str(value)
+            return _number(value)
         case datetime() if value.tzinfo is not None:
             return value.astimezone(SHANGHAI).replace(tzinfo=None)
         case bytes():
-            try:
-                return value.decode().rstrip()
-            except UnicodeDecodeError:
-                return value.hex()
+            return _text(value)
         case str():
             return value.rstrip()  # a CHAR column pads its values with spaces
         case timedelta() | UUID():
             return str(value)
         case _:
             return value  # type: ignore[no-any-return]
+
+
+def _number(value: Decimal) -> int | str:
+    is_whole = value.is_finite() and value == value.to_integral_value()
+    return int(value) if is_whole else str(value)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode().rstrip()
+    except UnicodeDecodeError:
+        return value.hex()

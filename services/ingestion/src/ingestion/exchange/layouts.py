@@ -44,8 +44,12 @@ class Layout:
         operation = self.setup.feed.operation
         if operation is None:
             return {}
-        present = {plain(word).upper(): False for word in operation.present}
-        return present | {plain(word).upper(): True for word in operation.deleted}
+        present = dict.fromkeys(map(_word, operation.present), False)
+        return present | dict.fromkeys(map(_word, operation.deleted), True)
+
+    def is_deleted(self, text: str) -> bool | None:
+        """`text`: the cell of the operation. None for an unknown word."""
+        return self.deletes.get(_word(text)) if text else False
 
     @cached_property
     def content_at(self) -> list[int]:
@@ -66,18 +70,22 @@ class Layout:
         return self.plan.names | ({"/data/action": operation.column} if operation else {})
 
 
+def _word(text: str) -> str:
+    return plain(text).upper()
+
+
 def make_layout(setup: Setup, names: dict[str, str]) -> Layout:
     """`names`: column of the table, in lower case → its name in the database. Raises FeedBroken."""
     header = list(names.values())
     needed = _needed_columns(setup, names)
     found = _mapped_columns(setup, header)
-    read = {name.lower(): name for name in needed}
+    columns = {name.lower(): name for name in needed}  # in lower case → as the feed or the database writes it
     for at in found.values():
-        read.setdefault(header[at].lower(), header[at])
-    position = {name: at for at, name in enumerate(read)}
-    columns = list(read.values())
+        columns.setdefault(header[at].lower(), header[at])
+    position = {name: at for at, name in enumerate(columns)}
     read_at = {field: position[header[at].lower()] for field, at in found.items()}
-    return Layout(setup, tuple(columns), make_plan(setup.mapping, read_at, columns, 0, DAY_ZERO))
+    plan = make_plan(setup.mapping, read_at, list(columns.values()), 0, DAY_ZERO)
+    return Layout(setup, tuple(columns.values()), plan)
 
 
 def _needed_columns(setup: Setup, names: dict[str, str]) -> list[str]:

@@ -74,14 +74,11 @@ class Reader:
     def _next(self, after: Position, since: Any, limit: int, number: int) -> Found:
         values, more = self._frontend.page(self.layout.columns, self.setup.order, after, since, limit)
         rows = [row_of(self.layout, each, at) for at, each in enumerate(values, number + 1)]
-        if not more:
-            return Found(rows, False)
-        last = rows[-1].position
-        while rows and rows[-1].position == last:
-            rows.pop()
-        if not rows or rows[-1].position == after:
-            raise FeedBroken("order_not_unique", columns=self.setup.order)
-        return Found(rows, True)
+        if more:
+            _drop_last_position(rows)
+            if not rows or rows[-1].position == after:
+                raise FeedBroken("order_not_unique", columns=self.setup.order)
+        return Found(rows, more)
 
     async def _query(self, query: Callable[[], T]) -> T:
         future = self._thread.submit(query)
@@ -90,3 +87,10 @@ class Reader:
             return await asyncio.wait_for(asyncio.wrap_future(future), FeedSettings().answer_seconds_max)
         except TimeoutError:
             raise FeedBroken("answer_late") from None
+
+
+def _drop_last_position(rows: list[TableRow]) -> None:
+    """The next page begins with the rows at this position."""
+    last = rows[-1].position
+    while rows and rows[-1].position == last:
+        rows.pop()

@@ -1,22 +1,19 @@
 """Records the rows of a page through the core of all intake channels, and stores the state of each key."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-from common.events.kinds import WITHOUT_VALUE
-from common.events.population import population_type
-from shell.privacy import vault
 from shell.store.transaction import Tx
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Refused
 from ingestion.exchange.domain.decisions import decide_missing, decide_row, is_older
-from ingestion.exchange.domain.states import Draft, KeyState
+from ingestion.exchange.domain.states import Change, Draft, KeyState
+from ingestion.exchange.draft_events import event_of, load_heads
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.layouts import Layout
 from ingestion.exchange.store import feed_rows as store
@@ -25,12 +22,8 @@ from ingestion.exchange.table_rows import TableRow, read_row, watermark_of
 from ingestion.files.domain.table import bounded
 from ingestion.files.rejects import keep
 from ingestion.files.row_events import Sender, Shaped, rejection
-from ingestion.reading.events import read_event, reopen
 from ingestion.recording.core import record
 from ingestion.recording.rejections import record_refusals
-from ingestion.recording.store.statements import load_sealed
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Counts(NamedTuple):
@@ -62,23 +55,33 @@ class Page:
     rejected: dict[int, tuple[Shaped, Sequence[Fault]]] = field(default_factory=dict)
     rejections: list[Refused] = field(default_factory=list)
 
+    def event_of(self, key: bytes, draft: Draft, own: Pushed | None, at: datetime) -> Pushed | Refused:
+        return event_of(self.setup, key, draft, own, self.heads.get(key), at=at, now=self.now)
+
 
 async def record_page(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow], now: datetime) -> Counts:
     """Record the differences between these rows and the stored states. The number of SQL statements is fixed."""
-    setup = layout.setup
-    known = await store.lock_rows(tx, setup.feed.feed, {row.key for row in rows})
-    changed = {row.key for row in rows if row.key in known and known[row.key].raw != row.raw}
-    heads = await _load_heads(tx, {key: known[key].state for key in changed}, setup)
-    page = Page(setup, run, now, known, heads)
-    repeated = _repeated_keys(setup, rows)
+    page = await _load_page(tx, layout.setup, run, rows, now)
+    repeated = _repeated_keys(layout.setup, rows)
     for row in rows:
-        if row.key not in page.saved and row.key in known and known[row.key].raw == row.raw:
+        if row.key not in page.saved and not _is_changed(page.known, row):
             _store_watermark(page, layout, row)
         else:
-            _decide(page, layout, row, row.key in repeated)
+            _read_and_decide(page, layout, row, row.key in repeated)
     await record_refusals(tx, page.rejections, now)
     receipts = await _record(tx, page)
     return await _save(tx, page, rows, receipts)
+
+
+async def _load_page(tx: Tx, setup: Setup, run: int, rows: Sequence[TableRow], now: datetime) -> Page:
+    known = await store.lock_rows(tx, setup.feed.feed, {row.key for row in rows})
+    changed = {row.key for row in rows if row.key in known and _is_changed(known, row)}
+    heads = await load_heads(tx, setup, {key: known[key].state for key in changed})
+    return Page(setup, run, now, known, heads)
+
+
+def _is_changed(known: dict[bytes, KnownRow], row: TableRow) -> bool:
+    return row.key not in known or known[row.key].raw != row.raw
 
 
 async def reject_rows(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow], now: datetime) -> Counts:
@@ -96,26 +99,22 @@ async def reject_rows(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow]
 
 async def end_missing(tx: Tx, setup: Setup, run: int, known: dict[bytes, KnownRow], now: datetime) -> int:
     """End the facts of rows that are no longer in a full load. Returns the number of rows with an event."""
-    heads = await _load_heads(tx, {key: row.state for key, row in known.items()}, setup)
+    heads = await load_heads(tx, setup, {key: row.state for key, row in known.items()})
     page = Page(setup, run, now, known, heads)
     for number, (key, row) in enumerate(known.items()):
-        drafts, after = decide_missing(row.state, now, setup.rules)
-        events = [_event(page, key, draft, None, after.at) for draft in drafts]
-        page.events[number] = [event for event in events if isinstance(event, Pushed)]
-        page.rejections += [event for event in events if isinstance(event, Refused)]
-        page.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
+        _end_row(page, number, key, row.state)
     await record_refusals(tx, page.rejections, now)
     await _record(tx, page)
     await store.save_rows(tx, setup.feed.feed, run, page.saved.items())
     return sum(1 for events in page.events.values() if events)
 
 
-async def _load_heads(tx: Tx, states: dict[bytes, KeyState], setup: Setup) -> dict[bytes, Pushed]:
-    keys = {vault().event_id(setup.feed.source, _source_id(key, s.head)): key for key, s in states.items() if s.head}
-    sealed_events = await load_sealed(tx.sql, keys)
-    return {
-        keys[event_id]: reopen(vault().open(sealed, event_id.encode())) for event_id, sealed in sealed_events.items()
-    }
+def _end_row(page: Page, number: int, key: bytes, state: KeyState) -> None:
+    drafts, after = decide_missing(state, page.now, page.setup.rules)
+    events = [page.event_of(key, draft, None, after.at) for draft in drafts]
+    page.events[number] = [event for event in events if isinstance(event, Pushed)]
+    page.rejections += [event for event in events if isinstance(event, Refused)]
+    page.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
 
 
 def _repeated_keys(setup: Setup, rows: Sequence[TableRow]) -> set[bytes]:
@@ -143,21 +142,24 @@ def _is_newer(state: KeyState, watermark: tuple[Any, ...] | None) -> bool:
         return True
 
 
-def _decide(page: Page, layout: Layout, row: TableRow, is_repeated: bool) -> None:
+def _read_and_decide(page: Page, layout: Layout, row: TableRow, is_repeated: bool) -> None:
     shaped, change = read_row(layout, row, page.now)
     if is_repeated:
         page.rejected[row.number] = (shaped, [fault("", "key_repeated")])
-        return
-    if change is None:
+    elif change is None:
         assert isinstance(shaped.read, Refused)
         _reject(page, row, shaped, shaped.read)
-        return
+    else:
+        _decide(page, row, shaped, change)
+
+
+def _decide(page: Page, row: TableRow, shaped: Shaped, change: Change) -> None:
     before = page.saved.get(row.key) or page.known.get(row.key)
     drafts, after = decide_row(before.state if before else None, change, page.setup.rules)
     own = shaped.read if isinstance(shaped.read, Pushed) else None
     events: list[Pushed] = []
     for draft in drafts:
-        event = _event(page, row.key, draft, own, after.at)
+        event = page.event_of(row.key, draft, own, after.at)
         if isinstance(event, Refused):
             _reject(page, row, shaped, event)
             return
@@ -174,39 +176,6 @@ def _reject(page: Page, row: TableRow, shaped: Shaped, event: Refused) -> None:
     page.rejections.append(event)
 
 
-def _event(page: Page, key: bytes, draft: Draft, own: Pushed | None, at: datetime) -> Pushed | Refused:
-    """The event of a draft, with the same checks as every pushed event. `own`: the row as an event."""
-    source = page.setup.feed.source
-    event = {
-        "specversion": "1.0",
-        "id": _source_id(key, draft.version),
-        "source": source,
-        "type": population_type(page.setup.mapping.kind),
-        "time": at.isoformat(),
-        "data": _event_data(page, key, draft, own),
-    }
-    return read_event(_encode(event), page.now, only_source=source)
-
-
-def _event_data(page: Page, key: bytes, draft: Draft, own: Pushed | None) -> dict[str, Any]:
-    head = page.heads.get(key)
-    about = head if draft.about_former and head is not None else own
-    person = {"id_number": about.person.number if about is not None else ""}
-    data: dict[str, Any] = {"action": draft.action, "valid_from": draft.valid_from, "valid_to": draft.valid_to}
-    if draft.previous is not None:
-        data["previous_event_id"] = _source_id(key, draft.previous)
-    if draft.action not in WITHOUT_VALUE and own is not None:
-        data["value"] = own.value
-        if own.name is not None:
-            person["name"] = own.name
-    return data | {"person": person}
-
-
-def _source_id(key: bytes, version: int) -> str:
-    """The version has leading zeros, because ids decide the order of events with one chain and one time."""
-    return f"table-{key.hex()}-{version:06d}"
-
-
 # ── record and save ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -221,19 +190,26 @@ async def _record(tx: Tx, page: Page) -> dict[int, list[Receipt]]:
 
 
 async def _save(tx: Tx, page: Page, rows: Sequence[TableRow], receipts: dict[int, list[Receipt]]) -> Counts:
-    feed, counts = page.setup.feed.feed, Counter[str]()
-    for row in rows:
-        status = _status(receipts.get(row.number, ()))
-        if status == "rejected":
-            _reject_by_core(page, row, receipts[row.number])
-        counts["rejected" if row.number in page.rejected else status] += 1
+    feed = page.setup.feed.feed
+    counts = _count(page, rows, receipts)
     rejects = _rejects_by_key(page, rows)
     await store.save_rejects(tx, rejects.values())
     await store.delete_rejects(tx, feed, {row.key for row in rows} - set(rejects))
     await store.save_rows(tx, feed, page.run, page.saved.items())
     if page.setup.feed.mode == "full":
-        present: Collection[bytes] = {row.key for row in rows if row.key in page.known} - set(page.saved)
-        await store.touch_rows(tx, feed, page.run, present)
+        present = {row.key for row in rows if row.key in page.known}
+        await store.touch_rows(tx, feed, page.run, present - set(page.saved))
+    return counts
+
+
+def _count(page: Page, rows: Sequence[TableRow], receipts: dict[int, list[Receipt]]) -> Counts:
+    """Count the rows by result, and reject those that the core rejected."""
+    counts = Counter[str]()
+    for row in rows:
+        status = _status(receipts.get(row.number, ()))
+        if status == "rejected":
+            _reject_by_core(page, row, receipts[row.number])
+        counts["rejected" if row.number in page.rejected else status] += 1
     return Counts(*(counts[status] for status in Counts._fields))
 
 
@@ -252,12 +228,16 @@ def _reject_by_core(page: Page, row: TableRow, receipts: Sequence[Receipt]) -> N
 def _rejects_by_key(page: Page, rows: Sequence[TableRow]) -> dict[bytes, RowReject]:
     """The last row of a key decides whether the key is rejected."""
     rejects: dict[bytes, RowReject] = {}
-    feed = page.setup.feed.feed
     for row in rows:
         if row.number in page.rejected:
-            shaped, faults = page.rejected[row.number]
-            problems, sealed = keep(shaped, faults, f"feed/{feed}/{row.key.hex()}")
-            rejects[row.key] = RowReject(feed, row.key, page.run, page.now, problems, sealed)
+            rejects[row.key] = _row_reject(page, row)
         else:
             rejects.pop(row.key, None)
     return rejects
+
+
+def _row_reject(page: Page, row: TableRow) -> RowReject:
+    shaped, faults = page.rejected[row.number]
+    feed = page.setup.feed.feed
+    problems, sealed = keep(shaped, faults, f"feed/{feed}/{row.key.hex()}")
+    return RowReject(feed, row.key, page.run, page.now, problems, sealed)

@@ -1,7 +1,7 @@
 """`GET /v1/feeds`, `/v1/feeds/{feed}`, `/v1/feeds/{feed}/runs` and `/v1/feeds/{feed}/rejects`."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
@@ -27,11 +27,11 @@ from ingestion.exchange.shapes import (
 )
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.files.downloads import BINARY, csv_file
 from ingestion.files.rejects import KeptReject, as_csv, open_reject
 
 router = APIRouter(tags=["feeds"])
 PAGE: Final = 500
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 Reader = Annotated[Caller, Depends(require("source", "officer", "auditor"))]
 
 
@@ -79,7 +79,7 @@ async def list_runs(
     "/v1/feeds/{feed}/rejects",
     summary="The rows that are rejected at present, with their reasons",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": _BINARY}}},
+    responses={200: {"content": {"text/csv": BINARY}}},
 )
 async def list_feed_rejects(
     feed: FeedName, caller: Annotated[Caller, Depends(require("source", "officer"))], db: Db
@@ -93,11 +93,7 @@ async def list_feed_rejects(
             tx, caller, clock.real_now(), action="feed_rejects", purpose="correct", cause=feed, fields=["row"]
         )
     headers = [list(opened(stored.headers, f"feed/{feed}/headers"))] if stored else []
-    return StreamingResponse(
-        as_csv(_pages(db, feed), headers),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="rejects-{feed}.csv"', "cache-control": "no-store"},
-    )
+    return csv_file(as_csv(_pages(db, feed), headers), f"rejects-{feed}")
 
 
 async def _pages(db: Database, feed: str) -> AsyncIterator[list[KeptReject]]:

@@ -41,15 +41,27 @@ class TableRow(NamedTuple):
 def row_of(layout: Layout, values: Sequence[Any], number: int) -> TableRow:
     """Raises FeedBroken if the position cannot be stored. The key is part of the position."""
     cells = [cell_of(value) for value in values]
-    key = _key_of(layout.setup.feed, [cells[at] for at in layout.key_at])
     word = None if layout.operation_at is None else text_of(cells[layout.operation_at]).strip()
-    is_deleted = False if not word else layout.deletes.get(plain(word).upper())
+    return TableRow(
+        key=_key_of(layout.setup.feed, [cells[at] for at in layout.key_at]),
+        position=_position(layout, values),
+        raw=_raw_of(layout, word, cells),
+        is_deleted=layout.is_deleted(word or ""),
+        cells=cells,
+        number=number,
+    )
+
+
+def _position(layout: Layout, values: Sequence[Any]) -> Position:
     position = tuple(values[at] for at in layout.order_at)
     if TooLong in map(type, position):
         raise FeedBroken("order_unusable", type="text of more than 65,536 characters")
+    return position
+
+
+def _raw_of(layout: Layout, word: str | None, cells: Sequence[Any]) -> bytes:
     content = encoded([word, *(_comparable(cells[at]) for at in layout.content_at)])
-    raw = vault().blind_index(f"raw\0{layout.mapping_digest}{content.decode()}")[:_DIGEST_BYTES]
-    return TableRow(key, position, raw, is_deleted, cells, number)
+    return vault().blind_index(f"raw\0{layout.mapping_digest}{content.decode()}")[:_DIGEST_BYTES]
 
 
 def _key_of(feed: Feed, parts: Sequence[Any]) -> bytes:
@@ -89,13 +101,17 @@ def read_row(layout: Layout, row: TableRow, now: datetime) -> tuple[Shaped, Chan
         faults = [fault("/data/action", "operation_unknown")]
         return Shaped(cells, 0, rejection(cells, sender, faults), layout.column_names), None
     shaped = shape(cells, layout.plan, sender, now)
+    return shaped, _change_of(layout, row, row.is_deleted, shaped, at)
+
+
+def _change_of(layout: Layout, row: TableRow, is_deleted: bool, shaped: Shaped, at: datetime) -> Change | None:
     watermark = watermark_of(layout, row)
     if isinstance(shaped.read, Pushed):
-        changed_at = max(at, shaped.read.time) if row.is_deleted else shaped.read.time
-        return shaped, Change(changed_at, watermark, row.is_deleted, _content_of(shaped.read))
-    if not row.is_deleted:
-        return shaped, None
-    return shaped, Change(at, watermark, True, None, end_of(cells, layout.plan))
+        changed_at = max(at, shaped.read.time) if is_deleted else shaped.read.time
+        return Change(changed_at, watermark, is_deleted, _content_of(shaped.read))
+    if not is_deleted:
+        return None
+    return Change(at, watermark, True, None, end_of(shaped.row, layout.plan))
 
 
 def _content_of(event: Pushed) -> Content:

@@ -167,9 +167,9 @@ def _rows(opened: Any, columns: Sequence[_Column], batch_rows: int, broken: type
 
 def _columns_of(batch: Any, columns: Sequence[_Column]) -> list[Iterable[Any]]:
     """The cells of a batch by column. A list or a record is a bad cell in every row."""
-    nested = repeat(BadCell("cell_nested", ""), batch.num_rows)
+    nested = BadCell("cell_nested", "")
     found = iter([_cells(column) for column in batch.columns])
-    return [next(found) if column.leaf is not None else nested for column in columns]
+    return [next(found) if column.leaf is not None else repeat(nested, batch.num_rows) for column in columns]
 
 
 def _cells(column: Any) -> list[Any]:

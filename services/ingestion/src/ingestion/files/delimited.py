@@ -39,16 +39,22 @@ def open_delimited(file: IO[bytes], score: Score, encoding: str | None = None, d
         raise FileBroken("encoding_unsupported")
     encodings = [encoding] if encoding else _likely(sample)
     delimiters = [delimiter] if delimiter else DELIMITERS
-    best, chosen = -1, (encodings[0], delimiters[0])
-    for each in encodings:
-        text = sample.decode(each, "replace")
-        for mark in delimiters:
-            found = _best_score(text, mark, score)
-            if found > best:
-                best, chosen = found, (each, mark)
+    chosen_encoding, chosen_delimiter = _detect(sample, score, encodings, delimiters)
     file.seek(0)
-    text_file = io.TextIOWrapper(file, chosen[0], errors="replace", newline="")
-    return Table("", records(text_file, chosen[1]))
+    text_file = io.TextIOWrapper(file, chosen_encoding, errors="replace", newline="")
+    return Table("", records(text_file, chosen_delimiter))
+
+
+def _detect(sample: bytes, score: Score, encodings: Sequence[str], delimiters: Sequence[str]) -> tuple[str, str]:
+    """The first pair with the highest score."""
+    best, chosen = -1, (encodings[0], delimiters[0])
+    for encoding in encodings:
+        text = sample.decode(encoding, "replace")
+        for delimiter in delimiters:
+            found = _best_score(text, delimiter, score)
+            if found > best:
+                best, chosen = found, (encoding, delimiter)
+    return chosen
 
 
 def _best_score(text: str, delimiter: str, score: Score) -> int:
@@ -94,14 +100,17 @@ def records(file: TextIO, delimiter: str) -> Iterator[Row]:
         place += 1
         if is_too_long:
             yield Row(place, (line + CUT).split(delimiter), "row_too_long")
-        elif '"' not in line:
-            yield _row(place, line.rstrip("\r\n").split(delimiter), _REPLACED in line)
+        elif '"' in line:
+            yield _quoted_row(place, line, lines, delimiter)
         else:
-            cells = _quoted(line, lines, delimiter)
-            if cells is None:
-                yield Row(place, _kept(line, delimiter), "row_quote")
-            else:
-                yield _row(place, cells, _REPLACED in line or any(_REPLACED in cell for cell in cells))
+            yield _row(place, line.rstrip("\r\n").split(delimiter), _REPLACED in line)
+
+
+def _quoted_row(place: int, line: str, lines: _Lines, delimiter: str) -> Row:
+    cells = _quoted(line, lines, delimiter)
+    if cells is None:
+        return Row(place, _kept(line, delimiter), "row_quote")
+    return _row(place, cells, _REPLACED in line or any(_REPLACED in cell for cell in cells))
 
 
 def _row(place: int, cells: list[str], has_invalid_bytes: bool) -> Row:

@@ -22,6 +22,7 @@ from shell.store.database import Database
 
 from ingestion.files import store
 from ingestion.files.domain.table import FileBroken
+from ingestion.files.downloads import BINARY
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
 from ingestion.files.shapes import ImportOut, import_out, problem_out
 from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, SpoolFull, need_room, path_of
@@ -33,13 +34,12 @@ from ingestion.register.senders import check_digest, sender
 
 router = APIRouter(tags=["imports"])
 _HEAD_BYTES: Final = 1024
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _CONTENTS: Final[dict[str, Any]] = {
-    "text/csv": _BINARY,
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BINARY,
-    "application/x-ndjson": _BINARY,
-    "application/vnd.apache.parquet": _BINARY,
-    "application/octet-stream": _BINARY,
+    "text/csv": BINARY,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BINARY,
+    "application/x-ndjson": BINARY,
+    "application/vnd.apache.parquet": BINARY,
+    "application/octet-stream": BINARY,
 }
 Kind = Annotated[
     str | None,
@@ -88,9 +88,7 @@ async def import_file(
     given = read_given(mapping)
     if kind is not None:
         resolve(kind, given)
-    async with db.reading() as connection:
-        if await store.count_open(connection, urn) >= ImportSettings().open_max:
-            raise TooBusy("too many files of this source wait already", retry_after_seconds=60)
+    await _need_few_open(db, urn)
     upload = await _spool(request)
     try:
         found = await _format(upload, format)
@@ -114,12 +112,23 @@ def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
         if kind is not None:
             raise Malformed("rows of a table need a source", code="source_needed")
         return None
-    known = sources.registered().get(urn)
+    _need_registered(urn, kind)
+    return urn
+
+
+def _need_registered(source: str, kind: str | None) -> None:
+    known = sources.registered().get(source)
     if known is None:
         raise Malformed("this source is not registered", code="source_unknown")
     if kind is not None and kind not in known.ranks:
         raise NotAllowed("this source is not registered for this kind", code="kind_not_registered")
-    return urn
+
+
+async def _need_few_open(db: Database, source: str | None) -> None:
+    async with db.reading() as connection:
+        count = await store.count_open(connection, source)
+    if count >= ImportSettings().open_max:
+        raise TooBusy("too many files of this source wait already", retry_after_seconds=60)
 
 
 class _Upload(NamedTuple):
@@ -139,8 +148,7 @@ async def _spool(request: Request) -> _Upload:
 
 
 async def _write(request: Request) -> _Upload:
-    declared = request.headers.get("content-length", "")
-    need_room(int(declared) if declared.isdigit() else 0)
+    need_room(_declared_bytes(request))
     writer, digest, head = SealedWriter(), hashlib.sha256(), b""
     try:
         async for part in request.stream():
@@ -153,6 +161,11 @@ async def _write(request: Request) -> _Upload:
         writer.discard()
         raise
     return _Upload(writer, vault().blind_index(f"file\0{digest.hexdigest()}"), head)
+
+
+def _declared_bytes(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else 0
 
 
 async def _format(upload: _Upload, given: Format | None) -> Format:

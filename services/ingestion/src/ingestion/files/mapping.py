@@ -128,13 +128,11 @@ def _fields(form: Any, at: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in msgspec.structs.fields(form):
         name, inner = f"{at}.{each.encode_name}", _inner(each.type)
-        if isinstance(inner, msgspec.inspect.DictType):
-            continue
         entry = getattr(inner, "item_type", None)
         if isinstance(entry, msgspec.inspect.StructType):
             for n in range(ENTRIES_OF_A_ROW):
                 found |= _fields(entry.cls, f"{name}.{n}")
-        else:
+        elif not isinstance(inner, msgspec.inspect.DictType):
             found[name] = _NAMED.get(each.encode_name) or _type(inner)
     return found
 
@@ -177,9 +175,14 @@ def read_given(text: str) -> Given:
     try:
         return msgspec.json.decode(text, type=Given)
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as wrong:
-        at = re.search(r"at `\$([^`]*)`", str(wrong))
-        pointer = "".join(f"/{part}" for part in re.findall(r"\w+", at[1])) if at else ""
+        pointer = pointer_in(str(wrong))
         raise _invalid([Problem(pointer=pointer, code="mapping_invalid", detail=_reason(wrong))]) from None
+
+
+def pointer_in(message: str) -> str:
+    """The JSON pointer to the place that an error message of msgspec names."""
+    found = re.search(r"at `\$([^`]*)`", message)
+    return "".join(f"/{part}" for part in re.findall(r"\w+", found[1])) if found else ""
 
 
 def _reason(wrong: Exception) -> str:
@@ -195,18 +198,23 @@ def resolve(kind: str, given: Given) -> Mapping:
     if problems:
         raise _invalid(problems)
     usual = usual_columns(kind) if given.extend else Usual()
-    columns = dict(usual.columns)
-    for name, names in given.columns.items():
-        columns[name] = (names,) if isinstance(names, str) else tuple(names)
     return Mapping(
         kind=kind,
         given=given,
-        columns={name: _headers(name, columns.get(name, ())) for name in known},
+        columns=_columns(usual, given, known),
         defaults=usual.defaults | given.defaults,
         codes={n: usual.codes.get(n, {}) | given.codes.get(n, {}) for n in (*usual.codes, *given.codes)},
         derived=usual.derived,
         fields=known,
     )
+
+
+def _columns(usual: "Usual", given: Given, known: Dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Field → names of its column. Given names replace the usual ones."""
+    columns = dict(usual.columns)
+    for name, names in given.columns.items():
+        columns[name] = (names,) if isinstance(names, str) else tuple(names)
+    return {name: _headers(name, columns.get(name, ())) for name in known}
 
 
 def _unknown_fields(kind: str, given: Given, known: Dict[str, str]) -> list[Problem]:

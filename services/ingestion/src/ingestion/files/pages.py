@@ -109,10 +109,14 @@ def _size(header: dict[int, Any], bytes_: int) -> Size:
     encoding = header[8][4] if header[1] == _DATA_V2 else header[5][2]
     if encoding in _DICTIONARY_CODED:
         return Size(page=bytes_, is_coded=True)
+    is_delta = encoding in (_DELTA_BYTE_ARRAY, _DELTA_LENGTH_BYTE_ARRAY)
+    return Size(page=bytes_, row=_row_bytes(header, encoding, bytes_), is_delta=is_delta)
+
+
+def _row_bytes(header: dict[int, Any], encoding: int, bytes_: int) -> int:
     if encoding == _DELTA_BYTE_ARRAY:  # a value repeats the beginning of the last one: each may be as long as the page
-        return Size(page=bytes_, row=bytes_, is_delta=True)
-    row = -(-bytes_ // max(_values(header), 1))
-    return Size(page=bytes_, row=row, is_delta=encoding == _DELTA_LENGTH_BYTE_ARRAY)
+        return bytes_
+    return -(-bytes_ // max(_values(header), 1))
 
 
 # ── Thrift, compact protocol ────────────────────────────────────────────────────────────────────────────────

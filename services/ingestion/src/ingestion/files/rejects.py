@@ -34,12 +34,12 @@ KeptReject = tuple[Kept, Problems]
 
 def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: bool = True) -> tuple[bytes, bytes]:
     """The problems as JSON, and the row, sealed. The row has at most REJECT_BYTES_MAX bytes of text."""
-    problems = _encode([{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults])
+    problems = [{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults]
     texts = [text_of(cell) for cell in shaped.row.cells]
     cells = shortened(texts, REJECT_BYTES_MAX) if with_cells else []
     is_cut = cells != texts or any(text.endswith(CUT) for text in texts)
     kept = Kept(shaped.row.place, shaped.table, cells, is_cut)
-    return problems, vault().seal(_encode(kept), context.encode())
+    return _encode(problems), vault().seal(_encode(kept), context.encode())
 
 
 def _column(shaped: Shaped, of: Fault) -> str | None:
@@ -66,8 +66,7 @@ async def as_csv(pages: AsyncIterator[list[KeptReject]], headers: Sequence[Seque
         for kept, problems in page:
             own = positions[kept.table] if kept.table < len(positions) else []
             cells = _in_columns(kept.cells, own, len(columns))
-            reasons = _reasons(problems) + (f"；{_CUT_TEXT}" if kept.cut else "")
-            writer.writerow([*map(_harmless, cells), kept.place, reasons, _codes(problems)])
+            writer.writerow([*map(_harmless, cells), kept.place, _reasons(kept, problems), _codes(problems)])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
@@ -76,17 +75,15 @@ async def as_csv(pages: AsyncIterator[list[KeptReject]], headers: Sequence[Seque
 
 
 def _merge(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
-    """One header for all tables, and for each table the positions of its columns in it. The second column of one name
-    in a table is another column."""
+    """One header for all tables, and for each table the positions of its columns in it."""
     columns: dict[tuple[str, int], int] = {}
-    positions: list[list[int]] = []
-    for header in headers:
-        own: list[int] = []
-        for at, name in enumerate(header):
-            key = (name, list(header[:at]).count(name))
-            own.append(columns.setdefault(key, len(columns)))
-        positions.append(own)
+    positions = [[columns.setdefault(key, len(columns)) for key in _numbered(header)] for header in headers]
     return [name for name, _ in columns], positions
+
+
+def _numbered(header: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name with the number of equal names before it: a table may have several columns of one name."""
+    return [(name, list(header[:at]).count(name)) for at, name in enumerate(header)]
 
 
 def _in_columns(cells: Sequence[str], own: Sequence[int], width: int) -> list[str]:
@@ -104,8 +101,9 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _reasons(problems: Problems) -> str:
-    return "；".join((f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems)
+def _reasons(kept: Kept, problems: Problems) -> str:
+    reasons = [(f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems]
+    return "；".join([*reasons, _CUT_TEXT] if kept.cut else reasons)
 
 
 def _codes(problems: Problems) -> str:

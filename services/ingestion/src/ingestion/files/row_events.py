@@ -88,14 +88,16 @@ def pointer_of(name: str) -> str:
 
 def make_plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: int, zero: date) -> Plan:
     """`found`: field → position of its column; `zero`: day 0 of serial day numbers."""
-    columns = []
-    for name, at in found.items():
-        section, _, last = name.rpartition(".")
-        last = "valid_to" if name == "valid_until" else last
-        columns.append(_Column(section, last, at, _converter(mapping, name, zero), pointer_of(name)))
+    columns = tuple(_column(mapping, name, at, zero) for name, at in found.items())
     names = {pointer_of(name): header[at][:HEADER_CHARS_KEPT] for name, at in found.items()}
     sections = dict.fromkeys((*Plan.sections, *(column.section for column in columns)))
-    return Plan(mapping, table, tuple(columns), names, tuple(sections))
+    return Plan(mapping, table, columns, names, tuple(sections))
+
+
+def _column(mapping: Mapping, name: str, at: int, zero: date) -> _Column:
+    section, _, last = name.rpartition(".")
+    field = "valid_to" if name == "valid_until" else last
+    return _Column(section, field, at, _converter(mapping, name, zero), pointer_of(name))
 
 
 def _converter(mapping: Mapping, name: str, zero: date) -> Convert:
@@ -129,19 +131,22 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
     if row.broken is not None:
         return Shaped(row, plan.table, rejection(row, sender, [fault("", row.broken)]), plan.names)
     parts, faults, has_formula = _convert(row.cells, plan)
-    _add_defaults(parts, plan.mapping, {f.pointer for f in faults})
-    _add_derived(parts, plan.mapping, {f.pointer for f in faults})
-    _add_list_entries(parts)
+    _complete(parts, plan.mapping, {f.pointer for f in faults})
     if parts[""].get("action") in WITHOUT_VALUE:
         faults = [f for f in faults if not f.pointer.startswith("/data/value/")]
-    has_own_id = parts[""].get("id") is not None
-    read = read_event(_encode(_event(parts, plan.mapping, sender)), now, only_source=sender.only)
+    read = _read(parts, plan.mapping, sender, now)
     if faults:
         read = rejection(row, sender, _with_faults_of_event(faults, read))
-    elif isinstance(read, Pushed) and not has_own_id:
-        digest = vault().blind_index(f"row\0{read.source.urn}\0{read.id}")
-        read = msgspec.structs.replace(read, digest=digest)
     return Shaped(row, plan.table, read, plan.names, has_formula)
+
+
+def _read(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender, now: datetime) -> Pushed | Refused:
+    has_own_id = parts[""].get("id") is not None
+    read = read_event(_encode(_event(parts, mapping, sender)), now, only_source=sender.only)
+    if has_own_id or isinstance(read, Refused):
+        return read
+    digest = vault().blind_index(f"row\0{read.source.urn}\0{read.id}")  # the id stands for the content
+    return msgspec.structs.replace(read, digest=digest)
 
 
 def _convert(cells: Sequence[Cell], plan: Plan) -> _Converted:
@@ -188,6 +193,13 @@ def end_of(row: Row, plan: Plan) -> date | None:
     return None
 
 
+def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
+    """`faulty`: pointers of the cells that cannot be read."""
+    _add_defaults(parts, mapping, faulty)
+    _add_derived(parts, mapping, faulty)
+    _add_list_entries(parts)
+
+
 def _add_defaults(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
     """A faulty cell gets no default."""
     for name, value in mapping.defaults.items():
@@ -226,7 +238,7 @@ def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -
     source = sender.source or ""
     return {
         "specversion": "1.0",
-        "id": own_id or _row_id(source, mapping.kind, data, time),
+        "id": own_id or _id_of_content(source, mapping.kind, data, time),
         "source": source,
         "type": population_type(mapping.kind),
         "time": time or sender.received_at.isoformat(),
@@ -234,7 +246,7 @@ def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -
     }
 
 
-def _row_id(source: str, kind: str, data: dict[str, Any], time: str | None) -> str:
+def _id_of_content(source: str, kind: str, data: dict[str, Any], time: str | None) -> str:
     raw = str(data["person"].get("id_number", ""))
     number = check(raw, None)
     person = {**data["person"], "id_number": number.number if isinstance(number, IdNumber) else raw}

@@ -37,8 +37,7 @@ class Session:
         self.sender = Sender(row.source, row.source, row.received_at)
         self._raw = SealedReader(self.spool, row.bytes)
         self._file = io.BufferedReader(self._raw, FRAME_BYTES)
-        given = msgspec.json.decode(row.mapping, type=Given)
-        self.stream = RowStream(self._file, row.format, row.kind, given, self.sender)
+        self.stream = self._stream_of(row)
         self._rows: Iterator[Shaped] = self.stream.rows(clock.now)
         self._broken: FileBroken | None = None
         self.rejected = row.rejected
@@ -50,6 +49,10 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def _stream_of(self, row: StoredImport) -> RowStream:
+        given = msgspec.json.decode(row.mapping, type=Given)
+        return RowStream(self._file, row.format, row.kind, given, self.sender)
 
     def _skip(self, count: int) -> None:
         """Skip the rows that an earlier session recorded."""

@@ -64,32 +64,38 @@ class SharedStrings:
 
 
 def _read_strings(part: IO[bytes], add: Callable[[str], None]) -> None:
-    """Call `add` with the text of every `<si>` element, without its pronunciation (`rPh`)."""
-    parts: list[str] = []
-    depth = {"rPh": 0, "t": 0}
-    size = 0
-
-    def start(tag: str, _: dict[str, str]) -> None:
-        if (name := local(tag)) in depth:
-            depth[name] += 1
-
-    def end(tag: str) -> None:
-        nonlocal size
-        name = local(tag)
-        if name in depth:
-            depth[name] -= 1
-        elif name == "si":
-            add("".join(parts))
-            parts.clear()
-            size = 0
-
-    def text(data: str) -> None:
-        nonlocal size
-        if depth["t"] and not depth["rPh"] and size <= ROW_CHARS_MAX:
-            parts.append(data)
-            size += len(data)
-
-    parser = new_parser()
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
-    for _ in parse(parser, part):
+    reader = _StringReader(add)
+    for _ in parse(reader.parser, part):
         pass
+
+
+class _StringReader:
+    """Calls `add` with the text of every `<si>` element, without its pronunciation (`rPh`)."""
+
+    def __init__(self, add: Callable[[str], None]) -> None:
+        self.parser = new_parser()
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self._add = add
+        self._parts: list[str] = []
+        self._size = 0
+        self._depth = {"rPh": 0, "t": 0}
+
+    def _start(self, tag: str, _: dict[str, str]) -> None:
+        if (name := local(tag)) in self._depth:
+            self._depth[name] += 1
+
+    def _end(self, tag: str) -> None:
+        name = local(tag)
+        if name in self._depth:
+            self._depth[name] -= 1
+        elif name == "si":
+            self._add("".join(self._parts))
+            self._parts.clear()
+            self._size = 0
+
+    def _text(self, data: str) -> None:
+        if self._depth["t"] and not self._depth["rPh"] and self._size <= ROW_CHARS_MAX:
+            self._parts.append(data)
+            self._size += len(data)

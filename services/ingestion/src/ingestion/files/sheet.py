@@ -65,10 +65,13 @@ class _Reader:
         elif name == "c":
             self._attributes, self._texts = attributes, {}
         elif name == "row":
-            self.place = int(attributes.get("r", self.place + 1))
-            self._cells, self._broken, self._size, self._column = [], None, 0, 0
+            self._begin_row(attributes)
         elif name == "rPh":
             self._phonetic += 1
+
+    def _begin_row(self, attributes: dict[str, str]) -> None:
+        self.place = int(attributes.get("r", self.place + 1))
+        self._cells, self._broken, self._size, self._column = [], None, 0, 0
 
     def _text(self, data: str) -> None:
         if self._open_text is None:

@@ -20,6 +20,7 @@ from shell.store.database import Database
 from ingestion.audits import store as audits
 from ingestion.domain.problems import PROBLEMS
 from ingestion.files import store
+from ingestion.files.downloads import BINARY, csv_file, ndjson_file
 from ingestion.files.rejects import Kept, KeptReject, as_csv, open_reject
 from ingestion.files.shapes import ImportOut, ImportPageOut, import_out
 from ingestion.files.store import StoredImport
@@ -27,7 +28,6 @@ from ingestion.register.sources import registered
 
 router = APIRouter(tags=["imports"])
 PAGE: Final = 500
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.get("/v1/imports", summary="Files that were sent")
@@ -65,7 +65,7 @@ async def show_import(
     "/v1/imports/{import_id}/rejects",
     summary="The rejected rows, with their reasons",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": _BINARY, "application/x-ndjson": _BINARY}}},
+    responses={200: {"content": {"text/csv": BINARY, "application/x-ndjson": BINARY}}},
 )
 async def list_rejects(
     import_id: UUID, caller: Annotated[Caller, Depends(require("source", "officer"))], db: Db
@@ -79,14 +79,10 @@ async def list_rejects(
         await audits.append_audit(
             tx, caller, clock.real_now(), action="import_rejects", purpose="correct", cause=key, fields=["row"]
         )
-    is_ndjson = stored.format == "ndjson"
-    parts = _as_ndjson(db, key) if is_ndjson else as_csv(_pages(db, key), _headers(stored))
-    name = f"rejects-{key}.{'ndjson' if is_ndjson else 'csv'}"
-    return StreamingResponse(
-        parts,
-        media_type="application/x-ndjson" if is_ndjson else "text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
-    )
+    pages, name = _pages(db, key), f"rejects-{key}"
+    if stored.format == "ndjson":
+        return ndjson_file(_as_ndjson(pages), name)
+    return csv_file(as_csv(pages, _headers(stored)), name)
 
 
 def _need_visible(stored: StoredImport | None, caller: Caller) -> StoredImport:
@@ -118,8 +114,8 @@ async def _pages(db: Database, import_id: str) -> AsyncIterator[list[KeptReject]
         after = rows[-1].row
 
 
-async def _as_ndjson(db: Database, import_id: str) -> AsyncIterator[bytes]:
-    async for page in _pages(db, import_id):
+async def _as_ndjson(pages: AsyncIterator[list[KeptReject]]) -> AsyncIterator[bytes]:
+    async for page in pages:
         yield b"".join(_line(reject) + b"\n" for reject in page)
 
 

@@ -18,6 +18,7 @@ from shell.settings import settings
 
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8
+_HEAD_BYTES: Final = 5
 _NONCE_AND_TAG: Final = 28
 _CHECK_EVERY_BYTES: Final = 16 * 1024**2
 
@@ -104,6 +105,11 @@ class SealedWriter:
         self._frame += 1
 
 
+def _overhead_bytes(head: bytes) -> int:
+    """Bytes that the seal adds to each frame. Byte 4 of the head is the length of the name of the key."""
+    return (_HEAD_BYTES + head[4] if len(head) == _HEAD_BYTES else 0) + _NONCE_AND_TAG
+
+
 def _context(spool: str, frame: int) -> bytes:
     return f"spool/{spool}/{frame}".encode()
 
@@ -118,9 +124,8 @@ class SealedReader(io.RawIOBase):
         self._at = 0
         self._frames: dict[int, bytes] = {}
         self._file = path_of(spool).open("rb")
-        head = self._file.read(5)
-        self._step = FRAME_BYTES + (5 + head[4] if len(head) == 5 else 0) + _NONCE_AND_TAG
-        overhead = self._step - FRAME_BYTES
+        overhead = _overhead_bytes(self._file.read(_HEAD_BYTES))
+        self._step = FRAME_BYTES + overhead
         frames = -(-size // FRAME_BYTES)
         if os.fstat(self._file.fileno()).st_size != size + frames * overhead:
             self._file.close()
@@ -156,15 +161,18 @@ class SealedReader(io.RawIOBase):
     def _frame(self, number: int) -> bytes:
         found = self._frames.get(number)
         if found is None:
-            self._file.seek(number * self._step)
-            try:
-                found = vault().open(self._file.read(self._step), _context(self._spool, number))
-            except SealBroken as wrong:
-                raise OSError("the spooled file was changed") from wrong
+            found = self._open_frame(number)
             while len(self._frames) >= _FRAMES_KEPT:
                 del self._frames[next(iter(self._frames))]
             self._frames[number] = found
         return found
+
+    def _open_frame(self, number: int) -> bytes:
+        self._file.seek(number * self._step)
+        try:
+            return vault().open(self._file.read(self._step), _context(self._spool, number))
+        except SealBroken as wrong:
+            raise OSError("the spooled file was changed") from wrong
 
 
 def forget(spool: str) -> None:

@@ -1,6 +1,6 @@
 """The rows of a spooled file of any format, as events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import IO, Any, Final, Literal, get_args
@@ -84,7 +84,7 @@ class RowStream:
     def _of_tables(self, mapping: Mapping, now: Callable[[], datetime]) -> Iterator[Shaped]:
         for table in self._tables(mapping):
             first = list(islice(table.rows, HEADER_ROWS_MAX))
-            at = next((at for at, row in enumerate(first) if mapping.found_in(row.cells)), None)
+            at = _header_at(mapping, first)
             if at is None:
                 self.skipped += any(not is_blank(row.cells) for row in first)
                 continue
@@ -143,6 +143,13 @@ class RowStream:
 
     def _reject(self, row: Row, code: str) -> Shaped:
         return Shaped(row, 0, rejection(row, self._sender, [fault("", code)]), {})
+
+
+def _header_at(mapping: Mapping, rows: Sequence[Row]) -> int | None:
+    for at, row in enumerate(rows):
+        if mapping.found_in(row.cells):
+            return at
+    return None
 
 
 def _plan_of_object(mapping: Mapping, names: tuple[str, ...]) -> Plan | None:

@@ -28,6 +28,7 @@ LINKS_MAX: Final = 2_000  # from one part to others, and sheets of a workbook
 STYLES_MAX: Final = 100_000
 _DATE_IDS: Final = frozenset((14, 15, 16, 17, 22, *range(27, 37), *range(50, 59)))
 _Element = tuple[str, dict[str, str]]  # local name, attributes
+_STYLE_LISTS: Final = ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs")
 _NOT_FORMAT = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 BROKEN: Final = (
     zipfile.BadZipFile,
@@ -189,22 +190,28 @@ def _walk(archive: zipfile.ZipFile, name: str, take: Callable[[str, dict[str, st
 
 def _date_styles(archive: zipfile.ZipFile, name: str) -> frozenset[int]:
     """Numbers of the cell styles that show a number as a date."""
-    dates, formats = set(_DATE_IDS), list[int]()
-    is_cell_style = False
+    styles = _Styles()
+    _walk(archive, name, styles.take)
+    return frozenset(at for at, number in enumerate(styles.formats) if number in styles.dates)
 
-    def take(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal is_cell_style
+
+class _Styles:
+    """`dates`: numbers of the formats of dates; `formats`: number of the format of each cell style."""
+
+    def __init__(self) -> None:
+        self.dates = set(_DATE_IDS)
+        self.formats: list[int] = []
+        self._is_cell_style = False
+
+    def take(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "numFmt" and _is_date_format(attributes.get("formatCode", "")):
-            dates.add(int(attributes["numFmtId"]))
-        elif tag in ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs"):
-            is_cell_style = tag == "cellXfs"
-        elif tag == "xf" and is_cell_style:
-            formats.append(int(attributes.get("numFmtId", "0")))
-        if max(len(dates), len(formats)) > STYLES_MAX:
+            self.dates.add(int(attributes["numFmtId"]))
+        elif tag in _STYLE_LISTS:
+            self._is_cell_style = tag == "cellXfs"
+        elif tag == "xf" and self._is_cell_style:
+            self.formats.append(int(attributes.get("numFmtId", "0")))
+        if max(len(self.dates), len(self.formats)) > STYLES_MAX:
             raise FileBroken("zip_bomb")
-
-    _walk(archive, name, take)
-    return frozenset(at for at, number in enumerate(formats) if number in dates)
 
 
 def _is_date_format(code: str) -> bool:
