@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from ingestion.exchange import frontend, row_records
+from ingestion.exchange import frontend, pages
 from ingestion.exchange import run_feeds as running
 from ingestion.files.domain.table import REJECT_BYTES_MAX
 from shell import clock
@@ -124,14 +124,14 @@ async def test_a_row_that_causes_an_error_of_ours_is_rejected_alone(tables, inco
     for n in range(7):
         tables.put(n)
     tables.sql("UPDATE EX_LOW_INCOME SET BZ = 'x'")
-    real = row_records.read_row
+    real = pages.read_row
 
     def breaking(layout, row, now):
         if "R3" in row.position:
             raise ZeroDivisionError
         return real(layout, row, now)
 
-    monkeypatch.setattr(row_records, "read_row", breaking)
+    monkeypatch.setattr(pages, "read_row", breaking)
     feed = await tables.work()
     assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (6, 1)
     assert "internal" in await tables.rejects()

@@ -21,12 +21,15 @@ _encode = msgspec.json.Encoder().encode
 
 async def load_heads(tx: Tx, setup: Setup, states: dict[bytes, KeyState]) -> dict[bytes, Pushed]:
     """Key → the last event of its present period."""
-    keys: dict[str, bytes] = {}
-    for key, state in states.items():
-        if state.head:
-            keys[vault().event_id(setup.feed.source, _source_id(key, state.head))] = key
+    keys = _keys_of_heads(setup, states)
     sealed_events = await load_sealed(tx.sql, keys)
     return {keys[id_]: reopen(vault().open(sealed, id_.encode())) for id_, sealed in sealed_events.items()}
+
+
+def _keys_of_heads(setup: Setup, states: dict[bytes, KeyState]) -> dict[str, bytes]:
+    """Event id of a head → key."""
+    source = setup.feed.source
+    return {vault().event_id(source, _source_id(key, s.head)): key for key, s in states.items() if s.head}
 
 
 def event_of(
@@ -40,10 +43,13 @@ def event_of(
         data["previous_event_id"] = _source_id(key, draft.previous)
     if draft.action not in WITHOUT_VALUE and own is not None:
         data["value"] = own.value
-        if own.name is not None:
-            person["name"] = own.name
+        person |= _name_of(own)
     event = _cloud_event(setup, _source_id(key, draft.version), at, data | {"person": person})
     return read_event(_encode(event), now, only_source=setup.feed.source)
+
+
+def _name_of(own: Pushed) -> dict[str, str]:
+    return {"name": own.name} if own.name is not None else {}
 
 
 def _cloud_event(setup: Setup, id_: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:

@@ -166,9 +166,12 @@ def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as wrong:
         return (FeedProblem("", "not_yaml", type(wrong).__name__),)
     except msgspec.ValidationError as wrong:
-        text = str(wrong).partition(" - at `$")[0]
-        return (FeedProblem(pointer_in(str(wrong)), "schema", text[:200]),)
+        return (_schema_fault(str(wrong)),)
     return _resolve(feed)
+
+
+def _schema_fault(message: str) -> FeedProblem:
+    return FeedProblem(pointer_in(message), "schema", message.partition(" - at `$")[0][:200])
 
 
 def _resolve(feed: Feed) -> Setup | tuple[FeedProblem, ...]:

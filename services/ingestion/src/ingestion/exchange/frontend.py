@@ -168,11 +168,13 @@ def _start_condition(sort: Sequence[ColumnClause[Any]], after: Sequence[Any], si
 def _is_after(sort: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> ColumnElement[bool]:
     """(a, b, c) > (x, y, z), as single comparisons: some databases cannot compare rows."""
     bound: list[Any] = [bindparam(f"after_{at}", value, unique=True) for at, value in enumerate(after)]
-    steps: list[ColumnElement[bool]] = []
-    for at, column_ in enumerate(sort):
-        equal_before = [sort[i] == bound[i] for i in range(at)]
-        steps.append(and_(*equal_before, column_ > bound[at]))
+    steps = [_is_greater_at(at, sort, bound) for at in range(len(sort))]
     return and_(sort[0] >= bound[0], or_(*steps)) if len(steps) > 1 else steps[0]
+
+
+def _is_greater_at(at: int, sort: Sequence[ColumnClause[Any]], bound: Sequence[Any]) -> ColumnElement[bool]:
+    """Equal before this column, and greater in it."""
+    return and_(*(sort[i] == bound[i] for i in range(at)), sort[at] > bound[at])
 
 
 # ── cells ───────────────────────────────────────────────────────────────────────────────────────────────────

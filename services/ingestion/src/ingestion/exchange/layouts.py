@@ -79,13 +79,19 @@ def make_layout(setup: Setup, names: dict[str, str]) -> Layout:
     header = list(names.values())
     needed = _needed_columns(setup, names)
     found = _mapped_columns(setup, header)
-    columns = {name.lower(): name for name in needed}  # in lower case → as the feed or the database writes it
-    for at in found.values():
-        columns.setdefault(header[at].lower(), header[at])
+    columns = _columns_to_read(needed, [header[at] for at in found.values()])
     position = {name: at for at, name in enumerate(columns)}
     read_at = {field: position[header[at].lower()] for field, at in found.items()}
     plan = make_plan(setup.mapping, read_at, list(columns.values()), 0, DAY_ZERO)
     return Layout(setup, tuple(columns.values()), plan)
+
+
+def _columns_to_read(needed: Sequence[str], mapped: Sequence[str]) -> dict[str, str]:
+    """Name in lower case → name as the feed or the database writes it, without repetitions."""
+    columns = {name.lower(): name for name in needed}
+    for name in mapped:
+        columns.setdefault(name.lower(), name)
+    return columns
 
 
 def _needed_columns(setup: Setup, names: dict[str, str]) -> list[str]:

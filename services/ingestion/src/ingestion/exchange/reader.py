@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
-from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, url_of
+from ingestion.exchange.feeds import Feed, FeedBroken, FeedSettings, Setup, url_of
 from ingestion.exchange.frontend import Frontend
 from ingestion.exchange.layouts import Layout, make_layout
 from ingestion.exchange.positions import Position
@@ -42,9 +42,7 @@ class Reader:
     @classmethod
     async def open(cls, setup: Setup) -> "Reader":
         url, feed = url_of(setup.feed), setup.feed
-        pending = _pending.get(feed.feed)
-        if pending is not None and not pending.done():
-            raise FeedBroken("answer_late")
+        _need_no_pending(feed)
         reader = cls(setup, ThreadPoolExecutor(1, thread_name_prefix=f"feed-{feed.feed}"))
         try:
             reader._frontend = await reader._query(lambda: Frontend(url, feed))
@@ -87,6 +85,12 @@ class Reader:
             return await asyncio.wait_for(asyncio.wrap_future(future), FeedSettings().answer_seconds_max)
         except TimeoutError:
             raise FeedBroken("answer_late") from None
+
+
+def _need_no_pending(feed: Feed) -> None:
+    pending = _pending.get(feed.feed)
+    if pending is not None and not pending.done():
+        raise FeedBroken("answer_late")
 
 
 def _drop_last_position(rows: list[TableRow]) -> None:

@@ -19,9 +19,10 @@ from shell.store.database import Database
 from shell.store.failures import is_unavailable
 
 from ingestion.exchange.feeds import FeedBroken, FeedSettings, Setup, configured, need_registered
+from ingestion.exchange.pages import Counts
 from ingestion.exchange.positions import kept_newest, opened, sealed, start_of
 from ingestion.exchange.reader import Reader
-from ingestion.exchange.row_records import Counts, end_missing, record_page, reject_rows
+from ingestion.exchange.row_records import end_missing, record_page, reject_rows
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
 from ingestion.exchange.table_rows import TableRow

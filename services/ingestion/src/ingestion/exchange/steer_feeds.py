@@ -15,6 +15,7 @@ from ingestion.exchange.feeds import Setup
 from ingestion.exchange.shapes import ConfirmMissingIn, FeedName, FeedOut, RunFeedIn, feed_out
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.exchange.store.feeds import StoredRun
 
 router = APIRouter(tags=["feeds"])
 Officer = Annotated[Caller, Depends(require("officer"))]
@@ -38,10 +39,7 @@ async def confirm_missing(feed: FeedName, body: ConfirmMissingIn, caller: Office
     the table: the next run that finds the rows releases the hold."""
     setup = _find_own(feed, caller)
     async with db.transaction() as tx:
-        stored = await store.lock_feed(tx, feed)
-        if stored is None or stored.state != "held":
-            raise Conflict("this feed does not wait for a confirmation", code="feed_not_held")
-        run = await store.load_run(tx.sql, feed, stored.run)
+        run = await _lock_held_run(tx, feed)
         if run.missing != body.missing:
             raise Conflict(f"{run.missing} rows are missing now: check again", code="missing_changed")
         await store.confirm_run(tx, feed, run.run, caller.subject, clock.now())
@@ -49,6 +47,13 @@ async def confirm_missing(feed: FeedName, body: ConfirmMissingIn, caller: Office
             tx, caller, clock.real_now(), action="feed_confirmed", purpose=body.reason, cause=f"{feed}/{run.run}"
         )
         return await _load_out(tx, setup)
+
+
+async def _lock_held_run(tx: Tx, feed: str) -> StoredRun:
+    stored = await store.lock_feed(tx, feed)
+    if stored is None or stored.state != "held":
+        raise Conflict("this feed does not wait for a confirmation", code="feed_not_held")
+    return await store.load_run(tx.sql, feed, stored.run)
 
 
 def _find_own(feed: str, caller: Caller) -> Setup:

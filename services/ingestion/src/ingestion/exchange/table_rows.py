@@ -16,7 +16,7 @@ from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.layouts import Layout
 from ingestion.exchange.positions import Position, encoded, instant_of
 from ingestion.files.domain.cells import plain
-from ingestion.files.domain.table import TooLong, bounded, text_of
+from ingestion.files.domain.table import Row, TooLong, bounded, text_of
 from ingestion.files.row_events import Sender, Shaped, end_of, rejection, shape
 
 _encode = msgspec.json.Encoder().encode
@@ -98,10 +98,14 @@ def read_row(layout: Layout, row: TableRow, now: datetime) -> tuple[Shaped, Chan
     sender = Sender(urn, urn, at)
     cells = bounded(row.number, row.cells)
     if row.is_deleted is None:
-        faults = [fault("/data/action", "operation_unknown")]
-        return Shaped(cells, 0, rejection(cells, sender, faults), layout.column_names), None
+        return _unknown_operation(layout, cells, sender), None
     shaped = shape(cells, layout.plan, sender, now)
     return shaped, _change_of(layout, row, row.is_deleted, shaped, at)
+
+
+def _unknown_operation(layout: Layout, cells: Row, sender: Sender) -> Shaped:
+    faults = [fault("/data/action", "operation_unknown")]
+    return Shaped(cells, 0, rejection(cells, sender, faults), layout.column_names)
 
 
 def _change_of(layout: Layout, row: TableRow, is_deleted: bool, shaped: Shaped, at: datetime) -> Change | None:

@@ -203,21 +203,34 @@ def _has_long_value(column: Any) -> bool:
     from pyarrow import compute, types
 
     kind = column.type
-    if not (
-        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
-    ):
-        return bool(types.is_fixed_size_binary(kind)) and kind.byte_width > _VALUE_BYTES_MAX
+    if types.is_fixed_size_binary(kind):
+        return bool(kind.byte_width > _VALUE_BYTES_MAX)
+    if not _is_of_any_length(kind):
+        return False
     longest = compute.max(compute.binary_length(column)).as_py()
     return longest is not None and longest > _VALUE_BYTES_MAX
+
+
+def _is_of_any_length(kind: Any) -> bool:
+    from pyarrow import types
+
+    checks = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    return any(check(kind) for check in checks)
 
 
 def _cell(scalar: Any) -> Any:
     if hasattr(scalar, "as_buffer") and scalar.is_valid:
         buffer = scalar.as_buffer()
         if buffer.size > _VALUE_BYTES_MAX:
-            return TooLong(buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")[:CELL_CHARS_KEPT])
+            return TooLong(_beginning(buffer))
     try:
         value = scalar.as_py()
     except (ValueError, ArithmeticError):
         return BadCell("cell_error", "")
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _beginning(buffer: Any) -> str:
+    """A character has at most 4 bytes."""
+    text: str = buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")
+    return text[:CELL_CHARS_KEPT]

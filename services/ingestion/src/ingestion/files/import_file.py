@@ -26,7 +26,7 @@ from ingestion.files.downloads import BINARY
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
 from ingestion.files.shapes import ImportOut, import_out, problem_out
 from ingestion.files.spool import ImportSettings, SealedReader, SealedWriter, SpoolFull, need_room, path_of
-from ingestion.files.store import NewImport
+from ingestion.files.store import NewImport, StoredImport
 from ingestion.files.streams import Format, sniff
 from ingestion.files.workbook import check_archive
 from ingestion.register import sources
@@ -85,9 +85,7 @@ async def import_file(
     is the same import: if it is done, nothing changes; if it failed or its stored file is lost, the job continues.
     `503 spool_full`: the disk has too little free space, and nothing is stored."""
     urn = _source(caller, source, kind)
-    given = read_given(mapping)
-    if kind is not None:
-        resolve(kind, given)
+    given = _read_mapping(mapping, kind)
     await _need_few_open(db, urn)
     upload = await _spool(request)
     try:
@@ -99,6 +97,14 @@ async def import_file(
     except BaseException:
         upload.writer.discard()
         raise
+
+
+def _read_mapping(text: str, kind: str | None) -> Given:
+    """Raises Malformed for a mapping that the job could not use."""
+    given = read_given(text)
+    if kind is not None:
+        resolve(kind, given)
+    return given
 
 
 def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
@@ -220,11 +226,16 @@ async def _create(db: Database, upload: _Upload, new: NewImport, caller: Caller,
         await creation.created(tx, caller, new.import_id)
         is_new = await store.insert_import(tx, new)
         stored = await store.lock_import(tx, new.import_id)
-        is_lost = stored.spool is None or not path_of(stored.spool).exists()
-        is_restarted = not is_new and stored.state != "done" and is_lost
+        is_restarted = not is_new and _needs_file(stored)
         if is_restarted:
             await store.restart(tx, new.import_id, new.spool)
             stored = await store.lock_import(tx, new.import_id)
     if not is_new and not is_restarted:
         upload.writer.discard()
     return import_out(stored)
+
+
+def _needs_file(stored: StoredImport) -> bool:
+    """Whether the import is not finished and has no file on the disk."""
+    is_lost = stored.spool is None or not path_of(stored.spool).exists()
+    return stored.state != "done" and is_lost

@@ -203,10 +203,15 @@ def resolve(kind: str, given: Given) -> Mapping:
         given=given,
         columns=_columns(usual, given, known),
         defaults=usual.defaults | given.defaults,
-        codes={n: usual.codes.get(n, {}) | given.codes.get(n, {}) for n in (*usual.codes, *given.codes)},
+        codes=_merged(usual.codes, given.codes),
         derived=usual.derived,
         fields=known,
     )
+
+
+def _merged(usual: Dict[str, dict[str, Any]], given: Dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Field → word → code. Given words replace the usual ones."""
+    return {name: usual.get(name, {}) | given.get(name, {}) for name in (*usual, *given)}
 
 
 def _columns(usual: "Usual", given: Given, known: Dict[str, str]) -> dict[str, tuple[str, ...]]:

@@ -129,14 +129,19 @@ def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
     found: dict[int, Any] = {}
     field = 0
     while data[at]:
-        head, at = data[at], at + 1
-        if head >> 4:
-            field += head >> 4
-        else:
-            number, at = _varint(data, at)
-            field = _zigzag(number)
-        found[field], at = _value(data, at, head & 15, depth)
+        kind = data[at] & 15
+        field, at = _field_number(data, at, field)
+        found[field], at = _value(data, at, kind, depth)
     return found, at + 1
+
+
+def _field_number(data: bytes, at: int, previous: int) -> tuple[int, int]:
+    """The upper 4 bits are the difference to the previous number. 0: the number follows."""
+    difference = data[at] >> 4
+    if difference:
+        return previous + difference, at + 1
+    number, at = _varint(data, at + 1)
+    return _zigzag(number), at
 
 
 def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:

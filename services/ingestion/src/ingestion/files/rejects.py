@@ -34,11 +34,11 @@ KeptReject = tuple[Kept, Problems]
 
 def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: bool = True) -> tuple[bytes, bytes]:
     """The problems as JSON, and the row, sealed. The row has at most REJECT_BYTES_MAX bytes of text."""
-    problems = [{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults]
     texts = [text_of(cell) for cell in shaped.row.cells]
     cells = shortened(texts, REJECT_BYTES_MAX) if with_cells else []
     is_cut = cells != texts or any(text.endswith(CUT) for text in texts)
     kept = Kept(shaped.row.place, shaped.table, cells, is_cut)
+    problems = [{"pointer": each.pointer, "code": each.code, "column": _column(shaped, each)} for each in faults]
     return _encode(problems), vault().seal(_encode(kept), context.encode())
 
 
@@ -65,13 +65,18 @@ async def as_csv(pages: AsyncIterator[list[KeptReject]], headers: Sequence[Seque
     async for page in pages:
         for kept, problems in page:
             own = positions[kept.table] if kept.table < len(positions) else []
-            cells = _in_columns(kept.cells, own, len(columns))
-            writer.writerow([*map(_harmless, cells), kept.place, _reasons(kept, problems), _codes(problems)])
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
+            cells = map(_harmless, _in_columns(kept.cells, own, len(columns)))
+            writer.writerow([*cells, kept.place, _reasons(kept, problems), _codes(problems)])
+        yield _drain(buffer)
     if buffer.tell():
-        yield buffer.getvalue().encode()
+        yield _drain(buffer)
+
+
+def _drain(buffer: io.StringIO) -> bytes:
+    content = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return content
 
 
 def _merge(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:

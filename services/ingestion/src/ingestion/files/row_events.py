@@ -159,14 +159,19 @@ def _convert(cells: Sequence[Cell], plan: Plan) -> _Converted:
             continue
         has_formula = has_formula or type(cell) is Calculated
         try:
-            prepared = conversions.prepared(cell)
-            value = convert(prepared) if prepared is not None else None
+            value = _value_of(cell, convert)
         except CellWrong as wrong:
             faults.append(fault(pointer, wrong.code))
             continue
         if value is not None:
             parts[section].setdefault(name, value)
     return _Converted(parts, faults, has_formula)
+
+
+def _value_of(cell: Cell, convert: Convert) -> Any:
+    """None for a blank cell. Raises CellWrong."""
+    prepared = conversions.prepared(cell)
+    return convert(prepared) if prepared is not None else None
 
 
 def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Refused) -> list[Fault]:
@@ -183,8 +188,7 @@ def end_of(row: Row, plan: Plan) -> date | None:
         if column.pointer != "/data/valid_to" or column.at >= len(row.cells):
             continue
         try:
-            prepared = conversions.prepared(row.cells[column.at])
-            text = column.convert(prepared) if prepared is not None else None
+            text = _value_of(row.cells[column.at], column.convert)
             end = date.fromisoformat(text) if text is not None else None
         except (CellWrong, ValueError):
             continue
@@ -229,12 +233,8 @@ def _add_list_entries(parts: dict[str, dict[str, Any]]) -> None:
 def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -> dict[str, Any]:
     """The CloudEvent of a row, with an id from its content unless the row has one."""
     top = parts[""]
-    own_id, time = top.pop("id", None), top.pop("time", None)
-    if time is None and mapping.given.time is not None:
-        time = mapping.given.time.isoformat()
-    data: dict[str, Any] = {"action": "created", **top, "person": parts["person"]}
-    if data["action"] not in WITHOUT_VALUE:
-        data["value"] = parts["value"]
+    own_id, time = top.pop("id", None), top.pop("time", None) or _time_of_file(mapping)
+    data = _data(parts)
     source = sender.source or ""
     return {
         "specversion": "1.0",
@@ -246,19 +246,38 @@ def _event(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender) -
     }
 
 
+def _time_of_file(mapping: Mapping) -> str | None:
+    return mapping.given.time.isoformat() if mapping.given.time is not None else None
+
+
+def _data(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {"action": "created", **parts[""], "person": parts["person"]}
+    if data["action"] not in WITHOUT_VALUE:
+        data["value"] = parts["value"]
+    return data
+
+
 def _id_of_content(source: str, kind: str, data: dict[str, Any], time: str | None) -> str:
-    raw = str(data["person"].get("id_number", ""))
-    number = check(raw, None)
-    person = {**data["person"], "id_number": number.number if isinstance(number, IdNumber) else raw}
-    content = _sorted([source, kind, time, {**data, "person": person}])
+    content = _sorted([source, kind, time, {**data, "person": _with_plain_number(data["person"])}])
     return "row-" + vault().blind_index("row\0" + content.decode()).hex()[:40]
 
 
+def _with_plain_number(person: dict[str, Any]) -> dict[str, Any]:
+    """The ID number in one notation: an old one of 15 digits has the same person as its new one."""
+    raw = str(person.get("id_number", ""))
+    number = check(raw, None)
+    return {**person, "id_number": number.number if isinstance(number, IdNumber) else raw}
+
+
 def rejection(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
-    """The body has the cells. If they are shortened, a digest of the full cells makes it unique."""
+    body = _encode(_body(row))
+    return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)
+
+
+def _body(row: Row) -> list[str]:
+    """The cells. If they are shortened, a digest of the full cells makes the body unique."""
     texts = [text_of(cell) for cell in row.cells]
     kept = shortened(texts, REJECT_BYTES_MAX)
     if kept != texts:
         kept.append(blake2b("\x1f".join(texts).encode("utf-8", "replace"), digest_size=16).hexdigest())
-    body = _encode(kept)
-    return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)
+    return kept

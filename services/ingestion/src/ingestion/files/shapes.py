@@ -53,12 +53,17 @@ class ImportPageOut(BaseModel):
 
 def import_out(stored: StoredImport) -> ImportOut:
     problems: list[dict[str, Any]] = msgspec.json.decode(stored.problems) if stored.problems else []
-    kept = timedelta(days=ImportSettings().rejects_kept_days)
     fields = stored._asdict()
     fields["problems"] = [problem_out(**each) for each in problems]
     fields["rejects"] = f"/v1/imports/{stored.import_id}/rejects" if stored.rejected else None
-    fields["rejects_kept_until"] = stored.settled_at + kept if stored.rejected and stored.settled_at else None
+    fields["rejects_kept_until"] = _rejects_kept_until(stored)
     return ImportOut(**{name: fields[name] for name in ImportOut.model_fields})
+
+
+def _rejects_kept_until(stored: StoredImport) -> datetime | None:
+    if not stored.rejected or stored.settled_at is None:
+        return None
+    return stored.settled_at + timedelta(days=ImportSettings().rejects_kept_days)
 
 
 def problem_out(code: str, **more: Any) -> FileProblemOut:

@@ -121,10 +121,11 @@ class _Reader:
         text = "".join(texts.get("t" if kind == "inlineStr" else "v", ()))
         if "f" not in texts:
             return self._plain(kind, text)
-        if text or (kind == "str" and "v" in texts):
-            value = self._plain(kind, text)
-            return value if isinstance(value, BadCell) else Calculated(value)
-        return BadCell("cell_formula", "=" + "".join(texts["f"])[:CELL_CHARS_KEPT])
+        has_result = bool(text) or (kind == "str" and "v" in texts)
+        if not has_result:
+            return BadCell("cell_formula", "=" + "".join(texts["f"])[:CELL_CHARS_KEPT])
+        value = self._plain(kind, text)
+        return value if isinstance(value, BadCell) else Calculated(value)
 
     def _plain(self, kind: str, text: str) -> Cell:
         match kind:
@@ -144,10 +145,13 @@ class _Reader:
             number = float(text)
         except ValueError:
             return text or None
-        style = self._attributes.get("s", "0")
-        if style.isascii() and style.isdigit() and int(style) in self._dates:
+        if self._is_date():
             return day_of(number, self._zero) or number
         return int(number) if number.is_integer() and abs(number) < _WHOLE_MAX else number
+
+    def _is_date(self) -> bool:
+        style = self._attributes.get("s", "0")
+        return style.isascii() and style.isdigit() and int(style) in self._dates
 
 
 def _index(reference: str | None, following: int) -> int:

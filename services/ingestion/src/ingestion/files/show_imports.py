@@ -38,18 +38,21 @@ async def list_imports(
     after: UUID | None = None,
 ) -> ImportPageOut:
     """A source sees its own files, an officer those of the area. They are in the order of their ids."""
-    scope = scope_of(caller)
-    source = scope.source if isinstance(scope, OwnSource) else None
-    owners = None if isinstance(scope, OwnSource | Everything) else _visible_owners(scope)
+    source, owners = _visible(scope_of(caller))
     async with db.reading() as connection:
         found = await store.list_imports(connection, source, owners, str(after) if after else None, limit)
     page = [import_out(stored) for stored in found]
     return ImportPageOut(imports=page, next=page[-1].import_id if len(page) == limit else None)
 
 
-def _visible_owners(scope: Scope) -> list[str]:
+def _visible(scope: Scope) -> tuple[str | None, list[str] | None]:
+    """The source and the owners whose imports the caller may see. Both are None if these are all imports."""
+    if isinstance(scope, OwnSource):
+        return scope.source, None
+    if isinstance(scope, Everything):
+        return None, None
     areas = {source.area for source in registered().values()} | {divisions.NATION}
-    return [area for area in areas if scope.sees(area)]
+    return None, [area for area in areas if scope.sees(area)]
 
 
 @router.get("/v1/imports/{import_id}", summary="The progress of a file")

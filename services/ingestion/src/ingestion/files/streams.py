@@ -90,7 +90,7 @@ class RowStream:
                 continue
             table_plan = self._plan_of_table(mapping, table, first[at])
             for row in chain(first[at + 1 :], table.rows):
-                if row.broken is not None or not is_blank(row.cells):
+                if _has_content(row):
                     yield shape(row, table_plan, self._sender, now())
         if not self.headers:
             raise FileBroken("header_not_found", looked_for=list(mapping.columns["person.id_number"]))
@@ -130,19 +130,25 @@ class RowStream:
         return self._of_object(self._mapping, row, value, now)
 
     def _of_object(self, mapping: Mapping, row: Row, value: dict[str, Any], now: datetime) -> Shaped:
-        names = tuple(value)
-        if names not in self._plans:
-            if len(self._plans) >= _PLANS_MAX:
-                self._plans.clear()
-            self._plans[names] = _plan_of_object(mapping, names)
-        object_plan = self._plans[names]
+        object_plan = self._plan_for(mapping, tuple(value))
         if object_plan is None:
             return self._reject(row, "columns_not_found")
         shaped = shape(Row(row.place, list(value.values())), object_plan, self._sender, now)
         return shaped._replace(row=row)
 
+    def _plan_for(self, mapping: Mapping, names: tuple[str, ...]) -> Plan | None:
+        if names not in self._plans:
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+            self._plans[names] = _plan_of_object(mapping, names)
+        return self._plans[names]
+
     def _reject(self, row: Row, code: str) -> Shaped:
         return Shaped(row, 0, rejection(row, self._sender, [fault("", code)]), {})
+
+
+def _has_content(row: Row) -> bool:
+    return row.broken is not None or not is_blank(row.cells)
 
 
 def _header_at(mapping: Mapping, rows: Sequence[Row]) -> int | None:

@@ -28,6 +28,7 @@ LINKS_MAX: Final = 2_000  # from one part to others, and sheets of a workbook
 STYLES_MAX: Final = 100_000
 _DATE_IDS: Final = frozenset((14, 15, 16, 17, 22, *range(27, 37), *range(50, 59)))
 _Element = tuple[str, dict[str, str]]  # local name, attributes
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the use of memory by others depends on the file
 _STYLE_LISTS: Final = ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs")
 _NOT_FORMAT = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 BROKEN: Final = (
@@ -54,8 +55,8 @@ def check_archive(file: IO[bytes]) -> zipfile.ZipFile:
         raise FileBroken("zip_bomb")
     if any(entry.flag_bits & 1 for entry in entries):
         raise FileBroken("file_encrypted")
-    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-        raise FileBroken("file_broken")  # a workbook has no other method, and others use memory as the file demands
+    if any(entry.compress_type not in _METHODS for entry in entries):
+        raise FileBroken("file_broken")
     if "[Content_Types].xml" not in archive.namelist():
         raise FileBroken("format_unknown")
     return archive

@@ -81,9 +81,13 @@ def _decide_older(state: KeyState, change: Change, content: Content, rules: RowR
         return [], state
     if content.subject != state.content.subject or any(p.valid_from == first_day for p in state.former):
         return [], state
+    return _insert_former(state, first_day, min(content.valid_to or known_from, known_from))
+
+
+def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
     version = state.version + 1
     former = sorted((*state.former, Period(version, first_day)), key=lambda period: period.valid_from or date.min)
-    draft = Draft("created", version, None, first_day, min(content.valid_to or known_from, known_from))
+    draft = Draft("created", version, None, first_day, end)
     return [draft], state._replace(version=version, former=tuple(former[-FORMER_PERIODS_MAX:]))
 
 
@@ -97,13 +101,19 @@ def _decide_before_deletion(state: KeyState, change: Change, content: Content, r
 
 
 def _decide_update(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
-    has_same_digest = (content.subject, content.digest) == (old.subject, old.digest)
     if content.digest == old.digest:
         content = content._replace(valid_from=old.valid_from)
-    if has_same_digest and content.valid_to == old.valid_to:
+    if (content.subject, content.digest) != (old.subject, old.digest):
+        return _decide_other_content(state, old, change, content, rules)
+    if content.valid_to == old.valid_to:
         return [], state._replace(watermark=change.watermark)
-    if has_same_digest and content.valid_to is not None:
+    if content.valid_to is not None:
         return _end_by_row(state, change, content, content.valid_to)
+    return _decide_other_content(state, old, change, content, rules)
+
+
+def _decide_other_content(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
+    """The row begins a new period, changes its subject, or corrects the present period."""
     first_day = _new_first_day(old, change, content, rules)
     if first_day is not None:
         content = content._replace(valid_from=first_day)
@@ -141,11 +151,14 @@ def _new_first_day(old: Content, change: Change, content: Content, rules: RowRul
     is_future = old.valid_from is not None and old.valid_from > changed_on
     if rules.updated == "corrected" or is_future:
         return None
-    day = content.valid_from
-    has_old_day = rules.updated == "created" and not rules.is_one_day and day == old.valid_from
-    if day is None or has_old_day:
+    if content.valid_from is None or _has_first_registration(old, content, rules):
         return changed_on if old.valid_from is None or changed_on > old.valid_from else None
-    return day if old.valid_from is not None and day > old.valid_from else None
+    return content.valid_from if old.valid_from is not None and content.valid_from > old.valid_from else None
+
+
+def _has_first_registration(old: Content, content: Content, rules: RowRules) -> bool:
+    """Whether the day in the row is not that of the change, because the table has only the day of the registration."""
+    return rules.updated == "created" and not rules.is_one_day and content.valid_from == old.valid_from
 
 
 def _decide_after_annulment(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:

@@ -15,23 +15,9 @@ from ingestion.exchange.tables import FeedRejectRow, FeedSeenRow
 
 _encode = msgspec.json.Encoder().encode
 _former = msgspec.json.Decoder(FormerPeriods)
-_SEEN: Final = (
-    "feed",
-    "row_key",
-    "seen_run",
-    "version",
-    "life",
-    "at",
-    "mark",
-    "raw",
-    "line",
-    "said",
-    "valid_from",
-    "valid_to",
-    "head",
-    "earlier",
-)
-_KNOWN: Final = "version, life, at, mark, raw, line, said, valid_from, valid_to, head, earlier"
+_STATE: Final = ("version", "life", "at", "mark", "raw", "line", "said", "valid_from", "valid_to", "head", "earlier")
+_SEEN: Final = ("feed", "row_key", "seen_run", *_STATE)
+_KNOWN: Final = ", ".join(_STATE)
 # Alive, and without an end of its own before $3 (today).
 _MISSING: Final = """feed = $1 AND seen_run < $2 AND life = 'alive' AND (valid_to IS NULL OR valid_to > $3)"""
 
@@ -82,14 +68,17 @@ def _known(row: asyncpg.Record) -> KnownRow:
 
 
 async def save_rows(tx: Tx, feed: str, run: int, rows: Collection[tuple[bytes, KnownRow]]) -> None:
-    values = []
-    for key, (state, raw) in rows:
-        content = state.content or Content(b"", b"", None, None)
-        mark = encoded(state.watermark) if state.watermark is not None else b""
-        earlier = _encode(state.former) if state.former else b""
-        stored = (state.version, state.life, state.at, mark, raw)
-        values.append((feed, key, run, *stored, *content, state.head, earlier))
+    values = [(feed, key, run, *_values(known)) for key, known in rows]
     await bulk.upsert(tx, FeedSeenRow, _SEEN, values, key=("feed", "row_key"))
+
+
+def _values(known: KnownRow) -> tuple[object, ...]:
+    """In the order of `_STATE`."""
+    state = known.state
+    content = state.content or Content(b"", b"", None, None)
+    mark = encoded(state.watermark) if state.watermark is not None else b""
+    earlier = _encode(state.former) if state.former else b""
+    return (state.version, state.life, state.at, mark, known.raw, *content, state.head, earlier)
 
 
 async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> None:

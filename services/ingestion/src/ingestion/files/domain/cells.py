@@ -173,9 +173,19 @@ def derived(name: str, person: Mapping[str, Any], value: Mapping[str, Any]) -> A
     `name`: `class` and `level` come from the certificate number, `birth_date` and `sex` from the ID number.
     """
     if name in ("class", "level"):
-        read = certificate.read(str(value.get("certificate_no", "")))
-        return read and (read.level if name == "level" else read.class_)
-    number = check(str(person.get("id_number", "")), None)
+        return _from_certificate(name, str(value.get("certificate_no", "")))
+    return _from_id_number(name, str(person.get("id_number", "")))
+
+
+def _from_certificate(name: str, text: str) -> int | None:
+    read = certificate.read(text)
+    if read is None:
+        return None
+    return read.level if name == "level" else read.class_
+
+
+def _from_id_number(name: str, text: str) -> str | None:
+    number = check(text, None)
     if not isinstance(number, IdNumber):
         return None
     if name == "birth_date":

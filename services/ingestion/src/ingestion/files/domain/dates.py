@@ -30,16 +30,21 @@ def date_reader(formats: Sequence[str], zero: date) -> ToText:
             return value.date().isoformat()
         if isinstance(value, date):
             return value.isoformat()
-        if isinstance(value, bool):
-            raise CellWrong("date")
-        if isinstance(value, int | float):
-            value = to_code(value).partition(".")[0]
-        found = _date(plain_date(value), given, zero)
+        found = _date(_digits_or_text(value), given, zero)
         if found is None:
             raise CellWrong("date")
         return found
 
     return to_date
+
+
+def _digits_or_text(value: Any) -> str:
+    """A number loses its fraction, which is a time of day."""
+    if isinstance(value, bool):
+        raise CellWrong("date")
+    if isinstance(value, int | float):
+        value = to_code(value).partition(".")[0]
+    return plain_date(value)
 
 
 def plain_date(text: str) -> str:
