@@ -202,12 +202,16 @@ def _table_faults(feed: Feed) -> list[FeedProblem]:
     if feed.mode == "changes" and feed.watermark is None:
         problems.append(FeedProblem("/watermark", "required", "changes are read by a watermark"))
     if feed.mode == "full":
-        problems += [
-            FeedProblem(f"/{name}", "not_for_full", "a full load compares all rows")
-            for name in ("watermark", "operation")
-            if getattr(feed, name) is not None
-        ]
+        problems += _full_load_faults(feed)
     return problems
+
+
+def _full_load_faults(feed: Feed) -> list[FeedProblem]:
+    return [
+        FeedProblem(f"/{name}", "not_for_full", "a full load compares all rows")
+        for name in ("watermark", "operation")
+        if getattr(feed, name) is not None
+    ]
 
 
 def _mapping_faults(given: Given) -> list[FeedProblem]:

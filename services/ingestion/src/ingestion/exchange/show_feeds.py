@@ -27,6 +27,7 @@ from ingestion.exchange.shapes import (
 )
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.exchange.store.feeds import StoredFeed
 from ingestion.files.downloads import BINARY, csv_file
 from ingestion.files.rejects import KeptReject, as_csv, open_reject
 
@@ -92,8 +93,11 @@ async def list_feed_rejects(
         await audits.append_audit(
             tx, caller, clock.real_now(), action="feed_rejects", purpose="correct", cause=feed, fields=["row"]
         )
-    headers = [list(opened(stored.headers, f"feed/{feed}/headers"))] if stored else []
-    return csv_file(as_csv(_pages(db, feed), headers), f"rejects-{feed}")
+    return csv_file(as_csv(_pages(db, feed), _headers(stored)), f"rejects-{feed}")
+
+
+def _headers(stored: StoredFeed | None) -> list[list[str]]:
+    return [list(opened(stored.headers, f"feed/{stored.feed}/headers"))] if stored else []
 
 
 async def _pages(db: Database, feed: str) -> AsyncIterator[list[KeptReject]]:

@@ -103,13 +103,18 @@ def _decide_before_deletion(state: KeyState, change: Change, content: Content, r
 def _decide_update(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
     if content.digest == old.digest:
         content = content._replace(valid_from=old.valid_from)
-    if (content.subject, content.digest) != (old.subject, old.digest):
+    if not _is_same(old, content):
         return _decide_other_content(state, old, change, content, rules)
     if content.valid_to == old.valid_to:
         return [], state._replace(watermark=change.watermark)
     if content.valid_to is not None:
         return _end_by_row(state, change, content, content.valid_to)
     return _decide_other_content(state, old, change, content, rules)
+
+
+def _is_same(old: Content, content: Content) -> bool:
+    """Whether the rows differ at most in the end of the period."""
+    return (content.subject, content.digest) == (old.subject, old.digest)
 
 
 def _decide_other_content(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
@@ -171,7 +176,7 @@ def _decide_after_annulment(state: KeyState, old: Content, change: Change, conte
 def _decide_after_end(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
     """The row is back: either its period continues or a new one begins."""
     change = _not_before(state, change)
-    if (content.subject, content.digest, content.valid_to) == (old.subject, old.digest, old.valid_to):
+    if _is_same(old, content) and content.valid_to == old.valid_to:
         content = content._replace(valid_from=old.valid_from)
         return [], state._replace(life="alive", watermark=change.watermark, content=content)
     first_day = content.valid_from or civil_date(change.at)
@@ -193,8 +198,7 @@ def _not_before(state: KeyState, change: Change) -> Change:
 
 
 def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) -> Outcome:
-    stated = change.content.valid_to if change.content else change.valid_to
-    day = stated or civil_date(change.at)
+    day = _day_of_deletion(change)
     if state is None:
         return _decide_first_deletion(change, day, rules)
     if state.content is None or state.life != "alive" or is_older(state, change):
@@ -202,6 +206,12 @@ def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) ->
     meaning: EndMeaning = "annulled" if rules.is_one_day else rules.deleted
     drafts, after = end_period(state, state.content, max(change.at, state.at), day, meaning)
     return drafts, after._replace(watermark=change.watermark)
+
+
+def _day_of_deletion(change: Change) -> date:
+    """The end in the row, or the day on which it was deleted."""
+    end = change.content.valid_to if change.content else change.valid_to
+    return end or civil_date(change.at)
 
 
 def _decide_first_deletion(change: Change, day: date, rules: RowRules) -> Outcome:

@@ -60,11 +60,15 @@ async def lock_rows(tx: Tx, feed: str, keys: Collection[bytes]) -> dict[bytes, K
 
 
 def _known(row: asyncpg.Record) -> KnownRow:
-    content = Content(row["line"], row["said"], row["valid_from"], row["valid_to"]) if row["line"] else None
     watermark = decoded(row["mark"]) if row["mark"] else None
     former = _former.decode(row["earlier"]) if row["earlier"] else ()
-    state = KeyState(row["version"], row["life"], row["at"], watermark, content, row["head"], former)
+    state = KeyState(row["version"], row["life"], row["at"], watermark, _content(row), row["head"], former)
     return KnownRow(state, row["raw"])
+
+
+def _content(row: asyncpg.Record) -> Content | None:
+    """None for a key of which only a deletion was read."""
+    return Content(row["line"], row["said"], row["valid_from"], row["valid_to"]) if row["line"] else None
 
 
 async def save_rows(tx: Tx, feed: str, run: int, rows: Collection[tuple[bytes, KnownRow]]) -> None:
