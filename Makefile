@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make` lists it. The only prerequisites are Python ≥ 3.11, Java ≥ 17, Maven and make.
+# `make` lists all targets. Git, make and Python ≥ 3.11 are needed; as root on Debian or Ubuntu the rest is installed.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -12,7 +12,7 @@ RUN := $(UV) run --no-sync
 SYNCED := .venv/.synced
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
 SOURCES := $(wildcard libs/*/src services/*/src tools/*/src) benchmarks
-FAST := $(wildcard libs services benchmarks contracts tests/contract tests/test_tidy.py)
+FAST := $(wildcard libs services benchmarks contracts tests/contract tests/test_*.py)
 SLOW := $(wildcard tools/shouwang/tests tests/integration)
 BROWSER := $(wildcard tests/browser)
 # The fast tests share one PostgreSQL and nothing else; the others each want the machine for themselves.
@@ -79,31 +79,38 @@ $(SYNCED): uv.lock pyproject.toml $(MEMBERS) | $(UV)
 	@command -v python3 >/dev/null || { echo "Python ≥ 3.11 is needed: install python3." >&2; exit 2; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$$(python3 --version) is too old: put a python3 ≥ 3.11 on the PATH." >&2; exit 2; }
+	$(call debian,python3 -c "import ensurepip",python3-venv)
 	@echo "installing uv into .tools (once)"
-	@python3 -m venv .tools \
-	  || { echo "python3 cannot make a virtual environment: install its venv module (python3-venv)." >&2; exit 2; }
+	@python3 -m venv .tools
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
+# Kafka runs from its jars. A given cluster (SHOUWANG_KAFKA) or a running Docker engine needs neither Java nor Maven.
 .PHONY: kafka-here
 kafka-here: $(SYNCED)
+	@$(RUN) python -m shouwang.runtime.broker 2>/dev/null || $(MAKE) java-here
 	@$(RUN) python -m shouwang.runtime.broker
+
+.PHONY: java-here
+java-here:
+	$(call debian,java -version,default-jre-headless)
+	$(call debian,mvn -version,maven)
 
 .PHONY: kubectl-here
 kubectl-here:
-	$(call debian,kubectl,kubernetes-client)
+	$(call debian,command -v kubectl,kubernetes-client)
 
 .PHONY: chromium-here
 chromium-here:
-	$(if $(BROWSER),$(call debian,chromium,chromium))
+	$(if $(BROWSER),$(call debian,command -v chromium,chromium))
 
-# $(call debian,command,package): install what the tests need beside Python, or say it in one line.
+# $(call debian,command,package): if the command fails, install the package, or say what to type.
 define debian
-	@if ! command -v $(1) >/dev/null; then \
+	@if ! $(1) >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing $(2) (once)"; \
 	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); } \
-	      >/tmp/shouwang-$(1).log 2>&1 \
-	      || { tail -5 /tmp/shouwang-$(1).log; echo "$(2) could not be installed, see above." >&2; exit 2; }; \
-	  else echo "The tests need $(1): install it (Debian: apt-get install $(2))." >&2; exit 2; fi; \
+	      >/tmp/shouwang-$(2).log 2>&1 \
+	      || { tail -5 /tmp/shouwang-$(2).log; echo "$(2) could not be installed, see above." >&2; exit 2; }; \
+	  else echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(2)" >&2; exit 2; fi; \
 	fi
 endef

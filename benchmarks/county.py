@@ -21,6 +21,7 @@ import msgspec
 import synth
 from shell import clock
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import SERVICES
 from synth.identity import Numbers
 
 from benchmarks import home
@@ -37,7 +38,6 @@ SMALL_SHARE = 5  # the first file holds one in five
 QUIET_SECONDS_MAX = 4 * 3600
 ASK_SECONDS, TELL_SECONDS = 0.1, 5.0
 IMPORT_ASK_SECONDS = 1.0
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision", "console")
 Change = Callable[[dict[str, Any]], None]  # of the list as a plain dictionary
 
 

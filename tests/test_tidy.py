@@ -1,6 +1,9 @@
 """The house rules a machine can keep. This file is the checklist for adding a service, so it cannot rot."""
 
 import ast
+import configparser
+import importlib
+import inspect
 import re
 import subprocess
 import tomllib
@@ -17,12 +20,25 @@ SOURCES = sorted(
     for pattern in ("libs/*/src/**/*.py", "services/*/src/**/*.py", "tools/*/src/**/*.py")
     for path in ROOT.glob(pattern)
 )
+STORED = tuple(name for name in SERVICES if (ROOT / "services" / name / "migrations").exists())
 # A function or file over the limit needs its reason here.
 LONG_FUNCTIONS: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 50, 300
-PURE = {"datetime", "decimal", "collections", "dataclasses", "enum", "functools", "itertools", "typing", "math", "re"}
-PURE |= {"__future__", "bisect", "hashlib", "operator", "uuid", "zlib", "msgspec", "fractions"}
+PURE = {
+    "datetime",
+    "decimal",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "itertools",
+    "typing",
+    "math",
+    "re",
+    "types",
+}
+PURE |= {"__future__", "bisect", "hashlib", "operator", "unicodedata", "uuid", "zlib", "msgspec", "fractions"}
 PURE_OURS = ("common", "rules")
 
 
@@ -62,24 +78,68 @@ def test_every_service_stands_everywhere(service: str) -> None:
         assert f"`{service}`" in (ROOT / readme).read_text(), readme
 
 
-@pytest.mark.parametrize("service", [name for name in SERVICES if name != "console"])
+def test_the_list_of_services_is_the_folders() -> None:
+    from shouwang.runtime.services import SERVICES as LISTED
+
+    assert sorted(LISTED) == SERVICES
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_is_a_layer_of_its_own(service: str) -> None:
+    """A root package that `.importlinter` does not name is not looked at."""
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / ".importlinter")
+    assert service in rules["importlinter"]["root_packages"].split()
+    assert service in rules["importlinter:contract:services"]["modules"].split()
+    assert service in re.split(r"[\s|]+", rules["importlinter:contract:layers"]["layers"])
+
+
+@pytest.mark.parametrize("service", STORED)
+def test_every_service_with_a_database_can_be_operated(service: str) -> None:
+    """Its parked records have a topic, its routes a description, its store a check with a size and a rule for quiet."""
+    from shell.kafka.topics import load_topics
+    from shouwang.invariants import quiet
+
+    assert f"{service}.parked" in {topic.name for topic in load_topics()}
+    assert (ROOT / "contracts" / "openapi" / f"{service}.json").exists()
+    verify = importlib.import_module(f"{service}.verify")
+    assert list(inspect.signature(verify.check).parameters) == ["database", "today"]
+    assert verify.SIZE.startswith("SELECT count(*)")
+    assert service in quiet.DUE
+
+
+def test_every_reader_of_entitlements_is_compared_with_identification() -> None:
+    from common.events import EntitlementsDecided
+    from shouwang.invariants import across
+
+    patterns = {service: importlib.import_module(f"{service}.main").service.handlers.pattern() for service in STORED}
+    readers = {service for service, pattern in patterns.items() if re.match(pattern, EntitlementsDecided.topic)}
+    assert set(across.APPLIED) == readers
+
+
+@pytest.mark.parametrize("service", STORED)
 def test_every_service_has_its_rooms(service: str) -> None:
     folder = ROOT / "services" / service
     for needed in ("main.py", "tables.py", "verify.py"):
         assert (folder / "src" / service / needed).exists(), needed
-    assert any((folder / "src" / service).glob("domain*"))
-    assert any((folder / "src" / service).glob("store*"))
+    assert any((folder / "src" / service).rglob("domain*"))
+    assert any((folder / "src" / service).rglob("store*"))
     assert (folder / "migrations" / "env.py").exists()
     assert list((folder / "tests").glob("test_*.py"))
+
+
+def is_domain(name: str, service: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == service and "domain" in parts
 
 
 def test_the_domain_does_no_io() -> None:
     wrong = []
     for service in SERVICES:
         base = ROOT / "services" / service / "src" / service
-        for path in [*base.glob("domain.py"), *base.glob("domain/**/*.py")]:
+        for path in [*base.rglob("domain.py"), *base.glob("**/domain/*.py")]:
             for name in imports(path):
-                pure = name.partition(".")[0] in PURE or name.startswith((*PURE_OURS, f"{service}.domain"))
+                pure = name.partition(".")[0] in PURE or name.startswith(PURE_OURS) or is_domain(name, service)
                 if not pure:
                     wrong.append(f"{relative(path)} imports {name}")
     assert not wrong

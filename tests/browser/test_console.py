@@ -52,7 +52,7 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     await expect(rows_of(page, person).filter(has_text="核验通过")).to_have_count(1)
     texts = await rows_of(page, person).locator("td.what").all_text_contents()
     assert set(texts) == {
-        "事实更新：残疾",
+        "事实更新：残疾人证",
         "资格认定：护理补贴、探访服务",
         "安排探访：首次",
         "派单给服务机构",
@@ -62,7 +62,7 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     }
     for stage in ("intake", "decide", "dispatch", "pay", "supervise"):
         await expect(page.locator(f'[data-stage="{stage}"] .count')).to_have_text(re.compile("[1-9]"))
-    await expect(page.locator('[data-stage="supervise"] .wait')).to_have_text("无人等待")
+    await expect(page.locator('[data-stage="supervise"] .wait')).to_have_text("无待处理消息")
     await expect(page.locator(".area")).to_contain_text("曲靖市")
     await picture(page, "chain")
 

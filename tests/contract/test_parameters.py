@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from shell.access.auth import issue_token
 from shell.http.params import Body, Day, Instant, Json, PastDay
-from shouwang.contracts.generate import SERVICES
+from shouwang.runtime.services import SERVICES
 
-ALL = (*SERVICES, "console")
+ALL = SERVICES
 WIDEST = 20_000  # characters that a pattern may admit where no maxLength is given
 BOUNDED_FORMATS = {"uuid", "binary"}  # a file has its own limits
 PROBES = {"/healthz", "/readyz", "/metrics"}

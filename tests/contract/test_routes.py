@@ -16,10 +16,10 @@ import yaml
 from fastapi.routing import APIRoute, iter_route_contexts
 from shell.access.auth import issue_token
 from shell.access.scopes import ROLES, Role
+from shouwang.runtime.services import SERVICES
 from starlette.routing import Mount, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision", "console")
 # The API's own description; it holds no data.
 DESCRIPTION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 # Claims that give each role a scope, and the roles whose scope needs a claim.
@@ -41,7 +41,7 @@ BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
 # Files that read the bounds of a token themselves, and why. All others ask `scope_of`.
 READS_CLAIMS = {
     "services/ingestion/src/ingestion/register/senders.py": "finds how a source has to sign; it gives no access",
-    "services/ingestion/src/ingestion/review/store/quarantine.py": "records the actor's area in the audit row",
+    "services/ingestion/src/ingestion/audits/store.py": "records the actor's area in the audit row",
 }
 
 
@@ -128,7 +128,7 @@ def test_the_file_names_the_roles_that_a_route_takes(service: str) -> None:
         if one.service == service != "console":
             assert roles_required(one.route.dependant) == set(one.told["roles"]), one.name
         if one.service == service == "console":
-            assert set(one.told["roles"]) == set(importlib.import_module("console.names").ROLES), one.name
+            assert set(one.told["roles"]) == set(importlib.import_module("console.domain.names").ROLES), one.name
 
 
 @pytest.mark.parametrize("service", SERVICES)

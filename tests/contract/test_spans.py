@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from shell import telemetry
 from shell.access.auth import issue_token
-from shouwang.contracts.generate import SERVICES
 from shouwang.runtime.processes import free_port
+from shouwang.runtime.services import SERVICES
 from starlette.routing import Mount
 
 PERSON = "6f1d0c55-2a4e-8c3b-9d27-0f5b8e7a1c42"
@@ -63,7 +63,7 @@ def filled(path: str, secret: str) -> str:
     return f"{'/'.join(parts)}?person_id={secret}&after={secret}&phone={secret}"
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "console"])
+@pytest.mark.parametrize("service", SERVICES)
 async def test_no_span_of_any_route_holds_a_person(
     service: str, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +97,7 @@ async def test_no_span_of_any_route_holds_a_person(
     assert held == []
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "console"])
+@pytest.mark.parametrize("service", SERVICES)
 async def test_a_probe_makes_no_span(service: str, exporter: InMemorySpanExporter) -> None:
     transport = httpx.ASGITransport(app_of(service), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:

@@ -32,6 +32,7 @@ from shell.settings import repository_root, settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import STORED
 from shouwang.trials import truth as truths
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.delivering import Deliverer
@@ -40,9 +41,8 @@ from shouwang.trials.observing import Observer
 from shouwang.trials.paying import Key, Paymaster
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261122"))
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 # Two processes share the topics of the services that decide and that pay.
-PROCESSES = (*SERVICES, "identification-1", "subsidy-1")
+PROCESSES = (*STORED, "identification-1", "subsidy-1")
 COUNTIES = ["530302", "530303", "530381"]
 LOADED_ON = date(2025, 5, 1)
 NOW = datetime.fromisoformat("2026-11-22T10:00:00+08:00")
@@ -167,7 +167,7 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             name, _, replica = process.partition("-")
             runtime.wait_ready(name, int(replica or 0))
         issued = tokens(runtime, ["admin", "officer@530300", "approver@530300"])
-        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
+        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
             for county in COUNTIES:
                 answer = await asker.ask("POST", "dispatch", "/v1/providers", json=register_provider(county))
                 assert answer.status_code == 201, answer.text
@@ -247,5 +247,5 @@ async def test_all_stores_and_topics_agree(run: Run, monkeypatch: pytest.MonkeyP
     report = await check_all(run.runtime, wait_seconds=QUIET_SECONDS)
     settings.cache_clear()
     assert report.ok, f"seed {SEED}\n{report.text()}"
-    parked = [await run.observer.rows(service, "SELECT reason FROM parked") for service in SERVICES]
-    assert parked == [[]] * len(SERVICES)
+    parked = [await run.observer.rows(service, "SELECT reason FROM parked") for service in STORED]
+    assert parked == [[]] * len(STORED)

@@ -19,10 +19,10 @@ from common.events import PersonFactsRecorded
 from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import STORED
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.observing import Observer
 
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 LOADED_ON = date(2025, 12, 1)
 DEADLINE_SECONDS = 120
 Event = dict[str, Any]
@@ -79,9 +79,9 @@ class Platform:
         """Wait until every service says of itself that it is ready, or that it is not."""
         deadline = monotonic() + DEADLINE_SECONDS
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            while (said := [await _ready(client, self.runtime, name) for name in SERVICES]) != [expected] * 6:
+            while (said := [await _ready(client, self.runtime, name) for name in STORED]) != [expected] * 6:
                 if monotonic() > deadline:
-                    raise TimeoutError(f"readiness is {dict(zip(SERVICES, said, strict=True))}")
+                    raise TimeoutError(f"readiness is {dict(zip(STORED, said, strict=True))}")
                 await asyncio.sleep(0.1)
 
     async def parked(self, service: str) -> list[Event]:
@@ -116,18 +116,18 @@ async def platform() -> AsyncIterator[Platform]:
         stack.callback(runtime.stop_all)
         runtime.start_stores(with_tables=True)
         runtime.create_topics()
-        for service in SERVICES:
+        for service in STORED:
             runtime.start_service(service)
-        for service in SERVICES:
+        for service in STORED:
             runtime.wait_ready(service)
         issued = tokens(runtime, ["admin"])
-        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
+        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
             yield Platform(runtime, asker, observer)
 
 
 async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Platform) -> None:
     runtime, events = platform.runtime, list(platform.county(300).initial_load())
-    before = {service: runtime.pid(service) for service in SERVICES}
+    before = {service: runtime.pid(service) for service in STORED}
     parts = [events[start : start + 60] for start in range(0, len(events), 60)]
     persons = await platform.take_in(parts[0])
 
@@ -143,10 +143,10 @@ async def test_services_wait_for_a_killed_cluster_and_lose_nothing(platform: Pla
     await platform.until_ready(True)
     persons += await pushing
     await platform.observer.until_quiet(DEADLINE_SECONDS)
-    assert {service: runtime.pid(service) for service in SERVICES} == before  # waited, not died
+    assert {service: runtime.pid(service) for service in STORED} == before  # waited, not died
     assert await platform.decided(persons) == set(persons)
     assert len(set(persons)) == 300
-    assert [await platform.parked(service) for service in SERVICES] == [[]] * len(SERVICES)
+    assert [await platform.parked(service) for service in STORED] == [[]] * len(STORED)
 
 
 async def _until_logged(runtime: Runtime, service: str, words: str) -> None:

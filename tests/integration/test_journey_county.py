@@ -12,7 +12,7 @@ from shouwang.commands.verify import check_all
 from shouwang.stories.longevity import LONGEVITY
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
-from synth.world import Truth
+from synth.truth import Truth
 
 PEOPLE, MONTHS, PUSHED_AT_ONCE = 200, 12, 50
 

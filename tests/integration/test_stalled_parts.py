@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from common.events import AbilitiesDetermined
 from common.message import Message
-from console.chain import Chain
-from console.meter import Meter
+from console.domain.chain import Chain
+from console.domain.item_titles import ItemTitles
+from console.domain.meter import Meter
 from console.reader import Reader
 from shell.kafka import client
 from shell.kafka.consumer import Consumer
@@ -179,7 +180,7 @@ async def test_a_relay_that_gets_no_answer_is_replaced_and_sends(
 
 
 async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(quick: Settings) -> None:
-    reader = Reader(quick, Chain(), Meter())
+    reader = Reader(quick, Chain(), Meter(), ItemTitles())
     async with silence_of("FetchRequest", quick) as silence, guarded(reader.part(), quick) as guard:
         await until(lambda: reader.trouble is None)
         reader.watchers += 1
@@ -198,7 +199,7 @@ async def test_the_reader_of_the_console_is_replaced_when_it_shows_nothing(quick
 
 
 async def test_an_exception_of_the_library_does_not_end_the_reader_of_the_console(quick: Settings) -> None:
-    reader = Reader(quick, Chain(), Meter())
+    reader = Reader(quick, Chain(), Meter(), ItemTitles())
     struck = asyncio.Event()
 
     def instead(request: str) -> None:

@@ -37,13 +37,13 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import STORED
 from shouwang.trials.asking import Asker
 from shouwang.trials.delivering import Deliverer
 from shouwang.trials.observing import Observer
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 REQUESTS = int(os.environ.get("SHOUWANG_REQUESTS", "10000"))
-STORED = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 ALL = (*STORED, "console")
 CHOSEN = tuple(os.environ.get("SHOUWANG_FUZZ_SERVICES", " ".join(ALL)).split())
 COUNTIES = ["530302", "530303"]

@@ -26,13 +26,13 @@ from shell.settings import settings
 from shouwang.commands.verify import check_all
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import STORED
 from shouwang.trials.asking import Asker, tokens
 from shouwang.trials.delivering import Deliverer
 from shouwang.trials.observing import Observer
 
 SEED = int(os.environ.get("SHOUWANG_FAULTS_SEED", "20261130"))
 KILLS = int(os.environ.get("SHOUWANG_KILLS", "30"))
-SERVICES = ("ingestion", "identification", "assessment", "dispatch", "subsidy", "supervision")
 COUNTIES = ["530302", "530303", "530381"]
 LOADED_ON = date(2025, 5, 1)
 NOW = datetime.fromisoformat("2026-11-22T10:00:00+08:00")
@@ -139,13 +139,13 @@ class Rehearsal:
         """Seconds from `since` until each consumer settled a record and the screen showed a step."""
         before, steps = await self._positions(), self.screen.steps
         moved: dict[str, float] = {}
-        while len(moved) <= len(SERVICES):
+        while len(moved) <= len(STORED):
             if monotonic() - since > MOVED_SECONDS_MAX:
-                behind = sorted({*SERVICES, "console"} - moved.keys())
+                behind = sorted({*STORED, "console"} - moved.keys())
                 raise TimeoutError(f"{behind} did not move within {MOVED_SECONDS_MAX:.0f} s; {self._reasons(behind)}")
             await asyncio.sleep(0.1)
             now = await self._positions()
-            for name in SERVICES:
+            for name in STORED:
                 if now[name] > before[name]:
                     moved.setdefault(name, monotonic() - since)
             if self.screen.steps > steps:
@@ -155,8 +155,8 @@ class Rehearsal:
     async def _positions(self) -> dict[str, int]:
         """How many records each service has settled."""
         statement = "SELECT coalesce(sum(next_offset), 0)::bigint AS settled FROM consumer_offsets"
-        rows = await asyncio.gather(*(self.observer.rows(name, statement) for name in SERVICES))
-        return {name: found[0]["settled"] for name, found in zip(SERVICES, rows, strict=True)}
+        rows = await asyncio.gather(*(self.observer.rows(name, statement) for name in STORED))
+        return {name: found[0]["settled"] for name, found in zip(STORED, rows, strict=True)}
 
     def _reasons(self, names: Sequence[str]) -> dict[str, str]:
         return {name: httpx.get(f"{self.runtime.service_url(name)}/readyz", timeout=5).text for name in names}
@@ -168,9 +168,9 @@ def _started(home: Path, stack: ExitStack) -> Runtime:
     clock.set_business_time(home, NOW, force=True)
     runtime.start_stores(with_tables=True)
     runtime.create_topics()
-    for name in (*SERVICES, "console"):
+    for name in (*STORED, "console"):
         runtime.start_service(name, env=ENV)
-    for name in (*SERVICES, "console"):
+    for name in (*STORED, "console"):
         runtime.wait_ready(name, seconds=START_SECONDS_MAX)
     return runtime
 
@@ -195,7 +195,7 @@ async def rehearsal(say: Callable[[str], None]) -> AsyncIterator[Rehearsal]:
         issued = tokens(runtime, ["admin", "officer@530300"])
         county = synth.county(SEED, PEOPLE, COUNTIES, LOADED_ON)
         changes = [push.event for push in synth.stream(county, MONTHS, SEED, rates=RATES)]
-        async with Asker(runtime, issued) as asker, Observer(runtime, SERVICES) as observer:
+        async with Asker(runtime, issued) as asker, Observer(runtime, STORED) as observer:
             deliverer = Deliverer(runtime, asker)
             source = Source(deliverer, changes)
             began = monotonic()
@@ -210,7 +210,7 @@ async def test_no_reader_is_left_behind_when_the_broker_is_killed_thirty_times(
     rehearsal: Rehearsal, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime, observer = rehearsal.runtime, rehearsal.observer
-    before = {name: runtime.pid(name) for name in (*SERVICES, "console")}
+    before = {name: runtime.pid(name) for name in (*STORED, "console")}
     began = monotonic()
     await rehearsal.go()
     say(f"{KILLS} kills in {monotonic() - began:.0f} s, {len(rehearsal.source.sent):,} events sent")
@@ -223,7 +223,7 @@ async def test_no_reader_is_left_behind_when_the_broker_is_killed_thirty_times(
     say(f"replaced clients: {await _replaced(runtime) or 'none'}")
     ended = [name for name, pid in before.items() if runtime.pid(name) != pid]
     say(f"processes that ended: {ended or 'none'}")
-    for name in (*SERVICES, "console"):
+    for name in (*STORED, "console"):
         await asyncio.to_thread(runtime.wait_ready, name, seconds=START_SECONDS_MAX)
 
     rows = await observer.rows("ingestion", "SELECT status, count(*) FROM received GROUP BY status")
@@ -243,7 +243,7 @@ async def _replaced(runtime: Runtime) -> dict[str, str]:
     """The lines of the replacement counters that are not zero, by service."""
     found: dict[str, str] = {}
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        for name in (*SERVICES, "console"):
+        for name in (*STORED, "console"):
             text = (await client.get(f"{runtime.service_url(name)}/metrics")).text
             lines = [line for line in text.splitlines() if line.startswith("shouwang_replaced_total")]
             if counted := [line for line in lines if not line.endswith(" 0.0")]:

@@ -10,7 +10,7 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_county_is_written_one_event_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_county_is_written_with_one_event_per_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "county.ndjson"
     arguments = ["--people", "50", "--division", "141125", "--seed", "3", "--out", str(out)]
     assert cli.main([*arguments, "--today", "2026-05-01"]) == 0
@@ -19,7 +19,7 @@ def test_a_county_is_written_one_event_a_line(tmp_path: Path, capsys: pytest.Cap
     assert f"{len(written)} events" in capsys.readouterr().err
 
 
-def test_blocks_join_into_one_county_without_an_id_given_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_make_one_county_without_a_repeated_id_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "BLOCK", 100)
     out = tmp_path / "county.ndjson"
     assert cli.main(["--people", "350", "--division", "530302", "--seed", "3", "--out", str(out)]) == 0

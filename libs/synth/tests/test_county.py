@@ -12,7 +12,7 @@ TODAY = date(2026, 5, 22)
 COUNTY = synth.county(11, 20_000, ["141125", "530302", "110105"], TODAY)
 
 
-def test_every_id_number_is_valid_unique_and_tells_birth_and_sex() -> None:
+def test_every_id_number_is_valid_unique_and_contains_birth_and_sex() -> None:
     for person in COUNTY.people:
         found = id_number.check(person.number, TODAY)
         assert isinstance(found, IdNumber), found
@@ -20,7 +20,7 @@ def test_every_id_number_is_valid_unique_and_tells_birth_and_sex() -> None:
     assert len({p.number for p in COUNTY.people}) == len(COUNTY.people)
 
 
-def test_most_elders_carry_an_area_code_of_their_county_and_many_an_abolished_one() -> None:
+def test_most_id_numbers_have_an_area_code_of_the_county_and_many_an_abolished_one() -> None:
     areas = Counter(p.number[:6] for p in COUNTY.people if p.hukou[0][1].division.startswith("141125"))
     total = areas.total()
     assert areas["142327"] + areas["141125"] > 0.75 * total
@@ -59,7 +59,7 @@ def test_even_a_small_county_has_a_leap_day_birth_and_a_centenarian() -> None:
     assert any(age_on(b, TODAY) >= 100 for b in births)
 
 
-def test_everybody_lives_somewhere_and_some_live_away_from_their_hukou() -> None:
+def test_every_person_has_a_home_and_some_live_away_from_their_hukou() -> None:
     truth = COUNTY.truth(TODAY).values()
     for person in truth:
         assert divisions.known(person.hukou_division, TODAY)
@@ -69,7 +69,7 @@ def test_everybody_lives_somewhere_and_some_live_away_from_their_hukou() -> None
     assert 0.02 < away / len(truth) < 0.10
 
 
-def test_the_shares_of_poor_disabled_and_lonely_people_are_those_of_a_county() -> None:
+def test_the_shares_of_poor_disabled_and_single_people_are_realistic() -> None:
     truth = list(COUNTY.truth(TODAY).values())
     assert 0.06 < sum(t.disability is not None for t in truth) / len(truth) < 0.11
     assert 0.03 < sum(t.low_income == "dibao" for t in truth) / len(truth) < 0.06
@@ -82,7 +82,7 @@ def test_the_shares_of_poor_disabled_and_lonely_people_are_those_of_a_county() -
     assert not any(t.died_on or t.suspected for t in truth)
 
 
-def test_the_initial_load_has_unique_ids_and_registers_everybody() -> None:
+def test_the_initial_load_has_unique_ids_and_registers_every_person() -> None:
     events = list(COUNTY.initial_load())
     assert len({(e["source"], e["id"]) for e in events}) == len(events)
     registered = [e["data"]["person"]["id_number"] for e in events if e["type"].endswith("registration.v1")]
@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_county_and_another_seed_another() -> None:
     assert drawn(1) != drawn(2)
 
 
-def test_an_unknown_division_or_none_is_refused() -> None:
+def test_an_unknown_or_missing_division_is_rejected() -> None:
     with pytest.raises(ValueError, match="999999"):
         synth.county(1, 10, ["999999"], TODAY)
     with pytest.raises(ValueError):

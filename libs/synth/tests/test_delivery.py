@@ -12,7 +12,7 @@ def drawn(faults: synth.Faults) -> list[synth.Push]:
 
 
 def overtaken(pushes: list[synth.Push]) -> int:
-    """How many actions arrive before the event that they name."""
+    """The number of actions that arrive before the event that they name."""
     all_ids = {p.event["id"] for p in pushes}
     arrived: set[str] = set()
     count = 0
@@ -23,7 +23,7 @@ def overtaken(pushes: list[synth.Push]) -> int:
     return count
 
 
-def test_pushes_come_in_the_order_of_delivery_and_never_before_they_were_recorded() -> None:
+def test_pushes_are_in_the_order_of_delivery_and_never_before_their_event_time() -> None:
     pushes = drawn(synth.Faults())
     assert [p.deliver_at for p in pushes] == sorted(p.deliver_at for p in pushes)
     assert all(p.deliver_at >= datetime.fromisoformat(p.event["time"]) for p in pushes)
@@ -52,7 +52,7 @@ def test_copies_of_an_event_are_equal() -> None:
         assert push.event == first.setdefault(push.event["id"], push.event)
 
 
-def test_deaths_are_told_late_by_several_offices_and_some_are_taken_back() -> None:
+def test_deaths_are_reported_late_by_several_offices_and_some_are_annulled() -> None:
     pushes = drawn(synth.Faults.none())
     deaths = [p.event for p in pushes if p.event["type"].endswith("death.v1")]
     told = [e for e in deaths if e["data"]["action"] == "created"]

@@ -1,4 +1,4 @@
-"""The simulation's truth against a plain reading of the events: every action applied to its chain, nothing clever."""
+"""The truth of the simulation equals a simple reading of the events: every action applied to its chain."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import synth
-from synth.scribe import OFFICES_BESIDE
-from synth.world import Truth
+from synth.cloud_events import OTHER_OFFICES
+from synth.truth import Truth
 
 TODAY = date(2025, 5, 1)
 Event = dict[str, Any]
@@ -20,7 +20,7 @@ def day(text: str | None) -> date | None:
 
 
 def chains(events: Iterable[Event]) -> list[list[Event]]:
-    """Events by chain, each chain in the order of (time, id), whatever the order they came in."""
+    """Events by chain, each chain in the order of (time, id)."""
     seen = {(e["source"], e["id"]): e for e in events}
     by_root: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
     for event in seen.values():
@@ -32,7 +32,7 @@ def chains(events: Iterable[Event]) -> list[list[Event]]:
 
 
 def outcome(chain: list[Event]) -> Period | None:
-    """What a chain says in the end: since, until, value; None when it was never true."""
+    """The final content of a chain: since, until, value; None if it was never true."""
     since, until, value = date.min, None, {}
     for event in chain:
         data = event["data"]
@@ -46,7 +46,7 @@ def outcome(chain: list[Event]) -> Period | None:
 
 
 class Reading:
-    """All that the events say, by person and kind (households by their number)."""
+    """The content of all events, by person and kind (households by their number)."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.said: defaultdict[tuple[str, str], list[Period]] = defaultdict(list)
@@ -72,7 +72,7 @@ class Reading:
             periods.sort(key=lambda p: p[0])
 
     def on(self, subject: str, kind: str, when: date) -> Event | None:
-        """The value in force: a later beginning closes whatever held before."""
+        """The value on a day. A value that begins later replaces the one before."""
         begun = [p for p in self.said[subject, kind] if p[0] <= when]
         if not begun or (begun[-1][1] is not None and begun[-1][1] <= when):
             return None
@@ -122,7 +122,7 @@ def assert_reading_is_truth(reading: Reading, truth: Truth, when: date) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_the_events_say_is_what_is_true_on_every_day(seed: int) -> None:
+def test_the_events_agree_with_the_truth_on_every_day(seed: int) -> None:
     county = synth.county(seed, 700, ["141125", "530302", "530371"], TODAY)
     events = list(county.initial_load())
     rates = synth.Rates(wrong=300, phantom=200).times(20)
@@ -135,12 +135,12 @@ def test_what_the_events_say_is_what_is_true_on_every_day(seed: int) -> None:
                 assert_reading_is_truth(reading, truth, when)
 
 
-def test_a_confirmed_death_has_the_day_on_which_somebody_died() -> None:
+def test_a_confirmed_death_has_the_true_day_of_death() -> None:
     county = synth.county(9, 600, ["141125"], TODAY)
     for _ in synth.stream(county, 6, 9, rates=synth.Rates().times(10)):
         pass
     died = {t.id_number: t.died_on for t in county.truth(county.today).values() if t.died_on}
-    really = {p.number: p.died_really for p in county.people if p.died_really}
+    really = {p.number: p.died_on for p in county.people if p.died_on}
     assert len(died) > 50
     assert died.items() <= really.items()
 
@@ -152,7 +152,7 @@ def test_a_stream_shows_every_action_of_every_kind_that_has_it() -> None:
         (p.event["type"].split(".")[3], p.event["data"]["action"]) for p in synth.stream(county, 6, 4, rates=rates)
     }
     kinds = {"residence", "disability", "low_income", "household", "living_situation", "registration"}
-    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"} | {*OFFICES_BESIDE}} <= shown
+    assert {(kind, "created") for kind in kinds | {"death", "alive", "special_family"} | {*OTHER_OFFICES}} <= shown
     assert {("hospital_stay", "ended"), ("hospital_stay", "annulled")} <= shown
     assert {(kind, "corrected") for kind in kinds} <= shown
     assert {(kind, "annulled") for kind in ("residence", "disability", "low_income", "death")} <= shown
@@ -180,7 +180,7 @@ def test_faults_of_delivery_change_neither_the_events_nor_the_truth() -> None:
     assert len(faulty) > len(clean)
 
 
-def test_changes_for_measuring_are_in_sequence_and_true() -> None:
+def test_changes_for_measurements_are_in_sequence_and_true() -> None:
     county = synth.county(8, 900, ["141125", "530302"], TODAY)
     events = list(county.initial_load())
     drawn = list(synth.changes(county, 3000, 600, 8, deaths_every=100))
@@ -206,7 +206,7 @@ def test_changes_for_measuring_are_in_sequence_and_true() -> None:
         assert_reading_is_truth(reading, truth, TODAY)
 
 
-def test_more_changes_than_days_are_refused() -> None:
+def test_more_changes_than_days_are_rejected() -> None:
     county = synth.county(8, 100, ["141125"], TODAY)
     with pytest.raises(ValueError):
         next(synth.changes(county, 10, 101, 1))
@@ -214,13 +214,13 @@ def test_more_changes_than_days_are_refused() -> None:
         next(synth.changes(county, 10_000, 100, 1))
 
 
-def test_what_is_told_beside_the_registers_leaves_everything_else_as_it_was() -> None:
+def test_other_facts_do_not_change_any_other_event() -> None:
     none = {"incident": 0.0, "hospital": 0.0, "contact": 0.0, "account": 0.0, "others": 0.0}
     drawn = []
     for rates in (synth.Rates(), synth.Rates(**none)):
         county = synth.county(12, 600, ["530302"], TODAY)
         pushes = list(synth.stream(county, 6, 12, rates=rates))
-        drawn.append(([p for p in pushes if p.event["type"].split(".")[3] not in OFFICES_BESIDE], len(pushes)))
+        drawn.append(([p for p in pushes if p.event["type"].split(".")[3] not in OTHER_OFFICES], len(pushes)))
         assert [p.deliver_at for p in pushes] == sorted(p.deliver_at for p in pushes)
     (with_them, more), (without, fewer) = drawn
     assert with_them == without

@@ -11,7 +11,7 @@ async def cases(database):
     return [dict(r) for r in await database.pool.fetch("SELECT * FROM cases ORDER BY requested_at, assessment_id")]
 
 
-async def test_who_is_entitled_and_has_no_result_is_asked_for_once(driver, database, people):
+async def test_an_entitled_person_without_a_result_gets_one_case(driver, database, people):
     correlation = str(uuid4())
     await driver.deliver(people.entitled(), times=3, correlation_id=correlation)
     [requested] = await driver.emitted_messages()
@@ -22,7 +22,7 @@ async def test_who_is_entitled_and_has_no_result_is_asked_for_once(driver, datab
     assert (case["state"], case["assessment_id"]) == ("requested", requested.data.assessment_id)
 
 
-async def test_who_is_not_entitled_is_left_alone(driver, database, people):
+async def test_a_person_who_is_not_entitled_gets_no_case(driver, database, people):
     await driver.deliver(people.entitled(granted=False))
     assert await driver.emitted() == []
     assert await database.pool.fetchval("SELECT count(*) FROM needs") == 0

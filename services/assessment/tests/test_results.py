@@ -58,7 +58,7 @@ async def test_the_same_form_and_the_same_signature_twice_change_nothing(driver,
     assert [s.version for s in await driver.emitted(AbilitiesDetermined)] == [1]
 
 
-async def test_whoever_submitted_may_not_sign(driver, client, auth, people):
+async def test_the_person_who_submitted_may_not_sign(driver, client, auth, people):
     await driver.deliver(people.entitled())
     submitted = await submit(client, auth, people.form(70))
     refused = await sign(client, auth, submitted.json()["assessment_id"], subject="nurse-1")
@@ -102,7 +102,7 @@ async def test_a_result_about_to_run_out_is_renewed_and_not_before(driver, datab
     assert [r.reason for r in await driver.emitted(AssessmentRequested)] == ["first", "regular"]
 
 
-async def test_every_fault_of_a_form_is_named(driver, client, auth, people):
+async def test_every_fault_of_a_form_is_reported(driver, client, auth, people):
     await driver.deliver(people.entitled())
     form = people.form(90, on=date(2026, 11, 23), assessors=["n", "n"])
     form["items"]["B2.4"] = 4
@@ -122,7 +122,7 @@ async def test_an_id_number_is_not_taken_as_an_assessor(driver, client, auth, pe
 
 
 @pytest.mark.parametrize("reader", [("officer", "530303"), ("assessor", "141125"), ("officer", "141125")])
-async def test_nobody_sees_or_fills_assessments_of_another_area(driver, client, auth, people, reader):
+async def test_a_caller_neither_sees_nor_fills_assessments_of_another_area(driver, client, auth, people, reader):
     role, division = reader
     await driver.deliver(people.entitled())
     assessment_id = (await submit(client, auth, people.form(70))).json()["assessment_id"]
@@ -135,7 +135,7 @@ async def test_nobody_sees_or_fills_assessments_of_another_area(driver, client, 
         assert (await client.post(f"/v1/assessments/{assessment_id}/sign", headers=headers)).status_code == 403
 
 
-async def test_nobody_unknown_or_dead_is_assessed(driver, client, auth, people):
+async def test_an_unknown_or_dead_person_is_not_assessed(driver, client, auth, people):
     assert (await submit(client, auth, people.form(70))).status_code == 404
     await driver.deliver(people.entitled(died_on=date(2026, 11, 20)))
     refused = await submit(client, auth, people.form(70))

@@ -8,11 +8,12 @@ import httpx
 import pytest
 from common.events import EntitlementsDecided, Event, VisitCancelled
 from common.message import Record, state_id, to_headers
-from console.chain import Chain
+from console.domain.chain import Chain
+from console.domain.item_titles import ItemTitles
+from console.domain.meter import Meter
+from console.domain.steps import step_of
 from console.main import app
-from console.meter import Meter
 from console.reader import Reader
-from console.telling import tell
 from msgspec.json import encode
 from shell.access.auth import issue_token
 
@@ -21,9 +22,10 @@ NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 
 @pytest.fixture
 def reader() -> Reader:
-    """The console's view of the topics, fed by the test instead of a broker."""
+    """The reader of the topics, filled by the test instead of a broker."""
     before = app.state.reader
-    app.state.reader = Reader(before.settings, Chain(), Meter())
+    app.state.titles = ItemTitles()
+    app.state.reader = Reader(before.settings, Chain(), Meter(), app.state.titles)
     return app.state.reader  # type: ignore[no-any-return]
 
 
@@ -45,7 +47,7 @@ async def browser(reader: Reader) -> AsyncIterator[Callable[..., httpx.AsyncClie
         await made.aclose()
 
 
-def lie(
+def record_of(
     event: Event,
     *,
     seconds: float = 0,
@@ -53,7 +55,7 @@ def lie(
     division: str | None = None,
     topic: str | None = None,
 ) -> Record:
-    """The event as its owner put it on its topic."""
+    """The event as a record on its topic."""
     event_id = state_id(event) if event.state else str(uuid4())
     headers = to_headers(
         wire_type=event.wire_type(),
@@ -92,7 +94,9 @@ def cancelled(person_id: str, reason: str = "died") -> VisitCancelled:
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    def step(event: Event, **given: Any) -> Any:
-        return tell(lie(event, **given))
+    def step(event: Event, *, titles: ItemTitles | None = None, **given: Any) -> Any:
+        return step_of(record_of(event, **given), titles or ItemTitles())
 
-    return SimpleNamespace(id=lambda: str(uuid4()), lie=lie, step=step, decided=decided, cancelled=cancelled)
+    return SimpleNamespace(
+        id=lambda: str(uuid4()), record_of=record_of, step=step, decided=decided, cancelled=cancelled
+    )

@@ -1,10 +1,10 @@
-"""What the page remembers, for whom, and for how long."""
+"""The memory of the live page: its content, its limits and its readers."""
 
 from datetime import date
 from typing import Any
 
 from common.events import AlertRaised
-from console.chain import KEPT_MAX, SHOWN_MAX, Chain
+from console.domain.chain import KEPT_MAX, SHOWN_MAX, Chain
 from shell.access.auth import Caller
 
 OFFICER = Caller("a", "officer", division="530300").may_see
@@ -12,7 +12,7 @@ ELSEWHERE = Caller("b", "officer", division="140700").may_see
 AUDITOR = Caller("c", "auditor", division="000000").may_see
 
 
-def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_what_is_new(make: Any) -> None:
+def test_the_last_hundred_steps_are_shown_oldest_first_and_then_only_new_ones(make: Any) -> None:
     chain = Chain()
     chain.add([make.step(make.decided(make.id()), seconds=n, division="530302") for n in range(150)])
     shown = chain.since(0, OFFICER)
@@ -32,7 +32,7 @@ def test_an_officer_sees_only_steps_of_the_own_area_and_nothing_of_unknown_place
     assert len(chain.since(0, AUDITOR)) == 2
 
 
-def test_a_case_between_two_areas_is_seen_from_both_and_moves_nobody(make: Any) -> None:
+def test_a_case_between_two_areas_is_seen_in_both_and_does_not_move_the_person(make: Any) -> None:
     chain, person = Chain(), make.id()
     chain.add([make.step(make.decided(person), division="140702")])
     case = AlertRaised(
@@ -58,8 +58,8 @@ def test_a_busy_area_does_not_push_a_small_one_off_the_page(make: Any) -> None:
     assert len(chain.since(0, ELSEWHERE)) == 5
 
 
-def test_where_a_person_lives_is_learnt_from_a_later_step(make: Any) -> None:
-    """The first step of a chain does not know yet whose area it is."""
+def test_the_area_of_a_person_is_learnt_from_a_later_step(make: Any) -> None:
+    """The first step of a chain has no area."""
     chain, person = Chain(), make.id()
     chain.add([make.step(make.decided(person))])
     assert chain.since(0, OFFICER) == []
@@ -75,7 +75,7 @@ def test_an_event_read_twice_is_one_step(make: Any) -> None:
     assert len(chain.since(0, OFFICER)) == 1
 
 
-def test_what_is_remembered_is_bounded(make: Any) -> None:
+def test_the_memory_is_bounded(make: Any) -> None:
     chain, person = Chain(), make.id()
     chain.add(make.step(make.decided(person, version=n), seconds=n, division="530302") for n in range(KEPT_MAX + 50))
     assert len(chain._steps) == KEPT_MAX

@@ -1,7 +1,7 @@
 """Counts, rates and queues from offsets alone."""
 
 import pytest
-from console.meter import HISTORY_SECONDS, Meter
+from console.domain.meter import HISTORY_SECONDS, Meter
 
 
 def test_totals_are_the_ends_of_a_stations_topics() -> None:
@@ -10,7 +10,7 @@ def test_totals_are_the_ends_of_a_stations_topics() -> None:
     assert {id: s.total for id, s in meter.stations.items() if s.total} == {"decide": 7, "dispatch": 9}
 
 
-def test_the_rate_is_what_passed_between_two_looks() -> None:
+def test_the_rate_is_the_difference_between_two_measurements() -> None:
     meter = Meter()
     meter.read_ends({("dispatch.visit", 0): 100}, 10.0)
     assert meter.stations["dispatch"].per_second == 0
@@ -29,11 +29,13 @@ def test_the_rate_is_what_passed_between_two_looks() -> None:
         ({("ingestion.person", 0): 10}, 0),
         ({("ingestion.person", 0): 4, ("assessment.ability", 1): 1}, 8),
         ({("ingestion.person", 0): -1}, None),  # never read
-        ({("ingestion.person", 0): 12}, 0),  # the end was looked at a moment before
+        ({("ingestion.person", 0): 12}, 0),  # the end was measured a moment before
         ({("gone", 0): 1}, None),
     ],
 )
-def test_what_waits_is_what_a_service_has_not_read(committed: dict[tuple[str, int], int], waiting: int | None) -> None:
+def test_the_backlog_is_the_records_that_a_service_has_not_read(
+    committed: dict[tuple[str, int], int], waiting: int | None
+) -> None:
     meter = Meter()
     meter.read_group("identification", committed, {("ingestion.person", 0): 10, ("assessment.ability", 1): 3})
     assert meter.stations["decide"].waiting == waiting

@@ -1,4 +1,4 @@
-"""Signing in, and what a stranger gets to see."""
+"""Signing in, and the pages without a token."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from shell.access.auth import issue_token
 
 
-async def test_who_has_no_token_is_sent_to_the_sign_in_page(browser: Any) -> None:
+async def test_a_caller_without_a_token_is_sent_to_the_sign_in_page(browser: Any) -> None:
     answer = await browser().get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert "访问令牌" in (await browser().get("/login")).text
@@ -35,7 +35,7 @@ async def test_a_token_opens_the_page_by_a_cookie_that_scripts_and_other_sites_c
         ("officer", 403, "该令牌未指定辖区，不能使用本页面"),
     ],
 )
-async def test_a_wrong_token_is_told_and_sets_nothing(browser: Any, token: str, status: int, words: str) -> None:
+async def test_a_wrong_token_gives_a_message_and_no_cookie(browser: Any, token: str, status: int, words: str) -> None:
     issued = {"provider": {"provider": "52530302MJ00000017"}, "officer": {}}
     given = issue_token(token, **issued[token]) if token in issued else token  # type: ignore[arg-type]
     answer = await browser().post("/login", data={"token": given})

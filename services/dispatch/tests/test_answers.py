@@ -115,7 +115,7 @@ async def test_a_declined_offer_goes_to_the_next_provider_and_at_most_three_are_
 ):
     await add_provider(story.B, story.COUNTY)
     assert (await post(offered, "decline", story.A, {"reason": "no_staff"})).json()["provider"] == story.B
-    assert (await post(offered, "decline", story.A)).status_code == 200  # said twice
+    assert (await post(offered, "decline", story.A)).status_code == 200  # sent twice
     assert (await post(offered, "accept", story.A)).json()["code"] == "not_yours"
     left = (await post(offered, "decline", story.B)).json()
     assert (left["state"], left["provider"], left["cause"]) == ("planned", None, "all_declined")

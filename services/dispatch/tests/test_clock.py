@@ -11,7 +11,7 @@ async def until_quiet(database):
         pass
 
 
-async def test_an_offer_nobody_answers_expires_and_goes_to_the_next(
+async def test_an_offer_without_an_answer_expires_and_goes_to_the_next_provider(
     driver, database, tasks, add_provider, today, story
 ):
     await add_provider(story.A, story.TOWN)
@@ -95,7 +95,7 @@ async def test_a_missed_check_after_a_suspicion_is_tried_again_on_the_next_day(
     assert (again["reason"], again["window_to"]) == ("suspicion", story.TODAY + timedelta(days=2))
 
 
-async def test_nothing_is_dispatched_again_for_who_is_no_longer_entitled(driver, database, tasks, today, story):
+async def test_a_missed_visit_has_no_successor_after_the_entitlement_ends(driver, database, tasks, today, story):
     await driver.deliver(story.visiting(to=date(2026, 11, 25)))
     today(date(2026, 12, 5))
     await watch_tasks(database)  # the clock of tasks may come first

@@ -1,4 +1,4 @@
-"""The pure heart under random lives: tasks and plans against slow, obvious readings of the same rules."""
+"""The pure rules under random histories: tasks and plans compared with slow, obvious versions of the same rules."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,16 +10,16 @@ import pytest
 from common.calendar import SHANGHAI, add_months, month_of, start_of_day
 from common.events import TaskWithdrawn, VisitCheckedOut
 from common.events.entitlement import Circumstances, IncidentTold
-from dispatch.domain.ageing import Tags, ageing
-from dispatch.domain.answer import Answer, decide_answer
-from dispatch.domain.market import Market, Provider, place
-from dispatch.domain.part import Incident, Part, Stay, visiting_digest
+from dispatch.domain.answers import Answer, decide_answer
+from dispatch.domain.decision import decide_plan
+from dispatch.domain.extras import tag_age
+from dispatch.domain.facts import Incident, LivingTags, Stay, VisitFacts, visit_digest
 from dispatch.domain.plan import Plan
-from dispatch.domain.planning import decide_plan
+from dispatch.domain.providers import Provider, ProviderPool, offer_tasks
 from dispatch.domain.task import (
     OPEN,
     ROUTINE,
-    Moved,
+    Change,
     Refused,
     Repeated,
     Task,
@@ -76,26 +76,26 @@ def a_task(**fields: Any) -> Task:
 
 
 class TaskLife(RuleBasedStateMachine):
-    """Any order of answers by anybody, officers' decisions, deaths and passing time."""
+    """Answers of all providers, officers' decisions, deaths and time, in any order."""
 
     @initialize()
     def begin(self) -> None:
         self.now = START
         self.task = a_task()
-        self.told: list[Any] = []
+        self.messages: list[Any] = []
         self.events: list[Any] = []
         self._take(created(self.task))
 
-    def _take(self, result: Moved | Repeated | Refused | None) -> None:
-        if not isinstance(result, Moved):
+    def _take(self, result: Change | Repeated | Refused | None) -> None:
+        if not isinstance(result, Change):
             return
         before = self.task.state
-        market = Market([provider(code, COUNTY) for code in PROVIDERS])
-        [moved] = place([result], market, self.now, RULES)
-        assert moved.created or moved.task.state in ALLOWED[before], (before, moved.task.state)
-        self.task = moved.task
-        self.told += moved.told
-        self.events += moved.events
+        pool = ProviderPool([provider(code, COUNTY) for code in PROVIDERS])
+        [change] = offer_tasks([result], pool, self.now, RULES)
+        assert change.created or change.task.state in ALLOWED[before], (before, change.task.state)
+        self.task = change.task
+        self.messages += change.provider_messages
+        self.events += change.events
         if result.successor is not None:
             assert self.task.state in ("missed", "failed")
             assert result.successor.window_from >= self.task.window_from
@@ -109,10 +109,10 @@ class TaskLife(RuleBasedStateMachine):
         owner = self.task.provider
         given = Answer(kind, by, self.now + timedelta(minutes=late))
         result = decide_answer(self.task, given, self.now, RULES)
-        if isinstance(result, Moved):
+        if isinstance(result, Change):
             assert by == owner
-        if isinstance(result, Moved) and kind == "decline":  # who declines need not be told
-            self.told.append(TaskWithdrawn(task_id=self.task.task_id, provider=by, reason="declined"))
+        if isinstance(result, Change) and kind == "decline":  # a provider that declines needs no withdrawal
+            self.messages.append(TaskWithdrawn(task_id=self.task.task_id, provider=by, reason="declined"))
         self._take(result)
 
     @rule(hours=st.integers(0, 60))
@@ -139,20 +139,20 @@ class TaskLife(RuleBasedStateMachine):
             self._take(cancelled(self.task, "died"))
 
     @invariant()
-    def it_is_looked_at_while_it_is_open_and_never_after(self) -> None:
+    def it_has_a_next_step_while_it_is_open_and_none_after(self) -> None:
         assert (self.task.act_at is not None) == (self.task.state in OPEN)
 
     @invariant()
-    def a_provider_in_charge_was_offered_it_and_nobody_holds_it_twice(self) -> None:
+    def an_assigned_provider_received_an_offer_and_only_one_has_it(self) -> None:
         holders: set[str] = set()
-        for message in self.told:
+        for message in self.messages:
             if type(message).__name__ == "TaskOffered":
                 assert not holders
                 holders.add(message.provider)
             else:
                 holders.discard(message.provider)
         if self.task.state in ("offered", "accepted", "in_progress"):
-            assert self.task.provider in {m.provider for m in self.told}
+            assert self.task.provider in {m.provider for m in self.messages}
         if self.task.state == "planned":
             assert self.task.provider is None
 
@@ -165,7 +165,7 @@ class TaskLife(RuleBasedStateMachine):
             assert event.checked_in_at <= event.checked_out_at
 
     @invariant()
-    def no_more_than_three_are_asked_without_an_officer(self) -> None:
+    def at_most_three_providers_receive_an_offer_without_an_officer(self) -> None:
         assert len(self.task.tried) <= RULES.offers_max + 1
 
 
@@ -183,8 +183,8 @@ VERIFIED = st.dates(date(2025, 1, 31), date(2026, 6, 1))
 
 
 @st.composite
-def parts(draw: Callable[..., Any]) -> Part:
-    """A timeline with a change of care or a gap in it, perhaps a suspicion or a death."""
+def facts(draw: Callable[..., Any]) -> VisitFacts:
+    """A timeline with a change of care or a gap, with or without a suspicion or a death."""
     start = date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 400)))
     stretches = []
     for n in range(draw(st.integers(0, 2))):
@@ -204,29 +204,29 @@ def parts(draw: Callable[..., Any]) -> Part:
         stays.append(Stay(f"s{n}", since, until))
     for n in range(draw(st.sampled_from([0, 0, 1, 2]))):
         incidents.append(Incident(f"i{n}", date(2026, 4, 10) + timedelta(days=draw(st.integers(0, 150)))))
-    return Part(
+    return VisitFacts(
         tuple(stretches),
         day if what == "died" else None,
         day if what == "suspected" else None,
         stays=tuple(stays),
         incidents=tuple(incidents),
-        tags=draw(tagged()),
+        tags=draw(living_tags()),
     )
 
 
 @st.composite
-def tagged(draw: Callable[..., Any]) -> tuple[Tags, ...]:
-    """None, for ever, or until other tags come, which were verified on some other day."""
+def living_tags(draw: Callable[..., Any]) -> tuple[LivingTags, ...]:
+    """None, without an end, or until other tags follow that were verified on another day."""
     turn = date(2026, 4, 10) + timedelta(days=draw(st.integers(0, 150)))
-    first, second = Tags(draw(VERIFIED), None, turn), Tags(draw(VERIFIED), turn, None)
+    first, second = LivingTags(draw(VERIFIED), None, turn), LivingTags(draw(VERIFIED), turn, None)
     return draw(st.sampled_from([(), (msgspec.structs.replace(first, to=None),), (first,), (second,), (first, second)]))
 
 
 class Life:
-    """A person's plan and tasks, with windows missed by the clock, as the service would keep them."""
+    """The plan and tasks of a person, as the service stores them. Open windows that pass become missed."""
 
-    def __init__(self, part: Part) -> None:
-        self.plan = Plan(person_id="p", item="visiting_care", part=part)
+    def __init__(self, facts: VisitFacts) -> None:
+        self.plan = Plan(person_id="p", item="visiting_care", facts=facts)
         self.tasks: dict[str, Task] = {}
 
     def on(self, today: date) -> None:
@@ -234,11 +234,11 @@ class Life:
             live = [
                 t for t in self.tasks.values() if t.state in OPEN or (t.state == "completed" and t.window_to > today)
             ]
-            planned = decide_plan(self.plan, live, today, RULES)
-            self.plan = planned.plan
-            for moved in planned.moves:
-                task = moved.task
-                assert not (moved.created and task.task_id in self.tasks), "the same task was made twice"
+            decision = decide_plan(self.plan, live, today, RULES)
+            self.plan = decision.plan
+            for change in decision.changes:
+                task = change.task
+                assert not (change.created and task.task_id in self.tasks), "the same task was created twice"
                 self.tasks[task.task_id] = task
             if self.plan.act_on is None or self.plan.act_on > today:
                 break
@@ -249,7 +249,7 @@ class Life:
                 self.tasks[task.task_id] = msgspec.structs.replace(task, state="missed")
 
     def due(self, today: date) -> bool:
-        """Whether a job would look: nothing else must be needed."""
+        """Whether a job has a step today. No other step must be necessary."""
         passed = any(t.state in OPEN and t.window_to <= today for t in self.tasks.values())
         return passed or (self.plan.act_on is not None and self.plan.act_on <= today)
 
@@ -258,55 +258,57 @@ class Life:
         return sorted(kept, key=lambda t: t.window_from)
 
 
-def cut_short(part: Part, end: date) -> Part:
-    """The same care, known now to end earlier."""
-    kept = [msgspec.structs.replace(s, to=min(s.to or end, end)) for s in part.stretches if s.from_ < end]
-    return msgspec.structs.replace(part, stretches=tuple(kept))
+def cut_short(before: VisitFacts, end: date) -> VisitFacts:
+    """The same care with an earlier end."""
+    kept = [msgspec.structs.replace(s, to=min(s.to or end, end)) for s in before.stretches if s.from_ < end]
+    return msgspec.structs.replace(before, stretches=tuple(kept))
 
 
-def entitled(part: Part, day: date) -> Stretch | None:
-    return next((s for s in part.stretches if s.from_ <= day and (s.to is None or day < s.to)), None)
+def entitled(known: VisitFacts, day: date) -> Stretch | None:
+    return next((s for s in known.stretches if s.from_ <= day and (s.to is None or day < s.to)), None)
 
 
-@given(parts(), parts() | st.integers(1, 20), st.integers(20, 150))
-@example(Part(), Part((Stretch("e", date(2026, 5, 10), date(2026, 5, 18), TOWN, "C", 31),)), 20)
+@given(facts(), facts() | st.integers(1, 20), st.integers(20, 150))
+@example(VisitFacts(), VisitFacts((Stretch("e", date(2026, 5, 10), date(2026, 5, 18), TOWN, "C", 31),)), 20)
 @settings(max_examples=150, deadline=None)
-def test_a_plan_keeps_up_with_any_timeline_and_any_change_of_it(before: Part, after: Part, change_day: int) -> None:
+def test_a_plan_follows_any_timeline_and_any_change_of_it(
+    before: VisitFacts, after: VisitFacts | int, change_day: int
+) -> None:
     life, start = Life(before), date(2026, 4, 20)
     for n in range(220):
         today = start + timedelta(days=n)
         if n == change_day:
-            changed = after if isinstance(after, Part) else cut_short(before, today + timedelta(days=after))
-            changed = msgspec.structs.replace(changed, met=life.plan.part.met)
-            life.plan = msgspec.structs.replace(life.plan, part=changed)
+            changed = after if isinstance(after, VisitFacts) else cut_short(before, today + timedelta(days=after))
+            changed = msgspec.structs.replace(changed, handled=life.plan.facts.handled)
+            life.plan = msgspec.structs.replace(life.plan, facts=changed)
         if n in (0, change_day) or life.due(today):
             life.on(today)
         has_window = any(t.state != "cancelled" and t.window_to > today for t in life.tasks.values())
         assert plan_fault(life.plan, today, RULES, has_window=has_window) is None
-        part, open_ = life.plan.part, [t for t in life.tasks.values() if t.state in OPEN]
-        stretch = entitled(part, today)
-        if part.died_on:
+        known, open_ = life.plan.facts, [t for t in life.tasks.values() if t.state in OPEN]
+        stretch = entitled(known, today)
+        if known.died_on:
             assert open_ == []
             continue
-        if part.suspected_on:
+        if known.suspected_on:
             assert {t.reason for t in open_} <= {"suspicion"}
             assert any(t.reason == "suspicion" and t.state != "cancelled" for t in life.tasks.values())
             continue
         if stretch is None:
             assert open_ == []
             continue
-        if part.in_hospital(today):
+        if known.in_hospital(today):
             assert {t.reason for t in open_} <= {"stay"}
             continue
         routine = sorted((t for t in open_ if t.reason in ROUTINE), key=lambda t: t.window_from)
         assert len(routine) <= 2
         assert all(a.window_to <= b.window_from for a, b in pairwise(routine))
         assert {(t.division, t.tier) for t in routine} <= {(stretch.division, stretch.tier)}
-        assert all(entitled(part, t.window_from) for t in routine if t.window_from > today)
+        assert all(entitled(known, t.window_from) for t in routine if t.window_from > today)
 
 
 def asked_days(stay: Stay, days: int) -> set[date]:
-    """Day by day: the days on which a stay has lasted for whole terms and is not known to end within the next one."""
+    """Day by day: the days on which a stay has lasted for whole terms and has no known end within the next term."""
     assert stay.from_ is not None
     found = set()
     for n in range(RULES.open_stay_days, days, RULES.open_stay_days):
@@ -319,12 +321,12 @@ def asked_days(stay: Stay, days: int) -> set[date]:
 @given(st.integers(0, 60), st.none() | st.integers(1, 120), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_an_open_stay_is_asked_about_on_its_days_and_on_no_other(since: int, length: int | None, late: int) -> None:
-    """`late`: the job looks so many days late, as after days on which the system was down."""
+    """`late`: the job runs so many days late, as after an outage."""
     start = date(2026, 4, 20)
     admitted = start + timedelta(days=since)
     home = None if length is None else admitted + timedelta(days=length)
     stay = Stay("s", admitted, home)
-    life = Life(Part((Stretch("e", start, None, TOWN, "A", 7),), stays=(stay,)))
+    life = Life(VisitFacts((Stretch("e", start, None, TOWN, "A", 7),), stays=(stay,)))
     looked = [start + timedelta(days=n) for n in range(0, 200, late + 1)]
     for today in looked:
         life.on(today)
@@ -333,32 +335,32 @@ def test_an_open_stay_is_asked_about_on_its_days_and_on_no_other(since: int, len
     assert sorted(made) == sorted(min(d for d in looked if d >= day) for day in wanted)
 
 
-@given(parts(), st.integers(0, 3))
+@given(facts(), st.integers(0, 3))
 @settings(max_examples=150, deadline=None)
-def test_every_incident_and_every_discharge_known_in_time_is_followed_by_a_visit(part: Part, late: int) -> None:
-    """Unless the person is dead, in hospital, suspected dead or not to be visited in those days."""
-    part = msgspec.structs.replace(part, died_on=None, suspected_on=None)
-    life, start = Life(part), date(2026, 4, 20)
-    for n in range(0, 200, late + 1):  # the job looks late, as after a day on which the system was down
+def test_every_incident_and_every_discharge_known_in_time_is_followed_by_a_visit(known: VisitFacts, late: int) -> None:
+    """Except for a person who is dead, in hospital, suspected dead or not entitled to visits on those days."""
+    known = msgspec.structs.replace(known, died_on=None, suspected_on=None)
+    life, start = Life(known), date(2026, 4, 20)
+    for n in range(0, 200, late + 1):  # the job runs late, as after an outage
         life.on(start + timedelta(days=n))
     last = start + timedelta(days=n)
-    news = [(i.on, "incident") for i in part.incidents] + [(s.to, "discharge") for s in part.stays if s.to]
-    for day, reason in news:
+    events = [(i.on, "incident") for i in known.incidents] + [(s.to, "discharge") for s in known.stays if s.to]
+    for day, reason in events:
         days = [day + timedelta(days=n) for n in range(late + 1)]
-        if day < start or days[-1] > last or not all(entitled(part, d) for d in days):
+        if day < start or days[-1] > last or not all(entitled(known, d) for d in days):
             continue
-        if any(part.in_hospital(d) for d in days):
+        if any(known.in_hospital(d) for d in days):
             continue
         made = [t for t in life.tasks.values() if t.reason == reason and day <= t.window_from <= days[-1]]
         assert made, (day, reason)
     for reason in ("incident", "discharge"):
         made = [t for t in life.tasks.values() if t.reason == reason and t.state != "cancelled"]
-        places = 1 + len(part.stretches)
-        assert len(made) <= sum(1 for _, why in news if why == reason) * places + len(part.stays)
+        places = 1 + len(known.stretches)
+        assert len(made) <= sum(1 for _, why in events if why == reason) * places + len(known.stays)
 
 
 def old_since(verified_on: date, months: int, today: date) -> date | None:
-    """Day by day: the last day on which another term was over."""
+    """Day by day: the last day on which another term ended."""
     terms = [add_months(verified_on, months * n) for n in range(1, 60)]
     return max((day for day in terms if day <= today), default=None)
 
@@ -366,24 +368,24 @@ def old_since(verified_on: date, months: int, today: date) -> date | None:
 @given(VERIFIED, st.sampled_from([1, 3, 12]), st.integers(0, 900))
 @example(date(2025, 1, 31), 1, 28)
 @example(date(2024, 2, 29), 12, 365)
-def test_tags_are_old_from_the_day_on_which_a_term_is_over(verified_on: date, months: int, days: int) -> None:
+def test_tags_are_old_from_the_day_on_which_a_term_ends(verified_on: date, months: int, days: int) -> None:
     today = verified_on + timedelta(days=days)
-    found = ageing([Tags(verified_on, None, None)], months, today)
+    found = tag_age([LivingTags(verified_on, None, None)], months, today)
     assert found.old_since == old_since(verified_on, months, today)
-    assert found.turns_on is not None
-    assert found.turns_on > today
-    assert old_since(verified_on, months, found.turns_on) == found.turns_on
-    assert old_since(verified_on, months, found.turns_on - timedelta(days=1)) == found.old_since
+    assert found.changes_on is not None
+    assert found.changes_on > today
+    assert old_since(verified_on, months, found.changes_on) == found.changes_on
+    assert old_since(verified_on, months, found.changes_on - timedelta(days=1)) == found.old_since
 
 
-@given(tagged(), st.sampled_from([1, 3, 12]), st.integers(0, 3))
+@given(living_tags(), st.sampled_from([1, 3, 12]), st.integers(0, 3))
 @settings(max_examples=150, deadline=None)
-def test_old_tags_bring_one_visit_each_time_they_grow_old(tags: tuple[Tags, ...], months: int, late: int) -> None:
-    """And none while they are fresh, nor in the first days, nor where there are no tags."""
+def test_old_tags_bring_one_visit_each_time_they_grow_old(tags: tuple[LivingTags, ...], months: int, late: int) -> None:
+    """There is none while they are fresh, none in the first days, and none without tags."""
     start = date(2026, 4, 20)
-    life = Life(Part((Stretch("e", start, None, TOWN, "C", 31, months),), tags=tags))
+    life = Life(VisitFacts((Stretch("e", start, None, TOWN, "C", 31, months),), tags=tags))
     looked = [start + timedelta(days=n) for n in range(0, 300, late + 1)]
-    asked: dict[date, date] = {}  # since when they were old → the first day on which the job could know
+    asked: dict[date, date] = {}  # the first day of old tags → the first day on which the job could know it
     for today in looked:
         if life.due(today) or today == start:
             life.on(today)
@@ -398,7 +400,7 @@ def test_old_tags_bring_one_visit_each_time_they_grow_old(tags: tuple[Tags, ...]
     close = RULES.reverify_visit_days + late
     joined = [b for a, b in pairwise(sorted(asked.values())) if (b - a).days <= close]
     assert set(made) <= set(asked.values())
-    assert set(asked.values()) - set(made) <= set(joined), (asked, made)  # one is still open: no second beside it
+    assert set(asked.values()) - set(made) <= set(joined), (asked, made)  # one is still open, so there is no second one
     assert len(made) == len(set(made))
 
 
@@ -407,7 +409,7 @@ def test_old_tags_bring_one_visit_each_time_they_grow_old(tags: tuple[Tags, ...]
 def test_every_whole_calendar_month_of_an_entitlement_has_a_window_of_its_own(care: Any, offset: int) -> None:
     division, (tier, interval) = care
     start = date(2026, 1, 1) + timedelta(days=offset)
-    life = Life(Part((Stretch("e", start, None, division, tier, interval),)))
+    life = Life(VisitFacts((Stretch("e", start, None, division, tier, interval),)))
     for n in range(200):
         life.on(start + timedelta(days=n))
     month = add_months(month_of(start), 1)
@@ -420,27 +422,27 @@ def test_every_whole_calendar_month_of_an_entitlement_has_a_window_of_its_own(ca
 
 
 def test_the_nearest_area_wins_over_a_lighter_load() -> None:
-    market = Market([provider(PROVIDERS[0], COUNTY), provider(PROVIDERS[1], TOWN, open_tasks=50)])
-    assert market.choose(TOWN, "visiting_care", ()) == PROVIDERS[1]
-    assert market.choose("530302002", "visiting_care", ()) == PROVIDERS[0]
-    assert market.choose(OTHER, "visiting_care", ()) is None
+    pool = ProviderPool([provider(PROVIDERS[0], COUNTY), provider(PROVIDERS[1], TOWN, open_tasks=50)])
+    assert pool.choose(TOWN, "visiting_care", ()) == PROVIDERS[1]
+    assert pool.choose("530302002", "visiting_care", ()) == PROVIDERS[0]
+    assert pool.choose(OTHER, "visiting_care", ()) is None
 
 
 def test_load_is_measured_by_capacity_and_ties_go_by_code() -> None:
     small, large = PROVIDERS[0], PROVIDERS[1]
-    market = Market([provider(small, COUNTY, capacity_per_day=1), provider(large, COUNTY, capacity_per_day=3)])
-    assert [market.choose(TOWN, "visiting_care", ()) for _ in range(4)] == [small, large, large, large]
+    pool = ProviderPool([provider(small, COUNTY, capacity_per_day=1), provider(large, COUNTY, capacity_per_day=3)])
+    assert [pool.choose(TOWN, "visiting_care", ()) for _ in range(4)] == [small, large, large, large]
 
 
-def test_who_was_asked_before_is_not_asked_again() -> None:
-    market = Market([provider(code, COUNTY) for code in PROVIDERS[:2]])
-    assert market.choose(TOWN, "visiting_care", PROVIDERS[:1]) == PROVIDERS[1]
-    assert market.choose(TOWN, "visiting_care", PROVIDERS[:2]) is None
+def test_a_provider_that_received_an_offer_receives_no_second_one() -> None:
+    pool = ProviderPool([provider(code, COUNTY) for code in PROVIDERS[:2]])
+    assert pool.choose(TOWN, "visiting_care", PROVIDERS[:1]) == PROVIDERS[1]
+    assert pool.choose(TOWN, "visiting_care", PROVIDERS[:2]) is None
 
 
 def test_the_digest_changes_with_everything_that_matters_and_with_nothing_else(story: Any) -> None:
-    base = visiting_digest(story.visiting())
-    assert base == visiting_digest(story.visiting(version=9, birth_date=date(1940, 1, 1), residence="530302002"))
+    base = visit_digest(story.visiting())
+    assert base == visit_digest(story.visiting(version=9, birth_date=date(1940, 1, 1), residence="530302002"))
     others = [
         story.visiting(tier="B"),
         story.visiting(interval_days=15),
@@ -453,5 +455,5 @@ def test_the_digest_changes_with_everything_that_matters_and_with_nothing_else(s
         story.visiting(circumstances=Circumstances(incidents=(IncidentTold(event_id="i", on=date(2026, 1, 2)),))),
         story.visiting(granted=False),
     ]
-    assert len({base, *map(visiting_digest, others)}) == len(others) + 1
-    assert visiting_digest(story.visiting(granted=False, died_on=date(2026, 1, 2))) == 0
+    assert len({base, *map(visit_digest, others)}) == len(others) + 1
+    assert visit_digest(story.visiting(granted=False, died_on=date(2026, 1, 2))) == 0

@@ -1,4 +1,4 @@
-"""Stays and incidents from sources that do not belong to the person: the visits go on, and a call may do."""
+"""Stays and incidents from sources that are not responsible for the person: visits continue, or become calls."""
 
 from datetime import date, timedelta
 
@@ -33,9 +33,9 @@ async def test_a_hinted_stay_pauses_no_visit_and_a_call_may_take_its_place(drive
     assert [reason for reason, _, _ in open_(await tasks())] == ["first", "plan"]
     assert await database.pool.fetchval("SELECT state FROM plans") == "active"
     assert {event.by for event in await driver.emitted(VisitPlanned)} == {"call"}
-    told = await database.pool.fetch("SELECT convert_from(payload, 'UTF8') FROM feed ORDER BY seq")
-    assert len(told) == 2
-    assert all('"by":"call"' in row[0] for row in told)
+    messages = await database.pool.fetch("SELECT convert_from(payload, 'UTF8') FROM feed ORDER BY seq")
+    assert len(messages) == 2
+    assert all('"by":"call"' in row[0] for row in messages)
     assert await check(database, story.TODAY) == []
 
 
@@ -45,8 +45,8 @@ async def test_visits_that_are_planned_become_calls_when_a_hint_comes_and_visits
     await driver.deliver(story.visiting())
     routine = open_(await tasks())
     assert {by for _, _, by in routine} == {"visit"}
-    news = ((2, stay(date(2026, 11, 20)), "call"), (3, None, "visit"), (4, stay(None), "call"))
-    for version, circumstances, by in news:
+    decisions = ((2, stay(date(2026, 11, 20)), "call"), (3, None, "visit"), (4, stay(None), "call"))
+    for version, circumstances, by in decisions:
         await driver.deliver(story.visiting(version=version, circumstances=circumstances), times=2)
         assert open_(await tasks()) == [(reason, day, by) for reason, day, _ in routine]
         assert await check(database, story.TODAY) == []
@@ -60,9 +60,7 @@ async def test_a_visit_under_way_stays_a_visit(driver, database, tasks, story):
     assert (begun["state"], begun["by"]) == ("in_progress", "visit")
 
 
-async def test_the_day_on_which_a_hinted_stay_ends_brings_visits_back_without_any_news(
-    driver, database, tasks, today, story
-):
+async def test_calls_become_visits_on_the_day_on_which_a_hinted_stay_ends(driver, database, tasks, today, story):
     home = story.TODAY + timedelta(days=2)
     await driver.deliver(story.visiting(circumstances=stay(date(2026, 11, 20), home)))
     assert {by for _, day, by in open_(await tasks()) if day < home} == {"call"}
@@ -81,7 +79,7 @@ async def test_a_stay_that_becomes_certain_pauses_the_visits(driver, database, t
     assert tuple(await database.pool.fetchrow("SELECT state, cause FROM plans")) == ("paused", "in_hospital")
 
 
-async def test_nobody_asks_about_a_hinted_stay(driver, database, tasks, today, story):
+async def test_a_hinted_stay_leads_to_no_question(driver, database, tasks, today, story):
     await driver.deliver(story.visiting(circumstances=stay(date(2026, 6, 1))))
     today(story.TODAY + timedelta(days=20))
     await open_due_windows(database)

@@ -1,4 +1,4 @@
-"""Two persons turn out to be one human: nobody is visited twice, nobody is forgotten, and all visits are found."""
+"""A merge of two persons: no double visit, no missing visit, and all visits are found."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,24 +15,24 @@ async def is_sound(database, story):
 
 
 @pytest.mark.parametrize("survivor_first", [True, False])
-async def test_of_two_who_are_visited_one_goes_on_and_no_day_has_two_visits(
+async def test_after_a_merge_one_plan_continues_and_no_day_has_two_visits(
     driver, tasks, story, add_provider, database, survivor_first
 ):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(story.visiting("stays"), story.visiting("goes"))
     before = [t["task_id"] for t in await live(tasks) if t["person_id"] == story.ident("stays")]
-    news = [
+    decisions = [
         story.visiting("stays", version=2, aliases=(story.ident("goes"),)),
         story.visiting("goes", version=2, granted=False, merged_into=story.ident("stays")),
     ]
-    for decided in news if survivor_first else news[::-1]:
+    for decided in decisions if survivor_first else decisions[::-1]:
         await driver.deliver(decided, times=2)
     assert [t["task_id"] for t in await live(tasks)] == before
     await is_sound(database, story)
 
 
 @pytest.mark.parametrize("survivor_first", [True, False])
-async def test_who_takes_over_is_visited_after_the_visit_that_was_made_under_the_other_number(
+async def test_the_survivor_is_visited_after_the_visit_under_the_other_number(
     driver, tasks, story, add_provider, database, survivor_first
 ):
     await add_provider(story.A, story.COUNTY)
@@ -49,11 +49,11 @@ async def test_who_takes_over_is_visited_after_the_visit_that_was_made_under_the
         first["task_id"],
         datetime(2026, 11, 22, 3, tzinfo=UTC),
     )
-    news = [
+    decisions = [
         story.visiting("stays", aliases=(story.ident("goes"),)),
         story.visiting("goes", version=2, granted=False, merged_into=story.ident("stays")),
     ]
-    for decided in news if survivor_first else news[::-1]:
+    for decided in decisions if survivor_first else decisions[::-1]:
         await driver.deliver(decided)
     open_ = await live(tasks)
     assert {t["person_id"] for t in open_} == {story.ident("stays")}

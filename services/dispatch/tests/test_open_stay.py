@@ -129,8 +129,10 @@ async def test_a_move_during_the_stay_asks_at_the_new_place(driver, database, ta
     assert await check(database, FIRST_ASKED) == []
 
 
-async def test_a_question_nobody_was_asked_is_a_fault(driver, database, tasks, today, story):
+async def test_a_missing_question_about_a_stay_is_a_fault(driver, database, tasks, today, story):
     await driver.deliver(story.visiting(circumstances=in_hospital()))
     today(FIRST_ASKED)
     await database.pool.execute("UPDATE plans SET act_on = NULL")
-    assert any("nobody was asked about the open hospital stay" in f for f in await check(database, FIRST_ASKED))
+    assert any(
+        "the question about the open hospital stay was not asked" in f for f in await check(database, FIRST_ASKED)
+    )

@@ -32,7 +32,7 @@ async def test_a_person_newly_entitled_is_offered_to_the_provider_of_the_area(dr
     assert len({m.correlation_id for m in emitted}) == 1
 
 
-async def test_who_is_not_to_be_visited_costs_one_narrow_row(driver, database, story):
+async def test_a_person_without_visits_costs_one_narrow_row(driver, database, story):
     await driver.deliver(story.visiting(granted=False))
     assert await driver.emitted() == []
     assert await database.pool.fetchval("SELECT count(*) FROM plans") == 0
@@ -140,7 +140,7 @@ async def test_another_tier_changes_the_windows_after_a_visit_already_made(
     assert await check(database, story.TODAY) == []
 
 
-async def test_an_entitlement_that_ends_cancels_what_lies_behind_its_end(driver, database, tasks, today, story):
+async def test_an_entitlement_that_ends_cancels_the_visits_after_its_end(driver, database, tasks, today, story):
     await driver.deliver(story.visiting())
     await driver.deliver(story.visiting(version=2, to=date(2026, 11, 25)))
     assert [(t["window_from"], t["state"]) for t in await tasks()] == [
@@ -251,14 +251,14 @@ async def test_an_incident_brings_one_more_visit_at_once_and_leaves_the_routine_
     assert await check(database, story.TODAY + timedelta(days=8)) == []
 
 
-async def test_an_incident_of_long_ago_is_no_news(driver, tasks, add_provider, story):
+async def test_an_incident_of_long_ago_leads_to_no_visit(driver, tasks, add_provider, story):
     await add_provider(story.A, story.COUNTY)
     long_ago = Circumstances(incidents=(IncidentTold(event_id="fall", on=date(2026, 10, 1)),))
     await driver.deliver(story.visiting(circumstances=long_ago))
     assert "incident" not in {t["reason"] for t in await tasks()}
 
 
-async def test_in_hospital_nobody_is_sent_and_the_discharge_brings_a_visit_and_the_routine_back(
+async def test_a_stay_pauses_the_visits_and_the_discharge_starts_them_with_a_visit(
     driver, database, tasks, add_provider, today, story
 ):
     await add_provider(story.A, story.COUNTY)
@@ -275,7 +275,7 @@ async def test_in_hospital_nobody_is_sent_and_the_discharge_brings_a_visit_and_t
     assert await check(database, day) == []
 
 
-async def test_a_discharge_known_ahead_starts_the_visits_on_its_day_without_any_news(
+async def test_a_discharge_known_in_advance_starts_the_visits_on_its_day(
     driver, database, tasks, add_provider, today, story
 ):
     await add_provider(story.A, story.COUNTY)
@@ -287,9 +287,7 @@ async def test_a_discharge_known_ahead_starts_the_visits_on_its_day_without_any_
     assert (await tasks(state="offered"))[0]["reason"] == "discharge"
 
 
-async def test_a_stay_that_was_over_before_it_was_known_brings_one_visit_beside_the_routine(
-    driver, tasks, add_provider, story
-):
+async def test_a_stay_that_ended_before_it_was_known_leads_to_one_extra_visit(driver, tasks, add_provider, story):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(story.visiting())
     over = in_hospital(date(2026, 11, 15), date(2026, 11, 19))

@@ -52,7 +52,9 @@ async def test_an_officer_registers_and_sees_providers_of_the_own_area_only(clie
     assert len((await client.get("/v1/providers", headers=auth("provider", provider=story.B))).json()["providers"]) == 0
 
 
-async def test_who_has_no_provider_is_listed_and_matched_when_one_appears(driver, database, tasks, client, auth, story):
+async def test_a_task_without_a_provider_is_listed_and_offered_when_one_appears(
+    driver, database, tasks, client, auth, story
+):
     await driver.deliver(story.visiting("p1"), story.visiting("p2", division="530303001"))
     officer = auth("officer", division="530300")
     unplaced = (await client.get("/v1/unplaced", headers=officer)).json()["tasks"]
@@ -139,7 +141,7 @@ async def test_officers_page_through_the_tasks_of_their_area(driver, client, aut
     ).status_code == 404
 
 
-async def test_the_stream_tells_what_the_feed_tells(driver, database, add_provider, story):
+async def test_the_stream_and_the_feed_have_the_same_messages(driver, database, add_provider, story):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(story.visiting())
     lines = [line async for line in follow(database, OwnProvider(story.A), story.A, 1, seconds_max=0.2)]

@@ -1,4 +1,4 @@
-"""Living tags that grow old send somebody to see, once, and end nothing."""
+"""Old living tags lead to one visit that verifies them, and end no entitlement."""
 
 import asyncio
 from datetime import date, datetime, timedelta
@@ -116,7 +116,7 @@ async def test_the_visit_is_called_off_when_the_tags_end_and_when_the_person_die
     assert {t["state"] for t in await reverified(tasks)} == {"cancelled"}
 
 
-async def test_in_hospital_nobody_is_sent_to_verify_and_after_the_discharge_somebody_is(
+async def test_tags_are_not_verified_during_a_stay_and_are_verified_after_the_discharge(
     driver, database, tasks, add_provider, today, story
 ):
     await add_provider(story.A, story.COUNTY)
@@ -150,7 +150,9 @@ async def test_a_visit_made_is_not_asked_again_after_a_stay_in_hospital_nor_a_su
     assert [t["state"] for t in await reverified(tasks)] == ["completed"]
 
 
-async def test_who_moves_is_seen_at_the_new_place_by_its_provider(driver, database, tasks, add_provider, today, story):
+async def test_after_a_move_the_provider_of_the_new_place_verifies_the_tags(
+    driver, database, tasks, add_provider, today, story
+):
     await add_provider(story.A, story.COUNTY)
     await add_provider(story.B, story.OTHER_COUNTY)
     await driver.deliver(living_alone(story))
@@ -163,7 +165,7 @@ async def test_who_moves_is_seen_at_the_new_place_by_its_provider(driver, databa
     }
 
 
-async def test_nobody_going_is_tried_again_under_the_same_reason_and_then_rests_for_another_term(
+async def test_a_missed_verification_is_repeated_with_its_reason_and_then_waits_for_another_term(
     driver, database, tasks, add_provider, today, story
 ):
     await add_provider(story.A, story.COUNTY)

@@ -1,4 +1,4 @@
-"""Which tasks, providers and feeds a caller sees, and to whom an officer may give a task."""
+"""Tasks, providers and feeds in a caller's scope, and the providers that an officer may choose."""
 
 import pytest
 

@@ -56,7 +56,7 @@ async def test_a_person_without_a_visiting_entitlement_is_checked_on_the_same_da
     assert await check(database, story.TODAY) == []
 
 
-async def test_a_suspicion_is_checked_once_whatever_else_is_decided_meanwhile(
+async def test_a_suspicion_is_checked_once_also_if_other_decisions_follow(
     driver, database, tasks, add_provider, client, auth, today, story
 ):
     await add_provider(story.A, story.COUNTY)
@@ -148,7 +148,7 @@ async def test_a_check_already_made_is_not_made_again_at_another_place(
     assert [t["state"] for t in await tasks()] == ["completed"]
 
 
-async def test_a_check_that_found_nobody_is_made_again_at_a_place_learnt_later(
+async def test_a_check_that_found_nobody_is_repeated_at_a_place_learnt_later(
     driver, tasks, add_provider, client, auth, story
 ):
     await add_provider(story.A, story.COUNTY)
@@ -174,7 +174,7 @@ async def test_a_person_in_hospital_is_checked_too(driver, database, tasks, add_
 
 
 @pytest.mark.parametrize("span", [{"from_": date(2027, 1, 1)}, {"to": date(2026, 11, 1)}])
-async def test_a_person_whose_visits_wait_or_are_over_is_checked_too(
+async def test_a_person_whose_visits_wait_or_have_ended_is_checked_too(
     driver, database, tasks, add_provider, story, span
 ):
     await add_provider(story.A, story.COUNTY)
@@ -207,9 +207,7 @@ async def test_of_two_numbers_of_one_human_the_survivor_alone_is_checked(driver,
     assert await check(database, story.TODAY) == []
 
 
-async def test_a_check_nobody_makes_is_tried_again_each_day_as_a_check(
-    driver, database, tasks, add_provider, today, story
-):
+async def test_a_missed_check_is_repeated_each_day_as_a_check(driver, database, tasks, add_provider, today, story):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(suspected(story))
     for day in range(1, 6):
@@ -237,7 +235,7 @@ async def test_a_suspicion_late_in_the_evening_is_checked_today_and_again_tomorr
     ]
 
 
-async def test_a_check_without_a_provider_is_told_at_once_and_placed_when_one_comes(
+async def test_a_check_without_a_provider_is_reported_at_once_and_offered_when_one_appears(
     driver, database, tasks, client, auth, story
 ):
     await driver.deliver(suspected(story), times=2)
@@ -246,7 +244,7 @@ async def test_a_check_without_a_provider_is_told_at_once_and_placed_when_one_co
     assert unplaced.division == story.TOWN
 
 
-async def test_a_check_that_every_provider_declines_is_told(driver, tasks, add_provider, client, auth, story):
+async def test_a_check_that_every_provider_declines_is_reported(driver, tasks, add_provider, client, auth, story):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(suspected(story))
     [task] = await tasks()
@@ -256,7 +254,7 @@ async def test_a_check_that_every_provider_declines_is_told(driver, tasks, add_p
     assert [(u.task_id, u.cause) for u in await driver.emitted(VisitUnplaced)] == [(task["task_id"], "all_declined")]
 
 
-async def test_a_routine_visit_without_a_provider_is_listed_and_not_told(driver, tasks, story):
+async def test_a_routine_visit_without_a_provider_is_listed_and_not_reported(driver, tasks, story):
     await driver.deliver(story.visiting())
     assert {t["cause"] for t in await tasks()} >= {"no_provider"}
     assert await driver.emitted(VisitUnplaced) == []

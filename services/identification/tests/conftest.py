@@ -29,7 +29,7 @@ from common.events.facts import (
 )
 from identification.lists.seed_lists import seed
 from identification.main import service
-from identification.redeciding.keep_to_band import keep_to_band
+from identification.redeciding.close_watches import close_watches
 from identification.redeciding.redecide_people import redecide_people
 from identification.simulating.run_simulations import run_simulations
 from shell import clock
@@ -51,11 +51,11 @@ VALUES = {
     "risk_incident": RiskIncident,
     "identity_change": IdentityChange,
 }
-SAID_AT = datetime(2026, 11, 1, tzinfo=UTC)
+REPORTED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class Elder:
-    """Somebody synthetic, of whom sources say things one after the other; each saying is a new version."""
+    """A synthetic person. Sources report facts one after the other; each report is a new version."""
 
     def __init__(self, born: date = date(1940, 3, 5), hukou: str = "530302", lives: str | None = "530302001") -> None:
         self.person_id = str(uuid4())
@@ -85,7 +85,7 @@ class Elder:
         via: str | None = None,
         **value: Any,
     ) -> str:
-        """Something new; returns its event id."""
+        """A new fact; returns its event id."""
         event_id = str(uuid4())
         return self._add(event_id, event_id, "created", kind, valid_from, valid_to, VALUES[kind](**value), via)
 
@@ -97,7 +97,7 @@ class Elder:
         valid_to: date | None = None,
         **value: Any,
     ) -> str:
-        """`corrected`, `annulled` or `ended`."""
+        """An action on an earlier fact: `corrected`, `annulled` or `ended`. Returns the event id."""
         old = next(s for s in self.statements if s.event_id == event_id)
         new = VALUES[old.kind](**value) if value else None
         return self._add(str(uuid4()), old.chain, action, old.kind, valid_from, valid_to, new, old.via)
@@ -113,7 +113,7 @@ class Elder:
         value: Any,
         via: str | None,
     ) -> str:
-        at = SAID_AT + timedelta(minutes=len(self.statements))
+        at = REPORTED_AT + timedelta(minutes=len(self.statements))
         self.statements.append(
             Statement(
                 event_id=event_id,
@@ -133,14 +133,14 @@ class Elder:
         return event_id
 
     def stands(self, event_id: str, standing: Any, at: datetime | None = None) -> None:
-        """From an instant on (None: the record of the statement, or the last change) it counts as `standing`."""
+        """From an instant on, the fact has this standing. None: from its record or its last change."""
         for n, s in enumerate(self.statements):
             if s.event_id == event_id:
                 change = StandingChange(at or (s.standing[-1].at if s.standing else s.recorded_at), standing)
                 self.statements[n] = msgspec.structs.replace(s, standing=(*s.standing, change))
 
     def facts(self, **more: Any) -> PersonFactsRecorded:
-        """All that was said so far, as the next version."""
+        """All facts so far, as the next version."""
         self.version += 1
         return PersonFactsRecorded(
             person_id=self.person_id,
@@ -151,30 +151,30 @@ class Elder:
         )
 
     def merged(self, other: "Elder", minutes: int = 60) -> PersonFactsRecorded:
-        """The next version, in which this one is known to be `other` since some minutes after the first word."""
-        since = Identity(recorded_at=SAID_AT + timedelta(minutes=minutes), merged_into=other.person_id)
+        """The next version: some minutes after the first report, this identity is merged into `other`."""
+        since = Identity(recorded_at=REPORTED_AT + timedelta(minutes=minutes), merged_into=other.person_id)
         return msgspec.structs.replace(self.facts(), **self._known(since))
 
     def united(self, other: "Elder", minutes: int = 60) -> PersonFactsRecorded:
-        """The next version, in which `other` is known to be this one."""
-        since = Identity(recorded_at=SAID_AT + timedelta(minutes=minutes), aliases=(other.person_id,))
+        """The next version: some minutes after the first report, `other` is merged into this identity."""
+        since = Identity(recorded_at=REPORTED_AT + timedelta(minutes=minutes), aliases=(other.person_id,))
         of_other = [msgspec.structs.replace(s, of=other.person_id) for s in other.statements]
-        said = self.facts()
-        return msgspec.structs.replace(said, statements=(*said.statements, *of_other), **self._known(since))
+        own = self.facts()
+        return msgspec.structs.replace(own, statements=(*own.statements, *of_other), **self._known(since))
 
     def split(self, minutes: int = 120) -> PersonFactsRecorded:
-        """The next version, in which it is known that they were two after all."""
+        """The next version: the merge is annulled."""
         return msgspec.structs.replace(
-            self.facts(), **self._known(Identity(recorded_at=SAID_AT + timedelta(minutes=minutes)))
+            self.facts(), **self._known(Identity(recorded_at=REPORTED_AT + timedelta(minutes=minutes)))
         )
 
     def _known(self, now: Identity) -> dict[str, Any]:
         self.identities.append(now)
-        told = {"identities": tuple(self.identities), "recorded_at": now.recorded_at}
-        return told | {"aliases": now.aliases, "merged_into": now.merged_into}
+        known = {"identities": tuple(self.identities), "recorded_at": now.recorded_at}
+        return known | {"aliases": now.aliases, "merged_into": now.merged_into}
 
     def assessed(self, level: int, valid_from: date, version: int = 1) -> AbilitiesDetermined:
-        at = SAID_AT + timedelta(hours=version)
+        at = REPORTED_AT + timedelta(hours=version)
         self.abilities.append(
             Ability(
                 assessment_id=str(uuid4()),
@@ -209,7 +209,7 @@ async def database() -> AsyncIterator[Database]:
     async with migrated_database("identification") as fresh:
         await seed(fresh, LISTS)
         while await redecide_people(fresh):
-            pass  # nobody is there yet
+            pass  # there are no people yet
         await fresh.pool.execute("DELETE FROM outbox")
         yield fresh
 
@@ -250,7 +250,7 @@ async def raised(client: Any, bearer: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def simulated(client: httpx.AsyncClient, database: Database, bearer: Any) -> Callable[..., Any]:
-    """`await simulated(version)`: asked for and worked off; its view."""
+    """`await simulated(version)`: request the simulation and run it; its answer."""
 
     async def simulate(version: str, division: str = "000000", **more: Any) -> dict[str, Any]:
         headers = bearer("officer", division)
@@ -267,7 +267,7 @@ def simulated(client: httpx.AsyncClient, database: Database, bearer: Any) -> Cal
 
 @pytest.fixture
 def publish(client: httpx.AsyncClient, bearer: Any, simulated: Any) -> Callable[..., Any]:
-    """Propose, simulate, sign twice and publish; the version."""
+    """Propose, simulate, sign twice and publish a list; its version."""
 
     async def act(version: str, what: str, who: str, division: str) -> None:
         headers = bearer("approver", division, subject=who)
@@ -286,11 +286,11 @@ def publish(client: httpx.AsyncClient, bearer: Any, simulated: Any) -> Callable[
 
 @pytest.fixture
 def redecide(database: Database) -> Callable[..., Any]:
-    """Decide again until nothing is left to do, kept to its band; how many steps that took."""
+    """Decide again and close watches until no work is left; the number of steps."""
 
     async def go(**limits: int) -> int:
         steps = 0
-        while (done := await redecide_people(database, **limits)) or await keep_to_band(database):
+        while (done := await redecide_people(database, **limits)) or await close_watches(database):
             steps += done > 0
         return steps
 

@@ -1,4 +1,4 @@
-"""Every automatic no is found, explained from what was known that day, and kept as it was told."""
+"""Every automatic refusal is found, explained from the inputs known that day, and never changed."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from common.events import Entitlement
 from identification import verify
 from identification.deciding.domain.adverse import Adverse, adverse_of
 from identification.deciding.explain_adverse import explain_adverse
+from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver
 
@@ -45,7 +46,7 @@ def visits(days: int) -> Entitlement:
         ([], [given()], None),
     ],
 )
-def test_whoever_gets_less_than_before_is_found_with_the_first_day(
+def test_a_person_who_gets_less_than_before_is_found_with_the_first_day(
     before: list[Entitlement], now: list[Entitlement], found: tuple[Any, date] | None
 ) -> None:
     expected = [Adverse(ALLOWANCE, found[1], found[0])] if found else []
@@ -68,32 +69,32 @@ async def kept(client: Any, bearer: Any, person_id: str, **query: Any) -> dict[s
 async def allowance(client: Any, bearer: Any, person_id: str) -> dict[str, Any]:
     """The entry about the allowance of the second decision."""
     listed = (await kept(client, bearer, person_id))["adverse"]
-    (told,) = (e for e in listed if (e["item"], e["version"]) == (ALLOWANCE, 2))
-    return told
+    (reason,) = (e for e in listed if (e["item"], e["version"]) == (ALLOWANCE, 2))
+    return reason
 
 
-async def test_the_reasons_of_a_no_are_kept_as_they_were_told(
+async def test_the_reasons_of_a_refusal_never_change(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:
     person = elder()
     await driver.deliver(person.facts())
-    assert await explain_adverse(database) == 0  # a first yes owes nobody reasons
+    assert await explain_adverse(database) == 0  # a first grant owes no reasons
     person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
     await driver.deliver(person.facts())
     assert await explain_adverse(database) == 1
     assert await explain_adverse(database) == 0
-    told = await allowance(client, bearer, person.person_id)
-    assert (told["item"], told["outcome"], told["version"]) == (ALLOWANCE, "refused", 2)
-    assert told["explanation"]["outcome"] == "refused"
-    assert told["explanation"]["sentence"]
-    assert told["explanation"]["policy"]["locator"]
+    reason = await allowance(client, bearer, person.person_id)
+    assert (reason["item"], reason["outcome"], reason["version"]) == (ALLOWANCE, "refused", 2)
+    assert reason["explanation"]["outcome"] == "refused"
+    assert reason["explanation"]["sentence"]
+    assert reason["explanation"]["policy"]["locator"]
     person.change(person.born, "corrected", **registration(date(1940, 3, 5)))
     await driver.deliver(person.facts())
     assert await explain_adverse(database) == 0
-    assert await allowance(client, bearer, person.person_id) == told
+    assert await allowance(client, bearer, person.person_id) == reason
 
 
-async def test_what_was_learnt_after_the_decision_is_not_among_its_reasons(
+async def test_facts_recorded_after_the_decision_are_not_among_its_reasons(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:
     person = elder()
@@ -101,15 +102,15 @@ async def test_what_was_learnt_after_the_decision_is_not_among_its_reasons(
     person.change(person.born, "corrected", **registration(date(1960, 3, 5)))
     await driver.deliver(person.facts())
     person.change(person.born, "corrected", **registration(date(1961, 3, 5)))
-    await driver.deliver(person.facts())  # before anybody wrote down the reasons
+    await driver.deliver(person.facts())  # before the reasons are written down
     assert await explain_adverse(database) == 2
-    told = await allowance(client, bearer, person.person_id)
-    ages = [c["value"] for c in told["explanation"]["conditions"] if c["code"] == "age_years_min"]
-    on = date.fromisoformat(told["on"])
+    reason = await allowance(client, bearer, person.person_id)
+    ages = [c["value"] for c in reason["explanation"]["conditions"] if c["code"] == "age_years_min"]
+    on = date.fromisoformat(reason["on"])
     assert ages == [str(on.year - 1960 - ((on.month, on.day) < (3, 5)))]
 
 
-async def test_reasons_come_in_pages_and_only_to_the_own_area(
+async def test_reasons_are_paged_and_shown_only_in_the_own_area(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:
     person = elder()
@@ -123,14 +124,14 @@ async def test_reasons_come_in_pages_and_only_to_the_own_area(
     seen, after = [], None
     while True:
         page = await kept(client, bearer, person.person_id, limit=1, **({"after": after} if after else {}))
-        seen += [(told["version"], told["item"]) for told in page["adverse"]]
+        seen += [(reason["version"], reason["item"]) for reason in page["adverse"]]
         after = page["next"]
         if after is None:
             break
     assert [version for version, item in seen if item == ALLOWANCE] == [6, 4, 2]
     whole = (await kept(client, bearer, person.person_id))["adverse"]
-    assert seen == [(told["version"], told["item"]) for told in whole]
-    assert seen == sorted(set(seen), key=lambda told: (-told[0], told[1]))
+    assert seen == [(reason["version"], reason["item"]) for reason in whole]
+    assert seen == sorted(set(seen), key=lambda reason: (-reason[0], reason[1]))
     path = f"/v1/persons/{person.person_id}/adverse"
     assert (await client.get(path, headers=bearer("officer", "530303"))).status_code == 403
     assert (await client.get(path, headers=bearer("provider", "530302"))).status_code == 403
@@ -141,7 +142,7 @@ def registration(birth_date: date) -> dict[str, Any]:
     return {"sex": "2", "birth_date": birth_date, "hukou_division": "530302", "hukou_kind": "rural"}
 
 
-async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
+async def test_while_live_events_wait_a_few_decisions_are_explained_and_none_starves(
     driver: Driver, database: Database, elder: Any
 ) -> None:
     people = [elder() for _ in range(60)]
@@ -156,7 +157,7 @@ async def test_while_there_is_other_news_a_few_are_explained_and_nobody_starves(
     assert await explain_adverse(database) == 58
 
 
-async def test_reasons_leave_the_time_to_a_backlog(driver: Driver, database: Database, elder: Any) -> None:
+async def test_reasons_give_way_to_a_backlog(driver: Driver, database: Database, elder: Any) -> None:
     people = [elder() for _ in range(5)]
     await driver.deliver(*(person.facts() for person in people))
     for person in people:
@@ -169,7 +170,7 @@ async def test_reasons_leave_the_time_to_a_backlog(driver: Driver, database: Dat
     assert await explain_adverse(database) == 3
 
 
-async def test_going_on_under_another_number_owes_nobody_reasons(
+async def test_an_item_that_continues_under_another_identity_owes_no_reasons(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:
     stays, goes = elder(), elder()
@@ -179,20 +180,24 @@ async def test_going_on_under_another_number_owes_nobody_reasons(
     assert (await kept(client, bearer, goes.person_id))["adverse"] == []
 
 
-async def test_reasons_rest_on_what_was_said_under_every_number(
+async def test_reasons_use_the_facts_of_every_merged_identity(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:
-    """The death that takes the allowance away was told under the other number."""
+    """The death that takes the allowance away was reported for the other identity."""
     stays, goes = elder(), elder()
     goes.say("death", date(2026, 10, 1), evidence="reported")
     await driver.deliver(stays.facts())
     await driver.deliver(stays.united(goes), goes.merged(stays))
     assert await explain_adverse(database) == 1
-    told = await allowance(client, bearer, stays.person_id)
-    assert (told["outcome"], told["explanation"]["outcome"], told["on"]) == ("suspended", "suspended", "2026-10-01")
+    reason = await allowance(client, bearer, stays.person_id)
+    assert (reason["outcome"], reason["explanation"]["outcome"], reason["on"]) == (
+        "suspended",
+        "suspended",
+        "2026-10-01",
+    )
 
 
-async def test_one_decision_that_cannot_be_explained_does_not_keep_the_others_from_it(
+async def test_a_decision_that_cannot_be_explained_does_not_block_the_others(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     people = [elder() for _ in range(3)]
@@ -206,6 +211,6 @@ async def test_one_decision_that_cannot_be_explained_does_not_keep_the_others_fr
     assert await explain_adverse(database) == 0
     for person in (people[0], people[2]):
         assert (await allowance(client, bearer, person.person_id))["outcome"] == "refused"
-    (fault,) = await verify.check(database)
+    (fault,) = await verify.check(database, clock.today())
     assert broken in fault
     assert f"the reasons of decision 2 of {broken}" in caplog.text

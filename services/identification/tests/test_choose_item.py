@@ -1,4 +1,4 @@
-"""Where a list gives one of several items the person chooses: through the door, under the real lists of Beijing."""
+"""A person chooses between items that exclude each other, over HTTP and under the real lists of Beijing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ async def database(demonstration: None) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def poor(driver: Any, elder: Any) -> Any:
-    """On the poor list for years, with a disability certificate since this month."""
+    """A person with low income for years and a disability certificate since this month."""
     known = elder(hukou="110108", lives="110108001")
     known.say("low_income", date(2024, 1, 1), category="dibao")
     known.say("disability", date(2026, 11, 10), class_=2, level=3)
@@ -42,7 +42,7 @@ async def states(client: Any, bearer: Any, person_id: str, on: str, **more: Any)
     return {e["item"]: (e["state"], e["suppressed_by"]) for e in answer.json()["entitlements"]}
 
 
-async def test_what_is_had_stays_until_the_person_chooses_and_the_news_are_told_once(
+async def test_the_existing_item_stays_until_the_person_chooses_and_each_event_is_sent_once(
     client: Any, bearer: Any, driver: Any, poor: Any
 ) -> None:
     before = await states(client, bearer, poor.person_id, "2026-11-20")
@@ -64,9 +64,7 @@ async def test_what_is_had_stays_until_the_person_chooses_and_the_news_are_told_
     assert decided.changed == (CARE, LIVING)
 
 
-async def test_the_explanation_says_what_the_person_has_and_that_they_may_choose(
-    client: Any, bearer: Any, poor: Any
-) -> None:
+async def test_the_explanation_names_the_existing_item_and_the_choice(client: Any, bearer: Any, poor: Any) -> None:
     path, officer = f"/v1/persons/{poor.person_id}/explanations", bearer(division="110000")
     asked = await client.get(path, params={"item": LIVING, "on": "2026-11-20"}, headers=officer)
     assert asked.json()["outcome"] == "choice_required"
@@ -78,7 +76,7 @@ async def test_the_explanation_says_what_the_person_has_and_that_they_may_choose
     assert "自动恢复" in given_up.json()["sentence"]
 
 
-async def test_when_the_chosen_item_ends_the_other_one_comes_back_by_itself(
+async def test_when_the_chosen_item_ends_the_other_one_returns_by_itself(
     client: Any, bearer: Any, driver: Any, poor: Any
 ) -> None:
     mine = bearer("resident", None, subject=poor.person_id)
@@ -91,7 +89,9 @@ async def test_when_the_chosen_item_ends_the_other_one_comes_back_by_itself(
     assert LIVING not in later
 
 
-async def test_what_cannot_be_decided_yet_cannot_be_chosen(client: Any, bearer: Any, driver: Any, elder: Any) -> None:
+async def test_an_item_that_cannot_be_decided_yet_cannot_be_chosen(
+    client: Any, bearer: Any, driver: Any, elder: Any
+) -> None:
     known = elder(hukou="530302", lives="530302001")
     known.say("low_income", date(2024, 1, 1), category="dibao")
     await driver.deliver(known.facts())
@@ -102,7 +102,7 @@ async def test_what_cannot_be_decided_yet_cannot_be_chosen(client: Any, bearer: 
     assert (refused.status_code, refused.json()["code"]) == (409, "fact_missing")
 
 
-async def test_one_key_is_one_choice_and_another_choice_under_it_is_refused(
+async def test_one_key_is_one_choice_and_another_choice_with_it_is_rejected(
     client: Any, bearer: Any, database: Database, poor: Any
 ) -> None:
     path = f"/v1/persons/{poor.person_id}/choices"

@@ -1,4 +1,4 @@
-"""Facts and ability results in, decisions and their news out, on a real database."""
+"""Facts and ability results in, decisions and edges out, on a real database."""
 
 import asyncio
 from datetime import date
@@ -37,7 +37,7 @@ async def test_facts_delivered_three_times_give_one_decision(driver: Driver, eld
     assert await driver.database.pool.fetchval("SELECT count(*) FROM decisions") == 1
 
 
-async def test_a_decision_that_waits_to_be_sent_is_kept_once_and_always_the_newest(driver: Driver, elder: Any) -> None:
+async def test_a_waiting_decision_is_stored_once_and_always_the_newest_is_sent(driver: Driver, elder: Any) -> None:
     pool = driver.database.pool
     person = elder()
     await driver.deliver(person.facts())
@@ -49,7 +49,7 @@ async def test_a_decision_that_waits_to_be_sent_is_kept_once_and_always_the_newe
     kept = msgspec.json.decode(await pool.fetchval("SELECT decision FROM persons"), type=EntitlementsDecided)
     assert msgspec.structs.replace(event, causes=()) == kept
     assert (event.version, len(event.causes)) == (2, 2)
-    with pytest.raises(asyncpg.CheckViolationError):  # nowhere else would it be found
+    with pytest.raises(asyncpg.CheckViolationError):  # no other table holds its payload
         await pool.execute("INSERT INTO outbox (topic, key, headers) VALUES ('identification.edge', 'x', '')")
 
 
@@ -73,20 +73,20 @@ async def test_the_stored_decision_is_the_head_of_the_topic(driver: Driver, elde
     assert row["version"] == sent.version
 
 
-async def test_a_statement_that_changes_nothing_is_kept_but_not_news(driver: Driver, elder: Any) -> None:
+async def test_a_fact_without_effect_is_stored_and_emits_nothing(driver: Driver, elder: Any) -> None:
     person = elder()
     await driver.deliver(person.facts())
     await driver.clear_outbox()
-    # the lists ask nobody but the poor for their disability, and no item here for a light one
-    said = person.say("disability", date(2026, 1, 1), class_=1, level=4)
+    # no list here gives an item for a light disability
+    event_id = person.say("disability", date(2026, 1, 1), class_=1, level=4)
     await driver.deliver(person.facts())
     assert await driver.emitted() == []
     row = await driver.database.pool.fetchrow("SELECT version, facts_version, facts FROM persons")
     assert (row["version"], row["facts_version"]) == (1, 2)
-    assert said.encode() in row["facts"]
+    assert event_id.encode() in row["facts"]
 
 
-async def test_a_decision_names_the_months_that_a_move_leaves_to_nobody_until_the_move_is_corrected(
+async def test_a_decision_names_the_months_that_no_area_pays_after_a_move_until_the_move_is_annulled(
     driver: Driver, elder: Any
 ) -> None:
     person = elder()
@@ -101,7 +101,7 @@ async def test_a_decision_names_the_months_that_a_move_leaves_to_nobody_until_th
     assert (await newest(driver)).gaps == ()
 
 
-async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_and_change_no_right(
+async def test_incidents_and_hospital_stays_are_sent_to_visitors_and_change_no_entitlement(
     driver: Driver, elder: Any
 ) -> None:
     person = elder()
@@ -123,7 +123,7 @@ async def test_incidents_and_stays_in_hospital_are_told_to_those_who_go_there_an
     assert (await newest(driver)).circumstances is None
 
 
-async def test_a_stay_or_an_incident_of_a_foreign_source_is_told_as_a_hint_until_it_counts(
+async def test_a_stay_or_incident_of_a_source_without_authority_is_a_hint_until_it_is_confirmed(
     driver: Driver, elder: Any
 ) -> None:
     person = elder()
@@ -141,13 +141,13 @@ async def test_a_stay_or_an_incident_of_a_foreign_source_is_told_as_a_hint_until
     assert [(i.event_id, i.hint) for i in now.circumstances.incidents] == [(fall, True)]
     person.stands(stay, "full")
     await driver.deliver(person.facts())
-    told = (await newest(driver)).circumstances
-    assert told is not None
-    assert [(s.event_id, s.hint) for s in told.in_hospital] == [(stay, False)]
-    assert [(i.event_id, i.hint) for i in told.incidents] == [(fall, True)]
+    circumstances = (await newest(driver)).circumstances
+    assert circumstances is not None
+    assert [(s.event_id, s.hint) for s in circumstances.in_hospital] == [(stay, False)]
+    assert [(i.event_id, i.hint) for i in circumstances.incidents] == [(fall, True)]
 
 
-async def test_when_living_tags_were_verified_is_told_with_the_months_the_list_believes_them_and_not_which_they_are(
+async def test_the_verification_of_living_tags_is_sent_without_the_tags_themselves(
     driver: Driver, elder: Any, of_item: Any
 ) -> None:
     person = elder()
@@ -157,28 +157,28 @@ async def test_when_living_tags_were_verified_is_told_with_the_months_the_list_b
     (visits,) = of_item(now, "visiting_care")[-1:]
     assert (visits.state, visits.reverify_months) == ("granted", 12)
     assert now.circumstances is not None
-    told = LivingTagsTold(verified_on=date(2025, 9, 1), from_=date(2025, 3, 1))
-    assert now.circumstances.living_tags == (told,)
+    tags = LivingTagsTold(verified_on=date(2025, 9, 1), from_=date(2025, 3, 1))
+    assert now.circumstances.living_tags == (tags,)
     assert b"empty_nest" not in msgspec.json.encode(now)
     person.change(situation, "ended", None, date(2026, 10, 1))
     person.say("living_situation", date(2026, 10, 1), tags=())
     await driver.deliver(person.facts())
     ended = (await newest(driver)).circumstances
     assert ended is not None
-    assert ended.living_tags == (msgspec.structs.replace(told, to=date(2026, 10, 1)),)
+    assert ended.living_tags == (msgspec.structs.replace(tags, to=date(2026, 10, 1)),)
 
 
 @pytest.mark.parametrize("since", [date(2026, 2, 1), None])
-async def test_tags_of_which_nobody_says_when_they_were_verified_count_from_their_beginning_or_their_record(
+async def test_tags_without_a_verification_day_count_from_their_start_or_their_record(
     driver: Driver, elder: Any, since: date | None
 ) -> None:
     person = elder()
     event_id = person.say("living_situation", since, tags=("alone",))
     await driver.deliver(person.facts())
-    told = (await newest(driver)).circumstances
-    assert told is not None
+    circumstances = (await newest(driver)).circumstances
+    assert circumstances is not None
     recorded = next(s for s in person.facts().statements if s.event_id == event_id).time
-    assert told.living_tags[0].verified_on == (since or civil_date(recorded))
+    assert circumstances.living_tags[0].verified_on == (since or civil_date(recorded))
 
 
 async def test_a_move_between_two_counties_changes_list_and_amount(driver: Driver, elder: Any, of_item: Any) -> None:
@@ -198,7 +198,7 @@ async def test_a_move_between_two_counties_changes_list_and_amount(driver: Drive
     ]
 
 
-async def test_a_move_tells_the_end_in_one_county_and_the_beginning_in_the_other(driver: Driver, elder: Any) -> None:
+async def test_a_move_emits_the_end_in_one_county_and_the_start_in_the_other(driver: Driver, elder: Any) -> None:
     person = elder()
     await driver.deliver(person.facts())
     await driver.clear_outbox()
@@ -211,7 +211,9 @@ async def test_a_move_tells_the_end_in_one_county_and_the_beginning_in_the_other
     ]
 
 
-async def test_a_corrected_certificate_takes_back_what_rested_on_it(driver: Driver, elder: Any, of_item: Any) -> None:
+async def test_a_corrected_certificate_ends_the_item_that_depended_on_it(
+    driver: Driver, elder: Any, of_item: Any
+) -> None:
     person = elder()
     certificate = person.say("disability", date(2026, 3, 1), class_=1, level=2)
     await driver.deliver(person.facts())
@@ -224,7 +226,7 @@ async def test_a_corrected_certificate_takes_back_what_rested_on_it(driver: Driv
     assert not of_item(event, "severe_disability_nursing_subsidy")
 
 
-async def test_low_income_of_the_household_reaches_its_member(driver: Driver, elder: Any, of_item: Any) -> None:
+async def test_low_income_of_the_household_counts_for_its_member(driver: Driver, elder: Any, of_item: Any) -> None:
     person = elder()
     person.say("household", date(2026, 1, 1), household="h1")
     await driver.deliver(person.facts(), person.assessed(2, date(2026, 5, 1)))
@@ -235,7 +237,7 @@ async def test_low_income_of_the_household_reaches_its_member(driver: Driver, el
     assert (granted.state, granted.from_, granted.amount_fen_per_month) == ("granted", date(2026, 6, 1), 10000)
 
 
-async def test_an_ability_result_answers_what_was_unknown(driver: Driver, elder: Any, of_item: Any) -> None:
+async def test_an_ability_result_decides_an_unknown_item(driver: Driver, elder: Any, of_item: Any) -> None:
     person = elder()
     person.say("low_income", date(2026, 6, 1), category="dibao")
     await driver.deliver(person.facts())
@@ -248,7 +250,7 @@ async def test_an_ability_result_answers_what_was_unknown(driver: Driver, elder:
     assert (now.state, now.amount_fen_per_month) == ("granted", 20000)
 
 
-async def test_what_is_unknown_is_no_beginning(driver: Driver, elder: Any) -> None:
+async def test_an_unknown_item_does_not_start(driver: Driver, elder: Any) -> None:
     person = elder(born=date(1950, 1, 1), lives=None)
     await driver.deliver(person.facts())
     assert all(item != "nursing_subsidy" for _, item, _ in await edges(driver))
@@ -257,7 +259,7 @@ async def test_what_is_unknown_is_no_beginning(driver: Driver, elder: Any) -> No
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_results_that_come_before_the_facts_wait_for_them(
+async def test_ability_results_that_arrive_before_the_facts_count_later(
     driver: Driver, elder: Any, of_item: Any, together: bool
 ) -> None:
     person = elder()
@@ -275,13 +277,15 @@ async def test_results_that_come_before_the_facts_wait_for_them(
     assert tuple(row) == (1, 1)
 
 
-async def test_a_suspicion_holds_money_and_a_sign_of_life_frees_it(driver: Driver, elder: Any, of_item: Any) -> None:
+async def test_a_suspicion_suspends_money_and_a_sign_of_life_grants_it_again(
+    driver: Driver, elder: Any, of_item: Any
+) -> None:
     person = elder()
     await driver.deliver(person.facts())
     await driver.clear_outbox()
     person.say("death", date(2026, 11, 18), evidence="reported")
     await driver.deliver(person.facts())
-    assert await edges(driver) == []  # held is not ended
+    assert await edges(driver) == []  # suspended is not ended
     assert await urgent(driver)
     suspected = await newest(driver)
     assert (suspected.death_suspected_on, suspected.died_on) == (date(2026, 11, 18), None)
@@ -295,7 +299,7 @@ async def test_a_suspicion_holds_money_and_a_sign_of_life_frees_it(driver: Drive
     assert {e.state for e in of_item(cleared, "longevity_allowance")} == {"granted"}
 
 
-async def test_a_death_ends_everything_and_a_revoked_one_brings_it_back(
+async def test_a_death_ends_all_items_and_a_revoked_death_starts_them_again(
     driver: Driver, elder: Any, of_item: Any
 ) -> None:
     person = elder()
@@ -324,7 +328,7 @@ async def test_a_death_ends_everything_and_a_revoked_one_brings_it_back(
     assert of_item(alive, "longevity_allowance")[-1].to is None
 
 
-async def test_an_ordinary_change_does_not_overtake(driver: Driver, elder: Any) -> None:
+async def test_an_ordinary_change_is_not_urgent(driver: Driver, elder: Any) -> None:
     await driver.deliver(elder().facts())
     assert not await urgent(driver)
 
@@ -336,7 +340,7 @@ async def urgent(driver: Driver) -> bool:
     return found
 
 
-async def test_somebody_merged_into_another_has_nothing_of_their_own(driver: Driver, elder: Any) -> None:
+async def test_a_person_merged_into_another_has_no_own_entitlements(driver: Driver, elder: Any) -> None:
     person, other = elder(), elder()
     await driver.deliver(person.facts())
     await driver.clear_outbox()
@@ -345,7 +349,7 @@ async def test_somebody_merged_into_another_has_nothing_of_their_own(driver: Dri
     assert (event.merged_into, event.entitlements) == (other.person_id, ())
 
 
-async def test_the_chain_goes_back_to_the_pushed_event(driver: Driver, elder: Any) -> None:
+async def test_the_correlation_id_is_the_pushed_event(driver: Driver, elder: Any) -> None:
     pushed = "00000000-0000-4000-8000-000000000001"
     await driver.deliver(elder().facts(causes=(pushed,)))
     messages = await driver.emitted_messages()
@@ -372,31 +376,31 @@ async def test_a_crash_before_the_commit_leaves_nothing(driver: Driver, elder: A
     assert (await newest(driver)).version == 1
 
 
-async def test_every_past_decision_can_be_put_together_again(driver: Driver, elder: Any) -> None:
+async def test_every_past_decision_can_be_restored(driver: Driver, elder: Any) -> None:
     person = elder()
-    told = []
+    decisions = []
     await driver.deliver(person.facts())
-    told.append(await newest(driver))
+    decisions.append(await newest(driver))
     person.say("living_situation", date(2026, 11, 1), tags=("alone",))
     await driver.deliver(person.facts())
-    told.append(await newest(driver))
+    decisions.append(await newest(driver))
     person.say("disability", date(2026, 11, 2), class_=1, level=1)
     await driver.deliver(person.facts())
-    told.append(await newest(driver))
-    for event in told:
+    decisions.append(await newest(driver))
+    for event in decisions:
         rows = await driver.database.pool.fetch(
             "SELECT said FROM decisions WHERE version <= $1 ORDER BY version", event.version
         )
         by_item: dict[str, list[Any]] = {}
         for row in rows:
-            said = msgspec.json.decode(row["said"], type=EntitlementsDecided)
-            by_item |= {item: [e for e in said.entitlements if e.item == item] for item in said.changed}
-        together = tuple(e for item in sorted(by_item) for e in by_item[item])
-        assert together == event.entitlements
+            change = msgspec.json.decode(row["said"], type=EntitlementsDecided)
+            by_item |= {item: [e for e in change.entitlements if e.item == item] for item in change.changed}
+        restored = tuple(e for item in sorted(by_item) for e in by_item[item])
+        assert restored == event.entitlements
     assert len(rows) == 3
 
 
-async def test_one_batch_decides_everybody_in_it(driver: Driver, elder: Any) -> None:
+async def test_one_batch_decides_all_its_people(driver: Driver, elder: Any) -> None:
     people = [elder() for _ in range(50)]
     await driver.deliver(*(p.facts() for p in people))
     results: list[AbilitiesDetermined] = [p.assessed(1, date(2026, 11, 1)) for p in people]
@@ -406,7 +410,7 @@ async def test_one_batch_decides_everybody_in_it(driver: Driver, elder: Any) -> 
     assert found == 50
 
 
-async def test_two_batches_that_meet_the_same_new_person_lose_neither_input(driver: Driver, elder: Any) -> None:
+async def test_two_batches_with_the_same_new_person_lose_no_input(driver: Driver, elder: Any) -> None:
     person = elder()
     person.say("low_income", date(2026, 6, 1), category="dibao")
     facts = message_of(person.facts())
@@ -419,7 +423,7 @@ async def test_two_batches_that_meet_the_same_new_person_lose_neither_input(driv
     async with driver.transaction() as tx:
         await on_person_facts_recorded([facts], tx)
         other = asyncio.create_task(second())
-        await until_somebody_waits(driver)
+        await until_a_transaction_waits(driver)
     await other
     row = await driver.database.pool.fetchrow("SELECT version, facts_version, abilities_version FROM persons")
     assert tuple(row) == (2, 1, 1)
@@ -432,8 +436,8 @@ def message_of(event: Any) -> Message[Any]:
     return found
 
 
-async def until_somebody_waits(driver: Driver) -> None:
-    """Until another transaction stands behind ours."""
+async def until_a_transaction_waits(driver: Driver) -> None:
+    """Until another transaction waits for ours."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with asyncio.timeout(10):
         while True:

@@ -1,4 +1,4 @@
-"""A change of identity that waits holds the money that begins under the newer number, and nothing else."""
+"""A waiting identity change suspends money that starts after it, and nothing else."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 from common.events import EntitlementsDecided, EntitlementStarted
 from identification import verify
 from identification.deciding.explain_adverse import explain_adverse
+from shell import clock
 from shell.testing import Driver
 
 WAITS_AT = datetime(2026, 11, 2, 4, tzinfo=UTC)
@@ -17,7 +18,7 @@ AFTER = date(1946, 11, 20)  # 80 eighteen days after it
 
 
 def doubted(person: Any) -> str:
-    """A change of identity that waits since the 2nd of November."""
+    """An identity change that waits since 2 November."""
     event_id: str = person.say("identity_change", same_as="older")
     person.stands(event_id, "waits", WAITS_AT)
     return event_id
@@ -38,7 +39,7 @@ def allowance(event: EntitlementsDecided, of_item: Any) -> list[tuple[str, date]
     return [(e.state, e.from_) for e in of_item(event, "longevity_allowance")]
 
 
-async def test_money_that_ran_before_the_doubt_goes_on(driver: Driver, elder: Any, of_item: Any) -> None:
+async def test_money_that_ran_before_the_doubt_continues(driver: Driver, elder: Any, of_item: Any) -> None:
     person = elder(born=BEFORE)
     await driver.deliver(person.facts())
     before = await newest(driver)
@@ -46,11 +47,11 @@ async def test_money_that_ran_before_the_doubt_goes_on(driver: Driver, elder: An
     doubted(person)
     await driver.deliver(facts_at(person, WAITS_AT), times=2)
     assert await driver.emitted(EntitlementsDecided) == []
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
 @pytest.mark.parametrize("then", ["full", "withheld"])
-async def test_money_that_begins_after_the_doubt_is_held_until_the_change_counts_or_is_discarded(
+async def test_money_that_starts_after_the_doubt_is_suspended_until_the_change_is_accepted_or_discarded(
     driver: Driver, elder: Any, of_item: Any, then: str
 ) -> None:
     person = elder(born=AFTER)
@@ -63,14 +64,14 @@ async def test_money_that_begins_after_the_doubt_is_held_until_the_change_counts
     assert allowance(held, of_item) == [("suspended", day) for _, day in allowance(granted, of_item)]
     assert all(doubt in e.facts for e in of_item(held, "longevity_allowance"))
     assert of_item(held, "visiting_care") == of_item(granted, "visiting_care")
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
     person.stands(doubt, then, WAITS_AT + timedelta(days=2))
     await driver.deliver(facts_at(person, WAITS_AT + timedelta(days=2)), times=2)
     assert (await newest(driver)).entitlements == granted.entitlements
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_a_held_item_is_explained_and_a_look_back_shows_the_doubt(
+async def test_a_suspended_item_is_explained_as_known_at_each_instant(
     driver: Driver, elder: Any, client: httpx.AsyncClient, bearer: Any
 ) -> None:
     person = elder(born=AFTER)
@@ -94,7 +95,7 @@ async def test_a_held_item_is_explained_and_a_look_back_shows_the_doubt(
     assert "死亡" not in then["sentence"]
 
 
-async def test_the_reasons_owed_for_a_held_item_name_the_identity_change(driver: Driver, elder: Any) -> None:
+async def test_the_reasons_of_a_suspended_item_name_the_identity_change(driver: Driver, elder: Any) -> None:
     person = elder(born=AFTER)
     await driver.deliver(person.facts())
     doubted(person)
@@ -106,7 +107,7 @@ async def test_the_reasons_owed_for_a_held_item_name_the_identity_change(driver:
     assert all("身份变更待核实" in str(bytes(row["explanation"]), "utf8") for row in texts)
 
 
-async def test_a_list_published_while_a_change_waits_leaves_the_money_held(
+async def test_a_list_published_while_a_change_waits_leaves_the_money_suspended(
     driver: Driver, elder: Any, of_item: Any, raised: Any, publish: Any, redecide: Any
 ) -> None:
     person = elder(born=AFTER)
@@ -118,5 +119,5 @@ async def test_a_list_published_while_a_change_waits_leaves_the_money_held(
     now = await newest(driver)
     assert now.version > before.version
     assert {state for state, _ in allowance(now, of_item)} == {"suspended"}
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
     assert await driver.emitted(EntitlementStarted) == []

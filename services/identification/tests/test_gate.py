@@ -1,4 +1,4 @@
-"""Nobody signs a list whose effect is unknown, and a published one that does something else is halted by itself."""
+"""A list without a valid simulation cannot be signed; a published list with another effect is halted by itself."""
 
 import copy
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ ALLOWANCE = "longevity_allowance"
 
 @pytest.fixture
 def gate(client: Any, bearer: Any, simulated: Any) -> Any:
-    """`await gate(body, *steps)`: propose, then `simulate` or a step of the gate, each by another approver."""
+    """`await gate(body, *steps)`: propose, then simulate or call the route of each step, each by another approver."""
 
     async def walk(body: dict[str, Any], *steps: str) -> Any:
         headers = bearer("officer", NATION, subject="proposer")
@@ -39,7 +39,7 @@ FULL = ("simulate", "approve", "approve", "publish")
 
 
 async def halted(client: Any, bearer: Any, version: str, **body: Any) -> Any:
-    headers = bearer("approver", NATION, subject="brake")
+    headers = bearer("approver", NATION, subject="halter")
     return await client.post(f"/v1/policies/{version}/halt", headers=headers, json={"reason": "标准有误"} | body)
 
 
@@ -54,14 +54,14 @@ def amounts(event: EntitlementsDecided) -> list[int | None]:
 OLD = [5000, 10000]  # from 80 and from 90 on
 
 
-async def test_a_list_that_nobody_simulated_cannot_be_signed(gate: Any, raised: Any) -> None:
+async def test_a_list_without_a_simulation_cannot_be_signed(gate: Any, raised: Any) -> None:
     answer = await gate(raised, "approve")
     assert (answer.status_code, answer.json()["code"]) == (409, "simulation_missing")
     assert "12 months from 2026-11" in answer.json()["detail"]
     assert (await gate(raised, "simulate", "approve")).status_code == 200
 
 
-async def test_the_first_year_of_a_list_counts_from_the_day_on_which_it_matters(
+async def test_the_first_year_of_a_list_counts_from_its_first_effect(
     gate: Any, raised: Any, simulated: Any, client: Any, bearer: Any
 ) -> None:
     later = copy.deepcopy((await running(client, bearer))["list"])
@@ -78,13 +78,13 @@ async def test_the_first_year_of_a_list_counts_from_the_day_on_which_it_matters(
     assert (await gate(later, "approve")).status_code == 200
 
 
-async def test_asking_the_past_is_nothing_to_sign_upon(gate: Any, raised: Any, simulated: Any) -> None:
+async def test_a_simulation_of_the_past_cannot_be_signed(gate: Any, raised: Any, simulated: Any) -> None:
     name = (await gate(raised)).json()["version"]
     await simulated(name, known_at=clock.now().isoformat())
     assert (await gate(raised, "approve")).json()["code"] == "simulation_missing"
 
 
-async def test_signatures_upon_other_lists_in_force_no_longer_count(
+async def test_signatures_no_longer_count_when_the_lists_in_force_have_changed(
     gate: Any, raised: Any, client: Any, bearer: Any, simulated: Any, driver: Driver, redecide: Any
 ) -> None:
     signed = (await gate(raised, "simulate", "approve", "approve")).json()
@@ -99,7 +99,7 @@ async def test_signatures_upon_other_lists_in_force_no_longer_count(
     assert (await gate(raised, "approve")).json()["code"] == "simulation_stale"
     clock.advance(timedelta(minutes=1))
     await simulated(signed["version"])
-    assert (await gate(raised, "publish")).json()["code"] == "simulation_stale"  # nobody has seen the new figures
+    assert (await gate(raised, "publish")).json()["code"] == "simulation_stale"  # nobody has signed the new figures
     path = f"/v1/policies/{signed['version']}"
     for who, state in (("one", "proposed"), ("other", "approved")):
         headers = bearer("approver", NATION, subject=who)
@@ -107,7 +107,9 @@ async def test_signatures_upon_other_lists_in_force_no_longer_count(
     assert (await client.post(f"{path}/publish", headers=headers)).status_code == 200
 
 
-async def test_the_list_of_another_county_makes_nothing_stale(gate: Any, raised: Any, client: Any, bearer: Any) -> None:
+async def test_the_list_of_another_county_makes_no_simulation_stale(
+    gate: Any, raised: Any, client: Any, bearer: Any
+) -> None:
     await gate(raised, "simulate", "approve", "approve")
     other = (await running(client, bearer, MALONG))["list"]
     other["items"][ALLOWANCE]["versions"][0]["note"] = "另有说明"
@@ -115,20 +117,20 @@ async def test_the_list_of_another_county_makes_nothing_stale(gate: Any, raised:
     assert (await gate(raised, "publish")).status_code == 200
 
 
-async def test_a_simulation_grows_old(gate: Any, raised: Any) -> None:
+async def test_an_old_simulation_cannot_be_signed(gate: Any, raised: Any) -> None:
     await gate(raised, "simulate")
     clock.advance(timedelta(days=31))
     assert (await gate(raised, "approve")).json()["code"] == "simulation_stale"
 
 
-async def test_a_list_that_does_what_was_simulated_stays(
+async def test_a_list_with_the_simulated_effect_stays_in_force(
     gate: Any, raised: Any, driver: Driver, redecide: Any, elder: Any, client: Any, bearer: Any
 ) -> None:
     people = [elder() for _ in range(7)]
     await driver.deliver(*(p.facts() for p in people))
     assert (await gate(raised, *FULL)).json()["running"]
     people[0].say("living_situation", date(2026, 11, 1), tags=("alone",))
-    await driver.deliver(people[0].facts())  # decided live, before the passage comes
+    await driver.deliver(people[0].facts())  # a live change comes before the job
     await redecide(people_max=2)
     row = await driver.database.pool.fetchrow(
         "SELECT people, people_changed, watched, halted_at FROM publications ORDER BY seq DESC LIMIT 1"
@@ -136,11 +138,11 @@ async def test_a_list_that_does_what_was_simulated_stays(
     assert tuple(row) == (7, 6, False, None)
     for table in ("simulated_changes", "watched_steps"):
         assert await driver.database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
 @pytest.mark.parametrize("born", [date(1940, 3, 5), date(1970, 3, 5)])
-async def test_a_list_that_does_more_or_less_than_simulated_is_halted_and_decided_back(
+async def test_a_list_with_more_or_less_effect_than_simulated_is_halted_and_its_people_are_decided_again(
     gate: Any,
     raised: Any,
     driver: Driver,
@@ -151,7 +153,7 @@ async def test_a_list_that_does_more_or_less_than_simulated_is_halted_and_decide
     monkeypatch: Any,
     born: date,
 ) -> None:
-    """Two weeks later everybody has another birth date: many more, or hardly anybody, are old enough."""
+    """After the simulation, all birth dates are corrected: many more people, or nearly none, are old enough."""
     monkeypatch.setenv("SHOUWANG_BAND_PEOPLE", "2")
     monkeypatch.setenv("SHOUWANG_BAND_FEN", "50000")
     other = date(1970, 3, 5) if born.year == 1940 else date(1940, 3, 5)
@@ -176,10 +178,10 @@ async def test_a_list_that_does_more_or_less_than_simulated_is_halted_and_decide
     assert all(amounts(e) == OLD for e in await driver.emitted(EntitlementsDecided))  # the heads of the topic
     shown = (await client.get("/v1/policies", headers=bearer(), params={"state": "halted"})).json()["policies"]
     assert [(p["version"], p["running"], p["halt"]["by"]) for p in shown] == [(version, False, "band")]
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_nothing_outside_the_band_is_ever_told(
+async def test_no_decision_outside_the_band_is_ever_emitted(
     gate: Any, raised: Any, driver: Driver, elder: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("SHOUWANG_BAND_PEOPLE", "3")
@@ -191,17 +193,17 @@ async def test_nothing_outside_the_band_is_ever_told(
     await driver.deliver(*(p.facts() for p in people))
     await gate(raised, "publish")
     await driver.clear_outbox()
-    told: list[str] = []
+    emitted: list[str] = []
     while await redecide_people(driver.database, people_max=1):
         halted_now = await driver.emitted(PolicyVersionHalted)
-        told += [e.person_id for e in await driver.emitted(EntitlementsDecided) if 8000 in amounts(e)]
+        emitted += [e.person_id for e in await driver.emitted(EntitlementsDecided) if 8000 in amounts(e)]
         if halted_now:
             break
         await driver.clear_outbox()
-    assert len(told) == 3
+    assert len(emitted) == 3
 
 
-async def test_an_approver_halts_alone_and_everybody_is_decided_back(
+async def test_one_approver_halts_a_list_and_its_people_are_decided_again(
     gate: Any, raised: Any, driver: Driver, redecide: Any, elder: Any, client: Any, bearer: Any
 ) -> None:
     people = [elder() for _ in range(4)]
@@ -211,8 +213,8 @@ async def test_an_approver_halts_alone_and_everybody_is_decided_back(
     await redecide()
     path, query = f"/v1/persons/{people[0].person_id}/explanations", {"item": ALLOWANCE, "on": "2026-11-20"}
     answer = await halted(client, bearer, version)
-    told = (await client.get(path, headers=bearer(), params=query)).json()
-    assert told["policy"]["version"].startswith(QILIN)  # explained by what was decided, not by what is in force again
+    explained = (await client.get(path, headers=bearer(), params=query)).json()
+    assert explained["policy"]["version"].startswith(QILIN)  # by the list that decided, not by the list in force again
     assert (answer.status_code, answer.json()["state"], answer.json()["halt"]["reason"]) == (200, "halted", "标准有误")
     assert (await halted(client, bearer, version)).status_code == 200
     await driver.clear_outbox()
@@ -221,12 +223,12 @@ async def test_an_approver_halts_alone_and_everybody_is_decided_back(
     assert {e.person_id for e in events} == {p.person_id for p in people}
     assert all(amounts(e) == OLD for e in events)
     assert (await running(client, bearer))["version"] == before
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
     again = await halted(client, bearer, before)
     assert again.json()["code"] == "nothing_before"  # never back to a halted one
 
 
-async def test_a_halted_list_comes_back_only_through_the_whole_gate(
+async def test_a_halted_list_returns_only_after_a_new_simulation_and_new_signatures(
     gate: Any, raised: Any, client: Any, bearer: Any, driver: Driver, redecide: Any
 ) -> None:
     version = (await gate(raised, *FULL)).json()["version"]
@@ -241,7 +243,7 @@ async def test_a_halted_list_comes_back_only_through_the_whole_gate(
     assert (await gate(raised, *FULL)).json()["running"]
 
 
-async def test_the_first_list_of_an_area_is_halted_to_none(
+async def test_halting_the_first_list_of_an_area_leaves_an_empty_list(
     gate: Any, driver: Driver, redecide: Any, elder: Any, raised: Any, client: Any, bearer: Any
 ) -> None:
     person = elder(hukou="530304", lives="530304001")
@@ -255,18 +257,18 @@ async def test_the_first_list_of_an_area_is_halted_to_none(
     (event,) = await driver.emitted(EntitlementsDecided)
     assert amounts(event) == []
     assert (await running(client, bearer, "530304"))["list"] == {"jurisdiction": "530304"}
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_what_the_files_brought_first_has_nothing_to_go_back_to(client: Any, bearer: Any, driver: Driver) -> None:
+async def test_the_first_list_from_the_files_cannot_be_halted(client: Any, bearer: Any, driver: Driver) -> None:
     answer = await halted(client, bearer, (await running(client, bearer))["version"])
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
-    await seed(driver.database)  # other files propose, so there is still nothing to go back to
+    await seed(driver.database)  # other files only propose, so no earlier list exists
     answer = await halted(client, bearer, (await running(client, bearer))["version"])
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
 
 
-async def test_only_an_approver_of_the_area_halts_and_only_what_is_in_force(
+async def test_only_an_approver_of_the_area_halts_and_only_a_list_in_force(
     gate: Any, raised: Any, client: Any, bearer: Any
 ) -> None:
     version = (await gate(raised, "simulate", "approve", "approve")).json()["version"]

@@ -1,4 +1,4 @@
-"""Numbers of a simulation outside its area: sums say no more than the numbers that they are made of."""
+"""Protected numbers of a simulation: a sum reveals no more than its parts."""
 
 from datetime import date
 
@@ -13,9 +13,9 @@ FEW = st.integers(0, 14)
 FEN = 5000
 
 
-def possible(told: int) -> range:
+def possible(shown: int) -> range:
     """The counts that are shown as this number."""
-    return range(told, told + 5)
+    return range(shown, shown + 5)
 
 
 def tally_of(groups: dict[GroupKey, Group]) -> Tally:
@@ -28,7 +28,7 @@ def tally_of(groups: dict[GroupKey, Group]) -> Tally:
 def test_no_small_part_of_a_group_follows_from_its_sums(
     winners: int, losers: int, mixed: int, rest: int, same: int
 ) -> None:
-    """The sum of the changed leaves each part as open as its own number does."""
+    """The sum of the changed people leaves each part as open as its own number."""
     changed = winners + losers + mixed + rest
     people = changed + same
     group = Group(people, changed, winners, losers, mixed, 0, people * FEN, people * FEN + winners * FEN)
@@ -36,11 +36,11 @@ def test_no_small_part_of_a_group_follows_from_its_sums(
     if people < 5:
         assert found == {}
         return
-    (told,) = found.values()
-    parts = (told.winners, told.losers, told.mixed, told.changed - told.winners - told.losers - told.mixed)
+    (shown,) = found.values()
+    parts = (shown.winners, shown.losers, shown.mixed, shown.changed - shown.winners - shown.losers - shown.mixed)
     assert parts == tuple(map(protect, (winners, losers, mixed, rest)))
-    assert told.fen_before == told.people * FEN  # and not the number of people times the amount
-    assert told.people == protect(people)
+    assert shown.fen_before == shown.people * FEN  # and not the number of people times the amount
+    assert shown.people == protect(people)
     assert not any(set(possible(part)) <= set(SMALL) for part in parts)
 
 
@@ -60,9 +60,9 @@ def test_a_hidden_group_is_in_no_sum_and_has_no_line() -> None:
 
 
 @given(kept=FEW, gained=FEW, lost=FEW)
-def test_who_gains_or_loses_an_item_follows_from_no_difference(kept: int, gained: int, lost: int) -> None:
+def test_no_difference_reveals_people_who_gain_or_lose_an_item(kept: int, gained: int, lost: int) -> None:
     tally = Tally()
     tally.items = {"dibao": ItemCount(have_before=kept + lost, have_after=kept + gained, gained=gained, lost=lost)}
-    told = protected_tally(tally).items.get("dibao", ItemCount())
-    assert (told.gained, told.lost) == (protect(gained), protect(lost))
-    assert told.have_before - told.lost == told.have_after - told.gained == protect(kept)
+    shown = protected_tally(tally).items.get("dibao", ItemCount())
+    assert (shown.gained, shown.lost) == (protect(gained), protect(lost))
+    assert shown.have_before - shown.lost == shown.have_after - shown.gained == protect(kept)

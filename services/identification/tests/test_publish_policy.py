@@ -1,4 +1,4 @@
-"""Lists become law by four eyes, and everybody they touch is decided again."""
+"""Two approvers sign a list before it is published; the touched people are decided again."""
 
 import copy
 from datetime import timedelta
@@ -36,13 +36,13 @@ async def test_two_different_approvers_are_needed(client: Any, bearer: Any, rais
     assert (await act(client, bearer, version, "publish", "first")).status_code == 409
 
 
-async def test_whoever_proposed_cannot_sign(client: Any, bearer: Any, raised: Any) -> None:
+async def test_the_proposer_cannot_sign(client: Any, bearer: Any, raised: Any) -> None:
     version = (await propose(client, bearer, raised)).json()["version"]
     own = await act(client, bearer, version, "approve", "proposer")
     assert (own.status_code, own.json()["code"]) == (403, "own_proposal")
 
 
-async def test_nobody_acts_on_the_list_of_another_area(client: Any, bearer: Any, raised: Any) -> None:
+async def test_a_list_of_another_area_can_be_neither_proposed_nor_signed(client: Any, bearer: Any, raised: Any) -> None:
     assert (await propose(client, bearer, raised, MALONG)).status_code == 403
     version = (await propose(client, bearer, raised)).json()["version"]
     for what in ("approve", "publish"):
@@ -59,13 +59,13 @@ async def test_the_same_list_proposed_twice_is_one_proposal(client: Any, bearer:
     assert [p["version"] for p in page["policies"]] == [first.json()["version"]]
 
 
-async def test_what_is_in_force_cannot_be_proposed(client: Any, bearer: Any) -> None:
+async def test_a_list_in_force_cannot_be_proposed(client: Any, bearer: Any) -> None:
     body = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()["list"]
     again = await propose(client, bearer, body)
     assert (again.status_code, again.json()["code"]) == (409, "already_running")
 
 
-async def test_a_list_that_was_replaced_can_come_back(
+async def test_a_replaced_list_can_be_published_again(
     publish: Any, redecide: Any, client: Any, bearer: Any, raised: Any
 ) -> None:
     old = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()
@@ -88,7 +88,7 @@ async def test_a_list_that_was_replaced_can_come_back(
         ),
     ],
 )
-async def test_a_faulty_list_is_refused_with_the_place_of_the_fault(
+async def test_a_faulty_list_is_rejected_with_the_place_of_the_fault(
     client: Any, bearer: Any, raised: Any, spoil: Any, pointer: str
 ) -> None:
     spoil(raised)
@@ -98,7 +98,7 @@ async def test_a_faulty_list_is_refused_with_the_place_of_the_fault(
 
 
 @pytest.mark.parametrize("depth", [300, 900, 20_000])
-async def test_a_list_nested_beyond_reason_is_refused(client: Any, bearer: Any, raised: Any, depth: int) -> None:
+async def test_a_list_with_too_many_levels_is_rejected(client: Any, bearer: Any, raised: Any, depth: int) -> None:
     version = raised["items"]["longevity_allowance"]["versions"][0]
     version["conditions"] = "DEEP"
     deep = '{"all_of":[' * depth + '{"age_years_min":80}' + "]}" * depth
@@ -111,7 +111,7 @@ async def test_a_list_nested_beyond_reason_is_refused(client: Any, bearer: Any, 
     assert 400 <= answer.status_code < 500
 
 
-async def test_a_list_is_read_as_of_a_day(client: Any, bearer: Any) -> None:
+async def test_a_list_is_read_for_a_day(client: Any, bearer: Any) -> None:
     headers = bearer("resident", None)
     now = await client.get(f"/v1/policies/{QILIN}", headers=headers, params={"on": "2026-11-20"})
     before = await client.get(f"/v1/policies/{QILIN}", headers=headers, params={"on": "2022-12-31"})
@@ -120,14 +120,14 @@ async def test_a_list_is_read_as_of_a_day(client: Any, bearer: Any) -> None:
     assert (await client.get("/v1/policies/140700", headers=headers)).status_code == 404
 
 
-async def test_the_list_of_policies_comes_in_pages(client: Any, bearer: Any) -> None:
+async def test_the_versions_are_paged(client: Any, bearer: Any) -> None:
     first = (await client.get("/v1/policies", headers=bearer(), params={"limit": 2})).json()
     rest = (await client.get("/v1/policies", headers=bearer(), params={"after": first["next"]})).json()
     assert [len(first["policies"]), len(rest["policies"]), rest["next"]] == [2, 1, None]
     assert all(p["running"] for p in first["policies"] + rest["policies"])
 
 
-async def test_an_old_decision_is_read_with_the_list_of_its_time(
+async def test_an_earlier_decision_is_shown_by_the_list_of_its_time(
     publish: Any, redecide: Any, client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
     person = elder()

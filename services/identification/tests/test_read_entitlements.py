@@ -1,4 +1,4 @@
-"""What callers are answered, and who is answered."""
+"""Entitlements and explanations of a person, and the callers who may see them."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -15,14 +15,14 @@ async def get(client: Any, path: str, headers: dict[str, str], **params: Any) ->
 
 @pytest.fixture
 async def known(driver: Driver, elder: Any) -> Any:
-    """Somebody of Qilin district, 86 years old, poor since June."""
+    """A person of Qilin district, 86 years old, with low income since June."""
     person = elder()
     person.say("low_income", date(2026, 6, 1), category="dibao")
     await driver.deliver(person.facts())
     return person
 
 
-async def test_a_day_shows_what_is_in_force_with_its_clause(client: Any, known: Any, bearer: Any) -> None:
+async def test_a_day_shows_the_items_in_force_with_their_clauses(client: Any, known: Any, bearer: Any) -> None:
     answer = await get(client, f"/v1/persons/{known.person_id}/entitlements", bearer(), on="2026-11-22")
     assert answer.status_code == 200
     body = answer.json()
@@ -45,7 +45,7 @@ async def test_a_day_shows_what_is_in_force_with_its_clause(client: Any, known: 
     }
 
 
-async def test_without_a_day_it_is_today_and_all_shows_the_whole_life(client: Any, known: Any, bearer: Any) -> None:
+async def test_the_default_day_is_today_and_all_shows_the_whole_timeline(client: Any, known: Any, bearer: Any) -> None:
     path = f"/v1/persons/{known.person_id}/entitlements"
     today = (await get(client, path, bearer())).json()
     assert today["on"] == "2026-11-20"
@@ -54,7 +54,7 @@ async def test_without_a_day_it_is_today_and_all_shows_the_whole_life(client: An
     assert len([e for e in whole["entitlements"] if e["item"] == "longevity_allowance"]) == 2
 
 
-async def test_months_that_a_move_leaves_to_nobody_are_told(
+async def test_months_that_no_area_pays_after_a_move_are_shown(
     client: Any, driver: Driver, known: Any, bearer: Any
 ) -> None:
     path = f"/v1/persons/{known.person_id}/entitlements"
@@ -69,7 +69,7 @@ async def test_months_that_a_move_leaves_to_nobody_are_told(
     assert gap["text"].startswith("2026-09-10由麒麟区迁到榆次区：高龄津贴2026-10起无人发放，不符合迁入地的条件")
 
 
-async def test_an_earlier_instant_shows_what_was_known_then(
+async def test_an_earlier_instant_shows_the_decision_known_then(
     client: Any, driver: Driver, known: Any, bearer: Any
 ) -> None:
     before = known.statements[-1].recorded_at
@@ -87,20 +87,20 @@ async def test_an_earlier_instant_shows_what_was_known_then(
     assert (then.json()["version"], now.json()["version"]) == (1, 2)
 
 
-async def test_before_anything_was_known_there_is_nothing(client: Any, known: Any, bearer: Any) -> None:
+async def test_before_the_first_facts_there_are_no_entitlements(client: Any, known: Any, bearer: Any) -> None:
     path = f"/v1/persons/{known.person_id}/entitlements"
     body = (await get(client, path, bearer(), known_at="2026-01-01T00:00:00Z")).json()
     assert (body["version"], body["entitlements"]) == (0, [])
 
 
-async def test_a_future_instant_knows_no_more_than_was_seen(client: Any, known: Any, bearer: Any) -> None:
+async def test_a_future_instant_shows_the_newest_inputs(client: Any, known: Any, bearer: Any) -> None:
     path = f"/v1/persons/{known.person_id}/entitlements"
     body = (await get(client, path, bearer(), known_at="2099-01-01T00:00:00Z")).json()
     assert body["known_at"].startswith(known.statements[-1].recorded_at.isoformat()[:19])
     assert body["version"] == 1
 
 
-async def test_an_instant_without_zone_is_refused(client: Any, known: Any, bearer: Any) -> None:
+async def test_an_instant_without_zone_is_rejected(client: Any, known: Any, bearer: Any) -> None:
     path = f"/v1/persons/{known.person_id}/entitlements"
     assert (await get(client, path, bearer(), known_at="2026-01-01T00:00:00")).status_code == 422
 
@@ -131,7 +131,7 @@ async def test_only_the_own_area_is_seen(
     assert (await get(client, path, bearer(role, division), item="dibao")).status_code == status
 
 
-async def test_the_officer_of_the_hukou_sees_who_lives_elsewhere(
+async def test_the_officer_of_the_hukou_sees_a_person_who_lives_elsewhere(
     client: Any, driver: Driver, elder: Any, bearer: Any
 ) -> None:
     person = elder(hukou="530302", lives="110105001")
@@ -142,7 +142,9 @@ async def test_the_officer_of_the_hukou_sees_who_lives_elsewhere(
     assert (await get(client, path, bearer("officer", "140700"))).status_code == 403
 
 
-async def test_a_resident_sees_nobody_else(client: Any, driver: Driver, elder: Any, known: Any, bearer: Any) -> None:
+async def test_a_resident_sees_no_other_person(
+    client: Any, driver: Driver, elder: Any, known: Any, bearer: Any
+) -> None:
     other = elder()
     await driver.deliver(other.facts())
     mine = bearer("resident", None, subject=known.person_id)
@@ -151,7 +153,9 @@ async def test_a_resident_sees_nobody_else(client: Any, driver: Driver, elder: A
     assert (await get(client, f"/v1/persons/{uuid4()}/entitlements", mine)).status_code == 403
 
 
-async def test_nobody_is_not_found_and_nonsense_is_malformed(client: Any, bearer: Any, known: Any) -> None:
+async def test_an_unknown_person_is_not_found_and_an_invalid_id_is_malformed(
+    client: Any, bearer: Any, known: Any
+) -> None:
     assert (await get(client, f"/v1/persons/{uuid4()}/entitlements", bearer())).status_code == 404
     assert (await get(client, "/v1/persons/none/entitlements", bearer())).status_code == 422
     assert (await client.get(f"/v1/persons/{known.person_id}/entitlements")).status_code == 401
@@ -193,7 +197,7 @@ async def test_an_explanation_agrees_with_the_decision_of_its_instant(
     assert (now["outcome"], then["outcome"]) == ("granted", "refused")
 
 
-async def test_a_choice_is_kept_once_and_decided_upon(client: Any, driver: Driver, known: Any, bearer: Any) -> None:
+async def test_a_choice_is_stored_once_and_decided(client: Any, driver: Driver, known: Any, bearer: Any) -> None:
     path, mine = f"/v1/persons/{known.person_id}/choices", bearer("resident", None, subject=known.person_id)
     body = {"item": "longevity_allowance"}
     first = await client.post(path, headers={**mine, "Idempotency-Key": "k1"}, json=body)
@@ -206,7 +210,9 @@ async def test_a_choice_is_kept_once_and_decided_upon(client: Any, driver: Drive
     assert read.json()["inputs"]["choices"] == 1
 
 
-async def test_nobody_chooses_what_they_cannot_have_or_for_somebody_else(client: Any, known: Any, bearer: Any) -> None:
+async def test_a_choice_of_an_unavailable_item_or_for_another_person_is_rejected(
+    client: Any, known: Any, bearer: Any
+) -> None:
     path = f"/v1/persons/{known.person_id}/choices"
     mine = bearer("resident", None, subject=known.person_id)
     cannot = await client.post(path, headers=mine, json={"item": "visiting_care"})

@@ -1,4 +1,4 @@
-"""A reader of a list sees which of its money nobody is paid, and why."""
+"""A list shows the money that is not paid, and why."""
 
 from typing import Any
 
@@ -8,13 +8,16 @@ NATION, CITY, QILIN = "000000", "530300", "530302"
 CARE = "nursing_subsidy"
 
 
-def told(unpaid: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def reasons(unpaid: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(one["item"], one["reason"]) for one in unpaid]
 
 
-async def test_a_list_says_what_is_not_paid_and_why(client: Any, bearer: Any) -> None:
+async def test_a_list_shows_its_unpaid_items_with_the_reasons(client: Any, bearer: Any) -> None:
     found = (await client.get(f"/v1/policies/{NATION}", headers=bearer("resident", None))).json()
-    assert told(found["unpaid"]) == [(CARE, "example_amount"), ("severe_disability_nursing_subsidy", "example_amount")]
+    assert reasons(found["unpaid"]) == [
+        (CARE, "example_amount"),
+        ("severe_disability_nursing_subsidy", "example_amount"),
+    ]
     assert found["unpaid"][0]["title"] == "护理补贴"
     assert found["unpaid"][0]["text"] == "对象或标准为示例，没有文件依据，资格照常认定，资金不发放"
     before = await client.get(f"/v1/policies/{NATION}", headers=bearer(), params={"on": "2022-12-31"})
@@ -22,7 +25,7 @@ async def test_a_list_says_what_is_not_paid_and_why(client: Any, bearer: Any) ->
     assert (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()["unpaid"] == []
 
 
-async def test_an_area_sees_what_is_not_paid_by_the_lists_above_it_and_below_it(
+async def test_an_area_shows_unpaid_items_of_the_lists_above_and_below_it(
     client: Any, bearer: Any, publish: Any, raised: Any
 ) -> None:
     raised["items"]["longevity_allowance"]["versions"][0]["pay"]["status"] = "example"
@@ -39,11 +42,11 @@ async def test_an_area_sees_what_is_not_paid_by_the_lists_above_it_and_below_it(
     assert await unpaid("530303") == nation
 
 
-async def test_those_who_sign_see_what_will_not_be_paid(client: Any, bearer: Any, raised: Any) -> None:
+async def test_a_review_shows_items_that_will_not_be_paid(client: Any, bearer: Any, raised: Any) -> None:
     raised["items"]["longevity_allowance"]["versions"][0]["amount"]["status"] = "example"
     version = (await client.post("/v1/policies", headers=bearer(), json=raised)).json()["version"]
     review = (await client.get(f"/v1/policies/{version}/review", headers=bearer("approver"))).json()
-    assert told(review["unpaid"]) == [("longevity_allowance", "example_amount")]
+    assert reasons(review["unpaid"]) == [("longevity_allowance", "example_amount")]
 
 
 @pytest.mark.usefixtures("demonstration")
@@ -53,7 +56,7 @@ async def test_a_demonstration_pays_examples_too(client: Any, bearer: Any) -> No
     assert answer.json() == {"unpaid": [], "more": False}
 
 
-async def test_an_entitlement_says_that_its_amount_is_not_paid(
+async def test_an_entitlement_shows_that_its_amount_is_not_paid(
     client: Any, bearer: Any, driver: Any, elder: Any, request: pytest.FixtureRequest
 ) -> None:
     person = elder()

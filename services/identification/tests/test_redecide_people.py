@@ -1,4 +1,4 @@
-"""A published list touches the people it can, and nobody else; the outcome is that of deciding everybody."""
+"""A published list decides again only the people whom it may touch; the result equals deciding everybody."""
 
 import asyncio
 import random
@@ -10,6 +10,7 @@ import pytest
 from common.events import EntitlementsDecided
 from identification import verify
 from identification.redeciding.redecide_people import redecide_people
+from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver
 
@@ -35,7 +36,7 @@ async def dearer_care(client: Any, bearer: Any) -> Any:
     return body
 
 
-async def test_publishing_decides_again_whom_the_list_touches_and_nobody_else(
+async def test_publishing_decides_again_only_the_touched_people(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any, of_item: Any
 ) -> None:
     here, there, moved = elder(), elder(hukou=MALONG, lives="530303001"), elder(hukou=MALONG, lives="530303001")
@@ -46,11 +47,11 @@ async def test_publishing_decides_again_whom_the_list_touches_and_nobody_else(
     await redecide()
     await driver.clear_outbox()
     await publish(raised)
-    told = await driver.emitted_messages()
+    messages = await driver.emitted_messages()
     steps = ["Proposed", "Simulated", "Approved", "Approved", "Published"]
-    assert [type(m.data).__name__ for m in told] == [f"PolicyVersion{step}" for step in steps]
-    news = told[-1]
-    assert await verify.check(driver.database) != []  # not yet
+    assert [type(m.data).__name__ for m in messages] == [f"PolicyVersion{step}" for step in steps]
+    published = messages[-1]
+    assert await verify.check(driver.database, clock.today()) != []  # not yet
     await redecide()
     events = {e.person_id: e for e in await driver.emitted(EntitlementsDecided)}
     assert set(events) == {here.person_id, moved.person_id}
@@ -58,14 +59,14 @@ async def test_publishing_decides_again_whom_the_list_touches_and_nobody_else(
     assert of_item(events[here.person_id], "longevity_allowance")[0].amount_fen_per_month == 8000
     spans = [(e.amount_fen_per_month, e.to) for e in of_item(events[moved.person_id], "longevity_allowance")]
     assert spans[0] == (8000, date(2025, 1, 1))
-    correlations = {m.correlation_id for m in (await driver.emitted_messages())[len(told) - 1 :]}
-    assert correlations == {news.id}
-    assert await verify.check(driver.database) == []
+    correlations = {m.correlation_id for m in (await driver.emitted_messages())[len(messages) - 1 :]}
+    assert correlations == {published.id}
+    assert await verify.check(driver.database, clock.today()) == []
     done = await progress(driver)
     assert (done["people_touched"], done["people"], done["people_changed"]) == (2, 2, 2)
 
 
-async def test_an_item_for_few_looks_at_few(
+async def test_an_item_for_few_people_touches_few_people(
     client: Any, bearer: Any, publish: Any, redecide: Any, driver: Driver, elder: Any
 ) -> None:
     people = [elder() for _ in range(20)]
@@ -79,10 +80,10 @@ async def test_an_item_for_few_looks_at_few(
     assert [e.person_id for e in await driver.emitted(EntitlementsDecided)] == [people[0].person_id]
     done = await progress(driver)
     assert (done["people_touched"], done["people"], done["people_changed"]) == (1, 1, 1)
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_whoever_is_not_touched_is_explained_by_the_list_in_force(
+async def test_an_untouched_person_is_explained_by_the_list_in_force(
     client: Any, bearer: Any, publish: Any, redecide: Any, driver: Driver, elder: Any
 ) -> None:
     person = elder()
@@ -99,15 +100,15 @@ async def test_whoever_is_not_touched_is_explained_by_the_list_in_force(
 
     before = await title()
     await publish(body, NATION)
-    assert await title() == before  # nobody knows yet whether the decision stays
+    assert await title() == before  # it is not known yet whether the decision stays
     await redecide()
     assert await title() == "新的办法"
     done = await progress(driver)
     assert (done["people_touched"], done["people_changed"]) == (0, 0)
 
 
-def anybody(elder: Any, chance: random.Random) -> Any:
-    """Somebody of whom a few things are known that the lists ask for."""
+def random_person(elder: Any, chance: random.Random) -> Any:
+    """A person with random facts that the lists read."""
     born = date(chance.randint(1925, 1965), chance.randint(1, 12), chance.randint(1, 28))
     hukou, lives = chance.choice([QILIN, MALONG, "140702"]), chance.choice(["530302001", "530303001", None])
     person = elder(born=born, hukou=hukou, lives=lives)
@@ -126,12 +127,12 @@ def anybody(elder: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_deciding_whom_it_touches_is_deciding_everybody(
+async def test_deciding_the_touched_people_equals_deciding_everybody(
     client: Any, bearer: Any, publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any, seed: int
 ) -> None:
     """`verify` decides everybody from scratch by the lists in force."""
     chance = random.Random(seed)
-    people = [anybody(elder, chance) for _ in range(60)]
+    people = [random_person(elder, chance) for _ in range(60)]
     await driver.deliver(*(p.facts() for p in people), *(p.assessed(2, date(2026, 11, 1)) for p in people[::7]))
     await redecide()
     await driver.clear_outbox()
@@ -140,17 +141,17 @@ async def test_deciding_whom_it_touches_is_deciding_everybody(
     await redecide(people_max=chance.randint(1, 60), lines_max=chance.randint(1, 20))
     await publish(raised)
     await redecide(people_max=chance.randint(1, 60), lines_max=chance.randint(1, 20))
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
     after = dict(await driver.database.pool.fetch("SELECT person_id, decision FROM persons"))
-    told = {e.person_id for e in await driver.emitted(EntitlementsDecided)}
-    assert told == {person_id for person_id in before if before[person_id] != after[person_id]}
-    assert 0 < len(told) < len(people)
+    emitted = {e.person_id for e in await driver.emitted(EntitlementsDecided)}
+    assert emitted == {person_id for person_id in before if before[person_id] != after[person_id]}
+    assert 0 < len(emitted) < len(people)
 
 
 async def test_two_processes_share_the_people(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("identification.redeciding.store.PART_MAX", 7)
+    monkeypatch.setattr("identification.redeciding.store.parts.PART_MAX", 7)
     people = [elder(lives=f"5303020{n:02}") for n in range(40)]
     await driver.deliver(*(p.facts() for p in people))
     await redecide()
@@ -174,7 +175,7 @@ async def test_two_processes_share_the_people(
     assert (done["people_touched"], done["people"], done["people_changed"]) == (40, 40, 40)
     assert min(steps) > 2
     assert {e.version for e in await driver.emitted(EntitlementsDecided)} == {2}
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
     assert await driver.database.pool.fetchval("SELECT count(*) FROM redecisions") == 0
 
 
@@ -183,7 +184,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
-async def test_a_kill_at_any_step_loses_nobody(
+async def test_a_kill_at_any_step_loses_no_person(
     publish: Any,
     redecide: Any,
     driver: Driver,
@@ -218,10 +219,10 @@ async def test_a_kill_at_any_step_loses_nobody(
     assert (done["people_touched"], done["people"], done["people_changed"]) == (12, 12, 12)
     versions = await driver.database.pool.fetch("SELECT version, count(*) FROM persons GROUP BY version")
     assert [tuple(row) for row in versions] == [(2, 12)]
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_deciding_again_goes_on_where_it_stopped(
+async def test_deciding_again_continues_after_each_step(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
     await driver.deliver(*(elder(lives=f"53030200{n}").facts() for n in range(7)))
@@ -231,10 +232,10 @@ async def test_deciding_again_goes_on_where_it_stopped(
     assert await redecide(people_max=2, lines_max=3) > 5
     assert len(await driver.emitted(EntitlementsDecided)) == 7
     assert await redecide() == 0
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_somebody_decided_live_meanwhile_is_not_told_twice(
+async def test_a_person_decided_by_a_live_change_is_not_decided_twice(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
     person = elder()
@@ -246,13 +247,13 @@ async def test_somebody_decided_live_meanwhile_is_not_told_twice(
     await driver.clear_outbox()
     await redecide()
     assert await driver.emitted() == []
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_a_row_that_moves_while_it_is_decided_is_looked_at_again(
+async def test_a_row_that_changes_while_it_is_decided_is_decided_again(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
-    """The daily edge may pass between reading and writing; what it has told must not be told twice."""
+    """The daily job may run between reading and writing; its events must not be emitted twice."""
     person = elder()
     await driver.deliver(person.facts())
     await redecide()
@@ -276,10 +277,10 @@ async def test_a_row_that_moves_while_it_is_decided_is_looked_at_again(
     assert event.version == 2
     done = await progress(driver)
     assert (done["people_touched"], done["people"], done["people_changed"]) == (1, 1, 1)
-    assert await verify.check(driver.database) == []
+    assert await verify.check(driver.database, clock.today()) == []
 
 
-async def test_live_news_go_ahead_of_deciding_again(
+async def test_live_events_come_before_deciding_again(
     publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await driver.deliver(*(elder().facts() for _ in range(6)))
@@ -289,10 +290,10 @@ async def test_live_news_go_ahead_of_deciding_again(
     monkeypatch.setattr("identification.redeciding.redecide_people.BUSY_ROWS", 3)
     monkeypatch.setattr("identification.redeciding.redecide_people.PEOPLE_MAX_WHEN_BUSY", 2)
     assert await redecide_people(driver.database) == 0  # it pauses now …
-    assert await driver.database.pool.fetchval("SELECT people FROM redecisions") == 2  # … but has come forward
+    assert await driver.database.pool.fetchval("SELECT people FROM redecisions") == 2  # … but has made progress
 
 
-async def test_an_officer_can_follow_it(
+async def test_an_officer_can_follow_the_progress(
     client: Any, bearer: Any, publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:
     await driver.deliver(*(elder().facts() for _ in range(4)), elder(hukou=MALONG, lives="530303001").facts())

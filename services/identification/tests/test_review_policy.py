@@ -1,4 +1,4 @@
-"""Those who sign see what a list changes, who would get less, and whether its figures can be signed upon."""
+"""A review shows the changes of a list, the people who would get less, and the simulations that can be signed."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ async def proposed(client: Any, bearer: Any, body: Any) -> str:
     return str(answer.json()["version"])
 
 
-async def test_a_proposal_is_shown_with_its_changes_and_why_it_cannot_be_signed_yet(
+async def test_a_proposal_is_shown_with_its_changes_and_the_reason_against_signing(
     client: Any, bearer: Any, raised: Any, review: Any, simulated: Any
 ) -> None:
     version = await proposed(client, bearer, raised)
@@ -38,7 +38,7 @@ async def test_a_proposal_is_shown_with_its_changes_and_why_it_cannot_be_signed_
     assert (found["sound"], found["blocked"]) == ([simulation["simulation_id"]], None)
 
 
-async def test_whoever_would_get_less_is_described(client: Any, bearer: Any, raised: Any, review: Any) -> None:
+async def test_a_person_who_would_get_less_is_described(client: Any, bearer: Any, raised: Any, review: Any) -> None:
     parent = (await client.get("/v1/policies/530302", headers=bearer())).json()["list"]
     less = copy.deepcopy(parent)
     less["items"]["visiting_care"] = copy.deepcopy(
@@ -54,7 +54,7 @@ async def test_whoever_would_get_less_is_described(client: Any, bearer: Any, rai
     assert one["sentence"]
 
 
-async def test_a_published_list_is_held_against_what_it_took_the_place_of(
+async def test_a_published_list_is_compared_with_the_list_that_it_replaced(
     client: Any, bearer: Any, raised: Any, review: Any, simulated: Any
 ) -> None:
     before = (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()["version"]

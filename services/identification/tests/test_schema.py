@@ -1,4 +1,4 @@
-"""The migrated tables are those the code believes in."""
+"""The migrated tables equal the table classes."""
 
 import pytest
 from identification.tables import (

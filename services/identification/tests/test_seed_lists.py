@@ -1,4 +1,4 @@
-"""The files under contracts/policy are a seed: they begin an empty database, and afterwards they only propose."""
+"""The files under contracts/policy fill an empty database; afterwards they only propose."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -12,6 +12,7 @@ from common.events import EntitlementsDecided, PolicyVersionProposed, PolicyVers
 from identification import verify
 from identification.lists.seed_lists import seed
 from identification.main import service
+from shell import clock
 from shell.settings import repository_root
 from shell.store.database import Database
 from shell.testing import Driver, migrated_database
@@ -63,13 +64,13 @@ async def test_a_changed_file_becomes_a_proposal_and_decides_nothing(
     assert isinstance(proposed, PolicyVersionProposed)
     assert (proposed.jurisdiction, proposed.changed_from) == (QILIN, date(2023, 1, 1))
     other = elder()
-    await driver.deliver(other.facts())  # decided after the start, still by the list in force
+    await driver.deliver(other.facts())  # after the start, still by the list in force
     (decided,) = await driver.emitted(EntitlementsDecided)
     assert {e.amount_fen_per_month for e in of_item(decided, ALLOWANCE)} == {5000, 10000}  # from 80 and from 90
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
-async def test_a_content_is_proposed_once_however_often_services_start(
+async def test_a_content_is_proposed_once_for_any_number_of_starts(
     database: Database, driver: Driver, files: Path
 ) -> None:
     dearer(files)
@@ -82,7 +83,7 @@ async def test_a_content_is_proposed_once_however_often_services_start(
     assert len(await driver.emitted(PolicyVersionProposed)) == 2
 
 
-async def test_a_file_that_officers_have_overtaken_is_old_news(
+async def test_an_unchanged_file_is_not_proposed_after_a_newer_publication(
     database: Database, driver: Driver, publish: Any, raised: Any
 ) -> None:
     await publish(raised)
@@ -140,10 +141,10 @@ async def empty() -> AsyncIterator[Database]:
         yield fresh
 
 
-async def test_an_empty_database_begins_with_the_files_that_give_no_less_than_those_above(empty: Database) -> None:
+async def test_on_an_empty_database_files_are_published_that_give_no_less_than_those_above(empty: Database) -> None:
     root = repository_root() / "contracts" / "policy"
     await seed(empty, root)
-    unsigned = {"110000", CITY, "140700", "141125"}  # narrower by deviations that nobody has signed
+    unsigned = {"110000", CITY, "140700", "141125"}  # narrower by unsigned deviations
     areas = {folder.name for folder in root.iterdir() if folder.name.isdigit()}
     assert await published(empty) == areas - unsigned
     for area in unsigned:
@@ -171,14 +172,14 @@ async def test_until_a_narrower_list_is_published_the_list_above_governs(
 
 
 @pytest.mark.usefixtures("demonstration")
-async def test_a_demonstration_begins_with_all_files_published(empty: Database) -> None:
+async def test_in_a_demonstration_all_files_are_published(empty: Database) -> None:
     root = repository_root() / "contracts" / "policy"
     await seed(empty, root)
     assert await published(empty) == {folder.name for folder in root.iterdir() if folder.name.isdigit()}
 
 
 @pytest.mark.parametrize("demo", [False, True])
-async def test_an_unsigned_deviation_covers_nothing_at_the_gate_but_in_a_demonstration(
+async def test_an_unsigned_deviation_permits_a_shortfall_only_in_a_demonstration(
     client: Any, bearer: Any, simulated: Any, request: pytest.FixtureRequest, demo: bool, raised: Any
 ) -> None:
     if demo:

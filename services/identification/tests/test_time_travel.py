@@ -1,4 +1,4 @@
-"""What was known at an instant gives the decision that was taken then: `decide_person` against a slow oracle."""
+"""The inputs known at an instant give the decision made then: `decide_person` against a slow oracle."""
 
 import os
 import sys
@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 from common.events import AbilitiesDetermined, PersonFactsRecorded
-from identification.deciding.domain.decision import Inputs, decide_person
+from identification.deciding.domain.decision import decide_person
+from identification.deciding.domain.person import Inputs
 from rules.deciding.lists import Lists
 from rules.form.policy import PolicyList
 from shell.settings import repository_root
@@ -31,7 +32,7 @@ def inputs_of(statements: Any, abilities: Any, choices: Any) -> Inputs:
 
 
 @pytest.mark.parametrize("start", range(0, CASES, 20))
-def test_looking_back_gives_what_a_replay_of_the_events_known_then_gives(start: int) -> None:
+def test_a_decision_as_known_at_an_instant_equals_a_replay_of_the_events_known_then(start: int) -> None:
     for seed in range(start, start + 20):
         chance = Chance(seed)
         law = chance.law()
@@ -44,9 +45,9 @@ def test_looking_back_gives_what_a_replay_of_the_events_known_then_gives(start: 
         assert (then.entitlements, then.died_on) == (replay.entitlements, replay.died_on), seed
         assert then.recorded_at == replay.recorded_at == known_at, seed
         days = [chance.first.fromordinal(chance.first.toordinal() + n) for n in range(-45, DAYS + 15)]
-        wanted = decided(law, *known, days)  # type: ignore[arg-type]
+        expected = decided(law, *known, days)  # type: ignore[arg-type]
         for day in days if facts else ():
             got = {e.item: e for e in then.entitlements if e.from_ <= day and (e.to is None or day < e.to)}
             assert {item: (e.state, e.amount_fen_per_month, e.tier, e.missing_facts) for item, e in got.items()} == {
-                item: (f.state, f.fen, f.tier, f.missing) for item, f in wanted[day].items()
+                item: (f.state, f.fen, f.tier, f.missing) for item, f in expected[day].items()
             }, (seed, day)

@@ -1,4 +1,4 @@
-"""Synthetic people, the door over a real database, and what it told the world."""
+"""Synthetic people, the routes over a real database, and the events that they emit."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -66,7 +66,7 @@ def _client(token: str) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def vault_user(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """A service with an identity of its own: it alone may ask the vault. Nothing but a test makes such a token."""
+    """A service with its own identity: only such a caller may read the vault. Only tests create such a token."""
     async with _client(issue_token("service", subject="subsidy")) as client:
         yield client
 
@@ -217,7 +217,7 @@ class People:
         return self.event("identity_change", number, {"same_person_as": other}, name=None, **options)
 
     def annulled(self, event: Event, **options: Any) -> Event:
-        """The source takes an event back, an hour after it recorded it (`id` and `number` may be others)."""
+        """The annulment of an event by its source, one hour later. `id` and `number` may differ."""
         number = options.pop("number", event["data"]["person"]["id_number"])
         options.setdefault("id", f"{event['id']}-annulled")
         options.setdefault("time", event["time"].replace("T09", "T10"))
@@ -238,7 +238,7 @@ def people() -> People:
 
 @pytest.fixture
 def push(admin: httpx.AsyncClient) -> Callable[..., Any]:
-    """Push events as one batch; the receipts come back."""
+    """Push events as one batch; return the receipts."""
 
     async def _push(*events: Event, expect: str | None = None) -> list[dict[str, Any]]:
         answer = await admin.post("/v1/events", content=msgspec.json.encode(events), headers={"content-type": BATCH})
@@ -263,7 +263,7 @@ def heads(driver: Driver) -> Callable[[], Any]:
 
 @pytest.fixture
 def facts_of(heads: Callable[[], Any]) -> Callable[[], Any]:
-    """The facts of every person, without what depends on the moment of arrival."""
+    """The facts of every person."""
 
     async def _facts() -> dict[str, Any]:
         return {person: facts_known_at(head.statements) for person, head in (await heads()).items()}
@@ -275,7 +275,7 @@ def facts_of(heads: Callable[[], Any]) -> Callable[[], Any]:
 
 
 class Imports:
-    """Files through the door and its job, as a source or, without one, as the administrator."""
+    """Files sent to the import route and worked by its job, as a source or (None) as the administrator."""
 
     def __init__(self, client_for: Callable[[str], httpx.AsyncClient], database: Database) -> None:
         self._client_for, self.database = client_for, database
@@ -298,12 +298,12 @@ class Imports:
             return await client.post("/v1/imports", params=params, content=content)
 
     async def work(self) -> None:
-        """Until nothing is left to do."""
+        """Run the job until nothing is left to do."""
         while await run_imports(self.database):
             pass
 
     async def run(self, content: Any, kind: str | None, *, office: str | None = "cdpf", **query: Any) -> dict[str, Any]:
-        """Send, work, and look again."""
+        """Send a file, work it, and return its state."""
         answer = await self.send(content, kind, office=office, **query)
         assert answer.status_code == 202, answer.text
         await self.work()
@@ -343,7 +343,7 @@ class Abroad:
         self._client_for, self._push = client_for, push
 
     def sent(self, event: Event, area: str = AREA) -> Event:
-        """The event as the same office of another area sends it."""
+        """The same event, sent by the same office of another area."""
         office = event["source"].rpartition(":")[2]
         return event | {"source": f"urn:cn:exchange:{area}:{office}"}
 
@@ -364,7 +364,7 @@ class Abroad:
         return await self.call(by, area, "POST", path, json={"reason": "已核实"} | body)
 
     async def move(self, people: People, number: str, **options: Any) -> str:
-        """A residence in the other province is claimed; the event id comes back."""
+        """Claim a residence in the other province; return the event id."""
         options = {"id": f"claim-{number[-6:]}", "valid_from": "2026-11-10"} | options
         event = self.sent(people.residence(number, self.THERE, **options))
         (receipt,) = await self._push(event, expect="accepted")
@@ -391,7 +391,7 @@ async def resident(push: Callable[..., Any], people: People) -> str:
 
 @pytest.fixture
 async def counties(admin: httpx.AsyncClient, database: Database) -> None:
-    """Sources of single counties, beside those of the city."""
+    """Sources of single counties, in addition to those of the city."""
     await seed_register(database)
     for area in ("530303", Abroad.HOME):
         for office in People.county_offices:

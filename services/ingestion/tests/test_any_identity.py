@@ -1,5 +1,5 @@
-"""Merges, corrections and annulments with facts, in any order and several times over: the same people in the end; and
-with everything taken back, people who were never merged."""
+"""Merges, corrections and annulments with facts, in any order and repeated, end in the same people. If all merges are
+annulled, the people are as if they were never merged."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from ingestion import verify
 from ingestion.domain.pushed import Pushed
 from ingestion.main import service
 from ingestion.reading.events import read_event
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from rules.facts.identity import statements_known_at
 from rules.facts.timeline import facts_known_at
 from shell.store.database import Database
@@ -29,9 +29,9 @@ Event = dict[str, Any]
 
 
 def story(people: Any, rng: random.Random, n: int) -> list[Event]:
-    """Four numbers, what is said of them and of their being the same; one source goes on under any number."""
+    """Facts and identity changes of four numbers. A source may continue its chains under any of the numbers."""
     numbers = [make("530302", date(1940, 1, 1) + timedelta(days=n), i) for i in range(PEOPLE)]
-    said: list[Event] = []
+    sent: list[Event] = []
     for _ in range(rng.randint(6, 14)):
         number, kind = rng.choice(numbers), rng.choice(["residence", "death", "identity_change", "identity_change"])
         other = rng.choice([x for x in numbers if x != number])
@@ -41,15 +41,15 @@ def story(people: Any, rng: random.Random, n: int) -> list[Event]:
             "identity_change": {rng.choice(["new_id_number", "same_person_as"]): other},
         }[kind]
         office = rng.choice(["psb", "mca"])
-        chain = [_event(people, kind, number, value, office, rng, len(said), n)]
-        said += chain
+        chain = [_event(people, kind, number, value, office, rng, len(sent), n)]
+        sent += chain
         while rng.random() < 0.4:
             action = rng.choice(["corrected", "annulled"])
             again = value if action == "corrected" else None
-            follower = _event(people, kind, number, again, office, rng, len(said), n, action, chain[-1]["id"])
+            follower = _event(people, kind, number, again, office, rng, len(sent), n, action, chain[-1]["id"])
             chain.append(follower)
-            said.append(follower)
-    return said
+            sent.append(follower)
+    return sent
 
 
 def _event(
@@ -64,7 +64,7 @@ def _event(
 
 
 async def deliver(database: Database, events: Sequence[Event], rng: random.Random | None) -> dict[str, Any]:
-    """In order one by one, or shuffled in batches with repetitions; what is told of everybody in the end."""
+    """Deliver events in order one by one, or shuffled in batches with repetitions; return the heads by person."""
     batches = [[e] for e in events]
     if rng is not None:
         mixed = [e for e in events for _ in range(rng.choice([1, 1, 2]))]

@@ -1,11 +1,11 @@
-"""Whatever order events arrive in, and however often, what is known of people is what an oracle makes of them.
+"""In any order and with repetitions, events end in the facts that an oracle derives from them.
 
 The oracle replays the events themselves, household by household and day by day, and shares no code with ingestion or
-the rules. `SHOUWANG_CASES` sets how many people live in all; a failure names the seed that brings it back.
+the rules. `SHOUWANG_CASES` sets the number of people; a failure names the seed that reproduces it.
 
 Every person has a hukou in 麒麟区, which arrives before any hukou that another area states. In every second group,
-sources of other areas speak of the people, too. In any order the same events wait, and once officers have settled all
-cases, the same facts remain.
+sources of other areas state facts about the people, too. In any order the same events wait. After officers have settled
+all cases, the same facts remain.
 """
 
 import os
@@ -20,13 +20,13 @@ import msgspec
 import pytest
 from common.events.facts import BankAccount, Contact, Household, Statement, Value
 from common.message import derived_id
-from ingestion.domain.memory import Decided
 from ingestion.domain.person import statements_of
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.standing_state import PlaceRuling
 from ingestion.reading.events import read_event
 from ingestion.recording.batch import Request
-from ingestion.recording.cases import RULE_REASONS
-from ingestion.recording.core import decide_again, record
+from ingestion.recording.recorder import decide_again, record
+from ingestion.recording.waiting_events import RULE_REASONS
 from ingestion.review.store import quarantine
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
@@ -88,7 +88,7 @@ Event = dict[str, Any]
 
 
 class Group:
-    """Three people who share two households, and what is said of them, up to thirty events each."""
+    """Three people who share two households, with up to thirty events each."""
 
     def __init__(self, people: Any, rng: random.Random, n: int) -> None:
         self.people, self.rng, self.n, self.said, self.made = people, rng, n, 0, 0
@@ -119,7 +119,7 @@ class Group:
         while self.rng.random() < 0.4 and len(actions) < 5:
             actions.append(self.rng.choice(["corrected", "corrected", "annulled", "ended"]))
         for action in actions:
-            self.said += action == "created" or self.rng.random() < 0.8  # some of a chain in one moment
+            self.said += action == "created" or self.rng.random() < 0.8  # some events of a chain have the same time
             self.made += 1
             stated = action in ("created", "corrected")
             start, end = self._period(kind, action)
@@ -207,7 +207,7 @@ class Group:
 
 
 def replayed(events: Sequence[Event], number: str) -> tuple[list[Statement], dict[str, Any]]:
-    """What a person's statements must amount to, and the order of the source: from the events, nothing remembered."""
+    """The statements that a person must have, and their order by the source, derived from the events alone."""
     chains: dict[str, list[Event]] = {}
     by_id = {e["id"]: e for e in events}
     for e in events:
@@ -244,7 +244,7 @@ def rank_of(kind: str, office: str) -> int:
 
 
 def copied(event: Event, house: str, number: str) -> Value | None:
-    """What a member hears: nothing of what is said of another household."""
+    """The value that a member receives: none from a statement about another household."""
     if house_of(event) != house:
         return None
     if kind_of(event) == "household":
@@ -299,7 +299,7 @@ def statement(event: Event, chain: str, via: str | None, value: Value | None) ->
 
 
 async def deliver(database: Database, batches: Sequence[Sequence[Event]]) -> list[datetime]:
-    """Each batch a minute after the one before; the instants at which they were recorded."""
+    """Deliver one batch per minute; return the recording time of each."""
     instants = []
     for n, batch in enumerate(batches):
         now = NOW + timedelta(minutes=n)
@@ -325,7 +325,7 @@ def facts_of(joined: bytes, known_at: datetime | None = None) -> tuple[Fact, ...
 
 
 def check(joined: bytes, events: Sequence[Event], number: str, known_at: datetime | None, why: Any) -> None:
-    """The facts, and what follows from them under the real lists, against the oracle's."""
+    """Compare the facts, and the entitlements under the real lists, with the oracle."""
     statements, order = replayed(events, number)
     words = last_words(statements, lambda s: order[s.event_id])
     facts = tuple(f for f in facts_of(joined, known_at) if f.standing != "hint")
@@ -344,7 +344,7 @@ def check(joined: bytes, events: Sequence[Event], number: str, known_at: datetim
 
 
 def check_entitlements(facts: Sequence[Fact], words: Sequence[Word], why: Any) -> None:
-    """Every item on some days of the year, decided from the facts and by the oracle from what was said."""
+    """Compare every item on some days of the year: decided from the facts, and by the oracle from the statements."""
     entitlements = decide("p", facts, [], LISTS).entitlements
     for day in [FIRST + timedelta(days=n) for n in range(0, 330, 47)]:
         wanted = decided(LAW, [], [], [], [day], words=words)[day]
@@ -355,7 +355,7 @@ def check_entitlements(facts: Sequence[Fact], words: Sequence[Word], why: Any) -
 
 
 async def settle_everything(database: Database, groups: Sequence[Group]) -> None:
-    """Officers decide every case: what they do depends on the person and the source alone."""
+    """Officers decide every case. Their decision depends on the person and the source alone."""
     numbers = {person_of(number): number for g in groups for number in g.numbers}
     for n in range(ROUNDS_MAX):
         now = NOW + timedelta(days=1, minutes=n)
@@ -363,7 +363,7 @@ async def settle_everything(database: Database, groups: Sequence[Group]) -> None
             places = await tx.sql.fetch("SELECT * FROM place_cases WHERE state = 'open' ORDER BY case_id")
             for row in places:
                 outcome = "confirmed" if believed(numbers[row["person_id"]], row["source"]) else "objected"
-                decided = {row["person_id"]: Decided(row["chain"], row["division"], outcome)}
+                decided = {row["person_id"]: PlaceRuling(row["chain"], row["division"], outcome)}
                 await decide_again(tx, Request(person_ids=(row["person_id"],), places=decided), now)
         async with database.transaction() as tx:
             waiting = await tx.sql.fetch("SELECT * FROM quarantine WHERE state = 'open' ORDER BY event_id")
@@ -375,7 +375,7 @@ async def settle_everything(database: Database, groups: Sequence[Group]) -> None
 
 
 async def settle_row(tx: Any, row: Any, now: datetime, number: str) -> None:
-    """A row may have been settled by what was decided before it."""
+    """An earlier decision may have settled the row already."""
     person_id, event_id = row["person_id"], row["event_id"]
     if await tx.sql.fetchval("SELECT state FROM quarantine WHERE event_id = $1", event_id) != "open":
         return
@@ -420,7 +420,7 @@ def hukou_first(mixed: list[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("run", range(RUNS))
-async def test_in_any_order_and_three_times_over_people_come_out_as_the_oracle_says_at_every_instant(
+async def test_in_any_order_and_with_repetitions_people_have_the_facts_of_the_oracle_at_every_instant(
     people: Any, database: Database, run: int
 ) -> None:
     rng = random.Random(run)
@@ -473,7 +473,7 @@ def assert_same(one: dict[str, bytes], other: dict[str, bytes], run: int) -> Non
 
 
 def effective(event: Event, events: Sequence[Event], arrived: dict[str, int]) -> int:
-    """The batch with which an event and everything it follows was there."""
+    """The batch by which an event and all its predecessors had arrived."""
     by_id = {e["id"]: e for e in events}
     found = arrived[event["id"]]
     while event["data"]["previous_event_id"]:

@@ -18,7 +18,7 @@ import pyarrow
 import pytest
 import xlsxwriter
 from common.codes.id_number import make
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files import spool, store
 from ingestion.files.domain.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
 from ingestion.files.mapping import Given
@@ -78,7 +78,7 @@ def read(content, form, kind="alive"):
 
 
 def codes(row):
-    return [fault.code for fault in row.read.faults] if isinstance(row.read, Refused) else []
+    return [fault.code for fault in row.read.faults] if isinstance(row.read, Rejected) else []
 
 
 # ── memory of a real process ────────────────────────────────────────────────────────────────────────────────

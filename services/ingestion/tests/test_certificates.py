@@ -1,4 +1,4 @@
-"""A disability certificate carries the ID number its holder had when it was made out."""
+"""A disability certificate contains the ID number that its holder had when it was issued."""
 
 from itertools import permutations
 
@@ -23,7 +23,7 @@ def certificate(people, number, made_out_for, **options):
 
 
 async def disabled(heads, number):
-    """What counts as this number's now."""
+    """The facts of this number that count now."""
     counting = statements_known_at((await heads())[person_of(number)])
     return [s.kind for s in counting if s.kind == "disability"]
 
@@ -37,12 +37,12 @@ def open_reasons(database):
     return load
 
 
-async def test_a_certificate_of_an_unknown_number_waits_and_is_told_where_and_why(push, people, heads, database):
+async def test_a_certificate_of_an_unknown_number_waits_with_pointer_and_code(push, people, heads, database):
     old, new = people.number(1), people.number(3)
     (receipt,) = await push(certificate(people, new, old), expect="quarantined")
     assert [(p["pointer"], p["code"]) for p in receipt["problems"]] == [("/data/value/certificate_no", REASON)]
     assert await heads() == {}
-    assert await database.pool.fetchval("SELECT count(*) FROM identities") == 1  # nobody is made of it
+    assert await database.pool.fetchval("SELECT count(*) FROM identities") == 1  # no person is created from it
     assert await verify.check(database) == []
 
 
@@ -73,16 +73,16 @@ async def test_with_the_change_of_number_in_the_same_batch_it_counts_at_once(pus
     assert await disabled(heads, new) == ["disability"]
 
 
-async def test_a_certificate_of_somebody_known_who_is_another_human_waits_too(push, people, open_reasons, heads):
+async def test_a_certificate_of_another_known_human_waits_too(push, people, open_reasons, heads):
     mine, another = people.number(1), people.number(3)
     await push(people.residence(another), expect="accepted")
     await push(certificate(people, mine, another), expect="quarantined")
-    await push(people.residence(mine), expect="accepted")  # other news of the person does not let it through
+    await push(people.residence(mine), expect="accepted")  # another event of the person does not release it
     assert await open_reasons() == [REASON]
     assert await disabled(heads, another) == []
 
 
-async def test_what_corrects_a_waiting_certificate_waits_behind_it_and_both_are_released(push, people, heads):
+async def test_a_correction_of_a_waiting_certificate_waits_and_both_are_released(push, people, heads):
     old, new = people.number(1), people.number(3)
     wrong = certificate(people, new, old, id="wrong")
     right = certificate(
@@ -102,7 +102,7 @@ async def test_a_correction_that_brings_another_number_waits_alone(push, people,
     assert (await disabled(heads, new), await open_reasons()) == (["disability"], [REASON])
 
 
-async def test_an_officer_may_say_that_it_is_theirs(push, people, heads, client_for, database):
+async def test_an_officer_may_release_a_certificate_of_another_number(push, people, heads, client_for, database):
     old, new = people.number(1), people.number(3)
     (receipt,) = await push(certificate(people, new, old), expect="quarantined")
     async with client_for(issue_token("officer", division="530300")) as officer:
@@ -115,14 +115,14 @@ async def test_an_officer_may_say_that_it_is_theirs(push, people, heads, client_
     assert await verify.check(database) == []
 
 
-async def test_a_certificate_with_the_fifteen_digits_of_the_number_is_the_holders(push, people, heads):
+async def test_a_certificate_with_the_fifteen_digit_form_of_the_number_counts(push, people, heads):
     number = people.number(1)
     legacy = number[:6] + number[8:17]
     await push(certificate(people, number, legacy), expect="accepted")
     assert await disabled(heads, number) == ["disability"]
 
 
-async def test_a_split_takes_back_no_certificate_from_whom_it_was_said_of(push, people, heads):
+async def test_a_split_leaves_the_certificate_with_its_person(push, people, heads):
     old, new = people.number(1), people.number(3)
     merge = people.renumbered(old, new)
     await push(merge, certificate(people, new, old), expect="accepted")
@@ -130,7 +130,7 @@ async def test_a_split_takes_back_no_certificate_from_whom_it_was_said_of(push, 
     assert (await disabled(heads, new), await disabled(heads, old)) == (["disability"], [])
 
 
-async def test_a_file_tells_what_waits_and_loses_nothing(imports, open_reasons, people):
+async def test_a_file_reports_waiting_rows_and_loses_none(imports, open_reasons, people):
     old, new = people.number(1), people.number(3)
     job = await imports.run(f"身份证号,残疾人证号\n{new},{old}42\n{new},{new}43\n", "disability")
     assert (job["accepted"], job["quarantined"], job["rejected"]) == (1, 1, 0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.store import days
-from ingestion.domain.completeness import Ours, Tally, Told, add_up, compare, count_events, whole_day
+from ingestion.domain.completeness import RecordedDay, ReportedDay, Tally, add_up, compare, count_events, whole_day
 from ingestion.verify import check
 
 PSB = "urn:cn:exchange:530300:psb"
@@ -41,31 +41,31 @@ def test_counts_and_digest_are_the_same_in_any_order_and_any_parts(events, cuts,
     for day in {key[1] for key in KEYS}:
         ids = [id_ for key, id_ in events if key[1] == day]
         ours = whole_day(t for t in found.values() if t.day == day)
-        assert ours == Ours(len(ids), digest(*ids))
-        assert compare(Told(len(ids), digest(*ids)), ours) == "complete"
+        assert ours == RecordedDay(len(ids), digest(*ids))
+        assert compare(ReportedDay(len(ids), digest(*ids)), ours) == "complete"
 
 
 @pytest.mark.parametrize(
     ("told", "state"),
     [
         (None, "not_reported"),
-        (Told(2, digest("a", "b")), "complete"),
-        (Told(3, digest("a", "b", "c")), "short"),
-        (Told(1, digest("a")), "over"),
-        (Told(2, digest("a", "c")), "differs"),
+        (ReportedDay(2, digest("a", "b")), "complete"),
+        (ReportedDay(3, digest("a", "b", "c")), "short"),
+        (ReportedDay(1, digest("a")), "over"),
+        (ReportedDay(2, digest("a", "c")), "differs"),
     ],
 )
 def test_a_day_is_complete_short_over_different_or_not_reported(told, state):
-    assert compare(told, Ours(2, digest("a", "b"))) == state
+    assert compare(told, RecordedDay(2, digest("a", "b"))) == state
 
 
 def test_a_day_whose_digest_nobody_kept_is_compared_by_its_count():
     old = Tally(PSB, DAY, "death", 2, None)
     (new,) = count_events([((PSB, DAY, "death"), "c")])
     ours = whole_day(add_up([old, new]).values())
-    assert ours == Ours(3, None)
-    assert compare(Told(3, digest("x")), ours) == "complete"
-    assert compare(Told(4, digest("x")), ours) == "short"
+    assert ours == RecordedDay(3, None)
+    assert compare(ReportedDay(3, digest("x")), ours) == "complete"
+    assert compare(ReportedDay(4, digest("x")), ours) == "short"
 
 
 async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_killed(push, people, database):
@@ -88,7 +88,7 @@ async def test_every_new_event_counts_once_however_it_comes_and_whoever_is_kille
         pass
     async with database.reading() as connection:
         ours = whole_day(await days.load_day(connection, PSB, DAY))
-    assert ours == Ours(35, digest(*(e["id"] for e in events)))
+    assert ours == RecordedDay(35, digest(*(e["id"] for e in events)))
     assert await database.pool.fetchval("SELECT count(*) FROM tallies") == 0
     assert await check(database) == []
 
@@ -110,7 +110,7 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
     (receipt,) = await push(people.residence(people.number(2), id="a"))
     assert receipt["problems"][0]["code"] == "id_reused"
     async with database.reading() as connection:
-        assert whole_day(await days.load_day(connection, PSB, DAY)) == Ours(1, digest("a"))
+        assert whole_day(await days.load_day(connection, PSB, DAY)) == RecordedDay(1, digest("a"))
 
 
 @pytest.mark.parametrize(

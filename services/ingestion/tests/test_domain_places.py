@@ -1,4 +1,4 @@
-"""Which places are vouched: against an oracle that follows the sentences of the rule one by one, and shares no code."""
+"""Vouched places, compared with an oracle that follows the rule sentence by sentence and shares no code with it."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -40,8 +40,8 @@ def inside(town: str, area: str) -> bool:
     return town.startswith(area.removesuffix("0000").removesuffix("00") if area != "000000" else "")
 
 
-def knows(who: Source, towns: Any) -> bool:
-    return any(inside(town, who.area) for town in towns)
+def knows(issuer: Source, towns: Any) -> bool:
+    return any(inside(town, issuer.area) for town in towns)
 
 
 def explained(closed: Place, claim: Place, others: Sequence[Place]) -> bool:
@@ -59,7 +59,7 @@ def explained(closed: Place, claim: Place, others: Sequence[Place]) -> bool:
 
 
 def vouched(taken: Sequence[Place], seed: Place | None, rulings: tuple[str, ...], given: frozenset[str]) -> list[str]:
-    """Chains: first what follows without closings, then with them."""
+    """Vouched chains: first those that need no closing, then those that follow from one."""
     found = [p for p in taken if p is seed or p.ruling in rulings]
     for with_closings in (False, True):
         plain = list(found)

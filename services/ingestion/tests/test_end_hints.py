@@ -1,4 +1,4 @@
-"""Stays and incidents of a source that does not belong to the person end by themselves."""
+"""Hints of stays and incidents end without an officer."""
 
 from datetime import date, timedelta
 
@@ -44,7 +44,9 @@ async def test_a_stay_that_nobody_confirms_ends_after_fifteen_days(abroad, peopl
     assert await verify.check(database) == []
 
 
-async def test_the_source_has_the_last_word_about_its_stay(abroad, people, push, resident, database, heads):
+async def test_a_later_statement_of_the_source_decides_the_end_of_its_stay(
+    abroad, people, push, resident, database, heads
+):
     await _hint(abroad, people, push, resident, valid_from="2026-11-20")
     clock.advance(timedelta(days=15))
     await end_hints(database)
@@ -54,7 +56,7 @@ async def test_the_source_has_the_last_word_about_its_stay(abroad, people, push,
         id="back",
         action="ended",
         previous="hint",
-        time="2026-11-25T09:30:00+08:00",  # recorded before the end of ours, and arrived after it
+        time="2026-11-25T09:30:00+08:00",  # recorded before the platform's own end, and arrived after it
         valid_from=None,
         valid_to="2026-11-25",
     )
@@ -63,7 +65,7 @@ async def test_the_source_has_the_last_word_about_its_stay(abroad, people, push,
     assert stay.valid_to == date(2026, 11, 25)
 
 
-async def test_an_incident_is_one_day_and_leaves_nothing_to_end(abroad, people, push, resident, database, heads):
+async def test_an_incident_covers_one_day_and_needs_no_end(abroad, people, push, resident, database, heads):
     await _hint(abroad, people, push, resident, "risk_incident", {"incident": "fall"}, valid_from="2026-11-20")
     before = (await heads())[abroad.person_id(resident)].version
     assert await _rows(database) == 1
@@ -72,7 +74,7 @@ async def test_an_incident_is_one_day_and_leaves_nothing_to_end(abroad, people, 
     assert (await heads())[abroad.person_id(resident)].version == before
 
 
-async def test_a_stay_that_counts_fully_meanwhile_goes_on(abroad, people, push, resident, database, heads):
+async def test_a_stay_that_counts_fully_by_then_continues(abroad, people, push, resident, database, heads):
     await _hint(abroad, people, push, resident, valid_from="2026-11-20")
     await abroad.move(people, resident)
     (case,) = (await abroad.get("/v1/places"))["places"]
@@ -84,7 +86,7 @@ async def test_a_stay_that_counts_fully_meanwhile_goes_on(abroad, people, push, 
 
 
 async def test_the_end_of_a_stay_reaches_the_number_in_use(abroad, people, push, resident, database, heads):
-    """The person was renumbered: the end is told under the number that answers for both."""
+    """The person was renumbered: the end is emitted under the survivor's number."""
     newer = people.number(2)
     await push(people.renumbered(resident, newer), expect="accepted")
     await _hint(abroad, people, push, newer, valid_from="2026-11-20")

@@ -1,4 +1,4 @@
-"""Merits, benefits elsewhere, incidents, hospital stays, contacts, applications, accounts, results of others."""
+"""Merits, benefits elsewhere, incidents, hospital stays, contacts, applications, accounts, ability results."""
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from rules.facts.timeline import facts_known_at
 FURTHER: tuple[Kind, ...] = KINDS[KINDS.index("merit") : KINDS.index("identity_change")]
 
 
-def test_every_kind_says_how_its_facts_stand_to_each_other_and_what_their_absence_means(people):
+def test_every_kind_defines_how_its_facts_combine_and_the_meaning_of_their_absence(people):
     assert list(RULES) == list(KINDS)
     assert set(people.further) == set(FURTHER)
 
@@ -20,7 +20,7 @@ def test_every_kind_says_how_its_facts_stand_to_each_other_and_what_their_absenc
 async def test_every_action_takes_effect_on_every_further_kind(push, people, facts_of, kind):
     number, value = people.number(1), people.further[kind]
 
-    async def said(id: str, action: str, **more: object) -> None:
+    async def push_one(id: str, action: str, **more: object) -> None:
         stated = value if action in ("created", "corrected") else None
         await push(people.event(kind, number, stated, id=id, action=action, **more), expect="accepted")
 
@@ -29,18 +29,18 @@ async def test_every_action_takes_effect_on_every_further_kind(push, people, fac
         return [(str(f.valid_from), f.valid_to and str(f.valid_to)) for f in facts]
 
     one_day = RULES[kind].holds == "days"
-    await said("1", "created", valid_from="2026-11-03")
+    await push_one("1", "created", valid_from="2026-11-03")
     assert await periods() == [("2026-11-03", "2026-11-04" if one_day else None)]
-    await said("2", "corrected", previous="1", valid_from="2026-11-05")
+    await push_one("2", "corrected", previous="1", valid_from="2026-11-05")
     assert await periods() == [("2026-11-05", "2026-11-06" if one_day else None)]
     if not one_day:
-        await said("3", "ended", previous="1", valid_from=None, valid_to="2026-11-10", time="2026-11-21T00:00:00Z")
+        await push_one("3", "ended", previous="1", valid_from=None, valid_to="2026-11-10", time="2026-11-21T00:00:00Z")
         assert await periods() == [("2026-11-05", "2026-11-10")]
-    await said("4", "annulled", previous="2", valid_from=None, time="2026-11-22T00:00:00Z")
+    await push_one("4", "annulled", previous="2", valid_from=None, time="2026-11-22T00:00:00Z")
     assert await periods() == []
 
 
-async def test_several_benefits_and_merits_hold_at_once_and_a_new_word_on_one_closes_only_that_one(
+async def test_several_benefits_and_merits_hold_at_once_and_a_new_statement_replaces_only_its_own(
     push, people, facts_of
 ):
     number = people.number(1)
@@ -85,20 +85,22 @@ async def test_stays_in_hospital_do_not_overlap_and_incidents_of_one_day_all_sta
     ]
 
 
-async def test_nothing_personal_of_the_further_kinds_travels_or_lies_open(push, people, driver, database):
+async def test_no_personal_value_of_the_further_kinds_is_emitted_or_stored_in_plain_text(
+    push, people, driver, database
+):
     number = people.number(1)
     events = [people.event(k, number, v, id=k) for k, v in people.further.items()]
     events.insert(0, people.registration(number, id="registered"))
     await push(*events, expect="accepted")
     (person,) = await driver.emitted_messages()
-    told = msgspec.json.encode(person.data).decode()
+    exposed = msgspec.json.encode(person.data).decode()
     for column in ("persons", "received", "vault"):
-        told += str([[*row.values()] for row in await database.pool.fetch(f"SELECT * FROM {column}")])
+        exposed += str([[*row.values()] for row in await database.pool.fetch(f"SELECT * FROM {column}")])
     secrets = ("3123456", "1390000", "139 0000", "李四光", "女儿", "6217", "农商", "张三丰", "精神病", "0815", "进食")
     for secret in secrets:
-        assert secret not in told
-        assert secret.encode().hex() not in told
-        assert str(secret.encode())[2:-1] not in told
+        assert secret not in exposed
+        assert secret.encode().hex() not in exposed
+        assert str(secret.encode())[2:-1] not in exposed
     statements = {s.kind: s.value for s in person.data.statements}
     assert (statements["contact"].own_phone, statements["contact"].others) == (True, 1)
     assert statements["bank_account"].holder == "self"
@@ -111,7 +113,7 @@ async def test_nothing_personal_of_the_further_kinds_travels_or_lies_open(push, 
 async def test_the_holder_of_an_account_is_compared_with_the_registered_name(
     push, people, heads, name, holder, account_first
 ):
-    """The name beside the account in the same event counts for nothing: its sender may have written both."""
+    """The name in the account's own event is ignored: its sender may have invented both."""
     events = [people.event("bank_account", people.number(1), people.further["bank_account"], id="1", name="张三丰")]
     if name is not None:
         registered = people.registration(people.number(1), id="2")
@@ -163,7 +165,7 @@ FAULTY = [
 
 
 @pytest.mark.parametrize(("kind", "value", "pointer", "code"), FAULTY)
-async def test_what_is_wrong_with_a_further_kind_is_said_with_its_place(push, people, kind, value, pointer, code):
+async def test_a_fault_of_a_further_kind_has_its_pointer_and_code(push, people, kind, value, pointer, code):
     right = people.event(kind, people.number(2), people.further[kind], id="right")
     wrong = people.event(kind, people.number(1), value, id="wrong")
     refused, accepted = await push(wrong, right)
@@ -174,7 +176,7 @@ async def test_what_is_wrong_with_a_further_kind_is_said_with_its_place(push, pe
 
 
 @pytest.mark.parametrize("kind", ["application", "risk_incident"])
-def test_what_counts_from_its_day_needs_its_day(people, kind):
+def test_a_kind_that_counts_from_a_day_needs_that_day(people, kind):
     event = people.event(kind, people.number(1), people.further[kind], id="1", valid_from=None)
     read = read_event(msgspec.json.encode(event), people.NOW)
     assert [(f.pointer, f.code) for f in read.faults] == [("/data/valid_from", "valid_from_required")]
@@ -211,16 +213,14 @@ async def test_a_plain_file_of_a_further_kind_needs_no_mapping(imports, people, 
         assert (fact.value.own_phone, fact.value.others) == (True, 2)
 
 
-async def test_somebody_to_call_without_a_name_is_refused_with_its_column(imports, people):
+async def test_a_contact_without_a_name_is_rejected_with_its_column(imports, people):
     row = "身份证号,本人电话,紧急联系人电话\n{},0874-3123456,13900001234"
     job = await imports.run(row.format(people.number(1)), "contact", office="grid")
     assert job["rejected"] == 1
     assert "required" in await imports.rejects(job["import_id"]) or "必填" in await imports.rejects(job["import_id"])
 
 
-async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_nothing_else(
-    push, people, admin, vault_user, database
-):
+async def test_phones_and_accounts_are_revealed_for_their_purpose_only(push, people, admin, vault_user, database):
     number = people.number(1)
     await push(
         people.residence(number),
@@ -242,13 +242,13 @@ async def test_phones_and_accounts_are_revealed_for_what_they_serve_and_for_noth
     assert await database.pool.fetchval("SELECT count(*) FROM audits WHERE action = 'reveal'") == 2
 
 
-def test_a_fact_that_travelled_is_read_again_as_it_was(people):
+def test_a_statement_is_the_same_after_encoding_and_decoding(people):
     from ingestion.domain.person import statements_of
     from ingestion.domain.statements import statement_of
 
     for kind, value in people.further.items():
         pushed = read_event(msgspec.json.encode(people.event(kind, people.number(1), value, id="1")), people.NOW)
         assert isinstance(pushed, Pushed)
-        said = statement_of(pushed, pushed.event_id, people.NOW, {})
-        assert statements_of(msgspec.json.encode(said)) == (said,)
-        assert [f.kind for f in facts_known_at([said])] == [kind]
+        statement = statement_of(pushed, pushed.event_id, people.NOW, {})
+        assert statements_of(msgspec.json.encode(statement)) == (statement,)
+        assert [f.kind for f in facts_known_at([statement])] == [kind]

@@ -13,7 +13,7 @@ from common.events.kinds import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.domain.file_problems import FILES
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files import spool
 from ingestion.files.delimited import records
 from ingestion.files.domain.cells import CellWrong, plain, to_code, to_division, to_list
@@ -69,7 +69,7 @@ def read(content, form):
     good = 0
     try:
         for shaped in RowStream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
-            good += not isinstance(shaped.read, Refused)
+            good += not isinstance(shaped.read, Rejected)
     except FileBroken as broken:
         return good, broken.code
     return good, None

@@ -1,4 +1,4 @@
-"""A household's status reaches its members whatever arrives first."""
+"""The status of a household reaches its members in every order of arrival."""
 
 import asyncio
 import itertools
@@ -8,7 +8,7 @@ from datetime import date
 import msgspec
 import pytest
 from ingestion.reading.events import read_event
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from rules.facts.timeline import facts_known_at
 from shell.privacy import vault
 
@@ -39,7 +39,7 @@ async def by_number(people, heads, database, admin, numbers):
 
 
 def comparable(facts, events):
-    """What follows from the statements, with the ids and households of the story before it was renamed."""
+    """The resulting facts, with the ids and households of the story before it was renamed."""
     keys = vault()
     ids = {keys.event_id(e["source"], e["id"]): e["id"].partition("/")[2] for e in events}
     numbers = {no for e in events if (no := (e["data"]["value"] or {}).get("household_no"))}
@@ -88,7 +88,7 @@ async def test_a_status_of_the_household_reaches_its_members_and_a_direct_one_be
 
 
 def stories(people, n):
-    """Stories about one household; each is (events in the order told, numbers)."""
+    """Stories about one household; each is (events in the order of sending, numbers)."""
     a, b, c = (people.number(10 * n + m) for m in range(3))
     later = {"time": "2026-03-01T09:00:00+08:00"}
     return [
@@ -160,26 +160,24 @@ def stories(people, n):
 
 
 @pytest.mark.parametrize("which", range(7))
-async def test_a_household_comes_out_the_same_in_every_order_of_arrival(which, push, people, heads, database, admin):
+async def test_a_household_has_one_result_in_every_order_of_arrival(which, push, people, heads, database, admin):
     orders = list(itertools.permutations(range(len(stories(people, 0)[which]))))
-    told = [renamed(stories(people, n)[which], n) for n in range(len(orders))]
+    sent = [renamed(stories(people, n)[which], n) for n in range(len(orders))]
     for step in range(len(orders[0])):
-        await push(*(told[n][order[step]] for n, order in enumerate(orders)))
+        await push(*(sent[n][order[step]] for n, order in enumerate(orders)))
     numbers = [[people.number(10 * n + m) for m in range(3)] for n in range(len(orders))]
     facts = await by_number(people, heads, database, admin, [number for three in numbers for number in three])
-    outcomes = [[comparable(facts[number], told[n]) for number in three] for n, three in enumerate(numbers)]
+    outcomes = [[comparable(facts[number], sent[n]) for number in three] for n, three in enumerate(numbers)]
     assert any(outcomes[0])
     for order, outcome in zip(orders, outcomes, strict=True):
         assert outcome == outcomes[0], order
     assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
 
 
-async def test_households_told_by_several_writers_at_once_come_out_as_if_told_one_by_one(
-    push, people, heads, database, admin
-):
+async def test_concurrent_writers_give_households_the_same_result_as_one_writer(push, people, heads, database, admin):
     rng = random.Random(7)
-    told = [renamed(stories(people, n)[n % 7], n) for n in range(14)]
-    events = [event for story in told for event in story]
+    sent = [renamed(stories(people, n)[n % 7], n) for n in range(14)]
+    events = [event for story in sent for event in story]
     rng.shuffle(events)
 
     async def write(mine):
@@ -195,10 +193,10 @@ async def test_households_told_by_several_writers_at_once_come_out_as_if_told_on
         pairs = [(people.number(10 * n + m), people.number(10 * (20 + n) + m)) for m in range(3)]
         facts = await by_number(people, heads, database, admin, [number for pair in pairs for number in pair])
         for met, one_by_one in pairs:
-            assert comparable(facts[met], told[n]) == comparable(facts[one_by_one], again[n])
+            assert comparable(facts[met], sent[n]) == comparable(facts[one_by_one], again[n])
 
 
-async def test_a_household_known_before_loses_nothing_to_writers_meeting_over_it(push, people, heads, database, admin):
+async def test_concurrent_writers_lose_nothing_of_a_known_household(push, people, heads, database, admin):
     a, *others = (people.number(n) for n in range(13))
     await push(household(people, [a], id="h"))
 
@@ -222,10 +220,8 @@ async def test_a_household_known_before_loses_nothing_to_writers_meeting_over_it
         assert category_on(facts[a], on) == [("dibao", True)]
 
 
-async def test_the_end_of_a_list_that_is_being_recorded_in_this_moment_is_not_lost(
-    push, people, heads, database, admin
-):
-    """The list is committed while its end stands before the lock of the person."""
+async def test_the_end_of_a_list_that_is_recorded_at_the_same_moment_is_not_lost(push, people, heads, database, admin):
+    """The list is committed while its end waits for the lock of the person."""
     a = people.number(1)
     await push(people.residence(a))
     end = people.event("household", a, id="h2", action="ended", previous="h1", valid_from=None, valid_to="2026-05-01")
@@ -259,7 +255,7 @@ async def test_the_same_number_of_another_city_is_another_household(push, people
     assert category_on(facts[b], date(2026, 6, 1)) == []
 
 
-async def test_a_member_nobody_knows_yet_becomes_a_person_with_an_identity_only(push, people, heads, database, admin):
+async def test_an_unknown_member_becomes_a_person_with_an_identity_only(push, people, heads, database, admin):
     a, b = people.number(1), people.number(2)
     await push(household(people, [a, b], id="h1"))
     rows = await database.pool.fetch("SELECT field FROM vault ORDER BY field")

@@ -1,4 +1,4 @@
-"""Several numbers, one human: who answers for whom, what counts, what a split gives back, and what was known when."""
+"""Several ID numbers of one human: the survivor, the facts that count, splits, and the knowledge at an instant."""
 
 from datetime import date, timedelta
 from itertools import permutations
@@ -27,36 +27,36 @@ def facts(head: Any, known_at: Any = None) -> list[tuple[str, Any]]:
 
 
 @pytest.fixture
-async def told(heads, database):
-    """Heads by number, after checking that all that is stored agrees with itself."""
+async def heads_of(heads, database):
+    """Heads by number, after `verify` has found no contradiction in the store."""
 
-    async def _told(*numbers: str) -> list[Any]:
+    async def _heads_of(*numbers: str) -> list[Any]:
         assert await verify.check(database) == []
         found = await heads()
         return [found[person_of(n)] for n in numbers]
 
-    return _told
+    return _heads_of
 
 
-async def test_a_new_number_leaves_the_old_person_in_place_with_all_that_is_said_under_either(push, people, told):
+async def test_after_a_new_number_the_old_person_survives_with_the_facts_of_both_numbers(push, people, heads_of):
     old, new = people.number(1), people.number(3)
     await push(people.residence(old), people.renumbered(old, new), people.registration(new), expect="accepted")
-    survivor, merged = await told(old, new)
+    survivor, merged = await heads_of(old, new)
     assert (survivor.aliases, survivor.merged_into) == ((person_of(new),), None)
     assert (merged.aliases, merged.merged_into) == ((), person_of(old))
     assert [kind for kind, _ in facts(survivor)] == ["registration", "residence"]
     assert [kind for kind, _ in facts(merged)] == ["registration"]
 
 
-async def test_who_is_recognised_as_another_is_answered_for_by_the_other(push, people, told):
+async def test_a_person_recognised_as_another_is_merged_into_the_other(push, people, heads_of):
     double, known = people.number(1), people.number(3)
     await push(people.residence(double), people.residence(known), people.same(double, known), expect="accepted")
-    gone, stays = await told(double, known)
+    gone, stays = await heads_of(double, known)
     assert (gone.merged_into, stays.aliases) == (person_of(known), (person_of(double),))
 
 
-async def test_all_orders_of_facts_a_merge_and_a_follower_under_the_new_number_come_out_the_same(push, people, told):
-    """The source ends, under the new number, what it said under the old one."""
+async def test_facts_a_merge_and_a_follower_under_the_new_number_have_one_result_in_every_order(push, people, heads_of):
+    """The source ends under the new number the fact that it stated under the old one."""
     outcomes = set()
     for n, order in enumerate(permutations(range(4))):
         old, new = (make("530302", date(1940, 2, 29) + timedelta(days=n), i) for i in (1, 3))
@@ -70,7 +70,7 @@ async def test_all_orders_of_facts_a_merge_and_a_follower_under_the_new_number_c
         ]  # fmt: skip
         for i in order:
             await push(story[i])
-        survivor, merged = await told(old, new)
+        survivor, merged = await heads_of(old, new)
         found = facts_known_at(statements_known_at(survivor))
         outcomes.add(
             (
@@ -82,91 +82,91 @@ async def test_all_orders_of_facts_a_merge_and_a_follower_under_the_new_number_c
     assert outcomes == {(True, True, (("registration", None), ("residence", date(2026, 11, 15))))}
 
 
-async def test_annulled_it_splits_again_and_everybody_has_their_own(push, people, told, heads):
+async def test_after_the_annulment_of_a_merge_each_person_has_only_their_own_facts(push, people, heads_of, heads):
     a, b = people.number(1), people.number(3)
     merge = people.same(b, a)
     await push(people.residence(a), people.registration(b))
-    apart = {n: facts((await told(n))[0]) for n in (a, b)}
+    apart = {n: facts((await heads_of(n))[0]) for n in (a, b)}
     await push(merge)
-    (together,) = await told(a)
+    (together,) = await heads_of(a)
     assert facts(together) != apart[a]
     await push(people.annulled(merge), expect="accepted")
-    one, two = await told(a, b)
+    one, two = await heads_of(a, b)
     assert (one.aliases, one.merged_into, two.aliases, two.merged_into) == ((), None, (), None)
     assert {a: facts(one), b: facts(two)} == apart
 
 
-async def test_the_annulment_may_come_under_the_new_number_and_before_anything_else(push, people, told):
+async def test_the_annulment_may_come_first_and_under_the_new_number(push, people, heads_of):
     old, new = people.number(1), people.number(3)
     merge = people.renumbered(old, new)
     assert [r["status"] for r in await push(people.annulled(merge, number=new))] == ["quarantined"]
     await push(people.residence(new), people.residence(old, "530303"), merge, expect="accepted")
-    one, two = await told(old, new)
+    one, two = await heads_of(old, new)
     assert (one.merged_into, two.merged_into, one.aliases, two.aliases) == (None, None, (), ())
 
 
-async def test_a_correction_makes_somebody_else_the_same_human(push, people, told):
+async def test_a_correction_replaces_the_person_who_is_the_same_human(push, people, heads_of):
     a, b, c = (people.number(n) for n in (1, 3, 5))
     await push(people.renumbered(a, b), people.residence(b), people.residence(c, "530303"))
     corrected = people.renumbered(a, c, id="again", action="corrected", previous=people.renumbered(a, b)["id"],
                                   time="2026-11-20T10:30:00+08:00")  # fmt: skip
     await push(corrected, expect="accepted")
-    one, two, three = await told(a, b, c)
+    one, two, three = await heads_of(a, b, c)
     assert (one.aliases, two.merged_into, three.merged_into) == ((person_of(c),), None, person_of(a))
     (lives,) = [f for f in facts_known_at(statements_known_at(one)) if f.kind == "residence"]
     assert isinstance(lives.value, Residence)
     assert lives.value.division == "530303"
 
 
-async def test_that_a_number_is_no_longer_used_does_not_make_two_people_of_one(push, people, told):
+async def test_the_end_of_the_use_of_a_number_does_not_split_a_person(push, people, heads_of):
     a, b = people.number(1), people.number(3)
     merge = people.same(b, a)
     over = people.event("identity_change", b, action="ended", previous=merge["id"], id="over", valid_from=None,
                         valid_to="2026-11-19", time="2026-11-20T10:00:00+08:00", name=None)  # fmt: skip
     await push(merge, over, expect="accepted")
-    one, two = await told(a, b)
+    one, two = await heads_of(a, b)
     assert (one.aliases, two.merged_into) == ((person_of(b),), person_of(a))
 
 
-async def test_a_chain_and_a_circle_are_one_human_and_who_joins_later_does_not_take_the_place(push, people, told):
+async def test_linked_numbers_are_one_human_and_a_later_number_never_becomes_the_survivor(push, people, heads_of):
     numbers = [people.number(n) for n in range(1, 12, 2)]
     for third in sorted(numbers[2:], key=person_of):  # also those whose ids are smaller
         steps = [people.renumbered(numbers[0], numbers[1], time="2026-11-01T09:00:00+08:00"),
                  people.same(third, numbers[1], id=f"s-{third}"[:20], time="2026-11-02T09:00:00+08:00"),
                  people.same(third, numbers[0], id=f"c-{third}"[:20], time="2026-11-03T09:00:00+08:00")]  # fmt: skip
         await push(*reversed(steps))
-        survivor, second, other = await told(numbers[0], numbers[1], third)
+        survivor, second, other = await heads_of(numbers[0], numbers[1], third)
         assert (second.merged_into, other.merged_into) == (survivor.person_id, survivor.person_id)
     assert len(survivor.aliases) == 5
 
 
-async def test_of_a_cycle_one_link_may_be_taken_back_and_all_stay_together(push, people, told):
+async def test_a_cycle_of_links_stays_one_human_when_one_link_is_annulled(push, people, heads_of):
     a, b, c = (people.number(n) for n in (1, 3, 5))
     links = [people.same(b, a), people.same(c, b), people.same(c, a)]
     await push(*links)
     await push(people.annulled(links[1]))
-    one, two, three = await told(a, b, c)
+    one, two, three = await heads_of(a, b, c)
     assert len(one.aliases) == 2
     assert {two.merged_into, three.merged_into} == {one.person_id}
     await push(people.annulled(links[2]))
-    one, two, three = await told(a, b, c)
+    one, two, three = await heads_of(a, b, c)
     assert (one.aliases, three.merged_into) == ((two.person_id,), None)
 
 
-async def test_a_number_is_replaced_by_the_one_that_the_stronger_source_names(push, people, told):
+async def test_the_number_in_use_is_the_one_that_the_stronger_source_names(push, people, heads_of):
     a, b, c = (people.number(n) for n in (1, 3, 5))
     weak = people.renumbered(a, c, office="mca", id="weak")
     await push(weak)
-    assert (await told(a))[0].aliases == (person_of(c),)
+    assert (await heads_of(a))[0].aliases == (person_of(c),)
     strong = people.renumbered(a, b)
     await push(strong, expect="accepted")
-    one, three = await told(a, c)
+    one, three = await heads_of(a, c)
     assert (one.aliases, three.merged_into) == ((person_of(b),), None)
     await push(people.annulled(strong))
-    assert (await told(a))[0].aliases == (person_of(c),)
+    assert (await heads_of(a))[0].aliases == (person_of(c),)
 
 
-async def test_a_dead_and_a_living_identity_are_one_dead_human(push, people, told):
+async def test_a_dead_and_a_living_identity_are_one_dead_human(push, people, heads_of):
     dead, alive = people.number(1), people.number(3)
     await push(
         people.event("death", dead, {"evidence": "register_cancelled"}, id="d", valid_from="2026-11-10", name=None),
@@ -174,13 +174,13 @@ async def test_a_dead_and_a_living_identity_are_one_dead_human(push, people, tol
         people.same(dead, alive),
         expect="accepted",
     )
-    _, survivor = await told(dead, alive)
+    _, survivor = await heads_of(dead, alive)
     gone = death_of(facts_known_at(statements_known_at(survivor)))
     assert gone is not None
     assert gone.on == date(2026, 11, 10)
 
 
-async def test_of_a_day_before_the_merge_two_people_are_seen_and_of_one_before_the_split_a_single(push, people, told):
+async def test_knowledge_before_the_merge_shows_two_people_and_before_the_split_one(push, people, heads_of):
     a, b = people.number(1), people.number(3)
     merge = people.same(b, a)
     await push(people.residence(a), people.registration(b))
@@ -190,14 +190,14 @@ async def test_of_a_day_before_the_merge_two_people_are_seen_and_of_one_before_t
     await push(people.annulled(merge))
     after = clock.now()
     await push(people.residence(b))
-    one, two = await told(a, b)
+    one, two = await heads_of(a, b)
     kinds = [[kind for kind, _ in facts(one, at)] for at in (apart, together, after, None)]
     assert kinds == [["residence"], ["registration", "residence"], ["residence"], ["residence"]]
     assert [i.merged_into for i in two.identities] == [person_of(a), None]
     assert [kind for kind, _ in facts(two)] == ["registration", "residence"]
 
 
-async def test_a_household_that_names_the_new_number_has_its_member_still(push, people, told):
+async def test_a_household_list_with_the_new_number_keeps_its_member(push, people, heads_of):
     old, new = people.number(1), people.number(3)
     house = {"household_no": "5303-01"}
     await push(
@@ -207,24 +207,24 @@ async def test_a_household_that_names_the_new_number_has_its_member_still(push, 
         people.renumbered(old, new),
         expect="accepted",
     )
-    (survivor,) = await told(old)
+    (survivor,) = await heads_of(old)
     found = facts_known_at(statements_known_at(survivor))
     assert all(f.value.member for f in found if isinstance(f.value, Household))
     day = date(2026, 7, 1)
     assert [f.kind for f in found if f.holds_on(day) and f.kind == "low_income"] == ["low_income"]
 
 
-async def test_a_merge_may_name_people_of_whom_nothing_is_known(push, people, told):
+async def test_a_merge_may_name_unknown_people(push, people, heads_of):
     a, b = people.number(1), people.number(3)
     await push(people.renumbered(a, b), expect="accepted")
-    one, two = await told(a, b)
+    one, two = await heads_of(a, b)
     assert (one.aliases, two.merged_into, two.version) == ((person_of(b),), person_of(a), 1)
     await push(people.residence(b), expect="accepted")
-    (one,) = await told(a)
+    (one,) = await heads_of(a)
     assert [kind for kind, _ in facts(one)] == ["residence"]
 
 
-async def test_by_any_number_the_one_person_is_found_with_the_number_in_use(push, people, client_for, vault_user):
+async def test_a_search_by_any_number_finds_the_person_with_the_number_in_use(push, people, client_for, vault_user):
     old, new = people.number(1), people.number(3)
     await push(
         people.residence(old, name="张三丰"), people.renumbered(old, new), people.registration(new, name="张君宝")
@@ -247,17 +247,17 @@ async def test_by_any_number_the_one_person_is_found_with_the_number_in_use(push
     assert len({(p["name"], p["address"]) for p in shown}) == 1
 
 
-async def test_the_same_merge_from_two_sources_lasts_until_both_take_it_back(push, people, told):
+async def test_a_merge_by_two_sources_lasts_until_both_annul_it(push, people, heads_of):
     a, b = people.number(1), people.number(3)
     police, civil = people.same(b, a), people.same(b, a, office="mca", id="mca-1")
     await push(police, civil, police, civil)
     await push(people.annulled(police))
-    assert (await told(a))[0].aliases == (person_of(b),)
+    assert (await heads_of(a))[0].aliases == (person_of(b),)
     await push(people.annulled(civil))
-    assert (await told(a))[0].aliases == ()
+    assert (await heads_of(a))[0].aliases == ()
 
 
-async def test_what_no_identity_can_be_is_refused_with_its_place(push, people):
+async def test_an_impossible_identity_change_is_rejected_with_a_pointer(push, people):
     a = people.number(1)
     wrong = [
         people.renumbered(a, a, id="w1"),
@@ -276,19 +276,19 @@ async def test_what_no_identity_can_be_is_refused_with_its_place(push, people):
     ]
 
 
-async def test_more_numbers_than_a_human_can_have_wait_for_an_officer(push, people, told):
+async def test_more_numbers_than_a_human_can_have_wait_for_an_officer(push, people, heads_of):
     hub = make("530302", date(1930, 1, 1), 1)
     others = [make("530302", date(1930, 1, 2), n) for n in range(52)]
     results = await push(*(people.same(n, hub, id=f"n{i}") for i, n in enumerate(others)))
     assert [r["status"] for r in results].count("quarantined") == 3
     assert {p["code"] for r in results for p in r["problems"]} == {"too_many_identities"}
-    assert len((await told(hub))[0].aliases) == 49
+    assert len((await heads_of(hub))[0].aliases) == 49
 
 
-async def test_no_number_and_no_name_leaves_with_a_merge(push, people, told):
+async def test_an_emitted_merge_contains_no_number_and_no_name(push, people, heads_of):
     old, new = people.number(1), people.number(3)
     await push(people.renumbered(old, new), people.registration(new))
-    for head in await told(old, new):
+    for head in await heads_of(old, new):
         text = msgspec.json.encode(head).decode()
         assert old not in text
         assert new not in text

@@ -1,4 +1,4 @@
-"""People of Hong Kong, Macao and Taiwan and foreign permanent residents: their numbers, and that they have no hukou."""
+"""People of Hong Kong, Macao and Taiwan and foreign permanent residents have special numbers and no hukou."""
 
 from datetime import date
 
@@ -31,25 +31,23 @@ async def test_a_holder_of_a_permit_is_registered_without_a_hukou_and_belongs_wh
 ):
     await push(registered(people, number), people.residence(number), expect="accepted")
     head = (await heads())[person_of(number)]
-    (said,) = [s.value for s in head.statements if s.kind == "registration"]
-    assert said == Registration(sex="1", birth_date=BORN)
+    (value,) = [s.value for s in head.statements if s.kind == "registration"]
+    assert value == Registration(sex="1", birth_date=BORN)
     assert await database.pool.fetchval("SELECT division FROM persons") == "530302001"
     assert await verify.check(database) == []
 
 
-async def test_what_a_source_gives_as_the_hukou_of_a_permit_holder_is_taken_for_none_and_kept_sealed(
-    push, people, heads, database
-):
-    told = registered(people, HONG_KONG, hukou_division="530302", hukou_kind="urban")
-    await push(told, expect="accepted")
-    (said,) = [s.value for s in (await heads())[person_of(HONG_KONG)].statements]
-    assert (said.hukou_division, said.hukou_kind) == (None, None)
+async def test_a_hukou_stated_for_a_permit_holder_is_ignored_and_kept_sealed(push, people, heads, database):
+    event = registered(people, HONG_KONG, hukou_division="530302", hukou_kind="urban")
+    await push(event, expect="accepted")
+    (value,) = [s.value for s in (await heads())[person_of(HONG_KONG)].statements]
+    assert (value.hukou_division, value.hukou_kind) == (None, None)
     assert await database.pool.fetchval("SELECT division FROM persons") == "530302"  # whose officers see it
     elsewhere = registered(people, NEW_CARD, hukou_division="140702", hukou_kind="urban")
     await push(elsewhere, expect="accepted")
 
 
-async def test_a_citizen_without_a_hukou_is_refused_with_the_place_and_the_code(push, people):
+async def test_a_citizen_without_a_hukou_is_rejected_with_pointer_and_code(push, people):
     (refused,) = await push(registered(people, people.number(1)), expect="rejected")
     assert [(p["pointer"], p["code"]) for p in refused["problems"]] == [
         ("/data/value/hukou_division", "hukou_required"),
@@ -63,7 +61,7 @@ async def test_the_number_of_an_older_card_in_small_letters_is_the_same_person(p
 
 
 @pytest.mark.parametrize("merge_first", [True, False])
-async def test_who_changes_the_older_card_for_the_newer_is_one_human(push, people, heads, database, merge_first):
+async def test_a_person_with_an_older_and_a_newer_card_is_one_human(push, people, heads, database, merge_first):
     story = [
         registered(people, OLD_CARD),
         people.residence(NEW_CARD),
@@ -86,7 +84,7 @@ async def test_a_number_of_a_card_is_found_in_attributes_and_an_id_of_a_record_i
     assert results[0]["problems"][0]["code"] == "id_number_in_attribute"
 
 
-async def test_a_file_of_permit_holders_needs_no_hukou_and_tells_what_the_older_card_does_not(imports, facts_of):
+async def test_a_file_of_permit_holders_needs_no_hukou_and_reports_missing_values_of_older_cards(imports, facts_of):
     rows = f"身份证号,姓名,性别,出生日期\n{HONG_KONG},合成甲,男,1940-02-29\n{OLD_CARD},合成乙,,\n{NEW_CARD},合成丙,,\n"
     job = await imports.run(rows, "registration", office="psb")
     assert (job["accepted"], job["rejected"]) == (2, 1)

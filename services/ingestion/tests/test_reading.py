@@ -1,4 +1,4 @@
-"""Events from bytes: one definition for decoder, schema and check."""
+"""Reading events from bytes: decoder, schema and checks follow one definition."""
 
 import json
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.domain.problems import PROBLEMS, QUARANTINE, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.reading.bodies import Unreadable, split_batch
 from ingestion.reading.events import read_event, reopen
 from ingestion.reading.faults import explain
@@ -43,7 +43,7 @@ def one_of_each(people):
     }
 
 
-def test_every_kind_is_read_and_read_again_from_what_was_kept(one_of_each):
+def test_every_kind_is_read_and_read_again_from_its_kept_form(one_of_each):
     assert set(one_of_each) == set(KINDS)
     schemas = population_schemas()
     for kind, event in one_of_each.items():
@@ -59,11 +59,11 @@ def test_the_published_schema_allows_any_value_where_it_is_ignored(one_of_each):
         judge = Draft202012Validator(schemas[kind], validate_formats=True)
         for action, allowed in (("annulled", True), ("ended", True), ("created", False), ("corrected", False)):
             for row in ({"no": ["such", "field"]}, "text", 7):
-                told = event | {"data": event["data"] | {"action": action, "value": row}}
-                assert judge.is_valid(told) == allowed, (kind, action, row)
+                changed = event | {"data": event["data"] | {"action": action, "value": row}}
+                assert judge.is_valid(changed) == allowed, (kind, action, row)
 
 
-def test_every_registered_source_says_only_known_kinds_in_a_known_area():
+def test_every_registered_source_has_known_kinds_and_a_known_area():
     from common.codes import divisions
 
     for source in registered().values():
@@ -75,7 +75,7 @@ def test_every_registered_source_says_only_known_kinds_in_a_known_area():
     assert all(source.internal == (urn.endswith((":visit", ":counter"))) for urn, source in registered().items())
 
 
-def test_what_the_generator_of_synthetic_people_sends_is_registered():
+def test_the_sources_of_synthetic_people_are_registered():
     import synth
 
     for city in ("110000", "140700", "140900", "141100", "530300"):
@@ -83,7 +83,7 @@ def test_what_the_generator_of_synthetic_people_sends_is_registered():
             assert kinds <= set(registered()[urn].ranks), urn
 
 
-def test_every_problem_is_told_in_two_languages():
+def test_every_problem_has_a_text_in_two_languages():
     for code in (*PROBLEMS, *QUARANTINE):
         found = fault("", code)
         assert found.detail.isascii()
@@ -101,7 +101,7 @@ INNER = ("action", "previous_event_id", "person", "valid_from", "valid_to", "val
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.sampled_from([(p,) for p in PLACES] + [("data", p) for p in INNER]), value=anything)
-def test_whatever_stands_anywhere_in_an_event_it_is_read_or_refused_with_a_pointer(place, value):
+def test_an_event_with_any_value_anywhere_is_read_or_rejected_with_a_pointer(place, value):
     event = {
         "specversion": "1.0",
         "id": "1",
@@ -119,25 +119,25 @@ def test_whatever_stands_anywhere_in_an_event_it_is_read_or_refused_with_a_point
         target = target[step]
     target[place[-1]] = value
     read = read_event(json.dumps(event).encode(), NOW)
-    if isinstance(read, Refused):
+    if isinstance(read, Rejected):
         assert read.faults
         assert all(f.pointer == "" or f.pointer.startswith("/") for f in read.faults)
 
 
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(alphabet='[]{},":1a\\ ', max_size=60).map(str.encode))
-def test_any_bytes_are_taken_apart_or_called_unreadable(body):
+def test_any_bytes_are_split_or_reported_as_unreadable(body):
     try:
         parts = split_batch(body)
     except Unreadable as error:
         fault("", error.code)
         return
     for part in parts:
-        assert isinstance(read_event(part, NOW), Refused)
+        assert isinstance(read_event(part, NOW), Rejected)
 
 
-def test_the_explanation_agrees_with_the_decoder_on_what_is_wrong(one_of_each):
-    """Whatever the schema finds nothing in and the decoder refuses still has a pointer."""
+def test_the_explanation_agrees_with_the_decoder(one_of_each):
+    """An event that only the decoder rejects still gets a pointer."""
     event = one_of_each["residence"]
     event["data"]["valid_from"] = "2026-02-29"
     raw = msgspec.json.encode(event)

@@ -1,4 +1,4 @@
-"""From events to statements: duplicates, chains in any order, ties, concurrency, crashes."""
+"""Events become statements: duplicates, chains in any order, ties, concurrency, crashes."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from shell import clock
 from shell.store.database import Database
 
@@ -53,7 +53,7 @@ async def test_the_same_instant_in_another_time_zone_is_the_same_content(push, p
     await push(people.residence(people.number(1), time="2026-11-20T01:30:00Z"), expect="duplicate")
 
 
-async def test_an_id_used_again_for_other_content_is_refused_in_and_across_batches(push, people, heads):
+async def test_an_id_used_again_for_other_content_is_rejected_in_and_across_batches(push, people, heads):
     one = people.residence(people.number(1), id="same")
     other = people.residence(people.number(1), "530302002", id="same")
     of_another = people.residence(people.number(2), id="same")
@@ -73,7 +73,7 @@ def renamed(events, prefix):
     return events
 
 
-async def test_a_chain_comes_out_the_same_in_every_order_of_arrival_and_every_cut_into_batches(
+async def test_a_chain_has_one_result_in_every_order_of_arrival_and_every_split_into_batches(
     push, people, heads, database
 ):
     stories = []
@@ -97,7 +97,7 @@ async def test_a_chain_comes_out_the_same_in_every_order_of_arrival_and_every_cu
     assert await database.pool.fetch("SELECT DISTINCT status FROM received") == [("applied",)]
 
 
-async def test_what_follows_a_missing_event_waits_in_quarantine_and_is_released_by_its_arrival(push, people, heads):
+async def test_a_follower_of_a_missing_event_waits_in_quarantine_until_that_event_arrives(push, people, heads):
     new, first, _, _ = chain(people, people.number(1))
     (receipt,) = await push(first, expect="quarantined")
     assert receipt["problems"][0]["code"] == "predecessor_missing"
@@ -109,13 +109,13 @@ async def test_what_follows_a_missing_event_waits_in_quarantine_and_is_released_
     assert receipt["event_id"] in head.causes
 
 
-async def test_an_event_that_follows_one_about_somebody_else_or_another_kind_waits_for_a_human(push, people, database):
+async def test_an_event_that_follows_one_of_another_person_or_kind_waits_for_an_officer(push, people, database):
     await push(people.residence(people.number(1), id="r1"))
     stranger = people.residence(people.number(2), id="r2", action="corrected", previous="r1")
     other_kind = people.registration(people.number(1), id="r3", action="corrected", previous="r1")
     receipts = await push(stranger, other_kind, expect="quarantined")
     assert {r["problems"][0]["code"] for r in receipts} == {"chain_mismatch"}
-    # the other way round: first the follower, then what it names
+    # the other order: first the follower, then the event that it follows
     late = people.residence(people.number(3), id="l2", action="corrected", previous="l1")
     await push(late, expect="quarantined")
     await push(people.residence(people.number(4), id="l1"), people.residence(people.number(3), id="x"))
@@ -139,7 +139,7 @@ async def test_corrections_of_one_instant_are_ordered_by_the_ids_their_source_ga
         assert [s.value.division[-1] for s in head.statements] == ["1", "3", "1", "2"]
 
 
-async def test_recording_instants_of_a_person_only_grow_even_when_the_clock_is_set_back(push, people, heads):
+async def test_recording_times_of_a_person_only_increase_even_if_the_clock_is_set_back(push, people, heads):
     await push(people.residence(people.number(1), id="r1"))
     clock.set_now(people.NOW - timedelta(minutes=30))
     await push(people.residence(people.number(1), id="r2"))
@@ -149,7 +149,7 @@ async def test_recording_instants_of_a_person_only_grow_even_when_the_clock_is_s
     assert head.recorded_at == second
 
 
-async def test_all_of_a_batch_is_one_version_and_one_instant_and_deaths_are_urgent(push, people, heads, database):
+async def test_a_batch_is_one_version_and_one_recording_time_and_deaths_are_urgent(push, people, heads, database):
     number = people.number(1)
     death = people.event("death", number, {"evidence": "register_cancelled"}, id="d", valid_from="2026-11-19")
     receipts = await push(
@@ -162,7 +162,9 @@ async def test_all_of_a_batch_is_one_version_and_one_instant_and_deaths_are_urge
     assert {r["key"]: r["urgent"] for r in urgent} == {found[3].person_id: True, found[1].person_id: False}
 
 
-async def test_what_waits_is_kept_once_and_sent_exactly_as_the_event_type_encodes_it(push, people, heads, database):
+async def test_a_pending_state_is_stored_once_and_sent_exactly_as_its_event_type_encodes_it(
+    push, people, heads, database
+):
     await push(*chain(people, people.number(1)), people.registration(people.number(1)))
     (head,) = (await heads()).values()
     assert await database.pool.fetch("SELECT 1 FROM outbox WHERE payload IS NOT NULL") == []
@@ -170,11 +172,13 @@ async def test_what_waits_is_kept_once_and_sent_exactly_as_the_event_type_encode
     assert (head.person_id, head.version, head.recorded_at, len(head.statements)) == (*row, 5)
     payload = await database.pool.fetchval("SELECT payload FROM outgoing")
     assert payload == msgspec.json.encode(msgspec.structs.replace(head, causes=()))
-    with pytest.raises(asyncpg.CheckViolationError):  # nowhere else would it be found
+    with pytest.raises(asyncpg.CheckViolationError):  # it would be stored nowhere
         await database.pool.execute("INSERT INTO outbox (topic, key, headers) VALUES ('ingestion.source', 'x', '')")
 
 
-async def test_a_state_that_holds_the_statements_of_others_waits_as_it_is(push, people, heads, database):
+async def test_a_pending_state_with_statements_of_other_identities_is_stored_in_the_outbox(
+    push, people, heads, database
+):
     number, new = people.number(1), people.number(2)
     await push(people.registration(number), people.renumbered(number, new), people.residence(new))
     waiting = await database.pool.fetch("SELECT key, payload IS NULL AS kept FROM outbox WHERE state")
@@ -183,7 +187,7 @@ async def test_a_state_that_holds_the_statements_of_others_waits_as_it_is(push, 
     assert {row["key"] for row in waiting if not row["kept"]} == with_others
 
 
-# ── writers meeting, crashes ────────────────────────────────────────────────────────────────────────────────
+# ── concurrent writers, crashes ────────────────────────────────────────────────────────────────────────────────
 
 
 def _read(people, *events) -> list[Pushed]:
@@ -197,7 +201,7 @@ async def _record(database: Database, people, *events):
         return await record(tx, _read(people, *events), people.NOW)
 
 
-async def test_two_writers_on_the_same_new_person_agree_and_lose_nothing(people, database, heads):
+async def test_concurrent_writers_create_one_new_person_and_lose_nothing(people, database, heads):
     number = people.number(1)
     rounds = [[people.residence(number, id=f"{w}-{n}") for n in range(5)] for w in range(6)]
     await asyncio.gather(*(_record(database, people, *events) for events in rounds))
@@ -208,7 +212,7 @@ async def test_two_writers_on_the_same_new_person_agree_and_lose_nothing(people,
     assert await database.pool.fetchval("SELECT count(*) FROM vault WHERE field = 'id_number'") == 1
 
 
-async def test_a_correction_and_its_predecessor_arriving_in_one_moment_find_each_other(people, database, heads):
+async def test_a_correction_and_its_predecessor_that_arrive_at_the_same_moment_both_count(people, database, heads):
     for n in range(8):
         new, first, second, end = renamed(chain(people, people.number(n)), n)
         await asyncio.gather(*(_record(database, people, e) for e in (end, second, first, new)))
@@ -216,8 +220,8 @@ async def test_a_correction_and_its_predecessor_arriving_in_one_moment_find_each
     assert {len(h.statements) for h in (await heads()).values()} == {4}
 
 
-async def test_what_waits_may_change_between_looking_and_locking(people, database, heads, push):
-    """One event is released and another begins to wait while a third writer stands before the lock."""
+async def test_the_quarantine_may_change_before_a_writer_holds_its_locks(people, database, heads, push):
+    """One event is released and another begins to wait while a third writer waits for the lock."""
     number = people.number(1)
     new, first, second, end = chain(people, number)
     await push(first, expect="quarantined")
@@ -236,7 +240,7 @@ async def test_what_waits_may_change_between_looking_and_locking(people, databas
     assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
 
 
-async def test_the_same_batch_pushed_by_two_writers_at_once_counts_once(people, database):
+async def test_the_same_batch_recorded_by_three_writers_at_once_counts_once(people, database):
     events = [people.residence(people.number(n)) for n in range(20)]
     results = await asyncio.gather(*(_record(database, people, *events) for _ in range(3)))
     statuses = sorted(r.status for receipts in results for r in receipts)
@@ -247,7 +251,7 @@ CRASH = """
 import asyncio, sys, datetime
 from shell.store.database import Database
 from ingestion.reading.events import read_event
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 async def main():
     database = Database(sys.argv[1], "ingestion")
     await database.open()
@@ -260,7 +264,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
-async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_try_completes_it(people, database, point, push):
+async def test_a_crash_before_the_commit_leaves_nothing_and_a_retry_completes_it(people, database, point, push):
     event = people.residence(people.number(1))
     process = await asyncio.to_thread(
         subprocess.run,

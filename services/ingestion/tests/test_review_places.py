@@ -34,7 +34,7 @@ async def test_the_county_left_sees_the_case_and_the_claiming_area_does_not(abro
     assert (await abroad.get("/v1/places"))["places"] == [case]
 
 
-async def test_a_confirmed_place_vouches_for_what_its_sources_state(abroad, people, push, resident, heads, database):
+async def test_a_confirmed_place_lets_its_sources_belong(abroad, people, push, resident, heads, database):
     case = await _case(abroad, people, resident)
     low = abroad.sent(people.event("low_income", resident, {"category": "dibao"}, id="low"))
     await push(low, expect="quarantined")
@@ -51,7 +51,9 @@ async def test_a_confirmed_place_vouches_for_what_its_sources_state(abroad, peop
     assert tuple(audit) == ("王科员", "place_confirmed", case["case_id"])
 
 
-async def test_an_objection_takes_the_place_back_and_asks_the_source(abroad, people, resident, heads, driver, database):
+async def test_an_objection_removes_the_place_and_asks_the_source_to_correct_it(
+    abroad, people, resident, heads, driver, database
+):
     case = await _case(abroad, people, resident)
     assert (abroad.THERE, "claimed") in await _residences(heads, abroad, resident)
     answer = await abroad.post(f"/v1/places/{case['case_id']}/object")
@@ -93,7 +95,7 @@ async def test_a_case_is_settled_once(abroad, people, resident):
     assert (await abroad.post(f"/v1/places/{case['case_id']}/confirm", reason="")).status_code == 422
 
 
-async def test_a_case_that_its_source_takes_back_needs_no_officer(abroad, people, push, resident):
+async def test_a_case_that_its_source_withdraws_needs_no_officer(abroad, people, push, resident):
     case = await _case(abroad, people, resident)
     claim = abroad.sent(people.residence(resident, abroad.THERE, id=f"claim-{resident[-6:]}"))
     await push(people.annulled(claim) | {"source": claim["source"]}, expect="accepted")

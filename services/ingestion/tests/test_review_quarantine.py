@@ -1,4 +1,4 @@
-"""What officers do with events that wait."""
+"""Officers release or discard waiting events."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ async def _waiting(push, people, *, id="r2", previous="r1", **options):
     return receipt["event_id"]
 
 
-async def test_an_officer_sees_what_waits_in_the_area_and_nobody_else_does(officer, push, people, client_for):
+async def test_only_officers_of_the_area_see_its_waiting_events(officer, push, people, client_for):
     event_id = await _waiting(push, people)
     (row,) = (await officer.get("/v1/quarantine")).json()["quarantine"]
     assert (row["event_id"], row["reason"], row["owner"]) == (event_id, "predecessor_missing", "530300")
@@ -61,7 +61,7 @@ async def test_a_released_event_takes_effect_and_its_predecessor_still_finds_its
     assert again.status_code == 409
 
 
-async def test_what_waits_for_something_waiting_is_not_released_alone(officer, push, people, database):
+async def test_a_follower_of_a_waiting_event_is_not_released_alone(officer, push, people, database):
     first = await _waiting(push, people)
     second = await _waiting(push, people, id="r3", previous="r2")
     answer = await officer.post(f"/v1/quarantine/{second}/release", json={"reason": "x"})
@@ -91,7 +91,7 @@ async def test_an_unknown_event_is_not_found_and_a_broken_id_is_malformed(office
     assert (await officer.post("/v1/quarantine/x/release", json={"reason": "x"})).status_code == 422
 
 
-async def test_what_nobody_settles_in_time_goes_to_the_area_above_once(officer, push, people, database):
+async def test_an_overdue_event_goes_to_the_area_above_once(officer, push, people, database):
     await _waiting(push, people)
     assert await escalate_overdue(service.database) == 0
     clock.set_now(people.NOW + timedelta(days=3, minutes=5))

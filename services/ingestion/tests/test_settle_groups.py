@@ -1,4 +1,4 @@
-"""A source states so much about people to whom it does not belong that all of it is one case."""
+"""Many events of one source about people to whom it does not belong are settled as one case."""
 
 from datetime import timedelta
 
@@ -107,7 +107,7 @@ async def test_only_officers_of_the_owner_see_and_settle_a_group(abroad, foreign
     assert (wrong.status_code, wrong.json()["problems"][0]["pointer"]) == (422, "/grant_days")
 
 
-async def test_another_decision_of_the_second_officer_begins_anew(abroad, foreign, decide):
+async def test_a_different_decision_of_the_second_officer_becomes_the_first_decision(abroad, foreign, decide):
     await foreign("low_income", DIBAO)
     group = await _group(abroad)
     assert await decide(group, "release", names=("甲",)) == ["open"]
@@ -149,7 +149,7 @@ async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign,
     _end_of_day()
     await foreign("death", {"evidence": "register_cancelled"}, prefix="d")
     suspected = [isinstance(death_of(facts_known_at(h.statements)), Suspected) for h in (await heads()).values()]
-    assert sum(suspected) == 3  # above the bound of a day no death is suspected
+    assert sum(suspected) == 3  # above the daily limit no death is suspected
     assert await decide(await _group(abroad), "discard") == ["open", "settling"]
     await _work(database)
     rows = (await abroad.get("/v1/quarantine"))["quarantine"]
@@ -157,7 +157,7 @@ async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign,
     assert await verify.check(database) == []
 
 
-async def test_a_release_of_accounts_covers_only_those_that_the_officers_saw(
+async def test_a_release_of_accounts_covers_only_those_that_had_arrived(
     abroad, foreign, decide, database, people, push, numbers
 ):
     account = people.further["bank_account"]
@@ -216,7 +216,9 @@ async def test_silence_does_not_overtake_a_decided_group(abroad, people, push, n
     assert (await _group(abroad, "settled"))["done"] == MANY
 
 
-async def test_an_overdue_group_goes_up_as_a_whole_and_its_rows_do_not(abroad, foreign, decide, database):
+async def test_an_overdue_group_goes_to_the_area_above_and_its_rows_keep_their_owners(
+    abroad, foreign, decide, database
+):
     await foreign("low_income", DIBAO)
     group = await _group(abroad)
     await decide(group, "release", names=("甲",))
@@ -230,7 +232,7 @@ async def test_an_overdue_group_goes_up_as_a_whole_and_its_rows_do_not(abroad, f
     assert await escalate_overdue(database) == 0
 
 
-async def test_the_metrics_count_what_waits_by_level(abroad, people, numbers, foreign, database):
+async def test_the_metrics_count_waiting_rows_by_level(abroad, people, numbers, foreign, database):
     await foreign("low_income", DIBAO)
     await abroad.move(people, numbers[0])
     await count_waiting(database)

@@ -1,4 +1,4 @@
-"""Nobody objects to a claimed place in time."""
+"""A claimed place without an objection in time is vouched by silence."""
 
 import asyncio
 from datetime import UTC, date, datetime
@@ -36,7 +36,7 @@ async def test_silence_vouches_only_after_fifteen_working_days(abroad, people, r
     assert settled.outcome == "silent"
 
 
-async def test_a_silent_place_suffices_for_everything_but_death_account_and_identity(
+async def test_a_place_vouched_by_silence_is_enough_for_all_but_death_account_and_identity(
     abroad, people, push, resident, database, heads
 ):
     await abroad.move(people, resident)
@@ -45,7 +45,7 @@ async def test_a_silent_place_suffices_for_everything_but_death_account_and_iden
     clock.set_now(_noon(await _silent_on(abroad)))
     await settle_silence(database)
     kinds = {f.kind for f in facts_known_at((await heads())[abroad.person_id(resident)].statements)}
-    assert "low_income" in kinds  # it waited, and is released by the silence
+    assert "low_income" in kinds  # it waited, and the silence releases it
     strict = [
         people.event("bank_account", resident, people.further["bank_account"], id="account"),
         people.event("death", resident, {"evidence": "register_cancelled"}, id="death"),

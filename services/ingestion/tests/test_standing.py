@@ -1,4 +1,4 @@
-"""A source changes nothing of a person to whom it does not belong, and no true fact is lost by that.
+"""A source changes nothing of a person to whom it does not belong, and no true fact is lost.
 
 The victim is registered and lives in 麒麟区. The attackers are registered sources of another province, and of another
 county of the same city.
@@ -72,7 +72,7 @@ def counting(head: Any, kind: str) -> list[Any]:
 
 @pytest.mark.parametrize("attacker", [OTHER_PROVINCE, OTHER_COUNTY])
 @pytest.mark.parametrize("kind", [*WAITING, "disability"])
-async def test_what_a_foreign_source_states_waits_for_the_county_of_the_person(
+async def test_an_event_of_a_foreign_source_waits_for_the_county_of_the_person(
     push, people, victim, heads, quarantine, driver, attacker, kind
 ):
     certificate = {"certificate_no": f"{victim}11", "class": 1, "level": 1}
@@ -91,7 +91,7 @@ async def test_what_a_foreign_source_states_waits_for_the_county_of_the_person(
 
 
 @pytest.mark.parametrize("attacker", [OTHER_PROVINCE, OTHER_COUNTY])
-async def test_a_foreign_death_is_a_suspicion_and_nothing_more(push, people, victim, heads, quarantine, attacker):
+async def test_a_foreign_death_is_only_a_suspicion(push, people, victim, heads, quarantine, attacker):
     event = sent_by(people.event("death", victim, {"evidence": "register_cancelled"}, id="d"), attacker)
     await push(event, expect="quarantined")
     head = (await heads())[person_of(victim)]
@@ -104,7 +104,7 @@ async def test_a_foreign_death_is_a_suspicion_and_nothing_more(push, people, vic
 
 @pytest.mark.parametrize("attacker", [OTHER_PROVINCE, OTHER_COUNTY])
 async def test_a_claimed_place_vouches_for_nothing_else(push, people, victim, heads, driver, attacker):
-    """Residence claimed first, then account, then death."""
+    """A claimed residence, then an account, then a death."""
     claimed = sent_by(
         people.residence(victim, f"{OTHER_COUNTY}001" if attacker == OTHER_COUNTY else "110105", id="r"), attacker
     )
@@ -132,7 +132,7 @@ async def test_a_place_outside_the_areas_of_a_foreign_source_waits(push, people,
     await push(sent_by(people.residence(victim, "530302003", id="r2"), OTHER_PROVINCE), expect="quarantined")
 
 
-async def test_the_name_in_the_vault_stays_whatever_foreign_sources_write(push, people, victim, database):
+async def test_foreign_sources_never_change_the_name_in_the_vault(push, people, victim, database):
     async def sealed() -> bytes:
         query = "SELECT sealed FROM vault WHERE person_id = $1 AND field = 'name'"
         return vault().open(
@@ -215,14 +215,14 @@ async def test_a_stay_or_an_incident_of_a_foreign_source_is_a_hint(push, people,
     assert await database.pool.fetchval("SELECT ends_on FROM hints") == clock.today() + timedelta(days=15)
 
 
-async def test_an_office_of_the_platform_itself_can_not_be_used_from_outside(push, people, victim):
+async def test_no_sender_may_use_the_source_of_the_platform(push, people, victim):
     event = people.event("alive", victim, {"method": "counter"}, id="x")
     event["source"] = f"urn:cn:exchange:{HOME}:counter"
     (receipt,) = await push(event, expect="rejected")
     assert receipt["problems"][0]["code"] == "source_internal"
 
 
-async def test_a_sign_of_life_of_a_foreign_source_revives_nobody_and_is_shown_beside_the_death(
+async def test_a_foreign_sign_of_life_revives_nobody_and_is_shown_with_the_death(
     push, people, victim, heads, quarantine
 ):
     await push(sent_by(people.event("death", victim, {"evidence": "cremation"}, id="d"), OTHER_PROVINCE, "funeral"))
@@ -237,10 +237,10 @@ async def test_a_sign_of_life_of_a_foreign_source_revives_nobody_and_is_shown_be
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
-async def test_a_closed_place_lets_the_next_province_speak_in_both_orders(
+async def test_a_closed_place_lets_the_next_province_belong_in_both_orders(
     push, people, victim, heads, quarantine, order
 ):
-    """The county left ends the residence; the new province reports it, and the person's new account there."""
+    """The county left ends the residence. The new province reports the new residence and the new account."""
     ended = people.residence(victim, id="gone", action="ended", previous=f"psb-residence-{victim[-6:]}",
                              valid_from=None, valid_to="2026-11-01", time="2026-11-21T09:30:00+08:00")  # fmt: skip
     ended["data"]["value"] = None
@@ -255,7 +255,7 @@ async def test_a_closed_place_lets_the_next_province_speak_in_both_orders(
 
 
 async def test_a_first_load_may_begin_with_civil_affairs(push, people, heads, quarantine, counties):
-    """Everything is taken while no place is known, and tested with the first place."""
+    """All events are accepted while no place is known, and tested with the first place."""
     number = people.number(5)
     own = people.event("low_income", number, {"category": "dibao"}, id="own")
     foreign = sent_by(people.event("low_income", number, {"category": "tekun"}, id="far"), OTHER_PROVINCE)
@@ -272,7 +272,7 @@ async def test_a_first_load_may_begin_with_civil_affairs(push, people, heads, qu
     assert [row["reason"] for row in await quarantine()] == ["source_not_of_person"]
 
 
-async def test_a_residence_before_the_first_hukou_is_judged_again_with_what_came_in_on_it(
+async def test_a_residence_before_the_first_hukou_is_judged_again_with_the_events_that_it_admitted(
     push, people, heads, quarantine, counties
 ):
     number = people.number(6)
@@ -334,7 +334,7 @@ async def test_a_waiting_death_is_evidence_once_sources_that_belong_confirm_the_
     assert await quarantine() == []
 
 
-async def test_what_waits_is_withdrawn_by_its_source(push, people, victim, heads, quarantine, database):
+async def test_a_source_may_withdraw_a_waiting_event(push, people, victim, heads, quarantine, database):
     death = sent_by(people.event("death", victim, {"evidence": "cremation"}, id="d"), OTHER_PROVINCE, "funeral")
     await push(death, expect="quarantined")
     await push(people.annulled(death, office="funeral") | {"source": death["source"]}, expect="accepted")
@@ -344,7 +344,7 @@ async def test_what_waits_is_withdrawn_by_its_source(push, people, victim, heads
     assert await database.pool.fetchval("SELECT sum(waiting) FROM persons") == 0
 
 
-async def test_a_correction_of_what_waits_is_what_a_release_applies(push, people, victim, heads, settle):
+async def test_a_release_applies_the_correction_of_a_waiting_event(push, people, victim, heads, settle):
     wrong = sent_by(people.event("low_income", victim, {"category": "dibao"}, id="w"), OTHER_PROVINCE)
     (receipt,) = await push(wrong, expect="quarantined")
     right = sent_by(people.event("low_income", victim, {"category": "tekun"}, id="r", action="corrected", previous="w",

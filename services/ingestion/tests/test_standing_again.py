@@ -1,4 +1,4 @@
-"""A place that is claimed anew is an open case again, and a status that waits reaches no member of a household."""
+"""A place that is claimed again is an open case again. A waiting status reaches no member of a household."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def person_of(number: str) -> str:
 
 
 async def incomes(heads: Any, number: str) -> list[str]:
-    """The sources of the low-income status that counts of this person."""
+    """The sources of the person's low-income status that counts."""
     statements = (await heads())[person_of(number)].statements
     return [f.source for f in facts_known_at(statements) if f.kind == "low_income"]
 
@@ -49,10 +49,10 @@ async def test_a_place_that_its_source_states_again_is_an_open_case_again(push, 
     assert opened[1].opened_at > settled[0].settled_at > opened[0].opened_at
 
 
-async def test_a_place_is_an_open_case_again_when_what_vouched_for_it_is_annulled(
+async def test_a_place_is_an_open_case_again_when_the_fact_that_vouched_for_it_is_annulled(
     push, people, victim, driver, database
 ):
-    """The police of the city state the move, too, and take it back."""
+    """The police of the city state the move, too, and annul it."""
     moved = abroad(people.residence(victim, "110105", id="moved"))
     agreed = people.residence(victim, "110105", id="agreed", time=LATER)
     await push(moved, expect="accepted")
@@ -65,10 +65,10 @@ async def test_a_place_is_an_open_case_again_when_what_vouched_for_it_is_annulle
 
 
 @pytest.mark.parametrize("list_first", [False, True])
-async def test_a_status_that_waits_reaches_no_member_of_the_household(
+async def test_a_waiting_status_reaches_no_member_of_the_household(
     push, people, victim, heads, quarantine, settle, list_first
 ):
-    """The status is taken while no place of its person is known, and waits as soon as one is."""
+    """The status is accepted while no place of its person is known, and waits as soon as one is known."""
     mine, office = people.number(7), "mca"
     income = abroad(people.event("low_income", mine, {"category": "dibao", "household_no": "户1"}, id="l"), office)
     listed = abroad(people.event("household", mine, {"household_no": "户1", "members": [mine, victim]}, id="h"), office)

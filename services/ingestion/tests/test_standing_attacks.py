@@ -1,4 +1,4 @@
-"""Sequences by which a source could reach a person to whom it does not belong, or block others. None succeeds."""
+"""Sequences by which a source tries to reach a person to whom it does not belong, or to block others. All fail."""
 
 import random
 from datetime import date, timedelta
@@ -9,7 +9,7 @@ import pytest
 from common.codes.id_number import make
 from common.message import derived_id
 from ingestion.recording.batch import Request
-from ingestion.recording.core import decide_again
+from ingestion.recording.recorder import decide_again
 from ingestion.recording.store.statements import load_persons
 from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
 from shell import clock
@@ -113,7 +113,7 @@ async def test_a_discarded_death_that_once_counted_never_counts_again(
     assert dead((await heads())[person_of(number)]) is None
 
 
-async def test_a_death_that_was_taken_by_a_grant_stays_when_the_grant_has_run_out(
+async def test_a_death_that_a_grant_has_admitted_stays_when_the_grant_has_run_out(
     push, people, victim, heads, settle, quarantine
 ):
     first = sent_by(people.event("death", victim, {"evidence": "reported"}, id="1"), OTHER_PROVINCE)
@@ -175,7 +175,7 @@ async def test_a_claimed_hukou_changes_neither_age_nor_sex(push, people, victim,
     assert {(f.value.birth_date, f.value.sex) for f in found} == {(date(1940, 2, 29), "1")}
 
 
-async def test_a_hukou_that_waited_does_not_become_the_first_one_by_a_correction(push, people, heads, counties):
+async def test_a_waiting_hukou_does_not_become_the_first_one_by_a_correction(push, people, heads, counties):
     number = people.number(8)
     far = registered_at(sent_by(people.registration(number, id="far"), OTHER_PROVINCE), "140702")
     await push(far, expect="quarantined")
@@ -193,7 +193,7 @@ async def test_a_hukou_that_waited_does_not_become_the_first_one_by_a_correction
     assert standings.get(THERE) != "full"
 
 
-async def test_a_move_within_the_county_does_not_open_the_person_to_other_provinces(push, people, victim, heads):
+async def test_a_move_within_the_county_lets_no_other_province_belong(push, people, victim, heads):
     await push(
         closed(people, victim, "2026-11-01"),
         people.residence(victim, f"{HOME}002", id="next", valid_from="2026-11-01"),
@@ -267,7 +267,7 @@ async def test_the_first_hukou_under_a_new_number_does_not_open_the_old_one(push
     assert waiting == {("identity_change", "530000"), ("bank_account", HOME)}  # never an area of the source
 
 
-async def test_a_long_line_of_waiting_identity_changes_stops_nobody(push, people, counties):
+async def test_a_long_line_of_waiting_identity_changes_blocks_no_event(push, people, counties):
     numbers = [people.number(20 + n) for n in range(9)]
     for number in numbers:
         await push(people.registration(number), expect="accepted")
@@ -278,7 +278,7 @@ async def test_a_long_line_of_waiting_identity_changes_stops_nobody(push, people
         await push(income, expect="accepted")
 
 
-async def test_a_discarded_doubt_about_an_identity_stops_no_event_of_another_number(
+async def test_a_discarded_doubt_about_an_identity_blocks_no_event_of_another_number(
     push, people, victim, settle, counties
 ):
     new, third = people.number(12), people.number(13)
@@ -291,7 +291,7 @@ async def test_a_discarded_doubt_about_an_identity_stops_no_event_of_another_num
     await push(moved, expect="accepted")
 
 
-# ── the quick decision and the full one ─────────────────────────────────────────────────────────────────────
+# ── the fast decision and the full one ─────────────────────────────────────────────────────────────────────
 
 
 def any_event(people: Any, chance: random.Random, number: str, n: int, earlier: list[Any]) -> Any:
@@ -319,14 +319,14 @@ def any_event(people: Any, chance: random.Random, number: str, n: int, earlier: 
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_judging_everything_again_changes_nothing(push, people, counties, database, seed):
-    """The quick decision takes nothing that the full one would not, and remembers the same."""
+    """The fast decision accepts only events that the full one accepts, and stores the same values."""
     chance, number, earlier = random.Random(seed), people.number(40 + seed), list[Any]()
 
     async def known() -> tuple[Any, ...]:
         person = (await load_persons(database.pool, [person_of(number)]))[person_of(number)]
-        stands, waits = person.memory.stands, "SELECT event_id FROM quarantine WHERE state = 'open' ORDER BY 1"
-        rows = [row[0] for row in await database.pool.fetch(waits)]
-        return person.statements, stands.strong, stands.weak, stands.seed, stands.home, rows
+        standing, waiting = person.memory.standing, "SELECT event_id FROM quarantine WHERE state = 'open' ORDER BY 1"
+        rows = [row[0] for row in await database.pool.fetch(waiting)]
+        return person.statements, standing.strong, standing.weak, standing.seed, standing.home, rows
 
     for n in range(9):
         event = any_event(people, chance, number, n, earlier)

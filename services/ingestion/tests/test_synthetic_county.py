@@ -1,4 +1,4 @@
-"""A synthetic county told late, doubled and out of order ends in the truth its generator knows."""
+"""A synthetic county sent late, twice and in any order ends in the truth that its generator knows."""
 
 import random
 from datetime import date
@@ -8,7 +8,7 @@ import synth
 from common.events import facts as kinds
 from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
-from ingestion.recording.core import record
+from ingestion.recording.recorder import record
 from ingestion.recording.store.statements import load_vault
 from rules.facts.timeline import Deceased, Suspected, death_of, facts_known_at
 from shell.privacy import vault
@@ -37,7 +37,7 @@ def seen(facts, day):
     }
 
 
-async def test_a_county_told_in_any_order_ends_in_the_truth(database, heads, people):
+async def test_a_county_sent_in_any_order_ends_in_the_truth(database, heads, people):
     made = synth.county(seed=11, people=250, divisions=["530302", "530381"], today=TODAY)
     load = list(made.initial_load())
     events = load + [p.event for p in synth.stream(made, months=4, seed=11)]

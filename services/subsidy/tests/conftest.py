@@ -1,7 +1,4 @@
-"""A town with a database of its own and a clock that stands in the middle of June 2026.
-
-`town` is everything a test needs: people, decisions as they arrive, the office that pays, the month that turns.
-"""
+"""The fixture `town`: a database of its own, people with decisions, an office, and a clock set to June 2026."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +20,7 @@ QILIN, ZHANYI = "530302", "530303"
 
 
 class Person:
-    """Somebody about whom decisions arrive, each newer than the one before."""
+    """A person. Each of its decisions has a higher version than the one before."""
 
     def __init__(self) -> None:
         self.id = str(uuid4())
@@ -44,7 +41,7 @@ class Person:
 
 
 class Office:
-    """What officials do over HTTP."""
+    """The HTTP calls of officials."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -79,10 +76,10 @@ class Office:
     async def order(self, month: str = "2026-06", area: str = QILIN) -> Any:
         return await self.approve(await self.reserve(month, area))
 
-    async def bank_says(self, batch: Any, outcome: str = "settled") -> Any:
+    async def bank_returns(self, batch: Any, outcome: str = "settled") -> Any:
         lines = [line for line in await self.lines(batch) if line["state"] in ("ordered", "settled")]
-        said = [{"line_id": line["line_id"], "outcome": outcome} for line in lines]
-        return await self.call("POST", "/v1/bank-returns", json={"lines": said}) if said else None
+        results = [{"line_id": line["line_id"], "outcome": outcome} for line in lines]
+        return await self.call("POST", "/v1/bank-returns", json={"lines": results}) if results else None
 
     async def lines(self, batch: Any) -> list[Any]:
         found = (await self.call("GET", f"/v1/batches/{batch['batch_id']}"))["lines"]
@@ -91,7 +88,7 @@ class Office:
     async def pay(self, month: str = "2026-06", area: str = QILIN) -> Any:
         """A whole month: reserved, submitted, approved, settled."""
         batch = await self.order(month, area)
-        await self.bank_says(batch)
+        await self.bank_returns(batch)
         return batch
 
     async def ledger(self, person: Person, *kinds: str) -> list[tuple[str, str, int, str]]:
@@ -150,17 +147,17 @@ class Town:
         """Noon of that day in Shanghai."""
         clock.set_now(datetime.fromisoformat(f"{day}T04:00:00+00:00"))
 
-    async def hear(self, *decided: EntitlementsDecided, times: int = 1) -> None:
+    async def receive(self, *decided: EntitlementsDecided, times: int = 1) -> None:
         await self.driver.deliver(*decided, times=times)
 
-    async def said(self, *types: Any) -> list[Any]:
-        """What was emitted since the last time, of `types`."""
+    async def emitted(self, *types: Any) -> list[Any]:
+        """The events of `types` emitted since the last call."""
         found = await self.driver.emitted(*types)
         await self.driver.clear_outbox()
         return found
 
     async def dues(self, person: Person, item: str = "longevity_allowance") -> dict[str, Any]:
-        """By service month `area: fen state` of what is owed."""
+        """By service month `area: fen state` of the dues."""
         rows = await self.database.pool.fetch(
             """SELECT * FROM dues WHERE person_id = $1 AND item = $2 AND amount_fen > 0
                ORDER BY service_month, jurisdiction""",
@@ -175,14 +172,14 @@ class Town:
         }
 
     async def month_turns(self) -> int:
-        """The monthly job until it has nothing left; returns how many people it touched."""
+        """Run the monthly job to its end. Returns the number of people."""
         touched = 0
         while step := await roll_month(self.database):
             touched += step
         return touched
 
     async def is_sound(self) -> None:
-        assert await verify.check(self.database) == []
+        assert await verify.check(self.database, clock.today()) == []
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A month is paid: reserved by one person, approved by another, settled by the bank – and nothing twice."""
+"""A month is reserved by one person, approved by another and settled by the bank. Nothing is paid twice."""
 
 import asyncio
 import csv
@@ -14,12 +14,12 @@ from subsidy import make_batch as making
 
 async def _owed_since_april(town: Any, people: int = 1) -> list[Any]:
     found = [town.person() for _ in range(people)]
-    await town.hear(*[person.decided(town.entitled("2026-03-05")) for person in found])
-    await town.said()
+    await town.receive(*[person.decided(town.entitled("2026-03-05")) for person in found])
+    await town.emitted()
     return found
 
 
-async def test_a_batch_pays_the_month_and_what_is_late_and_tells_every_step(town: Any) -> None:
+async def test_a_batch_pays_the_month_and_earlier_ones_and_emits_every_step(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.reserve("2026-06")
     assert (batch["state"], batch["line_count"], batch["amount_fen"]) == ("reserved", 3, 15000)
@@ -32,25 +32,25 @@ async def test_a_batch_pays_the_month_and_what_is_late_and_tells_every_step(town
     assert {state for _, _, _, state in pays} == {"pending"}
     approved = await town.office.approve(batch)
     assert (approved["state"], approved["checker"]) == ("approved", "local-approver")
-    answer = await town.office.bank_says(batch)
+    answer = await town.office.bank_returns(batch)
     assert answer == {"settled": 3, "returned": 0, "unchanged": 0, "refused": []}
     pays = await town.office.ledger(person, "pay", "back_pay")
     assert {state for _, _, _, state in pays} == {"posted"}
     assert await town.office.balance(person) == 0
-    told = await town.said(PaymentReserved, PaymentOrdered, PaymentSettled)
-    assert [type(event).__name__ for event in told] == [
+    emitted = await town.emitted(PaymentReserved, PaymentOrdered, PaymentSettled)
+    assert [type(event).__name__ for event in emitted] == [
         *["PaymentReserved"] * 3,
         *["PaymentOrdered"] * 3,
         *["PaymentSettled"] * 3,
     ]
-    assert len({event.entry_id for event in told}) == 3
+    assert len({event.entry_id for event in emitted}) == 3
     await town.is_sound()
 
 
 async def test_the_event_that_made_money_due_is_the_correlation_of_its_payment(town: Any) -> None:
     person = town.person()
     decided = person.decided(town.entitled("2026-04-05"))
-    await town.hear(decided)
+    await town.receive(decided)
     await town.driver.clear_outbox()
     await town.office.pay()
     messages = await town.driver.emitted_messages()
@@ -58,14 +58,14 @@ async def test_the_event_that_made_money_due_is_the_correlation_of_its_payment(t
     assert len(messages) == 6
 
 
-async def test_what_is_in_a_batch_or_paid_is_not_put_into_another(town: Any) -> None:
+async def test_a_month_that_is_paid_or_in_a_batch_enters_no_other_batch(town: Any) -> None:
     await _owed_since_april(town)
     batch = await town.office.reserve()
     answer = await town.office.reserve(status=409)
     assert answer["code"] == "nothing_to_pay"
     await town.office.approve(batch)
     await town.office.reserve(status=409)
-    await town.office.bank_says(batch)
+    await town.office.bank_returns(batch)
     await town.office.reserve(status=409)
     await town.is_sound()
 
@@ -108,21 +108,21 @@ async def test_makers_checkers_banks_and_late_deaths_at_once_leave_a_sound_ledge
 
     await asyncio.gather(
         town.office.call("POST", f"/v1/batches/{batch['batch_id']}/approve", "approver"),
-        town.hear(*dead),
+        town.receive(*dead),
         pay_june(),
     )
     for row in await town.database.pool.fetch("SELECT batch_id FROM batches"):
-        await town.office.bank_says({"batch_id": row["batch_id"]})
+        await town.office.bank_returns({"batch_id": row["batch_id"]})
     await town.is_sound()
     if await town.database.pool.fetchval("SELECT count(*) FROM dues WHERE amount_fen > paid_fen"):
-        await town.office.pay("2026-06")  # what was in neither batch at that moment
+        await town.office.pay("2026-06")  # for dues that were in neither batch
     for person in people:
         overpaid = sum(fen for _, fen, _ in await town.office.recoveries(person, "open"))
         assert await town.office.balance(person) == -overpaid
     await town.is_sound()
 
 
-async def test_the_same_key_makes_one_batch_and_another_wish_under_it_is_refused(town: Any) -> None:
+async def test_the_same_key_makes_one_batch_and_rejects_another_request(town: Any) -> None:
     await _owed_since_april(town)
     first, again = [await town.office.reserve(key="the-june-batch") for _ in range(2)]
     assert first == again
@@ -131,7 +131,7 @@ async def test_the_same_key_makes_one_batch_and_another_wish_under_it_is_refused
     assert answer["code"] == "idempotency_key_reused"
 
 
-async def test_whoever_made_a_batch_does_not_approve_it(town: Any) -> None:
+async def test_the_maker_of_a_batch_does_not_approve_it(town: Any) -> None:
     await _owed_since_april(town)
     batch = await town.office.reserve(subject="li")
     where = f"/v1/batches/{batch['batch_id']}"
@@ -140,7 +140,7 @@ async def test_whoever_made_a_batch_does_not_approve_it(town: Any) -> None:
     assert answer["code"] == "four_eyes"
     await town.office.call("POST", f"{where}/approve", "officer", subject="wang", status=403)
     await town.office.call("POST", f"{where}/submit", subject="wang", status=403)
-    # the table would not have it either
+    # a table constraint rejects it too
     with pytest.raises(asyncpg.CheckViolationError):
         await town.database.pool.execute("UPDATE batches SET checker = maker")
     approved = await town.office.call("POST", f"{where}/approve", "approver", subject="wang")
@@ -157,7 +157,7 @@ async def test_a_batch_is_approved_once_and_only_after_it_was_submitted(town: An
     await town.office.call("POST", f"{where}/approve", "approver", subject="third", status=409)
     await town.office.call("POST", f"{where}/reject", "approver", json={"reason": "late"}, status=409)
     await town.office.call("POST", f"{where}/submit", status=409)
-    assert len(await town.said(PaymentOrdered)) == 3
+    assert len(await town.emitted(PaymentOrdered)) == 3
 
 
 async def test_a_rejected_batch_is_voided_and_its_months_go_into_the_next_one(town: Any) -> None:
@@ -174,10 +174,10 @@ async def test_a_rejected_batch_is_voided_and_its_months_go_into_the_next_one(to
     await town.is_sound()
 
 
-async def test_a_death_between_maker_and_checker_takes_the_months_after_it_out(town: Any) -> None:
+async def test_a_death_before_the_approval_takes_later_months_out_of_the_batch(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.reserve()
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
     approved = await town.office.approve(batch)
     assert (approved["line_count"], approved["amount_fen"]) == (2, 10000)
     lines = {line["service_month"]: (line["state"], line["reason"]) for line in await town.office.lines(batch)}
@@ -188,23 +188,23 @@ async def test_a_death_between_maker_and_checker_takes_the_months_after_it_out(t
     }
     assert await town.office.ledger(person, "pay") == [("2026-06", "pay", 5000, "voided")]
     assert await town.office.recoveries(person) == []
-    await town.office.bank_says(batch)
+    await town.office.bank_returns(batch)
     assert await town.office.balance(person) == 0
     await town.is_sound()
 
 
-async def test_a_suspicion_between_maker_and_checker_holds_the_line_and_it_is_paid_when_it_is_cleared(
+async def test_a_suspicion_before_the_approval_holds_the_line_until_it_is_cleared(
     town: Any,
 ) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.reserve()
     suspected = town.entitled("2026-03-05", "2026-06-02"), town.entitled("2026-06-02", state="suspended")
-    await town.hear(person.decided(*suspected))
+    await town.receive(person.decided(*suspected))
     await town.office.approve(batch)
     assert await town.office.ledger(person, "pay") == [("2026-06", "pay", 5000, "held")]
-    await town.office.bank_says(batch)
+    await town.office.bank_returns(batch)
     await town.is_sound()
-    await town.hear(person.decided(town.entitled("2026-03-05")))
+    await town.receive(person.decided(town.entitled("2026-03-05")))
     await town.office.pay()
     assert await town.office.ledger(person, "pay") == [
         ("2026-06", "pay", 5000, "held"),
@@ -214,24 +214,24 @@ async def test_a_suspicion_between_maker_and_checker_holds_the_line_and_it_is_pa
     await town.is_sound()
 
 
-async def test_a_death_that_is_learnt_while_the_money_travels_is_recovered_when_it_has_arrived(town: Any) -> None:
+async def test_a_death_learnt_after_the_order_is_recovered_once_the_payment_is_settled(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.order()
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
-    assert await town.said(RecoveryOpened) == []
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    assert await town.emitted(RecoveryOpened) == []
     await town.is_sound()
-    await town.office.bank_says(batch)
-    (opened,) = await town.said(RecoveryOpened)
+    await town.office.bank_returns(batch)
+    (opened,) = await town.emitted(RecoveryOpened)
     assert (opened.service_month, opened.amount_fen, opened.reason) == ("2026-06", 5000, "died")
     await town.is_sound()
 
 
-async def test_a_lower_amount_after_reservation_takes_the_line_out_and_the_next_batch_pays_what_is_right(
+async def test_a_lower_amount_after_reservation_takes_the_line_out_and_the_next_batch_pays_it(
     town: Any,
 ) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.reserve()
-    await town.hear(person.decided(town.entitled("2026-03-05", fen=3000)))
+    await town.receive(person.decided(town.entitled("2026-03-05", fen=3000)))
     assert (await town.office.approve(batch))["line_count"] == 0
     await town.office.pay()
     assert await town.office.balance(person) == 0
@@ -245,26 +245,26 @@ async def test_a_lower_amount_after_reservation_takes_the_line_out_and_the_next_
 async def test_a_raised_amount_pays_the_difference_for_the_months_already_paid(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     await town.office.pay()
-    await town.hear(person.decided(town.entitled("2026-03-05", fen=6000)))
+    await town.receive(person.decided(town.entitled("2026-03-05", fen=6000)))
     batch = await town.office.pay()
     assert [(line["kind"], line["amount_fen"]) for line in await town.office.lines(batch)] == [("back_pay", 1000)] * 3
     assert await town.office.balance(person) == 0
     await town.is_sound()
 
 
-async def test_what_the_bank_sends_back_is_paid_again_as_a_reissue(town: Any) -> None:
+async def test_a_returned_payment_is_paid_again_as_a_reissue(town: Any) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-05-05")))
+    await town.receive(person.decided(town.entitled("2026-05-05")))
     batch = await town.office.order()
-    answer = await town.office.bank_says(batch, "returned")
+    answer = await town.office.bank_returns(batch, "returned")
     assert (answer["returned"], answer["refused"]) == (1, [])
     assert await town.office.balance(person) == 5000
     await town.is_sound()
     again = await town.office.order()
     assert [line["kind"] for line in await town.office.lines(again)] == ["reissue"]
-    await town.office.bank_says(again)
-    # and even what was settled may come back days later
-    await town.office.bank_says(again, "returned")
+    await town.office.bank_returns(again)
+    # a settled payment may still be returned days later
+    await town.office.bank_returns(again, "returned")
     assert await town.office.balance(person) == 5000
     await town.office.pay()
     assert await town.office.ledger(person) == [
@@ -279,37 +279,37 @@ async def test_what_the_bank_sends_back_is_paid_again_as_a_reissue(town: Any) ->
     await town.is_sound()
 
 
-async def test_money_for_a_dead_person_that_the_bank_sends_back_closes_the_recovery(town: Any) -> None:
+async def test_a_bank_return_for_a_dead_person_closes_the_recovery(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.pay()
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
     assert await town.office.recoveries(person, "open") == [("2026-06", 5000, "open")]
     june = [line for line in await town.office.lines(batch) if line["service_month"] == "2026-06"]
-    said = {"lines": [{"line_id": june[0]["line_id"], "outcome": "returned", "reason": "账户已销户"}]}
-    await town.office.call("POST", "/v1/bank-returns", json=said)
+    body = {"lines": [{"line_id": june[0]["line_id"], "outcome": "returned", "reason": "账户已销户"}]}
+    await town.office.call("POST", "/v1/bank-returns", json=body)
     assert await town.office.recoveries(person) == [("2026-06", 5000, "withdrawn")]
     assert await town.office.balance(person) == 0
     await town.office.reserve(status=409)
     await town.is_sound()
 
 
-async def test_what_was_collected_from_the_family_cannot_come_back_from_the_bank_as_well(town: Any) -> None:
+async def test_money_collected_from_the_family_cannot_be_returned_by_the_bank_too(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.pay()
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
     (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
     for _ in range(2):
         closed = await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect")
         assert (closed["state"], closed["closed_by"]) == ("collected", "local-officer")
-    answer = await town.office.bank_says(batch, "returned")
+    answer = await town.office.bank_returns(batch, "returned")
     assert (answer["returned"], [refused["code"] for refused in answer["refused"]]) == (2, ["already_recovered"])
     await town.is_sound()
 
 
-async def test_a_loss_is_written_off_by_an_approver_and_taken_back_when_the_month_is_owed_after_all(town: Any) -> None:
+async def test_an_approver_writes_off_a_loss_and_it_is_reversed_when_the_month_is_owed_again(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     await town.office.pay()
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
     (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
     where = f"/v1/recoveries/{case['recovery_id']}/write-off"
     await town.office.call("POST", where, json={"reason": "no heirs"}, status=403)
@@ -317,7 +317,7 @@ async def test_a_loss_is_written_off_by_an_approver_and_taken_back_when_the_mont
     assert await town.office.balance(person) == 0
     await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect", status=409)
     await town.is_sound()
-    await town.hear(person.decided(town.entitled("2026-03-05")))
+    await town.receive(person.decided(town.entitled("2026-03-05")))
     assert await town.office.balance(person) == 0
     await town.office.reserve(status=409)  # it was paid already: nothing more is owed
     assert await town.office.ledger(person, "write_off") == [
@@ -327,27 +327,27 @@ async def test_a_loss_is_written_off_by_an_approver_and_taken_back_when_the_mont
     await town.is_sound()
 
 
-async def test_a_bank_file_that_comes_twice_changes_nothing_the_second_time(town: Any) -> None:
+async def test_the_same_bank_return_a_second_time_changes_nothing(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.order()
-    await town.office.bank_says(batch)
+    await town.office.bank_returns(batch)
     before = await town.office.ledger(person)
-    assert await town.office.bank_says(batch) == {"settled": 0, "returned": 0, "unchanged": 3, "refused": []}
+    assert await town.office.bank_returns(batch) == {"settled": 0, "returned": 0, "unchanged": 3, "refused": []}
     assert await town.office.ledger(person) == before
-    assert len(await town.said(PaymentSettled)) == 3
+    assert len(await town.emitted(PaymentSettled)) == 3
 
 
 async def test_a_line_that_was_never_ordered_cannot_be_settled(town: Any) -> None:
     await _owed_since_april(town)
     batch = await town.office.reserve()
     ids = [line["line_id"] for line in await town.office.lines(batch)] + [str(uuid4())]
-    said = {"lines": [{"line_id": id_, "outcome": "settled"} for id_ in ids]}
-    answer = await town.office.call("POST", "/v1/bank-returns", json=said)
+    body = {"lines": [{"line_id": id_, "outcome": "settled"} for id_ in ids]}
+    answer = await town.office.call("POST", "/v1/bank-returns", json=body)
     assert sorted(refused["code"] for refused in answer["refused"]) == ["not_ordered"] * 3 + ["unknown_line"]
     await town.is_sound()
 
 
-async def test_the_bank_file_names_nobody_and_only_what_was_ordered(town: Any) -> None:
+async def test_the_bank_file_has_no_names_and_only_ordered_lines(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.reserve()
     where = f"/v1/batches/{batch['batch_id']}/bank-file"
@@ -361,7 +361,7 @@ async def test_the_bank_file_names_nobody_and_only_what_was_ordered(town: Any) -
 
 async def test_an_officer_sees_and_pays_only_their_own_area(town: Any) -> None:
     here, there = town.person(), town.person()
-    await town.hear(
+    await town.receive(
         here.decided(town.entitled("2026-04-05")),
         there.decided(town.entitled("2026-04-05", jurisdiction=town.ZHANYI)),
     )
@@ -384,15 +384,15 @@ async def test_an_officer_sees_and_pays_only_their_own_area(town: Any) -> None:
     await town.office.call("POST", "/v1/batches", json=body, status=403, area=None)
 
 
-async def test_the_bank_and_the_recoveries_of_another_area_are_nobody_else_s_affair(town: Any) -> None:
+async def test_an_officer_cannot_settle_or_recover_in_another_area(town: Any) -> None:
     (person,) = await _owed_since_april(town)
     batch = await town.office.order()
     elsewhere = {"subject": "li", "area": town.ZHANYI}
-    said = {"lines": [{"line_id": line["line_id"], "outcome": "settled"} for line in await town.office.lines(batch)]}
-    answer = await town.office.call("POST", "/v1/bank-returns", json=said, **elsewhere)
+    body = {"lines": [{"line_id": line["line_id"], "outcome": "settled"} for line in await town.office.lines(batch)]}
+    answer = await town.office.call("POST", "/v1/bank-returns", json=body, **elsewhere)
     assert [refused["code"] for refused in answer["refused"]] == ["unknown_line"] * 3
-    await town.office.bank_says(batch)
-    await town.hear(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
+    await town.office.bank_returns(batch)
+    await town.receive(person.decided(town.entitled("2026-03-05", "2026-05-11"), died="2026-05-10"))
     (case,) = (await town.office.call("GET", "/v1/recoveries"))["recoveries"]
     assert (await town.office.call("GET", "/v1/recoveries", **elsewhere))["recoveries"] == []
     await town.office.call("POST", f"/v1/recoveries/{case['recovery_id']}/collect", status=404, **elsewhere)
@@ -401,8 +401,8 @@ async def test_the_bank_and_the_recoveries_of_another_area_are_nobody_else_s_aff
 
 async def test_a_reissue_that_was_rejected_is_still_a_reissue(town: Any) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-05-05")))
-    await town.office.bank_says(await town.office.order(), "returned")
+    await town.receive(person.decided(town.entitled("2026-05-05")))
+    await town.office.bank_returns(await town.office.order(), "returned")
     batch = await town.office.reserve()
     await town.office.call(
         "POST", f"/v1/batches/{batch['batch_id']}/reject", "approver", json={"reason": "account not corrected yet"}
@@ -412,7 +412,7 @@ async def test_a_reissue_that_was_rejected_is_still_a_reissue(town: Any) -> None
     await town.is_sound()
 
 
-async def test_the_trial_balance_says_where_the_money_is(town: Any) -> None:
+async def test_the_trial_balance_shows_every_account(town: Any) -> None:
     await _owed_since_april(town)
     await town.office.pay("2026-05")
     found = await town.office.call("GET", "/v1/trial-balance")
@@ -427,7 +427,7 @@ async def test_the_trial_balance_says_where_the_money_is(town: Any) -> None:
     }
 
 
-async def test_more_lines_than_a_batch_holds_wait_for_the_next_one(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lines_beyond_the_maximum_go_into_the_next_batch(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await _owed_since_april(town, 3)
     monkeypatch.setattr(making, "LINES_MAX", 5)
     assert [(await town.office.reserve())["line_count"] for _ in range(2)] == [5, 4]
@@ -436,11 +436,11 @@ async def test_more_lines_than_a_batch_holds_wait_for_the_next_one(town: Any, mo
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026-6", "june", "2026-08"])
-async def test_a_month_that_is_none_or_too_far_ahead_is_refused(town: Any, month: str) -> None:
+async def test_a_malformed_or_too_distant_month_is_rejected(town: Any, month: str) -> None:
     await town.office.reserve(month, status=409 if month == "2026-08" else 422)
 
 
-async def test_a_batch_without_an_idempotency_key_is_refused(town: Any) -> None:
+async def test_a_batch_without_an_idempotency_key_is_rejected(town: Any) -> None:
     answer = await town.office.client.post(
         "/v1/batches",
         json={"month": "2026-06", "jurisdiction": town.QILIN},
@@ -458,7 +458,7 @@ async def test_requests_with_one_key_at_the_same_moment_make_one_batch(town: Any
     await town.is_sound()
 
 
-async def test_a_key_that_was_forgotten_still_makes_no_second_batch(town: Any) -> None:
+async def test_an_expired_key_still_makes_no_second_batch(town: Any) -> None:
     await _owed_since_april(town)
     first = await town.office.reserve(key="the-june-batch")
     await town.database.pool.execute("DELETE FROM request_keys")

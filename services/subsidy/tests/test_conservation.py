@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: in the end exactly what is owed has reached each person."""
+"""Random weeks of decisions, batches, returns and recoveries: each person finally receives exactly their dues."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ from rules.money.due import due
 from shell.clock import today
 
 _areas = iter(code for code in divisions.codes() if not code.endswith("00"))
-# What happens how often. Deaths, moves and holds come after payments only if payments are frequent.
+# Step and frequency. Deaths, moves and holds come after payments only if payments are frequent.
 _STEPS = {
     "decide": 8,
     "repeat": 2,
@@ -28,7 +28,7 @@ _EVENTS = ("none", "none", "none", "death", "death", "suspicion", "suspicion", "
 
 
 def _life(chance: Random) -> dict[str, Any]:
-    """Mostly the same beginning, so that what follows corrects what was paid before."""
+    """Mostly the same beginning, so that later decisions correct earlier payments."""
     start = date(2025, 12, 10) + timedelta(days=chance.choice((0, 0, 0, 0, chance.randrange(150))))
     return {
         "start": start,
@@ -50,14 +50,14 @@ def _step(chance: Random) -> tuple[Any, ...]:
 
 
 class World:
-    """Two people, two areas, and what the bank and the till have really seen."""
+    """Two people, two areas, and the money that really moved."""
 
     def __init__(self, town: Any) -> None:
         self.town = town
         self.areas = [next(_areas), next(_areas)]
         self.people = [town.person() for _ in range(2)]
         self.last: dict[str, Any] = {}
-        self.heard: list[Any] = []
+        self.decisions: list[Any] = []
         self.money: Counter[tuple[str, str, str]] = Counter()
 
     def intervals(self, life: Any) -> list[Entitlement]:
@@ -86,19 +86,19 @@ class World:
         died = f"{life['on']}" if life["event"] == "death" else None
         decided = person.decided(*self.intervals(life), died=died)
         self.last[person.id] = decided
-        self.heard.append(decided)
-        await self.town.hear(decided)
+        self.decisions.append(decided)
+        await self.town.receive(decided)
 
     async def _repeat(self, which: int) -> None:
-        if self.heard:
-            await self.town.hear(self.heard[which % len(self.heard)])
+        if self.decisions:
+            await self.town.receive(self.decisions[which % len(self.decisions)])
 
     async def _reserve(self, ahead: int, area: int) -> None:
         body = {"month": f"{add_months(month_of(today()), ahead):%Y-%m}", "jurisdiction": self.areas[area]}
         await self.post("/v1/batches", json=body)
 
     async def post(self, path: str, role: str = "officer", **more: Any) -> Any:
-        """Whether it may be done at this moment is the service's affair: 409 is an answer."""
+        """409 is a valid answer: the service decides whether the call is possible now."""
         return await self.town.office.call("POST", path, role, status=(200, 201, 409), **more)
 
     async def batches(self, *states: str) -> list[Any]:
@@ -119,7 +119,7 @@ class World:
     async def _bank(self, outcome: str) -> None:
         for batch in await self.batches("approved"):
             before = {line["line_id"]: line for line in await self.town.office.lines(batch)}
-            await self.town.office.bank_says(batch, outcome)
+            await self.town.office.bank_returns(batch, outcome)
             for line in await self.town.office.lines(batch):
                 was, key = before[line["line_id"]]["state"], self.key(line)
                 if (was, line["state"]) == ("ordered", "settled"):
@@ -153,7 +153,7 @@ class World:
         await self.town.month_turns()
 
     async def finish(self) -> None:
-        """Everything open is decided, paid and collected, until nothing is left to do."""
+        """Decide, pay and collect everything that is open, until nothing is left to do."""
         for _ in range(3):
             while await self.batches("reserved", "submitted"):
                 await self._approve()
@@ -165,7 +165,7 @@ class World:
         assert await self.batches("reserved", "submitted") == []
 
 
-async def test_in_the_end_exactly_what_is_owed_has_reached_each_person(town: Any) -> None:
+async def test_each_person_finally_receives_exactly_their_dues(town: Any) -> None:
     happened: Counter[str] = Counter()
     for seed in range(12):
         chance = Random(seed)
@@ -178,7 +178,7 @@ async def test_in_the_end_exactly_what_is_owed_has_reached_each_person(town: Any
         await town.is_sound()
         await _compare(world, seed)
         happened += await _tally(world)
-    # a world in which nothing goes wrong proves nothing
+    # without these outcomes the test would prove nothing
     wanted = ("collected", "withdrawn", "written_off", "returned", "taken_out", "rejected", "reissue", "held")
     assert all(happened[name] > 0 for name in wanted), happened
 

@@ -1,4 +1,4 @@
-"""A new month brings what it owes, once, however long the service was down."""
+"""A new month adds its dues once, even after a long outage."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from subsidy import roll_month as rolling
 
 async def test_a_new_month_is_owed_to_those_whose_entitlement_goes_on(town: Any) -> None:
     living, dead, never = town.person(), town.person(), town.person()
-    await town.hear(
+    await town.receive(
         living.decided(town.entitled("2026-04-05")),
         dead.decided(town.entitled("2026-04-05", "2026-06-03"), died="2026-06-02"),
         never.decided(),
     )
-    await town.said()
+    await town.emitted()
     assert await town.month_turns() == 0
     town.at("2026-07-01")
     assert await town.month_turns() == 1
     assert list(await town.dues(living)) == ["2026-05", "2026-06", "2026-07"]
     assert list(await town.dues(dead)) == ["2026-05", "2026-06"]
-    (told,) = await town.said(DuesDetermined)
-    assert (told.person_id, [line.service_month for line in told.lines]) == (living.id, ["2026-07"])
+    (emitted,) = await town.emitted(DuesDetermined)
+    assert (emitted.person_id, [line.service_month for line in emitted.lines]) == (living.id, ["2026-07"])
     assert await town.month_turns() == 0
     await town.is_sound()
 
@@ -29,7 +29,7 @@ async def test_a_new_month_is_owed_to_those_whose_entitlement_goes_on(town: Any)
 async def test_months_in_which_the_service_was_down_are_caught_up(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rolling, "PEOPLE_MAX", 2)
     people = [town.person() for _ in range(5)]
-    await town.hear(*[person.decided(town.entitled("2026-05-05")) for person in people])
+    await town.receive(*[person.decided(town.entitled("2026-05-05")) for person in people])
     town.at("2026-09-20")
     assert await town.month_turns() == 5
     for person in people:
@@ -39,7 +39,7 @@ async def test_months_in_which_the_service_was_down_are_caught_up(town: Any, mon
 
 async def test_a_birthday_in_the_future_waits_for_its_month(town: Any) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-08-10")))
+    await town.receive(person.decided(town.entitled("2026-08-10")))
     town.at("2026-08-31")
     assert await town.month_turns() == 0
     town.at("2026-09-01")
@@ -50,7 +50,7 @@ async def test_a_birthday_in_the_future_waits_for_its_month(town: Any) -> None:
 
 async def test_paid_in_advance_the_coming_month_is_owed_in_this_one(town: Any) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-04-05", when="advance")))
+    await town.receive(person.decided(town.entitled("2026-04-05", when="advance")))
     assert list(await town.dues(person)) == ["2026-05", "2026-06", "2026-07"]
     batch = await town.office.pay("2026-07")
     assert [line["kind"] for line in await town.office.lines(batch)] == ["back_pay", "back_pay", "pay"]
@@ -58,25 +58,25 @@ async def test_paid_in_advance_the_coming_month_is_owed_in_this_one(town: Any) -
     assert await town.month_turns() == 1
     assert list(await town.dues(person))[-1] == "2026-08"
     # a death in June is learnt in July: the months after it were paid ahead
-    await town.hear(person.decided(town.entitled("2026-04-05", "2026-06-21", when="advance"), died="2026-06-20"))
+    await town.receive(person.decided(town.entitled("2026-04-05", "2026-06-21", when="advance"), died="2026-06-20"))
     assert await town.office.recoveries(person) == [("2026-07", 5000, "open")]
     await town.is_sound()
 
 
-async def test_the_clock_set_back_takes_nothing_away(town: Any) -> None:
+async def test_no_month_is_lost_when_the_clock_is_set_back(town: Any) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-04-05")))
+    await town.receive(person.decided(town.entitled("2026-04-05")))
     town.at("2026-07-01")
     await town.month_turns()
     town.at("2026-05-01")
-    await town.hear(person.decided(town.entitled("2026-04-05", fen=6000)))
+    await town.receive(person.decided(town.entitled("2026-04-05", fen=6000)))
     assert list(await town.dues(person)) == ["2026-05", "2026-06", "2026-07"]
     await town.is_sound()
 
 
 async def test_the_new_month_of_a_held_entitlement_is_held(town: Any) -> None:
     person = town.person()
-    await town.hear(
+    await town.receive(
         person.decided(town.entitled("2026-04-05", "2026-06-10"), town.entitled("2026-06-10", state="suspended"))
     )
     town.at("2026-07-01")

@@ -1,9 +1,10 @@
-"""The ledger in the database itself: append-only, balanced, and as the classes say."""
+"""The tables in the database: the ledger is append-only, and the columns equal those of the classes."""
 
 from typing import Any
 
 import asyncpg
 import pytest
+from shell import clock
 from sqlmodel import SQLModel
 from subsidy import tables, verify
 
@@ -39,9 +40,9 @@ async def test_the_migrated_tables_have_exactly_the_columns_of_their_classes(tow
         "UPDATE entries SET state = 'pending' WHERE state = 'pending'",
     ],
 )
-async def test_the_ledger_takes_no_second_word(town: Any, tampering: str) -> None:
+async def test_the_database_rejects_changes_to_the_ledger(town: Any, tampering: str) -> None:
     person = town.person()
-    await town.hear(person.decided(town.entitled("2026-04-05")))
+    await town.receive(person.decided(town.entitled("2026-04-05")))
     await town.office.reserve()
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await town.database.pool.execute(tampering)
@@ -64,11 +65,11 @@ async def test_the_ledger_takes_no_second_word(town: Any, tampering: str) -> Non
         ),
         ("DELETE FROM batch_lines WHERE service_month = '2026-06-01'", "no line in an open batch"),
         ("DELETE FROM dues", "differ from its entitlements"),
-        ("DELETE FROM recoveries", "a recovery case and its key disagree"),
+        ("DELETE FROM recoveries", "a recovery case and its position disagree"),
         ("UPDATE batch_lines SET amount_fen = 1", "a line and its entry disagree"),
         ("UPDATE batch_lines SET state = 'settled' WHERE state = 'ordered'", "a line and its entry disagree"),
         ("UPDATE accounts SET entitlements = ''", "differ from its entitlements"),
-        ("UPDATE batches SET checker = NULL WHERE state = 'approved'", "nobody else"),
+        ("UPDATE batches SET checker = NULL WHERE state = 'approved'", "or by nobody"),
         (
             """INSERT INTO dues SELECT person_id, item, '530303', service_month, amount_fen, state, fund
                FROM dues WHERE service_month = '2026-05-01' AND recovering_fen = 0""",
@@ -76,13 +77,13 @@ async def test_the_ledger_takes_no_second_word(town: Any, tampering: str) -> Non
         ),
     ],
 )
-async def test_verify_finds_what_somebody_changed_by_hand(town: Any, tampering: str, found: str) -> None:
+async def test_verify_finds_manual_changes(town: Any, tampering: str, found: str) -> None:
     person, late = town.person(), town.person()
-    await town.hear(person.decided(town.entitled("2026-04-05")), late.decided(town.entitled("2026-03-05")))
+    await town.receive(person.decided(town.entitled("2026-04-05")), late.decided(town.entitled("2026-03-05")))
     await town.office.pay("2026-05")
     await town.office.order("2026-06")
-    await town.hear(late.decided(town.entitled("2026-03-05", "2026-04-11"), died="2026-04-10"))
+    await town.receive(late.decided(town.entitled("2026-03-05", "2026-04-11"), died="2026-04-10"))
     await town.is_sound()
     await town.database.pool.execute("ALTER TABLE dues ALTER sequence SET DEFAULT 0")
     await town.database.pool.execute(tampering)
-    assert any(found in sentence for sentence in await verify.check(town.database))
+    assert any(found in sentence for sentence in await verify.check(town.database, clock.today()))

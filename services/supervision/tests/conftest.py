@@ -1,4 +1,4 @@
-"""A fresh migrated database per test, events as they lie on topics, a caller on the API."""
+"""Per test a migrated database, events as records on topics, and an API client."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +40,7 @@ NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # 12:00 in Asia/Shanghai
 
 @pytest.fixture(autouse=True)
 def stopped_clock(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Business time of its own per test, near NOON."""
+    """Each test has its own business time, near NOON."""
     monkeypatch.setenv("SHOUWANG_HOME", str(tmp_path))
     clock.set_now(NOON)
 
@@ -85,7 +85,7 @@ def new_id() -> str:
     return str(uuid4())
 
 
-def lie(
+def record(
     event: Event,
     *,
     at: datetime = NOON,
@@ -93,7 +93,7 @@ def lie(
     causation_id: str | None = None,
     topic: str | None = None,
 ) -> Record:
-    """The event as its owner put it on its topic."""
+    """The event as a record on its topic."""
     causes = getattr(event, "causes", ())
     event_id = state_id(event) if event.state else new_id()
     headers = to_headers(
@@ -195,7 +195,7 @@ def make() -> SimpleNamespace:
     """Builders of synthetic events and records."""
     return SimpleNamespace(
         id=new_id,
-        lie=lie,
+        record=record,
         id_of=id_of,
         entitlement=entitlement,
         decided=decided,
@@ -214,6 +214,6 @@ def deliver(driver: Driver) -> Callable[..., Any]:
     """`await deliver(event or record, …, at=…)`: one batch."""
 
     async def batch(*things: Event | Record, at: datetime = NOON) -> None:
-        await driver.deliver_records([lie(t, at=at) if isinstance(t, Event) else t for t in things])
+        await driver.deliver_records([record(t, at=at) if isinstance(t, Event) else t for t in things])
 
     return batch

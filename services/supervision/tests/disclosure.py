@@ -57,7 +57,7 @@ def _has_other_value(
         now = dict(people)
         for with_other in (False, True):
             for cell, sign in cells:
-                for other in _beside(cell, quantity, people, indicator) if with_other else [None]:
+                for other in _others(cell, quantity, people, indicator) if with_other else [None]:
                     for step in range(threshold, 0, -1):
                         tried = _moved(now, cell, direction * sign * step, other)
                         if tried is not None and reader.answers(tried) == true:
@@ -68,7 +68,7 @@ def _has_other_value(
     return False
 
 
-def _beside(cell: Cell, quantity: Quantity, people: Mapping[Cell, int], indicator: str) -> list[Cell]:
+def _others(cell: Cell, quantity: Quantity, people: Mapping[Cell, int], indicator: str) -> list[Cell]:
     """Cells outside the quantity that people of this cell could come from or go to."""
     return [
         c
@@ -80,7 +80,7 @@ def _beside(cell: Cell, quantity: Quantity, people: Mapping[Cell, int], indicato
 
 
 def _moved(people: Mapping[Cell, int], cell: Cell, more: int, other: Cell | None) -> dict[Cell, int] | None:
-    """`more` people in a cell, and as many fewer in another one; None where a cell would have less than nobody."""
+    """`more` people in a cell, and as many fewer in another one; None if a cell would become negative."""
     changed = {**people, cell: people[cell] + more}
     if other is not None:
         changed[other] -= more
@@ -119,8 +119,8 @@ def _counts(place: str | None, cells: Mapping[tuple[str | None, str], int]) -> C
 
 
 def _quantities(indicator: str) -> Iterator[Quantity]:
-    """Each kind and all kinds together, in each area, in what an area has beside another one, in each period, and
-    what one period has more than another."""
+    """Each kind and all kinds together, in each area, in the difference of two areas, in each period, and in
+    the difference of two periods."""
     kinds = [*((kind,) for kind in INDICATORS[indicator]), INDICATORS[indicator]]
     for places in sorted(_pieces(), key=lambda places: sorted(place or "" for place in places)):
         for group in kinds:

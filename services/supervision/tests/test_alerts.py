@@ -1,4 +1,4 @@
-"""An alert as a case: who may do what, in which order, with which news."""
+"""An alert as a case: the permitted actions, their order and their events."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -27,18 +27,18 @@ PROVIDER = "52530302MJ00000017"
 WORDS = {"reason": "工作人员忘记签退"}
 
 
-def test_only_these_steps_are_legal() -> None:
+def test_only_these_actions_are_permitted_in_each_state() -> None:
     states = ("raised", "explained", "confirmed", "dismissed", "closed")
-    deeds = ("explain", "confirm", "dismiss", "close")
-    legal = {
-        (state, deed)
-        for state, deed in product(states, deeds)
+    actions = ("explain", "confirm", "dismiss", "close")
+    permitted = {
+        (state, action)
+        for state, action in product(states, actions)
         if not isinstance(
-            decide_step(state, deed, has_provider=True, explain_by=NOON, now=NOON - timedelta(days=1)),  # type: ignore[arg-type]
+            decide_step(state, action, has_provider=True, explain_by=NOON, now=NOON - timedelta(days=1)),  # type: ignore[arg-type]
             Refused,
         )
     }
-    assert legal == {
+    assert permitted == {
         ("raised", "explain"),
         ("explained", "confirm"),
         ("explained", "dismiss"),
@@ -47,7 +47,7 @@ def test_only_these_steps_are_legal() -> None:
     }
 
 
-def test_the_officer_decides_without_an_explanation_once_its_time_has_passed_or_nobody_can_give_one() -> None:
+def test_the_officer_decides_without_an_explanation_after_its_deadline_or_if_there_is_no_provider() -> None:
     assert decide_step("raised", "confirm", has_provider=True, explain_by=NOON, now=NOON) == "confirmed"
     early = NOON - timedelta(days=1)
     assert decide_step("raised", "dismiss", has_provider=False, explain_by=NOON, now=early) == "dismissed"
@@ -55,7 +55,7 @@ def test_the_officer_decides_without_an_explanation_once_its_time_has_passed_or_
 
 @pytest.fixture
 async def disputed(deliver: Any, make: Any, driver: Driver) -> str:
-    """The alert of a visit to a person who was dead."""
+    """The alert about a visit after the death of the person."""
     person = make.id()
     died = clock.today() - timedelta(days=9)
     await deliver(make.decided(person, make.entitlement(), died_on=died), make.checked_out(person, make.id()))
@@ -64,7 +64,7 @@ async def disputed(deliver: Any, make: Any, driver: Driver) -> str:
     return str(raised.alert_id)
 
 
-async def test_an_alert_goes_from_explanation_over_decision_to_the_end(
+async def test_an_alert_is_explained_decided_and_closed(
     disputed: str, api: Any, driver: Driver, database: Database
 ) -> None:
     provider, officer = api("provider", provider=PROVIDER), api(division="530300")
@@ -79,18 +79,18 @@ async def test_an_alert_goes_from_explanation_over_decision_to_the_end(
     assert (closed["state"], closed["explanation"], closed["text"][:4]) == ("closed", WORDS["reason"], "服务日期")
     (event,) = await driver.emitted()
     assert (type(event), event.outcome) == (AlertClosed, "confirmed")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_dismissed_block_no_longer_disputes_the_visit(disputed: str, api: Any, driver: Driver) -> None:
-    clock.advance(timedelta(days=6))  # the provider has let its time pass
+    clock.advance(timedelta(days=6))  # after the provider's deadline
     answer = await api(division="530302").post(f"/v1/alerts/{disputed}/dismiss", json=WORDS)
     assert answer.json()["state"] == "dismissed"
     (event,) = await driver.emitted()
     assert isinstance(event, VisitVerified)
 
 
-async def test_nobody_touches_an_alert_that_is_not_theirs(disputed: str, api: Any) -> None:
+async def test_an_alert_of_another_area_or_provider_cannot_be_changed(disputed: str, api: Any) -> None:
     url = f"/v1/alerts/{disputed}"
     other = api("provider", provider="91530302MA00000018")
     assert (await other.post(f"{url}/explain", json=WORDS)).status_code == 403
@@ -104,7 +104,7 @@ async def test_nobody_touches_an_alert_that_is_not_theirs(disputed: str, api: An
     assert (await api(division="530302").post(f"{url}/confirm", json={"reason": ""})).status_code == 422
 
 
-async def test_alerts_are_listed_newest_first_in_pages_with_what_is_overdue(
+async def test_alerts_are_listed_newest_first_in_pages_and_overdue_ones_are_marked(
     deliver: Any, make: Any, api: Any, driver: Driver
 ) -> None:
     for _ in range(5):
@@ -145,7 +145,7 @@ async def test_a_parked_record_is_a_case_for_the_platform_and_for_no_person(
     deliver: Any, make: Any, api: Any, driver: Driver
 ) -> None:
     parked = RecordParked(parked_id=make.id(), service="subsidy", reason="bug", topic_name="x", partition=0, offset=0)
-    await deliver(make.lie(parked, topic="subsidy.parked"))
+    await deliver(make.record(parked, topic="subsidy.parked"))
     assert await driver.emitted() == []
     (alert,) = (await api("admin").get("/v1/alerts")).json()["alerts"]
     assert (alert["check"], alert["person_id"], alert["subject"]) == ("record_parked", None, parked.parked_id)
@@ -163,14 +163,14 @@ async def test_a_halted_list_is_a_case_of_its_area(deliver: Any, make: Any, api:
         raised_fen=0,
         cut_fen=0,
     )
-    lie = make.lie(halted, topic="policy.review")
-    await deliver(lie, lie)
+    record = make.record(halted, topic="policy.review")
+    await deliver(record, record)
     assert await driver.emitted() == []
     (alert,) = (await api("officer", division="530300").get("/v1/alerts")).json()["alerts"]
     assert (alert["check"], alert["division"], alert["person_id"]) == ("policy_halted", "530302", None)
 
 
-async def test_a_user_who_reads_too_many_persons_is_one_case_of_the_area_without_a_name(
+async def test_excessive_reads_of_a_user_are_one_case_of_the_area_without_a_name(
     deliver: Any, make: Any, api: Any, driver: Driver, database: Database
 ) -> None:
     day = clock.today()
@@ -184,20 +184,20 @@ async def test_a_user_who_reads_too_many_persons_is_one_case_of_the_area_without
         used_at=clock.now(),
     )
     for _ in range(2):
-        await deliver(make.lie(used, topic="ingestion.access"))
+        await deliver(make.record(used, topic="ingestion.access"))
     (alert,) = (await api(division="530300").get("/v1/alerts?check=read_budget")).json()["alerts"]
     assert (alert["severity"], alert["division"], alert["subject"]) == ("warn", "530302", used.case_id)
     assert alert["text"] == "一名工作人员当日查阅人员超过限额"
     assert (await api(division="110000").get("/v1/alerts")).json()["alerts"] == []
     assert await driver.emitted() == []
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_nobody_decides_the_case_about_their_own_reads(deliver: Any, make: Any, api: Any) -> None:
-    read_on = clock.today() - timedelta(days=2)  # supervision stood still for two days
+    read_on = clock.today() - timedelta(days=2)  # supervision was down for two days
     case = {"service": "ingestion", "role": "officer", "division": "530302", "persons_max": 300}
     used = ReadBudgetUsed(case_id=case_of("li", read_on), day=read_on, used_at=clock.now(), **case)
-    await deliver(make.lie(used, topic="ingestion.access"))
+    await deliver(make.record(used, topic="ingestion.access"))
     (alert,) = (await api(division="530300").get("/v1/alerts")).json()["alerts"]
     url = f"/v1/alerts/{alert['alert_id']}/dismiss"
     own = await api(division="530300", subject="li").post(url, json=WORDS)

@@ -1,4 +1,4 @@
-"""Statistics and people not reached, by examples made by hand."""
+"""Statistics and unreached people: hand-made examples."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
@@ -14,7 +14,7 @@ THRESHOLD = 5
 
 
 async def settle(deliver: Any, make: Any, *groups: tuple[int, tuple[Any, ...], dict[str, Any]]) -> list[str]:
-    """`groups`: so many people with these entitlements."""
+    """`groups`: (number of people, their entitlements, other fields)."""
     people, events = [], []
     for count, entitlements, given in groups:
         for _ in range(count):
@@ -25,7 +25,7 @@ async def settle(deliver: Any, make: Any, *groups: tuple[int, tuple[Any, ...], d
 
 
 async def subsidise(deliver: Any, make: Any, *groups: tuple[int, tuple[Any, ...], dict[str, Any]]) -> list[str]:
-    """`groups`: so many people, each with these lines of dues."""
+    """`groups`: (number of people, their dues, other fields)."""
     people, events = [], []
     for count, lines, given in groups:
         for _ in range(count):
@@ -79,7 +79,7 @@ async def test_only_money_in_state_due_for_the_month_counts(deliver: Any, make: 
     assert (await statistics(client, on="2026-12-31"))["subsidised_total"] == 20
 
 
-async def test_a_line_that_is_held_or_no_longer_owed_counts_no_longer(deliver: Any, make: Any, api: Any) -> None:
+async def test_a_line_that_becomes_held_or_is_no_longer_owed_does_not_count(deliver: Any, make: Any, api: Any) -> None:
     people = await subsidise(deliver, make, (30, (make.due(), make.due(service_month="2026-10")), {}))
     client = api()
     await deliver(*[make.dues(p, make.due(state="held")) for p in people[:10]])
@@ -92,14 +92,14 @@ async def test_a_line_that_is_held_or_no_longer_owed_counts_no_longer(deliver: A
     assert (await statistics(client))["subsidised_total"] == 25
 
 
-async def test_a_month_that_another_area_takes_over_stays_due(deliver: Any, make: Any, api: Any) -> None:
+async def test_a_month_taken_over_by_another_area_stays_due(deliver: Any, make: Any, api: Any) -> None:
     people = await subsidise(deliver, make, (5, (make.due(),), {}))
     taken = [make.due(jurisdiction="140702"), make.due(amount_fen=0)]
     await deliver(*[make.dues(p, *taken) for p in people])
     assert (await statistics(api()))["subsidised_total"] == 5
 
 
-async def test_the_month_decides_who_is_counted_and_not_the_day(deliver: Any, make: Any, api: Any) -> None:
+async def test_all_days_of_a_month_give_the_same_counts(deliver: Any, make: Any, api: Any) -> None:
     people = await subsidise(deliver, make, (20, (make.due(),), {}))
     visits = [
         make.checked_out(p, make.id(), begin=NOON - timedelta(days=n), worker=p) for n, p in enumerate(people[:10])
@@ -113,7 +113,7 @@ async def test_the_month_decides_who_is_counted_and_not_the_day(deliver: Any, ma
     assert (days[0]["month"], days[0]["visit_rate_month"], days[0]["assessed_by_level"]["3"]) == ("2026-11", 0.5, 20)
 
 
-async def test_no_small_township_follows_from_the_county_and_its_other_townships(
+async def test_a_small_township_cannot_be_derived_from_the_county_and_its_other_townships(
     deliver: Any, make: Any, api: Any
 ) -> None:
     """Three people live in one township. Each answer is subtracted from each other one, over areas and over days."""
@@ -150,7 +150,7 @@ def numbers(answer: Any) -> dict[str, Any]:
     return {"total": total, "rate": rate, **answer["by_class"], **answer["assessed_by_level"]}
 
 
-async def test_an_officer_of_a_township_gets_no_figures_and_still_the_list_of_people_not_reached(
+async def test_an_officer_of_a_township_gets_no_figures_but_the_list_of_unreached_people(
     deliver: Any, make: Any, api: Any
 ) -> None:
     town = "530302001"
@@ -161,8 +161,8 @@ async def test_an_officer_of_a_township_gets_no_figures_and_still_the_list_of_pe
     assert {p["person_id"] for p in unreached} == set(people)
 
 
-async def test_a_code_out_of_force_shows_nothing_beside_its_county(deliver: Any, make: Any, api: Any) -> None:
-    """Else the county less its old code would show the few people who are registered under the new one."""
+async def test_a_code_out_of_force_has_no_figures(deliver: Any, make: Any, api: Any) -> None:
+    """Otherwise the county minus its old code would show the few people who are registered under the new one."""
     await subsidise(
         deliver, make, (20, (make.due(),), {"residence": "530328"}), (3, (make.due(),), {"residence": "530303"})
     )
@@ -206,7 +206,7 @@ async def test_people_are_counted_by_the_ability_level_in_force(deliver: Any, ma
     levels = (await statistics(client, on="2026-10-19"))["assessed_by_level"]
     assert levels == {"0": None, "1": 15, "2": None, "3": 10, "4": None}
     clock.set_now(datetime(2026, 11, 19, 4, 0, tzinfo=UTC))
-    assert (await statistics(client))["assessed_by_level"]["1"] == 15  # the change is of tomorrow
+    assert (await statistics(client))["assessed_by_level"]["1"] == 15  # the change begins tomorrow
 
 
 def ability(person_id: str, *results: tuple[int, date, date | None]) -> AbilitiesDetermined:
@@ -229,14 +229,14 @@ def ability(person_id: str, *results: tuple[int, date, date | None]) -> Abilitie
     )
 
 
-async def test_statistics_of_a_foreign_area_are_refused_and_of_no_area_not_found(api: Any) -> None:
+async def test_statistics_of_another_area_are_not_allowed_and_of_an_unknown_area_not_found(api: Any) -> None:
     client = api(division="530302")
     assert (await client.get("/v1/statistics?division=530300")).status_code == 403
     assert (await client.get("/v1/statistics?division=999999")).status_code == 404
     assert (await client.get("/v1/statistics")).status_code == 422
 
 
-async def test_everyone_not_reached_is_listed_with_the_cause(deliver: Any, make: Any, api: Any) -> None:
+async def test_every_unreached_person_is_listed_with_the_cause(deliver: Any, make: Any, api: Any) -> None:
     people = await settle(
         deliver,
         make,
@@ -274,7 +274,7 @@ async def test_everyone_not_reached_is_listed_with_the_cause(deliver: Any, make:
     assert page["month"] == "2026-11"
 
 
-async def test_a_person_with_two_numbers_is_counted_once_with_dues_visits_and_level_of_either(
+async def test_a_person_with_two_identities_is_counted_once_with_dues_visits_and_level_of_both(
     deliver: Any, make: Any, api: Any
 ) -> None:
     others = await settle(deliver, make, (7, (make.entitlement(),), {}))
@@ -298,4 +298,4 @@ async def test_a_person_with_two_numbers_is_counted_once_with_dues_visits_and_le
     assert {p["person_id"] for p in unreached["unreached"]} == set(others[2:])
     await deliver(make.decided(gone, make.entitlement(), version=3), make.decided(survivor, version=2))
     found = await statistics(client)
-    assert (found["assessed_by_level"]["3"], found["by_class"][OLD]) == (10, 10)  # 8 each, the other number by itself
+    assert (found["assessed_by_level"]["3"], found["by_class"][OLD]) == (10, 10)  # 8 each, after the split

@@ -1,4 +1,4 @@
-"""Published figures never give a small group of people away."""
+"""Published figures never reveal a small group of people."""
 
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ COUNTS = st.one_of(st.integers(0, 6), st.integers(0, 24))
 
 
 def people(**given: int) -> Counts:
-    """Counts by class name, `level_0` … `level_4`, `to_visit`, `visited`; the rest is nobody."""
+    """Counts by class name, `level_0` … `level_4`, `to_visit`, `visited`; the default is 0."""
     classes = {name: given.get(name, 0) for name in CLASSES}
     levels = {level: given.get(f"level_{level}", 0) for level in LEVELS}
     return Counts(classes, levels, given.get("to_visit", 0), given.get("visited", 0))
@@ -31,8 +31,8 @@ def people(**given: int) -> Counts:
         ("530302", "530302"),
         ("530328", "530303"),  # the old code of a county
         ("530328001", "530303"),
-        ("530371", "530371"),  # a zone without a national code stands beside the counties
-        ("530300", "530300"),  # of a person only the city is known
+        ("530371", "530371"),  # a zone without a national code is a county of its own
+        ("530300", "530300"),  # only the city is known
         ("530300001", "530300"),
         ("999999", "000000"),  # no such division
         ("000000", "000000"),
@@ -43,7 +43,7 @@ def test_people_are_counted_in_the_county_in_force_or_the_nearest_area_above(div
     assert counting_area(division) == area
 
 
-def test_a_count_below_the_threshold_is_none_and_others_are_rounded_to_a_multiple_of_it() -> None:
+def test_a_count_below_the_threshold_is_zero_and_others_are_rounded_to_a_multiple_of_it() -> None:
     assert [protect(n, THRESHOLD) for n in (0, 1, 4, 5, 7, 8, 12, 13)] == [0, 0, 0, 5, 5, 10, 10, 15]
     assert [protect(n, 1) for n in (0, 1, 2)] == [0, 1, 2]
     assert [protect(n, 4) for n in (3, 4, 5, 6, 9, 10)] == [0, 4, 4, 8, 8, 12]
@@ -56,9 +56,9 @@ def test_each_protected_count_and_each_difference_of_two_leaves_a_value_outside_
     for count in range(6 * threshold):
         values.setdefault(protect(count, threshold), []).append(count)
     small = set(range(1, threshold))
-    complete = sorted(values)[:-1]  # of the last one not all counts were tried
-    for told in complete:
-        assert not set(values[told]) <= small
+    complete = sorted(values)[:-1]  # for the last one not all counts were tried
+    for published in complete:
+        assert not set(values[published]) <= small
     for one in complete:
         for other in complete:
             assert not {a - b for a in values[one] for b in values[other]} <= small
@@ -128,7 +128,7 @@ def populations(draw: Any, indicator: str) -> dict[Cell, int]:
 @pytest.mark.parametrize("indicator", INDICATORS)
 @settings(max_examples=10, deadline=None, phases=(Phase.reuse, Phase.generate))  # shrinking would take minutes
 @given(data=st.data())
-def test_all_answers_together_let_nobody_derive_a_small_number_of_people(indicator: str, data: Any) -> None:
+def test_no_small_number_of_people_can_be_derived_from_all_answers_together(indicator: str, data: Any) -> None:
     """Over areas, classes, months, days of reading, and people visited against people with visiting care."""
     assert find_derivable(data.draw(populations(indicator)), indicator, publish, THRESHOLD) == []
 
@@ -141,7 +141,7 @@ def exact(division: str, rows: list[tuple[str | None, Counts]], threshold: int) 
     return *shown.values(), *(round(sum(c.visited for c in within) / max(1, sum(c.to_visit for c in within)), 2),)
 
 
-def test_the_reader_of_these_tests_derives_a_township_that_only_its_own_answer_hides() -> None:
+def test_the_reader_of_these_tests_derives_a_township_that_is_only_left_out() -> None:
     cells = {Cell(n, place, kind): 0 for n in range(PERIODS) for place in PLACES for kind in CLASSES}
     for period in range(PERIODS):
         cells |= {Cell(period, town, CLASSES[0]): n for town, n in (("530302001", 3), ("530302002", 20))}
@@ -162,5 +162,5 @@ def test_the_reader_of_these_tests_derives_people_from_a_change_and_from_an_exac
 
 
 def _counted(division: str, rows: list[tuple[str | None, Counts]], threshold: int) -> object:
-    """The exact rate, beside the number of people with visiting care."""
+    """The exact rate together with the number of people with visiting care."""
     return exact(division, rows, threshold), sum(c.to_visit for place, c in rows if place == division)

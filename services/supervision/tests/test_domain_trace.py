@@ -16,7 +16,7 @@ def ids(steps: list[Step]) -> str:
     return "".join(s.event_id for s in steps)
 
 
-def test_a_chain_is_told_oldest_first_whatever_order_it_was_stored_in() -> None:
+def test_a_chain_is_oldest_first_in_any_order_of_storage() -> None:
     steps = [step("a", 0), step("b", 1, "a"), step("c", 2, "b"), step("d", 3, "b")]
     assert {ids(in_order(p)) for p in permutations(steps)} == {"abcd"}
 
@@ -26,10 +26,10 @@ def test_no_effect_comes_before_its_cause_even_when_the_clock_was_set_back() -> 
     assert {ids(in_order(p)) for p in permutations(steps)} == {"abcd"}
 
 
-def test_a_step_whose_cause_is_unknown_stands_by_its_time() -> None:
+def test_a_step_with_an_unknown_cause_is_ordered_by_its_time() -> None:
     assert ids(in_order([step("b", 2, "gone"), step("a", 1), step("c", 3, "a")])) == "abc"
 
 
-def test_each_event_is_told_once_and_a_circle_loses_nothing() -> None:
+def test_each_event_appears_once_and_events_that_cause_each_other_are_kept() -> None:
     assert ids(in_order([step("a", 1), step("a", 1)])) == "a"
     assert sorted(ids(in_order([step("a", 1, "b"), step("b", 2, "a")]))) == ["a", "b"]

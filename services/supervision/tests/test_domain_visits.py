@@ -1,20 +1,20 @@
-"""When is a completed visit believed? Tables of cases."""
+"""The verdict about a completed visit: tables of cases."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from common.calendar import civil_date
-from supervision.domain.visits import Judged, Known, Minutes, Visit, decide_verdict
+from supervision.domain.visits import Decision, DurationRule, Judgement, Visit, decide_verdict
 
 TEN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # 10:00 in Asia/Shanghai
 DAY = date(2026, 11, 20)
 WAIT = timedelta(minutes=2)
 RULES = [
-    Minutes("visiting_care", date(2020, 1, 1), 10, 240),
-    Minutes("visiting_care", date(2027, 1, 1), 20, 240),
+    DurationRule("visiting_care", date(2020, 1, 1), 10, 240),
+    DurationRule("visiting_care", date(2027, 1, 1), 20, 240),
 ]
-ENTITLED = Known(TEN - timedelta(days=30), visiting=[(date(2026, 1, 1), None)])
+ENTITLED = Decision(TEN - timedelta(days=30), visiting=[(date(2026, 1, 1), None)])
 
 
 def visit(minutes: int = 30, begin: datetime = TEN, **given: Any) -> Visit:
@@ -34,8 +34,10 @@ def visit(minutes: int = 30, begin: datetime = TEN, **given: Any) -> Visit:
     return Visit(**fields, **{day: civil_date(fields[instant]) for day, instant in days.items()})
 
 
-def verdict(seen: Visit, known: Known | None = ENTITLED, *others: Visit, now: datetime | None = None) -> Judged:
-    return decide_verdict(seen, known, [seen, *others], RULES, WAIT, now or seen.at)
+def verdict(
+    done: Visit, decision: Decision | None = ENTITLED, *others: Visit, now: datetime | None = None
+) -> Judgement:
+    return decide_verdict(done, decision, [done, *others], RULES, WAIT, now or done.at)
 
 
 def test_an_ordinary_visit_is_verified_without_findings() -> None:
@@ -51,7 +53,7 @@ def test_an_ordinary_visit_is_verified_without_findings() -> None:
     ],
 )
 def test_a_visit_after_the_death_is_disputed_and_one_on_the_day_only_warns(died_on: date, expected: Any) -> None:
-    judged = verdict(visit(), Known(TEN, died_on, ENTITLED.visiting))
+    judged = verdict(visit(), Decision(TEN, died_on, ENTITLED.visiting))
     assert (judged.verdict, set(judged.blocks), set(judged.warnings)) == expected
 
 
@@ -68,13 +70,13 @@ def test_a_visit_after_the_death_is_disputed_and_one_on_the_day_only_warns(died_
         ({"worker": "w2", "person_id": "p1", "item": "home_help"}, set()),
     ],
 )
-def test_two_visits_that_overlap_are_disputed_by_worker_and_by_client(other: Any, found: set[str]) -> None:
+def test_overlapping_visits_of_one_worker_or_one_person_are_disputed(other: Any, found: set[str]) -> None:
     second = visit(task_id="t2", **other)
-    for one, beside in ((visit(), second), (second, visit())):
-        assert set(verdict(one, ENTITLED, beside).blocks) == found
+    for one, other_visit in ((visit(), second), (second, visit())):
+        assert set(verdict(one, ENTITLED, other_visit).blocks) == found
 
 
-def test_visits_without_a_worker_code_do_not_count_as_one_workers() -> None:
+def test_visits_without_a_worker_code_are_not_visits_of_one_worker() -> None:
     assert verdict(visit(worker=None), ENTITLED, visit(task_id="t2", person_id="p2", worker=None)).blocks == set()
 
 
@@ -84,7 +86,7 @@ def test_a_visit_shorter_or_longer_than_the_item_allows_only_warns(minutes: int,
     assert (judged.verdict, set(judged.warnings)) == ("verified", found)
 
 
-def test_the_minutes_in_force_on_the_day_of_the_visit_count() -> None:
+def test_the_duration_rule_in_force_on_the_day_of_the_visit_counts() -> None:
     later = datetime(2027, 2, 1, 2, 0, tzinfo=UTC)
     assert verdict(visit(15)).warnings == set()
     assert verdict(visit(15, later)).warnings == {"V06"}
@@ -95,29 +97,29 @@ def test_a_visit_recorded_on_a_later_day_warns() -> None:
     assert verdict(visit(at=TEN + timedelta(hours=14, minutes=1))).warnings == {"V09"}
 
 
-def test_a_visit_waits_for_its_entitlement_and_is_disputed_when_none_comes() -> None:
-    seen = visit()
-    assert verdict(seen, None).verdict == "waiting"
-    assert verdict(seen, None, now=seen.at + WAIT) == ("disputed", {"V12"}, frozenset())
+def test_a_visit_waits_for_its_entitlement_and_is_disputed_if_none_arrives() -> None:
+    done = visit()
+    assert verdict(done, None).verdict == "waiting"
+    assert verdict(done, None, now=done.at + WAIT) == ("disputed", {"V12"}, frozenset())
 
 
 def test_a_decision_made_after_the_visit_is_conclusive_at_once() -> None:
-    over = Known(TEN + timedelta(hours=1), visiting=[(date(2026, 1, 1), DAY)])
+    over = Decision(TEN + timedelta(hours=1), visiting=[(date(2026, 1, 1), DAY)])
     assert verdict(visit(), over).blocks == {"V12"}
 
 
 @pytest.mark.parametrize(("begin", "end", "holds"), [(DAY, None, True), (date(2026, 1, 1), DAY, False)])
-def test_the_first_day_of_a_period_counts_and_its_end_does_not(begin: date, end: date | None, holds: bool) -> None:
-    known = Known(TEN + timedelta(days=1), visiting=[(begin, end)])
-    assert verdict(visit(), known).verdict == ("verified" if holds else "disputed")
+def test_the_first_day_of_a_period_is_included_and_its_end_is_not(begin: date, end: date | None, holds: bool) -> None:
+    decision = Decision(TEN + timedelta(days=1), visiting=[(begin, end)])
+    assert verdict(visit(), decision).verdict == ("verified" if holds else "disputed")
 
 
-def test_a_right_that_was_taken_away_later_still_covers_the_visit_made_before() -> None:
-    gone = Known(TEN + timedelta(days=9), visiting_before=[(date(2026, 1, 1), date(2026, 11, 30))])
+def test_an_entitlement_that_ended_later_still_covers_an_earlier_visit() -> None:
+    gone = Decision(TEN + timedelta(days=9), visiting_before=[(date(2026, 1, 1), date(2026, 11, 30))])
     assert verdict(visit(), gone).verdict == "verified"
 
 
 def test_a_block_that_an_officer_waived_no_longer_disputes_the_visit() -> None:
-    dead = Known(TEN, date(2026, 11, 1), ENTITLED.visiting)
+    dead = Decision(TEN, date(2026, 11, 1), ENTITLED.visiting)
     assert verdict(visit(waived=frozenset({"V01"})), dead).verdict == "verified"
     assert verdict(visit(waived=frozenset({"V12"})), None, now=TEN + timedelta(days=1)).verdict == "verified"

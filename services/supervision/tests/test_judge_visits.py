@@ -1,4 +1,4 @@
-"""Visits from check-out to verdict, in every order in which topics may be read."""
+"""Visits from check-out to verdict, in every order of the topics."""
 
 from datetime import date, timedelta
 from itertools import permutations
@@ -16,31 +16,31 @@ NOON = clock.datetime.fromisoformat("2026-11-20T04:00:00+00:00")
 FINDINGS = (VisitVerified, VisitDisputed, AlertRaised, AlertClosed)
 
 
-async def test_a_proper_visit_is_verified_once_however_often_it_is_told(
+async def test_a_valid_visit_is_verified_once_even_if_it_is_delivered_three_times(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:
     person, task = make.id(), make.id()
-    entitled = make.lie(make.decided(person, make.entitlement()))
-    visit = make.lie(make.checked_out(person, task), correlation_id=make.id())
+    entitled = make.record(make.decided(person, make.entitlement()))
+    visit = make.record(make.checked_out(person, task), correlation_id=make.id())
     await deliver(entitled, visit, visit)
     await deliver(visit)
     (found,) = await driver.emitted_messages()
     assert isinstance(found.data, VisitVerified)
     assert (found.data.task_id, found.data.visited_on, found.data.warnings) == (task, date(2026, 11, 20), ())
     assert found.correlation_id == visit.header("ce_correlationid")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_the_order_of_the_topics_does_not_change_the_verdict(driver: Driver, deliver: Any, make: Any) -> None:
-    """Visit before entitlement, overlapping visit before or after: the last word is always the same."""
+    """Visit before entitlement, overlapping visit before or after: the final verdict is the same."""
     for order in permutations(range(4)):
         one, other = make.id(), make.id()
         tasks = [make.id(), make.id()]
         records = [
-            make.lie(make.decided(one, make.entitlement())),
-            make.lie(make.decided(other, make.entitlement())),
-            make.lie(make.checked_out(one, tasks[0], worker=one[:8])),
-            make.lie(make.checked_out(other, tasks[1], worker=one[:8])),
+            make.record(make.decided(one, make.entitlement())),
+            make.record(make.decided(other, make.entitlement())),
+            make.record(make.checked_out(one, tasks[0], worker=one[:8])),
+            make.record(make.checked_out(other, tasks[1], worker=one[:8])),
         ]
         await driver.clear_outbox()
         for place in order:
@@ -67,7 +67,7 @@ async def test_a_visit_waits_for_its_entitlement_and_is_verified_when_it_comes(
     assert await judge_waiting(database) == 0
 
 
-async def test_a_visit_without_entitlement_is_disputed_when_its_wait_is_over_and_heals_by_itself(
+async def test_a_visit_without_entitlement_is_disputed_after_its_wait_and_verified_when_the_entitlement_arrives(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:
     person, task = make.id(), make.id()
@@ -82,7 +82,7 @@ async def test_a_visit_without_entitlement_is_disputed_when_its_wait_is_over_and
     verified, closed = await driver.emitted(*FINDINGS)
     assert isinstance(verified, VisitVerified)
     assert (closed.alert_id, closed.outcome) == (raised.alert_id, "dismissed")
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_death_that_becomes_known_late_disputes_a_verified_visit_until_it_is_revoked(
@@ -104,21 +104,21 @@ async def test_a_death_that_becomes_known_late_disputes_a_verified_visit_until_i
     await driver.clear_outbox()
     await deliver(make.decided(person, version=4, died_on=date(2026, 11, 1)))
     assert [type(e) for e in await driver.emitted()] == [VisitDisputed, AlertRaised]
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("place", range(3))
 @pytest.mark.parametrize(("visited_on_day", "expected"), [(20, VisitVerified), (25, VisitDisputed)])
-async def test_a_right_that_ends_by_later_news_covers_visits_until_the_day_of_the_news_in_any_order(
+async def test_an_entitlement_ended_retroactively_covers_visits_until_the_day_of_the_decision(
     driver: Driver, deliver: Any, make: Any, together: bool, place: int, visited_on_day: int, expected: Any
 ) -> None:
-    """The right is taken away as of 1 November, which becomes known on the 20th."""
+    """The entitlement ends on 1 November; the decision is made on the 20th."""
     person, task = make.id(), make.id()
     begin = (NOON - timedelta(hours=1)).replace(day=visited_on_day)
-    visit = make.lie(make.checked_out(person, task, begin=begin), at=begin + timedelta(hours=1))
-    granted = make.lie(make.decided(person, make.entitlement()), at=NOON - timedelta(days=30))
-    ended = make.lie(make.decided(person, make.entitlement(to=date(2026, 11, 1)), version=2), at=NOON)
+    visit = make.record(make.checked_out(person, task, begin=begin), at=begin + timedelta(hours=1))
+    granted = make.record(make.decided(person, make.entitlement()), at=NOON - timedelta(days=30))
+    ended = make.record(make.decided(person, make.entitlement(to=date(2026, 11, 1)), version=2), at=NOON)
     records = [granted, ended]
     records.insert(place, visit)
     clock.advance(timedelta(days=7))
@@ -157,14 +157,14 @@ async def test_a_suspected_death_does_not_make_the_visit_that_checks_it_unentitl
     assert [type(e) for e in await driver.emitted()] == [VisitVerified]
 
 
-async def test_nothing_is_stored_or_said_when_the_process_ends_before_the_commit(
+async def test_nothing_is_stored_or_emitted_if_the_process_ends_before_the_commit(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:
     from shell.kafka.dispatch import dispatch
     from supervision.main import service
 
     person, task = make.id(), make.id()
-    records = [make.lie(make.decided(person, make.entitlement())), make.lie(make.checked_out(person, task))]
+    records = [make.record(make.decided(person, make.entitlement())), make.record(make.checked_out(person, task))]
 
     async def die() -> None:
         async with database.transaction() as tx:
@@ -180,7 +180,7 @@ async def test_nothing_is_stored_or_said_when_the_process_ends_before_the_commit
 
 
 async def test_a_missed_visit_raises_one_alert(driver: Driver, deliver: Any, make: Any) -> None:
-    gone = make.lie(make.missed(make.id(), make.id()), correlation_id=make.id())
+    gone = make.record(make.missed(make.id(), make.id()), correlation_id=make.id())
     await deliver(gone, gone)
     await deliver(gone)
     (raised,) = await driver.emitted_messages()
@@ -188,9 +188,7 @@ async def test_a_missed_visit_raises_one_alert(driver: Driver, deliver: Any, mak
     assert raised.correlation_id == gone.header("ce_correlationid")
 
 
-async def test_a_step_of_a_visit_that_arrives_late_does_not_undo_a_later_one(
-    deliver: Any, make: Any, database: Database
-) -> None:
+async def test_a_late_step_of_a_visit_does_not_replace_a_newer_one(deliver: Any, make: Any, database: Database) -> None:
     person, task = make.id(), make.id()
     await deliver(make.offered(person, task), at=NOON)
     await deliver(make.planned(person, task), at=NOON - timedelta(minutes=5))
@@ -200,20 +198,20 @@ async def test_a_step_of_a_visit_that_arrives_late_does_not_undo_a_later_one(
     assert await database.pool.fetchval("SELECT state FROM tasks") == "completed"
 
 
-async def test_verify_sees_a_store_that_was_tampered_with(deliver: Any, make: Any, database: Database) -> None:
+async def test_verify_finds_manual_changes(deliver: Any, make: Any, database: Database) -> None:
     person, task = make.id(), make.id()
     await deliver(make.decided(person, make.entitlement()), make.checked_out(person, task, minutes=1))
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
     await database.pool.execute("UPDATE tasks SET verdict = 'disputed'")
     await database.pool.execute("UPDATE people SET version = 0")
     await database.pool.execute("UPDATE alerts SET state = 'closed'")
-    assert len(await verify.check(database)) == 3
+    assert len(await verify.check(database, clock.today())) == 3
 
 
-async def test_visits_of_one_human_under_two_numbers_that_overlap_are_disputed_as_long_as_they_are_one(
+async def test_overlapping_visits_of_two_merged_identities_are_disputed_until_a_split(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:
-    """Also visits that were verified before anybody knew; apart again, both are believed."""
+    """This includes visits that were verified before the merge. After the split both are verified again."""
     stays, goes = make.id(), make.id()
     tasks = [make.id(), make.id()]
     await deliver(make.decided(stays, make.entitlement()), make.decided(goes, make.entitlement()))
@@ -226,4 +224,4 @@ async def test_visits_of_one_human_under_two_numbers_that_overlap_are_disputed_a
     await driver.clear_outbox()
     await deliver(make.decided(goes, make.entitlement(), version=3))
     assert {e.task_id for e in await driver.emitted(VisitVerified)} == set(tasks)
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []

@@ -1,4 +1,4 @@
-"""Holds, open hospital stays and urgent tasks without a provider become alerts that an officer of the area holds."""
+"""Overdue holds, long hospital stays and urgent tasks without a provider become alerts of the area."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver
 from supervision import verify
-from supervision.raise_overdue import raise_overdue
+from supervision.raise_alerts import raise_overdue
 
 NOON = datetime.fromisoformat("2026-11-20T04:00:00+00:00")
 TOWN = "530302001"
@@ -30,7 +30,7 @@ REPORTED_ON = date(2026, 11, 18)
 
 @pytest.fixture
 def decided(make: Any) -> Any:
-    """`decided(version, …)`: a decision about one person, who is suspected dead unless said otherwise."""
+    """`decided(version, …)`: a decision about one person, who is suspected dead by default."""
     person = make.id()
 
     def of(version: int = 1, **given: Any) -> Any:
@@ -70,7 +70,7 @@ async def test_a_hold_older_than_five_days_is_one_alert_of_the_area(
     assert (alert["state"], alert["person_id"], alert["provider"]) == ("raised", event.person_id, None)
     assert alert["explain_by"] < alert["decide_by"] < alert["close_by"]
     assert await alerts(api, "hold_overdue", "530303") == []
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 @pytest.mark.parametrize(("after", "outcome"), [({}, "dismissed"), ({"died_on": REPORTED_ON}, "confirmed")])
@@ -88,7 +88,7 @@ async def test_the_alert_of_a_hold_is_withdrawn_when_the_hold_ends(
     assert alert["state"] == "closed"
     await pass_days(database, 10)
     assert len(await driver.emitted(AlertRaised)) == 1
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 async def test_a_hold_that_ends_in_time_raises_nothing(
@@ -97,12 +97,12 @@ async def test_a_hold_that_ends_in_time_raises_nothing(
     await deliver(decided())
     clock.advance(timedelta(days=3))
     await deliver(decided(2, death_suspected_on=None), at=clock.now())
-    await deliver(decided())  # an older decision comes again
+    await deliver(decided())  # an older decision is delivered again
     await pass_days(database, 10)
     assert await driver.emitted(AlertRaised) == []
 
 
-async def test_a_new_hold_of_the_same_person_is_counted_anew_and_raised_again(
+async def test_a_new_hold_of_the_same_person_is_a_new_case_with_a_new_deadline(
     deliver: Any, decided: Any, driver: Driver, database: Database
 ) -> None:
     await deliver(decided())
@@ -165,10 +165,10 @@ async def test_a_stay_open_for_long_is_an_alert_until_it_ends(
     await deliver(ended, at=clock.now())
     (closed,) = await driver.emitted(AlertClosed)
     assert closed.alert_id == raised.alert_id
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
-async def test_a_hinted_stay_is_no_alert_and_hides_no_certain_one(
+async def test_a_hinted_stay_raises_nothing_and_does_not_hide_a_certain_one(
     deliver: Any, decided: Any, make: Any, driver: Driver, database: Database
 ) -> None:
     alive = {"death_suspected_on": None, "items": (make.entitlement(),)}
@@ -195,7 +195,7 @@ async def test_another_stay_is_another_case(
     assert len(await driver.emitted(AlertRaised)) == 2
 
 
-async def test_a_stay_of_a_person_who_is_not_visited_pauses_nothing_and_raises_nothing(
+async def test_a_stay_of_a_person_without_visiting_care_raises_nothing(
     deliver: Any, decided: Any, driver: Driver, database: Database
 ) -> None:
     await deliver(decided(1, death_suspected_on=None, circumstances=in_hospital()))
@@ -226,12 +226,12 @@ async def test_an_urgent_task_without_a_provider_is_an_alert_at_once_until_it_ha
     (raised,) = await driver.emitted(AlertRaised)
     assert (raised.check, raised.subject, raised.division) == ("visit_unplaced", task, TOWN)
     assert len(await alerts(api, "visit_unplaced", "530302")) == 1
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
     later = NOON + timedelta(hours=1)
     offered = step(VisitOffered, person, task, provider="52530302MJ00000017", accept_by=later)
     await deliver(offered, at=later)
     assert [e.alert_id for e in await driver.emitted(AlertClosed)] == [raised.alert_id]
-    await deliver(unplaced(person, task))  # the old news again
+    await deliver(unplaced(person, task))  # the old event is delivered again
     assert len(await driver.emitted(AlertRaised)) == 1
 
 
@@ -240,7 +240,7 @@ async def test_a_task_that_found_a_provider_in_the_same_batch_raises_nothing(
 ) -> None:
     person, task = make.id(), make.id()
     offered = step(VisitOffered, person, task, provider="52530302MJ00000017", accept_by=NOON)
-    await deliver(planned(person, task), unplaced(person, task), make.lie(offered, at=NOON + timedelta(minutes=1)))
+    await deliver(planned(person, task), unplaced(person, task), make.record(offered, at=NOON + timedelta(minutes=1)))
     assert await driver.emitted(AlertRaised) == []
 
 
@@ -254,10 +254,10 @@ async def test_the_alert_of_a_task_without_a_provider_ends_with_the_task(
     await deliver(step(cls, person, task, **more), at=NOON + timedelta(hours=12))
     raised = {e.alert_id for e in await driver.emitted(AlertRaised) if e.check == "visit_unplaced"}
     assert {e.alert_id for e in await driver.emitted(AlertClosed)} == raised
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
-async def test_a_person_seen_at_home_during_an_open_stay_is_an_alert_at_once(
+async def test_a_visit_that_finds_the_person_at_home_during_an_open_stay_is_an_alert(
     deliver: Any, decided: Any, make: Any, driver: Driver
 ) -> None:
     person = make.id()
@@ -281,11 +281,11 @@ async def test_a_check_of_a_suspected_death_needs_no_entitlement(
     await deliver(decided(1, person=person), make.checked_out(person, task, reason="suspicion"))
     assert [e.task_id for e in await driver.emitted(VisitVerified)] == [task]
     assert await driver.emitted(VisitDisputed) == []
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
 
 
 @pytest.mark.parametrize(("outcome", "disputed"), [("not_found", False), ("seen", True)])
-async def test_a_check_that_found_nobody_is_not_disputed_by_the_death_it_was_ordered_for(
+async def test_a_check_that_did_not_see_the_person_is_not_disputed_by_the_death(
     deliver: Any, decided: Any, make: Any, driver: Driver, outcome: str, disputed: bool
 ) -> None:
     person, task = make.id(), make.id()
@@ -303,12 +303,12 @@ async def test_a_check_that_found_nobody_is_not_disputed_by_the_death_it_was_ord
         ("DELETE FROM alerts WHERE check_id = 'visit_missed'", "has no alert"),
     ],
 )
-async def test_a_missing_alert_is_a_fault(
+async def test_verify_finds_a_missing_alert(
     deliver: Any, decided: Any, make: Any, database: Database, damage: str, words: str
 ) -> None:
     person, task = make.id(), make.id()
     await deliver(decided(), planned(person, task), unplaced(person, task), make.missed(make.id(), make.id()))
     await pass_days(database, 6)
-    assert await verify.check(database) == []
+    assert await verify.check(database, clock.today()) == []
     await database.pool.execute(damage)
-    assert any(words in fault for fault in await verify.check(database))
+    assert any(words in fault for fault in await verify.check(database, clock.today()))

@@ -1,10 +1,10 @@
-"""The migrated schema and the classes that describe it are one."""
+"""The migrated schema has the columns of the classes."""
 
 import supervision.tables  # noqa: F401 - fills the metadata
 from shell.store.database import Database
 from sqlmodel import SQLModel
 from supervision.checks import checks
-from supervision.seen import SHAPES
+from supervision.domain.events import PARTIAL_EVENTS
 
 
 async def test_the_migrated_schema_has_exactly_the_columns_of_the_classes(database: Database) -> None:
@@ -27,12 +27,12 @@ def test_every_check_that_is_used_has_its_text_and_severity() -> None:
     assert {check.id for check in checks().checks} == used
 
 
-def test_what_supervision_reads_of_an_event_is_there_in_the_event() -> None:
+def test_every_field_that_supervision_reads_exists_in_the_event() -> None:
     from common.events import all_events
 
     events = {name.rsplit(".", 1)[1]: cls for name, cls in all_events().items()}
     optional_after_check_out = {"checked_in_at", "checked_out_at", "worker", "outcome", "reason"}
-    for what, shape in SHAPES.items():
-        missing = set(shape.__struct_encode_fields__) - set(events[what].__struct_encode_fields__)
-        assert missing <= optional_after_check_out | {"jurisdiction"}, what
+    for name, shape in PARTIAL_EVENTS.items():
+        missing = set(shape.__struct_encode_fields__) - set(events[name].__struct_encode_fields__)
+        assert missing <= optional_after_check_out | {"jurisdiction"}, name
     assert optional_after_check_out <= set(events["VisitCheckedOut"].__struct_encode_fields__)

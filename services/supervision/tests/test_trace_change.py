@@ -33,15 +33,15 @@ async def trace(client: Any, event_id: str) -> list[dict[str, Any]]:
 
 
 async def chain(make: Any, person_id: str, change: str) -> list[Record]:
-    first = make.lie(facts(person_id, change), at=later(0), causation_id=change)
-    second = make.lie(
+    first = make.record(facts(person_id, change), at=later(0), causation_id=change)
+    second = make.record(
         make.decided(person_id, make.entitlement(), causes=(change,)), at=later(0.1), causation_id=make.id_of(first)
     )
     task = make.id()
-    third = make.lie(
+    third = make.record(
         make.planned(person_id, task), at=later(0.2), correlation_id=change, causation_id=make.id_of(second)
     )
-    fourth = make.lie(
+    fourth = make.record(
         make.offered(person_id, task), at=later(0.3), correlation_id=change, causation_id=make.id_of(third)
     )
     return [first, second, third, fourth]
@@ -50,7 +50,7 @@ async def chain(make: Any, person_id: str, change: str) -> list[Record]:
 async def test_a_change_is_traced_through_every_service_oldest_first(driver: Driver, make: Any, api: Any) -> None:
     person, change = make.id(), make.id()
     records = await chain(make, person, change)
-    for record in (records[3], records[1], records[0], records[2]):  # topics are not read in the order of causes
+    for record in (records[3], records[1], records[0], records[2]):  # topics are not read in causal order
         await driver.deliver_records([record])
     steps = await trace(api(division="530300"), change)
     assert [(s["service"], s["what"]) for s in steps] == [
@@ -74,7 +74,9 @@ async def test_steps_delivered_three_times_are_stored_once(driver: Driver, datab
     assert await database.pool.fetchval("SELECT count(*) FROM parked") == 0
 
 
-async def test_a_new_step_beside_one_seen_before_is_not_lost(driver: Driver, database: Database, make: Any) -> None:
+async def test_a_new_step_in_a_batch_with_a_stored_one_is_not_lost(
+    driver: Driver, database: Database, make: Any
+) -> None:
     records = await chain(make, make.id(), make.id())
     await driver.deliver_records(records[:1])
     await driver.deliver_records(records)
@@ -82,33 +84,33 @@ async def test_a_new_step_beside_one_seen_before_is_not_lost(driver: Driver, dat
     assert await database.pool.fetchval("SELECT count(*) FROM parked") == 0
 
 
-async def test_a_state_that_unites_two_changes_shows_its_consequences_for_both(
+async def test_a_state_that_combines_two_changes_shows_its_consequences_for_both(
     driver: Driver, make: Any, api: Any
 ) -> None:
     person, first, second = make.id(), make.id(), make.id()
-    own = make.lie(facts(person, first), at=later(0))
-    told = make.lie(facts(person, second, version=2), at=later(1))
-    united = make.lie(
+    own = make.record(facts(person, first), at=later(0))
+    merged = make.record(facts(person, second, version=2), at=later(1))
+    united = make.record(
         make.decided(person, make.entitlement(), version=2, causes=(first, second)),
         at=later(2),
         correlation_id=second,
-        causation_id=make.id_of(told),
+        causation_id=make.id_of(merged),
     )
-    visit = make.lie(
+    visit = make.record(
         make.planned(person, make.id()), at=later(3), correlation_id=second, causation_id=make.id_of(united)
     )
-    offer = make.lie(
+    offer = make.record(
         make.offered(person, make.id()), at=later(4), correlation_id=second, causation_id=make.id_of(visit)
     )
-    await driver.deliver_records([own, told, united, visit, offer])
+    await driver.deliver_records([own, merged, united, visit, offer])
     whole = ["PersonFactsRecorded", "EntitlementsDecided", "VisitPlanned", "VisitOffered"]
     assert [s["what"] for s in await trace(api(), first)] == whole
     assert (await trace(api(), first))[0]["event_id"] == make.id_of(own)
-    assert (await trace(api(), second))[0]["event_id"] == make.id_of(told)
+    assert (await trace(api(), second))[0]["event_id"] == make.id_of(merged)
     assert [s["what"] for s in await trace(api(), second)] == whole
 
 
-async def test_nothing_is_stored_when_the_process_ends_before_the_commit(
+async def test_nothing_is_stored_if_the_process_ends_before_the_commit(
     driver: Driver, database: Database, make: Any
 ) -> None:
     records = await chain(make, make.id(), make.id())
@@ -156,26 +158,26 @@ async def test_a_persons_steps_come_newest_first_in_pages(driver: Driver, make: 
     assert (await client.get(f"/v1/persons/{person}/steps?after=yesterday")).status_code == 400
 
 
-async def test_a_change_nobody_heard_of_has_no_steps(api: Any, make: Any) -> None:
+async def test_an_unknown_change_has_no_steps(api: Any, make: Any) -> None:
     assert await trace(api(), make.id()) == []
     assert (await api().get("/v1/trace/not-an-id")).status_code == 422
 
 
 async def test_steps_older_than_ninety_days_are_removed(driver: Driver, database: Database, make: Any) -> None:
-    old = make.lie(facts(make.id(), make.id()), at=NOON - timedelta(days=90, seconds=1))
-    young = make.lie(facts(make.id(), make.id()), at=NOON - timedelta(days=89))
+    old = make.record(facts(make.id(), make.id()), at=NOON - timedelta(days=90, seconds=1))
+    young = make.record(facts(make.id(), make.id()), at=NOON - timedelta(days=89))
     await driver.deliver_records([old, young])
     assert await remove_old(database) == 1
     assert await remove_old(database) == 0
     assert [r[0] for r in await database.pool.fetch("SELECT event_id FROM steps")] == [make.id_of(young)]
 
 
-async def test_a_published_policy_and_a_parked_record_are_steps_of_nobody(
+async def test_a_published_policy_and_a_parked_record_are_steps_without_a_person(
     driver: Driver, database: Database, make: Any
 ) -> None:
     policy = PolicyVersionPublished(jurisdiction="530302", version="1f", published_on=NOON.date(), list={})
     parked = RecordParked(parked_id=make.id(), service="dispatch", reason="bug", topic_name="x", partition=0, offset=0)
-    await driver.deliver_records([make.lie(policy), make.lie(parked, topic="dispatch.parked")])
+    await driver.deliver_records([make.record(policy), make.record(parked, topic="dispatch.parked")])
     rows = await database.pool.fetch("SELECT service, what, person_id FROM steps ORDER BY service")
     assert [tuple(row) for row in rows] == [
         ("dispatch", "RecordParked", None),
@@ -195,23 +197,23 @@ async def test_a_published_policy_and_a_parked_record_are_steps_of_nobody(
 async def test_a_broken_envelope_is_parked_and_its_neighbours_are_stored(
     driver: Driver, database: Database, make: Any, spoilt: dict[str, bytes]
 ) -> None:
-    good = make.lie(facts(make.id(), make.id()))
-    bad = make.lie(facts(make.id(), make.id()))
+    good = make.record(facts(make.id(), make.id()))
+    bad = make.record(facts(make.id(), make.id()))
     headers = [(name, spoilt.get(name, value)) for name, value in bad.headers]
     await driver.deliver_records([good, Record(bad.topic, 0, 0, bad.key, bad.value, headers)])
     assert await database.pool.fetchval("SELECT count(*) FROM steps") == 1
     assert await database.pool.fetchval("SELECT count(*) FROM parked") == 1
 
 
-async def test_a_batch_leaves_nothing_behind_for_the_collector_of_cycles(driver: Driver, make: Any) -> None:
-    """It comes by so rarely in a service that whole batches would gather meanwhile."""
-    batches = [[make.lie(facts(make.id(), make.id())) for _ in range(20)] for _ in range(3)]
+async def test_a_batch_creates_no_reference_cycles(driver: Driver, make: Any) -> None:
+    """The cycle collector runs so rarely in a service that whole batches would accumulate."""
+    batches = [[make.record(facts(make.id(), make.id())) for _ in range(20)] for _ in range(3)]
     await driver.deliver_records(batches[0])
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        for batch in [*batches[1:], *batches[1:]]:  # and where all of it is there already
+        for batch in [*batches[1:], *batches[1:]]:  # the second time every step is stored already
             await driver.deliver_records(batch)
         gc.collect()
         assert [thing for thing in gc.garbage if isinstance(thing, type)] == []

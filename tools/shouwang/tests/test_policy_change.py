@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from identification.simulating.domain.report import view_simulation
+from identification.simulating.shapes import show_simulation
+from identification.simulating.store import Status
 from rules.deciding.wording import DUE_STATES, fund_name
 from rules.form.policy import load_list
 from rules.money.due import DueState
@@ -82,25 +83,25 @@ def simulated(*, full: bool = True) -> dict[str, Any]:
     held = MoneyKey(date(2026, 12, 1), AREA, "district", "530302.birthday_gift", "held")
     tally.money[held] = Money(fen_after=50_00, payees_after=1)
     at = datetime(2026, 11, 22, tzinfo=UTC)
-    row = {
-        "simulation_id": "6f1c",
-        "jurisdiction": AREA,
-        "version": "v2",
-        "state": "complete",
-        "fault": None,
-        "first_month": date(2026, 12, 1),
-        "months": 1,
-        "known_at": at,
-        "replayed": False,
-        "basis": "b",
-        "requested_at": at,
-        "completed_at": at,
-        "chunks": 1,
-        "chunks_done": 1,
-        "people": 1202,
-    }
+    status = Status(
+        simulation_id="6f1c",
+        jurisdiction=AREA,
+        version="v2",
+        state="complete",
+        fault=None,
+        first_month=date(2026, 12, 1),
+        months=1,
+        known_at=at,
+        replayed=False,
+        basis="b",
+        requested_at=at,
+        completed_at=at,
+        chunks=1,
+        chunks_done=1,
+        people=1202,
+    )
     titles = {"530302.birthday_gift": "生日慰问"}
-    return view_simulation(row, tally, full=full, titles=titles).model_dump(mode="json")
+    return show_simulation(status, tally, full=full, titles=titles).model_dump(mode="json")
 
 
 def told(found: dict[str, Any]) -> list[str]:

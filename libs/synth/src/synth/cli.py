@@ -1,4 +1,4 @@
-"""`shouwang synth`: writes a synthetic county, and months of change in it, as one event a line."""
+"""`shouwang synth`: write a synthetic county and months of change, one event per line."""
 
 import argparse
 import sys
@@ -13,21 +13,21 @@ from common import calendar
 from common.codes import divisions
 from shell import clock
 
+from synth.cloud_events import Event
 from synth.delivery import Faults
-from synth.founding import county
 from synth.identity import Numbers
-from synth.scribe import Event
+from synth.population import county
 from synth.stream import stream
 
 PEOPLE_MAX = 20_000_000
 MONTHS_MAX = 240
-# A county without months of change is made and forgotten block by block.
+# A county without months of change is made block by block, so that memory stays small.
 BLOCK = 50_000
 PROGRESS_EVERY_SECONDS = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file (`-`: standard output); progress goes to standard error. 0, or 2 for a wrong argument."""
+    """Write the file (`-`: standard output), and progress to standard error. Returns 0, or 2 for a wrong argument."""
     args = _arguments().parse_args(argv)
     today = args.today or calendar.add_months(clock.today(), -args.months - 6 if args.months else 0)
     unknown = [code for code in args.division if not divisions.known(code, today)]
@@ -55,7 +55,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, help="NDJSON file, - for standard output")
     parser.add_argument("--months", type=int, default=0, help="months of change after the initial load")
     parser.add_argument(
-        "--today", type=date.fromisoformat, help="day of the initial load; without it long enough ago for the months"
+        "--today", type=date.fromisoformat, help="day of the initial load (default: early enough for the months)"
     )
     parser.add_argument("--clean", action="store_true", help="deliver once, at once and in order")
     return parser

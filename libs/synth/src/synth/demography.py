@@ -1,8 +1,6 @@
-"""How many of what there are: shares of a county's older people, rounded from the 2020 census carried on
-to 2026.
+"""Shares of a county's older people, rounded from the 2020 census and projected to 2026.
 
-These are proportions for synthetic people, good enough that queues, pages and plans see realistic sizes.
-They are no statistics and no policy.
+They give queues, pages and plans realistic sizes. They are no statistics and no policy.
 """
 
 from bisect import bisect
@@ -12,7 +10,7 @@ from random import Random
 
 from common.calendar import age_on, birthday
 
-# first age of the band, people per thousand, men per hundred women
+# first age of the band, people per 1,000, men per 100 women
 AGE_BANDS = (
     (55, 90, 100),
     (60, 265, 100),
@@ -24,7 +22,7 @@ AGE_BANDS = (
     (90, 14, 54),
     (95, 3, 45),
 )
-# By serial number, not by chance, so that even a small county has both.
+# by serial number, not by chance, so that a small county has both
 CENTENARIAN_EVERY, LEAP_BIRTH_EVERY = 1600, 600
 CENTENARIAN_AGES = (100, 100, 100, 101, 101, 102, 103, 104, 106, 108)
 CENTENARIAN_MEN_PER_100_WOMEN = 33
@@ -43,12 +41,12 @@ Table = tuple[tuple[int, int], ...]
 
 
 def by_age(table: Table, age: int) -> int:
-    """The figure of the band that an age falls into; below the first band that of the first."""
+    """The figure of the age's band; below the first band the figure of the first."""
     return table[max(0, bisect(table, (age, 10**9)) - 1)][1]
 
 
 def weighted(rng: Random, table: Table) -> int:
-    """One of the first members, drawn by the second as weight."""
+    """A random first member of the pairs, with the second as its weight."""
     steps = list(accumulate(weight for _, weight in table))
     return table[bisect(steps, rng.random() * steps[-1])][0]
 
@@ -57,12 +55,12 @@ _BAND_STEPS = list(accumulate(weight for _, weight, _ in AGE_BANDS))
 
 
 def draw_birth(rng: Random, today: date, serial: int) -> tuple[date, str]:
-    """A birth date and a sex (GB/T 2261.1) out of the age pyramid."""
+    """A birth date and a sex (GB/T 2261.1) by the age pyramid."""
     if serial % CENTENARIAN_EVERY == 7:
         age, men = rng.choice(CENTENARIAN_AGES), CENTENARIAN_MEN_PER_100_WOMEN
     else:
         first, _, men = AGE_BANDS[bisect(_BAND_STEPS, rng.random() * _BAND_STEPS[-1])]
-        # Inside a band the younger ages are fuller, and the steeper the older the band.
+        # within an older band, younger ages are more frequent
         age = first + int(5 * rng.random() ** (1.0 if first < 70 else 1.35))
     sex = "1" if rng.random() * (100 + men) < men else "2"
     latest = birthday(today, -age)
@@ -79,5 +77,5 @@ def leap_birth_near(born: date) -> date:
 
 
 def dies_this_month(rng: Random, birth: date, on: date, times: float = 1.0) -> bool:
-    """By the yearly deaths of the age, so many times as often."""
+    """By the yearly death rate of the age, multiplied by `times`."""
     return rng.random() * 12_000 < by_age(YEARLY_DEATHS_PER_1000, age_on(birth, on)) * times

@@ -1,6 +1,4 @@
-"""Synthetic identities: names that nobody need recognise and ID numbers that are valid but given to
-nobody we know.
-"""
+"""Synthetic identities: invented names, and valid ID numbers of no known person."""
 
 from datetime import date
 from random import Random
@@ -15,7 +13,7 @@ ID_NUMBERS_FROM_YEAR = 1984
 LOCAL_SHARE, COVERED_SHARE = 0.82, 0.96
 TRIES_MAX = 200
 
-# Where the county's name changed together with its code.
+# former codes of counties whose name changed with the code
 _FORMERLY = {
     "140702": ("142401",),
     "140902": ("142201",),
@@ -43,7 +41,7 @@ def _in_id_numbers(division: divisions.Division) -> bool:
 
 
 def areas_of(county: str) -> tuple[str, ...]:
-    """The codes that people first registered in a county carry in their ID number, abolished ones first."""
+    """The codes in ID numbers of people first registered in a county, abolished ones first."""
     here = divisions.get(county)
     if here is None:
         raise ValueError(f"{county} is no known division")
@@ -59,7 +57,7 @@ def areas_of(county: str) -> tuple[str, ...]:
 
 
 class Numbers:
-    """Gives out valid ID numbers, each once. One giver serves all blocks of a large county."""
+    """Draws valid ID numbers, each once. All blocks of a large county share one instance."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
@@ -67,9 +65,7 @@ class Numbers:
         self._covered = tuple(d.code for d in divisions.every() if _in_id_numbers(d))
 
     def draw(self, rng: Random, county: str, birth: date, sex: str) -> str:
-        """A number for somebody of this county; most were first registered there, under the code of the
-        time.
-        """
+        """A number for a person of this county. Most were first registered there, under the code of that time."""
         areas = self._areas.get(county)
         if areas is None:
             areas = self._areas[county] = areas_of(county)

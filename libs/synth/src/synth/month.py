@@ -1,26 +1,26 @@
-"""What a simulated month needs: how often things happen, who is there for them, and when they are told."""
+"""A simulated month: how often changes happen, who has them, and when the offices report them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Final
 
 from common import calendar
 
+from synth.cloud_events import Event, EventWriter, Sent
 from synth.county import County
-from synth.scribe import Event, Scribe, Sent
-from synth.world import Household, Person
+from synth.truth import Household, Person
 
-TRIES_MAX = 20
+TRIES_MAX: Final = 20
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Changes per 1,000 people and month, and (from `wrong` on) how many of 1,000 reports go wrong.
+    """Changes per 1,000 people and month. From `wrong` on: reports with an error per 1,000 reports.
 
-    `wrong`: recorded wrongly and corrected later; `phantom`: reported and annulled, it was never so;
-    `false_death`: somebody alive is reported dead, per 1,000 people and month.
+    `wrong`: recorded wrongly and corrected later. `phantom`: reported and annulled, because it never happened.
+    `false_death`: a living person is reported dead, per 1,000 people and month.
     """
 
     home: float = 2.5
@@ -44,7 +44,7 @@ class Rates:
     phantom: float = 30.0
 
     def times(self, factor: float) -> "Rates":
-        """Everything so many times as often, with the same share of mistakes."""
+        """All changes `factor` times as often, with the same share of errors."""
         shares = {"wrong", "phantom"}
         more = {f.name: getattr(self, f.name) * factor for f in fields(self) if f.name not in shares}
         return replace(self, **more)
@@ -54,44 +54,57 @@ class Month:
     """One simulated month `[start, end)` of a county."""
 
     def __init__(
-        self, county: County, start: date, end: date, rng: Random, rates: Rates, scribe: Scribe | None = None
+        self, county: County, start: date, end: date, rng: Random, rates: Rates, writer: EventWriter | None = None
     ) -> None:
         self.county, self.start, self.end, self.rng, self.rates = county, start, end, rng, rates
-        self.scribe: Scribe = scribe or county.scribe
+        self.writer: EventWriter = writer or county.writer
         self._days = (end - start).days
 
-    def often(self, per_thousand: float) -> range:
-        """As many turns as the rate gives for this county, the fraction by chance."""
+    def occurrences(self, per_thousand: float) -> range:
+        """A loop over as many changes as the rate gives for this county, the fraction by chance."""
         expected = per_thousand * len(self.county.people) / 1000
         return range(int(expected) + (self.rng.random() < expected % 1))
 
-    def some_day(self) -> date:
+    def random_day(self) -> date:
         return self.start + timedelta(days=int(self.rng.random() * self._days))
 
-    def told(self, day: date, days_min: int = 0, days_max: int = 15) -> datetime:
-        """When an office has it in its register: office hours, some days after `day`."""
+    def report_time(self, day: date, days_min: int = 0, days_max: int = 15) -> datetime:
+        """When an office records a change of `day`: some days later, in office hours."""
         after = days_min + int(self.rng.random() * (days_max - days_min + 1))
         seconds = 8 * 3600 + self.rng.random() * 10 * 3600
         start = datetime(day.year, day.month, day.day, tzinfo=calendar.SHANGHAI)
         return start + timedelta(days=after, milliseconds=int(seconds * 1000))
 
-    def someone(self, kind: str, day: date, fits: Callable[[Person], bool] | None = None) -> Person | None:
-        """Somebody alive on that day whose facts of a kind are settled; None when luck finds nobody."""
+    def draw_person(self, kind: str, day: date, fits: Callable[[Person], bool] | None = None) -> Person | None:
+        """A person who lives on that day and may have a change of this kind. None after TRIES_MAX tries."""
         people = self.county.people
         for _ in range(TRIES_MAX):
             person = people[int(self.rng.random() * len(people))]
-            if self.open_to(person, kind, day) and (fits is None or fits(person)):
+            if self.may_change(person, kind, day) and (fits is None or fits(person)):
                 return person
         return None
 
-    def open_to(self, person: Person, kind: str, day: date) -> bool:
+    def draw_people(
+        self, per_thousand: float, kind: str, fits: Callable[[Person], bool] | None = None
+    ) -> Iterator[tuple[Person, date]]:
+        """People with a change of this kind, each with its day, as often as the rate gives."""
+        for _ in self.occurrences(per_thousand):
+            day = self.random_day()
+            person = self.draw_person(kind, day, fits)
+            if person is not None:
+                yield person, day
+
+    def may_change(self, person: Person, kind: str, day: date) -> bool:
         return person.lives(day) and person.settled.get(kind, self.county.loaded_on) < day
 
-    def wrongly(self) -> bool:
+    def is_wrong(self) -> bool:
         return self.rng.random() * 1000 < self.rates.wrong
 
+    def is_phantom(self) -> bool:
+        return self.rng.random() * 1000 < self.rates.phantom
+
     def settle(self, subject: Person | Household, kind: str, sent: list[Sent]) -> list[Sent]:
-        """Nothing of this kind changes again before the day after all of this is told."""
+        """Allow no further change of this kind up to the last of these reports. Returns `sent`."""
         last = max(time for time, _ in sent).date()
         if isinstance(subject, Household):
             subject.settled = last
@@ -100,30 +113,29 @@ class Month:
         return sent
 
 
-Change = Iterator[list[Sent]]
+Changes = Iterator[list[Sent]]
 
 
 def report(month: Month, person: Person, kind: str, day: date, right: Event, wrong: Event) -> list[Sent]:
-    """Tell a change: mostly right at once, sometimes with a wrong value or day and corrected weeks later."""
-    scribe = month.scribe
-    if not month.wrongly():
-        return month.settle(person, kind, [scribe.created(person, kind, day, right, month.told(day))])
+    """The reports of a change: usually right, sometimes with a wrong value or day and corrected weeks later."""
+    writer = month.writer
+    if not month.is_wrong():
+        return month.settle(person, kind, [writer.created(person, kind, day, right, month.report_time(day))])
+    first_day, first = day, wrong
     if month.rng.random() < 0.4:
         first_day, first = day + timedelta(days=1 + int(month.rng.random() * 10)), right
-    else:
-        first_day, first = day, wrong
-    time = month.told(first_day)
-    sent = [scribe.created(person, kind, first_day, first, time)]
-    sent.append(scribe.corrected(person, kind, day, right, month.told(time.date(), 2, 40)))
+    time = month.report_time(first_day)
+    sent = [writer.created(person, kind, first_day, first, time)]
+    sent.append(writer.corrected(person, kind, day, right, month.report_time(time.date(), 2, 40)))
     return month.settle(person, kind, sent)
 
 
-def phantom(month: Month, person: Person, kind: str, day: date, value: dict[str, Any]) -> list[Sent]:
-    """Tell what never was, and take it back. The chain that was open stays the open one."""
+def phantom(month: Month, person: Person, kind: str, day: date, value: Event) -> list[Sent]:
+    """Report a change that never happened, and annul it. The chain that was open stays the open one."""
     chain = person.chains.get(kind)
-    time = month.told(day)
-    sent = [month.scribe.created(person, kind, day, value, time)]
-    sent.append(month.scribe.annulled(person, kind, month.told(time.date(), 2, 40)))
+    time = month.report_time(day)
+    sent = [month.writer.created(person, kind, day, value, time)]
+    sent.append(month.writer.annulled(person, kind, month.report_time(time.date(), 2, 40)))
     if chain is None:
         del person.chains[kind]
     else:
@@ -132,4 +144,4 @@ def phantom(month: Month, person: Person, kind: str, day: date, value: dict[str,
 
 
 def ending(month: Month, person: Person, kind: str, day: date) -> list[Sent]:
-    return month.settle(person, kind, [month.scribe.ended(person, kind, day, month.told(day))])
+    return month.settle(person, kind, [month.writer.ended(person, kind, day, month.report_time(day))])

@@ -1,59 +1,60 @@
-"""Months of change in a county, as the pushes a platform receives."""
+"""Months of change in a county, as the pushes that a platform receives."""
 
 import heapq
 from collections.abc import Iterator
 from operator import attrgetter
 from random import Random
+from typing import Final
 
 from common import calendar
 
-from synth import caring, dying, earning, moving
-from synth.beside import beside
+from synth import circumstances, deaths, low_income, moves
 from synth.county import County
-from synth.delivery import Faults, Post, Push
+from synth.delivery import DeliveryQueue, Faults, Push
 from synth.month import Month, Rates
+from synth.other_facts import other_facts
 
-# Deaths first: who dies this month has nothing else told of the days after. Newcomers last: their turn
-# comes next month.
-HAPPENINGS = (
-    dying.deaths,
-    moving.homes,
-    moving.hukou,
-    moving.old_errors,
-    caring.certificates,
-    caring.living,
-    caring.special_families,
-    earning.households,
-    earning.members,
-    earning.own_income,
-    dying.false_deaths,
-    moving.newcomers,
+# Deaths come first, so that nothing is reported about later days of the dead. Newcomers come last: they change from
+# the next month on.
+KINDS_OF_CHANGE: Final = (
+    deaths.deaths,
+    moves.homes,
+    moves.hukou,
+    moves.old_errors,
+    circumstances.certificates,
+    circumstances.living,
+    circumstances.special_families,
+    low_income.households,
+    low_income.members,
+    low_income.own_income,
+    deaths.false_deaths,
+    moves.newcomers,
 )
 
 
 def stream(
     county: County, months: int, seed: int, faults: Faults | None = None, rates: Rates | None = None
 ) -> Iterator[Push]:
-    """Draw so many months of change, in the order of delivery; the county moves on with them.
+    """Draw months of change, in the order of delivery. The county's day moves forward with them.
 
-    Drawn to its end it has delivered everything, also what is told after the last month (`deliver_at` may
-    lie some months behind `county.today`). The events are the same whatever the faults; `County.truth`
-    does not depend on them.
+    The last pushes are due some months after the last month. The events do not depend on the faults, and
+    `County.truth` does not either.
     """
-    world, other = Random(f"stream/{seed}"), Random(f"beside/{seed}")
-    post = Post(faults or Faults(), Random(f"faults/{seed}"))
-    second = Post(faults or Faults(), Random(f"faults beside/{seed}"))
+    faults, rates = faults or Faults(), rates or Rates()
+    rng, other_rng = Random(f"stream/{seed}"), Random(f"beside/{seed}")
+    main = DeliveryQueue(faults, Random(f"faults/{seed}"))
+    other = DeliveryQueue(faults, Random(f"faults beside/{seed}"))
     at = attrgetter("deliver_at")
     for _ in range(months):
         start, end = county.today, calendar.add_months(county.today, 1)
-        month = Month(county, start, end, world, rates or Rates())
-        for happening in HAPPENINGS:
-            for sent in happening(month):
-                post.take(sent)
-        for sent in beside(Month(county, start, end, other, rates or Rates(), county.scribe_beside)):
-            second.take(sent)
+        month = Month(county, start, end, rng, rates)
+        for change in KINDS_OF_CHANGE:
+            for sent in change(month):
+                main.add(sent)
+        for sent in other_facts(Month(county, start, end, other_rng, rates, county.other_writer)):
+            other.add(sent)
         county.today = end
-        # What later months tell is told after they begin.
+        # events of later months have later times
         due = calendar.start_of_day(end)
-        yield from heapq.merge(post.due(due), second.due(due), key=at)
-    yield from heapq.merge(post.rest(), second.rest(), key=at)
+        yield from heapq.merge(main.due(due), other.due(due), key=at)
+    yield from heapq.merge(main.rest(), other.rest(), key=at)

@@ -1,4 +1,4 @@
-"""Who is to be assessed and what results are in force. Pure: values in, values out, time passed in."""
+"""The pure rules of assessment: who needs one, and which results are in force. Time is an argument."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 from common.calendar import add_months
-from common.events import Ability, EntitlementsDecided
+from common.events import Ability, Entitlement, EntitlementsDecided
 from rules.scales.ability_scale import Scale
 
 ITEM: Final = "ability_assessment"
@@ -28,8 +28,11 @@ class Period(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one person. `cases`: how many were opened; `ability_version`: of the last
-    AbilitiesDetermined; `act_on`: the day on which the clock must look again."""
+    """One person's need for assessments, from the newest decision.
+
+    `cases`: the number of opened cases. `ability_version`: version of the last AbilitiesDetermined. `act_on`: the day
+    of the next step, None for none.
+    """
 
     person_id: str
     periods: tuple[Period, ...] = ()
@@ -52,7 +55,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(NamedTuple):
-    """A signed result; valid from the day of the assessment up to `valid_until` unless a newer one closes it."""
+    """A signed result. It is valid from the day of the assessment to `valid_until`, or until a newer result begins."""
 
     assessment_id: str
     scale: str
@@ -63,23 +66,32 @@ class Result(NamedTuple):
     recorded_at: datetime
 
 
-class Ask(NamedTuple):
+class Request(NamedTuple):
     reason: Reason
     due_on: date
 
 
-class Drop(NamedTuple):
+class Cancel(NamedTuple):
     reason: Literal["died", "not_entitled"]
 
 
 class Decided(NamedTuple):
+    """The need after a step, and the step itself: a new case, the end of the open case, or nothing."""
+
     need: Need
-    step: Ask | Drop | None
+    step: Request | Cancel | None
 
 
-def digest(decided: EntitlementsDecided) -> int:
-    """A number that stays the same while nothing changes for assessment; 0 for who never was entitled to one."""
-    granted = [e for e in decided.entitlements if e.item == ITEM and e.state == "granted"]
+def _granted(decided: EntitlementsDecided) -> list[Entitlement]:
+    return [e for e in decided.entitlements if e.item == ITEM and e.state == "granted"]
+
+
+def assessment_digest(decided: EntitlementsDecided) -> int:
+    """A hash that changes exactly if the decision changes for assessment.
+
+    It is 0 for a person who was never entitled to an assessment.
+    """
+    granted = _granted(decided)
     if not granted:
         return 0
     parts: list[object] = [decided.died_on, decided.merged_into is not None]
@@ -88,9 +100,9 @@ def digest(decided: EntitlementsDecided) -> int:
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
 
 
-def informed(need: Need, decided: EntitlementsDecided, correlation_id: str) -> Need:
-    """The need with what the newest decision says."""
-    granted = [e for e in decided.entitlements if e.item == ITEM and e.state == "granted"]
+def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str) -> Need:
+    """The need with the values of the newest decision."""
+    granted = _granted(decided)
     return msgspec.structs.replace(
         need,
         periods=tuple(Period(e.from_, e.to) for e in granted),
@@ -102,23 +114,36 @@ def informed(need: Need, decided: EntitlementsDecided, correlation_id: str) -> N
 
 
 def decide_case(need: Need, case: Case | None, results: Sequence[Result], today: date, scale: Scale) -> Decided:
-    """Whether to ask for an assessment or drop the open one, and when to look again."""
+    """Whether to request an assessment or cancel the open case, and the day of the next step."""
     gone = need.died_on is not None or need.merged
-    entitled = not gone and any(p.covers(today) for p in need.periods)
-    if not entitled:
-        starts = [] if gone else [p.from_ for p in need.periods if p.from_ > today]
-        step = Drop("died" if gone else "not_entitled") if case else None
-        return Decided(msgspec.structs.replace(need, act_on=min(starts, default=None)), step)
-    ends = [p.to for p in need.periods if p.covers(today) and p.to is not None]
-    until = max((r.valid_until for r in results), default=None)
-    renew_on = until - timedelta(days=scale.parameters.renewal_days.value) if until else today
-    if case is not None or renew_on <= today:
-        looked = msgspec.structs.replace(need, act_on=min(ends, default=None))
-        if case is not None:
-            return Decided(looked, None)
-        due_on = today + timedelta(days=scale.parameters.request_days.value)
-        return Decided(looked, Ask("regular" if results else "first", due_on))
-    return Decided(msgspec.structs.replace(need, act_on=min([renew_on, *ends])), None)
+    if gone:
+        return Decided(_acting_on(need, []), Cancel("died") if case else None)
+    current = [period for period in need.periods if period.covers(today)]
+    if not current:
+        begins = [period.from_ for period in need.periods if period.from_ > today]
+        return Decided(_acting_on(need, begins), Cancel("not_entitled") if case else None)
+    ends = [period.to for period in current if period.to is not None]
+    if case is not None:
+        return Decided(_acting_on(need, ends), None)
+    renew_on = _renew_on(results, today, scale)
+    if renew_on > today:
+        return Decided(_acting_on(need, [renew_on, *ends]), None)
+    return Decided(_acting_on(need, ends), _request(results, today, scale))
+
+
+def _request(results: Sequence[Result], today: date, scale: Scale) -> Request:
+    due_on = today + timedelta(days=scale.parameters.request_days.value)
+    return Request("regular" if results else "first", due_on)
+
+
+def _renew_on(results: Sequence[Result], today: date, scale: Scale) -> date:
+    """The day on which the next assessment is requested; today without any result."""
+    until = max((result.valid_until for result in results), default=None)
+    return until - timedelta(days=scale.parameters.renewal_days.value) if until else today
+
+
+def _acting_on(need: Need, days: Sequence[date]) -> Need:
+    return msgspec.structs.replace(need, act_on=min(days, default=None))
 
 
 def valid_until(assessed_on: date, scale: Scale) -> date:
@@ -126,23 +151,27 @@ def valid_until(assessed_on: date, scale: Scale) -> date:
 
 
 def abilities(results: Sequence[Result]) -> tuple[Ability, ...]:
-    """Every result with the period in which it is in force: a newer one closes the older at its own date; of two
-    of the same day the one recorded later counts."""
-    ordered = sorted(results, key=lambda r: (r.valid_from, r.recorded_at, r.assessment_id))
+    """Each result with the period in which it is in force.
+
+    A newer result ends the older one at its own date. Of two results of the same day, the one recorded later counts.
+    """
+    ordered = sorted(results, key=lambda result: (result.valid_from, result.recorded_at, result.assessment_id))
     found = []
     for i, result in enumerate(ordered):
-        following = ordered[i + 1].valid_from if i + 1 < len(ordered) else result.valid_until
-        valid_to = min(result.valid_until, following)
+        next_from = ordered[i + 1].valid_from if i + 1 < len(ordered) else result.valid_until
+        valid_to = min(result.valid_until, next_from)
         if result.valid_from < valid_to:
-            found.append(
-                Ability(
-                    assessment_id=result.assessment_id,
-                    scale=result.scale,
-                    scale_version=result.scale_version,
-                    level=result.level,
-                    valid_from=result.valid_from,
-                    valid_to=valid_to,
-                    recorded_at=result.recorded_at,
-                )
-            )
+            found.append(_ability(result, valid_to))
     return tuple(found)
+
+
+def _ability(result: Result, valid_to: date) -> Ability:
+    return Ability(
+        assessment_id=result.assessment_id,
+        scale=result.scale,
+        scale_version=result.scale_version,
+        level=result.level,
+        valid_from=result.valid_from,
+        valid_to=valid_to,
+        recorded_at=result.recorded_at,
+    )

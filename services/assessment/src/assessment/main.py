@@ -1,4 +1,4 @@
-"""Assessment: who needs one, what was found, and which ability level is in force."""
+"""Assessment: cases, forms, signatures, and the ability levels in force."""
 
 from common.events import EntitlementsDecided
 from shell.jobs import Job

@@ -1,40 +1,61 @@
-"""Whoever is entitled to an assessment and has no valid result gets a case; who no longer is loses it."""
+"""A person who is entitled to an assessment and has no valid result gets a case. The end of the right cancels it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from common.events import AssessmentCancelled, AssessmentRequested, EntitlementsDecided
 from common.message import Message, derived_id
 from shell import clock
 from shell.store.database import Database
-from shell.store.transaction import Tx, origin_of
+from shell.store.transaction import Origin, Tx, origin_of
 
 from assessment import store
-from assessment.domain import ITEM, Ask, Case, Decided, Drop, Need, decide_case, digest, informed
+from assessment.domain import (
+    ITEM,
+    Cancel,
+    Case,
+    Decided,
+    Need,
+    Request,
+    assessment_digest,
+    decide_case,
+    with_decision,
+)
 from assessment.scale import scale_in_use
 
 STEP_MAX: Final = 500
 Causes = Mapping[str, Message[Any]]
 
 
+class _NewCase(NamedTuple):
+    case: Case
+    due_on: date
+
+
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
-    """Most decisions change nothing here: one statement finds those that do."""
-    changed = await store.claim_heads(tx, [(m.data.person_id, m.data.version, digest(m.data)) for m in messages])
+    """Most decisions change nothing for assessment. One statement finds the others."""
+    changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
     known = await store.lock_needs(tx, causes)
-    needs = [
-        informed(known.get(person_id) or Need(person_id=person_id), message.data, message.correlation_id)
-        for person_id, message in causes.items()
-    ]
+    needs = [_newest_need(known.get(person_id), message) for person_id, message in causes.items()]
     await _decide(tx, needs, clock.today(), causes)
 
 
+def _head(decided: EntitlementsDecided) -> store.Head:
+    return store.Head(decided.person_id, decided.version, assessment_digest(decided))
+
+
+def _newest_need(need: Need | None, message: Message[EntitlementsDecided]) -> Need:
+    need = need or Need(person_id=message.data.person_id)
+    return with_decision(need, message.data, message.correlation_id)
+
+
 async def look_again(database: Database) -> int:
-    """Job: entitlements that begin or end today, results about to run out."""
+    """Job: needs whose day of action has come: an entitlement begins or ends, or a result expires soon."""
     today = clock.today()
     async with database.transaction() as tx:
         needs = await store.lock_due_needs(tx, today, STEP_MAX)
@@ -44,61 +65,70 @@ async def look_again(database: Database) -> int:
 
 
 async def _decide(tx: Tx, needs: Sequence[Need], today: date, causes: Causes) -> None:
-    persons = sorted(need.person_id for need in needs)
-    open_cases = await store.lock_open_cases(tx, persons)
-    results = await store.results_of(tx.sql, persons)
-    decided = [
-        decide_case(need, open_cases.get(need.person_id), results.get(need.person_id, []), today, scale_in_use())
-        for need in needs
-    ]
-    asked = [_asked(d, d.step) for d in decided if isinstance(d.step, Ask)]
-    await store.upsert_needs(tx, [_counted(d) for d in decided])
-    await _request(tx, asked, causes)
+    person_ids = sorted(need.person_id for need in needs)
+    open_cases = await store.lock_open_cases(tx, person_ids)
+    results = await store.load_results(tx.sql, person_ids)
+    decided = []
+    for need in needs:
+        case, signed = open_cases.get(need.person_id), results.get(need.person_id, [])
+        decided.append(decide_case(need, case, signed, today, scale_in_use()))
+    await store.upsert_needs(tx, [_need_after(d) for d in decided])
+    await _request(tx, [_new_case(d.need, d.step) for d in decided if isinstance(d.step, Request)], causes)
     await _cancel(tx, decided, open_cases, causes)
 
 
-def _counted(decided: Decided) -> Need:
-    asks = isinstance(decided.step, Ask)
-    return msgspec.structs.replace(decided.need, cases=decided.need.cases + 1) if asks else decided.need
+def _need_after(decided: Decided) -> Need:
+    """The need with the count of a new case."""
+    if not isinstance(decided.step, Request):
+        return decided.need
+    return msgspec.structs.replace(decided.need, cases=decided.need.cases + 1)
 
 
-def _asked(decided: Decided, ask: Ask) -> tuple[Case, Ask]:
-    need = decided.need
+def _new_case(need: Need, request: Request) -> _NewCase:
     case = Case(
         assessment_id=derived_id("assessment", need.person_id, need.cases + 1),
         person_id=need.person_id,
         state="requested",
-        reason=ask.reason,
+        reason=request.reason,
         division=need.division,
         correlation_id=need.correlation_id,
     )
-    return case, ask
+    return _NewCase(case, request.due_on)
 
 
-async def _request(tx: Tx, asked: Sequence[tuple[Case, Ask]], causes: Causes) -> None:
-    if not asked:
+async def _request(tx: Tx, new: Sequence[_NewCase], causes: Causes) -> None:
+    if not new:
         return
-    fresh = await store.insert_cases(tx, [case for case, _ in asked], clock.now(), [ask.due_on for _, ask in asked])
-    for case, ask in asked:
-        if case.assessment_id in fresh:
-            event = AssessmentRequested(
-                person_id=case.person_id,
-                assessment_id=case.assessment_id,
-                reason=case.reason,
-                item=ITEM,
-                division=case.division,
-                due_on=ask.due_on,
-            )
-            cause = origin_of(causes.get(case.person_id))
-            origin = msgspec.structs.replace(cause, correlation_id=case.correlation_id)
-            tx.emit(event, origin, division=case.division)
+    cases = [one.case for one in new]
+    inserted = await store.insert_cases(tx, cases, clock.now(), [one.due_on for one in new])
+    for case, due_on in new:
+        if case.assessment_id in inserted:
+            tx.emit(_requested(case, due_on), _origin(case, causes), division=case.division)
+
+
+def _origin(case: Case, causes: Causes) -> Origin:
+    """The chain of the case continues, also if another change led to the request."""
+    origin = origin_of(causes.get(case.person_id))
+    return msgspec.structs.replace(origin, correlation_id=case.correlation_id)
+
+
+def _requested(case: Case, due_on: date) -> AssessmentRequested:
+    return AssessmentRequested(
+        person_id=case.person_id,
+        assessment_id=case.assessment_id,
+        reason=case.reason,
+        item=ITEM,
+        division=case.division,
+        due_on=due_on,
+    )
 
 
 async def _cancel(tx: Tx, decided: Sequence[Decided], open_cases: Mapping[str, Case], causes: Causes) -> None:
-    dropped = {open_cases[d.need.person_id]: d.step.reason for d in decided if isinstance(d.step, Drop)}
-    if not dropped:
+    reasons = {d.need.person_id: d.step.reason for d in decided if isinstance(d.step, Cancel)}
+    if not reasons:
         return
-    await store.cancel_cases(tx, {case.assessment_id: reason for case, reason in dropped.items()})
-    for case, reason in dropped.items():
-        event = AssessmentCancelled(person_id=case.person_id, assessment_id=case.assessment_id, reason=reason)
-        tx.emit(event, causes.get(case.person_id) or case.correlation_id, division=case.division)
+    await store.cancel_cases(tx, {open_cases[person_id].assessment_id: why for person_id, why in reasons.items()})
+    for person_id, reason in reasons.items():
+        case = open_cases[person_id]
+        event = AssessmentCancelled(person_id=person_id, assessment_id=case.assessment_id, reason=reason)
+        tx.emit(event, causes.get(person_id) or case.correlation_id, division=case.division)

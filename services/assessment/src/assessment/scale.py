@@ -1,4 +1,4 @@
-"""The scale in use."""
+"""The assessment scale in use, from `contracts/scales`."""
 
 from functools import cache
 

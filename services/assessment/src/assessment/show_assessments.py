@@ -1,9 +1,11 @@
-"""Assessments as officers and assessors see them."""
+"""Officers, assessors and auditors read assessments."""
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Final
 from uuid import UUID
 
 from common.errors import NotFound
+from common.events import Ability
 from fastapi import APIRouter, Depends
 from shell.access.auth import Caller, require
 from shell.http.params import Day, Instant
@@ -11,46 +13,43 @@ from shell.service import Db
 
 from assessment import store
 from assessment.domain import abilities
-from assessment.views import AssessmentOut, InForceOut, PersonAssessmentsOut, assessment_out
+from assessment.shapes import AssessmentOut, PersonAssessmentsOut, assessment_out, in_force_out
 
 router = APIRouter(tags=["assessments"])
 Reader = Annotated[Caller, Depends(require("assessor", "officer", "approver", "auditor"))]
-CASES_MAX = 200
+CASES_MAX: Final = 200
 
 
 @router.get("/v1/assessments/{assessment_id}")
 async def show_assessment(assessment_id: UUID, db: Db, caller: Reader) -> AssessmentOut:
-    """One assessment with its form. What lies outside the caller's area is not there."""
+    """One assessment with its form. An assessment outside the caller's area is not found."""
     async with db.reading() as connection:
-        row = await store.show_case(connection, str(assessment_id))
-    if row is None or not caller.may_see(row["division"]):
+        stored = await store.load_case(connection, str(assessment_id))
+    if stored is None or not caller.may_see(stored.case.division):
         raise NotFound("no such assessment")
-    return assessment_out(row)
+    return assessment_out(stored)
 
 
 @router.get("/v1/persons/{person_id}/assessments")
 async def list_assessments(
     person_id: UUID, db: Db, caller: Reader, on: Day | None = None, known_at: Instant | None = None
 ) -> PersonAssessmentsOut:
-    """A person's results with their periods (`on`: in force that day; `known_at`: as known then) and all cases."""
+    """A person's results with their periods, and all cases. `on`: in force on that day. `known_at`: as known then."""
+    key = str(person_id)
     async with db.reading() as connection:
-        need = await store.show_need(connection, str(person_id))
+        need = await store.load_need(connection, key)
         if need is None or not caller.may_see(need.division):
-            raise NotFound("nothing is known of this person here")
-        results = await store.list_results(connection, str(person_id), known_at)
-        cases = await store.list_cases(connection, str(person_id), CASES_MAX)
-    in_force = [
-        InForceOut(
-            assessment_id=a.assessment_id,
-            scale=a.scale,
-            scale_version=a.scale_version,
-            level=a.level,
-            valid_from=a.valid_from,
-            valid_to=a.valid_to,
-            recorded_at=a.recorded_at,
-        )
-        for a in abilities(results)
-        if on is None or (a.valid_from <= on and (a.valid_to is None or on < a.valid_to))
-    ]
-    shown = [assessment_out(row, form=False) for row in cases if known_at is None or row["requested_at"] <= known_at]
-    return PersonAssessmentsOut(person_id=str(person_id), results=in_force, assessments=shown)
+            raise NotFound("no such person in assessment")
+        results = await store.list_results(connection, key, known_at)
+        cases = await store.list_cases(connection, key, CASES_MAX)
+    in_force = [ability for ability in abilities(results) if on is None or _in_force(ability, on)]
+    known = [stored for stored in cases if known_at is None or stored.requested_at <= known_at]
+    return PersonAssessmentsOut(
+        person_id=key,
+        results=[in_force_out(ability) for ability in in_force],
+        assessments=[assessment_out(stored, form=False) for stored in known],
+    )
+
+
+def _in_force(ability: Ability, day: date) -> bool:
+    return ability.valid_from <= day and (ability.valid_to is None or day < ability.valid_to)

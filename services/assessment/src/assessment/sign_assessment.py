@@ -1,6 +1,7 @@
-"""A second person signs, and the result takes effect: all results of the person with their periods go out."""
+"""A second person signs an assessment. It takes effect: all results of the person are emitted with their periods."""
 
-from typing import Annotated, Any, Final
+from datetime import date, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -13,9 +14,10 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from assessment import store
-from assessment.domain import Need, Result, abilities, valid_until
+from assessment.domain import Case, Result, abilities, valid_until
 from assessment.scale import scale_in_use
-from assessment.views import AssessmentOut, assessment_out
+from assessment.shapes import AssessmentOut, assessment_out
+from assessment.store import Scoring, StoredCase
 
 router = APIRouter(tags=["assessments"])
 COMA_TOTAL: Final = 0
@@ -25,52 +27,68 @@ COMA_TOTAL: Final = 0
 async def sign_assessment(
     assessment_id: UUID, db: Db, caller: Annotated[Caller, Depends(require("assessor", "approver"))]
 ) -> AssessmentOut:
-    """Sign a scored assessment. Whoever submitted it may not; signing again changes nothing."""
+    """Sign a scored assessment. The person who submitted it may not sign. A second signature changes nothing."""
     async with db.transaction() as tx:
-        row = await store.lock_case(tx, str(assessment_id))
-        if row is None:
+        stored = await store.lock_case(tx, str(assessment_id))
+        if stored is None:
             raise NotFound("no such assessment")
-        caller.need_area(row["division"])
-        if row["state"] == "signed" and row["signed_by"] == caller.subject:
-            return assessment_out(row)
-        if row["state"] != "scored":
-            raise Conflict("only a scored assessment is signed", code=f"assessment_is_{row['state']}")
-        if row["submitted_by"] == caller.subject:
-            raise NotAllowed("a second person signs", code="same_person")
-        row = await store.sign_case(tx, str(assessment_id), caller.subject, clock.now())
-        await _take_effect(tx, row)
-    return assessment_out(row)
+        caller.need_area(stored.case.division)
+        if stored.case.state == "signed" and stored.signed_by == caller.subject:
+            return assessment_out(stored)
+        scoring = _signable(stored, caller)
+        signed = await store.sign_case(tx, str(assessment_id), caller.subject, clock.now())
+        await _take_effect(tx, signed.case, scoring)
+    return assessment_out(signed)
 
 
-async def _take_effect(tx: Tx, row: Any) -> None:
-    person_id, now = row["person_id"], clock.now()
-    result = Result(
-        row["assessment_id"],
-        row["scale"],
-        row["scale_version"],
-        row["level"],
-        row["assessed_on"],
-        valid_until(row["assessed_on"], scale_in_use()),
-        now,
-    )
-    await store.append_result(tx, person_id, result)
-    results = (await store.results_of(tx.sql, [person_id]))[person_id]
-    need: Need = (await store.lock_needs(tx, [person_id]))[person_id]
-    # the clock decides at its next look when this person is due again
-    need = msgspec.structs.replace(need, ability_version=need.ability_version + 1, act_on=clock.today())
-    await store.upsert_needs(tx, [need])
-    correlation = row["correlation_id"]
-    signed = AssessmentSigned(
-        person_id=person_id,
-        assessment_id=row["assessment_id"],
-        scale=row["scale"],
-        scale_version=row["scale_version"],
-        total=COMA_TOTAL if row["total"] is None else row["total"],
-        level=row["level"],
-        assessed_on=row["assessed_on"],
-    )
-    tx.emit(signed, correlation, division=row["division"])
+def _signable(stored: StoredCase, caller: Caller) -> Scoring:
+    """The score to sign. Raises Conflict without one, and NotAllowed for the person who submitted it."""
+    if stored.case.state != "scored" or stored.scoring is None:
+        raise Conflict("only a scored assessment can be signed", code=f"assessment_is_{stored.case.state}")
+    if stored.scoring.submitted_by == caller.subject:
+        raise NotAllowed("a second person must sign", code="same_person")
+    return stored.scoring
+
+
+async def _take_effect(tx: Tx, case: Case, scoring: Scoring) -> None:
+    now = clock.now()
+    await store.append_result(tx, case.person_id, _result(case, scoring, now))
+    version = await _next_version(tx, case.person_id, clock.today())
+    results = await store.load_results(tx.sql, [case.person_id])
     determined = AbilitiesDetermined(
-        person_id=person_id, version=need.ability_version, recorded_at=now, abilities=abilities(results)
+        person_id=case.person_id, version=version, recorded_at=now, abilities=abilities(results[case.person_id])
     )
-    tx.emit(determined, correlation, division=row["division"])
+    tx.emit(_signed(case, scoring), case.correlation_id, division=case.division)
+    tx.emit(determined, case.correlation_id, division=case.division)
+
+
+async def _next_version(tx: Tx, person_id: str, today: date) -> int:
+    """The version of the next AbilitiesDetermined. The job decides the next assessment of the person today."""
+    need = (await store.lock_needs(tx, [person_id]))[person_id]
+    need = msgspec.structs.replace(need, ability_version=need.ability_version + 1, act_on=today)
+    await store.upsert_needs(tx, [need])
+    return need.ability_version
+
+
+def _result(case: Case, scoring: Scoring, recorded_at: datetime) -> Result:
+    return Result(
+        assessment_id=case.assessment_id,
+        scale=scoring.scale,
+        scale_version=scoring.scale_version,
+        level=scoring.level,
+        valid_from=scoring.assessed_on,
+        valid_until=valid_until(scoring.assessed_on, scale_in_use()),
+        recorded_at=recorded_at,
+    )
+
+
+def _signed(case: Case, scoring: Scoring) -> AssessmentSigned:
+    return AssessmentSigned(
+        person_id=case.person_id,
+        assessment_id=case.assessment_id,
+        scale=scoring.scale,
+        scale_version=scoring.scale_version,
+        total=COMA_TOTAL if scoring.total is None else scoring.total,
+        level=scoring.level,
+        assessed_on=scoring.assessed_on,
+    )

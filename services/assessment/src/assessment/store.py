@@ -1,8 +1,8 @@
-"""Every SQL statement of assessment. Locks are taken in one order: heads, needs, cases; each by key."""
+"""Every SQL statement of assessment. The lock order is: heads, needs, cases; each by key."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -24,8 +24,47 @@ _OPEN_CASES: Final = f"""SELECT {", ".join(_CASE)} FROM cases
 _RESULTS: Final = f"SELECT person_id, {', '.join(Result._fields)} FROM results"  # noqa: S608
 
 
-async def claim_heads(tx: Tx, heads: Sequence[tuple[str, int, int]]) -> set[str]:
-    """Remember (person, version, digest) where newer than what is stored; the persons whose digest changed by it."""
+class Head(NamedTuple):
+    """`digest`: see `domain.assessment_digest`."""
+
+    person_id: str
+    version: int
+    digest: int
+
+
+class Scoring(NamedTuple):
+    """A scored form. `changed_by`: comma-separated codes of what made the level worse than the total."""
+
+    scale: str
+    scale_version: str
+    form: bytes
+    form_digest: bytes
+    assessed_on: date
+    total: int | None
+    level: int
+    changed_by: str | None
+    submitted_by: str
+
+
+class StoredCase(NamedTuple):
+    """A case as stored. `scoring`: None until a form is submitted."""
+
+    case: Case
+    requested_at: datetime
+    due_on: date | None
+    cancelled_for: str | None
+    signed_by: str | None
+    signed_at: datetime | None
+    scoring: Scoring | None
+
+
+_OWN_COLUMNS: Final = ("requested_at", "due_on", "cancelled_for", "signed_by", "signed_at")
+_STORED_COLUMNS: Final = ", ".join((*_CASE, *_OWN_COLUMNS, *Scoring._fields))
+_STORED: Final = f"SELECT {_STORED_COLUMNS} FROM cases"  # noqa: S608
+
+
+async def claim_heads(tx: Tx, heads: Sequence[Head]) -> set[str]:
+    """Store the heads that are newer than the stored ones. Returns the persons whose digest changed."""
     ordered = sorted(heads)
     rows = await tx.sql.fetch(
         """WITH claimed AS (
@@ -35,15 +74,15 @@ async def claim_heads(tx: Tx, heads: Sequence[tuple[str, int, int]]) -> set[str]
                WHERE t.version < excluded.version
              RETURNING new.person_id, coalesce(old.digest, 0) AS before, new.digest AS after)
            SELECT person_id FROM claimed WHERE before <> after""",
-        [head[0] for head in ordered],
-        [head[1] for head in ordered],
-        [head[2] for head in ordered],
+        [head.person_id for head in ordered],
+        [head.version for head in ordered],
+        [head.digest for head in ordered],
     )
     return {row[0] for row in rows}
 
 
 async def lock_person(tx: Tx, person_id: str) -> bool:
-    """Whether the person is known; if so, nobody else opens a case for them meanwhile."""
+    """Whether the person is known. The lock prevents a second case in another transaction."""
     return bool(await tx.sql.fetchval("SELECT 1 FROM heads WHERE person_id = $1 FOR UPDATE", person_id))
 
 
@@ -67,40 +106,55 @@ async def page_needs(connection: asyncpg.Connection, after: str, limit: int) -> 
 
 
 async def upsert_needs(tx: Tx, needs: Sequence[Need]) -> None:
-    rows = [tuple(_encode(n.periods) if c == "periods" else getattr(n, c) for c in _NEED) for n in needs]
-    await upsert(tx, NeedRow, _NEED, rows, key=("person_id",))
+    await upsert(tx, NeedRow, _NEED, [_row(need) for need in needs], key=("person_id",))
+
+
+def _row(need: Need) -> tuple[object, ...]:
+    values = msgspec.structs.asdict(need)
+    values["periods"] = _encode(need.periods)
+    return tuple(values.values())
 
 
 def _need(row: Any) -> Need:
-    return Need(**{**row, "periods": _periods.decode(row["periods"])})
+    values = dict(row)
+    values["periods"] = _periods.decode(values["periods"])
+    return Need(**values)
 
 
 async def lock_open_cases(tx: Tx, person_ids: Sequence[str]) -> dict[str, Case]:
     rows = await tx.sql.fetch(f"{_OPEN_CASES} ORDER BY assessment_id FOR UPDATE", person_ids)
-    return {row["person_id"]: Case(**row) for row in rows}
+    return _by_person(rows)
 
 
-async def open_cases(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, Case]:
-    return {row["person_id"]: Case(**row) for row in await connection.fetch(_OPEN_CASES, person_ids)}
+async def load_open_cases(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, Case]:
+    """By person, not locked."""
+    return _by_person(await connection.fetch(_OPEN_CASES, person_ids))
 
 
-async def results_of(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, list[Result]]:
+def _by_person(rows: Iterable[Any]) -> dict[str, Case]:
+    cases = [Case(**row) for row in rows]
+    return {case.person_id: case for case in cases}
+
+
+async def load_results(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, list[Result]]:
+    """All signed results by person."""
     rows = await connection.fetch(f"{_RESULTS} WHERE person_id = ANY($1::uuid[])", person_ids)
     found: dict[str, list[Result]] = {}
-    for row in rows:
-        found.setdefault(row["person_id"], []).append(Result(*list(row)[1:]))
+    for person_id, *values in rows:
+        found.setdefault(person_id, []).append(Result(*values))
     return found
 
 
 async def insert_cases(
     tx: Tx, cases: Sequence[Case], requested_at: datetime, due_on: Sequence[date | None]
 ) -> set[str]:
-    """The ids that were new."""
+    """Returns the ids that were new."""
     rows = [(*msgspec.structs.astuple(case), requested_at, due) for case, due in zip(cases, due_on, strict=True)]
     return await insert_new(tx, CaseRow, (*_CASE, "requested_at", "due_on"), rows, returning="assessment_id")
 
 
 async def cancel_cases(tx: Tx, reasons: dict[str, str]) -> None:
+    """`reasons`: by assessment id."""
     ordered = sorted(reasons)
     await tx.sql.execute(
         """UPDATE cases c SET state = 'cancelled', cancelled_for = u.reason
@@ -110,40 +164,47 @@ async def cancel_cases(tx: Tx, reasons: dict[str, str]) -> None:
     )
 
 
-async def lock_case(tx: Tx, assessment_id: str) -> Any:
-    """The whole row, after its person's need is locked."""
+async def lock_case(tx: Tx, assessment_id: str) -> StoredCase | None:
+    """The case, locked after the need of its person."""
     person_id = await tx.sql.fetchval("SELECT person_id FROM cases WHERE assessment_id = $1", assessment_id)
     if person_id is None:
         return None
     await lock_needs(tx, [person_id])
-    return await tx.sql.fetchrow("SELECT * FROM cases WHERE assessment_id = $1 FOR UPDATE", assessment_id)
+    return await _fetch_case(tx.sql, f"{_STORED} WHERE assessment_id = $1 FOR UPDATE", assessment_id)
 
 
-async def find_by_form(tx: Tx, person_id: str, form_digest: bytes) -> Any:
-    """The assessment that already holds this very form."""
-    return await tx.sql.fetchrow(
-        "SELECT * FROM cases WHERE person_id = $1 AND form_digest = $2 AND state <> 'cancelled'", person_id, form_digest
-    )
+async def find_by_form(tx: Tx, person_id: str, form_digest: bytes) -> StoredCase | None:
+    """The case that already has this form."""
+    query = f"{_STORED} WHERE person_id = $1 AND form_digest = $2 AND state <> 'cancelled'"
+    return await _fetch_case(tx.sql, query, person_id, form_digest)
 
 
-async def fill_case(tx: Tx, assessment_id: str, columns: dict[str, Any]) -> Any:
-    """Store what was found and scored; the row afterwards."""
-    names = list(columns)
-    assigned = ", ".join(f"{name} = ${i}" for i, name in enumerate(names, 2))
-    return await tx.sql.fetchrow(
-        f"UPDATE cases SET state = 'scored', {assigned} WHERE assessment_id = $1 RETURNING *",  # noqa: S608
+async def fill_case(tx: Tx, assessment_id: str, scoring: Scoring) -> StoredCase:
+    """Store a scored form. Returns the case after the change."""
+    assigned = ", ".join(f"{name} = ${i}" for i, name in enumerate(Scoring._fields, 2))
+    row = await tx.sql.fetchrow(
+        f"UPDATE cases SET state = 'scored', {assigned} WHERE assessment_id = $1 RETURNING {_STORED_COLUMNS}",  # noqa: S608
         assessment_id,
-        *columns.values(),
+        *scoring,
     )
+    return _stored(row)
 
 
-async def sign_case(tx: Tx, assessment_id: str, signed_by: str, signed_at: datetime) -> Any:
-    return await tx.sql.fetchrow(
-        """UPDATE cases SET state = 'signed', signed_by = $2, signed_at = $3 WHERE assessment_id = $1 RETURNING *""",
+async def sign_case(tx: Tx, assessment_id: str, signed_by: str, signed_at: datetime) -> StoredCase:
+    """Returns the case after the change."""
+    row = await tx.sql.fetchrow(
+        f"""UPDATE cases SET state = 'signed', signed_by = $2, signed_at = $3 WHERE assessment_id = $1
+            RETURNING {_STORED_COLUMNS}""",  # noqa: S608
         assessment_id,
         signed_by,
         signed_at,
     )
+    return _stored(row)
+
+
+async def _fetch_case(connection: asyncpg.Connection, query: str, *values: object) -> StoredCase | None:
+    row = await connection.fetchrow(query, *values)
+    return _stored(row) if row else None
 
 
 async def append_result(tx: Tx, person_id: str, result: Result) -> None:
@@ -155,24 +216,33 @@ async def append_result(tx: Tx, person_id: str, result: Result) -> None:
     )
 
 
-async def show_case(connection: asyncpg.Connection, assessment_id: str) -> Any:
-    return await connection.fetchrow("SELECT * FROM cases WHERE assessment_id = $1", assessment_id)
+async def load_case(connection: asyncpg.Connection, assessment_id: str) -> StoredCase | None:
+    return await _fetch_case(connection, f"{_STORED} WHERE assessment_id = $1", assessment_id)
 
 
-async def list_cases(connection: asyncpg.Connection, person_id: str, limit: int) -> list[Any]:
-    rows: list[Any] = await connection.fetch(
-        "SELECT * FROM cases WHERE person_id = $1 ORDER BY requested_at DESC, assessment_id LIMIT $2", person_id, limit
+async def list_cases(connection: asyncpg.Connection, person_id: str, limit: int) -> list[StoredCase]:
+    """The newest cases of a person."""
+    rows = await connection.fetch(
+        f"{_STORED} WHERE person_id = $1 ORDER BY requested_at DESC, assessment_id LIMIT $2", person_id, limit
     )
-    return rows
+    return [_stored(row) for row in rows]
 
 
 async def list_results(connection: asyncpg.Connection, person_id: str, known_at: datetime | None) -> list[Result]:
+    """The results of a person that were recorded up to `known_at` (None: all)."""
     rows = await connection.fetch(
         f"{_RESULTS} WHERE person_id = $1 AND ($2::timestamptz IS NULL OR recorded_at <= $2)", person_id, known_at
     )
     return [Result(*list(row)[1:]) for row in rows]
 
 
-async def show_need(connection: asyncpg.Connection, person_id: str) -> Need | None:
+async def load_need(connection: asyncpg.Connection, person_id: str) -> Need | None:
     row = await connection.fetchrow(f"{_NEEDS} WHERE person_id = $1", person_id)
     return _need(row) if row else None
+
+
+def _stored(row: Any) -> StoredCase:
+    values = dict(row)
+    scoring = Scoring(*(values.pop(name) for name in Scoring._fields))
+    own = {name: values.pop(name) for name in _OWN_COLUMNS}
+    return StoredCase(case=Case(**values), scoring=scoring if scoring.form is not None else None, **own)

@@ -1,8 +1,9 @@
-"""The result door: a filled-in form is checked item by item, scored and kept until a second person signs."""
+"""An assessor submits a form. It is checked item by item, scored, and kept until a second person signs."""
 
 import hashlib
 import re
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import Annotated, Final
 
 import msgspec
 from common.errors import Conflict, Malformed, NotFound, Problem
@@ -17,15 +18,16 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from assessment import store
-from assessment.domain import Case, Need
+from assessment.domain import Case, Need, Reason
 from assessment.scale import scale_in_use
-from assessment.views import AssessmentOut, FormIn, assessment_out, problems
+from assessment.shapes import AssessmentOut, FormIn, assessment_out, problems
+from assessment.store import Scoring, StoredCase
 
 router = APIRouter(tags=["assessments"])
-_ASSESSOR: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)[A-Za-z0-9_.:-]{1,64}")  # an id, never an ID number
+_ASSESSOR: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)[A-Za-z0-9_.:-]{1,64}")  # a pseudonymous id, never an ID number
 
 
-@router.post("/v1/assessments", status_code=201, responses={200: {"description": "this very form is known already"}})
+@router.post("/v1/assessments", status_code=201, responses={200: {"description": "the same form was stored before"}})
 async def submit_assessment(
     body: FormIn,
     db: Db,
@@ -33,93 +35,111 @@ async def submit_assessment(
     creation: Creates,
     response: Response,
 ) -> AssessmentOut:
-    """Score a form and keep it for the second signature. The same form, or the same `Idempotency-Key`, changes nothing
-    when it is sent again."""
-    scored = _scored(body)
-    form = body.model_dump_json(exclude={"person_id", "reason"}).encode()
-    digest = hashlib.blake2b(form, digest_size=16).digest()
+    """Score a form and keep it for the second signature.
+
+    The same form, or the same `Idempotency-Key`, changes nothing when it is sent again.
+    """
+    scoring = _scoring(body, caller)
     async with db.transaction() as tx:
         if not await store.lock_person(tx, body.person_id):
-            raise NotFound("nobody with this id is known here")
+            raise NotFound("no such person in assessment")
         made_before = await creation.claim(tx, caller, body)
         needs = await store.lock_needs(tx, [body.person_id])
-        if made_before is None:
-            known = await store.find_by_form(tx, body.person_id, digest)
-        else:
-            known = await store.show_case(tx.sql, made_before)
+        known = await _known(tx, body.person_id, made_before, scoring)
         if known is not None:
-            caller.need_area(known["division"])
-            await creation.created(tx, caller, known["assessment_id"])
+            caller.need_area(known.case.division)
             response.status_code = 200
-            return assessment_out(known)
-        case = await _case(tx, body, needs.get(body.person_id), caller)
-        row = await store.fill_case(tx, case.assessment_id, _columns(body, scored, form, digest, caller))
-        await creation.created(tx, caller, case.assessment_id)
-    return assessment_out(row)
+            filled = known
+        else:
+            case = await _open_case(tx, body, needs.get(body.person_id), caller)
+            filled = await store.fill_case(tx, case.assessment_id, scoring)
+        await creation.created(tx, caller, filled.case.assessment_id)
+    return assessment_out(filled)
+
+
+async def _known(tx: Tx, person_id: str, made_before: str | None, scoring: Scoring) -> StoredCase | None:
+    """The case of an earlier request with the same key, or with the same form."""
+    if made_before is not None:
+        return await store.load_case(tx.sql, made_before)
+    return await store.find_by_form(tx, person_id, scoring.form_digest)
+
+
+def _scoring(body: FormIn, caller: Caller) -> Scoring:
+    """The scored form. Raises Malformed with a pointer to each fault."""
+    scored = _scored(body)
+    scale = scale_in_use()
+    form = body.model_dump_json(exclude={"person_id", "reason"}).encode()
+    return Scoring(
+        scale=scale.scale,
+        scale_version=scale.version,
+        form=form,
+        form_digest=hashlib.blake2b(form, digest_size=16).digest(),
+        assessed_on=body.assessed_on,
+        total=scored.total,
+        level=scored.level,
+        changed_by=",".join(scored.changed_by) or None,
+        submitted_by=caller.subject,
+    )
 
 
 def _scored(body: FormIn) -> Scored:
-    """Raises Malformed with a pointer to every fault."""
+    """Raises Malformed with a pointer to each fault."""
     events = tuple(RiskEvent(event.kind, event.on) for event in body.risk_events)
     findings = Findings(body.assessed_on, body.coma, tuple(body.diagnoses), events)
     scored = assess(body.items, findings, scale_in_use())
-    faults = _own_faults(body) + (problems(scored) if isinstance(scored, list) else [])
-    if faults or isinstance(scored, list):
+    faults = _form_faults(body)
+    if isinstance(scored, list):
+        raise Malformed("the form cannot be scored", problems=faults + problems(scored))
+    if faults:
         raise Malformed("the form cannot be scored", problems=faults)
     return scored
 
 
-def _own_faults(body: FormIn) -> list[Problem]:
+def _form_faults(body: FormIn) -> list[Problem]:
+    """The faults that the scale does not check: the day and the assessors."""
     found = []
     if body.assessed_on > clock.today():
-        found.append(Problem(pointer="/body/assessed_on", code="in_the_future", detail="not a day to come"))
+        found.append(Problem(pointer="/body/assessed_on", code="in_the_future", detail="the day is in the future"))
     if len(set(body.assessors)) < 2:
-        found.append(Problem(pointer="/body/assessors", code="not_two", detail="two different people assess"))
+        found.append(Problem(pointer="/body/assessors", code="not_two", detail="two different persons must assess"))
     for i, assessor in enumerate(body.assessors):
         if not _ASSESSOR.fullmatch(assessor):
-            found.append(Problem(pointer=f"/body/assessors/{i}", code="not_an_id", detail="a pseudonymous id"))
+            found.append(Problem(pointer=f"/body/assessors/{i}", code="not_an_id", detail="not a pseudonymous id"))
     return found
 
 
-async def _case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
-    """The open case, or one opened for this form."""
+async def _open_case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
+    """The open case of the person, or a new one for this form. Raises Conflict for a dead or merged person."""
     person_id = body.person_id
-    if need is not None and (need.merged or (need.died_on is not None and body.assessed_on > need.died_on)):
+    if need is not None and _is_gone(need, body.assessed_on):
         raise Conflict("the person has died or was merged into another", code="person_gone")
     case = (await store.lock_open_cases(tx, [person_id])).get(person_id)
     if case is None:
         need = need or Need(person_id=person_id, correlation_id=derived_id("assessed", person_id))
-        assessment_id = derived_id("assessment", person_id, need.cases + 1)
-        case = Case(
-            assessment_id=assessment_id,
-            person_id=person_id,
-            state="requested",
-            reason=body.reason or "other",
-            division=need.division or _area_of(caller),
-            correlation_id=assessment_id,
-        )
+        case = _case_of(need, body.reason or "other", caller)
         await store.upsert_needs(tx, [msgspec.structs.replace(need, cases=need.cases + 1)])
         await store.insert_cases(tx, [case], clock.now(), [None])
     caller.need_area(case.division)
     return case
 
 
+def _is_gone(need: Need, day: date) -> bool:
+    return need.merged or (need.died_on is not None and day > need.died_on)
+
+
+def _case_of(need: Need, reason: Reason, caller: Caller) -> Case:
+    assessment_id = derived_id("assessment", need.person_id, need.cases + 1)
+    return Case(
+        assessment_id=assessment_id,
+        person_id=need.person_id,
+        state="requested",
+        reason=reason,
+        division=need.division or _area_of(caller),
+        correlation_id=assessment_id,
+    )
+
+
 def _area_of(caller: Caller) -> str | None:
-    """The area of a case about a person whose area is unknown: the assessor's. None for a caller without an area."""
+    """The assessor's area, for a person without a known area. None for a caller without an area."""
     scope = scope_of(caller)
     return scope.division if isinstance(scope, Areas) else None
-
-
-def _columns(body: FormIn, scored: Scored, form: bytes, digest: bytes, caller: Caller) -> dict[str, Any]:
-    scale = scale_in_use()
-    return {
-        "scale": scale.scale,
-        "scale_version": scale.version,
-        "form": form,
-        "form_digest": digest,
-        "assessed_on": body.assessed_on,
-        "total": scored.total,
-        "level": scored.level,
-        "changed_by": ",".join(scored.changed_by) or None,
-        "submitted_by": caller.subject,
-    }

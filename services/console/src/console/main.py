@@ -1,4 +1,4 @@
-"""The console: one live page over the whole chain. It has no database and no consumer group; it looks on."""
+"""The console: pages over all services. It has no database and no consumer group."""
 
 import asyncio
 import logging
@@ -20,9 +20,10 @@ from shell.http.streams import set_on_signals
 from shell.settings import settings
 from shell.watchdog import Watchdog
 
-from console import page, peers, policies, session, stream
-from console.chain import Chain
-from console.meter import Meter
+from console import follow_chain, page, show_alerts, show_person, show_policies, sign_in
+from console.domain.chain import Chain
+from console.domain.item_titles import ItemTitles
+from console.domain.meter import Meter
 from console.reader import Reader
 
 platform = APIRouter(tags=["platform"])
@@ -38,7 +39,7 @@ async def healthz() -> dict[str, str]:
 @platform.get("/readyz")
 @needs_no_credential
 async def readyz(request: Request) -> JSONResponse:
-    """Always 200: it has no database, and its pages work without the topics. The body says whether those are read."""
+    """Always 200: the pages work without the topics. The body reports whether the topics are read."""
     reader: Reader = request.app.state.reader
     trouble = [*request.app.state.watchdog.trouble(), *([reader.trouble] if reader.trouble else [])]
     return JSONResponse({"ready": not trouble, "trouble": trouble})
@@ -75,12 +76,20 @@ app = FastAPI(
     lifespan=lifespan,
     telemetry=telemetry.REQUEST_SPANS,
 )
-app.state.reader = Reader(settings(), Chain(), Meter())
+app.state.titles = ItemTitles()
+app.state.reader = Reader(settings(), Chain(), Meter(), app.state.titles)
 app.state.watchdog = Watchdog("console", [app.state.reader.part()], settings())
 app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
 install_problems(app)
 describe_problems(app)
-for router in (session.router, stream.router, peers.router, policies.router, platform):
+for router in (
+    sign_in.router,
+    follow_chain.router,
+    show_person.router,
+    show_alerts.router,
+    show_policies.router,
+    platform,
+):
     app.include_router(router)
 app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")
 app.add_middleware(Guard, routes=app.routes, settings=settings())

@@ -1,4 +1,4 @@
-"""Pages from this package's own templates, with headers that let nothing foreign in."""
+"""Pages from the templates of this package, and security headers that block all foreign content."""
 
 from collections.abc import MutableMapping
 from functools import cache
@@ -25,13 +25,15 @@ def _template(name: str) -> Template:
 
 
 def render(name: str, **values: str) -> str:
-    """`values` are HTML already: escape what comes from outside."""
+    """`values` are HTML: the caller escapes values from outside."""
     return _template(name).substitute(values)
 
 
 class Secure:
-    """Adds the headers to every answer but the API's own documentation, which brings its scripts from elsewhere. No
-    BaseHTTPMiddleware: it would stand between a stream and its reader."""
+    """Middleware that adds the headers to every answer, except to the API documentation with its foreign scripts.
+
+    A BaseHTTPMiddleware would delay the messages of a stream.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -43,8 +45,8 @@ class Secure:
 
         async def secured(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in _SECURITY if h[0] not in there)]
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in _SECURITY if h[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, secured)

@@ -1,29 +1,24 @@
-"""Who sits at the screen: a token typed in once, kept in a cookie that scripts cannot read."""
+"""The caller at the screen. The token is in the Authorization header, or in a cookie that scripts cannot read."""
 
 from html import escape
 from typing import Annotated, Final
-from urllib.parse import parse_qs
 
 from common.codes import divisions
 from common.errors import NotAllowed, Unauthenticated
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from shell.access.auth import Caller, read_token
-from shell.access.route_marks import checks_credential, limits_body, needs_no_credential
+from shell.access.route_marks import checks_credential
 from shell.access.scopes import Areas, Everything, scope_of
 
-from console.names import ROLES
+from console.domain.names import ROLES
 from console.page import render
 
 COOKIE: Final = "shouwang_token"
-LOGIN_BYTES_MAX: Final = 16_384
-_REFUSED: Final = {"area_required": "该令牌未指定辖区，不能使用本页面"}
-_OTHER_ROLE: Final = "该令牌的角色不能使用本页面"
-router = APIRouter(include_in_schema=False)
 
 
 def token_of(request: Request) -> str:
-    """Raises Unauthenticated."""
+    """The token of the request. Raises Unauthenticated without one."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     token = given.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
     if not token:
@@ -32,11 +27,11 @@ def token_of(request: Request) -> str:
 
 
 def caller_of(token: str) -> Caller:
-    """Raises Unauthenticated, NotAllowed."""
+    """Raises Unauthenticated for an invalid token, NotAllowed for a token without a role or an area here."""
     caller = read_token(token)
     if caller.role not in ROLES:
         raise NotAllowed(f"the role {caller.role} has no console")
-    scope_of(caller)  # refuses a token that names no area
+    scope_of(caller)  # raises NotAllowed for a token without an area
     return caller
 
 
@@ -45,7 +40,7 @@ def viewer(request: Request) -> Caller:
 
 
 async def signed_in(request: Request) -> Caller:
-    """The same as a dependency of a route."""
+    """`viewer` as the dependency of a route."""
     return viewer(request)
 
 
@@ -68,43 +63,10 @@ def area_name(caller: Caller) -> str:
     return "全部地区" if area == divisions.NATION else divisions.name(area) or area
 
 
-@router.get("/login")
-@needs_no_credential
-async def show_login() -> HTMLResponse:
-    return HTMLResponse(render("login.html", problem=""))
-
-
-@router.post("/login")
-@needs_no_credential
-@limits_body(LOGIN_BYTES_MAX)
-async def sign_in(request: Request) -> Response:
-    """A form with one field, `token`. SameSite=Strict keeps other sites from using what it sets."""
-    token = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0].strip()
-    try:
-        caller_of(token)
-    except (Unauthenticated, NotAllowed) as error:
-        words = "令牌无效或已过期" if isinstance(error, Unauthenticated) else _REFUSED.get(error.code, _OTHER_ROLE)
-        return HTMLResponse(render("login.html", problem=escape(words)), status_code=error.status)
-    answer = RedirectResponse("/", status_code=303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
-    return answer
-
-
-@router.post("/logout")
-@needs_no_credential
-async def sign_out() -> Response:
-    answer = RedirectResponse("/login", status_code=303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
-    return answer
-
-
-@router.get("/")
-@needs_no_credential
-async def show_chain(request: Request) -> Response:
-    """The one page; who has no valid token is sent to the sign-in page."""
+def signed_in_page(request: Request, template: str) -> Response:
+    """The page with the caller's area and role. A caller without a valid token is sent to the sign-in page."""
     try:
         caller = viewer(request)
     except (Unauthenticated, NotAllowed):
         return RedirectResponse("/login", status_code=303)
-    return HTMLResponse(render("chain.html", area=escape(area_name(caller)), role=escape(ROLES[caller.role])))
+    return HTMLResponse(render(template, area=escape(area_name(caller)), role=escape(ROLES[caller.role])))

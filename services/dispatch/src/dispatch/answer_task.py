@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from common.errors import Conflict, NotAllowed, NotFound
+from common.errors import Conflict, NotAllowed, NotFound, ServiceError
 from fastapi import APIRouter, Depends
 from pydantic import Field
 from shell import clock
@@ -14,23 +14,23 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.answering import Given, take_answers
-from dispatch.domain.answer import Answer, AnswerKind
+from dispatch.answers import TaskAnswer, apply_answers
+from dispatch.domain.answers import Answer, AnswerKind
 from dispatch.domain.task import Refused
-from dispatch.views import TaskOut, task_out
+from dispatch.shapes import TaskOut, task_out
 
 router = APIRouter(tags=["answers"])
 Visitor = Annotated[Caller, Depends(require("provider", "visitor"))]
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "no such task"},
-    409: {"description": "refused; `code` says why"},
+    409: {"description": "refused; `code` is the reason"},
 }
 
 
 class AnswerIn(Body):
     """`reason` and `worker` are codes, never names or free text."""
 
-    at: Instant | None = Field(default=None, description="when it happened; now when left out")
+    at: Instant | None = Field(default=None, description="the instant of the step; default: now")
     worker: str | None = Field(
         default=None, max_length=64, pattern=ONE_LINE, description="the provider's own code of the visitor"
     )
@@ -43,46 +43,56 @@ class AnswerIn(Body):
 
 
 async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body: AnswerIn | None) -> TaskOut:
-    scope = scope_of(caller)
-    if not isinstance(scope, OwnProvider):
-        raise NotAllowed("the token names no provider", code="provider_required")
+    scope = _own_scope(caller)
     body, now = body or AnswerIn(), clock.now()
     answer = Answer(kind, scope.provider, body.at or now, body.worker, body.reason, body.outcome)
     async with db.transaction() as tx:
-        if scope.division is not None:  # a visitor; the area of a task never changes, so it needs no lock
+        if scope.division is not None:  # a visitor; the area of a task never changes, so no lock is needed
             await _need_inside(tx, task_id, scope)
-        [(result, task)] = await take_answers(tx, [Given(str(task_id), answer)], "http", now)
-    if task is None:
+        [answered] = await apply_answers(tx, [TaskAnswer(str(task_id), answer)], "http", now)
+    if answered.task is None:
         raise NotFound("no such task")
-    if isinstance(result, Refused):
-        if result.reason == "not_yours":
-            raise NotAllowed("the task is not yours", code="not_yours")
-        raise Conflict("the task cannot take this answer", code=result.reason)
-    return task_out(task)
+    if isinstance(answered.result, Refused):
+        raise _problem(answered.result)
+    return task_out(answered.task)
+
+
+def _own_scope(caller: Caller) -> OwnProvider:
+    """Raises NotAllowed for a token without a provider."""
+    scope = scope_of(caller)
+    if not isinstance(scope, OwnProvider):
+        raise NotAllowed("the token names no provider", code="provider_required")
+    return scope
 
 
 async def _need_inside(tx: Tx, task_id: UUID, scope: OwnProvider) -> None:
     """Raises NotAllowed for a task outside the visitor's area."""
-    row = await store.show_task(tx.sql, str(task_id))
-    if row is not None and not scope.covers(row["division"]):
+    stored = await store.load_task(tx.sql, str(task_id))
+    if stored is not None and not scope.covers(stored.task.division):
         raise NotAllowed("the task is not yours", code="not_yours")
+
+
+def _problem(refused: Refused) -> ServiceError:
+    if refused.reason == "not_yours":
+        return NotAllowed("the task is not yours", code="not_yours")
+    return Conflict("the state of the task does not allow this answer", code=refused.reason)
 
 
 @router.post("/v1/tasks/{task_id}/accept", responses=_PROBLEMS)
 async def accept(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Take on an offered task."""
+    """Accept an offered task."""
     return await _answer(db, caller, task_id, "accept", body)
 
 
 @router.post("/v1/tasks/{task_id}/decline", responses=_PROBLEMS)
 async def decline(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Turn an offer down; it goes to the next provider."""
+    """Decline an offer. The next provider receives it."""
     return await _answer(db, caller, task_id, "decline", body)
 
 
 @router.post("/v1/tasks/{task_id}/check-in", responses=_PROBLEMS)
 async def check_in(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """The visit begins. On a day within the window."""
+    """The visit begins. The day must lie within the window."""
     return await _answer(db, caller, task_id, "check_in", body)
 
 
@@ -94,5 +104,5 @@ async def check_out(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | Non
 
 @router.post("/v1/tasks/{task_id}/fail", responses=_PROBLEMS)
 async def fail(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """The visit cannot be made; another one is dispatched."""
+    """The visit is not possible. Another visit follows."""
     return await _answer(db, caller, task_id, "fail", body)

@@ -1,15 +1,16 @@
-"""A provider without Kafka follows its messages over HTTP: by a cursor, or as a stream."""
+"""A provider without Kafka reads its messages over HTTP: with a cursor, or as a stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from time import monotonic
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
+import asyncpg
 from common.errors import NotAllowed, TooBusy
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from shell.access.auth import Caller, require
-from shell.access.scopes import Everything, OwnProvider, Scope, scope_of
+from shell.access.scopes import Scope, scope_of
 from shell.http.answers import Limit
 from shell.http.params import Uscc
 from shell.http.streams import EventStream, closing_of
@@ -17,37 +18,35 @@ from shell.service import Db
 from shell.store.database import Database
 
 from dispatch import store
-from dispatch.feed import read_feed
-from dispatch.scoping import need_feed
-from dispatch.views import FeedOut, message_out
+from dispatch.shapes import FeedOut, message_out
+from dispatch.visibility import need_feed, sees_whole_feed
 
 router = APIRouter(tags=["feed"])
 Subscriber = Annotated[Caller, Depends(require("provider", "visitor", "auditor"))]
-After = Annotated[int, Query(ge=0, le=2**62, description="the sequence of the last message already known")]
+After = Annotated[int, Query(ge=0, le=2**62, description="the sequence of the last known message")]
 STREAMS_MAX: Final = 100
 STREAM_SECONDS_MAX: Final = 600.0
-LOOK_EVERY_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.5
 PULSE_SECONDS: Final = 15.0
 _open_streams: set[object] = set()
 
 
-async def _need_areas(connection: Any, scope: Scope, uscc: str) -> None:
-    """Raises NotAllowed or NotFound. A feed is read as a whole, so every area that its provider serves must be in the
-    scope."""
-    need_feed(scope, uscc, await store.areas_served(connection, uscc))
+async def _need_areas(connection: asyncpg.Connection, scope: Scope, uscc: str) -> None:
+    """Raises NotAllowed unless every area that the provider serves is in the scope, and NotFound for an unknown one."""
+    need_feed(scope, uscc, await store.load_areas_served(connection, uscc))
 
 
-async def _read(connection: Any, scope: Scope, uscc: str, after: int, limit: int) -> list[Any]:
-    """The next messages. Raises NotAllowed if one of them is about a task outside the scope: the provider may have
-    served other areas when it was written."""
-    rows = await read_feed(connection, uscc, after, limit)
-    if rows and not _sees_all_messages(scope):
-        need_feed(scope, uscc, await store.areas_of_tasks(connection, [row["task_id"] for row in rows]))
-    return rows
+async def _read(
+    connection: asyncpg.Connection, scope: Scope, uscc: str, after: int, limit: int
+) -> list[store.FeedEntry]:
+    """The next messages. Raises NotAllowed if one of them is about a task outside the scope.
 
-
-def _sees_all_messages(scope: Scope) -> bool:
-    return isinstance(scope, Everything) or (isinstance(scope, OwnProvider) and scope.division is None)
+    The provider may have served other areas at the time of that message.
+    """
+    entries = await store.list_feed(connection, uscc, after, limit)
+    if entries and not sees_whole_feed(scope):
+        need_feed(scope, uscc, await store.load_areas_of_tasks(connection, [entry.task_id for entry in entries]))
+    return entries
 
 
 @router.get("/v1/providers/{uscc}/feed")
@@ -56,8 +55,8 @@ async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: 
     scope = scope_of(caller)
     async with db.reading() as connection:
         await _need_areas(connection, scope, uscc)
-        rows = await _read(connection, scope, uscc, after, limit)
-    return FeedOut(events=[message_out(row) for row in rows], next=rows[-1]["seq"] if rows else after)
+        entries = await _read(connection, scope, uscc, after, limit)
+    return FeedOut(events=[message_out(entry) for entry in entries], next=entries[-1].seq if entries else after)
 
 
 @router.get("/v1/providers/{uscc}/stream", response_class=StreamingResponse)
@@ -69,8 +68,10 @@ async def stream(
     after: After = 0,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response:
-    """Server-sent events; `id` is the sequence. It ends after ten minutes, with the token, when the process stops, and
-    at a message outside your area: connect again with `Last-Event-ID`."""
+    """Server-sent events; `id` is the sequence. Connect again with `Last-Event-ID` after the end.
+
+    The stream ends after ten minutes, with the token, when the process stops, and at a message outside your area.
+    """
     scope = scope_of(caller)
     async with db.reading() as connection:
         await _need_areas(connection, scope, uscc)
@@ -84,24 +85,34 @@ async def follow(
     db: Database, scope: Scope, uscc: str, after: int, *, seconds_max: float = STREAM_SECONDS_MAX
 ) -> AsyncGenerator[bytes]:
     """The feed as server-sent events, for at most `seconds_max`. It ends at the first message outside the scope."""
-    mark, began, spoke = object(), monotonic(), monotonic()
-    _open_streams.add(mark)
+    stream_key, began, sent_at = object(), monotonic(), monotonic()
+    _open_streams.add(stream_key)
     try:
         while monotonic() - began < seconds_max:
-            try:
-                async with db.reading() as connection:
-                    rows = await _read(connection, scope, uscc, after, 100)
-            except NotAllowed:
+            entries = await _read_if_allowed(db, scope, uscc, after)
+            if entries is None:
                 return
-            for row in rows:
-                kind = row["wire_type"].rpartition(".")[2]
-                data = message_out(row).model_dump_json()
-                yield f"id: {row['seq']}\nevent: {kind}\ndata: {data}\n\n".encode()
-                after, spoke = row["seq"], monotonic()
-            if not rows:
-                if monotonic() - spoke > PULSE_SECONDS:
-                    spoke = monotonic()
+            for entry in entries:
+                yield _server_sent(entry)
+                after, sent_at = entry.seq, monotonic()
+            if not entries:
+                if monotonic() - sent_at > PULSE_SECONDS:
+                    sent_at = monotonic()
                     yield b": still here\n\n"
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
     finally:
-        _open_streams.discard(mark)
+        _open_streams.discard(stream_key)
+
+
+async def _read_if_allowed(db: Database, scope: Scope, uscc: str, after: int) -> list[store.FeedEntry] | None:
+    """The next messages; None if one of them is outside the scope."""
+    try:
+        async with db.reading() as connection:
+            return await _read(connection, scope, uscc, after, 100)
+    except NotAllowed:
+        return None
+
+
+def _server_sent(entry: store.FeedEntry) -> bytes:
+    name = entry.wire_type.rpartition(".")[2]
+    return f"id: {entry.seq}\nevent: {name}\ndata: {message_out(entry).model_dump_json()}\n\n".encode()

@@ -1,8 +1,9 @@
-"""Tasks as officers and providers see them."""
+"""Officers, auditors and providers read tasks."""
 
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 from common.errors import NotAllowed, NotFound
 from fastapi import APIRouter, Depends, Query
 from shell.access.auth import Caller, require
@@ -13,8 +14,8 @@ from shell.service import Db
 
 from dispatch import store
 from dispatch.domain.task import State
-from dispatch.scoping import sees_task
-from dispatch.views import TaskOut, TasksOut, tasks_page
+from dispatch.shapes import TaskOut, TasksOut, task_out, tasks_page
+from dispatch.visibility import sees_task
 
 router = APIRouter(tags=["tasks"])
 Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor", "provider", "visitor"))]
@@ -39,28 +40,22 @@ async def list_tasks(
     if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")
     async with db.reading() as connection:
-        key = str(person_id) if person_id else None
-        person_ids = [key, *await store.load_aliases(connection, key)] if key else None
-        rows = await store.page_tasks(
-            connection,
-            scope=scope,
-            person_ids=person_ids,
-            provider=provider,
-            state=state,
-            item=item,
-            division=division,
-            due_before=due_before,
-            after=str(after or store.NO_ID),
-            limit=limit,
-        )
-    return tasks_page(rows, limit)
+        person_ids = await _identities(connection, str(person_id)) if person_id else None
+        wanted = store.TaskFilter(person_ids, provider, state, item, division, due_before)
+        tasks = await store.page_tasks(connection, scope, wanted, str(after or store.NO_ID), limit)
+    return tasks_page(tasks, limit)
+
+
+async def _identities(connection: asyncpg.Connection, person_id: str) -> list[str]:
+    """The person and all aliases."""
+    return [person_id, *await store.load_aliases(connection, person_id)]
 
 
 @router.get("/v1/tasks/{task_id}")
 async def show_task(task_id: UUID, db: Db, caller: Reader) -> TaskOut:
     """One task. A task outside the caller's scope is not found."""
     async with db.reading() as connection:
-        row = await store.show_task(connection, str(task_id))
-    if row is None or not sees_task(scope_of(caller), row["provider"], row["division"]):
+        stored = await store.load_task(connection, str(task_id))
+    if stored is None or not sees_task(scope_of(caller), stored.task.provider, stored.task.division):
         raise NotFound("no such task")
-    return tasks_page([row], 2).tasks[0]
+    return task_out(stored.task, stored.verdict)

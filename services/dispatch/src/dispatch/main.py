@@ -1,4 +1,4 @@
-"""Dispatch: who is to be visited, by whom and by when, and what became of it."""
+"""Dispatch: visit plans, visit tasks, and the providers that make the visits."""
 
 from common.events import EntitlementsDecided, VisitDisputed, VisitVerified
 from shell.jobs import Job
@@ -35,6 +35,6 @@ service = Service(
         Job("keep_topics", 30.0, keep_topics),
         Job("forget_old_messages", 3600.0, forget_old_messages),
     ],
-    description="Visit plans, tasks and providers: offers go out by Kafka or feed, answers come back by both.",
+    description="Visit plans, tasks and providers. Offers go out by Kafka or feed; answers arrive by Kafka or HTTP.",
 )
 app = service.app

@@ -1,4 +1,4 @@
-"""An officer excuses a visit that could not be made, or gives a task to another provider."""
+"""An officer excuses a visit that was not possible, or gives a task to another provider."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,11 +13,10 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.answering import lock_with_plans
-from dispatch.domain.answer import Answer
+from dispatch.changes import lock_with_plans, save_changes
 from dispatch.domain.task import (
+    Change,
     ExcuseReason,
-    Moved,
     Refused,
     Repeated,
     Task,
@@ -25,8 +24,8 @@ from dispatch.domain.task import (
     decide_reassign,
     offered,
 )
-from dispatch.settling import settle, visit_rules
-from dispatch.views import TaskOut, task_out
+from dispatch.parameters import visit_rules
+from dispatch.shapes import TaskOut, task_out
 
 router = APIRouter(tags=["tasks"])
 Officer = Annotated[Caller, Depends(require("officer"))]
@@ -40,7 +39,7 @@ class ExcuseIn(Body):
 
 
 class ReassignIn(Body):
-    provider: Uscc | None = Field(default=None, description="credit code; the next suitable provider when left out")
+    provider: Uscc | None = Field(default=None, description="credit code; default: the next suitable provider")
 
 
 @router.post("/v1/tasks/{task_id}/excuse")
@@ -49,25 +48,29 @@ async def excuse(task_id: UUID, body: ExcuseIn, db: Db, caller: Officer) -> Task
     async with db.transaction() as tx:
         task = await _locked(tx, task_id, caller)
         result = decide_excuse(task, body.reason)
-        if isinstance(result, Moved):
+        if isinstance(result, Change):
             await _record(tx, task, f"excuse_{body.reason}", caller, body.evidence)
-        return await _settled(tx, result)
+        return await _saved(tx, result)
 
 
 @router.post("/v1/tasks/{task_id}/reassign")
 async def reassign(task_id: UUID, body: ReassignIn, db: Db, caller: Officer) -> TaskOut:
-    """Take the task from whoever has it and offer it to the named or the next provider."""
-    now = clock.now()
+    """Withdraw the task from its provider and offer it to the named or the next provider."""
     async with db.transaction() as tx:
         task = await _locked(tx, task_id, caller)
         result = decide_reassign(task)
-        if isinstance(result, Moved):
+        if isinstance(result, Change):
             if body.provider is not None:
-                if not await store.provider_serves(tx, body.provider, task.item, task.division):
-                    raise Conflict("no such provider for this item and place", code="provider_unsuitable")
-                result = offered(result, body.provider, now, visit_rules())
-            await _record(tx, task, "reassign", caller, None)
-        return await _settled(tx, result)
+                result = await _offered_to(tx, result, body.provider)
+            await _record(tx, task, "reassign", caller)
+        return await _saved(tx, result)
+
+
+async def _offered_to(tx: Tx, change: Change, provider: str) -> Change:
+    """Raises Conflict for a provider that does not serve the item in the area of the task."""
+    if not await store.provider_serves(tx, provider, change.task.item, change.task.division):
+        raise Conflict("no such provider for this item and area", code="provider_unsuitable")
+    return offered(change, provider, clock.now(), visit_rules())
 
 
 async def _locked(tx: Tx, task_id: UUID, caller: Caller) -> Task:
@@ -79,16 +82,16 @@ async def _locked(tx: Tx, task_id: UUID, caller: Caller) -> Task:
     return task
 
 
-async def _record(tx: Tx, task: Task, what: str, caller: Caller, evidence: str | None) -> None:
+async def _record(tx: Tx, task: Task, decision: str, caller: Caller, evidence: str | None = None) -> None:
     now = clock.now()
-    answer = Answer("accept", caller.subject, now)._replace(kind=what)  # type: ignore[arg-type]
-    await store.append_answer(tx, task.task_id, answer, now, "http", None, evidence)
+    record = store.TaskRecord(task.task_id, caller.subject, decision, now, now, "http", evidence)
+    await store.append_record(tx, record)
 
 
-async def _settled(tx: Tx, result: Moved | Repeated | Refused) -> TaskOut:
+async def _saved(tx: Tx, result: Change | Repeated | Refused) -> TaskOut:
     if isinstance(result, Refused):
-        raise Conflict("the task cannot be changed like this", code=result.reason)
+        raise Conflict("the state of the task does not allow this decision", code=result.reason)
     if isinstance(result, Repeated):
         return task_out(result.task)
-    [moved] = await settle(tx, [result], clock.now())
-    return task_out(moved.task)
+    [saved] = await save_changes(tx, [result], clock.now())
+    return task_out(saved.task)

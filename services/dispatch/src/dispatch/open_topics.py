@@ -1,39 +1,42 @@
-"""A provider that subscribes by Kafka gets its two topics; what it was told before then is sent first."""
+"""Jobs that create and keep the topics of providers that subscribe by Kafka. Waiting messages are sent first."""
 
 from typing import Final
 
 from aiokafka.errors import KafkaError
 from common.errors import Unavailable
+from shell import clock
 from shell.kafka.create_topics import ensure_topics
 from shell.kafka.topics import Topic
 from shell.settings import settings
 from shell.store.database import Database
 
 from dispatch import store
-from dispatch.feed import RETENTION_DAYS, provider_topic, prune_feed, publish_backlog
+from dispatch.domain.providers import provider_topic
+from dispatch.feed import RETENTION_DAYS, publish_backlog
 
 STEP_MAX: Final = 500
 
 
 def topics_of(uscc: str) -> list[Topic]:
-    """The provider's own topic and that of its replies."""
-    name = provider_topic(uscc)
-    return [
-        Topic(
-            name=topic,
-            owner="dispatch",
-            key="task_id",
-            cleanup="delete",
-            retention_hours=RETENTION_DAYS * 24,
-            partitions=1,
-            local_partitions=1,
-        )
-        for topic in (name, f"{name}.replies")
-    ]
+    """The topic of the provider's offers and the topic of its replies."""
+    offers = provider_topic(uscc)
+    return [_topic(offers), _topic(f"{offers}.replies")]
+
+
+def _topic(name: str) -> Topic:
+    return Topic(
+        name=name,
+        owner="dispatch",
+        key="task_id",
+        cleanup="delete",
+        retention_hours=RETENTION_DAYS * 24,
+        partitions=1,
+        local_partitions=1,
+    )
 
 
 async def open_topics(database: Database) -> int:
-    """Job: make the topics of providers that wait for them. While Kafka is away they go on waiting."""
+    """Job: create the topics of providers that wait for them. Raises Unavailable while Kafka is away."""
     async with database.reading() as connection:
         waiting = await store.list_topic_owners(connection, "pending", "", STEP_MAX)
     if not waiting:
@@ -46,8 +49,10 @@ async def open_topics(database: Database) -> int:
 
 
 async def keep_topics(database: Database) -> int:
-    """Job: topics in use that are gone (a broker set up anew) are made again, since one missing topic would hold
-    up everything this service has to say. Never has more to do."""
+    """Job: create topics in use again after a loss, for example on a new broker. Always returns 0.
+
+    One missing topic blocks all messages of this service.
+    """
     after = ""
     while True:
         async with database.reading() as connection:
@@ -63,10 +68,10 @@ async def _ensure(usccs: list[str]) -> None:
     try:
         await ensure_topics(wanted, settings(), cluster="," in settings().kafka)
     except KafkaError as error:
-        raise Unavailable("the providers' topics cannot be made while Kafka is away") from error
+        raise Unavailable("the topics of providers cannot be created while Kafka is away") from error
 
 
 async def forget_old_messages(database: Database) -> int:
-    """Job: the feed keeps messages as long as the topics do."""
+    """Job: delete feed messages after the retention time of the topics."""
     async with database.transaction() as tx:
-        return await prune_feed(tx, RETENTION_DAYS, STEP_MAX)
+        return await store.delete_old_feed(tx, clock.now(), RETENTION_DAYS, STEP_MAX)

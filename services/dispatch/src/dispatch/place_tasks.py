@@ -1,4 +1,4 @@
-"""Tasks nobody could be asked for are tried again when a provider appears; until then they are listed."""
+"""Tasks without a suitable provider: their list, and new offers when a provider appears or changes."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -14,11 +14,10 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.answering import lock_with_plans
-from dispatch.domain.market import Provider
-from dispatch.domain.task import Moved, Task
-from dispatch.settling import settle
-from dispatch.views import TasksOut, tasks_page
+from dispatch.changes import lock_with_plans, save_changes
+from dispatch.domain.providers import Provider
+from dispatch.domain.task import Change, Task
+from dispatch.shapes import TasksOut, tasks_page
 
 STEP_MAX: Final = 500
 router = APIRouter(tags=["tasks"])
@@ -33,31 +32,30 @@ async def list_unplaced(
 ) -> TasksOut:
     """Tasks without a provider, with the cause: no_provider, all_declined or offers_exhausted."""
     async with db.reading() as connection:
-        rows = await store.page_unplaced(connection, scope_of(caller), str(after or store.NO_ID), limit)
-    return tasks_page(rows, limit)
+        tasks = await store.page_unplaced(connection, scope_of(caller), str(after or store.NO_ID), limit)
+    return tasks_page(tasks, limit)
 
 
 async def place_again(database: Database) -> int:
-    """Job: one bounded step through the unplaced tasks for one provider that is new or has changed."""
+    """Job: compare one batch of unplaced tasks with one provider that is new or has changed."""
     async with database.transaction() as tx:
-        found = await store.next_rematch(tx)
-        if found is None:
+        rematch = await store.load_next_rematch(tx)
+        if rematch is None:
             return 0
-        provider, after = found
-        waiting = await store.list_unplaced(tx, after, STEP_MAX)
-        await _place(tx, [t.task_id for t in waiting if _fits(t, provider)])
-        reached = waiting[-1].task_id if len(waiting) == STEP_MAX else None
-        await store.set_rematch(tx, provider.uscc, after, reached)
+        unplaced = await store.list_unplaced(tx, rematch.after, STEP_MAX)
+        await _offer(tx, [task.task_id for task in unplaced if _serves(rematch.provider, task)])
+        reached = unplaced[-1].task_id if len(unplaced) == STEP_MAX else None
+        await store.set_rematch(tx, rematch.provider.uscc, rematch.after, reached)
     return 1
 
 
-async def _place(tx: Tx, task_ids: list[str]) -> None:
+async def _offer(tx: Tx, task_ids: list[str]) -> None:
     if not task_ids:
         return
     tasks, _ = await lock_with_plans(tx, task_ids)
-    moves = [Moved(task, place=True) for task in tasks.values() if task.state == "planned" and task.cause]
-    await settle(tx, moves, clock.now())
+    unplaced = [task for task in tasks.values() if task.state == "planned" and task.cause]
+    await save_changes(tx, [Change(task, needs_provider=True) for task in unplaced], clock.now())
 
 
-def _fits(task: Task, provider: Provider) -> bool:
+def _serves(provider: Provider, task: Task) -> bool:
     return task.item in provider.items and any(divisions.within(task.division, area) for area in provider.divisions)

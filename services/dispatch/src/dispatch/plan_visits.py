@@ -1,6 +1,6 @@
-"""Decisions about people become visit plans and tasks, and as time passes the next windows open."""
+"""Decisions about persons update visit plans and tasks. A job opens the next windows as time passes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -13,64 +13,82 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.domain.part import visiting_digest, visiting_part
-from dispatch.domain.plan import Plan, Planned, merged_away
-from dispatch.domain.planning import decide_plan
+from dispatch.changes import Causes, PlanKey, save_changes
+from dispatch.domain.decision import decide_plan
+from dispatch.domain.facts import VisitFacts, facts_of, visit_digest
+from dispatch.domain.plan import Plan, PlanDecision, merged_away
 from dispatch.domain.task import Task
-from dispatch.settling import Causes, settle, visit_rules
+from dispatch.parameters import visit_rules
 
 STEP_MAX: Final = 500
+_NO_TASKS: Final[Sequence[Task]] = ()
 
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
-    """Most decisions change nothing for visits: one statement finds those that do."""
-    heads = [(m.data.person_id, m.data.version, visiting_digest(m.data)) for m in messages]
-    changed = await store.claim_heads(tx, heads)
+    """Most decisions change nothing for visits. One statement finds the others."""
+    changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
-    aliases = {a: m for m in causes.values() for a in m.data.aliases if a not in causes}
+    aliases = {alias: m for m in causes.values() for alias in m.data.aliases if alias not in causes}
     known = await store.lock_plans(tx, {*causes, *aliases})
-    plans = [
-        _informed(known.get((person_id, item)), message, item)
-        for person_id, message in causes.items()
-        for item in VISIT_ITEMS
-    ]
-    gone = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
-    await _plan(tx, [*gone, *(plan for plan in plans if plan is not None)], clock.today(), aliases | causes)
+    merged = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
+    await _decide(tx, [*merged, *_newest_plans(causes, known)], clock.today(), aliases | causes)
 
 
-def _informed(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
-    """The plan with the newest timeline; None where there neither was nor is anything to plan. A person with other
-    identities has a plan, since the visits under those are found by it. So has one whose death is suspected."""
-    part = visiting_part(message.data, item)
-    if plan is None and not part.stretches and not part.aliases and part.place is None:
-        return None
-    plan = plan or Plan(person_id=message.data.person_id, item=item)
-    part = msgspec.structs.replace(part, met=plan.part.met)
-    return msgspec.structs.replace(plan, part=part, correlation_id=message.correlation_id)
+def _head(decided: EntitlementsDecided) -> store.Head:
+    return store.Head(decided.person_id, decided.version, visit_digest(decided))
+
+
+def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Mapping[PlanKey, Plan]) -> Iterator[Plan]:
+    for person_id, message in causes.items():
+        for item in VISIT_ITEMS:
+            plan = _with_newest_facts(known.get((person_id, item)), message, item)
+            if plan is not None:
+                yield plan
+
+
+def _with_newest_facts(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
+    """The plan with the facts of the decision; None if there is neither a plan nor a need for one."""
+    facts = facts_of(message.data, item)
+    if plan is None:
+        if not _need_plan(facts):
+            return None
+        plan = Plan(person_id=message.data.person_id, item=item)
+    facts = msgspec.structs.replace(facts, handled=plan.facts.handled)
+    return msgspec.structs.replace(plan, facts=facts, correlation_id=message.correlation_id)
+
+
+def _need_plan(facts: VisitFacts) -> bool:
+    """A merged identity also needs a plan, since visits under aliases are found by it."""
+    return bool(facts.stretches or facts.aliases) or facts.check_division is not None
 
 
 async def open_due_windows(database: Database) -> int:
-    """Job: plans whose day has come – the next window, an entitlement that begins, ends or changes."""
+    """Job: decide the plans whose day of action has come, for the next window or a change of the entitlement."""
     today = clock.today()
     async with database.transaction() as tx:
         plans = await store.lock_due_plans(tx, today, STEP_MAX)
-        if plans:
-            await _plan(tx, plans, today, {})
+        await _decide(tx, plans, today, {})
     return len(plans)
 
 
-async def _plan(tx: Tx, plans: Sequence[Plan], today: date, causes: Causes) -> None:
+async def _decide(tx: Tx, plans: Sequence[Plan], today: date, causes: Causes) -> None:
     if not plans:
         return
-    rules = visit_rules()
-    humans = {person_id for plan in plans for person_id in (plan.person_id, *plan.part.aliases)}
-    live = await store.lock_live_tasks(tx, sorted(humans), today)
-    nothing: list[Task] = []
-    decided: list[Planned] = []
-    for plan in plans:
-        beside = [t for alias in plan.part.aliases for t in live.get((alias, plan.item), nothing)]
-        decided.append(decide_plan(plan, live.get((plan.person_id, plan.item), nothing), today, rules, beside))
-    await store.upsert_plans(tx, [planned.plan for planned in decided])
-    await settle(tx, [move for planned in decided for move in planned.moves], clock.now(), causes)
+    decisions = await _decisions(tx, plans, today)
+    await store.upsert_plans(tx, [decision.plan for decision in decisions])
+    changes = [change for decision in decisions for change in decision.changes]
+    await save_changes(tx, changes, clock.now(), causes)
+
+
+async def _decisions(tx: Tx, plans: Sequence[Plan], today: date) -> list[PlanDecision]:
+    person_ids = {person_id for plan in plans for person_id in (plan.person_id, *plan.facts.aliases)}
+    live = await store.lock_live_tasks(tx, sorted(person_ids), today)
+    return [_decision(plan, live, today) for plan in plans]
+
+
+def _decision(plan: Plan, live: Mapping[PlanKey, list[Task]], today: date) -> PlanDecision:
+    tasks = live.get((plan.person_id, plan.item), _NO_TASKS)
+    alias_tasks = [task for alias in plan.facts.aliases for task in live.get((alias, plan.item), _NO_TASKS)]
+    return decide_plan(plan, tasks, today, visit_rules(), alias_tasks)

@@ -1,4 +1,4 @@
-"""Supervision has looked at a completed visit."""
+"""Supervision has verified or disputed completed visits: the verdict is stored with the task."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from dispatch import store
 
 
 async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None:
-    await store.set_verdicts(tx, [(m.data.task_id, "verified") for m in messages])
+    await store.set_verdicts(tx, [m.data.task_id for m in messages], "verified")
 
 
 async def on_visits_disputed(messages: Sequence[Message[VisitDisputed]], tx: Tx) -> None:
-    await store.set_verdicts(tx, [(m.data.task_id, "disputed") for m in messages])
+    await store.set_verdicts(tx, [m.data.task_id for m in messages], "disputed")

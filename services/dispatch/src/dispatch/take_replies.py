@@ -1,4 +1,4 @@
-"""Providers' answers on their own Kafka topics. Untrusted: who answers is known from the topic's name alone."""
+"""Providers' answers on their own Kafka topics. Only the topic name identifies the provider; a reply is untrusted."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,8 +14,8 @@ from shell.store.parked import park
 from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.answering import Given, take_answers
-from dispatch.domain.answer import Answer
+from dispatch.answers import TaskAnswer, apply_answers
+from dispatch.domain.answers import Answer
 from dispatch.domain.task import Refused
 
 REPLY_BYTES_MAX: Final = 4096
@@ -25,40 +25,53 @@ _decoder = msgspec.json.Decoder(TaskReply)
 
 
 async def on_replies(records: Sequence[Record], tx: Tx) -> None:
-    """Each reply is taken once. What is broken or about somebody else's task is parked; a refusal because of the
-    task's state is an ordinary race and recorded with the task."""
-    fresh = await store.claim_replies(tx, [_reply_id(record) for record in records])
-    given: list[Given] = []
+    """Apply each reply once. Park a malformed reply, and a reply to another provider's task.
+
+    A refusal because of the task's state is a normal race. It is recorded with the task.
+    """
+    answers: list[TaskAnswer] = []
     answered: list[Record] = []
-    for record in records:
-        reply_id = _reply_id(record)
-        if reply_id not in fresh:
-            continue
-        fresh.discard(reply_id)
+    for record in await _unclaimed(records, tx):
         try:
-            given.append(_read(record))
+            answers.append(_answer_of(record))
         except BadMessage as bad:
             await park(tx, tx.service, record, bad.reason, None)
-            continue
-        answered.append(record)
-    if not given:
+        else:
+            answered.append(record)
+    if not answers:
         return
-    results = await take_answers(tx, given, "kafka", clock.now())
+    results = await apply_answers(tx, answers, "kafka", clock.now())
     for record, (result, _) in zip(answered, results, strict=True):
         if isinstance(result, Refused) and result.reason in PARKED:
             await park(tx, tx.service, record, f"reply_{result.reason}", None)
 
 
+async def _unclaimed(records: Sequence[Record], tx: Tx) -> list[Record]:
+    """Claim the records; returns those that were not claimed before, each reply id once."""
+    by_id: dict[str, Record] = {}
+    for record in records:
+        by_id.setdefault(_reply_id(record), record)
+    claimed = await store.claim_replies(tx, list(by_id))
+    return [record for reply_id, record in by_id.items() if reply_id in claimed]
+
+
 def _reply_id(record: Record) -> str:
-    """The provider's own event id within its topic, or else the place in it."""
-    named = record.header("ce_id")
-    return derived_id("reply", record.topic, named or ":".join(map(str, record.place())))
+    """From the provider's own event id within its topic, or else from the position in the topic."""
+    event_id = record.header("ce_id")
+    return derived_id("reply", record.topic, event_id or ":".join(map(str, record.place())))
 
 
-def _read(record: Record) -> Given:
+def _provider_of(record: Record) -> str:
+    """Raises BadMessage for a topic without a valid credit code."""
     provider = record.topic.split(".")[2]
     if not uscc.valid(provider):
         raise BadMessage("reply_topic_not_a_provider")
+    return provider
+
+
+def _answer_of(record: Record) -> TaskAnswer:
+    """Raises BadMessage for a malformed reply."""
+    provider = _provider_of(record)
     if record.value is None or len(record.value) > REPLY_BYTES_MAX:
         raise BadMessage("reply_empty_or_too_large")
     try:
@@ -66,4 +79,5 @@ def _read(record: Record) -> Given:
         task_id = str(UUID(reply.task_id))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadMessage("reply_undecodable") from error
-    return Given(task_id, Answer(reply.answer, provider, reply.at, reply.worker, reply.reason, reply.outcome))
+    answer = Answer(reply.answer, provider, reply.at, reply.worker, reply.reason, reply.outcome)
+    return TaskAnswer(task_id, answer)

@@ -1,27 +1,35 @@
-"""What happens to tasks when nobody does anything: offers expire, windows pass, visits do not end."""
+"""Steps of tasks that are due without any answer: offers expire, windows pass, visits do not end."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from shell import clock
 from shell.store.database import Database
+from shell.store.transaction import Tx
 
 from dispatch import store
-from dispatch.answering import lock_with_plans, only_while_planned
+from dispatch.changes import lock_with_plans, save_changes, without_successor_after_end
 from dispatch.domain.task import decide_tick
-from dispatch.settling import settle, visit_rules
+from dispatch.parameters import visit_rules
 
 STEP_MAX: Final = 500
 
 
 async def watch_tasks(database: Database) -> int:
-    """Job: one bounded step over the tasks whose time has come."""
-    now, rules = clock.now(), visit_rules()
+    """Job: one bounded step over the due tasks."""
+    now = clock.now()
     async with database.transaction() as tx:
         due = await store.list_due_tasks(tx, now, STEP_MAX)
         if not due:
             return 0
-        tasks, plans = await lock_with_plans(tx, due)
-        ticked = [decide_tick(task, now, rules) for task in tasks.values()]
-        moves = [only_while_planned(moved, plans) for moved in ticked if moved is not None]
-        await settle(tx, moves, now)
-    return len(moves)
+        return await _step(tx, due, now)
+
+
+async def _step(tx: Tx, task_ids: Sequence[str], now: datetime) -> int:
+    """Returns the number of changed tasks."""
+    tasks, plans = await lock_with_plans(tx, task_ids)
+    steps = [decide_tick(task, now, visit_rules()) for task in tasks.values()]
+    changes = [without_successor_after_end(change, plans) for change in steps if change is not None]
+    await save_changes(tx, changes, now)
+    return len(changes)

@@ -1,4 +1,4 @@
-"""identification: who is entitled to what. Facts and ability results in, entitlement timelines with reasons out."""
+"""identification: facts and ability results in, timelines of entitlements with reasons out."""
 
 from common.events import AbilitiesDetermined, CoverageDeclared, PersonFactsRecorded
 from shell.jobs import Job
@@ -7,15 +7,22 @@ from shell.service import Service
 from identification.answers import explain_decision, list_adverse, read_entitlements
 from identification.deciding import choose_item
 from identification.deciding.decide_people import on_abilities_determined, on_person_facts_recorded
+from identification.deciding.emit_edges import emit_edges
 from identification.deciding.explain_adverse import explain_adverse
-from identification.deciding.tell_edges import tell_edges
 from identification.lists import read_policies
 from identification.lists.apply_coverage import apply_coverage, on_coverage_declared
 from identification.lists.seed_lists import seed
 from identification.redeciding import follow_redecision
-from identification.redeciding.keep_to_band import keep_to_band
+from identification.redeciding.close_watches import close_watches
 from identification.redeciding.redecide_people import redecide_people
-from identification.release import halt_policy, propose_policy, prove_inclusion, publish_policy, review_policy
+from identification.release import (
+    approve_policy,
+    halt_policy,
+    propose_policy,
+    prove_inclusion,
+    publish_policy,
+    review_policy,
+)
 from identification.simulating import simulate_policy
 from identification.simulating.run_simulations import run_simulations
 
@@ -28,6 +35,7 @@ service = Service(
         read_policies.router,
         propose_policy.router,
         simulate_policy.router,
+        approve_policy.router,
         publish_policy.router,
         halt_policy.router,
         review_policy.router,
@@ -41,14 +49,14 @@ service = Service(
         CoverageDeclared: on_coverage_declared,
     },
     jobs=[
-        Job("daily_edge", 1.0, tell_edges),
+        Job("daily_edge", 1.0, emit_edges),
         Job("apply_coverage", 1.0, apply_coverage),
         Job("redecide", 0.25, redecide_people, shared=True),
-        Job("keep_to_band", 1.0, keep_to_band),
+        Job("keep_to_band", 1.0, close_watches),
         Job("simulate", 0.5, run_simulations),
         Job("explain_adverse", 1.0, explain_adverse),
     ],
     on_start=seed,
-    description="Works out by itself who is entitled to what under the lists in force, and explains every yes and no.",
+    description="Decides every person's entitlements by the lists in force, and explains every yes and every no.",
 )
 app = service.app

@@ -1,4 +1,4 @@
-"""What is stored. Inputs are kept as they came, so that any decision can be computed again and explained."""
+"""The tables. Inputs are stored as received, so that any decision can be computed again and explained."""
 
 from datetime import date, datetime
 
@@ -22,13 +22,13 @@ _INSTANT = DateTime(timezone=True)
 
 
 class PersonRow(SQLModel, table=True):
-    """One person: newest inputs and newest decision. `version` is that of the decision (0: none yet), and
-    `decision` the exact JSON of its `EntitlementsDecided` without causes: the head of the topic.
+    """One person with the newest inputs and the newest decision.
 
-    `traits`: what a list can tell this person by (`rules.deciding.traits`); NULL where no list has anything to decide.
-    `policy_digest`: the set of lists that decided. Newer ones may be in force that leave the decision as it is.
-    `merged_into`: who decides for this person; `others`: JSON of what is kept under other identities of the same human.
-    `next_edge_on`: the first day whose beginnings and ends are still to be told.
+    `version`: of the decision (0: none yet). `decision`: the JSON of `EntitlementsDecided` without causes, as at the
+    head of the topic. `traits`: everything by which lists can distinguish this person (`rules.deciding.traits`); NULL
+    if no list can decide anything. `policy_digest`: the set of lists that decided; a newer set in force may leave the
+    decision unchanged. `merged_into`: the surviving person. `others`: JSON of the inputs stored under other identities
+    of the same human. `next_edge_on`: the first day whose starts and ends are not emitted yet.
     """
 
     __tablename__ = "persons"
@@ -53,7 +53,7 @@ class PersonRow(SQLModel, table=True):
 
 
 class DecisionRow(SQLModel, table=True):
-    """What a decision said anew, never changed afterwards: `EntitlementsDecided` with the intervals of the changed
+    """One decision, never changed afterwards. `said`: JSON of `EntitlementsDecided` with the intervals of the changed
     items only. The newest row per item up to a version gives the whole decision of that version."""
 
     __tablename__ = "decisions"
@@ -70,8 +70,8 @@ class DecisionRow(SQLModel, table=True):
 
 
 class UnexplainedRow(SQLModel, table=True):
-    """A decision that withholds something and whose reasons are not written down yet. `adverse`: JSON of
-    `identification.deciding.domain.adverse.Adverse`, one for each item. `failed_at`: when they could not be."""
+    """An adverse decision whose reasons are not written down yet. `adverse`: JSON array of
+    `identification.deciding.domain.adverse.Adverse`, one per item. `failed_at`: when the explanation failed."""
 
     __tablename__ = "unexplained"
     __table_args__ = _SCHEMA
@@ -83,8 +83,8 @@ class UnexplainedRow(SQLModel, table=True):
 
 
 class AdverseRow(SQLModel, table=True):
-    """What a decision withholds, with the reasons as they were that day, never changed afterwards. `explanation`:
-    JSON of `rules.words.explain.Explanation`."""
+    """One item that a decision withholds, with the reasons of that day, never changed afterwards. `explanation`: JSON
+    of `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
     __table_args__ = _SCHEMA
@@ -99,9 +99,10 @@ class AdverseRow(SQLModel, table=True):
 
 
 class PolicyRow(SQLModel, table=True):
-    """One content of one area's list; `version` is its digest. `state`: proposed → approved → published (→ halted).
+    """One version of an area's list; `version` is the digest of its content.
 
-    `approvals`: JSON `[{"by", "at", "simulation_id"}]`. A list that was replaced or halted may be proposed again.
+    `state`: proposed → approved → published (→ halted). A replaced or halted list may be proposed again. `approvals`:
+    JSON `[{"by", "at", "simulation_id"}]`.
     """
 
     __tablename__ = "policies"
@@ -117,7 +118,7 @@ class PolicyRow(SQLModel, table=True):
 
 
 class SeededListRow(SQLModel, table=True):
-    """The content that the files of an area under `contracts/policy` had when a service last started."""
+    """The version of an area's files under `contracts/policy` at the last start of a service."""
 
     __tablename__ = "seeded_lists"
     __table_args__ = _SCHEMA
@@ -128,13 +129,17 @@ class SeededListRow(SQLModel, table=True):
 
 
 class PublicationRow(SQLModel, table=True):
-    """The running truth, append-only: the newest row of an area names the list in force there. A row without an area
-    changes what is told where instead: `coverage`, JSON of the feeds of those divisions by code (null: withdrawn).
+    """A publication. Rows are appended; the newest row of an area names the list in force there.
 
-    `running_digest` names all lists in force, and what is told where, after it. The rest is how far the people it may
-    touch were decided again: they are found (`people_touched`, up to the traits `selected_after`), and looked at
-    (`redecisions`; `people`, `people_changed` at the end); and what it is held to (`watched`, while it is):
-    `simulation_id` with the tolerance `band` (JSON of `band.Tolerance`).
+    A row without an area changes the coverage instead: `coverage` is JSON of feeds by division (null: withdrawn).
+    `running_digest`: of all lists and the coverage in force after it.
+
+    Progress of deciding again: `people_touched` people are found, up to the traits `selected_after`; all of them at
+    `selected_at`. `people` of them are decided and `people_changed` have another decision, set at `redecided_at`; until
+    then `redecisions` holds the counts.
+
+    `watched`: the effect is still compared with the simulation `simulation_id`, within `band` (JSON of
+    `band.Tolerance`).
     """
 
     __tablename__ = "publications"
@@ -164,8 +169,8 @@ class PublicationRow(SQLModel, table=True):
 
 
 class CoverageRow(SQLModel, table=True):
-    """What was declared last of a division. `said`: the `CoverageDeclared` as it came, `event_id` its id; `applied`:
-    decisions are made by it (`PublicationRow.coverage`)."""
+    """The last declaration of a division. `said`: JSON of the received `CoverageDeclared`; `event_id`: its id.
+    `applied`: it is in force (`PublicationRow.coverage`)."""
 
     __tablename__ = "coverages"
     __table_args__ = _SCHEMA
@@ -178,8 +183,8 @@ class CoverageRow(SQLModel, table=True):
 
 
 class RedecisionRow(SQLModel, table=True):
-    """A part of the people whom a publication may touch: `people_ids` are still to be decided again, `people` were
-    looked at, `people_changed` of them got another decision."""
+    """A part of the people whom a publication may touch. `people_ids` are still to be decided again; `people` are done,
+    and `people_changed` of them have another decision."""
 
     __tablename__ = "redecisions"
     __table_args__ = _SCHEMA
@@ -192,12 +197,13 @@ class RedecisionRow(SQLModel, table=True):
 
 
 class SimulationRow(SQLModel, table=True):
-    """What a list of `jurisdiction` would do, held against the lists after publication `base_seq`.
+    """The effect of a list of `jurisdiction`, compared with the lists in force after publication `base_seq`.
 
-    `basis`: names the lists that matter to the area's people; while it is the same the simulation counts.
-    `known_at`: what was learnt later is left out, so that a run of any length reads one state; `replayed`: somebody
-    asked for an earlier instant. `settled`: nobody was still to be decided again by the lists in force, so that stored
-    decisions are theirs. `result`: JSON of `rules.money.tallies.Stored` over the chunks done so far."""
+    `basis`: digest of the lists that decide the area's people; the simulation is valid while it is the same.
+    `known_at`: inputs recorded later are left out, so that a long run reads one state. `replayed`: the request named an
+    earlier instant. `settled`: nobody was still to be decided again, so the stored decisions are those of the lists in
+    force. `result`: JSON of `rules.money.tallies.Stored` of the finished chunks.
+    """
 
     __tablename__ = "simulations"
     __table_args__ = _SCHEMA
@@ -227,8 +233,8 @@ class SimulationRow(SQLModel, table=True):
 
 
 class SimulationChunkRow(SQLModel, table=True):
-    """The people with ids above `after_id` up to `upto_id` (None: from the first, to the last), and how many of them
-    were looked at (None: not done yet)."""
+    """The people with ids above `after_id` up to `upto_id` (None: without bound). `people`: number of people counted
+    (None: not done yet)."""
 
     __tablename__ = "simulation_chunks"
     __table_args__ = _SCHEMA
@@ -241,7 +247,7 @@ class SimulationChunkRow(SQLModel, table=True):
 
 
 class SimulatedChangeRow(SQLModel, table=True):
-    """Somebody whose decision a list is to change; `fen`: what they get more or less over the window."""
+    """A person whose decision the simulated list changes. `fen`: more or less money over the window."""
 
     __tablename__ = "simulated_changes"
     __table_args__ = _SCHEMA
@@ -252,7 +258,7 @@ class SimulatedChangeRow(SQLModel, table=True):
 
 
 class WatchedStepRow(SQLModel, table=True):
-    """What one step of deciding again came to, beside what was simulated for the same people."""
+    """The effect of one step of deciding again, and the simulated effect on the same people."""
 
     __tablename__ = "watched_steps"
     __table_args__ = _SCHEMA

@@ -1,60 +1,71 @@
-"""Invariant 2: what is stored of every person is what `decide` makes of the stored inputs, from scratch."""
+"""Checks of the stored decisions. Each must equal the decision from the stored inputs, made from scratch."""
 
+from datetime import date
 from typing import Final
 
+import asyncpg
 from shell.store.database import Database
 
-from identification.deciding.decisions import decision_of, inputs_of
-from identification.deciding.domain.decision import Person, decide_person, same_content
-from identification.deciding.store import adverse
+from identification.deciding.domain.decision import decide_person, same_content
+from identification.deciding.domain.person import Person, decision_of, inputs_of
 from identification.deciding.store import people as store
-from identification.lists.in_force import Running, running_now
-from identification.lists.store import coverage
-from identification.redeciding import store as redecisions
+from identification.deciding.store.adverse import list_set_apart
+from identification.lists.domain.content import ListSet
+from identification.lists.in_force import set_in_force
+from identification.lists.store.coverage import list_waiting
+from identification.redeciding.store.parts import open_redecisions
 
+SIZE: Final[str] = "SELECT count(*) FROM persons"
 PAGE: Final = 500
 FAULTS_MAX: Final = 100
 
 
-async def check(database: Database) -> list[str]:
-    """Faults in words, at most FAULTS_MAX; people by their surrogate id. Empty: all is well."""
+async def check(database: Database, today: date) -> list[str]:
+    """At most FAULTS_MAX sentences, people by their surrogate id. No check depends on `today`."""
     faults: list[str] = []
     after: str | None = None
     async with database.reading() as connection:
-        running = await running_now(connection)
-        faults += [
-            f"what is told in {division} is declared, but decides nothing yet"
-            for division in await coverage.list_waiting(connection, FAULTS_MAX)
-        ]
-        faults += [
-            f"people touched by the list {version} of {jurisdiction} are still to be decided again"
-            for jurisdiction, version in await redecisions.open_redecisions(connection)
-        ]
-        faults += [
-            f"the reasons of decision {version} of person {person_id} could not be written down"
-            for person_id, version in await adverse.list_laid_aside(connection, FAULTS_MAX)
-        ]
+        list_set = await set_in_force(connection)
+        faults += await _waiting(connection)
     while len(faults) < FAULTS_MAX:
         async with database.reading() as connection:
             page = await store.list_people_after(connection, after, PAGE)
         if not page:
             break
-        faults += [f"person {p.person_id}: {fault}" for p in page if (fault := _fault(p, running))]
+        for person in page:
+            if fault := _fault(person, list_set):
+                faults.append(f"person {person.person_id}: {fault}")
         after = page[-1].person_id
     return faults[:FAULTS_MAX]
 
 
-def _fault(person: Person, running: Running) -> str | None:
+async def _waiting(connection: asyncpg.Connection) -> list[str]:
+    """Work that the jobs have not finished."""
+    coverage = [
+        f"the coverage declared for {division} is not in force yet"
+        for division in await list_waiting(connection, FAULTS_MAX)
+    ]
+    redecisions = [
+        f"people touched by the list {version} of {jurisdiction} are still to be decided again"
+        for jurisdiction, version in await open_redecisions(connection)
+    ]
+    reasons = [
+        f"the reasons of decision {version} of person {person_id} could not be written down"
+        for person_id, version in await list_set_apart(connection, FAULTS_MAX)
+    ]
+    return coverage + redecisions + reasons
+
+
+def _fault(person: Person, list_set: ListSet) -> str | None:
     inputs, stored = inputs_of(person), decision_of(person)
     if inputs is None:
-        return "decided without facts" if stored else None
+        return "a decision without facts" if stored else None
     if stored is None:
-        return "facts, but no decision"
-    event, _ = decide_person(inputs, running.lists)
-    if not same_content(stored, event):
-        return "the stored decision is not what the rules make of the stored inputs"
+        return "facts without a decision"
+    if not same_content(stored, decide_person(inputs, list_set.lists).event):
+        return "the stored decision differs from the decision by the rules"
     if (stored.person_id, stored.version) != (person.person_id, person.version):
-        return "the stored decision is of another version than its row"
+        return "the stored decision has another version than its row"
     if inputs.facts.version != person.facts_version:
-        return "the stored facts are of another version than their row"
+        return "the stored facts have another version than their row"
     return None

@@ -1,4 +1,4 @@
-"""Subsidy: what is owed, what was paid, what comes back – and nothing twice."""
+"""Subsidy: dues per service month, a double-entry ledger, payment in batches, and recovery."""
 
 from common.events import EntitlementsDecided
 from shell.jobs import Job
@@ -6,7 +6,7 @@ from shell.service import Service
 
 from subsidy import decide_batch, make_batch, recover_money, settle_lines, show_batch, show_ledger
 from subsidy.determine_dues import on_entitlements_decided
-from subsidy.pay_from import fix_pay_from
+from subsidy.first_months import fix_first_months
 from subsidy.roll_month import roll_month
 
 service = Service(
@@ -14,7 +14,7 @@ service = Service(
     routes=[verb.router for verb in (make_batch, decide_batch, show_batch, settle_lines, recover_money, show_ledger)],
     handlers={EntitlementsDecided: on_entitlements_decided},
     jobs=[Job("roll_month", 1.0, roll_month)],
-    on_start=fix_pay_from,
+    on_start=fix_first_months,
     description="Dues per service month, a double-entry ledger, batches with maker and checker, recovery.",
 )
 app = service.app

@@ -1,21 +1,21 @@
-"""The maker: reserve everything an area owes for service months up to one month."""
+"""Make a batch: reserve the payable amounts of an area for service months up to one month."""
 
-from typing import Annotated, Final
+from datetime import date
+from typing import Final
 
 from common import calendar
 from common.errors import Conflict
 from common.events import PaymentReserved
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from shell import clock
-from shell.access.auth import Caller, require
 from shell.http.idempotency import CreatesByKey
-from shell.http.params import Body
 from shell.service import Db
 from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes
-from subsidy.domain.payment import announce, reserve
-from subsidy.shapes import AreaCode, BatchView, MonthText, batch_view
+from subsidy.domain.payment import payment_event, reserve
+from subsidy.scope import Officer
+from subsidy.shapes import BatchIn, BatchOut, batch_out
 from subsidy.store import batches, ledger
 from subsidy.store.batches import Batch
 
@@ -23,53 +23,51 @@ LINES_MAX: Final = 20_000
 router = APIRouter(tags=["batches"])
 
 
-class BatchRequest(Body):
-    month: MonthText
-    jurisdiction: AreaCode
-
-
-@router.post("/v1/batches", status_code=201, summary="Reserve what an area owes up to a month")
+@router.post("/v1/batches", status_code=201, summary="Reserve the amounts that an area owes up to a month")
 async def make_batch(
-    wanted: BatchRequest,
+    wanted: BatchIn,
     db: Db,
-    caller: Annotated[Caller, Depends(require("officer"))],
+    caller: Officer,
     creation: CreatesByKey,
-) -> BatchView:
+) -> BatchOut:
     """One line per person, item and service month that is owed, not yet paid and in no open batch: `pay` for the
-    month itself, `back_pay` for earlier ones, `reissue` where the bank sent the last payment back. At most 20,000
-    lines; what is left goes into the next batch. `409 nothing_to_pay` when there is none. The same `Idempotency-Key`
-    is one batch.
+    month itself, `back_pay` for earlier ones, `reissue` if the bank returned the last payment. At most 20,000 lines;
+    the next batch takes the rest. `409 nothing_to_pay` if there is no line. The same `Idempotency-Key` gives the same
+    batch.
     """
     caller.need_area(wanted.jurisdiction)
     month = calendar.parse_month(wanted.month)
     if month > calendar.add_months(calendar.month_of(clock.today()), 1):
         raise Conflict("that month is too far ahead", code="month_ahead")
-    now = clock.now()
-    batch = Batch(
-        creation.id_for("batch", caller),
-        wanted.jurisdiction,
-        month,
-        "reserved",
-        caller.subject,
-        None,
-        None,
-        now,
-        None,
-        None,
-    )
+    batch = _new_batch(creation.id_for("batch", caller), wanted.jurisdiction, month, caller.subject)
     async with db.transaction() as tx:
         made_before = await creation.claim(tx, caller, wanted)
         if made_before is None and await batches.insert_batch(tx, batch):
             await _reserve(tx, batch)
         else:
-            batch = await _made_before(tx, batch)
+            batch = await _load_made_before(tx, batch)
         await creation.created(tx, caller, batch.batch_id)
-        totals = await batches.totals(tx.sql, [batch.batch_id])
-    return batch_view(batch, totals[batch.batch_id])
+        totals = await batches.sum_lines(tx.sql, [batch.batch_id])
+    return batch_out(batch, totals[batch.batch_id])
 
 
-async def _made_before(tx: Tx, batch: Batch) -> Batch:
-    """The batch of this key, also if the key itself is forgotten."""
+def _new_batch(batch_id: str, jurisdiction: str, month: date, maker: str) -> Batch:
+    return Batch(
+        batch_id,
+        jurisdiction,
+        month,
+        "reserved",
+        maker,
+        checker=None,
+        reason=None,
+        created_at=clock.now(),
+        submitted_at=None,
+        decided_at=None,
+    )
+
+
+async def _load_made_before(tx: Tx, batch: Batch) -> Batch:
+    """The batch of this key. It exists even if the stored key has expired."""
     found = await batches.load_batch(tx.sql, batch.batch_id)
     if found is None or (found.jurisdiction, found.month) != (batch.jurisdiction, batch.month):
         raise Conflict("this Idempotency-Key made another batch", code="idempotency_key_reused")
@@ -85,6 +83,6 @@ async def _reserve(tx: Tx, batch: Batch) -> None:
     await batches.insert_lines(tx, batch.batch_id, lines)
     await ledger.save_changes(tx, changes, batch.created_at)
     for position, line in zip(positions, lines, strict=True):
-        event = announce(PaymentReserved, line, batch.batch_id, batch.month)
-        # the chain goes on: the event that made the money due
+        event = payment_event(PaymentReserved, line, batch.batch_id, batch.month)
+        # the payment belongs to the chain of the event that made the money due
         tx.emit(event, position.cause_event_id, division=position.jurisdiction)

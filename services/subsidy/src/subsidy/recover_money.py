@@ -1,84 +1,78 @@
-"""Recoveries: which are open, that money came back, that it is given up."""
+"""Recoveries: list them, and close one as collected or written off."""
 
 from typing import Annotated, Literal
 
-from common.calendar import month_text
 from common.errors import Conflict, NotFound
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller
 from shell.http.answers import Limit
-from shell.http.params import Body
 from shell.service import Db
+from shell.store.transaction import Tx
 
+from subsidy.domain.ledger import Position
 from subsidy.domain.recovery import close_recovery
-from subsidy.shapes import AreaCode, Reason, RecoveryView, Uuid, areas_of
+from subsidy.scope import Approver, Officer, Reader, areas_to_list
+from subsidy.shapes import AreaCode, ReasonIn, RecoveryOut, RecoveryPageOut, RecoveryState, Uuid
 from subsidy.store import ledger, recoveries
+from subsidy.store.recoveries import Recovery
 
 router = APIRouter(tags=["recoveries"])
-
-
-class RecoveryPage(BaseModel):
-    recoveries: list[RecoveryView]
-    next: str | None
-
-
-class WriteOff(Body):
-    reason: Reason
+_Outcome = Literal["collected", "written_off"]
 
 
 @router.get("/v1/recoveries", summary="Money paid for months that are not owed")
 async def list_recoveries(
     db: Db,
-    caller: Annotated[Caller, Depends(require("officer", "approver", "auditor"))],
-    state: Literal["open", "collected", "withdrawn", "written_off"] | None = None,
+    caller: Reader,
+    state: RecoveryState | None = None,
     person_id: Annotated[Uuid | None, Query()] = None,
     jurisdiction: Annotated[AreaCode | None, Query()] = None,
     after: Annotated[Uuid | None, Query()] = None,
     limit: Limit = 100,
-) -> RecoveryPage:
+) -> RecoveryPageOut:
     """Those of the caller's area, in the order of their ids; one per person, item, area and service month."""
-    if jurisdiction is not None:
-        caller.need_area(jurisdiction)
-    areas = [jurisdiction] if jurisdiction else areas_of(caller)
+    areas = areas_to_list(caller, jurisdiction)
     async with db.reading() as connection:
-        rows = await recoveries.list_recoveries(connection, areas, state, person_id, after, limit)
-    found = [RecoveryView(**{**row, "service_month": month_text(row["service_month"])}) for row in rows]
-    return RecoveryPage(recoveries=found, next=found[-1].recovery_id if len(found) == limit else None)
+        found = await recoveries.list_recoveries(connection, areas, state, person_id, after, limit)
+    next_ = found[-1].recovery_id if len(found) == limit else None
+    return RecoveryPageOut(recoveries=[RecoveryOut.of(recovery) for recovery in found], next=next_)
 
 
 @router.post("/v1/recoveries/{recovery_id}/collect", summary="The money came back")
-async def collect_recovery(
-    recovery_id: Uuid, db: Db, caller: Annotated[Caller, Depends(require("officer"))]
-) -> RecoveryView:
-    """The whole amount, into the fund it came from. Saying so again changes nothing."""
+async def collect_recovery(recovery_id: Uuid, db: Db, caller: Officer) -> RecoveryOut:
+    """The whole amount, into the fund it came from. A second call changes nothing."""
     return await _close(db, recovery_id, caller, "collected", caller.subject)
 
 
 @router.post("/v1/recoveries/{recovery_id}/write-off", summary="Give the money up")
-async def write_off_recovery(
-    recovery_id: Uuid, given_up: WriteOff, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
-) -> RecoveryView:
-    """By an approver, for a reason. If the month is owed again after all, the loss is taken back."""
-    return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {given_up.reason}")
+async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Approver) -> RecoveryOut:
+    """By an approver, with a reason. If the month is owed again later, the loss is reversed."""
+    return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {write_off.reason}")
 
 
-async def _close(
-    db: Db, recovery_id: str, caller: Caller, outcome: Literal["collected", "written_off"], by: str
-) -> RecoveryView:
+async def _close(db: Db, recovery_id: str, caller: Caller, outcome: _Outcome, closed_by: str) -> RecoveryOut:
     async with db.transaction() as tx:
-        key = await recoveries.find_key(tx.sql, recovery_id)
-        if key is None or not caller.may_see(key[2]):
-            raise NotFound("no such recovery")
-        position = (await ledger.lock_keys(tx, [key]))[key]  # decides who comes first; the case is read after it
-        case = await recoveries.load_recovery(tx.sql, recovery_id)
-        if case["state"] == "open":
-            changes = close_recovery(position, outcome)
-            for event in changes.take_events():
-                tx.emit(event, position.cause_event_id, division=position.jurisdiction)
-            await ledger.save_changes(tx, changes, clock.now(), by)
-            case = await recoveries.load_recovery(tx.sql, recovery_id)
-        elif case["state"] != outcome:
-            raise Conflict(f"the recovery is {case['state']}", code="recovery_closed")
-    return RecoveryView(**{**case, "service_month": month_text(case["service_month"])})
+        key = (await _load(tx, recovery_id, caller)).key
+        position = (await ledger.lock_keys(tx, [key]))[key]  # serializes callers; the case is read again after it
+        recovery = await _load(tx, recovery_id, caller)
+        if recovery.state == "open":
+            await _save_closed(tx, position, outcome, closed_by)
+            recovery = await _load(tx, recovery_id, caller)
+        elif recovery.state != outcome:
+            raise Conflict(f"the recovery is {recovery.state}", code="recovery_closed")
+    return RecoveryOut.of(recovery)
+
+
+async def _load(tx: Tx, recovery_id: str, caller: Caller) -> Recovery:
+    recovery = await recoveries.load_recovery(tx.sql, recovery_id)
+    if recovery is None or not caller.may_see(recovery.jurisdiction):
+        raise NotFound("no such recovery")
+    return recovery
+
+
+async def _save_closed(tx: Tx, position: Position, outcome: _Outcome, closed_by: str) -> None:
+    changes = close_recovery(position, outcome)
+    for event in changes.take_events():
+        tx.emit(event, position.cause_event_id, division=position.jurisdiction)
+    await ledger.save_changes(tx, changes, clock.now(), closed_by)

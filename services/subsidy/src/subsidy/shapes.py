@@ -1,33 +1,48 @@
-"""The shapes of the HTTP answers, and the parts of every call: the month, the area."""
+"""HTTP bodies (`…In`) and answers (`…Out`) of the service."""
 
-from datetime import date, datetime
-from functools import lru_cache
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
 
 from common.calendar import month_text
-from common.codes import divisions
-from common.errors import NotAllowed
 from pydantic import BaseModel, Field
-from shell.access.auth import Caller
-from shell.access.scopes import Areas, Everything, scope_of
-from shell.http.params import LINES, UUID_TEXT, DivisionCode, Month
+from rules.deciding.unpaid import WHY_UNPAID
+from rules.money.due import Example
+from shell.http.params import LINES, UUID_TEXT, Body, Day, DivisionCode, Month
 
-from subsidy.store.batches import Batch, Total
+from subsidy.domain.ledger import PAYABLE
+from subsidy.domain.payment import Refusal
+from subsidy.domain.unpaid import Unpaid
+from subsidy.store.batches import Batch, LineDetail, Total
+from subsidy.store.entries import AccountSum, Entry
+from subsidy.store.recoveries import Recovery
 
+RESULTS_MAX: Final = 5_000
 MonthText = Month
 AreaCode = DivisionCode
 Uuid = Annotated[str, Field(pattern=UUID_TEXT)]
 Reason = Annotated[str, Field(min_length=1, max_length=200, pattern=LINES)]
+RecoveryState = Literal["open", "collected", "withdrawn", "written_off"]
+_NOT_IN_BATCH: Final = ("taken_out", "rejected")
+_REVERSALS: Final = (("due", PAYABLE), ("write_off", PAYABLE))  # kind and debited account
 
 
-class LineState(BaseModel):
+class BatchIn(Body):
+    month: MonthText
+    jurisdiction: AreaCode
+
+
+class ReasonIn(Body):
+    reason: Reason
+
+
+class LineTotalOut(BaseModel):
     state: str = Field(description="reserved, ordered, settled, returned, taken_out or rejected")
     lines: int
     amount_fen: int
 
 
-class BatchView(BaseModel):
-    """What one area pays at once. `amount_fen` and `line_count` are of the lines still in it."""
+class BatchOut(BaseModel):
+    """The payments of one area in one batch. `amount_fen` and `line_count` leave out lines taken out or rejected."""
 
     batch_id: str
     jurisdiction: str
@@ -41,23 +56,76 @@ class BatchView(BaseModel):
     decided_at: datetime | None
     line_count: int
     amount_fen: int
-    line_states: list[LineState]
+    line_states: list[LineTotalOut]
 
 
-_OUT = ("taken_out", "rejected")
-
-
-def batch_view(batch: Batch, totals: list[Total]) -> BatchView:
-    inside = [total for total in totals if total.state not in _OUT]
-    return BatchView(
+def batch_out(batch: Batch, totals: list[Total]) -> BatchOut:
+    included = [total for total in totals if total.state not in _NOT_IN_BATCH]
+    return BatchOut(
         **{**batch._asdict(), "month": month_text(batch.month)},
-        line_count=sum(total.lines for total in inside),
-        amount_fen=sum(total.amount_fen for total in inside),
-        line_states=[LineState(**total._asdict()) for total in totals],
+        line_count=sum(total.lines for total in included),
+        amount_fen=sum(total.amount_fen for total in included),
+        line_states=[LineTotalOut(**total._asdict()) for total in totals],
     )
 
 
-class RecoveryView(BaseModel):
+class BatchPageOut(BaseModel):
+    batches: list[BatchOut]
+    next: str | None
+
+
+class LineOut(BaseModel):
+    line_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: MonthText
+    kind: str = Field(description="pay, back_pay or reissue")
+    amount_fen: int
+    state: str = Field(description="reserved, ordered, settled, returned, taken_out or rejected")
+    reason: str | None = Field(description="why it was taken out, or the bank's reason for a return")
+    settled_on: str | None
+
+    @classmethod
+    def of(cls, line: LineDetail) -> Self:
+        settled_on = line.settled_on.isoformat() if line.settled_on else None
+        texts = {"service_month": month_text(line.service_month), "settled_on": settled_on}
+        return cls(**(line._asdict() | texts))
+
+
+class BatchWithLinesOut(BatchOut):
+    lines: list[LineOut]
+    next: str | None
+
+
+class BankResultIn(Body):
+    """`reason`: the bank's own words for a return (a closed account, a wrong name)."""
+
+    line_id: Uuid
+    outcome: Literal["settled", "returned"]
+    settled_on: Day | None = Field(None, description="the bank's day; today if it is missing")
+    reason: Reason | None = None
+
+
+class BankReturnIn(Body):
+    lines: list[BankResultIn] = Field(min_length=1, max_length=RESULTS_MAX)
+
+
+class RefusedLineOut(BaseModel):
+    line_id: str
+    code: Literal["unknown_line"] | Refusal
+
+
+class BankReturnOut(BaseModel):
+    """Numbers of lines. `unchanged`: lines that had this outcome already, because a bank may send a file twice."""
+
+    settled: int
+    returned: int
+    unchanged: int
+    refused: list[RefusedLineOut]
+
+
+class RecoveryOut(BaseModel):
     recovery_id: str
     person_id: str
     item: str
@@ -65,29 +133,100 @@ class RecoveryView(BaseModel):
     service_month: MonthText
     amount_fen: int
     state: str = Field(description="open, collected, withdrawn or written_off")
-    reason: str = Field(description="died, not_entitled or amount_lowered")
+    reason: str = Field(description="died, paid_twice, not_entitled or amount_lowered")
     cause_event_id: str | None
     opened_at: datetime
     closed_at: datetime | None
     closed_by: str | None
 
-
-def areas_of(caller: Caller) -> list[str] | None:
-    """The codes of all areas in the caller's scope, for a statement; None only for `Everything`. Raises NotAllowed for
-    a scope without an area."""
-    match scope_of(caller):
-        case Everything():
-            return None
-        case Areas(division):
-            return list(_within(division))
-        case _:
-            raise NotAllowed("no ledger is in your scope")
+    @classmethod
+    def of(cls, recovery: Recovery) -> Self:
+        return cls(**{**recovery._asdict(), "service_month": month_text(recovery.service_month)})
 
 
-@lru_cache(maxsize=1024)
-def _within(division: str) -> tuple[str, ...]:
-    return tuple({division, *(d.code for d in divisions.every() if divisions.within(d.code, division))})
+class RecoveryPageOut(BaseModel):
+    recoveries: list[RecoveryOut]
+    next: str | None
 
 
-def month_or_none(text: str | None) -> date | None:
-    return date.fromisoformat(f"{text}-01") if text else None
+class EntryOut(BaseModel):
+    """One entry: `amount_fen` from `credit_account` to `debit_account`, negative for a reversed due or write-off."""
+
+    entry_id: str
+    person_id: str = Field(description="the identity under which it was posted")
+    item: str
+    jurisdiction: str
+    service_month: MonthText
+    kind: str = Field(description="due, pay, back_pay, recover, return, reissue or write_off")
+    amount_fen: int
+    state: str = Field(description="pending, posted, voided or held; a due is held while its payment waits")
+    fund: str
+    batch_id: str | None
+    cause_event_id: str | None
+    recorded_at: datetime
+    posted_at: datetime | None
+    sequence: int
+    debit_account: str
+    credit_account: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        fields = entry._asdict()
+        fields["service_month"] = month_text(entry.service_month)
+        if (entry.kind, entry.debit_account) in _REVERSALS:
+            fields["amount_fen"] = -entry.amount_fen
+        if entry.kind == "due" and entry.due_state == "held":
+            fields["state"] = "held"
+        return cls(**fields)
+
+
+class UnpaidOut(BaseModel):
+    """Granted, but not paid: only an example gives the amount or the pay rule. Such money is no debt and no entry."""
+
+    item: str
+    jurisdiction: str
+    from_month: MonthText
+    through_month: MonthText
+    months: int
+    amount_fen_per_month: int
+    amount_fen: int = Field(description="of all these months; not part of the balance")
+    reason: Example
+    text: str = Field(description="the reason in Chinese")
+    policy: str = Field(description="the policy version with the amount: <area>/<item>@<first day>")
+
+    @classmethod
+    def of(cls, unpaid: Unpaid) -> Self:
+        return cls(
+            **unpaid._asdict(),
+            from_month=month_text(unpaid.first_month),
+            through_month=month_text(unpaid.last_month),
+            amount_fen=unpaid.amount_fen_per_month * unpaid.months,
+            text=WHY_UNPAID[unpaid.reason],
+        )
+
+
+class LedgerOut(BaseModel):
+    """`balance_fen`: owed and unpaid; negative: overpaid."""
+
+    person_id: str
+    aliases: list[str] = Field(description="other identities of the same person; their entries are included")
+    merged_into: str | None = Field(description="the identity whose ledger includes all entries")
+    balance_fen: int
+    entries: list[EntryOut]
+    unpaid: list[UnpaidOut] = Field(description="granted and not paid, with the reason; empty in a demonstration")
+    next: str | None = Field(description="give it as `after` for the next page")
+
+
+class AccountOut(BaseModel):
+    account: str
+    balance_fen: int = Field(description="debits minus credits")
+
+    @classmethod
+    def of(cls, total: AccountSum) -> Self:
+        return cls(account=total.account, balance_fen=total.debit_fen - total.credit_fen)
+
+
+class TrialBalanceOut(BaseModel):
+    debit_fen: int
+    credit_fen: int
+    accounts: list[AccountOut]

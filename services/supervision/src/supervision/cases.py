@@ -1,6 +1,6 @@
-"""Opening and withdrawing alerts, with the news of it."""
+"""Open and withdraw alerts, and emit the events about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from common.events import AlertClosed, AlertRaised, Event
@@ -9,40 +9,49 @@ from shell.store.transaction import Tx
 
 from supervision.checks import checks
 from supervision.domain.alerts import Finding
+from supervision.domain.received import ReceivedEvent
 from supervision.store import alerts as store
+from supervision.store.alerts import Times
+
+Causes = Mapping[str, Message[Event]]  # per person the event that led to the change
 
 
 def alert_id(check: str, subject: str) -> str:
     return derived_id("alert", check, subject)
 
 
-async def raise_alerts(
-    tx: Tx, findings: Sequence[Finding], now: datetime, causes: Mapping[str, Message[Event]]
-) -> None:
-    """`causes`: per person the message that led to the finding. What has no person is a case, but no news."""
+def causes_of(received: Iterable[ReceivedEvent]) -> Causes:
+    """Of several events about a person the last one counts."""
+    return {event.data.person_id: event.message() for event in received}
+
+
+async def raise_alerts(tx: Tx, findings: Sequence[Finding], now: datetime, causes: Causes) -> None:
+    """A finding without a person becomes a case, but no event is emitted."""
     if not findings:
         return
+    by_id = {alert_id(finding.check, finding.subject): finding for finding in findings}
+    for id_ in sorted(await store.upsert_alerts(tx, by_id, _times(now))):
+        finding = by_id[id_]
+        if finding.person_id is not None:
+            cause = causes.get(finding.person_id) or finding.correlation_id
+            tx.emit(_raised(id_, finding, finding.person_id), cause, division=finding.division)
+
+
+def _times(now: datetime) -> Times:
     days = checks().deadline_days
-    times = [now, *(now + timedelta(days=d) for d in (days.explain, days.decide, days.close))]
-    by_id = {alert_id(f.check, f.subject): f for f in findings}
-    rows = [
-        (id, f.check, f.severity, f.subject, f.person_id, f.provider, f.division, f.correlation_id, f.other_division)
-        for id, f in by_id.items()
-    ]
-    for id in sorted(await store.upsert_alerts(tx, rows, times)):
-        found = by_id[id]
-        if found.person_id is None:
-            continue
-        event = AlertRaised(
-            person_id=found.person_id,
-            alert_id=id,
-            check=found.check,
-            severity=found.severity,
-            subject=found.subject,
-            division=found.division,
-            other_division=found.other_division,
-        )
-        tx.emit(event, causes.get(found.person_id) or found.correlation_id, division=found.division)
+    return Times(now, *(now + timedelta(days=d) for d in (days.explain, days.decide, days.close)))
+
+
+def _raised(id_: str, finding: Finding, person_id: str) -> AlertRaised:
+    return AlertRaised(
+        person_id=person_id,
+        alert_id=id_,
+        check=finding.check,
+        severity=finding.severity,
+        subject=finding.subject,
+        division=finding.division,
+        other_division=finding.other_division,
+    )
 
 
 async def withdraw_alerts(
@@ -51,18 +60,21 @@ async def withdraw_alerts(
     outcome: str,
     reason: str,
     now: datetime,
-    causes: Mapping[str, Message[Event]],
+    causes: Causes,
 ) -> None:
-    """The reason for these alerts, given as (check, subject), is gone: close what no officer has decided."""
+    """The reason for these alerts no longer exists: close those that no officer has decided.
+
+    `subjects`: (check, subject).
+    """
     if not subjects:
         return
     ids = [alert_id(check, subject) for check, subject in subjects]
-    for row in await store.withdraw_alerts(tx, ids, outcome, reason, now):
-        if row["person_id"] is not None:
+    for alert in await store.withdraw_alerts(tx, ids, outcome, reason, now):
+        if alert.person_id is not None:
             event = AlertClosed(
-                person_id=row["person_id"],
-                alert_id=row["alert_id"],
+                person_id=alert.person_id,
+                alert_id=alert.alert_id,
                 outcome=outcome,
-                other_division=row["other_division"],
+                other_division=alert.other_division,
             )
-            tx.emit(event, causes.get(row["person_id"]) or row["correlation_id"], division=row["division"])
+            tx.emit(event, causes.get(alert.person_id) or alert.correlation_id, division=alert.division)

@@ -1,4 +1,4 @@
-"""`contracts/checks.yaml`: the checks, their limits and deadlines as dated data."""
+"""`contracts/checks.yaml`: the checks with their limits and deadlines as dated data."""
 
 from datetime import date, timedelta
 from functools import cache
@@ -9,7 +9,8 @@ import msgspec
 from shell.settings import repository_root
 
 from supervision.domain.alerts import Severity
-from supervision.domain.visits import Minutes
+from supervision.domain.matters import Limits
+from supervision.domain.visits import DurationRule
 
 Status = Literal["documented", "example"]
 
@@ -30,6 +31,8 @@ class MinutesOfItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Days after the alert until it must be explained, decided and closed."""
+
     explain: int
     decide: int
     close: int
@@ -53,12 +56,16 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suppression_threshold: int
 
     @property
-    def durations(self) -> list[Minutes]:
-        return [Minutes(m.item, m.from_, m.duration_minutes_min, m.duration_minutes_max) for m in self.minutes]
+    def durations(self) -> list[DurationRule]:
+        return [DurationRule(m.item, m.from_, m.duration_minutes_min, m.duration_minutes_max) for m in self.minutes]
 
     @property
     def entitlement_wait(self) -> timedelta:
         return timedelta(minutes=self.entitlement_wait_minutes)
+
+    @property
+    def matter_limits(self) -> Limits:
+        return Limits(self.overdue_days.hold, self.overdue_days.open_stay)
 
     def named(self, check: str) -> Check:
         """Raises KeyError."""
@@ -66,7 +73,7 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_checks(path: Path) -> Checks:
-    """Raises msgspec.ValidationError where the file does not fit."""
+    """Raises msgspec.ValidationError if the file has another form."""
     return msgspec.yaml.decode(path.read_bytes(), type=Checks)
 
 

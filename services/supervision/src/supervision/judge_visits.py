@@ -1,4 +1,4 @@
-"""Follow every visit; judge it when it is done."""
+"""Follow every visit, and judge it when it is done."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,91 +10,99 @@ from shell.store.transaction import Tx
 
 from supervision import cases
 from supervision.domain.alerts import Finding
-from supervision.intake import Sighting
-from supervision.judgement import judge
-from supervision.seen import TASK_STATES
+from supervision.domain.events import TASK_STATES
+from supervision.domain.received import ReceivedEvent
 from supervision.store import visits as store
+from supervision.store.visits import TaskLine, UnplacedChange
+from supervision.verdicts import judge
 
 WAITING_MAX: Final = 500
-_AT_HOME: Final = ("stay", "seen")  # reason and outcome: an open hospital stay is contradicted
+_CONTRADICTION: Final = ("stay", "seen")  # reason and outcome: the person was at home during an open hospital stay
 
 
-async def on_visit_steps(sightings: Sequence[Sighting], tx: Tx) -> None:
-    last: dict[str, Sighting] = {}
-    for s in sightings:
-        before = last.get(s.data.task_id)
-        if before is None or _weight(s) >= _weight(before):
-            last[s.data.task_id] = s
-    turned = await store.upsert_tasks(tx, [_row(s) for s in last.values()])
+async def on_visit_steps(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     now = clock.now()
-    if turned:
-        await _settle_unplaced(tx, turned, last, now)
-    done = {s.data.person_id: s.message() for s in sightings if s.what == "VisitCheckedOut"}
-    if done:
-        await judge(tx, {s.data.task_id for s in sightings if s.what == "VisitCheckedOut"}, now, done)
-    missed = [s for s in sightings if s.what == "VisitMissed"]
-    await cases.raise_alerts(tx, [_missed(s) for s in missed], now, {s.data.person_id: s.message() for s in missed})
-    home = [s for s in sightings if s.what == "VisitCheckedOut" and (s.data.reason, s.data.outcome) == _AT_HOME]
-    await cases.raise_alerts(tx, [_contradicted(s) for s in home], now, {s.data.person_id: s.message() for s in home})
+    newest = _newest_steps(received)
+    unplaced = await store.upsert_tasks(tx, [_task_line(event) for event in newest.values()])
+    if unplaced:
+        await _update_unplaced(tx, unplaced, newest, now)
+    checked_out = [event for event in received if event.event_type == "VisitCheckedOut"]
+    causes = cases.causes_of(checked_out)
+    if checked_out:
+        await judge(tx, {event.data.task_id for event in checked_out}, now, causes)
+    missed = [event for event in received if event.event_type == "VisitMissed"]
+    await cases.raise_alerts(tx, [_missed(event) for event in missed], now, cases.causes_of(missed))
+    await cases.raise_alerts(tx, _contradictions(checked_out), now, causes)
 
 
-async def _settle_unplaced(
-    tx: Tx, turned: Sequence[tuple[str, bool]], last: Mapping[str, Sighting], now: datetime
+def _newest_steps(received: Sequence[ReceivedEvent]) -> dict[str, ReceivedEvent]:
+    """Per task its last step."""
+    last: dict[str, ReceivedEvent] = {}
+    for event in received:
+        before = last.get(event.data.task_id)
+        if before is None or _order(event) >= _order(before):
+            last[event.data.task_id] = event
+    return last
+
+
+def _order(event: ReceivedEvent) -> tuple[bool, str]:
+    """The check-out is always the last step of a visit."""
+    return (event.event_type == "VisitCheckedOut", event.at)
+
+
+def _task_line(event: ReceivedEvent) -> TaskLine:
+    visit = event.data
+    checked_out_at = visit.checked_out_at if event.event_type == "VisitCheckedOut" else None
+    return TaskLine(
+        visit.task_id,
+        visit.person_id,
+        visit.item,
+        visit.division,
+        visit.provider,
+        visit.window_from,
+        visit.window_to,
+        TASK_STATES[event.event_type],
+        event.at,
+        visit.checked_in_at,
+        checked_out_at,
+        visit.worker,
+        visit.outcome,
+        event.correlation_id,
+        visit.reason if checked_out_at else None,
+    )
+
+
+async def _update_unplaced(
+    tx: Tx, changes: Sequence[UnplacedChange], newest: Mapping[str, ReceivedEvent], now: datetime
 ) -> None:
-    """An urgent task that no provider can be asked for is an alert until a provider is asked or the task ends.
-    `turned`: as `upsert_tasks` returns it."""
-    causes = {last[task_id].data.person_id: last[task_id].message() for task_id, _ in turned}
-    found = [_unplaced(last[task_id]) for task_id, unplaced in turned if unplaced]
-    over = [("visit_unplaced", task_id) for task_id, unplaced in turned if not unplaced]
+    """An urgent task without a provider is an alert until a provider is asked or the task ends."""
+    causes = cases.causes_of(newest[change.task_id] for change in changes)
+    found = [_finding("visit_unplaced", newest[change.task_id]) for change in changes if change.unplaced]
+    over = [("visit_unplaced", change.task_id) for change in changes if not change.unplaced]
     await cases.raise_alerts(tx, found, now, causes)
     await cases.withdraw_alerts(tx, over, "confirmed", "已派给机构或任务已了结", now, causes)
 
 
-def _weight(s: Sighting) -> tuple[bool, str]:
-    """The check-out is the last word about a visit; otherwise the newest is."""
-    return (s.what == "VisitCheckedOut", s.at)
+def _contradictions(checked_out: Sequence[ReceivedEvent]) -> list[Finding]:
+    """The provider has done its part. The case is for the officer, who has the stay corrected or ended."""
+    found: list[Finding] = []
+    for event in checked_out:
+        if (event.data.reason, event.data.outcome) == _CONTRADICTION:
+            found.append(_finding("stay_contradicted", event))
+    return found
 
 
-def _row(s: Sighting) -> tuple[object, ...]:
-    v = s.data
-    out = v.checked_out_at if s.what == "VisitCheckedOut" else None
-    return (
-        v.task_id,
-        v.person_id,
-        v.item,
-        v.division,
-        v.provider,
-        v.window_from,
-        v.window_to,
-        TASK_STATES[s.what],
-        s.at,
-        v.checked_in_at,
-        out,
-        v.worker,
-        v.outcome,
-        s.correlation_id,
-        v.reason if out else None,
-    )
+def _missed(event: ReceivedEvent) -> Finding:
+    return _finding("visit_missed", event, event.data.provider)
 
 
-def _unplaced(s: Sighting) -> Finding:
-    v = s.data
-    return Finding("visit_unplaced", "warn", v.task_id, v.person_id, None, v.division, s.correlation_id)
-
-
-def _contradicted(s: Sighting) -> Finding:
-    """The provider has done its part: the case is the officer's, who has the stay corrected or ended."""
-    v = s.data
-    return Finding("stay_contradicted", "warn", v.task_id, v.person_id, None, v.division, s.correlation_id)
-
-
-def _missed(s: Sighting) -> Finding:
-    v = s.data
-    return Finding("visit_missed", "warn", v.task_id, v.person_id, v.provider, v.division, s.correlation_id)
+def _finding(check: str, event: ReceivedEvent, provider: str | None = None) -> Finding:
+    visit = event.data
+    return Finding(check, "warn", visit.task_id, visit.person_id, provider, visit.division, event.correlation_id)
 
 
 async def judge_waiting(database: Database) -> int:
-    """Visits that wait for their entitlement: once the time is over, its absence is a finding."""
+    """Job: judge the visits that wait for their entitlement. After the waiting time its absence is a finding."""
     now: datetime = clock.now()
     async with database.transaction() as tx:
         return await judge(tx, await store.list_waiting(tx, WAITING_MAX), now, {})

@@ -1,54 +1,70 @@
-"""Days with visiting care and ability levels per person, for statistics and the checks of visits."""
+"""Keep what other services decided about people (visiting care, ability levels, dues) for checks and statistics."""
 
 from collections.abc import Sequence
 
 from shell import clock
 from shell.store.transaction import Tx
 
+from supervision import cases
+from supervision.decision_cases import update_gaps, update_matters
+from supervision.domain.dues import due_months, multiranges
 from supervision.domain.people import ability_periods, visiting_periods
-from supervision.intake import Sighting, newest
-from supervision.judgement import judge
-from supervision.matters import settle_matters
-from supervision.moving import settle_gaps
-from supervision.store import people as store
-from supervision.store import visits
+from supervision.domain.received import ReceivedEvent, newest
+from supervision.store import dues, people, visits
+from supervision.store.dues import DueMonths
+from supervision.store.people import PersonLine
+from supervision.store.visits import PersonDecision
+from supervision.verdicts import judge
 
 
-async def on_entitlements_decided(sightings: Sequence[Sighting], tx: Tx) -> None:
-    """A newer decision replaces the older one; visits that it may explain, or that a death now forbids, are judged
-    again, and the cases of gaps that it tells are opened, or closed."""
-    parted: set[str] = set()
-    for decisions in _rounds(sightings):
-        parted |= await store.upsert_people(tx, [_row(s) for s in decisions])
-    kept = newest(sightings)
-    decided = [(s.data.person_id, s.at, s.data.died_on is not None or s.data.merged_into is not None) for s in kept]
-    decided += [(person_id, kept[0].at, True) for person_id in sorted(parted)]
-    concerned = await visits.list_open_to_judgement(tx, decided)
-    now, causes = clock.now(), {s.data.person_id: s.message() for s in kept}
-    if concerned:
-        await judge(tx, concerned, now, causes)
-    await settle_gaps(tx, kept, now, causes)
-    await settle_matters(tx, kept, now, causes)
+async def on_entitlements_decided(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """A newer decision replaces the older one. Visits that it may explain or forbid are judged again. The cases of its
+    gaps and open matters are opened or closed."""
+    former_survivors: set[str] = set()
+    for decisions in _rounds(received):
+        former_survivors |= await people.upsert_people(tx, [_person_line(event) for event in decisions])
+    kept = newest(received)
+    decided = [_person_decision(event) for event in kept]
+    decided += [PersonDecision(person_id, kept[0].at, final=True) for person_id in sorted(former_survivors)]
+    affected = await visits.list_affected(tx, decided)
+    now, causes = clock.now(), cases.causes_of(kept)
+    if affected:
+        await judge(tx, affected, now, causes)
+    await update_gaps(tx, kept, now, causes)
+    await update_matters(tx, kept, now, causes)
 
 
-def _rounds(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
-    """Each person once per round, older decisions first: what an older one granted must be seen before it goes."""
-    rounds: list[list[Sighting]] = []
+def _rounds(received: Sequence[ReceivedEvent]) -> list[list[ReceivedEvent]]:
+    """Each person once per round, older decisions first. So the days granted by an older decision are kept before a
+    newer decision replaces it."""
+    rounds: list[list[ReceivedEvent]] = []
     count: dict[str, int] = {}
-    for s in sorted(sightings, key=lambda s: int(s.data.version)):
-        place = count.get(s.data.person_id, 0)
-        count[s.data.person_id] = place + 1
+    for event in sorted(received, key=lambda e: int(e.data.version)):
+        place = count.get(event.data.person_id, 0)
+        count[event.data.person_id] = place + 1
         if place == len(rounds):
             rounds.append([])
-        rounds[place].append(s)
+        rounds[place].append(event)
     return rounds
 
 
-def _row(s: Sighting) -> tuple[object, ...]:
-    d = s.data
-    return (d.person_id, d.version, s.at, d.residence, d.died_on, d.merged_into, visiting_periods(d.entitlements))
+def _person_line(event: ReceivedEvent) -> PersonLine:
+    d = event.data
+    visiting_care = visiting_periods(d.entitlements)
+    return PersonLine(d.person_id, d.version, event.at, d.residence, d.died_on, d.merged_into, visiting_care)
 
 
-async def on_abilities_determined(sightings: Sequence[Sighting], tx: Tx) -> None:
-    rows = [(s.data.person_id, s.data.version, *ability_periods(s.data.abilities)) for s in newest(sightings)]
-    await store.upsert_abilities(tx, rows)
+def _person_decision(event: ReceivedEvent) -> PersonDecision:
+    final = event.data.died_on is not None or event.data.merged_into is not None
+    return PersonDecision(event.data.person_id, event.at, final)
+
+
+async def on_abilities_determined(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    rows = [(e.data.person_id, e.data.version, *ability_periods(e.data.abilities)) for e in newest(received)]
+    await people.upsert_abilities(tx, rows)
+
+
+async def on_dues_determined(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """Lines have absolute values and arrive in order per person, so a repeated line gives the same months."""
+    found = due_months(event.data for event in received)
+    await dues.save_due_months(tx, [DueMonths(*key, *multiranges(months)) for key, months in sorted(found.items())])

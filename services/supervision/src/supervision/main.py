@@ -1,29 +1,28 @@
-"""Supervision: sees every event, keeps the chain of each change, verifies visits, raises alerts, counts people."""
+"""Supervision: the chain of every change, verdicts about visits, alerts, and statistics. It reads every event."""
 
 from shell.jobs import Job
 from shell.service import Service
 
 from supervision import count_people, decide_alert, list_alerts, list_unreached, trace_change
-from supervision.follow_lists import on_policies_published
-from supervision.follow_troubles import (
+from supervision.domain.events import TASK_STATES
+from supervision.intake import Intake, topics
+from supervision.judge_visits import judge_waiting, on_visit_steps
+from supervision.keep_clauses import on_policies_published
+from supervision.keep_people import on_abilities_determined, on_dues_determined, on_entitlements_decided
+from supervision.raise_alerts import (
     on_accounts_changed,
     on_budgets_used,
     on_foreign_events_grouped,
     on_policies_halted,
     on_records_parked,
     on_recoveries,
+    raise_overdue,
 )
-from supervision.intake import Intake, topics
-from supervision.judge_visits import judge_waiting, on_visit_steps
-from supervision.keep_dues import on_dues_determined
-from supervision.keep_people import on_abilities_determined, on_entitlements_decided
-from supervision.raise_overdue import raise_overdue
 from supervision.record_steps import on_events, remove_old
-from supervision.seen import TASK_STATES
 
 intake = Intake(
     every=on_events,
-    of={
+    by_types={
         ("EntitlementsDecided",): on_entitlements_decided,
         ("AbilitiesDetermined",): on_abilities_determined,
         ("DuesDetermined",): on_dues_determined,

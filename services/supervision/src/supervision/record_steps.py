@@ -1,4 +1,4 @@
-"""Every event becomes a step of the chains it belongs to."""
+"""Record every event as a step of the chains it belongs to, and delete old steps."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,24 +8,24 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from supervision.intake import Sighting
+from supervision.domain.received import ReceivedEvent
 from supervision.store import steps as store
 
 STEPS_KEPT: Final = timedelta(days=90)  # as long as the topics themselves
 REMOVED_MAX: Final = 5_000
 
 
-async def on_events(sightings: Sequence[Sighting], tx: Tx) -> None:
+async def on_events(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     rows: dict[tuple[str, str], store.StepLine] = {}
-    for s in sightings:
-        for cause in s.causes or (s.correlation_id,):
-            led_by = None if cause == s.correlation_id else s.correlation_id
-            line = (cause, s.event_id, s.causation_id, led_by, s.person_id, s.at, s.version, s.service, s.what)
-            rows[cause, s.event_id] = line
+    for e in received:
+        for cause in e.causes or (e.correlation_id,):
+            led_by = None if cause == e.correlation_id else e.correlation_id
+            line = (cause, e.event_id, e.causation_id, led_by, e.person_id, e.at, e.version, e.service, e.event_type)
+            rows[cause, e.event_id] = line
     await store.append_steps(tx, list(rows.values()))
 
 
 async def remove_old(database: Database) -> int:
-    """One bounded step; returns how many steps went."""
+    """Job: one bounded step. Returns the number of deleted steps."""
     async with database.transaction() as tx:
         return await store.remove_steps(tx, before=clock.now() - STEPS_KEPT, limit=REMOVED_MAX)

@@ -33,7 +33,7 @@ import pytest
 from shouwang.runtime.paths import REPOSITORY
 from shouwang.runtime.ports import KAFKA_PORT, POSTGRES_PORT_PREFERRED
 from shouwang.runtime.processes import FREE_PORTS
-from shouwang.runtime.stores import load_processes
+from shouwang.runtime.services import load_processes
 
 REMOVED_PREFIXES: Final = ("SHOUWANG_", "CRASH_", "PG")
 # Sizes, seeds, folders of pictures and downloaded programs: they choose how much is tested, not what a test meets.

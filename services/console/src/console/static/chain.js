@@ -1,4 +1,4 @@
-// The live page: what each tick says is put on the screen.
+// The live page: shows each tick of the stream.
 "use strict";
 
 (() => {
@@ -28,13 +28,18 @@
     }));
   }
 
+  function waitText(waiting) {
+    if (waiting === null) return "待处理消息数未知";
+    return waiting ? `待处理消息 ${number.format(waiting)} 条` : "无待处理消息";
+  }
+
   function showStations(stations) {
     let total = 0, rate = 0, waiting = 0;
     for (const station of stations) {
       const box = document.querySelector(`[data-stage="${station.id}"]`);
       box.querySelector(".count").textContent = number.format(station.total);
       box.querySelector(".rate").textContent = `${number.format(station.per_second)} 件/秒`;
-      box.querySelector(".wait").textContent = station.waiting ? `${number.format(station.waiting)} 人次等待` : "无人等待";
+      box.querySelector(".wait").textContent = waitText(station.waiting);
       box.classList.toggle("late", station.waiting > 0);
       box.classList.toggle("busy", station.per_second > 0);
       drawBars(box.querySelector(".bars"), station.history);
@@ -166,7 +171,7 @@
   }
 
   hold.addEventListener("click", () => { held = !held; sayHeld(); });
-  // rows must not run away from under the pointer
+  // rows must not move under the pointer
   body.addEventListener("pointerenter", (event) => { hovered = event.pointerType === "mouse"; sayHeld(); });
   body.addEventListener("pointerleave", () => { hovered = false; sayHeld(); });
   setInterval(() => { if (lastTick && Date.now() - lastTick > SILENT_MS) setLink("lost", "连接中断，正在重连"); }, 1000);

@@ -1,4 +1,4 @@
-// What every page needs: nodes, times in Asia/Shanghai, answers of this console.
+// Helpers of all pages: nodes, times in Asia/Shanghai, calls to this console.
 "use strict";
 
 function make(tag, className, text) {

@@ -1,4 +1,4 @@
-// Dots that drift from station to station, as many as pass there. Nothing but decoration: the numbers say the same.
+// Dots that move between the stations, in proportion to the rate. A decoration: the numbers show the same.
 "use strict";
 
 const flow = (() => {
@@ -40,7 +40,7 @@ const flow = (() => {
     pen.clearRect(0, 0, canvas.width, canvas.height);
     line();
     rates.forEach((rate, n) => {
-      // a lively but readable picture: the root of the rate, not the rate
+      // the square root of the rate keeps the picture readable
       owed[n] = (owed[n] || 0) + Math.min(PER_SECOND_MAX, rate > 0 ? 0.6 + Math.sqrt(rate) : 0) * passed / 1000;
       while (owed[n] >= 1) {
         owed[n] -= 1;

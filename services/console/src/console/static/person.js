@@ -1,4 +1,4 @@
-// One person's chain, and the chain of one change, in the panel beside the steps.
+// The steps of one person, and the chain of one change, in the side panel.
 "use strict";
 
 const STAGE_NAMES = { intake: "接入", decide: "识别", assess: "评估", dispatch: "派单", pay: "补贴", supervise: "监督" };

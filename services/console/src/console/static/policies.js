@@ -1,4 +1,4 @@
-// A list at the gate: what it changes, whom it would touch, what it would cost, who signed, whether it was halted.
+// A list before and after its publication: changes, persons, costs, signatures, halt.
 "use strict";
 
 (() => {
@@ -207,7 +207,7 @@
     setTimeout(() => { if (mine === asked) then().catch(() => later(mine, then)); }, AGAIN_MS);
   }
 
-  // the whole page is asked for again only when something has ended: the proof behind it takes a second
+  // read the whole page again only after a job has ended: its proof takes a second
   async function followSimulation(mine, policy, id) {
     const found = await get(`/api/simulations/${id}`);
     if (mine !== asked) return;

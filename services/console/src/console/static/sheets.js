@@ -1,4 +1,4 @@
-// Numbers and tables as officials read them. Money comes in whole fen and never passes through a fraction.
+// Numbers and tables for officials. Money is in whole fen and never becomes a fraction.
 "use strict";
 
 const sheets = (() => {

@@ -1,1 +1,1 @@
-"""What is true about visits: plans, tasks and who is asked to go. Pure: values in, values out, time passed in."""
+"""The pure rules for visits: plans, tasks and the choice of a provider. Time is an argument."""

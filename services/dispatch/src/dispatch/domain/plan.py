@@ -1,27 +1,32 @@
-"""One person's plan for one visiting item: what it holds, and what its visits are called. Pure.
+"""The visit plan of one person for one item, and the ids of its tasks.
 
-A plan has an epoch: it changes when the care changes (start, tier, move, restart), and is part of the ids of its
-tasks, so that the same window can be opened again after a cancellation but never twice within one epoch.
+A plan has an epoch. The epoch grows when the care changes (start, tier, move, restart) and is part of the task ids.
+So the same window can be opened again after a cancellation, but never twice within one epoch.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 import msgspec
 from common.events.visit import VisitMeans
 from rules.scales.visits import Run, Window
 
-from dispatch.domain.part import ExtraReason, Part, forgetting
-from dispatch.domain.task import ROUTINE, CancelReason, Moved, Task, cancelled, new_task_id
+from dispatch.domain.facts import VisitFacts, without_handled
+from dispatch.domain.task import ROUTINE, CancelReason, Change, Task, cancelled, new_task_id
 
 PlanState = Literal["active", "paused", "waiting", "stopped"]
+ExtraReason = Literal["incident", "discharge", "reverify", "stay"]
+PlannedReason = Literal["first", "plan"] | ExtraReason
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`opened_until`: where the next window begins; `last_from`: where the last one began. `act_on`: the day on
-    which the clock must look again. `suspected_on`: the suspicion that paused it; `last_from` is then the day on
-    which its check was ordered, and `division` the place of the check."""
+    """`last_from`: begin of the last opened window. `opened_until`: begin of the next one. `act_on`: the day of the
+    next planned step, None for none.
+
+    `suspected_on`: the suspicion that paused the plan. Then `last_from` is the day on which the check was ordered, and
+    `division` is the place of the check.
+    """
 
     person_id: str
     item: str
@@ -37,28 +42,42 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     opened_until: date | None = None
     suspected_on: date | None = None
     act_on: date | None = None
-    part: Part = Part()
+    facts: VisitFacts = VisitFacts()
     correlation_id: str = ""
 
 
-class Planned(NamedTuple):
+class PlanDecision(NamedTuple):
+    """The plan after a step, and the changes of its tasks."""
+
     plan: Plan
-    moves: tuple[Moved, ...]
+    changes: tuple[Change, ...]
+
+
+def run_on(timeline: Sequence[Run], day: date) -> Run | None:
+    """The visiting care of a day."""
+    return next((run for run in timeline if run.covers(day)), None)
+
+
+def updated(plan: Plan, **changes: object) -> Plan:
+    return msgspec.structs.replace(plan, **changes)
 
 
 def merged_away(plan: Plan) -> Plan:
-    """The plan of an identity whose survivor has spoken, before its own news came."""
-    return with_changes(plan, part=msgspec.structs.replace(plan.part, merged=True))
+    """The plan of a merged identity. The decision of the surviving identity arrived first."""
+    return updated(plan, facts=msgspec.structs.replace(plan.facts, merged=True))
+
+
+def with_care(plan: Plan, run: Run, today: date) -> Plan:
+    division, tier, interval_days = run.first.care
+    return updated(
+        plan, division=division, tier=tier, interval_days=interval_days, entitlement_id=run.entitlement_on(today)
+    )
 
 
 def visit_task(
-    plan: Plan,
-    run: Run,
-    reason: Literal["first", "plan", "suspicion"] | ExtraReason,
-    window: Window,
-    *marks: str,
-    by: VisitMeans = "visit",
+    plan: Plan, run: Run, reason: PlannedReason, window: Window, *marks: str, by: VisitMeans = "visit"
 ) -> Task:
+    """A new task of the plan. Its id follows from the reason, the window, the epoch and the marks."""
     return Task(
         task_id=new_task_id(plan.person_id, plan.item, reason, window.from_, plan.epoch, *marks),
         person_id=plan.person_id,
@@ -74,23 +93,30 @@ def visit_task(
     )
 
 
-def with_care(plan: Plan, run: Run, today: date) -> Plan:
-    division, tier, interval_days = run.first.care
-    return with_changes(
-        plan, division=division, tier=tier, interval_days=interval_days, entitlement_id=run.entitlement_on(today)
-    )
+def extra_window(run: Run, today: date, days: int) -> Window:
+    """The next `days` days, at most up to the end of the entitlement."""
+    to = today + timedelta(days=days)
+    return Window(today, min(to, run.to or to))
 
 
-def cancel_unbegun(open_: Sequence[Task], reason: CancelReason) -> tuple[Moved, ...]:
-    """A visit under way is left to end."""
-    return tuple(cancelled(t, reason) for t in open_ if t.state != "in_progress")
+def cancel_unbegun(open_: Sequence[Task], reason: CancelReason) -> tuple[Change, ...]:
+    """Cancel the tasks. A visit in progress continues."""
+    return tuple(cancelled(task, reason) for task in open_ if task.state != "in_progress")
 
 
-def forget_cancelled(plan: Plan, gone: Sequence[Moved]) -> Plan:
-    """What a cancelled visit was for is open again."""
-    reasons = {moved.task.reason for moved in gone} - ROUTINE
-    return with_changes(plan, part=forgetting(plan.part, reasons)) if reasons else plan
+def forget_cancelled(plan: Plan, changes: Sequence[Change]) -> Plan:
+    """The plan without the marks of its cancelled visits."""
+    reasons = {change.task.reason for change in changes} - ROUTINE
+    return updated(plan, facts=without_handled(plan.facts, reasons)) if reasons else plan
 
 
-def with_changes(plan: Plan, **changes: object) -> Plan:
-    return msgspec.structs.replace(plan, **changes)
+def task_ids(changes: Sequence[Change]) -> set[str]:
+    return {change.task.task_id for change in changes}
+
+
+def having(tasks: Sequence[Task], *reasons: str) -> list[Task]:
+    return [task for task in tasks if task.reason in reasons]
+
+
+def not_having(tasks: Sequence[Task], *reasons: str) -> list[Task]:
+    return [task for task in tasks if task.reason not in reasons]

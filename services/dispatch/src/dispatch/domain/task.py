@@ -1,7 +1,7 @@
-"""One visit to be made, and its life: planned → offered → accepted → in_progress → completed, and every other end.
+"""The life of a visit task: planned → offered → accepted → in_progress → completed, and all other ends.
 
-Every function takes the task and says what becomes of it: `Moved` (with what to tell whom), `Repeated` (it was so
-already) or `Refused` (with a reason from a closed list).
+A decision about a task returns `Change` (with its events and messages), `Repeated` (nothing changes) or `Refused`
+(with a reason from a closed list).
 """
 
 from datetime import date, datetime, timedelta
@@ -32,16 +32,18 @@ State = Literal[
 ExcuseReason = Literal["in_hospital", "in_institution", "away", "declined_by_person", "extreme_weather"]
 CancelReason = Literal["died", "not_entitled", "moved", "suspicion", "in_hospital", "superseded", "resolved"]
 OPEN: Final = frozenset({"planned", "offered", "accepted", "in_progress"})
-IN_HAND: Final = OPEN - {"planned"}  # of the provider named
+ASSIGNED: Final = OPEN - {"planned"}
 ROUTINE: Final = frozenset({"first", "plan"})
 URGENT: Final = frozenset({"suspicion", "incident"})
-LASTING: Final = frozenset({"suspicion", "reverify", "stay"})  # the visitor must know the question on every try
+QUESTIONS: Final = frozenset({"suspicion", "reverify", "stay"})  # a repeated visit keeps this reason
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """The window is [`window_from`, `window_to`). `cause`: why it is still without a provider. `tried`: the
-    providers asked so far. `act_at`: when the clock must look at it next, None when it is settled. `by`: whether a
-    call may take the place of the visit."""
+    """The window is [`window_from`, `window_to`), civil days.
+
+    `by`: `call` if a call may take the place of the visit. `cause`: the reason for the missing provider, or for the
+    end. `tried`: providers that received an offer. `act_at`: the instant of the next step of the job, None if closed.
+    """
 
     task_id: str
     person_id: str
@@ -68,13 +70,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     act_at: datetime | None = None
 
 
-class Moved(NamedTuple):
-    """`place`: find it a provider. `created`: the task is new. `told`: messages for providers' own topics."""
+class Change(NamedTuple):
+    """A task after a step. `provider_messages` go to the topics of providers. `needs_provider`: an offer follows.
+
+    `created`: the task is new. `successor`: the visit that repeats a missed or failed one.
+    """
 
     task: Task
     events: tuple[Event, ...] = ()
-    told: tuple[TaskOffered | TaskWithdrawn, ...] = ()
-    place: bool = False
+    provider_messages: tuple[TaskOffered | TaskWithdrawn, ...] = ()
+    needs_provider: bool = False
     created: bool = False
     successor: Task | None = None
 
@@ -88,29 +93,46 @@ class Refused(NamedTuple):
 
 
 def new_task_id(person_id: str, item: str, reason: str, window_from: date, *marks: object) -> str:
-    """The same cause names the same task, on whatever path it comes."""
+    """The same cause gives the same id, on every path."""
     return derived_id("visit-task", person_id, item, reason, window_from, *marks)
 
 
-def created(task: Task) -> Moved:
-    return Moved(task, (_planned(task),), created=True, place=True)
+def created(task: Task) -> Change:
+    planned = visit_event(
+        VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier, by=task.by
+    )
+    return Change(task, (planned,), created=True, needs_provider=True)
 
 
-def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Moved:
-    """The task is put to `provider`, who has until `accept_by` to answer."""
-    task = moved.task
-    hours = rules.offer_hours_urgent if task.reason in URGENT else rules.offer_hours
-    accept_by = min(max(now, start_of_day(task.window_from)) + timedelta(hours=hours), start_of_day(task.window_to))
+def offered(change: Change, provider: str, now: datetime, rules: VisitRules) -> Change:
+    """Offer the task to `provider`, who must answer before `accept_by`."""
+    accept_by = _accept_by(change.task, now, rules)
     task = with_state(
-        task,
+        change.task,
         "offered",
         provider=provider,
         cause=None,
         accept_by=accept_by,
         act_at=accept_by,
-        tried=(*task.tried, provider),
+        tried=(*change.task.tried, provider),
     )
-    offer = TaskOffered(
+    return change._replace(
+        task=task,
+        events=(*change.events, visit_event(VisitOffered, task, accept_by=accept_by)),
+        provider_messages=(*change.provider_messages, _offer(task, provider, accept_by)),
+        needs_provider=False,
+    )
+
+
+def _accept_by(task: Task, now: datetime, rules: VisitRules) -> datetime:
+    """The time to answer begins with the window at the earliest and ends with the window at the latest."""
+    hours = rules.offer_hours_urgent if task.reason in URGENT else rules.offer_hours
+    begin = max(now, start_of_day(task.window_from))
+    return min(begin + timedelta(hours=hours), start_of_day(task.window_to))
+
+
+def _offer(task: Task, provider: str, accept_by: datetime) -> TaskOffered:
+    return TaskOffered(
         task_id=task.task_id,
         provider=provider,
         item=task.item,
@@ -122,52 +144,52 @@ def offered(moved: Moved, provider: str, now: datetime, rules: VisitRules) -> Mo
         tier=task.tier,
         by=task.by,
     )
-    event = visit_event(VisitOffered, task, accept_by=accept_by)
-    return moved._replace(task=task, events=(*moved.events, event), told=(*moved.told, offer), place=False)
 
 
-def left_planned(moved: Moved, cause: str | None, act_at: datetime) -> Moved:
-    """No provider has been asked: for a visible cause, or because it is too early (cause None, looked at `act_at`).
-    A new cause of an urgent task is told at once."""
-    task = with_state(moved.task, "planned", provider=None, cause=cause, accept_by=None, act_at=act_at)
-    events = moved.events
-    if cause is not None and cause != moved.task.cause and task.reason in URGENT:
+def left_planned(change: Change, cause: str | None, act_at: datetime) -> Change:
+    """No offer is made: for `cause`, or because it is too early (None). The next step is at `act_at`.
+
+    A new cause of an urgent task is emitted at once.
+    """
+    task = with_state(change.task, "planned", provider=None, cause=cause, accept_by=None, act_at=act_at)
+    events = change.events
+    if cause is not None and cause != change.task.cause and task.reason in URGENT:
         events = (*events, visit_event(VisitUnplaced, task, reason=task.reason, cause=cause))
-    return moved._replace(task=task, events=events, place=False)
+    return change._replace(task=task, events=events, needs_provider=False)
 
 
-def cancelled(task: Task, reason: CancelReason) -> Moved:
+def cancelled(task: Task, reason: CancelReason) -> Change:
     event = visit_event(VisitCancelled, task, reason=reason)
-    return Moved(with_state(task, "cancelled", act_at=None, cause=reason), (event,), _withdrawn(task, reason))
+    return Change(with_state(task, "cancelled", act_at=None, cause=reason), (event,), _withdrawn(task, reason))
 
 
-def failed(task: Task, reason: str, now: datetime, rules: VisitRules) -> Moved:
-    """Somebody went, or was to go, and it did not happen: another visit follows."""
-    moved = with_state(task, "failed", act_at=None, cause=reason)
-    return Moved(moved, (visit_event(VisitFailed, moved, reason=reason),), successor=_successor(task, now, rules))
+def failed(task: Task, reason: str, now: datetime, rules: VisitRules) -> Change:
+    """The visit was accepted or begun, and it failed. Another visit follows."""
+    ended = with_state(task, "failed", act_at=None, cause=reason)
+    return Change(ended, (visit_event(VisitFailed, ended, reason=reason),), successor=_successor(task, now, rules))
 
 
-def decide_excuse(task: Task, reason: ExcuseReason) -> Moved | Repeated | Refused:
-    """An officer's word why no visit was possible. Also for one already missed, since proof may come later."""
+def decide_excuse(task: Task, reason: ExcuseReason) -> Change | Repeated | Refused:
+    """An officer records why no visit was possible, also after the visit was missed or failed."""
     if task.state == "excused" and task.cause == reason:
         return Repeated(task)
     if task.state not in ("planned", "offered", "accepted", "missed", "failed"):
         return Refused(f"task_is_{task.state}")
-    moved = with_state(task, "excused", act_at=None, cause=reason, accept_by=None)
-    return Moved(moved, (visit_event(VisitExcused, moved, reason=reason),), _withdrawn(task, "excused"))
+    excused = with_state(task, "excused", act_at=None, cause=reason, accept_by=None)
+    return Change(excused, (visit_event(VisitExcused, excused, reason=reason),), _withdrawn(task, "excused"))
 
 
-def decide_reassign(task: Task) -> Moved | Refused:
-    """Taken from whoever has it, to be put to another provider; the count of offers begins anew."""
+def decide_reassign(task: Task) -> Change | Refused:
+    """Withdraw the task from its provider, for an offer to another one. The count of offers starts again."""
     if task.state not in ("planned", "offered", "accepted"):
         return Refused(f"task_is_{task.state}")
     tried = (task.provider,) if task.provider else ()
-    moved = with_state(task, "planned", provider=None, accept_by=None, tried=tried)
-    return Moved(moved, (), _withdrawn(task, "reassigned"), place=True)
+    open_again = with_state(task, "planned", provider=None, accept_by=None, tried=tried)
+    return Change(open_again, (), _withdrawn(task, "reassigned"), needs_provider=True)
 
 
-def decide_tick(task: Task, now: datetime, rules: VisitRules) -> Moved | None:
-    """What the clock alone does to an open task; None when nothing is due."""
+def decide_tick(task: Task, now: datetime, rules: VisitRules) -> Change | None:
+    """The step that is due at `now` without any answer; None if nothing is due."""
     if task.state == "in_progress":
         begun = task.checked_in_at
         overdue = begun is not None and now >= begun + timedelta(hours=rules.visit_hours_max)
@@ -175,36 +197,44 @@ def decide_tick(task: Task, now: datetime, rules: VisitRules) -> Moved | None:
     if task.state not in OPEN:
         return None
     if now >= start_of_day(task.window_to):
-        moved = with_state(task, "missed", act_at=None, accept_by=None)
-        told = _withdrawn(task, "missed")
-        return Moved(moved, (visit_event(VisitMissed, moved),), told, successor=_successor(task, now, rules))
+        return _missed(task, now, rules)
     if task.state == "offered" and task.accept_by is not None and now >= task.accept_by:
-        event = visit_event(VisitOfferExpired, task)
-        moved = with_state(task, "planned", provider=None, accept_by=None)
-        return Moved(moved, (event,), _withdrawn(task, "offer_expired"), place=True)
+        return _offer_expired(task)
     if task.state == "planned" and task.cause is None:
-        return Moved(task, place=True)
+        return Change(task, needs_provider=True)
     return None
 
 
-def then(first: Moved, second: Moved) -> Moved:
-    """One move after another on the same task, saved as one."""
+def _missed(task: Task, now: datetime, rules: VisitRules) -> Change:
+    ended = with_state(task, "missed", act_at=None, accept_by=None)
+    successor = _successor(task, now, rules)
+    return Change(ended, (visit_event(VisitMissed, ended),), _withdrawn(task, "missed"), successor=successor)
+
+
+def _offer_expired(task: Task) -> Change:
+    event = visit_event(VisitOfferExpired, task)
+    open_again = with_state(task, "planned", provider=None, accept_by=None)
+    return Change(open_again, (event,), _withdrawn(task, "offer_expired"), needs_provider=True)
+
+
+def combined(first: Change, second: Change) -> Change:
+    """Two changes of the same task in one transaction, saved as one."""
     return second._replace(
         events=(*first.events, *second.events),
-        told=(*first.told, *second.told),
+        provider_messages=(*first.provider_messages, *second.provider_messages),
         created=first.created or second.created,
     )
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
-    """The visit that makes good for one missed or failed; after some, the next window and supervision take over. A
-    failed call is followed by a visit."""
+    """The visit that repeats a missed or failed one; None after `redispatches_max` repetitions.
+
+    After that the next window and supervision follow. A visit follows a failed call.
+    """
     if task.redispatches >= rules.redispatches_max:
         return None
     today = civil_date(now)
-    days = 1 if task.window_to - task.window_from <= timedelta(days=1) else rules.redispatch_days
-    origin = task.origin_task_id or task.task_id
-    reason: VisitReason = task.reason if task.reason in LASTING else "redispatch"
+    reason: VisitReason = task.reason if task.reason in QUESTIONS else "redispatch"
     return Task(
         task_id=new_task_id(task.person_id, task.item, "redispatch", today, task.task_id),
         person_id=task.person_id,
@@ -212,17 +242,23 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
         reason=reason,
         division=task.division,
         window_from=today,
-        window_to=today + timedelta(days=days),
+        window_to=today + _successor_length(task, rules),
         entitlement_id=task.entitlement_id,
         correlation_id=task.correlation_id,
         tier=task.tier,
-        origin_task_id=origin,
+        origin_task_id=task.origin_task_id or task.task_id,
         redispatches=task.redispatches + 1,
     )
 
 
+def _successor_length(task: Task, rules: VisitRules) -> timedelta:
+    """A window of one day is repeated on one day."""
+    one_day = timedelta(days=1)
+    return one_day if task.window_to - task.window_from <= one_day else timedelta(days=rules.redispatch_days)
+
+
 def renewed(task: Task, task_id: str, by: VisitMeans) -> Task:
-    """A new task for the same visit, which nobody has been asked to make yet."""
+    """A new task for the same visit and window, without any offer."""
     return Task(
         task_id=task_id,
         person_id=task.person_id,
@@ -252,12 +288,6 @@ def visit_event(cls: type[Event], task: Task, **more: object) -> Event:
         window_to=task.window_to,
         provider=task.provider,
         **more,
-    )
-
-
-def _planned(task: Task) -> Event:
-    return visit_event(
-        VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier, by=task.by
     )
 
 

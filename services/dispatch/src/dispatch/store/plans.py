@@ -1,26 +1,34 @@
-"""Heads and plans. Locks are taken in one order: heads, plans, tasks, providers; each by key."""
+"""Heads and plans. The lock order is: heads, plans, tasks, providers; each by key."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
 from shell.store.bulk import upsert
 from shell.store.transaction import Tx
 
-from dispatch.domain.part import Part
+from dispatch.domain.facts import VisitFacts
 from dispatch.domain.plan import Plan
 from dispatch.tables import PlanRow
 
-_part = msgspec.json.Decoder(Part)
+_facts = msgspec.json.Decoder(VisitFacts)
 _encode = msgspec.json.Encoder().encode
-_PLAN_COLUMNS: Final = tuple(Plan.__struct_fields__)
+_PLAN_COLUMNS: Final = tuple("part" if name == "facts" else name for name in Plan.__struct_fields__)
 _PLANS: Final = f"SELECT {', '.join(_PLAN_COLUMNS)} FROM plans"  # noqa: S608
 
 
-async def claim_heads(tx: Tx, heads: Sequence[tuple[str, int, int]]) -> set[str]:
-    """Remember (person, version, digest) where newer than what is stored; the persons whose digest changed by it."""
+class Head(NamedTuple):
+    """`digest`: see `domain.facts.visit_digest`."""
+
+    person_id: str
+    version: int
+    digest: int
+
+
+async def claim_heads(tx: Tx, heads: Sequence[Head]) -> set[str]:
+    """Store the heads that are newer than the stored ones. Returns the persons whose digest changed."""
     ordered = sorted(heads)
     rows = await tx.sql.fetch(
         """WITH claimed AS (
@@ -30,19 +38,20 @@ async def claim_heads(tx: Tx, heads: Sequence[tuple[str, int, int]]) -> set[str]
                WHERE t.version < excluded.version
              RETURNING new.person_id, coalesce(old.digest, 0) AS before, new.digest AS after)
            SELECT person_id FROM claimed WHERE before <> after""",
-        [head[0] for head in ordered],
-        [head[1] for head in ordered],
-        [head[2] for head in ordered],
+        [head.person_id for head in ordered],
+        [head.version for head in ordered],
+        [head.digest for head in ordered],
     )
     return {row[0] for row in rows}
 
 
 async def lock_plans(tx: Tx, person_ids: Iterable[str]) -> dict[tuple[str, str], Plan]:
-    """Whoever opens tasks for a person holds the person's plans first, so that a death sees every task."""
+    """By person and item. Lock the plans of a person before new tasks are made, so that a death finds every task."""
     rows = await tx.sql.fetch(
         f"{_PLANS} WHERE person_id = ANY($1::uuid[]) ORDER BY person_id, item FOR UPDATE", sorted(person_ids)
     )
-    return {(row["person_id"], row["item"]): _plan(row) for row in rows}
+    plans = [_plan(row) for row in rows]
+    return {(plan.person_id, plan.item): plan for plan in plans}
 
 
 async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
@@ -53,7 +62,7 @@ async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
 
 
 async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> list[Plan]:
-    """All plans of the next `limit` persons or so, in order."""
+    """The next `limit` plans, in the order of persons."""
     rows = await connection.fetch(f"{_PLANS} WHERE person_id > $1 ORDER BY person_id LIMIT $2", after, limit)
     return [_plan(row) for row in rows]
 
@@ -61,13 +70,20 @@ async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> 
 async def load_aliases(connection: asyncpg.Connection, person_id: str) -> list[str]:
     """Other identities of the same human."""
     rows = await connection.fetch("SELECT part FROM plans WHERE person_id = $1", person_id)
-    return sorted({alias for row in rows for alias in _part.decode(row[0]).aliases})
+    return sorted({alias for row in rows for alias in _facts.decode(row[0]).aliases})
 
 
 async def upsert_plans(tx: Tx, plans: Sequence[Plan]) -> None:
-    rows = [(*msgspec.structs.astuple(plan)[:-2], _encode(plan.part), plan.correlation_id) for plan in plans]
-    await upsert(tx, PlanRow, _PLAN_COLUMNS, rows, key=("person_id", "item"))
+    await upsert(tx, PlanRow, _PLAN_COLUMNS, [_row(plan) for plan in plans], key=("person_id", "item"))
+
+
+def _row(plan: Plan) -> tuple[object, ...]:
+    values = msgspec.structs.asdict(plan)
+    values["facts"] = _encode(plan.facts)
+    return tuple(values.values())
 
 
 def _plan(row: Any) -> Plan:
-    return Plan(**{**row, "part": _part.decode(row["part"])})
+    values = dict(row)
+    values["facts"] = _facts.decode(values.pop("part"))
+    return Plan(**values)

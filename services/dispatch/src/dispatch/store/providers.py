@@ -1,8 +1,8 @@
-"""Providers, where they serve, and what they have in hand."""
+"""Providers, the areas they serve, and their open tasks."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 from common.codes import divisions
@@ -10,34 +10,74 @@ from common.errors import NotAllowed
 from shell.access.scopes import Areas, Everything, OwnProvider, Scope
 from shell.store.transaction import Tx
 
-from dispatch.domain.market import Provider
+from dispatch.domain.providers import Provider
 from dispatch.store.tasks import NO_ID, insert_areas
 
-_AREAS: Final = "(SELECT string_agg(division, ',' ORDER BY division) FROM provider_areas a WHERE a.uscc = p.uscc)"
+_DIVISIONS: Final = "(SELECT string_agg(division, ',' ORDER BY division) FROM provider_areas a WHERE a.uscc = p.uscc)"
+_ENTRIES: Final = f"""SELECT p.uscc, p.name, {_DIVISIONS} AS divisions, p.items, p.capacity_per_day, p.subscription,
+  p.topic_state FROM providers p"""  # noqa: S608
 
 
-async def load_market(tx: Tx, areas: Iterable[str]) -> list[Provider]:
-    """The providers that serve any of `areas`, with what they have in hand: a number kept with every move of a task
-    (`feed.tell_providers`), since counting their tasks for every batch would cost more than all else here."""
+class ProviderEntry(NamedTuple):
+    """The register's entry of a provider."""
+
+    uscc: str
+    name: str
+    divisions: tuple[str, ...]
+    items: tuple[str, ...]
+    capacity_per_day: int
+    subscription: str
+    topic_state: str
+
+
+class NewEntry(NamedTuple):
+    uscc: str
+    name: str
+    divisions: list[str]
+    items: list[str]
+    capacity_per_day: int
+    subscription: str
+
+
+class Rematch(NamedTuple):
+    """A provider that is new or has changed. `after`: the last unplaced task that was already compared with it."""
+
+    provider: Provider
+    after: str
+
+
+async def load_providers_of(tx: Tx, areas: Iterable[str]) -> list[Provider]:
+    """The providers that serve any of `areas`, with the stored number of open tasks.
+
+    `reserve_numbers` keeps that number with every change of a task: counting the tasks for every batch is too slow.
+    """
     rows = await tx.sql.fetch(
         """SELECT p.uscc, p.items, p.capacity_per_day, p.open_tasks, string_agg(a.division, ',') AS divisions
            FROM provider_areas a JOIN providers p USING (uscc)
            WHERE a.division = ANY($1::text[]) GROUP BY p.uscc""",
         list(areas),
     )
-    return [_provider(row, row["open_tasks"]) for row in rows]
+    return [
+        Provider(
+            uscc=uscc,
+            divisions=_codes(served),
+            items=_codes(items),
+            capacity_per_day=capacity_per_day,
+            open_tasks=open_tasks,
+        )
+        for uscc, items, capacity_per_day, open_tasks, served in rows
+    ]
 
 
-async def provider_divisions(tx: Tx, uscc: str) -> list[str]:
-    """Where a registered provider serves; empty for an unknown one. Holds its row."""
+async def lock_provider_divisions(tx: Tx, uscc: str) -> list[str]:
+    """The areas that a provider serves; empty for an unknown one. Locks its row."""
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
-    rows = await tx.sql.fetch("SELECT division FROM provider_areas WHERE uscc = $1 ORDER BY division", uscc)
-    return [row[0] for row in rows]
+    return await load_areas_served(tx.sql, uscc)
 
 
-async def upsert_provider(tx: Tx, provider: dict[str, Any], now: datetime) -> Any:
-    """Insert or replace; its unplaced tasks are gone through anew, its topics made if it wants Kafka."""
-    uscc: str = provider["uscc"]
+async def upsert_provider(tx: Tx, entry: NewEntry, now: datetime) -> ProviderEntry:
+    """Insert or replace an entry. The unplaced tasks are compared with it again, and its topics are created if it
+    subscribes by Kafka."""
     await tx.sql.execute(
         """INSERT INTO providers AS p (uscc, name, items, capacity_per_day, subscription, topic_state, rematch_after,
              created_at)
@@ -47,35 +87,38 @@ async def upsert_provider(tx: Tx, provider: dict[str, Any], now: datetime) -> An
              rematch_after = excluded.rematch_after,
              topic_state = CASE WHEN p.subscription = excluded.subscription THEN p.topic_state
                                 ELSE excluded.topic_state END""",
-        uscc,
-        provider["name"],
-        ",".join(provider["items"]),
-        provider["capacity_per_day"],
-        provider["subscription"],
+        entry.uscc,
+        entry.name,
+        ",".join(entry.items),
+        entry.capacity_per_day,
+        entry.subscription,
         NO_ID,
         now,
     )
-    await tx.sql.execute(
-        "DELETE FROM provider_areas WHERE uscc = $1 AND NOT division = ANY($2::text[])", uscc, provider["divisions"]
-    )
+    await _replace_areas(tx, entry.uscc, entry.divisions)
+    return await load_provider(tx, entry.uscc)
+
+
+async def _replace_areas(tx: Tx, uscc: str, served: list[str]) -> None:
+    await tx.sql.execute("DELETE FROM provider_areas WHERE uscc = $1 AND NOT division = ANY($2::text[])", uscc, served)
     await tx.sql.execute(
         """INSERT INTO provider_areas (division, uscc) SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING""",
         uscc,
-        provider["divisions"],
+        served,
     )
-    await insert_areas(tx, provider["divisions"])
-    return await load_provider(tx, uscc)
+    await insert_areas(tx, served)
 
 
-async def load_provider(tx: Tx, uscc: str) -> Any:
-    return await tx.sql.fetchrow(f"SELECT p.*, {_AREAS} AS divisions FROM providers p WHERE uscc = $1", uscc)  # noqa: S608
+async def load_provider(tx: Tx, uscc: str) -> ProviderEntry:
+    """The entry of a registered provider."""
+    return _entry(await tx.sql.fetchrow(f"{_ENTRIES} WHERE uscc = $1", uscc))
 
 
-async def page_providers(connection: asyncpg.Connection, scope: Scope, after: str, limit: int) -> list[Any]:
-    """Those that serve any part of an area, or the caller's own."""
+async def page_providers(connection: asyncpg.Connection, scope: Scope, after: str, limit: int) -> list[ProviderEntry]:
+    """The providers that serve any part of the caller's area, or the caller's own, in the order of codes."""
     area, own = _area_and_own(scope)
-    rows: list[Any] = await connection.fetch(
-        f"""SELECT p.*, {_AREAS} AS divisions FROM providers p
+    rows = await connection.fetch(
+        f"""{_ENTRIES}
             WHERE p.uscc > $1 AND ($2::text IS NULL OR p.uscc = $2)
               AND ($3::text[] IS NULL OR EXISTS (SELECT 1 FROM provider_areas a WHERE a.uscc = p.uscc AND (
                 a.division = ANY($3) OR a.division IN (SELECT division FROM areas WHERE area = $4))))
@@ -86,7 +129,7 @@ async def page_providers(connection: asyncpg.Connection, scope: Scope, after: st
         area,
         limit,
     )
-    return rows
+    return [_entry(row) for row in rows]
 
 
 def _area_and_own(scope: Scope) -> tuple[str | None, str | None]:
@@ -102,25 +145,25 @@ def _area_and_own(scope: Scope) -> tuple[str | None, str | None]:
             raise NotAllowed("no provider is in your scope")
 
 
-async def areas_served(connection: asyncpg.Connection, uscc: str) -> list[str]:
-    """Where a registered provider serves; empty for an unknown one."""
+async def load_areas_served(connection: asyncpg.Connection, uscc: str) -> list[str]:
+    """The areas that a provider serves; empty for an unknown one."""
     rows = await connection.fetch("SELECT division FROM provider_areas WHERE uscc = $1 ORDER BY division", uscc)
     return [row[0] for row in rows]
 
 
 async def provider_serves(tx: Tx, uscc: str, item: str, division: str) -> bool:
-    """Whether the provider does this item in this area, or in an area above it."""
-    served = await tx.sql.fetchrow(
+    """Whether the provider offers this item in this area, or in an area above it."""
+    items = await tx.sql.fetchval(
         """SELECT p.items FROM providers p WHERE p.uscc = $1 AND EXISTS (
              SELECT 1 FROM provider_areas a WHERE a.uscc = p.uscc AND a.division = ANY($2::text[]))""",
         uscc,
         [division, *divisions.ancestors(division)],
     )
-    return served is not None and item in served["items"].split(",")
+    return items is not None and item in _codes(items)
 
 
 async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, after: str, limit: int) -> list[str]:
-    """Providers whose topics are in that state, in the order of their codes."""
+    """The providers whose topics have this state, in the order of codes."""
     rows = await connection.fetch(
         "SELECT uscc FROM providers WHERE topic_state = $1 AND uscc > $2 ORDER BY uscc LIMIT $3",
         topic_state,
@@ -130,27 +173,29 @@ async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, af
     return [row[0] for row in rows]
 
 
-async def next_rematch(tx: Tx) -> tuple[Provider, str] | None:
-    """A provider that is new or has changed, and how far the unplaced tasks were gone through for it."""
+async def load_next_rematch(tx: Tx) -> Rematch | None:
     row = await tx.sql.fetchrow(
-        f"""SELECT p.*, {_AREAS} AS divisions FROM providers p
+        f"""SELECT p.uscc, p.items, p.capacity_per_day, {_DIVISIONS}, rematch_after FROM providers p
             WHERE rematch_after IS NOT NULL ORDER BY uscc LIMIT 1"""  # noqa: S608
     )
-    return (_provider(row, 0), row["rematch_after"]) if row else None
+    if row is None:
+        return None
+    uscc, items, capacity_per_day, served, after = row
+    provider = Provider(uscc=uscc, divisions=_codes(served), items=_codes(items), capacity_per_day=capacity_per_day)
+    return Rematch(provider, after)
 
 
 async def set_rematch(tx: Tx, uscc: str, before: str, reached: str | None) -> None:
-    """Only from where it stood: a provider changed meanwhile begins anew."""
+    """Advance from `before`. A provider that changed in the meantime starts again."""
     await tx.sql.execute(
         "UPDATE providers SET rematch_after = $3 WHERE uscc = $1 AND rematch_after = $2", uscc, before, reached
     )
 
 
-def _provider(row: Any, open_tasks: int) -> Provider:
-    return Provider(
-        uscc=row["uscc"],
-        divisions=tuple(row["divisions"].split(",")),
-        items=tuple(row["items"].split(",")),
-        capacity_per_day=row["capacity_per_day"],
-        open_tasks=open_tasks,
-    )
+def _codes(joined: str) -> tuple[str, ...]:
+    return tuple(joined.split(","))
+
+
+def _entry(row: Any) -> ProviderEntry:
+    uscc, name, served, items, capacity_per_day, subscription, topic_state = row
+    return ProviderEntry(uscc, name, _codes(served), _codes(items), capacity_per_day, subscription, topic_state)

@@ -1,4 +1,4 @@
-"""POST /v1/persons/{person_id}/choices: of items that exclude each other the person chooses one."""
+"""POST /v1/persons/{person_id}/choices: a person chooses one of the items that exclude each other."""
 
 import datetime as dt
 from typing import Annotated
@@ -15,22 +15,26 @@ from shell.access.auth import Caller, require
 from shell.http.idempotency import Creates
 from shell.http.params import Body, Day, ItemCode
 from shell.service import Db
+from shell.store.transaction import Tx
 
-from identification.deciding.decisions import Case, choices_of, decision_of, settle
-from identification.deciding.domain.decision import CHOICES_MAX, Person
+from identification.deciding.access import need_person
+from identification.deciding.decisions import decide_and_save
+from identification.deciding.domain.cases import Case
+from identification.deciding.domain.decision import is_on
+from identification.deciding.domain.person import CHOICES_MAX, Person, choices_of, decision_of
 from identification.deciding.store import people as store
-from identification.deciding.views import need_person
-from identification.lists.in_force import running_for
+from identification.lists.domain.content import ListSet
+from identification.lists.in_force import share_set_in_force
 
 router = APIRouter(tags=["persons"])
 
 
-class NewChoice(Body):
+class ChoiceIn(Body):
     item: ItemCode
-    chosen_on: Day | None = Field(default=None, description="from this day on; today when left out")
+    chosen_on: Day | None = Field(default=None, description="from this day on; today by default")
 
 
-class ChoiceView(BaseModel):
+class ChoiceOut(BaseModel):
     """`version`: of the decision that takes the choice into account."""
 
     choice_id: UUID
@@ -44,47 +48,60 @@ class ChoiceView(BaseModel):
 @router.post("/v1/persons/{person_id}/choices", status_code=201, summary="Choose between items")
 async def choose_item(
     person_id: UUID,
-    body: NewChoice,
+    body: ChoiceIn,
     db: Db,
     caller: Annotated[Caller, Depends(require("officer", "resident"))],
     creation: Creates,
-) -> ChoiceView:
-    """Kept as an input like any fact, and decided upon at once. The same `Idempotency-Key` is one choice."""
+) -> ChoiceOut:
+    """The choice is stored as an input, and the person is decided at once. The same `Idempotency-Key` is one choice."""
     now, key = clock.now(), str(person_id)
     chosen_on = body.chosen_on or calendar.civil_date(now)
     choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}")
     async with db.transaction() as tx:
-        running = await running_for(tx)
+        list_set = await share_set_in_force(tx)
         await creation.claim(tx, caller, body)
         person = need_person(caller, key, (await store.lock_people(tx, [key])).get(key))
-        known = choices_of(person)
-        made = next((c for c in known if c.choice_id == choice_id), None)
-        if made is None:
-            _need_something_to_choose(person, body.item, chosen_on, known)
-            made = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
-            chosen = person._replace(
-                choices=msgspec.json.encode((*known, made)), recorded_at=max(now, person.recorded_at)
-            )
-            ((decided,), _) = await settle(tx, [Case(chosen, correlation_id=choice_id)], running)
-            person = decided.person
+        choice = _known(person, choice_id)
+        if choice is None:
+            choice = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
+            person = await _save(tx, person, choice, list_set)
         await creation.created(tx, caller, choice_id)
-    return ChoiceView(
-        choice_id=UUID(made.choice_id),
-        person_id=person_id,
-        item=made.item,
-        chosen_on=made.chosen_on,
-        recorded_at=made.recorded_at,
+    return _shown(choice, person)
+
+
+def _known(person: Person, choice_id: str) -> Choice | None:
+    return next((choice for choice in choices_of(person) if choice.choice_id == choice_id), None)
+
+
+async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Person:
+    """Returns the decided person. Raises Conflict (`not_on_the_list`, `fact_missing`, `too_many_choices`)."""
+    _need_choosable(person, choice.item, choice.chosen_on)
+    known = choices_of(person)
+    if len(known) >= CHOICES_MAX:
+        raise Conflict(f"a person has at most {CHOICES_MAX} choices", code="too_many_choices")
+    chosen = person._replace(
+        choices=msgspec.json.encode((*known, choice)), recorded_at=max(choice.recorded_at, person.recorded_at)
+    )
+    saved = await decide_and_save(tx, [Case(chosen, correlation_id=choice.choice_id)], list_set)
+    return saved.decided[0].person
+
+
+def _need_choosable(person: Person, item: str, on: dt.date) -> None:
+    decision = decision_of(person)
+    entitlements = decision.entitlements if decision else ()
+    that_day = next((e for e in entitlements if e.item == item and is_on(e, on)), None)
+    if that_day is None:
+        raise Conflict("the person cannot have this item on that day", code="not_on_the_list")
+    if that_day.state == "unknown":
+        raise Conflict("a fact is missing to decide whether the person can have this item", code="fact_missing")
+
+
+def _shown(choice: Choice, person: Person) -> ChoiceOut:
+    return ChoiceOut(
+        choice_id=UUID(choice.choice_id),
+        person_id=UUID(person.person_id),
+        item=choice.item,
+        chosen_on=choice.chosen_on,
+        recorded_at=choice.recorded_at,
         version=person.version,
     )
-
-
-def _need_something_to_choose(person: Person, item: str, on: dt.date, known: tuple[Choice, ...]) -> None:
-    decision = decision_of(person)
-    held = decision.entitlements if decision else ()
-    that_day = [e for e in held if e.item == item and e.from_ <= on and (e.to is None or on < e.to)]
-    if not that_day:
-        raise Conflict("the person cannot have this item on that day", code="not_on_the_list")
-    if that_day[0].state == "unknown":
-        raise Conflict("a fact is missing to say whether the person can have this item", code="fact_missing")
-    if len(known) >= CHOICES_MAX:
-        raise Conflict(f"{CHOICES_MAX} choices are kept at most", code="too_many_choices")

@@ -1,4 +1,4 @@
-"""The heart: what became known of people becomes what they are entitled to. Load → decide → save → tell, per batch."""
+"""Handlers of new facts and new ability results: decide the persons of each batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,53 +9,74 @@ from common.message import Message
 from shell import clock
 from shell.store.transaction import Tx
 
-from identification.deciding.decisions import Case, settle
-from identification.deciding.domain.decision import Person
-from identification.deciding.identities import others_of, unite
+from identification.deciding.decisions import decide_and_save
+from identification.deciding.domain.cases import Case
+from identification.deciding.domain.identities import merge_cases, other_identities
+from identification.deciding.domain.person import Person
 from identification.deciding.store import people as store
-from identification.lists.in_force import running_for
+from identification.lists.in_force import share_set_in_force
 
 E = TypeVar("E", PersonFactsRecorded, AbilitiesDetermined)
 _encode = msgspec.json.Encoder().encode
 
 
 async def on_person_facts_recorded(messages: Sequence[Message[PersonFactsRecorded]], tx: Tx) -> None:
-    others = {m.data.person_id: set(others_of(m.data.identities)) for m in messages if m.data.identities}
-    await _decide(messages, tx, _with_facts, others, without_facts=True)
+    others = {m.data.person_id: set(other_identities(m.data.identities)) for m in messages if m.data.identities}
+    await _decide(messages, tx, _with_facts, others, replaces_facts=True)
 
 
 async def on_abilities_determined(messages: Sequence[Message[AbilitiesDetermined]], tx: Tx) -> None:
-    merged = await store.load_survivors(tx, [m.data.person_id for m in messages])
-    others = {person_id: {survivor} for person_id, survivor in merged.items()}
-    await _decide(messages, tx, _with_abilities, others, without_facts=False)
+    survivors = await store.load_survivors(tx, [m.data.person_id for m in messages])
+    others = {person_id: {survivor} for person_id, survivor in survivors.items()}
+    await _decide(messages, tx, _with_abilities, others, replaces_facts=False)
 
 
 async def _decide(
     messages: Sequence[Message[E]],
     tx: Tx,
-    take: Callable[[Message[E], Person | None], Case | None],
+    to_case: Callable[[Message[E], Person | None], Case | None],
     others: Mapping[str, set[str]],
     *,
-    without_facts: bool,
+    replaces_facts: bool,
 ) -> None:
-    """Once, and once more for people whom another batch has stored for the first time meanwhile. `others`: by person
-    the other identities that its news may concern."""
-    running = await running_for(tx)
+    """`others`: by person, the other identities that the message may concern.
+
+    A new person that another batch has stored meanwhile is decided a second time.
+    """
+    list_set = await share_set_in_force(tx)
     waiting: dict[str, Message[E]] = {message.data.person_id: message for message in messages}
     while waiting:
-        beside: set[str] = {other for person_id in waiting for other in others.get(person_id, ())} - waiting.keys()
-        stored = await store.lock_people(tx, [*waiting, *beside], without_facts=without_facts and not others)
-        taken = (take(message, stored.get(person_id)) for person_id, message in waiting.items())
-        cases = [case for case in taken if case]
+        related: dict[str, Message[E]] = _related(waiting, others)
+        person_ids = [*waiting, *(related.keys() - waiting.keys())]
+        stored = await store.lock_people(tx, person_ids, without_facts=replaces_facts and not others)
+        cases = _cases(waiting, stored, to_case)
         if others:
-            causes = {o: waiting[p] for p in waiting for o in others.get(p, ()) if o in stored}
-            cases = unite(cases, stored, causes, running.lists, clock.today())
-        _, lost = await settle(tx, cases, running)
-        waiting = {d.person.person_id: waiting[d.person.person_id] for d in lost}
+            causes = {person_id: message for person_id, message in related.items() if person_id in stored}
+            cases = merge_cases(cases, stored, causes, list_set.lists, clock.today())
+        saved = await decide_and_save(tx, cases, list_set)
+        waiting = {d.person.person_id: waiting[d.person.person_id] for d in saved.conflicts}
+
+
+def _related(waiting: Mapping[str, Message[E]], others: Mapping[str, set[str]]) -> dict[str, Message[E]]:
+    """By other identity, the message that may concern it."""
+    found: dict[str, Message[E]] = {}
+    if others:
+        for person_id, message in waiting.items():
+            found.update(dict.fromkeys(others.get(person_id, ()), message))
+    return found
+
+
+def _cases(
+    waiting: Mapping[str, Message[E]],
+    stored: Mapping[str, Person],
+    to_case: Callable[[Message[E], Person | None], Case | None],
+) -> list[Case]:
+    cases = (to_case(message, stored.get(person_id)) for person_id, message in waiting.items())
+    return [case for case in cases if case]
 
 
 def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) -> Case | None:
-    """None for what is not newer than what is stored."""
+    """None if the stored facts are at least as new."""
     facts = message.data
     if stored is None:
         fresh = Person(facts.person_id, 0, facts.version, 0, facts.recorded_at, facts=_raw(message))
@@ -68,7 +89,7 @@ def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) ->
 
 
 def _with_abilities(message: Message[AbilitiesDetermined], stored: Person | None) -> Case | None:
-    """Results may come before the facts: they are kept, and decide nothing until then."""
+    """None if the stored results are at least as new. Results before the first facts decide nothing yet."""
     abilities = message.data
     if stored is None:
         fresh = Person(abilities.person_id, 0, 0, abilities.version, abilities.recorded_at, abilities=_raw(message))
@@ -81,6 +102,6 @@ def _with_abilities(message: Message[AbilitiesDetermined], stored: Person | None
 
 
 def _raw(message: Message[Any]) -> bytes:
-    """The input as it came: encoding it again would cost as much as deciding a simple case."""
+    """The received bytes. Encoding again would cost as much as deciding a simple case."""
     record = message.record
     return record.value if record is not None and record.value is not None else _encode(message.data)

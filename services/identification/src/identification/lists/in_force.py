@@ -1,10 +1,9 @@
-"""The lists in force, compiled once per set and kept: every replica sees a new set with its next batch."""
+"""The lists in force. Each set is compiled once and kept; every replica uses a new set from its next batch on."""
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
-import msgspec
 from common.calendar import civil_date
 from common.events import PolicyVersionPublished
 from rules.deciding.lists import Lists
@@ -13,79 +12,68 @@ from rules.form.policy import PolicyList, to_event_dict
 from rules.proof.edits import Edit
 from shell.store.transaction import Tx
 
-from identification.lists.store import lists as lists_store
+from identification.lists.domain.content import ListSet, decode_list, keep
+from identification.lists.store import locks, publications
 from identification.lists.store.coverage import load_coverage_at
+from identification.lists.store.publications import SetId, Signed
 
-_KEPT_MAX: Final = 8  # sets of lists; all but one serve questions about the past
-_decoder = msgspec.json.Decoder(PolicyList)
-_kept: dict[str, "Running"] = {}
+_KEPT_MAX: Final = 8  # all but one set answer questions about the past
+_kept: dict[str, ListSet] = {}
 _edits: dict[tuple[str, str], Edit] = {}
 
 
-class Running(NamedTuple):
-    """A set of lists, and what is told where beside it. `versions`: version by area. `digest` names both by their
-    content."""
-
-    digest: str
-    versions: dict[str, str]
-    lists: Lists
+async def share_set_in_force(tx: Tx) -> ListSet:
+    """The set in force. It stays in force until this transaction ends."""
+    await locks.share_lists(tx)
+    return await set_in_force(tx.sql)
 
 
-async def running_for(tx: Tx) -> Running:
-    """The lists in force, which stay so until this transaction ends."""
-    await lists_store.share_lists(tx)
-    return await running_at(tx.sql, await lists_store.newest_publication(tx.sql))
+async def set_in_force(connection: asyncpg.Connection) -> ListSet:
+    return await load_set(connection, await publications.newest_set(connection))
 
 
-async def running_now(connection: asyncpg.Connection) -> Running:
-    """The lists in force, for reading."""
-    return await running_at(connection, await lists_store.newest_publication(connection))
+async def set_of_digest(connection: asyncpg.Connection, digest: str) -> ListSet:
+    """The set that made a decision."""
+    return await load_set(connection, await publications.set_of_digest(connection, digest))
 
 
-async def running_behind(connection: asyncpg.Connection, digest: str) -> Running:
-    """The lists that a decision stands by: those it was made by, or newer ones that leave it as it is."""
-    return await running_at(connection, await lists_store.publication_behind(connection, digest))
+async def newest_equivalent_set(connection: asyncpg.Connection, digest: str) -> ListSet:
+    """The newest set that is known to leave a decision with this digest unchanged."""
+    return await load_set(connection, await publications.newest_equivalent_set(connection, digest))
 
 
-async def edit_between(connection: asyncpg.Connection, before: tuple[int, str], after: tuple[int, str]) -> Edit:
-    """The step from the lists after one publication (seq, running digest) to those after another."""
-    found = _edits.get((before[1], after[1]))
+async def load_set(connection: asyncpg.Connection, set_id: SetId) -> ListSet:
+    found = _kept.get(set_id.digest)
     if found is None:
-        was, now = await running_at(connection, before), await running_at(connection, after)
-        while len(_edits) >= _KEPT_MAX:
-            del _edits[next(iter(_edits))]
-        found = _edits[before[1], after[1]] = Edit(was.lists, now.lists)
+        found = keep(_kept, set_id.digest, await _compile(connection, set_id), _KEPT_MAX)
     return found
 
 
-async def edit_since(connection: asyncpg.Connection, digest: str, running: Running) -> Edit:
-    """The step from the lists that a stored decision was made by to these."""
-    found = _edits.get((digest, running.digest))
+async def _compile(connection: asyncpg.Connection, set_id: SetId) -> ListSet:
+    stored = await publications.load_lists_at(connection, set_id.seq)
+    declared = await load_coverage_at(connection, set_id.seq)
+    coverage = Coverage({division: feeds or () for division, feeds in declared.items()})
+    lists = Lists((decode_list(one.list) for one in stored.values()), coverage=coverage)
+    return ListSet(set_id.digest, {area: one.version for area, one in stored.items()}, lists)
+
+
+async def edit_between(connection: asyncpg.Connection, before: SetId, after: SetId) -> Edit:
+    """The difference between two sets."""
+    key = before.digest, after.digest
+    found = _edits.get(key)
     if found is None:
-        before = await lists_store.publication_of_digest(connection, digest)
-        after = await lists_store.publication_of_digest(connection, running.digest)
+        old, new = await load_set(connection, before), await load_set(connection, after)
+        found = keep(_edits, key, Edit(old.lists, new.lists), _KEPT_MAX)
+    return found
+
+
+async def edit_since(connection: asyncpg.Connection, digest: str, list_set: ListSet) -> Edit:
+    """The difference between the set that made a stored decision and `list_set`."""
+    found = _edits.get((digest, list_set.digest))
+    if found is None:
+        before = await publications.set_of_digest(connection, digest)
+        after = await publications.set_of_digest(connection, list_set.digest)
         found = await edit_between(connection, before, after)
-    return found
-
-
-async def running_of(connection: asyncpg.Connection, digest: str) -> Running:
-    """The lists that a decision of the past was made by."""
-    return await running_at(connection, await lists_store.publication_of_digest(connection, digest))
-
-
-async def running_at(connection: asyncpg.Connection, publication: tuple[int, str]) -> Running:
-    """The lists after a publication (seq, running digest)."""
-    seq, digest = publication
-    found = _kept.get(digest)
-    if found is None:
-        stored = await lists_store.load_lists_at(connection, seq)
-        declared = await load_coverage_at(connection, seq)
-        coverage = Coverage({division: feeds or () for division, feeds in declared.items()})
-        lists = Lists((_decoder.decode(content) for _, content in stored.values()), coverage=coverage)
-        found = Running(digest, {area: version for area, (version, _) in stored.items()}, lists)
-        while len(_kept) >= _KEPT_MAX:
-            del _kept[next(iter(_kept))]
-        _kept[digest] = found
     return found
 
 
@@ -97,23 +85,22 @@ async def publish(
     now: datetime,
     published_by: str,
     approved_by: str,
-    simulated: tuple[str, str] | None = None,
+    signed: Signed | None = None,
 ) -> None:
-    """Make a stored list the running truth of its area and say so. The caller holds `lock_lists`. `simulated`: the
-    simulation and the band (JSON) that it is held to."""
+    """Put a stored list in force in its area and emit `PolicyVersionPublished`. The caller holds `locks.lock_lists`."""
     event = PolicyVersionPublished(
         jurisdiction=policy_list.jurisdiction,
         version=version,
         published_on=civil_date(now),
         list=to_event_dict(policy_list),
     )
-    await lists_store.append_publication(
+    await publications.append_publication(
         tx,
         jurisdiction=policy_list.jurisdiction,
         version=version,
         published_at=now,
         published_by=published_by,
         approved_by=approved_by,
-        event_id=tx.emit(event, division=policy_list.jurisdiction, urgent=True),  # nobody shall wait for a list
-        simulated=simulated,
+        event_id=tx.emit(event, division=policy_list.jurisdiction, urgent=True),  # decisions depend on the list
+        signed=signed,
     )

@@ -1,44 +1,41 @@
-"""How a version of a list is shown, and found by those who act on it."""
+"""Bodies and answers about lists, and their path parameters."""
 
 import datetime as dt
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
-from common.errors import NotFound
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from rules.deciding.unpaid import unpaid_items
 from rules.form.policy import PolicyList
 from rules.money.due import Example
-from shell.access.auth import Caller, Role
+from shell.access.auth import Role
 from shell.settings import settings
-from shell.store.transaction import Tx
 
-from identification.lists.store import lists as store
+from identification.lists.store.policies import Policy, State
 
-State = Literal["proposed", "approved", "published", "halted"]
 Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="digest of the list's content")]
 APPROVALS_NEEDED: Final = 2
 LIST_BYTES_MAX: Final = 512 * 1024  # of a list in the body of a request
-# The roles that see a list, and its checks, before it is in force.
-GATE_READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor")
+# These roles see a list and its checks before it is in force.
+DRAFT_READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor")
 
 
 class FromStruct(BaseModel):
-    """An answer that is made from one of the structs of the rules."""
+    """The base of answers that are made from structs of the rules."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
-class Approval(BaseModel):
-    """`simulation_id`: whose figures were signed."""
+class ApprovalOut(BaseModel):
+    """`simulation_id`: the simulation that was signed."""
 
     by: str
     at: dt.datetime
     simulation_id: str | None = None
 
 
-class Halt(BaseModel):
+class HaltOut(BaseModel):
     """Why a published version is no longer in force."""
 
     at: dt.datetime
@@ -46,7 +43,7 @@ class Halt(BaseModel):
     reason: str
 
 
-class PolicyVersionView(BaseModel):
+class PolicyVersionOut(BaseModel):
     """`running`: this version is in force in its area. `halt`: of its last publication."""
 
     version: str
@@ -54,13 +51,13 @@ class PolicyVersionView(BaseModel):
     state: State
     proposed_by: str
     proposed_at: dt.datetime
-    approvals: list[Approval]
+    approvals: list[ApprovalOut]
     published_at: dt.datetime | None = None
     running: bool = False
-    halt: Halt | None = None
+    halt: HaltOut | None = None
 
 
-class UnpaidItemView(FromStruct):
+class UnpaidItemOut(FromStruct):
     """A version of a cash item whose money is not paid, because only an example gives its amount or its pay rule.
     The list still decides about the entitlement."""
 
@@ -72,23 +69,54 @@ class UnpaidItemView(FromStruct):
     text: str = Field(description="the reason in Chinese")
 
 
-def view_unpaid(one: PolicyList) -> list[UnpaidItemView]:
-    """Nothing in a demonstration, which pays examples too."""
-    return [] if settings().demo else [UnpaidItemView.model_validate(item) for item in unpaid_items(one)]
+class AreaUnpaidItemOut(UnpaidItemOut):
+    jurisdiction: str
 
 
-async def lock_version(tx: Tx, version: str, caller: Caller) -> Any:
-    """Raises NotFound, or NotAllowed outside the caller's area."""
-    row = await store.lock_policy(tx, version)
-    if row is None:
-        raise NotFound("no such version")
-    caller.need_area(row["jurisdiction"])
-    return row
+class UnpaidItemsOut(BaseModel):
+    """`more`: the answer is cut off; ask for a smaller division."""
+
+    unpaid: list[AreaUnpaidItemOut]
+    more: bool
 
 
-def view_version(row: Any) -> PolicyVersionView:
-    plain = dict(row)
-    plain["approvals"] = msgspec.json.decode(plain["approvals"])
-    if plain["halted_at"]:
-        plain["halt"] = Halt(at=plain["halted_at"], by=plain["halted_by"], reason=plain["halt_reason"])
-    return PolicyVersionView.model_validate(plain)
+class PolicyPageOut(BaseModel):
+    policies: list[PolicyVersionOut]
+    next: str | None
+
+
+class ListInForceOut(BaseModel):
+    """`list` has the form of the files in `contracts/policy`. If `on` is given, it holds only parts valid that day."""
+
+    jurisdiction: str
+    version: str
+    published_at: dt.datetime
+    approved_by: list[str]
+    on: dt.date | None
+    unpaid: list[UnpaidItemOut] = Field(description="items that are not paid, and why; none in a demonstration")
+    list: dict[str, Any] = Field(description="jurisdiction, items by code, exclusions")
+
+
+def show_unpaid(policy_list: PolicyList) -> list[UnpaidItemOut]:
+    """Empty in a demonstration, which also pays examples."""
+    return [] if settings().demo else [UnpaidItemOut.model_validate(item) for item in unpaid_items(policy_list)]
+
+
+def show_version(policy: Policy) -> PolicyVersionOut:
+    return PolicyVersionOut(
+        version=policy.version,
+        jurisdiction=policy.jurisdiction,
+        state=policy.state,
+        proposed_by=policy.proposed_by,
+        proposed_at=policy.proposed_at,
+        approvals=msgspec.json.decode(policy.approvals),
+        published_at=policy.published_at,
+        running=policy.running,
+        halt=_halt(policy),
+    )
+
+
+def _halt(policy: Policy) -> HaltOut | None:
+    if policy.halted_at is None or policy.halted_by is None or policy.halt_reason is None:
+        return None
+    return HaltOut(at=policy.halted_at, by=policy.halted_by, reason=policy.halt_reason)

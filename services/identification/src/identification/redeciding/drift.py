@@ -1,84 +1,117 @@
-"""While people are decided again by a published list: does it do what was simulated and signed?
+"""Drift: compare the effect of a published list with its signed simulation while people are decided again.
 
-Asked before each step is stored, so that nothing outside the band is ever told to anybody, and once more when all are
-done. Held against each other are the same people: what the list does to them now, and what it was to do. What counts is
-the effect of this one list; where another was published beside it, or live news came first, both sides are decided for
-the purpose.
+Every step is checked before it is stored, so that no decision outside the band is ever emitted; the whole is checked at
+the end. Both sides cover the same people, and only the effect of this one list counts. If another list was published
+meanwhile, or a live change came first, both sides are decided for the comparison.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
+from common.events import EntitlementsDecided
 from rules.money.effects import Figures, Window, figures_of
 from shell.store.transaction import Tx
 
-from identification.deciding.decisions import Decided, decision_of, inputs_of
-from identification.deciding.domain.decision import Person, decide_person
+from identification.deciding.domain.cases import Decided
+from identification.deciding.domain.decision import decide_person
+from identification.deciding.domain.person import Person, decision_of, inputs_of
 from identification.deciding.store import people as people_store
-from identification.lists.in_force import Running, running_at
-from identification.lists.store import lists as lists_store
-from identification.redeciding import store as redecisions
-from identification.simulating import store
-from identification.simulating.chunks import window_of
+from identification.lists.domain.content import ListSet
+from identification.lists.in_force import load_set
+from identification.lists.store import publications
+from identification.lists.store.publications import Publication
+from identification.redeciding.store import parts, watches
+from identification.redeciding.store.watches import WatchedFigures
 from identification.simulating.domain.band import Tolerance, outside
+from identification.simulating.store import load_window
 
 _tolerance = msgspec.json.Decoder(Tolerance).decode
 
 
 class LeftBand(Exception):
-    """What would have been done leaves the band; `text` says by how much, `live` what it came to."""
+    """The effect leaves the band. `text` names the figures in Chinese; `live` is the effect."""
 
-    def __init__(self, job: Any, text: str, live: Figures) -> None:
+    def __init__(self, publication: Publication, text: str, live: Figures) -> None:
         super().__init__(text)
-        self.area, self.version, self.text, self.live = job["jurisdiction"], job["version"], text, live
+        self.area, self.version = publication.jurisdiction, publication.version
+        self.text, self.live = text, live
 
 
-async def watch_step(tx: Tx, seq: int, decided: Sequence[Decided], live: Collection[str], running: Running) -> None:
-    """Raises LeftBand. `seq`: the publication for which people are decided again. `live`: those among them whom live
-    news have had decided by the present lists before."""
-    job = await lists_store.load_watched(tx.sql, seq)
-    if job is None or running.versions.get(job["jurisdiction"]) != job["version"]:
-        return  # a list that was replaced meanwhile no longer does anything
-    people = await people_store.load_people(tx.sql, list(live)) if live else []
-    step = await _figures(tx, job, decided, people, running)
-    person_ids = [*(d.person.person_id for d in decided), *live]
-    await store.append_step(tx, seq, step, await store.simulated_for(tx.sql, job["simulation_id"], person_ids))
-    _need_in_band(job, *await store.sum_steps(tx.sql, seq))
+class _Sides(NamedTuple):
+    """The lists before and after a publication."""
+
+    before: ListSet
+    after: ListSet
+    window: Window
 
 
-async def watch_end(tx: Tx, job: Any) -> None:
-    """Raises LeftBand. All people whom the list may touch are decided again: was anybody left out who was to change?"""
-    live, _ = await store.sum_steps(tx.sql, job["seq"])
-    _need_in_band(job, live, await store.simulated_in_all(tx.sql, job["simulation_id"]))
+async def watch_step(
+    tx: Tx, seq: int, decided: Sequence[Decided], live_ids: Collection[str], in_force: ListSet
+) -> None:
+    """Raises LeftBand. `seq`: the publication of this step. `live_ids`: people of the step whom a live change has
+    already decided by the lists in force."""
+    publication = await publications.load_watched(tx.sql, seq)
+    if publication is None or in_force.versions.get(publication.jurisdiction) != publication.version:
+        return  # a replaced list has no effect any more
+    assert publication.simulation_id is not None
+    live_people = await people_store.load_people(tx.sql, list(live_ids)) if live_ids else []
+    step = await _figures(tx, publication, decided, live_people, in_force)
+    person_ids = [*(d.person.person_id for d in decided), *live_ids]
+    simulated = await watches.simulated_for(tx.sql, publication.simulation_id, person_ids)
+    await watches.append_step(tx, seq, WatchedFigures(step, simulated))
+    _need_in_band(publication, await watches.sum_steps(tx.sql, seq))
 
 
-def _need_in_band(job: Any, live: Figures, simulated: Figures) -> None:
-    if found := outside(live, simulated, _tolerance(job["band"])):
-        raise LeftBand(job, "；".join(one.text for one in found), live)
+async def watch_end(tx: Tx, publication: Publication) -> None:
+    """Raises LeftBand. All touched people are decided again: compare them with the whole simulation."""
+    assert publication.simulation_id is not None
+    live = (await watches.sum_steps(tx.sql, publication.seq)).live
+    simulated = await watches.simulated_in_all(tx.sql, publication.simulation_id)
+    _need_in_band(publication, WatchedFigures(live, simulated))
 
 
-async def _figures(tx: Tx, job: Any, decided: Sequence[Decided], live: Sequence[Person], running: Running) -> Figures:
-    window = window_of(await store.load_window(tx.sql, job["simulation_id"]))
-    before = await running_at(tx.sql, await lists_store.publication_before(tx.sql, job["seq"]))
-    after = await running_at(tx.sql, (job["seq"], job["running_digest"]))
-    alone = after.digest == running.digest and len(await redecisions.open_redecisions(tx.sql)) == 1
+def _need_in_band(publication: Publication, figures: WatchedFigures) -> None:
+    assert publication.band is not None
+    found = outside(figures.live, figures.simulated, _tolerance(publication.band))
+    if found:
+        raise LeftBand(publication, "；".join(one.text for one in found), figures.live)
+
+
+async def _figures(
+    tx: Tx, publication: Publication, decided: Sequence[Decided], live_people: Sequence[Person], in_force: ListSet
+) -> Figures:
+    """The effect of this publication alone on these people."""
+    sides = await _sides(tx, publication)
+    alone = sides.after.digest == in_force.digest and len(await parts.open_redecisions(tx.sql)) == 1
     total = Figures()
     for d in decided:
         if not alone:
-            total = total.plus(_compared(d.person, before, after, window))
+            total = total.plus(_effect_of_list(d.person, sides))
         elif d.event is not None:
-            was = decision_of(d.case.person)
-            now = d.event
-            total = total.plus(figures_of(was.entitlements if was else (), now.entitlements, window, now.died_on))
-    for person in live:
-        total = total.plus(_compared(person, before, after, window))
+            total = total.plus(_effect_of_step(d.case.person, d.event, sides.window))
+    for person in live_people:
+        total = total.plus(_effect_of_list(person, sides))
     return total
 
 
-def _compared(person: Person, before: Running, after: Running, window: Window) -> Figures:
+async def _sides(tx: Tx, publication: Publication) -> _Sides:
+    assert publication.simulation_id is not None
+    window = await load_window(tx.sql, publication.simulation_id)
+    before = await load_set(tx.sql, await publications.set_before(tx.sql, publication.seq))
+    return _Sides(before, await load_set(tx.sql, publication.set_id), window)
+
+
+def _effect_of_step(person: Person, now: EntitlementsDecided, window: Window) -> Figures:
+    """No other list and no new input lies between the stored decision and the new one."""
+    stored = decision_of(person)
+    return figures_of(stored.entitlements if stored else (), now.entitlements, window, now.died_on)
+
+
+def _effect_of_list(person: Person, sides: _Sides) -> Figures:
     inputs = inputs_of(person)
     if inputs is None:
         return Figures()
-    was, now = (decide_person(inputs, side.lists)[0] for side in (before, after))
-    return figures_of(was.entitlements, now.entitlements, window, now.died_on)
+    before = decide_person(inputs, sides.before.lists).event
+    after = decide_person(inputs, sides.after.lists).event
+    return figures_of(before.entitlements, after.entitlements, sides.window, after.died_on)

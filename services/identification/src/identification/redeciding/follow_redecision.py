@@ -1,25 +1,25 @@
-"""GET /v1/policies/{version}/redecision: how far the people whom a published list may touch are decided again."""
+"""GET /v1/policies/{version}/redecision: the progress of deciding again the people whom a published list touches."""
 
 import datetime as dt
 from typing import Annotated
 
 from common.errors import NotFound
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from shell.access.auth import Caller, require
 from shell.service import Db
 
-from identification.lists.shapes import GATE_READERS
-from identification.redeciding import store
+from identification.lists.shapes import DRAFT_READERS, Version
+from identification.redeciding.store import parts as store
 from identification.simulating.domain.protected_tally import protect
 
 router = APIRouter(tags=["policies"])
 
 
-class RedecisionView(BaseModel):
-    """`people_touched` so far; all of them since `selected_at`. `people` were looked at, `people_changed` of them have
-    another decision. Done since `redecided_at`. Counts are exact for officers and approvers of the area, and rounded
-    down to a multiple of 5 for other callers."""
+class RedecisionOut(BaseModel):
+    """`people_touched`: people found so far; complete since `selected_at`. `people`: of them, people decided again.
+    `people_changed`: of them, people with another decision. Finished since `redecided_at`. Counts are exact for
+    officers and approvers of the area, and rounded down to a multiple of 5 for other callers."""
 
     version: str
     jurisdiction: str
@@ -31,20 +31,22 @@ class RedecisionView(BaseModel):
     redecided_at: dt.datetime | None = Field(description="null while people wait")
 
 
-@router.get("/v1/policies/{version}/redecision", summary="Whom a published list touches, and how far they are decided")
+@router.get("/v1/policies/{version}/redecision", summary="People touched by a published list, and the progress")
 async def follow_redecision(
-    version: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
+    version: Version,
     db: Db,
-    caller: Annotated[Caller, Depends(require(*GATE_READERS))],
-) -> RedecisionView:
-    """Of the newest publication of this version, which is of your area."""
+    caller: Annotated[Caller, Depends(require(*DRAFT_READERS))],
+) -> RedecisionOut:
+    """Of the newest publication of this version, in your area."""
     async with db.reading() as connection:
-        row = await store.how_far(connection, version)
-    if row is None:
+        progress = await store.load_progress(connection, version)
+    if progress is None:
         raise NotFound("this version was never published")
-    caller.need_area(row["jurisdiction"])
-    view = RedecisionView.model_validate(dict(row))
-    if caller.role in ("officer", "approver"):
-        return view
-    counts = ("people_touched", "people", "people_changed")
-    return view.model_copy(update={name: protect(getattr(view, name)) for name in counts})
+    caller.need_area(progress.jurisdiction)
+    if caller.role not in ("officer", "approver"):
+        progress = progress._replace(
+            people_touched=protect(progress.people_touched),
+            people=protect(progress.people),
+            people_changed=protect(progress.people_changed),
+        )
+    return RedecisionOut(**progress._asdict())

@@ -1,30 +1,32 @@
-"""Taking a published list out of force: the list before it counts again, and whoever was decided by it is decided back.
+"""Halt a published list: the list before it comes into force again, and its people are decided again.
 
-In force again is a publication like any other, so nothing needs to be undone: the people not reached yet carry the
-digest of the old set of lists and are passed over, the others are decided by it as after every publication.
+The earlier list comes into force by a publication like any other, so nothing must be undone. People who are not decided
+by the halted list yet still carry the digest of the earlier set and are skipped.
 """
 
 import logging
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import msgspec
 from common.errors import Conflict
 from common.events import PolicyVersionHalted
 from rules.form.policy import PolicyList
 from rules.money.effects import Figures
+from shell import clock
 from shell.store.transaction import Tx
 
+from identification.lists.domain.content import content_version, decode_list
 from identification.lists.in_force import publish
-from identification.lists.store import lists as store
-from identification.simulating import store as simulations_store
+from identification.lists.store import policies, publications
+from identification.lists.store.publications import Publication
+from identification.redeciding.drift import LeftBand
+from identification.redeciding.store import watches
 
 log = logging.getLogger(__name__)
-_decoder = msgspec.json.Decoder(PolicyList)
 
 
-class Reason(NamedTuple):
-    """`by`: the subject of an approver, or what halted by itself. `live`: what it came to, where that is not stored."""
+class HaltReason(NamedTuple):
+    """`by`: the subject of the approver, or "band". `live`: the effect, if the steps in the database do not hold it."""
 
     kind: Literal["band", "approver"]
     by: str
@@ -32,44 +34,67 @@ class Reason(NamedTuple):
     live: Figures | None = None
 
 
-async def halt(tx: Tx, version: str, reason: Reason, now: datetime) -> None:
-    """The caller holds `lock_lists`. Raises Conflict (`not_running`, `nothing_before`)."""
-    publication = await store.lock_running_publication(tx, version)
+class _Before(NamedTuple):
+    """The list in force before. `approved_by`: JSON array of subjects."""
+
+    version: str
+    content: PolicyList
+    approved_by: str
+
+
+async def halt_by_band(tx: Tx, left: LeftBand) -> None:
+    """The caller holds `locks.lock_lists`."""
+    await halt(tx, left.version, HaltReason("band", "band", left.text, left.live), clock.now())
+
+
+async def halt(tx: Tx, version: str, reason: HaltReason, now: datetime) -> None:
+    """The caller holds `locks.lock_lists`. Raises Conflict (`not_running`, `nothing_before`)."""
+    publication = await publications.lock_publication_in_force(tx, version)
     if publication is None:
         raise Conflict("this list is not in force", code="not_running")
-    area = publication["jurisdiction"]
-    before, content, signed = await _list_before(tx, publication, now)
-    await store.halt_publication(tx, publication["seq"], at=now, by=reason.by, reason=reason.text)
-    await store.mark_published(tx, before)  # it may have been proposed again meanwhile
-    await publish(tx, content, before, now=now, published_by=reason.by, approved_by=signed)
-    live = reason.live or (await simulations_store.sum_steps(tx.sql, publication["seq"]))[0]
-    tx.emit(
-        PolicyVersionHalted(
-            jurisdiction=area,
-            version=version,
-            back_to=before,
-            by=reason.kind,
-            reason=reason.text,
-            people=publication["people"],
-            **live._asdict(),
-        ),
-        division=area,
+    before = await _list_before(tx, publication, now)
+    await publications.halt_publication(tx, publication.seq, at=now, by=reason.by, reason=reason.text)
+    await policies.mark_published(tx, before.version)  # it may have been proposed again meanwhile
+    await publish(tx, before.content, before.version, now=now, published_by=reason.by, approved_by=before.approved_by)
+    live = reason.live or (await watches.sum_steps(tx.sql, publication.seq)).live
+    _emit(tx, publication, before, reason, live)
+
+
+def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason, live: Figures) -> None:
+    area, version = publication.jurisdiction, publication.version
+    event = PolicyVersionHalted(
+        jurisdiction=area,
+        version=version,
+        back_to=before.version,
+        by=reason.kind,
+        reason=reason.text,
+        people=publication.people,
+        **live._asdict(),
     )
+    tx.emit(event, division=area)
     log.error(
-        "the list %s of %s is halted (%s): %s; %s is in force again", version, area, reason.by, reason.text, before
+        "list %s of %s is halted by %s: %s; %s is in force again",
+        version,
+        area,
+        reason.by,
+        reason.text,
+        before.version,
     )
 
 
-async def _list_before(tx: Tx, publication: Any, now: datetime) -> tuple[str, PolicyList, str]:
-    """Version, list and signatures of what was in force there. An area whose first list came through the gate had
-    none of its own: the empty list says that. A first list from the files has nothing to go back to."""
-    row = await store.load_publication_before(tx.sql, publication)
-    if row is not None:
-        return row["version"], _decoder.decode(row["list"]), row["approved_by"]
-    if publication["simulation_id"] is None:
-        raise Conflict("there was no list before this one", code="nothing_before")
-    empty = PolicyList(jurisdiction=publication["jurisdiction"])
-    version = store.content_version(empty)
-    if version not in await store.known_versions(tx.sql):
-        await store.insert_policy(tx, empty, version, state="published", proposed_by="halt", proposed_at=now)
-    return version, empty, "[]"
+async def _list_before(tx: Tx, publication: Publication, now: datetime) -> _Before:
+    """The list that comes into force again.
+
+    An area whose first list was proposed had no own list before, so the empty list comes into force. A first list from
+    the files has no list before it; raises Conflict (`nothing_before`).
+    """
+    earlier = await publications.load_earlier_list(tx.sql, publication)
+    if earlier is not None:
+        return _Before(earlier.version, decode_list(earlier.list), earlier.approved_by)
+    if publication.simulation_id is None:
+        raise Conflict("no list was in force before this one", code="nothing_before")
+    empty = PolicyList(jurisdiction=publication.jurisdiction)
+    version = content_version(empty)
+    if version not in await policies.known_versions(tx.sql):
+        await policies.insert_policy(tx, empty, version, state="published", proposed_by="halt", proposed_at=now)
+    return _Before(version, empty, "[]")

@@ -1,46 +1,62 @@
-"""A list has changed, or what is told where: whom that may touch is found and decided again, in bounded steps, behind
-what is live.
+"""Job: find the people whom new lists or new coverage may touch, and decide them again in bounded steps.
 
-Affected people are found by traits (`rules.proof.edits`), set by set, and stored as parts. Every replica takes
-one part at a time, so a process that dies leaves its part to the others. A decision that stays the same is not written.
+It finds people by their traits (`rules.proof.edits`) and stores them as parts. Every replica takes one part at a time,
+so a process that dies leaves its part to the others. An unchanged decision is not written.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from rules.proof.edits import Edit
+from rules.proof.edits import AreaEdit, Edit
 from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from identification.deciding.decisions import Case, Decided, decide_cases, keeps_decision, save_decided
-from identification.deciding.domain.decision import Person
+from identification.deciding.decisions import decide_cases, save_decided
+from identification.deciding.domain.cases import Case, Decided
+from identification.deciding.domain.decision import keeps_decision
+from identification.deciding.domain.person import Person
 from identification.deciding.store import people as people_store
-from identification.lists.in_force import Running, edit_between, edit_since, running_for
-from identification.lists.store import lists as lists_store
-from identification.redeciding import store
+from identification.deciding.store.outbox import count_waiting
+from identification.lists.domain.content import ListSet
+from identification.lists.in_force import edit_between, edit_since, share_set_in_force
+from identification.lists.store import locks, publications
 from identification.redeciding.drift import LeftBand, watch_step
-from identification.redeciding.halt import Reason, halt
+from identification.redeciding.halt import halt_by_band
+from identification.redeciding.store import parts as store
 
 log = logging.getLogger(__name__)
-LINES_MAX: Final = 1000
+LINES_MAX: Final = 1000  # lines of traits
 PAUSE_EVERY: Final = 50  # lines, people
 PEOPLE_MAX: Final = store.PART_MAX
 PEOPLE_MAX_WHEN_BUSY: Final = 50
 BUSY_ROWS: Final = 500  # waiting in the outbox
 
 
-async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, lines_max: int = LINES_MAX) -> int:
-    """One bounded step; returns how much it looked at.
+class _Step(NamedTuple):
+    """`decided`: people whose rows are unchanged since they were read. `changed`: those with a new decision.
 
-    While the outbox is full of other news it takes a small step and then its whole pause (0), so that it neither
-    stands in the way nor starves. People whom live news have decided by the present lists meanwhile are passed over.
-    A step that would leave the band around the list's simulation is not stored: the list is halted instead.
+    `live_ids`: people whom a live change has already decided by the lists in force. `moved`: ids of people whose rows
+    changed meanwhile; they belong to the next step.
+    """
+
+    decided: list[Decided]
+    changed: list[Decided]
+    live_ids: set[str]
+    moved: set[str]
+
+
+async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, lines_max: int = LINES_MAX) -> int:
+    """One bounded step; returns the number of lines or people handled.
+
+    While live events wait in the outbox, it takes a small step and returns 0, so that it pauses: live events come
+    first, and the job still makes progress. A step that would leave the band around the list's simulation is not
+    stored; the list is halted instead.
     """
     async with database.reading() as connection:
-        if not await lists_store.any_redecision_open(connection):
+        if not await publications.any_redecision_open(connection):
             return 0
     try:
         return await _select(database, lines_max) or await _redecide(database, people_max) or await _close(database)
@@ -50,69 +66,88 @@ async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, line
 
 
 async def _select(database: Database, lines_max: int) -> int:
-    """Find more of the people whom the oldest new list may touch."""
+    """Find more of the people whom the oldest publication may touch."""
     async with database.transaction() as tx:
-        job = await store.next_selection(tx)
-        if job is None:
+        selection = await store.next_selection(tx)
+        if selection is None:
             return 0
-        before, after = (job["seq_before"], job["digest_before"]), (job["seq"], job["running_digest"])
-        edit = await edit_between(tx.sql, before, after)
-        lines = (
-            await store.list_traits_after(tx, job["selected_after"] or "", lines_max)
-            if edit.items or edit.areas
-            else []
-        )
-        touched = []
-        for n, line in enumerate(lines):
-            if edit.touches(line):
-                touched.append(line)
-            if n % PAUSE_EVERY == 0:
-                await asyncio.sleep(0)  # live news share this process
-        people = await store.add_parts(tx, job["seq"], touched)
+        edit = await edit_between(tx.sql, selection.before, selection.current)
+        has_effect = bool(edit.items or edit.areas)
+        lines = await store.list_traits_after(tx, selection.after or "", lines_max) if has_effect else []
+        seq = selection.current.seq
+        people = await store.add_parts(tx, seq, await _touched(edit, lines))
         done_at = clock.now() if len(lines) < lines_max else None
-        come = lines[-1] if lines else None
-        await store.move_selection(tx, job["seq"], after=come, touched=people, done_at=done_at)
+        await store.move_selection(tx, seq, after=lines[-1] if lines else None, touched=people, done_at=done_at)
     if done_at is not None:
-        log.info("publication %d changes %s", job["seq"], _told(edit))
+        log.info("publication %d changes %s", seq, _edit_text(edit))
     return max(len(lines), 1)
 
 
-def _told(edit: Edit) -> str:
-    parts = [f"{e.area} {' '.join([*e.items, *(['(rules)'] if e.rules else [])])}" for e in edit.areas]
+async def _touched(edit: Edit, lines: Sequence[str]) -> list[str]:
+    """The lines of traits that the edit may touch."""
+    touched = []
+    for n, line in enumerate(lines):
+        if edit.touches(line):
+            touched.append(line)
+        if n % PAUSE_EVERY == 0:
+            await asyncio.sleep(0)  # live changes share this process
+    return touched
+
+
+def _edit_text(edit: Edit) -> str:
+    parts = [_area_text(area) for area in edit.areas]
     if edit.kinds:
-        parts.append(f"what the absence of {' '.join(sorted(edit.kinds))} means")
-    return "; ".join(parts) or "nothing that decides"
+        parts.append(f"the coverage of {' '.join(sorted(edit.kinds))}")
+    return "; ".join(parts) or "nothing"
+
+
+def _area_text(edit: AreaEdit) -> str:
+    return " ".join([edit.area, *edit.items, *(["(rules)"] if edit.rules else [])])
 
 
 async def _redecide(database: Database, people_max: int) -> int:
-    """Decide some of the people of the oldest part that nobody is at."""
+    """Decide some people of the oldest part that no other process works on."""
     async with database.transaction() as tx:
-        running = await running_for(tx)
-        job = await store.take_part(tx)
-        if job is None:
+        list_set = await share_set_in_force(tx)
+        part = await store.take_part(tx)
+        if part is None:
             return 0
-        busy = await lists_store.count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
+        busy = await count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
         people_max = min(people_max, PEOPLE_MAX_WHEN_BUSY) if busy else people_max
-        taken, left = job["people_ids"][:people_max], job["people_ids"][people_max:]
-        people = await people_store.load_decided_otherwise(tx, taken, running.digest)
-        cases = [Case(person, correlation_id=job["event_id"]) for person in people]
-        kept, open_ = await _parted(tx, cases, running)
-        decided = [*(Decided(case, case.person) for case in kept), *await decide_cases(open_, running)]
-        news = [d for d in decided if d.event is not None]
-        moved = await _lock(tx, [d.case.person for d in news])
-        settled = [d for d in decided if d.person.person_id not in moved]
-        live = set(taken).difference(person.person_id for person in people)
-        await watch_step(tx, job["publication"], settled, live, running)
-        await save_decided(tx, [d for d in news if d.person.person_id not in moved])
-        looked_at = len(taken) - len(moved)
-        changed = len(news) - len(moved)
-        await store.move_part(tx, job["part"], left=[*left, *moved], people=looked_at, people_changed=changed)
+        taken, left = part.people_ids[:people_max], part.people_ids[people_max:]
+        step = await _decide(tx, taken, part.event_id, list_set)
+        await watch_step(tx, part.publication, step.decided, step.live_ids, list_set)
+        await save_decided(tx, step.changed)
+        await store.move_part(
+            tx,
+            part.part,
+            left=[*left, *step.moved],
+            people=len(taken) - len(step.moved),
+            people_changed=len(step.changed),
+        )
     return 0 if busy else len(taken)
 
 
-async def _parted(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list[Case], list[Case]]:
-    """Those who keep their decision, as a look at the edited items tells, and the others."""
-    edits = {d: await edit_since(tx.sql, d, running) for d in {case.person.policy_digest for case in cases}}
+async def _decide(tx: Tx, person_ids: Sequence[str], correlation_id: str, list_set: ListSet) -> _Step:
+    """Decide people and lock those with a new decision."""
+    people = await people_store.load_decided_otherwise(tx, person_ids, list_set.digest)
+    cases = [Case(person, correlation_id=correlation_id) for person in people]
+    kept, open_ = await _divide(tx, cases, list_set)
+    decided = [*(Decided(case, case.person) for case in kept), *await decide_cases(open_, list_set)]
+    changed = [d for d in decided if d.event is not None]
+    moved = await _lock(tx, [d.case.person for d in changed])
+    return _Step(
+        [d for d in decided if d.person.person_id not in moved],
+        [d for d in changed if d.person.person_id not in moved],
+        set(person_ids).difference(person.person_id for person in people),
+        moved,
+    )
+
+
+async def _divide(tx: Tx, cases: Sequence[Case], list_set: ListSet) -> tuple[list[Case], list[Case]]:
+    """Cases that certainly keep their decision, by the edited items alone, and the others."""
+    digests = {case.person.policy_digest for case in cases}
+    edits = {digest: await edit_since(tx.sql, digest, list_set) for digest in digests}
     kept, open_ = list[Case](), list[Case]()
     for n, case in enumerate(cases, 1):
         edit = edits[case.person.policy_digest]
@@ -123,17 +158,16 @@ async def _parted(tx: Tx, cases: Sequence[Case], running: Running) -> tuple[list
 
 
 async def _lock(tx: Tx, people: Sequence[Person]) -> set[str]:
-    """Lock these people; those who are no longer as they were read are for the next step."""
-    now = await people_store.lock_marks(tx, [person.person_id for person in people])
-    return {person.person_id for person in people if now.get(person.person_id) != people_store.mark_of(person)}
+    """Lock people; returns the ids of those whose rows changed since they were read."""
+    marks = await people_store.lock_marks(tx, [person.person_id for person in people])
+    return {person.person_id for person in people if marks.get(person.person_id) != people_store.mark_of(person)}
 
 
 async def _halt(database: Database, left: LeftBand) -> None:
-    """Instead of the step that would have left the band, of which nothing is stored."""
     async with database.transaction() as tx:
-        await lists_store.lock_lists(tx)
-        if (await lists_store.running_versions(tx.sql)).get(left.area) == left.version:
-            await halt(tx, left.version, Reason("band", "band", left.text, left.live), clock.now())
+        await locks.lock_lists(tx)
+        if (await publications.versions_in_force(tx.sql)).get(left.area) == left.version:
+            await halt_by_band(tx, left)
 
 
 async def _close(database: Database) -> int:

@@ -1,4 +1,4 @@
-"""What a list must pass before it can be signed or published: no fault, and nobody worse off than without it."""
+"""Soundness of a proposed list: it has no fault, and nobody gets less by it than by the lists above it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,8 +10,9 @@ from rules.form.policy import PolicyList
 from rules.proof.inclusion import Inclusion, lists_above, prove_inclusion
 from rules.proof.lint import lint
 
-_TOLD_MAX: Final = 20  # faults or people named in one answer
+_SHOWN_MAX: Final = 20  # faults or people in one answer
 UNSIGNED: Final = "清单为此写的偏离只是示例，没有人签批，不算数。"
+UNDECIDED: Final = "条件组合太多，无法逐一核对"
 
 
 def need_sound(
@@ -21,31 +22,37 @@ def need_sound(
     *,
     demo: bool,
 ) -> None:
-    """`lists` in force, by area, and what is told where. Warnings pass. What the list's own deviations allow passes;
-    an example deviation allows something only in a demonstration (`demo`).
+    """`lists`: the lists in force by area. Warnings pass. Deviations of the proposed list permit a shortfall; example
+    deviations do so only in a demonstration (`demo`).
 
-    Raises Malformed (`policy_faulty`) and Conflict (`narrower_than_above`), each with the places; the latter with the
-    people who would get less as `counter_examples`.
+    Raises Malformed (`policy_faulty`) with the faults, or Conflict (`narrower_than_above`) with the shortfalls and, as
+    `counter_examples`, people who would get less.
     """
-    area = proposed.jurisdiction
-    errors = [f for f in lint({**lists, area: proposed}, areas=[area]) if f.severity == "error"]
-    if errors:
-        problems = [Problem(pointer=f.pointer, code=f.code, detail=f.text) for f in errors[:_TOLD_MAX]]
-        raise Malformed("this list cannot be law", code="policy_faulty", problems=problems)
-    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=coverage, demo=demo)
+    _need_faultless(proposed, lists)
+    inclusion = prove_inclusion(proposed, lists_above(proposed.jurisdiction, lists), coverage=coverage, demo=demo)
     if not inclusion.holds:
         raise Conflict(
             "this list gives some people less than the lists above it",
             code="narrower_than_above",
-            problems=_problems(inclusion)[:_TOLD_MAX],
-            counter_examples=[msgspec.to_builtins(n) for n in inclusion.narrower[:_TOLD_MAX]],
+            problems=_problems(inclusion)[:_SHOWN_MAX],
+            counter_examples=[msgspec.to_builtins(n) for n in inclusion.narrower[:_SHOWN_MAX]],
         )
 
 
+def _need_faultless(proposed: PolicyList, lists: Mapping[str, PolicyList]) -> None:
+    area = proposed.jurisdiction
+    faults = lint({**lists, area: proposed}, areas=[area])
+    errors = [fault for fault in faults if fault.severity == "error"]
+    if errors:
+        problems = [Problem(pointer=f.pointer, code=f.code, detail=f.text) for f in errors[:_SHOWN_MAX]]
+        raise Malformed("this list is faulty", code="policy_faulty", problems=problems)
+
+
 def _problems(inclusion: Inclusion) -> list[Problem]:
-    narrower = [
-        Problem(pointer=f"/items/{n.item}", code=n.code, detail=n.sentence + (UNSIGNED if n.deviation else ""))
-        for n in inclusion.narrower
-    ]
-    detail = "条件组合太多，无法逐一核对"
-    return narrower + [Problem(pointer=f"/items/{i}", code="undecided", detail=detail) for i in inclusion.undecided]
+    found: list[Problem] = []
+    for narrower in inclusion.narrower:
+        detail = narrower.sentence + (UNSIGNED if narrower.deviation else "")
+        found.append(Problem(pointer=f"/items/{narrower.item}", code=narrower.code, detail=detail))
+    for item in inclusion.undecided:
+        found.append(Problem(pointer=f"/items/{item}", code="undecided", detail=UNDECIDED))
+    return found

@@ -1,4 +1,4 @@
-"""POST /v1/policies/{version}/halt: an approver takes a list out of force at once, alone."""
+"""POST /v1/policies/{version}/halt: one approver takes a list out of force at once."""
 
 from typing import Annotated
 
@@ -9,26 +9,27 @@ from shell.http import params
 from shell.http.params import Body
 from shell.service import Db
 
-from identification.lists.shapes import PolicyVersionView, Version, lock_version, view_version
-from identification.lists.store import lists as store
-from identification.redeciding.halt import Reason, halt
+from identification.lists.shapes import PolicyVersionOut, Version
+from identification.lists.store import locks
+from identification.lists.versions import lock_version, stored_version
+from identification.redeciding.halt import HaltReason, halt
 
 router = APIRouter(tags=["policies"])
 
 
-class HaltRequest(Body):
+class HaltIn(Body):
     reason: params.Reason
 
 
 @router.post("/v1/policies/{version}/halt", summary="Take a list out of force")
 async def halt_policy(
-    version: Version, body: HaltRequest, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
-) -> PolicyVersionView:
-    """The list before it is in force again, and everybody decided by this one is decided back. One signature is
-    enough: going back is safe, going on may not be. To publish it again, propose, simulate and sign it anew."""
+    version: Version, body: HaltIn, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
+) -> PolicyVersionOut:
+    """The list before it comes into force again, and the touched people are decided again. One signature is enough,
+    because going back is safe. To publish the halted list again, propose, simulate and sign it anew."""
     async with db.transaction() as tx:
-        await store.lock_lists(tx)
-        row = await lock_version(tx, version, caller)
-        if row["state"] != "halted":  # halted twice is halted once
-            await halt(tx, version, Reason("approver", caller.subject, body.reason), clock.now())
-        return view_version(await store.lock_policy(tx, version))
+        await locks.lock_lists(tx)
+        policy = await lock_version(tx, version, caller)
+        if policy.state != "halted":  # a second halt changes nothing
+            await halt(tx, version, HaltReason("approver", caller.subject, body.reason), clock.now())
+        return await stored_version(tx, version)

@@ -11,10 +11,13 @@ from shell.http.idempotency import Creates
 from shell.http.params import Json
 from shell.service import Db
 
-from identification.lists.bodies import read_list
+from identification.lists.domain.content import content_version
+from identification.lists.domain.list_body import read_list
 from identification.lists.proposals import propose
-from identification.lists.shapes import LIST_BYTES_MAX, PolicyVersionView, view_version
-from identification.lists.store import lists as store
+from identification.lists.shapes import LIST_BYTES_MAX, PolicyVersionOut
+from identification.lists.store import locks
+from identification.lists.store import policies as store
+from identification.lists.versions import stored_version
 
 router = APIRouter(tags=["policies"])
 
@@ -26,18 +29,18 @@ async def propose_policy(
     db: Db,
     caller: Annotated[Caller, Depends(require("officer"))],
     creation: Creates,
-) -> PolicyVersionView:
+) -> PolicyVersionOut:
     """The version is the digest of the content, so proposing the same list twice is one proposal."""
     policy_list, now = read_list(body), clock.now()
     caller.need_area(policy_list.jurisdiction)
-    version = store.content_version(policy_list)
+    version = content_version(policy_list)
     async with db.transaction() as tx:
-        await store.lock_proposals(tx)
+        await locks.lock_proposals(tx)
         if await creation.claim(tx, caller, body) is not None:
-            return view_version(await store.lock_policy(tx, version))
-        row = await store.lock_policy(tx, version)
-        if row is not None and row["running"]:
+            return await stored_version(tx, version)
+        stored = await store.lock_policy(tx, version)
+        if stored is not None and stored.running:
             raise Conflict("this list is in force", code="already_running")
         await propose(tx, policy_list, version, by=caller.subject, now=now)
         await creation.created(tx, caller, version)
-        return view_version(await store.lock_policy(tx, version))
+        return await stored_version(tx, version)

@@ -1,21 +1,19 @@
-"""GET /v1/inclusion: whether a list in force gives at least what the lists above it give, and who loses."""
+"""GET /v1/inclusion: whether a list in force gives everybody at least what the lists above it give."""
 
 import asyncio
 from typing import Annotated
 
-import msgspec
 from common.codes import divisions
 from common.errors import BadRequest
 from fastapi import APIRouter, Query
-from rules.form.policy import PolicyList
 from rules.proof.inclusion import lists_above, prove_inclusion
 from shell.access.auth import AnyCaller
 from shell.http.params import DivisionCode
 from shell.service import Db
 from shell.settings import settings
 
-from identification.lists.in_force import running_now
-from identification.release.shapes import InclusionView
+from identification.lists.in_force import set_in_force
+from identification.release.shapes import InclusionOut, show_inclusion
 
 router = APIRouter(tags=["policies"])
 
@@ -26,18 +24,19 @@ async def inclusion(
     caller: AnyCaller,
     child: DivisionCode,
     parent: Annotated[
-        DivisionCode | None, Query(description="leave out the lists between; without it the nearest count")
+        DivisionCode | None, Query(description="leave out the lists between; by default the nearest count")
     ] = None,
-) -> InclusionView:
+) -> InclusionOut:
     """The lists in force, for every possible person and every day."""
     if parent is not None and parent not in divisions.ancestors(child):
         raise BadRequest(f"{parent} does not lie above {child}", code="not_above")
     async with db.reading() as connection:
-        running = (await running_now(connection)).lists
-    lists = running.by_area
-    above = lists_above(child, lists)
+        list_set = await set_in_force(connection)
+    lists = list_set.lists
+    above = lists_above(child, lists.by_area)
     if parent is not None:
         above = [one for one in above if one.jurisdiction in (parent, *divisions.ancestors(parent))]
-    own = lists.get(child) or PolicyList(jurisdiction=child)
-    found = await asyncio.to_thread(prove_inclusion, own, above, coverage=running.coverage, demo=settings().demo)
-    return InclusionView.model_validate({**msgspec.to_builtins(found), "included": found.holds})
+    found = await asyncio.to_thread(
+        prove_inclusion, list_set.list_of(child), above, coverage=lists.coverage, demo=settings().demo
+    )
+    return show_inclusion(found)

@@ -1,14 +1,11 @@
-"""GET /v1/policies/{version}/review: what those who sign a list look at: what it changes, and who would get less."""
+"""GET /v1/policies/{version}/review: the changes of a list and its checks, for those who sign it."""
 
 import asyncio
-import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, NamedTuple
 
 import asyncpg
-import msgspec
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
 from rules.deciding.lists import Lists
 from rules.form.items import ITEM_TITLES
 from rules.form.policy import PolicyList
@@ -20,113 +17,98 @@ from shell.access.auth import Caller, require
 from shell.service import Db
 from shell.settings import settings
 
-from identification.lists.in_force import Running, running_now
-from identification.lists.shapes import (
-    APPROVALS_NEEDED,
-    GATE_READERS,
-    FromStruct,
-    PolicyVersionView,
-    UnpaidItemView,
-    Version,
-    view_unpaid,
-    view_version,
-)
-from identification.lists.store import lists as store
-from identification.release.shapes import InclusionView
-from identification.simulating.gate import sound_simulations
+from identification.lists.domain.content import ListSet, decode_list
+from identification.lists.in_force import set_in_force
+from identification.lists.shapes import APPROVALS_NEEDED, DRAFT_READERS, Version, show_unpaid, show_version
+from identification.lists.store import publications
+from identification.lists.store.policies import Policy
+from identification.lists.versions import load_version
+from identification.release.shapes import ChangeOut, FaultOut, InclusionOut, ReviewOut, show_inclusion
+from identification.simulating.valid_simulations import valid_simulations
 
 router = APIRouter(tags=["policies"])
-_decoder = msgspec.json.Decoder(PolicyList)
 
 
-class ChangeView(BaseModel):
-    """`item` is null for what stands beside the items. `on`: the first day it matters; null: to no decision."""
+class _Before(NamedTuple):
+    """The list to compare with; the empty list has no version."""
 
-    item: str | None
-    title: str | None
-    on: dt.date | None
-    text: str
+    version: str | None
+    content: PolicyList
 
 
-class FaultView(FromStruct):
-    pointer: str
-    code: str
-    severity: Literal["error", "warning"]
-    text: str
+class _Signable(NamedTuple):
+    """`simulations`: those that can be signed. `blocked`: the code of the reason if there is none."""
 
-
-class ReviewView(BaseModel):
-    """`against`: the version it is held against: the one in force, or the one that it took the place of; null where
-    there was none. `sound`: the simulations that can be signed upon now; without one `blocked` says why."""
-
-    policy: PolicyVersionView
-    approvals_needed: int
-    against: str | None
-    changes: list[ChangeView]
-    faults: list[FaultView]
-    inclusion: InclusionView = Field(description="held against the lists above that are in force now")
-    sound: list[str]
+    simulations: list[str]
     blocked: str | None
-    unpaid: list[UnpaidItemView] = Field(description="items of this list that are not paid once it is in force")
 
 
-@router.get("/v1/policies/{version}/review", summary="What a list changes, and whether anybody gets less by it")
+class _Findings(NamedTuple):
+    changes: list[ChangeOut]
+    faults: list[FaultOut]
+    inclusion: InclusionOut
+
+
+@router.get("/v1/policies/{version}/review", summary="The changes of a list, and whether anybody gets less by it")
 async def review_policy(
-    version: Version, db: Db, caller: Annotated[Caller, Depends(require(*GATE_READERS))]
-) -> ReviewView:
+    version: Version, db: Db, caller: Annotated[Caller, Depends(require(*DRAFT_READERS))]
+) -> ReviewOut:
     """Of a list of your area. It takes about a second."""
     async with db.reading() as connection:
-        row = await store.load_policy(connection, version)
-        if row is None:
-            raise NotFound("no such version")
-        caller.need_area(row["jurisdiction"])
-        running = await running_now(connection)
-        against, before = await _before(connection, row, running)
-        proposed = _decoder.decode(row["list"])
-        sound, blocked = await _sound(connection, row, proposed, running)
-    found = await asyncio.to_thread(_examined, proposed, before, running.lists)
-    return ReviewView(
-        policy=view_version(row),
+        policy = await load_version(connection, version, caller)
+        in_force = await set_in_force(connection)
+        before = await _before(connection, policy, in_force)
+        proposed = decode_list(policy.list)
+        signable = await _signable(connection, policy, proposed, in_force)
+    findings = await asyncio.to_thread(_examine, proposed, before.content, in_force.lists)
+    return ReviewOut(
+        policy=show_version(policy),
         approvals_needed=APPROVALS_NEEDED,
-        against=against,
-        sound=sound,
-        blocked=blocked,
-        unpaid=view_unpaid(proposed),
-        **found,
+        against=before.version,
+        sound=signable.simulations,
+        blocked=signable.blocked,
+        unpaid=show_unpaid(proposed),
+        **findings._asdict(),
     )
 
 
-async def _before(connection: asyncpg.Connection, row: Any, running: Running) -> tuple[str | None, PolicyList]:
-    """What a proposal would take the place of, and what a published list did."""
-    area = row["jurisdiction"]
-    nothing = PolicyList(jurisdiction=area)
-    if row["state"] in ("proposed", "approved"):
-        return running.versions.get(area), running.lists.by_area.get(area) or nothing
-    publication = await store.newest_publication_of(connection, row["version"])
-    earlier = await store.load_publication_before(connection, publication) if publication else None
-    return (earlier["version"], _decoder.decode(earlier["list"])) if earlier else (None, nothing)
+async def _before(connection: asyncpg.Connection, policy: Policy, in_force: ListSet) -> _Before:
+    """For a draft the list in force, for a published list the list that it replaced."""
+    area = policy.jurisdiction
+    if policy.state in ("proposed", "approved"):
+        return _Before(in_force.versions.get(area), in_force.list_of(area))
+    publication = await publications.newest_publication_of(connection, policy.version)
+    earlier = await publications.load_earlier_list(connection, publication) if publication else None
+    if earlier is None:
+        return _Before(None, PolicyList(jurisdiction=area))
+    return _Before(earlier.version, decode_list(earlier.list))
 
 
-async def _sound(
-    connection: asyncpg.Connection, row: Any, proposed: PolicyList, running: Running
-) -> tuple[list[str], str | None]:
-    if row["state"] not in ("proposed", "approved"):
-        return [], None
+async def _signable(
+    connection: asyncpg.Connection, policy: Policy, proposed: PolicyList, in_force: ListSet
+) -> _Signable:
+    if policy.state not in ("proposed", "approved"):
+        return _Signable([], None)
     try:
-        return await sound_simulations(connection, running, proposed, row["version"], clock.now()), None
-    except Conflict as refused:
-        return [], refused.code
+        found = await valid_simulations(connection, in_force, proposed, policy.version, clock.now())
+    except Conflict as conflict:
+        return _Signable([], conflict.code)
+    return _Signable(found, None)
 
 
-def _examined(proposed: PolicyList, before: PolicyList, running: Lists) -> dict[str, Any]:
-    area, lists = proposed.jurisdiction, running.by_area
+def _examine(proposed: PolicyList, before: PolicyList, in_force: Lists) -> _Findings:
+    area, lists = proposed.jurisdiction, in_force.by_area
+    faults = lint({**lists, area: proposed}, areas=[area])
+    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=in_force.coverage, demo=settings().demo)
+    return _Findings(
+        _changes(before, proposed), [FaultOut.model_validate(fault) for fault in faults], show_inclusion(inclusion)
+    )
+
+
+def _changes(before: PolicyList, proposed: PolicyList) -> list[ChangeOut]:
     titles = {code: item.title for one in (before, proposed) for code, item in one.items.items()} | ITEM_TITLES
-    inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=running.coverage, demo=settings().demo)
-    return {
-        "changes": [
-            ChangeView(item=c.item, title=titles.get(c.item, c.item) if c.item else None, on=c.on, text=c.text)
-            for c in list_changes(before, proposed)
-        ],
-        "faults": [FaultView.model_validate(f) for f in lint({**lists, area: proposed}, areas=[area])],
-        "inclusion": InclusionView.model_validate({**msgspec.to_builtins(inclusion), "included": inclusion.holds}),
-    }
+    found: list[ChangeOut] = []
+    for change in list_changes(before, proposed):
+        title = titles.get(change.item, change.item) if change.item else None
+        found.append(ChangeOut(item=change.item, title=title, on=change.on, text=change.text))
+    return found

@@ -1,23 +1,24 @@
-"""How the proof that a list gives at least what the lists above it give is shown."""
+"""Bodies and answers of proposing, reviewing, publishing and halting a list."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
-from rules.proof.inclusion import COVERED, NOT_COVERED
+import msgspec
+from pydantic import BaseModel, Field
+from rules.proof.inclusion import COVERED, NOT_COVERED, Inclusion
 
-from identification.lists.shapes import FromStruct
+from identification.lists.shapes import FromStruct, PolicyVersionOut, UnpaidItemOut
 
 
-class PersonView(FromStruct):
-    """Somebody possible, nobody real: what matters of them on a day, places as division codes."""
+class CounterExampleOut(FromStruct):
+    """A possible person, not a real one: the known facts on a day, with places as division codes."""
 
     on: dt.date
     known: dict[str, Any]
     text: str
 
 
-class DeviationView(FromStruct):
+class DeviationOut(FromStruct):
     item: str
     clause: str
     signer: str
@@ -27,7 +28,7 @@ class DeviationView(FromStruct):
     valid_to: dt.date | None = None
 
 
-class NarrowerView(FromStruct):
+class NarrowerOut(FromStruct):
     """Over [`from`, `to`) the list gives some people less of an item than the list of `parent`."""
 
     item: str
@@ -35,24 +36,75 @@ class NarrowerView(FromStruct):
     parent: str
     from_: dt.date = Field(alias="from")
     to: dt.date | None
-    person: PersonView
+    person: CounterExampleOut
     parent_gives: str
     child_gives: str
     sentence: str
     floor: bool = False
-    deviation: DeviationView | None = None
+    deviation: DeviationOut | None = None
 
 
-class InclusionView(FromStruct):
-    """`included`: nobody gets less, or only whom a deviation names (`deviating`)."""
+class InclusionOut(FromStruct):
+    """`included`: nobody gets less, except by a deviation (`deviating`)."""
 
     child: str
     above: list[str]
     included: bool
     compared: list[str]
-    narrower: list[NarrowerView]
-    deviating: list[NarrowerView]
+    narrower: list[NarrowerOut]
+    deviating: list[NarrowerOut]
     undecided: list[str]
-    idle: list[DeviationView]
+    idle: list[DeviationOut]
     covered: tuple[str, ...] = COVERED
     not_covered: tuple[str, ...] = NOT_COVERED
+
+
+class ShortfallOut(BaseModel):
+    """The list of `jurisdiction` gives some people less than the lists above it."""
+
+    jurisdiction: str
+    item: str
+    code: str
+    detail: str
+
+
+class PublishedOut(PolicyVersionOut):
+    """`narrower_below`: lists of smaller areas that now give less; their areas must follow."""
+
+    narrower_below: list[ShortfallOut]
+
+
+class ChangeOut(BaseModel):
+    """`item`: null for a change outside the items. `on`: the first day with an effect; null: no effect on decisions."""
+
+    item: str | None
+    title: str | None
+    on: dt.date | None
+    text: str
+
+
+class FaultOut(FromStruct):
+    pointer: str
+    code: str
+    severity: Literal["error", "warning"]
+    text: str
+
+
+class ReviewOut(BaseModel):
+    """`against`: the version to compare with: the one in force, or the one that a published list replaced; null if
+    there was none. `sound`: the simulations that can be signed now; if there is none, `blocked` is the code of the
+    reason."""
+
+    policy: PolicyVersionOut
+    approvals_needed: int
+    against: str | None
+    changes: list[ChangeOut]
+    faults: list[FaultOut]
+    inclusion: InclusionOut = Field(description="compared with the lists above that are in force now")
+    sound: list[str]
+    blocked: str | None
+    unpaid: list[UnpaidItemOut] = Field(description="items of this list that are not paid once it is in force")
+
+
+def show_inclusion(inclusion: Inclusion) -> InclusionOut:
+    return InclusionOut.model_validate({**msgspec.to_builtins(inclusion), "included": inclusion.holds})

@@ -1,15 +1,30 @@
-"""Every SQL statement about simulations: what is asked for, how far each has come, what it found."""
+"""SQL of simulations: requests, chunks and results."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
-from rules.money.effects import Figures
+from rules.money.effects import Window
 from shell.store.transaction import Tx
+
+from identification.lists.store.publications import SetId
+
+State = Literal["waiting", "running", "complete", "failed"]
+
+
+class Question(NamedTuple):
+    """Two requests with the same Idempotency-Key must have the same question."""
+
+    version: str
+    first_month: date
+    months: int
+    replayed: bool
 
 
 class NewSimulation(NamedTuple):
+    """The columns of a request (see `SimulationRow`)."""
+
     simulation_id: str
     jurisdiction: str
     version: str
@@ -26,9 +41,85 @@ class NewSimulation(NamedTuple):
     requested_by: str
     requested_at: datetime
 
+    @property
+    def question(self) -> Question:
+        return Question(self.version, self.first_month, self.months, self.replayed)
+
+
+class Status(NamedTuple):
+    """A simulation without its list and its result."""
+
+    simulation_id: str
+    jurisdiction: str
+    version: str
+    state: State
+    fault: str | None
+    first_month: date
+    months: int
+    known_at: datetime
+    replayed: bool
+    basis: str
+    requested_at: datetime
+    completed_at: datetime | None
+    chunks: int
+    chunks_done: int
+    people: int
+
+    @property
+    def question(self) -> Question:
+        return Question(self.version, self.first_month, self.months, self.replayed)
+
+
+class Simulation(NamedTuple):
+    """`list`: JSON. `base`: the lists in force to compare with. `result`: JSON of the tally of the finished chunks."""
+
+    status: Status
+    list: bytes
+    base: SetId
+    settled: bool
+    demo: bool
+    result: bytes | None
+
+    @property
+    def window(self) -> Window:
+        return Window.of(self.status.first_month, self.status.months, demo=self.demo)
+
+
+class OpenSimulation(NamedTuple):
+    simulation_id: str
+    state: State
+
+
+class CompleteSimulation(NamedTuple):
+    """`requested_at`: its age counts from then."""
+
+    simulation_id: str
+    basis: str
+    first_month: date
+    months: int
+    requested_at: datetime
+
+
+class IdRange(NamedTuple):
+    """Person ids above `after` up to `upto`; None: without bound."""
+
+    after: str | None
+    upto: str | None
+
+
+_STATUS: Final = ", ".join(Status._fields)
+_SIMULATION: Final = f"{_STATUS}, list, base_seq, base_digest, settled, demo, result"
+
+
+def _simulation(row: Any) -> Simulation | None:
+    if row is None:
+        return None
+    *status, content, seq, digest, settled, demo, result = row
+    return Simulation(Status._make(status), content, SetId(seq, digest), settled, demo, result)
+
 
 async def lock_requests(tx: Tx) -> None:
-    """One request at a time, so that the same one made twice at once is one, and the limit of open ones holds."""
+    """Exclude other requests, so that two equal requests make one simulation and the limit of open ones holds."""
     await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('identification.simulations'))")
 
 
@@ -45,12 +136,13 @@ async def insert_simulation(tx: Tx, new: NewSimulation) -> None:
     )
 
 
-async def find_same(tx: Tx, new: NewSimulation) -> Any:
-    """An open or complete one of the same question that was asked of the present, or None."""
-    return await tx.sql.fetchrow(
-        """SELECT * FROM simulations WHERE version = $1 AND jurisdiction = $2 AND basis = $3 AND first_month = $4
+async def find_open_same(tx: Tx, new: NewSimulation) -> Simulation | None:
+    """An open simulation of the same question with the inputs known now."""
+    row = await tx.sql.fetchrow(
+        f"""SELECT {_SIMULATION} FROM simulations
+           WHERE version = $1 AND jurisdiction = $2 AND basis = $3 AND first_month = $4
              AND months = $5 AND demo = $6 AND NOT replayed AND state IN ('waiting', 'running')
-           ORDER BY requested_at DESC LIMIT 1""",
+           ORDER BY requested_at DESC LIMIT 1""",  # noqa: S608
         new.version,
         new.jurisdiction,
         new.basis,
@@ -58,42 +150,64 @@ async def find_same(tx: Tx, new: NewSimulation) -> Any:
         new.months,
         new.demo,
     )
+    return _simulation(row)
 
 
-async def load_simulation(connection: asyncpg.Connection, simulation_id: str) -> Any:
-    return await connection.fetchrow("SELECT * FROM simulations WHERE simulation_id = $1", simulation_id)
+async def load_simulation(connection: asyncpg.Connection, simulation_id: str) -> Simulation | None:
+    row = await connection.fetchrow(
+        f"SELECT {_SIMULATION} FROM simulations WHERE simulation_id = $1",  # noqa: S608
+        simulation_id,
+    )
+    return _simulation(row)
 
 
-async def load_window(connection: asyncpg.Connection, simulation_id: str) -> Any:
-    return await connection.fetchrow(
+async def lock_simulation(tx: Tx, simulation_id: str) -> Simulation:
+    """The simulation must exist."""
+    row = await tx.sql.fetchrow(
+        f"SELECT {_SIMULATION} FROM simulations WHERE simulation_id = $1 FOR UPDATE",  # noqa: S608
+        simulation_id,
+    )
+    found = _simulation(row)
+    assert found is not None
+    return found
+
+
+async def load_window(connection: asyncpg.Connection, simulation_id: str) -> Window:
+    row = await connection.fetchrow(
         "SELECT first_month, months, demo FROM simulations WHERE simulation_id = $1", simulation_id
     )
+    return Window.of(row[0], row[1], demo=row[2])
 
 
-async def list_simulations(connection: asyncpg.Connection, version: str) -> Sequence[Any]:
-    """Without their lists and results, newest first."""
-    rows: Sequence[Any] = await connection.fetch(
-        """SELECT simulation_id, jurisdiction, version, basis, base_digest, first_month, months, known_at,
-             replayed, demo, state, fault, requested_by, requested_at, completed_at, chunks, chunks_done, people
-           FROM simulations WHERE version = $1 ORDER BY requested_at DESC LIMIT 100""",
+async def list_simulations(connection: asyncpg.Connection, version: str) -> list[Status]:
+    """At most 100, newest first."""
+    rows = await connection.fetch(
+        f"SELECT {_STATUS} FROM simulations WHERE version = $1 ORDER BY requested_at DESC LIMIT 100",  # noqa: S608
         version,
     )
-    return rows
+    return [Status._make(row) for row in rows]
 
 
-async def lock_oldest_open(tx: Tx) -> Any:
-    return await tx.sql.fetchrow(
-        """SELECT simulation_id, state, chunks, chunks_done FROM simulations WHERE state IN ('waiting', 'running')
+async def list_complete(connection: asyncpg.Connection, version: str) -> list[CompleteSimulation]:
+    """Complete simulations with the inputs known at the request; at most 100, newest first."""
+    rows = await connection.fetch(
+        """SELECT simulation_id, basis, first_month, months, requested_at FROM simulations
+           WHERE version = $1 AND state = 'complete' AND NOT replayed ORDER BY requested_at DESC LIMIT 100""",
+        version,
+    )
+    return [CompleteSimulation._make(row) for row in rows]
+
+
+async def lock_oldest_open(tx: Tx) -> OpenSimulation | None:
+    row = await tx.sql.fetchrow(
+        """SELECT simulation_id, state FROM simulations WHERE state IN ('waiting', 'running')
            ORDER BY requested_at, simulation_id LIMIT 1 FOR UPDATE"""
     )
-
-
-async def lock_simulation(tx: Tx, simulation_id: str) -> Any:
-    return await tx.sql.fetchrow("SELECT * FROM simulations WHERE simulation_id = $1 FOR UPDATE", simulation_id)
+    return OpenSimulation._make(row) if row else None
 
 
 async def plan_chunks(tx: Tx, simulation_id: str, people_max: int) -> None:
-    """Cut the people there are into chunks; those who come later belong to the one around their id."""
+    """Divide all people into chunks by id. A person stored later belongs to the chunk around its id."""
     await tx.sql.execute(
         """INSERT INTO simulation_chunks (simulation_id, n, after_id, upto_id)
            SELECT $1, row_number() OVER by_id - 1, lag(upto) OVER by_id, upto FROM (
@@ -120,15 +234,15 @@ async def list_open_chunks(connection: asyncpg.Connection, simulation_id: str, l
     return [row[0] for row in rows]
 
 
-async def load_chunk(connection: asyncpg.Connection, simulation_id: str, n: int) -> tuple[str | None, str | None]:
+async def load_chunk(connection: asyncpg.Connection, simulation_id: str, n: int) -> IdRange:
     row = await connection.fetchrow(
         "SELECT after_id, upto_id FROM simulation_chunks WHERE simulation_id = $1 AND n = $2", simulation_id, n
     )
-    return row[0], row[1]
+    return IdRange._make(row)
 
 
 async def finish_chunks(tx: Tx, simulation_id: str, people: Mapping[int, int]) -> set[int]:
-    """`people`: how many were looked at, by chunk. Returns the chunks that were not done before."""
+    """`people`: number of people by chunk. Returns the chunks that were not finished before."""
     rows = await tx.sql.fetch(
         """UPDATE simulation_chunks c SET people = d.people FROM unnest($2::int[], $3::int[]) AS d (n, people)
            WHERE c.simulation_id = $1 AND c.n = d.n AND c.people IS NULL RETURNING c.n""",
@@ -140,7 +254,7 @@ async def finish_chunks(tx: Tx, simulation_id: str, people: Mapping[int, int]) -
 
 
 async def append_changes(tx: Tx, simulation_id: str, changes: Sequence[tuple[str, int]]) -> None:
-    """(person_id, fen) of whom the list is to change."""
+    """`changes`: (person_id, fen) of people whose decision would change."""
     await tx.sql.execute(
         """INSERT INTO simulated_changes (simulation_id, person_id, fen)
            SELECT $1, person_id, fen FROM unnest($2::uuid[], $3::bigint[]) AS c (person_id, fen)
@@ -154,6 +268,7 @@ async def append_changes(tx: Tx, simulation_id: str, changes: Sequence[tuple[str
 async def move_simulation(
     tx: Tx, simulation_id: str, *, chunks: int, people: int, result: bytes, completed_at: datetime | None
 ) -> None:
+    """`chunks`, `people`: how many more are done. `completed_at` is set with the last chunk."""
     await tx.sql.execute(
         """UPDATE simulations SET chunks_done = chunks_done + $2, people = people + $3, result = $4, completed_at = $5,
              state = CASE WHEN $5::timestamptz IS NULL THEN state ELSE 'complete' END WHERE simulation_id = $1""",
@@ -169,86 +284,3 @@ async def fail_simulation(tx: Tx, simulation_id: str, fault: str) -> None:
     await tx.sql.execute(
         "UPDATE simulations SET state = 'failed', fault = $2 WHERE simulation_id = $1", simulation_id, fault
     )
-
-
-async def list_complete(connection: asyncpg.Connection, version: str) -> Sequence[Any]:
-    """What can be signed upon, newest first."""
-    rows: Sequence[Any] = await connection.fetch(
-        """SELECT simulation_id, basis, first_month, months, requested_at FROM simulations
-           WHERE version = $1 AND state = 'complete' AND NOT replayed ORDER BY requested_at DESC LIMIT 100""",
-        version,
-    )
-    return rows
-
-
-_SUMS = """count(*), coalesce(sum(fen) FILTER (WHERE fen > 0), 0)::bigint,
-  coalesce(-sum(fen) FILTER (WHERE fen < 0), 0)::bigint"""
-
-
-async def simulated_for(connection: asyncpg.Connection, simulation_id: str, person_ids: Sequence[str]) -> Figures:
-    """What these people were to come to."""
-    row = await connection.fetchrow(
-        f"SELECT {_SUMS} FROM simulated_changes WHERE simulation_id = $1 AND person_id = ANY($2::uuid[])",  # noqa: S608
-        simulation_id,
-        person_ids,
-    )
-    return Figures(*row)
-
-
-async def simulated_in_all(connection: asyncpg.Connection, simulation_id: str) -> Figures:
-    row = await connection.fetchrow(
-        f"SELECT {_SUMS} FROM simulated_changes WHERE simulation_id = $1",  # noqa: S608
-        simulation_id,
-    )
-    return Figures(*row)
-
-
-async def append_step(tx: Tx, publication: int, live: Figures, simulated: Figures) -> None:
-    await tx.sql.execute(
-        """INSERT INTO watched_steps (publication, people_changed, raised_fen, cut_fen, people_simulated,
-             raised_simulated_fen, cut_simulated_fen) VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-        publication,
-        *live,
-        *simulated,
-    )
-
-
-async def sum_steps(connection: asyncpg.Connection, publication: int) -> tuple[Figures, Figures]:
-    """What a publication has come to so far, and what was simulated for the same people."""
-    names = (*Figures._fields, "people_simulated", "raised_simulated_fen", "cut_simulated_fen")
-    sums = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in names)
-    row = await connection.fetchrow(f"SELECT {sums} FROM watched_steps WHERE publication = $1", publication)  # noqa: S608
-    return Figures(*row[:3]), Figures(*row[3:])
-
-
-async def list_done_watches(connection: asyncpg.Connection) -> list[Any]:
-    """Publications that are still watched though all their people are decided again, or others took their place."""
-    rows: list[Any] = await connection.fetch(
-        "SELECT * FROM publications WHERE watched AND redecided_at IS NOT NULL ORDER BY seq LIMIT 10"
-    )
-    return rows
-
-
-async def end_watch(tx: Tx, seq: int) -> None:
-    """The sums and the people are no longer needed."""
-    await tx.sql.execute(
-        """WITH ended AS (UPDATE publications SET watched = false WHERE seq = $1 RETURNING seq, simulation_id),
-           gone AS (DELETE FROM watched_steps WHERE publication = (SELECT seq FROM ended))
-           DELETE FROM simulated_changes WHERE simulation_id = (SELECT simulation_id FROM ended)""",
-        seq,
-    )
-
-
-async def remove_old_changes(tx: Tx, before: datetime) -> int:
-    """Of simulations that are too old to be signed upon and hold no publication; returns how many simulations."""
-    rows = await tx.sql.fetch(
-        """WITH old AS (
-             SELECT simulation_id FROM simulations s WHERE requested_at < $1 AND state IN ('complete', 'failed')
-               AND EXISTS (SELECT FROM simulated_changes c WHERE c.simulation_id = s.simulation_id)
-               AND NOT EXISTS (SELECT FROM publications p WHERE p.simulation_id = s.simulation_id AND p.watched)
-             ORDER BY requested_at LIMIT 1),
-           gone AS (DELETE FROM simulated_changes WHERE simulation_id IN (SELECT simulation_id FROM old))
-           SELECT simulation_id FROM old""",
-        before,
-    )
-    return len(rows)

@@ -1,6 +1,6 @@
-"""A few processes beside the service for work that is all thinking, so that live changes and callers do not wait.
+"""Worker processes for long computations, so that live changes and HTTP callers do not wait.
 
-They are niced, so live work goes first on a full machine; they end with their parent, however it ends.
+They have a lower priority than the service, and they end when the service ends.
 """
 
 import asyncio
@@ -13,20 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from identification.settings import WorkerSettings
 
 R = TypeVar("R")
 _NICENESS: Final = 10
 _pool: ProcessPoolExecutor | None = None
-
-
-class WorkerSettings(BaseSettings):
-    """SHOUWANG_SIMULATION_WORKERS: how many processes; about 100 MB each while a simulation runs. 0: the service does
-    it between its other work, in small bites."""
-
-    model_config = SettingsConfigDict(env_prefix="SHOUWANG_", extra="ignore")
-
-    simulation_workers: int = 2
 
 
 def workers_max() -> int:
@@ -34,8 +25,10 @@ def workers_max() -> int:
 
 
 def in_worker(function: Callable[..., R], *arguments: object) -> Awaitable[R]:
-    """The function and its arguments travel, so they must be importable and picklable. Workers that died before are
-    replaced; one that dies meanwhile is an error of the result (`is_worker_lost`)."""
+    """Function and arguments must be importable and picklable.
+
+    Dead workers are replaced. If a worker dies during the call, the result is an error (`is_worker_lost`).
+    """
     loop = asyncio.get_running_loop()
     try:
         return loop.run_in_executor(_workers(), function, *arguments)
@@ -50,13 +43,13 @@ def _workers() -> ProcessPoolExecutor:
         _pool = ProcessPoolExecutor(
             workers_max(),
             mp_context=multiprocessing.get_context("spawn"),  # a fork would copy connections and threads
-            initializer=_begin,
+            initializer=_prepare,
         )
     return _pool
 
 
 def dismiss_workers() -> None:
-    """Give their memory back; the next call starts new ones."""
+    """Free the memory of all workers. The next call starts new ones."""
     global _pool
     if _pool is not None:
         _pool.shutdown(wait=False, cancel_futures=True)
@@ -64,11 +57,11 @@ def dismiss_workers() -> None:
 
 
 def is_worker_lost(error: BaseException | None) -> bool:
-    """Whether a worker died (killed, out of memory) rather than failed."""
+    """Whether a worker died (killed, out of memory), in contrast to a failed call."""
     return isinstance(error, BrokenProcessPool)
 
 
-def _begin() -> None:
+def _prepare() -> None:
     os.nice(_NICENESS)
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -13,7 +13,7 @@ from shell.http.params import Body, Day
 from shell.service import Db
 
 from ingestion.completeness.store import days
-from ingestion.domain.completeness import State, Tally, Told, compare, whole_day
+from ingestion.domain.completeness import ReportedDay, State, Tally, compare, whole_day
 from ingestion.domain.pushed import Source
 from ingestion.register.senders import sender
 from ingestion.register.sources import Urn, need_source, registered
@@ -86,7 +86,7 @@ async def report_day(
     found = _mine(source, caller)
     async with db.transaction() as tx:
         if await creation.claim(tx, caller, body) is None:
-            await days.upsert_told(tx, found.urn, body.day, Told(body.count, body.digest), clock.now())
+            await days.upsert_told(tx, found.urn, body.day, ReportedDay(body.count, body.digest), clock.now())
             await creation.created(tx, caller, f"{found.urn}/{body.day}")
     return await _look(db, found, body.day)
 
@@ -112,7 +112,7 @@ async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: D
 
 
 def _line(day: date, row: Any, tallies: list[Tally]) -> DayLine:
-    told = Told(row["count"], row["digest"]) if row is not None and row["count"] is not None else None
+    told = ReportedDay(row["count"], row["digest"]) if row is not None and row["count"] is not None else None
     ours = whole_day(tallies)
     return DayLine(
         day=day,
@@ -140,7 +140,7 @@ async def _completeness(connection: Any, source: Source, day: date) -> Completen
     tallies = await days.load_day(connection, source.urn, day)
     unsettled = await days.count_unsettled(connection, source.urn, day)
     row = await days.load_told(connection, source.urn, day)
-    told = Told(row["count"], row["digest"]) if row is not None and row["told_at"] is not None else None
+    told = ReportedDay(row["count"], row["digest"]) if row is not None and row["told_at"] is not None else None
     ours = whole_day(tallies)
     state = compare(told, ours)
     quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)

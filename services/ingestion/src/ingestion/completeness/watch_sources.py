@@ -15,7 +15,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store import watching as store
-from ingestion.domain.completeness import Told, compare, whole_day
+from ingestion.domain.completeness import ReportedDay, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources
 
@@ -65,7 +65,7 @@ async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
     compared: list[tuple[str, date, datetime | None, str | None]] = []
     for row in rows:
         source, day, since = row["source"], row["day"], row["gap_since"]
-        told = Told(row["count"], row["digest"]) if row["count"] is not None else None
+        told = ReportedDay(row["count"], row["digest"]) if row["count"] is not None else None
         ours = whole_day(counts[source, day])
         state = compare(told, ours)
         if state == "complete":

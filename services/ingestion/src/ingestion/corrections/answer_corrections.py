@@ -31,21 +31,21 @@ async def answer_corrections(database: Database) -> int:
     now = clock.now()
     async with database.transaction() as tx:
         rows = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
-        lists = await _lists(tx, [row["household"] for row in rows if row["household"]])
-        answers = {row["correction_id"]: (row, found) for row in rows if (found := _answer(row, lists)) is not None}
-        await store.note_looked(tx, [row["correction_id"] for row in rows], now)
+        lists = await _lists(tx, [row.household for row in rows if row.household])
+        answers = {row.correction_id: (row, found) for row in rows if (found := _answer(row, lists)) is not None}
+        await store.note_looked(tx, [row.correction_id for row in rows], now)
         await store.settle(tx, [(id_, a.outcome, a.event_id) for id_, (_, a) in answers.items()], now)
         for correction_id, (row, answer) in answers.items():
             tx.emit(
                 CorrectionAnswered(
                     correction_id=correction_id,
-                    source=row["source"],
-                    event_id=row["event_id"],
+                    source=row.source,
+                    event_id=row.event_id,
                     outcome=answer.outcome,
                     answered_by=answer.event_id,
                     answered_at=now,
                 ),
-                row["event_id"],
+                row.event_id,
             )
         waiting, overdue = await store.count_open(tx.sql, now)
     open_now.labels("open").set(waiting)
@@ -55,19 +55,19 @@ async def answer_corrections(database: Database) -> int:
 
 async def _lists(tx: Any, households: Sequence[str]) -> dict[str, list[Statement]]:
     states = await statements.load_households(tx, households)
-    return {household: [entry.said for entry in state.entries] for household, state in states.items()}
+    return {household: [entry.statement for entry in state.entries] for household, state in states.items()}
 
 
-def _answer(row: Any, lists: Mapping[str, Sequence[Statement]]) -> Answer | None:
-    match row["target"]:
+def _answer(row: store.OpenCorrection, lists: Mapping[str, Sequence[Statement]]) -> Answer | None:
+    match row.target:
         case "rejected":
-            return Answer("answered", row["event_id"]) if row["status"] is not None else None
-        case "waiting" if row["status"] == "parked":
+            return Answer("answered", row.event_id) if row.status is not None else None
+        case "waiting" if row.status == "parked":
             return Answer("withdrawn", None)
         case "waiting":
-            return Answer("answered", row["event_id"]) if row["status"] == "applied" else None
-    said = [*lists.get(row["household"] or "", ()), *(statements_of(row["statements"]) if row["statements"] else ())]
-    later = [s for s in said if s.chain == row["chain"] and _came_after(s, row["asked_at"])]
+            return Answer("answered", row.event_id) if row.status == "applied" else None
+    said = [*lists.get(row.household or "", ()), *(statements_of(row.statements) if row.statements else ())]
+    later = [s for s in said if s.chain == row.chain and _came_after(s, row.asked_at)]
     return Answer("answered", min(later, key=lambda s: (s.recorded_at, s.event_id)).event_id) if later else None
 
 

@@ -80,7 +80,8 @@ async def ask_correction(body: Ask, caller: Officer, db: Db, creation: Creates) 
         made_before = await creation.claim(tx, caller, body)
         if made_before is not None:
             row = await store.lock_correction(tx, made_before)
-            caller.need_area(row["area"])
+            assert row is not None
+            caller.need_area(row.area)
             return _shown(row)
         asked = await _find(tx.sql, event_id, body)
         caller.need_area(registered()[asked.source].area)
@@ -90,25 +91,23 @@ async def ask_correction(body: Ask, caller: Officer, db: Db, creation: Creates) 
                 tx, caller, clock.real_now(), action="ask_correction", purpose=body.reason, cause=event_id
             )
         row = await store.load_open_of(tx.sql, event_id)
-        await creation.created(tx, caller, row["correction_id"])
+        await creation.created(tx, caller, row.correction_id)
         return _shown(row)
 
 
 async def _find(connection: Any, event_id: str, body: Ask) -> Asked:
     row = await store.find_event(connection, event_id)
     if row is not None:
-        if row["reason"] is not None:
-            return Asked(
-                event_id, row["source"], row["kind"], "waiting", row["reason"], "/data/previous_event_id", body.reason
-            )
-        if row["status"] == "parked":
+        if row.reason is not None:
+            return Asked(event_id, row.source, row.kind, "waiting", row.reason, "/data/previous_event_id", body.reason)
+        if row.status == "parked":
             raise Conflict("this event was discarded", code="settled")
-        return Asked(event_id, row["source"], row["kind"], "applied", body.code, body.pointer, body.reason)
+        return Asked(event_id, row.source, row.kind, "applied", body.code, body.pointer, body.reason)
     refused = await store.find_rejection(connection, event_id)
     if refused is None:
         raise NotFound("no such event")
-    first = msgspec.json.decode(refused["problems"])[0]
-    return Asked(event_id, refused["source"], None, "rejected", first["code"], first["pointer"], body.reason)
+    first = msgspec.json.decode(refused.problems)[0]
+    return Asked(event_id, refused.source, None, "rejected", first["code"], first["pointer"], body.reason)
 
 
 @router.get("/v1/corrections", summary="What sources were asked to put right")
@@ -126,18 +125,18 @@ async def list_corrections(
         at = clock.now() if overdue else None
         rows = await store.list_corrections(connection, seen, state, at, str(after) if after else None, limit)
         ids = await _own_ids(connection, rows) if caller.role == "source" else {}
-    page = [_shown(row, ids.get(row["event_id"])) for row in rows]
+    page = [_shown(row, ids.get(row.event_id)) for row in rows]
     return CorrectionPage(corrections=page, next=page[-1].correction_id if len(page) == limit else None)
 
 
-async def _own_ids(connection: Any, rows: Sequence[Any]) -> dict[str, str]:
-    sealed = await statements.load_sealed(connection, [row["event_id"] for row in rows])
+async def _own_ids(connection: Any, rows: Sequence[store.Correction]) -> dict[str, str]:
+    sealed = await statements.load_sealed(connection, [row.event_id for row in rows])
     return {event_id: reopen(vault().open(kept, event_id.encode())).id for event_id, kept in sealed.items()}
 
 
-def _shown(row: Any, id_: str | None = None) -> Correction:
-    fields = {name: row[name] for name in Correction.model_fields if name not in ("id", "code_text")}
-    return Correction(**fields, id=id_, code_text=(CORRECTIONS | PROBLEMS | QUARANTINE)[row["code"]][1])
+def _shown(row: store.Correction, id_: str | None = None) -> Correction:
+    fields = {name: getattr(row, name) for name in Correction.model_fields if name not in ("id", "code_text")}
+    return Correction(**fields, id=id_, code_text=(CORRECTIONS | PROBLEMS | QUARANTINE)[row.code][1])
 
 
 @router.post("/v1/corrections/{correction_id}/withdraw", summary="Ask no more")
@@ -148,21 +147,23 @@ async def withdraw(correction_id: UUID, body: Withdrawal, caller: Officer, db: D
         row = await store.lock_correction(tx, str(correction_id))
         if row is None:
             raise NotFound("no such correction")
-        caller.need_area(row["area"])
-        if row["state"] != "open":
-            raise Conflict(f"it was {row['state']} already", code="settled")
-        await store.settle(tx, [(row["correction_id"], "withdrawn", None)], now)
+        caller.need_area(row.area)
+        if row.state != "open":
+            raise Conflict(f"it was {row.state} already", code="settled")
+        await store.settle(tx, [(row.correction_id, "withdrawn", None)], now)
         tx.emit(
             CorrectionAnswered(
-                correction_id=row["correction_id"],
-                source=row["source"],
-                event_id=row["event_id"],
+                correction_id=row.correction_id,
+                source=row.source,
+                event_id=row.event_id,
                 outcome="withdrawn",
                 answered_at=now,
             ),
-            row["event_id"],
+            row.event_id,
         )
         await audits.append_audit(
-            tx, caller, clock.real_now(), action="withdraw_correction", purpose=body.reason, cause=row["event_id"]
+            tx, caller, clock.real_now(), action="withdraw_correction", purpose=body.reason, cause=row.event_id
         )
-        return _shown(await store.lock_correction(tx, row["correction_id"]))
+        withdrawn = await store.lock_correction(tx, row.correction_id)
+        assert withdrawn is not None
+        return _shown(withdrawn)

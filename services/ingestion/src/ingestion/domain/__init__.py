@@ -1,5 +1,1 @@
-"""What is true of pushed events, persons and households: pure, and the same whatever the order of arrival."""
-
-from ingestion.domain.person import snapshot, statements_of
-
-__all__ = ["snapshot", "statements_of"]
+"""Pure rules about pushed events, persons and households. No result depends on the order of arrival."""

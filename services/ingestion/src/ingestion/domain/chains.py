@@ -1,4 +1,4 @@
-"""Who follows whom: which events of a batch take effect, and which wait."""
+"""The events of a batch that take effect, and the events that wait for their predecessor."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -6,13 +6,14 @@ from typing import Final, NamedTuple
 from ingestion.domain.identity import Circles
 from ingestion.domain.pushed import Pushed
 
-NOTHING: Final[Mapping[str, str]] = {}
-WITHDRAWN: Final = "withdrawn"  # the reason of an event that its own source has taken back before it counted
+NO_REASONS: Final[Mapping[str, str]] = {}
+WITHDRAWN: Final = "withdrawn"  # the source took the event back before the event counted
+_SETTLED: Final = (WITHDRAWN, "predecessor_discarded")
 
 
 class Known(NamedTuple):
-    """An event that is stored. `person_id`: the keeper of its chain. `chain` is None while it does not count;
-    `household`: one that its chain touches; `parked`: officers have discarded it, or its source has withdrawn it."""
+    """A stored event. `person_id`: the keeper of its chain. `chain`: None while the event does not count. `household`:
+    a household that its chain touches. `parked`: officers have discarded the event, or its source has withdrawn it."""
 
     digest: bytes
     kind: str
@@ -23,8 +24,10 @@ class Known(NamedTuple):
 
 
 class Placing(NamedTuple):
-    """What becomes of the events of a batch: `chains` by event id for those that take effect, with their `keepers`, the
-    persons whom their chains began about; `waiting` by event id with the reason for those that cannot yet."""
+    """The result for the events of a batch, each part by event id.
+
+    `chains`: the chain of each event that takes effect. `keepers`: the person with whom that chain began. `waiting`:
+    the reason of each event that cannot take effect yet."""
 
     chains: dict[str, str]
     keepers: dict[str, str]
@@ -37,122 +40,131 @@ def place_events(
     known: Mapping[str, Known],
     circles: Circles,
     forced: Collection[str] = (),
-    stuck: Mapping[str, str] = NOTHING,
+    stuck: Mapping[str, str] = NO_REASONS,
 ) -> Placing:
-    """Chains of all events whose predecessor is there or comes with them, however long the line behind it.
+    """Find the chain of every event whose predecessor counts or comes with it, however long the line of predecessors.
 
-    A source that has renumbered a person goes on with its chains under the new number: an event may follow one about
-    another person of the same circle, and stays with that one. Circles grow by what takes effect. An event in `forced`
-    takes effect without its predecessor, by a decision of officers. Its chain is then the one that the missing event
-    would begin. An event in `stuck` waits for the reason given there (`domain.standing`). A disability certificate
-    waits if it was made out for a number of nobody in the person's circle.
+    A source that renumbers a person continues the person's chains under the new number. So an event may follow one
+    about another person of the same circle; it then belongs to that person. Identity changes that take effect merge
+    circles. An event in `forced` takes effect without its predecessor, by a decision of officers. Its chain is the one
+    that the missing event would begin. An event in `stuck` waits for the reason given there (`domain.standing`). A
+    disability certificate waits if its ID number belongs to nobody in the person's circle.
     """
     while True:
         before = circles.size
-        placing = _place(events, person_of, known, circles, forced, stuck)
+        placing = _Placement(events, person_of, known, circles, forced, stuck).run()
         if circles.size == before:
-            return placing  # else what seemed to be about another person may be about the same human
+            return placing  # otherwise two persons have become one, and a mismatch may have become a match
 
 
-def _place(
-    events: Sequence[Pushed],
-    person_of: Mapping[bytes, str],
-    known: Mapping[str, Known],
-    circles: Circles,
-    forced: Collection[str],
-    stuck: Mapping[str, str],
-) -> Placing:
-    by_id = {e.event_id: e for e in events}
-    followers: dict[str, list[Pushed]] = {}
-    placing = Placing({}, {}, {})
-    ready: list[str] = []
-    for event in events:
-        whose = person_of[event.person.index]
-        before = known.get(event.previous) if event.previous is not None else None
-        if event.event_id in stuck:
-            placing.waiting[event.event_id] = stuck[event.event_id]
-        elif event.previous is None:
-            _take(event, event.event_id, whose, person_of, circles, forced, placing, ready)
-        elif event.event_id in forced and _is_not_coming(event.previous in by_id, before):
-            _take(event, event.previous, whose, person_of, circles, forced, placing, ready)
-        else:
-            placing.waiting[event.event_id] = _reason_to_follow_later(event, before, event.previous in by_id)
-            followers.setdefault(event.previous, []).append(event)
-            if event.previous not in by_id and before is not None and before.chain is not None:
-                _follow(event, before.chain, before.kind, before.person_id, person_of, circles, forced, placing, ready)
-    while ready:
-        leader = by_id[ready.pop()]
-        chain, keeper = placing.chains[leader.event_id], placing.keepers[leader.event_id]
-        for event in followers.get(leader.event_id, ()):
-            _follow(event, chain, leader.kind, keeper, person_of, circles, forced, placing, ready)
-    _follow_what_is_settled(events, placing.waiting)
-    return placing
+class _Placement:
+    """One pass over the events of a batch."""
+
+    def __init__(
+        self,
+        events: Sequence[Pushed],
+        person_of: Mapping[bytes, str],
+        known: Mapping[str, Known],
+        circles: Circles,
+        forced: Collection[str],
+        stuck: Mapping[str, str],
+    ) -> None:
+        self._events, self._person_of, self._known = events, person_of, known
+        self._circles, self._forced, self._stuck = circles, forced, stuck
+        self._by_id = {e.event_id: e for e in events}
+        self._followers: dict[str, list[Pushed]] = {}
+        self._ready: list[str] = []  # events that take effect, and whose followers are not placed yet
+        self._placing = Placing({}, {}, {})
+
+    def run(self) -> Placing:
+        for event in self._events:
+            self._place(event)
+        while self._ready:
+            self._place_followers(self._by_id[self._ready.pop()])
+        _settle_followers(self._events, self._placing.waiting)
+        return self._placing
+
+    def _place(self, event: Pushed) -> None:
+        person_id = self._person_of[event.person.index]
+        if event.event_id in self._stuck:
+            self._placing.waiting[event.event_id] = self._stuck[event.event_id]
+            return
+        if event.previous is None:
+            self._apply(event, event.event_id, person_id)
+            return
+        before, in_batch = self._known.get(event.previous), event.previous in self._by_id
+        if event.event_id in self._forced and _is_not_coming(in_batch, before):
+            self._apply(event, event.previous, person_id)
+            return
+        self._placing.waiting[event.event_id] = _reason_to_wait(event, before, in_batch)
+        self._followers.setdefault(event.previous, []).append(event)
+        if not in_batch and before is not None and before.chain is not None:
+            self._follow(event, before.chain, before.kind, before.person_id)
+
+    def _place_followers(self, leader: Pushed) -> None:
+        chain, keeper = self._placing.chains[leader.event_id], self._placing.keepers[leader.event_id]
+        for event in self._followers.get(leader.event_id, ()):
+            self._follow(event, chain, leader.kind, keeper)
+
+    def _follow(self, event: Pushed, chain: str, kind: str, keeper: str) -> None:
+        """Put an event into the chain of its predecessor. `kind`, `keeper`: of that chain."""
+        if kind != event.kind or not self._circles.same(keeper, self._person_of[event.person.index]):
+            self._placing.waiting[event.event_id] = "chain_mismatch"
+            return
+        self._apply(event, chain, keeper)
+
+    def _apply(self, event: Pushed, chain: str, keeper: str) -> None:
+        """Let an event take effect, unless its certificate or its identity change prevents that."""
+        reason = self._obstacle(event, keeper)
+        if reason is not None:
+            self._placing.waiting[event.event_id] = reason
+            return
+        self._placing.waiting.pop(event.event_id, None)
+        self._placing.chains[event.event_id], self._placing.keepers[event.event_id] = chain, keeper
+        self._ready.append(event.event_id)
+
+    def _obstacle(self, event: Pushed, keeper: str) -> str | None:
+        """The reason to wait that lies in the event itself. Merges the circles that an identity change names."""
+        if event.holder is not None and event.event_id not in self._forced:
+            holder = self._person_of.get(event.holder.index)
+            if holder is None or not self._circles.same(self._person_of[event.person.index], holder):
+                return "certificate_of_another"
+        if event.kind == "identity_change":
+            for member in event.members:
+                if not self._circles.merge(keeper, self._person_of[member.index]):
+                    return "too_many_identities"
+        return None
 
 
-def _is_not_coming(comes_along: bool, before: Known | None) -> bool:
-    """Whether the predecessor of an event neither counts nor comes with it."""
-    return (not comes_along and (before is None or before.chain is None)) or (before is not None and before.parked)
-
-
-def _follow_what_is_settled(events: Sequence[Pushed], waiting: dict[str, str]) -> None:
-    """A follower of a discarded or withdrawn event is a case of its own, however long the line between."""
-    settled = (WITHDRAWN, "predecessor_discarded")
-    changed = True
-    while changed:
-        changed = False
-        for event in events:
-            alone = waiting.get(event.event_id) == "predecessor_waits" and waiting.get(event.previous or "") in settled
-            if alone:
-                waiting[event.event_id] = WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
-                changed = True
-
-
-def _reason_to_follow_later(event: Pushed, before: Known | None, comes_along: bool) -> str:
-    """Why a follower waits as long as its predecessor does not count. An annulment of what never counted is done."""
+def _is_not_coming(in_batch: bool, before: Known | None) -> bool:
+    """Whether the predecessor of an event neither counts nor comes with the batch."""
     if before is not None and before.parked:
-        return WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
-    if comes_along or (before is not None and before.chain is None):
+        return True
+    return not in_batch and (before is None or before.chain is None)
+
+
+def _reason_to_wait(event: Pushed, before: Known | None, in_batch: bool) -> str:
+    """The reason of a follower while its predecessor does not count. The annulment of an event that never counted
+    has nothing left to do: it is withdrawn."""
+    if before is not None and before.parked:
+        return _reason_after_settled(event)
+    if in_batch or (before is not None and before.chain is None):
         return "predecessor_waits"
     return "predecessor_missing"
 
 
-def _follow(
-    event: Pushed,
-    chain: str,
-    kind: str,
-    keeper: str,
-    person_of: Mapping[bytes, str],
-    circles: Circles,
-    forced: Collection[str],
-    placing: Placing,
-    ready: list[str],
-) -> None:
-    if kind != event.kind or not circles.same(keeper, person_of[event.person.index]):
-        placing.waiting[event.event_id] = "chain_mismatch"
-        return
-    _take(event, chain, keeper, person_of, circles, forced, placing, ready)
+def _reason_after_settled(event: Pushed) -> str:
+    return WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
 
 
-def _take(
-    event: Pushed,
-    chain: str,
-    keeper: str,
-    person_of: Mapping[bytes, str],
-    circles: Circles,
-    forced: Collection[str],
-    placing: Placing,
-    ready: list[str],
-) -> None:
-    if event.holder is not None and event.event_id not in forced:
-        holder = person_of.get(event.holder.index)
-        if holder is None or not circles.same(person_of[event.person.index], holder):
-            placing.waiting[event.event_id] = "certificate_of_another"
-            return
-    if event.kind == "identity_change":
-        for other in (person_of[m.index] for m in event.members):
-            if not circles.unite(keeper, other):
-                placing.waiting[event.event_id] = "too_many_identities"
-                return
-    placing.waiting.pop(event.event_id, None)
-    placing.chains[event.event_id], placing.keepers[event.event_id] = chain, keeper
-    ready.append(event.event_id)
+def _settle_followers(events: Sequence[Pushed], waiting: dict[str, str]) -> None:
+    """Change the reason of all followers of discarded or withdrawn events, however long the line between them."""
+    changed = True
+    while changed:
+        changed = False
+        for event in events:
+            if waiting.get(event.event_id) != "predecessor_waits":
+                continue
+            if waiting.get(event.previous or "") in _SETTLED:
+                waiting[event.event_id] = _reason_after_settled(event)
+                changed = True

@@ -1,7 +1,7 @@
-"""What a source says it sent on a day against what is here: counts, and a digest in which the order does not matter.
+"""Compares the count that a source reports for a day with the events that were recorded.
 
-The digest of some events is the XOR of the SHA-256 of their ids (as the source names them): whoever adds another
-set of events to it needs no event seen before, and an event that is missing, foreign or counted twice shows.
+The digest of a set of events is the XOR of the SHA-256 of their ids, as the source names them. So the order does not
+matter, and a further set is added without the earlier events. A missing, foreign or doubled event changes the digest.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Key = tuple[str, date, str]
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """New events of one source, day (the source's own) and kind. `digest` is None where nobody knows it any more."""
+    """New events of one source, day (of the source) and kind. `digest`: None if it is not known any more."""
 
     source: str
     day: date
@@ -27,20 +27,22 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: bytes | None
 
 
-class Told(NamedTuple):
-    """What the source says. `digest`: 64 hex digits."""
+class ReportedDay(NamedTuple):
+    """The report of a source about one day. `digest`: 64 hex digits."""
 
     events: int
     digest: str
 
 
-class Ours(NamedTuple):
+class RecordedDay(NamedTuple):
+    """The events of a day that were recorded. `digest`: 64 hex digits; None if it is not known any more."""
+
     events: int
     digest: str | None
 
 
 def count_events(events: Iterable[tuple[Key, str]]) -> list[Tally]:
-    """`events`: (source, day, kind) and the source's id of every event that is new."""
+    """`events`: (source, day, kind) and the source's own id of every new event."""
     counts: dict[Key, int] = {}
     sums: dict[Key, int] = {}
     for key, id_ in events:
@@ -64,26 +66,26 @@ def _sum(a: Tally, b: Tally) -> Tally:
 
 
 def _xor(a: bytes | None, b: bytes | None) -> bytes | None:
-    """Unknown as soon as one part is."""
+    """None if one part is not known."""
     if a is None or b is None:
         return None
     return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).to_bytes(DIGEST_BYTES, "big")
 
 
-def whole_day(tallies: Iterable[Tally]) -> Ours:
+def whole_day(tallies: Iterable[Tally]) -> RecordedDay:
     """All kinds of one source and day together."""
-    count, digest = 0, bytes(DIGEST_BYTES)
-    total: bytes | None = digest
+    count = 0
+    digest: bytes | None = bytes(DIGEST_BYTES)
     for tally in tallies:
         count += tally.events
-        total = _xor(total, tally.digest)
-    return Ours(count, total.hex() if total is not None else None)
+        digest = _xor(digest, tally.digest)
+    return RecordedDay(count, digest.hex() if digest is not None else None)
 
 
-def compare(told: Told | None, ours: Ours) -> State:
-    """`differs`: as many, but not the same. An unknown digest of ours is not held against anybody."""
-    if told is None:
+def compare(reported: ReportedDay | None, recorded: RecordedDay) -> State:
+    """`differs`: the same number of events, but not the same events. Without a recorded digest, the count decides."""
+    if reported is None:
         return "not_reported"
-    if ours.events != told.events:
-        return "short" if ours.events < told.events else "over"
-    return "complete" if ours.digest in (None, told.digest) else "differs"
+    if recorded.events != reported.events:
+        return "short" if recorded.events < reported.events else "over"
+    return "complete" if recorded.digest in (None, reported.digest) else "differs"

@@ -1,8 +1,8 @@
-"""What is said of a household, and what of it reaches each member: pure, and the same whatever the order of arrival.
+"""Statements about households, and the copies of them that reach each member. The order of arrival does not matter.
 
-Everything that was ever said about a household or its status is kept with it, whole chains at a time; a person who
-becomes known as a member later receives all of it then. A chain that moves to another household by a correction says
-`annulled` to the first one.
+A household keeps every statement that was ever made about it or about its low-income status, whole chains at a time. A
+person who becomes known as a member later receives all of them then. If a correction moves a chain to another
+household, the first household receives the statement as `annulled`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from common.message import derived_id
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """A statement as its source made it. `members`: person ids, of a household list; `person_id`: whom a low-income
-    status is about directly."""
+    """A statement as its source made it. `members`: person ids of a household list. `person_id`: the person whom a
+    low-income status is about directly."""
 
-    said: Statement
+    statement: Statement
     members: tuple[str, ...] = ()
     person_id: str | None = None
 
 
 class State(msgspec.Struct, array_like=True):
-    """One household. `ever`: everybody who was ever named as a member."""
+    """One household. `ever`: all persons who were ever named as members."""
 
     ever: list[str] = msgspec.field(default_factory=list)
     entries: list[Entry] = msgspec.field(default_factory=list)
@@ -39,80 +39,96 @@ class Copy(NamedTuple):
 
 
 class NotLocked(Exception):
-    """Households that turn out to be touched and must be locked first."""
+    """A batch touches households that are not locked yet. The caller locks them and decides again."""
 
     def __init__(self, households: set[str]) -> None:
         super().__init__("households to lock first")
         self.households = households
 
 
-def household_of(said: Statement) -> str | None:
-    value = said.value
+def household_of(statement: Statement) -> str | None:
+    """The household that a household list or a low-income status names."""
+    value = statement.value
     return value.household if isinstance(value, Household | LowIncome) else None
 
 
 def chain_of_list(states: Mapping[str, State], chain: str) -> list[Entry]:
-    """All entries of a household list's chain, from any household it touched."""
+    """All entries of a household list's chain. Every household that the chain touched holds all of them."""
     for state in states.values():
-        found = [e for e in state.entries if e.said.chain == chain]
+        found = [e for e in state.entries if e.statement.chain == chain]
         if found:
             return found
     return []
 
 
 def spread(states: Mapping[str, State], chains: Mapping[str, Sequence[Entry]]) -> list[Copy]:
-    """Take whole chains into every household they touch and say what follows for whom. Raises NotLocked."""
+    """Add whole chains to every household that they touch; return the copies for the members. Raises NotLocked."""
     touched: dict[str, list[Entry]] = {}
     for entries in chains.values():
-        for household in sorted({h for e in entries if (h := household_of(e.said)) is not None}):
+        for household in _households_of(entries):
             touched.setdefault(household, []).extend(entries)
-    missing = set(touched) - set(states)
+    missing = touched.keys() - states.keys()
     if missing:
-        raise NotLocked(missing)
+        raise NotLocked(set(missing))
     copies: list[Copy] = []
     for household, entries in touched.items():
-        copies += _take_in(household, states[household], entries)
+        copies += _add_entries(household, states[household], entries)
     return copies
 
 
-def _take_in(household: str, state: State, entries: Sequence[Entry]) -> Iterator[Copy]:
-    there = {e.said.event_id for e in state.entries}
-    fresh = [e for e in entries if e.said.event_id not in there]
-    ever = set(state.ever)
-    named = dict.fromkeys(p for e in fresh if household_of(e.said) == household for p in e.members)
-    joined = [p for p in named if p not in ever]
+def _households_of(entries: Sequence[Entry]) -> list[str]:
+    return sorted({h for e in entries if (h := household_of(e.statement)) is not None})
+
+
+def _add_entries(household: str, state: State, entries: Sequence[Entry]) -> Iterator[Copy]:
+    present = {e.statement.event_id for e in state.entries}
+    new = [e for e in entries if e.statement.event_id not in present]
+    joined = _new_members(household, state, new)
     for entry in state.entries:
         yield from _copies(household, entry, joined)
     state.ever.extend(joined)
-    for entry in fresh:
+    for entry in new:
         yield from _copies(household, entry, state.ever)
-    state.entries.extend(fresh)
+    state.entries.extend(new)
+
+
+def _new_members(household: str, state: State, entries: Sequence[Entry]) -> list[str]:
+    """Persons whom these entries name as members of the household for the first time."""
+    ever = set(state.ever)
+    named: dict[str, None] = {}
+    for entry in entries:
+        if household_of(entry.statement) == household:
+            named.update(dict.fromkeys(entry.members))
+    return [person_id for person_id in named if person_id not in ever]
 
 
 def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Copy]:
-    """The statement as each of `persons` hears it. Its chain is one of its own per household: a person may have
+    """The copy of a statement for each of `persons`. It has a chain of its own per household: a person may have
     belonged to both households that a chain touched."""
-    said = entry.said
-    via = household if entry.person_id is not None else None
-    chain = derived_id(said.chain, household)
-    if said.value is not None and household_of(said) != household:
-        said = msgspec.structs.replace(said, action="annulled", value=None, valid_from=None, valid_to=None)
-    copied = msgspec.structs.replace(said, chain=chain, via=via)
+    stated = entry.statement
+    if stated.value is not None and household_of(stated) != household:
+        stated = msgspec.structs.replace(stated, action="annulled", value=None, valid_from=None, valid_to=None)
+    copied = msgspec.structs.replace(
+        stated,
+        chain=derived_id(stated.chain, household),
+        via=household if entry.person_id is not None else None,
+    )
+    is_list = entry.person_id is None and stated.value is not None
     for person_id in persons:
-        if entry.person_id == person_id:
+        if person_id == entry.person_id:
             continue
-        if entry.person_id is None and said.value is not None:
-            value = Household(household=household, member=person_id in entry.members)
-            yield Copy(person_id, msgspec.structs.replace(copied, value=value), household)
-        else:
-            yield Copy(person_id, copied, household)
+        statement = copied
+        if is_list:
+            membership = Household(household=household, member=person_id in entry.members)
+            statement = msgspec.structs.replace(copied, value=membership)
+        yield Copy(person_id, statement, household)
 
 
 def copies_for(household: str, entries: Sequence[Entry], person_id: str) -> list[Copy]:
-    """Everything in these entries that reaches one person."""
+    """All copies of these entries for one person."""
     return [copy for entry in entries for copy in _copies(household, entry, [person_id])]
 
 
 def recorded_now(copy: Copy, instant: datetime) -> Statement:
-    """A copy is known of this person only from now on, however long its original was known."""
+    """The copied statement, recorded at `instant`: about this person it was not known before."""
     return msgspec.structs.replace(copy.statement, recorded_at=instant)

@@ -1,10 +1,10 @@
-"""Which persons are one human: pure, and the same whatever the order of arrival.
+"""Which persons are one human. The result does not depend on the order of arrival.
 
-Every number has a person of its own. A *circle* is everybody who was ever said to be the same human, also when it was
-said in error: it only grows, and is what one writer locks. A *cluster* is those of a circle who are the same human
-after all that is known at an instant. Its *survivor* answers for all of them: the one whom the cluster's oldest
-identity statement starts from (the old number that was replaced, or the one that another was recognised as), by the
-source's time. So nobody who joins later takes the survivor's place.
+Every ID number has a person of its own. A *circle* is the set of persons who were ever stated to be the same human,
+even in error. It only grows, and one writer locks it as a whole. A *cluster* is the part of a circle that is one human
+according to all that is known at an instant. Its *survivor* answers for the whole cluster. The survivor is the person
+with whom the cluster's oldest identity statement begins, by the time of its source: the old number that was replaced,
+or the number as which another one was recognised. So a person who joins later never becomes the survivor.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,18 +15,19 @@ from typing import Final, NamedTuple
 import msgspec
 from common.events.facts import Identity, IdentityChange, Statement
 from rules.facts.identity import NOBODY_ELSE
-from rules.facts.timeline import FAR_PAST, facts_known_at
+from rules.facts.timeline import FAR_PAST, Fact, facts_known_at
 
 from ingestion.domain.person import Person, statements_of
 
 MEMBERS_MAX: Final = 50  # of a circle; nobody has that many numbers
 _MARK: Final = b'"identity_change"'
-Said = Mapping[str, Sequence[Statement]]
+StatementsByPerson = Mapping[str, Sequence[Statement]]
 
 
 class Link(NamedTuple):
-    """Two persons who are the same human. `begun`: when its source first said so, and the chain. `replaced_on`: since
-    when `other` is the number in use instead (ordinal of the day); None: just another one."""
+    """Two persons who are the same human. `begun`: when the source first stated it, and the chain. `replaced_on`: the
+    day (ordinal) from which `other` is the number in use, and the time of the statement; None if no number was
+    replaced."""
 
     begun: tuple[datetime, str]
     primary: str
@@ -35,69 +36,89 @@ class Link(NamedTuple):
 
 
 class Circles:
-    """Who belongs to which circle while a batch works. Knows only the persons it was given."""
+    """The circle of each person while a batch works. It knows only the persons that it was given."""
 
     def __init__(self, persons: Iterable[Person]) -> None:
-        self._of: dict[str, str] = {}
+        self._circle_of: dict[str, str] = {}
         self.members: dict[str, list[str]] = {}  # of circles of more than one
         for person in persons:
             if person.circle is not None:
-                self._of[person.person_id] = person.circle
+                self._circle_of[person.person_id] = person.circle
                 self.members.setdefault(person.circle, []).append(person.person_id)
 
     def same(self, a: str, b: str) -> bool:
-        return a == b or self._of.get(a, a) == self._of.get(b, b)
+        return a == b or self._name(a) == self._name(b)
 
-    def unite(self, a: str, b: str) -> bool:
-        """False where there would be more than MEMBERS_MAX. The circle is named after its smallest member."""
+    def merge(self, a: str, b: str) -> bool:
+        """Make one circle of two, named after its smallest member. False if it had more than MEMBERS_MAX members."""
         if self.same(a, b):
             return True
-        both = [*self._mates(a), *self._mates(b)]
-        if len(both) > MEMBERS_MAX:
+        merged = [*self._mates(a), *self._mates(b)]
+        if len(merged) > MEMBERS_MAX:
             return False
-        for before in {self._of.get(p, p) for p in both}:
-            self.members.pop(before, None)
-        name = min(both)
-        self._of.update(dict.fromkeys(both, name))
-        self.members[name] = both
+        self.members.pop(self._name(a), None)
+        self.members.pop(self._name(b), None)
+        name = min(merged)
+        self._circle_of.update(dict.fromkeys(merged, name))
+        self.members[name] = merged
         return True
 
     @property
     def size(self) -> int:
-        """Grows with every union."""
+        """A number that grows with every merge."""
         return sum(len(members) - 1 for members in self.members.values())
 
+    def _name(self, person_id: str) -> str:
+        return self._circle_of.get(person_id, person_id)
+
     def _mates(self, person_id: str) -> list[str]:
-        return self.members.get(self._of.get(person_id, person_id), [person_id])
+        return self.members.get(self._name(person_id), [person_id])
+
+
+# ── links and clusters ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def identity_statements(joined: bytes) -> list[Statement]:
+    """The identity changes among the statements of a person. Without one, nothing is decoded."""
     return [s for s in statements_of(joined) if s.kind == "identity_change"] if _MARK in joined else []
 
 
-def links_known_at(said: Said, known_at: datetime | None = None) -> list[Link]:
-    """The oldest first. `said`: identity statements by the person they are about."""
-    found = []
-    for person_id, statements in said.items():
+def links_known_at(by_person: StatementsByPerson, known_at: datetime | None = None) -> list[Link]:
+    """The links that are known at an instant, the oldest first. `by_person`: identity statements by the person they
+    are about."""
+    found: list[Link] = []
+    for person_id, statements in by_person.items():
         known = [s for s in statements if known_at is None or s.recorded_at <= known_at]
-        chains = {s.event_id: s.chain for s in known}
-        begun: dict[str, datetime] = {}
-        for s in known:
-            begun[s.chain] = min(s.time, begun.get(s.chain, s.time))
-        times = {s.event_id: s.time for s in known}
-        for fact in facts_known_at(known):
-            value, chain = fact.value, chains[fact.event_id]
-            assert isinstance(value, IdentityChange)
-            on = ((fact.valid_from or FAR_PAST).toordinal(), times[fact.event_id])
-            if value.same_as == person_id:
-                continue  # said under the other number
-            ends = (person_id, value.same_as) if value.new_number else (value.same_as, person_id)
-            found.append(Link((begun[chain], chain), *ends, on if value.new_number else None))
+        found += _links_of(person_id, known)
     return sorted(found, key=lambda link: (link.begun, link.primary, link.other))
 
 
+def _links_of(person_id: str, statements: Sequence[Statement]) -> list[Link]:
+    by_event = {s.event_id: s for s in statements}
+    begun: dict[str, datetime] = {}
+    for s in statements:
+        begun[s.chain] = min(s.time, begun.get(s.chain, s.time))
+    found = []
+    for fact in facts_known_at(statements):
+        stated = by_event[fact.event_id]
+        link = _link(person_id, fact, (begun[stated.chain], stated.chain), stated.time)
+        if link is not None:
+            found.append(link)
+    return found
+
+
+def _link(person_id: str, fact: Fact, begun: tuple[datetime, str], time: datetime) -> Link | None:
+    value = fact.value
+    assert isinstance(value, IdentityChange)
+    if value.same_as == person_id:
+        return None  # the same statement under the other number
+    if not value.new_number:
+        return Link(begun, value.same_as, person_id, None)
+    return Link(begun, person_id, value.same_as, ((fact.valid_from or FAR_PAST).toordinal(), time))
+
+
 def survivors(links: Sequence[Link]) -> dict[str, str]:
-    """By person the survivor of the cluster, of everybody who is linked to anybody. `links`: the oldest first."""
+    """The survivor of the cluster, by person, for all linked persons. `links`: the oldest first."""
     found: dict[str, str] = {}
     clusters: dict[str, list[str]] = {}
     ages: dict[str, int] = {}
@@ -106,38 +127,44 @@ def survivors(links: Sequence[Link]) -> dict[str, str]:
         if a == b:
             continue
         stays, goes = (a, b) if ages.get(a, age) <= ages.get(b, age) else (b, a)
-        ages[stays] = ages.get(stays, age)
-        ages.pop(goes, None)
+        ages.setdefault(stays, age)
         clusters[stays] = [*clusters.get(stays, [stays]), *clusters.pop(goes, [goes])]
         found.update(dict.fromkeys(clusters[stays], stays))
     return found
 
 
-def histories(said: Said) -> dict[str, tuple[Identity, ...]]:
-    """By person who it was taken for, from every instant at which that changed."""
+def histories(by_person: StatementsByPerson) -> dict[str, tuple[Identity, ...]]:
+    """The identities of each person: one for every instant at which they changed. `by_person`: identity statements."""
     found: dict[str, list[Identity]] = {}
-    for instant in sorted({s.recorded_at for statements in said.values() for s in statements}):
-        standing = survivors(links_known_at(said, instant))
+    for instant in sorted({s.recorded_at for statements in by_person.values() for s in statements}):
+        survivor_of = survivors(links_known_at(by_person, instant))
         clusters: dict[str, list[str]] = {}
-        for person_id, survivor in standing.items():
+        for person_id, survivor in survivor_of.items():
             clusters.setdefault(survivor, []).append(person_id)
-        for person_id in standing.keys() | found.keys():
-            survivor = standing.get(person_id, person_id)
-            aliases = tuple(sorted(clusters.get(person_id, ())))
-            now = Identity(
-                recorded_at=instant,
-                aliases=tuple(a for a in aliases if a != person_id),
-                merged_into=survivor if survivor != person_id else None,
-            )
-            before = found.setdefault(person_id, [])
-            last = before[-1] if before else NOBODY_ELSE
-            if (last.aliases, last.merged_into) != (now.aliases, now.merged_into):
-                before.append(now)
+        for person_id in survivor_of.keys() | found.keys():
+            survivor = survivor_of.get(person_id, person_id)
+            now = _identity(person_id, survivor, clusters.get(person_id, ()), instant)
+            _append_if_changed(found.setdefault(person_id, []), now)
     return {person_id: tuple(periods) for person_id, periods in found.items() if periods}
 
 
+def _identity(person_id: str, survivor: str, cluster: Sequence[str], instant: datetime) -> Identity:
+    """`cluster`: the persons for whom this one answers, itself included."""
+    return Identity(
+        recorded_at=instant,
+        aliases=tuple(sorted(a for a in cluster if a != person_id)),
+        merged_into=survivor if survivor != person_id else None,
+    )
+
+
+def _append_if_changed(periods: list[Identity], now: Identity) -> None:
+    last = periods[-1] if periods else NOBODY_ELSE
+    if (last.aliases, last.merged_into) != (now.aliases, now.merged_into):
+        periods.append(now)
+
+
 def number_in_use(survivor: str, aliases: Sequence[str], links: Sequence[Link]) -> str:
-    """Whose number the human carries now: the newest that replaced another and was not replaced itself."""
+    """The person whose number the human carries now: the newest number that replaced another and was not replaced."""
     cluster = {survivor, *aliases}
     steps = [link for link in links if link.replaced_on is not None and link.primary in cluster]
     replaced = {link.primary for link in steps}
@@ -147,8 +174,11 @@ def number_in_use(survivor: str, aliases: Sequence[str], links: Sequence[Link]) 
     return max(last, key=lambda link: (link.replaced_on, link.begun, link.other)).other
 
 
+# ── persons of a batch ──────────────────────────────────────────────────────────────────────────────────────
+
+
 def settle_circles(persons: Mapping[str, Person], circles: Circles) -> None:
-    """Bring everybody whose circle has news up to it: who is who now, and what each has to tell with whom."""
+    """For each circle with a changed person, bring circle, identities and causes of all its members up to date."""
     for circle, ids in circles.members.items():
         members = [persons[person_id] for person_id in sorted(ids)]
         if any(p.causes for p in members):
@@ -157,38 +187,59 @@ def settle_circles(persons: Mapping[str, Person], circles: Circles) -> None:
 
 def _settle(circle: str, members: Sequence[Person]) -> None:
     by_id = {p.person_id: p for p in members}
-    news = {p.person_id: dict(p.causes) for p in members if p.causes}
-    said = {p.person_id: identity_statements(p.statements) for p in members}
-    identity_news = [s.event_id for p in members for s in said[p.person_id] if s.event_id in news.get(p.person_id, ())]
-    found = histories(said)
+    changed = {p.person_id: dict(p.causes) for p in members if p.causes}
+    by_person = {p.person_id: identity_statements(p.statements) for p in members}
+    new_changes = _new_identity_changes(by_person, changed)
+    found = histories(by_person)
     for person in members:
-        identities = found.get(person.person_id, ())
-        if (person.circle, person.identities) != (circle, identities):
-            person.rejoined = True
-            if person.identities != identities:
-                person.causes.update(dict.fromkeys(identity_news))
-            person.circle, person.identities = circle, identities
-        person.others = [by_id[a] for a in ever_aliases(identities)]
-    for person_id, causes in news.items():
+        _set_identities(person, circle, found.get(person.person_id, ()), new_changes)
+        person.others = [by_id[a] for a in ever_aliases(person.identities)]
+    for person_id, causes in changed.items():
         survivor = by_id[by_id[person_id].merged_into or person_id]
         survivor.causes.update(causes)
         survivor.urgent = survivor.urgent or by_id[person_id].urgent
 
 
+def _new_identity_changes(by_person: StatementsByPerson, changed: Mapping[str, Mapping[str, None]]) -> dict[str, None]:
+    """Event ids of the identity changes among the causes of this batch."""
+    found: dict[str, None] = {}
+    for person_id, statements in by_person.items():
+        causes = changed.get(person_id, {})
+        found.update(dict.fromkeys(s.event_id for s in statements if s.event_id in causes))
+    return found
+
+
+def _set_identities(
+    person: Person, circle: str, identities: tuple[Identity, ...], new_changes: Mapping[str, None]
+) -> None:
+    if (person.circle, person.identities) == (circle, identities):
+        return
+    person.rejoined = True
+    if person.identities != identities:
+        person.causes.update(new_changes)
+    person.circle, person.identities = circle, identities
+
+
 def ever_aliases(identities: Sequence[Identity]) -> list[str]:
+    """All persons who were ever taken for this one, in the order of their ids."""
     return sorted({a for i in identities for a in i.aliases})
 
 
 def statements_of_others(identities: Sequence[Identity], others: Sequence[Person]) -> list[Statement]:
-    """What was said of those who count, or once counted, as this person, as far as it was known while they did."""
+    """The statements about `others`, each as far as it was recorded while that person was an alias of this one.
+    `others`: all persons of `ever_aliases`."""
     found: list[Statement] = []
     for other in others:
-        ends = [after.recorded_at for at, after in pairwise(identities) if other.person_id in at.aliases]
-        if other.person_id in identities[-1].aliases:
-            ends = []
-        found += [
-            msgspec.structs.replace(s, of=other.person_id)
-            for s in statements_of(other.statements)
-            if not ends or s.recorded_at < max(ends)
-        ]
+        until = _alias_until(identities, other.person_id)
+        for s in statements_of(other.statements):
+            if until is None or s.recorded_at < until:
+                found.append(msgspec.structs.replace(s, of=other.person_id))
     return found
+
+
+def _alias_until(identities: Sequence[Identity], person_id: str) -> datetime | None:
+    """The instant at which a person ceased to be an alias; None while the person is one."""
+    if person_id in identities[-1].aliases:
+        return None
+    ends = [after.recorded_at for at, after in pairwise(identities) if person_id in at.aliases]
+    return max(ends, default=None)

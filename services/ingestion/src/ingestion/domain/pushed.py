@@ -1,4 +1,4 @@
-"""A pushed event after its form was checked."""
+"""A pushed event whose form was checked, and its source."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,8 +10,9 @@ from common.events.population import PopulationValue
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`ranks`: kind → rank, 1 is the strongest; a kind that is not in it is refused. `areas`: whose people it knows.
-    An inactive source is known, and its events are rejected. Only the platform writes as an `internal` one."""
+    """A registered source. `ranks`: kind → rank, 1 is the strongest; any other kind is rejected. `areas`: the areas
+    whose people the source knows. The events of an inactive source are rejected. Only the platform writes under an
+    `internal` source."""
 
     urn: str
     area: str
@@ -23,19 +24,21 @@ class Source:
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
-    """Somebody named by ID number: `index` finds them without showing the number."""
+    """A person named by ID number. `index`: the blind index, which finds the person without the number."""
 
     index: bytes
     number: str
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A valid event. `members`: others whom it names by number; `previous`: the event id of its predecessor;
-    `household`: keyed hash of the household number; `holder`: for whom a disability certificate was made out, where it
-    names another number than the person's; `digest`: keyed hash of its content; `kept`: the whole event as
-    JSON, to be sealed. `name`: only of a registration; `name_digest`: keyed hash of it, or of the name under which a
-    bank account stands; `account`: keyed hash of its number. `value_ignored`: the source sent a value
-    that the action does not use; it is kept nowhere."""
+    """A valid event.
+
+    `previous`: event id of its predecessor. `members`: other persons whom it names by number. `holder`: the person
+    named by the ID number in a disability certificate, if it is another number. `household`: keyed hash of the
+    household number. `digest`: keyed hash of the content. `kept`: the whole event as JSON, to be sealed. `name`: only
+    of a registration. `name_digest`: keyed hash of that name, or of the holder's name of a bank account. `account`:
+    keyed hash of the account number. `value_ignored`: the source sent a value that the action does not use; the value
+    is not kept."""
 
     event_id: str
     id: str

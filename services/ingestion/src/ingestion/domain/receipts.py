@@ -1,4 +1,4 @@
-"""What becomes of an event at the door: refused, or recorded with a receipt."""
+"""The result for one pushed event: it is rejected, or recorded with a receipt."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,8 +12,8 @@ from ingestion.domain.pushed import Pushed
 Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that can never be accepted as it is."""
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A rejected event: it can never be accepted as it is."""
 
     id: str | None
     event_id: str | None
@@ -25,8 +25,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Receipt:
-    """The answer to one event. `accepted` means committed. `problems` says why an event was not accepted, and holds
-    the notes on an event that was (list `notes` of the published codes)."""
+    """The answer to one event. `accepted` means committed. `problems`: the reasons why an event was not accepted, or
+    the notes on an accepted event (list `notes` of the published codes)."""
 
     id: str | None
     event_id: str | None
@@ -35,7 +35,7 @@ class Receipt:
 
 
 def with_note(receipt: Receipt, event: Pushed) -> Receipt:
-    """The receipt, with a note on an ignored value unless the event is rejected."""
+    """Add a note about an ignored value, unless the event is rejected."""
     if event.value_ignored and receipt.status != "rejected":
         receipt.problems.append(fault("/data/value", "value_ignored"))
     return receipt

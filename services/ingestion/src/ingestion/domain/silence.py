@@ -1,6 +1,6 @@
-"""When a source that should have spoken is silent."""
+"""The time from which a silent source is an alarm."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from common.calendar import add_months, civil_date, start_of_day
@@ -10,19 +10,23 @@ GRACE_HOURS: Final[dict[Cadence, int]] = {"daily": 12, "working_days": 12, "week
 WEEKEND: Final = (5, 6)
 
 
-def silent_after(heard_at: datetime, cadence: Cadence) -> datetime:
-    """The instant from which on silence is an alarm: the end of the next day, week or month after the last word, and a
-    grace."""
-    on = civil_date(heard_at)
+def silent_after(last_event_at: datetime, cadence: Cadence) -> datetime:
+    """The instant from which silence is an alarm: the end of the next day, week or month, and a grace period."""
+    due_on = _next_due_on(civil_date(last_event_at), cadence)
+    return start_of_day(due_on + timedelta(days=1)) + timedelta(hours=GRACE_HOURS[cadence])
+
+
+def _next_due_on(day: date, cadence: Cadence) -> date:
+    """The last day on which the next event of the source is in time."""
     match cadence:
         case "daily":
-            last = on + timedelta(days=1)
+            return day + timedelta(days=1)
         case "working_days":
-            last = on + timedelta(days=1)
-            while last.weekday() in WEEKEND:
-                last += timedelta(days=1)
+            due_on = day + timedelta(days=1)
+            while due_on.weekday() in WEEKEND:
+                due_on += timedelta(days=1)
+            return due_on
         case "weekly":
-            last = on + timedelta(days=7)
+            return day + timedelta(days=7)
         case "monthly":
-            last = add_months(on, 1)
-    return start_of_day(last + timedelta(days=1)) + timedelta(hours=GRACE_HOURS[cadence])
+            return add_months(day, 1)

@@ -1,6 +1,6 @@
-"""From a pushed event to the statement that travels: everything but names, numbers and addresses."""
+"""Turns a pushed event into the statement that is stored and sent. It holds no name, number or address."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -30,14 +30,25 @@ from common.events.population import (
     SpecialFamilyValue,
 )
 
+from ingestion.domain.person import Person, join, statements_of
 from ingestion.domain.pushed import Pushed
+
+FurtherValue = (
+    MeritValue
+    | AbilityResultValue
+    | BenefitElsewhereValue
+    | RiskIncidentValue
+    | HospitalStayValue
+    | ContactValue
+    | ApplicationValue
+)
 
 
 def statement_of(
     pushed: Pushed, chain: str, instant: datetime, person_of: Mapping[bytes, str], name_digest: bytes = b""
 ) -> Statement:
-    """What travels of a pushed event: everything but names, numbers and addresses. `person_of`: by blind index;
-    `name_digest`: of the person's registered name, empty while none is known."""
+    """`person_of`: person ids by blind index. `name_digest`: of the person's registered name, empty while none is
+    known."""
     return Statement(
         event_id=pushed.event_id,
         chain=chain,
@@ -53,72 +64,96 @@ def statement_of(
     )
 
 
-def standing_of(statement: Statement, at: datetime, as_: Standing) -> Statement:
-    """The statement, counting `as_` this from an instant on."""
-    return msgspec.structs.replace(statement, standing=(*statement.standing, StandingChange(at, as_)))
+def with_standing(statement: Statement, at: datetime, counts_as: Standing) -> Statement:
+    """The statement with a new standing from the instant `at`."""
+    return msgspec.structs.replace(statement, standing=(*statement.standing, StandingChange(at, counts_as)))
 
 
-def _value(said: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str], name_digest: bytes) -> Value:
-    match said:
+def restate(person: Person, instant: datetime, wanted: Callable[[Statement], Standing | None]) -> list[Statement]:
+    """Give statements of a person a new standing from `instant`, and note their events as causes.
+
+    `wanted`: the standing of a statement; None keeps it. Returns the changed statements as they were before."""
+    statements, changed = list(statements_of(person.statements)), []
+    for at, statement in enumerate(statements):
+        standing = wanted(statement)
+        if standing is None or standing == statement.standing_at():
+            continue
+        statements[at] = with_standing(statement, instant, standing)
+        changed.append(statement)
+        person.causes[statement.event_id] = None
+        person.urgent = person.urgent or statement.kind == "death"
+    if changed:
+        person.statements = join(statements)
+    return changed
+
+
+def _value(value: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str], name_digest: bytes) -> Value:
+    """The values that name persons, households or digests; the others follow from the value alone."""
+    match value:
         case RegistrationValue():
-            registered = facts.Registration(sex=said.sex, birth_date=said.birth_date)
-            if not has_hukou(pushed.person.number):
-                return registered
-            return msgspec.structs.replace(registered, hukou_division=said.hukou_division, hukou_kind=said.hukou_kind)
+            return _registration(value, pushed.person.number)
         case ResidenceValue():
-            return facts.Residence(division=said.division, place=said.place)
-        case DeathValue():
-            return facts.Death(evidence=said.evidence)
-        case AliveValue():
-            return facts.Alive(method=said.method)
-        case DisabilityValue():
-            return facts.Disability(class_=said.class_, level=said.level)
+            return facts.Residence(division=value.division, place=value.place)
         case LowIncomeValue():
-            return facts.LowIncome(category=said.category, support=said.support, household=pushed.household)
+            return facts.LowIncome(category=value.category, support=value.support, household=pushed.household)
         case HouseholdValue():
             assert pushed.household is not None, "a household statement has its number"
             return facts.Household(household=pushed.household)
-        case LivingSituationValue():
-            return facts.LivingSituation(tags=said.tags, verified_on=said.verified_on)
-        case SpecialFamilyValue():
-            return facts.SpecialFamily(only_child=said.only_child)
         case IdentityChangeValue():
             other = person_of[pushed.members[0].index]
-            return facts.IdentityChange(same_as=other, new_number=said.new_id_number is not None)
+            return facts.IdentityChange(same_as=other, new_number=value.new_id_number is not None)
         case BankAccountValue():
             return facts.BankAccount(holder=holder_of(pushed.name_digest, name_digest), account=pushed.account)
         case _:
-            return _of_further_kinds(said)
+            return _plain_value(value)
 
 
-def _of_further_kinds(
-    said: MeritValue
-    | AbilityResultValue
-    | BenefitElsewhereValue
-    | RiskIncidentValue
-    | HospitalStayValue
-    | ContactValue
-    | ApplicationValue,
+def _registration(value: RegistrationValue, number: str) -> facts.Registration:
+    """A person without a hukou is registered in a division that is no hukou: the statement leaves it out."""
+    registered = facts.Registration(sex=value.sex, birth_date=value.birth_date)
+    if not has_hukou(number):
+        return registered
+    return msgspec.structs.replace(registered, hukou_division=value.hukou_division, hukou_kind=value.hukou_kind)
+
+
+def _plain_value(
+    value: DeathValue | AliveValue | DisabilityValue | LivingSituationValue | SpecialFamilyValue | FurtherValue,
 ) -> Value:
-    match said:
+    match value:
+        case DeathValue():
+            return facts.Death(evidence=value.evidence)
+        case AliveValue():
+            return facts.Alive(method=value.method)
+        case DisabilityValue():
+            return facts.Disability(class_=value.class_, level=value.level)
+        case LivingSituationValue():
+            return facts.LivingSituation(tags=value.tags, verified_on=value.verified_on)
+        case SpecialFamilyValue():
+            return facts.SpecialFamily(only_child=value.only_child)
+        case _:
+            return _further_value(value)
+
+
+def _further_value(value: FurtherValue) -> Value:
+    match value:
         case MeritValue():
-            return facts.Merit(merit=said.merit)
+            return facts.Merit(merit=value.merit)
         case AbilityResultValue():
-            return facts.AbilityResult(scale=said.scale, scale_version=said.scale_version, code=said.code)
+            return facts.AbilityResult(scale=value.scale, scale_version=value.scale_version, code=value.code)
         case BenefitElsewhereValue():
-            return facts.BenefitElsewhere(benefit=said.benefit, amount_fen_per_month=said.amount_fen_per_month)
+            return facts.BenefitElsewhere(benefit=value.benefit, amount_fen_per_month=value.amount_fen_per_month)
         case RiskIncidentValue():
-            return facts.RiskIncident(incident=said.incident)
+            return facts.RiskIncident(incident=value.incident)
         case HospitalStayValue():
             return facts.HospitalStay()
         case ContactValue():
-            return facts.Contact(own_phone=said.phone is not None, others=len(said.contacts))
+            return facts.Contact(own_phone=value.phone is not None, others=len(value.contacts))
         case ApplicationValue():
-            return facts.Application(item=said.item, wish=said.wish, channel=said.channel)
+            return facts.Application(item=value.item, wish=value.wish, channel=value.channel)
 
 
 def holder_of(holder: bytes, registered: bytes) -> Literal["self", "other", "not_said"]:
-    """Compares digests of two names: the holder of an account and the registered name of the person."""
+    """Compare the digests of two names: the holder of an account, and the registered name of the person."""
     if not registered:
         return "not_said"
     return "self" if holder == registered else "other"

@@ -19,9 +19,9 @@ from shell.store.failures import is_unavailable
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.domain.receipts import Receipt, Rejected
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 
 log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
@@ -38,7 +38,7 @@ class _Part:
     """A piece of one request that fits into a batch."""
 
     events: list[Pushed]
-    refused: Sequence[Refused] = ()
+    refused: Sequence[Rejected] = ()
     done: asyncio.Future[list[Receipt]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -61,7 +61,7 @@ class Intake:
         self._waiting = 0  # of what no transaction has taken yet
         self._workers: list[asyncio.Task[None]] = []
 
-    async def submit(self, events: Sequence[Pushed], refused: Sequence[Refused]) -> list[Receipt]:
+    async def submit(self, events: Sequence[Pushed], refused: Sequence[Rejected]) -> list[Receipt]:
         """Receipts of `events` in their order, once they are committed; `refused` are only counted. Raises TooBusy."""
         parts = _parts(events, refused)
         weight = sum(part.weight for part in parts)
@@ -143,7 +143,7 @@ class Intake:
         now = clock.now()
         async with self.database.transaction() as tx:
             receipts = await record(tx, [e for part in batch for e in part.events], now)
-            await record_refusals(tx, [r for part in batch for r in part.refused], now)
+            await record_rejections(tx, [r for part in batch for r in part.refused], now)
         return deque(receipts)
 
     async def _halve(self, batch: Sequence[_Part], error: Exception) -> None:
@@ -173,7 +173,7 @@ class Intake:
             part.done.set_result([r for half in halves for r in half.done.result()])
 
 
-def _parts(events: Sequence[Pushed], refused: Sequence[Refused]) -> list[_Part]:
+def _parts(events: Sequence[Pushed], refused: Sequence[Rejected]) -> list[_Part]:
     parts: list[_Part] = []
     current: list[Pushed] = []
     weight = 0

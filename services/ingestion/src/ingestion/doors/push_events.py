@@ -18,7 +18,7 @@ from shell.access.scopes import Everything, OwnSource, scope_of
 
 from ingestion.domain.problems import PROBLEMS
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.doors.intake import Intake
 from ingestion.reading.bodies import Unreadable, need_json, need_utf8, split_batch, structured
 from ingestion.reading.events import read_event
@@ -79,7 +79,7 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(sender
         raise TooLarge(f"a batch holds at most {EVENTS_MAX} events", code="too_many_events")
     read = await _read(raws, only_source, request.headers.get("traceparent"))
     events = [e for e in read if isinstance(e, Pushed)]
-    refused = [e for e in read if isinstance(e, Refused)]
+    refused = [e for e in read if isinstance(e, Rejected)]
     await quotas.admit(request.app.state.service.database, events, Counter(e.source.urn for e in events))
     recorded = iter(await _intake(request).submit(events, refused))
     results = [
@@ -141,7 +141,7 @@ def _unreadable(error: Unreadable) -> BadRequest:
 
 async def _read(
     raws: Sequence[bytes | msgspec.Raw], only_source: str | None, traceparent: str | None
-) -> list[Pushed | Refused]:
+) -> list[Pushed | Rejected]:
     now = clock.now()
     read = []
     for at, raw in enumerate(raws, 1):

@@ -14,13 +14,13 @@ from shell.kafka.topics import INBOUND
 from shell.store.transaction import Tx
 
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.doors.record_senders import Sender, Unverified, find_senders, is_binary
 from ingestion.doors.unverified import set_aside
 from ingestion.reading.bodies import Unreadable, need_json, structured
-from ingestion.reading.events import read_event, refuse_unread
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.reading.events import read_event, reject_unread
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
 
 # Also a topic whose name is that of no source: a record there must not wait unseen.
@@ -33,7 +33,7 @@ class _Batch:
 
     events: list[Pushed] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[Rejected] = field(default_factory=list)
     unknown: list[tuple[Record, Unverified]] = field(default_factory=list)
 
 
@@ -47,7 +47,7 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     if (batch.refused or batch.unknown) and await _has_changed(tx):
         batch = await _read_batch(records, now)
     receipts = await record(tx, batch.events, now)
-    await record_refusals(tx, batch.refused, now)
+    await record_rejections(tx, batch.refused, now)
     await set_aside(tx, batch.unknown, calendar.civil_date(now))
     await quotas.owe_on(tx, _charged(batch.events, batch.signed, receipts))
 
@@ -75,14 +75,14 @@ async def _read_batch(records: Sequence[Record], now: datetime) -> _Batch:
     return batch
 
 
-def _read(record: Record, sender: Sender, now: datetime) -> Pushed | Refused:
+def _read(record: Record, sender: Sender, now: datetime) -> Pushed | Rejected:
     body = record.value or b""
     if not sender.signed and not sources.versions()[sender.urn].entry.kafka:
-        return refuse_unread(body, "topic_not_registered", sender.urn)
+        return reject_unread(body, "topic_not_registered", sender.urn)
     try:
         need_json(body)
     except Unreadable as error:
-        return refuse_unread(body, error.code, sender.urn)
+        return reject_unread(body, error.code, sender.urn)
     return read_event(
         _structured(record, body) if is_binary(record) else body,
         now,

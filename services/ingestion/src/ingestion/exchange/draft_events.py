@@ -10,7 +10,7 @@ from shell.privacy import vault
 from shell.store.transaction import Tx
 
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.exchange.domain.states import Draft, KeyState
 from ingestion.exchange.feeds import Setup
 from ingestion.reading.events import read_event, reopen
@@ -34,7 +34,7 @@ def _keys_of_heads(setup: Setup, states: dict[bytes, KeyState]) -> dict[str, byt
 
 def event_of(
     setup: Setup, key: bytes, draft: Draft, own: Pushed | None, head: Pushed | None, *, at: datetime, now: datetime
-) -> Pushed | Refused:
+) -> Pushed | Rejected:
     """`own`: the row as an event; `head`: the last event of the present period; `at`: the time of the new event."""
     about = head if draft.about_former and head is not None else own
     person = {"id_number": about.person.number if about is not None else ""}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Receipt, Refused
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.exchange.domain.decisions import decide_missing, decide_row, is_older
 from ingestion.exchange.domain.states import Change, Draft, KeyState
 from ingestion.exchange.draft_events import event_of
@@ -47,7 +47,7 @@ class Page:
     events: dict[int, list[Pushed]] = field(default_factory=dict)
     shaped: dict[int, Shaped] = field(default_factory=dict)
     rejected: dict[int, tuple[Shaped, Sequence[Fault]]] = field(default_factory=dict)
-    rejections: list[Refused] = field(default_factory=list)
+    rejections: list[Rejected] = field(default_factory=list)
 
     def decide(self, layout: Layout, row: TableRow, is_repeated: bool) -> None:
         """A row whose cells are unchanged is not read. `is_repeated`: another row of a full load has its key."""
@@ -58,7 +58,7 @@ class Page:
         if is_repeated:
             self.rejected[row.number] = (shaped, [fault("", "key_repeated")])
         elif change is None:
-            assert isinstance(shaped.read, Refused)
+            assert isinstance(shaped.read, Rejected)
             self._reject(row, shaped, shaped.read)
         else:
             self._decide_change(row, shaped, change)
@@ -86,16 +86,16 @@ class Page:
         events: list[Pushed] = []
         for draft in drafts:
             event = self._event_of(row.key, draft, own, at)
-            if isinstance(event, Refused):
+            if isinstance(event, Rejected):
                 self._reject(row, shaped, event)
                 return None
             events.append(event)
         return events
 
-    def _event_of(self, key: bytes, draft: Draft, own: Pushed | None, at: datetime) -> Pushed | Refused:
+    def _event_of(self, key: bytes, draft: Draft, own: Pushed | None, at: datetime) -> Pushed | Rejected:
         return event_of(self.setup, key, draft, own, self.heads.get(key), at=at, now=self.now)
 
-    def _reject(self, row: TableRow, shaped: Shaped, event: Refused) -> None:
+    def _reject(self, row: TableRow, shaped: Shaped, event: Rejected) -> None:
         self.rejected[row.number] = (shaped, event.faults)
         self.rejections.append(event)
 
@@ -112,7 +112,7 @@ class Page:
         drafts, after = decide_missing(state, self.now, self.setup.rules)
         events = [self._event_of(key, draft, None, after.at) for draft in drafts]
         self.events[number] = [event for event in events if isinstance(event, Pushed)]
-        self.rejections += [event for event in events if isinstance(event, Refused)]
+        self.rejections += [event for event in events if isinstance(event, Rejected)]
         self.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
 
     def count(self, rows: Sequence[TableRow], receipts: Mapping[int, Sequence[Receipt]]) -> Counts:

@@ -13,8 +13,8 @@ from ingestion.exchange.pages import Counts, Page, is_unchanged
 from ingestion.exchange.store import feed_rows as store
 from ingestion.exchange.store.feed_rows import KnownRow
 from ingestion.exchange.table_rows import TableRow
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 
 
 async def record_page(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow], now: datetime) -> Counts:
@@ -64,7 +64,7 @@ def _repeated_keys(setup: Setup, rows: Sequence[TableRow]) -> set[bytes]:
 
 async def _record(tx: Tx, page: Page) -> dict[int, list[Receipt]]:
     """Receipts by number of the row."""
-    await record_refusals(tx, page.rejections, page.now)
+    await record_rejections(tx, page.rejections, page.now)
     numbered = [(number, event) for number, events in page.events.items() for event in events]
     receipts = await record(tx, [event for _, event in numbered], page.now)
     found: dict[int, list[Receipt]] = {}

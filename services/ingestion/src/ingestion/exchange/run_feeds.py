@@ -129,12 +129,11 @@ async def _begin(database: Database, setup: Setup, reader: Reader, feed: Any) ->
 
 async def _fail(database: Database, setup: Setup, broken: FeedBroken) -> None:
     """Where it stands stays; it is tried again, less and less often."""
-    name = setup.feed.feed
+    name, now = setup.feed.feed, clock.now()
     async with database.transaction() as tx:
         feed = await store.lock_feed(tx, name)
         assert feed is not None
         seconds = min(5 * 2 ** min(feed.failures, 10), AGAIN_SECONDS_MAX)
-        now = clock.now()
         await store.fail(tx, name, told(broken), now + timedelta(seconds=seconds), now)
     failing.labels(name).set(1)
     log.warning("feed %s cannot be read: %s", name, broken.code)

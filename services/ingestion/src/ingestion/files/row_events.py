@@ -19,7 +19,7 @@ from shell.privacy import vault
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.files.domain import cells as conversions
 from ingestion.files.domain import dates
 from ingestion.files.domain.cells import CellWrong, Convert
@@ -54,7 +54,7 @@ class Shaped(NamedTuple):
 
     row: Row
     table: int
-    read: Pushed | Refused
+    read: Pushed | Rejected
     columns: dict[str, str]
     formula: bool = False
 
@@ -140,10 +140,10 @@ def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
     return Shaped(row, plan.table, read, plan.names, has_formula)
 
 
-def _read(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender, now: datetime) -> Pushed | Refused:
+def _read(parts: dict[str, dict[str, Any]], mapping: Mapping, sender: Sender, now: datetime) -> Pushed | Rejected:
     has_own_id = parts[""].get("id") is not None
     read = read_event(_encode(_event(parts, mapping, sender)), now, only_source=sender.only)
-    if has_own_id or isinstance(read, Refused):
+    if has_own_id or isinstance(read, Rejected):
         return read
     digest = vault().blind_index(f"row\0{read.source.urn}\0{read.id}")  # the id stands for the content
     return msgspec.structs.replace(read, digest=digest)
@@ -174,7 +174,7 @@ def _value_of(cell: Cell, convert: Convert) -> Any:
     return convert(prepared) if prepared is not None else None
 
 
-def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Refused) -> list[Fault]:
+def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Rejected) -> list[Fault]:
     """A fault of the event counts only at a place without a faulty cell."""
     if isinstance(read, Pushed):
         return list(faults)
@@ -269,9 +269,9 @@ def _with_plain_number(person: dict[str, Any]) -> dict[str, Any]:
     return {**person, "id_number": number.number if isinstance(number, IdNumber) else raw}
 
 
-def rejection(row: Row, sender: Sender, faults: Sequence[Fault]) -> Refused:
+def rejection(row: Row, sender: Sender, faults: Sequence[Fault]) -> Rejected:
     body = _encode(_body(row))
-    return Refused(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)
+    return Rejected(id=None, event_id=None, source=sender.source, day=None, faults=tuple(faults), body=body)
 
 
 def _body(row: Row) -> list[str]:

@@ -23,7 +23,7 @@ from shell.store.failures import is_unavailable
 from ingestion.domain.person import URGENT_KINDS
 from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.receipts import Refused, Status
+from ingestion.domain.receipts import Rejected, Status
 from ingestion.files import store
 from ingestion.files.crashes import CRASHES_MAX, CrashCounter
 from ingestion.files.domain.table import FileBroken
@@ -31,8 +31,8 @@ from ingestion.files.rejects import keep
 from ingestion.files.row_events import Shaped, rejection
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
-from ingestion.recording.core import record
-from ingestion.recording.rejections import record_refusals
+from ingestion.recording.recorder import record
+from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ async def _record(database: Database, session: Session, batch: Sequence[Shaped])
         await _record(database, session, batch[len(batch) // 2 :])
         return None
     (one,) = batch
-    if isinstance(one.read, Refused):
+    if isinstance(one.read, Rejected):
         raise FileBroken("internal")
     return await _record(
         database, session, [one._replace(read=rejection(one.row, session.sender, [fault("", "internal")]))]
@@ -210,7 +210,7 @@ async def _commit(database: Database, session: Session, batch: Sequence[Shaped])
     rejects: list[tuple[str, int, bytes, bytes]] = []
     async with database.transaction() as tx:
         receipts = iter(await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now))
-        await record_refusals(tx, [s.read for s in batch if isinstance(s.read, Refused)], now)
+        await record_rejections(tx, [s.read for s in batch if isinstance(s.read, Rejected)], now)
         status: Status
         for number, shaped in enumerate(batch, session.position + 1):
             if isinstance(shaped.read, Pushed):

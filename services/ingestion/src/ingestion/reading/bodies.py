@@ -1,4 +1,4 @@
-"""From the bytes of a request or a record to the bytes of its events. Nothing is validated here."""
+"""Splits the bytes of a request or a record into the bytes of its events. It validates no event."""
 
 import re
 from typing import Any, Final
@@ -12,7 +12,7 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Unreadable(Exception):
-    """The whole body cannot be taken apart into events. `offset`: the byte, where it is known."""
+    """The body cannot be split into events. `offset`: the first bad byte, if it is known."""
 
     def __init__(self, code: str, offset: int | None = None) -> None:
         super().__init__(code)
@@ -21,7 +21,7 @@ class Unreadable(Exception):
 
 
 def need_utf8(body: bytes) -> None:
-    """Raises Unreadable with the offset of the first byte that is no UTF-8."""
+    """Raises Unreadable with the offset of the first byte that is not UTF-8."""
     if not body.isascii():
         try:
             body.decode()
@@ -30,7 +30,7 @@ def need_utf8(body: bytes) -> None:
 
 
 def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
-    """The events of a JSON array as they stand. Raises Unreadable."""
+    """The bytes of each event of a JSON array. Raises Unreadable."""
     need_utf8(body)
     try:
         return list(_raws.decode(body))
@@ -41,7 +41,7 @@ def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
 
 
 def _split_deep(body: bytes) -> list[bytes]:
-    """The same by counting brackets: one event nested without end must not take its neighbours with it."""
+    """Split by counting brackets, so that one event of extreme depth does not spoil the other events of its batch."""
     if body.count(b"[") + body.count(b"{") > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
         raise Unreadable("too_deep")
     parts, depth, start = [], 0, 0
@@ -66,7 +66,7 @@ def _offset(error: msgspec.DecodeError) -> int | None:
 
 
 def need_json(body: bytes) -> None:
-    """Raises Unreadable unless the body is one JSON text in UTF-8 of bearable depth."""
+    """Raises Unreadable unless the body is one JSON text in UTF-8 that is not too deep."""
     need_utf8(body)
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
@@ -77,6 +77,6 @@ def need_json(body: bytes) -> None:
 
 
 def structured(attributes: dict[str, str], data: bytes) -> bytes:
-    """A binary-mode event in structured form; extension attributes are not kept."""
+    """Convert a binary-mode event to structured form. Extension attributes are dropped."""
     head: dict[str, Any] = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
     return msgspec.json.encode(head | {"data": msgspec.Raw(data)})

@@ -1,5 +1,6 @@
-"""What a schema cannot say about an event: dates against each other, codes against their lists, one field against
-another. Pure; the instant of asking is an argument.
+"""Checks that a schema cannot make: one date against another, a code against its list, one field against another.
+
+All functions are pure; the present instant is an argument.
 """
 
 import re
@@ -30,13 +31,13 @@ from ingestion.domain.problems import Fault, fault
 
 FUTURE_MAX: Final = timedelta(minutes=5)
 YEAR_MIN, YEAR_MAX, RECORD_YEAR_MIN = 1860, 2200, 1949
-# Registers write this for "without end".
+# Registers write this date for a period without an end.
 OPEN_END: Final = date(9999, 12, 31)
 _LONG_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])|(?<![A-Za-z])[A-Za-z]{3}[0-9]{12}(?![0-9])")
 
 
 def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdProblem, now: datetime) -> list[Fault]:
-    """Everything that is wrong with a decoded event but its source."""
+    """All faults of a decoded event, except those of its source."""
     faults: list[Fault] = []
     if isinstance(person, IdProblem):
         faults.append(fault("/data/person/id_number", person.code.value))
@@ -46,36 +47,46 @@ def check_event(kind: Kind, event: PopulationEvent[Any], person: IdNumber | IdPr
         return [*faults, fault("/time", "time_impossible" if event.time.year < RECORD_YEAR_MIN else "time_in_future")]
     if event.time > now + FUTURE_MAX:
         faults.append(fault("/time", "time_in_future"))
-    data, today = event.data, civil_date(now)
+    today = civil_date(now)
     _check_action(faults, event)
-    _check_period(faults, kind, data, today)
-    value = data.value
+    _check_period(faults, kind, event.data, today)
+    _check_value(faults, event, person, today)
+    return faults
+
+
+def _check_value(faults: list[Fault], event: PopulationEvent[Any], person: IdNumber | IdProblem, today: date) -> None:
+    value = event.data.value
     if isinstance(value, RegistrationValue):
-        _check_hukou(faults, value, person, data.valid_from, event.time)
+        _check_hukou(faults, value, person, event.data.valid_from, event.time)
         _check_past(faults, "/data/value/birth_date", value.birth_date, today)
     elif isinstance(value, ResidenceValue):
-        _check_division(faults, "/data/value/division", value.division, data.valid_from, event.time)
+        _check_division(faults, "/data/value/division", value.division, event.data.valid_from, event.time)
     elif isinstance(value, DisabilityValue):
         _check_certificate(faults, value)
-    elif isinstance(value, LowIncomeValue):
-        if value.support is not None and value.category != "tekun":
-            faults.append(fault("/data/value/support", "support_without_tekun"))
     elif isinstance(value, HouseholdValue):
         _check_members(faults, value, today)
     elif isinstance(value, LivingSituationValue):
         _check_living(faults, value, today)
+    elif isinstance(value, IdentityChangeValue):
+        _check_identity(faults, value, person, today)
+    else:
+        _check_other_value(faults, value)
+
+
+def _check_other_value(faults: list[Fault], value: Any) -> None:
+    """The values that one condition covers."""
+    if isinstance(value, LowIncomeValue):
+        if value.support is not None and value.category != "tekun":
+            faults.append(fault("/data/value/support", "support_without_tekun"))
     elif isinstance(value, ContactValue):
         if value.phone is None and not value.contacts:
             faults.append(fault("/data/value", "contact_empty"))
     elif isinstance(value, ApplicationValue):
         _check_item(faults, value.item)
-    elif isinstance(value, IdentityChangeValue):
-        _check_identity(faults, value, person, today)
-    return faults
 
 
 def holds_id_number(text: str) -> bool:
-    """Whether something in the text could be somebody's number, even with a wrong check character."""
+    """Whether a part of the text could be an ID number, even with a wrong check character."""
     for found in _LONG_NUMBER.findall(text):
         read = check(found, None)
         if isinstance(read, IdNumber) or read.code == "id_checksum":
@@ -97,25 +108,28 @@ def _check_action(faults: list[Fault], event: PopulationEvent[Any]) -> None:
 
 
 def _check_period(faults: list[Fault], kind: Kind, data: Any, today: date) -> None:
-    start, end = data.valid_from, data.valid_to
+    start = data.valid_from
+    end = data.valid_to if data.valid_to != OPEN_END else None
     if start is not None and not YEAR_MIN <= start.year <= YEAR_MAX:
         faults.append(fault("/data/valid_from", "date_range"))
-    if end is not None and end != OPEN_END and not YEAR_MIN <= end.year <= YEAR_MAX:
+    if end is not None and not YEAR_MIN <= end.year <= YEAR_MAX:
         faults.append(fault("/data/valid_to", "date_range"))
-    if start is not None and end is not None and start >= end:
+    if start is not None and data.valid_to is not None and start >= data.valid_to:
         faults.append(fault("/data/valid_to", "period"))
-    if data.action == "ended" and (end is None or end == OPEN_END):
+    if data.action == "ended" and end is None:
         faults.append(fault("/data/valid_to", "valid_to_required"))
     if kind not in FROM_REQUIRED or data.action in WITHOUT_VALUE:
         return
     if start is None:
         faults.append(fault("/data/valid_from", "valid_from_required"))
-        return
-    if kind not in ONE_DAY_KINDS:
-        return
+    elif kind in ONE_DAY_KINDS:
+        _check_one_day(faults, start, end, today)
+
+
+def _check_one_day(faults: list[Fault], start: date, end: date | None, today: date) -> None:
     if start > today:
         faults.append(fault("/data/valid_from", "in_future"))
-    if end is not None and end != OPEN_END and end != start + timedelta(days=1):
+    if end is not None and end != start + timedelta(days=1):
         faults.append(fault("/data/valid_to", "one_day"))
 
 
@@ -125,7 +139,7 @@ def _in_force(code: str, on: date | None) -> bool:
 
 
 def _check_division(faults: list[Fault], pointer: str, code: str, since: date | None, time: datetime) -> None:
-    """A register speaks of 1950 in the codes of today, or of the day itself: either will do."""
+    """A register may name a division of 1950 by its code of then or of today: both are valid."""
     if not _in_force(code, None):
         faults.append(fault(pointer, "division_unknown"))
     elif not (_in_force(code, civil_date(time)) or (since is not None and _in_force(code, since))):
@@ -135,12 +149,14 @@ def _check_division(faults: list[Fault], pointer: str, code: str, since: date | 
 def _check_hukou(
     faults: list[Fault], value: RegistrationValue, person: IdNumber | IdProblem, since: date | None, time: datetime
 ) -> None:
-    """Citizens have a hukou. Holders of residence permits have none and are registered where they live."""
+    """A citizen has a hukou. A holder of a residence permit has none and is registered where the person lives."""
     if value.hukou_division is not None:
         _check_division(faults, "/data/value/hukou_division", value.hukou_division, since, time)
     if isinstance(person, IdNumber) and has_hukou(person.number):
-        told = {"hukou_division": value.hukou_division, "hukou_kind": value.hukou_kind}
-        faults += [fault(f"/data/value/{field}", "hukou_required") for field, said in told.items() if said is None]
+        if value.hukou_division is None:
+            faults.append(fault("/data/value/hukou_division", "hukou_required"))
+        if value.hukou_kind is None:
+            faults.append(fault("/data/value/hukou_kind", "hukou_required"))
 
 
 def _check_past(faults: list[Fault], pointer: str, day: date, today: date) -> None:
@@ -151,11 +167,11 @@ def _check_past(faults: list[Fault], pointer: str, day: date, today: date) -> No
 
 
 def _check_certificate(faults: list[Fault], value: DisabilityValue) -> None:
-    """Whether the number in it is the holder's may hang on what is known of older ones (`domain.chains`)."""
-    said = certificate.read(value.certificate_no)
-    if said is None or said.id_number is None:
+    """The number must be possible, and class and level must be the same. `domain.chains` tests whose number it is."""
+    printed = certificate.read(value.certificate_no)
+    if printed is None or printed.id_number is None:
         faults.append(fault("/data/value/certificate_no", "certificate_id_mismatch"))
-    elif (said.class_, said.level) != (value.class_, value.level):
+    elif (printed.class_, printed.level) != (value.class_, value.level):
         faults.append(fault("/data/value/certificate_no", "certificate_class_mismatch"))
 
 
@@ -172,15 +188,15 @@ def _check_members(faults: list[Fault], value: HouseholdValue, today: date) -> N
 
 
 def _check_item(faults: list[Fault], item: str) -> None:
-    """A public item code, or one of an area's own behind the area's code."""
+    """A national item code, or an item code of an area with the area's code before it."""
     prefix, dot, _ = item.partition(".")
     if not (_in_force(prefix, None) if dot else item in ITEM_TITLES):
         faults.append(fault("/data/value/item", "item_unknown"))
 
 
 def _check_identity(faults: list[Fault], value: IdentityChangeValue, person: IdNumber | IdProblem, today: date) -> None:
-    told = {"new_id_number": value.new_id_number, "same_person_as": value.same_person_as}
-    numbers = [(f"/data/value/{field}", raw) for field, raw in told.items() if raw is not None]
+    fields = {"new_id_number": value.new_id_number, "same_person_as": value.same_person_as}
+    numbers = [(f"/data/value/{field}", raw) for field, raw in fields.items() if raw is not None]
     if len(numbers) != 1:
         faults.append(fault("/data/value", "one_of_two"))
     for pointer, raw in numbers:

@@ -1,5 +1,6 @@
-"""From bytes to events. The fast path is one typed decode; only what fails it is looked at twice, to say precisely
-what is wrong. Nothing here raises for content: every event comes out as `Pushed` or `Refused`.
+"""Turns the bytes of one event into `Pushed` or `Rejected`. No content makes it raise.
+
+The fast path is one typed decode. Only an event that fails it is decoded again, to find all faults.
 """
 
 from datetime import UTC, datetime
@@ -20,14 +21,15 @@ from common.events.population import (
     LowIncomeValue,
     PopulationData,
     PopulationEvent,
+    PopulationValue,
     RegistrationValue,
     event_struct,
 )
-from shell.privacy import vault
+from shell.privacy import Vault, vault
 
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Member, Pushed, Source
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.reading.checks import OPEN_END, check_event
 from ingestion.reading.faults import FAULTS_MAX, explain
 from ingestion.register.sources import registered
@@ -63,22 +65,24 @@ def read_event(
     only_source: str | None = None,
     not_yours: str = "source_not_yours",
     traceparent: str | None = None,
-) -> Pushed | Refused:
-    """One structured event, valid UTF-8. `only_source`: the sender speaks for this source alone; a refusal is then
-    one of this source, whichever source the event names. `not_yours`: the code if it names another source."""
+) -> Pushed | Rejected:
+    """Read one structured event in valid UTF-8.
+
+    `only_source`: the sender may send for this source alone; a rejection then counts for it, whatever source the event
+    names. `not_yours`: the code for an event that names another source."""
     try:
         type_ = _type_of.decode(raw).type
         event, ignored = _decode(_events[type_], raw)
     except (*_FAILED, KeyError) as error:
-        return _refuse(raw, explain(raw, error), sender=only_source)
+        return _reject(raw, explain(raw, error), sender=only_source)
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
     if only_source is not None and event.source != only_source:
-        return _refuse(raw, [fault("/source", not_yours)], event, only_source)
+        return _reject(raw, [fault("/source", not_yours)], event, only_source)
     faults = _source_faults(source, kind)
     person = check(event.data.person.id_number, civil_date(now))
     faults += check_event(kind, event, person, now)
     if faults or source is None:
-        return _refuse(raw, faults, event, only_source)
+        return _reject(raw, faults, event, only_source)
     pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
     return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
 
@@ -86,8 +90,8 @@ def read_event(
 def _decode(
     decoder: msgspec.json.Decoder[PopulationEvent[Any]], raw: bytes | msgspec.Raw
 ) -> tuple[PopulationEvent[Any], bool]:
-    """The event, and whether it came with a value that its action does not use. Such a value may be anything: it is
-    dropped unread, so it cannot reject the end or the annulment that it came with. Raises one of _FAILED."""
+    """The event, and whether it has a value that its action does not use. Such a value may be anything and is dropped
+    unread, so that it never rejects an end or an annulment. Raises one of _FAILED."""
     event: PopulationEvent[Any]
     try:
         event = decoder.decode(raw)
@@ -97,8 +101,8 @@ def _decode(
             raise
     if event.data.value is None or event.data.action not in WITHOUT_VALUE:
         return event, False
-    said = {name: getattr(event.data, name) for name in PopulationData.__struct_fields__}
-    return msgspec.structs.replace(event, data=PopulationData(**said | {"value": None})), True
+    fields = {name: getattr(event.data, name) for name in PopulationData.__struct_fields__}
+    return msgspec.structs.replace(event, data=PopulationData(**fields | {"value": None})), True
 
 
 def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
@@ -111,33 +115,11 @@ def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
     return [] if kind in source.ranks else [fault("/type", "kind_not_registered")]
 
 
-def _member(raw: str, index: Any) -> Member:
-    number = check(raw, None).number  # type: ignore[union-attr]
-    return Member(index(number), number)
-
-
 def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str, traceparent: str | None) -> Pushed:
     keys, data, value = vault(), event.data, event.data.value
     time = event.time.astimezone(UTC)
-    kept = _encode(
-        PopulationEvent(specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=data)
-    )
-    household, members, holder = None, tuple[Member, ...](), None
-    name, name_digest, account = None, b"", None
-    if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
-        household = keys.event_id(f"household:{source.area}", normalise(value.household_no))
-    if isinstance(value, HouseholdValue):
-        members = tuple(_member(raw, keys.blind_index) for raw in value.members)
-    elif isinstance(value, IdentityChangeValue):
-        members = (_member(value.new_id_number or value.same_person_as or "", keys.blind_index),)
-    elif isinstance(value, DisabilityValue):
-        said = certificate.read(value.certificate_no)
-        if said is not None and said.id_number is not None and said.id_number != number:
-            holder = Member(keys.blind_index(said.id_number), said.id_number)
-    elif isinstance(value, RegistrationValue):
-        name, name_digest = value.name, _digest_of_name(value.name)
-    elif isinstance(value, BankAccountValue):
-        name_digest, account = _digest_of_name(value.holder_name), _digest_of_account(value.account_no)
+    kept = _kept(event, time)
+    name = value.name if isinstance(value, RegistrationValue) else None
     return Pushed(
         event_id=keys.event_id(event.source, event.id),
         id=event.id,
@@ -152,19 +134,66 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         valid_to=None if data.valid_to == OPEN_END else data.valid_to,
         value=value,
         previous=keys.event_id(event.source, data.previous_event_id) if data.previous_event_id else None,
-        household=household,
-        members=members,
+        household=_household(keys, source, value),
+        members=_members(keys, value),
         digest=keys.blind_index(f"content\0{kept.decode()}"),
         kept=kept,
-        holder=holder,
-        name_digest=name_digest,
-        account=account,
+        holder=_certificate_holder(keys, value, number) if isinstance(value, DisabilityValue) else None,
+        name_digest=_name_digest(value),
+        account=_digest_of_account(value.account_no) if isinstance(value, BankAccountValue) else None,
         traceparent=traceparent,
     )
 
 
+def _kept(event: PopulationEvent[Any], time: datetime) -> bytes:
+    """The event as it is sealed: without unknown attributes, and with its time in UTC."""
+    return _encode(
+        PopulationEvent(
+            specversion="1.0", id=event.id, source=event.source, type=event.type, time=time, data=event.data
+        )
+    )
+
+
+def _household(keys: Vault, source: Source, value: PopulationValue | None) -> str | None:
+    """Keyed hash of the household number, which is unique within the area of the source."""
+    if isinstance(value, HouseholdValue | LowIncomeValue) and value.household_no is not None:
+        return keys.event_id(f"household:{source.area}", normalise(value.household_no))
+    return None
+
+
+def _members(keys: Vault, value: PopulationValue | None) -> tuple[Member, ...]:
+    """The other persons whom a household list or an identity change names."""
+    if isinstance(value, HouseholdValue):
+        return tuple(_member(keys, raw) for raw in value.members)
+    if isinstance(value, IdentityChangeValue):
+        return (_member(keys, value.new_id_number or value.same_person_as or ""),)
+    return ()
+
+
+def _member(keys: Vault, raw: str) -> Member:
+    number = check(raw, None).number  # type: ignore[union-attr]
+    return Member(keys.blind_index(number), number)
+
+
+def _certificate_holder(keys: Vault, value: DisabilityValue, number: str) -> Member | None:
+    """The person named by the ID number in a disability certificate, if it is not the person's own `number`."""
+    printed = certificate.read(value.certificate_no)
+    if printed is None or printed.id_number is None or printed.id_number == number:
+        return None
+    return Member(keys.blind_index(printed.id_number), printed.id_number)
+
+
+def _name_digest(value: PopulationValue | None) -> bytes:
+    """The digest of a registered name, or of the name of an account's holder."""
+    if isinstance(value, RegistrationValue):
+        return _digest_of_name(value.name)
+    if isinstance(value, BankAccountValue):
+        return _digest_of_name(value.holder_name)
+    return b""
+
+
 def _digest_of_name(name: str) -> bytes:
-    """The same for names that differ by white space only."""
+    """Equal for names that differ in white space only."""
     return vault().blind_index("name\0" + "".join(name.split()))[:16]
 
 
@@ -173,33 +202,33 @@ def _digest_of_account(number: str) -> str:
 
 
 def reopen(kept: bytes) -> Pushed:
-    """An event that was accepted before, from its sealed form."""
+    """Read an event that was accepted before, from its opened sealed form."""
     event = _events[_type_of.decode(kept).type].decode(kept)
     number = check(event.data.person.id_number, None).number  # type: ignore[union-attr]
     return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
 
 
-def refuse_unread(body: bytes, code: str, sender: str) -> Refused:
-    """The refusal of a body that is no event, or is not looked at. `sender`: the source that sent it."""
+def reject_unread(body: bytes, code: str, sender: str) -> Rejected:
+    """The rejection of a body that is not an event or is not read. `sender`: the source that sent it."""
     pointer = "/source" if code == "topic_not_registered" else ""
-    return Refused(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
+    return Rejected(id=None, event_id=None, source=sender, day=None, faults=(fault(pointer, code),), body=body)
 
 
-def _refuse(
+def _reject(
     raw: bytes | msgspec.Raw,
     faults: list[Fault],
     event: PopulationEvent[Any] | None = None,
     sender: str | None = None,
-) -> Refused:
-    """A refusal counts for the source that sent the event. Only where its sender may speak for all sources
-    (`sender` is None) is that the source which the event names."""
+) -> Rejected:
+    """A rejection counts for its `sender`. Only a sender who may send for all sources (None) is identified by the
+    source that the event names."""
     id_, named = (event.id, event.source) if event is not None else _named(raw)
     source = sender or named
     known = source in registered()
     day = None
     if event is not None and not any(f.pointer == "/time" for f in faults):
         day = civil_date(event.time)
-    return Refused(
+    return Rejected(
         id=id_,
         event_id=vault().event_id(source, id_) if known and source and id_ else None,
         source=source if known else None,
@@ -210,7 +239,7 @@ def _refuse(
 
 
 def named_source(raw: bytes) -> str | None:
-    """The source that an event names, also one that does not decode; None if it names none."""
+    """The source that an event names, even if the event does not decode; None if it names none."""
     return _named(raw)[1]
 
 
@@ -220,7 +249,7 @@ class _Names(msgspec.Struct):
 
 
 def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
-    """id and source of an event that does not decode, where they can be had."""
+    """Id and source of an event that does not decode, if they can be read."""
     try:
         names = msgspec.json.decode(raw, type=_Names)
     except (RecursionError, msgspec.MsgspecError, ValueError):

@@ -1,4 +1,4 @@
-"""What exactly is wrong with an event that did not decode: every fault with its pointer, never a value."""
+"""Finds all faults of an event that did not decode. A fault has a pointer and never contains a value."""
 
 import re
 from collections.abc import Mapping
@@ -46,21 +46,22 @@ def explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting, without recursion."""
+    """Levels of nesting, without recursion; it stops above DEPTH_MAX."""
     depth, level = 0, [value]
     while level and depth <= DEPTH_MAX:
         depth += 1
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        inner: list[Any] = []
+        for outer in level:
+            if isinstance(outer, dict):
+                inner += outer.values()
+            elif isinstance(outer, list):
+                inner += outer
+        level = inner
     return depth
 
 
 def _from_decoder(error: Exception) -> Fault:
-    """What the decoder alone knows: a day like 30 February, an instant without its offset."""
+    """The fault that only the decoder finds: a day such as 30 February, or an instant without its offset."""
     text = str(error)
     path = _PATH.search(text)
     code = "date" if "date" in text else "schema"
@@ -89,7 +90,7 @@ def pointer(path: list[str | int]) -> str:
 
 
 def _field(path: list[str | int], name: str) -> str:
-    """A pointer to a named field; a name that could hold somebody's number is left out."""
+    """A pointer to a named field. A name that could contain an ID number is left out."""
     return pointer(path) if len(name) > 40 or re.search(r"\d{6}", name) else pointer([*path, name])
 
 
@@ -97,11 +98,7 @@ def _faults_of(wrong: Any) -> list[Fault]:
     kind, path = wrong.kind, list(wrong.instance_path)
     name = type(kind).__name__
     if name == "AnyOf":
-        # A field that may be null: the branch for null says nothing that helps.
-        branches = [b for b in kind.context if not (len(b) == 1 and _says_only_null(b[0], path))]
-        return [f for branch in branches for inner in branch for f in _faults_of(inner)] or [
-            fault(pointer(path), "wrong_type")
-        ]
+        return _faults_of_nullable(kind, path)
     if name == "Required":
         return [fault(pointer([*path, kind.property]), "required")]
     if name == "AdditionalProperties":
@@ -111,5 +108,16 @@ def _faults_of(wrong: Any) -> list[Fault]:
     return [fault(pointer(path), _CODES.get(name, "schema"))]
 
 
-def _says_only_null(wrong: Any, path: list[str | int]) -> bool:
+def _faults_of_nullable(kind: Any, path: list[str | int]) -> list[Fault]:
+    """The faults of a field that may be null. The fault "not null" does not help the sender and is left out."""
+    found = []
+    for branch in kind.context:
+        if len(branch) == 1 and _is_only_not_null(branch[0], path):
+            continue
+        for wrong in branch:
+            found += _faults_of(wrong)
+    return found or [fault(pointer(path), "wrong_type")]
+
+
+def _is_only_not_null(wrong: Any, path: list[str | int]) -> bool:
     return type(wrong.kind).__name__ == "Type" and list(wrong.instance_path) == path

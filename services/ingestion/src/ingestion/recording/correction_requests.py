@@ -1,4 +1,4 @@
-"""To ask a source to put an event right: one open request per event, and the news of it. Nothing personal travels."""
+"""Asks a source to correct an event: one open request per event. No personal data leaves the service."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ Target = Literal["rejected", "waiting", "applied"]
 
 
 class Asked(NamedTuple):
-    """What is wrong with which event. `reason`: in words, for us and the source, never on a topic."""
+    """The event to correct, and its problem. `reason`: a text for officers and the source, never on a topic."""
 
     event_id: str
     source: str
@@ -31,27 +31,30 @@ class Asked(NamedTuple):
 async def ask(
     tx: Tx, asked: Sequence[Asked], rule: Rule, by: str, now: datetime, *, correction_id: str | None = None
 ) -> int:
-    """How many were asked; an event with an open request gets no second one. `correction_id`: of the only one."""
+    """Returns the number of new requests; an event with an open request gets no second one.
+
+    `correction_id`: the id of the request, if there is only one."""
     deadline = now + timedelta(days=CORRECTION_DAYS)
-    rows = {correction_id or derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
-    values = [
-        (id_, registered()[a.source].area, a.source, a.event_id, a.kind, a.target, a.code, a.pointer, a.reason)
-        for id_, a in rows.items()
-    ]
-    new = await store.insert_corrections(tx, values, rule, by, now, deadline)
-    for new_id in sorted(new):
-        a = rows[new_id]
-        tx.emit(
-            CorrectionRequested(
-                correction_id=new_id,
-                source=a.source,
-                event_id=a.event_id,
-                kind=a.kind,
-                code=a.code,
-                pointer=a.pointer,
-                asked_at=now,
-                deadline=deadline,
-            ),
-            a.event_id,
-        )
+    by_id = {correction_id or derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
+    rows = [store.NewCorrection(id_, registered()[a.source].area, *_columns(a)) for id_, a in by_id.items()]
+    new = await store.insert_corrections(tx, rows, rule, by, now, deadline)
+    for id_ in sorted(new):
+        tx.emit(_requested(id_, by_id[id_], now, deadline), by_id[id_].event_id)
     return len(new)
+
+
+def _columns(a: Asked) -> tuple[str, str, str | None, str, str, str, str]:
+    return a.source, a.event_id, a.kind, a.target, a.code, a.pointer, a.reason
+
+
+def _requested(correction_id: str, asked: Asked, now: datetime, deadline: datetime) -> CorrectionRequested:
+    return CorrectionRequested(
+        correction_id=correction_id,
+        source=asked.source,
+        event_id=asked.event_id,
+        kind=asked.kind,
+        code=asked.code,
+        pointer=asked.pointer,
+        asked_at=now,
+        deadline=deadline,
+    )

@@ -1,42 +1,36 @@
-"""Which name counts for a person, and under whose name the accounts of the person stand."""
+"""The name that counts for a person, and whether the person's accounts are under that name."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from common.events.facts import BankAccount
+from common.events.facts import BankAccount, Statement
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.person import Person, put_back, remember_name, statements_of
+from ingestion.domain.person import Person, join, remember_name, statements_of
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.statements import holder_of
-from ingestion.recording.batch import Work, open_kept
+from ingestion.recording.batch import Work
+from ingestion.recording.kept_events import open_events
 from ingestion.recording.store import statements as store
 
 
 async def settle_names(tx: Tx, work: Work) -> None:
-    """Seal the name that counts now of persons whose registrations count otherwise; compare holders with new names.
-    The number of statements does not depend on the number of persons."""
-    if work.renamed:
+    """Seal the names of persons whose registrations have changed their standing; compare account holders with new
+    names. The number of SQL statements does not depend on the number of persons."""
+    if work.registrations_changed:
         await _rename(tx, work)
-    owners = [work.persons[p] for p in sorted({p for p, _ in work.names} | work.renamed)]
-    owners = [person for person in owners if b'"bank_account"' in person.statements]
+    renamed = {person_id for person_id, _ in work.new_names} | work.registrations_changed
+    owners = [work.persons[p] for p in sorted(renamed) if b'"bank_account"' in work.persons[p].statements]
     if owners:
         await _compare_holders(tx, owners)
 
 
 async def _rename(tx: Tx, work: Work) -> None:
-    said = {
-        person_id: [
-            s.event_id
-            for s in statements_of(work.persons[person_id].statements)
-            if s.kind == "registration" and s.value is not None and s.standing_at() == "full"
-        ]
-        for person_id in sorted(work.renamed)
-    }
-    opened = await _open(tx, [i for ids in said.values() for i in ids]) | work.new
+    by_person = {p: _registrations(work.persons[p]) for p in sorted(work.registrations_changed)}
+    opened = await open_events(tx, [i for ids in by_person.values() for i in ids]) | work.new
     sealed, nameless = [], []
-    for person_id, ids in said.items():
+    for person_id, ids in by_person.items():
         name = _newest_name(work.persons[person_id], [opened[i] for i in ids if i in opened])
         if name is None:
             nameless.append(person_id)
@@ -46,8 +40,17 @@ async def _rename(tx: Tx, work: Work) -> None:
     await store.upsert_vault(tx, sealed)
 
 
+def _registrations(person: Person) -> list[str]:
+    """Event ids of the registrations that count fully."""
+    found = []
+    for s in statements_of(person.statements):
+        if s.kind == "registration" and s.value is not None and s.standing_at() == "full":
+            found.append(s.event_id)
+    return found
+
+
 def _newest_name(person: Person, registrations: Sequence[Pushed]) -> str | None:
-    """Remember the newest name of these registrations, or that the person has none."""
+    """Remember the newest name of these registrations; None if there is no name."""
     person.memory.name_digest, person.memory.name_at, person.touched = b"", 0.0, True
     named = [e for e in registrations if e.name is not None]
     if not named:
@@ -58,18 +61,18 @@ def _newest_name(person: Person, registrations: Sequence[Pushed]) -> str | None:
 
 
 async def _compare_holders(tx: Tx, persons: Sequence[Person]) -> None:
-    """The comparison is no statement of a source: it follows the newest name, at once and for all of the accounts."""
-    said = {p.person_id: list(statements_of(p.statements)) for p in persons}
-    wanted = [s.event_id for statements in said.values() for s in statements if isinstance(s.value, BankAccount)]
-    accounts = await _open(tx, wanted)
+    """Compare the holders of all accounts with the newest name. No source states the result: it changes at once."""
+    by_person = {p.person_id: statements_of(p.statements) for p in persons}
+    wanted = [s.event_id for found in by_person.values() for s in found if isinstance(s.value, BankAccount)]
+    events = await open_events(tx, wanted)
     for person in persons:
-        statements = said[person.person_id]
-        for at, s in enumerate(statements):
-            if isinstance(s.value, BankAccount) and s.event_id in accounts:
-                holder = holder_of(accounts[s.event_id].name_digest, person.memory.name_digest)
-                statements[at] = msgspec.structs.replace(s, value=msgspec.structs.replace(s.value, holder=holder))
-        person.statements = put_back(statements)
+        compared = [_with_holder(s, events, person.memory.name_digest) for s in by_person[person.person_id]]
+        person.statements = join(compared)
 
 
-async def _open(tx: Tx, event_ids: Collection[str]) -> dict[str, Pushed]:
-    return {i: open_kept(i, sealed) for i, sealed in (await store.load_sealed(tx.sql, event_ids)).items()}
+def _with_holder(statement: Statement, events: Mapping[str, Pushed], name_digest: bytes) -> Statement:
+    event = events.get(statement.event_id)
+    if event is None or not isinstance(statement.value, BankAccount):
+        return statement
+    account = msgspec.structs.replace(statement.value, holder=holder_of(event.name_digest, name_digest))
+    return msgspec.structs.replace(statement, value=account)

@@ -1,4 +1,4 @@
-"""What registered sources sent in vain: counted, with its problems, its body sealed."""
+"""Stores the rejected events of registered sources: counted, with their problems and sealed bodies."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,21 +10,31 @@ from common.message import derived_id
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.receipts import Refused
+from ingestion.domain.receipts import Rejected
 from ingestion.recording.store import statements as store
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536
 
 
-async def record_refusals(tx: Tx, refused: Sequence[Refused], now: datetime) -> None:
-    """A refusal sent again is the same refusal."""
-    rows: dict[str, tuple[object, ...]] = {}
-    for r in refused:
-        if r.source is None:
-            continue
-        digest = vault().blind_index("refused\0" + r.body.decode("utf-8", "replace"))
-        rejection_id = derived_id("rejection", r.source, digest.hex())
-        sealed = vault().seal(r.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode())
-        problems = msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in r.faults])
-        rows[rejection_id] = (rejection_id, r.source, r.event_id, r.day or civil_date(now), problems, sealed, now)
+async def record_rejections(tx: Tx, rejected: Sequence[Rejected], now: datetime) -> None:
+    """The same body of the same source is stored once."""
+    rows: dict[str, store.Rejection] = {}
+    for each in rejected:
+        if each.source is not None:
+            row = _rejection(each, each.source, now)
+            rows[row.rejection_id] = row
     await store.insert_rejections(tx, list(rows.values()))
+
+
+def _rejection(rejected: Rejected, source: str, now: datetime) -> store.Rejection:
+    digest = vault().blind_index("refused\0" + rejected.body.decode("utf-8", "replace"))
+    rejection_id = derived_id("rejection", source, digest.hex())
+    return store.Rejection(
+        rejection_id,
+        source,
+        rejected.event_id,
+        rejected.day or civil_date(now),
+        msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in rejected.faults]),
+        vault().seal(rejected.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode()),
+        now,
+    )

@@ -1,6 +1,7 @@
-"""Saves what a batch has decided: events, quarantine, names, households, cases and persons, and emits the persons."""
+"""Saves the decisions of a batch, and emits the changed persons."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,9 +11,10 @@ from shell.privacy import vault
 from shell.store.transaction import Origin, Tx
 
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.identity import statements_of_others
-from ingestion.domain.person import Person, snapshot
-from ingestion.recording import cases, names
+from ingestion.domain.person import Person
+from ingestion.domain.pushed import Pushed
+from ingestion.domain.snapshots import snapshot
+from ingestion.recording import names, place_cases, waiting_events
 from ingestion.recording.batch import Work
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import statements as store
@@ -21,85 +23,105 @@ QUARANTINE_DAYS: Final = 3
 
 
 async def save(tx: Tx, work: Work, instant: datetime) -> None:
-    chains, _, waiting = work.placing
-    by = work.request.by
+    """Write everything that the batch has changed: a fixed number of SQL statements."""
     new = [e for e in work.new.values() if e.event_id not in work.known]
-    seal = vault().seal
-    rows = [
-        store.NewEvent(
-            e,
-            work.keeper(e),
-            chains.get(e.event_id),
-            work.households.get(e.event_id),
-            seal(e.kept, e.event_id.encode()),
-            _status(waiting.get(e.event_id)),
-        )
-        for e in new
-    ]
+    rows = [_new_event(work, e) for e in new]
     if len(await store.insert_received(tx, rows, instant)) != len(rows):
         raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
-    await cases.save_waiting(tx, work, new, instant, instant + timedelta(days=QUARANTINE_DAYS))
-    released = {i: (chains[i], work.households.get(i), work.placing.keepers[i]) for i in work.waited if i in chains}
-    await quarantine.release(tx, released, instant, by)
-    await quarantine.release_parts(tx, [part.id for part in work.parts_released], instant, by)
-    await quarantine.withdraw(tx, [i for i in work.waited if waiting.get(i) == WITHDRAWN], instant)
-    await quarantine.reopen(tx, _revived(work), instant, instant + timedelta(days=QUARANTINE_DAYS))
-    await store.upsert_vault(tx, _sealed_names(work))
+    await _save_quarantine(tx, work, new, instant)
+    await store.upsert_vault(tx, _sealed_names(work.new_names))
     await names.settle_names(tx, work)
     await store.save_households(tx, work.states)
-    await cases.save_cases(tx, work, instant)
+    await place_cases.save_place_cases(tx, work, instant)
     _count_waiting(work)
-    await save_persons(tx, work, instant)
+    await save_persons(tx, work.persons, instant)
 
 
-def _revived(work: Work) -> list[str]:
-    """Withdrawn events that wait again."""
-    return [i for i in work.withdrawn if work.placing.waiting.get(i, WITHDRAWN) != WITHDRAWN]
+def _new_event(work: Work, event: Pushed) -> store.NewEvent:
+    return store.NewEvent(
+        event,
+        work.keeper(event),
+        work.placing.chains.get(event.event_id),
+        work.household_of_event.get(event.event_id),
+        vault().seal(event.kept, event.event_id.encode()),
+        _status(work.placing.waiting.get(event.event_id)),
+    )
 
 
 def _status(reason: str | None) -> str:
-    return "applied" if reason is None else "parked" if reason == WITHDRAWN else "quarantined"
+    if reason is None:
+        return "applied"
+    return "parked" if reason == WITHDRAWN else "quarantined"
 
 
-def _sealed_names(work: Work) -> list[tuple[str, str, bytes]]:
-    newest = dict(work.names)  # the last one of a person is the newest: earlier ones lost against it
+async def _save_quarantine(tx: Tx, work: Work, new: Sequence[Pushed], instant: datetime) -> None:
+    by, deadline = work.request.by, instant + timedelta(days=QUARANTINE_DAYS)
+    await waiting_events.save_waiting(tx, work, new, instant, deadline)
+    await quarantine.release(tx, _released(work), instant, by)
+    await quarantine.release_parts(tx, [part.id for part in work.released_parts], instant, by)
+    withdrawn = [i for i in work.waited if work.placing.waiting.get(i) == WITHDRAWN]
+    await quarantine.withdraw(tx, withdrawn, instant)
+    await quarantine.reopen(tx, _reopened(work), instant, deadline)
+
+
+def _released(work: Work) -> list[quarantine.Released]:
+    """Events that waited and take effect now."""
+    chains, keepers = work.placing.chains, work.placing.keepers
+    return [
+        quarantine.Released(i, chains[i], work.household_of_event.get(i), keepers[i])
+        for i in work.waited
+        if i in chains
+    ]
+
+
+def _reopened(work: Work) -> list[str]:
+    """Withdrawn events that wait again."""
+    waiting = work.placing.waiting
+    return [i for i, waited in work.waited.items() if waited.withdrawn and waiting.get(i, WITHDRAWN) != WITHDRAWN]
+
+
+def _sealed_names(new_names: Sequence[tuple[str, str]]) -> list[tuple[str, str, bytes]]:
+    """`new_names`: person and name; the last name of a person is the newest."""
     seal = vault().seal
-    return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in newest.items()]
-
-
-async def save_persons(tx: Tx, work: Work, instant: datetime) -> None:
-    for person in work.persons.values():
-        if person.causes:
-            person.version += 1
-            person.recorded_at = instant
-            _emit(tx, person, instant)
-    await store.save_persons(tx, [p for p in work.persons.values() if p.causes or p.touched])
-    await store.save_circles(tx, [p for p in work.persons.values() if p.rejoined])
+    return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in dict(new_names).items()]
 
 
 def _count_waiting(work: Work) -> None:
-    """How many rows of each person wait now. `work.now_waiting`: rows that were entered."""
+    """Update the number of waiting rows of each person."""
     change = Counter(work.now_waiting.values())
     for event in work.events:
-        if event.event_id in work.waited:
-            counted_before = event.event_id not in work.withdrawn
-            reason = work.placing.waiting.get(event.event_id, WITHDRAWN)
-            change[work.whose(event)] += (reason != WITHDRAWN) - counted_before
-    change.subtract(part.person_id for part in work.parts_released)
+        waited = work.waited.get(event.event_id)
+        if waited is not None:
+            waits = work.placing.waiting.get(event.event_id, WITHDRAWN) != WITHDRAWN
+            change[work.subject(event)] += waits - (not waited.withdrawn)
+    change.subtract(part.person_id for part in work.released_parts)
     for person_id, count in change.items():
         if count:
             work.persons[person_id].waiting += count
             work.persons[person_id].touched = True
 
 
+# ── persons ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def save_persons(tx: Tx, persons: Mapping[str, Person], instant: datetime) -> None:
+    """Save changed persons and emit those whose statements have changed."""
+    for person in persons.values():
+        if person.causes:
+            person.version += 1
+            person.recorded_at = instant
+            _emit(tx, person, instant)
+    await store.save_persons(tx, [p for p in persons.values() if p.causes or p.touched])
+    await store.save_circles(tx, [p for p in persons.values() if p.rejoined])
+
+
 def _emit(tx: Tx, person: Person, instant: datetime) -> None:
-    """A person without other identities is sent as the row holds it (the view `outgoing`)."""
+    """The database view `outgoing` builds the JSON of a person without other identities from the saved row."""
     causes = tuple(person.causes)
-    plain = not person.identities
     tx.emit_stored(
         PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
         Origin(correlation_id=causes[-1], causes=causes),
-        encoded=None if plain else snapshot(person, instant, statements_of_others(person.identities, person.others)),
+        encoded=snapshot(person) if person.identities else None,
         division=person.division,
         urgent=person.urgent,
     )

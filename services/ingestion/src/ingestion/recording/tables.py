@@ -1,4 +1,4 @@
-"""The tables about waiting events and their reasons: quarantine, cases of claimed places, counts, groups, hints."""
+"""The tables about waiting events: quarantine, cases of claimed places, counts, groups, hints."""
 
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -21,8 +21,8 @@ def instant(**options: Any) -> Any:
 class QuarantineRow(SQLModel, table=True):
     """An accepted event that waits, or the part of one household member (`part_of` the list's event).
 
-    `owner`: the area whose officers answer for it. `chain`: of an event that counted before. `first_by`,
-    `first_outcome`: what the first of two officers has decided. `refuted_by`: the sign of life that refutes a death."""
+    `owner`: the area whose officers decide. `chain`: of an event that counted before. `first_by`, `first_outcome`: the
+    decision of the first of two officers. `refuted_by`: the sign of life that refutes a death."""
 
     __tablename__: ClassVar[str] = "quarantine"
     __table_args__ = SCHEMA
@@ -50,7 +50,7 @@ class QuarantineRow(SQLModel, table=True):
 
 
 class PlaceCaseRow(SQLModel, table=True):
-    """A claimed place, which the county left is asked to confirm. `silent_on`: silence vouches from that day on."""
+    """A claimed place that the county left is asked to confirm. `silent_on`: from this day on, silence vouches."""
 
     __tablename__: ClassVar[str] = "place_cases"
     __table_args__ = SCHEMA
@@ -75,7 +75,8 @@ class PlaceCaseRow(SQLModel, table=True):
 
 
 class ForeignCountRow(SQLModel, table=True):
-    """How many events of a source, kind and day waited because the source did not belong, or were claimed places."""
+    """The number of events of a source, kind and day that waited because the source did not belong. Claimed places
+    are counted under the kind `claimed:…`."""
 
     __tablename__: ClassVar[str] = "foreign_counts"
     __table_args__ = SCHEMA
@@ -88,8 +89,8 @@ class ForeignCountRow(SQLModel, table=True):
 class GroupRow(SQLModel, table=True):
     """Many events (or claimed places) of one source, kind and day as one case, which two officers settle as a whole.
 
-    `outcome`, `grant_days`, `reason`: as decided by the first officer, and from `decided_at` on by both. `grant_days`:
-    for how long the release also grants standing. `done`: how many rows that decision has settled."""
+    `outcome`, `grant_days`, `reason`: the decision of the first officer; from `decided_at` on, of both.
+    `grant_days`: for so many days the release lets the source state this kind. `done`: rows that it has settled."""
 
     __tablename__: ClassVar[str] = "groups"
     __table_args__ = SCHEMA

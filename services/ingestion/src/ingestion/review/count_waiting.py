@@ -1,4 +1,4 @@
-"""The job that counts what waits for officers, for the metrics."""
+"""The job that counts the rows that wait for officers, for the metrics."""
 
 from collections import Counter
 from typing import Final
@@ -15,12 +15,12 @@ waiting = Gauge("shouwang_waiting_for_officers", "Open rows that wait for office
 
 
 async def count_waiting(database: Database) -> int:
-    """Sets the gauges. Always 0: nothing is left to do at once."""
+    """Set the gauges. Returns 0: the job never has more to do at once."""
     async with database.reading() as connection:
         rows = await store.count_open(connection)
     counts: Counter[tuple[str, str]] = Counter()
-    for table, owner, count in rows:
-        counts[table, level_of(owner)] += count
+    for row in rows:
+        counts[row.table, level_of(row.owner)] += row.rows
     for table in TABLES:
         for level in LEVELS:
             waiting.labels(table, level).set(counts[table, level])

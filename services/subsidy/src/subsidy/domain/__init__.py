@@ -1,1 +1,1 @@
-"""Pure decisions about money: positions and postings, dues, recovery, payment."""
+"""Pure decisions about money: accounts, dues, ledger entries, payments, recoveries."""

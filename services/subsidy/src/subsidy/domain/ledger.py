@@ -1,7 +1,7 @@
-"""The nouns of the ledger: what stands under a key, and the postings that put it there.
+"""The ledger: positions, and the entries that explain them.
 
-A *position* is what stands under one key (person, item, area, service month). Deciding never edits a posting: it
-appends postings that make up the difference, and settles pending ones. Everything moves in whole fen.
+A *position* is the present balance of one key (person, item, area, service month). A decision never edits an entry. It
+appends entries for the difference and settles pending ones. All amounts are whole fen.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from common.calendar import month_text
 from common.events import DueLine, Event
 from common.message import derived_id
 
-# The accounts of the ledger. What is owed to persons is one account with the person as its dimension.
+# The accounts of the ledger. All debts to persons are one account; the person is its dimension.
 EXPENSE: Final = "subsidy_expense"
 PAYABLE: Final = "payable_to_persons"
 BANK: Final = "bank"
@@ -25,9 +25,11 @@ Key = tuple[str, str, str, date]  # person, item, area, service month
 
 @dataclass(slots=True)
 class Position:
-    """`recovering_fen` + `written_off_fen` is always what was paid beyond `amount_fen`. `sequence`: of the last
-    posting under this key, `recover_sequence`: of the pending one that expects money back. `reissue`: the last
-    payment came back from the bank."""
+    """The balance of one key. `recovering_fen` + `written_off_fen` always equals the amount paid beyond `amount_fen`.
+
+    `open_fen`: reserved in an open batch. `sequence`: of the last entry under this key. `recover_sequence`: of the
+    pending entry that expects money back. `reissue`: the bank returned the last payment.
+    """
 
     person_id: str
     item: str
@@ -51,13 +53,23 @@ class Position:
 
     @property
     def owed_fen(self) -> int:
-        """What the ledger has as expense: an example amount is nobody's debt."""
+        """The expense in the ledger. A barred amount is no debt."""
         return 0 if self.state == "barred" else self.amount_fen
 
     @property
     def payable_fen(self) -> int:
-        """What could be paid now, not counting what is on its way."""
+        """The amount that a batch may reserve, if none is reserved already."""
         return max(0, self.amount_fen - self.paid_fen) if self.state == "due" else 0
+
+    @property
+    def has_money(self) -> bool:
+        """Whether any amount is booked in the position's fund."""
+        return bool(self.owed_fen or self.paid_fen or self.open_fen)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing is owed, held or barred."""
+        return not self.amount_fen and self.state == "due"
 
     def line(self) -> DueLine:
         return DueLine(
@@ -71,7 +83,7 @@ class Position:
 
 
 class Posting(NamedTuple):
-    """One entry of the ledger, in the order of its columns (`store.ledger.ENTRY_COLUMNS`)."""
+    """A new ledger entry; the fields are columns of `entries`."""
 
     person_id: str
     item: str
@@ -89,6 +101,24 @@ class Posting(NamedTuple):
     cause_event_id: str | None
 
 
+class Line(NamedTuple):
+    """One payment of a batch. `line_id`: the id of its entry."""
+
+    line_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: date
+    kind: Kind
+    sequence: int
+    amount_fen: int
+    state: str
+
+    @property
+    def key(self) -> Key:
+        return self.person_id, self.item, self.jurisdiction, self.service_month
+
+
 class Settling(NamedTuple):
     """A pending entry becomes posted, voided or held."""
 
@@ -102,7 +132,7 @@ class Settling(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A recovery as it stands from now on."""
+    """The new state of a recovery."""
 
     recovery_id: str
     person_id: str
@@ -117,7 +147,7 @@ class Case(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a decision writes and says."""
+    """The rows that a decision writes and the events that it emits."""
 
     positions: dict[Key, Position] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
@@ -125,39 +155,44 @@ class Changes:
     cases: dict[str, Case] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
+    def post(
+        self,
+        position: Position,
+        kind: Kind,
+        debit: str,
+        credit: str,
+        amount_fen: int,
+        state: str = "posted",
+        batch_id: str | None = None,
+    ) -> Posting:
+        """Append the next entry of a position. Its id is derived from the business key, so a duplicate is rejected."""
+        position.sequence += 1
+        p = position
+        month = p.service_month.isoformat()
+        entry = Posting(
+            p.person_id,
+            p.item,
+            p.jurisdiction,
+            p.service_month,
+            kind,
+            p.sequence,
+            derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
+            debit,
+            credit,
+            amount_fen,
+            state,
+            p.fund,
+            batch_id,
+            p.cause_event_id,
+        )
+        self.postings.append(entry)
+        return entry
+
+    def settle(self, line: Line, state: Literal["posted", "voided", "held"]) -> None:
+        """Settle the pending entry of a line."""
+        self.settlings.append(Settling(*line.key, line.kind, line.sequence, state))
+
     def take_events(self) -> list[Event]:
-        """What is to be said since the last time; each is emitted once, with the cause of its person."""
+        """The events since the last call. The caller emits each once, with the cause of its person."""
         events, self.events = self.events, []
         return events
-
-
-def posting(
-    position: Position,
-    kind: Kind,
-    debit: str,
-    credit: str,
-    amount_fen: int,
-    *,
-    state: str = "posted",
-    batch_id: str | None = None,
-) -> Posting:
-    """The next entry under this key. Its id follows from the business key: a second path to it collides."""
-    position.sequence += 1
-    p = position
-    month = p.service_month.isoformat()
-    return Posting(
-        p.person_id,
-        p.item,
-        p.jurisdiction,
-        p.service_month,
-        kind,
-        p.sequence,
-        derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
-        debit,
-        credit,
-        amount_fen,
-        state,
-        p.fund,
-        batch_id,
-        p.cause_event_id,
-    )

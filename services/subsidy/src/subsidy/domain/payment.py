@@ -1,4 +1,4 @@
-"""A payment from promise to bank and back: reserved, released, settled, returned."""
+"""One payment from reservation to bank return: reserved, released, settled, returned."""
 
 from datetime import date
 from typing import Literal, NamedTuple, TypeVar
@@ -6,46 +6,37 @@ from typing import Literal, NamedTuple, TypeVar
 from common.calendar import month_text
 from common.events import PaymentReserved
 
-from subsidy.domain.ledger import BANK, PAYABLE, Changes, Key, Kind, Position, Settling, posting
+from subsidy.domain.ledger import BANK, PAYABLE, Changes, Kind, Line, Position
 from subsidy.domain.recovery import reconcile
 
-BankAnswer = Literal["settle", "give_back", "unchanged", "not_ordered", "already_returned", "already_recovered"]
-Announced = TypeVar("Announced", bound=PaymentReserved)
+Refusal = Literal["not_ordered", "already_returned", "already_recovered"]
+BankAnswer = Literal["settle", "give_back", "unchanged"] | Refusal
+PaymentEvent = TypeVar("PaymentEvent", bound=PaymentReserved)
 
 
-class Line(NamedTuple):
-    """One payment of a batch."""
+class LineChange(NamedTuple):
+    """The new state of a line. None for `reason` or `settled_on` leaves the stored value."""
 
     line_id: str
-    person_id: str
-    item: str
-    jurisdiction: str
-    service_month: date
-    kind: Kind
-    sequence: int
-    amount_fen: int
     state: str
-
-    @property
-    def key(self) -> Key:
-        return self.person_id, self.item, self.jurisdiction, self.service_month
+    reason: str | None = None
+    settled_on: date | None = None
 
 
 def reserve(position: Position, month: date, batch_id: str, changes: Changes) -> Line:
-    """Promise what is payable: the batch's own month is `pay`, what is late `back_pay`, what came back `reissue`."""
+    """Reserve the payable amount: `pay` for the batch's month, `back_pay` for others, `reissue` after a return."""
     kind: Kind = "pay" if position.service_month == month and not position.paid_fen else "back_pay"
     if position.reissue:
         kind = "reissue"
     amount_fen = position.payable_fen
-    entry = posting(position, kind, PAYABLE, BANK, amount_fen, state="pending", batch_id=batch_id)
     position.open_fen, position.reissue = amount_fen, False
     changes.positions[position.key] = position
-    changes.postings.append(entry)
+    entry = changes.post(position, kind, PAYABLE, BANK, amount_fen, state="pending", batch_id=batch_id)
     return Line(entry.entry_id, *position.key, kind, entry.sequence, amount_fen, "reserved")
 
 
-def announce(cls: type[Announced], line: Line, batch_id: str, month: date, **more: date) -> Announced:
-    """What the other services hear of a line: paid again after a return is paid for its month all the same."""
+def payment_event(cls: type[PaymentEvent], line: Line, batch_id: str, month: date, **extra: date) -> PaymentEvent:
+    """The event of class `cls` about a line. A reissue of the batch's own month is announced as `pay`."""
     on_time = line.kind == "pay" or (line.kind == "reissue" and line.service_month == month)
     return cls(
         person_id=line.person_id,
@@ -56,20 +47,20 @@ def announce(cls: type[Announced], line: Line, batch_id: str, month: date, **mor
         service_month=month_text(line.service_month),
         amount_fen=line.amount_fen,
         kind="pay" if on_time else "back_pay",
-        **more,
+        **extra,
     )
 
 
 def release(position: Position, line: Line, entry_state: Literal["voided", "held"], changes: Changes) -> None:
-    """The promise is taken back before the bank has heard of it."""
+    """Cancel a reservation that was not yet ordered."""
     position.open_fen = 0
     position.reissue = position.reissue or line.kind == "reissue"
     changes.positions[position.key] = position
-    changes.settlings.append(_settling(line, entry_state))
+    changes.settle(line, entry_state)
 
 
-def out_of_batch(position: Position, line: Line) -> str | None:
-    """Why a reserved line may not be ordered any more; None: it may."""
+def reason_against_order(position: Position, line: Line) -> str | None:
+    """Why a reserved line must not be ordered any more. None: it may be ordered."""
     if position.state != "due":
         return position.state
     if position.payable_fen < line.amount_fen:
@@ -78,7 +69,7 @@ def out_of_batch(position: Position, line: Line) -> str | None:
 
 
 def bank_answer(position: Position, line: Line, outcome: Literal["settled", "returned"]) -> BankAnswer:
-    """What the bank's word does to a line: a file that comes twice changes nothing the second time."""
+    """The effect of a bank result on a line. The same result a second time changes nothing."""
     if line.state == outcome:
         return "unchanged"
     if line.state == "ordered":
@@ -86,32 +77,28 @@ def bank_answer(position: Position, line: Line, outcome: Literal["settled", "ret
     if line.state == "returned":
         return "already_returned"
     if line.state == "settled":
-        # the money cannot come back from the person and from the bank as well
+        # the person has already repaid the money, so the bank cannot return it as well
         return "give_back" if position.paid_fen >= line.amount_fen else "already_recovered"
     return "not_ordered"
 
 
 def settle(position: Position, line: Line, died_on: date | None, changes: Changes) -> None:
-    """The bank has paid."""
+    """Post a payment that the bank has made."""
     position.open_fen = 0
     position.paid_fen += line.amount_fen
     changes.positions[position.key] = position
-    changes.settlings.append(_settling(line, "posted"))
+    changes.settle(line, "posted")
     reconcile(position, died_on, changes)
 
 
 def give_back(position: Position, line: Line, died_on: date | None, changes: Changes) -> None:
-    """The bank has sent the money back: it had left (the payment stands) and returned (an entry of its own)."""
+    """Book a payment that the bank returned: the payment stays posted, and the return is an entry of its own."""
     if line.state == "ordered":
         position.open_fen = 0
-        changes.settlings.append(_settling(line, "posted"))
+        changes.settle(line, "posted")
     else:
         position.paid_fen -= line.amount_fen
     position.reissue = True
     changes.positions[position.key] = position
-    changes.postings.append(posting(position, "return", BANK, PAYABLE, line.amount_fen))
+    changes.post(position, "return", BANK, PAYABLE, line.amount_fen)
     reconcile(position, died_on, changes)
-
-
-def _settling(line: Line, state: str) -> Settling:
-    return Settling(*line.key, line.kind, line.sequence, state)

@@ -1,4 +1,4 @@
-"""What was paid beyond what is owed: the case that says so, opened, changed, withdrawn or closed."""
+"""Recovery of money that was paid beyond the amount owed: open, change, withdraw or close the case."""
 
 from datetime import date
 from typing import Literal
@@ -7,24 +7,20 @@ from common.calendar import month_of, month_text
 from common.events import RecoveryClosed, RecoveryOpened
 from common.message import derived_id
 
-from subsidy.domain.ledger import BANK, LOSS, PAYABLE, Case, Changes, Outcome, Position, Settling, posting
+from subsidy.domain.ledger import BANK, LOSS, PAYABLE, Case, Changes, Outcome, Position, Settling
 
 
 def recovery_id(position: Position) -> str:
-    """One case per key."""
+    """There is one case per key."""
     p = position
     return derived_id("recovery", "person", p.person_id, p.jurisdiction, p.item, p.service_month.isoformat())
 
 
 def reconcile(position: Position, died_on: date | None, changes: Changes, *, twice: bool = False) -> None:
-    """Let the recovery case say what was paid beyond what is owed: opened, changed, or withdrawn. `twice`: another
-    identity of the same human was paid for it too."""
+    """Bring the recovery case to the overpaid amount. `twice`: another identity was paid for the month too."""
     overpaid = max(0, position.paid_fen - position.amount_fen)
     if position.written_off_fen > overpaid:
-        # owed after all: what was given up is payment again
-        restored = position.written_off_fen - overpaid
-        changes.postings.append(posting(position, "write_off", PAYABLE, LOSS, restored))
-        position.written_off_fen = overpaid
+        _reverse_write_off(position, overpaid, changes)
     wanted = overpaid - position.written_off_fen
     if wanted == position.recovering_fen:
         return
@@ -32,6 +28,13 @@ def reconcile(position: Position, died_on: date | None, changes: Changes, *, twi
         _close(position, "withdrawn", changes)
     if wanted:
         _open(position, wanted, _recovery_reason(position, died_on, twice), changes)
+
+
+def _reverse_write_off(position: Position, overpaid: int, changes: Changes) -> None:
+    """The month is owed again, so the written-off amount counts as payment again."""
+    restored = position.written_off_fen - overpaid
+    changes.post(position, "write_off", PAYABLE, LOSS, restored)
+    position.written_off_fen = overpaid
 
 
 def _recovery_reason(position: Position, died_on: date | None, twice: bool) -> str:
@@ -43,8 +46,7 @@ def _recovery_reason(position: Position, died_on: date | None, twice: bool) -> s
 
 
 def _open(position: Position, amount_fen: int, reason: str, changes: Changes) -> None:
-    expected = posting(position, "recover", BANK, PAYABLE, amount_fen, state="pending")
-    changes.postings.append(expected)
+    expected = changes.post(position, "recover", BANK, PAYABLE, amount_fen, state="pending")
     position.recovering_fen, position.recover_sequence = amount_fen, expected.sequence
     case = _case(position, amount_fen, "open", reason)
     changes.cases[case.recovery_id] = case
@@ -62,7 +64,7 @@ def _open(position: Position, amount_fen: int, reason: str, changes: Changes) ->
 
 
 def close_recovery(position: Position, outcome: Literal["collected", "written_off"]) -> Changes:
-    """The money came back, or is given up by somebody who may."""
+    """Close an open case: the person repaid the money, or an approver wrote it off."""
     changes = Changes(positions={position.key: position})
     amount_fen = position.recovering_fen
     _close(position, outcome, changes)
@@ -70,33 +72,21 @@ def close_recovery(position: Position, outcome: Literal["collected", "written_of
         position.paid_fen -= amount_fen
     else:
         position.written_off_fen += amount_fen
-        changes.postings.append(posting(position, "write_off", LOSS, PAYABLE, amount_fen))
+        changes.post(position, "write_off", LOSS, PAYABLE, amount_fen)
     return changes
 
 
 def _close(position: Position, outcome: Outcome, changes: Changes) -> None:
-    p, amount_fen = position, position.recovering_fen
-    state = "posted" if outcome == "collected" else "voided"
-    key = (p.person_id, p.item, p.jurisdiction, p.service_month)
-    changes.settlings.append(Settling(*key, "recover", p.recover_sequence, state))
-    p.recovering_fen, p.recover_sequence = 0, 0
-    case = _case(p, amount_fen, outcome, "")
+    amount_fen = position.recovering_fen
+    entry_state = "posted" if outcome == "collected" else "voided"
+    changes.settlings.append(Settling(*position.key, "recover", position.recover_sequence, entry_state))
+    position.recovering_fen, position.recover_sequence = 0, 0
+    case = _case(position, amount_fen, outcome, "")
     changes.cases[case.recovery_id] = case
     changes.events.append(
-        RecoveryClosed(person_id=p.person_id, recovery_id=case.recovery_id, amount_fen=amount_fen, outcome=outcome)
+        RecoveryClosed(person_id=case.person_id, recovery_id=case.recovery_id, amount_fen=amount_fen, outcome=outcome)
     )
 
 
 def _case(position: Position, amount_fen: int, state: str, reason: str) -> Case:
-    p = position
-    return Case(
-        recovery_id(p),
-        p.person_id,
-        p.item,
-        p.jurisdiction,
-        p.service_month,
-        amount_fen,
-        state,
-        reason,
-        p.cause_event_id,
-    )
+    return Case(recovery_id(position), *position.key, amount_fen, state, reason, position.cause_event_id)

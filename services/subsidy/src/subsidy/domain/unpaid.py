@@ -1,4 +1,4 @@
-"""Entitlements of a person that are not paid, because only an example gives the amount or the pay rule. Pure."""
+"""Entitlements that are not paid because only an example gives the amount or the pay rule."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -11,7 +11,7 @@ from rules.money.due import Due, Example
 class Unpaid(NamedTuple):
     """`months` service months from `first_month` to `last_month` (first days), each of `amount_fen_per_month`.
 
-    `policy`: id of the policy version that names the amount, `<area>/<item>@<first day>`.
+    `policy`: id of the policy version that gives the amount, `<area>/<item>@<first day>`.
     """
 
     item: str
@@ -25,7 +25,7 @@ class Unpaid(NamedTuple):
 
 
 def unpaid(lines: Iterable[Due], entitlements: Sequence[Entitlement]) -> list[Unpaid]:
-    """The barred lines, added up over the months that differ in nothing else."""
+    """The barred lines, one row for all months that differ in nothing else."""
     policies: Mapping[str, str] = {e.entitlement_id: e.policy for e in entitlements}
     found: dict[tuple[str, str, int, Example, str], list[date]] = {}
     for line in lines:

@@ -1,4 +1,4 @@
-"""Accounts: one row per person, and from which month on this ledger answers for an area."""
+"""Accounts, one row per person; claims between accounts; the first service month of each area."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,27 +9,16 @@ from rules.money.due import ANYWHERE
 from shell.store import bulk
 from shell.store.transaction import Tx
 
+from subsidy.domain.accounts import Account
 from subsidy.domain.claims import Claim
 from subsidy.tables import AccountRow, AliasRow, PayFromRow
 
 
 class Known(NamedTuple):
+    """The newest decision that an account contains."""
+
     version: int
     digest: bytes
-
-
-class Account(NamedTuple):
-    """A row of `accounts`, in the order of its columns."""
-
-    person_id: str
-    version: int
-    digest: bytes
-    entitlements: bytes
-    died_on: date | None
-    through_month: date
-    next_change_month: date | None
-    merged_into: str | None
-    cause_event_id: str | None
 
 
 _COLUMNS: Final = ", ".join(Account._fields)
@@ -44,11 +33,11 @@ async def load_known(tx: Tx, person_ids: Sequence[str]) -> dict[str, Known]:
     rows = await tx.sql.fetch(
         "SELECT person_id, version, digest FROM accounts WHERE person_id = ANY($1::uuid[])", person_ids
     )
-    return {row[0]: Known(row[1], row[2]) for row in rows}
+    return {person_id: Known(*known) for person_id, *known in rows}
 
 
 async def move_versions(tx: Tx, versions: Sequence[tuple[str, int]]) -> None:
-    """Remember the newest version of people whose money has not changed."""
+    """Store the newest version of decisions that change no dues. `versions`: (person id, version)."""
     if not versions:
         return
     await tx.sql.execute(
@@ -59,7 +48,7 @@ async def move_versions(tx: Tx, versions: Sequence[tuple[str, int]]) -> None:
 
 
 async def lock_accounts(tx: Tx, person_ids: Sequence[str]) -> dict[str, Account]:
-    """The accounts of people whose dues are about to be worked out; nobody else does it meanwhile."""
+    """Lock the accounts whose dues the caller is about to compute, in the order of their ids."""
     rows = await tx.sql.fetch(
         f"SELECT {_COLUMNS} FROM accounts WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE",  # noqa: S608
         person_ids,
@@ -68,7 +57,7 @@ async def lock_accounts(tx: Tx, person_ids: Sequence[str]) -> dict[str, Account]
 
 
 async def lock_due_accounts(tx: Tx, month: date, count_max: int) -> list[Account]:
-    """People for whom a month has brought something new, except those whom somebody is working on."""
+    """Lock accounts whose dues change up to `month`, the earliest first. Accounts locked by others are skipped."""
     rows = await tx.sql.fetch(
         f"""SELECT {_COLUMNS} FROM accounts WHERE next_change_month <= $1
             ORDER BY next_change_month, person_id LIMIT $2 FOR UPDATE SKIP LOCKED""",  # noqa: S608
@@ -79,21 +68,22 @@ async def lock_due_accounts(tx: Tx, month: date, count_max: int) -> list[Account
 
 
 async def save_accounts(tx: Tx, rows: Sequence[Account]) -> None:
+    """Insert or replace accounts. A row with a newer version stays."""
     await bulk.upsert(tx, AccountRow, Account._fields, rows, key=("person_id",), guard="t.version <= excluded.version")
 
 
 async def load_claims(connection: asyncpg.Connection, person_ids: Sequence[str]) -> set[Claim]:
-    """Who of these counts as whom, or has others counting as them."""
+    """All claims in which one of these persons is the survivor or the alias."""
     rows = await connection.fetch(
         """SELECT survivor, alias FROM aliases WHERE survivor = ANY($1::uuid[])
            UNION SELECT survivor, alias FROM aliases WHERE alias = ANY($1::uuid[])""",
         person_ids,
     )
-    return {Claim(row[0], row[1]) for row in rows}
+    return {Claim(*row) for row in rows}
 
 
 async def replace_claims(tx: Tx, claims: Mapping[str, Sequence[str]]) -> set[str]:
-    """Let exactly these count as each survivor; returns everybody who counts, or no longer counts, as one of them."""
+    """Replace the aliases of each survivor in `claims`. Returns all former and present aliases."""
     before = await tx.sql.fetch("DELETE FROM aliases WHERE survivor = ANY($1::uuid[]) RETURNING alias", sorted(claims))
     rows = sorted((survivor, alias) for survivor, aliases in claims.items() for alias in aliases)
     await bulk.insert(tx, AliasRow, ("survivor", "alias"), rows)
@@ -101,20 +91,22 @@ async def replace_claims(tx: Tx, claims: Mapping[str, Sequence[str]]) -> set[str
 
 
 async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:
+    """The day of death of those who died."""
     rows = await tx.sql.fetch(
         "SELECT person_id, died_on FROM accounts WHERE person_id = ANY($1::uuid[]) AND died_on IS NOT NULL",
         person_ids,
     )
-    return {row[0]: row[1] for row in rows}
+    return dict(rows)
 
 
-async def load_pay_from(connection: asyncpg.Connection) -> dict[str, date]:
-    return {row[0]: row[1] for row in await connection.fetch("SELECT jurisdiction, month FROM pay_from")}
+async def load_first_months(connection: asyncpg.Connection) -> dict[str, date]:
+    """By area (`*`: any other) the first service month of this ledger."""
+    return dict(await connection.fetch("SELECT jurisdiction, month FROM pay_from"))
 
 
-async def set_pay_from(tx: Tx, months: Mapping[str, date]) -> dict[str, date]:
-    """Fix the first month of areas that have none yet; returns what holds for all areas."""
+async def set_first_months(tx: Tx, months: Mapping[str, date]) -> dict[str, date]:
+    """Store the first month of areas that have none yet. Returns the stored months of all areas."""
     await bulk.insert_new(tx, PayFromRow, ("jurisdiction", "month"), sorted(months.items()), returning="jurisdiction")
-    found = await load_pay_from(tx.sql)
+    found = await load_first_months(tx.sql)
     assert ANYWHERE in found
     return found

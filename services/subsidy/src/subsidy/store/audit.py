@@ -1,4 +1,4 @@
-"""Reading everything back: statements that find what contradicts itself, and sums for the trial balance."""
+"""Statements for `verify`: contradictions between tables, and accounts with their stored dues."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,8 +6,9 @@ from typing import Final
 
 import asyncpg
 
-from subsidy.store.accounts import Account
+from subsidy.domain.accounts import Account
 
+Amounts = dict[tuple[str, str, date], tuple[int, str]]  # by (item, area, service month): fen, state
 _SUMS: Final = """WITH s AS (
   SELECT person_id, item, jurisdiction, service_month,
     coalesce(sum(signed) FILTER (WHERE kind = 'due' AND state = 'posted'), 0) AS owed,
@@ -25,10 +26,10 @@ _SUMS: Final = """WITH s AS (
   GROUP BY 1, 2, 3, 4)
 """
 
-# Debits equal credits because an entry is one row with both its legs; what can go wrong is what the sums mean.
-# Each statement names the keys that contradict it. `owed`: an example amount is nobody's debt.
+# Debits equal credits because an entry is one row with both legs. The statements compare the sums with other tables.
+# Each lists the keys that contradict its sentence. `owed`: a barred amount is no debt.
 _CONTRADICTIONS: Final = {
-    "what stands under a key is not the sum of its entries": """
+    "a position is not the sum of its entries": """
       SELECT concat_ws(' ', coalesce(d.person_id, s.person_id), coalesce(d.item, s.item),
                        coalesce(d.jurisdiction, s.jurisdiction), coalesce(d.service_month, s.service_month))
       FROM dues d FULL JOIN s USING (person_id, item, jurisdiction, service_month)
@@ -37,22 +38,22 @@ _CONTRADICTIONS: Final = {
         IS DISTINCT FROM (coalesce(s.owed, 0), coalesce(s.paid, 0), coalesce(s.open, 0), coalesce(s.recovering, 0),
              coalesce(s.written_off, 0))
         OR d.sequence < s.sequence""",
-    "the balance of a key is not what is owed and unpaid": """
+    "the balance of a key is not the amount owed and unpaid": """
       SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
       FROM dues d JOIN s USING (person_id, item, jurisdiction, service_month)
       WHERE s.balance <> (CASE d.state WHEN 'barred' THEN 0 ELSE d.amount_fen END) - d.paid_fen + d.written_off_fen""",
-    "more was paid than is owed and nobody recovers it": """
+    "more was paid than is owed, without a recovery": """
       SELECT concat_ws(' ', person_id, item, jurisdiction, service_month) FROM dues
       WHERE paid_fen - recovering_fen - written_off_fen > amount_fen""",
     "a month is owed by two areas at once": """
       SELECT concat_ws(' ', person_id, item, service_month) FROM dues WHERE amount_fen > 0 AND state <> 'barred'
       GROUP BY person_id, item, service_month HAVING count(*) > 1""",
-    "a recovery case and its key disagree": """
+    "a recovery case and its position disagree": """
       SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
       FROM dues d FULL JOIN (SELECT * FROM recoveries WHERE state = 'open') r
         USING (person_id, item, jurisdiction, service_month)
       WHERE coalesce(d.recovering_fen, 0) <> coalesce(r.amount_fen, 0)""",
-    "a promise has no line in an open batch, or the other way round": """
+    "a reserved amount has no line in an open batch, or the other way round": """
       SELECT concat_ws(' ', d.person_id, d.item, d.jurisdiction, d.service_month)
       FROM dues d FULL JOIN (
         SELECT person_id, item, jurisdiction, service_month, sum(amount_fen) AS amount_fen FROM batch_lines
@@ -67,14 +68,14 @@ _CONTRADICTIONS: Final = {
         OR e.state <> 'pending' AND l.state IN ('reserved', 'ordered')
         OR e.state <> 'posted' AND l.state IN ('settled', 'returned')
         OR e.state NOT IN ('voided', 'held') AND l.state IN ('taken_out', 'rejected')""",
-    "a batch was decided by nobody else than its maker": """
+    "a batch was decided by its maker, or by nobody": """
       SELECT batch_id::text FROM batches
       WHERE checker = maker OR (checker IS NULL) <> (state IN ('reserved', 'submitted'))""",
 }
 
 
 async def contradictions(connection: asyncpg.Connection) -> list[str]:
-    """Sentences about what cannot be: at most three keys each."""
+    """One sentence per contradiction found, with at most three keys."""
     found: list[str] = []
     for sentence, statement in _CONTRADICTIONS.items():
         rows = await connection.fetch(f"{_SUMS} {statement} LIMIT 4")
@@ -85,6 +86,7 @@ async def contradictions(connection: asyncpg.Connection) -> list[str]:
 
 
 async def load_accounts(connection: asyncpg.Connection, after: str | None, count_max: int) -> list[Account]:
+    """The next page in the order of ids. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {", ".join(Account._fields)} FROM accounts
             WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",  # noqa: S608
@@ -94,11 +96,8 @@ async def load_accounts(connection: asyncpg.Connection, after: str | None, count
     return [Account(*row) for row in rows]
 
 
-async def load_dues(
-    connection: asyncpg.Connection, person_ids: Sequence[str]
-) -> dict[str, dict[tuple[str, str, date], tuple[int, str]]]:
-    """What is owed, by person and (item, area, service month), together with what is laid to identities merged into
-    them; lines that are no longer owed are left out."""
+async def load_dues(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, Amounts]:
+    """The stored dues by person, added up over all identities of the person. Zero amounts are left out."""
     rows = await connection.fetch(
         """SELECT who, item, jurisdiction, service_month, sum(amount_fen)::bigint, min(state) FROM (
              SELECT person_id AS who, d.* FROM dues d WHERE person_id = ANY($1::uuid[])
@@ -107,7 +106,7 @@ async def load_dues(
            WHERE amount_fen > 0 OR state <> 'due' GROUP BY 1, 2, 3, 4""",
         person_ids,
     )
-    found: dict[str, dict[tuple[str, str, date], tuple[int, str]]] = {}
+    found: dict[str, Amounts] = {}
     for person_id, item, jurisdiction, month, amount_fen, state in rows:
         found.setdefault(person_id, {})[item, jurisdiction, month] = amount_fen, state
     return found

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from subsidy.domain.payment import Line
+from subsidy.domain.ledger import Kind, Line
+from subsidy.domain.payment import LineChange
 from subsidy.tables import BatchLineRow
 
 
@@ -28,17 +29,36 @@ class Batch(NamedTuple):
 
 
 class Total(NamedTuple):
+    """Number and amount of a batch's lines in one state."""
+
     state: str
     lines: int
     amount_fen: int
 
 
+class LineDetail(NamedTuple):
+    """A line with its reason and its day of settlement; the fields are columns of `batch_lines`."""
+
+    line_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: date
+    kind: Kind
+    sequence: int
+    amount_fen: int
+    state: str
+    reason: str | None
+    settled_on: date | None
+
+
 _BATCH: Final = ", ".join(Batch._fields)
 _LINE: Final = ", ".join(Line._fields)
+_DETAIL: Final = ", ".join(LineDetail._fields)
 
 
 async def insert_batch(tx: Tx, batch: Batch) -> bool:
-    """False: there is one of this id already (whoever made it has committed by now)."""
+    """False if a batch with this id exists already. Its transaction has committed by then."""
     places = ", ".join(f"${i}" for i, _ in enumerate(batch, 1))
     statement = f"INSERT INTO batches ({_BATCH}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING 1"  # noqa: S608
     return await tx.sql.fetchval(statement, *batch) is not None
@@ -53,7 +73,7 @@ async def load_batch(connection: asyncpg.Connection, batch_id: str, *, lock: boo
 async def load_months(tx: Tx, batch_ids: Sequence[str]) -> dict[str, date]:
     """The month of each batch."""
     rows = await tx.sql.fetch("SELECT batch_id, month FROM batches WHERE batch_id = ANY($1::uuid[])", batch_ids)
-    return {row[0]: row[1] for row in rows}
+    return dict(rows)
 
 
 async def list_batches(
@@ -64,6 +84,7 @@ async def list_batches(
     after: str | None,
     limit: int,
 ) -> list[Batch]:
+    """In the order of ids. A filter that is None does not apply. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_BATCH} FROM batches
             WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::date IS NULL OR month = $2)
@@ -91,8 +112,8 @@ async def update_batch(tx: Tx, batch: Batch) -> None:
     )
 
 
-async def totals(connection: asyncpg.Connection, batch_ids: Sequence[str]) -> dict[str, list[Total]]:
-    """Per batch its lines by state."""
+async def sum_lines(connection: asyncpg.Connection, batch_ids: Sequence[str]) -> dict[str, list[Total]]:
+    """Per batch the totals of its lines by state."""
     rows = await connection.fetch(
         """SELECT batch_id, state, count(*), sum(amount_fen)::bigint FROM batch_lines
            WHERE batch_id = ANY($1::uuid[]) GROUP BY 1, 2 ORDER BY 1, 2""",
@@ -109,6 +130,7 @@ async def insert_lines(tx: Tx, batch_id: str, lines: Sequence[Line]) -> None:
 
 
 async def lock_lines(tx: Tx, batch_id: str) -> list[Line]:
+    """Lock all lines of a batch, in the order of ids."""
     rows = await tx.sql.fetch(
         f"SELECT {_LINE} FROM batch_lines WHERE batch_id = $1 ORDER BY line_id FOR UPDATE",  # noqa: S608
         batch_id,
@@ -117,33 +139,37 @@ async def lock_lines(tx: Tx, batch_id: str) -> list[Line]:
 
 
 async def lock_lines_by_id(tx: Tx, line_ids: Sequence[str]) -> dict[str, tuple[Line, str]]:
-    """The lines of these ids, each with its batch."""
+    """Lock lines. Returns by line id the line and its batch id; unknown ids are missing."""
     rows = await tx.sql.fetch(
         f"""SELECT batch_id, {_LINE} FROM batch_lines
             WHERE line_id = ANY($1::uuid[]) ORDER BY line_id FOR UPDATE""",  # noqa: S608
         line_ids,
     )
-    return {line.line_id: (line, row[0]) for row in rows for line in (Line(*row[1:]),)}
+    found: dict[str, tuple[Line, str]] = {}
+    for batch_id, *columns in rows:
+        line = Line(*columns)
+        found[line.line_id] = line, batch_id
+    return found
 
 
-async def move_lines(tx: Tx, moved: Sequence[tuple[str, str, str | None, date | None]]) -> None:
-    """`moved`: line, its new state, why, when the bank settled it (None: leaves what stands there)."""
-    if not moved:
+async def change_lines(tx: Tx, changes: Sequence[LineChange]) -> None:
+    if not changes:
         return
     await tx.sql.execute(
         """UPDATE batch_lines l SET state = u.state, reason = coalesce(u.reason, l.reason),
                                     settled_on = coalesce(u.settled_on, l.settled_on)
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[]) AS u(line_id, state, reason, settled_on)
            WHERE l.line_id = u.line_id""",
-        *map(list, zip(*moved, strict=True)),
+        *map(list, zip(*changes, strict=True)),
     )
 
 
 async def list_lines(
     connection: asyncpg.Connection, batch_id: str, states: Sequence[str] | None, after: str | None, limit: int
-) -> list[dict[str, Any]]:
+) -> list[LineDetail]:
+    """In the order of ids. `states` None: all. `after`: the last id of the page before."""
     rows = await connection.fetch(
-        f"""SELECT {_LINE}, reason, settled_on FROM batch_lines
+        f"""SELECT {_DETAIL} FROM batch_lines
             WHERE batch_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::uuid IS NULL OR line_id > $3)
             ORDER BY line_id LIMIT $4""",  # noqa: S608
         batch_id,
@@ -151,4 +177,4 @@ async def list_lines(
         after,
         limit,
     )
-    return [dict(row) for row in rows]
+    return [LineDetail(*row) for row in rows]

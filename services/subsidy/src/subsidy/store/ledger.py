@@ -1,10 +1,9 @@
-"""Positions, entries and recoveries: what a decision has changed, in one statement per table."""
+"""Lock positions, and write the changes of a decision: one statement per table."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
-import asyncpg
 from shell.store import bulk
 from shell.store.transaction import Tx
 
@@ -30,12 +29,12 @@ _POSITION: Final = (
 )
 _KEY: Final = ("person_id", "item", "jurisdiction", "service_month")
 _COLUMNS: Final = ", ".join(f"d.{column}" for column in _POSITION)
-_IN_ORDER: Final = "ORDER BY d.person_id, d.item, d.jurisdiction, d.service_month"  # one order of locking for all
+_IN_ORDER: Final = "ORDER BY d.person_id, d.item, d.jurisdiction, d.service_month"  # all writers lock in this order
 _ENTRY: Final = (*Posting._fields, "payee_type", "recorded_at", "posted_at")
 
 
 async def lock_positions(tx: Tx, person_ids: Sequence[str]) -> dict[str, dict[Key, Position]]:
-    """All positions of these people, by person."""
+    """Lock all positions of these people. Returns them by person and key."""
     rows = await tx.sql.fetch(
         f"SELECT {_COLUMNS} FROM dues d WHERE d.person_id = ANY($1::uuid[]) {_IN_ORDER} FOR UPDATE",  # noqa: S608
         person_ids,
@@ -48,7 +47,7 @@ async def lock_positions(tx: Tx, person_ids: Sequence[str]) -> dict[str, dict[Ke
 
 
 async def lock_keys(tx: Tx, keys: Sequence[Key]) -> dict[Key, Position]:
-    """The positions under `keys`."""
+    """Lock the positions of these keys."""
     rows = await tx.sql.fetch(
         f"""SELECT {_COLUMNS} FROM dues d
             JOIN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[])
@@ -60,9 +59,11 @@ async def lock_keys(tx: Tx, keys: Sequence[Key]) -> dict[Key, Position]:
     return {position.key: position for position in (Position(*row) for row in rows)}
 
 
-async def lock_payable(tx: Tx, jurisdiction: str, month: Any, count_max: int) -> list[Position]:
-    """What an area owes for service months up to `month` and has neither paid nor promised. Whoever comes second
-    waits for the first and then finds these promised."""
+async def lock_payable(tx: Tx, jurisdiction: str, month: date, count_max: int) -> list[Position]:
+    """Lock positions of an area with a payable amount, for service months up to `month`.
+
+    Of two concurrent callers the second waits for the first and does not get the positions reserved by it.
+    """
     rows = await tx.sql.fetch(
         f"""SELECT {_COLUMNS} FROM dues d
             WHERE d.jurisdiction = $1 AND d.service_month <= $2
@@ -76,7 +77,7 @@ async def lock_payable(tx: Tx, jurisdiction: str, month: Any, count_max: int) ->
 
 
 async def save_changes(tx: Tx, changes: Changes, now: datetime, by: str | None = None) -> None:
-    """Positions, new entries, settled entries and recovery cases. `by`: who closed a recovery."""
+    """Write positions, new entries, settled entries and recovery cases. `by`: who closed a recovery."""
     await bulk.upsert(
         tx,
         DueRow,
@@ -105,7 +106,7 @@ async def _settle(tx: Tx, settlings: Sequence[Settling], now: datetime) -> None:
         now,
     )
     if len(done) != len(settlings):
-        raise AssertionError("an entry to be settled is not pending")
+        raise AssertionError("an entry to settle is not pending")
 
 
 async def _save_cases(tx: Tx, changes: Changes, now: datetime, by: str | None) -> None:
@@ -128,13 +129,6 @@ async def _save_cases(tx: Tx, changes: Changes, now: datetime, by: str | None) -
         now,
         by,
     )
-
-
-async def list_areas(connection: asyncpg.Connection) -> list[str]:
-    """Areas that owe or have owed anything."""
-    # a loose index scan would be faster on billions; areas are few and `dues_to_pay` does not hold them all
-    rows = await connection.fetch("SELECT DISTINCT jurisdiction FROM dues ORDER BY jurisdiction")
-    return [row[0] for row in rows]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -1,29 +1,44 @@
-"""Reading recovery cases; they are written with the ledger (`store.ledger.save_changes`)."""
+"""Read recovery cases. They are written with the ledger (`store.ledger.save_changes`)."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from subsidy.domain.ledger import Key
 
-_COLUMNS: Final = """recovery_id, person_id, item, jurisdiction, service_month, amount_fen, state, reason,
-                     cause_event_id, opened_at, closed_at, closed_by"""
+
+class Recovery(NamedTuple):
+    """A row of `recoveries`."""
+
+    recovery_id: str
+    person_id: str
+    item: str
+    jurisdiction: str
+    service_month: date
+    amount_fen: int
+    state: str
+    reason: str
+    cause_event_id: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+    @property
+    def key(self) -> Key:
+        return self.person_id, self.item, self.jurisdiction, self.service_month
 
 
-async def find_key(connection: asyncpg.Connection, recovery_id: str) -> Key | None:
-    row = await connection.fetchrow(
-        "SELECT person_id, item, jurisdiction, service_month FROM recoveries WHERE recovery_id = $1", recovery_id
-    )
-    return tuple(row) if row else None
+_COLUMNS: Final = ", ".join(Recovery._fields)
 
 
-async def load_recovery(connection: asyncpg.Connection, recovery_id: str) -> dict[str, Any]:
+async def load_recovery(connection: asyncpg.Connection, recovery_id: str) -> Recovery | None:
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM recoveries WHERE recovery_id = $1",  # noqa: S608
         recovery_id,
     )
-    return dict(row)
+    return Recovery(*row) if row else None
 
 
 async def list_recoveries(
@@ -33,7 +48,8 @@ async def list_recoveries(
     person_id: str | None,
     after: str | None,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[Recovery]:
+    """In the order of ids. A filter that is None does not apply. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM recoveries
             WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::text IS NULL OR state = $2)
@@ -45,4 +61,4 @@ async def list_recoveries(
         after,
         limit,
     )
-    return [dict(row) for row in rows]
+    return [Recovery(*row) for row in rows]

@@ -1,1 +1,1 @@
-"""What supervision holds to be true: visits and their verdicts, people and their classes, alerts as cases."""
+"""Pure decisions: received events, visits and verdicts, alerts, open matters, gaps of moves, statistics, chains."""

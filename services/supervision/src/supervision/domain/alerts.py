@@ -1,23 +1,18 @@
-"""An alert as a case: who may do what next. raised → explained → confirmed | dismissed → closed."""
+"""An alert as a case, and who may do what next: raised → explained → confirmed | dismissed → closed."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 Severity = Literal["block", "warn"]
 AlertState = Literal["raised", "explained", "confirmed", "dismissed", "closed"]
-Deed = Literal["explain", "confirm", "dismiss", "close"]
-_AFTER: dict[Deed, AlertState] = {
-    "explain": "explained",
-    "confirm": "confirmed",
-    "dismiss": "dismissed",
-    "close": "closed",
-}
+Action = Literal["explain", "confirm", "dismiss", "close"]
+_DECISIONS: Final[dict[Action, AlertState]] = {"confirm": "confirmed", "dismiss": "dismissed"}
+_DECIDED: Final = ("confirmed", "dismissed")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found. `subject`: the task, recovery, record or gap; `correlation_id`: the change it goes back to;
+class Finding(NamedTuple):
+    """The result of a check. `subject`: the task, recovery, record or gap. `correlation_id`: the change behind it.
     `other_division`: the second area of a case between two."""
 
     check: str
@@ -32,23 +27,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The case does not stand so that this could be done; `reason` is for the caller."""
+    """The action is not possible in the present state; `reason` is for the caller."""
 
     reason: str
 
 
 def decide_step(
-    state: AlertState, deed: Deed, *, has_provider: bool, explain_by: datetime, now: datetime
+    state: AlertState, action: Action, *, has_provider: bool, explain_by: datetime, now: datetime
 ) -> AlertState | Refused:
-    """The state after `deed`. A provider is heard first, until its time to explain has passed."""
-    if deed == "explain":
+    """The state after `action`. No decision is possible until the provider's time to explain has passed."""
+    if action == "explain":
         return "explained" if state == "raised" else Refused(f"a case that is {state} takes no explanation")
-    if deed == "close":
-        return (
-            "closed" if state in ("confirmed", "dismissed") else Refused(f"a case that is {state} is not decided yet")
-        )
+    if action == "close":
+        return "closed" if state in _DECIDED else Refused(f"a case that is {state} is not decided yet")
     if state == "raised" and has_provider and now < explain_by:
         return Refused("the provider may still explain")
     if state not in ("raised", "explained"):
         return Refused(f"a case that is {state} is decided already")
-    return _AFTER[deed]
+    return _DECISIONS[action]

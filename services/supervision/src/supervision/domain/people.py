@@ -1,51 +1,37 @@
-"""A person's days: on which of them with visiting care, and at which level of ability."""
+"""The days on which a person has visiting care, and an ability of each level, as PostgreSQL multiranges."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
-from typing import Final, Protocol
+from typing import Final
+
+from supervision.domain.events import PartialAbility, PartialEntitlement
 
 LEVELS_MAX: Final = 4
+_VISITED_STATES: Final = ("granted", "suspended")
 
 
-class Interval(Protocol):
-    @property
-    def item(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def from_(self) -> str: ...
-    @property
-    def to(self) -> str | None: ...
-
-
-class Ability(Protocol):
-    @property
-    def level(self) -> int: ...
-    @property
-    def valid_from(self) -> date: ...
-    @property
-    def valid_to(self) -> date | None: ...
-
-
-def visiting_periods(entitlements: Iterable[Interval]) -> str:
-    """The days with visiting care as a PostgreSQL multirange. A visit is also rightful while a suspected death holds
-    the money back."""
-    spans = [
-        f"[{e.from_},{e.to or ''})"
-        for e in entitlements
-        if e.item == "visiting_care" and e.state in ("granted", "suspended")
-    ]
+def visiting_periods(entitlements: Iterable[PartialEntitlement]) -> str:
+    """The days with visiting care. A visit is also valid while a suspected death holds the money."""
+    spans: list[str] = []
+    for e in entitlements:
+        if e.item == "visiting_care" and e.state in _VISITED_STATES:
+            spans.append(f"[{e.from_},{e.to or ''})")
     return "{" + ",".join(spans) + "}"
 
 
-def ability_periods(abilities: Sequence[Ability]) -> tuple[str, ...]:
-    """Per level 0 … 4 the days as a multirange; a later result takes over on its first day, so that no day has two."""
+def ability_periods(abilities: Sequence[PartialAbility]) -> tuple[str, ...]:
+    """The days of each level 0 … 4. A later result replaces the one before from its first day."""
     spans: list[list[str]] = [[] for _ in range(LEVELS_MAX + 1)]
     ordered = sorted(abilities, key=lambda a: a.valid_from)
     for ability, later in zip(ordered, [*ordered[1:], None], strict=True):
-        if not 0 <= ability.level <= LEVELS_MAX:
-            continue
-        ends = [day for day in (ability.valid_to, later.valid_from if later else None) if day is not None]
-        if not ends or ability.valid_from < min(ends):
-            spans[ability.level].append(f"[{ability.valid_from},{min(ends) if ends else ''})")
+        span = _span(ability, later)
+        if span and 0 <= ability.level <= LEVELS_MAX:
+            spans[ability.level].append(span)
     return tuple("{" + ",".join(found) + "}" for found in spans)
+
+
+def _span(ability: PartialAbility, later: PartialAbility | None) -> str | None:
+    """The days of a result up to its end or to the next result; None if there are none."""
+    ends = [day for day in (ability.valid_to, later.valid_from if later else None) if day is not None]
+    if not ends:
+        return f"[{ability.valid_from},)"
+    return f"[{ability.valid_from},{min(ends)})" if ability.valid_from < min(ends) else None

@@ -1,8 +1,8 @@
-"""Statistics from which no small group of people can be derived, not even by subtraction.
+"""Statistics that reveal no small group of people, not even by subtraction.
 
-A cell is one count of one counting area in one month. Every cell is protected by itself, and every published figure
-is a sum of protected cells. So all answers together say no more than the protected cells. Neither a protected cell
-nor the difference of two is limited to 1 … threshold − 1 people.
+A cell is one count of one counting area in one month. Every cell is protected separately, and every published figure
+is a sum of protected cells. So all answers together reveal only the protected cells. Neither a protected cell nor the
+difference of two cells shows that there are between 1 and threshold − 1 people.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +35,8 @@ class Figures(NamedTuple):
 
 @lru_cache(maxsize=65_536)
 def counting_area(division: str | None) -> str:
-    """The area whose cells count the people of a division: its county in force. Where no county is known, it is the
-    nearest city, province or the nation."""
+    """The area in which the people of a division are counted: its county in force. If no county is known: the nearest
+    city, province or the nation."""
     if division is None or not divisions.known(division):
         return divisions.NATION
     areas = [code for code in (division, *divisions.ancestors(division)) if len(code) == divisions.COUNTY_DIGITS]
@@ -45,15 +45,15 @@ def counting_area(division: str | None) -> str:
 
 
 def protect(count: int, threshold: int) -> int:
-    """A count as it enters sums: 0 for fewer people than `threshold`, else rounded to a multiple of it."""
+    """The protected count: 0 for fewer people than `threshold`, otherwise rounded to a multiple of it."""
     return 0 if count < threshold else _rounded(count, threshold)
 
 
 def publish(division: str, people: Iterable[tuple[str | None, Counts]], threshold: int) -> Figures:
     """The figures of a division. `people`: exact counts by division of residence, at least those within it."""
     cells = _cells(division, people)
-    classes = {name: sum(protect(c.classes[name], threshold) for c in cells) for name in CLASSES}
-    levels = {name: sum(protect(c.levels[name], threshold) for c in cells) for name in LEVELS}
+    classes = _protected_sums([c.classes for c in cells], CLASSES, threshold)
+    levels = _protected_sums([c.levels for c in cells], LEVELS, threshold)
     return Figures(
         sum(classes.values()) or None,
         {name: count or None for name, count in classes.items()},
@@ -62,8 +62,12 @@ def publish(division: str, people: Iterable[tuple[str | None, Counts]], threshol
     )
 
 
+def _protected_sums(cells: Sequence[Mapping[str, int]], names: Sequence[str], threshold: int) -> dict[str, int]:
+    return {name: sum(protect(cell[name], threshold) for cell in cells) for name in names}
+
+
 def _cells(division: str, people: Iterable[tuple[str | None, Counts]]) -> list[Counts]:
-    """Per counting area within the division its exact counts; nothing where the division is part of such an area."""
+    """The exact counts of each counting area in the division. Empty if the division is only part of such an area."""
     if counting_area(division) != division:
         return []
     found: dict[str, list[Counts]] = {}
@@ -71,10 +75,10 @@ def _cells(division: str, people: Iterable[tuple[str | None, Counts]]) -> list[C
         area = counting_area(residence)
         if divisions.within(area, division):
             found.setdefault(area, []).append(counts)
-    return [_added(counts) for counts in found.values()]
+    return [_sum(counts) for counts in found.values()]
 
 
-def _added(counts: Sequence[Counts]) -> Counts:
+def _sum(counts: Sequence[Counts]) -> Counts:
     return Counts(
         {name: sum(c.classes[name] for c in counts) for name in CLASSES},
         {name: sum(c.levels[name] for c in counts) for name in LEVELS},
@@ -84,8 +88,8 @@ def _added(counts: Sequence[Counts]) -> Counts:
 
 
 def _rate(cells: Sequence[Counts], threshold: int) -> float | None:
-    """From rounded counts, since an exact rate of few people names their number. The people visited are published in
-    no other form, so a small number of them is rounded like any other."""
+    """From rounded counts, because an exact rate of few people reveals their number. The number of people visited is
+    published in no other form, so a small number is only rounded."""
     large = [c for c in cells if c.to_visit >= threshold]
     to_visit = sum(_rounded(c.to_visit, threshold) for c in large)
     if not to_visit:
@@ -95,5 +99,5 @@ def _rate(cells: Sequence[Counts], threshold: int) -> float | None:
 
 
 def _rounded(count: int, base: int) -> int:
-    """The nearest multiple of `base`; the upper one where two are as near."""
+    """The nearest multiple of `base`; the upper one of two equally near."""
     return (2 * count + base) // (2 * base) * base

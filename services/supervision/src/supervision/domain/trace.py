@@ -1,4 +1,4 @@
-"""The chain of one change in the order in which it happened."""
+"""The chain of one change in causal order."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,6 +8,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """One event in a chain. `led_by`: see `tables.StepRow`."""
+
     at: datetime
     service: str
     what: str
@@ -18,27 +20,30 @@ class Step:
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
-    """Oldest first, each event once, and no effect before its cause: clocks of two processes may differ, and the
-    business clock can be set back."""
-    once = {step.event_id: step for step in steps}
+    """Oldest first, each event once, and no effect before its cause. Times alone are not enough: the clocks of two
+    processes may differ, and the business clock can be set back."""
+    by_id = {step.event_id: step for step in steps}
     waiting: dict[str, list[Step]] = defaultdict(list)
     ordered: list[Step] = []
-
-    def place(step: Step) -> None:
-        stack = [step]
-        while stack:
-            found = stack.pop()
-            ordered.append(found)
-            stack += reversed(waiting.pop(found.event_id, []))
-
     placed: set[str] = set()
-    for step in sorted(once.values(), key=lambda s: (s.at, s.event_id)):
+    for step in sorted(by_id.values(), key=lambda s: (s.at, s.event_id)):
         cause = step.causation_id
-        if cause in once and cause not in placed and cause != step.event_id:
+        if cause in by_id and cause not in placed and cause != step.event_id:
             waiting[cause].append(step)
             continue
-        before = len(ordered)
-        place(step)
-        placed.update(s.event_id for s in ordered[before:])
-    ordered += [step for group in waiting.values() for step in group]  # a circle of causes: told all the same
+        chain = _with_waiting(step, waiting)
+        ordered += chain
+        placed.update(s.event_id for s in chain)
+    ordered += [step for group in waiting.values() for step in group]  # events that cause each other are kept too
     return ordered
+
+
+def _with_waiting(step: Step, waiting: dict[str, list[Step]]) -> list[Step]:
+    """The step, and all steps that waited for it directly or indirectly; these leave `waiting`."""
+    chain: list[Step] = []
+    stack = [step]
+    while stack:
+        found = stack.pop()
+        chain.append(found)
+        stack += reversed(waiting.pop(found.event_id, []))
+    return chain

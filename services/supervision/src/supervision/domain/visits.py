@@ -1,17 +1,17 @@
-"""Is a completed visit to be believed? Facts in, verdict out."""
+"""The verdict about a completed visit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Verdict = Literal["waiting", "verified", "disputed"]
 Period = tuple[date, date | None]  # [from, to), None is open
-NONE: frozenset[str] = frozenset()
+NONE: Final[frozenset[str]] = frozenset()
 
 
-class Minutes(NamedTuple):
-    """How long a visit of this item lasts, from this day on."""
+class DurationRule(NamedTuple):
+    """The permitted duration of a visit for this item, from this day on."""
 
     item: str
     since: date
@@ -21,9 +21,9 @@ class Minutes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit after check-out. `at`: when dispatch recorded the check-out; `…_on` are the civil dates of check-in,
-    check-out and recording. `waived`: checks an officer dismissed. `human`: who answers for the person now. `reason`:
-    why the visit was made, as far as dispatch said."""
+    """A visit after check-out. `at`: when dispatch recorded the check-out. `…_on`: the civil dates of check-in,
+    check-out and recording. `waived`: checks that an officer dismissed. `survivor_id`: the identity that
+    represents the person now. `reason`: why the visit was made, if known."""
 
     task_id: str
     person_id: str
@@ -42,20 +42,20 @@ class Visit:
     blocks: frozenset[str] = NONE
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
-    human: str = ""
+    survivor_id: str = ""
     reason: str | None = None
     outcome: str = "seen"
 
     @property
-    def of(self) -> str:
-        """Whose visit it is, whatever number the task was made under."""
-        return self.human or self.person_id
+    def present_id(self) -> str:
+        """The person of the visit, whatever identity the task was made for."""
+        return self.survivor_id or self.person_id
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What decisions say of the person. `visiting`: the days with visiting care; `visiting_before`: the days with it
-    until a newer decision took it away. Who visits in good faith on the day of the news does no wrong."""
+class Decision:
+    """The newest decision about a person. `visiting`: the days with visiting care. `visiting_before`: the days with it
+    until a newer decision ended it; a visit on the day of that decision is still in good faith."""
 
     decided_at: datetime
     died_on: date | None = None
@@ -63,27 +63,29 @@ class Known:
     visiting_before: Sequence[Period] = ()
 
 
-class Judged(NamedTuple):
+class Judgement(NamedTuple):
+    """`blocks` and `warnings`: ids of the checks that found something."""
+
     verdict: Verdict
     blocks: frozenset[str]
     warnings: frozenset[str]
 
 
-def known_of(visit: Visit, known: Mapping[str, Known]) -> Known | None:
-    """What decisions say of the human: a right under either number is a right, a death under the survivor's a death."""
-    own, human = known.get(visit.person_id), known.get(visit.of)
-    if own is None or human is None or visit.of == visit.person_id:
-        return own or human
-    return Known(
-        max(own.decided_at, human.decided_at),
-        human.died_on,
-        (*own.visiting, *human.visiting),
-        (*own.visiting_before, *human.visiting_before),
+def decision_for(visit: Visit, decisions: Mapping[str, Decision]) -> Decision | None:
+    """The decisions that count for a visit: visiting care of either identity, and the death of the survivor."""
+    own, survivor = decisions.get(visit.person_id), decisions.get(visit.present_id)
+    if own is None or survivor is None or visit.present_id == visit.person_id:
+        return own or survivor
+    return Decision(
+        max(own.decided_at, survivor.decided_at),
+        survivor.died_on,
+        (*own.visiting, *survivor.visiting),
+        (*own.visiting_before, *survivor.visiting_before),
     )
 
 
 def overlap(one: Visit, other: Visit) -> bool:
-    """Both last for some time together; one that begins when the other ends does not overlap it."""
+    """Whether both last for some time together. A visit that begins when the other ends does not overlap it."""
     return one.checked_in_at < other.checked_out_at and other.checked_in_at < one.checked_out_at
 
 
@@ -93,73 +95,79 @@ def covers(periods: Iterable[Period], day: date) -> bool:
 
 def decide_verdict(
     visit: Visit,
-    known: Known | None,
+    decision: Decision | None,
     others: Sequence[Visit],
-    minutes: Sequence[Minutes],
+    rules: Sequence[DurationRule],
     wait: timedelta,
     now: datetime,
-) -> Judged:
-    """`others`: completed visits of the same worker or the same person. While the decision that explains the visit
-    may still be under way the verdict is `waiting`, at most for `wait`."""
-    dead_blocks, dead_warns = _dead(visit, known)
-    blocks = dead_blocks | _overlapping(visit, others)
-    entitled = _entitled(visit, known)
-    conclusive = now - visit.at >= wait or (known is not None and known.decided_at >= visit.at)
-    if not entitled and conclusive:
+) -> Judgement:
+    """`others`: completed visits of the same worker or the same person. The verdict is `waiting` while the decision
+    that explains the visit may still arrive, at most for `wait`."""
+    death_blocks, death_warnings = _after_death(visit, decision)
+    blocks = death_blocks | _overlapping(visit, others)
+    entitled = _entitled(visit, decision)
+    if not entitled and _decision_complete(visit, decision, wait, now):
         blocks |= {"V12"}
-    warnings = dead_warns | _duration(visit, minutes) | _back_filled(visit)
+    warnings = death_warnings | _duration(visit, rules) | _recorded_late(visit)
+    return Judgement(_verdict(visit, blocks, entitled), blocks, warnings)
+
+
+def _decision_complete(visit: Visit, decision: Decision | None, wait: timedelta, now: datetime) -> bool:
+    """Whether no decision that was made before the check-out can still arrive."""
+    return now - visit.at >= wait or (decision is not None and decision.decided_at >= visit.at)
+
+
+def _verdict(visit: Visit, blocks: frozenset[str], entitled: bool) -> Verdict:
     if blocks - visit.waived:
-        verdict: Verdict = "disputed"
-    elif entitled or "V12" in blocks:  # a V12 that an officer waived
-        verdict = "verified"
-    else:
-        verdict = "waiting"
-    return Judged(verdict, blocks, warnings)
+        return "disputed"
+    if entitled or "V12" in blocks:  # an officer waived this V12
+        return "verified"
+    return "waiting"
 
 
-def _dead(visit: Visit, known: Known | None) -> tuple[frozenset[str], frozenset[str]]:
-    """V01. The day of death itself only warns: the visitor may have found the person dead. A check of a suspected death
-    that did not see the person agrees with the death."""
-    if known is None or known.died_on is None or known.died_on > visit.visited_on:
+def _after_death(visit: Visit, decision: Decision | None) -> tuple[frozenset[str], frozenset[str]]:
+    """V01: blocks, warnings. A visit on the day of death only warns, because the visitor may have found the person
+    dead. A check of a suspected death that did not see the person agrees with the death."""
+    if decision is None or decision.died_on is None or decision.died_on > visit.visited_on:
         return NONE, NONE
     if visit.reason == "suspicion" and visit.outcome != "seen":
         return NONE, NONE
     found = frozenset({"V01"})
-    return (found, NONE) if known.died_on < visit.visited_on else (NONE, found)
+    return (found, NONE) if decision.died_on < visit.visited_on else (NONE, found)
 
 
 def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
-    """V03 and V05. Which of the two visits is false is not known here: both are disputed."""
+    """V03 (same worker) and V05 (same person and item). Either visit may be false, so both are disputed."""
     found = set()
     for other in others:
         if other.task_id == visit.task_id or not overlap(visit, other):
             continue
         if visit.worker and (visit.provider, visit.worker) == (other.provider, other.worker):
             found.add("V03")
-        if (visit.of, visit.item) == (other.of, other.item):
+        if (visit.present_id, visit.item) == (other.present_id, other.item):
             found.add("V05")
     return frozenset(found)
 
 
-def _entitled(visit: Visit, known: Known | None) -> bool:
-    """V12. Only visiting care is known here; orders of other items are judged by those who hold them. A check of a
-    suspected death needs no entitlement: the platform ordered it."""
+def _entitled(visit: Visit, decision: Decision | None) -> bool:
+    """V12, for visiting care only: supervision does not know the entitlements to other items. The platform itself
+    orders a check of a suspected death, so it needs no entitlement."""
     if visit.item != "visiting_care" or visit.reason == "suspicion":
         return True
-    return known is not None and covers((*known.visiting, *known.visiting_before), visit.visited_on)
+    return decision is not None and covers((*decision.visiting, *decision.visiting_before), visit.visited_on)
 
 
-def _duration(visit: Visit, minutes: Sequence[Minutes]) -> frozenset[str]:
-    """V06."""
-    rules = [m for m in minutes if m.item == visit.item and m.since <= visit.visited_on]
-    if not rules:
+def _duration(visit: Visit, rules: Sequence[DurationRule]) -> frozenset[str]:
+    """V06: shorter or longer than the rule in force permits."""
+    in_force = [rule for rule in rules if rule.item == visit.item and rule.since <= visit.visited_on]
+    if not in_force:
         return NONE
-    rule = max(rules, key=lambda m: m.since)
+    rule = max(in_force, key=lambda r: r.since)
     lasted = visit.checked_out_at - visit.checked_in_at
     fits = timedelta(minutes=rule.duration_minutes_min) <= lasted <= timedelta(minutes=rule.duration_minutes_max)
     return NONE if fits else frozenset({"V06"})
 
 
-def _back_filled(visit: Visit) -> frozenset[str]:
+def _recorded_late(visit: Visit) -> frozenset[str]:
     """V09: recorded on a later day than the service."""
     return frozenset({"V09"}) if visit.recorded_on > visit.ended_on else NONE

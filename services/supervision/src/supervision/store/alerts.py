@@ -1,12 +1,65 @@
-"""Alerts: cases with deadlines. One per check and subject, whoever finds it how often."""
+"""Alerts: cases with deadlines, one per check and subject."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from shell.store.transaction import Tx
 
+from supervision.domain.alerts import AlertState, Finding, Severity
+
+
+class Alert(NamedTuple):
+    """A row of `alerts`."""
+
+    alert_id: str
+    check_id: str
+    severity: Severity
+    state: AlertState
+    subject: str
+    person_id: str | None
+    provider: str | None
+    division: str | None
+    correlation_id: str | None
+    raised_at: datetime
+    explain_by: datetime
+    decide_by: datetime
+    close_by: datetime
+    explanation: str | None
+    explained_by: str | None
+    outcome: str | None
+    decision: str | None
+    decided_by: str | None
+    closed_at: datetime | None
+    other_division: str | None
+
+
+class Times(NamedTuple):
+    """The instant of an alert and its deadlines."""
+
+    raised_at: datetime
+    explain_by: datetime
+    decide_by: datetime
+    close_by: datetime
+
+
+class Withdrawn(NamedTuple):
+    alert_id: str
+    person_id: str | None
+    division: str | None
+    other_division: str | None
+    correlation_id: str | None
+
+
+class OpenCount(NamedTuple):
+    division: str | None
+    other_division: str | None
+    check_id: str
+    alerts: int
+
+
+_ALERT: Final = ", ".join(Alert._fields)
 _RAISE: Final = """
 INSERT INTO alerts AS t (alert_id, check_id, severity, state, subject, person_id, provider, division, correlation_id,
                          other_division, raised_at, explain_by, decide_by, close_by)
@@ -20,66 +73,73 @@ ON CONFLICT (alert_id) DO UPDATE SET
 WHERE t.decided_by = 'system' OR (t.state IN ('raised', 'explained') AND t.severity <> excluded.severity)
 RETURNING alert_id
 """
-_WITHDRAW: Final = """
+_WITHDRAW: Final = f"""
 UPDATE alerts SET state = 'closed', outcome = $2, decided_by = 'system', decision = $3, closed_at = $4
 WHERE alert_id = ANY($1::text[]::uuid[]) AND state IN ('raised', 'explained')
-RETURNING alert_id, person_id, division, other_division, correlation_id
-"""
-_LIST: Final = """
-SELECT * FROM alerts
+RETURNING {", ".join(Withdrawn._fields)}
+"""  # noqa: S608
+_LIST: Final = f"""
+SELECT {_ALERT} FROM alerts
 WHERE (cardinality($1::text[]) = 0 OR state = ANY($1)) AND ($2::text IS NULL OR check_id = $2)
   AND ($3::text IS NULL OR provider = $3) AND ($4::text[] IS NULL OR division = ANY($4) OR other_division = ANY($4))
   AND ($5::uuid IS NULL OR (raised_at, alert_id) < (SELECT raised_at, alert_id FROM alerts WHERE alert_id = $5))
 ORDER BY raised_at DESC, alert_id DESC LIMIT $6
-"""
+"""  # noqa: S608
 
 
-async def upsert_alerts(tx: Tx, rows: Sequence[Sequence[Any]], times: Sequence[datetime]) -> set[str]:
-    """alert_id, check_id, severity, subject, person_id, provider, division, correlation_id, other_division;
-    `times`: raised, explain by, decide by, close by. Returns the ids of what is new, or open again after the machine
-    had closed it."""
-    if not rows:
+async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -> set[str]:
+    """`findings`: by alert id. Returns the ids of alerts that are new, have another severity, or are open again after
+    the system had closed them."""
+    if not findings:
         return set()
-    ordered = sorted({row[0]: row for row in rows}.values(), key=lambda row: str(row[0]))
-    found = await tx.sql.fetch(_RAISE, *[list(column) for column in zip(*ordered, strict=True)], *times)
+    rows = [(alert_id, *findings[alert_id]) for alert_id in sorted(findings)]
+    found = await tx.sql.fetch(_RAISE, *map(list, zip(*rows, strict=True)), *times)
     return {row[0] for row in found}
 
 
-async def withdraw_alerts(tx: Tx, alert_ids: Sequence[str], outcome: str, reason: str, now: datetime) -> list[Any]:
-    """Close what no officer has decided. Returns what was open."""
-    found: list[Any] = await tx.sql.fetch(_WITHDRAW, sorted(alert_ids), outcome, reason, now)
-    return found
+async def withdraw_alerts(
+    tx: Tx, alert_ids: Sequence[str], outcome: str, reason: str, now: datetime
+) -> list[Withdrawn]:
+    """Close the alerts that no officer has decided. Returns them."""
+    return [Withdrawn(*row) for row in await tx.sql.fetch(_WITHDRAW, sorted(alert_ids), outcome, reason, now)]
 
 
-async def lock_alert(tx: Tx, alert_id: str) -> Any:
-    """The row, None when there is none."""
-    return await tx.sql.fetchrow("SELECT * FROM alerts WHERE alert_id = $1 FOR UPDATE", alert_id)
+async def lock_alert(tx: Tx, alert_id: str) -> Alert | None:
+    statement = f"SELECT {_ALERT} FROM alerts WHERE alert_id = $1 FOR UPDATE"  # noqa: S608
+    row = await tx.sql.fetchrow(statement, alert_id)
+    return Alert(*row) if row else None
 
 
-async def save_explanation(tx: Tx, alert_id: str, text: str, by: str) -> Any:
-    return await tx.sql.fetchrow(
-        "UPDATE alerts SET state = 'explained', explanation = $2, explained_by = $3 WHERE alert_id = $1 RETURNING *",
+async def save_explanation(tx: Tx, alert_id: str, text: str, by: str) -> Alert:
+    row = await tx.sql.fetchrow(
+        f"""UPDATE alerts SET state = 'explained', explanation = $2, explained_by = $3
+            WHERE alert_id = $1 RETURNING {_ALERT}""",  # noqa: S608
         alert_id,
         text,
         by,
     )
+    return Alert(*row)
 
 
-async def save_decision(tx: Tx, alert_id: str, outcome: str, reason: str, by: str) -> Any:
-    return await tx.sql.fetchrow(
-        """UPDATE alerts SET state = $2, outcome = $2, decision = $3, decided_by = $4
-           WHERE alert_id = $1 RETURNING *""",
+async def save_decision(tx: Tx, alert_id: str, outcome: str, reason: str, by: str) -> Alert:
+    row = await tx.sql.fetchrow(
+        f"""UPDATE alerts SET state = $2, outcome = $2, decision = $3, decided_by = $4
+            WHERE alert_id = $1 RETURNING {_ALERT}""",  # noqa: S608
         alert_id,
         outcome,
         reason,
         by,
     )
+    return Alert(*row)
 
 
-async def save_closing(tx: Tx, alert_id: str, now: datetime) -> Any:
-    return await tx.sql.fetchrow(
-        "UPDATE alerts SET state = 'closed', closed_at = $2 WHERE alert_id = $1 RETURNING *", alert_id, now
+async def save_closing(tx: Tx, alert_id: str, now: datetime) -> Alert:
+    row = await tx.sql.fetchrow(
+        f"UPDATE alerts SET state = 'closed', closed_at = $2 WHERE alert_id = $1 RETURNING {_ALERT}",  # noqa: S608
+        alert_id,
+        now,
     )
+    return Alert(*row)
 
 
 async def list_alerts(
@@ -91,10 +151,10 @@ async def list_alerts(
     areas: list[str] | None,
     after: str | None,
     limit: int,
-) -> list[Any]:
-    """Newest first."""
-    rows: list[Any] = await connection.fetch(_LIST, list(states), check, provider, areas, after, limit)
-    return rows
+) -> list[Alert]:
+    """Newest first. No states: all of them. A filter that is None does not apply."""
+    rows = await connection.fetch(_LIST, list(states), check, provider, areas, after, limit)
+    return [Alert(*row) for row in rows]
 
 
 async def list_alert_areas(connection: asyncpg.Connection) -> list[str]:
@@ -105,10 +165,10 @@ async def list_alert_areas(connection: asyncpg.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def count_open(connection: asyncpg.Connection) -> list[Any]:
-    """(division, other_division, check_id, count) of what is not closed."""
-    rows: list[Any] = await connection.fetch(
+async def count_open(connection: asyncpg.Connection) -> list[OpenCount]:
+    """The numbers of alerts that are not closed."""
+    rows = await connection.fetch(
         """SELECT division, other_division, check_id, count(*) AS count FROM alerts WHERE state <> 'closed'
            GROUP BY division, other_division, check_id"""
     )
-    return rows
+    return [OpenCount(*row) for row in rows]

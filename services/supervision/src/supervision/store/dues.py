@@ -1,7 +1,7 @@
-"""Due months: one row per person, item and paying area, as long as any month is due."""
+"""Due months: one row per person, item and paying area with at least one due month."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from shell.store.transaction import Tx
 
@@ -17,8 +17,17 @@ WHEN NOT MATCHED AND NOT isempty(s.due) THEN
 """
 
 
-async def save_due_months(tx: Tx, rows: Sequence[tuple[str, str, str, str, str]]) -> None:
-    """person_id, item, jurisdiction, the stated months and those of them with money due as multiranges of days; unique
-    and in order by the first three. Months that are not stated stay as they are."""
+class DueMonths(NamedTuple):
+    """`stated`: the months of the received lines; `due`: those with money due; both as multiranges of days."""
+
+    person_id: str
+    item: str
+    jurisdiction: str
+    stated: str
+    due: str
+
+
+async def save_due_months(tx: Tx, rows: Sequence[DueMonths]) -> None:
+    """`rows`: unique by the first three fields and sorted by them. Months that are not stated stay unchanged."""
     if rows:
-        await tx.sql.execute(_MERGE, *[list(column) for column in zip(*rows, strict=True)])
+        await tx.sql.execute(_MERGE, *map(list, zip(*rows, strict=True)))

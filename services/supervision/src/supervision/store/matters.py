@@ -2,9 +2,40 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from shell.store.transaction import Tx
+
+from supervision.domain.matters import Matter
+
+
+class NewMatter(NamedTuple):
+    person_id: str
+    check_id: str
+    subject: str
+    since: datetime
+    due_at: datetime
+    division: str
+    correlation_id: str
+
+    @classmethod
+    def of(cls, matter: Matter, division: str, correlation_id: str) -> "NewMatter":
+        return cls(*matter, division, correlation_id)
+
+
+class StoredMatter(NamedTuple):
+    person_id: str
+    check_id: str
+    subject: str
+
+
+class DueMatter(NamedTuple):
+    person_id: str
+    check_id: str
+    subject: str
+    division: str
+    correlation_id: str | None
+
 
 _INSERT: Final = """
 INSERT INTO matters (person_id, check_id, subject, since, due_at, division, correlation_id)
@@ -20,33 +51,32 @@ RETURNING m.person_id, m.check_id, m.subject, m.division, m.correlation_id
 """
 
 
-async def list_matters(tx: Tx, person_ids: Sequence[str]) -> list[Any]:
-    """(person_id, check_id, subject) of the open matters of these people, locked."""
-    rows: list[Any] = await tx.sql.fetch(
+async def lock_matters(tx: Tx, person_ids: Sequence[str]) -> list[StoredMatter]:
+    """Lock the open matters of these people."""
+    rows = await tx.sql.fetch(
         """SELECT person_id, check_id, subject FROM matters WHERE person_id = ANY($1::uuid[])
            ORDER BY person_id, check_id FOR UPDATE""",
         person_ids,
     )
-    return rows
+    return [StoredMatter(*row) for row in rows]
 
 
-async def insert_matters(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """person_id, check_id, subject, since, due_at, division, correlation_id; unique by person and check."""
-    if rows:
-        await tx.sql.execute(_INSERT, *[list(column) for column in zip(*sorted(rows), strict=True)])
+async def insert_matters(tx: Tx, matters: Sequence[NewMatter]) -> None:
+    """`matters`: unique by person and check."""
+    if matters:
+        await tx.sql.execute(_INSERT, *map(list, zip(*sorted(matters), strict=True)))
 
 
-async def delete_matters(tx: Tx, keys: Sequence[tuple[str, str]]) -> None:
-    """`keys`: (person_id, check_id)."""
-    if keys:
+async def delete_matters(tx: Tx, matters: Sequence[StoredMatter]) -> None:
+    if matters:
+        keys = sorted((matter.person_id, matter.check_id) for matter in matters)
         await tx.sql.execute(
             """DELETE FROM matters m USING unnest($1::uuid[], $2::text[]) AS u(person_id, check_id)
                WHERE m.person_id = u.person_id AND m.check_id = u.check_id""",
-            *[list(column) for column in zip(*sorted(keys), strict=True)],
+            *map(list, zip(*keys, strict=True)),
         )
 
 
-async def take_due_matters(tx: Tx, now: datetime, limit: int) -> list[Any]:
-    """The matters that have become due and are no alerts yet, at most `limit`; they are marked as raised."""
-    rows: list[Any] = await tx.sql.fetch(_TAKE_DUE, now, limit)
-    return rows
+async def take_due_matters(tx: Tx, now: datetime, limit: int) -> list[DueMatter]:
+    """Mark due matters as raised, at most `limit`. Returns them."""
+    return [DueMatter(*row) for row in await tx.sql.fetch(_TAKE_DUE, now, limit)]

@@ -1,8 +1,8 @@
-"""People: one row per person, replaced by a newer decision; and counts over them."""
+"""People and their ability levels, one row per person with the newest decision; counts of people."""
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 from common.codes import divisions
@@ -10,8 +10,21 @@ from shell.store.transaction import Tx
 
 from supervision.domain.statistics import CLASSES, LEVELS, Counts
 
+
+class PersonLine(NamedTuple):
+    """A decision about a person. `visiting_care`: the days with it as a multirange."""
+
+    person_id: str
+    version: int
+    decided_at: str
+    division: str | None
+    died_on: date | None
+    merged_into: str | None
+    visiting_care: str
+
+
 _UPSERT: Final = """
-WITH told AS (
+WITH changed AS (
 INSERT INTO people AS t (person_id, version, decided_at, division, died_on, merged_into, visiting_care)
 SELECT a::uuid, b, c::timestamptz, d, e, m::uuid, f::datemultirange
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[])
@@ -23,7 +36,7 @@ ON CONFLICT (person_id) DO UPDATE SET
     * datemultirange(daterange(NULL, (excluded.decided_at AT TIME ZONE 'Asia/Shanghai')::date, '[]'))
 WHERE t.version < excluded.version
 RETURNING old.merged_into AS before, new.merged_into AS after)
-SELECT DISTINCT before FROM told WHERE before IS NOT NULL AND after IS DISTINCT FROM before
+SELECT DISTINCT before FROM changed WHERE before IS NOT NULL AND after IS DISTINCT FROM before
 """
 _UPSERT_ABILITIES: Final = """
 INSERT INTO abilities AS t (person_id, version, level_0, level_1, level_2, level_3, level_4)
@@ -35,7 +48,7 @@ ON CONFLICT (person_id) DO UPDATE SET
   level_3 = excluded.level_3, level_4 = excluded.level_4
 WHERE t.version < excluded.version
 """
-# The few distinct areas of many people, by hopping from one index entry to the next.
+# A loose index scan: it finds the few distinct areas of many people.
 _AREAS: Final = """
 WITH RECURSIVE hop AS (
   (SELECT division FROM people WHERE division IS NOT NULL ORDER BY division LIMIT 1)
@@ -45,8 +58,8 @@ WITH RECURSIVE hop AS (
 )
 SELECT division FROM hop WHERE division IS NOT NULL
 """
-# A person merged into another is counted as that one: dues and visits of both count as its own. Their ability level
-# does so only where the other has none. $1: the areas, $2: the reference day, $3: the first day of its month.
+# A merged person is counted with the survivor: dues and visits of both count for the survivor. The ability level of an
+# alias counts only if the survivor has none. $1: the areas, $2: the reference day, $3: the first day of its month.
 _COUNTS: Final = """
 SELECT division,
        count(*) FILTER (WHERE la AND NOT nu AND NOT ca) AS longevity_allowance,
@@ -88,32 +101,32 @@ GROUP BY division
 """
 
 
-async def upsert_people(tx: Tx, rows: Sequence[Sequence[Any]]) -> set[str]:
-    """`rows`: person_id, version, decided_at, division, died_on, merged_into, the days with visiting care; unique by
-    person. Returns the former survivors of those who count as them no longer."""
+async def upsert_people(tx: Tx, rows: Sequence[PersonLine]) -> set[str]:
+    """`rows`: unique by person. Returns the former survivors of people whose survivor changed."""
     if not rows:
         return set()
     return {row[0] for row in await tx.sql.fetch(_UPSERT, *_columns(rows))}
 
 
 async def load_versions(tx: Tx, person_ids: Sequence[str]) -> dict[str, int]:
-    """The version of the decision that is stored of each."""
+    """The version of each person's stored decision."""
     rows = await tx.sql.fetch("SELECT person_id, version FROM people WHERE person_id = ANY($1::uuid[])", person_ids)
-    return {row[0]: row[1] for row in rows}
+    return dict(rows)
 
 
 async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
-    """person_id, version, then the days of each level 0 … 4; unique by person."""
+    """`rows`: person_id, version, then the days of each level 0 … 4; unique by person."""
     if rows:
         await tx.sql.execute(_UPSERT_ABILITIES, *_columns(rows))
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """In one order for all writers, so that they cannot deadlock."""
     return [list(column) for column in zip(*sorted(rows, key=lambda row: str(row[0])), strict=True)]
 
 
 async def list_areas(connection: asyncpg.Connection, division: str) -> list[str] | None:
-    """The areas within `division` in which people live; None for the nation, whose people need no known area."""
+    """The areas in `division` in which people live. None for the nation, which includes people without an area."""
     if division == divisions.NATION:
         return None
     rows = await connection.fetch(_AREAS)
@@ -123,13 +136,15 @@ async def list_areas(connection: asyncpg.Connection, division: str) -> list[str]
 async def count_people(
     connection: asyncpg.Connection, areas: list[str] | None, on: date
 ) -> list[tuple[str | None, Counts]]:
-    """Exact counts by division of residence, every person once: dues of the month of `on`, visits of that month up to
-    `on`, ability levels on that day. Never to be published as they are."""
+    """Exact counts by division of residence, every person once. They must be protected before publication.
+
+    They cover dues of the month of `on`, visits of that month up to `on`, and ability levels on that day.
+    """
     rows = await connection.fetch(_COUNTS, areas, on, on.replace(day=1))
     return [(row["division"], _counts(row)) for row in rows]
 
 
-def _counts(row: Any) -> Counts:
+def _counts(row: asyncpg.Record) -> Counts:
     classes = {name: row[name] for name in CLASSES}
     levels = {level: row[f"level_{level}"] for level in LEVELS}
     return Counts(classes, levels, row["to_visit"], row["visited"])

@@ -1,8 +1,8 @@
-"""Steps: written by COPY, since there are several for every change of the whole platform."""
+"""Steps. They are written by COPY, because every change on the platform makes several."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from common.message import CAUSES_MAX
@@ -10,7 +10,7 @@ from shell.store.transaction import Tx
 
 from supervision.domain.trace import Step
 
-# correlation_id, event_id, causation_id, led_by, person_id, at, version, service, what; all as checked text
+# the columns of `_COLUMNS`; every field is text that was checked before
 StepLine = tuple[str, str, str | None, str | None, str | None, str, str | None, str, str]
 _COLUMNS: Final = (
     "correlation_id",
@@ -30,13 +30,26 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
             $9::text[]) AS u(a, b, c, d, e, f, g, h, i)
 ON CONFLICT DO NOTHING
 """
+_STEP: Final = "event_id, causation_id, led_by, person_id, at, service, what"
 TRACE_MAX: Final = 2_000
 CHUNK_BYTES: Final = 256 * 1024
 
 
+class PersonStep(NamedTuple):
+    """A step of a person. `changes`: the pushed changes that led to it."""
+
+    step: Step
+    changes: list[str]
+
+
+class StepKey(NamedTuple):
+    at: datetime
+    event_id: str
+
+
 async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
-    """Lines are unique by change and event. Plain COPY first (a third cheaper than a merge); only where one of them
-    is there already (an event sent twice) they are merged."""
+    """`lines`: unique by change and event. Plain COPY is a third cheaper than a merge, so it comes first. The merge is
+    for an event that is stored already (it was delivered twice)."""
     if not lines:
         return
     text = "\n".join("\t".join([field or "\\N" for field in line]) for line in lines) + "\n"
@@ -44,34 +57,42 @@ async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
         async with tx.sql.transaction():
             await tx.sql.copy_to_table("steps", source=_chunks(text.encode()), columns=_COLUMNS)
     except asyncpg.UniqueViolationError:
-        await tx.sql.execute(_MERGE, *[list(column) for column in zip(*lines, strict=True)])
+        await tx.sql.execute(_MERGE, *map(list, zip(*lines, strict=True)))
 
 
 async def _chunks(text: bytes) -> AsyncIterator[bytes]:
-    """For COPY. A file would do too, but for each one asyncpg makes a class of its own, which keeps the whole text
-    until the collector of cycles comes by: a hundred megabytes in a burst."""
+    """A source for COPY. For a file object asyncpg would create a class that keeps the whole text until the next cycle
+    collection: a hundred megabytes in a burst."""
     for start in range(0, len(text), CHUNK_BYTES):
         yield text[start : start + CHUNK_BYTES]
 
 
 async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
-    """The steps of one change, and what followed from the states in which it was united with other changes."""
-    own = await _load(connection, "correlation_id = $1", correlation_id)
+    """The steps of one change, including steps that follow from states in which it was combined with other changes."""
+    own = await _load(connection, correlation_id)
     found = {step.event_id: step for step in own}
     for leader in sorted({step.led_by for step in own if step.led_by}):
-        led = await _load(connection, "correlation_id = $1", leader)
-        reached = {step.event_id for step in own if step.led_by == leader}
-        for step in sorted(led, key=lambda s: s.at):
-            if step.causation_id in reached:
-                reached.add(step.event_id)
-                found.setdefault(step.event_id, step)
+        combined = {step.event_id for step in own if step.led_by == leader}
+        for step in _following(combined, await _load(connection, leader)):
+            found.setdefault(step.event_id, step)
     return list(found.values())
 
 
+def _following(causes: set[str], steps: Sequence[Step]) -> list[Step]:
+    """Those of `steps` that follow from these causes, directly or indirectly."""
+    reached = set(causes)
+    found: list[Step] = []
+    for step in sorted(steps, key=lambda s: s.at):
+        if step.causation_id in reached:
+            reached.add(step.event_id)
+            found.append(step)
+    return found
+
+
 async def load_person_steps(
-    connection: asyncpg.Connection, person_id: str, *, limit: int, before: tuple[datetime, str] | None
-) -> list[tuple[Step, list[str]]]:
-    """Newest first, each event once with the changes it goes back to; `before` is the last of the page before."""
+    connection: asyncpg.Connection, person_id: str, *, limit: int, before: StepKey | None
+) -> list[PersonStep]:
+    """Newest first, each event once. `before`: the last step of the page before."""
     rows = await connection.fetch(
         """SELECT event_id, min(causation_id::text) AS causation_id, NULL AS led_by, $1 AS person_id,
                   min(at) AS at, min(service) AS service, min(what) AS what,
@@ -80,16 +101,15 @@ async def load_person_steps(
            HAVING $2::timestamptz IS NULL OR (min(at), event_id) < ($2, $3::uuid)
            ORDER BY min(at) DESC, event_id DESC LIMIT $4""",
         person_id,
-        before[0] if before else None,
-        before[1] if before else None,
+        *(before or (None, None)),
         limit,
         CAUSES_MAX,
     )
-    return [(_step(row), row["changes"]) for row in rows]
+    return [PersonStep(_step(row), row["changes"]) for row in rows]
 
 
 async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, str | None]:
-    """Where these people live, as far as known."""
+    """The area in which each person lives, if known."""
     rows = await connection.fetch(
         "SELECT person_id, division FROM people WHERE person_id = ANY($1::text[]::uuid[])", list(person_ids)
     )
@@ -97,22 +117,22 @@ async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) 
 
 
 async def remove_steps(tx: Tx, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` steps. Returns their number."""
     done: str = await tx.sql.execute(
         "DELETE FROM steps WHERE ctid = ANY(ARRAY(SELECT ctid FROM steps WHERE at < $1 LIMIT $2))", before, limit
     )
     return int(done.rpartition(" ")[2])
 
 
-async def _load(connection: asyncpg.Connection, condition: str, value: str) -> list[Step]:
+async def _load(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
     rows = await connection.fetch(
-        f"""SELECT event_id, causation_id, led_by, person_id, at, service, what
-            FROM steps WHERE {condition} ORDER BY at, event_id LIMIT {TRACE_MAX}""",  # noqa: S608 - our own text
-        value,
+        f"SELECT {_STEP} FROM steps WHERE correlation_id = $1 ORDER BY at, event_id LIMIT {TRACE_MAX}",  # noqa: S608
+        correlation_id,
     )
     return [_step(row) for row in rows]
 
 
-def _step(row: Any) -> Step:
+def _step(row: asyncpg.Record) -> Step:
     return Step(
         at=row["at"],
         service=row["service"],

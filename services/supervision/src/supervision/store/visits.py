@@ -1,17 +1,74 @@
-"""Visits: how far each has come, and what was found about it."""
+"""Visits: the state of each task, and the verdict about each completed visit."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Final, NamedTuple
 
 import asyncpg
 from common.calendar import civil_date
 from shell.store.transaction import Tx
 
-from supervision.domain.visits import Known, Visit
+from supervision.domain.visits import Decision, Period, Visit
+
+
+class TaskLine(NamedTuple):
+    """The newest step of a task. `at`: ISO text. The last fields are None before check-in or check-out."""
+
+    task_id: str
+    person_id: str
+    item: str
+    division: str
+    provider: str | None
+    window_from: date
+    window_to: date
+    state: str
+    at: str
+    checked_in_at: datetime | None
+    checked_out_at: datetime | None
+    worker: str | None
+    outcome: str | None
+    correlation_id: str
+    reason: str | None
+
+
+class UnplacedChange(NamedTuple):
+    """A task that became unplaced (True) or is no longer unplaced (False)."""
+
+    task_id: str
+    unplaced: bool
+
+
+class PersonDecision(NamedTuple):
+    """A new decision about a person. `final`: it contains a death or another survivor."""
+
+    person_id: str
+    decided_at: str
+    final: bool
+
+
+class VerdictLine(NamedTuple):
+    """`blocks`, `warnings`: check ids separated by commas."""
+
+    task_id: str
+    verdict: str
+    blocks: str
+    warnings: str
+
+
+class UnreachedPerson(NamedTuple):
+    """A person without a valid visit, with the newest task of the month (None: no task)."""
+
+    person_id: str
+    division: str | None
+    state: str | None
+    provider: str | None
+    verdict: str | None
+    outcome: str | None
+    task_id: str | None
+
 
 _UPSERT: Final = """
-WITH told AS (
+WITH changed AS (
 INSERT INTO tasks AS t (task_id, person_id, item, division, provider, window_from, window_to, state, at,
                         checked_in_at, checked_out_at, worker, outcome, correlation_id, verdict, reason)
 SELECT a::uuid, b::uuid, c, d, e, f, g, h, i::timestamptz, j, k, l, CASE WHEN k IS NOT NULL THEN m END, n::uuid,
@@ -27,13 +84,14 @@ ON CONFLICT (task_id) DO UPDATE SET
   correlation_id = excluded.correlation_id, verdict = excluded.verdict, reason = excluded.reason
 WHERE t.state <> 'completed' AND (excluded.state = 'completed' OR t.at <= excluded.at)
 RETURNING new.task_id, coalesce(old.state, '') = 'unplaced' AS before, new.state = 'unplaced' AS now)
-SELECT task_id, now FROM told WHERE before <> now
+SELECT task_id, now FROM changed WHERE before <> now
 """
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
   correlation_id, verdict, blocks, warnings, waived, reason, outcome,
-  coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS human"""
-# A worker's or a human's visits, whatever their number, that touch the given ones; none lasts longer than a week.
-_TOUCHING: Final = f"""
+  coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS survivor_id"""
+# Visits of the same worker, or of the same person under any identity, that overlap the given ones. No visit lasts
+# longer than a week.
+_OVERLAPPING: Final = f"""
 SELECT {_VISIT} FROM tasks WHERE task_id IN (
   SELECT o.task_id FROM tasks t JOIN tasks o ON o.provider = t.provider AND o.worker = t.worker
     AND o.checked_in_at BETWEEN t.checked_in_at - interval '7 days' AND t.checked_out_at
@@ -49,27 +107,24 @@ SELECT {_VISIT} FROM tasks WHERE task_id IN (
 """  # noqa: S608 - our own text
 
 
-async def upsert_tasks(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[str, bool]]:
-    """task_id, person_id, item, division, provider, window_from, window_to, state, at, checked_in_at, checked_out_at,
-    worker, outcome, correlation_id, reason; unique by task. A completed task stays as it was checked out.
-
-    Returns the tasks that became unplaced by this (True), or are unplaced no longer (False)."""
+async def upsert_tasks(tx: Tx, rows: Sequence[TaskLine]) -> list[UnplacedChange]:
+    """`rows`: unique by task. A completed task never changes again."""
     if not rows:
         return []
-    ordered = sorted(rows, key=lambda row: str(row[0]))
-    found = await tx.sql.fetch(_UPSERT, *[list(column) for column in zip(*ordered, strict=True)])
-    return [(row["task_id"], row["now"]) for row in found]
+    ordered = sorted(rows, key=lambda row: row.task_id)
+    found = await tx.sql.fetch(_UPSERT, *map(list, zip(*ordered, strict=True)))
+    return [UnplacedChange(*row) for row in found]
 
 
-async def list_open_to_judgement(tx: Tx, decided: Sequence[tuple[str, str, bool]]) -> list[str]:
-    """Visits whose verdict a new decision (person, when, dead or another human) may change: there is none yet, or a
-    finding, or that; or the visit came after the decision, though it was read before it."""
+async def list_affected(tx: Tx, decisions: Sequence[PersonDecision]) -> list[str]:
+    """Visits whose verdict a new decision may change: those not verified or with warnings, those after the decision,
+    and all of a person with a `final` decision."""
     rows = await tx.sql.fetch(
         """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
            JOIN tasks t ON t.person_id = u.person_id::uuid
            WHERE t.verdict IS NOT NULL
              AND (t.verdict <> 'verified' OR t.warnings <> '' OR u.dead OR t.at >= u.decided_at::timestamptz)""",
-        *[list(column) for column in zip(*decided, strict=True)],
+        *map(list, zip(*decisions, strict=True)),
     )
     return [row[0] for row in rows]
 
@@ -81,6 +136,7 @@ async def list_waiting(tx: Tx, limit: int) -> list[str]:
 
 
 async def lock_visits(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
+    """Lock the completed visits among these tasks."""
     rows = await tx.sql.fetch(
         f"""SELECT {_VISIT} FROM tasks WHERE task_id = ANY($1::text[]::uuid[]) AND verdict IS NOT NULL
             ORDER BY task_id FOR UPDATE""",  # noqa: S608 - our own text
@@ -89,41 +145,39 @@ async def lock_visits(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
     return [_visit(row) for row in rows]
 
 
-async def load_touching(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
-    """Other completed visits of the same worker or the same human that overlap these in time."""
-    return [_visit(row) for row in await tx.sql.fetch(_TOUCHING, sorted(task_ids))]
+async def load_overlapping(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
+    """Other completed visits of the same worker or the same person that overlap these in time."""
+    return [_visit(row) for row in await tx.sql.fetch(_OVERLAPPING, sorted(task_ids))]
 
 
-async def load_known(tx: Tx, person_ids: Iterable[str]) -> dict[str, Known]:
+async def load_decisions(tx: Tx, person_ids: Iterable[str]) -> dict[str, Decision]:
     rows = await tx.sql.fetch(
         """SELECT person_id, decided_at, died_on, visiting_care, visiting_before FROM people
            WHERE person_id = ANY($1::text[]::uuid[])""",
         sorted(set(person_ids)),
     )
-    return {
-        row["person_id"]: Known(
-            row["decided_at"],
-            row["died_on"],
-            [(r.lower or date.min, r.upper) for r in row["visiting_care"]],
-            [(r.lower or date.min, r.upper) for r in row["visiting_before"]],
-        )
-        for row in rows
-    }
+    found: dict[str, Decision] = {}
+    for person_id, decided_at, died_on, visiting, visiting_before in rows:
+        found[person_id] = Decision(decided_at, died_on, _periods(visiting), _periods(visiting_before))
+    return found
 
 
-async def save_verdicts(tx: Tx, rows: Sequence[tuple[str, str, str, str]]) -> None:
-    """task_id, verdict, blocks, warnings."""
+def _periods(ranges: Iterable[asyncpg.Range]) -> list[Period]:
+    return [(r.lower or date.min, r.upper) for r in ranges]
+
+
+async def save_verdicts(tx: Tx, rows: Sequence[VerdictLine]) -> None:
     if rows:
         await tx.sql.execute(
             """UPDATE tasks t SET verdict = u.verdict, blocks = u.blocks, warnings = u.warnings
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
                  AS u(task_id, verdict, blocks, warnings) WHERE t.task_id = u.task_id::uuid""",
-            *[list(column) for column in zip(*rows, strict=True)],
+            *map(list, zip(*rows, strict=True)),
         )
 
 
 async def waive(tx: Tx, task_id: str, check: str) -> None:
-    """An officer has looked: this check no longer counts against this visit."""
+    """An officer dismissed the finding, so this check no longer counts against this visit."""
     await tx.sql.execute(
         """UPDATE tasks SET waived = concat_ws(',', nullif(waived, ''), $2::text)
            WHERE task_id = $1::text::uuid AND NOT $2 = ANY(string_to_array(waived, ','))""",
@@ -132,7 +186,7 @@ async def waive(tx: Tx, task_id: str, check: str) -> None:
     )
 
 
-def _visit(row: Any) -> Visit:
+def _visit(row: asyncpg.Record) -> Visit:
     return Visit(
         task_id=row["task_id"],
         person_id=row["person_id"],
@@ -151,7 +205,7 @@ def _visit(row: Any) -> Visit:
         blocks=_set(row["blocks"]),
         warnings=_set(row["warnings"]),
         waived=_set(row["waived"]),
-        human=row["human"],
+        survivor_id=row["survivor_id"],
         reason=row["reason"],
         outcome=row["outcome"] or "seen",
     )
@@ -180,7 +234,7 @@ ORDER BY p.person_id LIMIT $5
 
 async def list_unreached(
     connection: asyncpg.Connection, areas: list[str] | None, on: date, *, after: str | None, limit: int
-) -> list[Any]:
-    """People with visiting care on that day and no valid visit in its month so far, with their newest task."""
-    rows: list[Any] = await connection.fetch(_UNREACHED, areas, on, on.replace(day=1), after, limit)
-    return rows
+) -> list[UnreachedPerson]:
+    """People with visiting care on that day and no valid visit in its month so far."""
+    rows = await connection.fetch(_UNREACHED, areas, on, on.replace(day=1), after, limit)
+    return [UnreachedPerson(*row) for row in rows]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import importlib.util
-import inspect
 import os
 import sys
 import tempfile
@@ -107,27 +105,12 @@ async def _quiet(address: str, databases: quiet.Databases, seconds: float) -> Li
 
 
 async def _own_check(name: str, database: Database) -> Line:
-    """What the service says of its own store."""
+    """The check that the service has of its own store."""
     line = Line(f"{name}: its own store agrees with itself")
+    verify = importlib.import_module(f"{name}.verify")
     async with database.reading() as connection:
-        line.count = await connection.fetchval(_SIZE[name])
-    if importlib.util.find_spec(f"{name}.verify") is None:
-        line.note = "no check of its own"
-        return line
-    check = importlib.import_module(f"{name}.verify").check
-    wants_today = "today" in inspect.signature(check).parameters
-    found: list[str] = await (check(database, clock.today()) if wants_today else check(database))
-    return line.add(found)
-
-
-_SIZE: Final = {
-    "ingestion": "SELECT count(*) FROM persons",
-    "identification": "SELECT count(*) FROM persons",
-    "assessment": "SELECT count(*) FROM needs",
-    "dispatch": "SELECT count(*) FROM tasks",
-    "subsidy": "SELECT count(*) FROM entries",
-    "supervision": "SELECT count(*) FROM steps",
-}
+        line.count = await connection.fetchval(verify.SIZE)
+    return line.add(await verify.check(database, clock.today()))
 
 
 async def _on_topics(runtime: Runtime, databases: quiet.Databases, say: Callable[[str], None]) -> list[Line]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from common.money import yuan
-from ingestion.domain import statements_of
+from ingestion.domain.person import statements_of
 from ingestion.domain.standing import NOT_COUNTED
 from shell.store.database import Database
 from supervision.domain.dues import ITEMS
@@ -17,7 +17,7 @@ from shouwang.invariants.report import Line
 
 PAGE: Final = 2_000
 # Where each reader of entitlements keeps the version it has applied.
-_APPLIED: Final = {
+APPLIED: Final = {
     "assessment": "SELECT person_id, version FROM heads WHERE person_id = ANY($1::uuid[])",
     "dispatch": "SELECT person_id, version FROM heads WHERE person_id = ANY($1::uuid[])",
     "subsidy": "SELECT person_id, version FROM accounts WHERE person_id = ANY($1::uuid[])",
@@ -38,7 +38,7 @@ async def compare_versions(databases: Databases) -> list[Line]:
             "SELECT person_id, facts_version AS version FROM persons WHERE person_id = ANY($1::uuid[])",
         )
     lines = [facts]
-    for service, applied in _APPLIED.items():
+    for service, applied in APPLIED.items():
         line = Line(f"every decision has reached {service}")
         select = "SELECT person_id, version FROM persons WHERE version > 0 AND"
         async for people in _pages(databases["identification"], select, "person_id"):

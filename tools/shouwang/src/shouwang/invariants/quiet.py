@@ -15,8 +15,10 @@ from shell.store.database import Database
 Databases = Mapping[str, Database]
 LOOK_EVERY_SECONDS: Final = 0.3
 
-# Rows whose day has come and that their job has not yet taken; `$1` is today, `$2` now.
-_WORK: Final = {
+# Per service: rows whose day has come and that its job has not taken yet; `$1` is today, `$2` now. None: no such job.
+DUE: Final[dict[str, str | None]] = {
+    "ingestion": None,
+    "supervision": None,
     "identification": "SELECT count(*) FROM persons WHERE next_edge_on <= $1 AND $2::timestamptz IS NOT NULL",
     "assessment": "SELECT count(*) FROM needs WHERE act_on <= $1 AND $2::timestamptz IS NOT NULL",
     "dispatch": """SELECT (SELECT count(*) FROM plans WHERE act_on <= $1)
@@ -34,7 +36,8 @@ async def what_waits(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]
             pending = await connection.fetchval("SELECT count(*) FROM outbox")
             offsets = await connection.fetch("SELECT topic, part, next_offset FROM consumer_offsets")
             stopped = await connection.fetchval("SELECT count(*) FROM consumer_offsets WHERE stopped IS NOT NULL")
-            work = await connection.fetchval(_WORK[name], today, now) if name in _WORK else 0
+            due = DUE[name]
+            work = await connection.fetchval(due, today, now) if due else 0
         if pending:
             found.append(f"{name}: {pending} events wait to be sent")
         if work:

@@ -18,8 +18,7 @@ from common.events import (
     PersonFactsRecorded,
     PolicyVersionPublished,
 )
-from ingestion.domain import snapshot
-from ingestion.domain.identity import ever_aliases, statements_of_others
+from ingestion.domain.snapshots import snapshot
 from ingestion.recording.store.statements import load_persons
 from rules.form.policy import PolicyList, to_event_dict
 
@@ -70,13 +69,11 @@ async def _persons(connection: Any, after: str | None, limit: int, lock: bool) -
     found = await load_persons(connection, person_ids)
     heads = []
     for person in (found[person_id] for person_id in person_ids):
-        others = statements_of_others(person.identities, [found[a] for a in ever_aliases(person.identities)])
         assert person.recorded_at is not None
         event = PersonFactsRecorded(
             person_id=person.person_id, version=person.version, recorded_at=person.recorded_at, statements=()
         )
-        body = snapshot(person, person.recorded_at, others)
-        heads.append(Head(event, body, person.division, kept=not person.identities))
+        heads.append(Head(event, snapshot(person), person.division, kept=not person.identities))
     return heads
 
 

@@ -8,19 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-import yaml
 from shell.settings import settings
 
 from shouwang.runtime import broker, processes
 from shouwang.runtime.kafka import answers
 from shouwang.runtime.paths import (
     PRIVATE_UMASK,
-    PROCESSES_FILE,
     close_to_others,
     default_home,
     demo_file,
@@ -29,25 +26,10 @@ from shouwang.runtime.paths import (
 from shouwang.runtime.ports import PortPolicy, Ports
 from shouwang.runtime.postgres import Postgres
 from shouwang.runtime.problems import LocalProblem
+from shouwang.runtime.services import Process, load_processes
 
 T = TypeVar("T")
 MIGRATE_SECONDS_MAX = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One line of `processes.yaml`."""
-
-    name: str
-    port: int
-    database: bool
-    nice: int = 0
-
-
-def load_processes() -> list[Process]:
-    """The services of this machine in starting order."""
-    content = yaml.safe_load(PROCESSES_FILE.read_text(encoding="utf-8"))
-    return [Process(**entry) for entry in content["processes"]]
 
 
 class Stores:

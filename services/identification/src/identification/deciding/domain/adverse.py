@@ -1,8 +1,8 @@
-"""What a decision withholds or takes away: an automatic no, for which the person is owed reasons.
+"""Adverse outcomes: a decision withholds an item, or gives less of it than the decision before.
 
-Whoever is given less on any day, past or future, than by the decision before, and whoever is newly suppressed, held or
-asked to choose. A question to a department (`unknown`) is no answer yet, from the dead nothing is withheld, and what
-goes on under another number of the same human is not taken away.
+The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future. It is
+also adverse if the item is newly suppressed or suspended, or newly waits for a choice. Not adverse are: a question to a
+department (`unknown`), days after death, and an item that continues under another identity of the same human.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WITHHELD: Final = ("suppressed", "choice_required", "suspended")
 
 
 class Adverse(msgspec.Struct, frozen=True):
-    """`on`: the first day that the item is given less, or not."""
+    """`on`: the first day on which the item gives less or nothing."""
 
     item: str
     on: date
@@ -28,57 +28,68 @@ class Adverse(msgspec.Struct, frozen=True):
 def adverse_of(
     before: Sequence[Entitlement], now: Sequence[Entitlement], changed: Sequence[str], died_on: date | None
 ) -> list[Adverse]:
-    """The first day of every changed item on which `now` gives less than `before`, or begins to withhold.
+    """Per changed item, the first day on which `now` gives less than `before` or begins to withhold.
 
     `changed`: the items in which the two timelines differ, sorted.
     """
-    by_item: dict[str, tuple[list[Entitlement], list[Entitlement]]] = {item: ([], []) for item in changed}
-    for side, entitlements in enumerate((before, now)):
-        for e in entitlements:
-            if e.item in by_item:
-                by_item[e.item][side].append(e)
+    old, new = _by_item(before, changed), _by_item(now, changed)
     found = []
-    for item, (was, has) in by_item.items():
-        day = min([*_taken(was, has), *_withheld(was, has)], default=None)
+    for item in changed:
+        days = [*_days_of_less(old[item], new[item]), *_days_of_withholding(old[item], new[item])]
+        day = min(days, default=None)
         if day is not None and (died_on is None or day <= died_on):
-            found.append(Adverse(item, day, _outcome(_on(has, day))))
+            found.append(Adverse(item, day, _outcome(_on(new[item], day))))
     return found
 
 
-def _taken(was: Sequence[Entitlement], has: Sequence[Entitlement]) -> list[date]:
-    """The first day of every interval given before on which as much is given no longer."""
+def _by_item(entitlements: Sequence[Entitlement], items: Sequence[str]) -> dict[str, list[Entitlement]]:
+    found: dict[str, list[Entitlement]] = {item: [] for item in items}
+    for e in entitlements:
+        if e.item in found:
+            found[e.item].append(e)
+    return found
+
+
+def _days_of_less(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> list[date]:
+    """Per interval granted before, the first day on which the item gives less."""
     days = []
-    for old in was:
+    for old in before:
         if old.state != "granted":
             continue
         day, end = old.from_, old.to or FAR_FUTURE
-        while day < end and (new := _on(has, day)) is not None and _as_much(old, new):
+        while day < end and (new := _on(now, day)) is not None and _gives_as_much(old, new):
             day = new.to or FAR_FUTURE
         if day < end:
             days.append(day)
     return days
 
 
-def _withheld(was: Sequence[Entitlement], has: Sequence[Entitlement]) -> list[date]:
-    """The beginnings of what is withheld now and was not before."""
-    return [
-        e.from_ for e in has if e.state in _WITHHELD and ((old := _on(was, e.from_)) is None or old.state != e.state)
-    ]
+def _days_of_withholding(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> list[date]:
+    """First days of intervals that are withheld now and were not withheld in the same way before."""
+    days = []
+    for new in now:
+        if new.state in _WITHHELD:
+            old = _on(before, new.from_)
+            if old is None or old.state != new.state:
+                days.append(new.from_)
+    return days
 
 
 def _on(entitlements: Sequence[Entitlement], day: date) -> Entitlement | None:
-    for e in entitlements:
-        if e.from_ <= day and (e.to is None or day < e.to):
-            return e
-    return None
+    return next((e for e in entitlements if e.from_ <= day and (e.to is None or day < e.to)), None)
 
 
-def _as_much(old: Entitlement, new: Entitlement) -> bool:
-    return (
-        new.state == "granted"
-        and (new.amount_fen_per_month or 0) >= (old.amount_fen_per_month or 0)
-        and (old.interval_days is None or (new.interval_days or FAR_FUTURE.year) <= old.interval_days)
-    )
+def _gives_as_much(old: Entitlement, new: Entitlement) -> bool:
+    """At least the same money, and visits at least as often."""
+    if new.state != "granted" or not _visits_as_often(old, new):
+        return False
+    return (new.amount_fen_per_month or 0) >= (old.amount_fen_per_month or 0)
+
+
+def _visits_as_often(old: Entitlement, new: Entitlement) -> bool:
+    if old.interval_days is None:
+        return True
+    return new.interval_days is not None and new.interval_days <= old.interval_days
 
 
 def _outcome(new: Entitlement | None) -> AdverseOutcome:

@@ -1,18 +1,17 @@
-"""Every SQL statement about reasons that are owed: who waits for them, and what they were told."""
+"""SQL of adverse decisions: those whose reasons are owed, and the reasons written down."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 from shell.store import bulk
 from shell.store.transaction import Tx
 
+from identification.deciding.domain.adverse import AdverseOutcome
 from identification.tables import AdverseRow, UnexplainedRow
 
-Reason = tuple[str, int, str, date, str, datetime, bytes]
 _UNEXPLAINED: Final = ("person_id", "version", "adverse", "failed_at")
-_TOLD: Final = ("person_id", "version", "item", "on_day", "outcome", "explained_at", "explanation")
 _TAKE: Final = """
 WITH taken AS (
   DELETE FROM unexplained WHERE ctid = ANY(ARRAY(
@@ -25,7 +24,7 @@ FROM taken t JOIN decisions d USING (person_id, version) ORDER BY t.person_id, t
 
 
 class Owed(NamedTuple):
-    """A decision whose reasons are owed. `adverse`: JSON of what it withholds."""
+    """A decision whose reasons are owed. `adverse`: JSON of its adverse outcomes."""
 
     person_id: str
     version: int
@@ -34,39 +33,68 @@ class Owed(NamedTuple):
     policy_digest: str
 
 
+class Reason(NamedTuple):
+    """A row of `adverse`. `explanation`: JSON."""
+
+    person_id: str
+    version: int
+    item: str
+    on_day: date
+    outcome: AdverseOutcome
+    explained_at: datetime
+    explanation: bytes
+
+
+class ListedReason(NamedTuple):
+    """A reason with the time and the lists of its decision. `explanation`: JSON."""
+
+    version: int
+    item: str
+    on_day: date
+    outcome: AdverseOutcome
+    explanation: bytes
+    decided_at: datetime
+    policy_digest: str
+
+
+class DecisionKey(NamedTuple):
+    person_id: str
+    version: int
+
+
 async def owe_reasons(tx: Tx, rows: Sequence[tuple[str, int, bytes]]) -> None:
-    """`rows`: (person_id, version, what is adverse in it as JSON)."""
+    """`rows`: (person_id, version, adverse outcomes as JSON)."""
     await bulk.insert(tx, UnexplainedRow, _UNEXPLAINED[:3], rows)
 
 
 async def take_unexplained(tx: Tx, limit: int) -> list[Owed]:
-    """Whoever takes them writes the reasons down in this transaction, or lays them aside."""
+    """Remove them from the queue. The caller stores the reasons or `set_apart` in this transaction."""
     return [Owed._make(row) for row in await tx.sql.fetch(_TAKE, limit)]
 
 
-async def lay_aside(tx: Tx, rows: Sequence[tuple[str, int, bytes, datetime]]) -> None:
-    """`rows`: (person_id, version, what is adverse in it as JSON, when it could not be explained)."""
+async def set_apart(tx: Tx, rows: Sequence[tuple[str, int, bytes, datetime]]) -> None:
+    """`rows`: (person_id, version, adverse outcomes as JSON, time of the failure)."""
     await bulk.insert(tx, UnexplainedRow, _UNEXPLAINED, rows)
 
 
-async def list_laid_aside(connection: asyncpg.Connection, limit: int) -> list[tuple[str, int]]:
+async def list_set_apart(connection: asyncpg.Connection, limit: int) -> list[DecisionKey]:
+    """Decisions whose explanation failed."""
     rows = await connection.fetch(
         "SELECT person_id, version FROM unexplained WHERE failed_at IS NOT NULL ORDER BY 1, 2 LIMIT $1", limit
     )
-    return [tuple(row) for row in rows]
+    return [DecisionKey._make(row) for row in rows]
 
 
-async def keep_reasons(tx: Tx, rows: Sequence[Reason]) -> None:
-    """`rows`: (person_id, version, item, on_day, outcome, explained_at, explanation as JSON)."""
-    await bulk.insert(tx, AdverseRow, _TOLD, rows)
+async def append_reasons(tx: Tx, rows: Sequence[Reason]) -> None:
+    await bulk.insert(tx, AdverseRow, Reason._fields, rows)
 
 
 async def list_reasons(
     connection: asyncpg.Connection, person_id: str, *, before: tuple[int, str] | None, limit: int
-) -> list[Any]:
-    """Newest decisions first, within one by item. `before`: version and item of the last one seen."""
+) -> list[ListedReason]:
+    """Newest decision first, then by item. `before`: version and item of the last row of the previous page."""
     version, item = before or (None, None)
-    rows: list[Any] = await connection.fetch(
+    rows = await connection.fetch(
         """SELECT a.version, a.item, a.on_day, a.outcome, a.explanation, d.decided_at, d.policy_digest
            FROM adverse a JOIN decisions d USING (person_id, version)
            WHERE a.person_id = $1 AND ($2::int IS NULL OR a.version < $2 OR (a.version = $2 AND a.item > $3))
@@ -76,4 +104,4 @@ async def list_reasons(
         item,
         limit,
     )
-    return rows
+    return [ListedReason._make(row) for row in rows]

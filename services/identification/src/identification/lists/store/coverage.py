@@ -1,8 +1,8 @@
-"""Every SQL statement about what is told where: what was declared, and by what of it decisions are made."""
+"""SQL of declared coverage: the newest declaration per division, and the coverage that is in force."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -18,24 +18,29 @@ _decode = msgspec.json.Decoder(Declared).decode
 _decode_event = msgspec.json.Decoder(CoverageDeclared).decode
 
 
+class Declaration(NamedTuple):
+    event: CoverageDeclared
+    event_id: str
+
+
 async def upsert_declared(tx: Tx, rows: Sequence[tuple[str, int, bytes, str]]) -> None:
-    """(division, version, event, event id); older versions than what is stored change nothing."""
+    """`rows`: (division, version, event as JSON, event id). An older version than the stored one changes nothing."""
     fresh = [(*row, False) for row in rows]
     await bulk.upsert(tx, CoverageRow, _COLUMNS, fresh, key=("division",), guard="t.version < excluded.version")
 
 
 async def list_waiting(connection: asyncpg.Connection, limit: int) -> list[str]:
-    """Divisions whose newest declaration decides nothing yet."""
+    """Divisions whose newest declaration is not in force yet."""
     rows = await connection.fetch("SELECT division FROM coverages WHERE NOT applied ORDER BY division LIMIT $1", limit)
     return [row[0] for row in rows]
 
 
-async def lock_waiting(tx: Tx, limit: int) -> list[tuple[CoverageDeclared, str]]:
-    """The same with event and event id."""
+async def lock_waiting(tx: Tx, limit: int) -> list[Declaration]:
+    """Declarations that are not in force yet, locked."""
     rows = await tx.sql.fetch(
         "SELECT said, event_id FROM coverages WHERE NOT applied ORDER BY division LIMIT $1 FOR UPDATE", limit
     )
-    return [(_decode_event(row[0]), row[1]) for row in rows]
+    return [Declaration(_decode_event(row[0]), row[1]) for row in rows]
 
 
 async def mark_applied(tx: Tx, divisions: Sequence[str]) -> None:
@@ -43,7 +48,7 @@ async def mark_applied(tx: Tx, divisions: Sequence[str]) -> None:
 
 
 async def load_coverage_at(connection: asyncpg.Connection, seq: int) -> Declared:
-    """What was in force after that publication; divisions that were withdrawn are not in it."""
+    """The coverage in force after publication `seq`, without withdrawn divisions."""
     rows = await connection.fetch(
         "SELECT coverage FROM publications WHERE coverage IS NOT NULL AND seq <= $1 ORDER BY seq", seq
     )
@@ -56,7 +61,10 @@ async def load_coverage_at(connection: asyncpg.Connection, seq: int) -> Declared
 async def append_coverage(
     tx: Tx, changed: Mapping[str, Any], *, running_digest: str, declared_at: datetime, event_id: str
 ) -> None:
-    """The caller holds `lists.lock_lists`. In force since it was declared, but not before what is in force already."""
+    """Put `changed` (feeds by division) in force. The caller holds `locks.lock_lists`.
+
+    `published_at` is the time of the declaration, but not before the last publication.
+    """
     await tx.sql.execute(
         """INSERT INTO publications (seq, coverage, published_at, published_by, approved_by, running_digest, event_id,
              people_touched, people, people_changed, watched)

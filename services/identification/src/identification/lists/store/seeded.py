@@ -1,4 +1,4 @@
-"""The content of each area's files when a service last started."""
+"""SQL of `seeded_lists`: the content of each area's files at the last start of a service."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from shell.store.transaction import Tx
 
 
 async def load_seeded(connection: asyncpg.Connection) -> dict[str, str]:
-    """By area the content (version) that its files had when a service last started."""
+    """Version by area."""
     rows = await connection.fetch("SELECT jurisdiction, version FROM seeded_lists")
     return dict(tuple(row) for row in rows)
 

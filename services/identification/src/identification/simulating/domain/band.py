@@ -1,46 +1,30 @@
-"""How far what a published list really does may leave what was simulated and signed, before it is halted. Pure.
+"""The band: how far the effect of a published list may differ from its signed simulation before it is halted.
 
-What has been decided again so far is held against what was simulated for exactly these people, so that it does not
-matter in which order they come; in the end, all against all.
+The people decided so far are compared with the simulation of the same people, so that their order does not matter. At
+the end, all people are compared with the whole simulation.
 """
 
 from typing import Final, NamedTuple
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rules.money.effects import Figures
 
 _PER_MILLE: Final = 1000
+_NAMES: Final = {"people_changed": "决定有变化的人数", "raised_fen": "增加金额（分）", "cut_fen": "减少金额（分）"}
 
 
 class Tolerance(NamedTuple):
-    """A figure may lie this far outside: the absolute part or the part of the simulated figure, whichever is more.
+    """The allowed difference of a figure: the absolute part or `permille` of the simulated figure, the larger one.
 
-    `people` and `fen` are for what happens between simulation and publication (people come, die, move); `permille`
-    is for the size of the population."""
+    `people` and `fen` allow for people who come, die or move after the simulation.
+    """
 
     people: int
     fen: int
     permille: int
 
 
-class BandSettings(BaseSettings):
-    """SHOUWANG_BAND_PEOPLE, SHOUWANG_BAND_FEN, SHOUWANG_BAND_PERMILLE; SHOUWANG_SIMULATION_DAYS_MAX: how old a
-    simulation may be to be signed upon. Laid down here, as no source names them."""
-
-    model_config = SettingsConfigDict(env_prefix="SHOUWANG_", extra="ignore")
-
-    band_people: int = 50
-    band_fen: int = 1_000_000
-    band_permille: int = 50
-    simulation_days_max: int = 30
-
-    @property
-    def tolerance(self) -> Tolerance:
-        return Tolerance(self.band_people, self.band_fen, self.band_permille)
-
-
 class Outside(NamedTuple):
-    """A figure that left its band [`least`, `most`]."""
+    """A figure outside its band [`least`, `most`]."""
 
     figure: str
     live: int
@@ -52,19 +36,13 @@ class Outside(NamedTuple):
         return f"{_NAMES[self.figure]}{self.live}，模拟允许{self.least}至{self.most}"
 
 
-_NAMES: Final = {"people_changed": "决定有变化的人数", "raised_fen": "增加金额（分）", "cut_fen": "减少金额（分）"}
-
-
 def outside(live: Figures, simulated: Figures, tolerance: Tolerance) -> list[Outside]:
-    """Of the same people."""
+    """The figures of `live` that leave the band around `simulated`. Both are sums over the same people."""
     found = []
     for name, figure, expected in zip(Figures._fields, live, simulated, strict=True):
-        slack = max(tolerance.people if name == "people_changed" else tolerance.fen, _part(expected, tolerance))
-        least, most = max(expected - slack, 0), expected + slack
+        absolute = tolerance.people if name == "people_changed" else tolerance.fen
+        allowed = max(absolute, expected * tolerance.permille // _PER_MILLE)
+        least, most = max(expected - allowed, 0), expected + allowed
         if not least <= figure <= most:
             found.append(Outside(name, figure, least, most))
     return found
-
-
-def _part(expected: int, tolerance: Tolerance) -> int:
-    return expected * tolerance.permille // _PER_MILLE

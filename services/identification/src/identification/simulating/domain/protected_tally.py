@@ -1,7 +1,7 @@
-"""Numbers of a simulation for callers who may not see its people: no small group can be derived from them.
+"""Protect small groups in the numbers of a simulation, for callers who may not see its people.
 
-Counts that add up to another one are protected one by one, and the other one is the sum of the protected counts. Money
-shrinks with the count of its people. So a sum says no more than its parts, and no difference shows what is left out.
+Every count is protected by itself, and a sum is the sum of its protected parts. Money is reduced in the proportion of
+its people. So no sum and no difference reveals a small group.
 """
 
 from typing import Final
@@ -18,8 +18,8 @@ def protect(people: int) -> int:
 
 
 def protected_tally(tally: Tally) -> Tally:
-    """The tally with protected counts and their money, without what has no count of people (earlier months) and
-    without examples. Lines of which nothing is left are dropped: their existence would show a small group."""
+    """The tally with protected counts and their money. Earlier months (they have no count of people) and examples are
+    left out. Empty lines are left out too, because a line of zeros would reveal a small group."""
     found = Tally()
     groups = {key: _group(group) for key, group in tally.groups.items()}
     items = {key: _item(count) for key, count in tally.items.items()}
@@ -27,27 +27,33 @@ def protected_tally(tally: Tally) -> Tally:
     found.groups = {key: group for key, group in groups.items() if group.people}
     found.items = {key: count for key, count in items.items() if count != ItemCount()}
     found.money = {key: sums for key, sums in money.items() if sums != Money()}
-    true = tally.groups.values()
-    found.figures = Figures(
-        sum(group.changed for group in found.groups.values()),
-        _share(tally.figures.raised_fen, sum(g.winners + g.mixed for g in true)),
-        _share(tally.figures.cut_fen, sum(g.losers + g.mixed for g in true)),
-    )
+    found.figures = _figures(tally, found)
     return found
 
 
+def _figures(tally: Tally, protected: Tally) -> Figures:
+    gaining = sum(group.winners + group.mixed for group in tally.groups.values())
+    losing = sum(group.losers + group.mixed for group in tally.groups.values())
+    return Figures(
+        sum(group.changed for group in protected.groups.values()),
+        _share(tally.figures.raised_fen, gaining),
+        _share(tally.figures.cut_fen, losing),
+    )
+
+
 def _group(group: Group) -> Group:
-    """Winners, losers, mixed and the rest make up the changed."""
-    parts = [protect(n) for n in (group.winners, group.losers, group.mixed)]
-    changed = sum(parts) + protect(group.changed - group.winners - group.losers - group.mixed)
+    """The changed people are winners, losers, mixed and the rest."""
+    winners, losers, mixed = protect(group.winners), protect(group.losers), protect(group.mixed)
+    rest = group.changed - group.winners - group.losers - group.mixed
+    changed = winners + losers + mixed + protect(rest)
     before = _share(group.fen_before, group.people)
     more = group.fen_after - group.fen_before
     return Group(
         people=protect(group.people),
         changed=changed,
-        winners=parts[0],
-        losers=parts[1],
-        mixed=parts[2],
+        winners=winners,
+        losers=losers,
+        mixed=mixed,
         asked=protect(group.asked),
         fen_before=before,
         fen_after=before + (more * changed // group.changed if changed else 0),
@@ -55,7 +61,7 @@ def _group(group: Group) -> Group:
 
 
 def _item(count: ItemCount) -> ItemCount:
-    """Those who keep an item and those who lose it had it; those who keep it and those who gain it have it."""
+    """People who had the item keep it or lose it. People who will have it keep it or gain it."""
     gained, lost = protect(count.gained), protect(count.lost)
     return ItemCount(
         have_before=protect(count.have_before - count.lost) + lost,

@@ -12,7 +12,7 @@ import msgspec
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from ingestion.domain.completeness import Tally, Told, add_up
+from ingestion.domain.completeness import ReportedDay, Tally, add_up
 from ingestion.tables import DayCountRow
 
 _tallies = msgspec.msgpack.Decoder(list[Tally])
@@ -112,7 +112,7 @@ async def miscounts(connection: Any, limit: int) -> list[str]:
 # ── what sources told ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def upsert_told(tx: Tx, source: str, day: date, told: Told, at: datetime) -> None:
+async def upsert_told(tx: Tx, source: str, day: date, told: ReportedDay, at: datetime) -> None:
     await tx.sql.execute(
         """INSERT INTO source_days (source, day, count, digest, told_at) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (source, day) DO UPDATE

@@ -1,24 +1,57 @@
-"""Every SQL statement of corrections that sources are asked for."""
+"""Every SQL statement about the corrections that sources are asked for."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shell.store.transaction import Tx
 
-_COLUMNS: Final = """correction_id, source, area, event_id, kind, target, code, pointer, reason, rule, asked_by,
-       asked_at, deadline, state, answered_at, answered_by"""
+
+class Correction(NamedTuple):
+    """A correction that a source is asked for. `rule`: why it is asked; `asked_by`: by an officer or a job."""
+
+    correction_id: str
+    source: str
+    area: str
+    event_id: str
+    kind: str | None
+    target: str
+    code: str
+    pointer: str
+    reason: str
+    rule: str
+    asked_by: str
+    asked_at: datetime
+    deadline: datetime
+    state: str
+    answered_at: datetime | None
+    answered_by: str | None
+
+
+_COLUMNS: Final = ", ".join(Correction._fields)
+
+
+class NewCorrection(NamedTuple):
+    correction_id: str
+    area: str
+    source: str
+    event_id: str
+    kind: str | None
+    target: str
+    code: str
+    pointer: str
+    reason: str
 
 
 async def insert_corrections(
     tx: Tx,
-    rows: Sequence[tuple[str, str, str, str, str | None, str, str, str, str]],
+    rows: Sequence[NewCorrection],
     rule: str,
     by: str,
     at: datetime,
     deadline: datetime,
 ) -> set[str]:
-    """`rows`: correction_id, area, source, event_id, kind, target, code, pointer, reason. Ids of those that are new."""
+    """Returns the ids of the new requests. An event with an open request gets no other one."""
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(9)]
     found = await tx.sql.fetch(
         """INSERT INTO corrections (correction_id, area, source, event_id, kind, target, code, pointer, reason,
@@ -36,34 +69,56 @@ async def insert_corrections(
     return {row[0] for row in found}
 
 
-async def find_event(connection: Any, event_id: str) -> Any:
-    """source, kind, status, and why it waits, of an accepted event; None when there is none."""
-    return await connection.fetchrow(
+class FoundEvent(NamedTuple):
+    """An accepted event. `reason`: why it waits, if it does."""
+
+    source: str
+    kind: str
+    status: str
+    reason: str | None
+
+
+async def find_event(connection: Any, event_id: str) -> FoundEvent | None:
+    """None if no event with this id was accepted."""
+    row = await connection.fetchrow(
         """SELECT r.source, r.kind, r.status, q.reason FROM received r
            LEFT JOIN quarantine q ON q.event_id = r.event_id AND q.state = 'open' WHERE r.event_id = $1""",
         event_id,
     )
+    return FoundEvent(*row) if row is not None else None
 
 
-async def find_rejection(connection: Any, event_id: str) -> Any:
-    """source, problems of the last time this event was refused."""
-    return await connection.fetchrow(
+class FoundRejection(NamedTuple):
+    """`problems`: JSON."""
+
+    source: str
+    problems: bytes
+
+
+async def find_rejection(connection: Any, event_id: str) -> FoundRejection | None:
+    """The newest rejection of this event; None if it was never rejected."""
+    row = await connection.fetchrow(
         "SELECT source, problems FROM rejections WHERE event_id = $1 ORDER BY recorded_at DESC LIMIT 1", event_id
     )
+    return FoundRejection(*row) if row is not None else None
 
 
-async def load_open_of(connection: Any, event_id: str) -> Any:
-    return await connection.fetchrow(
+async def load_open_of(connection: Any, event_id: str) -> Correction:
+    """The open request of an event. It must exist."""
+    row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM corrections WHERE event_id = $1 AND state = 'open'",  # noqa: S608 - constant columns
         event_id,
     )
+    return Correction(*row)
 
 
-async def lock_correction(tx: Tx, correction_id: str) -> Any:
-    return await tx.sql.fetchrow(
+async def lock_correction(tx: Tx, correction_id: str) -> Correction | None:
+    """None if there is none."""
+    row = await tx.sql.fetchrow(
         f"SELECT {_COLUMNS} FROM corrections WHERE correction_id = $1 FOR UPDATE",  # noqa: S608 - constant columns
         correction_id,
     )
+    return Correction(*row) if row is not None else None
 
 
 async def list_corrections(
@@ -73,8 +128,9 @@ async def list_corrections(
     overdue_at: datetime | None,
     after: str | None,
     limit: int,
-) -> list[Any]:
-    rows: list[Any] = await connection.fetch(
+) -> list[Correction]:
+    """Corrections of these sources in the order of their ids."""
+    rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM corrections
             WHERE source = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
               AND ($4::uuid IS NULL OR correction_id > $4)
@@ -85,13 +141,29 @@ async def list_corrections(
         after,
         limit,
     )
-    return rows
+    return [Correction(*row) for row in rows]
 
 
-async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[Any]:
-    """Open requests not looked at since `looked_before`, with what has become of their events meanwhile. `margin`: how
-    long a transaction may take after the instant it records."""
-    rows: list[Any] = await tx.sql.fetch(
+class OpenCorrection(NamedTuple):
+    """An open request and the present state of its event. `status`, `chain`, `household`: of the accepted event.
+    `waiting`: its state in quarantine. `statements`: of the person, if they have changed since the last check."""
+
+    correction_id: str
+    source: str
+    event_id: str
+    target: str
+    asked_at: datetime
+    status: str | None
+    chain: str | None
+    household: str | None
+    waiting: str | None
+    statements: bytes | None
+
+
+async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[OpenCorrection]:
+    """Open requests that were not checked since `looked_before`. `margin`: the longest time from the recording instant
+    of a transaction to its commit."""
+    rows = await tx.sql.fetch(
         """SELECT c.correction_id, c.source, c.event_id, c.target, c.asked_at, r.status, r.chain, r.household,
                   q.state AS waiting,
                   CASE WHEN p.recorded_at > c.looked_at - $2::interval THEN p.statements END AS statements
@@ -104,7 +176,7 @@ async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: i
         margin,
         limit,
     )
-    return rows
+    return [OpenCorrection(*row) for row in rows]
 
 
 async def note_looked(tx: Tx, correction_ids: Sequence[str], at: datetime) -> None:
@@ -127,7 +199,7 @@ async def settle(tx: Tx, settled: Sequence[tuple[str, str, str | None]], at: dat
 
 
 async def count_open(connection: Any, at: datetime) -> tuple[int, int]:
-    """How many are open, and how many of them longer than they should."""
+    """The number of open requests, and of overdue ones among them."""
     row = await connection.fetchrow(
         "SELECT count(*), count(*) FILTER (WHERE deadline < $1) FROM corrections WHERE state = 'open'", at
     )

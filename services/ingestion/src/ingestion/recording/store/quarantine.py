@@ -1,4 +1,4 @@
-"""Every SQL statement by which recording changes what waits. Each is one statement for a whole batch."""
+"""Every SQL statement by which recording changes the quarantine. Each is one statement for a whole batch."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,17 +8,26 @@ from shell.store.transaction import Tx
 
 
 class Waited(NamedTuple):
-    """An event in quarantine. `withdrawn`: its source has taken it back; a later word of the source may revive it."""
+    """An event in quarantine. `withdrawn`: its source took it back; a later statement of the source may reopen it."""
 
     sealed: bytes
     since: datetime
     withdrawn: bool
 
 
-async def load_waiting(
-    tx: Tx, person_ids: Collection[str]
-) -> tuple[dict[str, Waited], list[tuple[str, str, str, str]]]:
-    """The waiting and withdrawn events of these persons: events by id, and the parts of households."""
+class Part(NamedTuple):
+    """The part of a household list about a member to whom its source does not belong. `id`: of its row in quarantine.
+    `event_id`: the list with which it began to wait; empty for a part that was loaded."""
+
+    id: str
+    household: str
+    source: str
+    person_id: str
+    event_id: str = ""
+
+
+async def load_waiting(tx: Tx, person_ids: Collection[str]) -> tuple[dict[str, Waited], list[Part]]:
+    """The waiting and withdrawn events of these persons by id, and the waiting parts of households."""
     rows = await tx.sql.fetch(
         """SELECT q.event_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source, q.person_id
            FROM quarantine q LEFT JOIN received r ON r.event_id = q.event_id
@@ -26,12 +35,12 @@ async def load_waiting(
         list(person_ids),
     )
     events = {row[0]: Waited(row[1], row[2], row[3]) for row in rows if row[4] is None}
-    return events, [(row[0], row[4], row[5], row[6]) for row in rows if row[4] is not None]
+    return events, [Part(row[0], row[4], row[5], row[6]) for row in rows if row[4] is not None]
 
 
 class Waiting(NamedTuple):
-    """A row of the quarantine as it is entered. `waits_for`: the event it follows; `chain`: of an event that counted
-    before; `part_of`, `household`: of the part of one member."""
+    """A new row of the quarantine. `waits_for`: the event that it follows. `chain`: of an event that counted before.
+    `part_of`, `household`: of the part of one member."""
 
     event_id: str
     person_id: str
@@ -47,8 +56,8 @@ class Waiting(NamedTuple):
 
 
 async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, deadline: datetime) -> set[str]:
-    """Ids of those that wait now and did not before. An event that was released waits again; a part that officers
-    have discarded stays so."""
+    """Returns the ids of rows that wait now and did not wait before. A released event waits again; a part that officers
+    have discarded stays discarded."""
     if not rows:
         return set()
     ordered = sorted(rows)
@@ -74,7 +83,8 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
 
 
 async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
-    """A source has changed what waits of these persons: two officers have to decide about the same content."""
+    """Forget first decisions about these persons. Their waiting content has changed, and two officers must decide about
+    the same content."""
     if person_ids:
         await tx.sql.execute(
             """UPDATE quarantine SET first_by = NULL, first_outcome = NULL
@@ -84,7 +94,7 @@ async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
 
 
 async def withhold(tx: Tx, events: Sequence[tuple[str, bool]]) -> None:
-    """These events have counted. From now on they wait, or their source has withdrawn them (True)."""
+    """Stop counting these events. They wait from now on, or (True) their source has withdrawn them."""
     if events:
         await tx.sql.execute(
             """UPDATE received r SET chain = NULL, status = CASE WHEN u.withdrawn THEN 'parked' ELSE 'quarantined' END
@@ -95,7 +105,7 @@ async def withhold(tx: Tx, events: Sequence[tuple[str, bool]]) -> None:
 
 
 async def withdraw(tx: Tx, event_ids: Sequence[str], at: datetime) -> None:
-    """The source has taken back what never counted."""
+    """Close waiting events that their source took back before they counted."""
     if event_ids:
         await tx.sql.execute(
             "UPDATE received SET status = 'parked', chain = NULL WHERE event_id = ANY($1::uuid[])", list(event_ids)
@@ -109,7 +119,7 @@ async def withdraw(tx: Tx, event_ids: Sequence[str], at: datetime) -> None:
 
 
 async def reopen(tx: Tx, event_ids: Sequence[str], since: datetime, deadline: datetime) -> None:
-    """Events that were withdrawn wait again: their source has said it once more."""
+    """Let withdrawn events wait again, because their source has stated them again."""
     if event_ids:
         await tx.sql.execute(
             "UPDATE received SET status = 'quarantined' WHERE event_id = ANY($1::uuid[])", list(event_ids)
@@ -135,17 +145,27 @@ async def release_parts(tx: Tx, ids: Sequence[str], at: datetime, by: str | None
         )
 
 
-async def release(tx: Tx, released: Mapping[str, tuple[str, str | None, str]], at: datetime, by: str | None) -> None:
-    """`released`: event id → its chain, household and keeper. They take effect with this transaction."""
+class Released(NamedTuple):
+    """An event that takes effect. `person_id`: the keeper of its chain."""
+
+    event_id: str
+    chain: str
+    household: str | None
+    person_id: str
+
+
+async def release(tx: Tx, released: Sequence[Released], at: datetime, by: str | None) -> None:
     if not released:
         return
-    ids = list(released)
+    ids = [r.event_id for r in released]
     await tx.sql.execute(
         """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household, person_id = u.person_id
            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS u(event_id, chain, household, person_id)
            WHERE r.event_id = u.event_id""",
         ids,
-        *([each[n] for each in released.values()] for n in range(3)),
+        [r.chain for r in released],
+        [r.household for r in released],
+        [r.person_id for r in released],
     )
     await tx.sql.execute(
         """UPDATE quarantine SET state = 'released', settled_at = $2, settled_by = $3
@@ -156,14 +176,21 @@ async def release(tx: Tx, released: Mapping[str, tuple[str, str | None, str]], a
     )
 
 
-async def explain_waiting(tx: Tx, reasons: Mapping[str, tuple[str, str]]) -> None:
-    """`reasons` by event: why it still waits, now that more is known, and who owns it for that reason."""
+class Reason(NamedTuple):
+    """Why an event waits, and the area that decides it for this reason."""
+
+    reason: str
+    owner: str
+
+
+async def explain_waiting(tx: Tx, reasons: Mapping[str, Reason]) -> None:
+    """Update the reasons of events that still wait. `reasons`: by event."""
     if reasons:
         await tx.sql.execute(
             """UPDATE quarantine q SET reason = u.reason, owner = u.owner
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(event_id, reason, owner)
                WHERE q.event_id = u.event_id AND q.reason <> u.reason""",
             list(reasons),
-            [reason for reason, _ in reasons.values()],
-            [owner for _, owner in reasons.values()],
+            [r.reason for r in reasons.values()],
+            [r.owner for r in reasons.values()],
         )

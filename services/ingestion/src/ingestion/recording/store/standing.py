@@ -1,18 +1,16 @@
-"""Every SQL statement about standing: cases of places, counts of foreign events, groups, hints."""
+"""Every SQL statement of recording about standing: counts of foreign events, cases of places, hints, groups."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shell.store.transaction import Tx
 
-# ── while recording ─────────────────────────────────────────────────────────────────────────────────────────
-
-Counted = tuple[str, str]  # source, kind
+SourceKind = tuple[str, str]
 
 
-async def count_foreign(tx: Tx, added: Mapping[Counted, int], day: date) -> dict[Counted, int]:
-    """Adds to the counts of a day and returns them. Rows are taken in order, so that two writers cannot deadlock."""
+async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> dict[SourceKind, int]:
+    """Add to the counts of a day; returns the new counts. Rows are locked in order, so that writers never deadlock."""
     if not added:
         return {}
     ordered = sorted(added)
@@ -31,7 +29,7 @@ async def count_foreign(tx: Tx, added: Mapping[Counted, int], day: date) -> dict
 
 
 async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """How many deaths of a person by a source were discarded, by (person_id, source)."""
+    """The number of discarded deaths by (person_id, source)."""
     if not pairs:
         return {}
     rows = await tx.sql.fetch(
@@ -57,8 +55,8 @@ class PlaceCase(NamedTuple):
 async def insert_place_cases(
     tx: Tx, cases: Sequence[PlaceCase], since: datetime, deadline: datetime, silent_on: date
 ) -> set[str]:
-    """Ids of those that are opened. The county left owns them first. A case that no officer decided opens again when
-    its source states the place anew, or when the facts that vouched for the place are gone."""
+    """Returns the ids of cases that are opened. The county left owns them first. A case that no officer has decided
+    opens again if its source states the place again, or if the facts that vouched for the place are gone."""
     if not cases:
         return set()
     columns = [list(column) for column in zip(*sorted(cases), strict=True)]
@@ -82,11 +80,20 @@ async def insert_place_cases(
     return {row[0] for row in rows}
 
 
-async def settle_place_cases(tx: Tx, person_ids: Sequence[str], still: Collection[str], at: datetime) -> list[Any]:
-    """Close the open cases of these persons but those in `still`. Returns case_id, person_id, chain, division."""
+class SettledCase(NamedTuple):
+    case_id: str
+    person_id: str
+    chain: str
+    division: str
+
+
+async def settle_place_cases(
+    tx: Tx, person_ids: Sequence[str], still: Collection[str], at: datetime
+) -> list[SettledCase]:
+    """Close the open cases of these persons, except those in `still`."""
     if not person_ids:
         return []
-    rows: list[Any] = await tx.sql.fetch(
+    rows = await tx.sql.fetch(
         """UPDATE place_cases SET state = 'vouched', settled_at = $3
            WHERE person_id = ANY($1::uuid[]) AND state = 'open' AND NOT case_id = ANY($2::uuid[])
            RETURNING case_id, person_id, chain, division""",
@@ -94,7 +101,7 @@ async def settle_place_cases(tx: Tx, person_ids: Sequence[str], still: Collectio
         list(still),
         at,
     )
-    return rows
+    return [SettledCase(*row) for row in rows]
 
 
 async def name_outcome(tx: Tx, case_ids: Sequence[str], outcome: str) -> None:
@@ -119,10 +126,19 @@ async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -
 # ── groups ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def insert_group(
-    tx: Tx, group: tuple[str, str, str, date, str, str], since: datetime, deadline: datetime
-) -> bool:
-    """`group`: group_id, source, kind, day, holds, owner. Whether it is new."""
+class NewGroup(NamedTuple):
+    """`holds`: `events` or `places`."""
+
+    group_id: str
+    source: str
+    kind: str
+    day: date
+    holds: str
+    owner: str
+
+
+async def insert_group(tx: Tx, group: NewGroup, since: datetime, deadline: datetime) -> bool:
+    """Returns whether the group is new."""
     found = await tx.sql.fetchval(
         """INSERT INTO groups (group_id, source, kind, day, holds, owner, since, deadline)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING 1""",
@@ -134,7 +150,7 @@ async def insert_group(
 
 
 async def gather_events(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
-    """The waiting events of a source and kind that arrived within [begin, end) are of this group."""
+    """Put the waiting events of a source and kind that arrived within [begin, end) into this group."""
     await tx.sql.execute(
         """UPDATE quarantine SET group_id = $1
            WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5
@@ -148,6 +164,7 @@ async def gather_events(tx: Tx, group_id: str, source: str, kind: str, begin: da
 
 
 async def gather_places(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
+    """Put the open cases of a source and kind that were opened within [begin, end) into this group."""
     await tx.sql.execute(
         """UPDATE place_cases SET group_id = $1
            WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5""",

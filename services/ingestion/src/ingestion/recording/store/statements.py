@@ -1,7 +1,7 @@
-"""Every SQL statement of the path from a push to a person's statements. Each is one statement for a whole batch."""
+"""Every SQL statement on the path from a pushed event to a person's statements. Each serves a whole batch."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import Known
 from ingestion.domain.completeness import count_events
 from ingestion.domain.household import State
+from ingestion.domain.identity import ever_aliases
 from ingestion.domain.person import Memory, Person
 from ingestion.domain.pushed import Pushed
 from ingestion.tables import IdentityRow, RejectionRow, VaultRow
@@ -27,14 +28,19 @@ _PERSON: Final = "person_id, version, recorded_at, division, waiting, statements
 # ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
 
 
-async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, tuple[str, str | None]]:
-    """Person and circle. (A join may be planned as a scan of everybody; this is one look each.)"""
+class Identified(NamedTuple):
+    person_id: str
+    circle: str | None
+
+
+async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, Identified]:
+    """Person and circle by blind index. (A join may be planned as a scan of all persons; a subquery is one lookup.)"""
     rows = await tx.sql.fetch(
         """SELECT blind_index, person_id, (SELECT circle FROM persons p WHERE p.person_id = i.person_id)
            FROM identities i WHERE blind_index = ANY($1::bytea[])""",
         list(indexes),
     )
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row[0]: Identified(row[1], row[2]) for row in rows}
 
 
 async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[bytes, str]:
@@ -46,7 +52,7 @@ async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[byt
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
-    """Blind indexes that were new; the others were inserted by another writer meanwhile, with the same person."""
+    """Returns the new blind indexes. Another writer has meanwhile inserted the others, with the same persons."""
     return await bulk.insert_new(tx, IdentityRow, ("blind_index", "person_id"), sorted(rows), returning="blind_index")
 
 
@@ -61,12 +67,13 @@ async def upsert_vault(tx: Tx, rows: Sequence[tuple[str, str, bytes]]) -> None:
 
 
 async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
-    """No registration of these persons counts any more."""
+    """Remove the names of persons without a registration that counts."""
     if person_ids:
         await tx.sql.execute("DELETE FROM vault WHERE field = 'name' AND person_id = ANY($1::uuid[])", list(person_ids))
 
 
 async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    """person_id, field, sealed value."""
     rows = await connection.fetch(
         "SELECT person_id, field, sealed FROM vault WHERE person_id = ANY($1::uuid[]) AND field = ANY($2::text[])",
         list(person_ids),
@@ -79,16 +86,16 @@ async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequenc
 
 
 async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
-    """In the order of their ids, so that two writers cannot wait for each other."""
+    """Persons by id, locked in the order of their ids, so that writers never deadlock."""
     rows = await tx.sql.fetch(
         f"SELECT {_PERSON} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE",  # noqa: S608
         list(person_ids),
     )
-    return {row[0]: person_of_row(row) for row in rows}
+    return {row[0]: _person(row) for row in rows}
 
 
-def person_of_row(row: Any) -> Person:
-    """From a row of `persons` with the columns of `Person`, in their order."""
+def _person(row: Any) -> Person:
+    """`row`: the columns _PERSON."""
     person_id, version, recorded_at, division, waiting, statements, memory, circle, identities = row
     remembered = _memory.decode(memory) if memory else Memory()
     known = _identities.decode(identities) if identities else ()
@@ -96,25 +103,27 @@ def person_of_row(row: Any) -> Person:
 
 
 async def load_circles(tx: Tx, circles: Collection[str]) -> set[str]:
-    """Everybody in these circles."""
+    """Ids of all persons in these circles."""
     rows = await tx.sql.fetch("SELECT person_id FROM persons WHERE circle = ANY($1::uuid[])", list(circles))
     return {row[0] for row in rows}
 
 
 async def load_persons(connection: Any, person_ids: Collection[str]) -> dict[str, Person]:
-    """Those who exist, with everybody of their circles."""
+    """The persons that exist, and all persons of their circles, each with its `others`."""
     select = f"SELECT {_PERSON} FROM persons WHERE"  # noqa: S608
     rows = await connection.fetch(f"{select} person_id = ANY($1::uuid[])", list(person_ids))
-    found = {row[0]: person_of_row(row) for row in rows}
+    found = {row[0]: _person(row) for row in rows}
     circles = {person.circle for person in found.values()} - {None}
     if circles:
         mates = await connection.fetch(f"{select} circle = ANY($1::uuid[])", list(circles))
-        found |= {row[0]: person_of_row(row) for row in mates}
+        found |= {row[0]: _person(row) for row in mates}
+        for person in found.values():
+            person.others = [found[alias] for alias in ever_aliases(person.identities)]
     return found
 
 
 async def save_circles(tx: Tx, persons: Sequence[Person]) -> None:
-    """Who is whom, of those for whom that has changed."""
+    """Save the circles and identities of these persons."""
     if persons:
         await tx.sql.execute(
             """UPDATE persons p SET circle = u.circle, merged_into = u.merged_into, identities = u.identities
@@ -148,7 +157,7 @@ async def save_persons(tx: Tx, persons: Sequence[Person]) -> None:
 
 
 async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
-    """Also those that nobody has spoken of before: they are locked by being made."""
+    """Households by id, locked in the order of their ids. A missing household is created, so that it can be locked."""
     if not households:
         return {}
     ordered = sorted(households)
@@ -161,7 +170,7 @@ async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, Stat
 
 
 async def load_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
-    """Without a lock, for looking only."""
+    """Households by id, without a lock."""
     if not households:
         return {}
     rows = await tx.sql.fetch(
@@ -195,6 +204,8 @@ async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
 
 
 class NewEvent(NamedTuple):
+    """`person_id`: the keeper of its chain. `status`: `applied`, `quarantined` or `parked`."""
+
     pushed: Pushed
     person_id: str
     chain: str | None
@@ -213,7 +224,7 @@ ON CONFLICT DO NOTHING RETURNING event_id
 
 
 async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime) -> set[str]:
-    """Event ids that were new. All `events` are counted as new: unless they were, do not commit."""
+    """Returns the event ids that were new. All `events` are counted as new: if one was not, do not commit."""
     if not events:
         return set()
     ordered = sorted(events, key=lambda e: e.pushed.event_id)
@@ -238,7 +249,7 @@ async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime)
 
 
 async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, bytes]:
-    """The sealed events as they were sent."""
+    """The sealed events by id."""
     if not event_ids:
         return {}
     rows = await connection.fetch(
@@ -250,6 +261,18 @@ async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, 
 # ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def insert_rejections(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    columns = ("rejection_id", "source", "event_id", "day", "problems", "sealed", "recorded_at")
-    await bulk.insert_new(tx, RejectionRow, columns, sorted(rows), returning="rejection_id")
+class Rejection(NamedTuple):
+    """`problems`: JSON. `sealed`: the body as far as it is kept."""
+
+    rejection_id: str
+    source: str
+    event_id: str | None
+    day: date
+    problems: bytes
+    sealed: bytes
+    recorded_at: datetime
+
+
+async def insert_rejections(tx: Tx, rows: Sequence[Rejection]) -> None:
+    by_id = sorted(rows, key=lambda row: row.rejection_id)
+    await bulk.insert_new(tx, RejectionRow, Rejection._fields, by_id, returning="rejection_id")

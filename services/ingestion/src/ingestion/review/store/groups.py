@@ -1,16 +1,41 @@
-"""Every SQL statement about groups that officers and jobs use: many waiting events, or claimed places, as one case."""
+"""Every SQL statement about groups that officers and jobs use."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
 
 from shell.store.transaction import Tx
 
-_COLUMNS: Final = """group_id, source, kind, day, holds, owner, state, since, deadline, escalated_at, first_by, outcome,
-       grant_days, reason, decided_at, settled_at, settled_by, done"""
+from ingestion.review.store.place_cases import CaseKey
 
 
-# ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
+class Group(NamedTuple):
+    """Many waiting events, or claimed places, as one case (`recording.tables`)."""
+
+    group_id: str
+    source: str
+    kind: str
+    day: date
+    holds: str
+    owner: str
+    state: str
+    since: datetime
+    deadline: datetime
+    escalated_at: datetime | None
+    first_by: str | None
+    outcome: str | None
+    grant_days: int | None
+    reason: str | None
+    decided_at: datetime | None
+    settled_at: datetime | None
+    settled_by: str | None
+    done: int
+
+
+_COLUMNS: Final = ", ".join(Group._fields)
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def list_owners(connection: Any, state: str) -> list[str]:
@@ -19,8 +44,9 @@ async def list_owners(connection: Any, state: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def list_groups(connection: Any, owners: Sequence[str], state: str, after: str | None, limit: int) -> list[Any]:
-    rows: list[Any] = await connection.fetch(
+async def list_groups(connection: Any, owners: Sequence[str], state: str, after: str | None, limit: int) -> list[Group]:
+    """Groups of these owners in the order of their ids."""
+    rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM groups
             WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::uuid IS NULL OR group_id > $3)
             ORDER BY group_id LIMIT $4""",  # noqa: S608 - a constant list of columns
@@ -29,19 +55,26 @@ async def list_groups(connection: Any, owners: Sequence[str], state: str, after:
         after,
         limit,
     )
-    return rows
+    return [Group(*row) for row in rows]
 
 
-async def load_group(connection: Any, group_id: str) -> Any:
-    """None when there is none."""
-    return await connection.fetchrow(
+async def load_group(connection: Any, group_id: str) -> Group | None:
+    """None if there is none."""
+    row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1",  # noqa: S608 - a constant list of columns
         group_id,
     )
+    return Group(*row) if row is not None else None
 
 
-async def count_rows(connection: Any, group_ids: Sequence[str]) -> dict[str, list[tuple[str, str, int]]]:
-    """By group: reason, state and number of its rows."""
+class RowCount(NamedTuple):
+    reason: str
+    state: str
+    rows: int
+
+
+async def count_rows(connection: Any, group_ids: Sequence[str]) -> dict[str, list[RowCount]]:
+    """The number of rows by group, then by reason and state."""
     rows = await connection.fetch(
         """SELECT group_id, reason, state, count(*) FROM quarantine WHERE group_id = ANY($1::uuid[]) GROUP BY 1, 2, 3
            UNION ALL
@@ -49,15 +82,23 @@ async def count_rows(connection: Any, group_ids: Sequence[str]) -> dict[str, lis
            GROUP BY 1, 3 ORDER BY 1, 2, 3""",
         list(group_ids),
     )
-    counts: dict[str, list[tuple[str, str, int]]] = {}
-    for group_id, reason, state, count in rows:
-        counts.setdefault(group_id, []).append((reason, state, count))
+    counts: dict[str, list[RowCount]] = {}
+    for group_id, *count in rows:
+        counts.setdefault(group_id, []).append(RowCount(*count))
     return counts
 
 
-async def sample(connection: Any, group_id: str, holds: str, limit: int) -> list[Any]:
-    """id, person_id, kind, division of some rows. Ids are hashes, so the first ones are as good as any. `division`: the
-    claimed place, or the place of the person as far as it is known."""
+class SampleRow(NamedTuple):
+    """`id`: of the event or the case. `division`: the claimed place, or the newest known place of the person."""
+
+    id: str
+    person_id: str
+    kind: str
+    division: str | None
+
+
+async def list_sample(connection: Any, group_id: str, holds: str, limit: int) -> list[SampleRow]:
+    """The rows with the smallest ids. Ids are hashes, so these rows are a random sample."""
     query = (
         """SELECT case_id AS id, person_id, kind, division FROM place_cases
            WHERE group_id = $1 ORDER BY case_id LIMIT $2"""
@@ -65,22 +106,23 @@ async def sample(connection: Any, group_id: str, holds: str, limit: int) -> list
         else """SELECT q.event_id AS id, q.person_id, q.kind, p.division FROM quarantine q
                 JOIN persons p USING (person_id) WHERE q.group_id = $1 ORDER BY q.event_id LIMIT $2"""
     )
-    rows: list[Any] = await connection.fetch(query, group_id, limit)
-    return rows
+    return [SampleRow(*row) for row in await connection.fetch(query, group_id, limit)]
 
 
 # ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def lock_group(tx: Tx, group_id: str) -> Any:
-    return await tx.sql.fetchrow(
+async def lock_group(tx: Tx, group_id: str) -> Group | None:
+    """None if there is none."""
+    row = await tx.sql.fetchrow(
         f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
         group_id,
     )
+    return Group(*row) if row is not None else None
 
 
 async def note_first(tx: Tx, group_id: str, by: str, outcome: str, grant_days: int | None, reason: str) -> None:
-    """The first of two officers has decided; a second one with the same decision makes it effective."""
+    """Note the decision of the first of two officers. The same decision by a second officer makes it effective."""
     await tx.sql.execute(
         "UPDATE groups SET first_by = $2, outcome = $3, grant_days = $4, reason = $5 WHERE group_id = $1",
         group_id,
@@ -104,18 +146,23 @@ async def note_second(tx: Tx, group_id: str, by: str, reason: str, at: datetime)
 # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_settling(tx: Tx, limit: int) -> list[Any]:
+class EventKey(NamedTuple):
+    event_id: str
+    person_id: str
+
+
+async def list_settling(tx: Tx, limit: int) -> list[Group]:
     """Groups that two officers have decided, the oldest decision first."""
-    rows: list[Any] = await tx.sql.fetch(
+    rows = await tx.sql.fetch(
         f"SELECT {_COLUMNS} FROM groups WHERE state = 'settling' ORDER BY decided_at, group_id LIMIT $1",  # noqa: S608
         limit,
     )
-    return rows
+    return [Group(*row) for row in rows]
 
 
-async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit: int) -> list[Any]:
-    """event_id, person_id of rows that wait still, of those that arrived by `until` where it is given."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit: int) -> list[EventKey]:
+    """Events that still wait; if `until` is given, only those that arrived by then."""
+    rows = await tx.sql.fetch(
         """SELECT event_id, person_id FROM quarantine
            WHERE group_id = $1 AND state = 'open' AND ($2::timestamptz IS NULL OR since <= $2)
            ORDER BY event_id LIMIT $3""",
@@ -123,31 +170,31 @@ async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit:
         until,
         limit,
     )
-    return rows
+    return [EventKey(*row) for row in rows]
 
 
-async def list_open_places(tx: Tx, group_id: str, limit: int) -> list[Any]:
-    """case_id, person_id of cases that are open still."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_open_places(tx: Tx, group_id: str, limit: int) -> list[CaseKey]:
+    """Cases that are still open."""
+    rows = await tx.sql.fetch(
         """SELECT case_id, person_id FROM place_cases WHERE group_id = $1 AND state = 'open'
            ORDER BY case_id LIMIT $2""",
         group_id,
         limit,
     )
-    return rows
+    return [CaseKey(*row) for row in rows]
 
 
-async def still_open(tx: Tx, event_ids: Collection[str]) -> list[Any]:
-    """event_id, person_id of those of these events that wait still. Lock their persons first, as recording does."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_still_open(tx: Tx, event_ids: Collection[str]) -> list[EventKey]:
+    """The events that still wait. Lock their persons first, as recording does."""
+    rows = await tx.sql.fetch(
         """SELECT event_id, person_id FROM quarantine WHERE event_id = ANY($1::uuid[]) AND state = 'open'
            ORDER BY event_id""",
         list(event_ids),
     )
-    return rows
+    return [EventKey(*row) for row in rows]
 
 
-async def discard_events(tx: Tx, event_ids: Sequence[str], at: datetime, by: str, note: str) -> None:
+async def discard_events(tx: Tx, event_ids: Sequence[str], at: datetime, by: str | None, note: str | None) -> None:
     """Park these waiting events for good, behind the locks of their persons."""
     await tx.sql.execute(
         """WITH gone AS (
@@ -165,9 +212,9 @@ async def discard_events(tx: Tx, event_ids: Sequence[str], at: datetime, by: str
     )
 
 
-async def note_released(tx: Tx, event_ids: Sequence[str], note: str) -> int:
-    """Note the reason; returns how many of these events are released. An event that still waits has another reason to
-    wait now: it leaves the group and becomes a case of its own."""
+async def note_released(tx: Tx, event_ids: Sequence[str], note: str | None) -> int:
+    """Note the reason; returns how many of these events are released. An event that still waits has another reason
+    now: it leaves the group and becomes a case of its own."""
     await tx.sql.execute(
         "UPDATE quarantine SET group_id = NULL WHERE event_id = ANY($1::uuid[]) AND state = 'open'", list(event_ids)
     )
@@ -188,7 +235,7 @@ async def close(tx: Tx, group_id: str, at: datetime) -> None:
 
 
 async def reopen(tx: Tx, group_id: str, deadline: datetime) -> None:
-    """Rows are left that the decision does not cover: two officers decide again."""
+    """Open a group with rows that the decision does not cover: two officers decide again."""
     await tx.sql.execute(
         """UPDATE groups SET state = 'open', deadline = $2, first_by = NULL, outcome = NULL, grant_days = NULL,
                   reason = NULL, decided_at = NULL, settled_by = NULL
@@ -201,21 +248,21 @@ async def reopen(tx: Tx, group_id: str, deadline: datetime) -> None:
 # ── escalating ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Any]:
-    """group_id, owner of groups that nobody has decided in time. The nation keeps the groups that have reached it."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
+    """Owners of overdue groups by group. The nation keeps its groups."""
+    rows = await tx.sql.fetch(
         """SELECT group_id, owner FROM groups
            WHERE state = 'open' AND deadline <= $1 AND (owner <> '000000' OR escalated_at IS NULL)
            ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED""",
         at,
         limit,
     )
-    return rows
+    return {row[0]: row[1] for row in rows}
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
-    """`owners`: by group the area that answers for it from now on, until the new `deadline`. A first decision of an
-    officer of the area below does not count any more."""
+    """`owners`: by group the area that decides it from now on, until the new `deadline`. A first decision of an
+    officer of the area below lapses."""
     await tx.sql.execute(
         """UPDATE groups g SET owner = u.owner, escalated_at = $3, deadline = $4,
                   first_by = NULL, outcome = NULL, grant_days = NULL, reason = NULL

@@ -1,28 +1,40 @@
-"""Every SQL statement about the cases of claimed places that officers and jobs use."""
+"""Every SQL statement about cases of claimed places and hints that officers and jobs use."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shell.store.transaction import Tx
 
-_COLUMNS: Final = """case_id, person_id, chain, source, kind, division, county_left, owner, group_id, state, since,
-       deadline, silent_on, escalated_at, settled_at, settled_by, note"""
+
+class PlaceCase(NamedTuple):
+    """The case of a claimed place (`recording.tables`)."""
+
+    case_id: str
+    person_id: str
+    chain: str
+    source: str
+    kind: str
+    division: str
+    county_left: str
+    owner: str
+    group_id: str | None
+    state: str
+    since: datetime
+    deadline: datetime
+    silent_on: date
+    escalated_at: datetime | None
+    settled_at: datetime | None
+    settled_by: str | None
+    note: str | None
 
 
-async def list_owners(connection: Any, state: str) -> list[str]:
-    """The areas that own a case in this state: one look per area, however many cases there are."""
-    rows = await connection.fetch(
-        """WITH RECURSIVE next AS (
-             (SELECT owner FROM place_cases WHERE state = $1 ORDER BY owner LIMIT 1)
-             UNION ALL
-             SELECT (SELECT c.owner FROM place_cases c WHERE c.state = $1 AND c.owner > next.owner
-                     ORDER BY c.owner LIMIT 1)
-             FROM next WHERE next.owner IS NOT NULL)
-           SELECT owner FROM next WHERE owner IS NOT NULL""",
-        state,
-    )
-    return [row[0] for row in rows]
+class CaseKey(NamedTuple):
+    case_id: str
+    person_id: str
+
+
+_COLUMNS: Final = ", ".join(PlaceCase._fields)
 
 
 async def list_cases(
@@ -33,9 +45,9 @@ async def list_cases(
     group_id: str | None,
     after: str | None,
     limit: int,
-) -> list[Any]:
-    """Cases of these owners in the order of their ids, of one group where `group_id` is given."""
-    rows: list[Any] = await connection.fetch(
+) -> list[PlaceCase]:
+    """Cases of these owners in the order of their ids; only those of `group_id`, if it is given."""
+    rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM place_cases
             WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
               AND ($4::uuid IS NULL OR group_id = $4) AND ($5::uuid IS NULL OR case_id > $5)
@@ -47,29 +59,30 @@ async def list_cases(
         after,
         limit,
     )
-    return rows
+    return [PlaceCase(*row) for row in rows]
 
 
-async def load_case(connection: Any, case_id: str) -> Any:
-    """One case without a lock; None when there is none."""
-    return await connection.fetchrow(
+async def load_case(connection: Any, case_id: str) -> PlaceCase | None:
+    """One case without a lock; None if there is none."""
+    row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM place_cases WHERE case_id = $1",  # noqa: S608 - a constant list of columns
         case_id,
     )
+    return PlaceCase(*row) if row is not None else None
 
 
-async def lock_open(tx: Tx, case_ids: Sequence[str]) -> dict[str, Any]:
-    """Those of these cases that are still open, by id. Lock their persons first, as recording does."""
+async def lock_open(tx: Tx, case_ids: Sequence[str]) -> dict[str, PlaceCase]:
+    """The cases that are still open, by id. Lock their persons first, as recording does."""
     rows = await tx.sql.fetch(
         f"""SELECT {_COLUMNS} FROM place_cases WHERE case_id = ANY($1::uuid[]) AND state = 'open'
             ORDER BY case_id FOR UPDATE""",  # noqa: S608 - a constant list of columns
         list(case_ids),
     )
-    return {row["case_id"]: row for row in rows}
+    return {case.case_id: case for case in (PlaceCase(*row) for row in rows)}
 
 
-async def note_decision(tx: Tx, case_ids: Sequence[str], by: str, note: str) -> None:
-    """Notes the officer who settled these cases, and the reason."""
+async def note_decision(tx: Tx, case_ids: Sequence[str], by: str | None, note: str | None) -> None:
+    """Note the officer who settled these cases, and the reason."""
     await tx.sql.execute(
         "UPDATE place_cases SET settled_by = $2, note = $3 WHERE case_id = ANY($1::uuid[]) AND state <> 'open'",
         list(case_ids),
@@ -78,10 +91,10 @@ async def note_decision(tx: Tx, case_ids: Sequence[str], by: str, note: str) -> 
     )
 
 
-async def list_silent(tx: Tx, today: date, limit: int) -> list[Any]:
-    """case_id, person_id of open cases whose time to object has passed, the oldest first. A group that officers have
-    decided is settled by that decision."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_silent(tx: Tx, today: date, limit: int) -> list[CaseKey]:
+    """Open cases whose time to object has passed, the oldest first. Cases of a group that officers have decided are
+    left out: that decision settles them."""
+    rows = await tx.sql.fetch(
         """SELECT case_id, person_id FROM place_cases c
            WHERE state = 'open' AND silent_on <= $1
              AND NOT EXISTS (SELECT 1 FROM groups g WHERE g.group_id = c.group_id AND g.state = 'settling')
@@ -89,13 +102,12 @@ async def list_silent(tx: Tx, today: date, limit: int) -> list[Any]:
         today,
         limit,
     )
-    return rows
+    return [CaseKey(*row) for row in rows]
 
 
-async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Any]:
-    """case_id, owner of cases that nobody has settled in time. A grouped case is escalated with its group; the nation
-    keeps the cases that have reached it."""
-    rows: list[Any] = await tx.sql.fetch(
+async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
+    """Owners of overdue cases by case. A case of a group is escalated with its group. The nation keeps its cases."""
+    rows = await tx.sql.fetch(
         """SELECT case_id, owner FROM place_cases
            WHERE state = 'open' AND deadline <= $1 AND group_id IS NULL
              AND (owner <> '000000' OR escalated_at IS NULL)
@@ -103,11 +115,11 @@ async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Any]:
         at,
         limit,
     )
-    return rows
+    return {row[0]: row[1] for row in rows}
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
-    """`owners`: by case the area that answers for it from now on, until the new `deadline`."""
+    """`owners`: by case the area that decides it from now on, until the new `deadline`."""
     await tx.sql.execute(
         """UPDATE place_cases c SET owner = u.owner, escalated_at = $3, deadline = $4
            FROM unnest($1::uuid[], $2::text[]) AS u(case_id, owner) WHERE c.case_id = u.case_id""",
@@ -121,12 +133,18 @@ async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: da
 # ── hints ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_due_hints(tx: Tx, today: date, limit: int) -> list[Any]:
-    """chain, person_id, ends_on of hints that end today or should have ended before."""
-    rows: list[Any] = await tx.sql.fetch(
+class Hint(NamedTuple):
+    chain: str
+    person_id: str
+    ends_on: date
+
+
+async def list_due_hints(tx: Tx, today: date, limit: int) -> list[Hint]:
+    """Hints that end today or should have ended before."""
+    rows = await tx.sql.fetch(
         "SELECT chain, person_id, ends_on FROM hints WHERE ends_on <= $1 ORDER BY ends_on, chain LIMIT $2", today, limit
     )
-    return rows
+    return [Hint(*row) for row in rows]
 
 
 async def remove_hints(tx: Tx, chains: Sequence[str]) -> None:
@@ -136,11 +154,17 @@ async def remove_hints(tx: Tx, chains: Sequence[str]) -> None:
 # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def count_open(connection: Any) -> list[Any]:
-    """table, owner, rows of all that wait for officers."""
-    rows: list[Any] = await connection.fetch(
+class OpenCount(NamedTuple):
+    table: str
+    owner: str
+    rows: int
+
+
+async def count_open(connection: Any) -> list[OpenCount]:
+    """The number of open rows that wait for officers, by table and owner."""
+    rows = await connection.fetch(
         """SELECT 'quarantine', owner, count(*) FROM quarantine WHERE state = 'open' GROUP BY owner
            UNION ALL SELECT 'place_cases', owner, count(*) FROM place_cases WHERE state = 'open' GROUP BY owner
            UNION ALL SELECT 'groups', owner, count(*) FROM groups WHERE state <> 'settled' GROUP BY owner"""
     )
-    return rows
+    return [OpenCount(*row) for row in rows]

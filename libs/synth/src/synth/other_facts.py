@@ -1,0 +1,75 @@
+"""Facts of other kinds, in small numbers: incidents, hospital stays, contacts, accounts and others.
+
+They change no entitlement of the lists in this repository, so `Truth` does not contain them. They have their own random
+numbers and their own writer, so that all other events stay the same for a seed.
+"""
+
+from datetime import date, timedelta
+from typing import Final
+
+from synth.cloud_events import Event, Sent
+from synth.month import Changes, Month
+from synth.truth import Person
+
+INCIDENTS: Final = ("fall", "fall", "fall", "lost", "choking", "other")
+RELATIONS: Final = ("女儿", "儿子", "邻居")
+OTHERS: Final[dict[str, Event]] = {
+    "merit": {"merit": "veteran"},
+    "benefit_elsewhere": {"benefit": "long_term_care_insurance"},
+    "application": {"item": "longevity_allowance", "wish": "apply", "channel": "counter"},
+    "ability_result": {"scale": "ltc", "scale_version": "2021", "code": "2", "document_no": "LTC-2026-1"},
+}
+
+
+def other_facts(month: Month) -> Changes:
+    for _ in month.occurrences(month.rates.incident):
+        yield from _reported(month, "risk_incident", {"incident": month.rng.choice(INCIDENTS)})
+    for person, day in month.draw_people(month.rates.hospital, "hospital_stay"):
+        yield _stay(month, person, day)
+    for _ in month.occurrences(month.rates.contact):
+        yield from _reported(month, "contact", _contact(month))
+    for person, day in month.draw_people(month.rates.account, "bank_account"):
+        yield _account(month, person, day)
+    for _ in month.occurrences(month.rates.others):
+        kind = month.rng.choice([*OTHERS])
+        yield from _reported(month, kind, OTHERS[kind])
+
+
+def _reported(month: Month, kind: str, value: Event) -> Changes:
+    day = month.random_day()
+    if person := month.draw_person(kind, day):
+        time = month.report_time(day, 0, 5)
+        yield month.settle(person, kind, [month.writer.created(person, kind, day, value, time)])
+
+
+def _stay(month: Month, person: Person, day: date) -> list[Sent]:
+    """Some days in hospital; sometimes a stay that never happened."""
+    time = month.report_time(day, 0, 3)
+    value = {"institution": "合成县人民医院"}
+    sent: list[Sent] = [month.writer.created(person, "hospital_stay", day, value, time)]
+    home = day + timedelta(days=1 + int(month.rng.random() * 25))
+    later = max(month.report_time(home, 0, 3), time + timedelta(hours=1))
+    if month.rng.random() < 0.9:
+        sent.append(month.writer.ended(person, "hospital_stay", home, later))
+    else:
+        sent.append(month.writer.annulled(person, "hospital_stay", later))
+    return month.settle(person, "hospital_stay", sent)
+
+
+def _contact(month: Month) -> Event:
+    """An invented phone number; the prefix 190 0000 is not assigned."""
+    number = f"1900000{int(month.rng.random() * 10_000):04d}"
+    return {
+        "phone": number,
+        "contacts": [{"name": "合成亲属", "relation": month.rng.choice(RELATIONS), "phone": number}],
+    }
+
+
+def _account(month: Month, person: Person, day: date) -> list[Sent]:
+    value = {"account_no": _account_no(person), "bank": "合成农商银行", "holder_name": person.name}
+    sent = month.writer.created(person, "bank_account", day, value, month.report_time(day))
+    return month.settle(person, "bank_account", [sent])
+
+
+def _account_no(person: Person) -> str:
+    return f"9900{person.serial:012d}"

@@ -1,0 +1,170 @@
+"""The people of a county: elders by the age pyramid, couples, low-income households, tags, certificates."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from random import Random
+from typing import Final
+
+from common.calendar import age_on
+
+from synth import demography as demo
+from synth.county import OLD_ENOUGH, County
+from synth.identity import Numbers, draw_name
+from synth.truth import ALWAYS, Disability, Home, Household, Hukou, Income, Person
+
+URBAN_SHARE: Final = 0.38
+YEARS_APART_MAX: Final = 6
+Family = tuple[Person, ...]
+
+
+def county(
+    seed: int,
+    people: int,
+    divisions: Sequence[str],
+    today: date,
+    numbers: Numbers | None = None,
+    first_serial: int = 0,
+) -> County:
+    """A county with this number of elders (55 and older, most 60 and older) on a day. Equal arguments give equal
+    counties.
+
+    `divisions`: 6- or 9-digit codes, with the people divided evenly among them. `numbers` and `first_serial` make
+    several counties one, without a repeated ID number. Raises ValueError for unknown divisions.
+    """
+    made = County(divisions, today, numbers)
+    rng = Random(f"county/{seed}")
+    for serial in range(first_serial, first_serial + people):
+        made.people.append(new_person(made, rng, serial, today))
+    made.last_loaded = first_serial + people - 1
+    for family in _families(rng, made.people, today):
+        _furnish(made, rng, family)
+    return made
+
+
+def new_person(made: County, rng: Random, serial: int, today: date) -> Person:
+    """A person with hukou and home, and sometimes a disability certificate."""
+    division = made.divisions[serial % len(made.divisions)]
+    birth, sex = demo.draw_birth(rng, today, serial)
+    town, address = made.place(rng, division)
+    kind = "urban" if rng.random() < URBAN_SHARE else "rural"
+    home, since = Home(town, "home", address), ALWAYS
+    if rng.random() * 1000 < demo.HUKOU_ELSEWHERE_PER_1000:
+        home, since = _home_elsewhere(made, rng), _long_ago(rng, today, 8)
+    person = Person(
+        serial=serial,
+        number=made.numbers.draw(rng, division[:6], birth, sex),
+        name=draw_name(rng, sex),
+        sex=sex,
+        birth_date=birth,
+        hukou=((ALWAYS, Hukou(town, kind)),),
+        home=((since, home),),
+    )
+    if rng.random() * 1000 < demo.by_age(demo.DISABLED_PER_1000, age_on(birth, today)):
+        person.disability = ((_long_ago(rng, today, 9), draw_disability(rng)),)
+    return person
+
+
+def _home_elsewhere(made: County, rng: Random) -> Home:
+    """A home in any division of the county, wherever the hukou is."""
+    division = made.divisions[int(rng.random() * len(made.divisions))]
+    town, address = made.place(rng, division)
+    return Home(town, "home", address)
+
+
+def draw_disability(rng: Random) -> Disability:
+    return Disability(demo.weighted(rng, demo.DISABILITY_CLASSES), demo.weighted(rng, demo.DISABILITY_LEVELS))
+
+
+def draw_tags(rng: Random, person: Person) -> tuple[str, ...]:
+    """How the person lives. A person with a spouse never lives alone; one without a spouse never in an empty nest."""
+    chance = rng.random()
+    first = "empty_nest" if person.spouse else "alone"
+    if chance < 0.18:
+        return ()
+    if chance < 0.82:
+        return (first,)
+    return (first, "left_behind") if chance < 0.93 else ("left_behind",)
+
+
+def _long_ago(rng: Random, today: date, years_max: int) -> date:
+    return today - OLD_ENOUGH - timedelta(days=1 + int(rng.random() * 365 * years_max))
+
+
+def _families(rng: Random, people: Sequence[Person], today: date) -> list[Family]:
+    """Couples of the same town and about the same age, and all others alone."""
+    by_town: defaultdict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        by_town[person.home[0][1].division].append(person)
+    families: list[Family] = []
+    for town in by_town.values():
+        town.sort(key=lambda p: p.birth_date)
+        families += _town_families(rng, town, today)
+    return families
+
+
+def _town_families(rng: Random, town: Iterable[Person], today: date) -> list[Family]:
+    """`town`: its people by age, so that the waiting partner is the nearest in age."""
+    families: list[Family] = []
+    waiting: dict[str, list[Person]] = {"1": [], "2": []}
+    for person in town:
+        if rng.random() * 100 >= demo.by_age(demo.MARRIED_PER_100, age_on(person.birth_date, today)):
+            families.append((person,))
+            continue
+        others = waiting["2" if person.sex == "1" else "1"]
+        match = others.pop() if others else None
+        if match and (person.birth_date - match.birth_date).days <= 365 * YEARS_APART_MAX:
+            person.spouse, match.spouse = match, person
+            families.append((match, person))
+        else:
+            families.extend([(match,)] if match else [])
+            waiting[person.sex].append(person)
+    families.extend((person,) for person in (*waiting["1"], *waiting["2"]))
+    return families
+
+
+def _furnish(made: County, rng: Random, family: Family) -> None:
+    """Low income, living situation and special family, for a couple or a single person."""
+    income = _household_income(rng)
+    if income:
+        since = _long_ago(rng, made.today, 5)
+        household = new_household(made, family, since - timedelta(days=int(rng.random() * 300)))
+        household.income = ((since, income),)
+    elif len(family) == 1 and rng.random() * 1000 < demo.TEKUN_PER_1000_SINGLE:
+        _support(made, rng, family[0])
+    if rng.random() * 1000 < demo.SPECIAL_FAMILY_PER_1000:
+        child, since = ("dead" if rng.random() < 0.7 else "disabled"), _long_ago(rng, made.today, 15)
+        for person in family:
+            person.special = ((since, child),)
+    if rng.random() < (0.5 if len(family) == 1 else 0.4):
+        checked_on = made.today - OLD_ENOUGH - timedelta(days=1 + int(rng.random() * 250))
+        for person in family:
+            person.tags = ((checked_on, draw_tags(rng, person)),)
+
+
+def _household_income(rng: Random) -> Income | None:
+    chance = rng.random() * 1000
+    for category, per_thousand in demo.LOW_INCOME_HOUSEHOLDS_PER_1000:
+        if chance < per_thousand:
+            return Income(category)
+        chance -= per_thousand
+    return None
+
+
+def _support(made: County, rng: Random, person: Person) -> None:
+    """A single person in extreme hardship; some of them live in an institution."""
+    support = "concentrated" if rng.random() < 0.25 else "scattered"
+    person.income = ((_long_ago(rng, made.today, 6), Income("tekun", support)),)
+    if support == "concentrated":
+        since, home = person.home[0]
+        person.home = ((since, home._replace(place="institution")),)
+
+
+def new_household(made: County, family: Sequence[Person], since: date) -> Household:
+    """A household of the register with these members, the first of them its head."""
+    number = f"H{made.writer.city}{family[0].serial:09d}"
+    household = Household(number, family[0], ((since, tuple(p.number for p in family)),))
+    for person in family:
+        person.households = (*person.households, household)
+    made.households.append(household)
+    return household

@@ -1,0 +1,198 @@
+"""The true state of each person, kept by the simulation itself.
+
+It is never derived from events. The simulation writes down the true changes; the events (right or wrong, late or twice)
+are made elsewhere. So a test can compare the conclusions of a platform with the truth.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+# The value from a day on; None: no value from that day. Days ascend.
+Steps = tuple[tuple[date, T], ...]
+ALWAYS = date.min
+
+
+def at(steps: Steps[T], on: date) -> T | None:
+    """The value on a day; None before the first step."""
+    for day, value in reversed(steps):
+        if day <= on:
+            return value
+    return None
+
+
+class Hukou(NamedTuple):
+    division: str
+    kind: str
+
+
+class Home(NamedTuple):
+    division: str
+    place: str
+    address: str
+
+
+class Disability(NamedTuple):
+    class_: int
+    level: int
+
+
+class Income(NamedTuple):
+    category: str
+    support: str | None = None
+
+
+class DeathReport(NamedTuple):
+    """A death as one source reports it, unless the source annulled it."""
+
+    day: date
+    evidence: str
+
+
+@dataclass(slots=True, eq=False)
+class Household:
+    """A household of the low-income register. `members`: ID numbers, the head included."""
+
+    number: str
+    head: "Person"
+    members: Steps[tuple[str, ...]] = ()
+    income: Steps[Income | None] = ()
+    settled: date = ALWAYS
+
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_members(self, day: date, numbers: tuple[str, ...]) -> None:
+        self.members = (*self.members, (day, numbers))
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """One elder. `chains`: per fact kind the event ids of the open statement chain. `settled`: per kind the last day
+    with a change or a report, so that the next change comes after it."""
+
+    serial: int
+    number: str
+    name: str
+    sex: str
+    birth_date: date
+    hukou: Steps[Hukou]
+    home: Steps[Home]
+    disability: Steps[Disability | None] = ()
+    income: Steps[Income | None] = ()
+    tags: Steps[tuple[str, ...]] = ()
+    special: Steps[str | None] = ()
+    households: tuple[Household, ...] = ()
+    deaths: tuple[DeathReport, ...] = ()
+    seen_alive: tuple[date, ...] = ()
+    died_on: date | None = None
+    spouse: "Person | None" = None
+    chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    settled: dict[str, date] = field(default_factory=dict)
+
+    def lives(self, on: date) -> bool:
+        return self.died_on is None or on < self.died_on
+
+    def set_home(self, day: date, home: Home) -> None:
+        self.home = (*self.home, (day, home))
+
+    def set_hukou(self, day: date, hukou: Hukou) -> None:
+        self.hukou = (*self.hukou, (day, hukou))
+
+    def set_disability(self, day: date, disability: Disability | None) -> None:
+        self.disability = (*self.disability, (day, disability))
+
+    def set_income(self, day: date, income: Income | None) -> None:
+        self.income = (*self.income, (day, income))
+
+    def set_tags(self, day: date, tags: tuple[str, ...]) -> None:
+        self.tags = (*self.tags, (day, tags))
+
+    def heads(self) -> "Household | None":
+        """The household whose head the person is."""
+        return next((household for household in self.households if household.head is self), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The true facts of one person on a day, as far as sources reported them in the end.
+
+    `died_on`: a confirmed death, not after that day. `suspected`: a death is reported, nothing confirms it, and nothing
+    shows the person alive since. `low_income`: of the person or (`via_household`) of the household. `tags`: None if
+    nobody ever checked.
+    """
+
+    id_number: str
+    name: str
+    sex: str
+    birth_date: date
+    hukou_division: str
+    hukou_kind: str
+    residence_division: str | None
+    residence_place: str | None
+    died_on: date | None
+    suspected: bool
+    disability: tuple[int, int] | None
+    low_income: str | None
+    support: str | None
+    via_household: bool
+    tags: frozenset[str] | None
+    special_family: str | None
+
+
+def confirmed_death(deaths: tuple[DeathReport, ...]) -> date | None:
+    """The register confirms a death alone; cremation and medical certificate confirm it together; a report never."""
+    days = {report.evidence: report.day for report in deaths}
+    if "register_cancelled" in days:
+        return days["register_cancelled"]
+    if "cremation" in days and "medical_certificate" in days:
+        return min(days["cremation"], days["medical_certificate"])
+    return None
+
+
+def _income(person: Person, on: date) -> tuple[Income | None, bool]:
+    """The income support on a day, and whether it comes through the head of the household."""
+    own = at(person.income, on)
+    if own is not None:
+        return own, False
+    for household in reversed(person.households):
+        if person.number in (at(household.members, on) or ()):
+            shared = at(household.income, on)
+            if shared is not None:
+                return shared, household.head is not person
+    return None, False
+
+
+def _suspected(person: Person, on: date) -> bool:
+    """Whether a death was reported up to a day after which nobody saw the person alive."""
+    for report in person.deaths:
+        if report.day <= on and not any(seen > report.day for seen in person.seen_alive):
+            return True
+    return False
+
+
+def truth_of(person: Person, on: date) -> Truth:
+    hukou, home = at(person.hukou, on), at(person.home, on)
+    assert hukou is not None, "a hukou is known from the beginning"
+    died_on = confirmed_death(person.deaths)
+    income, via_household = _income(person, on)
+    disability, tags = at(person.disability, on), at(person.tags, on)
+    return Truth(
+        id_number=person.number,
+        name=person.name,
+        sex=person.sex,
+        birth_date=person.birth_date,
+        hukou_division=hukou.division,
+        hukou_kind=hukou.kind,
+        residence_division=home.division if home else None,
+        residence_place=home.place if home else None,
+        died_on=died_on if died_on and died_on <= on else None,
+        suspected=died_on is None and _suspected(person, on),
+        disability=(disability.class_, disability.level) if disability else None,
+        low_income=income.category if income else None,
+        support=income.support if income else None,
+        via_household=via_household,
+        tags=None if tags is None else frozenset(tags),
+        special_family=at(person.special, on),
+    )

@@ -1,0 +1,200 @@
+"""Routine visits: one window follows another while an entitlement lasts.
+
+The window of today and the next one exist as tasks. A task whose care changes is cancelled, and the windows start
+again.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final, Literal
+
+import msgspec
+from rules.scales.visits import Run, VisitRules, Window, first_window, next_window
+
+from dispatch.domain.plan import (
+    Plan,
+    PlanDecision,
+    cancel_unbegun,
+    forget_cancelled,
+    having,
+    not_having,
+    task_ids,
+    updated,
+    visit_task,
+    with_care,
+)
+from dispatch.domain.task import OPEN, ROUTINE, Change, Task, cancelled, created, new_task_id, renewed
+
+WINDOWS_PER_STEP_MAX: Final = 8
+FirstReason = Literal["first", "discharge"]
+
+
+def plan_routine(
+    plan: Plan, tasks: Sequence[Task], alias_tasks: Sequence[Task], run: Run, today: date, rules: VisitRules
+) -> PlanDecision:
+    """Start, continue or restart the windows. `run`: the visiting care of today.
+
+    A visit under another identity of the human, completed or in progress, takes the place of a routine visit in its
+    window.
+    """
+    open_ = [task for task in tasks if task.state in OPEN]
+    visited = _visited(alias_tasks, today)
+    if plan.state != "active":
+        return _start(plan, open_, run, today, rules, visited)
+    if _any_overlap(_unbegun_routine(open_), visited):
+        return _restart(plan, [*tasks, *visited], run, today, rules)
+    if run.first.care == (plan.division, plan.tier, plan.interval_days):
+        return _continue(plan, open_, run, today, rules)
+    return _restart(plan, tasks, run, today, rules)
+
+
+def _visited(tasks: Sequence[Task], today: date) -> list[Task]:
+    """The visits that were made or are in progress, in windows that have begun."""
+    return [t for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
+
+
+def _latest(tasks: Sequence[Task]) -> Task | None:
+    return max(tasks, key=lambda task: task.window_to, default=None)
+
+
+def _unbegun_routine(open_: Sequence[Task]) -> list[Task]:
+    return [task for task in open_ if task.reason in ROUTINE and task.state != "in_progress"]
+
+
+def _any_overlap(some: Sequence[Task], others: Sequence[Task]) -> bool:
+    return any(a.window_from < b.window_to and b.window_from < a.window_to for a in some for b in others)
+
+
+def _start(
+    plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, visited: Sequence[Task]
+) -> PlanDecision:
+    last = _latest(visited)
+    reason: FirstReason | None = None if last else "first"
+    if _is_discharged(plan, today):
+        reason = "discharge"
+    opened = _open_windows(_started(plan, run, today, last), run, today, rules, first=reason)
+    resolved = cancel_unbegun(having(open_, "suspicion", "stay"), "resolved")
+    superseded = cancel_unbegun(not_having(open_, "suspicion", "stay"), "superseded")
+    return opened._replace(changes=(*resolved, *superseded, *opened.changes))
+
+
+def _started(plan: Plan, run: Run, today: date, last: Task | None) -> Plan:
+    """The active plan. Its windows begin today, on the expected first day of the care, or after the last visit."""
+    expected = plan.state == "waiting" and plan.act_on == run.from_
+    start = run.from_ if expected else today
+    return updated(
+        with_care(plan, run, today),
+        state="active",
+        cause=None,
+        epoch=plan.epoch + 1,
+        started_on=start,
+        suspected_on=None,
+        last_from=last.window_from if last else None,
+        opened_until=max(start, last.window_to) if last else start,
+    )
+
+
+def _is_discharged(plan: Plan, today: date) -> bool:
+    """Whether a stay that paused the plan has ended. A stay that was annulled has no end and no discharge."""
+    ended = any(stay.to is not None and stay.to <= today for stay in plan.facts.stays)
+    return ended and plan.state == "paused" and plan.cause == "in_hospital"
+
+
+def _continue(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
+    """The same care: cancel tasks after its end and open the windows that are due."""
+    beyond = _beyond(having(open_, *ROUTINE), run.to)
+    if beyond:
+        plan = updated(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
+    plan, replaced = _with_current_means(plan, [t for t in open_ if t not in beyond], today)
+    opened = _open_windows(with_care(plan, run, today), run, today, rules)
+    ended = (*cancel_unbegun(beyond, "not_entitled"), *replaced)
+    ended_ids = task_ids(ended)
+    corrected = _with_corrected_entitlement([t for t in open_ if t.task_id not in ended_ids], run)
+    return opened._replace(changes=(*ended, *corrected, *opened.changes))
+
+
+def _beyond(tasks: Sequence[Task], end: date | None) -> list[Task]:
+    return [] if end is None else [task for task in tasks if task.window_from >= end]
+
+
+def _with_current_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple[Plan, list[Change]]:
+    """Replace routine visits by calls when a hint begins, and calls by visits when it ends. The window stays the same.
+
+    The provider receives a withdrawal and a new offer.
+    """
+    changes: list[Change] = []
+    epoch = plan.epoch + 1
+    for task in _unbegun_routine(open_):
+        means = plan.facts.means_on(max(task.window_from, today))
+        if task.window_to > today and task.by != means:
+            task_id = new_task_id(task.person_id, task.item, task.reason, task.window_from, epoch)
+            changes += [cancelled(task, "superseded"), created(renewed(task, task_id, means))]
+    return (updated(plan, epoch=epoch) if changes else plan), changes
+
+
+def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Change]:
+    """Tasks whose entitlement has a new id, since its beginning was corrected."""
+    for task in open_:
+        entitlement_id = run.entitlement_on(task.window_from)
+        if task.entitlement_id != entitlement_id:
+            yield Change(msgspec.structs.replace(task, entitlement_id=entitlement_id))
+
+
+def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
+    """Another tier or place: the windows begin again, after the last visit made or in progress."""
+    ended = _cancel_for_restart(plan, [task for task in tasks if task.state in OPEN], run)
+    last = _latest(_visited(tasks, today))
+    restarted = updated(
+        with_care(forget_cancelled(plan, ended), run, today),
+        epoch=plan.epoch + 1,
+        last_from=last.window_from if last else None,
+        opened_until=max(today, last.window_to) if last else today,
+    )
+    first_cancelled = any(change.task.reason == "first" for change in ended)
+    opened = _open_windows(restarted, run, today, rules, first="first" if first_cancelled else None)
+    return opened._replace(changes=(*ended, *opened.changes))
+
+
+def _cancel_for_restart(plan: Plan, open_: Sequence[Task], run: Run) -> tuple[Change, ...]:
+    """After a move all visits end, otherwise only the routine visits."""
+    if run.first.division != plan.division:
+        return cancel_unbegun(open_, "moved")
+    return cancel_unbegun(having(open_, *ROUTINE), "superseded")
+
+
+def _open_windows(
+    plan: Plan, run: Run, today: date, rules: VisitRules, *, first: FirstReason | None = None
+) -> PlanDecision:
+    """Open windows up to the one after today, within the entitlement. `first`: the reason of the first window.
+
+    A step opens at most `WINDOWS_PER_STEP_MAX` windows; the rest follows in the next step.
+    """
+    changes: list[Change] = []
+    last, start = plan.last_from, plan.opened_until or today
+    act_on = None
+    while (last is None or last <= today) and len(changes) < WINDOWS_PER_STEP_MAX:
+        window = _window(plan, rules, start, last, first)
+        if run.to is not None and window.from_ >= run.to:
+            act_on = run.to
+            break
+        window = Window(window.from_, min(window.to, run.to or window.to))
+        changes.append(created(_routine_task(plan, run, window, first, today)))
+        last, start, first = window.from_, window.to, None
+    if act_on is None and last is not None:
+        act_on = max(today, last)
+    return PlanDecision(updated(plan, last_from=last, opened_until=start, act_on=act_on), tuple(changes))
+
+
+def _window(plan: Plan, rules: VisitRules, start: date, last: date | None, first: FirstReason | None) -> Window:
+    if first == "discharge":
+        return Window(start, start + timedelta(days=rules.discharge_visit_days))
+    if first == "first":
+        return first_window(start, rules)
+    return next_window(start, plan.interval_days or rules.interval_days_default, last)
+
+
+def _routine_task(plan: Plan, run: Run, window: Window, first: FirstReason | None, today: date) -> Task:
+    """A visit after a discharge is always a visit; another one may be a call while a hint lasts."""
+    reason = first or "plan"
+    by = plan.facts.means_on(max(window.from_, today)) if reason in ROUTINE else "visit"
+    return visit_task(plan, run, reason, window, by=by)

@@ -1,0 +1,100 @@
+"""The messages of each provider, numbered without gaps, and the numbering itself."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+from shell.store.bulk import insert
+from shell.store.transaction import Tx
+
+from dispatch.tables import FeedRow
+
+
+class FeedEntry(NamedTuple):
+    """One message as stored; see `tables.FeedRow`."""
+
+    provider: str
+    seq: int
+    event_id: str
+    wire_type: str
+    task_id: str
+    at: datetime
+    correlation_id: str
+    causation_id: str | None
+    payload: bytes
+    published: bool
+
+
+class FeedGrowth(NamedTuple):
+    """`messages`: new messages of a provider. `open_tasks`: the difference of its assigned tasks."""
+
+    uscc: str
+    messages: int
+    open_tasks: int
+
+
+class FeedEnd(NamedTuple):
+    """`seq`: the number of the last message before the new ones."""
+
+    uscc: str
+    seq: int
+    topic_state: str
+
+
+_COLUMNS: Final = FeedEntry._fields
+_FEED: Final = f"SELECT {', '.join(_COLUMNS)} FROM feed WHERE provider = $1"  # noqa: S608
+
+
+async def reserve_numbers(tx: Tx, growth: Sequence[FeedGrowth]) -> list[FeedEnd]:
+    """Lock the providers and reserve the numbers of their new messages. `growth`: in the order of `uscc`."""
+    usccs = [g.uscc for g in growth]
+    await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = ANY($1::text[]) ORDER BY uscc FOR UPDATE", usccs)
+    rows = await tx.sql.fetch(
+        """UPDATE providers p SET feed_seq = p.feed_seq + u.messages, open_tasks = p.open_tasks + u.more
+           FROM unnest($1::text[], $2::int[], $3::int[]) AS u(uscc, messages, more)
+           WHERE p.uscc = u.uscc RETURNING p.uscc, old.feed_seq, p.topic_state""",
+        usccs,
+        [g.messages for g in growth],
+        [g.open_tasks for g in growth],
+    )
+    return [FeedEnd(*row) for row in rows]
+
+
+async def append_feed(tx: Tx, entries: Sequence[FeedEntry]) -> None:
+    await insert(tx, FeedRow, _COLUMNS, entries)
+
+
+async def lock_unpublished(tx: Tx, uscc: str, limit: int) -> list[FeedEntry]:
+    """The oldest unpublished messages of a provider, whose row is locked."""
+    await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
+    rows = await tx.sql.fetch(f"{_FEED} AND NOT published ORDER BY seq LIMIT $2", uscc, limit)
+    return [FeedEntry(*row) for row in rows]
+
+
+async def set_published(tx: Tx, uscc: str, numbers: Sequence[int]) -> None:
+    await tx.sql.execute(
+        "UPDATE feed SET published = true WHERE provider = $1 AND seq = ANY($2::bigint[])", uscc, numbers
+    )
+
+
+async def set_topic_ready(tx: Tx, uscc: str) -> None:
+    await tx.sql.execute("UPDATE providers SET topic_state = 'ready' WHERE uscc = $1", uscc)
+
+
+async def list_feed(connection: asyncpg.Connection, uscc: str, after: int, limit: int) -> list[FeedEntry]:
+    rows = await connection.fetch(f"{_FEED} AND seq > $2 ORDER BY seq LIMIT $3", uscc, after, limit)
+    return [FeedEntry(*row) for row in rows]
+
+
+async def delete_old_feed(tx: Tx, now: datetime, days: int, limit: int) -> int:
+    """Delete published messages older than `days`, at most `limit`. Returns their number."""
+    deleted = await tx.sql.fetch(
+        """DELETE FROM feed WHERE (provider, seq) IN
+             (SELECT provider, seq FROM feed WHERE at < $1::timestamptz - make_interval(days => $2) AND published
+              LIMIT $3) RETURNING 1""",
+        now,
+        days,
+        limit,
+    )
+    return len(deleted)

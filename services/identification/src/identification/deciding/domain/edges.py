@@ -1,0 +1,146 @@
+"""Edges: the starts and ends of entitlements that are emitted as events.
+
+A *spell* is a period in which an item is really given. An interval that is suppressed, waits for a choice or lacks a
+fact gives nothing. A suspended interval (a suspected death) prolongs the spell before it, because the suspicion may be
+withdrawn and no end may be emitted before that.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from common.events import Entitlement, EntitlementEnded, EntitlementStarted
+from rules.facts.timeline import FAR_FUTURE
+
+_DAY: Final = timedelta(days=1)
+
+
+class Spell(NamedTuple):
+    """An item given over [`start`, `end`); `end` FAR_FUTURE: open. `facts`: event ids of its facts."""
+
+    entitlement_id: str
+    item: str
+    jurisdiction: str
+    start: date
+    end: date
+    facts: tuple[str, ...]
+
+    @property
+    def given(self) -> tuple[str, str]:
+        """Item and area: a spell of the same item and area continues it under another identity."""
+        return self.item, self.jurisdiction
+
+
+class Edge(NamedTuple):
+    """A start or an end to emit.
+
+    `on`: the first day with or without the item. `alias`: the other identity of the same human that has the item from
+    then on, or had it until then.
+    """
+
+    started: bool
+    on: date
+    spell: Spell
+    alias: str | None = None
+
+
+def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
+    """`entitlements` are sorted by item and period."""
+    spells: list[Spell] = []
+    for e in entitlements:
+        end = e.to or FAR_FUTURE
+        if e.state == "granted":
+            spells.append(Spell(e.entitlement_id, e.item, e.jurisdiction, e.from_, end, e.facts))
+        elif e.state == "suspended" and spells:
+            last = spells[-1]
+            if (last.item, last.jurisdiction, last.end) == (e.item, e.jurisdiction, e.from_):
+                spells[-1] = last._replace(end=end)
+    return spells
+
+
+def emitted_through(next_edge_on: date | None, today: date) -> date:
+    """The last day whose edges of a person are emitted."""
+    return today if next_edge_on is None or next_edge_on > today else next_edge_on - _DAY
+
+
+def next_edge(spells: Iterable[Spell], after: date) -> date | None:
+    """The first day after `after` on which a spell starts or ends."""
+    days = [day for spell in spells for day in (spell.start, spell.end) if after < day < FAR_FUTURE]
+    return min(days, default=None)
+
+
+def edges_on(spells: Sequence[Spell], day: date) -> list[Edge]:
+    """The edges of one day, ends before starts."""
+    ends = [Edge(False, day, spell) for spell in spells if spell.end == day]
+    starts = [Edge(True, day, spell) for spell in spells if spell.start == day]
+    return ends + starts
+
+
+def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], emitted: date, today: date) -> list[Edge]:
+    """The edges to emit at once for a new decision. All edges of `before` up to `emitted` (≤ today) are emitted.
+
+    - Start: a spell is in force today, and the receivers do not know it as in force.
+    - End: the receivers know a spell as in force, and it has ended by today or has vanished. A vanished spell ends on
+      the day of its start, because it never existed.
+    - Both: a new spell lies wholly in days whose edges are not emitted yet, because the system was down.
+    - None: a new spell lies wholly in earlier days. Only the knowledge of the past has improved.
+    - Later: an edge after today is emitted on its day.
+    """
+    known = {spell.entitlement_id: spell for spell in before if spell.start <= emitted}
+    edges: list[Edge] = []
+    for spell in now:
+        old = known.pop(spell.entitlement_id, None)
+        if spell.start <= today:
+            edges += _edges_of_spell(spell, old, emitted, today)
+    edges += [Edge(False, spell.start, spell) for spell in known.values() if spell.end > emitted]
+    edges.sort(key=lambda edge: edge.on)
+    return edges
+
+
+def _edges_of_spell(spell: Spell, old: Spell | None, emitted: date, today: date) -> list[Edge]:
+    """`old`: the same spell as the receivers know it, if its start is emitted."""
+    has_ended = spell.end <= today
+    known_in_force = old is not None and old.end > emitted
+    starts = not known_in_force and (not has_ended or (old is None and spell.start > emitted))
+    edges = [Edge(True, spell.start, spell)] if starts else []
+    if has_ended and (known_in_force or starts):
+        edges.append(Edge(False, spell.end, spell))
+    return edges
+
+
+def edges_of_merge(
+    edges: Sequence[Edge], joined: Mapping[str, Sequence[Spell]], now: Sequence[Spell], today: date
+) -> list[Edge]:
+    """The edges of a survivor when identities have just joined it.
+
+    `joined`: by identity, the spells in force that were emitted for it. An item that the survivor still gives goes on,
+    so its start names the alias. An item that the survivor does not give ends.
+    """
+    alias_of = {spell.given: alias for alias, spells in joined.items() for spell in spells}
+    in_force = {spell.given for spell in now if spell.start <= today < spell.end}
+    found: list[Edge] = []
+    for edge in edges:
+        goes_on = edge.started and edge.spell.end > today
+        found.append(edge._replace(alias=alias_of.get(edge.spell.given)) if goes_on else edge)
+    for spells in joined.values():
+        found += [Edge(False, today, spell) for spell in spells if spell.given not in in_force]
+    return found
+
+
+def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarted | EntitlementEnded]:
+    """One event per edge, in the same order."""
+    found: list[EntitlementStarted | EntitlementEnded] = []
+    for started, on, spell, alias in edges:
+        cls: Callable[..., EntitlementStarted | EntitlementEnded]
+        cls = EntitlementStarted if started else EntitlementEnded
+        found.append(
+            cls(
+                person_id=person_id,
+                entitlement_id=spell.entitlement_id,
+                item=spell.item,
+                jurisdiction=spell.jurisdiction,
+                on=on,
+                alias=alias,
+            )
+        )
+    return found

@@ -1,0 +1,96 @@
+"""Merged identities: inputs stored under each identity of a human decide for the surviving one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from common.events.facts import Identity
+from common.message import Message
+from rules.deciding.lists import Lists
+
+from identification.deciding.domain.cases import Case
+from identification.deciding.domain.decision import decide_person
+from identification.deciding.domain.edges import Spell, spells_of
+from identification.deciding.domain.person import Other, Person, abilities_of, choices_of, decision_of, inputs_of
+
+_MOMENT: Final = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
+
+
+def other_identities(identities: Iterable[Identity]) -> list[str]:
+    """Ids of all persons that were ever merged with this one, in either direction."""
+    found: set[str] = set()
+    for identity in identities:
+        found.update(identity.aliases)
+        if identity.merged_into is not None:
+            found.add(identity.merged_into)
+    return sorted(found)
+
+
+def merge_cases(
+    cases: Sequence[Case],
+    stored: Mapping[str, Person],
+    causes: Mapping[str, Message[Any]],
+    lists: Lists,
+    today: date,
+) -> list[Case]:
+    """The cases with the inputs of merged identities, and further cases of survivors that these inputs change.
+
+    `stored`: the locked rows of all identities concerned. `causes`: by person, the message that may change a person
+    outside `cases`.
+    """
+    own = {case.person.person_id: case.person for case in cases}
+    rows = {**stored, **own}
+    related = [Case(stored[p], cause=message) for p, message in causes.items() if p not in own]
+    found: list[Case] = []
+    for case in (*cases, *related):
+        merged = _merge(case, rows, stored, lists, today)
+        if merged is not case or case.person.person_id in own:
+            found.append(merged)
+    return found
+
+
+def _merge(case: Case, rows: Mapping[str, Person], stored: Mapping[str, Person], lists: Lists, today: date) -> Case:
+    inputs = inputs_of(case.person, case.facts)
+    if inputs is None or not inputs.facts.identities:
+        return case
+    others = _others(inputs.facts.identities, rows)
+    if others != case.person.others:
+        case = case._replace(person=case.person._replace(others=others))
+    joined = _joined(case.person, inputs.facts.identities[-1], stored, lists, today)
+    return case._replace(joined=joined) if any(joined.values()) else case
+
+
+def _joined(
+    person: Person, identity: Identity, stored: Mapping[str, Person], lists: Lists, today: date
+) -> dict[str, list[Spell]]:
+    """By alias that the stored decision does not know, its spells before the merge."""
+    before = decision_of(person)
+    known_aliases = before.aliases if before else ()
+    joined: dict[str, list[Spell]] = {}
+    for alias in identity.aliases:
+        if alias in stored and alias not in known_aliases:
+            joined[alias] = _spells_before_merge(stored[alias], identity.recorded_at, lists, today)
+    return joined
+
+
+def _others(identities: Iterable[Identity], rows: Mapping[str, Person]) -> bytes | None:
+    """JSON of the inputs stored under the aliases; None if there are none."""
+    aliases = sorted({alias for identity in identities for alias in identity.aliases})
+    others = [_other(rows[alias]) for alias in aliases if alias in rows]
+    found = [other for other in others if other.abilities or other.choices]
+    return _encode(found) if found else None
+
+
+def _other(person: Person) -> Other:
+    return Other(person.person_id, abilities_of(person), choices_of(person))
+
+
+def _spells_before_merge(person: Person, merged_at: datetime, lists: Lists, today: date) -> list[Spell]:
+    """Spells in force today that a person had alone, as known before the merge. Their starts are emitted."""
+    inputs, decision = inputs_of(person), decision_of(person)
+    if inputs is None or decision is None or (decision.merged_into is not None and person.version < 2):
+        return []
+    alone, _ = decide_person(inputs, lists, merged_at - _MOMENT)
+    return [spell for spell in spells_of(alone.entitlements) if spell.start <= today < spell.end]

@@ -1,0 +1,9 @@
+"""SQL of the outbox, for jobs that give way to live changes."""
+
+from shell.store.transaction import Tx
+
+
+async def count_waiting(tx: Tx, limit: int) -> int:
+    """Rows in the outbox, counted up to `limit`."""
+    found: int = await tx.sql.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting", limit)
+    return found

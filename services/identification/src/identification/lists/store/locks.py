@@ -1,0 +1,21 @@
+"""Advisory locks on the lists. They end with their transaction."""
+
+from shell.store.transaction import Tx
+
+
+async def lock_lists(tx: Tx) -> None:
+    """Exclude all deciders and all other publishers.
+
+    So every decision by the old lists is stored before the job looks for the people whom new lists touch.
+    """
+    await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('identification.lists'))")
+
+
+async def share_lists(tx: Tx) -> None:
+    """Exclude publishers, but not other deciders."""
+    await tx.sql.execute("SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))")
+
+
+async def lock_proposals(tx: Tx) -> None:
+    """Exclude other proposals, so that two requests for the same list make one proposal."""
+    await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('identification.lists.proposals'))")

@@ -1,0 +1,248 @@
+"""SQL of `publications`: the lists in force now and at any earlier time."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+from shell.store.transaction import Tx
+
+from identification.lists.domain.content import set_digest
+from identification.lists.store.coverage import load_coverage_at
+
+
+class SetId(NamedTuple):
+    """A set of lists: the last publication that made it, and the digest of its content."""
+
+    seq: int
+    digest: str
+
+
+class Publication(NamedTuple):
+    """A publication of a list. `simulation_id` and `band`: None if the list came from the files."""
+
+    seq: int
+    jurisdiction: str
+    version: str
+    running_digest: str
+    people: int
+    simulation_id: str | None
+    band: str | None
+    halted_at: datetime | None
+
+    @property
+    def set_id(self) -> SetId:
+        """The set of lists in force after it."""
+        return SetId(self.seq, self.running_digest)
+
+
+class ListInForce(NamedTuple):
+    """`approved_by`: JSON array of subjects. `list`: JSON."""
+
+    version: str
+    published_at: datetime
+    approved_by: str
+    list: bytes
+
+
+class EarlierList(NamedTuple):
+    """A list that was in force before. `approved_by`: JSON array of subjects. `list`: JSON."""
+
+    version: str
+    approved_by: str
+    list: bytes
+
+
+class StoredList(NamedTuple):
+    version: str
+    list: bytes
+
+
+class Signed(NamedTuple):
+    """The simulation that approvers signed, and the tolerance as JSON (`PublicationRow.band`)."""
+
+    simulation_id: str
+    band: str
+
+
+NO_SET: Final = SetId(0, "")
+PUBLICATION: Final = ", ".join(Publication._fields)
+
+
+async def newest_set(connection: asyncpg.Connection) -> SetId:
+    """The set in force; NO_SET before the first publication."""
+    row = await connection.fetchrow("SELECT seq, running_digest FROM publications ORDER BY seq DESC LIMIT 1")
+    return _set_id(row)
+
+
+async def set_known_at(connection: asyncpg.Connection, known_at: datetime) -> SetId:
+    """The set in force at an instant. The first set also counts for the time before the first publication."""
+    row = await connection.fetchrow(
+        """SELECT seq, running_digest FROM publications
+           WHERE published_at <= greatest($1::timestamptz, (SELECT min(published_at) FROM publications))
+           ORDER BY seq DESC LIMIT 1""",
+        known_at,
+    )
+    return _set_id(row)
+
+
+async def set_of_digest(connection: asyncpg.Connection, digest: str) -> SetId:
+    """The newest publication that made this set; NO_SET if none did."""
+    row = await connection.fetchrow(
+        "SELECT seq, running_digest FROM publications WHERE running_digest = $1 ORDER BY seq DESC LIMIT 1", digest
+    )
+    return _set_id(row)
+
+
+async def newest_equivalent_set(connection: asyncpg.Connection, digest: str) -> SetId:
+    """The newest set that is known to give the same decision to a person whose decision has this digest.
+
+    Every publication counts up to the first one whose people are not all decided again, because untouched people keep
+    their decision. A halted publication stays open until its people are decided again.
+    """
+    row = await connection.fetchrow(
+        """SELECT seq, running_digest FROM publications WHERE seq = greatest(
+             (SELECT max(seq) FROM publications WHERE running_digest = $1),
+             (SELECT coalesce(min(least(p.seq, halted.seq)) FILTER (WHERE p.redecided_at IS NULL) - 1, max(p.seq))
+              FROM publications p LEFT JOIN publications halted
+                ON halted.jurisdiction = p.jurisdiction AND halted.halted_at = p.published_at))""",
+        digest,
+    )
+    return _set_id(row)
+
+
+async def set_before(connection: asyncpg.Connection, seq: int) -> SetId:
+    """The set in force before publication `seq`; NO_SET before the first."""
+    row = await connection.fetchrow(
+        "SELECT seq, running_digest FROM publications WHERE seq < $1 ORDER BY seq DESC LIMIT 1", seq
+    )
+    return _set_id(row)
+
+
+def _publication(row: Any) -> Publication | None:
+    return Publication._make(row) if row else None
+
+
+def _set_id(row: Any) -> SetId:
+    return SetId._make(row) if row else NO_SET
+
+
+async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, StoredList]:
+    """The lists in force after publication `seq`, by area."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (p.jurisdiction) p.jurisdiction, p.version, policies.list
+           FROM publications p JOIN policies USING (version)
+           WHERE p.seq <= $1 ORDER BY p.jurisdiction, p.seq DESC""",
+        seq,
+    )
+    return {row[0]: StoredList(row[1], row[2]) for row in rows}
+
+
+async def versions_in_force(connection: asyncpg.Connection) -> dict[str, str]:
+    """Version by area."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (jurisdiction) jurisdiction, version FROM publications WHERE jurisdiction IS NOT NULL
+           ORDER BY jurisdiction, seq DESC"""
+    )
+    return dict(tuple(row) for row in rows)
+
+
+async def load_list_in_force(connection: asyncpg.Connection, jurisdiction: str) -> ListInForce | None:
+    row = await connection.fetchrow(
+        """SELECT p.version, p.published_at, p.approved_by, policies.list FROM publications p
+           JOIN policies USING (version) WHERE p.jurisdiction = $1 ORDER BY p.seq DESC LIMIT 1""",
+        jurisdiction,
+    )
+    return ListInForce._make(row) if row else None
+
+
+async def load_earlier_list(connection: asyncpg.Connection, publication: Publication) -> EarlierList | None:
+    """The last other list of the area that was in force before `publication` and was not halted."""
+    row = await connection.fetchrow(
+        """SELECT p.version, p.approved_by, policies.list FROM publications p JOIN policies USING (version)
+           WHERE p.jurisdiction = $1 AND p.seq < $2 AND p.version <> $3 AND p.halted_at IS NULL
+           ORDER BY p.seq DESC LIMIT 1""",
+        publication.jurisdiction,
+        publication.seq,
+        publication.version,
+    )
+    return EarlierList._make(row) if row else None
+
+
+async def newest_publication_of(connection: asyncpg.Connection, version: str) -> Publication | None:
+    row = await connection.fetchrow(
+        f"SELECT {PUBLICATION} FROM publications WHERE version = $1 ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        version,
+    )
+    return _publication(row)
+
+
+async def lock_publication_in_force(tx: Tx, version: str) -> Publication | None:
+    """The publication by which a version is in force now."""
+    row = await tx.sql.fetchrow(
+        f"""SELECT {PUBLICATION} FROM publications p WHERE version = $1
+             AND seq = (SELECT max(seq) FROM publications WHERE jurisdiction = p.jurisdiction) FOR UPDATE""",  # noqa: S608
+        version,
+    )
+    return _publication(row)
+
+
+async def load_watched(connection: asyncpg.Connection, seq: int) -> Publication | None:
+    """The publication, if its effect is still compared with its simulation."""
+    row = await connection.fetchrow(f"SELECT {PUBLICATION} FROM publications WHERE seq = $1 AND watched", seq)  # noqa: S608
+    return _publication(row)
+
+
+async def append_publication(
+    tx: Tx,
+    *,
+    jurisdiction: str,
+    version: str,
+    published_at: datetime,
+    published_by: str,
+    approved_by: str,
+    event_id: str,
+    signed: Signed | None,
+) -> None:
+    """The caller holds `locks.lock_lists`."""
+    versions = await versions_in_force(tx.sql) | {jurisdiction: version}
+    declared = await load_coverage_at(tx.sql, (await newest_set(tx.sql)).seq)
+    await tx.sql.execute(
+        """INSERT INTO publications (seq, jurisdiction, version, published_at, published_by, approved_by,
+             running_digest, event_id, people_touched, people, people_changed, simulation_id, band, watched)
+           SELECT coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5, $6, $7, 0, 0, 0, $8::uuid, $9,
+             $8::uuid IS NOT NULL FROM publications""",
+        jurisdiction,
+        version,
+        published_at,
+        published_by,
+        approved_by,
+        set_digest(versions, declared),
+        event_id,
+        *(signed or (None, None)),
+    )
+
+
+async def halt_publication(tx: Tx, seq: int, *, at: datetime, by: str, reason: str) -> None:
+    """Mark a publication halted and remove its people that are still to be decided again."""
+    await tx.sql.execute(
+        """WITH halted AS (
+             UPDATE publications SET halted_at = $2, halted_by = $3, halt_reason = $4,
+               redecided_at = coalesce(redecided_at, $2) WHERE seq = $1 RETURNING version),
+             gone AS (DELETE FROM redecisions WHERE publication = $1)
+           UPDATE policies SET state = 'halted' WHERE version = (SELECT version FROM halted)""",
+        seq,
+        at,
+        by,
+        reason,
+    )
+
+
+async def digests_after(connection: asyncpg.Connection, seq: int) -> set[str]:
+    """Digests of the sets that came into force after publication `seq`."""
+    return {row[0] for row in await connection.fetch("SELECT running_digest FROM publications WHERE seq > $1", seq)}
+
+
+async def any_redecision_open(connection: asyncpg.Connection) -> bool:
+    """Whether people are still to be decided again because of a publication."""
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM publications WHERE redecided_at IS NULL)")
+    return found

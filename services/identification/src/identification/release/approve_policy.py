@@ -1,0 +1,64 @@
+"""POST /v1/policies/{version}/approve: an approver signs a proposed list."""
+
+from typing import Annotated
+
+from common.errors import Conflict, NotAllowed
+from common.events import PolicyVersionApproved
+from fastapi import APIRouter, Depends
+from shell import clock
+from shell.access.auth import Caller, require
+from shell.service import Db
+from shell.store.transaction import Tx
+
+from identification.lists.shapes import APPROVALS_NEEDED, PolicyVersionOut, Version
+from identification.lists.store import policies as store
+from identification.lists.store.policies import Policy
+from identification.lists.versions import lock_version, stored_version
+from identification.release.approvals import (
+    check_soundness,
+    encode_approvals,
+    load_valid_simulations,
+    valid_approvals,
+)
+
+router = APIRouter(tags=["policies"])
+
+
+@router.post("/v1/policies/{version}/approve", summary="Sign a proposed list")
+async def approve_policy(
+    version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
+) -> PolicyVersionOut:
+    """Two different approvers make a list `approved`. Both sign a simulation against the lists in force; a signature of
+    an older one no longer counts. The proposer cannot sign. Signing twice changes nothing."""
+    await check_soundness(db, version, caller)
+    async with db.transaction() as tx:
+        policy = await lock_version(tx, version, caller)
+        if caller.subject == policy.proposed_by:
+            raise NotAllowed("the proposer of a list cannot sign it", code="own_proposal")
+        if policy.state not in ("proposed", "approved"):
+            raise Conflict(f"the list is {policy.state}", code="not_proposed")
+        await _sign(tx, policy, caller)
+        return await stored_version(tx, version)
+
+
+async def _sign(tx: Tx, policy: Policy, caller: Caller) -> None:
+    simulations = await load_valid_simulations(tx, policy)
+    approvals = valid_approvals(policy, simulations)
+    if any(approval["by"] == caller.subject for approval in approvals):
+        return
+    if len(approvals) >= APPROVALS_NEEDED:
+        raise Conflict("the list is approved", code="not_proposed")
+    simulation_id = simulations[0]
+    approvals.append({"by": caller.subject, "at": clock.now().isoformat(), "simulation_id": simulation_id})
+    state = "approved" if len(approvals) >= APPROVALS_NEEDED else "proposed"
+    await store.update_policy(tx, policy.version, state=state, approvals=encode_approvals(approvals))
+    tx.emit(
+        PolicyVersionApproved(
+            jurisdiction=policy.jurisdiction,
+            version=policy.version,
+            simulation_id=simulation_id,
+            approvals=len(approvals),
+            approvals_needed=APPROVALS_NEEDED,
+        ),
+        division=policy.jurisdiction,
+    )

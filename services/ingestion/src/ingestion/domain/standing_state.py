@@ -1,0 +1,62 @@
+"""The part of a person's row that decides which sources belong: vouched places, decisions of officers, own statements.
+
+It is kept with the person, so that most events can be decided without decoding the person's statements.
+"""
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from ingestion.domain.pushed import Source
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """By a decision of officers, a source may state a kind about the person until a day (inclusive, as an ordinal)."""
+
+    source: str
+    kind: str
+    until: int
+
+
+class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
+    """The decision about the place that a chain states: by officers, or `silent` when nobody objected in time."""
+
+    chain: str
+    division: str
+    outcome: Literal["confirmed", "silent", "objected"]
+
+
+class OwnStatement(msgspec.Struct, frozen=True, array_like=True):
+    """A statement of the platform itself: a suspected death, or a doubt about an identity.
+
+    `about`: the waiting event behind it. `person_id`: the person in whose timeline it is; for an identity change this
+    may be the other person. `keeper`: the person whom the event is about."""
+
+    chain: str
+    about: str
+    person_id: str
+    keeper: str
+
+
+class StandingState(msgspec.Struct, array_like=True, frozen=True):
+    """The vouched places of a person.
+
+    `strong` and `weak`: divisions, see `places.Judged`; `weak` holds only those that are not strong. `seed`: 0 no
+    place is known, 1 the first residence is vouched, 2 the first hukou is vouched. `special`: the person has a claim,
+    a hint or a decision of officers; then a change of place needs all statements. `exempt`: chains and member parts
+    that officers have released. `home`: the county of the newest vouched hukou, else residence."""
+
+    strong: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    seed: int = 0
+    special: bool = False
+    rulings: tuple[PlaceRuling, ...] = ()
+    exempt: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    own: tuple[OwnStatement, ...] = ()
+    home: str | None = None
+
+    def granted(self, source: Source, kind: str, today: date) -> bool:
+        """Whether officers let a source state a kind about this person today."""
+        return any(g.source == source.urn and g.kind == kind and today.toordinal() <= g.until for g in self.grants)

@@ -1,0 +1,182 @@
+"""Spreads the statements about a household to its members, and tests whether their sources belong to each member.
+
+The part of a member to whom the source does not belong waits in quarantine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from common.events.facts import Household, Standing, Statement
+from common.message import derived_id
+from shell.store.transaction import Tx
+
+from ingestion.domain.household import (
+    Copy,
+    Entry,
+    chain_of_list,
+    copies_for,
+    household_of,
+    recorded_now,
+    spread,
+)
+from ingestion.domain.person import Person, statements_of
+from ingestion.domain.places import belongs
+from ingestion.domain.pushed import Source
+from ingestion.domain.standing import NOT_COUNTED
+from ingestion.domain.statements import restate
+from ingestion.recording.batch import Work
+from ingestion.recording.identities import mates_of
+from ingestion.recording.kept_events import open_events
+from ingestion.recording.store.quarantine import Part
+
+_WITHHELD: Final = b'"withheld"'
+
+
+class Members:
+    """The copies that members receive in one batch."""
+
+    def __init__(self, work: Work, sources: Mapping[str, Source], instant: datetime) -> None:
+        self._work, self._sources, self._instant = work, sources, instant
+
+    def may_receive(self, copy: Copy) -> bool:
+        """Whether the source of a copy belongs to its member. If not, the member's part is noted as waiting."""
+        if self._belongs(copy.person_id, copy.statement.source, copy.household):
+            return True
+        self._hold(copy.person_id, copy.statement, copy.household)
+        return False
+
+    def give(self, copy: Copy, source_ids: Mapping[str, str]) -> None:
+        person = self._work.persons[copy.person_id]
+        if _WITHHELD in person.statements and self._restore(person, copy.statement):
+            return
+        person.add(recorded_now(copy, self._instant), source_ids)
+
+    def _restore(self, person: Person, copied: Statement) -> bool:
+        """Let a withheld copy count again. False if the person has no such copy."""
+        key = (copied.event_id, copied.chain)
+        if not any((s.event_id, s.chain) == key for s in statements_of(person.statements)):
+            return False
+        restate(person, self._instant, lambda s: "full" if _is_withheld(s) and (s.event_id, s.chain) == key else None)
+        return True
+
+    def releasable_parts(self) -> Iterator[Part]:
+        """Waiting parts of members to whom the source belongs now; each is noted as released."""
+        for part in self._work.parts:
+            if self._belongs(part.person_id, part.source, part.household):
+                self._work.released_parts.append(part)
+                yield part
+
+    def withhold_copies(self) -> None:
+        """Test the copies that reached a person while no place of that person was known."""
+        for person_id, outcome in self._work.admission.outcomes.items():
+            if outcome.retest:
+                self._withhold_copies(self._work.persons[person_id])
+
+    def _withhold_copies(self, person: Person) -> None:
+        def wanted(statement: Statement) -> Standing | None:
+            household = _household_of_copy(statement)
+            if household is None or _is_withheld(statement):
+                return None
+            return None if self._belongs(person.person_id, statement.source, household) else "withheld"
+
+        for statement in restate(person, self._instant, wanted):
+            household = _household_of_copy(statement)
+            assert household is not None
+            self._hold(person.person_id, statement, household)
+
+    def _belongs(self, person_id: str, urn: str, household: str) -> bool:
+        """Whether a source may state a household fact about a person. Without a vouched place, every source may."""
+        work, source = self._work, self._sources.get(urn)
+        person = work.persons[person_id]
+        standing = person.memory.standing
+        vouched = {*standing.strong, *standing.weak, *mates_of(work, person)}
+        if not vouched or part_id(household, urn, person_id) in standing.exempt:
+            return True
+        return source is not None and belongs(source, vouched)
+
+    def _hold(self, person_id: str, statement: Statement, household: str) -> None:
+        id_ = part_id(household, statement.source, person_id)
+        self._work.held_parts.append(Part(id_, household, statement.source, person_id, statement.event_id))
+
+
+def _is_withheld(statement: Statement) -> bool:
+    return statement.standing_at() == "withheld"
+
+
+def _household_of_copy(statement: Statement) -> str | None:
+    """The household through which a statement reached the person; None if it was made about the person directly."""
+    if statement.via is not None:
+        return statement.via
+    return statement.value.household if isinstance(statement.value, Household) else None
+
+
+def part_id(household: str, source: str, person_id: str) -> str:
+    return derived_id("member", household, source, person_id)
+
+
+# ── spreading ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def spread_to_members(
+    tx: Tx,
+    work: Work,
+    lists: Mapping[str, Sequence[Entry]],
+    incomes: Mapping[str, str],
+    source_ids: Mapping[str, str],
+    members: Members,
+) -> None:
+    """Give members the new household lists and low incomes. `incomes`: the person by chain. Raises NotLocked."""
+    chains = {chain: [*chain_of_list(work.states, chain), *entries] for chain, entries in lists.items()}
+    for chain, person_id in incomes.items():
+        statements = _counting_income(work, work.persons[person_id], chain)
+        if any(household_of(s) for s in statements):
+            chains[chain] = [Entry(s, (), person_id) for s in statements]
+    _note_households(work, chains)
+    await _give(tx, work, spread(work.states, chains), source_ids, members)
+
+
+def _note_households(work: Work, chains: Mapping[str, Sequence[Entry]]) -> None:
+    """Note for each event a household that its chain touches; a follower locks that household."""
+    for event in work.events:
+        entries = chains.get(work.placing.chains.get(event.event_id, ""), ())
+        household = next((h for e in entries if (h := household_of(e.statement))), None)
+        if household is not None:
+            work.household_of_event[event.event_id] = household
+
+
+def _counting_income(work: Work, person: Person, chain: str) -> list[Statement]:
+    """The statements of a low-income status that count with this batch, without their time of waiting."""
+    found = []
+    for s in statements_of(person.statements):
+        if s.chain != chain or s.via is not None:
+            continue
+        if s.standing_at() not in NOT_COUNTED or s.event_id in work.placing.chains:
+            found.append(msgspec.structs.replace(s, standing=()))
+    return found
+
+
+async def release_parts(tx: Tx, work: Work, source_ids: Mapping[str, str], members: Members) -> None:
+    """Give their parts to members to whom the source of a household list belongs now."""
+    for part in members.releasable_parts():
+        entries = [e for e in work.states[part.household].entries if e.statement.source == part.source]
+        await _give(tx, work, copies_for(part.household, entries, part.person_id), source_ids, members)
+
+
+async def _give(tx: Tx, work: Work, copies: Sequence[Copy], source_ids: Mapping[str, str], members: Members) -> None:
+    """Give copies to the members to whom the source belongs."""
+    given = [copy for copy in copies if members.may_receive(copy)]
+    events = await open_events(tx, _tied(given) - source_ids.keys())
+    all_ids = {**source_ids, **{event_id: event.id for event_id, event in events.items()}}
+    for copy in given:
+        members.give(copy, all_ids)
+
+
+def _tied(copies: Sequence[Copy]) -> set[str]:
+    """Event ids of copies whose order depends on the sources' own ids: several have the same chain and time."""
+    same_time: dict[tuple[str, datetime], set[str]] = {}
+    for copy in copies:
+        key = (copy.statement.chain, copy.statement.time)
+        same_time.setdefault(key, set()).add(copy.statement.event_id)
+    return {event_id for ids in same_time.values() if len(ids) > 1 for event_id in ids}

@@ -1,0 +1,106 @@
+"""Records valid events from every route: events in, statements of persons and their snapshots out.
+
+One call is one batch inside the caller's transaction. The number of SQL statements does not depend on the number of
+events. All decisions are made behind the locks (`recording.locks`). So two writers at the same moment have the same
+effect as two writers one after the other.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from common.calendar import civil_date
+from common.errors import Unavailable
+from shell.store.transaction import Tx
+
+from ingestion.domain.chains import WITHDRAWN
+from ingestion.domain.household import NotLocked
+from ingestion.domain.person import instant_of_batch
+from ingestion.domain.problems import fault
+from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Receipt, with_note
+from ingestion.recording import storage
+from ingestion.recording.batch import Request, Work
+from ingestion.recording.decisions import decide
+from ingestion.recording.locks import LOCK_ROUNDS_MAX, load, lock
+
+JUDGE_AGAIN_MAX: Final = 8  # a merge may let waiting events of another identity take effect, and so on
+_POINTERS: Final = {
+    "certificate_of_another": "/data/value/certificate_no",
+    "source_not_of_person": "/source",
+    "standing_by_silence": "/source",
+    "registered_elsewhere": "/data/value",
+    "place_objected": "/data/value",
+}
+_OTHER_POINTER: Final = "/data/previous_event_id"
+_NOTES: Final = {"claimed": ("/data/value", "place_claimed"), "hint": ("/source", "taken_as_hint")}
+
+
+async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receipt]:
+    """Record events; returns their receipts in the same order. Nothing is committed here."""
+    if not pushed:
+        return []
+    first: dict[str, Pushed] = {}
+    for event in pushed:
+        first.setdefault(event.event_id, event)
+    work = await _apply(tx, first, now, Request())
+    return [with_note(_receipt(event, first, work), event) for event in pushed]
+
+
+async def decide_again(tx: Tx, request: Request, now: datetime) -> Work:
+    """Judge persons again after a decision of officers or of a job. Nothing is committed here."""
+    return await _apply(tx, {}, now, request)
+
+
+async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
+    """Record the new events. As long as a round changes which waiting events of others may count, decide again."""
+    work = await _apply_once(tx, new, now, request)
+    last = work
+    for _ in range(JUDGE_AGAIN_MAX):
+        if not last.judge_again:
+            return work
+        again = Request(sorted(last.judge_again), retest=last.separated, by=request.by)
+        last = await _apply_once(tx, {}, now, again)
+    return work
+
+
+async def _apply_once(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
+    """Load, decide, save. A household that proves to be touched is locked, and the batch is decided again."""
+    work = await load(tx, new, request)
+    instant = instant_of_batch(now, work.persons.values())
+    extra: set[str] = {part.household for part in work.parts}
+    for _ in range(LOCK_ROUNDS_MAX):
+        try:
+            await decide(tx, work, instant, civil_date(now))
+            break
+        except NotLocked as more:
+            extra |= more.households
+            await lock(tx, work, extra)
+            instant = instant_of_batch(now, work.persons.values())
+    else:
+        raise Unavailable("households kept changing")
+    await storage.save(tx, work, instant)
+    return work
+
+
+# ── receipts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
+    """`first`: the first event of this batch with each id."""
+    stored, original = work.known.get(event.event_id), first[event.event_id]
+    if event.digest != (stored.digest if stored else original.digest):
+        return Receipt(event.id, event.event_id, "rejected", [fault("/id", "id_reused")])
+    if stored is not None or event is not original:
+        return Receipt(event.id, event.event_id, "duplicate")
+    return _receipt_of_new(event, work)
+
+
+def _receipt_of_new(event: Pushed, work: Work) -> Receipt:
+    reason = work.placing.waiting.get(event.event_id)
+    if reason == WITHDRAWN:
+        return Receipt(event.id, event.event_id, "accepted", [fault(_OTHER_POINTER, reason)])
+    if reason is not None:
+        return Receipt(event.id, event.event_id, "quarantined", [fault(_POINTERS.get(reason, _OTHER_POINTER), reason)])
+    note = _NOTES.get(work.admission.standing.get(work.placing.chains[event.event_id], "full"))
+    return Receipt(event.id, event.event_id, "accepted", [fault(*note)] if note else [])

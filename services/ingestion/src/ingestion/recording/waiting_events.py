@@ -1,0 +1,134 @@
+"""Enters the waiting events of a batch in quarantine, each with the area whose officers decide it.
+
+An event that waits because its source does not belong is owned by the county of the person's vouched hukou. The owner
+is never an area of that source. Any other waiting event is owned by the area of its source.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from common.codes import divisions
+from shell.store.transaction import Tx
+
+from ingestion.domain.chains import WITHDRAWN
+from ingestion.domain.places import belongs, lies_in
+from ingestion.domain.problems import QUARANTINE
+from ingestion.domain.pushed import Pushed, Source
+from ingestion.recording.batch import Withheld, Work
+from ingestion.recording.correction_requests import Asked, ask
+from ingestion.recording.foreign_events import save_groups
+from ingestion.recording.store import quarantine
+from ingestion.recording.store.quarantine import Part, Waiting
+from ingestion.register.sources import registered
+
+# These reasons come from the rule about sources and persons. Others wait for another event or a certificate.
+RULE_REASONS: Final = frozenset(
+    {"source_not_of_person", "standing_by_silence", "registered_elsewhere", "place_objected"}
+)
+_ASKED_BY: Final = "standing"
+_PART_REASON: Final = "source_not_of_person"
+
+
+async def save_waiting(tx: Tx, work: Work, new: Sequence[Pushed], instant: datetime, deadline: datetime) -> None:
+    """Enter new waiting events, update the reasons of earlier ones, and ask their sources to correct them."""
+    rows = _rows(work, new)
+    entered = await quarantine.insert_quarantine(tx, rows, instant, deadline)
+    work.now_waiting = {row.event_id: row.person_id for row in rows if row.event_id in entered and row.state == "open"}
+    joined = {row.person_id for row in rows if row.reason == "predecessor_waits" and row.event_id in entered}
+    await quarantine.forget_first_decisions(tx, joined)
+    await quarantine.withhold(tx, [(w.event_id, w.reason == WITHDRAWN) for w in work.withheld])
+    await quarantine.explain_waiting(tx, _reasons(work))
+    await _ask_sources(tx, [r for r in rows if r.event_id in work.now_waiting], work, instant)
+    await save_groups(tx, work, instant, deadline)
+
+
+# ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rows(work: Work, new: Sequence[Pushed]) -> list[Waiting]:
+    waiting = work.placing.waiting
+    rows = [_row_of_new(work, e, waiting[e.event_id]) for e in new if e.event_id in waiting]
+    rows += [_row_of_withheld(work, w) for w in work.withheld]
+    held = {part.id: part for part in work.held_parts}
+    return rows + [_row_of_part(work, part) for part in held.values()]
+
+
+def _state(reason: str) -> str:
+    return "withdrawn" if reason == WITHDRAWN else "open"
+
+
+def _row_of_new(work: Work, event: Pushed, reason: str) -> Waiting:
+    person_id = work.subject(event)
+    return Waiting(
+        event.event_id,
+        person_id,
+        event.source.urn,
+        event.kind,
+        reason,
+        owner_of(work, person_id, event.source, reason),
+        waits_for=event.previous,
+        state=_state(reason),
+    )
+
+
+def _row_of_withheld(work: Work, w: Withheld) -> Waiting:
+    owner = owner_of(work, w.person_id, registered()[w.source], w.reason)
+    return Waiting(w.event_id, w.person_id, w.source, w.kind, w.reason, owner, chain=w.chain, state=_state(w.reason))
+
+
+def _row_of_part(work: Work, part: Part) -> Waiting:
+    owner = owner_of(work, part.person_id, registered()[part.source], _PART_REASON)
+    return Waiting(
+        part.id,
+        part.person_id,
+        part.source,
+        "household",
+        _PART_REASON,
+        owner,
+        part_of=part.event_id,
+        household=part.household,
+    )
+
+
+def _reasons(work: Work) -> dict[str, quarantine.Reason]:
+    """Reason and owner of each event that waited before and still waits."""
+    found = {}
+    for event in work.events:
+        reason = work.placing.waiting.get(event.event_id, WITHDRAWN)
+        if event.event_id in work.waited and reason != WITHDRAWN:
+            owner = owner_of(work, work.subject(event), event.source, reason)
+            found[event.event_id] = quarantine.Reason(reason, owner)
+    return found
+
+
+# ── owners ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def owner_of(work: Work, person_id: str, source: Source, reason: str) -> str:
+    """The area whose officers decide: for a source that belongs, its own area, else the county of the person. For an
+    objection it is the next area above both counties."""
+    standing = work.persons[person_id].memory.standing
+    home = standing.home
+    if reason not in RULE_REASONS and (home is None or belongs(source, {*standing.strong, *standing.weak})):
+        return source.area
+    if home is not None and reason == "place_objected":
+        return _outside(source, [a for a in divisions.ancestors(home) if divisions.within(source.area, a)])
+    return _outside(source, [*([home] if home is not None else []), *divisions.ancestors(source.area)])
+
+
+def _outside(source: Source, areas: Sequence[str]) -> str:
+    """The first of these areas that does not belong to the source."""
+    own = (source.area, *source.areas)
+    return next((area for area in areas if not lies_in(area, own)), divisions.NATION)
+
+
+async def _ask_sources(tx: Tx, rows: Sequence[Waiting], work: Work, instant: datetime) -> None:
+    """Ask the sources to check the events that wait by the rule. Above the daily limit there is a group instead."""
+    asked = [
+        Asked(r.event_id, r.source, r.kind, "waiting", r.reason, "/source", QUARANTINE[r.reason][1])
+        for r in rows
+        if r.reason in RULE_REASONS and r.part_of is None and (r.source, r.kind) not in work.over_limit
+    ]
+    if asked:
+        await ask(tx, asked, "standing", _ASKED_BY, instant)

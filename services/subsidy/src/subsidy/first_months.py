@@ -1,0 +1,61 @@
+"""The first service month of this ledger, by area. The system before it paid the earlier months.
+
+`SHOUWANG_PAY_FROM_MONTH` gives the months: `2026-06`, or with separate areas `2026-06,530302=2026-01`. Without it the
+month of the first start counts. The first start stores the months, and they never change: otherwise dues would appear
+or vanish. Name a later area in the variable before its first people arrive.
+"""
+
+import logging
+from datetime import date
+from os import environ
+
+import asyncpg
+from common import calendar
+from rules.money.due import ANYWHERE
+from shell import clock
+from shell.settings import settings
+from shell.store.database import Database
+from shell.store.transaction import Tx
+
+from subsidy.domain.accounts import Rules
+from subsidy.store import accounts
+
+VARIABLE = "SHOUWANG_PAY_FROM_MONTH"
+log = logging.getLogger(__name__)
+
+
+def parse_first_months(text: str) -> dict[str, date]:
+    """`2026-06,530302=2026-01` → by area the first month. Raises ValueError."""
+    months: dict[str, date] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        area, _, month = part.rpartition("=")
+        months[area.strip() or ANYWHERE] = calendar.parse_month(month.strip())
+    return months
+
+
+async def ledger_rules(tx: Tx) -> Rules:
+    """The rules for a computation that writes dues. Stores the first months if the start did not."""
+    months = await accounts.load_first_months(tx.sql)
+    if ANYWHERE not in months:
+        months = await _store(tx)
+    return Rules(months, settings().demo)
+
+
+async def stored_rules(connection: asyncpg.Connection) -> Rules:
+    """The rules for a computation that only reads."""
+    return Rules(await accounts.load_first_months(connection), settings().demo)
+
+
+async def fix_first_months(database: Database) -> None:
+    """On start: store the months of areas that have none yet, and log those that differ from the variable."""
+    async with database.transaction() as tx:
+        stored = await _store(tx)
+    for area, month in parse_first_months(environ.get(VARIABLE, "")).items():
+        if stored[area] != month:
+            log.warning("%s gives %s for %s, but %s is stored and stays", VARIABLE, month, area, stored[area])
+
+
+async def _store(tx: Tx) -> dict[str, date]:
+    wanted = parse_first_months(environ.get(VARIABLE, ""))
+    wanted.setdefault(ANYWHERE, calendar.month_of(clock.today()))
+    return await accounts.set_first_months(tx, wanted)

@@ -1,0 +1,42 @@
+"""Callers of the service, and the areas whose money they may see."""
+
+from functools import lru_cache
+from typing import Annotated
+
+from common.codes import divisions
+from common.errors import NotAllowed
+from fastapi import Depends
+from shell.access.auth import Caller, require
+from shell.access.scopes import Areas, Everything, scope_of
+
+Officer = Annotated[Caller, Depends(require("officer"))]
+Approver = Annotated[Caller, Depends(require("approver"))]
+OfficerOrApprover = Annotated[Caller, Depends(require("officer", "approver"))]
+Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
+
+
+def areas_to_list(caller: Caller, jurisdiction: str | None) -> list[str] | None:
+    """The areas of a list: `jurisdiction` if given, otherwise all in the caller's scope (None: everywhere).
+
+    Raises NotAllowed for an area outside the scope.
+    """
+    if jurisdiction is None:
+        return areas_of(caller)
+    caller.need_area(jurisdiction)
+    return [jurisdiction]
+
+
+def areas_of(caller: Caller) -> list[str] | None:
+    """The codes of all areas in the caller's scope; None for `Everything`. Raises NotAllowed for other scopes."""
+    match scope_of(caller):
+        case Everything():
+            return None
+        case Areas(division):
+            return list(_within(division))
+        case _:
+            raise NotAllowed("no ledger is in your scope")
+
+
+@lru_cache(maxsize=1024)
+def _within(division: str) -> tuple[str, ...]:
+    return tuple({division, *(d.code for d in divisions.every() if divisions.within(d.code, division))})

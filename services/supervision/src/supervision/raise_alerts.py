@@ -1,0 +1,112 @@
+"""Raise alerts that follow from events of other services, or from an open matter that lasts too long."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shell import clock
+from shell.store.database import Database
+from shell.store.transaction import Tx
+
+from supervision import cases
+from supervision.checks import checks
+from supervision.domain.alerts import Finding
+from supervision.domain.received import ReceivedEvent
+from supervision.store import matters
+from supervision.store.matters import DueMatter
+
+OVERDUE_MAX: Final = 500
+RECOVERY: Final = "recovery_opened"
+
+
+async def on_recoveries(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    now, causes = clock.now(), cases.causes_of(received)
+    opened = [_recovery(event) for event in received if event.event_type == "RecoveryOpened"]
+    await cases.raise_alerts(tx, opened, now, causes)
+    closed = [(RECOVERY, event.data.recovery_id) for event in received if event.event_type == "RecoveryClosed"]
+    await cases.withdraw_alerts(tx, closed, "confirmed", "追回已了结", now, causes)
+
+
+def _recovery(event: ReceivedEvent) -> Finding:
+    data = event.data
+    return Finding(
+        RECOVERY,
+        "warn",
+        data.recovery_id,
+        data.person_id,
+        division=data.jurisdiction,
+        correlation_id=event.correlation_id,
+    )
+
+
+async def on_accounts_changed(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """One alert per event with another bank account than the known one."""
+    found = [_changed_account(event) for event in received]
+    await cases.raise_alerts(tx, found, clock.now(), cases.causes_of(received))
+
+
+def _changed_account(event: ReceivedEvent) -> Finding:
+    return Finding(
+        "account_changed",
+        "block",
+        event.data.event_id,
+        event.data.person_id,
+        division=event.division,
+        correlation_id=event.correlation_id,
+    )
+
+
+async def on_foreign_events_grouped(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """One alert per group, for the area that is responsible for it."""
+    found = [
+        Finding("foreign_events", "block", e.data.group_id, division=e.data.owner, correlation_id=e.correlation_id)
+        for e in received
+    ]
+    await _raise(tx, found)
+
+
+async def on_records_parked(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    found = [Finding("record_parked", "warn", e.data.parked_id, correlation_id=e.correlation_id) for e in received]
+    await _raise(tx, found)
+
+
+async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """A case for the user's area. It does not name the user; the audit rows with the same id do."""
+    found = [
+        Finding("read_budget", "warn", e.data.case_id, division=e.data.division, correlation_id=e.correlation_id)
+        for e in received
+    ]
+    await _raise(tx, found)
+
+
+async def on_policies_halted(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """A list may be halted more than once, so each halt is a case."""
+    found = [
+        Finding("policy_halted", "block", e.event_id, division=e.data.jurisdiction, correlation_id=e.correlation_id)
+        for e in received
+    ]
+    await _raise(tx, found)
+
+
+async def _raise(tx: Tx, findings: Sequence[Finding]) -> None:
+    """Raise alerts that are about no person."""
+    await cases.raise_alerts(tx, findings, clock.now(), {})
+
+
+async def raise_overdue(database: Database) -> int:
+    """Job: one bounded step. Returns the number of matters that became alerts."""
+    now = clock.now()
+    async with database.transaction() as tx:
+        due = await matters.take_due_matters(tx, now, OVERDUE_MAX)
+        await cases.raise_alerts(tx, [_overdue(matter) for matter in due], now, {})
+    return len(due)
+
+
+def _overdue(matter: DueMatter) -> Finding:
+    return Finding(
+        matter.check_id,
+        checks().named(matter.check_id).severity,
+        matter.subject,
+        matter.person_id,
+        division=matter.division,
+        correlation_id=matter.correlation_id,
+    )
