@@ -38,7 +38,7 @@ PURE = {
     "re",
     "types",
 }
-PURE |= {"__future__", "bisect", "hashlib", "operator", "uuid", "zlib", "msgspec", "fractions"}
+PURE |= {"__future__", "bisect", "hashlib", "operator", "unicodedata", "uuid", "zlib", "msgspec", "fractions"}
 PURE_OURS = ("common", "rules")
 
 

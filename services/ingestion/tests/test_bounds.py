@@ -1,4 +1,4 @@
-"""Files and tables that stand for far more than they weigh: memory, disk and rejects stay within their limits."""
+"""Small files with very much content: memory, disk and rejects stay within their limits."""
 
 import asyncio
 import csv
@@ -19,13 +19,13 @@ import pytest
 import xlsxwriter
 from common.codes.id_number import make
 from ingestion.domain.receipts import Rejected
-from ingestion.files import spool
+from ingestion.files import spool, store
+from ingestion.files.domain.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender
-from ingestion.files.rows import Stream
 from ingestion.files.run_imports import run_imports
 from ingestion.files.sessions import BATCH_CHARS_MAX, Session
-from ingestion.files.table import CUT, REJECT_BYTES_MAX, ROW_CHARS_MAX, FileBroken, shortened
+from ingestion.files.streams import RowStream
 from pyarrow import parquet
 from shell import clock
 
@@ -67,11 +67,11 @@ def workbook(rows, **parts):
 
 
 def read(content, form, kind="alive"):
-    """The rows, and the code with which the file ended, if any."""
+    """The rows, and the code of the fault that ended the file, or None."""
     rows = []
     sender = Sender(SOURCE, SOURCE, clock.now())
     try:
-        rows.extend(Stream(io.BytesIO(content), form, kind, Given(), sender).rows(clock.now))
+        rows.extend(RowStream(io.BytesIO(content), form, kind, Given(), sender).rows(clock.now))
     except FileBroken as broken:
         return rows, broken.code
     return rows, None
@@ -135,16 +135,16 @@ def many_elements():
 
 
 @pytest.mark.parametrize("attack", [dictionary, delta, plain, fixed, shared_strings, many_elements])
-async def test_a_small_file_that_stands_for_gigabytes_costs_little_memory_and_disk(imports, database, attack):
-    """Compared with a harmless file of the same format, in one process."""
+async def test_a_small_file_with_gigabytes_of_content_needs_little_memory_and_disk(imports, database, attack):
+    """Compared with an ordinary file of the same format, in one process."""
     form = "xlsx" if attack in (shared_strings, many_elements) else "parquet"
     content = attack()
     assert len(content) < 1024**2
-    harmless = workbook([cells(1), cells(2)]) if form == "xlsx" else stored([cells(1), cells(2)])
-    for each in (harmless, content):
+    ordinary = workbook([cells(1), cells(2)]) if form == "xlsx" else stored([cells(1), cells(2)])
+    for each in (ordinary, content):
         assert (await imports.send(each, "alive", office="grid", format=form)).status_code == 202
     first = "UPDATE imports SET received_at = received_at - interval '1 hour' WHERE bytes = $1"
-    await database.pool.execute(first, len(harmless))
+    await database.pool.execute(first, len(ordinary))
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", CHILD, database.url],
@@ -182,7 +182,7 @@ async def test_a_small_file_that_stands_for_gigabytes_costs_little_memory_and_di
         {"row_group_size": 70, "compression": "zstd", "write_page_checksum": True, "write_page_index": True},
     ],
 )
-def test_however_a_parquet_file_is_written_its_rows_are_the_same(options):
+def test_a_parquet_file_gives_the_same_rows_with_all_options_of_writers(options):
     expected = [cells(n % 900, None if n % 7 == 0 else f"备注{n % 50}") for n in range(2_500)]
     rows, code = read(stored(expected, **options), "parquet")
     assert code is None
@@ -190,7 +190,7 @@ def test_however_a_parquet_file_is_written_its_rows_are_the_same(options):
     assert not any(codes(row) for row in rows)
 
 
-def test_a_value_longer_than_a_row_costs_its_row_only_and_keeps_its_beginning():
+def test_a_value_longer_than_a_row_rejects_only_its_row_and_keeps_its_beginning():
     found, code = read(stored([cells(1), cells(2, LONG), cells(3, "短")]), "parquet")
     assert code is None
     assert [codes(row) for row in found] == [[], ["row_too_long"], []]
@@ -199,7 +199,7 @@ def test_a_value_longer_than_a_row_costs_its_row_only_and_keeps_its_beginning():
     assert sum(len(cell.encode()) for cell in found[1].row.cells) <= REJECT_BYTES_MAX
 
 
-def test_many_values_that_are_too_long_together_are_too():
+def test_a_row_of_many_values_that_are_too_long_in_total_is_rejected():
     names = [f"列{n}" for n in range(30)]
     row = {name: ["长" * 3_000] for name in names} | dict(zip(NAMES, ([c] for c in cells(1)), strict=True))
     data = io.BytesIO()
@@ -208,7 +208,7 @@ def test_many_values_that_are_too_long_together_are_too():
     assert codes(found) == ["row_too_long"]
 
 
-def test_a_column_of_lists_is_not_read_and_says_so_where_it_is_needed():
+def test_a_row_that_needs_a_column_of_lists_is_rejected():
     numbers = [cells(n)[1] for n in (1, 2)]
     days = [[date(2026, 11, 1)], [date(2026, 11, 2)]]
     for name, expected in (("认证日期", ["cell_nested"]), ("附加", [])):
@@ -220,7 +220,7 @@ def test_a_column_of_lists_is_not_read_and_says_so_where_it_is_needed():
         assert [codes(row) for row in rows] == [expected] * 2
 
 
-def test_pages_that_are_too_large_unpacked_are_refused_before_they_are():
+def test_pages_that_unpack_too_large_are_rejected_before_they_are_unpacked():
     big = stored([cells(1, "长" * 7_000_000)], use_dictionary=False, compression="zstd")
     assert len(big) < 64 * 1024
     assert read(big, "parquet") == ([], "pages_too_large")
@@ -233,7 +233,7 @@ def test_pages_of_all_columns_together_have_a_limit(monkeypatch):
     assert read(content, "parquet") == ([], "pages_too_large")
 
 
-def test_a_footer_too_large_to_be_read_is_refused():
+def test_a_footer_that_is_too_large_is_rejected():
     content = stored([cells(1)])
     assert read(content[:-8] + struct.pack("<I", 5 * 1024**2) + b"PAR1", "parquet") == ([], "zip_bomb")
 
@@ -241,7 +241,7 @@ def test_a_footer_too_large_to_be_read_is_refused():
 # ── XLSX ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_shared_text_is_found_wherever_it_stands():
+def test_all_shared_text_is_found():
     expected = [cells(n % 900, f"备注{n}" * (n % 5)) for n in range(1_000)]
     rows, code = read(workbook(expected), "xlsx")
     assert code is None
@@ -257,7 +257,7 @@ def test_shared_text_is_found_wherever_it_stands():
         {"styles": b"<styleSheet><cellXfs>" + b"<xf/>" * 200_000 + b"</cellXfs></styleSheet>"},
     ],
 )
-def test_a_part_that_needs_too_much_memory_is_refused(part):
+def test_a_part_that_needs_too_much_memory_is_rejected(part):
     assert read(workbook([cells(1)], **part), "xlsx") == ([], "zip_bomb")
 
 
@@ -267,7 +267,7 @@ def test_the_directory_of_an_archive_has_a_limit():
     assert read(content[:at] + struct.pack("<I", 5 * 1024**2) + content[at + 4 :], "xlsx") == ([], "zip_bomb")
 
 
-def test_an_archive_packed_in_another_way_is_refused():
+def test_an_archive_with_another_compression_is_rejected():
     data = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(workbook([cells(1)]))) as old, zipfile.ZipFile(data, "w", zipfile.ZIP_LZMA) as new:
         for name in old.namelist():
@@ -276,7 +276,7 @@ def test_an_archive_packed_in_another_way_is_refused():
 
 
 def test_a_workbook_has_a_limited_number_of_tables(monkeypatch):
-    monkeypatch.setattr("ingestion.files.rows.TABLES_MAX", 2)
+    monkeypatch.setattr("ingestion.files.streams.TABLES_MAX", 2)
     data = io.BytesIO()
     with xlsxwriter.Workbook(data, {"in_memory": True}) as book:
         for n in range(3):
@@ -291,13 +291,15 @@ def test_a_workbook_has_a_limited_number_of_tables(monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
-async def test_a_batch_of_wide_rows_has_few_of_them(imports, database, form):
+async def test_a_batch_of_wide_rows_has_a_limited_size(imports, database, form):
     note = "x" * 60_000
     lines = [HEADER, *(",".join(cells(n, note)) for n in range(200))]
     if form == "ndjson":
         lines = [f'{{"身份证号": "{cells(n)[1]}", "认证日期": "20261101", "备注": "{note}"}}' for n in range(200)]
     assert (await imports.send("\n".join(lines), "alive", office="grid")).status_code == 202
-    session = Session(await database.pool.fetchrow("SELECT * FROM imports"), 0)
+    async with database.reading() as connection:
+        (stored_import,) = await store.list_imports(connection, None, None, None, 2)
+    session = Session(stored_import, 0)
     batch = session.batch()
     session.close()
     assert 0 < sum(len(cell) for row in batch for cell in row.row.cells) <= BATCH_CHARS_MAX + ROW_CHARS_MAX
@@ -307,7 +309,7 @@ def table(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-async def test_a_rejected_row_is_stored_shortened_and_its_file_is_still_of_use(imports, database):
+async def test_a_long_rejected_row_is_stored_shortened_and_its_reason_says_so(imports, database):
     note = "长" * 20_000
     row = cells(1, note)
     row[2] = "2026-02-30"
@@ -316,23 +318,23 @@ async def test_a_rejected_row_is_stored_shortened_and_its_file_is_still_of_use(i
     for name in ("import_rejects", "rejections"):
         sealed = await database.pool.fetchval(f"SELECT max(octet_length(sealed)) FROM {name}")
         assert sealed <= REJECT_BYTES_MAX + 1024
-    (told,) = table(await imports.rejects(found["import_id"]))
-    assert [told[name] for name in NAMES[:4]] == row[:4]
-    assert told["备注"].startswith("长长")
-    assert told["备注"].endswith(CUT)
-    assert told["原因"] == "认证日期：日期不存在或未按 YYYY-MM-DD 书写；该行过长，此处有截断，请以原文件为准"
-    assert told["原因代码"] == "date /data/valid_from"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert [reject[name] for name in NAMES[:4]] == row[:4]
+    assert reject["备注"].startswith("长长")
+    assert reject["备注"].endswith(CUT)
+    assert reject["原因"] == "认证日期：日期不存在或未按 YYYY-MM-DD 书写；该行过长，此处有截断，请以原文件为准"
+    assert reject["原因代码"] == "date /data/valid_from"
 
 
-async def test_a_shortened_cell_that_is_sent_again_is_refused(imports):
+async def test_a_shortened_cell_that_is_sent_again_is_rejected(imports):
     row = cells(1)
     row[3] = f"上门{CUT}"
     found = await imports.run(f"{HEADER}\n{','.join(row)}\n", "alive", office="grid")
-    (told,) = table(await imports.rejects(found["import_id"]))
-    assert told["原因代码"] == "cell_cut /data/value/method"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert reject["原因代码"] == "cell_cut /data/value/method"
 
 
-async def test_two_long_rows_with_one_beginning_are_two_refusals(imports, database):
+async def test_two_long_rows_with_the_same_beginning_are_two_rejections(imports, database):
     rows = []
     for end in "ab":
         row = cells(1, "长" * 20_000 + end)
@@ -352,12 +354,12 @@ async def test_the_rejects_of_a_file_have_a_limit_and_every_row_still_has_its_re
         rows.append(",".join(row))
     found = await imports.run("\n".join([HEADER, *rows]), "alive", office="grid")
     assert (found["state"], found["rejected"]) == ("done", 20)
-    told = table(await imports.rejects(found["import_id"]))
-    assert [int(row["行号"]) for row in told] == list(range(2, 22))
-    assert {row["原因代码"] for row in told} == {"date /data/valid_from"}
-    whole = [row for row in told if row["身份证号"]]
+    rejects = table(await imports.rejects(found["import_id"]))
+    assert [int(row["行号"]) for row in rejects] == list(range(2, 22))
+    assert {row["原因代码"] for row in rejects} == {"date /data/valid_from"}
+    whole = [row for row in rejects if row["身份证号"]]
     assert 10 <= len(whole) < 20
-    assert all("此处有截断" in row["原因"] for row in told if not row["身份证号"])
+    assert all("此处有截断" in row["原因"] for row in rejects if not row["身份证号"])
 
 
 async def test_a_file_with_more_rows_than_allowed_ends_with_its_reason(imports, monkeypatch):
@@ -383,7 +385,7 @@ def test_texts_are_shortened_to_a_common_length(limit):
 # ── the disk ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_no_file_is_taken_while_the_disk_is_full(imports, monkeypatch):
+async def test_no_file_is_accepted_while_the_disk_is_full(imports, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_DISK_FREE_BYTES_MIN", str(10**18))
     answer = await imports.send(f"{HEADER}\n", "alive", office="grid")
     assert (answer.status_code, answer.json()["code"]) == (503, "spool_full")
@@ -411,7 +413,7 @@ async def test_a_disk_that_fills_up_during_an_upload_ends_it(imports, monkeypatc
     assert not list(spool.spool_folder().glob("*"))
 
 
-async def test_a_job_waits_for_room_on_the_disk_and_others_have_their_turn(imports, database, monkeypatch):
+async def test_an_import_waits_for_free_space_on_the_disk_and_others_come_first(imports, database, monkeypatch):
     waits = await imports.send(workbook([cells(1)]), "alive", office="grid")
     other = await imports.send(f"{HEADER}\n{','.join(cells(2))}\n", "alive", office="grid")
     monkeypatch.setenv("SHOUWANG_IMPORT_DISK_FREE_BYTES_MIN", str(10**18))
@@ -424,7 +426,7 @@ async def test_a_job_waits_for_room_on_the_disk_and_others_have_their_turn(impor
     assert (await imports.show(waits.json()["import_id"]))["accepted"] == 1
 
 
-# ── a file that kills its process ───────────────────────────────────────────────────────────────────────────
+# ── a file that crashes its process ───────────────────────────────────────────────────────────────────────────
 
 WORK = """
 import asyncio, sys
@@ -442,18 +444,18 @@ asyncio.run(main())
 """
 
 
-async def _killed(database, times):
-    """Processes that die while they work, as if the system had no memory left."""
-    deadline, died = time.monotonic() + WAIT_SECONDS, 0
-    while died < times:
+async def _crash(database, times):
+    """Run processes that crash during a step, as if the system had no free memory."""
+    deadline, crashes = time.monotonic() + WAIT_SECONDS, 0
+    while crashes < times:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", WORK, database.url, env=os.environ | {"CRASH_AT": "before_commit"}
         )
-        died += await asyncio.wait_for(process.wait(), WAIT_SECONDS) == -signal.SIGKILL
-        assert time.monotonic() < deadline  # a lock goes when the server notices the death of its session
+        crashes += await asyncio.wait_for(process.wait(), WAIT_SECONDS) == -signal.SIGKILL
+        assert time.monotonic() < deadline  # the server releases the lock when it notices the end of the session
 
 
-async def _settled(imports, import_id):
+async def _finish(imports, import_id):
     deadline = time.monotonic() + WAIT_SECONDS
     while (found := await imports.show(import_id))["state"] in ("waiting", "running"):
         await imports.work()
@@ -461,11 +463,11 @@ async def _settled(imports, import_id):
     return found
 
 
-async def test_a_file_that_kills_its_process_three_times_is_ended_with_its_reason(imports, database):
+async def test_a_file_that_crashes_its_process_three_times_fails_with_its_reason(imports, database):
     content = f"{HEADER}\n{','.join(cells(1))}\n"
     import_id = (await imports.send(content, "alive", office="grid")).json()["import_id"]
-    await _killed(database, 3)
-    found = await _settled(imports, import_id)
+    await _crash(database, 3)
+    found = await _finish(imports, import_id)
     assert (found["state"], [p["code"] for p in found["problems"]]) == ("failed", ["job_died"])
     assert found["problems"][0]["detail_zh"].startswith("处理该文件时服务进程连续三次异常终止")
     assert not list(spool.spool_folder().glob("*"))
@@ -473,15 +475,15 @@ async def test_a_file_that_kills_its_process_three_times_is_ended_with_its_reaso
     assert (again["import_id"], again["state"], again["accepted"]) == (import_id, "done", 1)
 
 
-async def test_deaths_that_a_finished_step_separates_do_not_add_up(imports, database, monkeypatch):
+async def test_crashes_with_a_finished_step_between_them_do_not_add_up(imports, database, monkeypatch):
     monkeypatch.setattr("ingestion.files.sessions.BATCH_ROWS", 1)
     monkeypatch.setattr("ingestion.files.run_imports.STEP_SECONDS", 0)
     content = "\n".join([HEADER, *(",".join(cells(n)) for n in range(5))])
     import_id = (await imports.send(content, "alive", office="grid")).json()["import_id"]
     for _ in range(2):
-        await _killed(database, 2)
+        await _crash(database, 2)
         deadline = time.monotonic() + WAIT_SECONDS
         while not await run_imports(database):
             assert time.monotonic() < deadline
-    found = await _settled(imports, import_id)
+    found = await _finish(imports, import_id)
     assert (found["state"], found["accepted"]) == ("done", 5)

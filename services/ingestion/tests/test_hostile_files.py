@@ -1,4 +1,4 @@
-"""Whatever a stranger sends: rows, or a code that says why not. Never an exception of a library, never a hang."""
+"""Damaged and hostile files: reading gives rows or a code, never an exception of a library and never a hang."""
 
 import io
 import zipfile
@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from ingestion.domain.file_problems import FILES
 from ingestion.domain.receipts import Rejected
 from ingestion.files import spool
-from ingestion.files.cells import CellWrong, date_reader, instant_reader, plain, to_code, to_division, to_list
 from ingestion.files.delimited import records
+from ingestion.files.domain.cells import CellWrong, plain, to_code, to_division, to_list
+from ingestion.files.domain.dates import date_reader, instant_reader
+from ingestion.files.domain.table import DAY_ZERO, FileBroken
 from ingestion.files.mapping import Given, fields_of, resolve
 from ingestion.files.row_events import Sender
-from ingestion.files.rows import Stream
-from ingestion.files.table import DAY_ZERO, FileBroken
+from ingestion.files.streams import RowStream
 from shell import clock
 from shell.settings import repository_root
 
@@ -64,10 +65,10 @@ WHOLE = {
 
 
 def read(content, form):
-    """Rows that were good, and the code with which the file ended, if any."""
+    """The number of good rows, and the code of the fault that ended the file, or None."""
     good = 0
     try:
-        for shaped in Stream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
+        for shaped in RowStream(io.BytesIO(content), form, "alive", Given(), SENDER).rows(clock.now):
             good += not isinstance(shaped.read, Rejected)
     except FileBroken as broken:
         return good, broken.code
@@ -75,12 +76,12 @@ def read(content, form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_whole_file_is_read_whole(form):
+def test_a_complete_file_is_read_completely(form):
     assert read(WHOLE[form], form) == ((20, None) if form != "ndjson" else (0, None))
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_damaged_anywhere_ends_with_rows_or_a_code(form):
+def test_a_damaged_file_gives_rows_or_a_code(form):
     random, outcomes = Random(form), set()
     for _ in range(150):
         content = bytearray(WHOLE[form])
@@ -92,7 +93,7 @@ def test_a_file_damaged_anywhere_ends_with_rows_or_a_code(form):
     assert not list(spool.spool_folder().glob("*"))
 
 
-def test_a_workbook_damaged_inside_its_parts_ends_with_rows_or_a_code():
+def test_a_workbook_with_a_damaged_part_gives_rows_or_a_code():
     random = Random(2)
     with zipfile.ZipFile(io.BytesIO(WHOLE["xlsx"])) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -113,7 +114,7 @@ def test_a_workbook_damaged_inside_its_parts_ends_with_rows_or_a_code():
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from('a,"\n\r;张\ufffd '), max_size=60))
-def test_no_line_of_a_csv_is_lost_whatever_its_quotes(text):
+def test_no_line_of_a_csv_is_lost_by_wrong_quotes(text):
     rows = list(records(io.StringIO(text, newline=""), ","))
     assert [row.place for row in rows] == list(range(1, len(rows) + 1))
     kept = "".join("".join(map(str, row.cells)) for row in rows)
@@ -153,7 +154,7 @@ def test_a_cell_becomes_a_value_or_a_code(value):
         (float("inf"), None),
     ],
 )
-def test_dates_are_read_or_refused(raw, expected):
+def test_dates_are_read_or_rejected(raw, expected):
     to_date = date_reader([], DAY_ZERO)
     if expected is None:
         with pytest.raises(CellWrong) as wrong:
@@ -176,11 +177,11 @@ def test_dates_are_read_or_refused(raw, expected):
         ("曲靖市麒麟区", "530302"),
     ],
 )
-def test_a_place_is_known_by_code_or_by_name(raw, expected):
+def test_a_division_is_found_by_code_or_by_name(raw, expected):
     assert to_division(raw) == expected
 
 
-def test_a_time_without_an_offset_is_that_of_china():
+def test_a_time_without_an_offset_is_in_asia_shanghai():
     to_instant = instant_reader(date_reader([], DAY_ZERO))
     assert to_instant("2026-11-01 08:30") == "2026-11-01T08:30:00+08:00"
     assert to_instant("2026年11月1日") == "2026-11-01T00:00:00+08:00"
@@ -188,7 +189,7 @@ def test_a_time_without_an_offset_is_that_of_china():
     assert to_instant(date(2026, 11, 1)) == "2026-11-01T00:00:00+08:00"
 
 
-def test_the_usual_names_of_columns_name_fields_that_exist():
+def test_the_usual_names_of_columns_belong_to_existing_fields():
     folder = repository_root() / "contracts" / "imports"
     found = {path.stem for path in folder.glob("*.yaml")} - {"common"}
     assert found <= set(KINDS)
@@ -203,7 +204,7 @@ def test_the_usual_names_of_columns_name_fields_that_exist():
             assert all(plain(str(word)) for word in words), field
 
 
-def test_one_day_beyond_the_calendar_costs_its_row_only():
+def test_one_day_out_of_range_rejects_only_its_row():
     import pyarrow
     from pyarrow import parquet as files
 

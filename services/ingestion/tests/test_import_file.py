@@ -1,4 +1,4 @@
-"""Files as departments really send them: right rows in, wrong rows out with reasons, nothing lost, nothing twice."""
+"""Files as departments send them: correct rows are recorded once, and wrong rows come back with their reasons."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def table(text):
 
 
 def workbook(*sheets, **options):
-    """XLSX written by somebody else's library. A cell may be a function of (sheet, row, column)."""
+    """XLSX of another library. A cell may be a function of (sheet, row, column)."""
     data = io.BytesIO()
     with xlsxwriter.Workbook(data, {"default_date_format": "yyyy-mm-dd", "in_memory": True, **options}) as book:
         for rows in sheets:
@@ -76,7 +76,7 @@ async def test_a_gb18030_csv_with_shifted_headers_is_read(imports, people, datab
     assert rare in {event["data"]["person"]["name"] for event in kept}
 
 
-async def test_a_file_without_a_header_fails_and_says_what_was_looked_for(imports, people):
+async def test_a_file_without_a_header_fails_and_names_the_expected_columns(imports, people):
     found = await imports.run("\n".join([line(people, 1), line(people, 2)]), "disability")
     assert (found["state"], counts(found)) == ("failed", (0, 0, 0, 0, 0))
     (problem,) = found["problems"]
@@ -92,7 +92,7 @@ async def test_a_file_without_a_needed_column_fails_and_names_it(imports, people
     assert "残疾证号" in problem["more"]["columns"][0]["names"]
 
 
-async def test_a_truncated_xlsx_is_refused_at_the_door(imports, people):
+async def test_a_truncated_xlsx_is_rejected_at_the_upload(imports, people):
     whole = workbook([NAMES, cells(people, 1)])
     for part in (whole[: len(whole) // 2], whole[:-10], whole[:40]):
         answer = await imports.send(part, "disability")
@@ -118,7 +118,7 @@ def _archive(**parts):
     return data.getvalue()
 
 
-async def test_a_zip_bomb_is_refused_before_it_is_unpacked(imports):
+async def test_a_zip_bomb_is_rejected_before_it_is_unpacked(imports):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
@@ -130,13 +130,13 @@ async def test_a_zip_bomb_is_refused_before_it_is_unpacked(imports):
     assert (answer.status_code, answer.json()["code"]) == (400, "zip_bomb")
 
 
-async def test_a_workbook_larger_than_what_we_unpack_is_refused(imports, people, monkeypatch):
+async def test_a_workbook_over_the_limit_of_unpacked_bytes_is_rejected(imports, people, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_UNPACKED_BYTES_MAX", "2000")
     answer = await imports.send(workbook([NAMES, cells(people, 1)]), "disability")
     assert (answer.status_code, answer.json()["code"]) == (400, "zip_bomb")
 
 
-async def test_an_entity_bomb_in_a_workbook_expands_to_nothing(imports):
+async def test_an_entity_bomb_in_a_workbook_is_not_expanded(imports):
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><workbook>&b;</workbook>'
     parts = {"[Content_Types].xml": "<Types/>", "_rels/.rels": "<R/>", "xl/_rels/workbook.xml.rels": "<R/>"}
     found = await imports.run(_archive(**parts, **{"xl/workbook.xml": bomb}), "disability")
@@ -153,12 +153,12 @@ async def test_an_entity_bomb_in_a_workbook_expands_to_nothing(imports):
         (_archive(readme="no workbook"), "format_unknown"),
     ],
 )
-async def test_what_is_no_table_is_refused_with_its_code(imports, content, code):
+async def test_a_file_that_is_no_table_is_rejected_with_its_code(imports, content, code):
     answer = await imports.send(content, "disability")
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
-async def test_a_formula_cell_counts_by_its_value_and_without_one_is_refused(imports, people, facts_of):
+async def test_a_formula_counts_by_its_saved_value_and_is_rejected_without_one(imports, people, facts_of):
     book = workbook(
         [
             NAMES,
@@ -178,14 +178,14 @@ async def test_a_formula_cell_counts_by_its_value_and_without_one_is_refused(imp
     assert second["原因代码"] == "cell_error /data/value/level"
 
 
-async def test_an_id_number_stored_as_a_number_is_refused_because_its_digits_are_lost(imports, people):
+async def test_an_id_number_stored_as_a_number_is_rejected_because_its_digits_are_lost(imports, people):
     exact = people.number(1)[:17] + "0"
     book = workbook([NAMES, ["张三丰", int(exact), exact + "42", "肢体", "二级", "2026-11-01"]])
     text = f"{HEADER}\n张三丰,5.30302E+17,{exact}42,肢体,二级,2026-11-01\n"
     for content in (book, text):
         found = await imports.run(content, "disability")
-        (refused,) = table(await imports.rejects(found["import_id"]))
-        assert "digits_lost /data/person/id_number" in refused["原因代码"]
+        (reject,) = table(await imports.rejects(found["import_id"]))
+        assert "digits_lost /data/person/id_number" in reject["原因代码"]
 
 
 async def test_mixed_date_formats_mean_the_same_day(imports, people, facts_of):
@@ -210,8 +210,8 @@ async def test_a_workbook_of_the_1904_calendar_keeps_its_days(imports, people, f
 @pytest.mark.parametrize("day", ["2026-02-30", "11/1/2026", "二〇二六年", "2026-11", "昨天"])
 async def test_a_day_that_is_not_certain_is_not_guessed(imports, people, day):
     found = await imports.run(f"{HEADER}\n{line(people, 1, day=day)}\n", "disability")
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert refused["原因代码"] == "date /data/valid_from"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert reject["原因代码"] == "date /data/valid_from"
 
 
 async def test_full_width_digits_spaces_and_a_small_x_are_the_same_number(imports, people):
@@ -223,7 +223,7 @@ async def test_full_width_digits_spaces_and_a_small_x_are_the_same_number(import
     assert counts(found) == (4, 1, 3, 0, 0)
 
 
-async def test_a_row_of_a_megabyte_is_refused_and_harms_no_other(imports, people):
+async def test_a_row_of_a_megabyte_is_rejected_and_affects_no_other_row(imports, people):
     for huge in ("x" * 1_000_000, '"' + ("y" * 1_000 + ",\n") * 1_000 + '"'):
         lines = [HEADER, line(people, 1), line(people, 2, name=huge), line(people, 3)]
         found = await imports.run("\n".join(lines), "disability")
@@ -231,22 +231,22 @@ async def test_a_row_of_a_megabyte_is_refused_and_harms_no_other(imports, people
         assert found["accepted"] + found["duplicates"] == 2
         codes = [r["原因代码"] for r in table(await imports.rejects(found["import_id"]))]
         assert codes[0] == ("row_quote" if "\n" in huge else "row_too_long")
-        assert len(codes) == huge.count("\n") + 1  # no line is swallowed by the quote before it
+        assert len(codes) == huge.count("\n") + 1  # the quote hides no later line
 
 
-async def test_the_longest_text_a_cell_can_hold_is_refused_too(imports, people):
+async def test_a_name_with_the_longest_text_of_a_cell_is_rejected(imports, people):
     book = workbook([NAMES, cells(people, 1), cells(people, 2, name="长" * 32_767), cells(people, 3)])
     found = await imports.run(book, "disability")
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert (counts(found), refused["原因代码"]) == ((3, 2, 0, 0, 1), "length /data/person/name")
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert (counts(found), reject["原因代码"]) == ((3, 2, 0, 0, 1), "length /data/person/name")
 
 
-async def test_a_quote_that_never_closes_takes_only_its_own_row(imports, people):
+async def test_a_quote_that_never_closes_rejects_only_its_row(imports, people):
     lines = [HEADER, line(people, 1), f'"张三丰,{people.number(2)}', line(people, 3), line(people, 4)]
     found = await imports.run("\n".join(lines), "disability")
     assert counts(found) == (4, 3, 0, 0, 1)
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert (refused["行号"], refused["原因代码"]) == ("3", "row_quote")
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert (reject["行号"], reject["原因代码"]) == ("3", "row_quote")
 
 
 async def test_a_quoted_line_break_belongs_to_its_cell(imports, people, admin, vault_user):
@@ -260,13 +260,13 @@ async def test_a_quoted_line_break_belongs_to_its_cell(imports, people, admin, v
     assert shown == '曲靖市麒麟区 合成村"五"号'
 
 
-async def test_bytes_that_are_no_characters_cost_their_row_only(imports, people):
+async def test_bytes_that_are_no_characters_reject_only_their_row(imports, people):
     lines = [HEADER.encode(), line(people, 1).encode(), line(people, 2).encode(), line(people, 3).encode()]
     lines[2] = lines[2].replace("丰".encode(), b"\xe4\xb8\xff")
     found = await imports.run(b"\n".join(lines), "disability")
     assert counts(found) == (3, 2, 0, 0, 1)
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert refused["原因代码"] == "row_encoding"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert reject["原因代码"] == "row_encoding"
 
 
 async def test_every_sheet_with_a_header_is_read_and_the_others_are_counted(imports, people):
@@ -276,7 +276,7 @@ async def test_every_sheet_with_a_header_is_read_and_the_others_are_counted(impo
     assert (counts(found), found["tables_skipped"]) == ((2, 2, 0, 0, 0), 1)
 
 
-async def test_the_same_file_again_is_the_same_job_and_changes_nothing(imports, people, database, heads):
+async def test_the_same_file_again_is_the_same_import_and_changes_nothing(imports, people, database, heads):
     content = "\n".join([HEADER, line(people, 1), line(people, 2), "坏,1,2,3,4,5"])
     first = await imports.run(content, "disability")
     before, rows = await heads(), await database.pool.fetch("SELECT * FROM received ORDER BY event_id")
@@ -302,7 +302,7 @@ async def test_the_same_rows_in_another_file_are_duplicates(imports, people, hea
     assert await heads() == before
 
 
-async def test_a_time_that_the_file_tells_makes_the_same_row_a_new_statement(imports, people, heads):
+async def test_the_same_row_with_another_time_is_a_new_statement(imports, people, heads):
     header, rest = "姓名,身份证号,救助类别,记录时间", f"张三丰,{people.number(1)}"
     for day, category, expected in (
         ("2026-09-01", "低保", (1, 1, 0, 0, 0)),
@@ -316,14 +316,14 @@ async def test_a_time_that_the_file_tells_makes_the_same_row_a_new_statement(imp
     assert [s.value.category for s in head.statements] == ["dibao", "bianyuan", "dibao"]
 
 
-async def test_an_id_of_the_source_is_kept_and_never_used_for_other_content(imports, people):
+async def test_an_id_of_the_source_cannot_be_used_for_other_content(imports, people):
     header = f"业务编号,{HEADER}"
     assert counts(await imports.run(f"{header}\nA1,{line(people, 1)}\n", "disability")) == (1, 1, 0, 0, 0)
     text = f"{header}\nA1,{line(people, 1, day='2026-11-02')}\nA2,{line(people, 2)}\n"
     found = await imports.run(text, "disability")
     assert counts(found) == (2, 1, 0, 0, 1)
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert (refused["业务编号"], refused["原因代码"]) == ("A1", "id_reused /id")
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert (reject["业务编号"], reject["原因代码"]) == ("A1", "id_reused /id")
 
 
 async def test_corrections_follow_the_ids_of_the_source(imports, people, facts_of):
@@ -340,7 +340,7 @@ async def test_corrections_follow_the_ids_of_the_source(imports, people, facts_o
     assert fact.valid_from == date(2026, 10, 1)
 
 
-async def test_a_flagged_row_of_a_file_counts_whatever_its_value_columns_say(imports, people, facts_of):
+async def test_a_row_that_annuls_or_ends_counts_even_with_wrong_value_columns(imports, people, facts_of):
     header = f"业务编号,前一业务编号,操作,{HEADER}"
     number = people.number(2)
     rows = [
@@ -358,7 +358,7 @@ async def test_a_flagged_row_of_a_file_counts_whatever_its_value_columns_say(imp
     assert fact.valid_to == date(2026, 11, 10)
 
 
-async def test_a_revocation_with_its_whole_row_counts_in_a_file_of_events(imports, people, facts_of):
+async def test_an_annulment_with_a_wrong_value_counts_in_a_file_of_events(imports, people, facts_of):
     death = people.event("death", people.number(1), {"evidence": "register_cancelled"}, id="d")
     row = {"evidence": 7, "remark": ["x"]}
     back = people.event("death", people.number(1), row, id="o", action="annulled", previous="d")
@@ -373,24 +373,24 @@ async def test_a_last_day_becomes_the_day_after_it(imports, people, facts_of):
     assert {fact.valid_to for (fact,) in (await facts_of()).values()} == {date(2027, 1, 1), None}
 
 
-async def test_a_registration_needs_only_what_the_number_does_not_tell(imports, people, facts_of):
+async def test_a_registration_needs_no_column_for_values_of_the_id_number(imports, people, facts_of):
     lines = [f"张三丰,{people.number(1)},云南省曲靖市麒麟区,农村", f"张三丰,{people.number(2)},某某区,农村"]
     text = "\n".join(["姓名,公民身份号码,户籍地,户口性质", *lines])
     found = await imports.run(text, "registration", office="psb")
     assert counts(found) == (2, 1, 0, 0, 1)
     ((fact,),) = (await facts_of()).values()
     assert (fact.value.hukou_division, fact.value.birth_date) == ("530302", date(1940, 2, 29))
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert refused["原因代码"] == "division_name /data/value/hukou_division"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert reject["原因代码"] == "division_name /data/value/hukou_division"
 
 
-async def test_one_row_tells_everything_that_is_wrong_with_it(imports, people):
+async def test_a_rejected_row_has_all_its_faults(imports, people):
     text = f"{HEADER}\n张三丰,{people.number(1)[:17]}?,{people.number(1)}42,肢体,五级,昨天\n"
     found = await imports.run(text, "disability")
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    told = set(refused["原因代码"].split("; "))
-    assert {"date /data/valid_from", "number /data/value/level"} <= told
-    assert refused["残疾等级"] == "五级"
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    codes = set(reject["原因代码"].split("; "))
+    assert {"date /data/valid_from", "number /data/value/level"} <= codes
+    assert reject["残疾等级"] == "五级"
 
 
 async def test_a_mapping_names_columns_codes_and_formats(imports, people, facts_of):
@@ -422,7 +422,7 @@ async def test_a_mapping_names_columns_codes_and_formats(imports, people, facts_
         ('{"delimiter": "x"}', "/delimiter", "mapping_invalid"),
     ],
 )
-async def test_a_mapping_that_cannot_be_used_says_where(imports, mapping, pointer, code):
+async def test_a_wrong_mapping_is_rejected_with_a_pointer(imports, mapping, pointer, code):
     answer = await imports.send("x", "disability", mapping=mapping)
     assert answer.status_code == 422
     problem = answer.json()["problems"][0]
@@ -446,7 +446,7 @@ async def test_only_the_source_itself_may_send_its_files(imports, people, client
     assert not list(spool.spool_folder().glob("*"))
 
 
-async def test_a_file_over_the_limit_leaves_nothing_behind(imports, people, monkeypatch):
+async def test_a_file_over_the_limit_leaves_nothing_on_the_disk(imports, people, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_BYTES_MAX", "1000")
     answer = await imports.send("x" * 1_001, "disability")
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
@@ -459,7 +459,7 @@ async def test_a_file_over_the_limit_leaves_nothing_behind(imports, people, monk
     assert not list(spool.spool_folder().glob("*"))
 
 
-async def test_too_many_waiting_files_of_one_source_are_asked_to_come_later(imports, people, monkeypatch):
+async def test_a_source_with_too_many_waiting_files_must_retry_later(imports, people, monkeypatch):
     monkeypatch.setenv("SHOUWANG_IMPORT_OPEN_MAX", "1")
     assert (await imports.send(f"{HEADER}\n{line(people, 1)}\n", "disability")).status_code == 202
     answer = await imports.send(f"{HEADER}\n{line(people, 2)}\n", "disability")
@@ -467,7 +467,7 @@ async def test_too_many_waiting_files_of_one_source_are_asked_to_come_later(impo
     assert answer.headers["retry-after"] == "60"
 
 
-async def test_what_lies_on_the_disk_is_sealed(imports, people):
+async def test_a_file_on_the_disk_is_sealed(imports, people):
     await imports.send(f"{HEADER}\n{line(people, 1)}\n", "disability")
     (file,) = spool.spool_folder().glob("*")
     content = file.read_bytes()
@@ -486,14 +486,14 @@ async def test_cloudevents_and_flat_rows_in_ndjson(imports, people, facts_of):
     found = await imports.run(text, "disability")
     assert (found["format"], counts(found)) == ("ndjson", (6, 2, 0, 0, 4))
     assert {fact.valid_from for (fact,) in (await facts_of()).values()} == {date(2026, 11, 1)}
-    told = [json.loads(each) for each in (await imports.rejects(found["import_id"])).splitlines()]
-    assert [each["problems"][0]["code"] for each in told] == [
+    rejects = [json.loads(each) for each in (await imports.rejects(found["import_id"])).splitlines()]
+    assert [each["problems"][0]["code"] for each in rejects] == [
         "not_json",
         "not_an_object",
         "columns_not_found",
         "not_json",
     ]
-    assert told[2]["姓名"] == "张三丰"
+    assert rejects[2]["姓名"] == "张三丰"
 
 
 async def test_ndjson_of_several_sources_is_for_the_administrator_only(imports, people):
@@ -524,8 +524,8 @@ async def test_parquet_is_read_by_its_names_and_types(imports, people, facts_of)
     found = await imports.run(data.getvalue(), "disability")
     assert counts(found) == (5, 4, 0, 0, 1)
     assert {fact.valid_from for (fact,) in (await facts_of()).values()} == {date(2026, 11, 1)}
-    (refused,) = table(await imports.rejects(found["import_id"]))
-    assert (refused["身份证号"], refused["行号"]) == (numbers[4], "6")
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert (reject["身份证号"], reject["行号"]) == (numbers[4], "6")
     broken = await imports.run(data.getvalue()[:-20], "disability")
     assert (broken["state"], broken["problems"][0]["code"]) == ("failed", "file_broken")
 
@@ -537,7 +537,7 @@ def test_every_code_has_words_in_both_languages():
             assert not chinese.isascii()
 
 
-async def test_one_key_sends_one_file(imports, people):
+async def test_an_idempotency_key_stands_for_one_file(imports, people):
     key = {"Idempotency-Key": "upload-1"}
     async with imports.client("cdpf") as client:
         bodies = [f"{HEADER}\n{line(people, n)}\n".encode() for n in (1, 1, 2)]

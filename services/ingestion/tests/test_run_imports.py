@@ -1,4 +1,4 @@
-"""Working through a file: killed anywhere it goes on, nobody works on it twice, memory stays where it is."""
+"""The job of imports: it continues after a crash, works on a file once, and needs constant memory."""
 
 import asyncio
 import io
@@ -43,8 +43,8 @@ async def replica(database):
 CHILD = """
 import asyncio, sys
 from shell.store.database import Database
-from ingestion.files import sessions
 from ingestion.files import run_imports as running
+from ingestion.files import sessions
 
 async def main():
     sessions.BATCH_ROWS = 40
@@ -59,19 +59,19 @@ asyncio.run(main())
 
 
 async def _child(database, crash_at=None):
-    """A process of its own that works until nothing is left, or dies at a point of its code."""
+    """Run the job in a process until nothing is left, or until it crashes at `crash_at`. Returns code and errors."""
     environment = {k: v for k, v in os.environ.items() if k != "CRASH_AT"} | (
         {"CRASH_AT": crash_at} if crash_at else {}
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, database.url, env=environment, stderr=asyncio.subprocess.PIPE
     )
-    _, told = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-    return process.returncode, told.decode()
+    _, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+    return process.returncode, errors.decode()
 
 
 @pytest.mark.parametrize("crash_at", ["before_commit:2", "after_commit:3", "before_commit:6"])
-async def test_a_killed_job_goes_on_from_its_checkpoint(imports, people, database, crash_at):
+async def test_a_killed_job_continues_at_its_checkpoint(imports, people, database, crash_at):
     content = lines(people, 200) + "\n坏,1,2,3\n"
     answer = await imports.send(content, "alive", office="grid")
     import_id = answer.json()["import_id"]
@@ -81,9 +81,9 @@ async def test_a_killed_job_goes_on_from_its_checkpoint(imports, people, databas
     assert between["state"] != "done" or crash_at == "before_commit:6"
     assert between["rows_read"] % 40 in (0, 1)
     deadline = time.monotonic() + WAIT_SECONDS
-    while (await imports.show(import_id))["state"] != "done":  # its locks go when the server notices its death
-        code, told = await _child(database)
-        assert code == 0, told
+    while (await imports.show(import_id))["state"] != "done":  # the server releases its locks when it notices the crash
+        code, errors = await _child(database)
+        assert code == 0, errors
         assert time.monotonic() < deadline
     found = await imports.show(import_id)
     assert (found["rows_read"], found["accepted"], found["duplicates"], found["rejected"]) == (201, 200, 0, 1)
@@ -106,7 +106,7 @@ async def test_two_replicas_work_on_two_files_and_never_on_the_same(imports, peo
     assert [tuple(row) for row in rows] == [("done", 300, 300, 0)] * 2
 
 
-async def test_a_file_that_somebody_works_on_is_left_to_them(imports, people, database):
+async def test_a_file_that_another_replica_works_on_is_left_to_it(imports, people, database):
     answer = await imports.send(lines(people, 5), "alive", office="grid")
     import_id = answer.json()["import_id"]
     async with replica(database) as other:
@@ -119,7 +119,7 @@ async def test_a_file_that_somebody_works_on_is_left_to_them(imports, people, da
     assert (await imports.show(import_id))["state"] == "done"
 
 
-async def test_a_checkpoint_moves_only_from_where_it_is(imports, people, database):
+async def test_a_checkpoint_moves_only_from_its_present_row(imports, people, database):
     answer = await imports.send(lines(people, 5), "alive", office="grid")
     import_id, now = answer.json()["import_id"], datetime.now(UTC)
     by = store.Advance(0, 3, 0, 0, 0, 0, 0, 10, b"")
@@ -130,7 +130,7 @@ async def test_a_checkpoint_moves_only_from_where_it_is(imports, people, databas
     assert (await imports.show(import_id))["rows_read"] == 3
 
 
-async def test_a_file_lost_from_the_disk_is_sent_again_and_goes_on(imports, people, database, monkeypatch):
+async def test_a_file_lost_from_the_disk_continues_when_it_is_sent_again(imports, people, database, monkeypatch):
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
     monkeypatch.setattr(sessions, "BATCH_ROWS", 4)
     content = lines(people, 10)
@@ -149,7 +149,7 @@ async def test_a_file_lost_from_the_disk_is_sent_again_and_goes_on(imports, peop
     assert (again["state"], again["rows_read"], again["accepted"], again["duplicates"]) == ("done", 10, 10, 0)
 
 
-async def test_a_file_changed_on_the_disk_is_not_believed(imports, people):
+async def test_a_file_that_was_changed_on_the_disk_fails(imports, people):
     await imports.send(lines(people, 10), "alive", office="grid")
     (path,) = spool.spool_folder().glob("*")
     content = bytearray(path.read_bytes())
@@ -162,7 +162,7 @@ async def test_a_file_changed_on_the_disk_is_not_believed(imports, people):
     assert sorted(found["state"] for found in listed) == ["done", "failed"]
 
 
-async def test_deaths_are_worked_on_before_whatever_waits_longer(imports, people, database, monkeypatch):
+async def test_deaths_are_recorded_before_files_that_wait_longer(imports, people, database, monkeypatch):
     await imports.send(
         lines(people, 30).replace("认证日期,认证方式", "核实日期,居住状况").replace("上门", "独居"),
         "living_situation",
@@ -174,7 +174,7 @@ async def test_deaths_are_worked_on_before_whatever_waits_longer(imports, people
     assert dict(rows) == {"living_situation": "waiting", "death": "done"}
 
 
-async def test_one_row_that_breaks_us_does_not_take_its_neighbours_with_it(imports, people, database):
+async def test_one_row_that_causes_an_error_of_ours_is_rejected_alone(imports, people, database):
     broken = await imports.run(lines(people, 1), "alive", office="grid")
     day = await database.pool.fetchval("SELECT person_id FROM received")
     await database.pool.execute(f"ALTER TABLE received ADD CONSTRAINT broken CHECK (person_id <> '{day}') NOT VALID")
@@ -184,15 +184,15 @@ async def test_one_row_that_breaks_us_does_not_take_its_neighbours_with_it(impor
     assert "internal" in await imports.rejects(found["import_id"])
 
 
-async def test_a_file_of_which_hardly_a_row_is_right_is_given_up(imports, people, monkeypatch):
-    monkeypatch.setattr(sessions, "HOPELESS_FROM", 50)
+async def test_a_file_with_almost_only_wrong_rows_is_given_up(imports, people, monkeypatch):
+    monkeypatch.setattr(sessions, "GIVE_UP_FROM", 50)
     monkeypatch.setattr(sessions, "BATCH_ROWS", 25)
     content = "\n".join([HEADER, *(f"张三丰,{n},2026-11-01,上门" for n in range(200))])
     found = await imports.run(content, "alive", office="grid")
     assert (found["state"], found["problems"][0]["code"], found["rejected"]) == ("failed", "too_many_rejects", 50)
 
 
-async def test_progress_is_told_while_it_lasts(imports, people, database, monkeypatch):
+async def test_progress_is_shown_during_the_import(imports, people, database, monkeypatch):
     monkeypatch.setattr(sessions, "BATCH_ROWS", 10)
     monkeypatch.setattr(running, "STEP_SECONDS", 0)
     answer = await imports.send(lines(people, 45), "alive", office="grid")
@@ -208,7 +208,7 @@ async def test_progress_is_told_while_it_lasts(imports, people, database, monkey
 
 
 class _Endless(io.RawIOBase):
-    """A file that is made while it is read."""
+    """A file that is generated while it is read."""
 
     def __init__(self, parts):
         self._parts, self._rest = iter(parts), b""
@@ -256,7 +256,7 @@ GROWTH = """
 import io, sys
 from shell import clock
 from ingestion.files.mapping import Given
-from ingestion.files.rows import Stream
+from ingestion.files.streams import RowStream
 from ingestion.files.row_events import Sender
 from ingestion.files.spool import FRAME_BYTES, SealedReader, SealedWriter, forget
 
@@ -272,7 +272,7 @@ with open(path, "rb") as plain:
 writer.finish()
 source = "urn:cn:exchange:530300:grid"
 file = io.BufferedReader(SealedReader(writer.spool, writer.size), FRAME_BYTES)
-stream = Stream(file, form, "alive", Given(), Sender(source, source, clock.now()))
+stream = RowStream(file, form, "alive", Given(), Sender(source, source, clock.now()))
 early = good = 0
 for at, shaped in enumerate(stream.rows(clock.now), 1):
     good += not hasattr(shaped.read, "faults")
@@ -293,7 +293,7 @@ def _write(path, rows, form):
             file.write(HEADER + "\n")
             file.writelines(",".join(_cells(n)) + "\n" for n in range(rows))
         return
-    with xlsxwriter.Workbook(str(path)) as book:  # every text stands among the shared strings
+    with xlsxwriter.Workbook(str(path)) as book:  # all text is shared text
         sheet = book.add_worksheet()
         sheet.write_row(0, 0, HEADER.split(","))
         for n in range(rows):

@@ -1,4 +1,4 @@
-"""Who sees which files, and what a file of rejects looks like."""
+"""Access to imports, and the file of rejects."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ async def test_a_source_sees_its_own_files_and_an_officer_those_of_the_area(impo
     assert (await get(imports, missing, own)).status_code == 404
 
 
-async def test_every_look_at_refused_rows_is_written_down(imports, people, database):
+async def test_every_download_of_rejected_rows_is_audited(imports, people, database):
     found = await imports.run(f"{HEADER}\n坏,1,2,3\n", "alive", office="grid")
     token = issue_token("officer", division="530300", subject="li")
     assert (await get(imports, found["rejects"], token)).status_code == 200
@@ -57,7 +57,7 @@ async def test_every_look_at_refused_rows_is_written_down(imports, people, datab
     assert tuple(row) == ("li", "officer", "import_rejects", found["import_id"])
 
 
-async def test_a_spreadsheet_runs_nothing_that_a_stranger_wrote(imports, people):
+async def test_a_spreadsheet_runs_no_formula_of_a_rejected_row(imports, people):
     evil = ['=HYPERLINK("http://x","y")', "+1+1", "-2", "@SUM(A1)"]
     rows = [
         alive(people, n, name="=cmd|x", day="?", note=json.dumps(e) if '"' not in e else "=1")
@@ -71,7 +71,7 @@ async def test_a_spreadsheet_runs_nothing_that_a_stranger_wrote(imports, people)
         assert row[0] in ("姓名", "'=cmd|x")
 
 
-async def test_refused_rows_are_corrected_in_their_own_file_and_sent_again(imports, people, heads):
+async def test_rejected_rows_can_be_corrected_in_the_file_of_rejects_and_sent_again(imports, people, heads):
     good, bad = alive(people, 1), alive(people, 2, day="2026-02-30", note="-")
     found = await imports.run(f"{HEADER}\n{good}\n{bad}\n", "alive", office="grid")
     assert (found["accepted"], found["rejected"]) == (1, 1)
@@ -84,12 +84,12 @@ async def test_refused_rows_are_corrected_in_their_own_file_and_sent_again(impor
     assert len(await heads()) == 2
 
 
-async def test_many_refused_rows_come_in_the_order_of_the_file(imports, people):
+async def test_many_rejected_rows_come_in_the_order_of_the_file(imports, people):
     rows = [alive(people, n % 1000, day="?", note=str(n)) for n in range(1_203)]
     found = await imports.run("\n".join([HEADER, *rows]), "alive", office="grid")
-    told = list(csv.DictReader(io.StringIO(await imports.rejects(found["import_id"]))))
-    assert [row["备注"] for row in told] == [str(n) for n in range(1_203)]
-    assert [int(row["行号"]) for row in told] == list(range(2, 1_205))
+    rejects = list(csv.DictReader(io.StringIO(await imports.rejects(found["import_id"]))))
+    assert [row["备注"] for row in rejects] == [str(n) for n in range(1_203)]
+    assert [int(row["行号"]) for row in rejects] == list(range(2, 1_205))
 
 
 async def test_pages_of_files_are_bounded(imports, people):
@@ -118,7 +118,7 @@ async def test_nothing_of_a_file_is_readable_in_the_database_or_the_logs(imports
         assert name not in everything
 
 
-def test_only_its_owner_reads_a_spooled_file():
+def test_only_the_owner_can_read_a_spooled_file():
     before = os.umask(0)
     try:
         writer = spool.SealedWriter()
@@ -129,12 +129,12 @@ def test_only_its_owner_reads_a_spooled_file():
         os.umask(before)
 
 
-async def test_refused_rows_are_forgotten_after_their_time_and_lost_files_too(imports, people, database):
+async def test_rejected_rows_and_files_without_an_import_are_deleted_after_their_time(imports, people, database):
     found = await imports.run(f"{HEADER}\n坏,1,2,3\n", "alive", office="grid")
     await imports.send(f"{HEADER}\n{alive(people, 1)}\n", "alive", office="grid")
     (waiting,) = spool.spool_folder().glob("*")
     orphan = spool.SealedWriter()
-    orphan.write(b"nobody's")
+    orphan.write(b"orphan")
     orphan.finish()
     for path in spool.spool_folder().glob("*"):
         os.utime(path, (0, 0))

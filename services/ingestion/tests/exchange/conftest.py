@@ -1,4 +1,4 @@
-"""A front-end database with a table of people on low income, the feed that reads it, and what came of it."""
+"""A front-end database with a table of low-income people, the feed that reads it, and its results."""
 
 import os
 import sqlite3
@@ -49,7 +49,7 @@ DDL = "CREATE TABLE EX_LOW_INCOME (RID, SFZH, XM, LB, KSRQ, TZRQ, OP, GXSJ, BZ)"
 
 
 class Tables:
-    """A SQLite file in the place of the front-end database, and the feeds that read it."""
+    """A SQLite file as the front-end database, and the feeds that read it."""
 
     CHANGES, FULL, VARIABLE = CHANGES, FULL, VARIABLE
 
@@ -71,7 +71,7 @@ class Tables:
         return make("530302", date(1940, 2, 29) + timedelta(days=days), n)
 
     def put(self, n: int, *, at: str = "09:00:00", day: str = "2026-11-21", key: Any = None, **columns: Any) -> None:
-        """A row about person n, over one of the same key unless `log`."""
+        """Write a row about person n. It replaces the row of the same key unless `log`."""
         row = {"LB": "低保", "KSRQ": "2026-01-01", "TZRQ": None, "OP": "I", "XM": "张三丰", "SFZH": self.number(n)}
         row |= {k: v for k, v in columns.items() if k != "log"}
         key = key if key is not None else f"R{n}"
@@ -101,13 +101,13 @@ class Tables:
         os.environ[VARIABLE] = self.url
 
     async def work(self) -> dict[str, Any]:
-        """Until nothing is due; returns the feed as it is shown."""
+        """Run the job until nothing is due. Returns the feed as it is shown."""
         while await run_feeds(self.database):
             pass
         return await self.show()
 
     async def again(self, *, seconds: float = 3600, from_start: bool = False) -> dict[str, Any]:
-        """An hour later."""
+        """As `work`, an hour later."""
         clock.advance(timedelta(seconds=seconds))
         if from_start:
             async with self.database.transaction() as tx:
@@ -153,7 +153,7 @@ async def tables(
 
 @pytest.fixture
 def incomes(heads: Callable[[], Any], database: Database) -> Callable[[], Any]:
-    """Of every person the periods of low income: (category, from, to), oldest first."""
+    """The periods of low income of every person: (category, from, to), oldest first."""
 
     async def _incomes() -> list[list[tuple[str, str | None, str | None]]]:
         def day(value: date | None) -> str | None:
@@ -170,7 +170,7 @@ def incomes(heads: Callable[[], Any], database: Database) -> Callable[[], Any]:
 
 @pytest.fixture
 def actions(database: Database) -> Callable[[], Any]:
-    """How many events of each action were received."""
+    """Numbers of received events by action."""
 
     async def _actions() -> dict[str, int]:
         found: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Changes by watermark: what I, U and D say in whatever order, and that nothing is lost between two readings."""
+"""Changes by watermark: the meaning of I, U and D in any order; nothing is lost between two readings."""
 
 import pytest
 from ingestion.exchange import table_runs
@@ -25,14 +25,14 @@ async def test_rows_of_a_table_become_facts_of_people(tables, incomes):
 async def test_a_batch_that_is_sent_again_changes_nothing(tables, incomes, actions):
     tables.put(1)
     await tables.work()
-    tables.put(1, at="10:00:00", OP="U")  # touched, and says the same
+    tables.put(1, at="10:00:00", OP="U")  # touched, with the same content
     assert counts(await tables.again()) == (1, 0, 1, 0)
     assert counts(await tables.again(from_start=True)) == (1, 0, 1, 0)
     assert await actions() == {"created": 1}
 
 
 @pytest.mark.parametrize("page", [2, 3, 5])
-async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes, page, monkeypatch):
+async def test_rows_of_one_instant_are_not_lost_between_two_pages(tables, incomes, page, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", page)
     for n in range(11):
         tables.put(n, at="09:00:00" if n else "08:00:00")
@@ -40,7 +40,7 @@ async def test_rows_of_one_moment_are_not_lost_between_two_pages(tables, incomes
     assert len(await incomes()) == 11
 
 
-async def test_changes_of_one_key_in_one_moment_are_not_parted_by_a_page(tables, incomes, monkeypatch):
+async def test_changes_of_one_key_at_one_instant_stay_on_one_page(tables, incomes, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 3)
     tables.put(0, at="08:00:00")
     tables.put(2, at="08:30:00")
@@ -50,7 +50,7 @@ async def test_changes_of_one_key_in_one_moment_are_not_parted_by_a_page(tables,
     assert await incomes() == [[DIBAO], [DIBAO], [("tekun", "2026-01-01", None)]]
 
 
-async def test_a_state_that_returns_is_not_taken_for_an_older_row_that_was_read_again(tables, incomes, monkeypatch):
+async def test_a_content_that_returns_is_no_older_row_that_is_read_again(tables, incomes, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 2)
     tables.put(1, at="09:00:00", OP="U", log=True)
     tables.put(1, at="09:01:00", OP="U", LB="特困", log=True)
@@ -69,7 +69,7 @@ async def test_a_row_committed_late_with_an_older_watermark_is_found_within_the_
     assert len(await incomes()) == 2
 
 
-async def test_a_row_older_than_the_overlap_is_found_when_all_is_read_again(tables, incomes):
+async def test_a_row_older_than_the_overlap_is_found_by_a_reading_from_the_start(tables, incomes):
     tables.put(1, at="09:10:00")
     await tables.work()
     tables.put(2, at="01:00:00")
@@ -78,7 +78,7 @@ async def test_a_row_older_than_the_overlap_is_found_when_all_is_read_again(tabl
     assert len(await incomes()) == 2
 
 
-async def test_one_clock_in_the_future_hides_nothing_that_follows(tables, incomes):
+async def test_one_watermark_in_the_future_hides_no_later_change(tables, incomes):
     tables.put(1, day="9999-12-31")
     await tables.work()
     tables.put(2, day="2026-11-22", at="10:30:00")
@@ -104,7 +104,7 @@ async def test_an_update_with_a_later_beginning_is_a_new_period(tables, incomes,
     assert await actions() == {"created": 2, "ended": 1}
 
 
-async def test_a_table_without_days_says_something_new_from_the_day_of_the_change(tables, incomes):
+async def test_a_row_without_days_begins_a_new_period_on_the_day_of_its_change(tables, incomes):
     tables.put(1, KSRQ=None)
     await tables.work()
     tables.put(1, day="2026-11-22", OP="U", LB="特困", KSRQ=None)
@@ -127,7 +127,7 @@ async def test_an_end_that_is_written_into_the_row_ends_it(tables, incomes, acti
     assert await incomes() == [[DIBAO]]
 
 
-async def test_a_state_that_returns_is_said_each_time(tables, incomes, actions):
+async def test_a_content_that_returns_is_recorded_each_time(tables, incomes, actions):
     for at, category in (("09:00:00", "低保"), ("10:00:00", "特困"), ("11:00:00", "低保"), ("12:00:00", "特困")):
         tables.put(1, at=at, OP="U", LB=category)
         await tables.again()
@@ -144,7 +144,7 @@ async def test_a_deleted_row_ends_on_the_day_of_its_deletion(tables, incomes):
     assert await incomes() == [[("dibao", "2026-01-01", "2026-11-22")]]
 
 
-async def test_a_deleted_row_ends_on_its_own_day_whatever_its_value_columns_say(tables, incomes):
+async def test_a_deleted_row_ends_on_its_own_day_even_with_wrong_value_columns(tables, incomes):
     tables.put(1)
     await tables.work()
     tables.put(1, day="2026-11-22", at="08:00:00", OP="D", LB="#N/A", TZRQ="2026-11-10")
@@ -153,7 +153,7 @@ async def test_a_deleted_row_ends_on_its_own_day_whatever_its_value_columns_say(
     assert await incomes() == [[("dibao", "2026-01-01", "2026-11-10")]]
 
 
-async def test_what_ended_before_it_began_was_never_true(tables, incomes, actions):
+async def test_a_period_that_ends_before_it_begins_is_annulled(tables, incomes, actions):
     tables.put(1, KSRQ="2026-12-01")
     await tables.work()
     tables.put(1, at="10:00:00", OP="D")
@@ -162,7 +162,7 @@ async def test_what_ended_before_it_began_was_never_true(tables, incomes, action
     assert await actions() == {"created": 1, "annulled": 1}
 
 
-async def test_a_feed_may_say_that_a_deletion_takes_back(tables, incomes):
+async def test_a_feed_may_define_that_a_deletion_annuls(tables, incomes):
     tables.configure(tables.CHANGES | {"deleted": "annulled"})
     tables.put(1)
     await tables.work()
@@ -171,7 +171,7 @@ async def test_a_feed_may_say_that_a_deletion_takes_back(tables, incomes):
     assert await incomes() == [[]]
 
 
-async def test_a_deleted_key_that_comes_back_goes_on_or_begins_again(tables, incomes):
+async def test_a_deleted_key_that_comes_back_continues_or_begins_a_new_period(tables, incomes):
     for n in (1, 2):
         tables.put(n)
     await tables.work()
@@ -187,7 +187,7 @@ async def test_a_deleted_key_that_comes_back_goes_on_or_begins_again(tables, inc
     ]
 
 
-async def test_an_update_before_its_insert_is_a_beginning_and_the_insert_adds_nothing(tables, incomes):
+async def test_an_update_before_its_insert_begins_the_period_and_the_insert_adds_nothing(tables, incomes):
     tables.put(1, at="09:05:00", OP="U", LB="特困")
     await tables.work()
     tables.put(1, at="09:01:00", OP="I", log=True)
@@ -215,19 +215,18 @@ async def test_a_deletion_of_an_unknown_key_waits_for_its_late_insert(tables, in
     assert await incomes() == [[("dibao", "2026-01-01", "2026-11-21")]]
 
 
-async def test_a_row_inserted_and_deleted_between_two_readings_was_true_in_between(tables, incomes):
+async def test_a_row_inserted_and_deleted_between_two_readings_has_its_period(tables, incomes):
     tables.put(1, day="2026-11-20", OP="D")
     await tables.work()
     assert await incomes() == [[("dibao", "2026-01-01", "2026-11-20")]]
 
 
-async def test_a_log_of_changes_read_again_says_nothing_new(tables, incomes, actions):
+async def test_a_log_of_changes_that_is_read_again_gives_no_event(tables, incomes, actions):
     tables.put(1, at="09:00:00", OP="I", log=True)
     tables.put(1, at="09:01:00", OP="U", LB="特困", log=True)
     tables.put(1, at="09:02:00", OP="U", LB="低保", log=True)
     await tables.work()
-    said = await actions()
-    assert said == {"created": 1, "corrected": 2}
+    assert await actions() == {"created": 1, "corrected": 2}
     for _ in range(2):
         assert counts(await tables.again())[1] == 0
     tables.put(1, at="09:03:00", OP="U", LB="特困", log=True)
@@ -236,7 +235,7 @@ async def test_a_log_of_changes_read_again_says_nothing_new(tables, incomes, act
     assert await actions() == {"created": 1, "corrected": 3}
 
 
-async def test_a_row_that_is_now_about_somebody_else_was_wrong_about_the_first(tables, incomes):
+async def test_a_row_that_changes_to_another_person_annuls_the_fact_of_the_first(tables, incomes):
     tables.put(1)
     await tables.work()
     tables.put(2, key="R1", at="10:00:00", OP="U")
@@ -244,7 +243,7 @@ async def test_a_row_that_is_now_about_somebody_else_was_wrong_about_the_first(t
     assert await incomes() == [[DIBAO], []]
 
 
-async def test_several_columns_order_what_one_moment_holds(tables, incomes):
+async def test_several_watermark_columns_order_the_changes_of_one_instant(tables, incomes):
     tables.sql("ALTER TABLE EX_LOW_INCOME ADD COLUMN XH")
     tables.configure(tables.CHANGES | {"watermark": {"columns": ["GXSJ", "XH"]}})
     for number, (operation, category) in enumerate([("I", "低保"), ("U", "特困"), ("D", "特困"), ("I", "低保边缘")]):
@@ -265,7 +264,7 @@ async def test_a_sequence_number_is_a_watermark_too(tables, incomes):
     assert len(await incomes()) == 3
 
 
-async def test_the_source_recorded_it_when_the_watermark_says(tables, database):
+async def test_the_time_of_an_event_is_the_watermark(tables, database):
     tables.put(1, at="09:00:00")
     await tables.work()
     row = await database.pool.fetchrow("SELECT event_id, sealed, day FROM received")

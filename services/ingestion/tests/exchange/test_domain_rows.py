@@ -1,4 +1,4 @@
-"""What a row means: whatever happened to it between two readings, the person's facts are what the row says now."""
+"""Decisions about rows: after any changes between two readings, the facts of the person agree with the row."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -6,67 +6,73 @@ import pytest
 from common.events.facts import LowIncome, Statement
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ingestion.exchange.domain import Change, Seen, Told, Ways, decide_missing, decide_row
+from ingestion.exchange.domain.decisions import decide_missing, decide_row
+from ingestion.exchange.domain.states import Change, Content, KeyState, RowRules
 from rules.facts.timeline import facts_known_at
 
 START = datetime(2026, 3, 1, 4, tzinfo=UTC)
-WAYS = Ways("by_period", "ended", "ended", False)
+RULES = RowRules("by_period", "ended", "ended", False)
+RULES_OF_DEATHS = RowRules("corrected", "ended", "ended", True)
 DAYS = [None, date(2026, 1, 1), date(2026, 2, 1), date(2026, 6, 1)]
 CATEGORIES = ["dibao", "tekun", "bianyuan"]
 
 
-def told(category, since, until=None, line=b"one"):
-    return Told(line, f"{category}{since}".encode(), since, until)
+def content_of(category, since, until=None, subject=b"one"):
+    return Content(subject, f"{category}{since}".encode(), since, until)
+
+
+def state_of(version, content):
+    return KeyState(version, "alive", START, None, content, head=version)
 
 
 class Person:
-    """Plays the deeds back as the statements that they become."""
+    """Turns the drafts into statements of one person."""
 
     def __init__(self):
-        self.seen, self.said = None, []
+        self.state, self.statements = None, []
 
-    def change(self, at, row, mark=None):
+    def change(self, at, row, watermark=None):
         """`row`: (category, since, until), or None for a deleted one."""
-        change = Change(at, mark, row is None, told(*row) if row else None)
-        deeds, self.seen = decide_row(self.seen, change, WAYS)
-        self._say(deeds, row, at)
+        change = Change(at, watermark, row is None, content_of(*row) if row else None)
+        drafts, self.state = decide_row(self.state, change, RULES)
+        self._append(drafts, row, at)
 
     def miss(self, at):
-        deeds, self.seen = decide_missing(self.seen, at, WAYS)
-        self._say(deeds, None, at)
+        drafts, self.state = decide_missing(self.state, at, RULES)
+        self._append(drafts, None, at)
 
-    def _say(self, deeds, row, at):
-        for deed in deeds:
-            id_ = str(deed.version)
-            before = next((s for s in self.said if deed.follows and s.event_id == str(deed.follows)), None)
-            self.said.append(
+    def _append(self, drafts, row, at):
+        chains = {statement.event_id: statement.chain for statement in self.statements}
+        for draft in drafts:
+            event_id = str(draft.version)
+            chains[event_id] = chains.get(str(draft.previous), event_id)
+            self.statements.append(
                 Statement(
-                    event_id=id_,
-                    chain=before.chain if before else id_,
+                    event_id=event_id,
+                    chain=chains[event_id],
                     kind="low_income",
-                    action=deed.action,
+                    action=draft.action,
                     source="urn:x",
                     rank=1,
-                    time=self.seen.at,
+                    time=self.state.at,
                     recorded_at=at,
-                    valid_from=deed.valid_from,
-                    valid_to=deed.valid_to,
-                    value=LowIncome(category=row[0]) if row and deed.action in ("created", "corrected") else None,
+                    valid_from=draft.valid_from,
+                    valid_to=draft.valid_to,
+                    value=LowIncome(category=row[0]) if row and draft.action in ("created", "corrected") else None,
                 )
             )
 
     def on(self, day):
-        return next((f.value.category for f in facts_known_at(self.said) if f.holds_on(day)), None)
+        return next((f.value.category for f in facts_known_at(self.statements) if f.holds_on(day)), None)
 
 
-rows = st.one_of(
-    st.none(), st.tuples(st.sampled_from(CATEGORIES), st.sampled_from(DAYS), st.sampled_from([None, date(2026, 9, 1)]))
-)
+present_rows = st.tuples(st.sampled_from(CATEGORIES), st.sampled_from(DAYS), st.sampled_from([None, date(2026, 9, 1)]))
+rows = st.one_of(st.none(), present_rows)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rows, max_size=8))
-def test_after_any_changes_the_facts_of_tomorrow_are_what_the_row_says(changes):
+def test_after_any_changes_the_facts_of_tomorrow_agree_with_the_row(changes):
     person, now = Person(), START
     for row in changes:
         now += timedelta(days=1)
@@ -81,25 +87,25 @@ def test_after_any_changes_the_facts_of_tomorrow_are_what_the_row_says(changes):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rows, max_size=8))
-def test_a_change_that_is_read_twice_says_nothing_the_second_time(changes):
+def test_a_change_that_is_read_twice_gives_no_event_the_second_time(changes):
     person, now = Person(), START
     for row in changes:
         now += timedelta(days=1)
         person.change(now, row)
-        said = len(person.said)
+        count = len(person.statements)
         person.change(now, row)
-        assert len(person.said) == said
+        assert len(person.statements) == count
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.one_of(st.just("missing"), rows.filter(bool)), max_size=8))
-def test_after_any_full_loads_whoever_is_missing_has_nothing_and_whoever_is_there_has_it(loads):
+@given(st.lists(st.one_of(st.just("missing"), present_rows), max_size=8))
+def test_after_any_full_loads_a_missing_person_has_no_fact_and_a_present_one_has_it(loads):
     person, now = Person(), START
     for load in loads:
         now += timedelta(days=1)
         if load != "missing":
             person.change(now, load)
-        elif person.seen is not None:
+        elif person.state is not None:
             person.miss(now)
     tomorrow, last = now.date() + timedelta(days=1), loads[-1] if loads else "missing"
     if last == "missing":
@@ -109,27 +115,27 @@ def test_after_any_full_loads_whoever_is_missing_has_nothing_and_whoever_is_ther
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.permutations(range(3)), st.lists(rows.filter(bool), min_size=3, max_size=3))
+@given(st.permutations(range(3)), st.lists(present_rows, min_size=3, max_size=3))
 @example([1, 0, 2], [("dibao", DAYS[2], None), ("dibao", DAYS[3], None), ("tekun", DAYS[1], None)])
-def test_rows_that_come_late_never_hide_the_newest(order, states):
+def test_rows_that_arrive_late_never_hide_the_newest(order, states):
     person = Person()
     for at in order:
-        person.change(START + timedelta(days=at), states[at], mark=(at,))
+        person.change(START + timedelta(days=at), states[at], watermark=(at,))
     last, tomorrow = states[2], (START + timedelta(days=4)).date()
     if last[1] is None or last[1] <= tomorrow:
         assert person.on(tomorrow) == last[0]
 
 
-def test_the_days_of_deaths_do_not_end():
-    seen = Seen(1, "alive", START, None, told("x", date(2026, 1, 1)), head=1)
-    deeds, after = decide_missing(seen, START, Ways("corrected", "ended", "ended", True))
-    assert (deeds, after.life) == ([], "ended")
+def test_a_death_has_no_end():
+    state = state_of(1, content_of("x", date(2026, 1, 1)))
+    drafts, after = decide_missing(state, START, RULES_OF_DEATHS)
+    assert (drafts, after.life) == ([], "ended")
 
 
-def test_a_death_that_is_deleted_was_never_true():
-    seen = Seen(1, "alive", START, None, told("x", date(2026, 1, 1)), head=1)
-    deeds, after = decide_row(seen, Change(START, None, True, None), Ways("corrected", "ended", "ended", True))
-    assert ([d.action for d in deeds], after.life) == (["annulled"], "annulled")
+def test_a_deleted_death_is_annulled():
+    state = state_of(1, content_of("x", date(2026, 1, 1)))
+    drafts, after = decide_row(state, Change(START, None, True, None), RULES_OF_DEATHS)
+    assert ([d.action for d in drafts], after.life) == (["annulled"], "annulled")
 
 
 @pytest.mark.parametrize(
@@ -139,10 +145,10 @@ def test_a_death_that_is_deleted_was_never_true():
         (date(2026, 1, 1), [("annulled", None, None), ("created", date(2026, 1, 1), None)]),
     ],
 )
-def test_a_row_that_is_about_somebody_else_leaves_the_first_as_of_then_or_takes_back(since, expected):
-    seen = Seen(4, "alive", START, None, told("x", date(2026, 1, 1)), head=4)
-    other = Change(START, None, False, told("y", since, line=b"two"))
-    deeds, after = decide_row(seen, other, WAYS)
-    assert [(d.action, d.valid_from, d.valid_to) for d in deeds] == expected
-    assert [d.of_old for d in deeds] == [True, False]
+def test_a_row_about_another_person_ends_or_annuls_the_fact_of_the_first(since, expected):
+    state = state_of(4, content_of("x", date(2026, 1, 1)))
+    other = Change(START, None, False, content_of("y", since, subject=b"two"))
+    drafts, after = decide_row(state, other, RULES)
+    assert [(d.action, d.valid_from, d.valid_to) for d in drafts] == expected
+    assert [d.about_former for d in drafts] == [True, False]
     assert after.version == 6

@@ -1,4 +1,4 @@
-"""Feeds as data, who sees and steers them, and a real PostgreSQL in the place of the front-end database."""
+"""Files of feeds, access to feeds, and a PostgreSQL as the front-end database."""
 
 import os
 from dataclasses import replace
@@ -9,8 +9,6 @@ import pytest
 from ingestion.exchange import feeds, table_runs
 from ingestion.exchange.feeds import Setup, read_feed
 from ingestion.register import quotas, sources
-from ingestion.register.seed import seed
-from ingestion.register.seed_register import seed_register
 from shell.access.auth import issue_token
 from shell.settings import repository_root
 
@@ -48,7 +46,7 @@ def test_the_examples_are_feeds_that_are_never_read():
         ({"password": "x"}, "", "schema"),
     ],
 )
-def test_a_feed_that_cannot_be_meant_says_where(tables, change, pointer, code):
+def test_a_wrong_feed_has_a_pointer_to_its_fault(tables, change, pointer, code):
     problems = read(tables.CHANGES | change)
     assert (pointer, code) in [(p.pointer, p.code) for p in problems]
 
@@ -59,11 +57,11 @@ async def test_a_source_that_is_not_registered_for_the_kind_is_not_read(tables, 
     assert (await tables.work())["problem"]["code"] == "not_registered"
 
 
-async def test_a_source_over_its_quota_is_read_later_and_loses_nothing(tables, incomes, admin, monkeypatch):
+async def test_a_source_over_its_quota_is_read_later_and_no_row_is_lost(tables, incomes, admin, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 10)
-    await seed_register(tables.database)
+    await sources.seed_register(tables.database)
     urn = tables.CHANGES["source"]
-    entry = seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
+    entry = sources.seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
     answer = await admin.put(f"/v1/sources/{urn}", json={"entry": entry, "reason": "x", "replaces": 1})
     assert answer.status_code == 200, answer.text
     for n in range(40):
@@ -79,7 +77,7 @@ async def test_a_source_over_its_quota_is_read_later_and_loses_nothing(tables, i
     assert await incomes() == [[DIBAO]] * 40
 
 
-async def test_a_suspended_source_is_not_read_and_nobody_is_missing_from_it(tables, incomes, monkeypatch):
+async def test_a_suspended_source_is_not_read_and_no_row_is_missing(tables, incomes, monkeypatch):
     tables.configure(tables.FULL)
     tables.put(1)
     await tables.work()
@@ -90,12 +88,12 @@ async def test_a_suspended_source_is_not_read_and_nobody_is_missing_from_it(tabl
     assert await incomes() == [[DIBAO]]
 
 
-def test_what_is_no_yaml_is_said_so():
+def test_a_file_that_is_no_yaml_gives_its_reason():
     assert read_feed(b"feed: [")[0].code == "not_yaml"
     assert read_feed(b"x" * (feeds.FILE_BYTES_MAX + 1))[0].code == "length"
 
 
-async def test_a_faulty_file_is_shown_to_the_administrator_and_stops_nobody(tables, incomes):
+async def test_a_faulty_file_is_shown_to_the_administrator_and_stops_no_feed(tables, incomes):
     tables.configure(tables.CHANGES | {"feed": "Falsch"}, tables.CHANGES)
     tables.put(1)
     await tables.work()
@@ -123,7 +121,7 @@ async def test_a_source_sees_its_own_feeds_and_an_officer_those_of_the_area(tabl
     assert (await tables.get(f"{path}/rejects", auditor)).status_code == 403
 
 
-async def test_only_an_officer_of_the_area_reads_now_or_confirms(tables, incomes):
+async def test_only_an_officer_of_the_area_may_start_a_reading_or_confirm(tables, incomes):
     path = "/v1/feeds/mca_low_income"
     tokens = {
         issue_token("source", source="urn:cn:exchange:530300:mca"): 403,
@@ -144,7 +142,7 @@ async def test_only_an_officer_of_the_area_reads_now_or_confirms(tables, incomes
     assert await incomes() == [[DIBAO]]
 
 
-async def test_every_look_at_refused_rows_is_written_down_and_nothing_stands_in_the_clear(tables, database):
+async def test_every_download_of_rejected_rows_is_audited_and_nothing_is_stored_in_plain_text(tables, database):
     tables.put(1, LB="不知道")
     tables.put(2)
     await tables.work()
@@ -152,8 +150,8 @@ async def test_every_look_at_refused_rows_is_written_down_and_nothing_stands_in_
     (audit,) = await database.pool.fetch("SELECT action, cause FROM audits")
     assert tuple(audit) == ("feed_rejects", "mca_low_income")
     for table in ("feeds", "feed_runs", "feed_rows", "feed_rejects"):
-        for row in await database.pool.fetch(f"SELECT t::text AS told, * FROM {table} t"):
-            stored = row["told"].encode() + b"".join(v for v in row.values() if isinstance(v, bytes))
+        for row in await database.pool.fetch(f"SELECT t::text AS text, * FROM {table} t"):
+            stored = row["text"].encode() + b"".join(v for v in row.values() if isinstance(v, bytes))
             for secret in (tables.number(1), tables.number(2), "张三丰"):
                 assert secret.encode() not in stored
                 assert secret.encode().hex().encode() not in stored
@@ -168,7 +166,7 @@ async def test_an_example_is_shown_and_never_read(tables, incomes):
     assert (answer.status_code, answer.json()["code"]) == (409, "feed_is_example")
 
 
-async def test_of_readings_that_brought_nothing_only_the_last_is_kept(tables):
+async def test_of_readings_without_a_change_only_the_last_is_kept(tables):
     tables.put(1)
     await tables.work()
     for _ in range(3):
@@ -198,7 +196,7 @@ def of_postgres(tables, database, **changes):
     os.environ[tables.VARIABLE] = database.url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-async def test_a_real_database_with_its_own_types_is_read_alike(tables, database, incomes, monkeypatch):
+async def test_a_postgresql_with_its_own_types_gives_the_same_facts(tables, database, incomes, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 3)
     await database.pool.execute(FRONT)
     of_postgres(tables, database)
@@ -221,7 +219,7 @@ async def test_nothing_is_ever_written_into_a_front_end_database(tables, databas
     assert await database.pool.fetchval("SELECT count(*) FROM front.visits") == 0
 
 
-async def test_a_query_joins_what_stands_in_several_tables(tables, database, incomes):
+async def test_a_feed_may_read_a_query(tables, database, incomes):
     await database.pool.execute(FRONT)
     await database.pool.execute(
         """INSERT INTO front."People" VALUES (1, $1, '', '低保', '2026-01-01', 'I', '2026-11-21T09:00:00+08:00')""",
@@ -234,7 +232,7 @@ async def test_a_query_joins_what_stands_in_several_tables(tables, database, inc
     assert await incomes() == [[DIBAO]]
 
 
-async def test_a_database_that_goes_away_between_two_pages_is_gone_on_with(tables, database, incomes, monkeypatch):
+async def test_a_reading_continues_after_a_lost_connection_between_two_pages(tables, database, incomes, monkeypatch):
     from ingestion.exchange.reader import Reader
 
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 4)

@@ -1,4 +1,4 @@
-"""Full loads: what is no longer there has ended, unless the table moved, is empty, or too much is gone at once."""
+"""Full loads: a missing row ends, unless the table changed meanwhile, is empty, or too many rows are missing."""
 
 from datetime import timedelta
 
@@ -17,16 +17,16 @@ def full(tables):
     return tables
 
 
-def gone(tables, *people):
+def delete(tables, *people):
     for n in people:
         tables.sql(f"DELETE FROM EX_LOW_INCOME WHERE RID = 'R{n}'")
 
 
-async def test_a_missing_row_ends_on_the_day_it_is_missed(full, incomes, actions):
+async def test_a_missing_row_ends_on_the_day_of_the_reading(full, incomes, actions):
     for n in range(4):
         full.put(n)
     await full.work()
-    gone(full, 2)
+    delete(full, 2)
     full.put(9)
     feed = await full.again()
     assert (feed["state"], feed["last_run"]["missing"], feed["last_run"]["ended"]) == ("idle", 1, 1)
@@ -45,7 +45,7 @@ async def test_the_whole_table_read_again_changes_nothing(full, actions):
     assert await actions() == {"created": 4}
 
 
-async def test_a_changed_row_is_told_without_any_flag(full, incomes):
+async def test_a_changed_row_is_found_without_an_operation_column(full, incomes):
     full.put(1)
     await full.work()
     full.put(1, LB="特困", KSRQ="2026-06-01")
@@ -53,22 +53,22 @@ async def test_a_changed_row_is_told_without_any_flag(full, incomes):
     assert await incomes() == [[("dibao", "2026-01-01", "2026-06-01"), ("tekun", "2026-06-01", None)]]
 
 
-async def test_a_row_that_was_missing_and_is_back_goes_on(full, incomes):
+async def test_a_missing_row_that_is_back_continues(full, incomes):
     for n in (1, 2):
         full.put(n)
     await full.work()
-    gone(full, 1)
+    delete(full, 1)
     await full.again()
     full.put(1)
     await full.again()
     assert await incomes() == [[DIBAO], [DIBAO]]
 
 
-async def test_an_empty_table_ends_nobody_and_waits_for_an_officer(full, incomes):
+async def test_an_empty_table_ends_no_fact_and_waits_for_an_officer(full, incomes):
     for n in range(3):
         full.put(n)
     await full.work()
-    gone(full, 0, 1, 2)
+    delete(full, 0, 1, 2)
     feed = await full.again()
     assert (feed["state"], feed["problem"]["code"]) == ("held", "too_many_missing")
     assert feed["problem"]["more"] == {"missing": 3, "known": 3}
@@ -79,7 +79,7 @@ async def test_too_many_missing_rows_wait_for_an_officer_and_end_when_confirmed(
     for n in range(30):
         full.put(n)
     await full.work()
-    gone(full, *range(11))
+    delete(full, *range(11))
     feed = await full.again()
     assert feed["state"] == "held"
     assert await incomes() == [[DIBAO]] * 30
@@ -96,11 +96,11 @@ async def test_too_many_missing_rows_wait_for_an_officer_and_end_when_confirmed(
     assert tuple(audit) == ("feed_confirmed", "年度复核")
 
 
-async def test_rows_that_come_back_lift_the_hold_by_themselves(full, incomes):
+async def test_rows_that_come_back_release_the_hold(full, incomes):
     for n in range(3):
         full.put(n)
     await full.work()
-    gone(full, 0, 1, 2)
+    delete(full, 0, 1, 2)
     assert (await full.again())["state"] == "held"
     for n in range(3):
         full.put(n)
@@ -109,16 +109,16 @@ async def test_rows_that_come_back_lift_the_hold_by_themselves(full, incomes):
     assert await incomes() == [[DIBAO]] * 3
 
 
-async def test_nobody_is_missing_from_a_table_that_moves_while_it_is_read(full, incomes, monkeypatch):
+async def test_no_row_is_missing_if_the_table_changes_while_it_is_read(full, incomes, monkeypatch):
     for n in range(12):
         full.put(n)
     await full.work()
-    gone(full, 11)
+    delete(full, 11)
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 5)
     monkeypatch.setattr(table_runs, "STEP_SECONDS", -1.0)
     clock.advance(timedelta(hours=1))
     assert await running.run_feeds(full.database)
-    gone(full, 0)  # somebody is loading the table anew
+    delete(full, 0)  # the other side is loading the table again
     feed = await full.work()
     assert (feed["state"], feed["problem"]["code"]) == ("idle", "table_moved")
     assert await incomes() == [[DIBAO]] * 12
@@ -126,7 +126,7 @@ async def test_nobody_is_missing_from_a_table_that_moves_while_it_is_read(full, 
     assert feed["last_run"]["ended"] == 2
 
 
-async def test_a_row_that_is_there_but_wrong_is_refused_and_not_missing(full, incomes):
+async def test_a_wrong_row_is_rejected_and_not_missing(full, incomes):
     for n in (1, 2):
         full.put(n)
     await full.work()
@@ -139,30 +139,30 @@ async def test_a_row_that_is_there_but_wrong_is_refused_and_not_missing(full, in
     assert feed["rejects"] == 0
 
 
-async def test_a_list_of_the_dead_that_is_cut_revives_nobody(tables, actions):
+async def test_a_row_missing_from_a_list_of_deaths_revives_nobody(tables, actions):
     mapping = {"columns": {"person.id_number": "SFZH", "value.evidence": "LB", "valid_from": "KSRQ"}}
     feed = tables.FULL | {"kind": "death", "mapping": mapping | {"codes": {"value.evidence": {"火化": "cremation"}}}}
     tables.configure(feed)
     for n in (1, 2):
         tables.put(n, LB="火化")
     await tables.work()
-    gone(tables, 1)
+    delete(tables, 1)
     shown = await tables.again()
     assert (shown["last_run"]["missing"], shown["last_run"]["ended"]) == (1, 0)
     assert await actions() == {"created": 2}
 
 
-async def test_a_row_that_was_over_by_its_own_word_says_nothing_when_it_goes(full, actions):
+async def test_a_missing_row_with_an_earlier_end_of_its_own_gives_no_event(full, actions):
     full.put(1, TZRQ="2026-09-01")
     full.put(2)
     await full.work()
-    gone(full, 1)
+    delete(full, 1)
     feed = await full.again()
     assert (feed["last_run"]["missing"], feed["state"]) == (0, "idle")
     assert await actions() == {"created": 2}
 
 
-async def test_two_rows_of_one_key_that_contradict_each_other_are_refused(full, incomes):
+async def test_two_different_rows_of_one_key_are_rejected(full, incomes):
     full.put(1)
     await full.work()
     full.put(1, LB="特困", log=True)
@@ -174,11 +174,11 @@ async def test_two_rows_of_one_key_that_contradict_each_other_are_refused(full, 
     assert "表中有多行使用同一主键" in await full.rejects()
 
 
-async def test_a_feed_may_say_that_absence_means_nothing(tables, incomes):
+async def test_a_feed_may_define_that_a_missing_row_means_nothing(tables, incomes):
     tables.configure(tables.FULL | {"missing": "nothing"})
     for n in (1, 2):
         tables.put(n)
     await tables.work()
-    gone(tables, 1)
+    delete(tables, 1)
     await tables.again()
     assert await incomes() == [[DIBAO]] * 2

@@ -1,4 +1,4 @@
-"""Front-end databases as they are: away, renamed, half filled, with strange types and wrong rows."""
+"""Front-end databases with faults: unavailable, renamed, partly empty, with unusual types and wrong rows."""
 
 import asyncio
 import os
@@ -8,9 +8,9 @@ import time
 from datetime import timedelta
 
 import pytest
-from ingestion.exchange import frontend, row_records, table_runs
+from ingestion.exchange import frontend, pages, table_runs
 from ingestion.exchange import run_feeds as running
-from ingestion.files.table import REJECT_BYTES_MAX
+from ingestion.files.domain.table import REJECT_BYTES_MAX
 from shell import clock
 from shell.store.database import Database
 
@@ -18,7 +18,7 @@ WAIT_SECONDS = 60
 DIBAO = ("dibao", "2026-01-01", None)
 
 
-async def test_while_the_front_end_is_away_nothing_is_lost_and_it_is_tried_again(tables, incomes, closed_port):
+async def test_an_unavailable_front_end_is_tried_again_and_nothing_is_lost(tables, incomes, closed_port):
     tables.put(1)
     await tables.work()
     os.environ[tables.VARIABLE] = f"postgresql+psycopg://reader:geheim@127.0.0.1:{closed_port}/front"
@@ -42,7 +42,7 @@ async def test_while_the_front_end_is_away_nothing_is_lost_and_it_is_tried_again
         ("mssql+pymssql://u:p@h/d", "driver_missing"),
     ],
 )
-async def test_a_url_that_cannot_be_used_says_why(tables, url, code):
+async def test_a_wrong_url_gives_its_reason(tables, url, code):
     os.environ.pop(tables.VARIABLE)
     if url is not None:
         os.environ[tables.VARIABLE] = url
@@ -64,18 +64,18 @@ async def test_a_renamed_column_is_named_and_nothing_is_lost(tables, incomes):
 
 
 @pytest.mark.parametrize("column", ["RID", "GXSJ", "OP"])
-async def test_a_key_watermark_or_flag_that_is_gone_is_named(tables, column):
+async def test_a_missing_key_watermark_or_operation_column_is_named(tables, column):
     tables.sql(f"ALTER TABLE EX_LOW_INCOME RENAME COLUMN {column} TO ANDERS")
     feed = await tables.work()
     assert (feed["problem"]["code"], feed["problem"]["more"]["columns"]) == ("column_missing", [column])
 
 
-async def test_a_table_that_is_not_there_is_said_so(tables):
+async def test_a_missing_table_gives_its_reason(tables):
     tables.sql("DROP TABLE EX_LOW_INCOME")
     assert (await tables.work())["problem"]["code"] == "table_unreadable"
 
 
-async def test_wrong_rows_come_back_with_their_reasons_and_right_ones_go_in(tables, incomes):
+async def test_wrong_rows_are_rejected_with_their_reasons_and_correct_ones_recorded(tables, incomes):
     tables.put(1)
     tables.put(2, LB="不知道")
     tables.put(3, SFZH="530302194002290011")
@@ -100,38 +100,38 @@ async def test_wrong_rows_come_back_with_their_reasons_and_right_ones_go_in(tabl
     assert feed["rejects"] == 3
 
 
-async def test_rows_without_a_watermark_are_not_passed_over_in_silence(tables):
+async def test_rows_without_a_watermark_are_reported(tables):
     tables.put(1)
     tables.put(2, GXSJ=None)
     feed = await tables.work()
     assert (feed["problem"]["code"], feed["problem"]["more"]["rows"]) == ("column_empty", {"GXSJ": 1})
 
 
-async def test_a_watermark_written_otherwise_than_agreed_stops_nothing_but_time(tables, incomes):
+async def test_a_watermark_in_another_format_stops_no_row(tables, incomes):
     tables.put(1, GXSJ="20261121090000")
     feed = await tables.work()
     assert feed["last_run"]["accepted"] == 1
 
 
-async def test_a_moment_with_more_rows_than_a_page_holds_is_said_so(tables, monkeypatch):
+async def test_more_rows_of_one_watermark_than_a_page_give_a_reason(tables, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 4)
     for n in range(6):
         tables.put(1, log=True, LB="低保" if n % 2 else "特困")
     assert (await tables.work())["problem"]["code"] == "order_not_unique"
 
 
-async def test_a_row_that_breaks_us_takes_no_other_with_it(tables, incomes, monkeypatch):
+async def test_a_row_that_causes_an_error_of_ours_is_rejected_alone(tables, incomes, monkeypatch):
     for n in range(7):
         tables.put(n)
     tables.sql("UPDATE EX_LOW_INCOME SET BZ = 'x'")
-    real = row_records.read_line
+    real = pages.read_row
 
-    def breaking(layout, line, now):
-        if "R3" in line.place:
+    def breaking(layout, row, now):
+        if "R3" in row.position:
             raise ZeroDivisionError
-        return real(layout, line, now)
+        return real(layout, row, now)
 
-    monkeypatch.setattr(row_records, "read_line", breaking)
+    monkeypatch.setattr(pages, "read_row", breaking)
     feed = await tables.work()
     assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (6, 1)
     assert "internal" in await tables.rejects()
@@ -141,7 +141,7 @@ async def test_a_row_that_breaks_us_takes_no_other_with_it(tables, incomes, monk
     assert len(await incomes()) == 7
 
 
-async def test_one_broken_feed_holds_up_no_other(tables, incomes):
+async def test_one_broken_feed_does_not_stop_another(tables, incomes):
     other = tables.CHANGES | {"feed": "away", "url_env": "SHOUWANG_FEED_URL_NOWHERE"}
     tables.configure(other, tables.CHANGES)
     tables.put(1)
@@ -155,7 +155,8 @@ import asyncio, os, sys
 from datetime import UTC, datetime
 from shell import clock
 from shell.store.database import Database
-from ingestion.exchange import run_feeds as running, table_runs
+from ingestion.exchange import run_feeds as running
+from ingestion.exchange import table_runs
 
 async def main():
     clock.set_now(datetime.fromisoformat(sys.argv[2]))
@@ -171,7 +172,7 @@ asyncio.run(main())
 
 
 async def child(database, crash_at=None):
-    """A process of its own that works until nothing is due, or dies at a point of its code."""
+    """Run the job in a process until nothing is due, or until it crashes at `crash_at`. Returns its code and errors."""
     environment = {k: v for k, v in os.environ.items() if k != "CRASH_AT"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -182,23 +183,23 @@ async def child(database, crash_at=None):
         env=environment | ({"CRASH_AT": crash_at} if crash_at else {}),
         stderr=asyncio.subprocess.PIPE,
     )
-    _, told = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-    return process.returncode, told.decode()
+    _, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+    return process.returncode, errors.decode()
 
 
 @pytest.mark.parametrize(
     ("mode", "crash_at"), [("CHANGES", "before_commit:3"), ("CHANGES", "after_commit:1"), ("FULL", "after_commit:4")]
 )
-async def test_a_killed_reader_goes_on_without_losing_or_doubling(tables, database, incomes, actions, mode, crash_at):
+async def test_a_killed_job_continues_without_lost_or_double_rows(tables, database, incomes, actions, mode, crash_at):
     tables.configure(getattr(tables, mode))
     for n in range(150):
         tables.put(n)
-    code, told = await child(database, crash_at)
-    assert code == -signal.SIGKILL, told
+    code, errors = await child(database, crash_at)
+    assert code == -signal.SIGKILL, errors
     deadline = time.monotonic() + WAIT_SECONDS
     while (await tables.show())["state"] != "idle" or (await tables.show())["last_run"] is None:
-        code, told = await child(database)  # its lock goes when the server notices its death
-        assert code == 0, told
+        code, errors = await child(database)  # the server releases its lock when it notices the crash
+        assert code == 0, errors
         assert time.monotonic() < deadline
     run = (await tables.show())["last_run"]
     assert (run["rows_read"], run["accepted"]) == (150, 150)
@@ -206,19 +207,19 @@ async def test_a_killed_reader_goes_on_without_losing_or_doubling(tables, databa
     assert await actions() == {"created": 150}
 
 
-async def test_a_reader_killed_while_it_ends_what_is_missing_goes_on(tables, database, incomes, actions):
+async def test_a_job_killed_while_it_ends_missing_rows_continues(tables, database, incomes, actions):
     tables.configure(tables.FULL | {"missing_percent_max": 100})
     for n in range(100):
         tables.put(n)
     await tables.work()
     tables.sql("DELETE FROM EX_LOW_INCOME WHERE RID < 'R90'")
     clock.advance(timedelta(hours=1))
-    code, told = await child(database, "before_commit:5")
-    assert code == -signal.SIGKILL, told
+    code, errors = await child(database, "before_commit:5")
+    assert code == -signal.SIGKILL, errors
     deadline = time.monotonic() + WAIT_SECONDS
     while (await tables.show())["state"] != "idle" or (await tables.show())["last_run"]["ended"] == 0:
-        code, told = await child(database)
-        assert code == 0, told
+        code, errors = await child(database)
+        assert code == 0, errors
         assert time.monotonic() < deadline
     rows = (await tables.show())["last_run"]
     assert rows["missing"] == rows["ended"]
@@ -248,7 +249,8 @@ import asyncio, sys, time
 from datetime import datetime
 from shell import clock
 from shell.store.database import Database
-from ingestion.exchange import run_feeds as running, table_runs
+from ingestion.exchange import run_feeds as running
+from ingestion.exchange import table_runs
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too
     with open("/proc/self/status") as status:
@@ -293,12 +295,12 @@ async def test_memory_does_not_grow_with_the_table(tables, database):
     assert grown_kib < 16 * 1024
 
 
-async def test_a_table_that_kills_its_reader_three_times_has_to_wait_and_says_why(tables, database, incomes):
+async def test_a_table_that_crashes_the_job_three_times_waits_with_its_reason(tables, database, incomes):
     tables.put(1)
-    deadline, died = time.monotonic() + WAIT_SECONDS, 0
-    while died < 3:
+    deadline, crashes = time.monotonic() + WAIT_SECONDS, 0
+    while crashes < 3:
         code, _ = await child(database, "before_commit")
-        died += code == -signal.SIGKILL
+        crashes += code == -signal.SIGKILL
         assert time.monotonic() < deadline
     while (feed := await tables.work())["problem"] is None:
         assert time.monotonic() < deadline
@@ -310,7 +312,7 @@ async def test_a_table_that_kills_its_reader_three_times_has_to_wait_and_says_wh
 
 
 def _wide(tables, count):
-    """Rows whose remark alone is nearly as long as a row may be."""
+    """Write rows with a remark of almost the maximal length of a row."""
     for n in range(count):
         tables.put(n)
     tables.sql("UPDATE EX_LOW_INCOME SET BZ = ?", ("长" * 60_000,))
@@ -318,14 +320,14 @@ def _wide(tables, count):
 
 async def test_a_page_of_wide_rows_ends_at_its_limit_and_no_row_is_lost(tables, database, incomes, monkeypatch):
     pages = []
-    real = frontend._gathered
+    real = frontend._collect
 
     def watched(rows, place, limit):
         found = real(rows, place, limit)
         pages.append(sum(len(value) for row in found[0] for value in row if isinstance(value, str)))
         return found
 
-    monkeypatch.setattr(frontend, "_gathered", watched)
+    monkeypatch.setattr(frontend, "_collect", watched)
     mapping = tables.CHANGES["mapping"]["columns"] | {"person.name": "BZ"}
     tables.configure(tables.CHANGES | {"mapping": {"columns": mapping}})
     _wide(tables, 150)
@@ -337,7 +339,7 @@ async def test_a_page_of_wide_rows_ends_at_its_limit_and_no_row_is_lost(tables, 
     assert await incomes() == [[DIBAO]]
 
 
-async def test_a_value_longer_than_a_row_costs_its_row_only(tables, database, incomes):
+async def test_a_value_longer_than_a_row_rejects_only_its_row(tables, database, incomes):
     mapping = tables.CHANGES["mapping"]["columns"] | {"person.name": "BZ"}
     tables.configure(tables.CHANGES | {"mapping": {"columns": mapping}})
     for n in range(3):
@@ -352,6 +354,6 @@ async def test_a_value_longer_than_a_row_costs_its_row_only(tables, database, in
     assert "row_too_long" in rejects
 
 
-async def test_a_key_longer_than_a_row_is_no_order(tables):
+async def test_a_key_longer_than_a_row_cannot_order_the_table(tables):
     tables.put(1, key="K" * 70_000)
     assert (await tables.work())["problem"]["code"] == "order_unusable"

@@ -1,1 +1,1 @@
-"""Table exchange: front-end tables of other departments, read as they stand, row by row into events."""
+"""Front-end tables of other departments: each row becomes events."""

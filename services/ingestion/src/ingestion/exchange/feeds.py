@@ -1,6 +1,5 @@
-"""Feeds as data: which table is read, how often, and what its rows mean (`contracts/tables/*.yaml`)."""
+"""Feeds: the files in `contracts/tables/*.yaml`. A feed names one front-end table, its interval and its meaning."""
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +12,8 @@ from common.events.kinds import ONE_DAY_KINDS
 from msgspec import Meta
 from shell.settings import repository_root
 
-from ingestion.exchange.domain import Goodbye, Updates, Ways
-from ingestion.files.mapping import Given, Mapping, resolve
+from ingestion.exchange.domain.states import EndMeaning, RowRules, UpdateMeaning
+from ingestion.files.mapping import Given, Mapping, pointer_in, resolve
 from ingestion.register.sources import URN_PATTERN, registered
 from ingestion.settings import FeedSettings, feed_url
 
@@ -22,12 +21,12 @@ Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
 Column = Annotated[str, Meta(min_length=1, max_length=128)]
 Variable = Annotated[str, Meta(pattern="^SHOUWANG_FEED_URL_[A-Z0-9_]{1,40}$")]
 FILE_BYTES_MAX: Final = 64 * 1024
-DECIDED_BY_US: Final = ("id", "action", "previous_event_id")
-_OF_FILES: Final = ("sheet", "encoding", "delimiter", "time")
+SET_BY_CONNECTOR: Final = ("id", "action", "previous_event_id")
+_ONLY_FOR_FILES: Final = ("sheet", "encoding", "delimiter", "time")
 
 
 class FeedBroken(Exception):
-    """The feed cannot be read now; `code` is on the published list. `extra`: more for whoever mends it."""
+    """The feed cannot be read now. `code` is on the published list. `extra`: details that help to repair it."""
 
     def __init__(self, code: str, **extra: Any) -> None:
         super().__init__(code)
@@ -36,9 +35,9 @@ class FeedBroken(Exception):
 
 
 class Watermark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Columns that grow with every change, the first one deciding. `kind`: an instant (`time`; without an offset it is
-    Asia/Shanghai) or a number; `format`: of an instant kept as text (strptime). Every run begins `overlap` before the
-    newest change that was read (seconds or steps), for rows that were committed late."""
+    """Columns that grow with every change; the first one decides. `kind`: an instant (`time`; without an offset it is
+    Asia/Shanghai) or a number. `format` (strptime): for an instant stored as text. Every run begins `overlap` (seconds
+    or steps) before the newest change that was read, because some rows are committed late."""
 
     columns: Annotated[list[Column], Meta(min_length=1, max_length=4)]
     kind: Literal["time", "number"] = "time"
@@ -47,7 +46,7 @@ class Watermark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The column that says what was done with the row, and its words. An empty cell counts as `present`."""
+    """The column with the operation on the row, and the words in it. An empty cell counts as `present`."""
 
     column: Column
     present: Annotated[tuple[str, ...], Meta(max_length=40)] = ("I", "U", "INSERT", "UPDATE", "新增", "修改")
@@ -56,9 +55,9 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of one source. `status: example` is shown and never read. `url_env`: the variable with the URL of the
-    database; `table` (with `schema`) or `query`; `key`: the columns that name a row for ever; `mapping`: as of files;
-    `updated`, `deleted`, `missing`: what such a row says; `missing_percent_max`: more missing rows than this wait for
-    an officer."""
+    database. Either `table` (with `schema`) or `query` is given. `key`: the columns that identify a row permanently;
+    `mapping`: as for files. `updated`, `deleted`, `missing`: the meaning of such a row. If more rows than
+    `missing_percent_max` are missing, an officer must confirm it."""
 
     feed: Name
     title: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -75,14 +74,14 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     operation: Operation | None = None
     mapping: Given = Given()
     every_seconds: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 300
-    updated: Updates = "by_period"
-    deleted: Goodbye = "ended"
-    missing: Goodbye = "ended"
+    updated: UpdateMeaning = "by_period"
+    deleted: EndMeaning = "ended"
+    missing: EndMeaning = "ended"
     missing_percent_max: Annotated[int, Meta(ge=0, le=100)] = 5
 
 
 class FeedProblem(msgspec.Struct, frozen=True):
-    """What is wrong with a feed's file. `pointer`: the place in it."""
+    """A fault in the file of a feed. `pointer`: its place in the file."""
 
     pointer: str
     code: str
@@ -91,15 +90,15 @@ class FeedProblem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Setup:
-    """A feed that is in order, and what follows from it."""
+    """A valid feed, with the mapping of its columns and the meaning of its rows."""
 
     feed: Feed
     mapping: Mapping
-    ways: Ways
+    rules: RowRules
 
     @property
     def area(self) -> str:
-        """Whose officers answer for it: the source's area as it is registered now, else the one in its URN."""
+        """The area whose officers are responsible: the registered area of the source, else the one in its URN."""
         source = registered().get(self.feed.source)
         return source.area if source else self.feed.source.split(":")[3]
 
@@ -112,7 +111,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Configured:
-    """All files of the folder: those in order by name, and by file name what is wrong with the others."""
+    """The files of the folder. `setups`: the valid feeds by name; `faulty`: the faults by name of the file."""
 
     setups: dict[str, Setup]
     faulty: dict[str, tuple[FeedProblem, ...]]
@@ -124,7 +123,7 @@ def configured() -> Configured:
 
 
 def url_of(feed: Feed) -> str:
-    """Raises FeedBroken. The URL holds a password: it is neither kept, logged nor shown."""
+    """Raises FeedBroken. The URL contains a password: it is never stored, logged or shown."""
     url = feed_url(feed.url_env)
     if not url:
         raise FeedBroken("url_missing", variable=feed.url_env)
@@ -137,17 +136,17 @@ def _read_folder(folder: str) -> Configured:
     faulty: dict[str, tuple[FeedProblem, ...]] = {}
     for path in sorted(Path(folder).glob("*.yaml")):
         read = read_feed(path.read_bytes())
-        if isinstance(read, Setup) and read.feed.feed in setups:
-            read = (FeedProblem("/feed", "duplicate_entry", "another file has this name"),)
-        if isinstance(read, Setup):
-            setups[read.feed.feed] = read
-        else:
+        if not isinstance(read, Setup):
             faulty[path.name] = read
+        elif read.feed.feed in setups:
+            faulty[path.name] = (FeedProblem("/feed", "duplicate_entry", "another file has this name"),)
+        else:
+            setups[read.feed.feed] = read
     return Configured(setups, faulty)
 
 
 def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
-    """A feed from its file, or everything that is wrong with it."""
+    """The feed of a file, or all faults of the file."""
     if len(content) > FILE_BYTES_MAX:
         return (FeedProblem("", "length", f"a file holds at most {FILE_BYTES_MAX} bytes"),)
     try:
@@ -155,59 +154,72 @@ def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as wrong:
         return (FeedProblem("", "not_yaml", type(wrong).__name__),)
     except msgspec.ValidationError as wrong:
-        text, _, place = str(wrong).partition(" - at `$")
-        pointer = "".join(f"/{part}" for part in re.findall(r"\w+", place))
-        return (FeedProblem(pointer, "schema", text[:200]),)
-    return _resolved(feed)
+        return (_schema_fault(str(wrong)),)
+    return _resolve(feed)
 
 
-def _resolved(feed: Feed) -> Setup | tuple[FeedProblem, ...]:
-    problems = _contradictions(feed)
-    mapping: Mapping | None = None
+def _schema_fault(message: str) -> FeedProblem:
+    return FeedProblem(pointer_in(message), "schema", message.partition(" - at `$")[0][:200])
+
+
+def _resolve(feed: Feed) -> Setup | tuple[FeedProblem, ...]:
+    problems = [*_table_faults(feed), *_mapping_faults(feed.mapping)]
     try:
         mapping = resolve(feed.kind, feed.mapping)
     except Malformed as wrong:
-        problems += [FeedProblem(f"/mapping{p.pointer}", p.code, p.detail) for p in wrong.problems]
-    if problems or mapping is None:
+        return (*problems, *(FeedProblem(f"/mapping{p.pointer}", p.code, p.detail) for p in wrong.problems))
+    if problems:
         return tuple(problems)
-    for name in DECIDED_BY_US:
+    for name in SET_BY_CONNECTOR:
         mapping.columns.pop(name, None)
-    is_day = feed.kind in ONE_DAY_KINDS
-    # Another day in the row of a death or an accident is the right day of that one; a sign of life is a new one.
-    updated = "corrected" if is_day and feed.kind != "alive" and feed.updated == "by_period" else feed.updated
-    ways = Ways(updated, feed.deleted, feed.missing, is_day)
-    return Setup(feed, mapping, ways)
+    return Setup(feed, mapping, _rules_of(feed))
 
 
-def _contradictions(feed: Feed) -> list[FeedProblem]:
+def _rules_of(feed: Feed) -> RowRules:
+    is_one_day = feed.kind in ONE_DAY_KINDS
+    updated = feed.updated
+    if is_one_day and feed.kind != "alive" and updated == "by_period":
+        updated = "corrected"  # another day in the row of a death corrects it, but every sign of life is a new fact
+    return RowRules(updated, feed.deleted, feed.missing, is_one_day)
+
+
+def _table_faults(feed: Feed) -> list[FeedProblem]:
     problems = []
     if (feed.table is None) == (feed.query is None):
         problems.append(FeedProblem("/table", "table_or_query", "either a table or a query"))
     if feed.mode == "changes" and feed.watermark is None:
         problems.append(FeedProblem("/watermark", "required", "changes are read by a watermark"))
     if feed.mode == "full":
-        problems += [
-            FeedProblem(f"/{name}", "not_for_full", "a full load compares all rows")
-            for name in ("watermark", "operation")
-            if getattr(feed, name) is not None
-        ]
-    given = feed.mapping
-    problems += [
-        FeedProblem(f"/mapping/{name}", "not_for_tables", "this is said of files only")
-        for name in _OF_FILES
+        problems += _full_load_faults(feed)
+    return problems
+
+
+def _full_load_faults(feed: Feed) -> list[FeedProblem]:
+    return [
+        FeedProblem(f"/{name}", "not_for_full", "a full load compares all rows")
+        for name in ("watermark", "operation")
+        if getattr(feed, name) is not None
+    ]
+
+
+def _mapping_faults(given: Given) -> list[FeedProblem]:
+    problems = [
+        FeedProblem(f"/mapping/{name}", "not_for_tables", "only a mapping of files has this field")
+        for name in _ONLY_FOR_FILES
         if getattr(given, name) is not None
     ]
-    problems += [
-        FeedProblem(f"/mapping/{part}/{name}", "not_for_tables", "the connector decides this by itself")
-        for part in ("columns", "defaults", "codes")
-        for name in DECIDED_BY_US
-        if name in getattr(given, part)
-    ]
+    for part in ("columns", "defaults", "codes"):
+        fields = getattr(given, part)
+        problems += [
+            FeedProblem(f"/mapping/{part}/{name}", "not_for_tables", "the connector sets this field")
+            for name in SET_BY_CONNECTOR
+            if name in fields
+        ]
     return problems
 
 
 def need_registered(feed: Feed) -> None:
-    """Raises FeedBroken unless its source may say this kind now: the register changes while we run."""
+    """Raises FeedBroken unless the source may send this kind now: the register changes at run time."""
     source = registered().get(feed.source)
     if source is None or feed.kind not in source.ranks:
         raise FeedBroken("not_registered", source=feed.source, kind=feed.kind)

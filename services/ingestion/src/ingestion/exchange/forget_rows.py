@@ -1,4 +1,4 @@
-"""The job that removes rejected rows of front-end tables after their time."""
+"""The job that deletes old rejected rows of front-end tables."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ STEP_MAX: Final = 1_000
 
 
 async def forget_rows(database: Database) -> int:
-    """One bounded step; the number of removed rows."""
+    """Delete at most STEP_MAX rows. Returns their number. The retention time is that of files."""
     before = clock.now() - timedelta(days=ImportSettings().rejects_kept_days)
     async with database.transaction() as tx:
         return await store.delete_old_rejects(tx, before, STEP_MAX)

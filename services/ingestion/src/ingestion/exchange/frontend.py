@@ -1,8 +1,8 @@
-"""A front-end database, read and never written: one connection, pages by the order of the feed, plain cells.
+"""One connection to a front-end database. It reads pages in the order of the feed, and never writes.
 
-Rows arrive a few at a time, and a page ends at a bound of characters. A value that is longer than a row may be is cut
-as soon as it arrives. Everything here blocks and runs in a thread. Messages of drivers may hold values or passwords:
-only our own codes leave this module.
+Rows arrive a few at a time. A page ends at a limit of characters, and a value longer than a row may be is cut when it
+arrives. All calls block and run in a thread. A message of a driver may contain values or passwords, so errors carry
+only our own codes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,16 +17,17 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import Select
-from sqlalchemy.sql.elements import ColumnClause, quoted_name
+from sqlalchemy.sql.elements import ColumnClause, ColumnElement, quoted_name
 
 from ingestion.exchange.feeds import Feed, FeedBroken
-from ingestion.files.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
+from ingestion.files.domain.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
 
 T = TypeVar("T")
+Page = tuple[list[tuple[Any, ...]], bool]  # rows, and whether others may follow
 PAGE_CHARS_MAX: Final = 4 * 1024**2
 _ROWS_AT_ONCE: Final = 20
-_LONGEST: Final = 4 * ROW_CHARS_MAX  # bytes of a value that could still fit into a row
-# A second lock: the first one is an account that may only read.
+_VALUE_BYTES_MAX: Final = 4 * ROW_CHARS_MAX  # a longer value cannot fit into a row
+# In addition to an account that may only read.
 _READ_ONLY: Final = {
     "postgresql": "SET TRANSACTION READ ONLY",
     "oracle": "SET TRANSACTION READ ONLY",
@@ -37,22 +38,18 @@ _READ_ONLY: Final = {
 
 
 class Frontend:
-    """One open connection. Raises FeedBroken: `source_away` where waiting may help, else what somebody must mend."""
+    """One open connection. Raises FeedBroken: `source_away` if a later attempt may succeed, else a code for an error in
+    the feed or its database. `names`: column in lower case → its name in the database."""
 
     def __init__(self, url: str, feed: Feed) -> None:
         self._feed = feed
-        try:
-            self._engine: Engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as wrong:
-            code = "url_invalid" if isinstance(wrong, ArgumentError | ValueError) else "driver_missing"
-            code = "driver_missing" if isinstance(wrong, NoSuchModuleError) else code
-            raise FeedBroken(code) from None
+        self._engine = _engine(url)
         try:
             self._connection: Connection = self._engine.connect()
         except (SQLAlchemyError, OSError):
             self._engine.dispose()
             raise FeedBroken("source_away") from None
-        self.names = self._probe()
+        self.names = {name.lower(): name for name in self._column_names()}
 
     def close(self) -> None:
         try:
@@ -61,147 +58,175 @@ class Frontend:
             self._connection.invalidate()
         self._engine.dispose()
 
-    def _probe(self) -> dict[str, str]:
-        """The columns that are there: lower case → as the database calls them."""
+    def _column_names(self) -> list[str]:
+        query: Select[Any] = select(literal_column("*")).select_from(self._from()).where(false())
         try:
-            found = self._ask(
-                lambda c: list(c.execute(select(literal_column("*")).select_from(self._from()).where(false())).keys())
-            )
+            return self._query(lambda connection: list(connection.execute(query).keys()))
         except FeedBroken:
             self.close()
             raise
-        return {name.lower(): name for name in found}
-
-    def missing(self, columns: Sequence[str]) -> list[str]:
-        return [name for name in columns if name.lower() not in self.names]
 
     def census(self, columns: Sequence[str]) -> tuple[int, list[int]]:
-        """How many rows there are, and of each column how many of them are not empty."""
+        """The number of rows, and for each column the number of its cells that are not empty."""
         query = select(func.count(), *(func.count(self._column(name)) for name in columns)).select_from(self._from())
-        row = self._ask(lambda c: c.execute(query).one())
+        row = self._query(lambda connection: connection.execute(query).one())
         return int(row[0]), [int(count) for count in row[1:]]
 
-    def page(
-        self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int
-    ) -> tuple[list[tuple[Any, ...]], bool]:
-        """Rows in the order of `order`: behind the place `after`, or from the value `since` of its first column on, or
-        from the beginning; and whether others may follow. Values are as the driver gives them, or TooLong."""
-        query: Select[Any] = select(*(self._column(name) for name in columns)).select_from(self._from())
-        by = [self._column(name) for name in order]
-        if after:
-            query = query.where(_behind(by, after))
-        elif since is not None:
-            query = query.where(by[0] >= bindparam("since", since, unique=True))
-        else:
-            query = query.where(by[0].is_not(None))
-        query = query.order_by(*by).limit(limit)
+    def page(self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int) -> Page:
+        """At most `limit` rows, sorted by `order`. The page begins after the position
+        `after`, or at the value `since` of the first column in `order`, or at the first row. Values have the types of
+        the driver, or are TooLong."""
+        sort = [self._column(name) for name in order]
+        query = self._select(columns).where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
         query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
-        place = [columns.index(name) for name in order]
+        position_at = [columns.index(name) for name in order]
 
-        def gather(connection: Connection) -> tuple[list[tuple[Any, ...]], bool]:
+        def fetch(connection: Connection) -> Page:
             with connection.execute(query) as rows:
-                return _gathered(rows, place, limit)
+                return _collect(rows, position_at, limit)
 
-        return self._ask(gather)
+        return self._query(fetch)
+
+    def _select(self, columns: Sequence[str]) -> Select[Any]:
+        return select(*(self._column(name) for name in columns)).select_from(self._from())
 
     def _column(self, name: str) -> ColumnClause[Any]:
         return column(self.names[name.lower()])
 
     def _from(self) -> Any:
         if self._feed.query is not None:
-            query = self._feed.query.strip().rstrip(";").replace(":", r"\:")  # a colon names no parameter
-            return text(f"{query}\n").columns().subquery("exchanged")  # a comment may end it
+            query = self._feed.query.strip().rstrip(";").replace(":", r"\:")  # a colon is no parameter
+            return text(f"{query}\n").columns().subquery("exchanged")  # the line break ends a comment at its end
         assert self._feed.table is not None
         return table(_quoted(self._feed.table), schema=_quoted(self._feed.schema) if self._feed.schema else None)
 
-    def _ask(self, question: Callable[[Connection], T]) -> T:
-        """One transaction, read only, given back at once: nothing of theirs stays locked between two pages."""
+    def _query(self, run: Callable[[Connection], T]) -> T:
+        """One read-only transaction. It ends at once, so no lock remains in their database between two pages."""
         try:
             if command := _READ_ONLY.get(self._connection.dialect.name):
                 self._connection.execute(text(command))
-            answer = question(self._connection)
+            result = run(self._connection)
             self._connection.rollback()
-        except DBAPIError as wrong:
-            self._give_up()
-            raise FeedBroken("source_away" if wrong.connection_invalidated else "table_unreadable") from None
-        except OSError:
-            self._give_up()
-            raise FeedBroken("source_away") from None
-        except SQLAlchemyError:
-            self._give_up()
-            raise FeedBroken("table_unreadable") from None
-        return answer
+        except (SQLAlchemyError, OSError) as wrong:
+            self._rollback()
+            raise FeedBroken("source_away" if _is_disconnect(wrong) else "table_unreadable") from None
+        return result
 
-    def _give_up(self) -> None:
+    def _rollback(self) -> None:
         try:
             self._connection.rollback()
         except (SQLAlchemyError, OSError):
             self._connection.invalidate()
 
 
-def _gathered(rows: Iterable[Any], place: Sequence[int], limit: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """The rows of a page. It ends at `limit` rows, or behind PAGE_CHARS_MAX with the first row at another place than
-    the one before, so that rows of one place come together."""
+def _engine(url: str) -> Engine:
+    try:
+        return create_engine(url, poolclass=NullPool, hide_parameters=True)
+    except (NoSuchModuleError, ImportError):
+        raise FeedBroken("driver_missing") from None
+    except (ArgumentError, ValueError):
+        raise FeedBroken("url_invalid") from None
+
+
+def _is_disconnect(wrong: Exception) -> bool:
+    if isinstance(wrong, DBAPIError):
+        return wrong.connection_invalidated
+    return isinstance(wrong, OSError)
+
+
+def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> Page:
+    """The page ends at `limit` rows. After PAGE_CHARS_MAX it ends with the first row at a new position, so the rows of
+    one position stay together."""
     found: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
-        found.append(tuple(map(_plain, row)))
+        found.append(tuple(map(_bounded, row)))
         size += sum(len(value) for value in found[-1] if isinstance(value, str | bytes))
-        if size > PAGE_CHARS_MAX and len(found) > 1 and any(found[-1][at] != found[-2][at] for at in place):
+        if size > PAGE_CHARS_MAX and _is_at_new_position(found, position_at):
             return found, True
     return found, len(found) >= limit
 
 
+def _is_at_new_position(rows: Sequence[tuple[Any, ...]], position_at: Sequence[int]) -> bool:
+    """Whether the last row has another position than the row before it."""
+    return len(rows) > 1 and any(rows[-1][at] != rows[-2][at] for at in position_at)
+
+
 def _quoted(name: str) -> quoted_name:
-    """As it is written: the dialect quotes what needs it, and folds what is all in one case."""
+    """The dialect quotes a name if needed, and folds a name in one case."""
     return quoted_name(name, None)
 
 
-def _behind(by: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> Any:
-    """(a, b, c) > (x, y, z), written out: not every database compares rows."""
+def _start_condition(sort: Sequence[ColumnClause[Any]], after: Sequence[Any], since: Any) -> ColumnElement[bool]:
+    if after:
+        return _is_after(sort, after)
+    if since is not None:
+        return sort[0] >= bindparam("since", since, unique=True)
+    return sort[0].is_not(None)
+
+
+def _is_after(sort: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> ColumnElement[bool]:
+    """(a, b, c) > (x, y, z), as single comparisons: some databases cannot compare rows."""
     bound: list[Any] = [bindparam(f"after_{at}", value, unique=True) for at, value in enumerate(after)]
-    steps = [
-        and_(*(by[i] == bound[i] for i in range(at)), by[at] > bound[at]) if at else by[0] > bound[0]
-        for at in range(len(by))
-    ]
-    return and_(by[0] >= bound[0], or_(*steps)) if len(by) > 1 else steps[0]
+    steps = [_is_greater_at(at, sort, bound) for at in range(len(sort))]
+    return and_(sort[0] >= bound[0], or_(*steps)) if len(steps) > 1 else steps[0]
+
+
+def _is_greater_at(at: int, sort: Sequence[ColumnClause[Any]], bound: Sequence[Any]) -> ColumnElement[bool]:
+    """Equal before this column, and greater in it."""
+    return and_(*(sort[i] == bound[i] for i in range(at)), sort[at] > bound[at])
 
 
 # ── cells ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _plain(value: Any) -> Any:
-    """A value that can be compared, kept and bound again: a large object is read as far as a row may be long."""
+def _bounded(value: Any) -> Any:
+    """A value of bounded length that can be compared, stored and bound to a query."""
     if hasattr(value, "read"):
-        value = value.read(1, _LONGEST + 1) if hasattr(value, "size") else value.read(_LONGEST + 1)
+        value = _read_start(value)
     if isinstance(value, memoryview | bytearray | bytes):
-        start = bytes(value[: _LONGEST + 1])
-        return start if len(start) <= _LONGEST else TooLong(_decoded(start[: 4 * CELL_CHARS_KEPT])[:CELL_CHARS_KEPT])
+        start = bytes(value[: _VALUE_BYTES_MAX + 1])
+        return start if len(start) <= _VALUE_BYTES_MAX else _too_long(start)
     if isinstance(value, str) and len(value) > ROW_CHARS_MAX:
         return TooLong(value[:CELL_CHARS_KEPT])
     return value
 
 
-def _decoded(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _read_start(large_object: Any) -> Any:
+    """A large object with a size takes the position as its first argument, as in Oracle."""
+    if hasattr(large_object, "size"):
+        return large_object.read(1, _VALUE_BYTES_MAX + 1)
+    return large_object.read(_VALUE_BYTES_MAX + 1)
+
+
+def _too_long(value: bytes) -> TooLong:
+    return TooLong(value[: 4 * CELL_CHARS_KEPT].decode("utf-8", "replace")[:CELL_CHARS_KEPT])
 
 
 def cell_of(value: Any) -> Cell:
-    """A value of a driver as a cell of a file would hold it."""
+    """A value of a driver as a cell of a file."""
     match value:
         case Decimal():
-            whole = value.is_finite() and value == value.to_integral_value()
-            return int(value) if whole else str(value)
+            return _number(value)
         case datetime() if value.tzinfo is not None:
             return value.astimezone(SHANGHAI).replace(tzinfo=None)
         case bytes():
-            try:
-                return value.decode().rstrip()
-            except UnicodeDecodeError:
-                return value.hex()
+            return _text(value)
         case str():
-            return value.rstrip()  # CHAR columns are filled up with spaces
+            return value.rstrip()  # a CHAR column pads its values with spaces
         case timedelta() | UUID():
             return str(value)
         case _:
             return value  # type: ignore[no-any-return]
+
+
+def _number(value: Decimal) -> int | str:
+    is_whole = value.is_finite() and value == value.to_integral_value()
+    return int(value) if is_whole else str(value)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode().rstrip()
+    except UnicodeDecodeError:
+        return value.hex()

@@ -1,37 +1,38 @@
-"""A front-end table that is being read: its driver blocks, so it has a thread of its own, and a limit of patience."""
+"""Reads a front-end table in a thread, because drivers block, and with a time limit for each answer."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
-from ingestion.exchange.feeds import FeedBroken, Setup, url_of
+from ingestion.exchange.feeds import Feed, FeedBroken, Setup, url_of
 from ingestion.exchange.frontend import Frontend
-from ingestion.exchange.lines import Layout, Line, lay_out, line_of
-from ingestion.exchange.places import Place
+from ingestion.exchange.layouts import Layout, make_layout
+from ingestion.exchange.positions import Position
+from ingestion.exchange.table_rows import TableRow, row_of
 from ingestion.settings import FeedSettings
 
 T = TypeVar("T")
-# Answers that are still outstanding: no second question is asked of a database that owes one.
-_owed: Final[dict[str, Future[Any]]] = {}
+# The last query of each feed. While it is pending, no other query goes to that database.
+_pending: Final[dict[str, Future[Any]]] = {}
 
 
 class Found(NamedTuple):
-    """Rows in the order of the table; `more`: others follow."""
+    """Rows in the order of the table. `more`: others follow."""
 
-    lines: list[Line]
+    rows: list[TableRow]
     more: bool
 
 
 class Census(NamedTuple):
-    """How many rows the table has, and how many of them have an empty key or watermark."""
+    """The number of rows, and for each column of the order with empty cells the number of these cells."""
 
     rows: int
     empty: dict[str, int]
 
 
 class Reader:
-    """Used by one task. Everything raises FeedBroken."""
+    """For one task. Every method except `close` raises FeedBroken."""
 
     def __init__(self, setup: Setup, thread: ThreadPoolExecutor) -> None:
         self.setup = setup
@@ -42,50 +43,59 @@ class Reader:
     @classmethod
     async def open(cls, setup: Setup) -> "Reader":
         url, feed = url_of(setup.feed), setup.feed
-        owed = _owed.get(feed.feed)
-        if owed is not None and not owed.done():
-            raise FeedBroken("answer_late")
+        _need_no_pending(feed)
         reader = cls(setup, ThreadPoolExecutor(1, thread_name_prefix=f"feed-{feed.feed}"))
         try:
-            reader._frontend = await reader._ask(lambda: Frontend(url, feed))
-            reader.layout = await reader._ask(lambda: lay_out(setup, reader._frontend.names))
+            reader._frontend = await reader._query(lambda: Frontend(url, feed))
+            reader.layout = await reader._query(lambda: make_layout(setup, reader._frontend.names))
         except BaseException:
             reader.close()
             raise
         return reader
 
     def close(self) -> None:
-        """Behind whatever is still outstanding."""
+        """The connection is closed after the pending query. This method does not wait for it."""
         if hasattr(self, "_frontend"):
             self._thread.submit(self._frontend.close)
         self._thread.shutdown(wait=False)
 
     async def census(self) -> Census:
         order = self.setup.order
-        rows, filled = await self._ask(lambda: self._frontend.census(order))
+        rows, filled = await self._query(lambda: self._frontend.census(order))
         return Census(rows, {name: rows - count for name, count in zip(order, filled, strict=True) if count < rows})
 
-    async def next(self, after: Place, since: Any, limit: int, number: int) -> Found:
-        """The rows behind `after`, or from the watermark `since` on. Rows that share one place stay together: those at
-        the end of a full page are left for the next. `number`: of the row before them."""
-        return await self._ask(lambda: self._next(after, since, limit, number))
+    async def next(self, after: Position, since: Any, limit: int, number: int) -> Found:
+        """The rows after the position `after`, or from the watermark `since` on. `number`: of the row before them.
 
-    def _next(self, after: Place, since: Any, limit: int, number: int) -> Found:
+        Rows with one position stay together: a full page leaves those at its end to the next page."""
+        return await self._query(lambda: self._next(after, since, limit, number))
+
+    def _next(self, after: Position, since: Any, limit: int, number: int) -> Found:
         values, more = self._frontend.page(self.layout.columns, self.setup.order, after, since, limit)
-        lines = [line_of(self.layout, row, at) for at, row in enumerate(values, number + 1)]
-        if not more:
-            return Found(lines, False)
-        last = lines[-1].place
-        while lines and lines[-1].place == last:
-            lines.pop()
-        if not lines or lines[-1].place == after:
-            raise FeedBroken("order_not_unique", columns=self.setup.order)
-        return Found(lines, True)
+        rows = [row_of(self.layout, each, at) for at, each in enumerate(values, number + 1)]
+        if more:
+            _drop_last_position(rows)
+            if not rows or rows[-1].position == after:
+                raise FeedBroken("order_not_unique", columns=self.setup.order)
+        return Found(rows, more)
 
-    async def _ask(self, question: Callable[[], T]) -> T:
-        name, asked = self.setup.feed.feed, self._thread.submit(question)
-        _owed[name] = asked
+    async def _query(self, query: Callable[[], T]) -> T:
+        future = self._thread.submit(query)
+        _pending[self.setup.feed.feed] = future
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(asked), FeedSettings().answer_seconds_max)
+            return await asyncio.wait_for(asyncio.wrap_future(future), FeedSettings().answer_seconds_max)
         except TimeoutError:
             raise FeedBroken("answer_late") from None
+
+
+def _need_no_pending(feed: Feed) -> None:
+    pending = _pending.get(feed.feed)
+    if pending is not None and not pending.done():
+        raise FeedBroken("answer_late")
+
+
+def _drop_last_position(rows: list[TableRow]) -> None:
+    """The next page begins with the rows at this position."""
+    last = rows[-1].position
+    while rows and rows[-1].position == last:
+        rows.pop()

@@ -14,20 +14,20 @@ from shell.store.database import Database
 from shell.store.failures import is_unavailable
 
 from ingestion.exchange.feeds import FeedBroken, Setup, configured, need_registered
-from ingestion.exchange.places import sealed
+from ingestion.exchange.positions import sealed
 from ingestion.exchange.reader import Reader
 from ingestion.exchange.row_records import end_missing
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
 from ingestion.exchange.table_runs import Overtaken, Run, failing, held, page_rows, problem_json
-from ingestion.files.crashes import DEATHS_MAX, Deaths
+from ingestion.files.crashes import CRASHES_MAX, CrashCounter
 from ingestion.register import quotas, sources
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS_MIN: Final = 5
 RETRY_SECONDS_MAX: Final = 900
 _DOUBLINGS_MAX: Final = 10
-_deaths: Final = Deaths(store.begin_step, store.end_step)
+_crashes: Final = CrashCounter(store.begin_step, store.end_step)
 
 
 async def run_feeds(database: Database) -> int:
@@ -52,15 +52,15 @@ async def run_feeds(database: Database) -> int:
 async def _counted(database: Database, holder: Any, setup: Setup) -> int:
     """One step. After three deaths of the process the feed fails, and each further death makes it wait longer."""
     name = setup.feed.feed
-    if not await _deaths.begin(holder, name):
-        log.error("the process died %d times while it read the feed %s", DEATHS_MAX, name)
-        await _fail(database, setup, FeedBroken("job_died", times=DEATHS_MAX))
-        await _deaths.end(holder, name, left=DEATHS_MAX - 1)
+    if not await _crashes.begin(holder, name):
+        log.error("the process died %d times while it read the feed %s", CRASHES_MAX, name)
+        await _fail(database, setup, FeedBroken("job_died", times=CRASHES_MAX))
+        await _crashes.end(holder, name, left=CRASHES_MAX - 1)
         return 1
     try:
         return await _work(database, setup)
     finally:
-        await _deaths.end(holder, name)
+        await _crashes.end(holder, name)
 
 
 async def _work(database: Database, setup: Setup) -> int:
@@ -84,11 +84,11 @@ async def _step(database: Database, setup: Setup) -> int:
     async with database.reading() as connection:
         feed = await store.load_feed(connection, setup.feed.feed)
     need_registered(setup.feed)
-    if feed["state"] == "ending":
-        return await _end_missing(database, setup, feed["run"])
+    if feed.state == "ending":
+        return await _end_missing(database, setup, feed.run)
     reader = await Reader.open(setup)
     try:
-        if feed["state"] != "reading":
+        if feed.state != "reading":
             feed = await _begin(database, setup, reader)
         return await Run(database, setup, reader, feed).read()
     finally:
@@ -111,7 +111,8 @@ async def _fail(database: Database, setup: Setup, broken: FeedBroken) -> None:
     name = setup.feed.feed
     async with database.transaction() as tx:
         feed = await store.lock_feed(tx, name)
-        doublings = min(feed["failures"], _DOUBLINGS_MAX)
+        assert feed is not None
+        doublings = min(feed.failures, _DOUBLINGS_MAX)
         seconds = min(RETRY_SECONDS_MIN * 2**doublings, RETRY_SECONDS_MAX)
         now = clock.now()
         await store.fail(tx, name, problem_json(broken), now + timedelta(seconds=seconds), now)
@@ -130,7 +131,7 @@ async def _end_missing(database: Database, setup: Setup, run: int) -> int:
             ended = await end_missing(tx, setup, run, known, now)
             await store.count_ended(tx, name, run, ended, now)
         else:
-            missing = (await store.load_run(tx.sql, name, run))["missing"]
+            missing = (await store.load_run(tx.sql, name, run)).missing
             next_at = now + timedelta(seconds=setup.feed.every_seconds)
             await store.settle_run(tx, name, run, state="done", next_at=next_at, missing=missing, problem=b"", at=now)
     return len(known) + 1

@@ -19,12 +19,14 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from ingestion.exchange.feeds import FeedBroken, Setup
-from ingestion.exchange.lines import Layout, Line
-from ingestion.exchange.places import Place, kept_newest, opened, sealed, start_of
+from ingestion.exchange.layouts import Layout
+from ingestion.exchange.pages import Counts
+from ingestion.exchange.positions import Position, kept_newest, opened, sealed, start_of
 from ingestion.exchange.reader import Reader
-from ingestion.exchange.row_records import Counts, refuse_lines, tell_page
+from ingestion.exchange.row_records import record_page, reject_rows
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.exchange.table_rows import TableRow
 from ingestion.register import quotas
 from ingestion.settings import FeedSettings
 
@@ -41,7 +43,7 @@ rows_counted = Counter("shouwang_feed_rows", "Rows of front-end tables", ["feed"
 held = Gauge("shouwang_feed_held", "1 while so many rows are missing that an officer must confirm it", ["feed"])
 failing = Gauge("shouwang_feed_failing", "1 while a front-end table cannot be read", ["feed"])
 _encode = msgspec.json.Encoder().encode
-SaveLines: TypeAlias = Callable[[Tx, Layout, int, Sequence[Line], datetime], Coroutine[Any, Any, Counts]]
+SaveRows: TypeAlias = Callable[[Tx, Layout, int, Sequence[TableRow], datetime], Coroutine[Any, Any, Counts]]
 
 
 class Overtaken(Exception):
@@ -67,14 +69,14 @@ def problem_json(broken: FeedBroken | None) -> bytes:
 
 
 class Run:
-    """`place`: the last row read. `rows_read`, `rejected`: of the whole run, over all its steps."""
+    """`position`: the last row read. `rows_read`, `rejected`: of the whole run, over all its steps."""
 
     def __init__(self, database: Database, setup: Setup, reader: Reader, feed: Any) -> None:
         self.database, self.setup, self.reader = database, setup, reader
-        self.name, self.run = setup.feed.feed, int(feed["run"])
-        self.cursor: bytes = feed["cursor"]
-        self.place: Place = opened(self.cursor, self._context("cursor"))
-        newest = opened(feed["newest"], self._context("newest"))
+        self.name, self.run = setup.feed.feed, int(feed.run)
+        self.cursor: bytes = feed.cursor
+        self.position: Position = opened(self.cursor, self._context("cursor"))
+        newest = opened(feed.newest, self._context("newest"))
         watermark = setup.feed.watermark
         self.since = start_of(newest[0], watermark) if watermark and newest else None
         self.is_full = setup.feed.mode == "full"
@@ -88,8 +90,8 @@ class Run:
         """Read pages for STEP_SECONDS at most. Returns the rows read, plus 1. Raises FeedBroken, Overtaken."""
         async with self.database.reading() as connection:
             run = await store.load_run(connection, self.name, self.run)
-        first = self.rows_read = run["rows_read"]
-        self.rejected = run["rejected"]
+        first = self.rows_read = run.rows_read
+        self.rejected = run.rejected
         until = monotonic() + STEP_SECONDS
         failing.labels(self.name).set(0)
         feed = self.setup.feed
@@ -98,21 +100,21 @@ class Run:
             if self._is_hopeless():
                 await self._settle(_End(FeedBroken("too_many_rejects")))
             elif not has_more:
-                await self._settle(await self._end(run["rows_before"]))
+                await self._settle(await self._end(run.rows_before))
             elif monotonic() < until and not await quotas.must_wait(self.database, feed.source, feed.kind):
                 continue
             return int(self.rows_read - first) + 1
 
     async def _read_page(self) -> bool:
         """Whether the table has further rows."""
-        found = await self.reader.next(self.place, self.since, self.limit, self.rows_read)
-        if not found.lines:
+        found = await self.reader.next(self.position, self.since, self.limit, self.rows_read)
+        if not found.rows:
             return found.more
-        self.place = found.lines[-1].place
-        counts = await self._record(found.lines)
-        self.rows_read += len(found.lines)
+        self.position = found.rows[-1].position
+        counts = await self._record(found.rows)
+        self.rows_read += len(found.rows)
         self.rejected += counts.rejected
-        if changed := len(found.lines) - counts.unchanged:
+        if changed := len(found.rows) - counts.unchanged:
             await quotas.owe(self.database, {self.setup.feed.source: changed})
         return found.more
 
@@ -120,29 +122,29 @@ class Run:
         good = self.rows_read - self.rejected
         return self.rejected >= HOPELESS_FROM and good < HOPELESS_GOOD_MIN * self.rows_read
 
-    async def _record(self, lines: Sequence[Line]) -> Counts:
+    async def _record(self, rows: Sequence[TableRow]) -> Counts:
         """Record the page in one transaction; after a bug in halves, down to the one row, which is rejected. The cursor
         moves with the last row of the page."""
         total = Counts(0, 0, 0, 0)
-        end = sealed(lines[-1].place, self._context("cursor"))
+        end = sealed(rows[-1].position, self._context("cursor"))
 
-        async def save(part: Sequence[Line], *, by: SaveLines) -> None:
+        async def save(part: Sequence[TableRow], *, by: SaveRows) -> None:
             nonlocal total
-            to = end if part[-1] is lines[-1] else None
+            to = end if part[-1] is rows[-1] else None
             total += await repeat_while_unavailable(lambda: self._commit(part, to, by))
 
-        async def reject(part: Sequence[Line], error: Exception) -> None:
+        async def reject(part: Sequence[TableRow], error: Exception) -> None:
             log.warning("a row of feed %s could not be recorded: %s", self.name, type(error).__name__)
-            await save(part, by=refuse_lines)
+            await save(part, by=reject_rows)
 
-        await apply_by_halves(lines, partial(save, by=tell_page), reject, passing=(Overtaken, FeedBroken))
+        await apply_by_halves(rows, partial(save, by=record_page), reject, passing=(Overtaken, FeedBroken))
         return total
 
-    async def _commit(self, lines: Sequence[Line], to: bytes | None, save: SaveLines) -> Counts:
+    async def _commit(self, rows: Sequence[TableRow], to: bytes | None, save: SaveRows) -> Counts:
         now = clock.now()
         async with self.database.transaction() as tx:
-            counts = await save(tx, self.reader.layout, self.run, lines, now)
-            newest = self._newest(lines[-1]) if to is not None else None
+            counts = await save(tx, self.reader.layout, self.run, rows, now)
+            newest = self._newest(rows[-1]) if to is not None else None
             by = store.Advance(self.run, self.cursor, to, newest, *counts)
             if not await store.advance(tx, self.name, by, now):
                 raise Overtaken(self.name)
@@ -152,12 +154,12 @@ class Run:
             rows_counted.labels(self.name, status).inc(count)
         return counts
 
-    def _newest(self, line: Line) -> bytes | None:
+    def _newest(self, row: TableRow) -> bytes | None:
         """The watermark of the row, sealed. None: the table has none."""
         watermark = self.setup.feed.watermark
         if watermark is None:
             return None
-        newest = kept_newest(line.place[0], watermark, clock.now())
+        newest = kept_newest(row.position[0], watermark, clock.now())
         return None if newest is None else sealed((newest,), self._context("newest"))
 
     async def _end(self, rows_before: int | None) -> _End:
@@ -179,7 +181,7 @@ class Run:
             await feed_rows.delete_unseen_rejects(tx, self.name, self.run)
             today = calendar.civil_date(clock.now())
             missing, known = await feed_rows.count_missing(tx, self.name, self.run, today)
-        if not missing or self.setup.ways.missing == "nothing":
+        if not missing or self.setup.rules.missing == "nothing":
             return _End(missing=missing)
         allowed = max(MISSING_FREE, known * self.setup.feed.missing_percent_max // 100)
         if self.rows_read == 0 or missing > allowed:

@@ -1,4 +1,4 @@
-"""What ingestion stores of front-end tables. Keys and contents stand as keyed hashes, the rest in `sealed` columns."""
+"""The tables about front-end tables. Keys and contents are stored as keyed hashes, all other personal data sealed."""
 
 from datetime import date, datetime
 
@@ -8,9 +8,9 @@ from sqlmodel import SQLModel
 
 
 class FeedRow(SQLModel, table=True):
-    """How far a front-end table is read. `newest`: the newest change that was read; `cursor`: the place within the
-    present run; `headers`: the columns that are read (all sealed); `problem`: why it cannot be read just now;
-    `deaths`: steps in a row that began and never ended."""
+    """A feed and its position. `newest`: the newest change that was read; `cursor`: the position in the present run;
+    `headers`: the columns that are read (all sealed). `problem`: JSON, why the table cannot be read now; `deaths`:
+    steps in a row that began and did not end."""
 
     __tablename__ = "feeds"
     __table_args__ = (
@@ -33,8 +33,8 @@ class FeedRow(SQLModel, table=True):
 
 
 class FeedRunRow(SQLModel, table=True):
-    """One reading of a front-end table. `rows_before`: how many rows it had when a full load began; `missing`: rows
-    that it no longer has; `confirmed_by`: who said that so many missing rows are right."""
+    """One run through a front-end table. `rows_before`: rows in the table when a full load began; `missing`: rows that
+    are no longer there; `confirmed_by`: the officer who confirmed this number."""
 
     __tablename__ = "feed_runs"
     __table_args__ = (
@@ -60,8 +60,9 @@ class FeedRunRow(SQLModel, table=True):
 
 
 class FeedSeenRow(SQLModel, table=True):
-    """What a row of a front-end table said last (`domain.rows.Seen`); keys and contents as keyed hashes. `raw`: of its
-    cells; `mark`: its watermark, and `earlier`: its periods before, in JSON."""
+    """The state of a key (`domain.states.KeyState`). `row_key`, `raw`, `line`, `said`: keyed hashes of its key, cells,
+    subject and content. `mark`: its watermark; `earlier`: its former periods; both are JSON. `seen_run`: the last run
+    that found the row."""
 
     __tablename__ = "feed_rows"
     __table_args__ = (
@@ -85,7 +86,7 @@ class FeedSeenRow(SQLModel, table=True):
 
 
 class FeedRejectRow(SQLModel, table=True):
-    """A row of a front-end table that is refused as it stands now: why, and its cells, sealed."""
+    """A rejected row of a front-end table. `problems`: JSON; `sealed`: its cells. A corrected row is deleted here."""
 
     __tablename__ = "feed_rejects"
     __table_args__ = {"schema": "ingestion"}

@@ -1,1 +1,1 @@
-"""Files from outside: the sealed spool, readers of five formats, and from a row to an event."""
+"""Files of rows or events: the sealed spool, readers of the formats, and the way from a row to an event."""

@@ -1,16 +1,15 @@
-"""Parquet, batch by batch, within a bound of bytes.
+"""Parquet files, read in batches of bounded size.
 
-A few bytes of Parquet can stand for gigabytes: pages are compressed, and rows name entries of a dictionary. Therefore
-the sizes of all pages are read first, text stays dictionary-encoded, and the rows of a batch follow from the sizes.
+A few bytes of Parquet can mean gigabytes: pages are compressed, and rows name entries of a dictionary. Therefore the
+sizes of all pages are read first, text stays dictionary-encoded, and the sizes decide the rows of a batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import repeat
 from typing import IO, Any, Final, NamedTuple
 
-from ingestion.files.pages import Measure, Size
-from ingestion.files.table import (
+from ingestion.files.domain.table import (
     CELL_CHARS_KEPT,
     COLUMNS_MAX,
     ROW_CHARS_MAX,
@@ -21,12 +20,13 @@ from ingestion.files.table import (
     TooLong,
     bounded,
 )
+from ingestion.files.pages import Measure, Size
 from ingestion.settings import ImportSettings
 
 BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 2 * 1024**2
 FOOTER_BYTES_MAX: Final = 4 * 1024**2
-_CONTAINER_MAX: Final = 20_000  # row groups
+_CONTAINER_MAX: Final = 20_000  # entries of a list in the footer, such as row groups
 _VALUE_BYTES_MAX: Final = 4 * ROW_CHARS_MAX  # a longer value has more characters than a row may have
 _NUMBER_BYTES: Final = 16
 _TAIL_BYTES: Final = 8
@@ -34,22 +34,23 @@ _BROKEN: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, 
 
 
 class _Column(NamedTuple):
-    """`leaf`: its number among the stored columns; None for lists and records, which are not read."""
+    """`leaf`: number of the stored column. None for lists and records, which are not read."""
 
     name: str
     leaf: int | None
 
 
 def open_parquet(file: IO[bytes]) -> Table:
-    """The only table. Its first row is the names of its columns. Raises FileBroken."""
-    import pyarrow as arrow  # type: ignore[import-untyped]  # sixty megabytes that most processes never need
+    """The only table. Its first row has the names of its columns. Raises FileBroken."""
+    import pyarrow as arrow  # type: ignore[import-untyped]  # 60 MB of memory: most processes never need it
 
     try:
         _check_footer(file)
         opened = _open(file, [])
         columns = _columns(opened)
         sizes = _sizes(file, opened, [column.leaf for column in columns if column.leaf is not None])
-        opened = _open(file, [leaf for leaf, size in sizes.items() if not size.is_delta])  # pyarrow cannot do it there
+        with_dictionary = [leaf for leaf, size in sizes.items() if not size.is_delta]  # pyarrow has no delta pages here
+        opened = _open(file, with_dictionary)
         rows = _batch_rows(opened, sizes)
     except (arrow.ArrowException, *_BROKEN) as wrong:
         raise FileBroken("file_broken") from wrong
@@ -57,7 +58,7 @@ def open_parquet(file: IO[bytes]) -> Table:
 
 
 def _check_footer(file: IO[bytes]) -> None:
-    """The footer is read as a whole."""
+    """pyarrow reads the whole footer into memory, so its size is checked first."""
     file.seek(-_TAIL_BYTES, 2)
     tail = file.read(_TAIL_BYTES)
     if tail[4:] != b"PAR1":
@@ -66,8 +67,8 @@ def _check_footer(file: IO[bytes]) -> None:
         raise FileBroken("zip_bomb")
 
 
-def _open(file: IO[bytes], kept: Sequence[int]) -> Any:
-    """`kept`: columns that stay dictionary-encoded, if they are text."""
+def _open(file: IO[bytes], with_dictionary: Sequence[int]) -> Any:
+    """`with_dictionary`: text columns to keep dictionary-encoded."""
     from pyarrow import parquet
 
     file.seek(0)
@@ -75,7 +76,7 @@ def _open(file: IO[bytes], kept: Sequence[int]) -> Any:
         file,
         buffer_size=64 * 1024,
         pre_buffer=False,
-        read_dictionary=list(kept),
+        read_dictionary=list(with_dictionary),
         arrow_extensions_enabled=False,
         thrift_string_size_limit=FOOTER_BYTES_MAX,
         thrift_container_size_limit=_CONTAINER_MAX,
@@ -93,7 +94,7 @@ def _columns(opened: Any) -> list[_Column]:
 
 
 def _fields(schema: Any) -> Iterator[tuple[int, Any]]:
-    """Each field with the number of its first stored column."""
+    """Each field, after the number of its first stored column."""
     leaf = 0
     for field in schema:
         yield leaf, field
@@ -111,7 +112,7 @@ def _is_dictionary(kind: Any) -> bool:
 
 
 def _sizes(file: IO[bytes], opened: Any, leaves: Sequence[int]) -> dict[int, Size]:
-    """Of each column. Raises FileBroken for a page that is too large, or too much of all."""
+    """By column. Raises FileBroken for a page that is too large, or a file that unpacks to too much."""
     measure, metadata = Measure(file), opened.metadata
     sizes = dict.fromkeys(leaves, Size())
     unpacked = 0
@@ -126,7 +127,7 @@ def _sizes(file: IO[bytes], opened: Any, leaves: Sequence[int]) -> dict[int, Siz
 
 
 def _batch_rows(opened: Any, sizes: dict[int, Size]) -> int:
-    """How many rows a batch may have. Raises FileBroken if one row, or the open pages of all columns, need too much
+    """The number of rows of a batch. Raises FileBroken if one row, or the open pages of all columns, need too much
     memory."""
     most = ImportSettings().pages_bytes_max
     kinds = dict(_fields(opened.schema_arrow))
@@ -137,7 +138,7 @@ def _batch_rows(opened: Any, sizes: dict[int, Size]) -> int:
 
 
 def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
-    """The most bytes that a row takes of a column, on average over a page."""
+    """The largest size of one row in a column, as an average over a page."""
     if stored.physical_type == "FIXED_LEN_BYTE_ARRAY":
         return int(stored.length)
     if stored.physical_type != "BYTE_ARRAY" or _is_dictionary(kind):
@@ -149,24 +150,30 @@ def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
 
 
 def _rows(opened: Any, columns: Sequence[_Column], batch_rows: int, broken: type[Exception]) -> Iterator[Row]:
+    """`broken`: the base of the exceptions of pyarrow."""
     yield Row(1, [column.name for column in columns])
-    read = [column.leaf for column in columns if column.leaf is not None]
-    nested = BadCell("cell_nested", "")
+    leaves = [column.leaf for column in columns if column.leaf is not None]
+    groups = list(range(opened.metadata.num_row_groups))
     place = 1
     try:
-        groups = list(range(opened.metadata.num_row_groups))
-        for batch in opened.reader.iter_batches(batch_rows, row_groups=groups, column_indices=read, use_threads=False):
-            found = iter([_cells(column) for column in batch.columns])
-            cells = [next(found) if c.leaf is not None else repeat(nested, batch.num_rows) for c in columns]
-            for row in zip(*cells, strict=False):
+        batches = opened.reader.iter_batches(batch_rows, row_groups=groups, column_indices=leaves, use_threads=False)
+        for batch in batches:
+            for row in zip(*_columns_of(batch, columns), strict=False):
                 place += 1
                 yield bounded(place, row)
     except (broken, *_BROKEN) as wrong:
         raise FileBroken("file_broken", row=place) from wrong
 
 
+def _columns_of(batch: Any, columns: Sequence[_Column]) -> list[Iterable[Any]]:
+    """The cells of a batch by column. A list or a record is a bad cell in every row."""
+    nested = BadCell("cell_nested", "")
+    found = iter([_cells(column) for column in batch.columns])
+    return [next(found) if column.leaf is not None else repeat(nested, batch.num_rows) for column in columns]
+
+
 def _cells(column: Any) -> list[Any]:
-    """The cells of a batch. Rows that name one dictionary entry share one value."""
+    """The cells of a column. Rows with one dictionary entry share one value."""
     if not _is_dictionary(column.type):
         return _values(column)
     at = column.indices.to_pylist()
@@ -186,31 +193,44 @@ def _values(column: Any) -> list[Any]:
         return [_cell(each) for each in column]
     try:
         values: list[Any] = column.to_pylist()
-    except (ValueError, ArithmeticError):  # one day beyond the calendar must not take the other rows with it
+    except (ValueError, ArithmeticError):  # for example one date out of range: the other cells are still read
         values = [_cell(each) for each in column]
     return [str(v) if isinstance(v, Decimal) else v for v in values]
 
 
 def _has_long_value(column: Any) -> bool:
-    """Looked at before anything becomes a Python object."""
+    """Checked before any value becomes a Python object."""
     from pyarrow import compute, types
 
     kind = column.type
-    if not (
-        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
-    ):
-        return bool(types.is_fixed_size_binary(kind)) and kind.byte_width > _VALUE_BYTES_MAX
+    if types.is_fixed_size_binary(kind):
+        return bool(kind.byte_width > _VALUE_BYTES_MAX)
+    if not _is_of_any_length(kind):
+        return False
     longest = compute.max(compute.binary_length(column)).as_py()
     return longest is not None and longest > _VALUE_BYTES_MAX
+
+
+def _is_of_any_length(kind: Any) -> bool:
+    from pyarrow import types
+
+    checks = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    return any(check(kind) for check in checks)
 
 
 def _cell(scalar: Any) -> Any:
     if hasattr(scalar, "as_buffer") and scalar.is_valid:
         buffer = scalar.as_buffer()
         if buffer.size > _VALUE_BYTES_MAX:
-            return TooLong(buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")[:CELL_CHARS_KEPT])
+            return TooLong(_beginning(buffer))
     try:
         value = scalar.as_py()
     except (ValueError, ArithmeticError):
         return BadCell("cell_error", "")
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _beginning(buffer: Any) -> str:
+    """A character has at most 4 bytes."""
+    text: str = buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")
+    return text[:CELL_CHARS_KEPT]

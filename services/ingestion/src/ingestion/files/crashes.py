@@ -1,35 +1,36 @@
-"""Deaths of the process, counted for each file and each front-end table that it works on.
+"""Crashes of the process, counted for each file and each front-end table.
 
-A step is counted in the database before it begins and uncounted when it ends. What remains are steps during which the
-process ended, for example because the system had no memory left.
+A step is counted in the database before it begins, and uncounted when it ends. The remaining count is the number of
+steps during which the process ended, for example because the system had no free memory.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
+import asyncpg
 from shell.store.failures import UNAVAILABLE
 
-DEATHS_MAX: Final = 3
-Begin = Callable[[Any, str, bool], Awaitable[int]]
-End = Callable[[Any, str, int], Awaitable[None]]
+CRASHES_MAX: Final = 3
+Begin = Callable[[asyncpg.Connection, str, bool], Awaitable[int]]
+End = Callable[[asyncpg.Connection, str, int], Awaitable[None]]
 
 
-class Deaths:
-    """`begin(connection, name, outlived)` adds a step and returns how many never ended; `end(connection, name, left)`
-    sets the count."""
+class CrashCounter:
+    """`begin(connection, name, outlived)` counts a step and returns the number of earlier steps that did not end;
+    `end(connection, name, left)` sets the count."""
 
     def __init__(self, begin: Begin, end: End) -> None:
         self._begin, self._end = begin, end
-        self._outlived: set[str] = set()  # steps that ended here while the database was away
+        self._outlived: set[str] = set()  # names of steps that ended while the database was unavailable
 
-    async def begin(self, connection: Any, name: str) -> bool:
-        """Count a step. False: the process died too often, and the step must not begin."""
-        died = await self._begin(connection, name, name in self._outlived)
+    async def begin(self, connection: asyncpg.Connection, name: str) -> bool:
+        """Count a step. False: the process crashed too often, and the step must not begin."""
+        crashes = await self._begin(connection, name, name in self._outlived)
         self._outlived.discard(name)
-        return died < DEATHS_MAX
+        return crashes < CRASHES_MAX
 
-    async def end(self, connection: Any, name: str, *, left: int = 0) -> None:
-        """The step has ended, in order or with an exception."""
+    async def end(self, connection: asyncpg.Connection, name: str, *, left: int = 0) -> None:
+        """The step ended, normally or with an exception."""
         try:
             await self._end(connection, name, left)
         except UNAVAILABLE:

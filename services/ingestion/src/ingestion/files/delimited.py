@@ -1,7 +1,7 @@
-"""CSV and its cousins, row by row: UTF-8 or GB18030, any common delimiter, quoted line breaks, rows of bounded length.
+"""CSV and similar files: UTF-8 or GB18030, any common delimiter, line breaks in quotes, rows of bounded length.
 
-A row that cannot be taken apart comes out as broken and harms no other: after a quote that never closes the reader
-goes on with the very next line.
+A row that cannot be split is broken, and no other row is lost: after a quote that never closes, the reader continues
+with the next line.
 """
 
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Final, TextIO
 
-from ingestion.files.table import (
+from ingestion.files.domain.table import (
     CELL_CHARS_KEPT,
     COLUMNS_MAX,
     CUT,
@@ -30,41 +30,53 @@ Score = Callable[[Sequence[str]], int]
 
 
 def open_delimited(file: IO[bytes], score: Score, encoding: str | None = None, delimiter: str | None = None) -> Table:
-    """The only table of the file. `score` says how much a row looks like the header: the encoding and delimiter under
-    which one looks most like it are the right ones. Raises FileBroken."""
+    """The only table of the file. `score`: the number of known column names in a row. Without a given encoding or
+    delimiter, those are chosen that give the highest score. Raises FileBroken."""
     sample = file.read(_SAMPLE_BYTES)
     if not sample.strip():
         raise FileBroken("file_empty")
     if sample.startswith(_UTF16):
         raise FileBroken("encoding_unsupported")
     encodings = [encoding] if encoding else _likely(sample)
-    best, chosen = -1, (encodings[0], delimiter or ",")
-    for each in encodings:
-        text = sample.decode(each, "replace")
-        for mark in [delimiter] if delimiter else DELIMITERS:
-            first = islice(records(io.StringIO(text, newline=""), mark), HEADER_ROWS_MAX)
-            found = max((score([str(c) for c in row.cells]) for row in first if row.broken is None), default=0)
-            if found > best:
-                best, chosen = found, (each, mark)
+    delimiters = [delimiter] if delimiter else DELIMITERS
+    chosen_encoding, chosen_delimiter = _detect(sample, score, encodings, delimiters)
     file.seek(0)
-    text_file = io.TextIOWrapper(file, chosen[0], errors="replace", newline="")
-    return Table("", records(text_file, chosen[1]))
+    text_file = io.TextIOWrapper(file, chosen_encoding, errors="replace", newline="")
+    return Table("", records(text_file, chosen_delimiter))
+
+
+def _detect(sample: bytes, score: Score, encodings: Sequence[str], delimiters: Sequence[str]) -> tuple[str, str]:
+    """The first pair with the highest score."""
+    best, chosen = -1, (encodings[0], delimiters[0])
+    for encoding in encodings:
+        text = sample.decode(encoding, "replace")
+        for delimiter in delimiters:
+            found = _best_score(text, delimiter, score)
+            if found > best:
+                best, chosen = found, (encoding, delimiter)
+    return chosen
+
+
+def _best_score(text: str, delimiter: str, score: Score) -> int:
+    """The highest score of the first rows."""
+    first = islice(records(io.StringIO(text, newline=""), delimiter), HEADER_ROWS_MAX)
+    return max((score([str(c) for c in row.cells]) for row in first if row.broken is None), default=0)
 
 
 def _likely(sample: bytes) -> list[str]:
-    """Both encodings, the one with fewer impossible bytes first."""
+    """Both encodings. The one with fewer invalid bytes comes first."""
     return sorted(ENCODINGS, key=lambda name: sample.decode(name, "replace").count(_REPLACED))
 
 
 class _Lines:
-    """Lines of bounded length. What was looked at in vain can be put back."""
+    """Lines of bounded length. Lines can be put back, to be read again."""
 
     def __init__(self, file: TextIO) -> None:
         self._read = file.readline
         self._back: list[tuple[str, bool]] = []
 
     def next(self) -> tuple[str, bool] | None:
-        """A line and whether it was longer than bearable (then only its beginning is there); None at the end."""
+        """A line, and whether it is too long; then only its beginning is returned. None at the end."""
         if self._back:
             return self._back.pop()
         line = self._read(ROW_CHARS_MAX + 1)
@@ -81,28 +93,30 @@ class _Lines:
 
 
 def records(file: TextIO, delimiter: str) -> Iterator[Row]:
-    """Every row, blank ones too, numbered from 1."""
+    """All rows including blank ones, numbered from 1."""
     lines, place = _Lines(file), 0
     while (found := lines.next()) is not None:
-        line, too_long = found
+        line, is_too_long = found
         place += 1
-        if too_long:
+        if is_too_long:
             yield Row(place, (line + CUT).split(delimiter), "row_too_long")
-            continue
-        quoted = '"' in line
-        if quoted:
-            cells = _quoted(line, lines, delimiter)
-            if cells is None:
-                yield Row(place, _kept(line, delimiter), "row_quote")
-                continue
+        elif '"' in line:
+            yield _quoted_row(place, line, lines, delimiter)
         else:
-            cells = line.rstrip("\r\n").split(delimiter)
-        broken = None
-        if len(cells) > COLUMNS_MAX:
-            cells, broken = cells[:COLUMNS_MAX], "row_columns"
-        elif _REPLACED in line or (quoted and any(_REPLACED in cell for cell in cells)):
-            broken = "row_encoding"
-        yield Row(place, cells, broken)
+            yield _row(place, line.rstrip("\r\n").split(delimiter), _REPLACED in line)
+
+
+def _quoted_row(place: int, line: str, lines: _Lines, delimiter: str) -> Row:
+    cells = _quoted(line, lines, delimiter)
+    if cells is None:
+        return Row(place, _kept(line, delimiter), "row_quote")
+    return _row(place, cells, _REPLACED in line or any(_REPLACED in cell for cell in cells))
+
+
+def _row(place: int, cells: list[str], has_invalid_bytes: bool) -> Row:
+    if len(cells) > COLUMNS_MAX:
+        return Row(place, cells[:COLUMNS_MAX], "row_columns")
+    return Row(place, cells, "row_encoding" if has_invalid_bytes else None)
 
 
 def _kept(line: str, delimiter: str) -> list[str]:
@@ -111,7 +125,7 @@ def _kept(line: str, delimiter: str) -> list[str]:
 
 
 def _quoted(first: str, lines: _Lines, delimiter: str) -> list[str] | None:
-    """The cells of a row with quotes, which may go on over further lines; None when its quotes make no sense."""
+    """The cells of a row with quotes, which may continue on further lines. None if the quotes do not match."""
     taken: list[tuple[str, bool]] = []
 
     def feed() -> Iterator[str]:

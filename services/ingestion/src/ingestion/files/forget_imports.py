@@ -1,4 +1,4 @@
-"""The job that removes rejected rows of files after their time, and spooled files that no import refers to."""
+"""The job that deletes old rejected rows of files, and spooled files without an import."""
 
 import logging
 from datetime import timedelta
@@ -17,15 +17,20 @@ ORPHAN_SECONDS: Final = 24 * 3600
 
 
 async def forget_imports(database: Database) -> int:
-    """One bounded step. The import itself, with its counts, stays."""
+    """Delete at most STEP_MAX rejected rows and STEP_MAX files. Returns the number of rows. The imports stay."""
     before = clock.now() - timedelta(days=ImportSettings().rejects_kept_days)
     async with database.transaction() as tx:
         deleted = await store.delete_old_rejects(tx, before, STEP_MAX)
-    old = list(spooled(clock.real_now().timestamp() - ORPHAN_SECONDS))[:STEP_MAX]
-    if old:
-        async with database.reading() as connection:
-            used = await store.used_spools(connection, old)
-        for spool in set(old) - used:
-            forget(spool)
-            log.warning("a spooled file that nothing refers to was removed")
+    await _forget_orphans(database)
     return deleted
+
+
+async def _forget_orphans(database: Database) -> None:
+    old = list(spooled(clock.real_now().timestamp() - ORPHAN_SECONDS))[:STEP_MAX]
+    if not old:
+        return
+    async with database.reading() as connection:
+        used = await store.used_spools(connection, old)
+    for spool in set(old) - used:
+        forget(spool)
+        log.warning("a spooled file without an import was deleted")

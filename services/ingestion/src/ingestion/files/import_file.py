@@ -1,9 +1,9 @@
-"""`POST /v1/imports` writes a file onto the disk, sealed, and answers with the job that works through it."""
+"""`POST /v1/imports` stores a file, sealed, and creates an import. The job `run_imports` records its rows."""
 
 import asyncio
 import hashlib
 import io
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from common.codes.divisions import NATION
@@ -18,13 +18,16 @@ from shell.http.idempotency import Creates, Creation
 from shell.http.params import LINES
 from shell.privacy import vault
 from shell.service import Db
+from shell.store.database import Database
 
 from ingestion.files import store
+from ingestion.files.domain.table import FileBroken
+from ingestion.files.downloads import BINARY
 from ingestion.files.mapping import MAPPING_BYTES_MAX, Given, read_given, resolve
-from ingestion.files.rows import Format, sniff
+from ingestion.files.shapes import ImportOut, import_out, problem_out
 from ingestion.files.spool import SealedReader, SealedWriter, SpoolFull, need_room, path_of
-from ingestion.files.table import FileBroken
-from ingestion.files.views import Import, problem, shown
+from ingestion.files.store import NewImport, StoredImport
+from ingestion.files.streams import Format, sniff
 from ingestion.files.workbook import check_archive
 from ingestion.register import sources
 from ingestion.register.senders import check_digest, sender
@@ -32,13 +35,12 @@ from ingestion.settings import ImportSettings
 
 router = APIRouter(tags=["imports"])
 _HEAD_BYTES: Final = 1024
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _CONTENTS: Final[dict[str, Any]] = {
-    "text/csv": _BINARY,
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BINARY,
-    "application/x-ndjson": _BINARY,
-    "application/vnd.apache.parquet": _BINARY,
-    "application/octet-stream": _BINARY,
+    "text/csv": BINARY,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BINARY,
+    "application/x-ndjson": BINARY,
+    "application/vnd.apache.parquet": BINARY,
+    "application/octet-stream": BINARY,
 }
 Kind = Annotated[
     str | None,
@@ -47,7 +49,7 @@ Kind = Annotated[
 Source = Annotated[
     str | None,
     Query(
-        max_length=128, pattern="^[A-Za-z0-9:_.-]+$", description="whose file it is; taken from the token of a source"
+        max_length=128, pattern="^[A-Za-z0-9:_.-]+$", description="source of the file; taken from the token of a source"
     ),
 ]
 MappingText = Annotated[
@@ -79,62 +81,81 @@ async def import_file(
     source: Source = None,
     format: Format | None = None,
     mapping: MappingText = "{}",
-) -> Import:
-    """The body is the file itself. The answer is the job that works through it. The same file with the same mapping
-    is the same job, and changes nothing when it is done. A job that failed, or lost its file, goes on.
-    `503 spool_full`: the disk has too little room, and nothing is stored."""
+) -> ImportOut:
+    """The body is the file. The answer is its import, which a job works through. The same file with the same mapping
+    is the same import: if it is done, nothing changes; if it failed or its stored file is lost, the job continues.
+    `503 spool_full`: the disk has too little free space, and nothing is stored."""
     urn = _source(caller, source, kind)
-    given = read_given(mapping)
-    if kind is not None:
-        resolve(kind, given)
-    async with db.reading() as connection:
-        if await store.count_open(connection, urn) >= ImportSettings().open_max:
-            raise TooBusy("too many files of this source wait already", retry_after_seconds=60)
-    writer, digest, head = await _spool(request)
+    given = _read_mapping(mapping, kind)
+    await _need_few_open(db, urn)
+    upload = await _spool(request)
     try:
-        found = await _format(writer, head, format)
+        found = await _format(upload, format)
         if kind is None and found != "ndjson":
             raise _broken(FileBroken("kind_needed"))
-        return await _enter(db, writer, digest, caller, creation, urn, kind, found, given)
+        new = _new_import(upload, caller, urn, kind, found, given)
+        return await _create(db, upload, new, caller, creation)
     except BaseException:
-        writer.discard()
+        upload.writer.discard()
         raise
 
 
+def _read_mapping(text: str, kind: str | None) -> Given:
+    """Raises Malformed for a mapping that the job could not use."""
+    given = read_given(text)
+    if kind is not None:
+        resolve(kind, given)
+    return given
+
+
 def _source(caller: Caller, source: str | None, kind: str | None) -> str | None:
-    """Whose file it is; None: every event says it itself, which only the administrator may leave open."""
+    """The source of the file. None: every event names its own source, which only an administrator may send."""
     scope = scope_of(caller)
     own = scope.source if isinstance(scope, OwnSource) else None
     urn = source or own
     if not isinstance(scope, Everything) and (own is None or urn != own):
-        raise NotAllowed("your token speaks for another source", code="source_not_yours")
+        raise NotAllowed("your token belongs to another source", code="source_not_yours")
     if urn is None:
         if kind is not None:
             raise Malformed("rows of a table need a source", code="source_needed")
         return None
-    known = sources.registered().get(urn)
+    _need_registered(urn, kind)
+    return urn
+
+
+def _need_registered(source: str, kind: str | None) -> None:
+    known = sources.registered().get(source)
     if known is None:
         raise Malformed("this source is not registered", code="source_unknown")
     if kind is not None and kind not in known.ranks:
         raise NotAllowed("this source is not registered for this kind", code="kind_not_registered")
-    return urn
 
 
-async def _spool(request: Request) -> tuple[SealedWriter, bytes, bytes]:
-    """The sealed file, a keyed digest of its content, and its first bytes. Never more than a chunk in memory.
+async def _need_few_open(db: Database, source: str | None) -> None:
+    async with db.reading() as connection:
+        count = await store.count_open(connection, source)
+    if count >= ImportSettings().open_max:
+        raise TooBusy("too many files of this source wait already", retry_after_seconds=60)
 
-    Raises NoRoom before the disk is full: at once if the request tells its length, else while it is written.
-    """
+
+class _Upload(NamedTuple):
+    """A file on the disk. `digest`: keyed hash of its content; `head`: its first bytes."""
+
+    writer: SealedWriter
+    digest: bytes
+    head: bytes
+
+
+async def _spool(request: Request) -> _Upload:
+    """Write the body to the disk, part by part. Raises NoRoom if the disk has too little free space."""
     try:
         return await _write(request)
     except SpoolFull:
         raise NoRoom("the disk of the spool is full", code="spool_full", retry_after_seconds=300) from None
 
 
-async def _write(request: Request) -> tuple[SealedWriter, bytes, bytes]:
-    declared = request.headers.get("content-length", "")
-    expected = int(declared) if declared.isdigit() else 0
-    need_room(expected)
+async def _write(request: Request) -> _Upload:
+    need_room(_declared_bytes(request))
     writer, digest, head = SealedWriter(), hashlib.sha256(), b""
     try:
         async for part in request.stream():
@@ -146,16 +167,21 @@ async def _write(request: Request) -> tuple[SealedWriter, bytes, bytes]:
     except BaseException:
         writer.discard()
         raise
-    return writer, vault().blind_index(f"file\0{digest.hexdigest()}"), head
+    return _Upload(writer, vault().blind_index(f"file\0{digest.hexdigest()}"), head)
 
 
-async def _format(writer: SealedWriter, head: bytes, given: Format | None) -> Format:
+def _declared_bytes(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdigit() else 0
+
+
+async def _format(upload: _Upload, given: Format | None) -> Format:
     try:
-        if not head.strip():
+        if not upload.head.strip():
             raise FileBroken("file_empty")
-        found = given or sniff(head)
+        found = given or sniff(upload.head)
         if found == "xlsx":
-            await asyncio.to_thread(_check_archive, writer)
+            await asyncio.to_thread(_check_archive, upload.writer)
     except FileBroken as broken:
         raise _broken(broken) from None
     return found
@@ -167,49 +193,50 @@ def _check_archive(writer: SealedWriter) -> None:
 
 
 def _broken(error: FileBroken) -> BadRequest:
-    told = problem(error.code, **error.extra)
+    problem = problem_out(error.code, **error.extra)
     return BadRequest(
-        f"the file cannot be imported: {told.detail}",
+        f"the file cannot be imported: {problem.detail}",
         code=error.code,
-        problems=[Problem(pointer="", code=error.code, detail=told.detail_zh)],
+        problems=[Problem(pointer="", code=error.code, detail=problem.detail_zh)],
     )
 
 
-async def _enter(
-    db: Db,
-    writer: SealedWriter,
-    digest: bytes,
-    caller: Caller,
-    creation: Creation,
-    source: str | None,
-    kind: str | None,
-    format: Format,
-    given: Given,
-) -> Import:
+def _new_import(
+    upload: _Upload, caller: Caller, source: str | None, kind: str | None, format: Format, given: Given
+) -> NewImport:
+    """The id follows from the content of the file, its source and its mapping."""
     mapping = msgspec.json.encode(given, order="sorted")
-    import_id = derived_id("import", source or "", kind or "", format, digest.hex(), mapping.decode())
+    return NewImport(
+        import_id=derived_id("import", source or "", kind or "", format, upload.digest.hex(), mapping.decode()),
+        source=source,
+        owner=sources.registered()[source].area if source else NATION,
+        actor=caller.subject,
+        kind=kind,
+        format=format,
+        mapping=mapping,
+        spool=upload.writer.spool,
+        bytes=upload.writer.size,
+        received_at=clock.now(),
+    )
+
+
+async def _create(db: Database, upload: _Upload, new: NewImport, caller: Caller, creation: Creation) -> ImportOut:
+    """Insert the import, or restart it if its stored file is lost. Otherwise the new file is not needed."""
     async with db.transaction() as tx:
-        await creation.claim(tx, caller, import_id.encode())
-        await creation.created(tx, caller, import_id)
-        is_new = await store.insert_import(
-            tx,
-            import_id=import_id,
-            source=source,
-            owner=sources.registered()[source].area if source else NATION,
-            actor=caller.subject,
-            kind=kind,
-            format=format,
-            mapping=mapping,
-            spool=writer.spool,
-            size=writer.size,
-            at=clock.now(),
-        )
-        row = await store.lock_import(tx, import_id)
-        lost = row["spool"] is None or not path_of(row["spool"]).exists()
-        restarted = not is_new and row["state"] != "done" and lost
-        if restarted:
-            await store.restart(tx, import_id, writer.spool)
-            row = await store.lock_import(tx, import_id)
-    if not is_new and not restarted:
-        writer.discard()
-    return shown(row)
+        await creation.claim(tx, caller, new.import_id.encode())
+        await creation.created(tx, caller, new.import_id)
+        is_new = await store.insert_import(tx, new)
+        stored = await store.lock_import(tx, new.import_id)
+        is_restarted = not is_new and _needs_file(stored)
+        if is_restarted:
+            await store.restart(tx, new.import_id, new.spool)
+            stored = await store.lock_import(tx, new.import_id)
+    if not is_new and not is_restarted:
+        upload.writer.discard()
+    return import_out(stored)
+
+
+def _needs_file(stored: StoredImport) -> bool:
+    """Whether the import is not finished and has no file on the disk."""
+    is_lost = stored.spool is None or not path_of(stored.spool).exists()
+    return stored.state != "done" and is_lost

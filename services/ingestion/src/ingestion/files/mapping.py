@@ -1,4 +1,4 @@
-"""Which column says what: the usual names of columns by kind (`contracts/imports`), and what a sender says instead."""
+"""The columns of each field: the usual names per kind (`contracts/imports`), and the names that a sender gives."""
 
 import re
 import unicodedata
@@ -18,7 +18,7 @@ from common.events.population import VALUES
 from msgspec import Meta
 from shell.settings import repository_root
 
-from ingestion.files.table import COLUMNS_MAX
+from ingestion.files.domain.table import COLUMNS_MAX
 
 MAPPING_BYTES_MAX: Final = 16 * 1024
 Header = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -44,14 +44,14 @@ _NAMED: Final = {
     "account_no": "code",
     "document_no": "code",
 }
-ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as the people to call
-_ASIDE = re.compile(r"[(\[【].*?[)\]】]|[*:：·]")
+ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as contacts
+_REMARK = re.compile(r"[(\[【].*?[)\]】]|[*:：·]")
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """What the sender says of a file; everything may be left out. `columns`: field of the event → name or names of its
-    column; `codes`: field → word in the file → code; `dates`: further formats (strptime), tried first; `time`: when
-    the source recorded all of it; `extend`: false, where the usual names of columns shall not be looked for."""
+    """The mapping that the sender gives with a file. Every field is optional. `columns`: field of the event → names of
+    its column; `codes`: field → word in the file → code; `dates`: further formats (strptime), tried first; `time`: when
+    the source recorded the file; `extend`: false to ignore the usual names of columns."""
 
     columns: dict[FieldName, Header | Annotated[list[Header], Meta(min_length=1, max_length=40)]] = {}
     defaults: dict[FieldName, Any] = {}
@@ -66,7 +66,8 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 @dataclass(frozen=True)
 class Mapping:
-    """How rows of one kind become events. `derived`: fields that the ID number tells where no column does."""
+    """From the columns of a file to the fields of one kind. `derived`: fields that follow from a number if they have no
+    column; `fields`: field → its type."""
 
     kind: Kind
     given: Given
@@ -77,51 +78,61 @@ class Mapping:
     fields: dict[str, str] = field(default_factory=dict)
 
     def found_in(self, cells: Sequence[Any]) -> dict[str, int]:
-        """Field → column, if this row is the header; empty if it is not: it has no column of ID numbers."""
-        places: dict[str, int] = {}
-        for at, cell in enumerate(cells[:COLUMNS_MAX]):
-            if isinstance(cell, str) and cell:
-                exact, bare = header_name(cell)
-                places.setdefault(exact, at)
-                places.setdefault(bare, at)
-        found = {
-            name: places[key]
-            for name, headers in self.columns.items()
-            if (key := next((h for h in headers if h in places), None)) is not None
-        }
+        """Field → position of its column, if this row is the header. A header has a column of ID numbers; for any
+        other row the result is empty."""
+        positions = _positions(cells)
+        found: dict[str, int] = {}
+        for field_name, headers in self.columns.items():
+            for header in headers:
+                if header in positions:
+                    found[field_name] = positions[header]
+                    break
         return found if "person.id_number" in found else {}
 
     def missing(self, found: Dict[str, int]) -> list[str]:
-        """Fields that every event of this kind needs and no column, default or rule gives."""
+        """The required fields without a column, a default or a rule."""
         needed = ["person.id_number", *required_fields(self.kind)]
         if self.kind in FROM_REQUIRED:
             needed.append("valid_from")
         return [n for n in needed if n not in found and n not in self.defaults and n not in self.derived]
 
+    def wanted(self, fields: Sequence[str]) -> list[dict[str, Any]]:
+        """These fields, each with the names that its column may have."""
+        return [{"field": name, "names": list(self.columns.get(name, ()))} for name in fields]
+
+
+def _positions(cells: Sequence[Any]) -> dict[str, int]:
+    """Name → position of its first column."""
+    positions: dict[str, int] = {}
+    for at, cell in enumerate(cells[:COLUMNS_MAX]):
+        if isinstance(cell, str) and cell:
+            exact, bare = header_name(cell)
+            positions.setdefault(exact, at)
+            positions.setdefault(bare, at)
+    return positions
+
 
 def header_name(text: str) -> tuple[str, str]:
-    """The name of a column, without spaces, in half width and lower case; and the same without remarks."""
+    """The name of a column in half width and lower case, without spaces; and the same name without remarks."""
     exact = "".join(unicodedata.normalize("NFKC", text).split()).lower()
-    return exact, _ASIDE.sub("", exact)
+    return exact, _REMARK.sub("", exact)
 
 
 def fields_of(kind: Kind) -> dict[str, str]:
-    """Every field that a column can feed, with its type."""
+    """Every field that can have a column → its type."""
     return dict(_BASE) | _fields(VALUES[kind], "value")
 
 
 def _fields(form: Any, at: str) -> dict[str, str]:
-    """A list of records has the columns `<list>.0.<field>` and so on; a table of free names has none."""
+    """A list of records has the columns `<list>.0.<field>`, `<list>.1.<field>`; a table of free names has none."""
     found: dict[str, str] = {}
     for each in msgspec.structs.fields(form):
         name, inner = f"{at}.{each.encode_name}", _inner(each.type)
-        if isinstance(inner, msgspec.inspect.DictType):
-            continue
         entry = getattr(inner, "item_type", None)
         if isinstance(entry, msgspec.inspect.StructType):
             for n in range(ENTRIES_OF_A_ROW):
                 found |= _fields(entry.cls, f"{name}.{n}")
-        else:
+        elif not isinstance(inner, msgspec.inspect.DictType):
             found[name] = _NAMED.get(each.encode_name) or _type(inner)
     return found
 
@@ -131,7 +142,7 @@ def required_fields(kind: Kind) -> list[str]:
 
 
 def _inner(declared: Any) -> msgspec.inspect.Type:
-    """What stands there when something does."""
+    """The type of a value that is not None."""
     info = msgspec.inspect.type_info(declared)
     if isinstance(info, msgspec.inspect.UnionType):
         info = next(t for t in info.types if not isinstance(t, msgspec.inspect.NoneType))
@@ -154,19 +165,24 @@ def _type(info: msgspec.inspect.Type) -> str:
             return "text"
 
 
-# ── what the sender says, over what is usual ────────────────────────────────────────────────────────────────
+# ── the given mapping and the usual one ─────────────────────────────────────────────────────────────────────
 
 
 def read_given(text: str) -> Given:
-    """Raises Malformed."""
+    """Raises Malformed with a pointer into the mapping."""
     if len(text.encode()) > MAPPING_BYTES_MAX:
         raise Malformed(f"a mapping holds at most {MAPPING_BYTES_MAX} bytes", code="mapping_too_large")
     try:
         return msgspec.json.decode(text, type=Given)
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as wrong:
-        at = re.search(r"at `\$([^`]*)`", str(wrong))
-        pointer = "".join(f"/{part}" for part in re.findall(r"\w+", at[1])) if at else ""
-        raise _refused([Problem(pointer=pointer, code="mapping_invalid", detail=_reason(wrong))]) from None
+        pointer = pointer_in(str(wrong))
+        raise _invalid([Problem(pointer=pointer, code="mapping_invalid", detail=_reason(wrong))]) from None
+
+
+def pointer_in(message: str) -> str:
+    """The JSON pointer to the place that an error message of msgspec names."""
+    found = re.search(r"at `\$([^`]*)`", message)
+    return "".join(f"/{part}" for part in re.findall(r"\w+", found[1])) if found else ""
 
 
 def _reason(wrong: Exception) -> str:
@@ -174,51 +190,76 @@ def _reason(wrong: Exception) -> str:
 
 
 def resolve(kind: str, given: Given) -> Mapping:
-    """Raises Malformed with a pointer into the mapping for everything that is wrong with it."""
+    """Raises Malformed with a pointer to each fault of the mapping."""
     if kind not in KINDS:
-        raise _refused([Problem(pointer="/kind", code="kind_unknown", detail=f"one of {', '.join(KINDS)}")])
+        raise _invalid([Problem(pointer="/kind", code="kind_unknown", detail=f"one of {', '.join(KINDS)}")])
     known = fields_of(kind)
-    problems = [
-        Problem(pointer=f"/{part}/{name}", code="field_unknown", detail=f"{kind} has the fields {', '.join(known)}")
-        for part, names in (("columns", given.columns), ("defaults", given.defaults), ("codes", given.codes))
-        for name in names
-        if name not in known
-    ]
-    problems += [
-        Problem(pointer=f"/dates/{at}", code="date_format", detail="a format of strptime with %Y, %m and %d")
-        for at, each in enumerate(given.dates)
-        if any(part not in each for part in ("%Y", "%m", "%d")) or re.search("%[^YmdHMS%]", each)
-    ]
-    problems += [
-        Problem(pointer=f"/{part}/person.id_number", code="not_per_file", detail="every row is about somebody")
-        for part, names in (("defaults", given.defaults), ("codes", given.codes))
-        if "person.id_number" in names
-    ]
+    problems = [*_unknown_fields(kind, given, known), *_wrong_formats(given), *_wrong_id_numbers(given)]
     if problems:
-        raise _refused(problems)
+        raise _invalid(problems)
     usual = usual_columns(kind) if given.extend else Usual()
-    columns = dict(usual.columns) | {
-        name: (names,) if isinstance(names, str) else tuple(names) for name, names in given.columns.items()
-    }
     return Mapping(
         kind=kind,
         given=given,
-        columns={name: _headers(name, columns.get(name, ())) for name in known},
+        columns=_columns(usual, given, known),
         defaults=usual.defaults | given.defaults,
-        codes={n: usual.codes.get(n, {}) | given.codes.get(n, {}) for n in (*usual.codes, *given.codes)},
+        codes=_merged(usual.codes, given.codes),
         derived=usual.derived,
         fields=known,
     )
 
 
+def _merged(usual: Dict[str, dict[str, Any]], given: Dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Field → word → code. Given words replace the usual ones."""
+    return {name: usual.get(name, {}) | given.get(name, {}) for name in (*usual, *given)}
+
+
+def _columns(usual: "Usual", given: Given, known: Dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Field → names of its column. Given names replace the usual ones."""
+    columns = dict(usual.columns)
+    for name, names in given.columns.items():
+        columns[name] = (names,) if isinstance(names, str) else tuple(names)
+    return {name: _headers(name, columns.get(name, ())) for name in known}
+
+
+def _unknown_fields(kind: str, given: Given, known: Dict[str, str]) -> list[Problem]:
+    detail = f"{kind} has the fields {', '.join(known)}"
+    problems = []
+    for part, names in (("columns", given.columns), ("defaults", given.defaults), ("codes", given.codes)):
+        problems += [
+            Problem(pointer=f"/{part}/{name}", code="field_unknown", detail=detail)
+            for name in names
+            if name not in known
+        ]
+    return problems
+
+
+def _wrong_formats(given: Given) -> list[Problem]:
+    detail = "a format of strptime with %Y, %m and %d"
+    return [
+        Problem(pointer=f"/dates/{at}", code="date_format", detail=detail)
+        for at, each in enumerate(given.dates)
+        if any(part not in each for part in ("%Y", "%m", "%d")) or re.search("%[^YmdHMS%]", each)
+    ]
+
+
+def _wrong_id_numbers(given: Given) -> list[Problem]:
+    """One ID number cannot be the default of all rows, or the code of a word."""
+    return [
+        Problem(pointer=f"/{part}/person.id_number", code="not_per_file", detail="every row has its own ID number")
+        for part, names in (("defaults", given.defaults), ("codes", given.codes))
+        if "person.id_number" in names
+    ]
+
+
 def _headers(name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names by which a column is known; that of the field itself always does, but for `id`: in most files that
-    is but a running number."""
+    """The names of a column. The name of the field is one of them, except for `id`: most files use it for a running
+    number."""
     listed = dict.fromkeys(header_name(h)[0] for h in names)
     return tuple(listed) if name == "id" else (*listed, *(() if name in listed else (name,)))
 
 
-def _refused(problems: Sequence[Problem]) -> Malformed:
+def _invalid(problems: Sequence[Problem]) -> Malformed:
     return Malformed("the mapping cannot be used", code="mapping_invalid", problems=problems)
 
 
@@ -233,7 +274,7 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def usual_columns(kind: str) -> Usual:
-    """What is usual for every kind, and over it what is usual for this one."""
+    """The file `common`, overridden by the file of this kind."""
     common, own = _read("common"), _read(kind)
     return Usual(common.columns | own.columns, common.defaults | own.defaults, common.codes | own.codes, own.derived)
 

@@ -1,12 +1,12 @@
-"""How large the pages of a Parquet file become when they are unpacked.
+"""The unpacked sizes of the pages of a Parquet file.
 
-The footer of a file may lie, and pyarrow allocates what the header of a page says. Therefore the header of every page
-is read before any page is unpacked. Headers are structs in Thrift's compact protocol.
+The footer of a file may be false, and pyarrow allocates the size in the header of a page. Therefore the headers of all
+pages are read before any page is unpacked. A header is a struct in the compact protocol of Thrift.
 """
 
 from typing import IO, Any, Final, NamedTuple
 
-from ingestion.files.table import FileBroken
+from ingestion.files.domain.table import FileBroken
 
 PAGE_BYTES_MAX: Final = 16 * 1024**2
 PAGES_MAX: Final = 500_000
@@ -18,9 +18,9 @@ _DEPTH_MAX: Final = 8
 
 
 class Size(NamedTuple):
-    """Bytes of one column over the whole file. `dictionary`, `page`: the largest of each; `row`: pages without a
-    dictionary give at most this much per row of a batch, beside the pages at its two ends; `is_coded`: some pages
-    name entries of a dictionary; `is_delta`: some pages store lengths apart from text."""
+    """Bytes of one column in the whole file. `dictionary`, `page`: the largest ones. `row`: the most bytes per row of a
+    batch from pages without a dictionary, not counting the pages at both ends. `is_coded`: some pages name entries of a
+    dictionary; `is_delta`: some pages store lengths apart from text."""
 
     dictionary: int = 0
     page: int = 0
@@ -29,7 +29,7 @@ class Size(NamedTuple):
     is_delta: bool = False
 
     def __or__(self, other: "Size") -> "Size":
-        """The larger of each."""
+        """The larger value of each field."""
         return Size(
             max(self.dictionary, other.dictionary),
             max(self.page, other.page),
@@ -40,35 +40,33 @@ class Size(NamedTuple):
 
 
 class Measure:
-    """Walks through the pages of column chunks; counts them over the whole file."""
+    """Reads the page headers of column chunks, and counts the pages of the whole file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._pages = 0
 
     def chunk(self, about: Any) -> Size:
-        """`about`: pyarrow's ColumnChunkMetaData. Raises FileBroken; LookupError, ValueError or TypeError for
+        """`about`: the ColumnChunkMetaData of pyarrow. Raises FileBroken; LookupError, ValueError or TypeError for
         a broken header."""
-        start = about.data_page_offset
-        if about.dictionary_page_offset is not None and 0 < about.dictionary_page_offset < start:
-            start = about.dictionary_page_offset
+        start = _first_page(about)
         end, values, size = start + about.total_compressed_size, 0, Size()
         while start < end and values < about.num_values:
-            self._pages += 1
-            if self._pages > PAGES_MAX:
-                raise FileBroken("pages_too_large", pages_max=PAGES_MAX)
+            self._count_page()
             header, length = self._header(start)
-            unpacked, packed = int(header[2]), int(header[3])
-            if min(packed, unpacked) < 0:
-                raise ValueError("a page of negative size")
-            if max(packed, unpacked) > PAGE_BYTES_MAX:
-                raise FileBroken("pages_too_large", page_bytes_max=PAGE_BYTES_MAX)
+            unpacked, packed = _page_bytes(header)
             size |= _size(header, max(packed, unpacked))
             values += _values(header)
             start += length + packed
         return size
 
+    def _count_page(self) -> None:
+        self._pages += 1
+        if self._pages > PAGES_MAX:
+            raise FileBroken("pages_too_large", pages_max=PAGES_MAX)
+
     def _header(self, start: int) -> tuple[dict[int, Any], int]:
+        """The fields of the header, and its length in bytes."""
         for limit in _HEADER_BYTES:
             self._file.seek(start)
             data = self._file.read(limit)
@@ -80,8 +78,25 @@ class Measure:
         raise IndexError(start)
 
 
+def _first_page(about: Any) -> int:
+    """The position of the dictionary page, if there is one before the data pages."""
+    data: int = about.data_page_offset
+    dictionary: int | None = about.dictionary_page_offset
+    return dictionary if dictionary is not None and 0 < dictionary < data else data
+
+
+def _page_bytes(header: dict[int, Any]) -> tuple[int, int]:
+    """The unpacked and the packed size. Raises FileBroken for a page that is too large."""
+    unpacked, packed = int(header[2]), int(header[3])
+    if min(packed, unpacked) < 0:
+        raise ValueError("a page of negative size")
+    if max(packed, unpacked) > PAGE_BYTES_MAX:
+        raise FileBroken("pages_too_large", page_bytes_max=PAGE_BYTES_MAX)
+    return unpacked, packed
+
+
 def _values(header: dict[int, Any]) -> int:
-    """Rows of a data page: the columns that we read are flat."""
+    """Values of a data page. They are its rows, because nested columns are not read."""
     about = header.get({_DATA: 5, _DATA_V2: 8}.get(header[1], 0), {})
     return int(about.get(1, 0))
 
@@ -94,32 +109,39 @@ def _size(header: dict[int, Any], bytes_: int) -> Size:
     encoding = header[8][4] if header[1] == _DATA_V2 else header[5][2]
     if encoding in _DICTIONARY_CODED:
         return Size(page=bytes_, is_coded=True)
-    if (
-        encoding == _DELTA_BYTE_ARRAY
-    ):  # a value repeats the beginning of the one before: each may be as long as the page
-        return Size(page=bytes_, row=bytes_, is_delta=True)
-    row = -(-bytes_ // max(_values(header), 1))
-    return Size(page=bytes_, row=row, is_delta=encoding == _DELTA_LENGTH_BYTE_ARRAY)
+    is_delta = encoding in (_DELTA_BYTE_ARRAY, _DELTA_LENGTH_BYTE_ARRAY)
+    return Size(page=bytes_, row=_row_bytes(header, encoding, bytes_), is_delta=is_delta)
+
+
+def _row_bytes(header: dict[int, Any], encoding: int, bytes_: int) -> int:
+    if encoding == _DELTA_BYTE_ARRAY:  # a value repeats the beginning of the last one: each may be as long as the page
+        return bytes_
+    return -(-bytes_ // max(_values(header), 1))
 
 
 # ── Thrift, compact protocol ────────────────────────────────────────────────────────────────────────────────
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Field number → value, and the place behind the struct. Raises IndexError where the data end too early."""
+    """Field number → value, and the position after the struct. Raises IndexError if the data ends too early."""
     if depth > _DEPTH_MAX:
         raise ValueError("nested too deep")
     found: dict[int, Any] = {}
     field = 0
     while data[at]:
-        head, at = data[at], at + 1
-        if head >> 4:
-            field += head >> 4
-        else:
-            number, at = _varint(data, at)
-            field = _zigzag(number)
-        found[field], at = _value(data, at, head & 15, depth)
+        kind = data[at] & 15
+        field, at = _field_number(data, at, field)
+        found[field], at = _value(data, at, kind, depth)
     return found, at + 1
+
+
+def _field_number(data: bytes, at: int, previous: int) -> tuple[int, int]:
+    """The upper 4 bits are the difference to the previous number. 0: the number follows."""
+    difference = data[at] >> 4
+    if difference:
+        return previous + difference, at + 1
+    number, at = _varint(data, at + 1)
+    return _zigzag(number), at
 
 
 def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:

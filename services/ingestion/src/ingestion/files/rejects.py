@@ -1,4 +1,4 @@
-"""Rejected rows of files and of front-end tables: how they are stored, and the file in which they are sent back."""
+"""Rejected rows of files and front-end tables: their stored form, and the file that returns them to the sender."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ import msgspec
 from shell.privacy import vault
 
 from ingestion.domain.problems import PROBLEMS, Fault
+from ingestion.files.domain.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 from ingestion.files.row_events import Shaped
-from ingestion.files.table import CUT, REJECT_BYTES_MAX, shortened, text_of
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _ADDED: Final = ("行号", "原因", "原因代码")
@@ -20,8 +20,8 @@ Problems = list[dict[str, Any]]
 
 
 class Kept(msgspec.Struct):
-    """A rejected row: its number, which of the headers is its own, and its cells as text. `cut`: some cells are
-    shortened, or (no cells at all) the rejects of the file have reached their limit."""
+    """A rejected row. `place`: its number; `table`: number of its header in the file; `cells`: as text. `cut`: cells
+    are shortened, or left out because the rejected rows of the file have reached their limit."""
 
     place: int
     table: int
@@ -29,74 +29,86 @@ class Kept(msgspec.Struct):
     cut: bool = False
 
 
+KeptReject = tuple[Kept, Problems]
+
+
 def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: bool = True) -> tuple[bytes, bytes]:
-    """The problems as JSON, and the row, sealed: at most REJECT_BYTES_MAX bytes of text."""
-    problems = _encode([{"pointer": f.pointer, "code": f.code, "column": _column(shaped, f)} for f in faults])
+    """The problems as JSON, and the row, sealed. The row has at most REJECT_BYTES_MAX bytes of text."""
     texts = [text_of(cell) for cell in shaped.row.cells]
     cells = shortened(texts, REJECT_BYTES_MAX) if with_cells else []
     is_cut = cells != texts or any(text.endswith(CUT) for text in texts)
     kept = Kept(shaped.row.place, shaped.table, cells, is_cut)
-    return problems, vault().seal(_encode(kept), context.encode())
+    problems = [{"pointer": each.pointer, "code": each.code, "column": _column(shaped, each)} for each in faults]
+    return _encode(problems), vault().seal(_encode(kept), context.encode())
 
 
 def _column(shaped: Shaped, of: Fault) -> str | None:
-    """The column that fills the place a fault points at, or a place around it."""
-    return next(
-        (name for at, name in shaped.columns.items() if of.pointer == at or of.pointer.startswith(f"{at}/")), None
-    )
+    """The column of the faulty place, or of a place that contains it."""
+    for pointer, name in shaped.columns.items():
+        if of.pointer == pointer or of.pointer.startswith(f"{pointer}/"):
+            return name
+    return None
 
 
-def read_kept(problems: bytes, sealed: bytes, context: str) -> tuple[Kept, Problems]:
-    return msgspec.json.decode(vault().open(sealed, context.encode()), type=Kept), msgspec.json.decode(problems)
+def open_reject(problems: bytes, sealed: bytes, context: str) -> KeptReject:
+    kept = msgspec.json.decode(vault().open(sealed, context.encode()), type=Kept)
+    return kept, msgspec.json.decode(problems)
 
 
-async def as_csv(
-    pages: AsyncIterator[list[tuple[Kept, Problems]]], headers: Sequence[Sequence[str]]
-) -> AsyncIterator[bytes]:
-    """The columns of all tables, then 行号, 原因, 原因代码. The reasons say where a row was shortened."""
-    columns, places = _united(headers)
+async def as_csv(pages: AsyncIterator[list[KeptReject]], headers: Sequence[Sequence[str]]) -> AsyncIterator[bytes]:
+    """The columns of all tables, then 行号, 原因, 原因代码. The reason of a shortened row says so."""
+    columns, positions = _merge(headers)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    buffer.write("\ufeff")  # without it spreadsheets take UTF-8 for something else
+    buffer.write("\ufeff")  # the mark by which spreadsheets detect UTF-8
     writer.writerow([_harmless(name) for name in columns] + list(_ADDED))
     async for page in pages:
         for kept, problems in page:
-            cells = [""] * len(columns)
-            for at, cell in enumerate(kept.cells):
-                place = places[kept.table][at] if kept.table < len(places) and at < len(places[kept.table]) else at
-                if place < len(cells):
-                    cells[place] = cell
-            reasons = _reasons(problems) + (f"；{_CUT_TEXT}" if kept.cut else "")
-            writer.writerow([*map(_harmless, cells), kept.place, reasons, _codes(problems)])
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
+            own = positions[kept.table] if kept.table < len(positions) else []
+            cells = map(_harmless, _in_columns(kept.cells, own, len(columns)))
+            writer.writerow([*cells, kept.place, _reasons(kept, problems), _codes(problems)])
+        yield _drain(buffer)
     if buffer.tell():
-        yield buffer.getvalue().encode()
+        yield _drain(buffer)
 
 
-def _united(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
-    """The columns of all tables in one row, and for each table where its own columns stand in it."""
-    columns: list[tuple[str, int]] = []
-    places: list[list[int]] = []
-    for header in headers:
-        own: list[int] = []
-        for at, name in enumerate(header):
-            key = (name, list(header[:at]).count(name))
-            if key not in columns:
-                columns.append(key)
-            own.append(columns.index(key))
-        places.append(own)
-    return [name for name, _ in columns], places
+def _drain(buffer: io.StringIO) -> bytes:
+    content = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return content
+
+
+def _merge(headers: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
+    """One header for all tables, and for each table the positions of its columns in it."""
+    columns: dict[tuple[str, int], int] = {}
+    positions = [[columns.setdefault(key, len(columns)) for key in _numbered(header)] for header in headers]
+    return [name for name, _ in columns], positions
+
+
+def _numbered(header: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name with the number of equal names before it: a table may have several columns of one name."""
+    return [(name, list(header[:at]).count(name)) for at, name in enumerate(header)]
+
+
+def _in_columns(cells: Sequence[str], own: Sequence[int], width: int) -> list[str]:
+    """A cell beyond the header of its table keeps its position, if there is a column."""
+    found = [""] * width
+    for at, cell in enumerate(cells):
+        position = own[at] if at < len(own) else at
+        if position < width:
+            found[position] = cell
+    return found
 
 
 def _harmless(cell: str) -> str:
-    """A spreadsheet must not run what a stranger wrote into a cell."""
+    """An apostrophe prevents that a spreadsheet runs the cell as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _reasons(problems: Problems) -> str:
-    return "；".join((f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems)
+def _reasons(kept: Kept, problems: Problems) -> str:
+    reasons = [(f"{p['column']}：" if p["column"] else "") + PROBLEMS[p["code"]][1] for p in problems]
+    return "；".join([*reasons, _CUT_TEXT] if kept.cut else reasons)
 
 
 def _codes(problems: Problems) -> str:

@@ -26,12 +26,12 @@ from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.files import store
-from ingestion.files.crashes import DEATHS_MAX, Deaths
+from ingestion.files.crashes import CRASHES_MAX, CrashCounter
+from ingestion.files.domain.table import FileBroken
 from ingestion.files.rejects import keep
-from ingestion.files.row_events import Shaped, refused
+from ingestion.files.row_events import Shaped, rejection
 from ingestion.files.sessions import Session
 from ingestion.files.spool import SpoolFull, forget
-from ingestion.files.table import FileBroken
 from ingestion.recording.recorder import record
 from ingestion.recording.rejections import record_rejections
 from ingestion.register import quotas, sources
@@ -43,7 +43,7 @@ _SESSIONS_MAX: Final = 2  # each holds the open pages of its file
 STATUSES: Final = ("accepted", "duplicate", "quarantined", "rejected")
 rows_counted = Counter("shouwang_import_rows", "Rows of imported files", ["status"])
 _encode = msgspec.json.Encoder().encode
-_deaths: Final = Deaths(store.begin_step, store.end_step)
+_crashes: Final = CrashCounter(store.begin_step, store.end_step)
 T = TypeVar("T")
 Reject = tuple[str, int, bytes, bytes]  # a row of `import_rejects`
 
@@ -74,19 +74,19 @@ async def run_imports(database: Database) -> int:
 
 async def _may_run(database: Database, row: Any) -> bool:
     """Another process may have ended the import since it was listed, and its source may have used up its quota."""
-    is_open = row["state"] in ("waiting", "running")
-    return is_open and not await quotas.must_wait(database, row["source"], row["kind"])
+    is_open = row.state in ("waiting", "running")
+    return is_open and not await quotas.must_wait(database, row.source, row.kind)
 
 
 async def _step(database: Database, holder: Any, row: Any) -> int:
-    if not await _deaths.begin(holder, row["import_id"]):
-        log.error("an import fails: the process died %d times while it worked on it", DEATHS_MAX)
-        await _settle(database, row, None, FileBroken("job_died", times=DEATHS_MAX))
+    if not await _crashes.begin(holder, row.import_id):
+        log.error("an import fails: the process died %d times while it worked on it", CRASHES_MAX)
+        await _settle(database, row, None, FileBroken("job_died", times=CRASHES_MAX))
         return 1
     try:
         return await _Step(database, row).run()
     finally:
-        await _deaths.end(holder, row["import_id"])
+        await _crashes.end(holder, row.import_id)
 
 
 class _Step:
@@ -96,7 +96,7 @@ class _Step:
         self.database = database
         self.row = row
         self.rows = 0
-        self.session: Session | None = _open.setdefault(database, {}).pop(row["import_id"], None)
+        self.session: Session | None = _open.setdefault(database, {}).pop(row.import_id, None)
 
     async def run(self) -> int:
         """Returns the rows read, plus 1 if the import has ended."""
@@ -121,7 +121,7 @@ class _Step:
     async def _resumed(self) -> Session:
         """The session at the checkpoint of the row. Raises FileBroken."""
         former, row = self.session, self.row
-        if former is not None and former.position == row["rows_read"] and former.spool == row["spool"]:
+        if former is not None and former.position == row.rows_read and former.spool == row.spool:
             return former
         self._close()
         rejects_bytes = await _rejects_bytes(self.database, row)
@@ -131,7 +131,7 @@ class _Step:
     async def _record_batches(self, session: Session) -> bool:
         """Record batches until the time is over, the source must wait, or the file has ended (True)."""
         until = monotonic() + STEP_SECONDS
-        source, kind = self.row["source"], self.row["kind"]
+        source, kind = self.row.source, self.row.kind
         while not self.rows or monotonic() < until:
             batch = await asyncio.to_thread(_next_batch, session)
             if not batch:
@@ -151,7 +151,7 @@ class _Step:
         """Other files have their turn first."""
         self._close()
         async with self.database.transaction() as tx:
-            await store.put_off(tx, self.row["import_id"], clock.now())
+            await store.put_off(tx, self.row.import_id, clock.now())
 
     def _close(self) -> None:
         if self.session is not None:
@@ -168,11 +168,11 @@ def _keep_open(database: Database, session: Session) -> None:
 
 async def _rejects_bytes(database: Database, row: Any) -> int:
     async with database.reading() as connection:
-        return await store.count_reject_bytes(connection, row["import_id"])
+        return await store.count_reject_bytes(connection, row.import_id)
 
 
 def _opened(row: Any, rejects_bytes: int) -> Session:
-    if row["spool"] is None:
+    if row.spool is None:
         raise FileBroken("spool_lost")
     return _guarded(lambda: Session(row, rejects_bytes))
 
@@ -198,13 +198,13 @@ def _guarded(read: Callable[[], T]) -> T:
 async def _settle(database: Database, row: Any, session: Session | None, broken: FileBroken | None) -> None:
     problems = _encode([{"code": broken.code, **broken.extra}]) if broken else b""
     state = "failed" if broken else "done"
-    position = session.position if session else row["rows_read"]
-    skipped = session.stream.skipped if session else row["tables_skipped"]
+    position = session.position if session else row.rows_read
+    skipped = session.stream.skipped if session else row.tables_skipped
     async with database.transaction() as tx:
-        if not await store.settle(tx, row["import_id"], position, state, problems, skipped, clock.now()):
+        if not await store.settle(tx, row.import_id, position, state, problems, skipped, clock.now()):
             return
-    if row["spool"] is not None:
-        forget(row["spool"])
+    if row.spool is not None:
+        forget(row.spool)
 
 
 # ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +221,7 @@ async def _record(database: Database, session: Session, batch: Sequence[Shaped])
         (one,) = part
         if isinstance(one.read, Rejected):  # the bug is not in the row
             raise FileBroken("internal")
-        rejected = refused(one.row, session.sender, [fault("", "internal")])
+        rejected = rejection(one.row, session.sender, [fault("", "internal")])
         await _record(database, session, [one._replace(read=rejected)])
 
     await apply_by_halves(batch, apply, reject, passing=(Overtaken,))

@@ -1,61 +1,68 @@
-"""An open file between two steps: its next rows as batches of bounded size, and when to give it up."""
+"""An open file that stays open from one step of the job to the next. It gives batches of bounded size."""
 
 import io
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from shell import clock
 from shell.privacy import vault
 
 from ingestion.domain.pushed import Pushed
+from ingestion.files.domain.table import FileBroken, chars_of
 from ingestion.files.mapping import Given
 from ingestion.files.row_events import Sender, Shaped
-from ingestion.files.rows import Stream
 from ingestion.files.spool import FRAME_BYTES, SealedReader
-from ingestion.files.table import FileBroken, chars_of
+from ingestion.files.store import StoredImport
+from ingestion.files.streams import RowStream
 from ingestion.settings import ImportSettings
 
 BATCH_ROWS: Final = 1_000
 BATCH_WEIGHT_MAX: Final = 2_000
 BATCH_CHARS_MAX: Final = 4 * 1024 * 1024
-HOPELESS_FROM: Final = 10_000
-HOPELESS_GOOD_MIN: Final = 0.05
+GIVE_UP_FROM: Final = 10_000  # rejected rows
+GOOD_SHARE_MIN: Final = 0.05
 _encode = msgspec.json.Encoder().encode
 
 
 class Session:
-    """An open file, `position` rows into it. Used by one thread at a time. `rejects_bytes`: its rejected rows as they
-    are stored."""
+    """`position`: number of rows that were read; `rejects_bytes`: stored size of the rejected rows. One thread at a
+    time may use a session."""
 
-    def __init__(self, row: Any, rejects_bytes: int) -> None:
-        self.import_id: str = row["import_id"]
-        self.spool: str = row["spool"]
-        self.sender = Sender(row["source"], row["source"], row["received_at"])
-        self._raw = SealedReader(self.spool, row["bytes"])
+    def __init__(self, row: StoredImport, rejects_bytes: int) -> None:
+        """Open the spooled file at its checkpoint. Raises FileBroken, and OSError if the spooled file is lost or
+        damaged."""
+        assert row.spool is not None
+        self.import_id = row.import_id
+        self.spool = row.spool
+        self.sender = Sender(row.source, row.source, row.received_at)
+        self._raw = SealedReader(self.spool, row.bytes)
         self._file = io.BufferedReader(self._raw, FRAME_BYTES)
-        given = msgspec.json.decode(row["mapping"], type=Given)
-        self.stream = Stream(self._file, row["format"], row["kind"], given, self.sender)
+        self.stream = self._stream_of(row)
         self._rows: Iterator[Shaped] = self.stream.rows(clock.now)
         self._broken: FileBroken | None = None
-        self.rejected: int = row["rejected"]
+        self.rejected = row.rejected
         self.rejects_bytes = rejects_bytes
         self._limits = ImportSettings()
         self.position = 0
         try:
-            self._pass_over(row["rows_read"])
+            self._skip(row.rows_read)
         except BaseException:
             self.close()
             raise
 
-    def _pass_over(self, count: int) -> None:
-        """Rows that an earlier session recorded."""
+    def _stream_of(self, row: StoredImport) -> RowStream:
+        given = msgspec.json.decode(row.mapping, type=Given)
+        return RowStream(self._file, row.format, row.kind, given, self.sender)
+
+    def _skip(self, count: int) -> None:
+        """Skip the rows that an earlier session recorded."""
         while self.position < count and next(self._rows, None) is not None:
             self.position += 1
 
     def batch(self) -> list[Shaped]:
-        """The next rows, within limits of rows and of characters; empty at the end. Raises FileBroken after the last
-        row that could be read."""
+        """The next rows, with limits of rows, people and characters. Empty at the end. Raises FileBroken after the last
+        readable row."""
         if self._broken is not None:
             raise self._broken
         found: list[Shaped] = []
@@ -63,9 +70,8 @@ class Session:
         try:
             for shaped in self._rows:
                 found.append(shaped)
-                read = shaped.read
-                weight += 1 + (len(read.members) if isinstance(read, Pushed) else 0)
-                size += len(read.kept if isinstance(read, Pushed) else read.body) + chars_of(shaped.row.cells)
+                weight += _people(shaped)
+                size += _chars(shaped)
                 if len(found) >= BATCH_ROWS or weight >= BATCH_WEIGHT_MAX or size >= BATCH_CHARS_MAX:
                     break
         except FileBroken as broken:
@@ -75,17 +81,17 @@ class Session:
         return found
 
     def give_up_if_hopeless(self) -> None:
-        """Raises FileBroken for a file with too many rows, or with another meaning: nobody corrects a million rows one
-        by one."""
+        """Raises FileBroken if the file has too many rows, or if almost all rows are rejected: then its mapping is
+        wrong."""
         if self.position >= self._limits.rows_max:
             raise FileBroken("too_many_rows", rows_max=self._limits.rows_max)
         good = self.position - self.rejected
-        if self.rejected >= HOPELESS_FROM and good < HOPELESS_GOOD_MIN * self.position:
+        if self.rejected >= GIVE_UP_FROM and good < GOOD_SHARE_MIN * self.position:
             raise FileBroken("too_many_rejects")
 
     @property
     def keeps_cells(self) -> bool:
-        """Whether the cells of further rejected rows are stored."""
+        """Whether there is room to store the cells of further rejected rows."""
         return self.rejects_bytes < self._limits.rejects_bytes_max
 
     @property
@@ -94,8 +100,19 @@ class Session:
 
     @property
     def headers(self) -> bytes:
+        """Sealed."""
         return vault().seal(_encode(self.stream.headers), f"import/{self.import_id}/headers".encode())
 
     def close(self) -> None:
         self._rows = iter(())
         self._file.close()
+
+
+def _people(shaped: Shaped) -> int:
+    """The person of the row and its members, for a household."""
+    return 1 + len(shaped.read.members) if isinstance(shaped.read, Pushed) else 1
+
+
+def _chars(shaped: Shaped) -> int:
+    body = shaped.read.kept if isinstance(shaped.read, Pushed) else shaped.read.body
+    return len(body) + chars_of(shaped.row.cells)

@@ -1,4 +1,4 @@
-"""`GET /v1/imports`, `GET /v1/imports/{import_id}` and the rows that were refused, as a file of the same shape."""
+"""`GET /v1/imports`, `/v1/imports/{import_id}` and `/v1/imports/{import_id}/rejects`."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -6,9 +6,9 @@ from uuid import UUID
 
 import msgspec
 from common.codes import divisions
+from common.errors import NotFound
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.scopes import Everything, OwnSource, Scope, scope_of
@@ -20,18 +20,14 @@ from shell.store.database import Database
 from ingestion.audits import store as audits
 from ingestion.domain.problems import PROBLEMS
 from ingestion.files import store
-from ingestion.files.rejects import Kept, Problems, as_csv, read_kept
-from ingestion.files.views import Import, need_access, shown
+from ingestion.files.downloads import BINARY, csv_file, ndjson_file
+from ingestion.files.rejects import Kept, KeptReject, as_csv, open_reject
+from ingestion.files.shapes import ImportOut, ImportPageOut, import_out
+from ingestion.files.store import StoredImport
 from ingestion.register.sources import registered
 
 router = APIRouter(tags=["imports"])
 PAGE: Final = 500
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
-
-
-class ImportPage(BaseModel):
-    imports: list[Import]
-    next: str | None
 
 
 @router.get("/v1/imports", summary="Files that were sent")
@@ -40,92 +36,102 @@ async def list_imports(
     db: Db,
     limit: Limit = 100,
     after: UUID | None = None,
-) -> ImportPage:
-    """Of yourself as a source, of your area as an officer; in the order of their ids."""
-    scope = scope_of(caller)
-    source = scope.source if isinstance(scope, OwnSource) else None
-    owners = None if isinstance(scope, OwnSource | Everything) else _owners(scope)
+) -> ImportPageOut:
+    """A source sees its own files, an officer those of the area. They are in the order of their ids."""
+    source, owners = _visible(scope_of(caller))
     async with db.reading() as connection:
-        rows = await store.list_imports(connection, source, owners, str(after) if after else None, limit)
-    page = [shown(row) for row in rows]
-    return ImportPage(imports=page, next=page[-1].import_id if len(page) == limit else None)
+        found = await store.list_imports(connection, source, owners, str(after) if after else None, limit)
+    page = [import_out(stored) for stored in found]
+    return ImportPageOut(imports=page, next=page[-1].import_id if len(page) == limit else None)
 
 
-def _owners(scope: Scope) -> list[str]:
+def _visible(scope: Scope) -> tuple[str | None, list[str] | None]:
+    """The source and the owners whose imports the caller may see. Both are None if these are all imports."""
+    if isinstance(scope, OwnSource):
+        return scope.source, None
+    if isinstance(scope, Everything):
+        return None, None
     areas = {source.area for source in registered().values()} | {divisions.NATION}
-    return [area for area in areas if scope.sees(area)]
+    return None, [area for area in areas if scope.sees(area)]
 
 
-@router.get("/v1/imports/{import_id}", summary="How far a file is worked through")
+@router.get("/v1/imports/{import_id}", summary="The progress of a file")
 async def show_import(
     import_id: UUID, caller: Annotated[Caller, Depends(require("source", "officer", "auditor"))], db: Db
-) -> Import:
+) -> ImportOut:
     async with db.reading() as connection:
-        row = await store.load_import(connection, str(import_id))
-    need_access(row, caller)
-    return shown(row)
+        stored = await store.load_import(connection, str(import_id))
+    return import_out(_need_visible(stored, caller))
 
 
 @router.get(
     "/v1/imports/{import_id}/rejects",
-    summary="The refused rows, with their reasons",
+    summary="The rejected rows, with their reasons",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": _BINARY, "application/x-ndjson": _BINARY}}},
+    responses={200: {"content": {"text/csv": BINARY, "application/x-ndjson": BINARY}}},
 )
 async def list_rejects(
     import_id: UUID, caller: Annotated[Caller, Depends(require("source", "officer"))], db: Db
 ) -> StreamingResponse:
-    """Audited. CSV (UTF-8) with the columns of the file and 行号, 原因, 原因代码; of NDJSON its lines with `problems`.
-    Corrected, it can be sent as it is. A cell that a spreadsheet would take for a formula is preceded by an apostrophe.
+    """Audited. CSV (UTF-8) with the columns of the file and 行号, 原因, 原因代码; for NDJSON its lines with `problems`.
+    The corrected file can be sent as it is. A cell that a spreadsheet would run as a formula begins with an apostrophe.
     """
     key = str(import_id)
     async with db.transaction() as tx:
-        row = await store.load_import(tx.sql, key)
-        need_access(row, caller)
+        stored = _need_visible(await store.load_import(tx.sql, key), caller)
         await audits.append_audit(
             tx, caller, clock.real_now(), action="import_rejects", purpose="correct", cause=key, fields=["row"]
         )
-    is_ndjson = row["format"] == "ndjson"
-    parts = _ndjson(db, key) if is_ndjson else as_csv(_pages(db, key), _headers(row))
-    name = f"rejects-{key}.{'ndjson' if is_ndjson else 'csv'}"
-    return StreamingResponse(
-        parts,
-        media_type="application/x-ndjson" if is_ndjson else "text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
-    )
+    pages, name = _pages(db, key), f"rejects-{key}"
+    if stored.format == "ndjson":
+        return ndjson_file(_as_ndjson(pages), name)
+    return csv_file(as_csv(pages, _headers(stored)), name)
 
 
-def _headers(row: Any) -> list[list[str]]:
-    if not row["headers"]:
+def _need_visible(stored: StoredImport | None, caller: Caller) -> StoredImport:
+    """Raises NotFound for an unknown import, and for one that the caller may not see."""
+    if stored is not None:
+        scope = scope_of(caller)
+        is_own = isinstance(scope, OwnSource) and stored.source == scope.source
+        if is_own or (not isinstance(scope, OwnSource) and scope.sees(stored.owner)):
+            return stored
+    raise NotFound("no such import")
+
+
+def _headers(stored: StoredImport) -> list[list[str]]:
+    if not stored.headers:
         return []
-    opened = vault().open(row["headers"], f"import/{row['import_id']}/headers".encode())
+    opened = vault().open(stored.headers, f"import/{stored.import_id}/headers".encode())
     return msgspec.json.decode(opened, type=list[list[str]])
 
 
-async def _pages(db: Database, import_id: str) -> AsyncIterator[list[tuple[Kept, Problems]]]:
+async def _pages(db: Database, import_id: str) -> AsyncIterator[list[KeptReject]]:
     after = 0
     while True:
         async with db.reading() as connection:
             rows = await store.list_rejects(connection, import_id, after, PAGE)
         if rows:
-            yield [read_kept(r["problems"], r["sealed"], f"import/{import_id}/{r['row']}") for r in rows]
+            yield [open_reject(r.problems, r.sealed, f"import/{import_id}/{r.row}") for r in rows]
         if len(rows) < PAGE:
             return
-        after = rows[-1]["row"]
+        after = rows[-1].row
 
 
-async def _ndjson(db: Database, import_id: str) -> AsyncIterator[bytes]:
-    async for page in _pages(db, import_id):
-        lines = []
-        for kept, problems in page:
-            told = [{"pointer": p["pointer"], "code": p["code"], "detail_zh": PROBLEMS[p["code"]][1]} for p in problems]
-            cut = {"cut": True} if kept.cut else {}
-            lines.append(msgspec.json.encode({**_object(kept), "row": kept.place, "problems": told} | cut))
-        yield b"\n".join(lines) + b"\n"
+async def _as_ndjson(pages: AsyncIterator[list[KeptReject]]) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield b"".join(_line(reject) + b"\n" for reject in page)
+
+
+def _line(reject: KeptReject) -> bytes:
+    """The rejected line with its number and its problems."""
+    kept, problems = reject
+    shown = [{"pointer": p["pointer"], "code": p["code"], "detail_zh": PROBLEMS[p["code"]][1]} for p in problems]
+    cut = {"cut": True} if kept.cut else {}
+    return msgspec.json.encode({**_object(kept), "row": kept.place, "problems": shown} | cut)
 
 
 def _object(kept: Kept) -> dict[str, Any]:
-    """The line as it was, or as text if it was no object or was shortened."""
+    """The original object, or the text of a line that is no object or was shortened."""
     line = kept.cells[0] if kept.cells else ""
     try:
         return msgspec.json.decode(line, type=dict[str, Any])

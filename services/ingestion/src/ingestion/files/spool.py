@@ -1,7 +1,7 @@
-"""The spool: uploaded files on disk, sealed like everything that holds names and numbers.
+"""The spool: uploaded files on disk. They are sealed, because they contain names and ID numbers.
 
-A sealed file is a row of frames. Each holds FRAME_BYTES sealed under its own number, so that it can be written as a
-stream, read at any place, and neither reordered nor mixed with another file.
+A sealed file is a sequence of frames of FRAME_BYTES. Each frame is sealed with its number and the name of the file. So
+a file can be written as a stream and read at any position, and frames cannot be reordered or exchanged.
 """
 
 import io
@@ -19,12 +19,13 @@ from ingestion.settings import ImportSettings
 
 FRAME_BYTES: Final = 64 * 1024
 _FRAMES_KEPT: Final = 8
+_HEAD_BYTES: Final = 5
 _NONCE_AND_TAG: Final = 28
-_LOOK_EVERY_BYTES: Final = 16 * 1024**2
+_CHECK_EVERY_BYTES: Final = 16 * 1024**2
 
 
 def spool_folder() -> Path:
-    """Under the home of the service, for its owner only. Replicas that share imports must share it."""
+    """In the home of the service; only its owner has access. Replicas that share imports must share this folder."""
     folder = paths().home_folder / "spool"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
@@ -35,33 +36,33 @@ def path_of(spool: str) -> Path:
 
 
 class SpoolFull(OSError):
-    """The disk has too little room. Trying again later can succeed."""
+    """The disk has too little free space. A later attempt may succeed."""
 
 
 def need_room(bytes_: int = 0) -> None:
-    """Raises SpoolFull unless `disk_free_bytes_min` stays free after writing so many bytes."""
+    """Raises SpoolFull unless `disk_free_bytes_min` remain free after writing `bytes_` more."""
     if shutil.disk_usage(spool_folder()).free < bytes_ + ImportSettings().disk_free_bytes_min:
         raise SpoolFull("the disk of the spool is full")
 
 
 class SealedWriter:
-    """Write once, in order. `spool` names the file; it is durable after `finish`. Opening and writing raise SpoolFull
-    while the disk has too little room."""
+    """Writes a new file in order. `spool`: its name. The file is durable after `finish`. Opening and writing raise
+    SpoolFull."""
 
     def __init__(self, spool: str | None = None) -> None:
         need_room()
         self.spool = spool or str(uuid4())
         self.size = 0
-        self._looked_at = 0
+        self._checked_at = 0
         self._frame = 0
         self._pending = bytearray()
         self._file = os.fdopen(os.open(path_of(self.spool), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
-        if self.size - self._looked_at >= _LOOK_EVERY_BYTES:
+        if self.size - self._checked_at >= _CHECK_EVERY_BYTES:
             need_room()
-            self._looked_at = self.size
+            self._checked_at = self.size
         self._pending += data
         while len(self._pending) >= FRAME_BYTES:
             self._put(bytes(self._pending[:FRAME_BYTES]))
@@ -84,13 +85,18 @@ class SealedWriter:
         self._frame += 1
 
 
+def _overhead_bytes(head: bytes) -> int:
+    """Bytes that the seal adds to each frame. Byte 4 of the head is the length of the name of the key."""
+    return (_HEAD_BYTES + head[4] if len(head) == _HEAD_BYTES else 0) + _NONCE_AND_TAG
+
+
 def _context(spool: str, frame: int) -> bytes:
     return f"spool/{spool}/{frame}".encode()
 
 
 class SealedReader(io.RawIOBase):
-    """The plain bytes of a sealed file; seekable, a few frames in memory. Raises FileNotFoundError, and OSError where
-    it is not `size` bytes long or was changed."""
+    """The plain bytes of a sealed file. It is seekable and keeps a few frames in memory. Raises FileNotFoundError, and
+    OSError if the file has not `size` bytes or was changed."""
 
     def __init__(self, spool: str, size: int) -> None:
         self._spool = spool
@@ -98,9 +104,8 @@ class SealedReader(io.RawIOBase):
         self._at = 0
         self._frames: dict[int, bytes] = {}
         self._file = path_of(spool).open("rb")
-        head = self._file.read(5)
-        self._step = FRAME_BYTES + (5 + head[4] if len(head) == 5 else 0) + _NONCE_AND_TAG
-        overhead = self._step - FRAME_BYTES
+        overhead = _overhead_bytes(self._file.read(_HEAD_BYTES))
+        self._step = FRAME_BYTES + overhead
         frames = -(-size // FRAME_BYTES)
         if os.fstat(self._file.fileno()).st_size != size + frames * overhead:
             self._file.close()
@@ -136,15 +141,18 @@ class SealedReader(io.RawIOBase):
     def _frame(self, number: int) -> bytes:
         found = self._frames.get(number)
         if found is None:
-            self._file.seek(number * self._step)
-            try:
-                found = vault().open(self._file.read(self._step), _context(self._spool, number))
-            except SealBroken as wrong:
-                raise OSError("the spooled file was changed") from wrong
+            found = self._open_frame(number)
             while len(self._frames) >= _FRAMES_KEPT:
                 del self._frames[next(iter(self._frames))]
             self._frames[number] = found
         return found
+
+    def _open_frame(self, number: int) -> bytes:
+        self._file.seek(number * self._step)
+        try:
+            return vault().open(self._file.read(self._step), _context(self._spool, number))
+        except SealBroken as wrong:
+            raise OSError("the spooled file was changed") from wrong
 
 
 def forget(spool: str) -> None:
@@ -152,7 +160,7 @@ def forget(spool: str) -> None:
 
 
 def spooled(older_than: float) -> Iterator[str]:
-    """Names of spooled files not written since `older_than` (seconds since the epoch)."""
+    """Names of spooled files that were last written before `older_than` (seconds since the epoch)."""
     for path in spool_folder().glob("*.sealed"):
         try:
             if path.stat().st_mtime < older_than:

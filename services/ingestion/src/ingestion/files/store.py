@@ -1,21 +1,71 @@
-"""Every SQL statement of imports."""
+"""Every SQL statement about imports."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import asyncpg
 from shell.store import bulk
 from shell.store.transaction import Tx
 
 from ingestion.files.tables import ImportRejectRow
 
-_COLUMNS: Final = """import_id, source, owner, actor, kind, format, mapping, spool, bytes, bytes_read, state, problems,
-       headers, rows_read, accepted, duplicates, quarantined, rejected, formula_rows, tables_skipped, received_at,
-       worked_at, settled_at"""
+_Bytes = bytes  # `bytes` is a field of StoredImport
+
+
+class StoredImport(NamedTuple):
+    """A row of `imports` (`ingestion.tables.ImportRow`)."""
+
+    import_id: str
+    source: str | None
+    owner: str
+    actor: str
+    kind: str | None
+    format: str
+    mapping: _Bytes
+    spool: str | None
+    bytes: int
+    bytes_read: int
+    state: str
+    problems: _Bytes
+    headers: _Bytes
+    rows_read: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    rejected: int
+    formula_rows: int
+    tables_skipped: int
+    received_at: datetime
+    worked_at: datetime | None
+    settled_at: datetime | None
+
+
+class NewImport(NamedTuple):
+    """The columns of `imports` that an upload sets."""
+
+    import_id: str
+    source: str | None
+    owner: str
+    actor: str
+    kind: str | None
+    format: str
+    mapping: _Bytes
+    spool: str
+    bytes: int
+    received_at: datetime
+
+
+class StoredReject(NamedTuple):
+    """`row`: its number among the rows of the file; `problems`: JSON; `sealed`: its cells."""
+
+    row: int
+    problems: bytes
+    sealed: bytes
 
 
 class Advance(NamedTuple):
-    """What one batch of rows came to. `rows_before`: the checkpoint it starts from."""
+    """The result of one batch. `rows_before`: the checkpoint at which the batch begins."""
 
     rows_before: int
     accepted: int
@@ -28,47 +78,30 @@ class Advance(NamedTuple):
     headers: bytes
 
 
-async def insert_import(
-    tx: Tx,
-    *,
-    import_id: str,
-    source: str | None,
-    owner: str,
-    actor: str,
-    kind: str | None,
-    format: str,
-    mapping: bytes,
-    spool: str,
-    size: int,
-    at: datetime,
-) -> bool:
-    """False when this file was sent before."""
+_COLUMNS: Final = ", ".join(StoredImport._fields)
+
+
+async def insert_import(tx: Tx, new: NewImport) -> bool:
+    """False if this file was sent before."""
     found = await tx.sql.fetchval(
-        """INSERT INTO imports (import_id, source, owner, actor, kind, format, mapping, spool, bytes, received_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING 1""",
-        import_id,
-        source,
-        owner,
-        actor,
-        kind,
-        format,
-        mapping,
-        spool,
-        size,
-        at,
+        f"""INSERT INTO imports ({", ".join(NewImport._fields)})
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING 1""",  # noqa: S608
+        *new,
     )
     return bool(found)
 
 
-async def lock_import(tx: Tx, import_id: str) -> Any:
-    return await tx.sql.fetchrow(
+async def lock_import(tx: Tx, import_id: str) -> StoredImport:
+    """The import exists."""
+    row = await tx.sql.fetchrow(
         f"SELECT {_COLUMNS} FROM imports WHERE import_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
         import_id,
     )
+    return StoredImport._make(row)
 
 
 async def restart(tx: Tx, import_id: str, spool: str) -> None:
-    """The file is here again: go on from the checkpoint."""
+    """The file was sent again. The job continues at the checkpoint."""
     await tx.sql.execute(
         """UPDATE imports SET spool = $2, state = 'waiting', problems = '', settled_at = NULL, deaths = 0
            WHERE import_id = $1""",
@@ -77,18 +110,19 @@ async def restart(tx: Tx, import_id: str, spool: str) -> None:
     )
 
 
-async def load_import(connection: Any, import_id: str) -> Any:
-    return await connection.fetchrow(
+async def load_import(connection: asyncpg.Connection, import_id: str) -> StoredImport | None:
+    row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM imports WHERE import_id = $1",  # noqa: S608 - a constant list of columns
         import_id,
     )
+    return StoredImport._make(row) if row else None
 
 
 async def list_imports(
-    connection: Any, source: str | None, owners: Sequence[str] | None, after: str | None, limit: int
-) -> list[Any]:
-    """Of a source, or of areas, or (both None) all."""
-    rows: list[Any] = await connection.fetch(
+    connection: asyncpg.Connection, source: str | None, owners: Sequence[str] | None, after: str | None, limit: int
+) -> list[StoredImport]:
+    """The imports of a source, of areas (`owners`), or all of them if both are None. By id, after the id `after`."""
+    rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM imports
             WHERE ($1::text IS NULL OR source = $1) AND ($2::text[] IS NULL OR owner = ANY($2))
               AND ($3::uuid IS NULL OR import_id > $3)
@@ -98,21 +132,21 @@ async def list_imports(
         after,
         limit,
     )
-    return rows
+    return list(map(StoredImport._make, rows))
 
 
-async def count_open(connection: Any, source: str | None) -> int:
+async def count_open(connection: asyncpg.Connection, source: str | None) -> int:
     found: int = await connection.fetchval(
         "SELECT count(*) FROM imports WHERE state IN ('waiting', 'running') AND source IS NOT DISTINCT FROM $1", source
     )
     return found
 
 
-# ── working ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── steps of the job ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_open(connection: Any, urgent: Sequence[str], limit: int) -> list[str]:
-    """Imports with rows left: urgent kinds first, then whoever has waited longest."""
+async def list_open(connection: asyncpg.Connection, urgent: Sequence[str], limit: int) -> list[str]:
+    """Imports that are not finished. Urgent kinds come first, then the import that has waited longest."""
     rows = await connection.fetch(
         """SELECT import_id FROM imports WHERE state IN ('waiting', 'running')
            ORDER BY coalesce(kind = ANY($1::text[]), false) DESC, worked_at NULLS FIRST, received_at LIMIT $2""",
@@ -122,20 +156,21 @@ async def list_open(connection: Any, urgent: Sequence[str], limit: int) -> list[
     return [row[0] for row in rows]
 
 
-async def try_lock(connection: Any, import_id: str) -> bool:
-    """Until `unlock`, or the end of the connection: nobody else works on it meanwhile."""
+async def try_lock(connection: asyncpg.Connection, import_id: str) -> bool:
+    """Lock the import for one worker, until `unlock` or the end of the connection."""
     found: bool = await connection.fetchval(
         "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"import/{import_id}"
     )
     return found
 
 
-async def unlock(connection: Any, import_id: str) -> None:
+async def unlock(connection: asyncpg.Connection, import_id: str) -> None:
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"import/{import_id}")
 
 
-async def begin_step(connection: Any, import_id: str, outlived: bool) -> int:
-    """Count a step, committed before it begins. Returns how many before it never ended; `outlived`: none."""
+async def begin_step(connection: asyncpg.Connection, import_id: str, outlived: bool) -> int:
+    """Count a step before it begins. Returns the number of earlier steps that did not end. `outlived`: the last step
+    ended, but could not be uncounted."""
     found: int = await connection.fetchval(
         """UPDATE imports SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE import_id = $1
            RETURNING deaths - 1""",
@@ -145,16 +180,17 @@ async def begin_step(connection: Any, import_id: str, outlived: bool) -> int:
     return found
 
 
-async def end_step(connection: Any, import_id: str, left: int) -> None:
+async def end_step(connection: asyncpg.Connection, import_id: str, left: int) -> None:
     await connection.execute("UPDATE imports SET deaths = $2 WHERE import_id = $1", import_id, left)
 
 
 async def put_off(tx: Tx, import_id: str, at: datetime) -> None:
+    """Other imports come first now."""
     await tx.sql.execute("UPDATE imports SET worked_at = $2 WHERE import_id = $1", import_id, at)
 
 
 async def advance(tx: Tx, import_id: str, by: Advance, at: datetime) -> bool:
-    """Move the checkpoint. False when it is not where this batch began."""
+    """Move the checkpoint. False if it is not where this batch began."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = 'running', worked_at = $3, rows_read = rows_read + $4 + $5 + $6 + $7,
                   accepted = accepted + $4, duplicates = duplicates + $5, quarantined = quarantined + $6,
@@ -183,7 +219,7 @@ async def insert_rejects(tx: Tx, rows: Sequence[tuple[str, int, bytes, bytes]]) 
 async def settle(
     tx: Tx, import_id: str, rows_read: int, state: str, problems: bytes, tables_skipped: int, at: datetime
 ) -> bool:
-    """False when the checkpoint is elsewhere."""
+    """End an import. `state`: done or failed. False if the checkpoint is not at `rows_read`."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = $3, problems = $4, tables_skipped = $5, settled_at = $6, spool = NULL,
                   bytes_read = CASE WHEN $3 = 'done' THEN bytes ELSE bytes_read END
@@ -201,18 +237,18 @@ async def settle(
 # ── rejects ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_rejects(connection: Any, import_id: str, after: int, limit: int) -> list[Any]:
-    """row, problems, sealed, in the order of the file."""
-    rows: list[Any] = await connection.fetch(
-        """SELECT row, problems, sealed FROM import_rejects WHERE import_id = $1 AND row > $2 ORDER BY row LIMIT $3""",
+async def list_rejects(connection: asyncpg.Connection, import_id: str, after: int, limit: int) -> list[StoredReject]:
+    """In the order of the file. `after`: number of the last row of the page before."""
+    rows = await connection.fetch(
+        "SELECT row, problems, sealed FROM import_rejects WHERE import_id = $1 AND row > $2 ORDER BY row LIMIT $3",
         import_id,
         after,
         limit,
     )
-    return rows
+    return list(map(StoredReject._make, rows))
 
 
-async def count_reject_bytes(connection: Any, import_id: str) -> int:
+async def count_reject_bytes(connection: asyncpg.Connection, import_id: str) -> int:
     found: int = await connection.fetchval(
         "SELECT coalesce(sum(octet_length(sealed)), 0)::bigint FROM import_rejects WHERE import_id = $1", import_id
     )
@@ -230,6 +266,7 @@ async def delete_old_rejects(tx: Tx, before: datetime, limit: int) -> int:
     return len(rows)
 
 
-async def used_spools(connection: Any, spools: Collection[str]) -> set[str]:
+async def used_spools(connection: asyncpg.Connection, spools: Collection[str]) -> set[str]:
+    """Those of the spooled files that an import needs."""
     rows = await connection.fetch("SELECT spool FROM imports WHERE spool = ANY($1::uuid[])", list(spools))
     return {row[0] for row in rows}

@@ -1,45 +1,49 @@
-"""Every SQL statement about the rows of feeds: what each said last, and which are refused."""
+"""Every SQL statement about the rows of feeds: the state of each key, and the rejected rows."""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import asyncpg
 import msgspec
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-from ingestion.exchange.domain import Earlier, Seen, Told
-from ingestion.exchange.places import decoded, encoded
+from ingestion.exchange.domain.states import Content, FormerPeriods, KeyState
+from ingestion.exchange.positions import decoded, encoded
 from ingestion.exchange.tables import FeedRejectRow, FeedSeenRow
 
 _encode = msgspec.json.Encoder().encode
-_earlier = msgspec.json.Decoder(Earlier)
-_SEEN: Final = (
-    "feed",
-    "row_key",
-    "seen_run",
-    "version",
-    "life",
-    "at",
-    "mark",
-    "raw",
-    "line",
-    "said",
-    "valid_from",
-    "valid_to",
-    "head",
-    "earlier",
-)
-_KNOWN: Final = "version, life, at, mark, raw, line, said, valid_from, valid_to, head, earlier"
-# Alive, and not over by its own word; $3 is today.
+_former = msgspec.json.Decoder(FormerPeriods)
+_STATE: Final = ("version", "life", "at", "mark", "raw", "line", "said", "valid_from", "valid_to", "head", "earlier")
+_SEEN: Final = ("feed", "row_key", "seen_run", *_STATE)
+_KNOWN: Final = ", ".join(_STATE)
+# Alive, and without an end of its own before $3 (today).
 _MISSING: Final = """feed = $1 AND seen_run < $2 AND life = 'alive' AND (valid_to IS NULL OR valid_to > $3)"""
 
 
 class KnownRow(NamedTuple):
-    """What is known of a key, and the keyed hash of its cells when they were read last."""
+    """`raw`: keyed hash of the cells when the row was read last; empty to decide it again next time."""
 
-    seen: Seen
+    state: KeyState
     raw: bytes
+
+
+class RowReject(NamedTuple):
+    """A rejected row. `problems`: JSON; `sealed`: its cells."""
+
+    feed: str
+    row_key: bytes
+    run: int
+    at: datetime
+    problems: bytes
+    sealed: bytes
+
+
+class StoredReject(NamedTuple):
+    row_key: bytes
+    problems: bytes
+    sealed: bytes
 
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -55,26 +59,34 @@ async def lock_rows(tx: Tx, feed: str, keys: Collection[bytes]) -> dict[bytes, K
     return {row["row_key"]: _known(row) for row in rows}
 
 
-def _known(row: Any) -> KnownRow:
-    told = Told(row["line"], row["said"], row["valid_from"], row["valid_to"]) if row["line"] else None
-    mark = decoded(row["mark"]) if row["mark"] else None
-    earlier = _earlier.decode(row["earlier"]) if row["earlier"] else ()
-    seen = Seen(row["version"], row["life"], row["at"], mark, told, row["head"], earlier)
-    return KnownRow(seen, row["raw"])
+def _known(row: asyncpg.Record) -> KnownRow:
+    watermark = decoded(row["mark"]) if row["mark"] else None
+    former = _former.decode(row["earlier"]) if row["earlier"] else ()
+    state = KeyState(row["version"], row["life"], row["at"], watermark, _content(row), row["head"], former)
+    return KnownRow(state, row["raw"])
+
+
+def _content(row: asyncpg.Record) -> Content | None:
+    """None for a key of which only a deletion was read."""
+    return Content(row["line"], row["said"], row["valid_from"], row["valid_to"]) if row["line"] else None
 
 
 async def save_rows(tx: Tx, feed: str, run: int, rows: Collection[tuple[bytes, KnownRow]]) -> None:
-    values = []
-    for key, (seen, raw) in rows:
-        told = seen.told or Told(b"", b"", None, None)
-        mark = encoded(seen.mark) if seen.mark is not None else b""
-        earlier = _encode(seen.earlier) if seen.earlier else b""
-        values.append((feed, key, run, seen.version, seen.life, seen.at, mark, raw, *told, seen.head, earlier))
+    values = [(feed, key, run, *_values(known)) for key, known in rows]
     await bulk.upsert(tx, FeedSeenRow, _SEEN, values, key=("feed", "row_key"))
 
 
+def _values(known: KnownRow) -> tuple[object, ...]:
+    """In the order of `_STATE`."""
+    state = known.state
+    content = state.content or Content(b"", b"", None, None)
+    mark = encoded(state.watermark) if state.watermark is not None else b""
+    earlier = _encode(state.former) if state.former else b""
+    return (state.version, state.life, state.at, mark, known.raw, *content, state.head, earlier)
+
+
 async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> None:
-    """They are still there."""
+    """Note that this run found them."""
     if keys:
         await tx.sql.execute(
             "UPDATE feed_rows SET seen_run = $2 WHERE feed = $1 AND row_key = ANY($3::bytea[])", feed, run, list(keys)
@@ -82,7 +94,7 @@ async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> No
 
 
 async def count_missing(tx: Tx, feed: str, run: int, today: date) -> tuple[int, int]:
-    """Rows that this run did not see, and rows there were before it."""
+    """The rows that this run did not find, and all rows that were alive before it."""
     row = await tx.sql.fetchrow(
         f"""SELECT count(*) FILTER (WHERE {_MISSING}),
                    count(*) FILTER (WHERE life = 'alive' AND (valid_to IS NULL OR valid_to > $3))
@@ -109,9 +121,8 @@ async def lock_missing(tx: Tx, feed: str, run: int, today: date, limit: int) -> 
 # ── rejects ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def save_rejects(tx: Tx, rows: Collection[tuple[str, bytes, int, datetime, bytes, bytes]]) -> None:
-    columns = ("feed", "row_key", "run", "at", "problems", "sealed")
-    await bulk.upsert(tx, FeedRejectRow, columns, list(rows), key=("feed", "row_key"))
+async def save_rejects(tx: Tx, rows: Collection[RowReject]) -> None:
+    await bulk.upsert(tx, FeedRejectRow, RowReject._fields, list(rows), key=("feed", "row_key"))
 
 
 async def delete_rejects(tx: Tx, feed: str, keys: Collection[bytes]) -> None:
@@ -122,7 +133,7 @@ async def delete_rejects(tx: Tx, feed: str, keys: Collection[bytes]) -> None:
 
 
 async def delete_unseen_rejects(tx: Tx, feed: str, run: int) -> None:
-    """Of rows that a full load no longer has."""
+    """Rejected rows that are no longer in a full load."""
     await tx.sql.execute("DELETE FROM feed_rejects WHERE feed = $1 AND run < $2", feed, run)
 
 
@@ -136,19 +147,20 @@ async def delete_old_rejects(tx: Tx, before: datetime, limit: int) -> int:
     return len(rows)
 
 
-async def count_rejects(connection: Any, feeds: Sequence[str]) -> dict[str, int]:
+async def count_rejects(connection: asyncpg.Connection, feeds: Sequence[str]) -> dict[str, int]:
     rows = await connection.fetch(
         "SELECT feed, count(*) FROM feed_rejects WHERE feed = ANY($1::text[]) GROUP BY feed", list(feeds)
     )
     return {row[0]: row[1] for row in rows}
 
 
-async def list_rejects(connection: Any, feed: str, after: bytes, limit: int) -> list[Any]:
-    rows: list[Any] = await connection.fetch(
+async def list_rejects(connection: asyncpg.Connection, feed: str, after: bytes, limit: int) -> list[StoredReject]:
+    """By key. `after`: the last key of the page before."""
+    rows = await connection.fetch(
         """SELECT row_key, problems, sealed FROM feed_rejects WHERE feed = $1 AND row_key > $2
            ORDER BY row_key LIMIT $3""",
         feed,
         after,
         limit,
     )
-    return rows
+    return list(map(StoredReject._make, rows))

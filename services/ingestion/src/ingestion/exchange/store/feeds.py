@@ -2,18 +2,52 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import asyncpg
 from shell.store.transaction import Tx
 
-_FEED: Final = """feed, state, run, newest, cursor, from_start, headers, failures, problem, problem_at, worked_at,
-       next_at"""
-_RUN: Final = """feed, run, state, started_at, finished_at, rows_before, rows_read, accepted, unchanged, quarantined,
-       rejected, missing, ended, problem, confirmed_by"""
+
+class StoredFeed(NamedTuple):
+    """A row of `feeds` (`ingestion.exchange.tables.FeedRow`)."""
+
+    feed: str
+    state: str
+    run: int
+    newest: bytes
+    cursor: bytes
+    from_start: bool
+    headers: bytes
+    failures: int
+    problem: bytes
+    problem_at: datetime | None
+    worked_at: datetime | None
+    next_at: datetime | None
+
+
+class StoredRun(NamedTuple):
+    """A row of `feed_runs` (`ingestion.exchange.tables.FeedRunRow`)."""
+
+    feed: str
+    run: int
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    rows_before: int | None
+    rows_read: int
+    accepted: int
+    unchanged: int
+    quarantined: int
+    rejected: int
+    missing: int
+    ended: int
+    problem: bytes
+    confirmed_by: str | None
 
 
 class Advance(NamedTuple):
-    """What one page came to. `run`, `cursor`: where it starts from; `to`: where it ends, None to stay."""
+    """The result of one page. `run`, `cursor`: the position at which the page begins; `to`: the one at which it ends,
+    None to keep the cursor."""
 
     run: int
     cursor: bytes
@@ -25,15 +59,19 @@ class Advance(NamedTuple):
     rejected: int
 
 
+_FEED: Final = ", ".join(StoredFeed._fields)
+_RUN: Final = ", ".join(StoredRun._fields)
+
+
 # ── feeds and runs ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def enter(connection: Any, feeds: Collection[str]) -> None:
+async def enter(connection: asyncpg.Connection, feeds: Collection[str]) -> None:
     await connection.execute("INSERT INTO feeds (feed) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", sorted(feeds))
 
 
-async def list_due(connection: Any, feeds: Collection[str], now: datetime) -> list[str]:
-    """Of these feeds, those whose time has come, whoever has waited longest first."""
+async def list_due(connection: asyncpg.Connection, feeds: Collection[str], now: datetime) -> list[str]:
+    """The due ones of these feeds. The feed that has waited longest comes first."""
     rows = await connection.fetch(
         """SELECT feed FROM feeds WHERE feed = ANY($1::text[]) AND (next_at IS NULL OR next_at <= $2)
            ORDER BY worked_at NULLS FIRST, feed""",
@@ -43,58 +81,65 @@ async def list_due(connection: Any, feeds: Collection[str], now: datetime) -> li
     return [row[0] for row in rows]
 
 
-async def load_feeds(connection: Any, feeds: Collection[str]) -> dict[str, Any]:
+async def load_feeds(connection: asyncpg.Connection, feeds: Collection[str]) -> dict[str, StoredFeed]:
     rows = await connection.fetch(f"SELECT {_FEED} FROM feeds WHERE feed = ANY($1::text[])", list(feeds))  # noqa: S608
-    return {row["feed"]: row for row in rows}
+    return {feed.feed: feed for feed in map(StoredFeed._make, rows)}
 
 
-async def load_feed(connection: Any, feed: str) -> Any:
-    return await connection.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1", feed)  # noqa: S608
+async def load_feed(connection: asyncpg.Connection, feed: str) -> StoredFeed:
+    """The feed was entered before."""
+    row = await connection.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1", feed)  # noqa: S608
+    return StoredFeed._make(row)
 
 
-async def lock_feed(tx: Tx, feed: str) -> Any:
-    return await tx.sql.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1 FOR UPDATE", feed)  # noqa: S608
+async def lock_feed(tx: Tx, feed: str) -> StoredFeed | None:
+    row = await tx.sql.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1 FOR UPDATE", feed)  # noqa: S608
+    return StoredFeed._make(row) if row else None
 
 
-async def load_run(connection: Any, feed: str, run: int) -> Any:
-    return await connection.fetchrow(
+async def load_run(connection: asyncpg.Connection, feed: str, run: int) -> StoredRun:
+    """The run exists."""
+    row = await connection.fetchrow(
         f"SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND run = $2",  # noqa: S608 - a constant list of columns
         feed,
         run,
     )
+    return StoredRun._make(row)
 
 
-async def load_newest_runs(connection: Any, feeds: Collection[str]) -> dict[str, Any]:
+async def load_newest_runs(connection: asyncpg.Connection, feeds: Collection[str]) -> dict[str, StoredRun]:
     rows = await connection.fetch(
         f"SELECT DISTINCT ON (feed) {_RUN} FROM feed_runs WHERE feed = ANY($1::text[]) ORDER BY feed, run DESC",  # noqa: S608
         list(feeds),
     )
-    return {row["feed"]: row for row in rows}
+    return {run.feed: run for run in map(StoredRun._make, rows)}
 
 
-async def list_runs(connection: Any, feed: str, before: int | None, limit: int) -> list[Any]:
-    rows: list[Any] = await connection.fetch(
+async def list_runs(connection: asyncpg.Connection, feed: str, before: int | None, limit: int) -> list[StoredRun]:
+    """Newest first. `before`: only runs with a smaller number."""
+    rows = await connection.fetch(
         f"""SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND ($2::bigint IS NULL OR run < $2)
             ORDER BY run DESC LIMIT $3""",  # noqa: S608 - a constant list of columns
         feed,
         before,
         limit,
     )
-    return rows
+    return list(map(StoredRun._make, rows))
 
 
-async def try_lock(connection: Any, feed: str) -> bool:
-    """Until `unlock`, or the end of the connection: nobody else works on it meanwhile."""
+async def try_lock(connection: asyncpg.Connection, feed: str) -> bool:
+    """Lock the feed for one worker, until `unlock` or the end of the connection."""
     found: bool = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"feed/{feed}")
     return found
 
 
-async def unlock(connection: Any, feed: str) -> None:
+async def unlock(connection: asyncpg.Connection, feed: str) -> None:
     await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", f"feed/{feed}")
 
 
-async def begin_step(connection: Any, feed: str, outlived: bool) -> int:
-    """Count a step, committed before it begins. Returns how many before it never ended; `outlived`: none."""
+async def begin_step(connection: asyncpg.Connection, feed: str, outlived: bool) -> int:
+    """Count a step before it begins. Returns the number of earlier steps that did not end. `outlived`: the last step
+    ended, but could not be uncounted."""
     found: int = await connection.fetchval(
         "UPDATE feeds SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE feed = $1 RETURNING deaths - 1",
         feed,
@@ -103,7 +148,7 @@ async def begin_step(connection: Any, feed: str, outlived: bool) -> int:
     return found
 
 
-async def end_step(connection: Any, feed: str, left: int) -> None:
+async def end_step(connection: asyncpg.Connection, feed: str, left: int) -> None:
     await connection.execute("UPDATE feeds SET deaths = $2 WHERE feed = $1", feed, left)
 
 
@@ -122,7 +167,7 @@ async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: dat
 
 
 async def advance(tx: Tx, feed: str, by: Advance, at: datetime) -> bool:
-    """Move on. False when the feed is not where this page began."""
+    """Move the cursor. False if it is not where this page began."""
     found = await tx.sql.fetchval(
         """UPDATE feeds SET cursor = coalesce($4, cursor), newest = coalesce($5, newest), worked_at = $6,
                   failures = 0, problem = '', problem_at = NULL
@@ -152,7 +197,8 @@ async def advance(tx: Tx, feed: str, by: Advance, at: datetime) -> bool:
 async def settle_run(
     tx: Tx, feed: str, run: int, *, state: str, next_at: datetime, missing: int, problem: bytes, at: datetime
 ) -> None:
-    """End the reading of a run: `done`, `unsure` (the table moved), `held`, or `ending` where rows are missing."""
+    """The reading of a run is over. `state`: `done`, `unsure` (the table changed meanwhile), `held` (an officer must
+    confirm), or `ending` (the missing rows end now)."""
     await tx.sql.execute(
         """UPDATE feeds SET state = $3, cursor = '', next_at = CASE WHEN from_start THEN $5::timestamptz ELSE $4 END,
                   worked_at = $5, failures = 0, problem = $6,
@@ -197,7 +243,7 @@ async def count_ended(tx: Tx, feed: str, run: int, ended: int, at: datetime) -> 
 
 
 async def fail(tx: Tx, feed: str, problem: bytes, next_at: datetime, at: datetime) -> None:
-    """It cannot be read now; where it stands stays."""
+    """The feed cannot be read now. Its cursor does not change."""
     await tx.sql.execute(
         """UPDATE feeds SET failures = failures + 1, problem = $2, problem_at = $4, next_at = $3, worked_at = $4
            WHERE feed = $1""",
@@ -215,7 +261,7 @@ async def ask_for_run(tx: Tx, feed: str, from_start: bool, at: datetime) -> None
 
 
 async def forget_runs(tx: Tx, feed: str, run: int, kept: int) -> None:
-    """Of runs that brought nothing only the newest stays, of the others the newest `kept`."""
+    """Delete runs before `run`: those without any change, and those beyond the newest `kept`."""
     await tx.sql.execute(
         """DELETE FROM feed_runs WHERE feed = $1 AND run < $2 AND
              (run < (SELECT run FROM feed_runs WHERE feed = $1 ORDER BY run DESC OFFSET $3 LIMIT 1)

@@ -1,4 +1,4 @@
-"""The tables, rows and cells that every reader yields, and the limits that every reader keeps."""
+"""The tables, rows and cells that all readers of files yield, and the limits of all readers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ HEADER_ROWS_MAX: Final = 20
 CELL_CHARS_KEPT: Final = 1_000
 TABLES_MAX: Final = 500
 HEADER_CHARS_KEPT: Final = 100
-REJECT_BYTES_MAX: Final = 8 * 1024  # of one rejected row, as it is stored
+REJECT_BYTES_MAX: Final = 8 * 1024  # text of one rejected row as it is stored
 CUT: Final = "…（已截断）"  # the end of a cell that was shortened
 DAY_ZERO: Final = date(1899, 12, 30)
 
 
 class FileBroken(Exception):
-    """The file as a whole cannot be worked through; `code` is on the published list. `extra`: more for the sender."""
+    """The whole file cannot be imported. `code` is on the published list. `extra`: details for the sender."""
 
     def __init__(self, code: str, **extra: Any) -> None:
         super().__init__(code)
@@ -26,20 +26,20 @@ class FileBroken(Exception):
 
 
 class BadCell(NamedTuple):
-    """A cell that has no value to go by; `code` says why (a formula never calculated, an error such as #N/A)."""
+    """A cell without a usable value, such as #N/A or a formula without a result. `code`: the reason."""
 
     code: str
     text: str
 
 
 class Calculated(NamedTuple):
-    """What a formula had come to when the file was saved."""
+    """The result of a formula, as it was saved with the file."""
 
     value: Any
 
 
 class TooLong(NamedTuple):
-    """The beginning of a value that alone is longer than a row may be."""
+    """The beginning of a value that is longer than a row may be."""
 
     text: str
 
@@ -48,8 +48,8 @@ Cell = str | int | float | bool | date | datetime | bytes | None | BadCell | Cal
 
 
 class Row(NamedTuple):
-    """`place`: its number as a spreadsheet shows it, title rows included; `broken`: why it could not be taken apart
-    into cells, then `cells` holds what could be read of it."""
+    """`place`: its number as a spreadsheet shows it. `broken`: why the row cannot be split into cells; then `cells` has
+    the readable part."""
 
     place: int
     cells: Sequence[Cell]
@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One sheet, or the only table of a file. `serials_from`: day 0 of its serial day numbers."""
+    """A sheet, or the only table of a file. `serials_from`: day 0 of its serial day numbers."""
 
     name: str
     rows: Iterator[Row]
@@ -66,7 +66,7 @@ class Table:
 
 
 def text_of(cell: Cell) -> str:
-    """A cell as it is shown to the person who has to correct it."""
+    """A cell as the sender sees it in the file of rejects."""
     if cell is None:
         return ""
     if isinstance(cell, TooLong):
@@ -84,24 +84,24 @@ def is_blank(cells: Sequence[Cell]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
-# ── bounds ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def chars_of(cells: Sequence[Cell]) -> int:
-    """The characters of all cells of text of a row together; bytes count as characters."""
+    """The total length of all text cells. Bytes count as characters."""
     return sum(len(cell) for cell in cells if isinstance(cell, str | bytes))
 
 
 def bounded(place: int, cells: Sequence[Cell]) -> Row:
-    """The row. If its text is longer than ROW_CHARS_MAX, only the beginning of each cell, marked as `row_too_long`."""
+    """The row. If its text is longer than ROW_CHARS_MAX, its cells are shortened and it is broken (`row_too_long`)."""
     if chars_of(cells) <= ROW_CHARS_MAX and TooLong not in map(type, cells):
         return Row(place, cells)
     return Row(place, shortened([text_of(cell) for cell in cells], REJECT_BYTES_MAX), "row_too_long")
 
 
 def shortened(texts: Sequence[str], bytes_max: int) -> list[str]:
-    """The texts if they have at most `bytes_max` bytes together. Otherwise the longest are cut to one common length
-    and end with CUT, and short ones stay whole."""
+    """The texts, with at most `bytes_max` bytes in total. The longest ones are cut to one common length and end with
+    CUT; short ones stay whole."""
     sizes = [len(text.encode("utf-8", "replace")) for text in texts]
     if sum(sizes) <= bytes_max:
         return list(texts)

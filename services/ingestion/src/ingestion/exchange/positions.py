@@ -1,4 +1,4 @@
-"""Places in the order of a table: kept sealed, since a key may be an ID number, and put back as they came."""
+"""Positions in the order of a table. They keep their types, and are stored sealed: a key may be an ID number."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -12,26 +12,28 @@ from shell.privacy import vault
 
 from ingestion.exchange.feeds import FeedBroken, Watermark
 
-Place = tuple[Any, ...]
+Position = tuple[Any, ...]
 
 
-def sealed(place: Place, context: str) -> bytes:
-    return vault().seal(encoded(place), context.encode()) if place else b""
+def sealed(position: Position, context: str) -> bytes:
+    return vault().seal(encoded(position), context.encode()) if position else b""
 
 
-def opened(kept: bytes, context: str) -> Place:
-    return decoded(vault().open(kept, context.encode())) if kept else ()
+def opened(stored: bytes, context: str) -> Position:
+    return decoded(vault().open(stored, context.encode())) if stored else ()
 
 
-def encoded(place: Sequence[Any]) -> bytes:
-    return msgspec.json.encode([_told(value) for value in place])
+def encoded(position: Sequence[Any]) -> bytes:
+    """Raises FeedBroken for a type without an order."""
+    return msgspec.json.encode([_with_type(value) for value in position])
 
 
-def decoded(kept: bytes) -> Place:
-    return tuple(_read(kind, value) for kind, value in msgspec.json.decode(kept, type=list[tuple[str, Any]]))
+def decoded(stored: bytes) -> Position:
+    typed = msgspec.json.decode(stored, type=list[tuple[str, Any]])
+    return tuple(_restored(type_name, value) for type_name, value in typed)
 
 
-def _told(value: Any) -> tuple[str, Any]:
+def _with_type(value: Any) -> tuple[str, Any]:
     match value:
         case None | bool() | str():
             return "", value
@@ -50,8 +52,8 @@ def _told(value: Any) -> tuple[str, Any]:
     raise FeedBroken("order_unusable", type=type(value).__name__)
 
 
-def _read(kind: str, value: Any) -> Any:
-    match kind:
+def _restored(type_name: str, value: Any) -> Any:
+    match type_name:
         case "int":
             return int(value)
         case "decimal":
@@ -71,27 +73,36 @@ def _read(kind: str, value: Any) -> Any:
 
 
 def instant_of(value: Any, watermark: Watermark) -> datetime | None:
-    """When a change was written, in UTC. None for a number. Raises FeedBroken for what is no instant."""
+    """The instant of a change, in UTC. None for a number. Raises FeedBroken for a value that is no instant."""
     if watermark.kind == "number":
         return None
     moment: datetime
-    if isinstance(value, str):
-        try:
-            moment = datetime.strptime(value.strip(), watermark.format)  # noqa: DTZ007 - the place is put in below
-        except ValueError:
-            raise FeedBroken("watermark_unreadable", column=watermark.columns[0], format=watermark.format) from None
-    elif isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, date):
-        moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the place is put in below
-    else:
-        raise FeedBroken("watermark_unreadable", column=watermark.columns[0], format=watermark.format)
+    match value:
+        case str():
+            moment = _parsed(value.strip(), watermark)
+        case datetime():
+            moment = value
+        case date():
+            moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the offset is added below
+        case _:
+            raise _unreadable(watermark)
     return (moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)).astimezone(UTC)
 
 
+def _parsed(text: str, watermark: Watermark) -> datetime:
+    try:
+        return datetime.strptime(text, watermark.format)  # noqa: DTZ007 - the caller adds the offset
+    except ValueError:
+        raise _unreadable(watermark) from None
+
+
+def _unreadable(watermark: Watermark) -> FeedBroken:
+    return FeedBroken("watermark_unreadable", column=watermark.columns[0], format=watermark.format)
+
+
 def kept_newest(value: Any, watermark: Watermark, now: datetime) -> Any:
-    """What is remembered as the newest change: never a moment that has not come, for a single wrong clock would hide
-    all that follows. None for what cannot be read."""
+    """The newest change as it is stored. An instant in the future becomes `now`: otherwise one wrong clock would hide
+    all later changes. None for an unreadable value."""
     if watermark.kind == "number":
         return value if isinstance(value, int | Decimal | float) else None
     try:
@@ -103,7 +114,7 @@ def kept_newest(value: Any, watermark: Watermark, now: datetime) -> Any:
 
 
 def start_of(newest: Any, watermark: Watermark) -> Any:
-    """The value from which the next run reads: the overlap before the newest change."""
+    """The first value that the next run reads: the overlap before the newest change."""
     if newest is None:
         return None
     if watermark.kind == "number":
@@ -114,7 +125,7 @@ def start_of(newest: Any, watermark: Watermark) -> Any:
 
 
 def _like(example: Any, instant: datetime, watermark: Watermark) -> Any:
-    """The instant written as the column writes it."""
+    """The instant in the type and the format of the column."""
     local = instant.astimezone(SHANGHAI)
     if isinstance(example, str):
         return local.strftime(watermark.format)

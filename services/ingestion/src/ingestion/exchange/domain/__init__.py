@@ -1,0 +1,1 @@
+"""Decisions about the rows of front-end tables. Pure code."""

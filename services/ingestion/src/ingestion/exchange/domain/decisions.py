@@ -1,0 +1,227 @@
+"""From a row and the state of its key to events: one row at a time.
+
+A row states one thing about one person at a time. Its statements over time are a chain of events. A row that is read
+again gives no event, and an updated row gives events only for the difference.
+"""
+
+from datetime import date, datetime
+
+from common.calendar import civil_date
+
+from ingestion.exchange.domain.periods import (
+    add_former,
+    annulment,
+    correct_period,
+    end_period,
+    ending,
+    remove_overlaps,
+    start_period,
+)
+from ingestion.exchange.domain.states import (
+    FORMER_PERIODS_MAX,
+    Change,
+    Content,
+    Draft,
+    EndMeaning,
+    KeyState,
+    Outcome,
+    Period,
+    RowRules,
+)
+
+
+def decide_row(state: KeyState | None, change: Change, rules: RowRules) -> Outcome:
+    """`state`: None for a key that was never read."""
+    if change.is_deleted:
+        return _decide_deletion(state, change, rules)
+    content = change.content
+    assert content is not None
+    if state is None:
+        return start_period(0, change, content)
+    if is_older(state, change):
+        return _decide_older(state, change, content, rules)
+    if state.content is None:
+        return start_period(state.version, change, content)
+    if state.life == "annulled":
+        return _decide_after_annulment(state, state.content, change, content)
+    if state.life == "ended":
+        return _decide_after_end(state, state.content, change, content)
+    return _decide_update(state, state.content, change, content, rules)
+
+
+def decide_missing(state: KeyState, now: datetime, rules: RowRules) -> Outcome:
+    """For a row that is no longer in a full load."""
+    if state.life != "alive" or state.content is None:
+        return [], state
+    if rules.is_one_day and rules.missing == "ended":
+        return [], state._replace(life="ended")  # a day has no end, and sources delete old rows from such lists
+    return end_period(state, state.content, now, civil_date(now), rules.missing)
+
+
+# ── a row that is older than the state ──────────────────────────────────────────────────────────────────────
+
+
+def is_older(state: KeyState, change: Change) -> bool:
+    """Whether a newer row of the key was read before."""
+    if change.watermark is None or state.watermark is None:
+        return False
+    try:
+        return change.watermark < state.watermark
+    except TypeError:  # the column has another type now: the row that was read last counts
+        return False
+
+
+def _decide_older(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
+    """A newer row replaced this one, so it gives no event, with two exceptions: only a deletion was read before, or the
+    period begins before all known periods."""
+    if state.content is None:
+        return _decide_before_deletion(state, change, content, rules)
+    first_day, known_from = content.valid_from, state.content.valid_from
+    if first_day is None or known_from is None or first_day >= known_from:
+        return [], state
+    if content.subject != state.content.subject or any(p.valid_from == first_day for p in state.former):
+        return [], state
+    return _insert_former(state, first_day, min(content.valid_to or known_from, known_from))
+
+
+def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
+    version = state.version + 1
+    former = sorted((*state.former, Period(version, first_day)), key=lambda period: period.valid_from or date.min)
+    draft = Draft("created", version, None, first_day, end)
+    return [draft], state._replace(version=version, former=tuple(former[-FORMER_PERIODS_MAX:]))
+
+
+def _decide_before_deletion(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
+    drafts, begun = start_period(state.version, change, content)
+    more, ended = end_period(begun, content, state.at, content.valid_to or civil_date(state.at), rules.deleted)
+    return [*drafts, *more], ended._replace(watermark=state.watermark)
+
+
+# ── a row that is present ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _decide_update(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
+    if content.digest == old.digest:
+        content = content._replace(valid_from=old.valid_from)
+    if not _is_same(old, content):
+        return _decide_other_content(state, old, change, content, rules)
+    if content.valid_to == old.valid_to:
+        return [], state._replace(watermark=change.watermark)
+    if content.valid_to is not None:
+        return _end_by_row(state, change, content, content.valid_to)
+    return _decide_other_content(state, old, change, content, rules)
+
+
+def _is_same(old: Content, content: Content) -> bool:
+    """Whether the rows differ at most in the end of the period."""
+    return (content.subject, content.digest) == (old.subject, old.digest)
+
+
+def _decide_other_content(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
+    """The row begins a new period, changes its subject, or corrects the present period."""
+    first_day = _new_first_day(old, change, content, rules)
+    if first_day is not None:
+        content = content._replace(valid_from=first_day)
+        return _replace_period(state, old, ending(state.version + 1, state.head, first_day), change, content)
+    if content.subject != old.subject:
+        return _replace_period(state, old, annulment(state.version + 1, state.head), change, content)
+    if content.valid_from is None and old.valid_from is not None:
+        first_day = min(old.valid_from, civil_date(change.at))
+        content = content._replace(valid_from=first_day)
+    return correct_period(state, change, content)
+
+
+def _end_by_row(state: KeyState, change: Change, content: Content, day: date) -> Outcome:
+    """The row differs only in the end of its period."""
+    version, at = state.version + 1, max(change.at, state.at)
+    draft = Draft("ended", version, state.head, None, day)
+    after = state._replace(version=version, head=version, at=at, watermark=change.watermark, content=content)
+    return [draft], after
+
+
+def _replace_period(state: KeyState, old: Content, close: Draft, change: Change, content: Content) -> Outcome:
+    """Close the present period and start another one."""
+    former = add_former(state.former, close.version, old.valid_from) if content.subject == old.subject else ()
+    drafts, after = start_period(close.version, _not_before(state, change), content, former)
+    return [close, *drafts], after
+
+
+def _new_first_day(old: Content, change: Change, content: Content, rules: RowRules) -> date | None:
+    """The first day of a new period. None if the row corrects the present one.
+
+    A row without a first day is new from the day of its change. A period in the future is always corrected, so a key
+    has at most one such period.
+    """
+    changed_on = civil_date(change.at)
+    is_future = old.valid_from is not None and old.valid_from > changed_on
+    if rules.updated == "corrected" or is_future:
+        return None
+    if content.valid_from is None or _has_first_registration(old, content, rules):
+        return changed_on if old.valid_from is None or changed_on > old.valid_from else None
+    return content.valid_from if old.valid_from is not None and content.valid_from > old.valid_from else None
+
+
+def _has_first_registration(old: Content, content: Content, rules: RowRules) -> bool:
+    """Whether the day in the row is not that of the change, because the table has only the day of the registration."""
+    return rules.updated == "created" and not rules.is_one_day and content.valid_from == old.valid_from
+
+
+def _decide_after_annulment(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
+    former = state.former if content.subject == old.subject else ()
+    if content.valid_from is None and former:
+        content = content._replace(valid_from=civil_date(change.at))
+    return remove_overlaps(*start_period(state.version, _not_before(state, change), content, former))
+
+
+def _decide_after_end(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
+    """The row is back: either its period continues or a new one begins."""
+    change = _not_before(state, change)
+    if _is_same(old, content) and content.valid_to == old.valid_to:
+        content = content._replace(valid_from=old.valid_from)
+        return [], state._replace(life="alive", watermark=change.watermark, content=content)
+    first_day = content.valid_from or civil_date(change.at)
+    content = content._replace(valid_from=first_day)
+    if content.subject != old.subject:
+        return start_period(state.version, change, content)
+    if old.valid_to is not None and first_day >= old.valid_to:
+        former = add_former(state.former, state.head, old.valid_from)
+        return start_period(state.version, change, content, former)
+    return correct_period(state, change, content)
+
+
+def _not_before(state: KeyState, change: Change) -> Change:
+    """The change, no earlier than the last event: the events of a key stay in order of time."""
+    return change._replace(at=max(change.at, state.at))
+
+
+# ── a row that is deleted ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) -> Outcome:
+    day = _day_of_deletion(change)
+    if state is None:
+        return _decide_first_deletion(change, day, rules)
+    if state.content is None or state.life != "alive" or is_older(state, change):
+        return [], state
+    meaning: EndMeaning = "annulled" if rules.is_one_day else rules.deleted
+    drafts, after = end_period(state, state.content, max(change.at, state.at), day, meaning)
+    return drafts, after._replace(watermark=change.watermark)
+
+
+def _day_of_deletion(change: Change) -> date:
+    """The end in the row, or the day on which it was deleted."""
+    end = change.content.valid_to if change.content else change.valid_to
+    return end or civil_date(change.at)
+
+
+def _decide_first_deletion(change: Change, day: date, rules: RowRules) -> Outcome:
+    """A deleted row of an unknown key. If it still has its content, the period is recorded with its end."""
+    silent = KeyState(0, "silent", change.at, change.watermark, None)
+    if change.content is None or rules.deleted != "ended" or rules.is_one_day:
+        return [], silent
+    content = change.content._replace(valid_to=None)
+    drafts, begun = start_period(0, change, content)
+    more, after = end_period(begun, content, change.at, day, "ended")
+    if after.life == "annulled":  # it did not begin before its end
+        return [], silent
+    return [*drafts, *more], after

@@ -1,0 +1,100 @@
+"""The events that begin, correct and end a period of a key."""
+
+from datetime import date, datetime
+
+from ingestion.exchange.domain.states import (
+    FORMER_PERIODS_MAX,
+    Change,
+    Content,
+    Draft,
+    EndMeaning,
+    FormerPeriods,
+    KeyState,
+    Outcome,
+    Period,
+)
+
+
+def start_period(version: int, change: Change, content: Content, former: FormerPeriods = ()) -> Outcome:
+    """`version`: of the last event of the key."""
+    version += 1
+    draft = Draft("created", version, None, content.valid_from, content.valid_to)
+    return [draft], KeyState(version, "alive", change.at, change.watermark, content, version, former)
+
+
+def correct_period(state: KeyState, change: Change, content: Content) -> Outcome:
+    """Correct the present period. The key is alive afterwards."""
+    version = state.version + 1
+    draft = Draft("corrected", version, state.head, content.valid_from, content.valid_to)
+    at = max(change.at, state.at)
+    after = KeyState(version, "alive", at, change.watermark, content, version, state.former)
+    return remove_overlaps([draft], after)
+
+
+def add_former(former: FormerPeriods, head: int, valid_from: date | None) -> FormerPeriods:
+    return (*former, Period(head, valid_from))[-FORMER_PERIODS_MAX:]
+
+
+def remove_overlaps(drafts: list[Draft], after: KeyState) -> Outcome:
+    """Annul the former periods that begin in the present one, and end the one before them on its first day."""
+    assert after.content is not None
+    first_day, version, former = after.content.valid_from, after.version, list(after.former)
+    while former and _begins_from(former[-1], first_day):
+        version += 1
+        drafts.append(annulment(version, former.pop().head))
+    if former and first_day is not None:
+        version += 1
+        last = former.pop()
+        drafts.append(ending(version, last.head, first_day))
+        former.append(Period(version, last.valid_from))
+    return drafts, after._replace(version=version, former=tuple(former))
+
+
+def _begins_from(period: Period, day: date | None) -> bool:
+    return day is None or (period.valid_from is not None and period.valid_from >= day)
+
+
+def ending(version: int, previous: int, day: date) -> Draft:
+    return Draft("ended", version, previous, None, day, about_former=True)
+
+
+def annulment(version: int, previous: int) -> Draft:
+    return Draft("annulled", version, previous, None, None, about_former=True)
+
+
+def end_period(state: KeyState, content: Content, at: datetime, day: date, meaning: EndMeaning) -> Outcome:
+    """End the present period on `day`, or annul it, as the rules of the table require."""
+    if meaning == "nothing":
+        return [], state
+    if meaning == "annulled":
+        return _annul(state, content, at)
+    if content.valid_to is not None and content.valid_to <= day:
+        return [], state._replace(life="ended")  # the row itself had an earlier end
+    if content.valid_from is not None and content.valid_from >= day:
+        return _annul_and_end_former(state, content, at, day)
+    version = state.version + 1
+    content = content._replace(valid_to=day)
+    after = state._replace(version=version, head=version, life="ended", at=at, content=content)
+    return [ending(version, state.head, day)], after
+
+
+def _annul(state: KeyState, content: Content, at: datetime) -> Outcome:
+    version = state.version + 1
+    after = state._replace(version=version, head=version, life="annulled", at=at, content=content)
+    return [annulment(version, state.head)], after
+
+
+def _annul_and_end_former(state: KeyState, content: Content, at: datetime, day: date) -> Outcome:
+    """The present period does not begin before `day`: annul it. A former period was to end on its first day, and now
+    ends on `day`."""
+    drafts, after = _annul(state, content, at)
+    version, former = after.version, list(after.former)
+    while former:
+        last = former.pop()
+        version += 1
+        if last.valid_from is None or last.valid_from < day:
+            drafts.append(ending(version, last.head, day))
+            former.append(Period(version, last.valid_from))
+            break
+        drafts.append(annulment(version, last.head))
+    return drafts, after._replace(version=version, former=tuple(former))

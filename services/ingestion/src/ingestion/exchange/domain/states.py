@@ -1,0 +1,80 @@
+"""A row of a front-end table, the stored state of its key, and the events that follow from both."""
+
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple
+
+from common.events.facts import Action
+
+Life = Literal["silent", "alive", "ended", "annulled"]
+UpdateMeaning = Literal["by_period", "corrected", "created"]
+EndMeaning = Literal["ended", "annulled", "nothing"]
+FORMER_PERIODS_MAX: Final = 12
+
+
+class Content(NamedTuple):
+    """The statement of a row. `subject`: keyed hash of the person and of the household or item; `digest`: keyed hash of
+    the whole statement without the end of its period."""
+
+    subject: bytes
+    digest: bytes
+    valid_from: date | None
+    valid_to: date | None
+
+
+class Change(NamedTuple):
+    """A row as it was read. `at`: when it was written; `watermark`: its position in the order of changes, if there is
+    one; `content`: None if a deleted row shows only its key; `valid_to`: the end of the period in such a row."""
+
+    at: datetime
+    watermark: tuple[object, ...] | None
+    is_deleted: bool
+    content: Content | None
+    valid_to: date | None = None
+
+
+class Period(NamedTuple):
+    """A former period of a key. `head`: version of its last event."""
+
+    head: int
+    valid_from: date | None
+
+
+FormerPeriods = tuple[Period, ...]
+
+
+class KeyState(NamedTuple):
+    """The stored state of a key. `version`: number of its last event; `head`: number of the last event of the present
+    period; `at`: time of the last event; `life`: `silent` if only a deletion was read. `former`: oldest first."""
+
+    version: int
+    life: Life
+    at: datetime
+    watermark: tuple[object, ...] | None
+    content: Content | None
+    head: int = 0
+    former: FormerPeriods = ()
+
+
+class Draft(NamedTuple):
+    """An event to record. `previous`: version of the event before it in its chain; `about_former`: it is about the
+    person of that event, not about the person in the row."""
+
+    action: Action
+    version: int
+    previous: int | None
+    valid_from: date | None
+    valid_to: date | None
+    about_former: bool = False
+
+
+class RowRules(NamedTuple):
+    """The meaning of an updated, a deleted and (in a full load) a missing row. `is_one_day`: the kind of fact has one
+    day and no period."""
+
+    updated: UpdateMeaning
+    deleted: EndMeaning
+    missing: EndMeaning
+    is_one_day: bool
+
+
+Outcome = tuple[list[Draft], KeyState]  # the events in their order, and the state after them

@@ -1,0 +1,20 @@
+"""The feeds that a caller may see."""
+
+from common.errors import NotFound
+from shell.access.auth import Caller
+from shell.access.scopes import OwnSource, scope_of
+
+from ingestion.exchange.feeds import Setup, configured
+
+
+def may_see(setup: Setup, caller: Caller) -> bool:
+    scope = scope_of(caller)
+    return setup.feed.source == scope.source if isinstance(scope, OwnSource) else scope.sees(setup.area)
+
+
+def find_feed(name: str, caller: Caller) -> Setup:
+    """Raises NotFound for an unknown feed, and for one that the caller may not see."""
+    setup = configured().setups.get(name)
+    if setup is None or not may_see(setup, caller):
+        raise NotFound("no such feed")
+    return setup

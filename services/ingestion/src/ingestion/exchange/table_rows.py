@@ -1,0 +1,138 @@
+"""One row of a front-end table: its key as a keyed hash, its position, its cells, and the change that it states."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from common.events.kinds import LINE_OF
+from shell.privacy import vault
+
+from ingestion.domain.problems import fault
+from ingestion.domain.pushed import Pushed
+from ingestion.exchange.domain.states import Change, Content
+from ingestion.exchange.feeds import Feed, FeedBroken
+from ingestion.exchange.frontend import cell_of
+from ingestion.exchange.layouts import Layout
+from ingestion.exchange.positions import Position, encoded, instant_of
+from ingestion.files.domain.cells import plain
+from ingestion.files.domain.table import Row, TooLong, bounded, text_of
+from ingestion.files.row_events import Sender, Shaped, end_of, rejection, shape
+
+_encode = msgspec.json.Encoder().encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
+_DIGEST_BYTES: Final = 16
+_SUBJECT_BYTES: Final = 8
+
+
+class TableRow(NamedTuple):
+    """A row as it was read. `key`: keyed hash of its key; `position`: in the order of the table, as the driver gave it;
+    `raw`: keyed hash of its cells without the watermark; `is_deleted`: None for an unknown operation; `number`: in the
+    run."""
+
+    key: bytes
+    position: Position
+    raw: bytes
+    is_deleted: bool | None
+    cells: list[Any]
+    number: int
+
+
+def row_of(layout: Layout, values: Sequence[Any], number: int) -> TableRow:
+    """Raises FeedBroken if the position cannot be stored. The key is part of the position."""
+    cells = [cell_of(value) for value in values]
+    word = None if layout.operation_at is None else text_of(cells[layout.operation_at]).strip()
+    return TableRow(
+        key=_key_of(layout.setup.feed, [cells[at] for at in layout.key_at]),
+        position=_position(layout, values),
+        raw=_raw_of(layout, word, cells),
+        is_deleted=layout.is_deleted(word or ""),
+        cells=cells,
+        number=number,
+    )
+
+
+def _position(layout: Layout, values: Sequence[Any]) -> Position:
+    position = tuple(values[at] for at in layout.order_at)
+    if TooLong in map(type, position):
+        raise FeedBroken("order_unusable", type="text of more than 65,536 characters")
+    return position
+
+
+def _raw_of(layout: Layout, word: str | None, cells: Sequence[Any]) -> bytes:
+    content = encoded([word, *(_comparable(cells[at]) for at in layout.content_at)])
+    return vault().blind_index(f"raw\0{layout.mapping_digest}{content.decode()}")[:_DIGEST_BYTES]
+
+
+def _key_of(feed: Feed, parts: Sequence[Any]) -> bytes:
+    """One hash for 12, 12.0 and `12 `: drivers give the same key in different types."""
+    texts = [plain(text_of(part)).upper() for part in parts]
+    return vault().blind_index(f"key\0{feed.feed}\0{feed.kind}\0{_encode(texts).decode()}")[:_DIGEST_BYTES]
+
+
+def _comparable(cell: Any) -> Any:
+    return cell if cell is None or isinstance(cell, str | int | float) else text_of(cell)
+
+
+def watermark_of(layout: Layout, row: TableRow) -> Position | None:
+    watermark = layout.setup.feed.watermark
+    return row.position[: len(watermark.columns)] if watermark else None
+
+
+def _written_at(layout: Layout, row: TableRow, now: datetime) -> datetime:
+    """The instant in the watermark. Without a readable one, or if it is in the future, it is `now`."""
+    watermark = layout.setup.feed.watermark
+    if watermark is None:
+        return now
+    try:
+        return min(instant_of(row.position[0], watermark) or now, now)
+    except FeedBroken:
+        return now
+
+
+def read_row(layout: Layout, row: TableRow, now: datetime) -> tuple[Shaped, Change | None]:
+    """The row as an event, and as a change; None if it is rejected. A deleted row needs a readable key only. Its end
+    counts even if its other columns are wrong."""
+    at = _written_at(layout, row, now)
+    urn = layout.setup.feed.source
+    sender = Sender(urn, urn, at)
+    cells = bounded(row.number, row.cells)
+    if row.is_deleted is None:
+        return _unknown_operation(layout, cells, sender), None
+    shaped = shape(cells, layout.plan, sender, now)
+    return shaped, _change_of(layout, row, row.is_deleted, shaped, at)
+
+
+def _unknown_operation(layout: Layout, cells: Row, sender: Sender) -> Shaped:
+    faults = [fault("/data/action", "operation_unknown")]
+    return Shaped(cells, 0, rejection(cells, sender, faults), layout.column_names)
+
+
+def _change_of(layout: Layout, row: TableRow, is_deleted: bool, shaped: Shaped, at: datetime) -> Change | None:
+    watermark = watermark_of(layout, row)
+    if isinstance(shaped.read, Pushed):
+        changed_at = max(at, shaped.read.time) if is_deleted else shaped.read.time
+        return Change(changed_at, watermark, is_deleted, _content_of(shaped.read))
+    if not is_deleted:
+        return None
+    return Change(at, watermark, True, None, end_of(shaped.row, layout.plan))
+
+
+def _content_of(event: Pushed) -> Content:
+    value = msgspec.to_builtins(event.value)
+    statement = _sorted([event.person.number, event.name, event.valid_from, value])
+    subject = f"line\0{event.person.number}\0{_line_of(event)}"
+    return Content(
+        vault().blind_index(subject)[:_SUBJECT_BYTES],
+        vault().blind_index(f"said\0{statement.decode()}")[:_DIGEST_BYTES],
+        event.valid_from,
+        event.valid_to,
+    )
+
+
+def _line_of(event: Pushed) -> object:
+    """A person can have several facts of one kind at a time: one per household, or per item of the value."""
+    if event.household is not None:
+        return event.household
+    line = LINE_OF.get(event.kind) if event.value is not None else None
+    return line(event.value) if line else ""

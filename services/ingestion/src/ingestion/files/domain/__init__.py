@@ -1,0 +1,1 @@
+"""Tables, rows and cells of files. Pure code."""

@@ -1,0 +1,193 @@
+"""From a cell to a value of an event. Codes lose width and spaces; text stays as it was written. A cell that cannot be
+read raises CellWrong with a code; its value is never guessed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from common.codes import certificate, divisions
+from common.codes.id_number import IdNumber, check
+
+from ingestion.files.domain.table import CUT, BadCell, Calculated, Cell
+
+_SPACES = re.compile(r"\s+")
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE]\+?\d+")
+_LIST = re.compile(r"[、,;；/|\s]+")
+_GUARDED: Final = ("'=", "'+", "'-", "'@")
+DIGITS_KEPT: Final = 15  # of a number in a spreadsheet
+
+
+class CellWrong(Exception):
+    """`code` is on the published list of problems."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+Convert = Callable[[Any], Any]
+
+
+def plain(text: str) -> str:
+    """A code in half width without spaces."""
+    if text.isascii():
+        return "".join(text.split()) if " " in text or "\t" in text else text
+    return _SPACES.sub("", unicodedata.normalize("NFKC", text)).replace("\u200b", "").replace("\ufeff", "")
+
+
+def prepared(cell: Cell) -> Any:
+    """The value of a cell; None if it is empty. Raises CellWrong for a cell without a usable value."""
+    if isinstance(cell, Calculated):
+        cell = cell.value
+    if isinstance(cell, BadCell):
+        raise CellWrong(cell.code)
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text[:2] in _GUARDED:  # our file of rejects adds an apostrophe
+            text = text[1:]
+        if text.endswith(CUT):  # our file of rejects has only the beginning of the cell
+            raise CellWrong("cell_cut")
+        return text or None
+    return cell
+
+
+def to_text(value: Any) -> str:
+    if isinstance(value, str):
+        return _SPACES.sub(" ", value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def to_code(value: Any) -> str:
+    """Raises CellWrong if a spreadsheet kept only the first digits of a long number."""
+    if isinstance(value, str):
+        text = plain(value)
+        if "+" in text and _SCIENTIFIC.fullmatch(text):
+            raise CellWrong("digits_lost")
+        return text
+    if isinstance(value, float):
+        if abs(value) >= 10**DIGITS_KEPT:
+            raise CellWrong("digits_lost")
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)
+
+
+def to_whole(value: Any) -> int:
+    text = to_code(value)
+    try:
+        return int(text)
+    except ValueError:
+        raise CellWrong("number") from None
+
+
+def to_number(value: Any) -> float:
+    try:
+        return float(plain(value) if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        raise CellWrong("number") from None
+
+
+def to_list(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [to_code(v) for v in value]
+    text = value if isinstance(value, str) else to_code(value)
+    return [plain(part) for part in _LIST.split(text) if part]
+
+
+# ── codes and names of divisions ────────────────────────────────────────────────────────────────────────────
+
+
+def to_division(value: Any) -> str:
+    """From a code of 6, 9 or 12 digits, or from a name that only one division has."""
+    text = to_code(value)
+    if text.isdigit():
+        return _without_zeros(text)
+    found = _codes_by_name().get(text)
+    if found is None:
+        raise CellWrong("division_name")
+    return found
+
+
+def _without_zeros(code: str) -> str:
+    """530302000000 is the county 530302."""
+    for length in (6, 9):
+        if len(code) > length and set(code[length:]) == {"0"}:
+            return code[:length]
+    return code
+
+
+@lru_cache(maxsize=1)
+def _codes_by_name() -> Mapping[str, str | None]:
+    """Name → code of the divisions in force. A name may begin with the names of divisions above. None if several
+    divisions have the name."""
+    found: dict[str, str | None] = {}
+    for code in divisions.codes():
+        own = divisions.name(code) or ""
+        for prefix in _prefixes(code):
+            full = prefix + own
+            found[full] = code if found.get(full, code) == code else None
+    return found
+
+
+def _prefixes(code: str) -> set[str]:
+    """Every choice of names of the divisions above, in order."""
+    prefixes = {""}
+    for ancestor in divisions.ancestors(code):
+        if ancestor != divisions.NATION:
+            name = divisions.name(ancestor) or ""
+            prefixes |= {name + prefix for prefix in prefixes}
+    return prefixes
+
+
+# ── words of the file ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def translated(convert: Convert, table: Mapping[str, Any]) -> Convert:
+    """`table`: word in the file → code. Other values go through `convert`."""
+
+    def look_up(value: Any) -> Any:
+        key = plain(value) if isinstance(value, str) else to_text(value)
+        return table[key] if key in table else convert(value)
+
+    return look_up
+
+
+def translated_list(convert: Convert, table: Mapping[str, Any]) -> Convert:
+    """As `translated`, for a whole list or for its entries."""
+
+    def look_up(value: Any) -> Any:
+        if isinstance(value, str) and plain(value) in table:
+            return table[plain(value)]
+        return [table.get(each, each) for each in convert(value)]
+
+    return look_up
+
+
+def derived(name: str, person: Mapping[str, Any], value: Mapping[str, Any]) -> Any:
+    """A value from the digits of a number in the row; None if they do not give it.
+
+    `name`: `class` and `level` come from the certificate number, `birth_date` and `sex` from the ID number.
+    """
+    if name in ("class", "level"):
+        return _from_certificate(name, str(value.get("certificate_no", "")))
+    return _from_id_number(name, str(person.get("id_number", "")))
+
+
+def _from_certificate(name: str, text: str) -> int | None:
+    read = certificate.read(text)
+    if read is None:
+        return None
+    return read.level if name == "level" else read.class_
+
+
+def _from_id_number(name: str, text: str) -> str | None:
+    number = check(text, None)
+    if not isinstance(number, IdNumber):
+        return None
+    if name == "birth_date":
+        return number.birth_date.isoformat() if number.birth_date else None
+    return number.sex

@@ -1,0 +1,126 @@
+"""Dates and instants in cells."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from common.calendar import SHANGHAI
+
+from ingestion.files.domain.cells import CellWrong, to_code
+
+_DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?")
+_COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_CLOCK = re.compile(r"[T ]?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?")
+_SERIAL = re.compile(r"[1-9]\d{4}")
+_SERIAL_MAX: Final = 2_958_465  # 9999-12-31
+_LEAP_BUG_UNTIL: Final = 60  # spreadsheets count 1900-02-29, a day that does not exist
+ToText = Callable[[Any], str]
+
+
+def date_reader(formats: Sequence[str], zero: date) -> ToText:
+    """Reads the usual ways to write a date in Chinese files. `formats` (strptime) are tried first; `zero`: day 0 of
+    serial day numbers. The result is YYYY-MM-DD. Raises CellWrong."""
+    given = tuple(formats)
+
+    def to_date(value: Any) -> str:
+        if isinstance(value, datetime):
+            return value.date().isoformat()
+        if isinstance(value, date):
+            return value.isoformat()
+        found = _date(_digits_or_text(value), given, zero)
+        if found is None:
+            raise CellWrong("date")
+        return found
+
+    return to_date
+
+
+def _digits_or_text(value: Any) -> str:
+    """A number loses its fraction, which is a time of day."""
+    if isinstance(value, bool):
+        raise CellWrong("date")
+    if isinstance(value, int | float):
+        value = to_code(value).partition(".")[0]
+    return plain_date(value)
+
+
+def plain_date(text: str) -> str:
+    """Half width. Inner spaces stay, because a time of day may follow."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).strip()
+
+
+@lru_cache(maxsize=65536)
+def _date(text: str, formats: tuple[str, ...], zero: date) -> str | None:
+    for each in formats:
+        try:
+            return datetime.strptime(text, each).date().isoformat()  # noqa: DTZ007 - a civil date
+        except ValueError:
+            continue
+    found = _DATE.match(text) or _COMPACT_DATE.match(text)
+    if found is not None:
+        return _matched_date(text, found)
+    day = day_of(int(text), zero) if _SERIAL.fullmatch(text) else None
+    return day.isoformat() if day else None
+
+
+def _matched_date(text: str, found: re.Match[str]) -> str | None:
+    """Only a time of day may follow the date."""
+    rest = text[found.end() :].strip()
+    if rest and not _CLOCK.fullmatch(rest):
+        return None
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
+    except ValueError:
+        return None
+
+
+def day_of(serial: float, zero: date) -> Any:
+    """The date of a serial day number, or the datetime if it has a fraction. None if it is out of range."""
+    if not 1 <= serial <= _SERIAL_MAX:
+        return None
+    whole = int(serial)
+    is_before_bug = zero.year == 1899 and whole < _LEAP_BUG_UNTIL
+    day = zero + timedelta(days=whole + is_before_bug)
+    if serial == whole:
+        return day
+    return datetime.combine(day, time()) + timedelta(seconds=round((serial - whole) * 86_400))
+
+
+def inclusive(to_date: ToText) -> ToText:
+    """The day after a last day: a period of ours ends before `valid_to`."""
+
+    def to_end(value: Any) -> str:
+        day = date.fromisoformat(to_date(value))
+        return (day + timedelta(days=1)).isoformat() if day.year < 9999 else day.isoformat()
+
+    return to_end
+
+
+def instant_reader(to_date: ToText) -> ToText:
+    """Reads an instant. Without an offset it is in Asia/Shanghai, without a time of day it is midnight."""
+
+    def to_instant(value: Any) -> str:
+        if isinstance(value, datetime):
+            moment = value
+        elif isinstance(value, str):
+            moment = _moment(plain_date(value), to_date)
+        else:
+            moment = datetime.combine(date.fromisoformat(to_date(value)), time())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)).isoformat()
+
+    return to_instant
+
+
+def _moment(text: str, to_date: ToText) -> datetime:
+    try:
+        if "T" in text:
+            return datetime.fromisoformat(text)
+        clock = _CLOCK.search(text, 6)
+        day = date.fromisoformat(to_date(text))
+        at = time(int(clock[1]), int(clock[2]), int(clock[3] or 0)) if clock else time()
+    except ValueError:
+        raise CellWrong("instant") from None
+    return datetime.combine(day, at)
