@@ -5,13 +5,14 @@ from datetime import date
 from synth.cloud_events import Sent, disability_value, living_value
 from synth.month import Changes, Month, ending, phantom, report
 from synth.population import draw_disability, draw_tags
-from synth.truth import Person
+from synth.truth import Person, present
 
 KIND = "disability"
+_SPECIAL = ("dead", "disabled")  # the only child of a special family
 
 
 def _certified(person: Person) -> bool:
-    return bool(person.disability and person.disability[-1][1])
+    return present(person.disability) is not None
 
 
 def _uncertified(person: Person) -> bool:
@@ -22,9 +23,9 @@ def certificates(month: Month) -> Changes:
     """New certificates, other levels after a review, and certificates that end."""
     for _ in month.occurrences(month.rates.certificate):
         day, chance = month.random_day(), month.rng.random()
-        person = month.draw_person(KIND, day, _certified if chance < 0.35 else _uncertified)
-        if person:
-            yield _ended_certificate(month, person, day) if chance < 0.15 else _new_certificate(month, person, day)
+        if person := month.draw_person(KIND, day, _certified if chance < 0.35 else _uncertified):
+            change = _ended_certificate if chance < 0.15 else _new_certificate
+            yield change(month, person, day)
 
 
 def _ended_certificate(month: Month, person: Person, day: date) -> list[Sent]:
@@ -39,9 +40,9 @@ def _ended_in_error(month: Month, person: Person, day: date) -> list[Sent]:
     since, disability = person.disability[-1]
     assert disability is not None, "only a valid certificate is ended"
     time = month.report_time(day)
-    value = disability_value(person, disability)
     sent = [month.writer.ended(person, KIND, day, time)]
-    sent.append(month.writer.corrected(person, KIND, since, value, month.report_time(time.date(), 2, 40)))
+    value = disability_value(person, disability)
+    sent.append(month.writer.corrected(person, KIND, since, value, month.review_time(time)))
     return month.settle(person, KIND, sent)
 
 
@@ -65,6 +66,6 @@ def living(month: Month) -> Changes:
 
 def special_families(month: Month) -> Changes:
     for person, day in month.draw_people(month.rates.special, "special_family", lambda p: not p.special):
-        child, other = ("dead", "disabled") if month.rng.random() < 0.7 else ("disabled", "dead")
+        child, other = _SPECIAL if month.rng.random() < 0.7 else reversed(_SPECIAL)
         person.special = ((day, child),)
         yield report(month, person, "special_family", day, {"only_child": child}, {"only_child": other})

@@ -14,6 +14,7 @@ from common.codes import divisions
 from shell import clock
 
 from synth.cloud_events import Event
+from synth.county import County
 from synth.delivery import Faults
 from synth.identity import Numbers
 from synth.population import county
@@ -29,22 +30,28 @@ PROGRESS_EVERY_SECONDS = 1.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file (`-`: standard output), and progress to standard error. Returns 0, or 2 for a wrong argument."""
     args = _arguments().parse_args(argv)
-    today = args.today or calendar.add_months(clock.today(), -args.months - 6 if args.months else 0)
+    today = args.today or _early_enough(args.months)
+    if fault := _fault(args, today):
+        return _complain(fault)
+    if args.out != "-":
+        return _write_file(Path(args.out), _events(args, today))
+    _write(sys.stdout.buffer, _events(args, today))
+    return 0
+
+
+def _early_enough(months: int) -> date:
+    """A day of the load that leaves no event of these months in the future."""
+    return calendar.add_months(clock.today(), -months - 6 if months else 0)
+
+
+def _fault(args: argparse.Namespace, today: date) -> str | None:
+    """The fault of the arguments, None for none."""
     unknown = [code for code in args.division if not divisions.known(code, today)]
     if unknown:
-        return _complain(f"no division in force on {today}: {', '.join(unknown)}")
+        return f"no division in force on {today}: {', '.join(unknown)}"
     if not 1 <= args.people <= PEOPLE_MAX or not 0 <= args.months <= MONTHS_MAX:
-        return _complain(f"people: 1 to {PEOPLE_MAX}, months: 0 to {MONTHS_MAX}")
-    if args.out == "-":
-        _write(sys.stdout.buffer, _events(args, today))
-        return 0
-    path = Path(args.out)
-    try:
-        with path.open("wb") as file:
-            _write(file, _events(args, today))
-    except OSError as wrong:
-        return _complain(f"{path}: {wrong.strerror}")
-    return 0
+        return f"people: 1 to {PEOPLE_MAX}, months: 0 to {MONTHS_MAX}"
+    return None
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -62,28 +69,45 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _events(args: argparse.Namespace, today: date) -> Iterator[Event]:
-    block = args.people if args.months else BLOCK
-    numbers = Numbers()
-    for first in range(0, args.people, block):
-        size = min(block, args.people - first)
-        made = county(args.seed + first, size, args.division, today, numbers, first)
+    for made in _blocks(args, today):
         yield from made.initial_load()
         if args.months:
             faults = Faults.none() if args.clean else Faults()
             yield from (push.event for push in stream(made, args.months, args.seed, faults))
 
 
+def _blocks(args: argparse.Namespace, today: date) -> Iterator[County]:
+    """The county in blocks; in one block if changes follow."""
+    block = args.people if args.months else BLOCK
+    numbers = Numbers()
+    for first in range(0, args.people, block):
+        size = min(block, args.people - first)
+        yield county(args.seed + first, size, args.division, today, numbers, first)
+
+
+def _write_file(path: Path, events: Iterable[Event]) -> int:
+    try:
+        with path.open("wb") as file:
+            _write(file, events)
+    except OSError as wrong:
+        return _complain(f"{path}: {wrong.strerror}")
+    return 0
+
+
 def _write(file: IO[bytes], events: Iterable[Event]) -> None:
     encode = msgspec.json.Encoder().encode
     count, shown = 0, time.monotonic()
-    for event in events:
+    for count, event in enumerate(events, 1):
         file.write(encode(event) + b"\n")
-        count += 1
         if count % 1000 == 0 and time.monotonic() - shown >= PROGRESS_EVERY_SECONDS:
             shown = time.monotonic()
-            sys.stderr.write(f"\r{count:,} events")
-            sys.stderr.flush()
-    sys.stderr.write(f"\r{count:,} events\n")
+            _show_progress(count)
+    _show_progress(count, end="\n")
+
+
+def _show_progress(count: int, end: str = "") -> None:
+    sys.stderr.write(f"\r{count:,} events{end}")
+    sys.stderr.flush()
 
 
 def _complain(what: str) -> int:

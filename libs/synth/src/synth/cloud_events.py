@@ -1,5 +1,6 @@
 """CloudEvents of the sources: the value of each fact kind, and a writer that keeps the open chain of each kind."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -42,11 +43,18 @@ def source_urn(city: str, office: str) -> str:
 
 def sources(city: str) -> dict[str, frozenset[str]]:
     """Every source of a county in this city, with the fact kinds that it pushes."""
-    pairs = [*OFFICES.items(), *OTHER_OFFICES.items(), *(("death", office) for office in DEATH_OFFICES.values())]
     kinds: dict[str, set[str]] = {}
-    for kind, office in pairs:
+    for kind, office in _kinds_and_offices():
         kinds.setdefault(source_urn(city, office), set()).add(kind)
     return {source: frozenset(found) for source, found in kinds.items()}
+
+
+def _kinds_and_offices() -> Iterator[tuple[str, str]]:
+    """Every fact kind with each office that reports it."""
+    yield from OFFICES.items()
+    yield from OTHER_OFFICES.items()
+    for office in DEATH_OFFICES.values():
+        yield "death", office
 
 
 def certificate_no(number: str, disability: Disability) -> str:
@@ -94,11 +102,14 @@ def first_id(person: Person, kind: str, certificate: str | None = None) -> str:
     """The event id of a fact in the initial load. For a certificate it is its number, which contains the ID number."""
     if kind != "disability":
         return f"{OFFICES[kind]}-{kind}-{person.serial:08d}"
-    if certificate is None:
-        first = person.disability[0][1]
-        assert first is not None, "an initial certificate has its class and level"
-        return certificate_no(person.number, first)
-    return certificate
+    return certificate or certificate_no(person.number, first_disability(person))
+
+
+def first_disability(person: Person) -> Disability:
+    """The class and level of a person's certificate in the initial load."""
+    first = person.disability[0][1]
+    assert first is not None, "an initial certificate has its class and level"
+    return first
 
 
 def _office(kind: str) -> str:
@@ -119,8 +130,7 @@ class EventWriter:
 
     def __init__(self, city: str, series: str = "") -> None:
         self.city, self._series = city, series
-        offices = (*OFFICES.values(), *OTHER_OFFICES.values(), *DEATH_OFFICES.values())
-        self._sources = {office: source_urn(city, office) for office in offices}
+        self._sources = {office: source_urn(city, office) for _, office in _kinds_and_offices()}
         self._written = 0
 
     def first(self, person: Person, kind: str, day: date, value: Event, time: datetime) -> Sent:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import takewhile
 from random import Random
 from typing import Final
 
@@ -18,14 +19,15 @@ from synth.cloud_events import (
     registration_value,
     residence_value,
 )
-from synth.identity import Numbers
-from synth.truth import Disability, Home, Household, Person, Truth, truth_of
+from synth.identity import Numbers, draw
+from synth.truth import Disability, Home, Household, Person, Steps, T, Truth, truth_of
 
 # No fact of the initial load begins later than this before the load, so that changes can follow all of them.
 OLD_ENOUGH: Final = timedelta(days=100)
 TOWNS_WHERE_UNLISTED: Final = 8
 VILLAGES: Final = "东南西北上下前后"
 Fact = tuple[str, date, Event]  # kind, first day, value
+Place = tuple[str, str]  # code of a town, beginning of its addresses
 
 
 class County:
@@ -36,6 +38,7 @@ class County:
 
     def __init__(self, divisions: Sequence[str], today: date, numbers: Numbers | None = None) -> None:
         _check_divisions(divisions, today)
+        city = _city(divisions[0])
         self.divisions = tuple(divisions)
         self.loaded_on = self.today = today
         self.numbers = numbers or Numbers()
@@ -45,18 +48,24 @@ class County:
         self.wrong_homes: dict[int, Home] = {}
         self.wrong_certificates: dict[int, tuple[date, Disability]] = {}
         self.last_loaded = -1
-        self.writer = EventWriter(_city(divisions[0]))
-        self.other_writer = EventWriter(_city(divisions[0]), "b")
+        self.writer = EventWriter(city)
+        self.other_writer = EventWriter(city, "b")
         self.places = {code: _places(code) for code in self.divisions}
 
     def place(self, rng: Random, division: str) -> tuple[str, str]:
         """A town code and a synthetic address in a division."""
-        places = self.places.get(division)
-        if places is None:
-            places = self.places[division] = _places(division)
-        code, prefix = places[int(rng.random() * len(places))]
-        village = VILLAGES[int(rng.random() * 8)]
+        code, prefix = draw(rng, self._places_of(division))
+        village = draw(rng, VILLAGES)
         return code, f"{prefix}{village}合成村{int(rng.random() * 400) + 1}号"
+
+    def _places_of(self, division: str) -> tuple[Place, ...]:
+        if division not in self.places:
+            self.places[division] = _places(division)
+        return self.places[division]
+
+    def was_loaded(self, person: Person) -> bool:
+        """False for a newcomer of a stream."""
+        return person.serial <= self.last_loaded
 
     def next_serial(self) -> int:
         return self.people[-1].serial + 1
@@ -64,9 +73,7 @@ class County:
     def initial_load(self) -> Iterator[Event]:
         """The facts of the registers on the day of the load, person by person, a household with its head."""
         load = calendar.start_of_day(self.loaded_on).astimezone(calendar.SHANGHAI) - timedelta(hours=16)
-        for person in self.people:
-            if person.serial > self.last_loaded:  # a newcomer of a stream
-                break
+        for person in takewhile(self.was_loaded, self.people):
             time = load + timedelta(seconds=person.serial % 50_000)
             for kind, day, value in self._loaded_facts(person):
                 yield self.writer.first(person, kind, day, value, time)[1]
@@ -74,16 +81,19 @@ class County:
     def _loaded_facts(self, person: Person) -> Iterator[Fact]:
         """The first facts of a person that are old enough, with their errors at that time."""
         limit = self.loaded_on - OLD_ENOUGH
-        since, hukou = person.hukou[0]
-        yield "registration", since, registration_value(person, hukou)
-        since, home = person.home[0]
-        yield "residence", since, residence_value(self.wrong_homes.get(person.serial, home))
+        yield from self._registers(person)
         if person.disability and person.disability[0][0] <= limit:
             yield from self._certificate(person)
         yield from _own_facts(person, limit)
         for household in person.households:
             if household.head is person:
                 yield from _household_facts(household, limit)
+
+    def _registers(self, person: Person) -> Iterator[Fact]:
+        since, hukou = person.hukou[0]
+        yield "registration", since, registration_value(person, hukou)
+        since, home = person.home[0]
+        yield "residence", since, residence_value(self.wrong_homes.get(person.serial, home))
 
     def _certificate(self, person: Person) -> Iterator[Fact]:
         since, disability = self.wrong_certificates.get(person.serial) or person.disability[0]
@@ -97,29 +107,30 @@ class County:
 
 def _own_facts(person: Person, limit: date) -> Iterator[Fact]:
     """Income support, living situation and special family, each since `limit` or earlier."""
-    if person.income:
-        since, income = person.income[0]
-        if since <= limit and income:
+    for since, income in _first_up_to(limit, person.income):
+        if income:
             yield "low_income", since, income_value(income)
-    if person.tags:
-        since, tags = person.tags[0]
-        if since <= limit:
-            yield "living_situation", since, living_value(tags, since)
-    if person.special:
-        since, child = person.special[0]
-        if since <= limit:
-            yield "special_family", since, {"only_child": child}
+    for since, tags in _first_up_to(limit, person.tags):
+        yield "living_situation", since, living_value(tags, since)
+    for since, child in _first_up_to(limit, person.special):
+        yield "special_family", since, {"only_child": child}
 
 
 def _household_facts(household: Household, limit: date) -> Iterator[Fact]:
-    since, members = household.members[0]
-    if since > limit:
-        return
-    yield "household", since, household_value(household, members)
-    if household.income:
-        since, income = household.income[0]
-        if since <= limit and income:
+    for since, members in _first_up_to(limit, household.members):
+        yield "household", since, household_value(household, members)
+        yield from _household_income(household, limit)
+
+
+def _household_income(household: Household, limit: date) -> Iterator[Fact]:
+    for since, income in _first_up_to(limit, household.income):
+        if income:
             yield "low_income", since, income_value(income, household)
+
+
+def _first_up_to(limit: date, steps: Steps[T]) -> Steps[T]:
+    """The first step, if it is not later than `limit`."""
+    return steps[:1] if steps and steps[0][0] <= limit else ()
 
 
 def _check_divisions(divisions: Sequence[str], today: date) -> None:
@@ -135,7 +146,7 @@ def _city(division: str) -> str:
     return above[0]
 
 
-def _places(division: str) -> tuple[tuple[str, str], ...]:
+def _places(division: str) -> tuple[Place, ...]:
     """Towns, each with the beginning of its addresses. A division without listed towns gets numbered ones."""
     name = areas.name(division) or ""
     if len(division) > 6:
@@ -143,4 +154,8 @@ def _places(division: str) -> tuple[tuple[str, str], ...]:
     listed = areas.children(division)
     if listed:
         return tuple((code, f"{name}{areas.name(code)}") for code in listed)
+    return _numbered_towns(division, name)
+
+
+def _numbered_towns(division: str, name: str) -> tuple[Place, ...]:
     return tuple((f"{division}{n:03d}", f"{name}第{n}街道") for n in range(1, TOWNS_WHERE_UNLISTED + 1))

@@ -24,19 +24,21 @@ DELAY_DAYS: Final = {
     "cremation": (2, 25),
     "register_cancelled": (5, 110),
 }
-REPORTED_ON_ANOTHER_DAY: Final = 0.2  # neighbours do not know the exact day
+REPORTED_ON_ANOTHER_DAY: Final = 0.2
 _MIX: Final = tuple((i, weight) for i, (_, weight) in enumerate(REPORTS))
 
 
 def deaths(month: Month) -> Changes:
     """The deaths of the month, by age. They are drawn first, so that nothing else happens to these people later."""
     for person in month.county.people:
-        if not person.lives(month.start):
-            continue
-        if demo.dies_this_month(month.rng, person.birth_date, month.start, month.rates.deaths_times):
+        if person.lives(month.start) and _dies(month, person):
             day = month.random_day()
             if month.may_change(person, "death", day) and not _has_later_report(person, day):
                 yield die(month, person, day, REPORTS[demo.weighted(month.rng, _MIX)][0])
+
+
+def _dies(month: Month, person: Person) -> bool:
+    return demo.dies_this_month(month.rng, person.birth_date, month.start, month.rates.deaths_times)
 
 
 def _has_later_report(person: Person, day: date) -> bool:
@@ -48,13 +50,18 @@ def die(month: Month, person: Person, day: date, evidences: tuple[str, ...]) -> 
     person.died_on = day
     sent = []
     for evidence in evidences:
-        reported_day = day
-        if evidence == "reported" and month.rng.random() < REPORTED_ON_ANOTHER_DAY:
-            reported_day = day + timedelta(days=1 + int(month.rng.random() * 2))
+        reported_day = _reported_day(month, day, evidence)
         time = month.report_time(reported_day, *DELAY_DAYS[evidence])
         sent.append(_reported(month, person, reported_day, evidence, time))
         person.deaths = (*person.deaths, DeathReport(reported_day, evidence))
     return month.settle(person, "death", sent)
+
+
+def _reported_day(month: Month, day: date, evidence: str) -> date:
+    """The day of death in a report: neighbours do not always know the exact one."""
+    if evidence == "reported" and month.rng.random() < REPORTED_ON_ANOTHER_DAY:
+        return day + timedelta(days=1 + int(month.rng.random() * 2))
+    return day
 
 
 def _reported(month: Month, person: Person, day: date, evidence: str, time: datetime) -> Sent:
@@ -75,13 +82,16 @@ def _false_death(month: Month, person: Person, day: date) -> list[Sent]:
     time = month.report_time(day, *DELAY_DAYS[evidence])
     sent = [_reported(month, person, day, evidence, time)]
     if chance < 0.7:
-        annulled_at = month.report_time(time.date(), 3, 60)
-        sent.append(month.writer.annulled(person, "death", annulled_at, DEATH_OFFICES[evidence]))
-        return sent
+        return [*sent, _annulled(month, person, evidence, time.date())]
     person.deaths = (*person.deaths, DeathReport(day, evidence))
     if chance < 0.95:
         sent.append(_seen_alive(month, person, month.report_time(time.date(), 1, 20)))
     return sent
+
+
+def _annulled(month: Month, person: Person, evidence: str, reported_on: date) -> Sent:
+    time = month.report_time(reported_on, 3, 60)
+    return month.writer.annulled(person, "death", time, DEATH_OFFICES[evidence])
 
 
 def _seen_alive(month: Month, person: Person, time: datetime) -> Sent:

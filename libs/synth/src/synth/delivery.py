@@ -1,7 +1,7 @@
 """Deliver events late, more than once, and in the wrong order. Their content never changes."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -46,16 +46,27 @@ class DeliveryQueue:
 
     def add(self, sent: list[Sent]) -> None:
         """Add the events of one change, in the order of their times."""
-        times = [self._arrival(time) for time, _ in sent]
-        if len(sent) > 1 and self._rng.random() * 1000 < self._faults.overtaken:
-            times[0] = max(times) + timedelta(seconds=1 + int(self._rng.random() * 86_400))
-        for at, (_, event) in zip(times, sent, strict=True):
+        for at, (_, event) in zip(self._arrivals(sent), sent, strict=True):
             self._push(at, event, 1)
-            if self._rng.random() * 1000 < self._faults.duplicate:
+            if self._happens(self._faults.duplicate):
                 self._push_copies(at, event)
 
+    def add_all(self, changes: Iterable[list[Sent]]) -> None:
+        for sent in changes:
+            self.add(sent)
+
+    def _happens(self, per_thousand: float) -> bool:
+        return self._rng.random() * 1000 < per_thousand
+
+    def _arrivals(self, sent: list[Sent]) -> list[datetime]:
+        """The instants of delivery; sometimes the first event arrives after all others."""
+        times = [self._arrival(time) for time, _ in sent]
+        if len(sent) > 1 and self._happens(self._faults.overtaken):
+            times[0] = max(times) + timedelta(seconds=1 + int(self._rng.random() * 86_400))
+        return times
+
     def _arrival(self, time: datetime) -> datetime:
-        if self._rng.random() * 1000 < self._faults.late:
+        if self._happens(self._faults.late):
             return time + timedelta(days=self._rng.random() * self._faults.late_days_max)
         return time
 

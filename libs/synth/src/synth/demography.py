@@ -56,18 +56,19 @@ _BAND_STEPS = list(accumulate(weight for _, weight, _ in AGE_BANDS))
 
 def draw_birth(rng: Random, today: date, serial: int) -> tuple[date, str]:
     """A birth date and a sex (GB/T 2261.1) by the age pyramid."""
-    if serial % CENTENARIAN_EVERY == 7:
-        age, men = rng.choice(CENTENARIAN_AGES), CENTENARIAN_MEN_PER_100_WOMEN
-    else:
-        first, _, men = AGE_BANDS[bisect(_BAND_STEPS, rng.random() * _BAND_STEPS[-1])]
-        # within an older band, younger ages are more frequent
-        age = first + int(5 * rng.random() ** (1.0 if first < 70 else 1.35))
+    age, men = _draw_age(rng, serial)
     sex = "1" if rng.random() * (100 + men) < men else "2"
-    latest = birthday(today, -age)
-    born = latest - timedelta(days=int(rng.random() * 365))
-    if serial % LEAP_BIRTH_EVERY == 11:
-        born = leap_birth_near(born)
-    return born, sex
+    born = birthday(today, -age) - timedelta(days=int(rng.random() * 365))
+    return (leap_birth_near(born) if serial % LEAP_BIRTH_EVERY == 11 else born), sex
+
+
+def _draw_age(rng: Random, serial: int) -> tuple[int, int]:
+    """An age, and the number of men per 100 women of this age."""
+    if serial % CENTENARIAN_EVERY == 7:
+        return rng.choice(CENTENARIAN_AGES), CENTENARIAN_MEN_PER_100_WOMEN
+    first, _, men = AGE_BANDS[bisect(_BAND_STEPS, rng.random() * _BAND_STEPS[-1])]
+    # within an older band, younger ages are more frequent
+    return first + int(5 * rng.random() ** (1.0 if first < 70 else 1.35)), men
 
 
 def leap_birth_near(born: date) -> date:

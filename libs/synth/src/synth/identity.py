@@ -1,10 +1,13 @@
 """Synthetic identities: invented names, and valid ID numbers of no known person."""
 
+from collections.abc import Sequence
 from datetime import date
 from random import Random
+from typing import TypeVar
 
 from common.codes import divisions, id_number
 
+T = TypeVar("T")
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
 GIVEN_MEN = "建国志强永福德胜文明春生贵才金山玉柱海龙长根守义宝树万年"
 GIVEN_WOMEN = "秀英桂兰玉梅淑珍翠花凤仙春香爱莲巧云月娥改变银环果花"
@@ -23,6 +26,11 @@ _FORMERLY = {
     "140972": ("142201", "140902"),
     "140971": ("142223", "140922"),
 }
+
+
+def draw(rng: Random, items: Sequence[T]) -> T:
+    """Any of `items`, by one random number."""
+    return items[int(rng.random() * len(items))]
 
 
 def draw_name(rng: Random, sex: str) -> str:
@@ -45,15 +53,20 @@ def areas_of(county: str) -> tuple[str, ...]:
     here = divisions.get(county)
     if here is None:
         raise ValueError(f"{county} is no known division")
-    same_name = [
-        d.code
-        for d in divisions.every()
-        if d.code[:2] == county[:2] and _root(d.name) == _root(here.name) and _in_id_numbers(d)
-    ]
-    found = dict.fromkeys([*_FORMERLY.get(county, ()), *same_name])
+    found = dict.fromkeys([*_FORMERLY.get(county, ()), *_codes_of_same_name(here)])
     if here.kind == "gb2260":
         found[county] = None
     return tuple(found)
+
+
+def _codes_of_same_name(here: divisions.Division) -> list[str]:
+    """The codes in ID numbers of divisions with this name in the same province."""
+    name, province = _root(here.name), here.code[:2]
+    return [d.code for d in _divisions_in_id_numbers() if d.code[:2] == province and _root(d.name) == name]
+
+
+def _divisions_in_id_numbers() -> list[divisions.Division]:
+    return [division for division in divisions.every() if _in_id_numbers(division)]
 
 
 class Numbers:
@@ -62,19 +75,28 @@ class Numbers:
     def __init__(self) -> None:
         self._given: set[str] = set()
         self._areas: dict[str, tuple[str, ...]] = {}
-        self._covered = tuple(d.code for d in divisions.every() if _in_id_numbers(d))
+        self._covered = tuple(division.code for division in _divisions_in_id_numbers())
 
     def draw(self, rng: Random, county: str, birth: date, sex: str) -> str:
         """A number for a person of this county. Most were first registered there, under the code of that time."""
-        areas = self._areas.get(county)
-        if areas is None:
-            areas = self._areas[county] = areas_of(county)
+        areas = self._areas_of(county)
         for _ in range(TRIES_MAX):
-            place = rng.random()
-            pool = areas if place < LOCAL_SHARE else self._covered if place < COVERED_SHARE else OTHER_PROVINCES
+            pool = self._draw_pool(rng, areas)
             sequence = 2 * int(rng.random() * 500) + (sex == "1")
             number = id_number.make(rng.choice(pool), birth, sequence)
             if number not in self._given:
                 self._given.add(number)
                 return number
         raise RuntimeError(f"no free ID number left for a birth on {birth}")
+
+    def _areas_of(self, county: str) -> tuple[str, ...]:
+        if county not in self._areas:
+            self._areas[county] = areas_of(county)
+        return self._areas[county]
+
+    def _draw_pool(self, rng: Random, areas: tuple[str, ...]) -> tuple[str, ...]:
+        """The codes to choose from: of the county (`areas`), of all divisions here, or of other provinces."""
+        chance = rng.random()
+        if chance < LOCAL_SHARE:
+            return areas
+        return self._covered if chance < COVERED_SHARE else OTHER_PROVINCES

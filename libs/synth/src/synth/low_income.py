@@ -4,9 +4,10 @@ from datetime import date
 from typing import Final
 
 from synth.cloud_events import Sent, household_value, income_value
+from synth.identity import draw
 from synth.month import Changes, Month, ending, phantom, report
 from synth.population import new_household
-from synth.truth import Household, Income, Person, at
+from synth.truth import Household, Income, Person, at, present
 
 KIND: Final = "low_income"
 OWN: Final = (Income("tekun", "scattered"), Income("gangxing"), Income("bianyuan"), Income("tekun", "concentrated"))
@@ -26,38 +27,45 @@ def households(month: Month) -> Changes:
 
 def _changed_income(month: Month, household: Household, day: date, may_end: bool) -> list[Sent]:
     """Another category, or the end of the present one."""
-    held = household.income and household.income[-1][1]
-    new, head = month.rng.choice(SHARED), household.head
-    if held and may_end:
+    new = month.rng.choice(SHARED)
+    if present(household.income) and may_end:
         household.set_income(day, None)
-        return ending(month, head, KIND, day)
+        return ending(month, household.head, KIND, day)
     value = income_value(new, household)
     if month.is_phantom():
-        return phantom(month, head, KIND, day, value)
+        return phantom(month, household.head, KIND, day, value)
     household.set_income(day, new)
-    return report(month, head, KIND, day, value, income_value(Income("gangxing"), household))
+    return _reported_income(month, household, day, new)
+
+
+def _reported_income(month: Month, household: Household, day: date, income: Income) -> list[Sent]:
+    right, wrong = income_value(income, household), income_value(Income("gangxing"), household)
+    return report(month, household.head, KIND, day, right, wrong)
+
+
+def _reported_members(month: Month, household: Household, day: date, members: tuple[str, ...]) -> list[Sent]:
+    right, wrong = household_value(household, members), household_value(household, members[:1])
+    return report(month, household.head, "household", day, right, wrong)
 
 
 def _new_household(month: Month, day: date) -> Changes:
     """A couple or a single person enters the register. Household and income are two separate reports."""
-
-    def free(person: Person) -> bool:
-        return not any(p.households or p.income or not p.lives(day) for p in _couple(person))
-
-    person = month.draw_person(KIND, day, free)
-    if not person:
+    person = month.draw_person(KIND, day, lambda p: all(_is_free(one, day) for one in _couple(p)))
+    if person is None:
         return
     household = new_household(month.county, _couple(person), day)
     income = month.rng.choice(SHARED)
     household.income = ((day, income),)
-    members = household.members[0][1]
-    right = household_value(household, members)
-    first = report(month, person, "household", day, right, household_value(household, members[:1]))
-    wrong = income_value(Income("gangxing"), household)
-    second = report(month, person, KIND, day, income_value(income, household), wrong)
+    first = _reported_members(month, household, day, household.members[0][1])
+    second = _reported_income(month, household, day, income)
     month.settle(household, KIND, first + second)
     yield first
     yield second
+
+
+def _is_free(person: Person, day: date) -> bool:
+    """Whether a person can enter the register with a new household."""
+    return person.lives(day) and not person.households and not person.income
 
 
 def _couple(person: Person) -> list[Person]:
@@ -66,10 +74,8 @@ def _couple(person: Person) -> list[Person]:
 
 def _draw_household(month: Month, day: date) -> Household | None:
     found = month.county.households
-    for _ in range(TRIES_MAX):
-        if not found:
-            return None
-        household = found[int(month.rng.random() * len(found))]
+    for _ in range(TRIES_MAX if found else 0):
+        household = draw(month.rng, found)
         if household.settled < day and month.may_change(household.head, KIND, day):
             return household
     return None
@@ -80,20 +86,21 @@ def members(month: Month) -> Changes:
     for _ in month.occurrences(month.rates.household_member):
         day = month.random_day()
         household = _draw_household(month, day)
-        if not household or not month.may_change(household.head, "household", day):
-            continue
-        new = _new_members(month, household, day)
-        if new:
-            household.set_members(day, new)
-            right, wrong = household_value(household, new), household_value(household, new[:1])
-            sent = report(month, household.head, "household", day, right, wrong)
-            yield month.settle(household, "household", sent)
+        if household and month.may_change(household.head, "household", day):
+            yield from _changed_members(month, household, day)
+
+
+def _changed_members(month: Month, household: Household, day: date) -> Changes:
+    new = _new_members(month, household, day)
+    if new:
+        household.set_members(day, new)
+        yield month.settle(household, "household", _reported_members(month, household, day, new))
 
 
 def _new_members(month: Month, household: Household, day: date) -> tuple[str, ...] | None:
     """The members after the change; None if no change is possible."""
     now = at(household.members, day) or ()
-    joining = month.draw_person("household", day, lambda p: not p.households and not p.spouse)
+    joining = month.draw_person("household", day, _may_join)
     if len(now) > 1 and month.rng.random() < 0.4:
         return now[:-1]
     if joining is None:
@@ -102,18 +109,22 @@ def _new_members(month: Month, household: Household, day: date) -> tuple[str, ..
     return (*now, joining.number)
 
 
+def _may_join(person: Person) -> bool:
+    return not person.households and not person.spouse
+
+
 def own_income(month: Month) -> Changes:
     """The income support of a person, not through a household: it begins, changes or ends."""
     for _ in month.occurrences(month.rates.own_income):
         day, ends = month.random_day(), month.rng.random() < 0.4
         person = month.draw_person(KIND, day, _supported if ends else _unsupported)
-        if person is None:
-            continue
-        if ends:
-            person.set_income(day, None)
-            yield ending(month, person, KIND, day)
-        else:
-            yield _new_income(month, person, day)
+        if person is not None:
+            yield _ended_income(month, person, day) if ends else _new_income(month, person, day)
+
+
+def _ended_income(month: Month, person: Person, day: date) -> list[Sent]:
+    person.set_income(day, None)
+    return ending(month, person, KIND, day)
 
 
 def _new_income(month: Month, person: Person, day: date) -> list[Sent]:
@@ -125,8 +136,8 @@ def _new_income(month: Month, person: Person, day: date) -> list[Sent]:
 
 
 def _supported(person: Person) -> bool:
-    return bool(person.income and person.income[-1][1]) and not person.heads()
+    return present(person.income) is not None and not person.heads()
 
 
 def _unsupported(person: Person) -> bool:
-    return not (person.income and person.income[-1][1]) and not person.heads()
+    return present(person.income) is None and not person.heads()

@@ -1,10 +1,12 @@
 """Changes for measurements: each is valid, new and in sequence, so that a figure measures work and not waiting."""
 
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import cycle, islice
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from common import calendar
 
@@ -20,7 +22,7 @@ from synth.cloud_events import (
 from synth.county import OLD_ENOUGH, County
 from synth.moves import draw_home
 from synth.population import draw_disability, draw_tags
-from synth.truth import DeathReport, Income, Person
+from synth.truth import DeathReport, Income, Person, present
 
 CATEGORIES: Final = ("dibao", "bianyuan", "gangxing", "fanpin")
 # cumulated shares of residence, low income and disability; the rest is living situation
@@ -56,50 +58,70 @@ def changes(
     rng = Random(f"targets/{seed}")
     subjects = [_Subject(person) for person in rng.sample(county.people, people)]
     time = recorded_from or calendar.start_of_day(county.today).astimezone(calendar.SHANGHAI)
-    made = 0
-    while made < n:
-        for subject in subjects:
-            if made == n:
-                return
-            if subject.person.died_on:
-                continue
-            made += 1
-            time += timedelta(milliseconds=1)
-            dies = deaths_every and made % deaths_every == 0
-            yield (_death if dies else _change)(county, rng, subject, time)[1]
+    for made, subject in enumerate(islice(_in_turn(subjects), n), 1):
+        dies = deaths_every and made % deaths_every == 0
+        draw = _death if dies else _change
+        yield draw(county, rng, subject, time + timedelta(milliseconds=made))[1]
+
+
+def _in_turn(subjects: Sequence[_Subject]) -> Iterator[_Subject]:
+    """The living subjects, round by round, without end."""
+    for subject in cycle(subjects):
+        if not subject.person.died_on:
+            yield subject
+
+
+class _Turn(NamedTuple):
+    """One change of a person, valid from a day and recorded at an instant."""
+
+    county: County
+    rng: Random
+    person: Person
+    day: date
+    time: datetime
+
+    def created(self, kind: str, value: Event, office: str = "") -> Sent:
+        return self.county.writer.created(self.person, kind, self.day, value, self.time, office)
 
 
 def _change(county: County, rng: Random, subject: _Subject, time: datetime) -> Sent:
     subject.turn += 1
-    person, chance = subject.person, rng.random()
     day = county.loaded_on - OLD_ENOUGH + timedelta(days=1 + subject.turn)
-    if chance < MIX[0]:
-        home = draw_home(county, rng, person)
-        person.set_home(day, home)
-        return county.writer.created(person, "residence", day, residence_value(home), time)
-    if chance < MIX[1]:
-        return _income(county, rng, person, day, time)
-    if chance < MIX[2]:
-        disability = draw_disability(rng)
-        person.set_disability(day, disability)
-        return county.writer.created(person, "disability", day, disability_value(person, disability), time)
-    tags = draw_tags(rng, person)
-    person.set_tags(day, tags)
-    return county.writer.created(person, "living_situation", day, living_value(tags, day), time)
+    change = _CHANGES[bisect(MIX, rng.random())]
+    return change(_Turn(county, rng, subject.person, day, time))
 
 
-def _income(county: County, rng: Random, person: Person, day: date, time: datetime) -> Sent:
+def _home(turn: _Turn) -> Sent:
+    home = draw_home(turn.county, turn.rng, turn.person)
+    turn.person.set_home(turn.day, home)
+    return turn.created("residence", residence_value(home))
+
+
+def _income(turn: _Turn) -> Sent:
     """Low income begins, or ends if it exists: of the household for its head, otherwise of the person."""
-    household = person.heads()
-    subject = household or person
-    new = None
-    if subject.income and subject.income[-1][1]:
-        sent = county.writer.ended(person, "low_income", day, time)
-    else:
-        new = Income(rng.choice(CATEGORIES))
-        sent = county.writer.created(person, "low_income", day, income_value(new, household), time)
-    subject.set_income(day, new)
-    return sent
+    household = turn.person.heads()
+    subject = household or turn.person
+    if present(subject.income):
+        subject.set_income(turn.day, None)
+        return turn.county.writer.ended(turn.person, "low_income", turn.day, turn.time)
+    new = Income(turn.rng.choice(CATEGORIES))
+    subject.set_income(turn.day, new)
+    return turn.created("low_income", income_value(new, household))
+
+
+def _disability(turn: _Turn) -> Sent:
+    disability = draw_disability(turn.rng)
+    turn.person.set_disability(turn.day, disability)
+    return turn.created("disability", disability_value(turn.person, disability))
+
+
+def _living(turn: _Turn) -> Sent:
+    tags = draw_tags(turn.rng, turn.person)
+    turn.person.set_tags(turn.day, tags)
+    return turn.created("living_situation", living_value(tags, turn.day))
+
+
+_CHANGES: Final = (_home, _income, _disability, _living)  # the kinds of MIX
 
 
 def _death(county: County, rng: Random, subject: _Subject, time: datetime) -> Sent:
@@ -108,4 +130,4 @@ def _death(county: County, rng: Random, subject: _Subject, time: datetime) -> Se
     day = county.loaded_on - timedelta(days=int(rng.random() * 2))
     person.died_on = day
     person.deaths = (DeathReport(day, evidence),)
-    return county.writer.created(person, "death", day, {"evidence": evidence}, time, DEATH_OFFICES[evidence])
+    return _Turn(county, rng, person, day, time).created("death", {"evidence": evidence}, DEATH_OFFICES[evidence])

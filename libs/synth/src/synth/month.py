@@ -10,6 +10,7 @@ from common import calendar
 
 from synth.cloud_events import Event, EventWriter, Sent
 from synth.county import County
+from synth.identity import draw
 from synth.truth import Household, Person
 
 TRIES_MAX: Final = 20
@@ -45,9 +46,8 @@ class Rates:
 
     def times(self, factor: float) -> "Rates":
         """All changes `factor` times as often, with the same share of errors."""
-        shares = {"wrong", "phantom"}
-        more = {f.name: getattr(self, f.name) * factor for f in fields(self) if f.name not in shares}
-        return replace(self, **more)
+        names = {field.name for field in fields(self)} - {"wrong", "phantom"}
+        return replace(self, **{name: getattr(self, name) * factor for name in names})
 
 
 class Month:
@@ -71,15 +71,22 @@ class Month:
     def report_time(self, day: date, days_min: int = 0, days_max: int = 15) -> datetime:
         """When an office records a change of `day`: some days later, in office hours."""
         after = days_min + int(self.rng.random() * (days_max - days_min + 1))
-        seconds = 8 * 3600 + self.rng.random() * 10 * 3600
         start = datetime(day.year, day.month, day.day, tzinfo=calendar.SHANGHAI)
-        return start + timedelta(days=after, milliseconds=int(seconds * 1000))
+        return start + timedelta(days=after) + self._office_hour()
+
+    def _office_hour(self) -> timedelta:
+        """A time of day from 8 to 18 o'clock."""
+        seconds = 8 * 3600 + self.rng.random() * 10 * 3600
+        return timedelta(milliseconds=int(seconds * 1000))
+
+    def review_time(self, reported_at: datetime) -> datetime:
+        """When an office corrects or annuls a wrong report: some weeks later."""
+        return self.report_time(reported_at.date(), 2, 40)
 
     def draw_person(self, kind: str, day: date, fits: Callable[[Person], bool] | None = None) -> Person | None:
         """A person who lives on that day and may have a change of this kind. None after TRIES_MAX tries."""
-        people = self.county.people
         for _ in range(TRIES_MAX):
-            person = people[int(self.rng.random() * len(people))]
+            person = draw(self.rng, self.county.people)
             if self.may_change(person, kind, day) and (fits is None or fits(person)):
                 return person
         return None
@@ -118,15 +125,23 @@ Changes = Iterator[list[Sent]]
 
 def report(month: Month, person: Person, kind: str, day: date, right: Event, wrong: Event) -> list[Sent]:
     """The reports of a change: usually right, sometimes with a wrong value or day and corrected weeks later."""
-    writer = month.writer
-    if not month.is_wrong():
-        return month.settle(person, kind, [writer.created(person, kind, day, right, month.report_time(day))])
+    if month.is_wrong():
+        return _corrected(month, person, kind, day, right, wrong)
+    return right_report(month, person, kind, day, right)
+
+
+def right_report(month: Month, person: Person, kind: str, day: date, value: Event) -> list[Sent]:
+    return month.settle(person, kind, [month.writer.created(person, kind, day, value, month.report_time(day))])
+
+
+def _corrected(month: Month, person: Person, kind: str, day: date, right: Event, wrong: Event) -> list[Sent]:
+    """A report with a wrong value, or the right value from a later day on, and its correction."""
     first_day, first = day, wrong
     if month.rng.random() < 0.4:
         first_day, first = day + timedelta(days=1 + int(month.rng.random() * 10)), right
     time = month.report_time(first_day)
-    sent = [writer.created(person, kind, first_day, first, time)]
-    sent.append(writer.corrected(person, kind, day, right, month.report_time(time.date(), 2, 40)))
+    sent = [month.writer.created(person, kind, first_day, first, time)]
+    sent.append(month.writer.corrected(person, kind, day, right, month.review_time(time)))
     return month.settle(person, kind, sent)
 
 
@@ -135,12 +150,17 @@ def phantom(month: Month, person: Person, kind: str, day: date, value: Event) ->
     chain = person.chains.get(kind)
     time = month.report_time(day)
     sent = [month.writer.created(person, kind, day, value, time)]
-    sent.append(month.writer.annulled(person, kind, month.report_time(time.date(), 2, 40)))
+    sent.append(month.writer.annulled(person, kind, month.review_time(time)))
+    _reopen(person, kind, chain)
+    return month.settle(person, kind, sent)
+
+
+def _reopen(person: Person, kind: str, chain: tuple[str, ...] | None) -> None:
+    """Make `chain` the open one again. None: the chain of the initial load, which is not stored."""
     if chain is None:
         del person.chains[kind]
     else:
         person.chains[kind] = chain
-    return month.settle(person, kind, sent)
 
 
 def ending(month: Month, person: Person, kind: str, day: date) -> list[Sent]:

@@ -1,14 +1,22 @@
 """Moves of home and hukou, newcomers, and old register errors that are corrected."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final
 
-from synth.cloud_events import OFFICES, disability_value, registration_value, residence_value
+from synth.cloud_events import (
+    OFFICES,
+    Event,
+    Sent,
+    disability_value,
+    first_disability,
+    registration_value,
+    residence_value,
+)
 from synth.county import OLD_ENOUGH, County
 from synth.month import Changes, Month, phantom, report
 from synth.population import draw_disability, new_person
-from synth.truth import ALWAYS, Home, Person
+from synth.truth import ALWAYS, Home, Person, Steps, T
 
 FAR: Final = ("110105", "140702", "140902", "141102", "530302", "530303", "530381")
 
@@ -16,9 +24,15 @@ FAR: Final = ("110105", "140702", "140902", "141102", "530302", "530303", "53038
 def draw_home(county: County, rng: Random, person: Person) -> Home:
     """A new home: mostly in the same county, often in another division of the data, sometimes far away."""
     division = _draw_division(county, rng, person)
-    place = "institution" if rng.random() < 0.12 else "elsewhere" if rng.random() < 0.03 else "home"
+    place = _draw_place(rng)
     town, address = county.place(rng, division)
     return Home(town, place, address)
+
+
+def _draw_place(rng: Random) -> str:
+    if rng.random() < 0.12:
+        return "institution"
+    return "elsewhere" if rng.random() < 0.03 else "home"
 
 
 def _draw_division(county: County, rng: Random, person: Person) -> str:
@@ -33,9 +47,9 @@ def homes(month: Month) -> Changes:
         home, other = (draw_home(month.county, month.rng, person) for _ in range(2))
         if month.is_phantom():
             yield phantom(month, person, "residence", day, residence_value(home))
-            continue
-        person.set_home(day, home)
-        yield report(month, person, "residence", day, residence_value(home), residence_value(other))
+        else:
+            person.set_home(day, home)
+            yield report(month, person, "residence", day, residence_value(home), residence_value(other))
 
 
 def hukou(month: Month) -> Changes:
@@ -43,38 +57,55 @@ def hukou(month: Month) -> Changes:
     for person, day in month.draw_people(month.rates.hukou, "registration"):
         division = month.rng.choice((*month.county.divisions, month.rng.choice(FAR)))
         town, address = month.county.place(month.rng, division)
-        new = person.hukou[-1][1]._replace(division=town)
-        wrong = new._replace(kind="rural" if new.kind == "urban" else "urban")
-        person.set_hukou(day, new)
-        right_value, wrong_value = registration_value(person, new), registration_value(person, wrong)
-        yield report(month, person, "registration", day, right_value, wrong_value)
+        yield _new_hukou(month, person, day, town)
         if month.rng.random() < 0.5 and month.may_change(person, "residence", day):
-            yield from _new_home(month, person, day, Home(town, "home", address))
+            home = Home(town, "home", address)
+            person.set_home(day, home)
+            yield _reported_home(month, person, day, home)
 
 
-def _new_home(month: Month, person: Person, day: date, home: Home) -> Changes:
-    person.set_home(day, home)
+def _new_hukou(month: Month, person: Person, day: date, town: str) -> list[Sent]:
+    """The hukou moves to a town. A wrong report has the other kind of hukou."""
+    new = person.hukou[-1][1]._replace(division=town)
+    wrong = new._replace(kind="rural" if new.kind == "urban" else "urban")
+    person.set_hukou(day, new)
+    right_value, wrong_value = registration_value(person, new), registration_value(person, wrong)
+    return report(month, person, "registration", day, right_value, wrong_value)
+
+
+def _reported_home(month: Month, person: Person, day: date, home: Home) -> list[Sent]:
+    """The report of a home. A wrong report has another kind of place."""
     value = residence_value(home)
-    yield report(month, person, "residence", day, value, value | {"place": "elsewhere"})
+    return report(month, person, "residence", day, value, value | {"place": "elsewhere"})
 
 
 def newcomers(month: Month) -> Changes:
     """Unknown people who moved in; these are the first facts about them."""
-    county, rng = month.county, month.rng
     for _ in month.occurrences(month.rates.newcomer):
         day = month.random_day()
-        person = new_person(county, rng, county.next_serial(), month.start)
-        person.disability = ()
-        person.home = ((day, person.home[0][1]),)
-        county.people.append(person)
-        value = registration_value(person, person.hukou[0][1])
-        sent = [month.writer.created(person, "registration", ALWAYS, value, month.report_time(day))]
-        yield month.settle(person, "registration", sent)
-        home = residence_value(person.home[0][1])
-        yield report(month, person, "residence", day, home, home | {"place": "elsewhere"})
+        person = _arriving(month, day)
+        yield _registration(month, person, day)
+        yield _reported_home(month, person, day, person.home[0][1])
         # no kind may change before the person arrives
         for kind in OFFICES:
             person.settled[kind] = max(person.settled.get(kind, day), day)
+
+
+def _arriving(month: Month, day: date) -> Person:
+    """A new person of the county, with a home from this day on."""
+    county = month.county
+    person = new_person(county, month.rng, county.next_serial(), month.start)
+    person.disability = ()
+    person.home = ((day, person.home[0][1]),)
+    county.people.append(person)
+    return person
+
+
+def _registration(month: Month, person: Person, day: date) -> list[Sent]:
+    """The first registration of a newcomer; the hukou itself has no first day."""
+    value = registration_value(person, person.hukou[0][1])
+    sent = [month.writer.created(person, "registration", ALWAYS, value, month.report_time(day))]
+    return month.settle(person, "registration", sent)
 
 
 def old_errors(month: Month) -> Changes:
@@ -89,37 +120,33 @@ def old_errors(month: Month) -> Changes:
 
 def _wrong_home(month: Month, day: date) -> Changes:
     county = month.county
-    person = month.draw_person("residence", day, lambda p: _as_loaded(county, p, "residence"))
-    if person is None:
-        return
-    since, home = person.home[0]
-    right = draw_home(county, month.rng, person)
-    time = month.report_time(day)
-    sent = month.writer.corrected(person, "residence", since, residence_value(right), time)
-    county.wrong_homes[person.serial] = home
-    person.home = ((since, right),)
-    yield month.settle(person, "residence", [sent])
+    person = month.draw_person("residence", day, lambda p: _as_loaded(county, p, p.home, "residence"))
+    if person is not None:
+        since, county.wrong_homes[person.serial] = person.home[0]
+        right = draw_home(county, month.rng, person)
+        person.home = ((since, right),)
+        yield _correction(month, person, "residence", since, residence_value(right), month.report_time(day))
+
+
+def _correction(month: Month, person: Person, kind: str, since: date, value: Event, time: datetime) -> list[Sent]:
+    return month.settle(person, kind, [month.writer.corrected(person, kind, since, value, time)])
 
 
 def _wrong_certificate(month: Month, day: date) -> Changes:
     county = month.county
-    person = month.draw_person("disability", day, lambda p: _as_loaded(county, p, "disability"))
-    if person is None:
-        return
-    since, disability = person.disability[0]
-    assert disability is not None, "an initial certificate has its class and level"
-    right = draw_disability(month.rng)
-    earlier = since - timedelta(days=int(month.rng.random() * 200))
-    value = disability_value(person, right)
-    sent = month.writer.corrected(person, "disability", earlier, value, month.report_time(day))
-    county.wrong_certificates[person.serial] = (since, disability)
-    person.disability = ((earlier, right),)
-    yield month.settle(person, "disability", [sent])
+    person = month.draw_person("disability", day, lambda p: _as_loaded(county, p, p.disability, "disability"))
+    if person is not None:
+        since, right = person.disability[0][0], draw_disability(month.rng)
+        earlier = since - timedelta(days=int(month.rng.random() * 200))
+        time = month.report_time(day)
+        sent = _correction(month, person, "disability", earlier, disability_value(person, right), time)
+        county.wrong_certificates[person.serial] = (since, first_disability(person))
+        person.disability = ((earlier, right),)
+        yield sent
 
 
-def _as_loaded(county: County, person: Person, kind: str) -> bool:
-    """Whether the only statement of this kind is one fact of the initial load."""
-    steps = person.home if kind == "residence" else person.disability
-    since = steps[0][0] if steps else county.today
-    loaded = person.serial <= county.last_loaded and since <= county.loaded_on - OLD_ENOUGH
-    return loaded and len(steps) == 1 and kind not in person.chains
+def _as_loaded(county: County, person: Person, steps: Steps[T], kind: str) -> bool:
+    """Whether the only statement of this kind is one fact of the initial load. `steps`: those of the kind."""
+    if len(steps) != 1 or kind in person.chains:
+        return False
+    return county.was_loaded(person) and steps[0][0] <= county.loaded_on - OLD_ENOUGH

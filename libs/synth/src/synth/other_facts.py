@@ -4,11 +4,11 @@ They change no entitlement of the lists in this repository, so `Truth` does not 
 numbers and their own writer, so that all other events stay the same for a seed.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from synth.cloud_events import Event, Sent
-from synth.month import Changes, Month
+from synth.month import Changes, Month, right_report
 from synth.truth import Person
 
 INCIDENTS: Final = ("fall", "fall", "fall", "lost", "choking", "other")
@@ -22,14 +22,31 @@ OTHERS: Final[dict[str, Event]] = {
 
 
 def other_facts(month: Month) -> Changes:
+    for kind_of_change in (_incidents, _stays, _contacts, _accounts, _others):
+        yield from kind_of_change(month)
+
+
+def _incidents(month: Month) -> Changes:
     for _ in month.occurrences(month.rates.incident):
         yield from _reported(month, "risk_incident", {"incident": month.rng.choice(INCIDENTS)})
+
+
+def _stays(month: Month) -> Changes:
     for person, day in month.draw_people(month.rates.hospital, "hospital_stay"):
         yield _stay(month, person, day)
+
+
+def _contacts(month: Month) -> Changes:
     for _ in month.occurrences(month.rates.contact):
         yield from _reported(month, "contact", _contact(month))
+
+
+def _accounts(month: Month) -> Changes:
     for person, day in month.draw_people(month.rates.account, "bank_account"):
         yield _account(month, person, day)
+
+
+def _others(month: Month) -> Changes:
     for _ in month.occurrences(month.rates.others):
         kind = month.rng.choice([*OTHERS])
         yield from _reported(month, kind, OTHERS[kind])
@@ -43,17 +60,21 @@ def _reported(month: Month, kind: str, value: Event) -> Changes:
 
 
 def _stay(month: Month, person: Person, day: date) -> list[Sent]:
-    """Some days in hospital; sometimes a stay that never happened."""
+    """Some days in hospital."""
     time = month.report_time(day, 0, 3)
     value = {"institution": "合成县人民医院"}
-    sent: list[Sent] = [month.writer.created(person, "hospital_stay", day, value, time)]
-    home = day + timedelta(days=1 + int(month.rng.random() * 25))
-    later = max(month.report_time(home, 0, 3), time + timedelta(hours=1))
-    if month.rng.random() < 0.9:
-        sent.append(month.writer.ended(person, "hospital_stay", home, later))
-    else:
-        sent.append(month.writer.annulled(person, "hospital_stay", later))
+    sent = [month.writer.created(person, "hospital_stay", day, value, time)]
+    sent.append(_end_of_stay(month, person, day, time))
     return month.settle(person, "hospital_stay", sent)
+
+
+def _end_of_stay(month: Month, person: Person, begin: date, reported_at: datetime) -> Sent:
+    """The discharge, or the annulment of a stay that never happened."""
+    home = begin + timedelta(days=1 + int(month.rng.random() * 25))
+    later = max(month.report_time(home, 0, 3), reported_at + timedelta(hours=1))
+    if month.rng.random() < 0.9:
+        return month.writer.ended(person, "hospital_stay", home, later)
+    return month.writer.annulled(person, "hospital_stay", later)
 
 
 def _contact(month: Month) -> Event:
@@ -67,8 +88,7 @@ def _contact(month: Month) -> Event:
 
 def _account(month: Month, person: Person, day: date) -> list[Sent]:
     value = {"account_no": _account_no(person), "bank": "合成农商银行", "holder_name": person.name}
-    sent = month.writer.created(person, "bank_account", day, value, month.report_time(day))
-    return month.settle(person, "bank_account", [sent])
+    return right_report(month, person, "bank_account", day, value)
 
 
 def _account_no(person: Person) -> str:

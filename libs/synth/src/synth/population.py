@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from operator import attrgetter
 from random import Random
 from typing import Final
 
@@ -10,7 +11,7 @@ from common.calendar import age_on
 
 from synth import demography as demo
 from synth.county import OLD_ENOUGH, County
-from synth.identity import Numbers, draw_name
+from synth.identity import Numbers, draw, draw_name
 from synth.truth import ALWAYS, Disability, Home, Household, Hukou, Income, Person
 
 URBAN_SHARE: Final = 0.38
@@ -46,28 +47,40 @@ def new_person(made: County, rng: Random, serial: int, today: date) -> Person:
     """A person with hukou and home, and sometimes a disability certificate."""
     division = made.divisions[serial % len(made.divisions)]
     birth, sex = demo.draw_birth(rng, today, serial)
-    town, address = made.place(rng, division)
-    kind = "urban" if rng.random() < URBAN_SHARE else "rural"
-    home, since = Home(town, "home", address), ALWAYS
-    if rng.random() * 1000 < demo.HUKOU_ELSEWHERE_PER_1000:
-        home, since = _home_elsewhere(made, rng), _long_ago(rng, today, 8)
+    hukou, home = _draw_hukou_and_home(made, rng, division, today)
     person = Person(
         serial=serial,
         number=made.numbers.draw(rng, division[:6], birth, sex),
         name=draw_name(rng, sex),
         sex=sex,
         birth_date=birth,
-        hukou=((ALWAYS, Hukou(town, kind)),),
-        home=((since, home),),
+        hukou=((ALWAYS, hukou),),
+        home=(home,),
     )
-    if rng.random() * 1000 < demo.by_age(demo.DISABLED_PER_1000, age_on(birth, today)):
+    if _is_disabled(rng, person, today):
         person.disability = ((_long_ago(rng, today, 9), draw_disability(rng)),)
     return person
 
 
-def _home_elsewhere(made: County, rng: Random) -> Home:
-    """A home in any division of the county, wherever the hukou is."""
-    division = made.divisions[int(rng.random() * len(made.divisions))]
+def _draw_hukou_and_home(made: County, rng: Random, division: str, today: date) -> tuple[Hukou, tuple[date, Home]]:
+    """A hukou in the division, and a home with its first day: at the place of the hukou, or elsewhere in the county."""
+    home = _draw_home(made, rng, division)
+    hukou = Hukou(home.division, "urban" if rng.random() < URBAN_SHARE else "rural")
+    if rng.random() * 1000 >= demo.HUKOU_ELSEWHERE_PER_1000:
+        return hukou, (ALWAYS, home)
+    elsewhere = _draw_home(made, rng, draw(rng, made.divisions))
+    return hukou, (_long_ago(rng, today, 8), elsewhere)
+
+
+def _is_disabled(rng: Random, person: Person, today: date) -> bool:
+    return rng.random() * 1000 < demo.by_age(demo.DISABLED_PER_1000, age_on(person.birth_date, today))
+
+
+def _is_married(rng: Random, person: Person, today: date) -> bool:
+    return rng.random() * 100 < demo.by_age(demo.MARRIED_PER_100, age_on(person.birth_date, today))
+
+
+def _draw_home(made: County, rng: Random, division: str) -> Home:
     town, address = made.place(rng, division)
     return Home(town, "home", address)
 
@@ -93,14 +106,17 @@ def _long_ago(rng: Random, today: date, years_max: int) -> date:
 
 def _families(rng: Random, people: Sequence[Person], today: date) -> list[Family]:
     """Couples of the same town and about the same age, and all others alone."""
+    families: list[Family] = []
+    for town in _by_town(people).values():
+        families += _town_families(rng, sorted(town, key=attrgetter("birth_date")), today)
+    return families
+
+
+def _by_town(people: Iterable[Person]) -> dict[str, list[Person]]:
     by_town: defaultdict[str, list[Person]] = defaultdict(list)
     for person in people:
         by_town[person.home[0][1].division].append(person)
-    families: list[Family] = []
-    for town in by_town.values():
-        town.sort(key=lambda p: p.birth_date)
-        families += _town_families(rng, town, today)
-    return families
+    return by_town
 
 
 def _town_families(rng: Random, town: Iterable[Person], today: date) -> list[Family]:
@@ -108,38 +124,51 @@ def _town_families(rng: Random, town: Iterable[Person], today: date) -> list[Fam
     families: list[Family] = []
     waiting: dict[str, list[Person]] = {"1": [], "2": []}
     for person in town:
-        if rng.random() * 100 >= demo.by_age(demo.MARRIED_PER_100, age_on(person.birth_date, today)):
-            families.append((person,))
-            continue
-        others = waiting["2" if person.sex == "1" else "1"]
-        match = others.pop() if others else None
-        if match and (person.birth_date - match.birth_date).days <= 365 * YEARS_APART_MAX:
-            person.spouse, match.spouse = match, person
-            families.append((match, person))
-        else:
-            families.extend([(match,)] if match else [])
-            waiting[person.sex].append(person)
+        families += _matched(person, waiting) if _is_married(rng, person, today) else [(person,)]
     families.extend((person,) for person in (*waiting["1"], *waiting["2"]))
     return families
 
 
+def _matched(person: Person, waiting: dict[str, list[Person]]) -> list[Family]:
+    """The couple that a person completes. Otherwise the person waits, and a partner who is too old is single."""
+    others = waiting["2" if person.sex == "1" else "1"]
+    match = others.pop() if others else None
+    if match and (person.birth_date - match.birth_date).days <= 365 * YEARS_APART_MAX:
+        person.spouse, match.spouse = match, person
+        return [(match, person)]
+    waiting[person.sex].append(person)
+    return [(match,)] if match else []
+
+
 def _furnish(made: County, rng: Random, family: Family) -> None:
     """Low income, living situation and special family, for a couple or a single person."""
-    income = _household_income(rng)
-    if income:
-        since = _long_ago(rng, made.today, 5)
-        household = new_household(made, family, since - timedelta(days=int(rng.random() * 300)))
-        household.income = ((since, income),)
+    if income := _household_income(rng):
+        _register(made, rng, family, income)
     elif len(family) == 1 and rng.random() * 1000 < demo.TEKUN_PER_1000_SINGLE:
         _support(made, rng, family[0])
     if rng.random() * 1000 < demo.SPECIAL_FAMILY_PER_1000:
-        child, since = ("dead" if rng.random() < 0.7 else "disabled"), _long_ago(rng, made.today, 15)
-        for person in family:
-            person.special = ((since, child),)
+        _mark_special(made, rng, family)
     if rng.random() < (0.5 if len(family) == 1 else 0.4):
-        checked_on = made.today - OLD_ENOUGH - timedelta(days=1 + int(rng.random() * 250))
-        for person in family:
-            person.tags = ((checked_on, draw_tags(rng, person)),)
+        _check_living(made, rng, family)
+
+
+def _register(made: County, rng: Random, family: Family, income: Income) -> None:
+    """The family enters the register, and receives its income support up to 300 days later."""
+    since = _long_ago(rng, made.today, 5)
+    household = new_household(made, family, since - timedelta(days=int(rng.random() * 300)))
+    household.income = ((since, income),)
+
+
+def _mark_special(made: County, rng: Random, family: Family) -> None:
+    child, since = ("dead" if rng.random() < 0.7 else "disabled"), _long_ago(rng, made.today, 15)
+    for person in family:
+        person.special = ((since, child),)
+
+
+def _check_living(made: County, rng: Random, family: Family) -> None:
+    checked_on = made.today - OLD_ENOUGH - timedelta(days=1 + int(rng.random() * 250))
+    for person in family:
+        person.tags = ((checked_on, draw_tags(rng, person)),)
 
 
 def _household_income(rng: Random) -> Income | None:

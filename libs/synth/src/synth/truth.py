@@ -22,6 +22,11 @@ def at(steps: Steps[T], on: date) -> T | None:
     return None
 
 
+def present(steps: Steps[T]) -> T | None:
+    """The value after the last step; None without any step."""
+    return steps[-1][1] if steps else None
+
+
 class Hukou(NamedTuple):
     division: str
     kind: str
@@ -63,6 +68,9 @@ class Household:
     def set_income(self, day: date, income: Income | None) -> None:
         self.income = (*self.income, (day, income))
 
+    def has_member(self, number: str, on: date) -> bool:
+        return number in (at(self.members, on) or ())
+
     def set_members(self, day: date, numbers: tuple[str, ...]) -> None:
         self.members = (*self.members, (day, numbers))
 
@@ -93,6 +101,9 @@ class Person:
 
     def lives(self, on: date) -> bool:
         return self.died_on is None or on < self.died_on
+
+    def seen_after(self, day: date) -> bool:
+        return any(seen > day for seen in self.seen_alive)
 
     def set_home(self, day: date, home: Home) -> None:
         self.home = (*self.home, (day, home))
@@ -154,22 +165,21 @@ def confirmed_death(deaths: tuple[DeathReport, ...]) -> date | None:
 def _income(person: Person, on: date) -> tuple[Income | None, bool]:
     """The income support on a day, and whether it comes through the head of the household."""
     own = at(person.income, on)
-    if own is not None:
-        return own, False
+    return (own, False) if own is not None else _shared_income(person, on)
+
+
+def _shared_income(person: Person, on: date) -> tuple[Income | None, bool]:
+    """The income support of a household that the person belongs to on this day."""
     for household in reversed(person.households):
-        if person.number in (at(household.members, on) or ()):
-            shared = at(household.income, on)
-            if shared is not None:
-                return shared, household.head is not person
+        shared = at(household.income, on) if household.has_member(person.number, on) else None
+        if shared is not None:
+            return shared, household.head is not person
     return None, False
 
 
 def _suspected(person: Person, on: date) -> bool:
     """Whether a death was reported up to a day after which nobody saw the person alive."""
-    for report in person.deaths:
-        if report.day <= on and not any(seen > report.day for seen in person.seen_alive):
-            return True
-    return False
+    return any(report.day <= on and not person.seen_after(report.day) for report in person.deaths)
 
 
 def truth_of(person: Person, on: date) -> Truth:
@@ -185,14 +195,19 @@ def truth_of(person: Person, on: date) -> Truth:
         birth_date=person.birth_date,
         hukou_division=hukou.division,
         hukou_kind=hukou.kind,
-        residence_division=home.division if home else None,
-        residence_place=home.place if home else None,
-        died_on=died_on if died_on and died_on <= on else None,
+        residence_division=home and home.division,
+        residence_place=home and home.place,
+        died_on=_up_to(died_on, on),
         suspected=died_on is None and _suspected(person, on),
-        disability=(disability.class_, disability.level) if disability else None,
-        low_income=income.category if income else None,
-        support=income.support if income else None,
+        disability=disability and (disability.class_, disability.level),
+        low_income=income and income.category,
+        support=income and income.support,
         via_household=via_household,
         tags=None if tags is None else frozenset(tags),
         special_family=at(person.special, on),
     )
+
+
+def _up_to(day: date | None, on: date) -> date | None:
+    """The day, unless it comes after `on`."""
+    return None if day is None or day > on else day

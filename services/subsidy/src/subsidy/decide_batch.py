@@ -1,9 +1,8 @@
 """Submit, approve or reject a batch. The checker is never the maker, and decides on the present dues."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from common.errors import Conflict, NotAllowed, NotFound
+from common.errors import Conflict, NotAllowed
 from common.events import PaymentOrdered
 from fastapi import APIRouter
 from shell import clock
@@ -12,14 +11,13 @@ from shell.service import Db
 from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Changes, Key, Line, Position
-from subsidy.domain.payment import LineChange, payment_event, reason_against_order, release
-from subsidy.scope import Approver, Officer
+from subsidy.domain.payment import LineChange, order, payment_event, release
+from subsidy.scope import Approver, Officer, visible
 from subsidy.shapes import BatchOut, ReasonIn, Uuid, batch_out
 from subsidy.store import batches, ledger
 from subsidy.store.batches import Batch
 
 router = APIRouter(tags=["batches"])
-_FINAL: Final = ("approved", "rejected")
 
 
 @router.post("/v1/batches/{batch_id}/submit", summary="Hand a batch to the checker")
@@ -29,7 +27,7 @@ async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
         batch = await _lock(tx, batch_id, caller)
         if batch.maker != caller.subject:
             raise NotAllowed("only its maker submits a batch")
-        if batch.state in _FINAL:
+        if batch.is_final:
             raise Conflict(f"the batch is {batch.state}", code="batch_decided")
         if batch.state == "reserved":
             batch = batch._replace(state="submitted", submitted_at=clock.now())
@@ -43,13 +41,12 @@ async def approve_batch(batch_id: Uuid, db: Db, caller: Approver) -> BatchOut:
     is no longer owed (a death, a hold, a lower amount) is taken out with its reason; a later batch can pay it.
     """
     async with db.transaction() as tx:
-        batch = await _lock(tx, batch_id, caller)
-        _require_other_than_maker(batch, caller)
+        batch = await _lock_for_checker(tx, batch_id, caller)
         if batch.state == "approved" and batch.checker == caller.subject:
             return await _answer(tx, batch)
         if batch.state != "submitted":
             raise Conflict(f"the batch is {batch.state}", code="batch_not_submitted")
-        batch = batch._replace(state="approved", checker=caller.subject, decided_at=clock.now())
+        batch = batch.decided("approved", caller.subject, clock.now())
         await _order_lines(tx, batch)
         return await _answer(tx, batch)
 
@@ -60,14 +57,11 @@ async def _order_lines(tx: Tx, batch: Batch) -> None:
     changes, line_changes = Changes(), []
     for line in lines:
         position = positions[line.key]
-        reason = reason_against_order(position, line)
-        if reason is None:
-            line_changes.append(LineChange(line.line_id, "ordered"))
+        line_change = order(position, line, changes)
+        line_changes.append(line_change)
+        if line_change.state == "ordered":
             event = payment_event(PaymentOrdered, line, batch.batch_id, batch.month)
             tx.emit(event, position.cause_event_id, division=line.jurisdiction)
-        else:
-            line_changes.append(LineChange(line.line_id, "taken_out", reason))
-            release(position, line, "held" if reason == "held" else "voided", changes)
     await _save(tx, batch, changes, line_changes)
 
 
@@ -77,33 +71,34 @@ async def reject_batch(batch_id: Uuid, rejection: ReasonIn, db: Db, caller: Appr
     amounts that are still owed.
     """
     async with db.transaction() as tx:
-        batch = await _lock(tx, batch_id, caller)
-        _require_other_than_maker(batch, caller)
-        if batch.state == "rejected":
-            return await _answer(tx, batch)
+        batch = await _lock_for_checker(tx, batch_id, caller)
         if batch.state == "approved":
             raise Conflict("the batch is approved", code="batch_decided")
-        batch = batch._replace(
-            state="rejected", checker=caller.subject, reason=rejection.reason, decided_at=clock.now()
-        )
-        lines, positions = await _lock_lines(tx, batch_id)
-        changes = Changes()
-        for line in lines:
-            release(positions[line.key], line, "voided", changes)
-        await _save(tx, batch, changes, [LineChange(line.line_id, "rejected") for line in lines])
+        if batch.state != "rejected":
+            batch = batch.decided("rejected", caller.subject, clock.now(), rejection.reason)
+            await _release_lines(tx, batch)
         return await _answer(tx, batch)
 
 
-def _require_other_than_maker(batch: Batch, caller: Caller) -> None:
+async def _release_lines(tx: Tx, batch: Batch) -> None:
+    """Void the reservations of all lines."""
+    lines, positions = await _lock_lines(tx, batch.batch_id)
+    changes = Changes()
+    for line in lines:
+        release(positions[line.key], line, "voided", changes)
+    await _save(tx, batch, changes, [LineChange(line.line_id, "rejected") for line in lines])
+
+
+async def _lock_for_checker(tx: Tx, batch_id: str, caller: Caller) -> Batch:
+    """Raises NotAllowed for the maker of the batch."""
+    batch = await _lock(tx, batch_id, caller)
     if batch.maker == caller.subject:
         raise NotAllowed("the maker of a batch must not decide it", code="four_eyes")
+    return batch
 
 
 async def _lock(tx: Tx, batch_id: str, caller: Caller) -> Batch:
-    batch = await batches.load_batch(tx.sql, batch_id, lock=True)
-    if batch is None or not caller.may_see(batch.jurisdiction):
-        raise NotFound("no such batch")
-    return batch
+    return visible(caller, await batches.load_batch(tx.sql, batch_id, lock=True))
 
 
 async def _lock_lines(tx: Tx, batch_id: str) -> tuple[list[Line], dict[Key, Position]]:

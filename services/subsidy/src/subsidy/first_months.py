@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def parse_first_months(text: str) -> dict[str, date]:
     """`2026-06,530302=2026-01` → by area the first month. Raises ValueError."""
     months: dict[str, date] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(None, map(str.strip, text.split(","))):
         area, _, month = part.rpartition("=")
         months[area.strip() or ANYWHERE] = calendar.parse_month(month.strip())
     return months
@@ -50,12 +50,15 @@ async def fix_first_months(database: Database) -> None:
     """On start: store the months of areas that have none yet, and log those that differ from the variable."""
     async with database.transaction() as tx:
         stored = await _store(tx)
-    for area, month in parse_first_months(SubsidySettings().pay_from_month).items():
+    for area, month in _wanted().items():
         if stored[area] != month:
             log.warning("%s gives %s for %s, but %s is stored and stays", VARIABLE, month, area, stored[area])
 
 
 async def _store(tx: Tx) -> dict[str, date]:
-    wanted = parse_first_months(SubsidySettings().pay_from_month)
-    wanted.setdefault(ANYWHERE, calendar.month_of(clock.today()))
+    wanted = {ANYWHERE: calendar.month_of(clock.today())} | _wanted()
     return await accounts.set_first_months(tx, wanted)
+
+
+def _wanted() -> dict[str, date]:
+    return parse_first_months(SubsidySettings().pay_from_month)

@@ -12,7 +12,7 @@ from shell.http.idempotency import CreatesByKey
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from subsidy.domain.ledger import Changes
+from subsidy.domain.ledger import Changes, Line, Position
 from subsidy.domain.payment import payment_event, reserve
 from subsidy.scope import Officer
 from subsidy.shapes import BatchIn, BatchOut, batch_out
@@ -36,19 +36,22 @@ async def make_batch(
     batch.
     """
     caller.need_area(wanted.jurisdiction)
-    month = calendar.parse_month(wanted.month)
-    if month > calendar.add_months(calendar.month_of(clock.today()), 1):
-        raise Conflict("that month is too far ahead", code="month_ahead")
+    month = _month_of(wanted)
     batch = _new_batch(creation.id_for("batch", caller), wanted.jurisdiction, month, caller.subject)
     async with db.transaction() as tx:
         made_before = await creation.claim(tx, caller, wanted)
-        if made_before is None and await batches.insert_batch(tx, batch):
-            await _reserve(tx, batch)
-        else:
-            batch = await _load_made_before(tx, batch)
+        batch = await _make(tx, batch) if made_before is None else await _load_made_before(tx, batch)
         await creation.created(tx, caller, batch.batch_id)
         totals = await batches.sum_lines(tx.sql, [batch.batch_id])
     return batch_out(batch, totals[batch.batch_id])
+
+
+def _month_of(wanted: BatchIn) -> date:
+    """Raises Conflict for a month after the next one."""
+    month = calendar.parse_month(wanted.month)
+    if month > calendar.add_months(calendar.month_of(clock.today()), 1):
+        raise Conflict("that month is too far ahead", code="month_ahead")
+    return month
 
 
 def _new_batch(batch_id: str, jurisdiction: str, month: date, maker: str) -> Batch:
@@ -66,10 +69,17 @@ def _new_batch(batch_id: str, jurisdiction: str, month: date, maker: str) -> Bat
     )
 
 
+async def _make(tx: Tx, batch: Batch) -> Batch:
+    if not await batches.insert_batch(tx, batch):
+        return await _load_made_before(tx, batch)
+    await _reserve(tx, batch)
+    return batch
+
+
 async def _load_made_before(tx: Tx, batch: Batch) -> Batch:
     """The batch of this key. It exists even if the stored key has expired."""
     found = await batches.load_batch(tx.sql, batch.batch_id)
-    if found is None or (found.jurisdiction, found.month) != (batch.jurisdiction, batch.month):
+    if found is None or not found.pays_the_same_as(batch):
         raise Conflict("this Idempotency-Key made another batch", code="idempotency_key_reused")
     return found
 
@@ -83,6 +93,10 @@ async def _reserve(tx: Tx, batch: Batch) -> None:
     await batches.insert_lines(tx, batch.batch_id, lines)
     await ledger.save_changes(tx, changes, batch.created_at)
     for position, line in zip(positions, lines, strict=True):
-        event = payment_event(PaymentReserved, line, batch.batch_id, batch.month)
-        # the payment belongs to the chain of the event that made the money due
-        tx.emit(event, position.cause_event_id, division=position.jurisdiction)
+        _emit_reserved(tx, batch, position, line)
+
+
+def _emit_reserved(tx: Tx, batch: Batch, position: Position, line: Line) -> None:
+    event = payment_event(PaymentReserved, line, batch.batch_id, batch.month)
+    # the payment belongs to the chain of the event that made the money due
+    tx.emit(event, position.cause_event_id, division=position.jurisdiction)

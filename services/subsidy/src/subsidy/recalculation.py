@@ -9,16 +9,17 @@ in any order of arrival. After an annulled merge each account has its own dues a
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Final, NamedTuple
 
-from common.events import DueLine, DuesDetermined, EntitlementsDecided, Event
+from common.events import DueLine, DuesDetermined, EntitlementsDecided
 from common.message import Message
-from rules.money.due import Due, next_change
+from rules.money.due import Due
 from shell import clock
 from shell.store.transaction import Tx
 
-from subsidy.domain.accounts import Account, Rules, dues_through, intervals
-from subsidy.domain.claims import Claim, settle_claims
+from subsidy.domain.accounts import Account, Rules, survivors_of
+from subsidy.domain.claims import Claim, persons_in, settle_claims
 from subsidy.domain.dues import Basis, decide_dues, paid_twice, share
 from subsidy.domain.ledger import Changes, Key, Position
 from subsidy.first_months import ledger_rules
@@ -28,6 +29,7 @@ Causes = Mapping[str, Message[EntitlementsDecided]]
 Accounts = dict[str, Account]
 Positions = Mapping[str, Mapping[Key, Position]]
 ROUNDS_MAX: Final = 8
+_NO_POSITIONS: Final[Mapping[Key, Position]] = {}
 
 
 class _Identities(NamedTuple):
@@ -35,6 +37,10 @@ class _Identities(NamedTuple):
 
     aliases: Mapping[str, Sequence[str]]
     waiting: frozenset[str]
+
+    def with_aliases(self, person_ids: Iterable[str]) -> list[str]:
+        """These persons and all aliases, in order."""
+        return sorted({*person_ids, *chain.from_iterable(self.aliases.values())})
 
 
 @dataclass(slots=True)
@@ -50,35 +56,44 @@ class _Run:
     rules: Rules
     changes: Changes = field(default_factory=Changes)
 
-    def recalculate(self, account: Account) -> Account:
-        """Returns the account to store."""
-        entitlements = intervals(account.entitlements)
+    def account_after(self, account: Account) -> Account:
+        """Write the difference of its dues. Returns the account to store."""
+        if account.person_id in self.identities.waiting:
+            return account._replace(next_change_month=None)
+        return self._recalculate(account)
+
+    def _recalculate(self, account: Account) -> Account:
+        intervals = account.intervals()
         # months stay owed even if the clock was set back
         through = max(self.month, account.through_month)
-        wanted = dues_through(entitlements, through, account.died_on, self.rules)
-        self._write_difference(account, wanted)
-        after = next_change(entitlements, after_month=through, died_on=account.died_on)
-        return account._replace(through_month=through, next_change_month=after)
+        self._write_difference(account, account.dues(self.rules, intervals, through))
+        return account._replace(through_month=through, next_change_month=account.next_change(intervals, through))
 
     def _write_difference(self, account: Account, wanted: Sequence[Due]) -> None:
-        own = self.positions.get(account.person_id, {})
-        others = {alias: self.positions.get(alias, {}) for alias in self.identities.aliases.get(account.person_id, ())}
-        twice = paid_twice([own, *others.values()]) if others else ()
+        aliases = self.identities.aliases.get(account.person_id, ())
+        others = {alias: self._positions_of(alias) for alias in aliases}
+        twice = paid_twice([self._positions_of(account.person_id), *others.values()]) if others else ()
         basis = Basis(account.cause_event_id, account.died_on, twice)
         for person_id, dues in share(wanted, account.person_id, others).items():
-            changed = decide_dues(person_id, dues, self.positions.get(person_id, {}), basis, self.changes)
+            changed = decide_dues(person_id, dues, self._positions_of(person_id), basis, self.changes)
             self._emit(account, person_id, changed)
+
+    def _positions_of(self, person_id: str) -> Mapping[Key, Position]:
+        return self.positions.get(person_id, _NO_POSITIONS)
 
     def _emit(self, account: Account, person_id: str, changed: Sequence[DueLine]) -> None:
         """Emit the changed dues of one identity of the account's person, then its recoveries."""
-        events: list[Event] = self.changes.take_events()
+        origin = self._origin(account, person_id)
         if changed:
             version = self.accounts.get(person_id, account).version
             dues = DuesDetermined(person_id=person_id, entitlements_version=version, lines=tuple(changed))
-            events.insert(0, dues)
-        cause = self.causes.get(person_id) or self.causes.get(account.person_id)
-        for event in events:
-            self.tx.emit(event, cause or account.cause_event_id)
+            self.tx.emit(dues, origin)
+        for event in self.changes.take_events():
+            self.tx.emit(event, origin)
+
+    def _origin(self, account: Account, person_id: str) -> Message[EntitlementsDecided] | str | None:
+        """The decision about this identity, or about its person, or the earlier cause of the account."""
+        return self.causes.get(person_id) or self.causes.get(account.person_id) or account.cause_event_id
 
 
 async def recalculate(
@@ -91,46 +106,37 @@ async def recalculate(
     """
     affected = {account.person_id: account for account in changed}
     identities = await _load_identities(tx, affected, set(related))
-    positions = await ledger.lock_positions(tx, _person_ids(affected, identities))
+    positions = await ledger.lock_positions(tx, identities.with_aliases(affected))
     run = _Run(tx, month, causes, affected, identities, positions, await ledger_rules(tx))
-    rows = []
-    for account in affected.values():
-        if account.person_id in identities.waiting:
-            rows.append(account._replace(next_change_month=None))
-        else:
-            rows.append(run.recalculate(account))
-    await accounts.save_accounts(tx, rows)
+    await accounts.save_accounts(tx, [run.account_after(account) for account in affected.values()])
     await ledger.save_changes(tx, run.changes, clock.now())
-
-
-def _person_ids(affected: Accounts, identities: _Identities) -> list[str]:
-    ids = set(affected)
-    for aliases in identities.aliases.values():
-        ids.update(aliases)
-    return sorted(ids)
 
 
 async def _load_identities(tx: Tx, affected: Accounts, related: set[str]) -> _Identities:
     """Add the accounts of all connected identities to `affected`, and decide who is an alias of whom."""
-    merged_into = {account.merged_into for account in affected.values() if account.merged_into}
-    concerned = {*affected, *related, *merged_into}
+    concerned = {*affected, *related, *survivors_of(affected.values())}
     claims = await _load_all_claims(tx, concerned)
     if missing := concerned - affected.keys():
         affected |= await accounts.lock_accounts(tx, sorted(missing))
-    survivor_of = settle_claims(claims, {id_: account.merged_into for id_, account in affected.items()})
+    merged_into = {id_: account.merged_into for id_, account in affected.items()}
+    survivor_of = settle_claims(claims, merged_into)
+    merged = {id_ for id_, survivor in merged_into.items() if survivor is not None}
+    return _Identities(_aliases_by_survivor(survivor_of), frozenset(merged | survivor_of.keys()))
+
+
+def _aliases_by_survivor(survivor_of: Mapping[str, str | None]) -> dict[str, list[str]]:
     aliases: dict[str, list[str]] = {}
     for alias, survivor in sorted(survivor_of.items()):
         if survivor is not None:
             aliases.setdefault(survivor, []).append(alias)
-    merged = {id_ for id_, account in affected.items() if account.merged_into is not None}
-    return _Identities(aliases, frozenset(merged | survivor_of.keys()))
+    return aliases
 
 
 async def _load_all_claims(tx: Tx, concerned: set[str]) -> set[Claim]:
     """The claims that connect these persons with any others; adds the others to `concerned`."""
     claims = await accounts.load_claims(tx.sql, sorted(concerned))
     for _ in range(ROUNDS_MAX):
-        new = {person_id for claim in claims for person_id in claim} - concerned
+        new = persons_in(claims) - concerned
         if not new:
             break
         concerned |= new

@@ -53,15 +53,20 @@ async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, cal
 
 async def _close(db: Db, recovery_id: str, caller: Caller, outcome: _Outcome, closed_by: str) -> RecoveryOut:
     async with db.transaction() as tx:
-        key = (await _load(tx, recovery_id, caller)).key
-        position = (await ledger.lock_keys(tx, [key]))[key]  # serializes callers; the case is read again after it
-        recovery = await _load(tx, recovery_id, caller)
+        position, recovery = await _lock(tx, recovery_id, caller)
         if recovery.state == "open":
             await _save_closed(tx, position, outcome, closed_by)
             recovery = await _load(tx, recovery_id, caller)
         elif recovery.state != outcome:
             raise Conflict(f"the recovery is {recovery.state}", code="recovery_closed")
     return RecoveryOut.of(recovery)
+
+
+async def _lock(tx: Tx, recovery_id: str, caller: Caller) -> tuple[Position, Recovery]:
+    """The lock on the position serializes callers, so the case is read again after it."""
+    key = (await _load(tx, recovery_id, caller)).key
+    positions = await ledger.lock_keys(tx, [key])
+    return positions[key], await _load(tx, recovery_id, caller)
 
 
 async def _load(tx: Tx, recovery_id: str, caller: Caller) -> Recovery:

@@ -5,13 +5,14 @@ from datetime import date
 from typing import Final
 
 from common import calendar
-from common.events import DuesDetermined
-from rules.money.due import next_change
+from common.events import DuesDetermined, Entitlement
+from rules.money.due import Due
 from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from subsidy.domain.accounts import Account, Rules, dues_through, intervals
+from subsidy.domain.accounts import Account, Rules
+from subsidy.domain.claims import persons_in
 from subsidy.domain.dues import Basis, decide_dues
 from subsidy.domain.ledger import Changes
 from subsidy.first_months import ledger_rules
@@ -26,8 +27,8 @@ async def roll_month(database: Database) -> int:
     month = calendar.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)
-        claims = await accounts.load_claims(tx.sql, [a.person_id for a in found])
-        merged = {person_id for claim in claims for person_id in claim}
+        claims = await accounts.load_claims(tx.sql, [account.person_id for account in found])
+        merged = persons_in(claims)
         if merged:
             await recalculate(tx, [account for account in found if account.person_id in merged], {}, month)
         await _roll(tx, [account for account in found if account.person_id not in merged], month)
@@ -36,23 +37,23 @@ async def roll_month(database: Database) -> int:
 
 async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
     """Only time has passed: earlier dues stay as they are, and their positions are not even loaded."""
-    rules = await ledger_rules(tx)
-    changes, rows = Changes(), []
-    for account in found:
-        rows.append(_add_months(tx, account, month, rules, changes))
+    rules, changes = await ledger_rules(tx), Changes()
+    rows = [_add_months(tx, account, month, rules, changes) for account in found]
     await accounts.save_accounts(tx, rows)
     await ledger.save_changes(tx, changes, clock.now())
 
 
 def _add_months(tx: Tx, account: Account, month: date, rules: Rules, changes: Changes) -> Account:
     """Post and emit the dues that are new since the account's last month. Returns the account to store."""
-    entitlements, died_on = intervals(account.entitlements), account.died_on
-    before = dues_through(entitlements, account.through_month, died_on, rules)
-    now = dues_through(entitlements, month, died_on, rules)
-    new = [line for line in now if line not in before]
-    lines = decide_dues(account.person_id, new, {}, Basis(account.cause_event_id, died_on), changes)
+    intervals = account.intervals()
+    new = _new_dues(account, intervals, month, rules)
+    lines = decide_dues(account.person_id, new, {}, Basis(account.cause_event_id, account.died_on), changes)
     if lines:
         event = DuesDetermined(person_id=account.person_id, entitlements_version=account.version, lines=tuple(lines))
         tx.emit(event, account.cause_event_id)
-    after = next_change(entitlements, after_month=month, died_on=died_on)
-    return account._replace(through_month=month, next_change_month=after)
+    return account._replace(through_month=month, next_change_month=account.next_change(intervals, month))
+
+
+def _new_dues(account: Account, intervals: Sequence[Entitlement], month: date, rules: Rules) -> list[Due]:
+    before = account.dues(rules, intervals)
+    return [line for line in account.dues(rules, intervals, month) if line not in before]

@@ -4,10 +4,12 @@ from functools import lru_cache
 from typing import Annotated
 
 from common.codes import divisions
-from common.errors import NotAllowed
+from common.errors import NotAllowed, NotFound
 from fastapi import Depends
 from shell.access.auth import Caller, require
 from shell.access.scopes import Areas, Everything, scope_of
+
+from subsidy.store.batches import Batch
 
 Officer = Annotated[Caller, Depends(require("officer"))]
 Approver = Annotated[Caller, Depends(require("approver"))]
@@ -35,6 +37,13 @@ def areas_of(caller: Caller) -> list[str] | None:
             return list(_within(division))
         case _:
             raise NotAllowed("no ledger is in your scope")
+
+
+def visible(caller: Caller, batch: Batch | None) -> Batch:
+    """Raises NotFound for an unknown batch, and for one outside the caller's scope."""
+    if batch is None or not caller.may_see(batch.jurisdiction):
+        raise NotFound("no such batch")
+    return batch
 
 
 @lru_cache(maxsize=1024)

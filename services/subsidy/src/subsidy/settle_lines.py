@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.events import PaymentSettled
 from fastapi import APIRouter
 from shell import clock
+from shell.access.auth import Caller
 from shell.access.route_marks import limits_body
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -20,7 +21,14 @@ from subsidy.store import accounts, batches, ledger
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 router = APIRouter(tags=["bank"])
-_Result = tuple[BankResultIn, Line, str]  # the bank's result, its line, the line's batch
+
+
+class _Result(NamedTuple):
+    """A result of the bank with its line and the line's batch."""
+
+    result: BankResultIn
+    line: Line
+    batch_id: str
 
 
 @router.post("/v1/bank-returns", summary="Take in the bank's results of ordered lines")
@@ -31,24 +39,37 @@ async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -
     `refused` lists the lines that cannot take their result; all others are done.
     """
     results = {result.line_id: result for result in bank_return.lines}
-    answer = BankReturnOut(settled=0, returned=0, unchanged=0, refused=[])
     async with db.transaction() as tx:
-        found = await batches.lock_lines_by_id(tx, sorted(results))
-        known = {id_: entry for id_, entry in found.items() if caller.may_see(entry[0].jurisdiction)}
-        answer.refused += [RefusedLineOut(line_id=id_, code="unknown_line") for id_ in results if id_ not in known]
-        await _apply(tx, [(results[id_], *known[id_]) for id_ in known], answer)
+        known = await _lock_known(tx, results, caller)
+        unknown = [RefusedLineOut(line_id=id_, code="unknown_line") for id_ in results if id_ not in known]
+        answer = BankReturnOut(settled=0, returned=0, unchanged=0, refused=unknown)
+        await _apply(tx, list(known.values()), answer)
     return answer
 
 
+async def _lock_known(tx: Tx, results: Mapping[str, BankResultIn], caller: Caller) -> dict[str, _Result]:
+    """By line id the results of lines in the caller's area, locked."""
+    known: dict[str, _Result] = {}
+    for line_id, (line, batch_id) in (await batches.lock_lines_by_id(tx, sorted(results))).items():
+        if caller.may_see(line.jurisdiction):
+            known[line_id] = _Result(results[line_id], line, batch_id)
+    return known
+
+
 async def _apply(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> None:
-    positions = await ledger.lock_keys(tx, [line.key for _, line, _ in results])
-    deaths = await accounts.load_deaths(tx, [line.person_id for _, line, _ in results])
-    months = await batches.load_months(tx, sorted({batch_id for _, _, batch_id in results}))
-    settlement = _Settlement(tx, positions, deaths, months, answer)
+    settlement = await _load_settlement(tx, results, answer)
     for result in results:
         settlement.apply(*result)
     await batches.change_lines(tx, settlement.line_changes)
     await ledger.save_changes(tx, settlement.changes, clock.now())
+
+
+async def _load_settlement(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> "_Settlement":
+    """Lock the positions of the lines first: the deaths are those known under the locks."""
+    positions = await ledger.lock_keys(tx, [result.line.key for result in results])
+    deaths = await accounts.load_deaths(tx, [result.line.person_id for result in results])
+    months = await batches.load_months(tx, sorted({result.batch_id for result in results}))
+    return _Settlement(tx, positions, deaths, months, answer)
 
 
 @dataclass(slots=True)
@@ -65,15 +86,15 @@ class _Settlement:
 
     def apply(self, result: BankResultIn, line: Line, batch_id: str) -> None:
         position = self.positions[line.key]
-        effect = bank_answer(position, line, result.outcome)
-        if effect == "unchanged":
-            self.answer.unchanged += 1
-        elif effect == "settle":
-            self._settle(position, line, result, batch_id)
-        elif effect == "give_back":
-            self._give_back(position, line, result)
-        else:
-            self.answer.refused.append(RefusedLineOut(line_id=line.line_id, code=effect))
+        match bank_answer(position, line, result.outcome):
+            case "unchanged":
+                self.answer.unchanged += 1
+            case "settle":
+                self._settle(position, line, result, batch_id)
+            case "give_back":
+                self._give_back(position, line, result)
+            case refusal:
+                self.answer.refused.append(RefusedLineOut(line_id=line.line_id, code=refusal))
         for recovery in self.changes.take_events():
             self.tx.emit(recovery, position.cause_event_id, division=line.jurisdiction)
 

@@ -1,7 +1,7 @@
 """HTTP bodies (`…In`) and answers (`…Out`) of the service."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from common.calendar import month_text
 from pydantic import BaseModel, Field
@@ -9,7 +9,6 @@ from rules.deciding.unpaid import WHY_UNPAID
 from rules.money.due import Example
 from shell.http.params import LINES, Body, Day, DivisionCode, Month, UuidText
 
-from subsidy.domain.ledger import PAYABLE
 from subsidy.domain.payment import Refusal
 from subsidy.domain.unpaid import Unpaid
 from subsidy.store.batches import Batch, LineDetail, Total
@@ -23,7 +22,11 @@ Uuid = UuidText
 Reason = Annotated[str, Field(min_length=1, max_length=200, pattern=LINES)]
 RecoveryState = Literal["open", "collected", "withdrawn", "written_off"]
 _NOT_IN_BATCH: Final = ("taken_out", "rejected")
-_REVERSALS: Final = (("due", PAYABLE), ("write_off", PAYABLE))  # kind and debited account
+
+
+def _with_month_text(row: LineDetail | Recovery | Entry) -> dict[str, Any]:
+    """The fields of a row, with the service month as text."""
+    return row._asdict() | {"service_month": month_text(row.service_month)}
 
 
 class BatchIn(Body):
@@ -62,7 +65,7 @@ class BatchOut(BaseModel):
 def batch_out(batch: Batch, totals: list[Total]) -> BatchOut:
     included = [total for total in totals if total.state not in _NOT_IN_BATCH]
     return BatchOut(
-        **{**batch._asdict(), "month": month_text(batch.month)},
+        **batch._asdict() | {"month": month_text(batch.month)},
         line_count=sum(total.lines for total in included),
         amount_fen=sum(total.amount_fen for total in included),
         line_states=[LineTotalOut(**total._asdict()) for total in totals],
@@ -89,8 +92,7 @@ class LineOut(BaseModel):
     @classmethod
     def of(cls, line: LineDetail) -> Self:
         settled_on = line.settled_on.isoformat() if line.settled_on else None
-        texts = {"service_month": month_text(line.service_month), "settled_on": settled_on}
-        return cls(**(line._asdict() | texts))
+        return cls(**_with_month_text(line) | {"settled_on": settled_on})
 
 
 class BatchWithLinesOut(BatchOut):
@@ -141,7 +143,7 @@ class RecoveryOut(BaseModel):
 
     @classmethod
     def of(cls, recovery: Recovery) -> Self:
-        return cls(**{**recovery._asdict(), "service_month": month_text(recovery.service_month)})
+        return cls(**_with_month_text(recovery))
 
 
 class RecoveryPageOut(BaseModel):
@@ -171,11 +173,10 @@ class EntryOut(BaseModel):
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
-        fields = entry._asdict()
-        fields["service_month"] = month_text(entry.service_month)
-        if (entry.kind, entry.debit_account) in _REVERSALS:
+        fields = _with_month_text(entry)
+        if entry.is_reversal:
             fields["amount_fen"] = -entry.amount_fen
-        if entry.kind == "due" and entry.due_state == "held":
+        if entry.is_held_due:
             fields["state"] = "held"
         return cls(**fields)
 

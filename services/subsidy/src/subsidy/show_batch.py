@@ -1,20 +1,21 @@
 """Show batches, and write the file for the bank."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final, Literal
 
 import asyncpg
 from common.calendar import month_text, parse_month
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from common.money import yuan
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
-from shell.access.auth import Caller
 from shell.http.answers import Limit
 from shell.service import Db
 
-from subsidy.scope import OfficerOrApprover, Reader, areas_to_list
+from subsidy.scope import OfficerOrApprover, Reader, areas_to_list, visible
 from subsidy.shapes import (
     AreaCode,
+    BatchOut,
     BatchPageOut,
     BatchWithLinesOut,
     LineOut,
@@ -45,9 +46,13 @@ async def list_batches(
     month_day = parse_month(month) if month else None
     async with db.reading() as connection:
         found = await batches.list_batches(connection, areas, month_day, state, after, limit)
-        totals = await batches.sum_lines(connection, [batch.batch_id for batch in found])
-    page = [batch_out(batch, totals.get(batch.batch_id, [])) for batch in found]
+        page = await _with_totals(connection, found)
     return BatchPageOut(batches=page, next=page[-1].batch_id if len(page) == limit else None)
+
+
+async def _with_totals(connection: asyncpg.Connection, found: Sequence[Batch]) -> list[BatchOut]:
+    totals = await batches.sum_lines(connection, [batch.batch_id for batch in found])
+    return [batch_out(batch, totals.get(batch.batch_id, [])) for batch in found]
 
 
 @router.get("/v1/batches/{batch_id}", summary="A batch with its lines")
@@ -55,10 +60,8 @@ async def show_batch(
     batch_id: Uuid, db: Db, caller: Reader, after: Uuid | None = None, limit: Limit = 500
 ) -> BatchWithLinesOut:
     async with db.reading() as connection:
-        batch = await _load(connection, batch_id, caller)
-        totals = await batches.sum_lines(connection, [batch_id])
+        [head] = await _with_totals(connection, [visible(caller, await batches.load_batch(connection, batch_id))])
         details = await batches.list_lines(connection, batch_id, None, after, limit)
-    head = batch_out(batch, totals.get(batch_id, []))
     lines = [LineOut.of(line) for line in details]
     next_ = lines[-1].line_id if len(lines) == limit else None
     return BatchWithLinesOut(**head.model_dump(), lines=lines, next=next_)
@@ -72,13 +75,11 @@ async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainT
     """
     rows: list[str] = ["line_id,person_id,item,jurisdiction,service_month,kind,amount_fen,amount_yuan"]
     async with db.reading() as connection:
-        batch = await _load(connection, batch_id, caller)
+        batch = visible(caller, await batches.load_batch(connection, batch_id))
         if batch.state != "approved":
             raise Conflict(f"the batch is {batch.state}", code="batch_not_approved")
-        after = None
-        while page := await batches.list_lines(connection, batch_id, _IN_BANK_FILE, after, _PAGE):
-            after = page[-1].line_id
-            rows += [_csv(line) for line in page]
+        async for line in _lines_for_bank(connection, batch_id):
+            rows.append(_csv(line))
     name = f"{batch.jurisdiction}-{month_text(batch.month)}-{batch_id}.csv"
     return PlainTextResponse(
         "\r\n".join(rows) + "\r\n",
@@ -87,11 +88,12 @@ async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainT
     )
 
 
-async def _load(connection: asyncpg.Connection, batch_id: str, caller: Caller) -> Batch:
-    batch = await batches.load_batch(connection, batch_id)
-    if batch is None or not caller.may_see(batch.jurisdiction):
-        raise NotFound("no such batch")
-    return batch
+async def _lines_for_bank(connection: asyncpg.Connection, batch_id: str) -> AsyncIterator[LineDetail]:
+    after = None
+    while page := await batches.list_lines(connection, batch_id, _IN_BANK_FILE, after, _PAGE):
+        after = page[-1].line_id
+        for line in page:
+            yield line
 
 
 def _csv(line: LineDetail) -> str:

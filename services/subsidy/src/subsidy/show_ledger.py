@@ -13,9 +13,9 @@ from shell.http.params import INT32_MAX
 from shell.http.params import Cursor as CursorText
 from shell.service import Db
 
-from subsidy.domain.accounts import dues_through, intervals
+from subsidy.domain.accounts import Account, Rules
 from subsidy.domain.claims import Claim
-from subsidy.domain.unpaid import unpaid
+from subsidy.domain.unpaid import Unpaid, unpaid
 from subsidy.first_months import stored_rules
 from subsidy.scope import Reader, areas_of
 from subsidy.shapes import AccountOut, EntryOut, LedgerOut, TrialBalanceOut, UnpaidOut, Uuid
@@ -51,21 +51,26 @@ async def show_ledger(
     """
     areas, start = areas_of(caller), _cursor(after)
     async with db.reading() as connection:
-        if not await store.person_known(connection, person_id):
-            raise NotFound("no such person")
-        identities = _identities(person_id, await accounts.load_claims(connection, [person_id]))
+        identities = await _load_identities(connection, person_id)
         balance_fen = await store.balance(connection, identities.all, areas)
         entries = await store.list_entries(connection, identities.all, areas, start, limit)
-        barred = [] if identities.merged_into else await _unpaid(connection, person_id, areas)
-        if areas is not None and not barred and not await store.any_entry(connection, identities.all, areas):
-            raise NotFound("no such person")  # the caller must not see the links between identities either
+        barred = await _load_unpaid(connection, identities, areas)
+        if not barred:
+            await _need_entry(connection, identities, areas)
     return LedgerOut(
         **identities._asdict(),
         balance_fen=balance_fen,
         entries=[EntryOut.of(entry) for entry in entries],
-        unpaid=barred,
+        unpaid=[UnpaidOut.of(row) for row in barred],
         next=_cursor_text(entries[-1]) if len(entries) == limit else None,
     )
+
+
+async def _load_identities(connection: asyncpg.Connection, person_id: str) -> _Identities:
+    """Raises NotFound for an unknown person."""
+    if not await store.person_known(connection, person_id):
+        raise NotFound("no such person")
+    return _identities(person_id, await accounts.load_claims(connection, [person_id]))
 
 
 def _identities(person_id: str, claims: Iterable[Claim]) -> _Identities:
@@ -74,15 +79,26 @@ def _identities(person_id: str, claims: Iterable[Claim]) -> _Identities:
     return _Identities(person_id, aliases, merged_into)
 
 
-async def _unpaid(connection: asyncpg.Connection, person_id: str, areas: Sequence[str] | None) -> list[UnpaidOut]:
+async def _need_entry(connection: asyncpg.Connection, identities: _Identities, areas: Sequence[str] | None) -> None:
+    """Raises NotFound for a person without an entry in these areas: the links between identities stay hidden too."""
+    if areas is not None and not await store.any_entry(connection, identities.all, areas):
+        raise NotFound("no such person")
+
+
+async def _load_unpaid(
+    connection: asyncpg.Connection, identities: _Identities, areas: Sequence[str] | None
+) -> list[Unpaid]:
     """Computed from the stored entitlements, as the dues are. A person has few intervals."""
-    account = await accounts.load_account(connection, person_id)
-    if account is None or account.merged_into is not None:
+    account = await accounts.load_account(connection, identities.person_id)
+    if account is None or identities.merged_into or account.merged_into:
         return []
-    entitlements = intervals(account.entitlements)
-    rules = await stored_rules(connection)
-    lines = dues_through(entitlements, account.through_month, account.died_on, rules)
-    return [UnpaidOut.of(u) for u in unpaid(lines, entitlements) if areas is None or u.jurisdiction in areas]
+    rows = _unpaid(account, await stored_rules(connection))
+    return [row for row in rows if areas is None or row.jurisdiction in areas]
+
+
+def _unpaid(account: Account, rules: Rules) -> list[Unpaid]:
+    intervals = account.intervals()
+    return unpaid(account.dues(rules, intervals), intervals)
 
 
 @router.get("/v1/trial-balance", summary="Debits, credits and the balance of every account")
@@ -97,6 +113,14 @@ async def trial_balance(db: Db, caller: Reader) -> TrialBalanceOut:
     )
 
 
+def _parse_cursor(text: str) -> Cursor:
+    """Raises ValueError."""
+    month, item, jurisdiction, sequence, person_id = text.split("|")
+    if not 0 <= int(sequence) <= INT32_MAX:
+        raise ValueError("not the sequence of an entry")
+    return Cursor(date.fromisoformat(month), item, jurisdiction, int(sequence), str(UUID(person_id)))
+
+
 def _cursor_text(entry: Entry) -> str:
     month = entry.service_month.isoformat()
     return f"{month}|{entry.item}|{entry.jurisdiction}|{entry.sequence}|{entry.person_id}"
@@ -106,9 +130,6 @@ def _cursor(text: str | None) -> Cursor | None:
     if text is None:
         return None
     try:
-        month, item, jurisdiction, sequence, person_id = text.split("|")
-        if not 0 <= int(sequence) <= INT32_MAX:
-            raise ValueError("not the sequence of an entry")
-        return Cursor(date.fromisoformat(month), item, jurisdiction, int(sequence), str(UUID(person_id)))
+        return _parse_cursor(text)
     except ValueError as wrong:
         raise BadRequest("`after` is not the `next` of an earlier answer", code="bad_cursor") from wrong

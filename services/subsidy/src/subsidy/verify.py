@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 from shell.store.database import Database
 
-from subsidy.domain.accounts import Account, Rules, dues_through, intervals
+from subsidy.domain.accounts import Account, Rules
 from subsidy.first_months import stored_rules
 from subsidy.store import accounts, audit
 from subsidy.store.audit import Amounts
@@ -45,22 +45,26 @@ async def _check_page(connection: asyncpg.Connection, page: Sequence[Account], r
     claimed = {claim.alias for claim in await accounts.load_claims(connection, person_ids)}
     found: list[str] = []
     for account in page:
-        if account.merged_into is not None or account.person_id in claimed:
-            continue  # counted with the survivor, or unchanged until the survivor's decision arrives
-        expected, actual = _expected(account, rules), stored.get(account.person_id, {})
-        if expected != actual:
-            difference = _difference(expected, actual)
-            found.append(f"dues of {account.person_id} differ from its entitlements: {difference}")
+        # other accounts are counted with the survivor, or unchanged until the survivor's decision arrives
+        if account.merged_into is None and account.person_id not in claimed:
+            found += _faults(account, rules, stored.get(account.person_id, {}))
     return found
 
 
+def _faults(account: Account, rules: Rules, actual: Amounts) -> list[str]:
+    expected = _expected(account, rules)
+    if expected == actual:
+        return []
+    return [f"dues of {account.person_id} differ from its entitlements: {_difference(expected, actual)}"]
+
+
 def _expected(account: Account, rules: Rules) -> Amounts:
-    lines = dues_through(intervals(account.entitlements), account.through_month, account.died_on, rules)
+    lines = account.dues(rules, account.intervals())
     return {(line.item, line.jurisdiction, line.service_month): (line.amount_fen, line.state) for line in lines}
 
 
 def _difference(expected: Amounts, actual: Amounts) -> str:
-    keys = sorted(key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key))
-    item, area, month = keys[0]
-    first = f"{item} {area} {month:%Y-%m} is {actual.get(keys[0])}, should be {expected.get(keys[0])}"
-    return first if len(keys) == 1 else f"{first} (and {len(keys) - 1} more)"
+    first, *more = sorted(key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key))
+    item, area, month = first
+    text = f"{item} {area} {month:%Y-%m} is {actual.get(first)}, should be {expected.get(first)}"
+    return f"{text} (and {len(more)} more)" if more else text

@@ -58,14 +58,15 @@ def _update(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...
     return f"UPDATE {name} AS t SET {changed} FROM unnest({arrays}) AS n ({listed}) WHERE {where}"  # noqa: S608
 
 
-def _arrays(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def columns_of(rows: Sequence[Sequence[Any]], *, width: int = 0) -> list[list[Any]]:
+    """The columns of `rows`, as the arrays of `unnest`. `width`: the number of empty columns if there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
 async def insert(tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Insert `rows` (one value per column, in the order of `columns`)."""
     if rows:
-        await tx.sql.execute(_insert(model, tuple(columns)), *_arrays(rows))
+        await tx.sql.execute(_insert(model, tuple(columns)), *columns_of(rows))
 
 
 async def insert_new(
@@ -75,7 +76,7 @@ async def insert_new(
     if not rows:
         return set()
     statement = f'{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING RETURNING "{returning}"'
-    return {row[0] for row in await tx.sql.fetch(statement, *_arrays(rows))}
+    return {row[0] for row in await tx.sql.fetch(statement, *columns_of(rows))}
 
 
 async def update(
@@ -84,7 +85,7 @@ async def update(
     """Replace `columns` of existing rows that the caller has locked. It saves the search for a conflict that `upsert`
     does for each row. No array columns, see `upsert`."""
     if rows:
-        await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *_arrays(rows))
+        await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *columns_of(rows))
 
 
 async def upsert(
@@ -104,4 +105,4 @@ async def upsert(
     columns, key = tuple(columns), tuple(key)
     at = [columns.index(column) for column in key]
     ordered = sorted(rows, key=lambda row: [row[i] for i in at])
-    await tx.sql.execute(_upsert(model, columns, key, guard), *_arrays(ordered))
+    await tx.sql.execute(_upsert(model, columns, key, guard), *columns_of(ordered))

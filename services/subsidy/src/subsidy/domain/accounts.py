@@ -1,13 +1,13 @@
 """One person's account: the part of a decision that concerns money, and the dues that follow from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
 from common.events import Entitlement, EntitlementsDecided
-from rules.money.due import Due, due
+from rules.money.due import Due, due, next_change
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(tuple[Entitlement, ...]).decode
@@ -28,6 +28,23 @@ class Account(NamedTuple):
     merged_into: str | None
     cause_event_id: str | None
 
+    def intervals(self) -> tuple[Entitlement, ...]:
+        """The entitlement intervals of the stored cash part, decoded."""
+        return _decode(self.entitlements) if self.entitlements else ()
+
+    def dues(
+        self, rules: "Rules", intervals: Sequence[Entitlement], through_month: date | None = None
+    ) -> tuple[Due, ...]:
+        """All dues of service months up to `through_month`, by default the account's (see `rules.money.due`).
+
+        `intervals`: those of the account, since a caller often needs them more than once.
+        """
+        through = through_month or self.through_month
+        return due(intervals, through_month=through, died_on=self.died_on, demo=rules.demo, pay_from=rules.first_months)
+
+    def next_change(self, intervals: Sequence[Entitlement], after_month: date) -> date | None:
+        return next_change(intervals, after_month=after_month, died_on=self.died_on)
+
 
 class Rules(NamedTuple):
     """How this ledger computes dues: its first service month by area (`*`: any other), and demonstration or not."""
@@ -38,8 +55,8 @@ class Rules(NamedTuple):
 
 def cash_part(decided: EntitlementsDecided) -> bytes:
     """The intervals that can owe money, as JSON with only the fields that dues depend on. Empty if there is none."""
-    paying = [e for e in decided.entitlements if e.kind == "cash" and e.state in _PAYING_STATES]
-    return _encode([_money_fields(e) for e in paying]) if paying else NO_MONEY
+    paying = [_money_fields(e) for e in decided.entitlements if e.kind == "cash" and e.state in _PAYING_STATES]
+    return _encode(paying) if paying else NO_MONEY
 
 
 def _money_fields(e: Entitlement) -> Entitlement:
@@ -60,20 +77,17 @@ def _money_fields(e: Entitlement) -> Entitlement:
 
 def digest(cash: bytes, decided: EntitlementsDecided) -> bytes:
     """Equal digests mean equal dues. A person without money and without merged identities has `NO_MONEY`."""
-    merged_into, aliases = decided.merged_into, decided.aliases
-    if not cash and merged_into is None and not aliases:
+    if not cash and decided.merged_into is None and not decided.aliases:
         return NO_MONEY
-    rest = f"{decided.died_on}|{merged_into}|{','.join(aliases)}" if aliases else f"{decided.died_on}|{merged_into}"
-    return blake2b(b"%b|%b" % (cash, rest.encode()), digest_size=16).digest()
+    return blake2b(b"%b|%b" % (cash, _person_part(decided).encode()), digest_size=16).digest()
 
 
-def intervals(cash: bytes) -> tuple[Entitlement, ...]:
-    """The entitlement intervals of a stored cash part."""
-    return _decode(cash) if cash else ()
+def _person_part(decided: EntitlementsDecided) -> str:
+    """The death and the identities, as text: without aliases it ends after the survivor."""
+    text = f"{decided.died_on}|{decided.merged_into}"
+    return f"{text}|{','.join(decided.aliases)}" if decided.aliases else text
 
 
-def dues_through(
-    entitlements: Sequence[Entitlement], through_month: date, died_on: date | None, rules: Rules
-) -> tuple[Due, ...]:
-    """All dues of service months up to `through_month` (see `rules.money.due`)."""
-    return due(entitlements, through_month=through_month, died_on=died_on, demo=rules.demo, pay_from=rules.first_months)
+def survivors_of(accounts: Iterable[Account]) -> set[str]:
+    """The identities into which these accounts are merged."""
+    return {account.merged_into for account in accounts if account.merged_into}

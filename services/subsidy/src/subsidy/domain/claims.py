@@ -14,20 +14,31 @@ class Claim(NamedTuple):
     alias: str
 
 
+def persons_in(claims: Iterable[Claim]) -> set[str]:
+    """All survivors and aliases."""
+    return {person_id for claim in claims for person_id in claim}
+
+
 def settle_claims(claims: Iterable[Claim], merged_into: Mapping[str, str | None]) -> dict[str, str | None]:
     """By alias the survivor that it is counted with.
 
     None: every claimant is itself claimed, because not all decisions have arrived. The alias then stays unchanged.
     `merged_into`: the survivor that an alias names itself; it decides between two claimants.
     """
-    claimants: dict[str, list[str]] = {}
-    for claim in claims:
-        claimants.setdefault(claim.alias, []).append(claim.survivor)
+    claimants = _claimants(claims)
     settled: dict[str, str | None] = {}
     for alias, survivors in claimants.items():
-        unclaimed = sorted(s for s in survivors if s not in claimants)
+        unclaimed = sorted(survivors - claimants.keys())
         settled[alias] = _choose(unclaimed, merged_into.get(alias))
     return settled
+
+
+def _claimants(claims: Iterable[Claim]) -> dict[str, set[str]]:
+    """By alias the persons whose decisions name it."""
+    found: dict[str, set[str]] = {}
+    for claim in claims:
+        found.setdefault(claim.alias, set()).add(claim.survivor)
+    return found
 
 
 def _choose(unclaimed: list[str], named: str | None) -> str | None:

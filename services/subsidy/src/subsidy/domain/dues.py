@@ -29,35 +29,48 @@ def decide_dues(
     lines: list[DueLine] = []
     seen: set[Key] = set()
     for line in wanted:
-        key = (person_id, line.item, line.jurisdiction, line.service_month)
+        key = _key(person_id, line)
         seen.add(key)
-        position = stored.get(key)
-        if position is None:
-            position = Position(person_id, line.item, line.jurisdiction, line.service_month, fund=line.fund)
-        elif (position.amount_fen, position.state) == (line.amount_fen, line.state):
-            continue
-        elif not position.has_money:
-            position.fund = line.fund  # the position has no money in its former fund
-        lines.append(_change(position, line.amount_fen, line.state, basis, changes))
+        position = _position_to_change(stored.get(key), key, line)
+        if position is not None:
+            lines.append(_change(position, line.amount_fen, line.state, basis, changes))
     for key, position in stored.items():
         if key not in seen and not position.is_zero:
             lines.append(_change(position, 0, "due", basis, changes))
     return lines
 
 
+def _position_to_change(stored: Position | None, key: Key, line: Due) -> Position | None:
+    """The position of a due, with the fund of the due if it has no money yet; None if amount and state agree."""
+    if stored is None:
+        return Position(*key, fund=line.fund)
+    if stored.amount_fen == line.amount_fen and stored.state == line.state:
+        return None
+    if not stored.has_money:
+        stored.fund = line.fund
+    return stored
+
+
+def _key(person_id: str, line: Due) -> Key:
+    return person_id, line.item, line.jurisdiction, line.service_month
+
+
 def _change(position: Position, amount_fen: int, state: str, basis: Basis, changes: Changes) -> DueLine:
     """Give a position its new amount and state, post the difference, and adjust the recovery."""
     before = position.owed_fen
     position.amount_fen, position.state, position.cause_event_id = amount_fen, state, basis.cause_event_id
-    difference = position.owed_fen - before
-    if difference > 0:
-        changes.post(position, "due", EXPENSE, PAYABLE, difference)
-    elif difference < 0:
-        changes.post(position, "due", PAYABLE, EXPENSE, -difference)
-    changes.positions[position.key] = position
+    _post_difference(position, position.owed_fen - before, changes)
+    changes.put(position)
     twice = (position.item, position.service_month) in basis.paid_twice
     reconcile(position, basis.died_on, changes, twice=twice)
     return position.line()
+
+
+def _post_difference(position: Position, difference_fen: int, changes: Changes) -> None:
+    if difference_fen > 0:
+        changes.post(position, "due", EXPENSE, PAYABLE, difference_fen)
+    elif difference_fen < 0:
+        changes.post(position, "due", PAYABLE, EXPENSE, -difference_fen)
 
 
 def share(wanted: Sequence[Due], person_id: str, aliases: _Aliases) -> dict[str, list[Due]]:
@@ -76,8 +89,7 @@ def _split(lines: Iterable[Due], alias: str, positions: Mapping[Key, Position]) 
     used: list[Due] = []
     rest: list[Due] = []
     for line in lines:
-        position = positions.get((alias, line.item, line.jurisdiction, line.service_month))
-        used_fen = min(line.amount_fen, position.paid_fen + position.open_fen) if position else 0
+        used_fen = _used_fen(line, positions.get(_key(alias, line)))
         if used_fen:
             used.append(line._replace(amount_fen=used_fen))
         if used_fen < line.amount_fen:
@@ -85,9 +97,18 @@ def _split(lines: Iterable[Due], alias: str, positions: Mapping[Key, Position]) 
     return used, rest
 
 
+def _used_fen(line: Due, position: Position | None) -> int:
+    """The part of a due that was paid or reserved in this position."""
+    return min(line.amount_fen, position.paid_fen + position.open_fen) if position else 0
+
+
 def paid_twice(identities: Iterable[Mapping[Key, Position]]) -> set[tuple[str, date]]:
     """Items and months that were paid under more than one of these identities."""
     times: Counter[tuple[str, date]] = Counter()
     for positions in identities:
-        times.update((p.item, p.service_month) for p in positions.values() if p.paid_fen)
+        times.update(_paid_months(positions))
     return {key for key, count in times.items() if count > 1}
+
+
+def _paid_months(positions: Mapping[Key, Position]) -> list[tuple[str, date]]:
+    return [(position.item, position.service_month) for position in positions.values() if position.paid_fen]

@@ -52,6 +52,11 @@ class Position:
         return self.person_id, self.item, self.jurisdiction, self.service_month
 
     @property
+    def id_parts(self) -> tuple[str, str, str, str, str]:
+        """The key as part of derived ids: of entries, and of the recovery case."""
+        return "person", self.person_id, self.jurisdiction, self.item, self.service_month.isoformat()
+
+    @property
     def owed_fen(self) -> int:
         """The expense in the ledger. A barred amount is no debt."""
         return 0 if self.state == "barred" else self.amount_fen
@@ -167,26 +172,25 @@ class Changes:
     ) -> Posting:
         """Append the next entry of a position. Its id is derived from the business key, so a duplicate is rejected."""
         position.sequence += 1
-        p = position
-        month = p.service_month.isoformat()
         entry = Posting(
-            p.person_id,
-            p.item,
-            p.jurisdiction,
-            p.service_month,
+            *position.key,
             kind,
-            p.sequence,
-            derived_id("person", p.person_id, p.jurisdiction, p.item, month, kind, p.sequence),
+            position.sequence,
+            derived_id(*position.id_parts, kind, position.sequence),
             debit,
             credit,
             amount_fen,
             state,
-            p.fund,
+            position.fund,
             batch_id,
-            p.cause_event_id,
+            position.cause_event_id,
         )
         self.postings.append(entry)
         return entry
+
+    def put(self, position: Position) -> None:
+        """Write this position."""
+        self.positions[position.key] = position
 
     def settle(self, line: Line, state: Literal["posted", "voided", "held"]) -> None:
         """Settle the pending entry of a line."""

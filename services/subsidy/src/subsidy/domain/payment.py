@@ -25,19 +25,21 @@ class LineChange(NamedTuple):
 
 def reserve(position: Position, month: date, batch_id: str, changes: Changes) -> Line:
     """Reserve the payable amount: `pay` for the batch's month, `back_pay` for others, `reissue` after a return."""
-    kind: Kind = "pay" if position.service_month == month and not position.paid_fen else "back_pay"
-    if position.reissue:
-        kind = "reissue"
-    amount_fen = position.payable_fen
+    kind, amount_fen = _kind_of_payment(position, month), position.payable_fen
     position.open_fen, position.reissue = amount_fen, False
-    changes.positions[position.key] = position
+    changes.put(position)
     entry = changes.post(position, kind, PAYABLE, BANK, amount_fen, state="pending", batch_id=batch_id)
     return Line(entry.entry_id, *position.key, kind, entry.sequence, amount_fen, "reserved")
 
 
+def _kind_of_payment(position: Position, month: date) -> Kind:
+    if position.reissue:
+        return "reissue"
+    return "pay" if position.service_month == month and not position.paid_fen else "back_pay"
+
+
 def payment_event(cls: type[PaymentEvent], line: Line, batch_id: str, month: date, **extra: date) -> PaymentEvent:
-    """The event of class `cls` about a line. A reissue of the batch's own month is announced as `pay`."""
-    on_time = line.kind == "pay" or (line.kind == "reissue" and line.service_month == month)
+    """The event of class `cls` about a line of a batch for `month`."""
     return cls(
         person_id=line.person_id,
         entry_id=line.line_id,
@@ -46,20 +48,34 @@ def payment_event(cls: type[PaymentEvent], line: Line, batch_id: str, month: dat
         jurisdiction=line.jurisdiction,
         service_month=month_text(line.service_month),
         amount_fen=line.amount_fen,
-        kind="pay" if on_time else "back_pay",
+        kind="pay" if _is_on_time(line, month) else "back_pay",
         **extra,
     )
+
+
+def _is_on_time(line: Line, month: date) -> bool:
+    """Whether the line is announced as `pay`, as is a reissue of the batch's own month."""
+    return line.kind == "pay" or (line.kind == "reissue" and line.service_month == month)
+
+
+def order(position: Position, line: Line, changes: Changes) -> LineChange:
+    """Order a reserved line, or take it out if it is no longer owed in full."""
+    reason = _reason_against_order(position, line)
+    if reason is None:
+        return LineChange(line.line_id, "ordered")
+    release(position, line, "held" if reason == "held" else "voided", changes)
+    return LineChange(line.line_id, "taken_out", reason)
 
 
 def release(position: Position, line: Line, entry_state: Literal["voided", "held"], changes: Changes) -> None:
     """Cancel a reservation that was not yet ordered."""
     position.open_fen = 0
     position.reissue = position.reissue or line.kind == "reissue"
-    changes.positions[position.key] = position
+    changes.put(position)
     changes.settle(line, entry_state)
 
 
-def reason_against_order(position: Position, line: Line) -> str | None:
+def _reason_against_order(position: Position, line: Line) -> str | None:
     """Why a reserved line must not be ordered any more. None: it may be ordered."""
     if position.state != "due":
         return position.state
@@ -86,7 +102,7 @@ def settle(position: Position, line: Line, died_on: date | None, changes: Change
     """Post a payment that the bank has made."""
     position.open_fen = 0
     position.paid_fen += line.amount_fen
-    changes.positions[position.key] = position
+    changes.put(position)
     changes.settle(line, "posted")
     reconcile(position, died_on, changes)
 
@@ -99,6 +115,6 @@ def give_back(position: Position, line: Line, died_on: date | None, changes: Cha
     else:
         position.paid_fen -= line.amount_fen
     position.reissue = True
-    changes.positions[position.key] = position
+    changes.put(position)
     changes.post(position, "return", BANK, PAYABLE, line.amount_fen)
     reconcile(position, died_on, changes)

@@ -12,8 +12,7 @@ from subsidy.domain.ledger import BANK, LOSS, PAYABLE, Case, Changes, Outcome, P
 
 def recovery_id(position: Position) -> str:
     """There is one case per key."""
-    p = position
-    return derived_id("recovery", "person", p.person_id, p.jurisdiction, p.item, p.service_month.isoformat())
+    return derived_id("recovery", *position.id_parts)
 
 
 def reconcile(position: Position, died_on: date | None, changes: Changes, *, twice: bool = False) -> None:
@@ -48,24 +47,27 @@ def _recovery_reason(position: Position, died_on: date | None, twice: bool) -> s
 def _open(position: Position, amount_fen: int, reason: str, changes: Changes) -> None:
     expected = changes.post(position, "recover", BANK, PAYABLE, amount_fen, state="pending")
     position.recovering_fen, position.recover_sequence = amount_fen, expected.sequence
-    case = _case(position, amount_fen, "open", reason)
+    case = Case(recovery_id(position), *position.key, amount_fen, "open", reason, position.cause_event_id)
     changes.cases[case.recovery_id] = case
-    changes.events.append(
-        RecoveryOpened(
-            person_id=case.person_id,
-            recovery_id=case.recovery_id,
-            item=case.item,
-            jurisdiction=case.jurisdiction,
-            service_month=month_text(case.service_month),
-            amount_fen=amount_fen,
-            reason=reason,
-        )
+    changes.events.append(_opened(case))
+
+
+def _opened(case: Case) -> RecoveryOpened:
+    return RecoveryOpened(
+        person_id=case.person_id,
+        recovery_id=case.recovery_id,
+        item=case.item,
+        jurisdiction=case.jurisdiction,
+        service_month=month_text(case.service_month),
+        amount_fen=case.amount_fen,
+        reason=case.reason,
     )
 
 
 def close_recovery(position: Position, outcome: Literal["collected", "written_off"]) -> Changes:
     """Close an open case: the person repaid the money, or an approver wrote it off."""
-    changes = Changes(positions={position.key: position})
+    changes = Changes()
+    changes.put(position)
     amount_fen = position.recovering_fen
     _close(position, outcome, changes)
     if outcome == "collected":
@@ -77,16 +79,15 @@ def close_recovery(position: Position, outcome: Literal["collected", "written_of
 
 
 def _close(position: Position, outcome: Outcome, changes: Changes) -> None:
-    amount_fen = position.recovering_fen
     entry_state = "posted" if outcome == "collected" else "voided"
     changes.settlings.append(Settling(*position.key, "recover", position.recover_sequence, entry_state))
-    position.recovering_fen, position.recover_sequence = 0, 0
-    case = _case(position, amount_fen, outcome, "")
+    case = Case(recovery_id(position), *position.key, position.recovering_fen, outcome, "", position.cause_event_id)
     changes.cases[case.recovery_id] = case
-    changes.events.append(
-        RecoveryClosed(person_id=case.person_id, recovery_id=case.recovery_id, amount_fen=amount_fen, outcome=outcome)
+    changes.events.append(_closed(case, outcome))
+    position.recovering_fen, position.recover_sequence = 0, 0
+
+
+def _closed(case: Case, outcome: Outcome) -> RecoveryClosed:
+    return RecoveryClosed(
+        person_id=case.person_id, recovery_id=case.recovery_id, amount_fen=case.amount_fen, outcome=outcome
     )
-
-
-def _case(position: Position, amount_fen: int, state: str, reason: str) -> Case:
-    return Case(recovery_id(position), *position.key, amount_fen, state, reason, position.cause_event_id)

@@ -1,6 +1,6 @@
 """Entitlements that are not paid because only an example gives the amount or the pay rule."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -26,13 +26,23 @@ class Unpaid(NamedTuple):
 
 def unpaid(lines: Iterable[Due], entitlements: Sequence[Entitlement]) -> list[Unpaid]:
     """The barred lines, one row for all months that differ in nothing else."""
-    policies: Mapping[str, str] = {e.entitlement_id: e.policy for e in entitlements}
-    found: dict[tuple[str, str, int, Example, str], list[date]] = {}
+    policies = {e.entitlement_id: e.policy for e in entitlements}
+    months: dict[_Kind, list[date]] = {}
     for line in lines:
         if line.state == "barred" and line.rests_on is not None:
-            key = (line.item, line.jurisdiction, line.amount_fen, line.rests_on, policies[line.entitlement_id])
-            found.setdefault(key, []).append(line.service_month)
-    return [
-        Unpaid(item, area, min(months), max(months), len(months), fen, reason, policy)
-        for (item, area, fen, reason, policy), months in found.items()
-    ]
+            kind = _Kind(line.item, line.jurisdiction, line.amount_fen, line.rests_on, policies[line.entitlement_id])
+            months.setdefault(kind, []).append(line.service_month)
+    return [kind.row(of_kind) for kind, of_kind in months.items()]
+
+
+class _Kind(NamedTuple):
+    """The fields in which the months of one row agree."""
+
+    item: str
+    jurisdiction: str
+    amount_fen_per_month: int
+    reason: Example
+    policy: str
+
+    def row(self, months: Sequence[date]) -> Unpaid:
+        return Unpaid(first_month=min(months), last_month=max(months), months=len(months), **self._asdict())

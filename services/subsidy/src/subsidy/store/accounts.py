@@ -43,7 +43,7 @@ async def move_versions(tx: Tx, versions: Sequence[tuple[str, int]]) -> None:
     await tx.sql.execute(
         """UPDATE accounts a SET version = u.version FROM unnest($1::uuid[], $2::bigint[]) AS u(person_id, version)
            WHERE a.person_id = u.person_id AND a.version < u.version""",
-        *map(list, zip(*sorted(versions), strict=True)),
+        *bulk.columns_of(sorted(versions)),
     )
 
 
@@ -85,9 +85,9 @@ async def load_claims(connection: asyncpg.Connection, person_ids: Sequence[str])
 async def replace_claims(tx: Tx, claims: Mapping[str, Sequence[str]]) -> set[str]:
     """Replace the aliases of each survivor in `claims`. Returns all former and present aliases."""
     before = await tx.sql.fetch("DELETE FROM aliases WHERE survivor = ANY($1::uuid[]) RETURNING alias", sorted(claims))
-    rows = sorted((survivor, alias) for survivor, aliases in claims.items() for alias in aliases)
-    await bulk.insert(tx, AliasRow, ("survivor", "alias"), rows)
-    return {row[0] for row in before} | {alias for _, alias in rows}
+    rows = [Claim(survivor, alias) for survivor, aliases in claims.items() for alias in aliases]
+    await bulk.insert(tx, AliasRow, Claim._fields, sorted(rows))
+    return {row[0] for row in before} | {claim.alias for claim in rows}
 
 
 async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:

@@ -80,9 +80,13 @@ async def contradictions(connection: asyncpg.Connection) -> list[str]:
     for sentence, statement in _CONTRADICTIONS.items():
         rows = await connection.fetch(f"{_SUMS} {statement} LIMIT 4")
         if rows:
-            keys = "; ".join(row[0] for row in rows[:3])
-            found.append(f"{sentence}: {keys}{' and more' if len(rows) > 3 else ''}")
+            found.append(f"{sentence}: {_first_keys([row[0] for row in rows])}")
     return found
+
+
+def _first_keys(keys: Sequence[str]) -> str:
+    more = " and more" if len(keys) > 3 else ""
+    return "; ".join(keys[:3]) + more
 
 
 async def load_accounts(connection: asyncpg.Connection, after: str | None, count_max: int) -> list[Account]:

@@ -12,6 +12,8 @@ from subsidy.domain.ledger import Kind, Line
 from subsidy.domain.payment import LineChange
 from subsidy.tables import BatchLineRow
 
+_FINAL: Final = ("approved", "rejected")
+
 
 class Batch(NamedTuple):
     """A row of `batches`, in the order of its columns."""
@@ -26,6 +28,17 @@ class Batch(NamedTuple):
     created_at: datetime
     submitted_at: datetime | None
     decided_at: datetime | None
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in _FINAL
+
+    def pays_the_same_as(self, other: "Batch") -> bool:
+        """Whether both are batches of one area and month."""
+        return (self.jurisdiction, self.month) == (other.jurisdiction, other.month)
+
+    def decided(self, state: str, checker: str, now: datetime, reason: str | None = None) -> "Batch":
+        return self._replace(state=state, checker=checker, reason=reason, decided_at=now)
 
 
 class Total(NamedTuple):
@@ -160,7 +173,7 @@ async def change_lines(tx: Tx, changes: Sequence[LineChange]) -> None:
                                     settled_on = coalesce(u.settled_on, l.settled_on)
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[]) AS u(line_id, state, reason, settled_on)
            WHERE l.line_id = u.line_id""",
-        *map(list, zip(*changes, strict=True)),
+        *bulk.columns_of(changes),
     )
 
 

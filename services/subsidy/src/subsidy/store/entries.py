@@ -30,6 +30,15 @@ class Entry(NamedTuple):
     posted_at: datetime | None
     due_state: str
 
+    @property
+    def is_reversal(self) -> bool:
+        """Whether it takes back an earlier due or write-off."""
+        return self.kind in ("due", "write_off") and self.debit_account == PAYABLE
+
+    @property
+    def is_held_due(self) -> bool:
+        return self.kind == "due" and self.due_state == "held"
+
 
 class Cursor(NamedTuple):
     """The place of an entry in the list of a person's entries."""

@@ -1,7 +1,8 @@
 """Lock positions, and write the changes of a decision: one statement per table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from shell.store import bulk
@@ -31,6 +32,7 @@ _KEY: Final = ("person_id", "item", "jurisdiction", "service_month")
 _COLUMNS: Final = ", ".join(f"d.{column}" for column in _POSITION)
 _IN_ORDER: Final = "ORDER BY d.person_id, d.item, d.jurisdiction, d.service_month"  # all writers lock in this order
 _ENTRY: Final = (*Posting._fields, "payee_type", "recorded_at", "posted_at")
+_position_row: Final = attrgetter(*_POSITION)
 
 
 async def lock_positions(tx: Tx, person_ids: Sequence[str]) -> dict[str, dict[Key, Position]]:
@@ -40,8 +42,7 @@ async def lock_positions(tx: Tx, person_ids: Sequence[str]) -> dict[str, dict[Ke
         person_ids,
     )
     found: dict[str, dict[Key, Position]] = {}
-    for row in rows:
-        position = Position(*row)
+    for position in _positions(rows):
         found.setdefault(position.person_id, {})[position.key] = position
     return found
 
@@ -54,9 +55,9 @@ async def lock_keys(tx: Tx, keys: Sequence[Key]) -> dict[Key, Position]:
                   AS k(person_id, item, jurisdiction, service_month)) k
               USING (person_id, item, jurisdiction, service_month)
             {_IN_ORDER} FOR UPDATE OF d""",  # noqa: S608
-        *_columns(keys, 4),
+        *bulk.columns_of(keys, width=4),
     )
-    return {position.key: position for position in (Position(*row) for row in rows)}
+    return {position.key: position for position in _positions(rows)}
 
 
 async def lock_payable(tx: Tx, jurisdiction: str, month: date, count_max: int) -> list[Position]:
@@ -73,22 +74,23 @@ async def lock_payable(tx: Tx, jurisdiction: str, month: date, count_max: int) -
         month,
         count_max,
     )
+    return _positions(rows)
+
+
+def _positions(rows: Iterable[Iterable[Any]]) -> list[Position]:
     return [Position(*row) for row in rows]
 
 
 async def save_changes(tx: Tx, changes: Changes, now: datetime, by: str | None = None) -> None:
     """Write positions, new entries, settled entries and recovery cases. `by`: who closed a recovery."""
-    await bulk.upsert(
-        tx,
-        DueRow,
-        _POSITION,
-        [[getattr(p, column) for column in _POSITION] for p in changes.positions.values()],
-        key=_KEY,
-    )
-    rows = [(*p, "person", now, now if p.state == "posted" else None) for p in changes.postings]
-    await bulk.insert(tx, EntryRow, _ENTRY, rows)
+    await bulk.upsert(tx, DueRow, _POSITION, list(map(_position_row, changes.positions.values())), key=_KEY)
+    await bulk.insert(tx, EntryRow, _ENTRY, [_entry_row(posting, now) for posting in changes.postings])
     await _settle(tx, changes.settlings, now)
     await _save_cases(tx, changes, now, by)
+
+
+def _entry_row(posting: Posting, now: datetime) -> tuple[Any, ...]:
+    return (*posting, "person", now, now if posting.state == "posted" else None)
 
 
 async def _settle(tx: Tx, settlings: Sequence[Settling], now: datetime) -> None:
@@ -102,7 +104,7 @@ async def _settle(tx: Tx, settlings: Sequence[Settling], now: datetime) -> None:
                = (u.person_id, u.item, u.jurisdiction, u.service_month, u.kind, u.sequence)
              AND e.payee_type = 'person' AND e.state = 'pending'
            RETURNING 1""",
-        *_columns(settlings, 7),
+        *bulk.columns_of(settlings),
         now,
     )
     if len(done) != len(settlings):
@@ -125,11 +127,7 @@ async def _save_cases(tx: Tx, changes: Changes, now: datetime, by: str | None) -
              cause_event_id = excluded.cause_event_id, closed_at = excluded.closed_at, closed_by = excluded.closed_by,
              reason = CASE excluded.state WHEN 'open' THEN excluded.reason ELSE r.reason END,
              opened_at = CASE excluded.state WHEN 'open' THEN excluded.opened_at ELSE r.opened_at END""",
-        *_columns(cases, 9),
+        *bulk.columns_of(cases),
         now,
         by,
     )
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [[row[i] for row in rows] for i in range(width)]
