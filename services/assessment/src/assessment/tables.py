@@ -1,4 +1,4 @@
-"""What assessment stores. Ids are uuid in PostgreSQL and strings in Python."""
+"""The tables of assessment. Ids are uuid in PostgreSQL and strings in Python."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
-    """The newest decision seen of every person; `digest` of what of it matters here, 0 for nothing."""
+    """The newest decision per person. `digest`: of its parts that concern assessment; 0 if none does."""
 
     __tablename__ = "heads"
     __table_args__ = {"schema": "assessment"}
@@ -19,7 +19,7 @@ class HeadRow(SQLModel, table=True):
 
 
 class NeedRow(SQLModel, table=True):
-    """Who is, was or will be entitled to an assessment, or had one; see `domain.Need`. `periods` is JSON."""
+    """The need of a person for an assessment, past, present or future; see `domain.Need`. `periods` is JSON."""
 
     __tablename__ = "needs"
     __table_args__ = (
@@ -39,7 +39,7 @@ class NeedRow(SQLModel, table=True):
 
 
 class CaseRow(SQLModel, table=True):
-    """One assessment from request to signature. `form` is the JSON of what was found; `form_digest` tells repeats."""
+    """One assessment from request to signature. `form`: JSON of the findings. `form_digest` detects a repeated form."""
 
     __tablename__ = "cases"
     __table_args__ = (

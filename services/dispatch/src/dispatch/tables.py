@@ -1,4 +1,4 @@
-"""What dispatch stores. Ids are uuid in PostgreSQL and strings in Python; lists of codes are comma-separated text."""
+"""The tables of dispatch. Ids are uuid in PostgreSQL and strings in Python; lists of codes are comma-separated text."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
-    """The newest decision seen of every person; `digest` of what of it matters to visits, 0 for nothing."""
+    """The newest decision per person. `digest`: of its parts that concern visits; 0 if none does."""
 
     __tablename__ = "heads"
     __table_args__ = {"schema": "dispatch"}
@@ -95,7 +95,7 @@ class TaskRow(SQLModel, table=True):
 
 
 class AreaRow(SQLModel, table=True):
-    """Every area above (and equal to) a division that tasks are in: scope is a closure, never a code prefix."""
+    """The areas that contain a division with tasks, itself included. A scope is such a closure, never a code prefix."""
 
     __tablename__ = "areas"
     __table_args__ = {"schema": "dispatch"}
@@ -105,8 +105,8 @@ class AreaRow(SQLModel, table=True):
 
 
 class ProviderRow(SQLModel, table=True):
-    """`topic_state`: none (no Kafka), pending (topics or backlog to come), ready. `feed_seq`: its last message.
-    `open_tasks`: offered to it, accepted or begun."""
+    """`topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready. `feed_seq`: its last message.
+    `open_tasks`: offered, accepted or in progress."""
 
     __tablename__ = "providers"
     __table_args__ = (
@@ -141,7 +141,7 @@ class ProviderAreaRow(SQLModel, table=True):
 
 
 class FeedRow(SQLModel, table=True):
-    """What a provider was told, numbered without gaps; the same messages as on its topic, with the same ids."""
+    """The messages to a provider, numbered without gaps: the messages of its topic, with the same ids."""
 
     __tablename__ = "feed"
     __table_args__ = (
@@ -163,7 +163,7 @@ class FeedRow(SQLModel, table=True):
 
 
 class AnswerRow(SQLModel, table=True):
-    """Every answer to a known task, taken or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
+    """Every answer to a known task, applied or rejected. `via`: http or kafka; `given_by`: a provider or an officer."""
 
     __tablename__ = "answers"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What subsidy stores. Months are stored as their first day, money as integer fen, postings once and for ever."""
+"""The tables of subsidy. A month is stored as its first day, money as integer fen; postings are never deleted."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class PayFromRow(SQLModel, table=True):
-    """The first service month this ledger answers for, per area; `*`: any other."""
+    """The first service month of this ledger per area. `*`: all other areas."""
 
     __tablename__ = "pay_from"
     __table_args__ = (
@@ -44,7 +44,7 @@ class AccountRow(SQLModel, table=True):
 
 
 class AliasRow(SQLModel, table=True):
-    """`alias` is the same human as `survivor`, says the survivor's newest decision."""
+    """`alias` is the same human as `survivor`, by the newest decision about `survivor`."""
 
     __tablename__ = "aliases"
     __table_args__ = (
@@ -58,7 +58,7 @@ class AliasRow(SQLModel, table=True):
 
 
 class DueRow(SQLModel, table=True):
-    """What stands under one key (person, item, area, service month): owed, paid, on its way, to be recovered.
+    """The amounts under one key (person, item, area, service month): owed, paid, in an open batch, to be recovered.
 
     The amounts beside `amount_fen` are sums of postings, kept here so that paying is one comparison; `verify`
     adds the postings up again. `sequence` counts the postings of the key.
@@ -136,7 +136,7 @@ class EntryRow(SQLModel, table=True):
 
 
 class BatchRow(SQLModel, table=True):
-    """What one area pays at once. Made by one person, approved by another."""
+    """The payments of an area that are approved together. One person makes a batch, another approves it."""
 
     __tablename__ = "batches"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What supervision stores. Days, levels and classes of one person are one row, so that a decision is one write."""
+"""The tables of supervision. Days, levels and classes of a person are one row, so that a decision is one write."""
 
 from datetime import date, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 class StepRow(SQLModel, table=True):
     """One event in the chain of one pushed change. A state that unites several changes has a row for each;
-    `led_by` is then the change under whose id the consequences travel on."""
+    `led_by`: the change whose id the later events carry."""
 
     __tablename__ = "steps"
     __table_args__ = (
@@ -67,7 +67,7 @@ class DueMonthsRow(SQLModel, table=True):
 
 
 class AbilityRow(SQLModel, table=True):
-    """On which days a person's ability was at which level (0 intact … 4 complete loss)."""
+    """The ability level of a person by day (0 intact … 4 complete loss)."""
 
     __tablename__ = "abilities"
     __table_args__ = {"schema": "supervision"}
@@ -82,7 +82,7 @@ class AbilityRow(SQLModel, table=True):
 
 
 class TaskRow(SQLModel, table=True):
-    """One visit as far as it has come, and what was found about it. `blocks`, `warnings`, `waived`: check ids,
+    """The state of one visit, and the findings about it. `blocks`, `warnings`, `waived`: check ids,
     separated by commas."""
 
     __tablename__ = "tasks"
@@ -178,7 +178,7 @@ class MatterRow(SQLModel, table=True):
 
 
 class MoveGapRow(SQLModel, table=True):
-    """What a case of the check `move_gap` is about (see the event `MoveGap`); months by their first day."""
+    """The gap of a case of the check `move_gap` (see the event `MoveGap`). A month is stored as its first day."""
 
     __tablename__ = "move_gaps"
     __table_args__ = (
@@ -202,7 +202,7 @@ class MoveGapRow(SQLModel, table=True):
 
 
 class ClauseRow(SQLModel, table=True):
-    """Where a list in force says something: one row per version of an item, as published."""
+    """The clauses of the lists in force: one row per version of an item, as published."""
 
     __tablename__ = "clauses"
     __table_args__ = {"schema": "supervision"}

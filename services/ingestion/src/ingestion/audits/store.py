@@ -89,7 +89,7 @@ async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Audit
     return [Audit(*row) for row in await connection.fetch(statement, *values)]
 
 
-def page_of(wanted: Wanted, limit: int) -> tuple[str, list[Any]]:
+def page_of(wanted: Wanted, limit: int) -> tuple[str, list[object]]:
     """The SQL of a page and its parameters. It finds the ids of the page in an index that has the order of the page,
     and then reads these rows together."""
     table, conditions = _search(wanted, _area(wanted.scope))

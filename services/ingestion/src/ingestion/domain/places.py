@@ -121,8 +121,8 @@ class _Judgement:
             self._accept(acceptable)
 
     def result(self) -> Judged:
-        """The result. What is accepted is decided anew for all places together, so that their order does not matter:
-        a place that came meanwhile may explain a closing by which a source belonged."""
+        """The result. All places are accepted anew together, so that their order does not matter: a later place may
+        explain a closing by which a source belonged."""
         if self._seed is not None:
             self._accept_together()
         strong = self._vouched(silence=False)
