@@ -153,6 +153,11 @@ def _reason_to_wait(event: Pushed, before: Known | None, in_batch: bool) -> str:
     return "predecessor_missing"
 
 
+def reason_in_chain(reason: str, *, begins: bool) -> str:
+    """The reason of a chain for one of its events: the events that follow the first one wait for it."""
+    return reason if begins or reason == WITHDRAWN else "predecessor_waits"
+
+
 def _reason_after_settled(event: Pushed) -> str:
     return WITHDRAWN if event.action == "annulled" else "predecessor_discarded"
 

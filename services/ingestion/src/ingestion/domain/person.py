@@ -15,6 +15,7 @@ from ingestion.domain.standing_state import StandingState
 
 _encode = msgspec.json.Encoder().encode
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ACCOUNT: Final = b'"bank_account"'
 URGENT_KINDS: Final = ("death", "alive")
 
 
@@ -84,6 +85,16 @@ class Person:
     @property
     def merged_into(self) -> str | None:
         return self.identities[-1].merged_into if self.identities else None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The other persons for whom this one answers now."""
+        return self.identities[-1].aliases if self.identities else ()
+
+    @property
+    def has_account(self) -> bool:
+        """Whether a bank account is stated, whether it counts or not."""
+        return _ACCOUNT in self.statements
 
     def states(self, event_id: str) -> bool:
         """Whether a statement of this event is stored, whether it counts or not."""
@@ -170,6 +181,11 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
         memory.division_rank, memory.division_at = rank, at
 
 
+def forget_place(person: Person) -> None:
+    memory = person.memory
+    person.division, memory.division_rank, memory.division_at = None, 0, 0.0
+
+
 def _ranked_division(statement: Statement, registered_in: str | None) -> tuple[int, str] | None:
     value = statement.value
     if isinstance(value, Residence):
@@ -188,3 +204,8 @@ def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
     person.touched = True
     memory.name_digest, memory.name_at = name_digest, at
     return changed
+
+
+def forget_name(person: Person) -> None:
+    person.memory.name_digest, person.memory.name_at = b"", 0.0
+    person.touched = True

@@ -3,10 +3,12 @@
 It is kept with the person, so that most events can be decided without decoding the person's statements.
 """
 
+from collections.abc import Collection
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from ingestion.domain.pushed import Source
 
@@ -56,6 +58,34 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
     grants: tuple[Grant, ...] = ()
     own: tuple[OwnStatement, ...] = ()
     home: str | None = None
+
+    @property
+    def vouched(self) -> set[str]:
+        """All vouched divisions, also those vouched by silence."""
+        return {*self.strong, *self.weak}
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether officers or the platform itself have changed how statements of this person count."""
+        return bool(self.rulings or self.exempt or self.grants or self.own)
+
+    def ruling_on(self, chain: str, division: str) -> PlaceRuling | None:
+        """The decision about this place of the chain."""
+        return next((r for r in self.rulings if (r.chain, r.division) == (chain, division)), None)
+
+    def with_own(self, own: OwnStatement) -> Self:
+        return replace(self, special=True, own=(*self.own, own))
+
+    def with_decisions(
+        self, rulings: Collection[PlaceRuling], exempt: Collection[str], grants: Collection[Grant]
+    ) -> Self:
+        """New decisions of officers. New rulings replace all earlier ones of their chains."""
+        added = sorted(set(exempt) - set(self.exempt))
+        if not rulings and not added and not grants:
+            return self
+        chains = {r.chain for r in rulings}
+        kept = [r for r in self.rulings if r.chain not in chains]
+        return replace(self, rulings=(*kept, *rulings), exempt=(*self.exempt, *added), grants=(*self.grants, *grants))
 
     def granted(self, source: Source, kind: str, today: date) -> bool:
         """Whether officers let a source state a kind about this person today."""

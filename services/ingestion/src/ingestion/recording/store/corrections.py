@@ -19,16 +19,20 @@ class NewCorrection(NamedTuple):
     reason: str
 
 
-async def insert_corrections(
-    tx: Tx,
-    rows: Sequence[NewCorrection],
-    rule: str,
-    by: str,
-    at: datetime,
-    deadline: datetime,
-) -> set[str]:
+class Asking(NamedTuple):
+    """The rule, actor and times that new requests have in common."""
+
+    rule: str
+    by: str
+    at: datetime
+    deadline: datetime
+
+
+async def insert_corrections(tx: Tx, rows: Sequence[NewCorrection], asking: Asking) -> set[str]:
     """Returns the ids of the new requests. An event with an open request gets no other one."""
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(9)]
+    if not rows:
+        return set()
+    columns = [list(column) for column in zip(*rows, strict=True)]
     found = await tx.sql.fetch(
         """INSERT INTO corrections (correction_id, area, source, event_id, kind, target, code, pointer, reason,
                                     rule, asked_by, asked_at, looked_at, deadline)
@@ -37,9 +41,6 @@ async def insert_corrections(
                        $9::text[]) AS u
            ON CONFLICT (event_id) WHERE state = 'open' DO NOTHING RETURNING correction_id""",
         *columns,
-        rule,
-        by,
-        at,
-        deadline,
+        *asking,
     )
     return {row[0] for row in found}
