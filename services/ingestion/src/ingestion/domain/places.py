@@ -52,9 +52,9 @@ class Place(NamedTuple):
 
     def could_follow(self, other: Self) -> bool:
         """Whether this place is of the same kind as the other one and began later, as far as known."""
-        if self.chain == other.chain or self.hukou != other.hukou or self.from_ is None:
+        if self.hukou != other.hukou or self.from_ is None:
             return False
-        return other.from_ is None or other.from_ < self.from_
+        return self.chain != other.chain and (other.from_ is None or other.from_ < self.from_)
 
 
 class Judged(NamedTuple):
@@ -100,20 +100,28 @@ def county_of(code: str) -> str:
     """The county of a division (or the nearest area with six digits above it), under its newest code.
 
     For an area above all counties, the result is the area itself."""
-    six = next((c for c in (code, *divisions.ancestors(code)) if len(c) == divisions.COUNTY_DIGITS), code)
-    division = divisions.get(six)
+    above = (code, *divisions.ancestors(code))
+    return _newest_code(next((c for c in above if len(c) == divisions.COUNTY_DIGITS), code))
+
+
+def _newest_code(code: str) -> str:
+    division = divisions.get(code)
     while division is not None and division.valid_to is not None and division.becomes is not None:
-        six = division.becomes
-        division = divisions.get(six)
-    return six
+        code = division.becomes
+        division = divisions.get(code)
+    return code
 
 
 def located(code: str, source: Source) -> str:
     """The division itself. An abolished code without a known successor is replaced by the area of its source, because
     no source could belong to a person by such a code."""
-    county = divisions.get(county_of(code))
-    lost = county is not None and county.valid_to is not None and not lies_in(code, source.areas)
+    lost = _is_abolished(county_of(code)) and not lies_in(code, source.areas)
     return source.area if lost else code
+
+
+def _is_abolished(code: str) -> bool:
+    division = divisions.get(code)
+    return division is not None and division.valid_to is not None
 
 
 def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NOTHING) -> Judged:
@@ -203,7 +211,7 @@ class _Judgement:
     def _vouched_without_closing(self, *, silence: bool) -> dict[str, Place]:
         """The smallest set, by chain, that contains the seed and all places that follow from it."""
         rulings = ("confirmed", "silent") if silence else ("confirmed",)
-        found = {c: p for c, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
+        found = {chain: p for chain, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
         self._grow(found, self._follows)
         return found
 
@@ -226,9 +234,7 @@ class _Judgement:
     def _follows(self, place: Place, vouched: Mapping[str, Place]) -> bool:
         """Whether the county of the place is vouched, or its source belongs."""
         known = self._divisions(vouched)
-        if county_of(place.division) in {county_of(code) for code in known}:
-            return True
-        return belongs(place.source, known)
+        return county_of(place.division) in map(county_of, known) or belongs(place.source, known)
 
     def _follows_by_closing(self, place: Place, vouched: Mapping[str, Place], without_closing: Sequence[Place]) -> bool:
         """Also when a vouched place was closed for this one. `without_closing`: see `_explained`."""

@@ -7,11 +7,12 @@ counts less: a place is claimed, a stay or an incident is a hint, a death is a s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
-from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
+from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement, Value
 from msgspec.structs import replace
 from rules.facts.timeline import Deceased, death_of, facts_known_at
 
@@ -96,6 +97,11 @@ class Verdict(NamedTuple):
     reason: str | None = None
 
     @property
+    def waits(self) -> bool:
+        """Whether the chain waits, and its source has not withdrawn it."""
+        return self.reason is not None and self.reason != WITHDRAWN
+
+    @property
     def counts_less(self) -> bool:
         """Whether the chain counts, but not fully."""
         return self.reason is None and self.counts_as != "full"
@@ -168,20 +174,23 @@ def is_of_source(statement: Statement) -> bool:
 
 def place_of(chain: Chain, standing: StandingState) -> Place | None:
     """The place that a chain states now; None if it states none, or if an objection has removed it."""
-    last, value = chain.last, chain.last.value
-    if chain.annulled or not isinstance(value, Registration | Residence):
-        return None
-    division = _division_of(value, chain.source)
+    division = _division_of(chain)
     if division is None or has_objection(standing, chain.chain):
         return None
-    hukou, ruling = isinstance(value, Registration), _ruling_on(standing, chain.chain, division)
-    return Place(chain.chain, hukou, division, chain.source, last.valid_from, chain.closed_on, ruling)
+    hukou, ruling = chain.kind == "registration", _ruling_on(standing, chain.chain, division)
+    return Place(chain.chain, hukou, division, chain.source, chain.last.valid_from, chain.closed_on, ruling)
 
 
-def _division_of(value: Registration | Residence, source: Source) -> str | None:
-    """The resolved division of a place; None for a person without a hukou."""
-    code = value.hukou_division if isinstance(value, Registration) else value.division
-    return located(code, source) if code is not None else None
+def _division_of(chain: Chain) -> str | None:
+    """The resolved division of a place; None for other chains and for a person without a hukou."""
+    code = _code_of(chain.last.value) if not chain.annulled else None
+    return located(code, chain.source) if code is not None else None
+
+
+def _code_of(value: Value | None) -> str | None:
+    if isinstance(value, Residence):
+        return value.division
+    return value.hukou_division if isinstance(value, Registration) else None
 
 
 def has_objection(standing: StandingState, chain: str) -> bool:
@@ -193,7 +202,7 @@ def _ruling_on(standing: StandingState, chain: str, division: str) -> Ruling | N
     """The newest decision for this place of the chain."""
     ruling: Ruling | None = None
     for r in standing.rulings:
-        if (r.chain, r.division) == (chain, division) and r.outcome != "objected":
+        if r.is_about(chain, division) and r.outcome != "objected":
             ruling = r.outcome
     return ruling
 
@@ -207,50 +216,50 @@ class Identities(NamedTuple):
     vouched_without: Callable[[str | None, str], frozenset[str]]
 
 
+@dataclass
 class StandingJudge:
     """Judges all chains of one person at once. `retest`: test earlier statements, too."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        standing: StandingState,
-        chains: Sequence[Chain],
-        today: date,
-        identities: Identities,
-        retest: bool = False,
-    ) -> None:
-        self._rules, self._today, self._retest = rules, today, retest
-        self._vouched_without = identities.vouched_without
-        self._before, self._chains = standing, chains
-        self._granted: list[str] = []  # chains that a grant has admitted
-        self._places = _places(chains, standing)
-        self._judged = judge(list(self._places.values()), rules.closing_days, identities.mates)
+    rules: Rules
+    standing: StandingState
+    chains: Sequence[Chain]
+    today: date
+    identities: Identities
+    retest: bool = False
+    granted: list[str] = field(default_factory=list, init=False)  # chains that a grant has admitted
+
+    def __post_init__(self) -> None:
+        self._places = _places(self.chains, self.standing)
+        self._judged = judge(list(self._places.values()), self.rules.closing_days, self.identities.mates)
         self._any_vouched = bool(self._judged.strong or self._judged.weak)
         self._own = [p for p in self._places.values() if self._judged.states[p.chain] == "vouched"]
         self._own_divisions = frozenset(p.division for p in self._own)
 
     def decide(self) -> Outcome:
         retest = self._any_vouched and self._needs_retest()
-        verdicts = {c.chain: self._verdict(c, retest) for c in self._chains}
+        verdicts = {c.chain: self._verdict(c, retest) for c in self.chains}
         verdicts |= self._evidence(verdicts)
         return Outcome(self._new_state(verdicts), verdicts, self._places, retest)
 
     def _needs_retest(self) -> bool:
-        before = self._before
-        first_place = before.seed == 0 or (before.seed == 1 and self._judged.seed_rank == 2)
-        return self._retest or first_place or not set(before.strong) <= self._judged.strong
+        rank = self._judged.seed_rank
+        first_place = self.standing.seed == 0 or (self.standing.seed == 1 and rank == 2)
+        return self.retest or first_place or self._has_lost_a_place()
+
+    def _has_lost_a_place(self) -> bool:
+        return not self._judged.strong.issuperset(self.standing.strong)
 
     def _new_state(self, verdicts: Mapping[str, Verdict]) -> StandingState:
         weak = self._judged.weak - self._judged.strong
         counts_less = any(v.counts_less for v in verdicts.values())
         return replace(
-            self._before,
+            self.standing,
             strong=tuple(sorted(self._own_divisions)),
             weak=tuple(sorted(weak)),
             seed=self._judged.seed_rank,
-            special=bool(self._before.is_decided or counts_less or weak),
+            special=bool(self.standing.is_decided or counts_less or weak),
             home=self._home(),
-            exempt=(*self._before.exempt, *self._granted),  # they stay when the grant has run out
+            exempt=(*self.standing.exempt, *self.granted),  # they stay when the grant has run out
         )
 
     def _home(self) -> str | None:
@@ -275,24 +284,31 @@ class StandingJudge:
         state = self._judged.states.get(chain.chain)
         if state is not None:
             return _VERDICTS[state]
-        if has_objection(self._before, chain.chain):
+        if has_objection(self.standing, chain.chain):
             return Verdict("withheld", "place_objected")
         return FULL if self._is_admitted(chain) else self._not_admitted(chain)
 
     def _not_admitted(self, chain: Chain) -> Verdict:
-        if self._rules.others[chain.kind] == "hint":
+        if self.rules.others[chain.kind] == "hint":
             return Verdict("hint")
-        by_silence = chain.kind in self._rules.strict and belongs(chain.source, self._judged.weak)
+        by_silence = self._is_strict(chain) and belongs(chain.source, self._judged.weak)
         return Verdict("withheld", "standing_by_silence" if by_silence else "source_not_of_person")
+
+    def _is_strict(self, chain: Chain) -> bool:
+        """Whether a place vouched by silence is not enough."""
+        return chain.kind in self.rules.strict
 
     def _is_admitted(self, chain: Chain) -> bool:
         """Whether the source belongs, or officers have admitted the chain."""
-        if chain.chain in self._before.exempt or not self._any_vouched or self._source_may(chain):
+        if chain.chain in self.standing.exempt or not self._any_vouched or self._source_may(chain):
             return True
-        granted = self._before.granted(chain.source, chain.kind, self._today) and self._may_name_other(chain)
+        granted = self._is_granted(chain)
         if granted:
-            self._granted.append(chain.chain)
+            self.granted.append(chain.chain)
         return granted
+
+    def _is_granted(self, chain: Chain) -> bool:
+        return self.standing.granted(chain.source, chain.kind, self.today) and self._may_name_other(chain)
 
     def _source_may(self, chain: Chain) -> bool:
         """Whether the source belongs, as strictly as the kind demands it."""
@@ -300,13 +316,13 @@ class StandingJudge:
             return self._may_link(chain)
         if belongs(chain.source, self._judged.strong):
             return True
-        return chain.kind not in self._rules.strict and belongs(chain.source, self._judged.weak)
+        return not self._is_strict(chain) and belongs(chain.source, self._judged.weak)
 
     # ── identity changes ────────────────────────────────────────────────────────────────────────────────────
 
     def _may_link(self, chain: Chain) -> bool:
         """An identity change is tested for both persons, without the places that the change itself has added."""
-        vouched = self._own_divisions | self._vouched_without(None, chain.chain)
+        vouched = self._own_divisions | self.identities.vouched_without(None, chain.chain)
         return _belongs_if_known(chain.source, vouched) and self._may_name_other(chain)
 
     def _may_name_other(self, chain: Chain) -> bool:
@@ -314,13 +330,13 @@ class StandingJudge:
         value = chain.last.value
         if not isinstance(value, IdentityChange):
             return True
-        return _belongs_if_known(chain.source, self._vouched_without(value.same_as, chain.chain))
+        return _belongs_if_known(chain.source, self.identities.vouched_without(value.same_as, chain.chain))
 
     # ── deaths ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _evidence(self, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
         """Waiting deaths that count as evidence, because sources that belong have confirmed the death."""
-        waiting = [c for c in self._chains if c.kind == "death" and verdicts[c.chain].reason not in (None, WITHDRAWN)]
+        waiting = [c for c in self.chains if c.kind == "death" and verdicts[c.chain].waits]
         dead = self._confirmed_death(verdicts) if waiting else None
         if dead is None:
             return {}
@@ -328,10 +344,10 @@ class StandingJudge:
 
     def _supports(self, day: date | None, dead: Deceased) -> bool:
         """Whether a death on this day is evidence for the confirmed one."""
-        return day is not None and abs(day - dead.on) <= timedelta(days=self._rules.evidence_days)
+        return day is not None and abs(day - dead.on) <= timedelta(days=self.rules.evidence_days)
 
     def _confirmed_death(self, verdicts: Mapping[str, Verdict]) -> Deceased | None:
-        counting = [c for c in self._chains if verdicts[c.chain].reason is None]
+        counting = [c for c in self.chains if verdicts[c.chain].reason is None]
         stated = [replace(s, standing=()) for c in counting for s in c.statements]
         found = death_of(facts_known_at(stated))
         return found if isinstance(found, Deceased) else None

@@ -20,6 +20,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     until: int
 
+    def covers(self, source: Source, kind: str, today: date) -> bool:
+        return self.source == source.urn and self.kind == kind and today.toordinal() <= self.until
+
 
 class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
     """The decision about the place that a chain states: by officers, or `silent` when nobody objected in time."""
@@ -27,6 +30,9 @@ class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
     chain: str
     division: str
     outcome: Literal["confirmed", "silent", "objected"]
+
+    def is_about(self, chain: str, division: str) -> bool:
+        return self.chain == chain and self.division == division
 
 
 class OwnStatement(msgspec.Struct, frozen=True, array_like=True):
@@ -71,7 +77,7 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
 
     def ruling_on(self, chain: str, division: str) -> PlaceRuling | None:
         """The decision about this place of the chain."""
-        return next((r for r in self.rulings if (r.chain, r.division) == (chain, division)), None)
+        return next((ruling for ruling in self.rulings if ruling.is_about(chain, division)), None)
 
     def with_own(self, own: OwnStatement) -> Self:
         return replace(self, special=True, own=(*self.own, own))
@@ -79,14 +85,18 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
     def with_decisions(
         self, rulings: Collection[PlaceRuling], exempt: Collection[str], grants: Collection[Grant]
     ) -> Self:
-        """New decisions of officers. New rulings replace all earlier ones of their chains."""
+        """New decisions of officers."""
         added = sorted(set(exempt) - set(self.exempt))
         if not rulings and not added and not grants:
             return self
-        chains = {r.chain for r in rulings}
-        kept = [r for r in self.rulings if r.chain not in chains]
-        return replace(self, rulings=(*kept, *rulings), exempt=(*self.exempt, *added), grants=(*self.grants, *grants))
+        rulings = self._with_rulings(rulings)
+        return replace(self, rulings=rulings, exempt=(*self.exempt, *added), grants=(*self.grants, *grants))
+
+    def _with_rulings(self, new: Collection[PlaceRuling]) -> tuple[PlaceRuling, ...]:
+        """The new rulings replace all earlier ones of their chains."""
+        chains = {ruling.chain for ruling in new}
+        return (*(ruling for ruling in self.rulings if ruling.chain not in chains), *new)
 
     def granted(self, source: Source, kind: str, today: date) -> bool:
         """Whether officers let a source state a kind about this person today."""
-        return any(g.source == source.urn and g.kind == kind and today.toordinal() <= g.until for g in self.grants)
+        return any(grant.covers(source, kind, today) for grant in self.grants)
