@@ -52,14 +52,15 @@ def _update(model: type[SQLModel], columns: tuple[str, ...], key: tuple[str, ...
     return f"UPDATE {name} AS t SET {changed} FROM unnest({arrays}) AS n ({listed}) WHERE {where}"  # noqa: S608
 
 
-def _arrays(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def arrays(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """One array per column, for `unnest`. There must be at least one row."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def insert(tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Insert `rows` (one value per column, in the order of `columns`)."""
     if rows:
-        await tx.sql.execute(_insert(model, tuple(columns)), *_arrays(rows))
+        await tx.sql.execute(_insert(model, tuple(columns)), *arrays(rows))
 
 
 async def insert_new(
@@ -69,7 +70,7 @@ async def insert_new(
     if not rows:
         return set()
     statement = f'{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING RETURNING "{returning}"'
-    return {row[0] for row in await tx.sql.fetch(statement, *_arrays(rows))}
+    return {row[0] for row in await tx.sql.fetch(statement, *arrays(rows))}
 
 
 async def update(
@@ -78,7 +79,7 @@ async def update(
     """Replace `columns` of rows that are there and that the caller has locked, without the look for a conflict that
     `upsert` takes for each. No array columns, as there."""
     if rows:
-        await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *_arrays(rows))
+        await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *arrays(rows))
 
 
 async def upsert(
@@ -98,4 +99,4 @@ async def upsert(
     columns, key = tuple(columns), tuple(key)
     at = [columns.index(column) for column in key]
     ordered = sorted(rows, key=lambda row: [row[i] for i in at])
-    await tx.sql.execute(_upsert(model, columns, key, guard), *_arrays(ordered))
+    await tx.sql.execute(_upsert(model, columns, key, guard), *arrays(ordered))

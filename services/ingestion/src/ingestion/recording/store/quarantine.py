@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 
@@ -157,7 +158,7 @@ class Released(NamedTuple):
 async def release(tx: Tx, released: Sequence[Released], at: datetime, by: str | None) -> None:
     if not released:
         return
-    event_ids, chains, households, keepers = map(list, zip(*released, strict=True))
+    event_ids, chains, households, keepers = bulk.arrays(released)
     await tx.sql.execute(
         """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household, person_id = u.person_id
            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS u(event_id, chain, household, person_id)

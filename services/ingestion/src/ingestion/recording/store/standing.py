@@ -1,10 +1,11 @@
 """Every SQL statement of recording about standing: counts of foreign events, cases of places, hints, groups."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from common.calendar import start_of_day
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 SourceKind = tuple[str, str]
@@ -20,15 +21,10 @@ async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> d
            FROM unnest($1::text[], $2::text[], $3::int[]) AS u(source, kind, events)
            ON CONFLICT (source, kind, day) DO UPDATE SET events = c.events + excluded.events
            RETURNING source, kind, events""",
-        *_columns([(*key, added[key]) for key in sorted(added)]),
+        *bulk.arrays([(*key, added[key]) for key in sorted(added)]),
         day,
     )
     return {(source, kind): events for source, kind, events in rows}
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """One array per column, for `unnest`. There is at least one row."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -39,7 +35,7 @@ async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tupl
         """SELECT q.person_id, q.source, count(*) FROM quarantine q
            JOIN unnest($1::uuid[], $2::text[]) AS u(person_id, source) USING (person_id, source)
            WHERE q.kind = 'death' AND q.state = 'discarded' GROUP BY 1, 2""",
-        *_columns(pairs),
+        *bulk.arrays(list(pairs)),
     )
     return {(person_id, source): count for person_id, source, count in rows}
 
@@ -73,7 +69,7 @@ async def insert_place_cases(
                  settled_at = NULL
              WHERE place_cases.state IN ('vouched', 'withdrawn')
            RETURNING case_id""",
-        *_columns(sorted(cases)),
+        *bulk.arrays(sorted(cases)),
         since,
         deadline,
         silent_on,
@@ -118,7 +114,7 @@ async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -
         await tx.sql.execute(
             """INSERT INTO hints (chain, person_id, ends_on)
                SELECT u.*, $3 FROM unnest($1::uuid[], $2::uuid[]) AS u ON CONFLICT DO NOTHING""",
-            *_columns(rows),
+            *bulk.arrays(rows),
             ends_on,
         )
 

@@ -72,6 +72,10 @@ class Sealed(NamedTuple):
     field: str
     sealed: bytes
 
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.person_id, self.field
+
 
 async def upsert_vault(tx: Tx, rows: Sequence[Sealed]) -> None:
     await bulk.upsert(tx, VaultRow, Sealed._fields, rows, key=("person_id", "field"))
