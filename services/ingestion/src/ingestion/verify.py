@@ -1,11 +1,11 @@
 """Consistency checks of ingestion's own store. All checks read one snapshot of the tables."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from common.events.facts import IdentityChange, Statement
+from common.events.facts import Identity, IdentityChange, Statement
 from shell.privacy import SealBroken, vault
 from shell.store.database import Database
 
@@ -15,6 +15,7 @@ from ingestion.domain.person import Person, statements_of
 from ingestion.recording.store import statements
 from ingestion.review.store import quarantine
 
+Persons = Mapping[str, Person]  # by id
 SIZE: Final[str] = "SELECT count(*) FROM persons"
 PAGE: Final = 1_000
 FAULTS_MAX: Final = 100
@@ -22,28 +23,41 @@ FAULTS_MAX: Final = 100
 
 async def check(database: Database, today: date) -> list[str]:
     """One sentence per fault, at most FAULTS_MAX; persons are named by surrogate id. An empty list: no fault."""
+    async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        faults = await quarantine.contradictions(connection, FAULTS_MAX)
+        faults += await days.miscounts(connection, FAULTS_MAX)
+        faults += await _person_faults(connection, FAULTS_MAX - len(faults))
+    return faults[:FAULTS_MAX]
+
+
+async def _person_faults(connection: Any, limit: int) -> list[str]:
+    """The faults of all persons, page by page, until there are `limit`."""
     faults: list[str] = []
     after: str | None = None
-    async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        faults += await quarantine.contradictions(connection, FAULTS_MAX)
-        faults += await days.miscounts(connection, FAULTS_MAX)
-        while len(faults) < FAULTS_MAX:
-            page = await quarantine.list_persons_after(connection, after, PAGE)
-            if not page:
-                break
-            faults += await _faults_of_page(connection, page)
-            after = page[-1]
-    return faults[:FAULTS_MAX]
+    while len(faults) < limit:
+        page = await quarantine.list_persons_after(connection, after, PAGE)
+        if not page:
+            break
+        faults += await _faults_of_page(connection, page)
+        after = page[-1]
+    return faults
 
 
 async def _faults_of_page(connection: Any, ids: Sequence[str]) -> list[str]:
     known = await statements.load_persons(connection, ids)
     faults = []
     for person_id in ids:
-        person = known[person_id]
-        for fault in (*_statement_faults(person), *_identity_faults(person, known)):
-            faults.append(f"person {person_id}: {fault}")
+        faults += _faults_of(known[person_id], known)
     return faults + await _vault_faults(connection, ids)
+
+
+def _faults_of(person: Person, known: Persons) -> list[str]:
+    faults = _statement_faults(person) + _identity_faults(person, known)
+    return [_about(person.person_id, fault) for fault in faults]
+
+
+def _about(person_id: str, fault: str) -> str:
+    return f"person {person_id}: {fault}"
 
 
 # ── the vault ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,11 +66,13 @@ async def _faults_of_page(connection: Any, ids: Sequence[str]) -> list[str]:
 async def _vault_faults(connection: Any, ids: Sequence[str]) -> list[str]:
     """Each person has an encrypted ID number, and its blind index leads back to the person."""
     rows = await statements.load_vault(connection, ids, ["id_number"])
-    sealed = {person_id: number for person_id, _, number in rows}
-    faults = [f"person {person_id}: no sealed ID number" for person_id in ids if person_id not in sealed]
-    indexes = {person_id: _blind_index(person_id, number) for person_id, number in sealed.items()}
+    indexes = {row.person_id: _blind_index(row) for row in rows}
     found = await statements.list_identities(connection, [index for index in indexes.values() if index is not None])
-    return faults + _index_faults(indexes, found)
+    return _missing_numbers(ids, indexes) + _index_faults(indexes, found)
+
+
+def _missing_numbers(ids: Sequence[str], stored: Collection[str]) -> list[str]:
+    return [_about(p, "no sealed ID number") for p in ids if p not in stored]
 
 
 def _index_faults(indexes: Mapping[str, bytes | None], found: Mapping[bytes, str]) -> list[str]:
@@ -64,16 +80,16 @@ def _index_faults(indexes: Mapping[str, bytes | None], found: Mapping[bytes, str
     faults = []
     for person_id, index in indexes.items():
         if index is None:
-            faults.append(f"person {person_id}: the sealed ID number does not open")
+            faults.append(_about(person_id, "the sealed ID number does not open"))
         elif found.get(index) != person_id:
-            faults.append(f"person {person_id}: not found by the sealed ID number")
+            faults.append(_about(person_id, "not found by the sealed ID number"))
     return faults
 
 
-def _blind_index(person_id: str, sealed: bytes) -> bytes | None:
+def _blind_index(row: statements.Sealed) -> bytes | None:
     """None if the ID number cannot be decrypted."""
     try:
-        number = vault().open(sealed, f"{person_id}/id_number".encode()).decode()
+        number = vault().open(row.sealed, f"{row.person_id}/id_number".encode()).decode()
     except SealBroken:
         return None
     return vault().blind_index(number)
@@ -85,13 +101,16 @@ def _blind_index(person_id: str, sealed: bytes) -> bytes | None:
 def _statement_faults(person: Person) -> list[str]:
     """Version and instant match the statements; each chain is in order; no event is stored twice."""
     stored = statements_of(person.statements)
-    newest = _newest_instant(person, stored)
+    return _version_faults(person, _newest_instant(person, stored)) + _order_faults(stored) + _duplicate_faults(stored)
+
+
+def _version_faults(person: Person, newest: datetime | None) -> list[str]:
     if newest is None:
         return ["a version, but no statement"] if person.version else []
     faults = [] if person.version else ["statements, but no version"]
     if not _is_recorded_at(person, newest):
         faults.append("recorded_at is not that of the newest statement")
-    return faults + _order_faults(stored) + _duplicate_faults(stored)
+    return faults
 
 
 def _is_recorded_at(person: Person, newest: datetime) -> bool:
@@ -101,47 +120,60 @@ def _is_recorded_at(person: Person, newest: datetime) -> bool:
 
 
 def _newest_instant(person: Person, stored: Sequence[Statement]) -> datetime | None:
-    instants = [statement.recorded_at for statement in stored]
-    instants += [identity.recorded_at for identity in person.identities]
+    instants = [identity.recorded_at for identity in person.identities]
     for statement in stored:
-        instants += [change.at for change in statement.standing]
+        instants += _instants(statement)
     return max(instants, default=None)
+
+
+def _instants(statement: Statement) -> list[datetime]:
+    """The instants at which the statement was recorded and changed its standing."""
+    return [statement.recorded_at, *(change.at for change in statement.standing)]
 
 
 def _order_faults(stored: Sequence[Statement]) -> list[str]:
     faults = []
     last: dict[str, datetime] = {}
     for statement in stored:
-        if statement.chain in last and statement.time < last[statement.chain]:
+        if statement.time < last.get(statement.chain, statement.time):
             faults.append(f"chain {statement.chain} is out of order")
         last[statement.chain] = statement.time
     return faults
 
 
 def _duplicate_faults(stored: Sequence[Statement]) -> list[str]:
-    times = Counter((statement.event_id, statement.chain) for statement in stored)
+    times = Counter((s.event_id, s.chain) for s in stored)
     return [f"event {event_id} is stored twice" for (event_id, _), count in times.items() if count > 1]
 
 
 # ── identities ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _identity_faults(person: Person, known: Mapping[str, Person]) -> list[str]:
+def _identity_faults(person: Person, known: Persons) -> list[str]:
     """At most one fault. The identities of a person follow from the statements of its circle alone."""
     mates = _mates(person, known)
     if person.circle is not None and person.circle != min(mates):
         return ["its circle is not named after its smallest member"]
-    stored = {person_id: identity_statements(mate.statements) for person_id, mate in mates.items()}
-    changes = [s.value for s in stored[person.person_id] if isinstance(s.value, IdentityChange)]
-    if {change.same_as for change in changes} - mates.keys():
+    if _merged_with(person) - mates.keys():
         return ["merged with a person outside its circle"]
-    if histories(stored).get(person.person_id, ()) != person.identities:
+    if _derived_identities(person, mates) != person.identities:
         return ["its identities do not follow from its statements"]
     return []
 
 
-def _mates(person: Person, known: Mapping[str, Person]) -> dict[str, Person]:
+def _merged_with(person: Person) -> set[str]:
+    """The persons whom the person's identity changes name."""
+    values = [s.value for s in identity_statements(person.statements)]
+    return {value.same_as for value in values if isinstance(value, IdentityChange)}
+
+
+def _derived_identities(person: Person, mates: Persons) -> tuple[Identity, ...]:
+    stored = {person_id: identity_statements(mate.statements) for person_id, mate in mates.items()}
+    return histories(stored).get(person.person_id, ())
+
+
+def _mates(person: Person, known: Persons) -> Persons:
     """The persons of the same circle, itself included."""
     if person.circle is None:
         return {person.person_id: person}
-    return {mate.person_id: mate for mate in known.values() if mate.circle == person.circle}
+    return {p: mate for p, mate in known.items() if mate.circle == person.circle}

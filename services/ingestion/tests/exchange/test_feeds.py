@@ -9,6 +9,8 @@ import pytest
 from ingestion.exchange import feeds, table_runs
 from ingestion.exchange.feeds import Setup, read_feed
 from ingestion.register import quotas, sources
+from ingestion.register.seed import seed
+from ingestion.register.seed_register import seed_register
 from shell.access.auth import issue_token
 from shell.settings import repository_root
 
@@ -59,9 +61,9 @@ async def test_a_source_that_is_not_registered_for_the_kind_is_not_read(tables, 
 
 async def test_a_source_over_its_quota_is_read_later_and_no_row_is_lost(tables, incomes, admin, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 10)
-    await sources.seed_register(tables.database)
+    await seed_register(tables.database)
     urn = tables.CHANGES["source"]
-    entry = sources.seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
+    entry = seed()[urn].model_dump(mode="json") | {"quota": {"per_minute": 20, "per_day": 1_000}}
     answer = await admin.put(f"/v1/sources/{urn}", json={"entry": entry, "reason": "x", "replaces": 1})
     assert answer.status_code == 200, answer.text
     for n in range(40):

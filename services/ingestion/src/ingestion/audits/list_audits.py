@@ -1,5 +1,6 @@
 """`GET /v1/audits`: accesses and decisions with actor, time and reason. For auditors only."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -62,7 +63,12 @@ async def list_audits(
         rows = await store.list_audits(tx.sql, wanted, limit)
         await _audit(tx, caller, [person] if person else [])
     page = [_shown(row) for row in rows]
-    return AuditPageOut(audits=page, next=page[-1].audit_id if len(page) == limit else None)
+    return AuditPageOut(audits=page, next=_next(page, limit))
+
+
+def _next(page: Sequence[AuditOut], limit: int) -> str | None:
+    """A full page may have a next one."""
+    return page[-1].audit_id if len(page) == limit else None
 
 
 async def _audit(tx: Tx, caller: Caller, person_ids: list[str]) -> None:
@@ -81,7 +87,7 @@ def _shown(row: store.Audit) -> AuditOut:
         act=row.action,
         purpose=row.purpose,
         cause=row.cause,
-        fields=row.fields.split(",") if row.fields else [],
+        fields=row.revealed,
         persons=len(persons),
         person_ids=persons[:PERSON_IDS_MAX],
     )

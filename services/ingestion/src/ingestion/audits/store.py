@@ -26,6 +26,10 @@ class Audit(NamedTuple):
     fields: str
     person_ids: bytes
 
+    @property
+    def revealed(self) -> list[str]:
+        return self.fields.split(",") if self.fields else []
+
 
 class Wanted(NamedTuple):
     """The filter of a page. `scope`: the auditor's; `since` inclusive, `until` exclusive; `after`: the last audit id of
@@ -61,7 +65,6 @@ async def append_audit(
     person_ids: Sequence[str] = (),
 ) -> None:
     """Append a row with its persons and the areas whose auditors may see it: the caller's area and all areas above."""
-    areas = (caller.division, *divisions.ancestors(caller.division)) if caller.division else ()
     await tx.sql.execute(
         """WITH a AS (INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids, division)
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING at, audit_id),
@@ -79,8 +82,13 @@ async def append_audit(
         msgspec.json.encode(person_ids),
         caller.division,
         list(person_ids),
-        list(areas),
+        _areas_of(caller),
     )
+
+
+def _areas_of(caller: Caller) -> list[str]:
+    """The caller's area and all areas above it."""
+    return [caller.division, *divisions.ancestors(caller.division)] if caller.division else []
 
 
 async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Audit]:
@@ -93,18 +101,21 @@ def page_of(wanted: Wanted, limit: int) -> tuple[str, list[object]]:
     """The SQL of a page and its parameters. It finds the ids of the page in an index that has the order of the page,
     and then reads these rows together."""
     table, conditions = _search(wanted, _area(wanted.scope))
-    conditions += [
-        _Condition("at >= {}", wanted.since),
-        _Condition("at < {}", wanted.until),
-        _Condition("(at, audit_id) < (SELECT at, audit_id FROM audits WHERE audit_id = {})", wanted.after),
-    ]
-    used = [condition for condition in conditions if condition.value is not None]
+    used = [condition for condition in (*conditions, *_range(wanted)) if condition.value is not None]
     where = _where(used)
     statement = f"""SELECT {_COLUMNS} FROM audits WHERE audit_id = ANY(ARRAY(
                       SELECT audit_id FROM {table} WHERE {where}
                       ORDER BY at DESC, audit_id DESC LIMIT ${len(used) + 1}))
                     ORDER BY at DESC, audit_id DESC"""  # noqa: S608 - constant parts
     return statement, [*(condition.value for condition in used), limit]
+
+
+def _range(wanted: Wanted) -> list[_Condition]:
+    return [
+        _Condition("at >= {}", wanted.since),
+        _Condition("at < {}", wanted.until),
+        _Condition("(at, audit_id) < (SELECT at, audit_id FROM audits WHERE audit_id = {})", wanted.after),
+    ]
 
 
 def _where(conditions: Sequence[_Condition]) -> str:

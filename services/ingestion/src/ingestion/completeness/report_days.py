@@ -110,12 +110,16 @@ async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: D
     async with db.reading() as connection:
         reports = await days.list_reported(connection, found.urn, since, until)
         tallies = await days.list_counts(connection, found.urn, since, until)
-    by_day = _by_day(tallies)
+    return DaysOut(source=found.urn, days=_days(reports, _by_day(tallies)))
+
+
+def _days(reports: dict[date, days.Reported], tallies: dict[date, list[Tally]]) -> list[DayOut]:
+    """Every day with a report or an event."""
     lines = []
-    for day in sorted({*reports, *by_day}):
+    for day in sorted({*reports, *tallies}):
         report = reports.get(day, days.NOTHING_REPORTED)
-        lines.append(_day(day, report, by_day.get(day, [])))
-    return DaysOut(source=found.urn, days=lines)
+        lines.append(_day(day, report, tallies.get(day, [])))
+    return lines
 
 
 def _need_range(since: date, until: date) -> None:
@@ -162,15 +166,14 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
     rejected = await days.count_rejected(connection, urn, day)
     announced, ours = _announced(report), whole_day(tallies)
     state = compare(report.reported, ours)
-    quarantined, parked = unsettled.get("open", 0), unsettled.get("discarded", 0)
     return CompletenessOut(
         source=urn,
         day=day,
         received=ours.events,
-        kinds={tally.kind: tally.events for tally in sorted(tallies, key=lambda tally: tally.kind)},
-        applied=ours.events - quarantined - parked,
-        quarantined=quarantined,
-        parked=parked,
+        kinds=_by_kind(tallies),
+        applied=ours.events - unsettled.total,
+        quarantined=unsettled.waiting,
+        parked=unsettled.discarded,
         rejected=rejected,
         digest=ours.digest,
         announced=announced,
@@ -178,6 +181,10 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
         complete=None if announced is None else state == "complete",
         gap_since=report.gap_since,
     )
+
+
+def _by_kind(tallies: list[Tally]) -> dict[str, int]:
+    return {tally.kind: tally.events for tally in sorted(tallies, key=lambda tally: tally.kind)}
 
 
 def _announced(report: days.Reported) -> AnnouncedOut | None:

@@ -1,5 +1,6 @@
 """The register of sources and their state: `GET /v1/sources`, `GET /v1/sources/{source}`, `GET /v1/gaps`."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -41,8 +42,7 @@ class _State:
         self.gaps = gaps
         self.heard: dict[str, dict[str, HeardOut]] = {}
         for row in arrivals:
-            heard = HeardOut(heard_at=row.heard_at, silent_since=row.silent_since)
-            self.heard.setdefault(row.source, {})[row.kind] = heard
+            self.heard.setdefault(row.source, {})[row.kind] = _heard(row)
 
     def of(self, urn: str, entry: Entry) -> SourceOut:
         return SourceOut(
@@ -54,6 +54,10 @@ class _State:
             heard=self.heard.get(urn, {}),
             gaps=self.gaps.get(urn, 0),
         )
+
+
+def _heard(row: alarms.Arrival) -> HeardOut:
+    return HeardOut(heard_at=row.heard_at, silent_since=row.silent_since)
 
 
 async def _load_state(connection: Any) -> _State:
@@ -90,7 +94,7 @@ async def get_source(
         entry=version.entry,
         quota_left=_quota_left(await quotas.load_left(db, source)),
         topic=_topic(source, topic) if version.entry.kafka else None,
-        history=[DecisionOut(**row._asdict()) for row in history],
+        history=_history(history),
     )
 
 
@@ -107,7 +111,7 @@ async def list_gaps(
     async with db.reading() as connection:
         rows = await alarms.list_gaps(connection, seen, cursor, limit)
     gaps = [GapOut(**row._asdict()) for row in rows]
-    return GapPageOut(gaps=gaps, next=_next(gaps[-1]) if len(gaps) == limit else None)
+    return GapPageOut(gaps=gaps, next=_next(gaps, limit))
 
 
 def _find(caller: Caller, source: str) -> sources.Version:
@@ -140,8 +144,13 @@ def _topic(source: str, topic: topics.Topic | None) -> TopicOut:
     )
 
 
-def _next(last: GapOut) -> str:
-    return f"{last.source} {last.day}"
+def _next(page: list[GapOut], limit: int) -> str | None:
+    """A full page may have a next one."""
+    return f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
+
+
+def _history(rows: Sequence[registry.Decision]) -> list[DecisionOut]:
+    return [DecisionOut(**row._asdict()) for row in rows]
 
 
 def _cursor(after: str | None) -> alarms.SourceDay | None:

@@ -5,7 +5,7 @@ It processes every day, even after a long downtime. After an outage of the platf
 so that sources can send again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store import alarms as store
-from ingestion.domain.completeness import RecordedDay, State, compare, whole_day
+from ingestion.domain.completeness import Gap, RecordedDay, State, compare, whole_day
 from ingestion.domain.silence import silent_after
 from ingestion.register import sources
 from ingestion.register.shapes import Entry
@@ -70,8 +70,8 @@ def _reporting_sources() -> list[str]:
 
 async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
     days = await store.lock_days_to_compare(tx, last, DAYS_MAX)
-    counts = await store.load_counts(tx, [(day.source, day.day) for day in days])
-    compared = [_compared(tx, day, whole_day(counts[day.source, day.day]), now) for day in days]
+    counts = await store.load_counts(tx, [day.key for day in days])
+    compared = [_compared(tx, day, whole_day(counts[day.key]), now) for day in days]
     await store.save_compared(tx, compared, now)
     return len(days)
 
@@ -80,8 +80,8 @@ def _compared(tx: Tx, day: store.Day, ours: RecordedDay, now: datetime) -> store
     state = compare(day.reported, ours)
     _emit_gap(tx, day, state, ours, now)
     if state == "complete":
-        return store.Compared(day.source, day.day, None, None)
-    return store.Compared(day.source, day.day, day.gap_since or now, state)
+        return store.Compared(*day.key, None, None)
+    return store.Compared(*day.key, day.gap_since or now, state)
 
 
 def _emit_gap(tx: Tx, day: store.Day, state: State, ours: RecordedDay, now: datetime) -> None:
@@ -90,9 +90,11 @@ def _emit_gap(tx: Tx, day: store.Day, state: State, ours: RecordedDay, now: date
         if day.gap_since is not None:
             tx.emit(SourceGapClosed(source=day.source, day=day.day, found_at=day.gap_since, closed_at=now))
     elif day.gap_since is None:
-        tx.emit(
-            SourceGapFound(source=day.source, day=day.day, gap=state, ours=ours.events, told=day.events, found_at=now)
-        )
+        tx.emit(_gap_found(day, state, ours, now))
+
+
+def _gap_found(day: store.Day, gap: Gap, ours: RecordedDay, now: datetime) -> SourceGapFound:
+    return SourceGapFound(source=day.source, day=day.day, gap=gap, ours=ours.events, told=day.events, found_at=now)
 
 
 # ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,23 +107,42 @@ class _Expected(NamedTuple):
     late_at: datetime
 
 
+class _Alarm(NamedTuple):
+    """The alarm about a kind before and after this step; None: there is no alarm."""
+
+    key: store.SourceKind
+    heard_at: datetime
+    before: datetime | None
+    after: datetime | None
+
+    @property
+    def has_changed(self) -> bool:
+        return self.after != self.before
+
+    @property
+    def silence(self) -> store.Silence:
+        return store.Silence(*self.key, self.after)
+
+
 async def _update_silences(tx: Tx, now: datetime) -> int:
     """Open and close alarms; returns the number of silent kinds."""
     in_grace = await _in_grace(tx, now)
-    arrivals = {(row.source, row.kind): row for row in await store.list_arrivals(tx.sql)}
+    arrivals = {row.key: row for row in await store.list_arrivals(tx.sql)}
     expected = _expected(arrivals)
-    changed: list[store.Silence] = []
-    silent_kinds = 0
-    for key, (heard_at, late_at) in expected.items():
-        before = arrivals[key].silent_since if key in arrivals else None
-        after = _silent_since(before, now, late_at, in_grace=in_grace)
-        silent_kinds += after is not None
-        if after != before:
-            _emit_silence(tx, key, heard_at, before, after)
-            changed.append(store.Silence(*key, after))
-    changed += _no_longer_expected(arrivals, expected)
-    await store.save_silences(tx, changed)
-    return silent_kinds
+    alarms = [_alarm(key, due, arrivals.get(key), now, in_grace=in_grace) for key, due in expected.items()]
+    changed = [alarm for alarm in alarms if alarm.has_changed]
+    for alarm in changed:
+        _emit_silence(tx, alarm)
+    ended = _no_longer_expected(arrivals, expected)
+    await store.save_silences(tx, [*(alarm.silence for alarm in changed), *ended])
+    return sum(alarm.after is not None for alarm in alarms)
+
+
+def _alarm(
+    key: store.SourceKind, due: _Expected, arrival: store.Arrival | None, now: datetime, *, in_grace: bool
+) -> _Alarm:
+    before = arrival.silent_since if arrival is not None else None
+    return _Alarm(key, due.heard_at, before, _silent_since(before, now, due.late_at, in_grace=in_grace))
 
 
 def _silent_since(before: datetime | None, now: datetime, late_at: datetime, *, in_grace: bool) -> datetime | None:
@@ -133,18 +154,16 @@ def _silent_since(before: datetime | None, now: datetime, late_at: datetime, *, 
     return before
 
 
-def _emit_silence(
-    tx: Tx, key: store.SourceKind, heard_at: datetime, before: datetime | None, after: datetime | None
-) -> None:
-    source, kind = key
-    if after is not None:
-        tx.emit(SourceSilent(source=source, kind=kind, heard_at=heard_at, silent_since=after))
-    elif before is not None:
-        tx.emit(SourceHeard(source=source, kind=kind, heard_at=heard_at, silent_since=before))
+def _emit_silence(tx: Tx, alarm: _Alarm) -> None:
+    source, kind = alarm.key
+    if alarm.after is not None:
+        tx.emit(SourceSilent(source=source, kind=kind, heard_at=alarm.heard_at, silent_since=alarm.after))
+    elif alarm.before is not None:
+        tx.emit(SourceHeard(source=source, kind=kind, heard_at=alarm.heard_at, silent_since=alarm.before))
 
 
 def _no_longer_expected(
-    arrivals: Mapping[store.SourceKind, store.Arrival], expected: Mapping[store.SourceKind, _Expected]
+    arrivals: Mapping[store.SourceKind, store.Arrival], expected: Collection[store.SourceKind]
 ) -> list[store.Silence]:
     """The ends of alarms about kinds that nobody expects any more. They emit no event."""
     silent_keys = [key for key, row in arrivals.items() if row.silent_since]
@@ -175,9 +194,14 @@ def _first_feed(entry: Entry, kind: str) -> datetime | None:
 
 async def _in_grace(tx: Tx, now: datetime) -> bool:
     """Whether the platform was down so recently that silence opens no alarm yet."""
-    last_step, _, until = (await store.load_mark(tx, _LISTENING) or "").partition(" ")
-    grace_until = datetime.fromisoformat(until) if until else now + OUTAGE
-    if not last_step or now - datetime.fromisoformat(last_step) > OUTAGE:
-        grace_until = now + OUTAGE
+    grace_until = _grace_until(await store.load_mark(tx, _LISTENING) or "", now)
     await store.save_mark(tx, _LISTENING, f"{now.isoformat()} {grace_until.isoformat()}")
     return now < grace_until
+
+
+def _grace_until(mark: str, now: datetime) -> datetime:
+    """`mark`: the instant of the last step and the end of the last grace period. Without one, a period begins now."""
+    last_step, _, until = mark.partition(" ")
+    if not last_step or not until or now - datetime.fromisoformat(last_step) > OUTAGE:
+        return now + OUTAGE
+    return datetime.fromisoformat(until)

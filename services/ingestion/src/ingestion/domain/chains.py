@@ -1,6 +1,7 @@
 """The events of a batch that take effect, and the events that wait for their predecessor."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ingestion.domain.identity import Circles
@@ -57,83 +58,98 @@ def place_events(
             return placing  # otherwise two persons have become one, and a mismatch may have become a match
 
 
+@dataclass
 class _Placement:
-    """One pass over the events of a batch."""
+    """One pass over the events of a batch. The first fields are the arguments of `place_events`."""
 
-    def __init__(
-        self,
-        events: Sequence[Pushed],
-        person_of: Mapping[bytes, str],
-        known: Mapping[str, Known],
-        circles: Circles,
-        forced: Collection[str],
-        stuck: Mapping[str, str],
-    ) -> None:
-        self._events, self._person_of, self._known = events, person_of, known
-        self._circles, self._forced, self._stuck = circles, forced, stuck
-        self._by_id = {e.event_id: e for e in events}
-        self._followers: dict[str, list[Pushed]] = {}
-        self._ready: list[str] = []  # events that take effect, and whose followers are not placed yet
-        self._placing = Placing({}, {}, {})
+    events: Sequence[Pushed]
+    person_of: Mapping[bytes, str]
+    known: Mapping[str, Known]
+    circles: Circles
+    forced: Collection[str]
+    stuck: Mapping[str, str]
+    by_id: dict[str, Pushed] = field(init=False)
+    followers: dict[str, list[Pushed]] = field(default_factory=dict)
+    ready: list[str] = field(default_factory=list)  # events that take effect, and whose followers are not placed yet
+    placing: Placing = field(default_factory=lambda: Placing({}, {}, {}))
+
+    def __post_init__(self) -> None:
+        self.by_id = {e.event_id: e for e in self.events}
 
     def run(self) -> Placing:
-        for event in self._events:
+        for event in self.events:
             self._place(event)
-        while self._ready:
-            self._place_followers(self._by_id[self._ready.pop()])
-        _settle_followers(self._events, self._placing.waiting)
-        return self._placing
+        while self.ready:
+            self._place_followers(self.by_id[self.ready.pop()])
+        _settle_followers(self.events, self.placing.waiting)
+        return self.placing
+
+    def _subject(self, event: Pushed) -> str:
+        return self.person_of[event.person.index]
+
+    def _wait(self, event: Pushed, reason: str) -> None:
+        self.placing.waiting[event.event_id] = reason
 
     def _place(self, event: Pushed) -> None:
-        person_id = self._person_of[event.person.index]
-        if event.event_id in self._stuck:
-            self._placing.waiting[event.event_id] = self._stuck[event.event_id]
+        if event.event_id in self.stuck:
+            self._wait(event, self.stuck[event.event_id])
+        elif event.previous is None:
+            self._apply(event, event.event_id, self._subject(event))
+        else:
+            self._place_follower(event, event.previous)
+
+    def _place_follower(self, event: Pushed, previous: str) -> None:
+        before, in_batch = self.known.get(previous), previous in self.by_id
+        if event.event_id in self.forced and _is_not_coming(in_batch, before):
+            self._apply(event, previous, self._subject(event))
             return
-        if event.previous is None:
-            self._apply(event, event.event_id, person_id)
-            return
-        before, in_batch = self._known.get(event.previous), event.previous in self._by_id
-        if event.event_id in self._forced and _is_not_coming(in_batch, before):
-            self._apply(event, event.previous, person_id)
-            return
-        self._placing.waiting[event.event_id] = _reason_to_wait(event, before, in_batch)
-        self._followers.setdefault(event.previous, []).append(event)
+        self._wait(event, _reason_to_wait(event, before, in_batch))
+        self.followers.setdefault(previous, []).append(event)
         if not in_batch and before is not None and before.chain is not None:
             self._follow(event, before.chain, before.kind, before.person_id)
 
     def _place_followers(self, leader: Pushed) -> None:
-        chain, keeper = self._placing.chains[leader.event_id], self._placing.keepers[leader.event_id]
-        for event in self._followers.get(leader.event_id, ()):
+        chain, keeper = self.placing.chains[leader.event_id], self.placing.keepers[leader.event_id]
+        for event in self.followers.get(leader.event_id, ()):
             self._follow(event, chain, leader.kind, keeper)
 
     def _follow(self, event: Pushed, chain: str, kind: str, keeper: str) -> None:
         """Put an event into the chain of its predecessor. `kind`, `keeper`: of that chain."""
-        if kind != event.kind or not self._circles.same(keeper, self._person_of[event.person.index]):
-            self._placing.waiting[event.event_id] = "chain_mismatch"
-            return
-        self._apply(event, chain, keeper)
+        if kind == event.kind and self.circles.same(keeper, self._subject(event)):
+            self._apply(event, chain, keeper)
+        else:
+            self._wait(event, "chain_mismatch")
 
     def _apply(self, event: Pushed, chain: str, keeper: str) -> None:
         """Let an event take effect, unless its certificate or its identity change prevents that."""
         reason = self._obstacle(event, keeper)
-        if reason is not None:
-            self._placing.waiting[event.event_id] = reason
-            return
-        self._placing.waiting.pop(event.event_id, None)
-        self._placing.chains[event.event_id], self._placing.keepers[event.event_id] = chain, keeper
-        self._ready.append(event.event_id)
+        if reason is None:
+            self._let_count(event.event_id, chain, keeper)
+        else:
+            self._wait(event, reason)
+
+    def _let_count(self, event_id: str, chain: str, keeper: str) -> None:
+        self.placing.waiting.pop(event_id, None)
+        self.placing.chains[event_id], self.placing.keepers[event_id] = chain, keeper
+        self.ready.append(event_id)
 
     def _obstacle(self, event: Pushed, keeper: str) -> str | None:
         """The reason to wait that lies in the event itself. Merges the circles that an identity change names."""
-        if event.holder is not None and event.event_id not in self._forced:
-            holder = self._person_of.get(event.holder.index)
-            if holder is None or not self._circles.same(self._person_of[event.person.index], holder):
-                return "certificate_of_another"
-        if event.kind == "identity_change":
-            for member in event.members:
-                if not self._circles.merge(keeper, self._person_of[member.index]):
-                    return "too_many_identities"
+        if self._has_certificate_of_another(event):
+            return "certificate_of_another"
+        if event.kind == "identity_change" and not self._merge(keeper, event):
+            return "too_many_identities"
         return None
+
+    def _has_certificate_of_another(self, event: Pushed) -> bool:
+        if event.holder is None or event.event_id in self.forced:
+            return False
+        holder = self.person_of.get(event.holder.index)
+        return holder is None or not self.circles.same(self._subject(event), holder)
+
+    def _merge(self, keeper: str, event: Pushed) -> bool:
+        """Merge the circles of the keeper and the persons whom the event names; False if one circle is too large."""
+        return all(self.circles.merge(keeper, self.person_of[member.index]) for member in event.members)
 
 
 def _is_not_coming(in_batch: bool, before: Known | None) -> bool:
@@ -148,9 +164,13 @@ def _reason_to_wait(event: Pushed, before: Known | None, in_batch: bool) -> str:
     has nothing left to do: it is withdrawn."""
     if before is not None and before.parked:
         return _reason_after_settled(event)
-    if in_batch or (before is not None and before.chain is None):
-        return "predecessor_waits"
-    return "predecessor_missing"
+    waits = before is not None and before.chain is None
+    return "predecessor_waits" if in_batch or waits else "predecessor_missing"
+
+
+def reason_in_chain(reason: str, *, begins: bool) -> str:
+    """The reason of a chain for one of its events: the events that follow the first one wait for it."""
+    return reason if begins or reason == WITHDRAWN else "predecessor_waits"
 
 
 def _reason_after_settled(event: Pushed) -> str:
@@ -163,8 +183,13 @@ def _settle_followers(events: Sequence[Pushed], waiting: dict[str, str]) -> None
     while changed:
         changed = False
         for event in events:
-            if waiting.get(event.event_id) != "predecessor_waits":
-                continue
-            if waiting.get(event.previous or "") in _SETTLED:
+            if _follows_settled(event, waiting):
                 waiting[event.event_id] = _reason_after_settled(event)
                 changed = True
+
+
+def _follows_settled(event: Pushed, waiting: Mapping[str, str]) -> bool:
+    """Whether an event still waits for a predecessor that is discarded or withdrawn."""
+    if waiting.get(event.event_id) != "predecessor_waits":
+        return False
+    return waiting.get(event.previous or "") in _SETTLED

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+Gap = Literal["not_reported", "short", "over", "differs"]
 State = Literal["not_reported", "complete", "short", "over", "differs"]
 STATES: Final[tuple[State, ...]] = ("not_reported", "complete", "short", "over", "differs")
 DIGEST_BYTES: Final = 32
@@ -25,6 +26,10 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kind: str
     events: int
     digest: bytes | None
+
+    @property
+    def key(self) -> Key:
+        return self.source, self.day, self.kind
 
 
 class ReportedDay(NamedTuple):
@@ -47,17 +52,20 @@ def count_events(events: Iterable[tuple[Key, str]]) -> list[Tally]:
     sums: dict[Key, int] = {}
     for key, id_ in events:
         counts[key] = counts.get(key, 0) + 1
-        sums[key] = sums.get(key, 0) ^ int.from_bytes(hashlib.sha256(id_.encode()).digest(), "big")
-    return [Tally(*key, counts[key], sums[key].to_bytes(DIGEST_BYTES, "big")) for key in counts]
+        sums[key] = sums.get(key, 0) ^ _hash(id_)
+    return [Tally(*key, count, sums[key].to_bytes(DIGEST_BYTES, "big")) for key, count in counts.items()]
+
+
+def _hash(id_: str) -> int:
+    return int.from_bytes(hashlib.sha256(id_.encode()).digest(), "big")
 
 
 def add_up(tallies: Iterable[Tally]) -> dict[Key, Tally]:
     """One tally per source, day and kind."""
     found: dict[Key, Tally] = {}
     for tally in tallies:
-        key = (tally.source, tally.day, tally.kind)
-        before = found.get(key)
-        found[key] = tally if before is None else _sum(before, tally)
+        before = found.get(tally.key)
+        found[tally.key] = tally if before is None else _sum(before, tally)
     return found
 
 

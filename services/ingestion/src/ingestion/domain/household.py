@@ -5,13 +5,14 @@ person who becomes known as a member later receives all of them then. If a corre
 household, the first household receives the statement as `annulled`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 from common.events.facts import Household, LowIncome, Statement
 from common.message import derived_id
+from msgspec.structs import replace
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -28,6 +29,10 @@ class State(msgspec.Struct, array_like=True):
 
     ever: list[str] = msgspec.field(default_factory=list)
     entries: list[Entry] = msgspec.field(default_factory=list)
+
+    def remove(self, chains: Collection[str]) -> None:
+        """Remove the entries of these chains."""
+        self.entries = [e for e in self.entries if e.statement.chain not in chains]
 
 
 class Copy(NamedTuple):
@@ -52,6 +57,12 @@ def household_of(statement: Statement) -> str | None:
     return value.household if isinstance(value, Household | LowIncome) else None
 
 
+def chain_of_copy(chain: str, household: str) -> str:
+    """The chain of a statement's copies in a household. It is one per household: a person may have belonged to both
+    households that a chain touched."""
+    return derived_id(chain, household)
+
+
 def chain_of_list(states: Mapping[str, State], chain: str) -> list[Entry]:
     """All entries of a household list's chain. Every household that the chain touched holds all of them."""
     for state in states.values():
@@ -63,10 +74,7 @@ def chain_of_list(states: Mapping[str, State], chain: str) -> list[Entry]:
 
 def spread(states: Mapping[str, State], chains: Mapping[str, Sequence[Entry]]) -> list[Copy]:
     """Add whole chains to every household that they touch; return the copies for the members. Raises NotLocked."""
-    touched: dict[str, list[Entry]] = {}
-    for entries in chains.values():
-        for household in _households_of(entries):
-            touched.setdefault(household, []).extend(entries)
+    touched = _by_household(chains.values())
     missing = touched.keys() - states.keys()
     if missing:
         raise NotLocked(set(missing))
@@ -76,13 +84,23 @@ def spread(states: Mapping[str, State], chains: Mapping[str, Sequence[Entry]]) -
     return copies
 
 
+def _by_household(chains: Iterable[Sequence[Entry]]) -> dict[str, list[Entry]]:
+    """The chains that touch a household, joined."""
+    touched: dict[str, list[Entry]] = {}
+    for entries in chains:
+        for household in _households_of(entries):
+            touched.setdefault(household, []).extend(entries)
+    return touched
+
+
 def _households_of(entries: Sequence[Entry]) -> list[str]:
-    return sorted({h for e in entries if (h := household_of(e.statement)) is not None})
+    named = {household_of(e.statement) for e in entries}
+    return sorted(household for household in named if household is not None)
 
 
 def _add_entries(household: str, state: State, entries: Sequence[Entry]) -> Iterator[Copy]:
-    present = {e.statement.event_id for e in state.entries}
-    new = [e for e in entries if e.statement.event_id not in present]
+    """Persons who join receive all earlier entries; then all persons receive the new ones."""
+    new = _new_entries(state, entries)
     joined = _new_members(household, state, new)
     for entry in state.entries:
         yield from _copies(household, entry, joined)
@@ -90,6 +108,11 @@ def _add_entries(household: str, state: State, entries: Sequence[Entry]) -> Iter
     for entry in new:
         yield from _copies(household, entry, state.ever)
     state.entries.extend(new)
+
+
+def _new_entries(state: State, entries: Sequence[Entry]) -> list[Entry]:
+    present = {e.statement.event_id for e in state.entries}
+    return [e for e in entries if e.statement.event_id not in present]
 
 
 def _new_members(household: str, state: State, entries: Sequence[Entry]) -> list[str]:
@@ -103,25 +126,27 @@ def _new_members(household: str, state: State, entries: Sequence[Entry]) -> list
 
 
 def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Copy]:
-    """The copy of a statement for each of `persons`. It has a chain of its own per household: a person may have
-    belonged to both households that a chain touched."""
-    stated = entry.statement
-    if stated.value is not None and household_of(stated) != household:
-        stated = msgspec.structs.replace(stated, action="annulled", value=None, valid_from=None, valid_to=None)
-    copied = msgspec.structs.replace(
-        stated,
-        chain=derived_id(stated.chain, household),
-        via=household if entry.person_id is not None else None,
-    )
-    is_list = entry.person_id is None and stated.value is not None
+    """The copy of a statement for each of `persons`."""
+    copied = _copied(household, entry)
+    is_list = entry.person_id is None and copied.value is not None
     for person_id in persons:
         if person_id == entry.person_id:
             continue
-        statement = copied
-        if is_list:
-            membership = Household(household=household, member=person_id in entry.members)
-            statement = msgspec.structs.replace(copied, value=membership)
+        statement = _with_membership(copied, household, person_id in entry.members) if is_list else copied
         yield Copy(person_id, statement, household)
+
+
+def _copied(household: str, entry: Entry) -> Statement:
+    """The statement as it reaches members of the household: annulled if it names another household by now."""
+    stated = entry.statement
+    if stated.value is not None and household_of(stated) != household:
+        stated = replace(stated, action="annulled", value=None, valid_from=None, valid_to=None)
+    via = household if entry.person_id is not None else None
+    return replace(stated, chain=chain_of_copy(stated.chain, household), via=via)
+
+
+def _with_membership(copied: Statement, household: str, member: bool) -> Statement:
+    return replace(copied, value=Household(household=household, member=member))
 
 
 def copies_for(household: str, entries: Sequence[Entry], person_id: str) -> list[Copy]:
@@ -131,4 +156,4 @@ def copies_for(household: str, entries: Sequence[Entry], person_id: str) -> list
 
 def recorded_now(copy: Copy, instant: datetime) -> Statement:
     """The copied statement, recorded at `instant`: about this person it was not known before."""
-    return msgspec.structs.replace(copy.statement, recorded_at=instant)
+    return replace(copy.statement, recorded_at=instant)

@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-import msgspec
 from common.events.facts import Identity, IdentityChange, Statement
+from msgspec.structs import replace
 from rules.facts.identity import NOBODY_ELSE
 from rules.facts.timeline import FAR_PAST, Fact, facts_known_at
 
@@ -22,6 +22,8 @@ from ingestion.domain.person import Person, statements_of
 MEMBERS_MAX: Final = 50  # of a circle; nobody has that many numbers
 _MARK: Final = b'"identity_change"'
 StatementsByPerson = Mapping[str, Sequence[Statement]]
+Causes = Mapping[str, None]  # event ids, in their order
+CausesByPerson = Mapping[str, Causes]
 
 
 class Link(NamedTuple):
@@ -56,12 +58,15 @@ class Circles:
         merged = [*self._mates(a), *self._mates(b)]
         if len(merged) > MEMBERS_MAX:
             return False
-        self.members.pop(self._name(a), None)
-        self.members.pop(self._name(b), None)
-        name = min(merged)
-        self._circle_of.update(dict.fromkeys(merged, name))
-        self.members[name] = merged
+        for old in (a, b):
+            self.members.pop(self._name(old), None)
+        self._add(merged)
         return True
+
+    def _add(self, members: list[str]) -> None:
+        name = min(members)
+        self._circle_of.update(dict.fromkeys(members, name))
+        self.members[name] = members
 
     @property
     def size(self) -> int:
@@ -95,9 +100,7 @@ def links_known_at(by_person: StatementsByPerson, known_at: datetime | None = No
 
 def _links_of(person_id: str, statements: Sequence[Statement]) -> list[Link]:
     by_event = {s.event_id: s for s in statements}
-    begun: dict[str, datetime] = {}
-    for s in statements:
-        begun[s.chain] = min(s.time, begun.get(s.chain, s.time))
+    begun = _begun(statements)
     found = []
     for fact in facts_known_at(statements):
         stated = by_event[fact.event_id]
@@ -107,6 +110,14 @@ def _links_of(person_id: str, statements: Sequence[Statement]) -> list[Link]:
     return found
 
 
+def _begun(statements: Sequence[Statement]) -> dict[str, datetime]:
+    """The earliest time of each chain."""
+    begun: dict[str, datetime] = {}
+    for s in statements:
+        begun[s.chain] = min(s.time, begun.get(s.chain, s.time))
+    return begun
+
+
 def _link(person_id: str, fact: Fact, begun: tuple[datetime, str], time: datetime) -> Link | None:
     value = fact.value
     assert isinstance(value, IdentityChange)
@@ -114,52 +125,73 @@ def _link(person_id: str, fact: Fact, begun: tuple[datetime, str], time: datetim
         return None  # the same statement under the other number
     if not value.new_number:
         return Link(begun, value.same_as, person_id, None)
-    return Link(begun, person_id, value.same_as, ((fact.valid_from or FAR_PAST).toordinal(), time))
+    replaced_on = (fact.valid_from or FAR_PAST).toordinal()
+    return Link(begun, person_id, value.same_as, (replaced_on, time))
 
 
 def survivors(links: Sequence[Link]) -> dict[str, str]:
     """The survivor of the cluster, by person, for all linked persons. `links`: the oldest first."""
-    found: dict[str, str] = {}
-    clusters: dict[str, list[str]] = {}
-    ages: dict[str, int] = {}
+    clusters = _Clusters()
     for age, link in enumerate(links):
-        a, b = found.get(link.primary, link.primary), found.get(link.other, link.other)
+        clusters.join(link.primary, link.other, age)
+    return clusters.survivor_of
+
+
+class _Clusters:
+    """Clusters while links are added. An age is the position of a cluster's oldest link."""
+
+    def __init__(self) -> None:
+        self.survivor_of: dict[str, str] = {}
+        self._members: dict[str, list[str]] = {}  # by survivor
+        self._ages: dict[str, int] = {}  # by survivor
+
+    def join(self, primary: str, other: str, age: int) -> None:
+        """Join the clusters of two persons. The survivor of the older cluster stays, else the primary's."""
+        a, b = self.survivor_of.get(primary, primary), self.survivor_of.get(other, other)
         if a == b:
-            continue
-        stays, goes = (a, b) if ages.get(a, age) <= ages.get(b, age) else (b, a)
-        ages.setdefault(stays, age)
-        clusters[stays] = [*clusters.get(stays, [stays]), *clusters.pop(goes, [goes])]
-        found.update(dict.fromkeys(clusters[stays], stays))
-    return found
+            return
+        stays, goes = (a, b) if self._ages.get(a, age) <= self._ages.get(b, age) else (b, a)
+        self._ages.setdefault(stays, age)
+        self._absorb(stays, goes)
+
+    def _absorb(self, stays: str, goes: str) -> None:
+        members = [*self._members.get(stays, [stays]), *self._members.pop(goes, [goes])]
+        self._members[stays] = members
+        self.survivor_of.update(dict.fromkeys(members, stays))
+
+
+# ── histories ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def histories(by_person: StatementsByPerson) -> dict[str, tuple[Identity, ...]]:
     """The identities of each person: one for every instant at which they changed. `by_person`: identity statements."""
     found: dict[str, list[Identity]] = {}
     for instant in sorted({s.recorded_at for statements in by_person.values() for s in statements}):
-        survivor_of = survivors(links_known_at(by_person, instant))
-        clusters: dict[str, list[str]] = {}
-        for person_id, survivor in survivor_of.items():
-            clusters.setdefault(survivor, []).append(person_id)
-        for person_id in survivor_of.keys() | found.keys():
-            survivor = survivor_of.get(person_id, person_id)
-            now = _identity(person_id, survivor, clusters.get(person_id, ()), instant)
-            _append_if_changed(found.setdefault(person_id, []), now)
+        now = _identities_at(by_person, instant)
+        for person_id in now.keys() | found.keys():
+            identity = now.get(person_id) or _identity(person_id, person_id, (), instant)
+            _append_if_changed(found.setdefault(person_id, []), identity)
     return {person_id: tuple(periods) for person_id, periods in found.items() if periods}
+
+
+def _identities_at(by_person: StatementsByPerson, instant: datetime) -> dict[str, Identity]:
+    """The identities of all linked persons at an instant."""
+    survivor_of = survivors(links_known_at(by_person, instant))
+    clusters: dict[str, list[str]] = {}
+    for person_id, survivor in survivor_of.items():
+        clusters.setdefault(survivor, []).append(person_id)
+    return {p: _identity(p, survivor, clusters.get(p, ()), instant) for p, survivor in survivor_of.items()}
 
 
 def _identity(person_id: str, survivor: str, cluster: Sequence[str], instant: datetime) -> Identity:
     """`cluster`: the persons for whom this one answers, itself included."""
-    return Identity(
-        recorded_at=instant,
-        aliases=tuple(sorted(a for a in cluster if a != person_id)),
-        merged_into=survivor if survivor != person_id else None,
-    )
+    aliases = tuple(sorted(a for a in cluster if a != person_id))
+    return Identity(recorded_at=instant, aliases=aliases, merged_into=survivor if survivor != person_id else None)
 
 
 def _append_if_changed(periods: list[Identity], now: Identity) -> None:
     last = periods[-1] if periods else NOBODY_ELSE
-    if (last.aliases, last.merged_into) != (now.aliases, now.merged_into):
+    if last.aliases != now.aliases or last.merged_into != now.merged_into:
         periods.append(now)
 
 
@@ -167,11 +199,16 @@ def number_in_use(survivor: str, aliases: Sequence[str], links: Sequence[Link]) 
     """The person whose number the human carries now: the newest number that replaced another and was not replaced."""
     cluster = {survivor, *aliases}
     steps = [link for link in links if link.replaced_on is not None and link.primary in cluster]
-    replaced = {link.primary for link in steps}
-    last = [link for link in steps if link.other not in replaced] or steps
+    last = _without_successor(steps) or steps
     if not last:
         return survivor
     return max(last, key=lambda link: (link.replaced_on, link.begun, link.other)).other
+
+
+def _without_successor(steps: Sequence[Link]) -> list[Link]:
+    """The steps to numbers that were not replaced."""
+    replaced = {link.primary for link in steps}
+    return [link for link in steps if link.other not in replaced]
 
 
 # ── persons of a batch ──────────────────────────────────────────────────────────────────────────────────────
@@ -188,19 +225,28 @@ def settle_circles(persons: Mapping[str, Person], circles: Circles) -> None:
 def _settle(circle: str, members: Sequence[Person]) -> None:
     by_id = {p.person_id: p for p in members}
     changed = {p.person_id: dict(p.causes) for p in members if p.causes}
-    by_person = {p.person_id: identity_statements(p.statements) for p in members}
+    _settle_identities(circle, by_id, changed)
+    for person_id, causes in changed.items():
+        _pass_on(by_id[person_id], causes, by_id)
+
+
+def _settle_identities(circle: str, by_id: Mapping[str, Person], changed: CausesByPerson) -> None:
+    by_person = {person_id: identity_statements(p.statements) for person_id, p in by_id.items()}
     new_changes = _new_identity_changes(by_person, changed)
     found = histories(by_person)
-    for person in members:
-        _set_identities(person, circle, found.get(person.person_id, ()), new_changes)
+    for person_id, person in by_id.items():
+        _set_identities(person, circle, found.get(person_id, ()), new_changes)
         person.others = [by_id[a] for a in ever_aliases(person.identities)]
-    for person_id, causes in changed.items():
-        survivor = by_id[by_id[person_id].merged_into or person_id]
-        survivor.causes.update(causes)
-        survivor.urgent = survivor.urgent or by_id[person_id].urgent
 
 
-def _new_identity_changes(by_person: StatementsByPerson, changed: Mapping[str, Mapping[str, None]]) -> dict[str, None]:
+def _pass_on(person: Person, causes: Causes, by_id: Mapping[str, Person]) -> None:
+    """Note the causes of a person's change with the survivor, too."""
+    survivor = by_id[person.merged_into or person.person_id]
+    survivor.causes.update(causes)
+    survivor.urgent = survivor.urgent or person.urgent
+
+
+def _new_identity_changes(by_person: StatementsByPerson, changed: CausesByPerson) -> Causes:
     """Event ids of the identity changes among the causes of this batch."""
     found: dict[str, None] = {}
     for person_id, statements in by_person.items():
@@ -209,15 +255,12 @@ def _new_identity_changes(by_person: StatementsByPerson, changed: Mapping[str, M
     return found
 
 
-def _set_identities(
-    person: Person, circle: str, identities: tuple[Identity, ...], new_changes: Mapping[str, None]
-) -> None:
-    if (person.circle, person.identities) == (circle, identities):
+def _set_identities(person: Person, circle: str, identities: tuple[Identity, ...], new_changes: Causes) -> None:
+    if person.circle == circle and person.identities == identities:
         return
-    person.rejoined = True
     if person.identities != identities:
         person.causes.update(new_changes)
-    person.circle, person.identities = circle, identities
+    person.circle, person.identities, person.rejoined = circle, identities, True
 
 
 def ever_aliases(identities: Sequence[Identity]) -> list[str]:
@@ -231,9 +274,8 @@ def statements_of_others(identities: Sequence[Identity], others: Sequence[Person
     found: list[Statement] = []
     for other in others:
         until = _alias_until(identities, other.person_id)
-        for s in statements_of(other.statements):
-            if until is None or s.recorded_at < until:
-                found.append(msgspec.structs.replace(s, of=other.person_id))
+        stated = statements_of(other.statements)
+        found += [replace(s, of=other.person_id) for s in stated if until is None or s.recorded_at < until]
     return found
 
 

@@ -5,6 +5,7 @@ only a statement that continues a chain needs a decode. Within a chain the order
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from ingestion.domain.standing_state import StandingState
 
 _encode = msgspec.json.Encoder().encode
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ACCOUNT: Final = b'"bank_account"'
 URGENT_KINDS: Final = ("death", "alive")
 
 
@@ -34,56 +36,41 @@ class Memory(msgspec.Struct, array_like=True):
     standing: StandingState = StandingState()
 
 
+@dataclass(slots=True, eq=False)
 class Person:
-    """A person's row while a batch works on it."""
+    """A person's row while a batch works on it.
 
-    __slots__ = (
-        "causes",
-        "circle",
-        "division",
-        "identities",
-        "memory",
-        "others",
-        "person_id",
-        "recorded_at",
-        "rejoined",
-        "statements",
-        "touched",
-        "urgent",
-        "version",
-        "waiting",
-    )
+    `others`: all persons who were ever taken for this one. `rejoined`: circle or identities must be saved. `touched`:
+    the row must be saved although no statement has changed."""
 
-    def __init__(
-        self,
-        person_id: str,
-        version: int,
-        recorded_at: datetime | None,
-        division: str | None,
-        waiting: int,
-        statements: bytes,
-        memory: Memory,
-        circle: str | None = None,
-        identities: tuple[Identity, ...] = (),
-    ) -> None:
-        self.person_id = person_id
-        self.version = version
-        self.recorded_at = recorded_at
-        self.division = division
-        self.waiting = waiting
-        self.statements = statements
-        self.memory = memory
-        self.circle = circle
-        self.identities = identities
-        self.others: list[Person] = []  # all persons who were ever taken for this one
-        self.rejoined = False  # circle or identities must be saved
-        self.causes: dict[str, None] = {}
-        self.urgent = False
-        self.touched = False  # must be saved although no statement has changed
+    person_id: str
+    version: int
+    recorded_at: datetime | None
+    division: str | None
+    waiting: int
+    statements: bytes
+    memory: Memory
+    circle: str | None = None
+    identities: tuple[Identity, ...] = ()
+    others: list["Person"] = field(default_factory=list, init=False)
+    rejoined: bool = field(default=False, init=False)
+    causes: dict[str, None] = field(default_factory=dict, init=False)
+    urgent: bool = field(default=False, init=False)
+    touched: bool = field(default=False, init=False)
 
     @property
     def merged_into(self) -> str | None:
         return self.identities[-1].merged_into if self.identities else None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The other persons for whom this one answers now."""
+        return self.identities[-1].aliases if self.identities else ()
+
+    @property
+    def has_account(self) -> bool:
+        """Whether a bank account is stated, whether it counts or not."""
+        return _ACCOUNT in self.statements
 
     def states(self, event_id: str) -> bool:
         """Whether a statement of this event is stored, whether it counts or not."""
@@ -92,14 +79,18 @@ class Person:
     def add(self, statement: Statement, source_ids: Mapping[str, str]) -> None:
         """`source_ids`: see `place`."""
         self.statements = place(self.statements, statement, source_ids)
-        self.causes[statement.event_id] = None
-        if statement.kind in URGENT_KINDS:
-            self.urgent = True
+        self.note_cause(statement.event_id, urgent=statement.kind in URGENT_KINDS)
+
+    def note_cause(self, event_id: str, *, urgent: bool) -> None:
+        """Note an event that has changed the statements."""
+        self.causes[event_id] = None
+        self.urgent = self.urgent or urgent
 
 
 def instant_of_batch(now: datetime, persons: Iterable[Person]) -> datetime:
     """One recording time for all persons, later than any earlier one, even if the clock was set back."""
-    latest = max((p.recorded_at for p in persons if p.recorded_at is not None), default=None)
+    recorded = (p.recorded_at for p in persons if p.recorded_at is not None)
+    latest = max(recorded, default=None)
     return now if latest is None or latest < now else latest + _MICROSECOND
 
 
@@ -130,15 +121,20 @@ def place(joined: bytes, new: Statement, source_ids: Mapping[str, str]) -> bytes
     encoded = _encode(new)
     if not joined:
         return encoded
-    if new.chain.encode() not in joined:
+    at = _position(joined, new, source_ids) if new.chain.encode() in joined else None
+    if at is None:
         return b"%b,%b" % (joined, encoded)
-    text = b"[%b]" % joined
+    parts = [bytes(raw) for raw in _raws.decode(b"[%b]" % joined)]
+    return b",".join([*parts[:at], encoded, *parts[at:]])
+
+
+def _position(joined: bytes, new: Statement, source_ids: Mapping[str, str]) -> int | None:
+    """The position of the first statement of the chain that comes after the new one; None if there is none."""
     key = (new.time, source_ids.get(new.event_id, ""))
-    for at, old in enumerate(_placed.decode(text)):
+    for at, old in enumerate(_placed.decode(b"[%b]" % joined)):
         if old.chain == new.chain and (old.time, source_ids.get(old.event_id, "")) > key:
-            parts = [bytes(raw) for raw in _raws.decode(text)]
-            return b",".join([*parts[:at], encoded, *parts[at:]])
-    return b"%b,%b" % (joined, encoded)
+            return at
+    return None
 
 
 def join(statements: Iterable[Statement]) -> bytes:
@@ -160,23 +156,26 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
     """Keep the newest division for the area scope: a residence before a hukou, then by the time of the source.
 
     `registered_in`: the division in which a person without a hukou is registered."""
-    found = _ranked_division(statement, registered_in)
-    if found is None:
-        return
-    rank, division = found
+    rank, division = _ranked_division(statement, registered_in)
     at, memory = statement.time.timestamp(), person.memory
     if division and (rank, at) >= (memory.division_rank, memory.division_at):
         person.division = division
         memory.division_rank, memory.division_at = rank, at
 
 
-def _ranked_division(statement: Statement, registered_in: str | None) -> tuple[int, str] | None:
+def forget_place(person: Person) -> None:
+    memory = person.memory
+    person.division, memory.division_rank, memory.division_at = None, 0, 0.0
+
+
+def _ranked_division(statement: Statement, registered_in: str | None) -> tuple[int, str | None]:
+    """The division is None for a statement that names none."""
     value = statement.value
     if isinstance(value, Residence):
         return 2, value.division
     if isinstance(value, Registration):
-        return 1, value.hukou_division or registered_in or ""
-    return None
+        return 1, value.hukou_division or registered_in
+    return 0, None
 
 
 def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
@@ -188,3 +187,8 @@ def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
     person.touched = True
     memory.name_digest, memory.name_at = name_digest, at
     return changed
+
+
+def forget_name(person: Person) -> None:
+    person.memory.name_digest, person.memory.name_at = b"", 0.0
+    person.touched = True

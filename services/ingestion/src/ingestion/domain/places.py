@@ -9,7 +9,7 @@ has confirmed the place or has not objected. Other places are claimed, if they l
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Self
 
 from common.codes import divisions
 
@@ -39,6 +39,23 @@ class Place(NamedTuple):
         """Whether the place lies in the areas of its source."""
         return lies_in(self.division, self.source.areas)
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the place may be accepted by itself: it is `own`, or the county left has confirmed it."""
+        return self.own or self.ruling == "confirmed"
+
+    def closed_near(self, other: Self, span: timedelta) -> bool:
+        """Whether this place was closed around the day on which the other one begins."""
+        if self.closed_on is None or other.from_ is None:
+            return False
+        return abs(self.closed_on - other.from_) <= span
+
+    def could_follow(self, other: Self) -> bool:
+        """Whether this place is of the same kind as the other one and began later, as far as known."""
+        if self.hukou != other.hukou or self.from_ is None:
+            return False
+        return self.chain != other.chain and (other.from_ is None or other.from_ < self.from_)
+
 
 class Judged(NamedTuple):
     """The result for the places of a person.
@@ -52,6 +69,13 @@ class Judged(NamedTuple):
     states: dict[str, PlaceState]
     seed: str | None
     seed_is_hukou: bool
+
+    @property
+    def seed_rank(self) -> int:
+        """See `StandingState.seed`."""
+        if self.seed_is_hukou:
+            return 2
+        return 1 if self.seed else 0
 
 
 @lru_cache(maxsize=65536)
@@ -76,20 +100,28 @@ def county_of(code: str) -> str:
     """The county of a division (or the nearest area with six digits above it), under its newest code.
 
     For an area above all counties, the result is the area itself."""
-    six = next((c for c in (code, *divisions.ancestors(code)) if len(c) == divisions.COUNTY_DIGITS), code)
-    division = divisions.get(six)
+    above = (code, *divisions.ancestors(code))
+    return _newest_code(next((c for c in above if len(c) == divisions.COUNTY_DIGITS), code))
+
+
+def _newest_code(code: str) -> str:
+    division = divisions.get(code)
     while division is not None and division.valid_to is not None and division.becomes is not None:
-        six = division.becomes
-        division = divisions.get(six)
-    return six
+        code = division.becomes
+        division = divisions.get(code)
+    return code
 
 
 def located(code: str, source: Source) -> str:
     """The division itself. An abolished code without a known successor is replaced by the area of its source, because
     no source could belong to a person by such a code."""
-    county = divisions.get(county_of(code))
-    lost = county is not None and county.valid_to is not None and not lies_in(code, source.areas)
+    lost = _is_abolished(county_of(code)) and not lies_in(code, source.areas)
     return source.area if lost else code
+
+
+def _is_abolished(code: str) -> bool:
+    division = divisions.get(code)
+    return division is not None and division.valid_to is not None
 
 
 def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NOTHING) -> Judged:
@@ -126,13 +158,9 @@ class _Judgement:
         if self._seed is not None:
             self._accept_together()
         strong = self._vouched(silence=False)
-        return Judged(
-            frozenset(p.division for p in strong.values()) | self._given,
-            frozenset(p.division for p in self._weak.values()) | self._given,
-            {place.chain: self._state(place, strong) for place in self._places},
-            self._seed.chain if self._seed else None,
-            self._hukou_known,
-        )
+        states = {place.chain: self._state(place, strong) for place in self._places}
+        seed = self._seed.chain if self._seed else None
+        return Judged(self._divisions(strong), self._divisions(self._weak), states, seed, self._hukou_known)
 
     def _state(self, place: Place, strong: Mapping[str, Place]) -> PlaceState:
         if place.chain not in self._accepted:
@@ -150,18 +178,15 @@ class _Judgement:
         return None
 
     def _is_acceptable(self, place: Place) -> bool:
-        if place.own or place.ruling == "confirmed":
-            return True
-        return belongs(place.source, self._divisions(self._weak))
+        return place.is_certain or belongs(place.source, self._divisions(self._weak))
 
     def _accept(self, place: Place) -> None:
         first_hukou = place.hukou and not self._hukou_known
-        self._hukou_known = self._hukou_known or place.hukou
-        if first_hukou and (place.own or place.ruling == "confirmed"):
+        if first_hukou and place.is_certain:
             self._accepted = {}  # places that were accepted because of a first residence are tested again
             self._seed = place
-        elif self._seed is None:
-            self._seed = place
+        self._seed = self._seed or place
+        self._hukou_known = self._hukou_known or place.hukou
         self._accepted[place.chain] = place
         self._weak = self._vouched(silence=True)
 
@@ -170,19 +195,23 @@ class _Judgement:
         self._accepted = {}
         for rule in (self._vouched_without_closing, self._vouched):
             self._weak = rule(silence=True)
-            while more := [p for p in self._places if p.chain not in self._accepted and self._is_acceptable(p)]:
-                self._accepted |= {p.chain: p for p in more}
+            while more := self._all_acceptable():
+                self._accepted |= more
                 self._weak = rule(silence=True)
 
-    def _divisions(self, vouched: Mapping[str, Place]) -> set[str]:
-        return {p.division for p in vouched.values()} | self._given
+    def _all_acceptable(self) -> dict[str, Place]:
+        new = [p for p in self._places if p.chain not in self._accepted]
+        return {p.chain: p for p in new if self._is_acceptable(p)}
+
+    def _divisions(self, vouched: Mapping[str, Place]) -> frozenset[str]:
+        return frozenset(p.division for p in vouched.values()) | self._given
 
     # ── vouched places ──────────────────────────────────────────────────────────────────────────────────────
 
     def _vouched_without_closing(self, *, silence: bool) -> dict[str, Place]:
         """The smallest set, by chain, that contains the seed and all places that follow from it."""
         rulings = ("confirmed", "silent") if silence else ("confirmed",)
-        found = {c: p for c, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
+        found = {chain: p for chain, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
         self._grow(found, self._follows)
         return found
 
@@ -205,38 +234,20 @@ class _Judgement:
     def _follows(self, place: Place, vouched: Mapping[str, Place]) -> bool:
         """Whether the county of the place is vouched, or its source belongs."""
         known = self._divisions(vouched)
-        if county_of(place.division) in {county_of(code) for code in known}:
-            return True
-        return belongs(place.source, known)
+        return county_of(place.division) in map(county_of, known) or belongs(place.source, known)
 
     def _follows_by_closing(self, place: Place, vouched: Mapping[str, Place], without_closing: Sequence[Place]) -> bool:
         """Also when a vouched place was closed for this one. `without_closing`: see `_explained`."""
         if self._follows(place, vouched):
             return True
         known = self._divisions(vouched)
-        return any(
-            self._closed_near(before, place)
-            and belongs(before.source, known)
-            and not self._explained(before, place, without_closing)
-            for before in vouched.values()
-        )
-
-    def _closed_near(self, before: Place, place: Place) -> bool:
-        """Whether `before` was closed around the day on which `place` begins."""
-        if before.closed_on is None or place.from_ is None:
-            return False
-        return abs(before.closed_on - place.from_) <= self._span
+        closed = [p for p in vouched.values() if p.closed_near(place, self._span) and belongs(p.source, known)]
+        return any(not self._explained(before, place, without_closing) for before in closed)
 
     def _explained(self, before: Place, place: Place, without_closing: Sequence[Place]) -> bool:
         """Whether the person moved from `before` to another place, one that is vouched without a closing."""
         assert before.closed_on is not None
         assert place.from_ is not None
-        latest = max(place.from_, before.closed_on)
-        return any(
-            other.chain != before.chain
-            and other.hukou == before.hukou
-            and other.from_ is not None
-            and before.closed_on - self._span <= other.from_ <= latest
-            and (before.from_ is None or before.from_ < other.from_)
-            for other in without_closing
-        )
+        earliest, latest = before.closed_on - self._span, max(place.from_, before.closed_on)
+        moves = [other.from_ for other in without_closing if other.could_follow(before)]
+        return any(day is not None and earliest <= day <= latest for day in moves)

@@ -262,5 +262,5 @@ class Fault:
 
 def fault(pointer: str, code: str) -> Fault:
     """Raises KeyError for a code that is on no list."""
-    english, chinese = next((codes[code] for codes in (PROBLEMS, QUARANTINE) if code in codes), None) or NOTES[code]
-    return Fault(pointer, code, english, chinese)
+    found = PROBLEMS.get(code) or QUARANTINE.get(code) or NOTES[code]
+    return Fault(pointer, code, *found)

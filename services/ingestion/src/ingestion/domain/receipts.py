@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
@@ -32,6 +32,10 @@ class Receipt:
     event_id: str | None
     status: Status
     problems: list[Fault] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, event: Pushed, status: Status, *problems: Fault) -> Self:
+        return cls(event.id, event.event_id, status, list(problems))
 
 
 def with_note(receipt: Receipt, event: Pushed) -> Receipt:

@@ -22,11 +22,15 @@ def _next_due_on(day: date, cadence: Cadence) -> date:
         case "daily":
             return day + timedelta(days=1)
         case "working_days":
-            due_on = day + timedelta(days=1)
-            while due_on.weekday() in WEEKEND:
-                due_on += timedelta(days=1)
-            return due_on
+            return _next_weekday(day)
         case "weekly":
             return day + timedelta(days=7)
         case "monthly":
             return add_months(day, 1)
+
+
+def _next_weekday(day: date) -> date:
+    following = day + timedelta(days=1)
+    while following.weekday() in WEEKEND:
+        following += timedelta(days=1)
+    return following

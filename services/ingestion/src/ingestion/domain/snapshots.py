@@ -20,6 +20,10 @@ def snapshot(person: Person) -> bytes:
         return b"%b%b]}" % (head, person.statements)
     others = _encode(statements_of_others(person.identities, person.others))[1:-1]
     comma = b"," if others and person.statements else b""
-    now = person.identities[-1]
-    tail = {"aliases": now.aliases, "merged_into": now.merged_into, "identities": person.identities}
-    return b"%b%b%b%b],%b" % (head, person.statements, comma, others, _encode(tail)[1:])
+    return b"%b%b%b%b],%b" % (head, person.statements, comma, others, _tail(person))
+
+
+def _tail(person: Person) -> bytes:
+    """The fields after the statements, and the closing brace."""
+    fields = {"aliases": person.aliases, "merged_into": person.merged_into, "identities": person.identities}
+    return _encode(fields)[1:]

@@ -6,16 +6,18 @@ counts less: a place is claimed, a stay or an incident is a hint, a death is a s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
-from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement
+from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement, Value
+from msgspec.structs import replace
 from rules.facts.death import Deceased, death_of
 from rules.facts.timeline import facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.places import Place, Ruling, belongs, county_of, judge, located
+from ingestion.domain.places import Place, PlaceState, Ruling, belongs, county_of, judge, located
 from ingestion.domain.pushed import Source
 from ingestion.domain.standing_state import StandingState
 
@@ -57,6 +59,14 @@ class Chain(NamedTuple):
     applied: bool
     arrived: datetime
 
+    @classmethod
+    def of(cls, stated: Sequence[Statement], fresh: Mapping[str, datetime], sources: Mapping[str, Source]) -> Self:
+        """`fresh`: see `chains_of`."""
+        first = stated[0]
+        applied = any(s.event_id not in fresh for s in stated)
+        arrived = min(fresh.get(s.event_id, s.recorded_at) for s in stated)
+        return cls(first.chain, first.kind, sources[first.source], tuple(stated), applied, arrived)
+
     @property
     def last(self) -> Statement:
         """The statement that gives the value. An `ended` only closes its period."""
@@ -67,12 +77,34 @@ class Chain(NamedTuple):
     def annulled(self) -> bool:
         return self.last.action == "annulled"
 
+    @property
+    def closed_on(self) -> date | None:
+        """The first day on which the value does not hold any more, if its source named one."""
+        ended = [s.valid_to for s in self.statements if s.action == "ended"]
+        return ended[-1] if ended else self.last.valid_to
+
+    @property
+    def learnt_at(self) -> datetime:
+        """The instant from which the chain counted. Time of waiting before it does not matter for the order of
+        places."""
+        return min(s.recorded_at for s in self.statements)
+
 
 class Verdict(NamedTuple):
     """The result for a chain. `counts_as`: how far it counts. `reason`: the quarantine code if it waits."""
 
     counts_as: Standing
     reason: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the chain waits, and its source has not withdrawn it."""
+        return self.reason is not None and self.reason != WITHDRAWN
+
+    @property
+    def counts_less(self) -> bool:
+        """Whether the chain counts, but not fully."""
+        return self.reason is None and self.counts_as != "full"
 
 
 class Outcome(NamedTuple):
@@ -84,76 +116,81 @@ class Outcome(NamedTuple):
     places: dict[str, Place]
     retest: bool
 
+    def counts(self, chain: str) -> bool:
+        return self.verdicts[chain].counts_as not in NOT_COUNTED
+
+    def counting_as(self, standing: Standing) -> list[str]:
+        """The chains with this standing."""
+        return [chain for chain, verdict in self.verdicts.items() if verdict.counts_as == standing]
+
+    @property
+    def claimed_places(self) -> list[Place]:
+        """The places that are only claimed."""
+        return [self.places[chain] for chain in self.counting_as("claimed") if chain in self.places]
+
+    @property
+    def counting_less(self) -> dict[str, Standing]:
+        """The standing by chain of those that count, but not fully."""
+        return {chain: verdict.counts_as for chain, verdict in self.verdicts.items() if verdict.counts_less}
+
 
 FULL: Final = Verdict("full")
+_VERDICTS: Final[dict[PlaceState, Verdict]] = {
+    "vouched": FULL,
+    "silent": FULL,
+    "claimed": Verdict("claimed"),
+    "outside": Verdict("withheld", "registered_elsewhere"),
+}
+
+
+Sources = Mapping[str, Source]
+Arrivals = Mapping[str, datetime]  # of events that do not count yet, by event id
 
 
 def chains_of(
-    statements: Iterable[Statement],
-    fresh: Mapping[str, datetime],
-    standing: StandingState,
-    sources: Mapping[str, Source],
+    statements: Iterable[Statement], fresh: Arrivals, standing: StandingState, sources: Sources
 ) -> list[Chain]:
     """The chains that sources have begun about one person, in the order in which they were learnt.
 
-    `fresh`: events that do not count yet, with the instant of their arrival. Copies through a household are left out,
-    and events that neither count nor wait: officers have discarded those."""
+    Copies through a household are left out, and events that neither count nor wait: officers have discarded those."""
     own = {o.chain for o in standing.own}
     by_chain: dict[str, list[Statement]] = {}
     for s in statements:
-        judged = s.event_id in fresh or s.standing_at() not in NOT_COUNTED
-        if judged and s.chain not in own and s.source in sources and _is_of_source(s):
+        if s.chain not in own and s.source in sources and is_of_source(s) and _counts_or_waits(s, fresh):
             by_chain.setdefault(s.chain, []).append(s)
-    found = [_chain(stated, fresh, sources) for stated in by_chain.values()]
+    found = [Chain.of(stated, fresh, sources) for stated in by_chain.values()]
     # Chains that begin to count together are judged in the order of their arrival, as their statements are stored.
-    return sorted(found, key=lambda c: (_learnt_at(c), c.arrived))
+    return sorted(found, key=lambda c: (c.learnt_at, c.arrived))
 
 
-def _is_of_source(statement: Statement) -> bool:
+def _counts_or_waits(statement: Statement, fresh: Arrivals) -> bool:
+    return statement.event_id in fresh or statement.standing_at() not in NOT_COUNTED
+
+
+def is_of_source(statement: Statement) -> bool:
     """Whether a source made the statement about this person, and not about a household."""
     return statement.via is None and statement.kind != "household"
 
 
-def _chain(stated: Sequence[Statement], fresh: Mapping[str, datetime], sources: Mapping[str, Source]) -> Chain:
-    first = stated[0]
-    applied = any(s.event_id not in fresh for s in stated)
-    arrived = min(fresh.get(s.event_id, s.recorded_at) for s in stated)
-    return Chain(first.chain, first.kind, sources[first.source], tuple(stated), applied, arrived)
-
-
-def _learnt_at(chain: Chain) -> datetime:
-    """The instant from which the chain counted. Time of waiting before it does not matter for the order of places."""
-    return min(s.recorded_at for s in chain.statements)
-
-
 def place_of(chain: Chain, standing: StandingState) -> Place | None:
     """The place that a chain states now; None if it states none, or if an objection has removed it."""
-    value = chain.last.value
-    if chain.annulled or not isinstance(value, Registration | Residence):
-        return None
-    division = _division_of(value, chain.source)
+    division = _division_of(chain)
     if division is None or has_objection(standing, chain.chain):
         return None
-    return Place(
-        chain.chain,
-        isinstance(value, Registration),
-        division,
-        chain.source,
-        chain.last.valid_from,
-        _closed_on(chain),
-        _ruling_on(standing, chain.chain, division),
-    )
+    hukou, ruling = chain.kind == "registration", _ruling_on(standing, chain.chain, division)
+    return Place(chain.chain, hukou, division, chain.source, chain.last.valid_from, chain.closed_on, ruling)
 
 
-def _division_of(value: Registration | Residence, source: Source) -> str | None:
-    """The resolved division of a place; None for a person without a hukou."""
-    code = value.hukou_division if isinstance(value, Registration) else value.division
-    return located(code, source) if code is not None else None
+def _division_of(chain: Chain) -> str | None:
+    """The resolved division of a place; None for other chains and for a person without a hukou."""
+    code = _code_of(chain.last.value) if not chain.annulled else None
+    return located(code, chain.source) if code is not None else None
 
 
-def _closed_on(chain: Chain) -> date | None:
-    ended = [s.valid_to for s in chain.statements if s.action == "ended"]
-    return ended[-1] if ended else chain.last.valid_to
+def _code_of(value: Value | None) -> str | None:
+    if isinstance(value, Residence):
+        return value.division
+    return value.hukou_division if isinstance(value, Registration) else None
 
 
 def has_objection(standing: StandingState, chain: str) -> bool:
@@ -165,62 +202,64 @@ def _ruling_on(standing: StandingState, chain: str, division: str) -> Ruling | N
     """The newest decision for this place of the chain."""
     ruling: Ruling | None = None
     for r in standing.rulings:
-        if r.chain == chain and r.division == division and r.outcome != "objected":
+        if r.is_about(chain, division) and r.outcome != "objected":
             ruling = r.outcome
     return ruling
 
 
+class Identities(NamedTuple):
+    """Vouched divisions of other identities of the judged person. `mates`: of those that are the same human now.
+    `vouched_without`: by person and identity change, of all who are the same human as the person without this change;
+    for person None, of the judged person's other identities."""
+
+    mates: frozenset[str]
+    vouched_without: Callable[[str | None, str], frozenset[str]]
+
+
+@dataclass
 class StandingJudge:
-    """Judges all chains of one person at once.
+    """Judges all chains of one person at once. `retest`: test earlier statements, too."""
 
-    `mates`: vouched divisions of other identities of the same human. `vouched_without`: by person and identity change,
-    the vouched divisions of all who are the same human as the person without this change; for person None, of the
-    judged person's other identities. `retest`: test earlier statements, too."""
+    rules: Rules
+    standing: StandingState
+    chains: Sequence[Chain]
+    today: date
+    identities: Identities
+    retest: bool = False
+    granted: list[str] = field(default_factory=list, init=False)  # chains that a grant has admitted
 
-    def __init__(
-        self,
-        rules: Rules,
-        standing: StandingState,
-        chains: Sequence[Chain],
-        today: date,
-        mates: frozenset[str] = frozenset(),
-        vouched_without: Callable[[str | None, str], frozenset[str]] = lambda person_id, chain: frozenset(),
-        retest: bool = False,
-    ) -> None:
-        self._rules, self._today, self._vouched_without, self._retest = rules, today, vouched_without, retest
-        self._before, self._chains = standing, chains
-        self._granted: list[str] = []  # chains that a grant has admitted
-        self._places = [p for c in chains if (p := place_of(c, standing)) is not None]
-        self._judged = judge(self._places, rules.closing_days, mates)
+    def __post_init__(self) -> None:
+        self._places = _places(self.chains, self.standing)
+        self._judged = judge(list(self._places.values()), self.rules.closing_days, self.identities.mates)
         self._any_vouched = bool(self._judged.strong or self._judged.weak)
-        self._own = [p for p in self._places if self._judged.states[p.chain] == "vouched"]
+        self._own = [p for p in self._places.values() if self._judged.states[p.chain] == "vouched"]
         self._own_divisions = frozenset(p.division for p in self._own)
 
     def decide(self) -> Outcome:
-        seed = 2 if self._judged.seed_is_hukou else 1 if self._judged.seed else 0
-        retest = self._any_vouched and self._needs_retest(seed)
-        verdicts = {c.chain: self._verdict(c, retest) for c in self._chains}
+        retest = self._any_vouched and self._needs_retest()
+        verdicts = {c.chain: self._verdict(c, retest) for c in self.chains}
         verdicts |= self._evidence(verdicts)
-        places = {p.chain: p for p in self._places}
-        return Outcome(self._new_state(seed, verdicts), verdicts, places, retest)
+        return Outcome(self._new_state(verdicts), verdicts, self._places, retest)
 
-    def _needs_retest(self, seed: int) -> bool:
-        before = self._before
-        first_place = before.seed == 0 or (before.seed == 1 and seed == 2)
-        return self._retest or first_place or not set(before.strong) <= self._judged.strong
+    def _needs_retest(self) -> bool:
+        rank = self._judged.seed_rank
+        first_place = self.standing.seed == 0 or (self.standing.seed == 1 and rank == 2)
+        return self.retest or first_place or self._has_lost_a_place()
 
-    def _new_state(self, seed: int, verdicts: Mapping[str, Verdict]) -> StandingState:
-        before, weak = self._before, tuple(sorted(self._judged.weak - self._judged.strong))
-        decided = before.rulings or before.exempt or before.grants or before.own
-        counts_less = any(v.counts_as in ("claimed", "hint") for v in verdicts.values())
-        return msgspec.structs.replace(
-            before,
+    def _has_lost_a_place(self) -> bool:
+        return not self._judged.strong.issuperset(self.standing.strong)
+
+    def _new_state(self, verdicts: Mapping[str, Verdict]) -> StandingState:
+        weak = self._judged.weak - self._judged.strong
+        counts_less = any(v.counts_less for v in verdicts.values())
+        return replace(
+            self.standing,
             strong=tuple(sorted(self._own_divisions)),
-            weak=weak,
-            seed=seed,
-            special=bool(decided or counts_less or weak),
+            weak=tuple(sorted(weak)),
+            seed=self._judged.seed_rank,
+            special=bool(self.standing.is_decided or counts_less or weak),
             home=self._home(),
-            exempt=(*before.exempt, *self._granted),  # they stay when the grant has run out
+            exempt=(*self.standing.exempt, *self.granted),  # they stay when the grant has run out
         )
 
     def _home(self) -> str | None:
@@ -228,9 +267,10 @@ class StandingJudge:
         candidates = [p for p in self._own if p.hukou] or self._own
         return county_of(candidates[-1].division) if candidates else None
 
+    # ── one chain ───────────────────────────────────────────────────────────────────────────────────────────
+
     def _verdict(self, chain: Chain, retest: bool) -> Verdict:
-        tested = self._any_vouched or chain.kind in PLACE_KINDS
-        found = self._test(chain) if tested else FULL
+        found = self._test(chain)
         if found.reason is None:
             return found
         if chain.applied and not retest and chain.kind not in _ALWAYS_TESTED:
@@ -238,29 +278,37 @@ class StandingJudge:
         return Verdict("withheld", WITHDRAWN) if chain.annulled else found
 
     def _test(self, chain: Chain) -> Verdict:
-        """The verdict on a chain as if it arrived now."""
-        state = self._judged.states.get(chain.chain)
-        if state == "outside":
-            return Verdict("withheld", "registered_elsewhere")
-        if state is not None:
-            return Verdict("claimed") if state == "claimed" else FULL
-        if has_objection(self._before, chain.chain):
-            return Verdict("withheld", "place_objected")
-        if self._is_admitted(chain):
+        """The verdict on a chain as if it arrived now. Without a vouched place, only places are tested."""
+        if not self._any_vouched and chain.kind not in PLACE_KINDS:
             return FULL
-        if self._rules.others[chain.kind] == "hint":
+        state = self._judged.states.get(chain.chain)
+        if state is not None:
+            return _VERDICTS[state]
+        if has_objection(self.standing, chain.chain):
+            return Verdict("withheld", "place_objected")
+        return FULL if self._is_admitted(chain) else self._not_admitted(chain)
+
+    def _not_admitted(self, chain: Chain) -> Verdict:
+        if self.rules.others[chain.kind] == "hint":
             return Verdict("hint")
-        by_silence = chain.kind in self._rules.strict and belongs(chain.source, self._judged.weak)
+        by_silence = self._is_strict(chain) and belongs(chain.source, self._judged.weak)
         return Verdict("withheld", "standing_by_silence" if by_silence else "source_not_of_person")
+
+    def _is_strict(self, chain: Chain) -> bool:
+        """Whether a place vouched by silence is not enough."""
+        return chain.kind in self.rules.strict
 
     def _is_admitted(self, chain: Chain) -> bool:
         """Whether the source belongs, or officers have admitted the chain."""
-        if chain.chain in self._before.exempt or not self._any_vouched or self._source_may(chain):
+        if chain.chain in self.standing.exempt or not self._any_vouched or self._source_may(chain):
             return True
-        granted = self._before.granted(chain.source, chain.kind, self._today) and self._may_name_other(chain)
+        granted = self._is_granted(chain)
         if granted:
-            self._granted.append(chain.chain)
+            self.granted.append(chain.chain)
         return granted
+
+    def _is_granted(self, chain: Chain) -> bool:
+        return self.standing.granted(chain.source, chain.kind, self.today) and self._may_name_other(chain)
 
     def _source_may(self, chain: Chain) -> bool:
         """Whether the source belongs, as strictly as the kind demands it."""
@@ -268,33 +316,53 @@ class StandingJudge:
             return self._may_link(chain)
         if belongs(chain.source, self._judged.strong):
             return True
-        return chain.kind not in self._rules.strict and belongs(chain.source, self._judged.weak)
+        return not self._is_strict(chain) and belongs(chain.source, self._judged.weak)
+
+    # ── identity changes ────────────────────────────────────────────────────────────────────────────────────
 
     def _may_link(self, chain: Chain) -> bool:
         """An identity change is tested for both persons, without the places that the change itself has added."""
-        vouched = self._own_divisions | self._vouched_without(None, chain.chain)
-        return (not vouched or belongs(chain.source, vouched)) and self._may_name_other(chain)
+        vouched = self._own_divisions | self.identities.vouched_without(None, chain.chain)
+        return _belongs_if_known(chain.source, vouched) and self._may_name_other(chain)
 
     def _may_name_other(self, chain: Chain) -> bool:
         """Whether a source belongs to the other person of an identity change, or that person has no vouched place."""
-        if not isinstance(chain.last.value, IdentityChange):
+        value = chain.last.value
+        if not isinstance(value, IdentityChange):
             return True
-        vouched = self._vouched_without(chain.last.value.same_as, chain.chain)
-        return not vouched or belongs(chain.source, vouched)
+        return _belongs_if_known(chain.source, self.identities.vouched_without(value.same_as, chain.chain))
+
+    # ── deaths ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _evidence(self, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
         """Waiting deaths that count as evidence, because sources that belong have confirmed the death."""
-        waiting = [c for c in self._chains if c.kind == "death" and verdicts[c.chain].reason not in (None, WITHDRAWN)]
-        if not waiting:
-            return {}
-        dead = self._confirmed_death(verdicts)
+        waiting = [c for c in self.chains if c.kind == "death" and verdicts[c.chain].waits]
+        dead = self._confirmed_death(verdicts) if waiting else None
         if dead is None:
             return {}
-        span = timedelta(days=self._rules.evidence_days)
-        days = {c.chain: c.last.valid_from for c in waiting}
-        return {chain: FULL for chain, day in days.items() if day is not None and abs(day - dead.on) <= span}
+        return {c.chain: FULL for c in waiting if self._supports(c.last.valid_from, dead)}
+
+    def _supports(self, day: date | None, dead: Deceased) -> bool:
+        """Whether a death on this day is evidence for the confirmed one."""
+        return day is not None and abs(day - dead.on) <= timedelta(days=self.rules.evidence_days)
 
     def _confirmed_death(self, verdicts: Mapping[str, Verdict]) -> Deceased | None:
-        counting = [s for c in self._chains if verdicts[c.chain].reason is None for s in c.statements]
-        found = death_of(facts_known_at([msgspec.structs.replace(s, standing=()) for s in counting]))
+        counting = [c for c in self.chains if verdicts[c.chain].reason is None]
+        stated = [replace(s, standing=()) for c in counting for s in c.statements]
+        found = death_of(facts_known_at(stated))
         return found if isinstance(found, Deceased) else None
+
+
+def _places(chains: Sequence[Chain], standing: StandingState) -> dict[str, Place]:
+    """The place that each chain states now, by chain."""
+    found = {}
+    for chain in chains:
+        place = place_of(chain, standing)
+        if place is not None:
+            found[chain.chain] = place
+    return found
+
+
+def _belongs_if_known(source: Source, vouched: frozenset[str]) -> bool:
+    """Without a vouched place, every source belongs."""
+    return not vouched or belongs(source, vouched)

@@ -3,10 +3,12 @@
 It is kept with the person, so that most events can be decided without decoding the person's statements.
 """
 
+from collections.abc import Collection
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from ingestion.domain.pushed import Source
 
@@ -18,6 +20,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     until: int
 
+    def covers(self, source: Source, kind: str, today: date) -> bool:
+        return self.source == source.urn and self.kind == kind and today.toordinal() <= self.until
+
 
 class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
     """The decision about the place that a chain states: by officers, or `silent` when nobody objected in time."""
@@ -25,6 +30,9 @@ class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
     chain: str
     division: str
     outcome: Literal["confirmed", "silent", "objected"]
+
+    def is_about(self, chain: str, division: str) -> bool:
+        return self.chain == chain and self.division == division
 
 
 class OwnStatement(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +65,38 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
     own: tuple[OwnStatement, ...] = ()
     home: str | None = None
 
+    @property
+    def vouched(self) -> set[str]:
+        """All vouched divisions, also those vouched by silence."""
+        return {*self.strong, *self.weak}
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether officers or the platform itself have changed how statements of this person count."""
+        return bool(self.rulings or self.exempt or self.grants or self.own)
+
+    def ruling_on(self, chain: str, division: str) -> PlaceRuling | None:
+        """The decision about this place of the chain."""
+        return next((ruling for ruling in self.rulings if ruling.is_about(chain, division)), None)
+
+    def with_own(self, own: OwnStatement) -> Self:
+        return replace(self, special=True, own=(*self.own, own))
+
+    def with_decisions(
+        self, rulings: Collection[PlaceRuling], exempt: Collection[str], grants: Collection[Grant]
+    ) -> Self:
+        """New decisions of officers."""
+        added = sorted(set(exempt) - set(self.exempt))
+        if not rulings and not added and not grants:
+            return self
+        rulings = self._with_rulings(rulings)
+        return replace(self, rulings=rulings, exempt=(*self.exempt, *added), grants=(*self.grants, *grants))
+
+    def _with_rulings(self, new: Collection[PlaceRuling]) -> tuple[PlaceRuling, ...]:
+        """The new rulings replace all earlier ones of their chains."""
+        chains = {ruling.chain for ruling in new}
+        return (*(ruling for ruling in self.rulings if ruling.chain not in chains), *new)
+
     def granted(self, source: Source, kind: str, today: date) -> bool:
         """Whether officers let a source state a kind about this person today."""
-        return any(g.source == source.urn and g.kind == kind and today.toordinal() <= g.until for g in self.grants)
+        return any(grant.covers(source, kind, today) for grant in self.grants)

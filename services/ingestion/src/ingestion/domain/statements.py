@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 from common.codes.id_number import has_hukou
 from common.events import facts
 from common.events.facts import Standing, StandingChange, Statement, Value
@@ -29,10 +28,12 @@ from common.events.population import (
     RiskIncidentValue,
     SpecialFamilyValue,
 )
+from msgspec.structs import replace
 
 from ingestion.domain.person import Person, join, statements_of
 from ingestion.domain.pushed import Pushed
 
+PlainValue = ResidenceValue | DeathValue | AliveValue | DisabilityValue | LivingSituationValue | SpecialFamilyValue
 FurtherValue = (
     MeritValue
     | AbilityResultValue
@@ -66,25 +67,31 @@ def statement_of(
 
 def with_standing(statement: Statement, at: datetime, counts_as: Standing) -> Statement:
     """The statement with a new standing from the instant `at`."""
-    return msgspec.structs.replace(statement, standing=(*statement.standing, StandingChange(at, counts_as)))
+    return replace(statement, standing=(*statement.standing, StandingChange(at, counts_as)))
 
 
 def restate(person: Person, instant: datetime, wanted: Callable[[Statement], Standing | None]) -> list[Statement]:
     """Give statements of a person a new standing from `instant`, and note their events as causes.
 
     `wanted`: the standing of a statement; None keeps it. Returns the changed statements as they were before."""
-    statements, changed = list(statements_of(person.statements)), []
-    for at, statement in enumerate(statements):
-        standing = wanted(statement)
-        if standing is None or standing == statement.standing_at():
-            continue
-        statements[at] = with_standing(statement, instant, standing)
-        changed.append(statement)
-        person.causes[statement.event_id] = None
-        person.urgent = person.urgent or statement.kind == "death"
+    before = statements_of(person.statements)
+    after = [_restated(s, instant, wanted(s)) for s in before]
+    changed = [old for old, new in zip(before, after, strict=True) if new is not old]
+    for statement in changed:
+        person.note_cause(statement.event_id, urgent=statement.kind == "death")
     if changed:
-        person.statements = join(statements)
+        person.statements = join(after)
     return changed
+
+
+def _restated(statement: Statement, instant: datetime, standing: Standing | None) -> Statement:
+    """The same object if its standing does not change."""
+    if standing is None or standing == statement.standing_at():
+        return statement
+    return with_standing(statement, instant, standing)
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _value(value: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str], name_digest: bytes) -> Value:
@@ -92,16 +99,12 @@ def _value(value: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str
     match value:
         case RegistrationValue():
             return _registration(value, pushed.person.number)
-        case ResidenceValue():
-            return facts.Residence(division=value.division, place=value.place)
         case LowIncomeValue():
             return facts.LowIncome(category=value.category, support=value.support, household=pushed.household)
         case HouseholdValue():
-            assert pushed.household is not None, "a household statement has its number"
-            return facts.Household(household=pushed.household)
+            return _household(pushed)
         case IdentityChangeValue():
-            other = person_of[pushed.members[0].index]
-            return facts.IdentityChange(same_as=other, new_number=value.new_id_number is not None)
+            return _identity_change(value, person_of[pushed.members[0].index])
         case BankAccountValue():
             return facts.BankAccount(holder=holder_of(pushed.name_digest, name_digest), account=pushed.account)
         case _:
@@ -113,13 +116,22 @@ def _registration(value: RegistrationValue, number: str) -> facts.Registration:
     registered = facts.Registration(sex=value.sex, birth_date=value.birth_date)
     if not has_hukou(number):
         return registered
-    return msgspec.structs.replace(registered, hukou_division=value.hukou_division, hukou_kind=value.hukou_kind)
+    return replace(registered, hukou_division=value.hukou_division, hukou_kind=value.hukou_kind)
 
 
-def _plain_value(
-    value: DeathValue | AliveValue | DisabilityValue | LivingSituationValue | SpecialFamilyValue | FurtherValue,
-) -> Value:
+def _household(pushed: Pushed) -> facts.Household:
+    assert pushed.household is not None, "a household statement has its number"
+    return facts.Household(household=pushed.household)
+
+
+def _identity_change(value: IdentityChangeValue, other: str) -> facts.IdentityChange:
+    return facts.IdentityChange(same_as=other, new_number=value.new_id_number is not None)
+
+
+def _plain_value(value: PlainValue | FurtherValue) -> Value:
     match value:
+        case ResidenceValue():
+            return facts.Residence(division=value.division, place=value.place)
         case DeathValue():
             return facts.Death(evidence=value.evidence)
         case AliveValue():

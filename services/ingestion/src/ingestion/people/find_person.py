@@ -1,6 +1,6 @@
 """`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -43,8 +43,7 @@ async def look_up_person(body: LookupIn, caller: Officer, db: Db) -> FoundOut:
         known, person = await _load_by_number(tx, index)
         found = person is not None and _is_visible(caller, person, known)
         key = person.person_id if person is not None else _unknown_person(index)
-        spent = await read_budget.spend(tx, caller, [key])
-        await _audit(tx, caller, "lookup", [key] if found else [], spent)
+        spent = await _spend(tx, caller, "lookup", key, found=found)
     spent.need_allowed()
     if not found:
         raise NotFound("nobody in your area has this number")
@@ -62,8 +61,7 @@ async def get_person(
     async with db.transaction() as tx:
         known = await store.load_persons(tx.sql, [key])
         found = key in known and _is_visible(caller, known[key], known)
-        spent = await read_budget.spend(tx, caller, [key])
-        await _audit(tx, caller, "read", [key] if found else [], spent)
+        spent = await _spend(tx, caller, "read", key, found=found)
         shown = await _shown(tx, known[key], known, day, known_at) if found and spent.allowed else None
     spent.need_allowed()
     if shown is None:
@@ -75,8 +73,13 @@ def _blind_index(body: LookupIn) -> bytes:
     """Raises Malformed for a text that is no ID number."""
     number = check(body.id_number, clock.today())
     if isinstance(number, IdProblem):
-        raise Malformed(number.detail, problems=[Problem(pointer="/id_number", code=number.code, detail=number.detail)])
+        raise _malformed(number)
     return vault().blind_index(number.number)
+
+
+def _malformed(wrong: IdProblem) -> Malformed:
+    problem = Problem(pointer="/id_number", code=wrong.code, detail=wrong.detail)
+    return Malformed(wrong.detail, problems=[problem])
 
 
 async def _load_by_number(tx: Tx, index: bytes) -> tuple[Mapping[str, Person], Person | None]:
@@ -93,13 +96,20 @@ def _unknown_person(index: bytes) -> str:
     return derived_id("nobody", index.hex())
 
 
-async def _audit(tx: Tx, caller: Caller, action: str, found: Sequence[str], spent: Spent) -> None:
-    """Append an audit row, also for a refused read. Its cause is then the case that supervision opens."""
-    purpose, cause = ("read_budget_used", spent.case_id) if spent.case_id else (action, "")
-    seen = found if spent.allowed else ()
+async def _spend(tx: Tx, caller: Caller, action: str, key: str, *, found: bool) -> Spent:
+    """Count the read of a person against the budget, and append an audit row, also for a refused read."""
+    spent = await read_budget.spend(tx, caller, [key])
+    purpose, cause = _reason(action, spent)
+    seen = [key] if found and spent.allowed else []
     await audits.append_audit(
-        tx, caller, clock.real_now(), action=action, purpose=purpose, cause=cause, person_ids=list(seen)
+        tx, caller, clock.real_now(), action=action, purpose=purpose, cause=cause, person_ids=seen
     )
+    return spent
+
+
+def _reason(action: str, spent: Spent) -> tuple[str, str]:
+    """Purpose and cause of the audit row. The cause of a refused read is the case that supervision opens."""
+    return ("read_budget_used", spent.case_id) if spent.case_id else (action, "")
 
 
 def _is_visible(caller: Caller, person: Person, known: Mapping[str, Person]) -> bool:
@@ -133,15 +143,18 @@ class _Masked(NamedTuple):
     address: str | None
 
 
+def _masked(mask: Callable[[str], str], text: str | None) -> str | None:
+    return mask(text) if text else None
+
+
 async def _load_masked(tx: Tx, person: Person, known: Mapping[str, Person], residence_event: str | None) -> _Masked:
     """`residence_event`: the event with the address, if any."""
     opened = await views.load_identities(tx.sql, [person], known, ["id_number", "name"])
-    number, name = opened.get((person.person_id, "id_number")), opened.get((person.person_id, "name"))
     address = await _load_address(tx, residence_event) if residence_event else None
     return _Masked(
-        mask_id_number(number) if number else None,
-        mask_name(name) if name else None,
-        mask_address(address) if address else None,
+        _masked(mask_id_number, opened.get((person.person_id, "id_number"))),
+        _masked(mask_name, opened.get((person.person_id, "name"))),
+        _masked(mask_address, address),
     )
 
 

@@ -71,9 +71,13 @@ async def _audit(tx: Tx, caller: Caller, body: RevealIn, given: Sequence[str]) -
 def _need_purpose(body: RevealIn) -> None:
     """Raise Malformed if a field does not serve the purpose."""
     for at, field in enumerate(body.fields):
-        if body.purpose not in _ONLY_FOR.get(field, (body.purpose,)):
+        if not _serves(field, body.purpose):
             problem = Problem(pointer=f"/fields/{at}", code="not_for_this_purpose", detail=f"not for {body.purpose}")
             raise Malformed("a field is asked for that this purpose does not need", problems=[problem])
+
+
+def _serves(field: str, purpose: str) -> bool:
+    return field not in _ONLY_FOR or purpose in _ONLY_FOR[field]
 
 
 def _visible(caller: Caller, asked: Sequence[str], known: Mapping[str, Person], day: date) -> list[Person]:
@@ -86,19 +90,23 @@ async def _reveal(
     tx: Tx, persons: Sequence[Person], known: Mapping[str, Person], fields: Sequence[str], day: date
 ) -> list[RevealedPersonOut]:
     fact_fields = [field for field in fields if field in _FACT_FIELDS]
-    vault_fields = [field for field in fields if field not in _FACT_FIELDS]
     events = {person.person_id: _events(person, known, fact_fields, day) for person in persons}
-    opened = await views.load_identities(tx.sql, persons, known, vault_fields)
+    opened = await views.load_identities(tx.sql, persons, known, _vault_fields(fields))
     values = await views.load_values(tx.sql, {event for of_person in events.values() for event in of_person.values()})
-    revealed = []
-    for person_id, of_person in events.items():
-        number, name = opened.get((person_id, "id_number")), opened.get((person_id, "name"))
-        facts = _facts(of_person, values)
-        revealed.append(RevealedPersonOut(person_id=person_id, id_number=number, name=name, **facts))
-    return revealed
+    return [_revealed(person_id, opened, _facts(of_person, values)) for person_id, of_person in events.items()]
 
 
-def _facts(events: Mapping[str, str], values: Mapping[str, PopulationValue | None]) -> dict[str, Any]:
+def _vault_fields(fields: Sequence[str]) -> list[str]:
+    """The fields that are in the vault itself, and not in an encrypted event."""
+    return [field for field in fields if field not in _FACT_FIELDS]
+
+
+def _revealed(person_id: str, opened: Mapping[tuple[str, str], str], facts: dict[str, Any]) -> RevealedPersonOut:
+    number, name = opened.get((person_id, "id_number")), opened.get((person_id, "name"))
+    return RevealedPersonOut(person_id=person_id, id_number=number, name=name, **facts)
+
+
+def _facts(events: Mapping[str, str], values: views.Values) -> dict[str, Any]:
     """`events`: field → id of the event that holds it. The fields as JSON, by name."""
     return {field: _field(field, values.get(event)) for field, event in events.items()}
 
@@ -107,8 +115,12 @@ def _events(person: Person, known: Mapping[str, Person], fields: Sequence[str], 
     """For each field the id of the event that holds it on the day."""
     human, _ = views.human_of(person, known)
     facts = views.facts_of(human, known)
-    found = ((field, _event(facts, field, day)) for field in fields)
-    return {field: event for field, event in found if event}
+    found = {}
+    for field in fields:
+        event = _event(facts, field, day)
+        if event:
+            found[field] = event
+    return found
 
 
 def _event(facts: Sequence[Fact], field: str, day: date) -> str | None:

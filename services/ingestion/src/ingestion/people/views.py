@@ -25,8 +25,12 @@ from ingestion.domain.identity import (
     statements_of_others,
 )
 from ingestion.domain.person import Person, statements_of
-from ingestion.reading.events import reopen
+from ingestion.recording.kept_events import open_event
 from ingestion.recording.store import statements as store
+
+FieldKey = tuple[str, str]  # person id and name of a field of the vault
+Fields = dict[FieldKey, str]
+Values = dict[str, PopulationValue | None]  # by event id
 
 
 def facts_of(person: Person, found: Mapping[str, Person], known_at: datetime | None = None) -> tuple[Fact, ...]:
@@ -47,9 +51,13 @@ def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str
 
     A claimed place gives no access.
     """
-    valid = [fact for fact in facts if fact.standing != "claimed" and fact.holds_on(day)]
-    found = [place for fact in valid if (place := _place(fact)) is not None]
+    places = [_place(fact) for fact in facts if _gives_access(fact, day)]
+    found = [place for place in places if place is not None]
     return found or ([division] if division else [])
+
+
+def _gives_access(fact: Fact, day: date) -> bool:
+    return fact.standing != "claimed" and fact.holds_on(day)
 
 
 def _place(fact: Fact) -> str | None:
@@ -78,34 +86,41 @@ def event_of(facts: Sequence[Fact], kind: Kind, day: date) -> str | None:
     return next((fact.event_id for fact in facts if fact.kind == kind and fact.holds_on(day)), None)
 
 
-async def load_values(connection: Any, event_ids: Collection[str]) -> dict[str, PopulationValue | None]:
+async def load_values(connection: Any, event_ids: Collection[str]) -> Values:
     """The decrypted values of these events, by event id."""
     sealed = await store.load_sealed(connection, event_ids)
-    return {event_id: reopen(vault().open(body, event_id.encode())).value for event_id, body in sealed.items()}
+    return {event_id: open_event(event_id, body).value for event_id, body in sealed.items()}
 
 
 async def load_identities(
     connection: Any, persons: Sequence[Person], found: Mapping[str, Person], fields: Sequence[str]
-) -> dict[tuple[str, str], str]:
+) -> Fields:
     """Decrypted fields of the vault by (person_id, field). For a merged person: the ID number in use now, and the name
     reported last under any number."""
-    holders = {person.person_id: _holders(person, found, fields) for person in persons}
-    holder_ids = {holder for of_person in holders.values() for holder in of_person.values()}
-    opened = await _load_opened(connection, sorted(holder_ids), fields)
-    values = {}
-    for person_id, of_person in holders.items():
-        for field, holder in of_person.items():
-            if (holder, field) in opened:
-                values[person_id, field] = opened[holder, field]
-    return values
+    holders = _holders_of_all(persons, found, fields)
+    opened = await _load_opened(connection, sorted({holder for holder, _ in holders.values()}), fields)
+    return {field: opened[holder] for field, holder in holders.items() if holder in opened}
 
 
-async def _load_opened(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> dict[tuple[str, str], str]:
-    """The decrypted rows of the vault, by (person_id, field)."""
-    opened = {}
-    for person_id, field, sealed in await store.load_vault(connection, person_ids, fields):
-        opened[person_id, field] = vault().open(sealed, f"{person_id}/{field}".encode()).decode()
-    return opened
+def _holders_of_all(
+    persons: Sequence[Person], found: Mapping[str, Person], fields: Sequence[str]
+) -> dict[FieldKey, FieldKey]:
+    """For each field of a person, the key of the vault row that holds it."""
+    holders = {}
+    for person in persons:
+        for field, holder in _holders(person, found, fields).items():
+            holders[person.person_id, field] = (holder, field)
+    return holders
+
+
+async def _load_opened(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> Fields:
+    """The decrypted rows of the vault."""
+    rows = await store.load_vault(connection, person_ids, fields)
+    return {row.key: _opened(row) for row in rows}
+
+
+def _opened(row: store.Sealed) -> str:
+    return vault().open(row.sealed, f"{row.person_id}/{row.field}".encode()).decode()
 
 
 def _holders(person: Person, found: Mapping[str, Person], fields: Sequence[str]) -> dict[str, str]:
@@ -113,10 +128,14 @@ def _holders(person: Person, found: Mapping[str, Person], fields: Sequence[str])
     survivor, ids = human_of(person, found)
     if len(ids) == 1:
         return dict.fromkeys(fields, person.person_id)
-    links = links_known_at({p: identity_statements(found[p].statements) for p in ids})
-    number = number_in_use(survivor.person_id, ids, links)
-    named_last = _named_last([found[p] for p in ids]).person_id
+    persons = [found[p] for p in ids]
+    number, named_last = _number_in_use(survivor, persons), _named_last(persons).person_id
     return {field: number if field == "id_number" else named_last for field in fields}
+
+
+def _number_in_use(survivor: Person, persons: Sequence[Person]) -> str:
+    by_person = {p.person_id: identity_statements(p.statements) for p in persons}
+    return number_in_use(survivor.person_id, list(by_person), links_known_at(by_person))
 
 
 def _named_last(persons: Sequence[Person]) -> Person:

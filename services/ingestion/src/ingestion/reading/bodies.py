@@ -42,7 +42,7 @@ def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
 
 def _split_deep(body: bytes) -> list[bytes]:
     """Split by counting brackets, so that one event of extreme depth does not spoil the other events of its batch."""
-    if body.count(b"[") + body.count(b"{") > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
+    if _count_brackets(body) > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
         raise Unreadable("too_deep")
     parts, depth, start = [], 0, 0
     for token in _TOKEN.finditer(body):
@@ -58,6 +58,10 @@ def _split_deep(body: bytes) -> list[bytes]:
             if depth == 0 and not body[token.end() :].strip():
                 return [*parts, body[start : token.start()]]
     raise Unreadable("not_json", len(body))
+
+
+def _count_brackets(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{")
 
 
 def _offset(error: msgspec.DecodeError) -> int | None:

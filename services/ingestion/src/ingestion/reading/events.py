@@ -3,7 +3,7 @@
 The fast path is one typed decode. Only an event that fails it is decoded again, to find all faults.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ from common.events.population import (
     RegistrationValue,
     event_struct,
 )
+from msgspec.structs import replace
 from shell.privacy import Vault, vault
 
 from ingestion.domain.problems import Fault, fault
@@ -84,7 +85,7 @@ def read_event(
     if faults or source is None:
         return _reject(raw, faults, event, only_source)
     pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
-    return msgspec.structs.replace(pushed, value_ignored=True) if ignored else pushed
+    return replace(pushed, value_ignored=True) if ignored else pushed
 
 
 def _decode(
@@ -101,8 +102,12 @@ def _decode(
             raise
     if event.data.value is None or event.data.action not in WITHOUT_VALUE:
         return event, False
+    return _without_value(event), True
+
+
+def _without_value(event: PopulationEvent[Any]) -> PopulationEvent[Any]:
     fields = {name: getattr(event.data, name) for name in PopulationData.__struct_fields__}
-    return msgspec.structs.replace(event, data=PopulationData(**fields | {"value": None})), True
+    return replace(event, data=PopulationData(**fields | {"value": None}))
 
 
 def _source_faults(source: Source | None, kind: Kind) -> list[Fault]:
@@ -119,7 +124,6 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
     keys, data, value = vault(), event.data, event.data.value
     time = event.time.astimezone(UTC)
     kept = _kept(event, time)
-    name = value.name if isinstance(value, RegistrationValue) else None
     return Pushed(
         event_id=keys.event_id(event.source, event.id),
         id=event.id,
@@ -129,7 +133,7 @@ def _pushed(kind: Kind, source: Source, event: PopulationEvent[Any], number: str
         time=time,
         day=civil_date(time),
         person=Member(keys.blind_index(number), number),
-        name=name,
+        name=value.name if isinstance(value, RegistrationValue) else None,
         valid_from=data.valid_from,
         valid_to=None if data.valid_to == OPEN_END else data.valid_to,
         value=value,
@@ -178,7 +182,7 @@ def _member(keys: Vault, raw: str) -> Member:
 def _certificate_holder(keys: Vault, value: DisabilityValue, number: str) -> Member | None:
     """The person named by the ID number in a disability certificate, if it is not the person's own `number`."""
     printed = certificate.read(value.certificate_no)
-    if printed is None or printed.id_number is None or printed.id_number == number:
+    if printed is None or printed.id_number in (None, number):
         return None
     return Member(keys.blind_index(printed.id_number), printed.id_number)
 
@@ -223,19 +227,24 @@ def _reject(
     """A rejection counts for its `sender`. Only a sender who may send for all sources (None) is identified by the
     source that the event names."""
     id_, named = (event.id, event.source) if event is not None else _named(raw)
-    source = sender or named
-    known = source in registered()
-    day = None
-    if event is not None and not any(f.pointer == "/time" for f in faults):
-        day = civil_date(event.time)
+    source = _registered(sender or named)
     return Rejected(
         id=id_,
-        event_id=vault().event_id(source, id_) if known and source and id_ else None,
-        source=source if known else None,
-        day=day,
+        event_id=vault().event_id(source, id_) if source and id_ else None,
+        source=source,
+        day=_day(event, faults) if event is not None else None,
         faults=tuple(faults[:FAULTS_MAX]),
         body=bytes(raw),
     )
+
+
+def _registered(source: str | None) -> str | None:
+    return source if source in registered() else None
+
+
+def _day(event: PopulationEvent[Any], faults: list[Fault]) -> date | None:
+    """The day of a rejected event; None if its time is at fault."""
+    return None if any(f.pointer == "/time" for f in faults) else civil_date(event.time)
 
 
 def named_source(raw: bytes) -> str | None:
@@ -254,5 +263,11 @@ def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
         names = msgspec.json.decode(raw, type=_Names)
     except (RecursionError, msgspec.MsgspecError, ValueError):
         return None, None
-    id_ = names.id if isinstance(names.id, str) and len(names.id) <= 128 else None
-    return id_, names.source if isinstance(names.source, str) else None
+    return _text(names.id, 128), _text(names.source)
+
+
+def _text(value: Any, chars_max: int | None = None) -> str | None:
+    """The value if it is a text, and not too long."""
+    if not isinstance(value, str) or (chars_max is not None and len(value) > chars_max):
+        return None
+    return value

@@ -1,7 +1,7 @@
 """Finds all faults of an event that did not decode. A fault has a pointer and never contains a value."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -28,12 +28,18 @@ def explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
     """All faults of an event that did not decode, at most FAULTS_MAX."""
     try:
         instance = msgspec.json.decode(raw)
-    except (RecursionError, msgspec.DecodeError, ValueError) as wrong:
-        return [fault("", "too_deep" if isinstance(wrong, RecursionError) else "not_json")]
+    except RecursionError:
+        return [fault("", "too_deep")]
+    except ValueError:
+        return [fault("", "not_json")]
     if not isinstance(instance, dict):
         return [fault("", "not_an_object")]
     if _depth(instance) > DEPTH_MAX:
         return [fault("", "too_deep")]
+    return _schema_faults(instance) or [_from_decoder(error)]
+
+
+def _schema_faults(instance: dict[str, Any]) -> list[Fault]:
     type_ = instance.get("type")
     validator = _validators().get(type_) if isinstance(type_, str) else None
     if validator is None:
@@ -41,8 +47,8 @@ def explain(raw: bytes | msgspec.Raw, error: Exception) -> list[Fault]:
     try:
         found = [f for wrong in validator.iter_errors(instance) for f in _faults_of(wrong)]
     except ValueError:  # numbers beyond what the validator can hold
-        found = []
-    return found[:FAULTS_MAX] or [_from_decoder(error)]
+        return []
+    return found[:FAULTS_MAX]
 
 
 def _depth(value: Any) -> int:
@@ -50,25 +56,32 @@ def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level and depth <= DEPTH_MAX:
         depth += 1
-        inner: list[Any] = []
-        for outer in level:
-            if isinstance(outer, dict):
-                inner += outer.values()
-            elif isinstance(outer, list):
-                inner += outer
-        level = inner
+        level = [inner for outer in level for inner in _children(outer)]
     return depth
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _from_decoder(error: Exception) -> Fault:
     """The fault that only the decoder finds: a day such as 30 February, or an instant without its offset."""
     text = str(error)
     path = _PATH.search(text)
-    code = "date" if "date" in text else "schema"
+    return fault(_pointer_of(path[1]) if path else "", _code_of_message(text))
+
+
+def _pointer_of(path: str) -> str:
+    """`path`: as the decoder writes it."""
+    return "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path))
+
+
+def _code_of_message(text: str) -> str:
     if "datetime" in text:
-        code = "instant"
-    pointer = "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path[1])) if path else ""
-    return fault(pointer, code)
+        return "instant"
+    return "date" if "date" in text else "schema"
 
 
 _CODES: Final[Mapping[str, str]] = {
@@ -91,7 +104,8 @@ def pointer(path: list[str | int]) -> str:
 
 def _field(path: list[str | int], name: str) -> str:
     """A pointer to a named field. A name that could contain an ID number is left out."""
-    return pointer(path) if len(name) > 40 or re.search(r"\d{6}", name) else pointer([*path, name])
+    is_suspect = len(name) > 40 or re.search(r"\d{6}", name)
+    return pointer(path if is_suspect else [*path, name])
 
 
 def _faults_of(wrong: Any) -> list[Fault]:
@@ -103,9 +117,13 @@ def _faults_of(wrong: Any) -> list[Fault]:
         return [fault(pointer([*path, kind.property]), "required")]
     if name == "AdditionalProperties":
         return [fault(_field(path, key), "unknown_field") for key in kind.unexpected]
+    return [fault(pointer(path), _code_of_kind(name, kind))]
+
+
+def _code_of_kind(name: str, kind: Any) -> str:
     if name == "Format":
-        return [fault(pointer(path), "instant" if kind.format == "date-time" else "date")]
-    return [fault(pointer(path), _CODES.get(name, "schema"))]
+        return "instant" if kind.format == "date-time" else "date"
+    return _CODES.get(name, "schema")
 
 
 def _faults_of_nullable(kind: Any, path: list[str | int]) -> list[Fault]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from common.events.facts import Standing, Statement
 
-from ingestion.domain.chains import Known, Placing
+from ingestion.domain.chains import WITHDRAWN, Known, Placing
 from ingestion.domain.household import State
 from ingestion.domain.identity import Circles
 from ingestion.domain.person import Person
@@ -44,6 +44,11 @@ class Withheld(NamedTuple):
     reason: str
     chain: str
 
+    @property
+    def is_death_again(self) -> bool:
+        """Whether a death that counted waits again, and not only a statement that follows it."""
+        return self.kind == "death" and self.event_id == self.chain and self.reason != WITHDRAWN
+
 
 class AccountChange(NamedTuple):
     """A bank account that differs from the one known before. `before`: the event of the earlier account."""
@@ -73,6 +78,7 @@ class Work:
 
     Decided: `placing`, `circles`, `admission`; `household_of_event`; `new_names` (person, name); `account_changes`;
     `held_parts` and `released_parts`; `withheld` events; `registrations_changed`, persons whose name may change;
+    `source_ids`, see `domain.person.place`; `quiet`, deaths that raise no suspicion;
     `now_waiting`, the person by new quarantine row; `judge_again`, persons for another round, and `separated`, those
     of them who lost an identity; `standing_before`; `over_limit`, counts (source, kind) that have become groups.
     """
@@ -93,6 +99,8 @@ class Work:
     household_of_event: dict[str, str] = field(default_factory=dict)
     new_names: list[tuple[str, str]] = field(default_factory=list)
     account_changes: list[AccountChange] = field(default_factory=list)
+    source_ids: dict[str, str] = field(default_factory=dict)
+    quiet: set[str] = field(default_factory=set)
     held_parts: list[Part] = field(default_factory=list)
     released_parts: list[Part] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
@@ -115,6 +123,8 @@ class Work:
         self.household_of_event.clear()
         self.standing_before.clear()
 
+    # ── persons of an event ─────────────────────────────────────────────────────────────────────────────────
+
     def subject(self, event: Pushed) -> str:
         """The person whom the event names."""
         return self.person_of[event.person.index]
@@ -123,7 +133,48 @@ class Work:
         """The person in whose timeline the event is; while it waits, the person whom it names."""
         return self.placing.keepers.get(event.event_id) or self.subject(event)
 
+    def person(self, event: Pushed) -> Person:
+        """The person in whose timeline the event is."""
+        return self.persons[self.keeper(event)]
+
+    def persons_named(self, event: Pushed) -> tuple[str, ...]:
+        """The members of a household list, or the other person of an identity change."""
+        return tuple(self.person_of[m.index] for m in event.members)
+
+    # ── the state of an event ───────────────────────────────────────────────────────────────────────────────
+
+    def is_fresh(self, event: Pushed) -> bool:
+        """Whether the event is new or waited before."""
+        return event.event_id in self.waited or event.event_id not in self.known
+
+    def placed(self, events: Collection[Pushed]) -> list[Pushed]:
+        """The events that take effect."""
+        return [e for e in events if e.event_id in self.placing.chains]
+
+    def chain(self, event: Pushed) -> str:
+        """The chain of an event that takes effect."""
+        return self.placing.chains[event.event_id]
+
+    def standing(self, event: Pushed) -> Standing | None:
+        """How far a new event counts; None if it counts fully or not at all."""
+        chain = self.placing.chains.get(event.event_id)
+        return self.admission.standing.get(chain) if chain is not None else None
+
+    def waits(self, event_id: str) -> bool:
+        """Whether the event waits with this batch, and its source has not withdrawn it."""
+        return self.placing.waiting.get(event_id, WITHDRAWN) != WITHDRAWN
+
+    def is_stuck(self, event_id: str) -> bool:
+        """Whether the event waits by the rule about sources and persons."""
+        return self.admission.stuck.get(event_id, WITHDRAWN) != WITHDRAWN
+
     def was_withdrawn(self, event_id: str) -> bool:
         """Whether the event was in quarantine as withdrawn by its source."""
         waited = self.waited.get(event_id)
         return waited is not None and waited.withdrawn
+
+    # ── the next round ──────────────────────────────────────────────────────────────────────────────────────
+
+    def next_request(self) -> Request:
+        """Judge the persons again to whom this batch gives a new chance."""
+        return Request(sorted(self.judge_again), retest=self.separated, by=self.request.by)

@@ -34,20 +34,24 @@ async def ask(
     """Returns the number of new requests; an event with an open request gets no second one.
 
     `correction_id`: the id of the request, if there is only one."""
-    deadline = now + timedelta(days=CORRECTION_DAYS)
-    by_id = {correction_id or derived_id("correction", a.event_id, now.isoformat()): a for a in asked}
-    rows = [store.NewCorrection(id_, registered()[a.source].area, *_columns(a)) for id_, a in by_id.items()]
-    new = await store.insert_corrections(tx, rows, rule, by, now, deadline)
+    by_id = {correction_id or _derived_id(a, now): a for a in asked}
+    rows = [_row(id_, a) for id_, a in by_id.items()]
+    asking = store.Asking(rule, by, now, now + timedelta(days=CORRECTION_DAYS))
+    new = await store.insert_corrections(tx, rows, asking)
     for id_ in sorted(new):
-        tx.emit(_requested(id_, by_id[id_], now, deadline), by_id[id_].event_id)
+        tx.emit(_requested(id_, by_id[id_], asking), by_id[id_].event_id)
     return len(new)
 
 
-def _columns(a: Asked) -> tuple[str, str, str | None, str, str, str, str]:
-    return a.source, a.event_id, a.kind, a.target, a.code, a.pointer, a.reason
+def _derived_id(asked: Asked, now: datetime) -> str:
+    return derived_id("correction", asked.event_id, now.isoformat())
 
 
-def _requested(correction_id: str, asked: Asked, now: datetime, deadline: datetime) -> CorrectionRequested:
+def _row(correction_id: str, asked: Asked) -> store.NewCorrection:
+    return store.NewCorrection(correction_id, registered()[asked.source].area, **asked._asdict())
+
+
+def _requested(correction_id: str, asked: Asked, asking: store.Asking) -> CorrectionRequested:
     return CorrectionRequested(
         correction_id=correction_id,
         source=asked.source,
@@ -55,6 +59,6 @@ def _requested(correction_id: str, asked: Asked, now: datetime, deadline: dateti
         kind=asked.kind,
         code=asked.code,
         pointer=asked.pointer,
-        asked_at=now,
-        deadline=deadline,
+        asked_at=asking.at,
+        deadline=asking.deadline,
     )

@@ -8,14 +8,14 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import place_events
 from ingestion.domain.household import Entry, chain_of_list
 from ingestion.domain.identity import Circles, settle_circles
-from ingestion.domain.person import Person, remember_name, same_moment
+from ingestion.domain.person import remember_name, same_moment
 from ingestion.domain.pushed import Pushed
 from ingestion.recording import identities, standings
 from ingestion.recording.admission import AdmissionTest
 from ingestion.recording.batch import Work
 from ingestion.recording.foreign_events import count_foreign_events
-from ingestion.recording.kept_events import open_events
-from ingestion.recording.members import Members, release_parts, spread_to_members
+from ingestion.recording.kept_events import load_source_ids
+from ingestion.recording.members import HouseholdChanges, Members, release_parts, spread_to_members
 from ingestion.recording.own_statements import update_own_statements
 from ingestion.register.seed import standing_rules
 from ingestion.register.sources import registered
@@ -24,20 +24,16 @@ from ingestion.register.sources import registered
 async def decide(tx: Tx, work: Work, instant: datetime, today: date) -> None:
     """Decide every event of the batch. Raises NotLocked before anything is written."""
     work.begin()
-    fresh = [e for e in work.events if e.event_id in work.waited or e.event_id not in work.known]
-    source_ids = await _place(tx, work, fresh, instant, today)
-    placed = [e for e in fresh if e.event_id in work.placing.chains]
+    placed = await _place(tx, work, instant, today)
     _remember_names(work, placed)
-    lists, incomes = _add_statements(work, placed, source_ids, instant)
     members = Members(work, registered(), instant)
-    if lists or incomes:
-        await spread_to_members(tx, work, lists, incomes, source_ids, members)
-    await release_parts(tx, work, source_ids, members)
+    await spread_to_members(tx, work, _add_statements(work, placed, instant), members)
+    await release_parts(tx, work, members)
     standings.change_standings(work, instant)
     members.withhold_copies()
     if work.admission.outcomes:
-        quiet = await count_foreign_events(tx, work, today)
-        update_own_statements(work, quiet, instant)
+        await count_foreign_events(tx, work, today)
+        update_own_statements(work, instant)
     _settle_identities(work)
 
 
@@ -49,18 +45,25 @@ def _settle_identities(work: Work) -> None:
     work.judge_again |= identities.persons_to_judge_again(work)
 
 
-async def _place(tx: Tx, work: Work, fresh: Sequence[Pushed], instant: datetime, today: date) -> dict[str, str]:
-    """Set `placing`, `circles` and `admission`; returns the sources' own ids that decide an order."""
-    person_of, forced = work.person_of | work.holders, work.request.forced
-    work.circles = Circles(work.persons.values())
-    work.placing = place_events(fresh, person_of, work.known, work.circles, forced)
-    source_ids = await _source_ids(tx, work, [e for e in fresh if e.event_id in work.placing.chains])
-    test = AdmissionTest(work, source_ids, standing_rules(), registered(), instant, today)
-    work.admission = test.admit(work.placing)
+# ── placing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _place(tx: Tx, work: Work, instant: datetime, today: date) -> list[Pushed]:
+    """Set `placing`, `circles`, `source_ids` and `admission`; returns the events that take effect."""
+    fresh = [event for event in work.events if work.is_fresh(event)]
+    _place_events(work, fresh)
+    work.source_ids = await _source_ids(tx, work, work.placed(fresh))
+    work.admission = AdmissionTest(work, standing_rules(), registered(), instant, today).admit()
     if work.admission.stuck:
-        work.circles = Circles(work.persons.values())
-        work.placing = place_events(fresh, person_of, work.known, work.circles, forced, work.admission.stuck)
-    return source_ids
+        _place_events(work, fresh)
+    return work.placed(fresh)
+
+
+def _place_events(work: Work, fresh: Sequence[Pushed]) -> None:
+    """Place the events in the circles as they were loaded. Events that are stuck wait."""
+    person_of, stuck = work.person_of | work.holders, work.admission.stuck
+    work.circles = Circles(work.persons.values())
+    work.placing = place_events(fresh, person_of, work.known, work.circles, work.request.forced, stuck)
 
 
 async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str, str]:
@@ -69,52 +72,59 @@ async def _source_ids(tx: Tx, work: Work, placed: Sequence[Pushed]) -> dict[str,
     tied: set[str] = set()
     for event in placed:
         tied.update(_same_time(work, event))
-    events = await open_events(tx, tied - ids.keys())
-    return ids | {event_id: event.id for event_id, event in events.items()}
+    return ids | await load_source_ids(tx, tied - ids.keys())
 
 
 def _same_time(work: Work, event: Pushed) -> list[str]:
     """Event ids of the statements in the event's chain that have the same time."""
-    chain = work.placing.chains[event.event_id]
     if event.kind == "household":
-        entries = chain_of_list(work.states, chain)
-        return [e.statement.event_id for e in entries if e.statement.time == event.time]
-    return same_moment(work.persons[work.keeper(event)].statements, chain, event.time)
+        return _same_time_in_lists(work, event)
+    return same_moment(work.person(event).statements, work.chain(event), event.time)
+
+
+def _same_time_in_lists(work: Work, event: Pushed) -> list[str]:
+    stated = [entry.statement for entry in chain_of_list(work.states, work.chain(event))]
+    return [s.event_id for s in stated if s.time == event.time]
+
+
+# ── statements ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _remember_names(work: Work, placed: Sequence[Pushed]) -> None:
     """Note the newest names of registrations that count fully, to be sealed."""
-    chains, standing = work.placing.chains, work.admission.standing
     for event in placed:
-        if event.kind != "registration" or not event.name_digest or event.name is None:
-            continue
-        if standing.get(chains[event.event_id]) is not None:
-            continue
-        person = work.persons[work.subject(event)]
-        if remember_name(person, event.time, event.name_digest):
-            work.new_names.append((person.person_id, event.name))
+        if event.name is not None and event.name_digest and work.standing(event) is None:
+            _remember_name(work, event, event.name)
 
 
-def _add_statements(
-    work: Work, placed: Sequence[Pushed], source_ids: dict[str, str], instant: datetime
-) -> tuple[dict[str, list[Entry]], dict[str, str]]:
-    """Add the statements of these events to the persons.
+def _remember_name(work: Work, event: Pushed, name: str) -> None:
+    person = work.persons[work.subject(event)]
+    if remember_name(person, event.time, event.name_digest):
+        work.new_names.append((person.person_id, name))
 
-    Returns the household lists by chain, and by chain the person of each low income that may reach others."""
-    lists: dict[str, list[Entry]] = {}
-    incomes: dict[str, str] = {}
+
+def _add_statements(work: Work, placed: Sequence[Pushed], instant: datetime) -> HouseholdChanges:
+    """Add the statements of these events to the persons. Returns those that may reach members of a household."""
+    changes = HouseholdChanges({}, {})
     for event in placed:
-        person, chain = work.persons[work.keeper(event)], work.placing.chains[event.event_id]
         if event.kind == "household":
-            lists.setdefault(chain, []).append(_list_entry(work, event, person, instant))
-            continue
-        continued = event.kind == "low_income" and chain.encode() in person.statements
-        standings.add_statement(work, event, person, source_ids, instant)
-        if event.kind == "low_income" and (continued or event.household is not None):
-            incomes[chain] = person.person_id
-    return lists, incomes
+            changes.lists.setdefault(work.chain(event), []).append(_list_entry(work, event, instant))
+        elif event.kind == "low_income":
+            _add_income(work, event, changes.incomes, instant)
+        else:
+            standings.add_statement(work, event, instant)
+    return changes
 
 
-def _list_entry(work: Work, event: Pushed, person: Person, instant: datetime) -> Entry:
-    statement = standings.statement_in_batch(work, event, person, instant)
-    return Entry(statement, tuple(work.person_of[m.index] for m in event.members))
+def _add_income(work: Work, event: Pushed, incomes: dict[str, str], instant: datetime) -> None:
+    """A low income reaches others if it names a household, or continues a chain that may have named one."""
+    person, chain = work.person(event), work.chain(event)
+    continued = chain.encode() in person.statements
+    standings.add_statement(work, event, instant)
+    if continued or event.household is not None:
+        incomes[chain] = person.person_id
+
+
+def _list_entry(work: Work, event: Pushed, instant: datetime) -> Entry:
+    statement = standings.statement_in_batch(work, event, instant)
+    return Entry(statement, work.persons_named(event))

@@ -5,16 +5,15 @@ Above a limit, they become one group, and deaths of that source raise no suspici
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple, Self
 
-from common.calendar import civil_date, start_of_day
+from common.calendar import civil_date
 from common.codes import divisions
 from common.events import ForeignEventsGrouped
 from common.message import derived_id
 from shell.store.transaction import Tx
 
-from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.pushed import Pushed
 from ingestion.recording.batch import Work
 from ingestion.recording.store import standing as store
@@ -30,22 +29,28 @@ class _Death(NamedTuple):
     source: str
     event_id: str
 
+    @classmethod
+    def of_event(cls, work: Work, event: Pushed) -> Self:
+        return cls(work.subject(event), event.source.urn, event.event_id)
 
-async def count_foreign_events(tx: Tx, work: Work, today: date) -> set[str]:
-    """Count the events of the batch and set `work.over_limit`. Returns the deaths that raise no suspicion: their source
-    is above the limit today, or its deaths of this person were refuted before."""
-    rules = standing_rules()
-    new = [e for e in work.new.values() if work.admission.stuck.get(e.event_id) in _COUNTED]
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The person and the source that states the death."""
+        return self.person_id, self.source
+
+
+async def count_foreign_events(tx: Tx, work: Work, today: date) -> None:
+    """Count the events of the batch. Sets `work.over_limit` and `work.quiet`: the deaths that raise no suspicion,
+    because their source is above the limit today, or its deaths of this person were refuted before."""
+    new, limit = _new_foreign(work), standing_rules().group_events_max
     totals = await store.count_foreign(tx, _counts(work, new), today)
-    work.over_limit = {key: total for key, total in totals.items() if total > rules.group_events_max}
-    deaths = _deaths(work, new)
-    refuted = await store.count_refuted(tx, {(death.person_id, death.source) for death in deaths})
-    quiet = set()
-    for death in deaths:
-        too_many = (death.source, "death") in work.over_limit
-        if too_many or refuted.get((death.person_id, death.source), 0) >= rules.refuted_deaths_max:
-            quiet.add(death.event_id)
-    return quiet
+    work.over_limit = {key: total for key, total in totals.items() if total > limit}
+    work.quiet = await _quiet_deaths(tx, work, _deaths(work, new))
+
+
+def _new_foreign(work: Work) -> list[Pushed]:
+    """The new events that wait by the rule."""
+    return [e for e in work.new.values() if work.admission.stuck.get(e.event_id) in _COUNTED]
 
 
 def _counts(work: Work, new: Sequence[Pushed]) -> Counter[store.SourceKind]:
@@ -53,23 +58,37 @@ def _counts(work: Work, new: Sequence[Pushed]) -> Counter[store.SourceKind]:
     counts = Counter((e.source.urn, str(e.kind)) for e in new)
     counts.update((part.source, "household") for part in work.held_parts)
     counts.update((w.source, w.kind) for w in work.withheld if w.reason in _COUNTED)
-    counts.update((e.source.urn, f"{_CLAIMED}{e.kind}") for e in _newly_claimed(work))
+    counts.update(_claimed_place(e) for e in work.new.values() if work.standing(e) == "claimed")
     return counts
 
 
-def _newly_claimed(work: Work) -> list[Pushed]:
-    chains, standing = work.placing.chains, work.admission.standing
-    return [e for e in work.new.values() if standing.get(chains.get(e.event_id, "")) == "claimed"]
+def _claimed_place(event: Pushed) -> store.SourceKind:
+    return event.source.urn, f"{_CLAIMED}{event.kind}"
+
+
+# ── quiet deaths ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _quiet_deaths(tx: Tx, work: Work, deaths: Sequence[_Death]) -> set[str]:
+    refuted = await store.count_refuted(tx, {death.claim for death in deaths})
+    limit = standing_rules().refuted_deaths_max
+    quiet = [d for d in deaths if _is_over_limit(work, d) or refuted.get(d.claim, 0) >= limit]
+    return {death.event_id for death in quiet}
+
+
+def _is_over_limit(work: Work, death: _Death) -> bool:
+    return (death.source, "death") in work.over_limit
 
 
 def _deaths(work: Work, new: Sequence[Pushed]) -> list[_Death]:
     """The deaths that begin to wait with this batch: new ones, ones that counted, and ones that were withdrawn."""
-    stuck = work.admission.stuck
-    revived = [
-        e for e in work.events if work.was_withdrawn(e.event_id) and stuck.get(e.event_id, WITHDRAWN) != WITHDRAWN
-    ]
-    deaths = [_Death(work.subject(e), e.source.urn, e.event_id) for e in (*new, *revived) if e.kind == "death"]
-    return deaths + [_Death(w.person_id, w.source, w.event_id) for w in work.withheld if w.kind == "death"]
+    pushed = [_Death.of_event(work, e) for e in (*new, *_revived(work)) if e.kind == "death"]
+    return pushed + [_Death(w.person_id, w.source, w.event_id) for w in work.withheld if w.kind == "death"]
+
+
+def _revived(work: Work) -> list[Pushed]:
+    """Events that were withdrawn and wait again."""
+    return [e for e in work.events if work.was_withdrawn(e.event_id) and work.is_stuck(e.event_id)]
 
 
 # ── groups ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,24 +102,46 @@ def has_claimed_groups(work: Work) -> bool:
 async def save_groups(tx: Tx, work: Work, instant: datetime, deadline: datetime) -> None:
     """Open the group of each count above the limit, and move the rows of the day into it."""
     for source, counted in sorted(work.over_limit):
-        await _save_group(tx, source, counted, instant, deadline)
+        await _save_group(tx, _group(source, counted, civil_date(instant)), instant, deadline)
 
 
-async def _save_group(tx: Tx, source: str, counted: str, instant: datetime, deadline: datetime) -> None:
-    day, kind = civil_date(instant), counted.removeprefix(_CLAIMED)
-    holds: Literal["events", "places"] = "places" if counted.startswith(_CLAIMED) else "events"
+async def _save_group(tx: Tx, group: store.NewGroup, instant: datetime, deadline: datetime) -> None:
+    if await store.insert_group(tx, group, instant, deadline):
+        tx.emit(_grouped(group, instant), division=group.owner)
+    await _gather(tx, group)
+
+
+def _group(source: str, counted: str, day: date) -> store.NewGroup:
+    """`counted`: the key of the count, with or without _CLAIMED."""
+    kind, holds = counted.removeprefix(_CLAIMED), _holds(counted)
     group_id = derived_id("group", source, kind, day.isoformat(), holds)
-    owner = divisions.parent(registered()[source].area) or divisions.NATION
-    if await store.insert_group(tx, store.NewGroup(group_id, source, kind, day, holds, owner), instant, deadline):
-        opened = ForeignEventsGrouped(
-            group_id=group_id,
-            source=source,
-            kind=kind,
-            day=day,
-            holds=holds,
-            owner=owner,
-            opened_at=instant,
-        )
-        tx.emit(opened, division=owner)
-    gather = store.gather_places if holds == "places" else store.gather_events
-    await gather(tx, group_id, source, kind, start_of_day(day), start_of_day(day + timedelta(days=1)))
+    return store.NewGroup(group_id, source, kind, day, holds, _owner(source))
+
+
+def _holds(counted: str) -> Literal["events", "places"]:
+    return "places" if counted.startswith(_CLAIMED) else "events"
+
+
+def _owner(source: str) -> str:
+    """The area above the source's own."""
+    return divisions.parent(registered()[source].area) or divisions.NATION
+
+
+def _grouped(group: store.NewGroup, instant: datetime) -> ForeignEventsGrouped:
+    return ForeignEventsGrouped(
+        group_id=group.group_id,
+        source=group.source,
+        kind=group.kind,
+        day=group.day,
+        holds=group.holds,
+        owner=group.owner,
+        opened_at=instant,
+    )
+
+
+async def _gather(tx: Tx, group: store.NewGroup) -> None:
+    """Move the rows of the group's day into it."""
+    if group.holds == "places":
+        await store.gather_places(tx, group)
+    else:
+        await store.gather_events(tx, group)

@@ -1,4 +1,4 @@
-"""Stored events, opened."""
+"""Stored events, opened, and fields of the vault, sealed."""
 
 from collections.abc import Collection
 
@@ -18,3 +18,13 @@ async def open_events(tx: Tx, event_ids: Collection[str]) -> dict[str, Pushed]:
     """Recorded events by id. The number of statements does not depend on their number."""
     sealed = await store.load_sealed(tx.sql, event_ids)
     return {event_id: open_event(event_id, kept) for event_id, kept in sealed.items()}
+
+
+async def load_source_ids(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
+    """The sources' own ids of recorded events."""
+    events = await open_events(tx, event_ids)
+    return {event_id: event.id for event_id, event in events.items()}
+
+
+def vault_row(person_id: str, field: str, text: str) -> store.Sealed:
+    return store.Sealed(person_id, field, vault().seal(text.encode(), f"{person_id}/{field}".encode()))

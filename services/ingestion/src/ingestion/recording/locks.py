@@ -3,18 +3,17 @@
 Households are locked first, then persons, each in the order of their ids.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from common.errors import Unavailable
 from common.message import derived_id
-from shell.privacy import vault
 from shell.store.transaction import Tx
 
 from ingestion.domain.chains import Known
 from ingestion.domain.pushed import Member, Pushed
 from ingestion.recording.batch import Request, Work
-from ingestion.recording.kept_events import open_event
+from ingestion.recording.kept_events import open_event, vault_row
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import statements as store
 
@@ -38,11 +37,8 @@ async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) ->
     `direct`: persons whose waiting events are decided. `others`: persons of identity changes and of own statements.
     They are locked, but their waiting events are not decided in this batch. Otherwise a line of waiting identity
     changes would add one person after the other. Both sets grow."""
-    waiting = await _load_waiting(tx, work, direct)
-    unknown = (m for m in _named_persons(waiting) if m.index not in work.person_of)
-    person_of, mates = await _identify(tx, unknown)
-    work.person_of |= person_of
-    others |= mates
+    await _load_waiting(tx, work, direct)
+    others |= await _identify_waiting(tx, work)
     await lock(tx, work, {part.household for part in work.parts}, direct | others)
     if _add_missing(work, direct, others):
         return False
@@ -50,16 +46,7 @@ async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) ->
     direct |= _mates(work, direct)  # their waiting events may take effect now
     if _add_missing(work, direct, others):
         return False
-    return await _still_waiting(tx, work, direct) == {*work.waited, *(part.id for part in work.parts)}
-
-
-async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> list[Pushed]:
-    """The waiting events of these persons in the order of arrival. `work.events`: these, then the new ones."""
-    work.waited, work.parts = await quarantine.load_waiting(tx, direct)
-    in_order = sorted(work.waited, key=lambda event_id: (work.waited[event_id].since, event_id))
-    waiting = [open_event(event_id, work.waited[event_id].sealed) for event_id in in_order]
-    work.events = [*waiting, *(e for e in work.new.values() if e.event_id not in work.waited)]
-    return waiting
+    return await _still_waiting(tx, work, direct) == _ids_of_rows(work.waited, work.parts)
 
 
 def _named_persons(events: Iterable[Pushed]) -> Iterable[Member]:
@@ -72,20 +59,51 @@ def _mates(work: Work, person_ids: Collection[str]) -> set[str]:
     return {p.person_id for p in work.persons.values() if p.circle in circles}
 
 
-def _add_missing(work: Work, direct: Collection[str], others: set[str]) -> bool:
+def _add_missing(work: Work, direct: set[str], others: set[str]) -> bool:
     """Add the persons in whose timelines the platform's own statements about `direct` are. True if some are new."""
-    own = [o for p in direct if p in work.persons for o in work.persons[p].memory.standing.own]
-    missing = {i for o in own for i in (o.person_id, o.keeper)} - work.persons.keys()
+    concerned: set[str] = set()
+    for person_id in direct & work.persons.keys():
+        for own in work.persons[person_id].memory.standing.own:
+            concerned |= {own.person_id, own.keeper}
+    missing = concerned - work.persons.keys()
     others |= missing
     return bool(missing)
 
 
+# ── waiting events ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> None:
+    """Set `waited`, `parts` and `events`: the waiting events of these persons in the order of arrival, then the new
+    ones."""
+    work.waited, work.parts = await quarantine.load_waiting(tx, direct)
+    waiting = [open_event(event_id, work.waited[event_id].sealed) for event_id in _in_order(work.waited)]
+    work.events = [*waiting, *(e for e in work.new.values() if e.event_id not in work.waited)]
+
+
+def _in_order(waited: Mapping[str, quarantine.Waited]) -> list[str]:
+    """The event ids in the order of arrival."""
+    return sorted(waited, key=lambda event_id: (waited[event_id].since, event_id))
+
+
+async def _identify_waiting(tx: Tx, work: Work) -> set[str]:
+    """Add the persons of the waiting events to `person_of`; returns the persons of their circles."""
+    unknown = (m for m in _named_persons(work.events) if m.index not in work.person_of)
+    person_of, mates = await _identify(tx, unknown)
+    work.person_of |= person_of
+    return mates
+
+
 async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:
     """Ids of the rows that wait, read behind the locks. No query is needed if nothing waited and nothing waits."""
-    if not work.waited and not work.parts and not any(work.persons[person_id].waiting for person_id in direct):
+    waited = work.waited or work.parts
+    if not waited and not any(work.persons[person_id].waiting for person_id in direct):
         return set()
-    waiting, parts = await quarantine.load_waiting(tx, direct)
-    return {*waiting, *(part.id for part in parts)}
+    return _ids_of_rows(*await quarantine.load_waiting(tx, direct))
+
+
+def _ids_of_rows(waited: Iterable[str], parts: Iterable[quarantine.Part]) -> set[str]:
+    return {*waited, *(part.id for part in parts)}
 
 
 # ── locks ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,17 +114,15 @@ async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[st
 
     If a household's predecessor was recorded while this batch waited for a lock, another round locks that household,
     too. Raises Unavailable if households keep changing."""
-    followed = _followed(work)
+    followed, persons = _followed(work), set(direct)
     households = {e.household for e in work.events if e.household} | set(extra)
     households |= _households(await store.load_known(tx, followed), followed)
-    persons = set(direct)
     for _ in range(LOCK_ROUNDS_MAX):
         joined = await _lock_round(tx, work, households, persons)
         if joined:
             persons |= joined
             continue
-        ids = set(work.new) | {e.previous for e in work.events if e.previous is not None}
-        work.known = await store.load_known(tx, ids)
+        await _load_known(tx, work)
         missed = _households(work.known, followed) - households
         if not missed:
             return
@@ -114,22 +130,34 @@ async def lock(tx: Tx, work: Work, extra: Collection[str], direct: Collection[st
     raise Unavailable("households kept changing")
 
 
-def _followed(work: Work) -> set[str]:
-    """The predecessors of events that may concern a household."""
-    return {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
+async def _load_known(tx: Tx, work: Work) -> None:
+    predecessors = {e.previous for e in work.events if e.previous is not None}
+    work.known = await store.load_known(tx, work.new.keys() | predecessors)
 
 
 async def _lock_round(tx: Tx, work: Work, households: Collection[str], persons: Collection[str]) -> set[str]:
     """Returns the members of circles who joined while this batch waited for a lock."""
     work.states = await store.lock_households(tx, households)
-    ever = {person_id for state in work.states.values() for person_id in state.ever}
-    work.persons = await store.lock_persons(tx, {*work.person_of.values(), *persons, *work.persons, *ever})
+    wanted = {*work.person_of.values(), *persons, *work.persons, *_members(work)}
+    work.persons = await store.lock_persons(tx, wanted)
     circles = {p.circle for p in work.persons.values() if p.circle is not None}
-    return await store.load_circles(tx, circles) - work.persons.keys() if circles else set()
+    return await store.load_circles(tx, circles) - work.persons.keys()
+
+
+def _members(work: Work) -> set[str]:
+    """All persons who were ever named as members of the locked households."""
+    return {person_id for state in work.states.values() for person_id in state.ever}
+
+
+def _followed(work: Work) -> set[str]:
+    """The predecessors of events that may concern a household."""
+    return {e.previous for e in work.events if e.previous is not None and e.kind in ("household", "low_income")}
 
 
 def _households(known: Mapping[str, Known], followed: Collection[str]) -> set[str]:
-    return {k.household for event_id, k in known.items() if k.household and event_id in followed}
+    """The households of followed events, as far as these are stored."""
+    stored = [known[event_id] for event_id in followed if event_id in known]
+    return {event.household for event in stored if event.household}
 
 
 # ── persons by ID number ────────────────────────────────────────────────────────────────────────────────────
@@ -138,9 +166,11 @@ def _households(known: Mapping[str, Known], followed: Collection[str]) -> set[st
 async def _holders(tx: Tx, work: Work) -> dict[bytes, str]:
     """The persons of ID numbers that are printed in certificates of other persons, if such persons exist."""
     named = {e.holder.index for e in work.events if e.holder is not None} - work.person_of.keys()
-    if not named:
-        return {}
-    return {index: found.person_id for index, found in (await store.load_identities(tx, named)).items()}
+    return _person_ids(await store.load_identities(tx, named)) if named else {}
+
+
+def _person_ids(identities: Mapping[bytes, store.Identified]) -> dict[bytes, str]:
+    return {index: identified.person_id for index, identified in identities.items()}
 
 
 async def _identify(tx: Tx, members: Iterable[Member]) -> tuple[dict[bytes, str], set[str]]:
@@ -149,24 +179,22 @@ async def _identify(tx: Tx, members: Iterable[Member]) -> tuple[dict[bytes, str]
     if not numbers:
         return {}, set()
     known = await store.load_identities(tx, numbers)
-    found = {index: identity.person_id for index, identity in known.items()}
-    circles = {identity.circle for identity in known.values() if identity.circle is not None}
-    mates = await store.load_circles(tx, circles) if circles else set()
-    missing = [index for index in numbers if index not in found]
-    if missing:
-        found |= await _create_persons(tx, missing, numbers)
-    return found, mates
+    mates = await store.load_circles(tx, _circles(known))
+    missing = {index: number for index, number in numbers.items() if index not in known}
+    created = await _create_persons(tx, missing) if missing else {}
+    return _person_ids(known) | created, mates
 
 
-async def _create_persons(tx: Tx, indexes: Sequence[bytes], numbers: Mapping[bytes, str]) -> dict[bytes, str]:
-    """The id of a person is derived from the blind index, so that two writers create the same person."""
-    person_of = {index: derived_id("person", index.hex()) for index in indexes}
+def _circles(identities: Mapping[bytes, store.Identified]) -> set[str]:
+    return {identified.circle for identified in identities.values() if identified.circle is not None}
+
+
+async def _create_persons(tx: Tx, numbers: Mapping[bytes, str]) -> dict[bytes, str]:
+    """Person ids by blind index. `numbers`: ID numbers by blind index.
+
+    The id of a person is derived from the blind index, so that two writers create the same person."""
+    person_of = {index: derived_id("person", index.hex()) for index in numbers}
     created = await store.insert_identities(tx, list(person_of.items()))
     await store.insert_persons(tx, person_of.values())
-    seal = vault().seal
-    sealed = []
-    for index in created:
-        person_id = person_of[index]
-        sealed.append((person_id, "id_number", seal(numbers[index].encode(), f"{person_id}/id_number".encode())))
-    await store.upsert_vault(tx, sealed)
+    await store.upsert_vault(tx, [vault_row(person_of[index], "id_number", numbers[index]) for index in created])
     return person_of

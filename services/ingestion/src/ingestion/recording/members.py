@@ -5,11 +5,11 @@ The part of a member to whom the source does not belong waits in quarantine.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
 from common.events.facts import Household, Standing, Statement
 from common.message import derived_id
+from msgspec.structs import replace
 from shell.store.transaction import Tx
 
 from ingestion.domain.household import (
@@ -28,10 +28,18 @@ from ingestion.domain.standing import NOT_COUNTED
 from ingestion.domain.statements import restate
 from ingestion.recording.batch import Work
 from ingestion.recording.identities import mates_of
-from ingestion.recording.kept_events import open_events
+from ingestion.recording.kept_events import load_source_ids
 from ingestion.recording.store.quarantine import Part
 
 _WITHHELD: Final = b'"withheld"'
+
+
+class HouseholdChanges(NamedTuple):
+    """The new statements of a batch that may reach members. `lists`: household lists by chain. `incomes`: by chain,
+    the person of each low income."""
+
+    lists: dict[str, list[Entry]]
+    incomes: dict[str, str]
 
 
 class Members:
@@ -55,10 +63,9 @@ class Members:
 
     def _restore(self, person: Person, copied: Statement) -> bool:
         """Let a withheld copy count again. False if the person has no such copy."""
-        key = (copied.event_id, copied.chain)
-        if not any((s.event_id, s.chain) == key for s in statements_of(person.statements)):
+        if not any(_is_same(s, copied) for s in statements_of(person.statements)):
             return False
-        restate(person, self._instant, lambda s: "full" if _is_withheld(s) and (s.event_id, s.chain) == key else None)
+        restate(person, self._instant, lambda s: "full" if _is_withheld(s) and _is_same(s, copied) else None)
         return True
 
     def releasable_parts(self) -> Iterator[Part]:
@@ -75,30 +82,38 @@ class Members:
                 self._withhold_copies(self._work.persons[person_id])
 
     def _withhold_copies(self, person: Person) -> None:
-        def wanted(statement: Statement) -> Standing | None:
-            household = _household_of_copy(statement)
-            if household is None or _is_withheld(statement):
-                return None
-            return None if self._belongs(person.person_id, statement.source, household) else "withheld"
-
-        for statement in restate(person, self._instant, wanted):
+        for statement in restate(person, self._instant, lambda s: self._wanted(person, s)):
             household = _household_of_copy(statement)
             assert household is not None
             self._hold(person.person_id, statement, household)
 
+    def _wanted(self, person: Person, statement: Statement) -> Standing | None:
+        """`withheld` for a copy whose source does not belong to the person."""
+        household = _household_of_copy(statement)
+        if household is None or _is_withheld(statement):
+            return None
+        return None if self._belongs(person.person_id, statement.source, household) else "withheld"
+
     def _belongs(self, person_id: str, urn: str, household: str) -> bool:
         """Whether a source may state a household fact about a person. Without a vouched place, every source may."""
-        work, source = self._work, self._sources.get(urn)
-        person = work.persons[person_id]
-        standing = person.memory.standing
-        vouched = {*standing.strong, *standing.weak, *mates_of(work, person)}
+        standing = self._work.persons[person_id].memory.standing
+        vouched = standing.vouched | mates_of(self._work, person_id)
         if not vouched or part_id(household, urn, person_id) in standing.exempt:
             return True
+        return self._knows(urn, vouched)
+
+    def _knows(self, urn: str, vouched: set[str]) -> bool:
+        """Whether a source is registered and belongs by one of these divisions."""
+        source = self._sources.get(urn)
         return source is not None and belongs(source, vouched)
 
     def _hold(self, person_id: str, statement: Statement, household: str) -> None:
         id_ = part_id(household, statement.source, person_id)
         self._work.held_parts.append(Part(id_, household, statement.source, person_id, statement.event_id))
+
+
+def _is_same(a: Statement, b: Statement) -> bool:
+    return (a.event_id, a.chain) == (b.event_id, b.chain)
 
 
 def _is_withheld(statement: Statement) -> bool:
@@ -119,64 +134,77 @@ def part_id(household: str, source: str, person_id: str) -> str:
 # ── spreading ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def spread_to_members(
-    tx: Tx,
-    work: Work,
-    lists: Mapping[str, Sequence[Entry]],
-    incomes: Mapping[str, str],
-    source_ids: Mapping[str, str],
-    members: Members,
-) -> None:
-    """Give members the new household lists and low incomes. `incomes`: the person by chain. Raises NotLocked."""
-    chains = {chain: [*chain_of_list(work.states, chain), *entries] for chain, entries in lists.items()}
+async def spread_to_members(tx: Tx, work: Work, changes: HouseholdChanges, members: Members) -> None:
+    """Give members the new household lists and low incomes. Raises NotLocked."""
+    if not any(changes):
+        return
+    chains = _lists_to_spread(work, changes.lists) | _incomes_to_spread(work, changes.incomes)
+    _note_households(work, chains)
+    await _give(tx, work, spread(work.states, chains), members)
+
+
+def _lists_to_spread(work: Work, lists: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
+    """The whole chain of each list."""
+    return {chain: [*chain_of_list(work.states, chain), *entries] for chain, entries in lists.items()}
+
+
+def _incomes_to_spread(work: Work, incomes: Mapping[str, str]) -> dict[str, list[Entry]]:
+    """The whole chain of each low income that has named a household. `incomes`: the person by chain."""
+    chains = {}
     for chain, person_id in incomes.items():
         statements = _counting_income(work, work.persons[person_id], chain)
         if any(household_of(s) for s in statements):
             chains[chain] = [Entry(s, (), person_id) for s in statements]
-    _note_households(work, chains)
-    await _give(tx, work, spread(work.states, chains), source_ids, members)
+    return chains
 
 
 def _note_households(work: Work, chains: Mapping[str, Sequence[Entry]]) -> None:
     """Note for each event a household that its chain touches; a follower locks that household."""
     for event in work.events:
         entries = chains.get(work.placing.chains.get(event.event_id, ""), ())
-        household = next((h for e in entries if (h := household_of(e.statement))), None)
+        household = _first_household(entries)
         if household is not None:
             work.household_of_event[event.event_id] = household
+
+
+def _first_household(entries: Sequence[Entry]) -> str | None:
+    named = (household_of(entry.statement) for entry in entries)
+    return next((household for household in named if household), None)
 
 
 def _counting_income(work: Work, person: Person, chain: str) -> list[Statement]:
     """The statements of a low-income status that count with this batch, without their time of waiting."""
     found = []
     for s in statements_of(person.statements):
-        if s.chain != chain or s.via is not None:
-            continue
-        if s.standing_at() not in NOT_COUNTED or s.event_id in work.placing.chains:
-            found.append(msgspec.structs.replace(s, standing=()))
+        if s.chain == chain and s.via is None and _counts(work, s):
+            found.append(replace(s, standing=()))
     return found
 
 
-async def release_parts(tx: Tx, work: Work, source_ids: Mapping[str, str], members: Members) -> None:
+def _counts(work: Work, statement: Statement) -> bool:
+    return statement.standing_at() not in NOT_COUNTED or statement.event_id in work.placing.chains
+
+
+async def release_parts(tx: Tx, work: Work, members: Members) -> None:
     """Give their parts to members to whom the source of a household list belongs now."""
     for part in members.releasable_parts():
         entries = [e for e in work.states[part.household].entries if e.statement.source == part.source]
-        await _give(tx, work, copies_for(part.household, entries, part.person_id), source_ids, members)
+        await _give(tx, work, copies_for(part.household, entries, part.person_id), members)
 
 
-async def _give(tx: Tx, work: Work, copies: Sequence[Copy], source_ids: Mapping[str, str], members: Members) -> None:
+async def _give(tx: Tx, work: Work, copies: Sequence[Copy], members: Members) -> None:
     """Give copies to the members to whom the source belongs."""
     given = [copy for copy in copies if members.may_receive(copy)]
-    events = await open_events(tx, _tied(given) - source_ids.keys())
-    all_ids = {**source_ids, **{event_id: event.id for event_id, event in events.items()}}
+    source_ids = work.source_ids | await load_source_ids(tx, _tied(given) - work.source_ids.keys())
     for copy in given:
-        members.give(copy, all_ids)
+        members.give(copy, source_ids)
 
 
 def _tied(copies: Sequence[Copy]) -> set[str]:
     """Event ids of copies whose order depends on the sources' own ids: several have the same chain and time."""
     same_time: dict[tuple[str, datetime], set[str]] = {}
     for copy in copies:
-        key = (copy.statement.chain, copy.statement.time)
-        same_time.setdefault(key, set()).add(copy.statement.event_id)
-    return {event_id for ids in same_time.values() if len(ids) > 1 for event_id in ids}
+        stated = copy.statement
+        same_time.setdefault((stated.chain, stated.time), set()).add(stated.event_id)
+    tied = [ids for ids in same_time.values() if len(ids) > 1]
+    return set[str]().union(*tied)

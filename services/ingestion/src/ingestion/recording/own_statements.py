@@ -1,84 +1,128 @@
 """Statements of the platform itself: a death that waits is suspected, and an identity change that waits is a doubt."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
 from common.events.facts import Death, IdentityChange, Standing, Statement
 from common.message import derived_id
+from msgspec.structs import replace
 
-from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.person import Person, statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.standing import Outcome
 from ingestion.domain.standing_state import OwnStatement
 from ingestion.domain.statements import restate, with_standing
 from ingestion.recording.batch import Withheld, Work
 
+OwnByEvent = dict[str, OwnStatement]  # by the waiting event behind it
 RANK_OF_OTHERS: Final = 9  # of a suspicion by a source that has no rank for deaths any more
 
 
-def update_own_statements(work: Work, quiet: Collection[str], instant: datetime) -> None:
-    """Suspect each death that waits. While an identity change waits, put the newer number in doubt.
+def update_own_statements(work: Work, instant: datetime) -> None:
+    """Suspect each death that waits, unless it is quiet. While an identity change waits, put the newer number in doubt.
 
-    `quiet`: events that raise no suspicion. A statement about an event that does not wait any more is withheld."""
-    stuck = work.admission.stuck
-    waiting = [e for e in work.events if e.previous is None and stuck.get(e.event_id) not in (None, WITHDRAWN)]
+    A statement about an event that does not wait any more is withheld."""
+    waiting = _waiting_by_person(work)
     for person_id, outcome in work.admission.outcomes.items():
-        about = {e.event_id: e for e in waiting if work.subject(e) == person_id}
-        _update_for(work, person_id, outcome, about, quiet, instant)
+        known = {o.about: o for o in outcome.standing.own if o.keeper == person_id}
+        _suspect_withheld(work, person_id, known, instant)
+        _update_for(work, waiting.get(person_id, ()), known, instant)
 
 
-def _update_for(
-    work: Work,
-    person_id: str,
-    outcome: Outcome,
-    waiting: Mapping[str, Pushed],
-    quiet: Collection[str],
-    instant: datetime,
-) -> None:
-    """`waiting`: the waiting events about this person that begin a chain."""
-    known = {o.about: o for o in outcome.standing.own if o.keeper == person_id}
+def _waiting_by_person(work: Work) -> dict[str, list[Pushed]]:
+    """The waiting events that begin a chain, by the person whom they name."""
+    waiting: dict[str, list[Pushed]] = {}
+    for event in work.events:
+        if event.previous is None and work.is_stuck(event.event_id):
+            waiting.setdefault(work.subject(event), []).append(event)
+    return waiting
+
+
+def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: datetime) -> None:
+    """Suspect the person's deaths that counted and wait again. Their own statements are removed from `known`."""
     for withheld in work.withheld:
-        if withheld.person_id == person_id and _is_death_again(withheld):
-            _suspect_again(work, withheld, known, quiet, instant)
-            known.pop(withheld.event_id, None)
-    for event_id, event in waiting.items():
-        if _needs_statement(work, event) and event_id not in known and event_id not in quiet:
-            _add_statement_about(work, person_id, event, instant)
+        if withheld.person_id == person_id and withheld.is_death_again:
+            _suspect_again(work, withheld, known.pop(withheld.event_id, None), instant)
+
+
+def _update_for(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instant: datetime) -> None:
+    """`waiting`: the waiting events about this person that begin a chain."""
+    for event in waiting:
+        if event.event_id not in known and _needs_statement(work, event):
+            _add_statement_about(work, event, instant)
+    loud = {event.event_id for event in waiting} - work.quiet
     for event_id, own in known.items():
-        _set_counting(work.persons[own.person_id], own.chain, event_id in waiting and event_id not in quiet, instant)
-
-
-def _is_death_again(withheld: Withheld) -> bool:
-    root = withheld.event_id == withheld.chain and withheld.reason != WITHDRAWN
-    return withheld.kind == "death" and root
+        _set_counting(work.persons[own.person_id], own.chain, event_id in loud, instant)
 
 
 def _needs_statement(work: Work, event: Pushed) -> bool:
     """A death is suspected when it arrives, or never: an older one without a suspicion was quiet when it arrived."""
+    if event.event_id in work.quiet:
+        return False
     return event.kind == "identity_change" or (event.kind == "death" and event.event_id in work.new)
 
 
-def _suspect_again(
-    work: Work, withheld: Withheld, known: Mapping[str, OwnStatement], quiet: Collection[str], instant: datetime
-) -> None:
-    """A death that counted waits again: from now on it is suspected."""
+# ── suspicions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _suspect_again(work: Work, withheld: Withheld, own: OwnStatement | None, instant: datetime) -> None:
+    """A death that counted waits again: from now on it is suspected. `own`: an earlier suspicion of it."""
     person = work.persons[withheld.person_id]
-    if withheld.event_id in quiet:
+    if withheld.event_id in work.quiet:
         return
-    if withheld.event_id in known:
-        _set_counting(person, known[withheld.event_id].chain, True, instant)
+    if own is not None:
+        _set_counting(person, own.chain, True, instant)
         return
     death = next(s for s in statements_of(person.statements) if s.event_id == withheld.event_id)
-    suspicion = _suspicion(death, instant)
-    own = OwnStatement(suspicion.chain, withheld.event_id, person.person_id, person.person_id)
-    _add_own(work, own, suspicion, (person.person_id,))
+    _add_suspicion(work, person.person_id, death, instant)
 
 
-def _add_statement_about(work: Work, keeper: str, event: Pushed, instant: datetime) -> None:
-    stated = Statement(
+def _add_suspicion(work: Work, person_id: str, death: Statement, instant: datetime) -> None:
+    chain, reported = derived_id("suspicion", death.event_id), Death(evidence="reported")
+    suspicion = replace(
+        death, event_id=chain, chain=chain, action="created", recorded_at=instant, value=reported, standing=()
+    )
+    own = OwnStatement(chain, death.event_id, person_id, person_id)
+    _add_own(work, own, suspicion, (person_id,))
+
+
+# ── doubts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_doubt(work: Work, event: Pushed, instant: datetime) -> None:
+    """The doubt is in the timeline of the newer number; both persons keep a record of it."""
+    newer, older = _newer_and_older(work, event)
+    chain = derived_id("doubt", event.event_id)
+    value = IdentityChange(same_as=older, new_number=_is_new_number(event))
+    doubt = replace(_without_value(event, instant), event_id=chain, chain=chain, value=value)
+    own = OwnStatement(chain, event.event_id, newer, work.subject(event))
+    _add_own(work, own, with_standing(doubt, instant, "waits"), (newer, older))
+
+
+def _newer_and_older(work: Work, event: Pushed) -> tuple[str, str]:
+    """The persons of the newer and the older number of an identity change."""
+    person_id, (other,) = work.subject(event), work.persons_named(event)
+    return (other, person_id) if _is_new_number(event) else (person_id, other)
+
+
+def _is_new_number(event: Pushed) -> bool:
+    """Whether an identity change names a new number, and not another number of the same human."""
+    return getattr(event.value, "new_id_number", None) is not None
+
+
+# ── both ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_statement_about(work: Work, event: Pushed, instant: datetime) -> None:
+    if event.kind == "death":
+        _add_suspicion(work, work.subject(event), _without_value(event, instant), instant)
+    else:
+        _add_doubt(work, event, instant)
+
+
+def _without_value(event: Pushed, instant: datetime) -> Statement:
+    """The statement of a waiting event that begins a chain, still without the platform's own value."""
+    return Statement(
         event_id=event.event_id,
         chain=event.event_id,
         action="created",
@@ -89,36 +133,6 @@ def _add_statement_about(work: Work, keeper: str, event: Pushed, instant: dateti
         recorded_at=instant,
         valid_from=event.valid_from,
     )
-    if event.kind == "death":
-        suspicion = _suspicion(stated, instant)
-        _add_own(work, OwnStatement(suspicion.chain, event.event_id, keeper, keeper), suspicion, (keeper,))
-    else:
-        _add_doubt(work, keeper, event, stated, instant)
-
-
-def _suspicion(death: Statement, instant: datetime) -> Statement:
-    chain = derived_id("suspicion", death.event_id)
-    return msgspec.structs.replace(
-        death,
-        event_id=chain,
-        chain=chain,
-        action="created",
-        recorded_at=instant,
-        value=Death(evidence="reported"),
-        standing=(),
-    )
-
-
-def _add_doubt(work: Work, keeper: str, event: Pushed, stated: Statement, instant: datetime) -> None:
-    """The doubt is in the timeline of the newer number; both persons keep a record of it."""
-    other = work.person_of[event.members[0].index]
-    renumbered = getattr(event.value, "new_id_number", None) is not None
-    newer, older = (other, keeper) if renumbered else (keeper, other)
-    chain = derived_id("doubt", event.event_id)
-    value = IdentityChange(same_as=older, new_number=renumbered)
-    doubt = msgspec.structs.replace(stated, event_id=chain, chain=chain, value=value)
-    own = OwnStatement(chain, event.event_id, newer, keeper)
-    _add_own(work, own, with_standing(doubt, instant, "waits"), (newer, older))
 
 
 def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Collection[str]) -> None:
@@ -126,19 +140,16 @@ def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Colle
     work.persons[own.person_id].add(statement, {})
     for person_id in holders:
         person = work.persons[person_id]
-        standing = person.memory.standing
-        person.memory.standing = msgspec.structs.replace(standing, special=True, own=(*standing.own, own))
+        person.memory.standing = person.memory.standing.with_own(own)
         person.touched = True
 
 
 def _set_counting(person: Person, chain: str, counts: bool, instant: datetime) -> None:
-    """Let an own statement count, or no longer. A doubt that counts has the standing `waits`."""
+    restate(person, instant, lambda s: _standing_of_own(s, counts) if s.chain == chain else None)
 
-    def wanted(statement: Statement) -> Standing | None:
-        if statement.chain != chain:
-            return None
-        if not counts:
-            return "withheld"
-        return "waits" if statement.kind == "identity_change" else "full"
 
-    restate(person, instant, wanted)
+def _standing_of_own(statement: Statement, counts: bool) -> Standing:
+    """The standing of an own statement. A doubt that counts has the standing `waits`."""
+    if not counts:
+        return "withheld"
+    return "waits" if statement.kind == "identity_change" else "full"

@@ -16,7 +16,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.household import NotLocked
 from ingestion.domain.person import instant_of_batch
-from ingestion.domain.problems import fault
+from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, with_note
 from ingestion.recording import storage
@@ -40,11 +40,17 @@ async def record(tx: Tx, pushed: Sequence[Pushed], now: datetime) -> list[Receip
     """Record events; returns their receipts in the same order. Nothing is committed here."""
     if not pushed:
         return []
+    first = _first_by_id(pushed)
+    work = await _apply(tx, first, now, Request())
+    return [with_note(_receipt(event, first, work), event) for event in pushed]
+
+
+def _first_by_id(pushed: Sequence[Pushed]) -> dict[str, Pushed]:
+    """The first event with each id."""
     first: dict[str, Pushed] = {}
     for event in pushed:
         first.setdefault(event.event_id, event)
-    work = await _apply(tx, first, now, Request())
-    return [with_note(_receipt(event, first, work), event) for event in pushed]
+    return first
 
 
 async def decide_again(tx: Tx, request: Request, now: datetime) -> Work:
@@ -54,33 +60,37 @@ async def decide_again(tx: Tx, request: Request, now: datetime) -> Work:
 
 async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
     """Record the new events. As long as a round changes which waiting events of others may count, decide again."""
-    work = await _apply_once(tx, new, now, request)
-    last = work
+    work = last = await _apply_once(tx, new, now, request)
     for _ in range(JUDGE_AGAIN_MAX):
         if not last.judge_again:
-            return work
-        again = Request(sorted(last.judge_again), retest=last.separated, by=request.by)
-        last = await _apply_once(tx, {}, now, again)
+            break
+        last = await _apply_once(tx, {}, now, last.next_request())
     return work
 
 
 async def _apply_once(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
-    """Load, decide, save. A household that proves to be touched is locked, and the batch is decided again."""
+    """Load, decide, save."""
     work = await load(tx, new, request)
-    instant = instant_of_batch(now, work.persons.values())
+    instant = await _decide_behind_locks(tx, work, now)
+    await storage.save(tx, work, instant)
+    return work
+
+
+async def _decide_behind_locks(tx: Tx, work: Work, now: datetime) -> datetime:
+    """Decide the batch. A household that proves to be touched is locked, and the batch is decided again.
+
+    Returns the recording time. Raises Unavailable if households keep changing."""
     extra: set[str] = {part.household for part in work.parts}
     for _ in range(LOCK_ROUNDS_MAX):
+        instant = instant_of_batch(now, work.persons.values())
         try:
             await decide(tx, work, instant, civil_date(now))
-            break
         except NotLocked as more:
             extra |= more.households
             await lock(tx, work, extra)
-            instant = instant_of_batch(now, work.persons.values())
-    else:
-        raise Unavailable("households kept changing")
-    await storage.save(tx, work, instant)
-    return work
+        else:
+            return instant
+    raise Unavailable("households kept changing")
 
 
 # ── receipts ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,18 +99,25 @@ async def _apply_once(tx: Tx, new: dict[str, Pushed], now: datetime, request: Re
 def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
     """`first`: the first event of this batch with each id."""
     stored, original = work.known.get(event.event_id), first[event.event_id]
-    if event.digest != (stored.digest if stored else original.digest):
-        return Receipt(event.id, event.event_id, "rejected", [fault("/id", "id_reused")])
+    if event.digest != (stored or original).digest:
+        return Receipt.of(event, "rejected", fault("/id", "id_reused"))
     if stored is not None or event is not original:
-        return Receipt(event.id, event.event_id, "duplicate")
+        return Receipt.of(event, "duplicate")
     return _receipt_of_new(event, work)
 
 
 def _receipt_of_new(event: Pushed, work: Work) -> Receipt:
     reason = work.placing.waiting.get(event.event_id)
-    if reason == WITHDRAWN:
-        return Receipt(event.id, event.event_id, "accepted", [fault(_OTHER_POINTER, reason)])
-    if reason is not None:
-        return Receipt(event.id, event.event_id, "quarantined", [fault(_POINTERS.get(reason, _OTHER_POINTER), reason)])
-    note = _NOTES.get(work.admission.standing.get(work.placing.chains[event.event_id], "full"))
-    return Receipt(event.id, event.event_id, "accepted", [fault(*note)] if note else [])
+    if reason is None:
+        return Receipt.of(event, "accepted", *_notes(event, work))
+    pointer = _POINTERS.get(reason, _OTHER_POINTER)
+    return Receipt.of(event, "accepted" if reason == WITHDRAWN else "quarantined", fault(pointer, reason))
+
+
+def _notes(event: Pushed, work: Work) -> list[Fault]:
+    """The note on an event that is accepted, but does not count fully."""
+    note = _NOTES.get(work.standing(event) or "full")
+    return [fault(*note)] if note else []
+
+
+# ── receipts ────────────────────────────────────────────────────────────────────────────────────────────────

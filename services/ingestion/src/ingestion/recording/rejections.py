@@ -21,20 +21,21 @@ async def record_rejections(tx: Tx, rejected: Sequence[Rejected], now: datetime)
     rows: dict[str, store.Rejection] = {}
     for each in rejected:
         if each.source is not None:
-            row = _rejection(each, each.source, now)
+            row = _row(each, each.source, now)
             rows[row.rejection_id] = row
     await store.insert_rejections(tx, list(rows.values()))
 
 
-def _rejection(rejected: Rejected, source: str, now: datetime) -> store.Rejection:
+def _row(rejected: Rejected, source: str, now: datetime) -> store.Rejection:
+    rejection_id, day = _rejection_id(rejected, source), rejected.day or civil_date(now)
+    sealed = vault().seal(rejected.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode())
+    return store.Rejection(rejection_id, source, rejected.event_id, day, _problems(rejected), sealed, now)
+
+
+def _rejection_id(rejected: Rejected, source: str) -> str:
     digest = vault().blind_index("refused\0" + rejected.body.decode("utf-8", "replace"))
-    rejection_id = derived_id("rejection", source, digest.hex())
-    return store.Rejection(
-        rejection_id,
-        source,
-        rejected.event_id,
-        rejected.day or civil_date(now),
-        msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in rejected.faults]),
-        vault().seal(rejected.body[:REJECTED_BODY_BYTES_MAX], rejection_id.encode()),
-        now,
-    )
+    return derived_id("rejection", source, digest.hex())
+
+
+def _problems(rejected: Rejected) -> bytes:
+    return msgspec.json.encode([{"pointer": f.pointer, "code": f.code} for f in rejected.faults])

@@ -16,6 +16,7 @@ from ingestion.domain.pushed import Pushed
 from ingestion.domain.snapshots import snapshot
 from ingestion.recording import names, place_cases, waiting_events
 from ingestion.recording.batch import Work
+from ingestion.recording.kept_events import vault_row
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import statements as store
 
@@ -25,9 +26,7 @@ QUARANTINE_DAYS: Final = 3
 async def save(tx: Tx, work: Work, instant: datetime) -> None:
     """Write everything that the batch has changed: a fixed number of SQL statements."""
     new = [e for e in work.new.values() if e.event_id not in work.known]
-    rows = [_new_event(work, e) for e in new]
-    if len(await store.insert_received(tx, rows, instant)) != len(rows):
-        raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
+    await _insert_received(tx, [_new_event(work, e) for e in new], instant)
     await _save_quarantine(tx, work, new, instant)
     await store.upsert_vault(tx, _sealed_names(work.new_names))
     await names.settle_names(tx, work)
@@ -37,14 +36,21 @@ async def save(tx: Tx, work: Work, instant: datetime) -> None:
     await save_persons(tx, work.persons, instant)
 
 
+async def _insert_received(tx: Tx, rows: Sequence[store.NewEvent], instant: datetime) -> None:
+    inserted = await store.insert_received(tx, rows, instant)
+    if len(inserted) != len(rows):
+        raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
+
+
 def _new_event(work: Work, event: Pushed) -> store.NewEvent:
+    event_id, placing = event.event_id, work.placing
     return store.NewEvent(
         event,
         work.keeper(event),
-        work.placing.chains.get(event.event_id),
-        work.household_of_event.get(event.event_id),
-        vault().seal(event.kept, event.event_id.encode()),
-        _status(work.placing.waiting.get(event.event_id)),
+        placing.chains.get(event_id),
+        work.household_of_event.get(event_id),
+        vault().seal(event.kept, event_id.encode()),
+        _status(placing.waiting.get(event_id)),
     )
 
 
@@ -54,36 +60,41 @@ def _status(reason: str | None) -> str:
     return "parked" if reason == WITHDRAWN else "quarantined"
 
 
+def _sealed_names(new_names: Sequence[tuple[str, str]]) -> list[store.Sealed]:
+    """`new_names`: person and name; the last name of a person is the newest."""
+    return [vault_row(person_id, "name", name) for person_id, name in dict(new_names).items()]
+
+
+# ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
 async def _save_quarantine(tx: Tx, work: Work, new: Sequence[Pushed], instant: datetime) -> None:
-    by, deadline = work.request.by, instant + timedelta(days=QUARANTINE_DAYS)
+    deadline = instant + timedelta(days=QUARANTINE_DAYS)
     await waiting_events.save_waiting(tx, work, new, instant, deadline)
-    await quarantine.release(tx, _released(work), instant, by)
-    await quarantine.release_parts(tx, [part.id for part in work.released_parts], instant, by)
-    withdrawn = [i for i in work.waited if work.placing.waiting.get(i) == WITHDRAWN]
-    await quarantine.withdraw(tx, withdrawn, instant)
+    await _release(tx, work, instant)
+    await quarantine.withdraw(tx, _withdrawn(work), instant)
     await quarantine.reopen(tx, _reopened(work), instant, deadline)
 
 
-def _released(work: Work) -> list[quarantine.Released]:
-    """Events that waited and take effect now."""
-    chains, keepers = work.placing.chains, work.placing.keepers
-    return [
-        quarantine.Released(i, chains[i], work.household_of_event.get(i), keepers[i])
-        for i in work.waited
-        if i in chains
-    ]
+async def _release(tx: Tx, work: Work, instant: datetime) -> None:
+    """Release the events and member parts that waited and take effect now."""
+    released = [_released(work, event_id) for event_id in work.waited if event_id in work.placing.chains]
+    await quarantine.release(tx, released, instant, work.request.by)
+    await quarantine.release_parts(tx, [part.id for part in work.released_parts], instant, work.request.by)
+
+
+def _released(work: Work, event_id: str) -> quarantine.Released:
+    household = work.household_of_event.get(event_id)
+    return quarantine.Released(event_id, work.placing.chains[event_id], household, work.placing.keepers[event_id])
+
+
+def _withdrawn(work: Work) -> list[str]:
+    return [event_id for event_id in work.waited if work.placing.waiting.get(event_id) == WITHDRAWN]
 
 
 def _reopened(work: Work) -> list[str]:
     """Withdrawn events that wait again."""
-    waiting = work.placing.waiting
-    return [i for i, waited in work.waited.items() if waited.withdrawn and waiting.get(i, WITHDRAWN) != WITHDRAWN]
-
-
-def _sealed_names(new_names: Sequence[tuple[str, str]]) -> list[tuple[str, str, bytes]]:
-    """`new_names`: person and name; the last name of a person is the newest."""
-    seal = vault().seal
-    return [(p, "name", seal(name.encode(), f"{p}/name".encode())) for p, name in dict(new_names).items()]
+    return [event_id for event_id, waited in work.waited.items() if waited.withdrawn and work.waits(event_id)]
 
 
 def _count_waiting(work: Work) -> None:
@@ -116,10 +127,11 @@ async def save_persons(tx: Tx, persons: Mapping[str, Person], instant: datetime)
 def _emit(tx: Tx, person: Person, instant: datetime) -> None:
     """The database view `outgoing` builds the JSON of a person without other identities from the saved row."""
     causes = tuple(person.causes)
+    encoded = snapshot(person) if person.identities else None
     tx.emit_stored(
         PersonFactsRecorded(person_id=person.person_id, version=person.version, recorded_at=instant, statements=()),
         Origin(correlation_id=causes[-1], causes=causes),
-        encoded=snapshot(person) if person.identities else None,
+        encoded=encoded,
         division=person.division,
         urgent=person.urgent,
     )

@@ -33,25 +33,40 @@ _PART_REASON: Final = "source_not_of_person"
 async def save_waiting(tx: Tx, work: Work, new: Sequence[Pushed], instant: datetime, deadline: datetime) -> None:
     """Enter new waiting events, update the reasons of earlier ones, and ask their sources to correct them."""
     rows = _rows(work, new)
-    entered = await quarantine.insert_quarantine(tx, rows, instant, deadline)
-    work.now_waiting = {row.event_id: row.person_id for row in rows if row.event_id in entered and row.state == "open"}
-    joined = {row.person_id for row in rows if row.reason == "predecessor_waits" and row.event_id in entered}
-    await quarantine.forget_first_decisions(tx, joined)
-    await quarantine.withhold(tx, [(w.event_id, w.reason == WITHDRAWN) for w in work.withheld])
+    entered = await _enter(tx, rows, instant, deadline)
+    work.now_waiting = {row.event_id: row.person_id for row in entered if row.state == "open"}
+    await _withhold(tx, work)
     await quarantine.explain_waiting(tx, _reasons(work))
-    await _ask_sources(tx, [r for r in rows if r.event_id in work.now_waiting], work, instant)
+    await _ask_sources(tx, [row for row in rows if row.event_id in work.now_waiting], work, instant)
     await save_groups(tx, work, instant, deadline)
+
+
+async def _withhold(tx: Tx, work: Work) -> None:
+    await quarantine.withhold(tx, [(w.event_id, w.reason == WITHDRAWN) for w in work.withheld])
+
+
+async def _enter(tx: Tx, rows: Sequence[Waiting], instant: datetime, deadline: datetime) -> list[Waiting]:
+    """Returns the rows that did not wait before."""
+    ids = await quarantine.insert_quarantine(tx, rows, instant, deadline)
+    entered = [row for row in rows if row.event_id in ids]
+    joined = {row.person_id for row in entered if row.reason == "predecessor_waits"}
+    await quarantine.forget_first_decisions(tx, joined)
+    return entered
 
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _rows(work: Work, new: Sequence[Pushed]) -> list[Waiting]:
-    waiting = work.placing.waiting
-    rows = [_row_of_new(work, e, waiting[e.event_id]) for e in new if e.event_id in waiting]
+    rows = _rows_of_new(work, new)
     rows += [_row_of_withheld(work, w) for w in work.withheld]
     held = {part.id: part for part in work.held_parts}
     return rows + [_row_of_part(work, part) for part in held.values()]
+
+
+def _rows_of_new(work: Work, new: Sequence[Pushed]) -> list[Waiting]:
+    waiting = work.placing.waiting
+    return [_row_of_new(work, e, waiting[e.event_id]) for e in new if e.event_id in waiting]
 
 
 def _state(reason: str) -> str:
@@ -110,11 +125,16 @@ def owner_of(work: Work, person_id: str, source: Source, reason: str) -> str:
     objection it is the next area above both counties."""
     standing = work.persons[person_id].memory.standing
     home = standing.home
-    if reason not in RULE_REASONS and (home is None or belongs(source, {*standing.strong, *standing.weak})):
+    if reason not in RULE_REASONS and (home is None or belongs(source, standing.vouched)):
         return source.area
     if home is not None and reason == "place_objected":
-        return _outside(source, [a for a in divisions.ancestors(home) if divisions.within(source.area, a)])
-    return _outside(source, [*([home] if home is not None else []), *divisions.ancestors(source.area)])
+        return _outside(source, _areas_above_both(home, source.area))
+    above = divisions.ancestors(source.area)
+    return _outside(source, above if home is None else (home, *above))
+
+
+def _areas_above_both(home: str, area: str) -> list[str]:
+    return [above for above in divisions.ancestors(home) if divisions.within(area, above)]
 
 
 def _outside(source: Source, areas: Sequence[str]) -> str:
@@ -123,12 +143,19 @@ def _outside(source: Source, areas: Sequence[str]) -> str:
     return next((area for area in areas if not lies_in(area, own)), divisions.NATION)
 
 
+# ── requests for correction ─────────────────────────────────────────────────────────────────────────────────
+
+
 async def _ask_sources(tx: Tx, rows: Sequence[Waiting], work: Work, instant: datetime) -> None:
     """Ask the sources to check the events that wait by the rule. Above the daily limit there is a group instead."""
-    asked = [
-        Asked(r.event_id, r.source, r.kind, "waiting", r.reason, "/source", QUARANTINE[r.reason][1])
-        for r in rows
-        if r.reason in RULE_REASONS and r.part_of is None and (r.source, r.kind) not in work.over_limit
-    ]
+    asked = [_asked(row) for row in rows if _is_for_source(row) and (row.source, row.kind) not in work.over_limit]
     if asked:
         await ask(tx, asked, "standing", _ASKED_BY, instant)
+
+
+def _is_for_source(row: Waiting) -> bool:
+    return row.reason in RULE_REASONS and row.part_of is None
+
+
+def _asked(row: Waiting) -> Asked:
+    return Asked(row.event_id, row.source, row.kind, "waiting", row.reason, "/source", QUARANTINE[row.reason][1])

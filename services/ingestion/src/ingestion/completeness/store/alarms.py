@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store.days import report
@@ -21,6 +22,10 @@ class Day(NamedTuple):
     events: int | None
     digest: str | None
     gap_since: datetime | None
+
+    @property
+    def key(self) -> SourceDay:
+        return self.source, self.day
 
     @property
     def reported(self) -> ReportedDay | None:
@@ -55,6 +60,10 @@ class Arrival(NamedTuple):
     heard_at: datetime | None
     silent_since: datetime | None
 
+    @property
+    def key(self) -> SourceKind:
+        return self.source, self.kind
+
 
 class Silence(NamedTuple):
     """`since` is None when the alarm ends."""
@@ -65,15 +74,13 @@ class Silence(NamedTuple):
 
 
 async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> None:
-    """`arrivals`: the newest arrival by source and kind. An older instant changes nothing."""
-    ordered = sorted(arrivals)
+    """`arrivals`: the newest arrival by source and kind, at least one. An older instant changes nothing."""
+    rows = [(*key, arrivals[key]) for key in sorted(arrivals)]
     await tx.sql.execute(
         """INSERT INTO source_kinds AS k (source, kind, heard_at)
            SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
            ON CONFLICT (source, kind) DO UPDATE SET heard_at = greatest(k.heard_at, excluded.heard_at)""",
-        [source for source, _ in ordered],
-        [kind for _, kind in ordered],
-        [arrivals[key] for key in ordered],
+        *bulk.columns_of(rows),
     )
 
 
@@ -82,12 +89,12 @@ async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> No
 
 async def insert_expected(tx: Tx, expected: Sequence[SourceDay]) -> None:
     """Add days that these sources should report."""
-    await tx.sql.execute(
-        """INSERT INTO source_days (source, day) SELECT * FROM unnest($1::text[], $2::date[])
-           ON CONFLICT DO NOTHING""",
-        [source for source, _ in expected],
-        [day for _, day in expected],
-    )
+    if expected:
+        await tx.sql.execute(
+            """INSERT INTO source_days (source, day) SELECT * FROM unnest($1::text[], $2::date[])
+               ON CONFLICT DO NOTHING""",
+            *bulk.columns_of(expected),
+        )
 
 
 async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
@@ -102,30 +109,29 @@ async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
 
 
 async def load_counts(tx: Tx, wanted: Sequence[SourceDay]) -> dict[SourceDay, list[Tally]]:
+    found: dict[SourceDay, list[Tally]] = {key: [] for key in wanted}
+    if not wanted:
+        return found
     rows = await tx.sql.fetch(
         """SELECT source, day, kind, events, digest FROM day_counts
            JOIN unnest($1::text[], $2::date[]) AS u(source, day) USING (source, day)""",
-        [source for source, _ in wanted],
-        [day for _, day in wanted],
+        *bulk.columns_of(wanted),
     )
-    found: dict[SourceDay, list[Tally]] = {key: [] for key in wanted}
-    for row in rows:
-        tally = Tally(*row)
+    for tally in [Tally(*row) for row in rows]:
         found[tally.source, tally.day].append(tally)
     return found
 
 
 async def save_compared(tx: Tx, rows: Sequence[Compared], at: datetime) -> None:
-    await tx.sql.execute(
-        """UPDATE source_days d SET checked_at = $5, gap_since = u.gap_since, gap_state = u.gap_state
-           FROM unnest($1::text[], $2::date[], $3::timestamptz[], $4::text[]) AS u(source, day, gap_since, gap_state)
-           WHERE d.source = u.source AND d.day = u.day""",
-        [row.source for row in rows],
-        [row.day for row in rows],
-        [row.gap_since for row in rows],
-        [row.gap_state for row in rows],
-        at,
-    )
+    if rows:
+        await tx.sql.execute(
+            """UPDATE source_days d SET checked_at = $5, gap_since = u.gap_since, gap_state = u.gap_state
+               FROM unnest($1::text[], $2::date[], $3::timestamptz[], $4::text[])
+                 AS u(source, day, gap_since, gap_state)
+               WHERE d.source = u.source AND d.day = u.day""",
+            *bulk.columns_of(rows),
+            at,
+        )
 
 
 async def list_gaps(connection: Any, sources: Sequence[str], after: SourceDay | None, limit: int) -> list[Gap]:
@@ -162,14 +168,13 @@ async def list_arrivals(connection: Any) -> list[Arrival]:
 
 
 async def save_silences(tx: Tx, rows: Sequence[Silence]) -> None:
-    await tx.sql.execute(
-        """INSERT INTO source_kinds (source, kind, silent_since)
-           SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-           ON CONFLICT (source, kind) DO UPDATE SET silent_since = excluded.silent_since""",
-        [row.source for row in rows],
-        [row.kind for row in rows],
-        [row.since for row in rows],
-    )
+    if rows:
+        await tx.sql.execute(
+            """INSERT INTO source_kinds (source, kind, silent_since)
+               SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+               ON CONFLICT (source, kind) DO UPDATE SET silent_since = excluded.silent_since""",
+            *bulk.columns_of(rows),
+        )
 
 
 # ── progress of the jobs ────────────────────────────────────────────────────────────────────────────────────

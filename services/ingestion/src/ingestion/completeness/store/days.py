@@ -63,16 +63,11 @@ async def take_tallies(tx: Tx, limit: int) -> list[Batch]:
 
 async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
     """Add tallies, one per source, day and kind, to the stored counts. Marks their days for a new comparison."""
-    ordered = sorted(tallies, key=lambda tally: (tally.source, tally.day, tally.kind))
+    ordered = sorted(tallies, key=lambda tally: tally.key)
     sums = add_up([*await _lock_counts(tx, ordered), *ordered])
-    values = [(t.source, t.day, t.kind, t.events, t.digest) for t in sums.values()]
+    values = [(*t.key, t.events, t.digest) for t in sums.values()]
     await bulk.upsert(tx, DayCountRow, Tally.__struct_fields__, values, key=("source", "day", "kind"))
-    await tx.sql.execute(
-        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
-           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
-        [tally.source for tally in ordered],
-        [tally.day for tally in ordered],
-    )
+    await _compare_again(tx, ordered)
 
 
 async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
@@ -81,11 +76,19 @@ async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
         """SELECT c.source, c.day, c.kind, c.events, c.digest
            FROM day_counts c JOIN unnest($1::text[], $2::date[], $3::text[]) AS u(source, day, kind)
              USING (source, day, kind) FOR UPDATE OF c""",
-        [tally.source for tally in tallies],
-        [tally.day for tally in tallies],
-        [tally.kind for tally in tallies],
+        *bulk.columns_of([tally.key for tally in tallies]),
     )
     return [Tally(*row) for row in rows]
+
+
+async def _compare_again(tx: Tx, tallies: Sequence[Tally]) -> None:
+    """Mark the days of these tallies for a new comparison."""
+    await tx.sql.execute(
+        """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
+           WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
+        [tally.source for tally in tallies],
+        [tally.day for tally in tallies],
+    )
 
 
 async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
@@ -112,15 +115,26 @@ async def list_counts(connection: Any, source: str, since: date, until: date) ->
     return [Tally(*row) for row in rows]
 
 
-async def count_unsettled(connection: Any, source: str, day: date) -> dict[str, int]:
-    """The number of a day's events that wait (`open`) or are parked (`discarded`)."""
+class Unsettled(NamedTuple):
+    """The number of a day's events that wait, and of those that officers have discarded."""
+
+    waiting: int
+    discarded: int
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.discarded
+
+
+async def count_unsettled(connection: Any, source: str, day: date) -> Unsettled:
     rows = await connection.fetch(
         """SELECT q.state, count(*) FROM quarantine q JOIN received r USING (event_id)
            WHERE q.source = $1 AND q.state <> 'released' AND r.day = $2 GROUP BY q.state""",
         source,
         day,
     )
-    return {row[0]: row[1] for row in rows}
+    by_state = dict(map(tuple, rows))
+    return Unsettled(by_state.get("open", 0), by_state.get("discarded", 0))
 
 
 async def count_rejected(connection: Any, source: str, day: date) -> int:

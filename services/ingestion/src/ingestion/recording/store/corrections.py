@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 
@@ -19,16 +20,19 @@ class NewCorrection(NamedTuple):
     reason: str
 
 
-async def insert_corrections(
-    tx: Tx,
-    rows: Sequence[NewCorrection],
-    rule: str,
-    by: str,
-    at: datetime,
-    deadline: datetime,
-) -> set[str]:
+class Asking(NamedTuple):
+    """The rule, actor and times that new requests have in common."""
+
+    rule: str
+    by: str
+    at: datetime
+    deadline: datetime
+
+
+async def insert_corrections(tx: Tx, rows: Sequence[NewCorrection], asking: Asking) -> set[str]:
     """Returns the ids of the new requests. An event with an open request gets no other one."""
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(9)]
+    if not rows:
+        return set()
     found = await tx.sql.fetch(
         """INSERT INTO corrections (correction_id, area, source, event_id, kind, target, code, pointer, reason,
                                     rule, asked_by, asked_at, looked_at, deadline)
@@ -36,10 +40,7 @@ async def insert_corrections(
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
                        $9::text[]) AS u
            ON CONFLICT (event_id) WHERE state = 'open' DO NOTHING RETURNING correction_id""",
-        *columns,
-        rule,
-        by,
-        at,
-        deadline,
+        *bulk.columns_of(rows),
+        *asking,
     )
     return {row[0] for row in found}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 
@@ -160,20 +161,20 @@ class Released(NamedTuple):
 async def release(tx: Tx, released: Sequence[Released], at: datetime, by: str | None) -> None:
     if not released:
         return
-    ids = [r.event_id for r in released]
+    event_ids, chains, households, keepers = bulk.columns_of(released)
     await tx.sql.execute(
         """UPDATE received r SET status = 'applied', chain = u.chain, household = u.household, person_id = u.person_id
            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS u(event_id, chain, household, person_id)
            WHERE r.event_id = u.event_id""",
-        ids,
-        [r.chain for r in released],
-        [r.household for r in released],
-        [r.person_id for r in released],
+        event_ids,
+        chains,
+        households,
+        keepers,
     )
     await tx.sql.execute(
         """UPDATE quarantine SET state = 'released', settled_at = $2, settled_by = $3
            WHERE event_id = ANY($1::uuid[])""",
-        ids,
+        event_ids,
         at,
         by,
     )

@@ -1,9 +1,11 @@
 """Every SQL statement of recording about standing: counts of foreign events, cases of places, hints, groups."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from typing import Literal, NamedTuple
 
+from common.calendar import start_of_day
+from shell.store import bulk
 from shell.store.transaction import Tx
 
 SourceKind = tuple[str, str]
@@ -13,19 +15,16 @@ async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> d
     """Add to the counts of a day; returns the new counts. Rows are locked in order, so that writers never deadlock."""
     if not added:
         return {}
-    ordered = sorted(added)
     rows = await tx.sql.fetch(
         """INSERT INTO foreign_counts AS c (source, kind, day, events)
            SELECT u.source, u.kind, $4, u.events
            FROM unnest($1::text[], $2::text[], $3::int[]) AS u(source, kind, events)
            ON CONFLICT (source, kind, day) DO UPDATE SET events = c.events + excluded.events
            RETURNING source, kind, events""",
-        [source for source, _ in ordered],
-        [kind for _, kind in ordered],
-        [added[key] for key in ordered],
+        *bulk.columns_of([(*key, added[key]) for key in sorted(added)]),
         day,
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(source, kind): events for source, kind, events in rows}
 
 
 async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -36,10 +35,9 @@ async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tupl
         """SELECT q.person_id, q.source, count(*) FROM quarantine q
            JOIN unnest($1::uuid[], $2::text[]) AS u(person_id, source) USING (person_id, source)
            WHERE q.kind = 'death' AND q.state = 'discarded' GROUP BY 1, 2""",
-        [person_id for person_id, _ in pairs],
-        [source for _, source in pairs],
+        *bulk.columns_of(list(pairs)),
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(person_id, source): count for person_id, source, count in rows}
 
 
 class PlaceCase(NamedTuple):
@@ -59,7 +57,6 @@ async def insert_place_cases(
     opens again if its source states the place again, or if the facts that vouched for the place are gone."""
     if not cases:
         return set()
-    columns = [list(column) for column in zip(*sorted(cases), strict=True)]
     rows = await tx.sql.fetch(
         """INSERT INTO place_cases (case_id, person_id, chain, source, kind, division, county_left, owner,
                                     since, deadline, silent_on)
@@ -72,7 +69,7 @@ async def insert_place_cases(
                  settled_at = NULL
              WHERE place_cases.state IN ('vouched', 'withdrawn')
            RETURNING case_id""",
-        *columns,
+        *bulk.columns_of(sorted(cases)),
         since,
         deadline,
         silent_on,
@@ -117,8 +114,7 @@ async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -
         await tx.sql.execute(
             """INSERT INTO hints (chain, person_id, ends_on)
                SELECT u.*, $3 FROM unnest($1::uuid[], $2::uuid[]) AS u ON CONFLICT DO NOTHING""",
-            [chain for chain, _ in rows],
-            [person_id for _, person_id in rows],
+            *bulk.columns_of(rows),
             ends_on,
         )
 
@@ -127,14 +123,22 @@ async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -
 
 
 class NewGroup(NamedTuple):
-    """`holds`: `events` or `places`."""
+    """The group of a source's rows of one kind and day."""
 
     group_id: str
     source: str
     kind: str
     day: date
-    holds: str
+    holds: Literal["events", "places"]
     owner: str
+
+    @property
+    def begin(self) -> datetime:
+        return start_of_day(self.day)
+
+    @property
+    def end(self) -> datetime:
+        return start_of_day(self.day + timedelta(days=1))
 
 
 async def insert_group(tx: Tx, group: NewGroup, since: datetime, deadline: datetime) -> bool:
@@ -149,28 +153,28 @@ async def insert_group(tx: Tx, group: NewGroup, since: datetime, deadline: datet
     return bool(found)
 
 
-async def gather_events(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
-    """Put the waiting events of a source and kind that arrived within [begin, end) into this group."""
+async def gather_events(tx: Tx, group: NewGroup) -> None:
+    """Put the waiting events of the group's source, kind and day into the group."""
     await tx.sql.execute(
         """UPDATE quarantine SET group_id = $1
            WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5
              AND reason IN ('source_not_of_person', 'standing_by_silence', 'registered_elsewhere')""",
-        group_id,
-        source,
-        kind,
-        begin,
-        end,
+        group.group_id,
+        group.source,
+        group.kind,
+        group.begin,
+        group.end,
     )
 
 
-async def gather_places(tx: Tx, group_id: str, source: str, kind: str, begin: datetime, end: datetime) -> None:
-    """Put the open cases of a source and kind that were opened within [begin, end) into this group."""
+async def gather_places(tx: Tx, group: NewGroup) -> None:
+    """Put the open cases of the group's source, kind and day into the group."""
     await tx.sql.execute(
         """UPDATE place_cases SET group_id = $1
            WHERE source = $2 AND kind = $3 AND state = 'open' AND group_id IS NULL AND since >= $4 AND since < $5""",
-        group_id,
-        source,
-        kind,
-        begin,
-        end,
+        group.group_id,
+        group.source,
+        group.kind,
+        group.begin,
+        group.end,
     )

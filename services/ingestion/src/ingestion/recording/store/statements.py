@@ -23,6 +23,9 @@ _identities = msgspec.json.Decoder(tuple[Identity, ...])
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
 _PERSON: Final = "person_id, version, recorded_at, division, waiting, statements, memory, circle, identities"
+_PERSONS_BY_ID: Final = f"SELECT {_PERSON} FROM persons WHERE person_id = ANY($1::uuid[])"  # noqa: S608
+_PERSONS_BY_CIRCLE: Final = f"SELECT {_PERSON} FROM persons WHERE circle = ANY($1::uuid[])"  # noqa: S608
+_LOCK_PERSONS: Final = f"{_PERSONS_BY_ID} ORDER BY person_id FOR UPDATE"
 
 
 # ── identities and the vault ────────────────────────────────────────────────────────────────────────────────
@@ -40,7 +43,7 @@ async def load_identities(tx: Tx, indexes: Collection[bytes]) -> dict[bytes, Ide
            FROM identities i WHERE blind_index = ANY($1::bytea[])""",
         list(indexes),
     )
-    return {row[0]: Identified(row[1], row[2]) for row in rows}
+    return {index: Identified(person_id, circle) for index, person_id, circle in rows}
 
 
 async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[bytes, str]:
@@ -48,7 +51,7 @@ async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[byt
     rows = await connection.fetch(
         "SELECT blind_index, person_id FROM identities WHERE blind_index = ANY($1::bytea[])", list(indexes)
     )
-    return {row[0]: row[1] for row in rows}
+    return dict(map(tuple, rows))
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
@@ -62,8 +65,20 @@ async def insert_persons(tx: Tx, person_ids: Iterable[str]) -> None:
     )
 
 
-async def upsert_vault(tx: Tx, rows: Sequence[tuple[str, str, bytes]]) -> None:
-    await bulk.upsert(tx, VaultRow, ("person_id", "field", "sealed"), rows, key=("person_id", "field"))
+class Sealed(NamedTuple):
+    """A row of the vault. `sealed`: the encrypted field."""
+
+    person_id: str
+    field: str
+    sealed: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.person_id, self.field
+
+
+async def upsert_vault(tx: Tx, rows: Sequence[Sealed]) -> None:
+    await bulk.upsert(tx, VaultRow, Sealed._fields, rows, key=("person_id", "field"))
 
 
 async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
@@ -72,14 +87,13 @@ async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
         await tx.sql.execute("DELETE FROM vault WHERE field = 'name' AND person_id = ANY($1::uuid[])", list(person_ids))
 
 
-async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[tuple[str, str, bytes]]:
-    """person_id, field, sealed value."""
+async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequence[str]) -> list[Sealed]:
     rows = await connection.fetch(
         "SELECT person_id, field, sealed FROM vault WHERE person_id = ANY($1::uuid[]) AND field = ANY($2::text[])",
         list(person_ids),
         list(fields),
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [Sealed(*row) for row in rows]
 
 
 # ── persons and households ──────────────────────────────────────────────────────────────────────────────────
@@ -87,16 +101,25 @@ async def load_vault(connection: Any, person_ids: Sequence[str], fields: Sequenc
 
 async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]:
     """Persons by id, locked in the order of their ids, so that writers never deadlock."""
-    rows = await tx.sql.fetch(
-        f"SELECT {_PERSON} FROM persons WHERE person_id = ANY($1::uuid[]) ORDER BY person_id FOR UPDATE",  # noqa: S608
-        list(person_ids),
-    )
-    return {row[0]: _person(row) for row in rows}
+    return _by_id(await tx.sql.fetch(_LOCK_PERSONS, list(person_ids)))
 
 
-def _person(row: Any) -> Person:
-    """`row`: the columns _PERSON."""
-    person_id, version, recorded_at, division, waiting, statements, memory, circle, identities = row
+def _by_id(rows: Iterable[Any]) -> dict[str, Person]:
+    """`rows`: the columns _PERSON."""
+    return {row[0]: _person(*row) for row in rows}
+
+
+def _person(
+    person_id: str,
+    version: int,
+    recorded_at: datetime | None,
+    division: str | None,
+    waiting: int,
+    statements: bytes,
+    memory: bytes,
+    circle: str | None,
+    identities: bytes,
+) -> Person:
     remembered = _memory.decode(memory) if memory else Memory()
     known = _identities.decode(identities) if identities else ()
     return Person(person_id, version, recorded_at, division, waiting, statements, remembered, circle, known)
@@ -104,19 +127,18 @@ def _person(row: Any) -> Person:
 
 async def load_circles(tx: Tx, circles: Collection[str]) -> set[str]:
     """Ids of all persons in these circles."""
+    if not circles:
+        return set()
     rows = await tx.sql.fetch("SELECT person_id FROM persons WHERE circle = ANY($1::uuid[])", list(circles))
     return {row[0] for row in rows}
 
 
 async def load_persons(connection: Any, person_ids: Collection[str]) -> dict[str, Person]:
     """The persons that exist, and all persons of their circles, each with its `others`."""
-    select = f"SELECT {_PERSON} FROM persons WHERE"  # noqa: S608
-    rows = await connection.fetch(f"{select} person_id = ANY($1::uuid[])", list(person_ids))
-    found = {row[0]: _person(row) for row in rows}
-    circles = {person.circle for person in found.values()} - {None}
+    found = _by_id(await connection.fetch(_PERSONS_BY_ID, list(person_ids)))
+    circles = {person.circle for person in found.values() if person.circle is not None}
     if circles:
-        mates = await connection.fetch(f"{select} circle = ANY($1::uuid[])", list(circles))
-        found |= {row[0]: _person(row) for row in mates}
+        found |= _by_id(await connection.fetch(_PERSONS_BY_CIRCLE, list(circles)))
         for person in found.values():
             person.others = [found[alias] for alias in ever_aliases(person.identities)]
     return found
@@ -166,7 +188,7 @@ async def lock_households(tx: Tx, households: Collection[str]) -> dict[str, Stat
         "SELECT household, state FROM households WHERE household = ANY($1::uuid[]) ORDER BY household FOR UPDATE",
         ordered,
     )
-    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+    return {household: _household(state) for household, state in rows}
 
 
 async def load_households(tx: Tx, households: Collection[str]) -> dict[str, State]:
@@ -176,7 +198,11 @@ async def load_households(tx: Tx, households: Collection[str]) -> dict[str, Stat
     rows = await tx.sql.fetch(
         "SELECT household, state FROM households WHERE household = ANY($1::uuid[])", list(households)
     )
-    return {row[0]: _state.decode(row[1]) if row[1] else State() for row in rows}
+    return {household: _household(state) for household, state in rows}
+
+
+def _household(state: bytes) -> State:
+    return _state.decode(state) if state else State()
 
 
 async def save_households(tx: Tx, states: Mapping[str, State]) -> None:
@@ -255,7 +281,7 @@ async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, 
     rows = await connection.fetch(
         "SELECT event_id, sealed FROM received WHERE event_id = ANY($1::uuid[])", list(event_ids)
     )
-    return {row[0]: row[1] for row in rows}
+    return dict(map(tuple, rows))
 
 
 # ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
