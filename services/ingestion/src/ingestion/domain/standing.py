@@ -5,25 +5,24 @@ A source *belongs* to a person if its areas contain a vouched place of that pers
 counts less: a place is claimed, a stay or an incident is a hint, a death is a suspicion.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Final, Literal, NamedTuple, Self
+from datetime import date, timedelta
+from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.events.facts import IdentityChange, Registration, Residence, Standing, Statement, Value
+from common.events.facts import IdentityChange, Standing
 from msgspec.structs import replace
 from rules.facts.death import Deceased, death_of
 from rules.facts.timeline import facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
-from ingestion.domain.places import Place, PlaceState, Ruling, belongs, county_of, judge, located
+from ingestion.domain.places import Place, PlaceState, belongs, county_of, judge
 from ingestion.domain.pushed import Source
 from ingestion.domain.standing_state import StandingState
+from ingestion.domain.stated_chains import NOT_COUNTED, PLACE_KINDS, Chain, has_objection, place_of
 
 Treatment = Literal["claim", "wait", "members", "suspect", "hint"]
-PLACE_KINDS: Final = ("registration", "residence")
-NOT_COUNTED: Final = ("waits", "withheld")
 # A place may be corrected to another one. A death may have served as evidence for one that is no longer confirmed. An
 # identity change may have been accepted while no place of one of the two persons was known.
 _ALWAYS_TESTED: Final = (*PLACE_KINDS, "death", "identity_change")
@@ -47,47 +46,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hint_days: int
     group_events_max: int
     case_days: int
-
-
-class Chain(NamedTuple):
-    """All statements of one chain in their order. `chain`: id of its first event. `applied`: it counts already."""
-
-    chain: str
-    kind: str
-    source: Source
-    statements: tuple[Statement, ...]
-    applied: bool
-    arrived: datetime
-
-    @classmethod
-    def of(cls, stated: Sequence[Statement], fresh: Mapping[str, datetime], sources: Mapping[str, Source]) -> Self:
-        """`fresh`: see `chains_of`."""
-        first = stated[0]
-        applied = any(s.event_id not in fresh for s in stated)
-        arrived = min(fresh.get(s.event_id, s.recorded_at) for s in stated)
-        return cls(first.chain, first.kind, sources[first.source], tuple(stated), applied, arrived)
-
-    @property
-    def last(self) -> Statement:
-        """The statement that gives the value. An `ended` only closes its period."""
-        valued = [s for s in self.statements if s.action != "ended"]
-        return valued[-1] if valued else self.statements[-1]
-
-    @property
-    def annulled(self) -> bool:
-        return self.last.action == "annulled"
-
-    @property
-    def closed_on(self) -> date | None:
-        """The first day on which the value does not hold any more, if its source named one."""
-        ended = [s.valid_to for s in self.statements if s.action == "ended"]
-        return ended[-1] if ended else self.last.valid_to
-
-    @property
-    def learnt_at(self) -> datetime:
-        """The instant from which the chain counted. Time of waiting before it does not matter for the order of
-        places."""
-        return min(s.recorded_at for s in self.statements)
 
 
 class Verdict(NamedTuple):
@@ -141,70 +99,6 @@ _VERDICTS: Final[dict[PlaceState, Verdict]] = {
     "claimed": Verdict("claimed"),
     "outside": Verdict("withheld", "registered_elsewhere"),
 }
-
-
-Sources = Mapping[str, Source]
-Arrivals = Mapping[str, datetime]  # of events that do not count yet, by event id
-
-
-def chains_of(
-    statements: Iterable[Statement], fresh: Arrivals, standing: StandingState, sources: Sources
-) -> list[Chain]:
-    """The chains that sources have begun about one person, in the order in which they were learnt.
-
-    Copies through a household are left out, and events that neither count nor wait: officers have discarded those."""
-    own = {o.chain for o in standing.own}
-    by_chain: dict[str, list[Statement]] = {}
-    for s in statements:
-        if s.chain not in own and s.source in sources and is_of_source(s) and _counts_or_waits(s, fresh):
-            by_chain.setdefault(s.chain, []).append(s)
-    found = [Chain.of(stated, fresh, sources) for stated in by_chain.values()]
-    # Chains that begin to count together are judged in the order of their arrival, as their statements are stored.
-    return sorted(found, key=lambda c: (c.learnt_at, c.arrived))
-
-
-def _counts_or_waits(statement: Statement, fresh: Arrivals) -> bool:
-    return statement.event_id in fresh or statement.standing_at() not in NOT_COUNTED
-
-
-def is_of_source(statement: Statement) -> bool:
-    """Whether a source made the statement about this person, and not about a household."""
-    return statement.via is None and statement.kind != "household"
-
-
-def place_of(chain: Chain, standing: StandingState) -> Place | None:
-    """The place that a chain states now; None if it states none, or if an objection has removed it."""
-    division = _division_of(chain)
-    if division is None or has_objection(standing, chain.chain):
-        return None
-    hukou, ruling = chain.kind == "registration", _ruling_on(standing, chain.chain, division)
-    return Place(chain.chain, hukou, division, chain.source, chain.last.valid_from, chain.closed_on, ruling)
-
-
-def _division_of(chain: Chain) -> str | None:
-    """The resolved division of a place; None for other chains and for a person without a hukou."""
-    code = _code_of(chain.last.value) if not chain.annulled else None
-    return located(code, chain.source) if code is not None else None
-
-
-def _code_of(value: Value | None) -> str | None:
-    if isinstance(value, Residence):
-        return value.division
-    return value.hukou_division if isinstance(value, Registration) else None
-
-
-def has_objection(standing: StandingState, chain: str) -> bool:
-    """Whether the county left has objected to the place of a chain."""
-    return any(r.chain == chain and r.outcome == "objected" for r in standing.rulings)
-
-
-def _ruling_on(standing: StandingState, chain: str, division: str) -> Ruling | None:
-    """The newest decision for this place of the chain."""
-    ruling: Ruling | None = None
-    for r in standing.rulings:
-        if r.is_about(chain, division) and r.outcome != "objected":
-            ruling = r.outcome
-    return ruling
 
 
 class Identities(NamedTuple):

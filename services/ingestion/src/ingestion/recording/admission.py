@@ -19,8 +19,9 @@ from ingestion.domain.chains import reason_in_chain
 from ingestion.domain.person import Person, place, statements_of
 from ingestion.domain.places import belongs, county_of, lies_in, located
 from ingestion.domain.pushed import Pushed, Source
-from ingestion.domain.standing import PLACE_KINDS, Chain, Identities, Outcome, Rules, StandingJudge, chains_of, place_of
+from ingestion.domain.standing import Identities, Outcome, Rules, StandingJudge
 from ingestion.domain.standing_state import PlaceRuling, StandingState
+from ingestion.domain.stated_chains import PLACE_KINDS, Chain, chains_of, place_of
 from ingestion.domain.statements import statement_of
 from ingestion.recording.batch import Admission, Work
 from ingestion.recording.identities import mates_of, vouched_without

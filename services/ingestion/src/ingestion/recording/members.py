@@ -24,7 +24,7 @@ from ingestion.domain.household import (
 from ingestion.domain.person import Person, statements_of
 from ingestion.domain.places import belongs
 from ingestion.domain.pushed import Source
-from ingestion.domain.standing import NOT_COUNTED
+from ingestion.domain.stated_chains import NOT_COUNTED
 from ingestion.domain.statements import restate
 from ingestion.recording.batch import Work
 from ingestion.recording.identities import mates_of

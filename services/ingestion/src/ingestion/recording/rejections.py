@@ -11,7 +11,7 @@ from shell.privacy import vault
 from shell.store.transaction import Tx
 
 from ingestion.domain.receipts import Rejected
-from ingestion.recording.store import statements as store
+from ingestion.recording.store import rejections as store
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536
 

@@ -12,7 +12,8 @@ from ingestion.domain.chains import reason_in_chain
 from ingestion.domain.household import NotLocked, chain_of_copy, household_of
 from ingestion.domain.person import Person, forget_place, remember_place, statements_of
 from ingestion.domain.pushed import Pushed
-from ingestion.domain.standing import NOT_COUNTED, PLACE_KINDS, Outcome, Verdict, is_of_source
+from ingestion.domain.standing import Outcome, Verdict
+from ingestion.domain.stated_chains import NOT_COUNTED, PLACE_KINDS, is_of_source
 from ingestion.domain.statements import restate, statement_of, with_standing
 from ingestion.recording.batch import AccountChange, Withheld, Work
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from common.money import yuan
 from ingestion.domain.person import statements_of
-from ingestion.domain.standing import NOT_COUNTED
+from ingestion.domain.stated_chains import NOT_COUNTED
 from shell.store.database import Database
 from supervision.domain.dues import ITEMS
 

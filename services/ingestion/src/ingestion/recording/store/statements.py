@@ -1,7 +1,7 @@
 """Every SQL statement on the path from a pushed event to a person's statements. Each serves a whole batch."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ from ingestion.domain.household import State
 from ingestion.domain.identity import ever_aliases
 from ingestion.domain.person import Memory, Person
 from ingestion.domain.pushed import Pushed
-from ingestion.tables import IdentityRow, RejectionRow, VaultRow
+from ingestion.tables import IdentityRow, VaultRow
 
 _memory = msgspec.msgpack.Decoder(Memory)
 _state = msgspec.json.Decoder(State)
@@ -285,20 +285,3 @@ async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, 
 
 
 # ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Rejection(NamedTuple):
-    """`problems`: JSON. `sealed`: the body as far as it is kept."""
-
-    rejection_id: str
-    source: str
-    event_id: str | None
-    day: date
-    problems: bytes
-    sealed: bytes
-    recorded_at: datetime
-
-
-async def insert_rejections(tx: Tx, rows: Sequence[Rejection]) -> None:
-    by_id = sorted(rows, key=lambda row: row.rejection_id)
-    await bulk.insert_new(tx, RejectionRow, Rejection._fields, by_id, returning="rejection_id")
