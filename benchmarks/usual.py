@@ -1,10 +1,10 @@
-"""The usual way: the same work, one message at a time.
+"""The reference for the ratio `ratio_to_usual`: the platform with a batch size of one.
 
-It is the same code with a batch of one. Each step takes one message, one pooled connection and one transaction, and
-commits before the next. The steps run as concurrent processes over the same tables, indexes and rules.
+Each step takes one message, one pooled connection and one transaction, and commits before the next message. The steps
+run as concurrent processes over the same tables, indexes and rules.
 
-Usual code has an ORM and waits for every send; this has neither. Usual code has no outbox; this pays for one, and its
-relay waits some milliseconds for more rows. The ratio refers to this reference and to no other code.
+Usual code is slower in one way: it has an ORM and waits for every send. It is faster in another: it has no outbox,
+whose relay waits some milliseconds for more rows. The ratio refers to this reference and to no other code.
 """
 
 import asyncio

@@ -30,7 +30,7 @@ class Checkout:
     jars: Path
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The environment of its commands on a home, without settings of another installation."""
+        """Environment variables for commands of this commit on `home`, without settings of other installations."""
         return own_environment() | {"SHOUWANG_HOME": str(home), "SHOUWANG_JARS": str(self.jars)}
 
 
@@ -79,7 +79,7 @@ def _require(done: Done, failure: str) -> None:
 
 
 def _jars(folder: Path, base: Path) -> Path:
-    """The shared jars if this commit needs the same ones; else a separate folder, so that it replaces no others."""
+    """The folder of the shared jars if this commit needs the same ones; else a folder for its own jars."""
     pom = _kafka_pom(folder)
     if pom == _kafka_pom(REPOSITORY):
         ensure_jars()

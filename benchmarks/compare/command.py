@@ -1,9 +1,8 @@
 """`python -m benchmarks compare A B`: does commit B cost more than commit A?
 
 Both commits run on this machine in alternating pairs A B A B. Each side is a whole platform with the files, packages,
-databases, broker and ports of its own commit. This checkout makes the events, pushes them and measures, so that the
-measuring is the same for both. Exit codes: 0 every limit is kept, 1 one is not, 2 it is impossible here, 130
-interrupted.
+databases, broker and ports of its own commit. This checkout makes the events, pushes them and measures both sides in
+the same way. Exit codes: 0 every limit is kept, 1 a limit is exceeded, 2 the comparison cannot run, 130 interrupted.
 """
 
 import argparse
@@ -35,7 +34,7 @@ from benchmarks.home import progress
 
 KEPT_VARIABLES = ("SHOUWANG_JARS",)
 RATE_MIN = 5  # changes per second; a lower rate gives too few values for a percentile
-# Errors in the driver if the platform fails or is overloaded: of sockets, HTTP, the database and Kafka.
+# Errors of sockets, HTTP, the database and Kafka, which this process gets if the platform fails or is overloaded.
 BROKEN = (OSError, RuntimeError, EOFError, ExceptionGroup, httpx.HTTPError, asyncpg.PostgresError)
 Pair = tuple[Run, Run]
 T = TypeVar("T")
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the comparison. The module lists the exit codes."""
     options = parser().parse_args(arguments)
     settle_environment()
-    signal.signal(signal.SIGTERM, _interrupt)  # so that everything is stopped at the end
+    signal.signal(signal.SIGTERM, _interrupt)  # stops everything, as Ctrl-C does
     try:
         with alone():
             return _run(options)
@@ -115,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def settle_environment() -> None:
-    """Remove the settings of other installations from this process, and their business time: events are of today."""
+    """Remove the settings of other installations from this process. So no simulated business time is set either."""
     for name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES) and name not in KEPT_VARIABLES]:
         del os.environ[name]
     os.environ["SHOUWANG_HOME"] = str(FOLDER)
@@ -159,7 +158,7 @@ def _minutes_since(began: float) -> float:
 def _find_rate(side: Checkout, size: Size, share: float) -> int:
     """Single changes per second for all runs: a share of the capacity of A, measured once."""
     progress(f"capacity of A: {size.probe:,} single changes as fast as they are answered")
-    # The probe takes the place of the warm-up, at a rate of one change per second.
+    # The probe is the warm-up of this work: at one change per second it has `size.probe` changes.
     work = prepare(replace(size, warm_up_seconds=size.probe, seconds=1, changes=1), rate=1)
     with platform(side, FOLDER / "home-a") as running:
         found = _finish(capacity(running, work, work.warm_up))

@@ -34,7 +34,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure on both sides. A higher value is always worse: milliseconds per change, or of latency.
+    """One figure on both sides. A higher value is always worse, because the unit is milliseconds.
 
     `ratio`: median of B divided by median of A. `pair_ratios`: B divided by A within each pair. `limit`: the share by
     which B may cost more; None without a limit.

@@ -114,7 +114,7 @@ def _edit_figures(redecision: Redecision, chain_seconds: float) -> Figures:
 
 
 def _require_effects(people: int, edits: Mapping[str, Figures]) -> None:
-    """A figure of an edit with another effect than intended would be worthless."""
+    """Raise RuntimeError if an edit touched or changed an unintended number of people."""
     for name, changed in (("look", 0), ("everybody", people)):
         if (edits[name]["touched"], edits[name]["changed"]) != (people, changed):
             raise RuntimeError(f"{name} touched {edits[name]['touched']:,} and changed {edits[name]['changed']:,}")

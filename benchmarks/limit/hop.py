@@ -1,7 +1,7 @@
-"""One hop of the raw limit as its own process: getmany → COPY → send the bytes of the next hop.
+"""A process that stands for one service when the raw limit is measured. It reads, stores and sends recorded records.
 
 `python -m benchmarks.limit.hop SERVICE KAFKA DATABASE_URL` prints `ready` and waits for a line on its input. It ends
-after its last input record, and prints when that was.
+after its last input record, and prints the time of that record.
 """
 
 import asyncio

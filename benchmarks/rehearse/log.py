@@ -35,7 +35,7 @@ def _write(file: Path, entries: Mapping[str, Any]) -> None:
 
 
 def entry(rehearsal: Rehearsal, outcome: Outcome) -> dict[str, Any]:
-    """The entry of one run. It has numbers as figures, and no output of the rehearsal."""
+    """The entry of one run: its result and figures, without the output of the rehearsal."""
     return {
         "shows": rehearsal.shows,
         "result": "passed" if outcome.fault is None else f"failed: {outcome.fault}",

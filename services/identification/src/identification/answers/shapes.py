@@ -13,7 +13,7 @@ from identification.lists.shapes import FromStruct
 
 
 class CitationOut(FromStruct):
-    """The clause that decided. `example`: no document contains it; paid in demonstrations only."""
+    """The clause that decided. Status `example`: no document contains it, and only demonstrations pay it."""
 
     version: str
     title: str
@@ -48,7 +48,7 @@ class EntitlementOut(BaseModel):
 
 
 class GapOut(BaseModel):
-    """Months that no area pays, because the person moved and the two lists do not meet. Months as YYYY-MM."""
+    """Months (YYYY-MM) after a move that neither the old nor the new area pays."""
 
     item: str
     old: str = Field(description="the area that paid until the move")
@@ -94,8 +94,8 @@ class FactRefOut(FromStruct):
 class ConditionOut(FromStruct):
     """`holds`: null if a missing fact decides. `value`: the known value of the person.
 
-    `absence`: only if no fact is known and coverage was declared. `told`: facts of this kind are reported completely
-    in the division, so the answer is no. `untold`: they are not, so there is no answer.
+    `absence`: only if no fact is known and a source has declared the kind. `told`: sources report this kind completely
+    in the division, so the answer is no. `untold`: no source does, so there is no answer.
     """
 
     code: str
@@ -107,7 +107,7 @@ class ConditionOut(FromStruct):
 
 
 class CircumstanceOut(FromStruct):
-    """`kind`: the kind of fact that would report it. `on`: the day on which it comes by the calendar."""
+    """A possible change. `kind`: the kind of fact that would report it. `on`: the day of a birthday; else null."""
 
     kind: str
     text: str
@@ -124,7 +124,7 @@ class RemedyOut(FromStruct):
 
 
 class ExplanationOut(FromStruct):
-    """`given_from`: the first later day on which an item that is not given that day is given, if nothing else changes.
+    """`given_from`: the first day after `on` on which the item is given; null if it is given on `on`.
     `remedies`: circumstances that would have to change, the fewest changes first."""
 
     item: str
@@ -138,7 +138,7 @@ class ExplanationOut(FromStruct):
 
 
 class AdverseOut(BaseModel):
-    """`version`: of the decision. `explanation`: written down then from the inputs known then, never changed."""
+    """`version`: of the decision. `explanation`: stored with the decision, from its inputs, and never changed."""
 
     version: int
     decided_at: dt.datetime

@@ -18,7 +18,7 @@ class TallyRow(SQLModel, table=True):
 
 
 class DayCountRow(SQLModel, table=True):
-    """The accepted events of a source's day and kind. `digest`: XOR of the SHA-256 of the source's ids; null if
+    """The number of accepted events of one source, day and kind. `digest`: XOR of the SHA-256 of their ids; null if
     unknown."""
 
     __tablename__ = "day_counts"
@@ -35,7 +35,7 @@ class DayCountRow(SQLModel, table=True):
 
 class SourceDayRow(SQLModel, table=True):
     """A day that a source has reported or should have reported. `count`, `digest`, `told_at`: its report.
-    `checked_at`: the last comparison; null when something has changed since. `gap_since`: an alarm is open."""
+    `checked_at`: the last comparison; null after a new event or report. `gap_since`: start of the open alarm."""
 
     __tablename__ = "source_days"
     __table_args__ = (
@@ -57,7 +57,7 @@ class SourceDayRow(SQLModel, table=True):
 
 
 class SourceKindRow(SQLModel, table=True):
-    """The last arrival of a kind from a source. `silent_since`: an alarm is open."""
+    """The last arrival of a kind from a source. `silent_since`: start of the open alarm."""
 
     __tablename__ = "source_kinds"
     __table_args__ = {"schema": "ingestion"}

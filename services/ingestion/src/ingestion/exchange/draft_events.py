@@ -1,4 +1,4 @@
-"""The events of drafts, with the checks of every pushed event."""
+"""Make events from drafts. They pass the same checks as pushed events."""
 
 from datetime import datetime
 from typing import Any
@@ -20,14 +20,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def load_heads(tx: Tx, setup: Setup, states: dict[bytes, KeyState]) -> dict[bytes, Pushed]:
-    """Key → the last event of its present period."""
+    """The last event of the present period, by row key."""
     keys = _keys_of_heads(setup, states)
     sealed_events = await load_sealed(tx.sql, keys)
     return {keys[id_]: reopen(vault().open(sealed, id_.encode())) for id_, sealed in sealed_events.items()}
 
 
 def _keys_of_heads(setup: Setup, states: dict[bytes, KeyState]) -> dict[str, bytes]:
-    """Event id of a head → key."""
+    """Row keys by id of the last event of the period."""
     source = setup.feed.source
     return {vault().event_id(source, _source_id(key, s.head)): key for key, s in states.items() if s.head}
 
@@ -35,7 +35,7 @@ def _keys_of_heads(setup: Setup, states: dict[bytes, KeyState]) -> dict[str, byt
 def event_of(
     setup: Setup, key: bytes, draft: Draft, own: Pushed | None, head: Pushed | None, *, at: datetime, now: datetime
 ) -> Pushed | Rejected:
-    """`own`: the row as an event; `head`: the last event of the present period; `at`: the time of the new event."""
+    """The event of a draft, at time `at`. `own`: the row as an event. `head`: the last event of the period."""
     about = head if draft.about_former and head is not None else own
     person = {"id_number": about.person.number if about is not None else ""}
     data: dict[str, Any] = {"action": draft.action, "valid_from": draft.valid_from, "valid_to": draft.valid_to}
@@ -64,5 +64,5 @@ def _cloud_event(setup: Setup, id_: str, at: datetime, data: dict[str, Any]) -> 
 
 
 def _source_id(key: bytes, version: int) -> str:
-    """The version has leading zeros, because ids decide the order of events with one chain and one time."""
+    """The version has leading zeros, because events of one chain with the same time are sorted by their ids."""
     return f"table-{key.hex()}-{version:06d}"

@@ -35,8 +35,8 @@ async def run_feed(feed: FeedName, body: RunFeedIn, caller: Officer, db: Db) -> 
 
 @router.post("/v1/feeds/{feed}/confirm", status_code=202, summary="Confirm that the missing rows are right")
 async def confirm_missing(feed: FeedName, body: ConfirmMissingIn, caller: Officer, db: Db) -> FeedOut:
-    """Audited. The facts of the missing rows end now. If the rows are missing by mistake, do not confirm, and repair
-    the table: the next run that finds the rows releases the hold."""
+    """Audited. The facts of the missing rows end now. If the rows are missing by mistake, repair the table instead:
+    the next run that finds the rows continues without a confirmation."""
     setup = _find_own(feed, caller)
     async with db.transaction() as tx:
         run = await _lock_held_run(tx, feed)

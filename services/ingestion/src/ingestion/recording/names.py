@@ -1,4 +1,4 @@
-"""The name that counts for a person, and whether the person's accounts are under that name."""
+"""Choose the valid name of a person, and check whether the person's accounts are under that name."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from ingestion.recording.store import statements as store
 
 
 async def settle_names(tx: Tx, work: Work) -> None:
-    """Seal the names of persons whose registrations have changed their standing; compare account holders with new
+    """Store the encrypted names of persons whose valid registrations have changed. Compare account holders with new
     names. The number of SQL statements does not depend on the number of persons."""
     if work.registrations_changed:
         await _rename(tx, work)
@@ -52,7 +52,7 @@ async def _newest_names(tx: Tx, work: Work) -> dict[str, str | None]:
 
 
 def _registrations(person: Person) -> list[str]:
-    """Event ids of the registrations that count fully."""
+    """Event ids of the registrations with standing `full`."""
     return [s.event_id for s in statements_of(person.statements) if _is_full_registration(s)]
 
 
@@ -62,7 +62,7 @@ def _is_full_registration(statement: Statement) -> bool:
 
 
 def _remember_newest_name(person: Person, registrations: Sequence[Pushed]) -> str | None:
-    """Remember the newest name of these registrations; None if there is no name."""
+    """Store the newest name of these registrations in `person.memory` and return it; None if there is none."""
     forget_name(person)
     newest = _newest_named(registrations)
     if newest is None:
@@ -80,7 +80,7 @@ def _newest_named(registrations: Sequence[Pushed]) -> Pushed | None:
 
 
 async def _compare_holders(tx: Tx, persons: Sequence[Person]) -> None:
-    """Compare the holders of all accounts with the newest name. No source states the result: it changes at once."""
+    """Compare the holders of all accounts with the newest name, and store each result in its statement."""
     stated = [statements_of(person.statements) for person in persons]
     events = await open_events(tx, [i for statements in stated for i in _account_events(statements)])
     for person, statements in zip(persons, stated, strict=True):

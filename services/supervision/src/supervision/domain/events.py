@@ -216,5 +216,5 @@ def decode(event_type: str, value: bytes) -> Any:
 
 
 def causes_of(value: bytes) -> tuple[str, ...]:
-    """The pushed changes that a state combines; the rest of the state is not decoded."""
+    """The ids of the pushed changes behind a state. Its other fields are not decoded."""
     return _decode_causes(value).causes

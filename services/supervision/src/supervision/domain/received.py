@@ -1,4 +1,4 @@
-"""Parse raw records. The headers are enough for a step, so the content of most events is never decoded."""
+"""Parse raw records. Most events are stored from their headers alone, so their content is never decoded."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _ID: Final = re.compile(UUID)
 
 class ReceivedEvent(NamedTuple):
     """One event of any service. `at`: ISO text in UTC. `data`: see `events.decode`. `division`: of the person, as the
-    sender knows it. `version`: only of a state."""
+    sender knows it. `version`: None for an event that is not a state."""
 
     event_id: str
     correlation_id: str
@@ -111,7 +111,7 @@ def _causes(event_type: str, data: Any, value: bytes) -> tuple[str, ...]:
 
 
 def _person_id(record: Record) -> str | None:
-    """The key of a record, if it is a person's id. Policies have an area as key, parked records their own id."""
+    """The key of a record, if it is a person's id. A policy has an area as key; a parked record has its own id."""
     text = (record.key or b"").decode()
     return text if _ID.fullmatch(text) and not record.topic.endswith(".parked") else None
 

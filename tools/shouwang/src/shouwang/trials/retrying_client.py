@@ -46,7 +46,7 @@ def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
 
 
 class RetryingClient:
-    """Repeats a request while the service is busy (429), away (503) or not reachable, for at most `seconds`."""
+    """Repeats a request while the service is busy (429), unavailable (503) or not reachable, for at most `seconds`."""
 
     def __init__(self, stores: Stores, tokens: Mapping[str, str], seconds: float = 120) -> None:
         self.stores = stores
@@ -66,7 +66,7 @@ class RetryingClient:
     async def request(
         self, method: str, service: str, path: str, role: str = "admin", **arguments: Any
     ) -> httpx.Response:
-        """The first answer with another status than 429 and 503. Raises TimeoutError."""
+        """The first answer whose status is neither 429 nor 503. Raises TimeoutError."""
         headers = {"authorization": f"Bearer {self._tokens[role]}", **arguments.pop("headers", {})}
         deadline, failure = monotonic() + self.seconds, ""
         while monotonic() < deadline:

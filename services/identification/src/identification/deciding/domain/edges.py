@@ -1,8 +1,8 @@
 """Edges: the starts and ends of entitlements that are emitted as events.
 
 A *spell* is a period in which an item is really given. An interval that is suppressed, waits for a choice or lacks a
-fact gives nothing. A suspended interval (a suspected death) prolongs the spell before it, because the suspicion may be
-withdrawn and no end may be emitted before that.
+fact gives nothing. A suspended interval (a suspected death) prolongs the spell before it: no end is emitted while the
+suspicion may still be withdrawn.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class Spell(NamedTuple):
-    """An item given over [`start`, `end`); `end` FAR_FUTURE: open. `facts`: event ids of its facts."""
+    """An item given over [`start`, `end`); `end`: FAR_FUTURE if unknown. `facts`: event ids of its facts."""
 
     entitlement_id: str
     item: str
@@ -27,15 +27,15 @@ class Spell(NamedTuple):
 
     @property
     def given(self) -> tuple[str, str]:
-        """Item and area: a spell of the same item and area continues it under another identity."""
+        """Item and area. After a merge, a spell with the same item and area continues this spell."""
         return self.item, self.jurisdiction
 
 
 class Edge(NamedTuple):
     """A start or an end to emit.
 
-    `on`: the first day with or without the item. `alias`: the other identity of the same human that has the item from
-    then on, or had it until then.
+    `on`: the first day with the item (start) or without it (end). `alias`: of a start, the merged
+    identity that had the item before; of an end, the identity into which the person was merged.
     """
 
     started: bool
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
-    """`entitlements` are sorted by item and period."""
+    """The periods in which items are given. `entitlements` are sorted by item and period."""
     spells: list[Spell] = []
     for e in entitlements:
         end = e.to or FAR_FUTURE
@@ -59,7 +59,7 @@ def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
 
 
 def emitted_through(next_edge_on: date | None, today: date) -> date:
-    """The last day whose edges of a person are emitted."""
+    """The last day whose edges have been emitted for a person."""
     return today if next_edge_on is None or next_edge_on > today else next_edge_on - _DAY
 
 
@@ -77,13 +77,13 @@ def edges_on(spells: Sequence[Spell], day: date) -> list[Edge]:
 
 
 def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], emitted: date, today: date) -> list[Edge]:
-    """The edges to emit at once for a new decision. All edges of `before` up to `emitted` (≤ today) are emitted.
+    """The edges to emit now for a new decision. The edges of `before` up to `emitted` (≤ today) were emitted before.
 
     - Start: a spell is in force today, and the receivers do not know it as in force.
-    - End: the receivers know a spell as in force, and it has ended by today or has vanished. A vanished spell ends on
-      the day of its start, because it never existed.
-    - Both: a new spell lies wholly in days whose edges are not emitted yet, because the system was down.
-    - None: a new spell lies wholly in earlier days. Only the knowledge of the past has improved.
+    - End: the receivers know a spell as in force, and it has ended by today or is no longer decided. In the second
+      case it ends on the day of its start.
+    - Both: a new spell started after `emitted` and has ended by today, because the system was down.
+    - None: a new spell started and ended up to `emitted`. It corrects the past only.
     - Later: an edge after today is emitted on its day.
     """
     known = {spell.entitlement_id: spell for spell in before if spell.start <= emitted}
@@ -111,10 +111,10 @@ def _edges_of_spell(spell: Spell, old: Spell | None, emitted: date, today: date)
 def edges_of_merge(
     edges: Sequence[Edge], joined: Mapping[str, Sequence[Spell]], now: Sequence[Spell], today: date
 ) -> list[Edge]:
-    """The edges of a survivor when identities have just joined it.
+    """The edges of a person when other identities have just been merged into it.
 
-    `joined`: by identity, the spells in force that were emitted for it. An item that the survivor still gives goes on,
-    so its start names the alias. An item that the survivor does not give ends.
+    `joined`: by merged identity, the spells in force that were emitted for it. If the person still has the item, its
+    start names the merged identity as alias. If not, the item ends.
     """
     alias_of = {spell.given: alias for alias, spells in joined.items() for spell in spells}
     in_force = {spell.given for spell in now if spell.start <= today < spell.end}
