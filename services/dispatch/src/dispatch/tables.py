@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class HeadRow(SQLModel, table=True):
-    """The newest decision per person. `digest`: of its parts that concern visits; 0 if none does."""
+    """The newest decision per person. `digest`: hash of the parts that concern visits; 0 if no part does."""
 
     __tablename__ = "heads"
     __table_args__ = {"schema": "dispatch"}
@@ -48,7 +48,7 @@ class PlanRow(SQLModel, table=True):
 
 
 class TaskRow(SQLModel, table=True):
-    """One visit to be made; see `domain.task.Task`. `verdict` is supervision's."""
+    """One visit to be made; see `domain.task.Task`. `verdict`: the judgement of supervision."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -95,7 +95,7 @@ class TaskRow(SQLModel, table=True):
 
 
 class AreaRow(SQLModel, table=True):
-    """The areas that contain a division with tasks, itself included. A scope is such a closure, never a code prefix."""
+    """The areas that contain a division with tasks, itself included. Filters by area use them, not code prefixes."""
 
     __tablename__ = "areas"
     __table_args__ = {"schema": "dispatch"}
@@ -105,8 +105,8 @@ class AreaRow(SQLModel, table=True):
 
 
 class ProviderRow(SQLModel, table=True):
-    """`topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready. `feed_seq`: its last message.
-    `open_tasks`: offered, accepted or in progress."""
+    """`topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready. `feed_seq`: number of the
+    last message. `open_tasks`: offered, accepted or in progress."""
 
     __tablename__ = "providers"
     __table_args__ = (

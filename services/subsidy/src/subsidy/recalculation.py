@@ -2,8 +2,8 @@
 
 All identities of one person are paid as one. The survivor's entitlements give the dues, and payments under any identity
 count towards them. Only the survivor's own decision (`aliases`) connects identities, because it uses the facts of all
-of them. An account that is merged, but not yet claimed by its survivor, stays unchanged. So a merge alone moves no fen,
-in any order of arrival. After an annulled merge each account has its own dues again.
+of them. A merged account stays unchanged until the survivor's decision names it. So a merge alone changes no amount, in
+any order of arrival. After an annulled merge each account has its own dues again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _NO_POSITIONS: Final[Mapping[Key, Position]] = {}
 
 
 class _Identities(NamedTuple):
-    """`aliases`: by survivor its other identities. `waiting`: accounts that change only with another account."""
+    """`aliases`: by survivor its other identities. `waiting`: merged accounts, which only their survivor changes."""
 
     aliases: Mapping[str, Sequence[str]]
     waiting: frozenset[str]
@@ -57,7 +57,7 @@ class _Run:
     changes: Changes = field(default_factory=Changes)
 
     def account_after(self, account: Account) -> Account:
-        """Write the difference of its dues. Returns the account to store."""
+        """Write the changed dues of an account. Returns the account to store."""
         if account.person_id in self.identities.waiting:
             return account._replace(next_change_month=None)
         return self._recalculate(account)
@@ -82,7 +82,7 @@ class _Run:
         return self.positions.get(person_id, _NO_POSITIONS)
 
     def _emit(self, account: Account, person_id: str, changed: Sequence[DueLine]) -> None:
-        """Emit the changed dues of one identity of the account's person, then its recoveries."""
+        """Emit the changed dues of one identity, then the events about its recoveries."""
         origin = self._origin(account, person_id)
         if changed:
             version = self.accounts.get(person_id, account).version
@@ -92,7 +92,7 @@ class _Run:
             self.tx.emit(event, origin)
 
     def _origin(self, account: Account, person_id: str) -> Message[EntitlementsDecided] | str | None:
-        """The decision about this identity, or about its person, or the earlier cause of the account."""
+        """The cause of an event: the decision about this identity, else about the account, else its last cause."""
         return self.causes.get(person_id) or self.causes.get(account.person_id) or account.cause_event_id
 
 

@@ -163,8 +163,8 @@ class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
 
 
 class IdentityChange(_Value, frozen=True, kw_only=True, tag="identity_change"):
-    """`same_as`: another id of the same person, who is also known by another number. `new_number`: that number replaces
-    the one of this statement."""
+    """Two ids belong to one person. `same_as`: the other id. `new_number`: the other id's number replaces this
+    statement's number."""
 
     same_as: str
     new_number: bool = False

@@ -114,7 +114,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """`examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids, sorted."""
+    """Sums over persons. `examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids, sorted."""
 
     def __init__(self) -> None:
         self.figures = Figures()

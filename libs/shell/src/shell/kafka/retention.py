@@ -54,7 +54,7 @@ class Used(NamedTuple):
 
 
 class RetentionWatch:
-    """The used retention of one consumer per topic: that of its worst partition."""
+    """The retention that one consumer has used, by topic. The worst partition of a topic counts."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
@@ -72,7 +72,7 @@ class RetentionWatch:
         ]
 
     async def look(self, database: Database) -> int:
-        """One step of the job; returns 0. Raises Unavailable while the broker does not answer."""
+        """Measure, set the metrics, log new alarms. Returns 0. Raises Unavailable if the broker does not answer."""
         rows = await database.pool.fetch(
             "SELECT topic, part, next_offset, record_ms FROM consumer_offsets WHERE consumer = $1", self.name
         )
@@ -140,7 +140,7 @@ async def retentions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[
 async def _ages(
     client: AIOKafkaConsumer, places: Sequence[Place], kept: Mapping[str, int]
 ) -> dict[TopicPartition, Used]:
-    """The first record that is younger than the last handled one counts as the oldest unread record."""
+    """The age of the oldest unread record per partition: the first record younger than the last handled one."""
     if not places:
         return {}
     asked = {_tp(p): 0 if p.record_ms is None else p.record_ms + 1 for p in places}

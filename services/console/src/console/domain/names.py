@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class Stage(NamedTuple):
-    """One station of the chain. `topics`: its output. `group`: the consumer group whose backlog is shown."""
+    """One step of processing. `topics`: those it writes. `group`: the consumer group whose backlog is shown."""
 
     id: str
     name: str

@@ -1,8 +1,8 @@
 """Drift: compare the effect of a published list with its signed simulation while people are decided again.
 
-Every step is checked before it is stored, so that no decision outside the band is ever emitted; the whole is checked at
-the end. Both sides cover the same people, and only the effect of this one list counts. If another list was published
-meanwhile, or a live change came first, both sides are decided for the comparison.
+Every step is checked before it is stored, so no decision outside the band (the permitted difference) is emitted. At the
+end, all people are checked together. The comparison covers the same people and the effect of this list only. After
+another publication or a live change, people are decided under the lists before and after this one to find that effect.
 """
 
 from collections.abc import Collection, Sequence
@@ -49,8 +49,8 @@ class _Sides(NamedTuple):
 async def watch_step(
     tx: Tx, seq: int, decided: Sequence[Decided], live_ids: Collection[str], in_force: ListSet
 ) -> None:
-    """Raises LeftBand. `seq`: the publication of this step. `live_ids`: people of the step whom a live change has
-    already decided by the lists in force."""
+    """Check one step. Raises LeftBand. `seq`: the publication of this step. `live_ids`: people of the step who were
+    already decided again after a live change."""
     publication = await publications.load_watched(tx.sql, seq)
     if publication is None or in_force.versions.get(publication.jurisdiction) != publication.version:
         return  # a replaced list has no effect any more
@@ -64,7 +64,7 @@ async def watch_step(
 
 
 async def watch_end(tx: Tx, publication: Publication) -> None:
-    """Raises LeftBand. All touched people are decided again: compare them with the whole simulation."""
+    """Compare all people who were decided again with the whole simulation. Raises LeftBand."""
     assert publication.simulation_id is not None
     live = (await watches.sum_steps(tx.sql, publication.seq)).live
     simulated = await watches.simulated_in_all(tx.sql, publication.simulation_id)
@@ -103,7 +103,7 @@ async def _sides(tx: Tx, publication: Publication) -> _Sides:
 
 
 def _effect_of_step(person: Person, now: EntitlementsDecided, window: Window) -> Figures:
-    """No other list and no new input lies between the stored decision and the new one."""
+    """The effect on one person. Only this list may differ between the stored decision and `now`."""
     stored = decision_of(person)
     return figures_of(stored.entitlements if stored else (), now.entitlements, window, now.died_on)
 

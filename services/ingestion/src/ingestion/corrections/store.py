@@ -131,7 +131,7 @@ async def list_requests(
 async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[OpenRequest]:
     """Open requests whose last check lies before `looked_before`.
 
-    `margin`: how long a transaction may take to commit after the instant that it records.
+    `margin`: statements recorded this long before the last check count as changed, because they may commit after it.
     """
     rows = await tx.sql.fetch(
         """SELECT c.correction_id, c.source, c.event_id, c.target, c.asked_at, r.status, r.chain, r.household,

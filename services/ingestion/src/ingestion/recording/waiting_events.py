@@ -1,7 +1,8 @@
 """Enters the waiting events of a batch in quarantine, each with the area whose officers decide it.
 
-An event that waits because its source does not belong is owned by the county of the person's vouched hukou. The owner
-is never an area of that source. Any other waiting event is owned by the area of its source.
+The area of the source decides an event that waits for another event or a certificate. If the reason is in
+RULE_REASONS, or the source does not belong to the person, the county of the vouched hukou decides. The deciding area is
+then never an area of the source.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from ingestion.recording.store import quarantine
 from ingestion.recording.store.quarantine import Part, Waiting
 from ingestion.register.sources import registered
 
-# These reasons come from the rule about sources and persons. Others wait for another event or a certificate.
+# Reasons about the relation of a source to a person. Other events wait for another event or a certificate.
 RULE_REASONS: Final = frozenset(
     {"source_not_of_person", "standing_by_silence", "registered_elsewhere", "place_objected"}
 )
@@ -121,8 +122,8 @@ def _reasons(work: Work) -> dict[str, quarantine.Reason]:
 
 
 def owner_of(work: Work, person_id: str, source: Source, reason: str) -> str:
-    """The area whose officers decide: for a source that belongs, its own area, else the county of the person. For an
-    objection it is the next area above both counties."""
+    """The area whose officers decide this event (see the module). An objection is decided by the next area above both
+    counties."""
     standing = work.persons[person_id].memory.standing
     home = standing.home
     if reason not in RULE_REASONS and (home is None or belongs(source, standing.vouched)):
@@ -147,7 +148,7 @@ def _outside(source: Source, areas: Sequence[str]) -> str:
 
 
 async def _ask_sources(tx: Tx, rows: Sequence[Waiting], work: Work, instant: datetime) -> None:
-    """Ask the sources to check the events that wait by the rule. Above the daily limit there is a group instead."""
+    """Ask the sources to check events that wait for a reason in RULE_REASONS, up to their daily limit."""
     asked = [_asked(row) for row in rows if _is_for_source(row) and (row.source, row.kind) not in work.over_limit]
     if asked:
         await ask(tx, asked, "standing", _ASKED_BY, instant)

@@ -24,7 +24,7 @@ class LineChange(NamedTuple):
 
 
 def reserve(position: Position, month: date, batch_id: str, changes: Changes) -> Line:
-    """Reserve the payable amount: `pay` for the batch's month, `back_pay` for others, `reissue` after a return."""
+    """Reserve the payable amount: `reissue` after a return, `pay` for the first payment of `month`, else `back_pay`."""
     kind, amount_fen = _kind_of_payment(position, month), position.payable_fen
     position.open_fen, position.reissue = amount_fen, False
     changes.put(position)
@@ -54,7 +54,7 @@ def payment_event(cls: type[PaymentEvent], line: Line, batch_id: str, month: dat
 
 
 def _is_on_time(line: Line, month: date) -> bool:
-    """Whether the line is announced as `pay`, as is a reissue of the batch's own month."""
+    """Whether events announce the line as `pay`: a first payment or a reissue for the batch's own month."""
     return line.kind == "pay" or (line.kind == "reissue" and line.service_month == month)
 
 
@@ -93,7 +93,7 @@ def bank_answer(position: Position, line: Line, outcome: Literal["settled", "ret
     if line.state == "returned":
         return "already_returned"
     if line.state == "settled":
-        # the person has already repaid the money, so the bank cannot return it as well
+        # already_recovered: the person has repaid the money, so the bank cannot return it too
         return "give_back" if position.paid_fen >= line.amount_fen else "already_recovered"
     return "not_ordered"
 

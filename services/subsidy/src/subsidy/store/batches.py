@@ -71,7 +71,7 @@ _DETAIL: Final = ", ".join(LineDetail._fields)
 
 
 async def insert_batch(tx: Tx, batch: Batch) -> bool:
-    """False if a batch with this id exists already. Its transaction has committed by then."""
+    """Insert a batch. False if a batch with this id was committed before."""
     places = ", ".join(f"${i}" for i, _ in enumerate(batch, 1))
     statement = f"INSERT INTO batches ({_BATCH}) VALUES ({places}) ON CONFLICT DO NOTHING RETURNING 1"  # noqa: S608
     return await tx.sql.fetchval(statement, *batch) is not None

@@ -20,7 +20,7 @@ def _json(value: Any) -> str:
 
 
 def generated() -> dict[str, str]:
-    """Path relative to `contracts/` → content, of every generated file."""
+    """The content of every generated file, by path relative to `contracts/`."""
     files: dict[str, str] = {}
     for wire_type, schema in event_schemas().items():
         files[f"events/{wire_type}.json"] = _json(schema)
