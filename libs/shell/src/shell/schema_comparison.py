@@ -1,4 +1,4 @@
-"""The row classes of a service compared with its migrated database: they are the truth about the schema.
+"""Compare the migrated database of a service with its row classes, which define the schema.
 
 Two comparisons must find nothing: Alembic's own, and one of PostgreSQL's catalogs. For the second one the tables are
 created from the row classes in a further schema, inside a transaction that is rolled back. It also covers checks,
@@ -29,7 +29,7 @@ _PLATFORM: Final = frozenset(
     ]
 )
 _DECLARED: Final = "declared_by_row_classes"
-# One line per object of the schema :name. Names of unnamed constraints depend on their order, so they do not count.
+# One line per object of the schema :name. Names of unnamed constraints depend on their order, so they are ignored.
 _OBJECTS: Final = """
 WITH tables AS (SELECT oid, relname FROM pg_class WHERE relnamespace = CAST(:name AS regnamespace)
                 AND relkind IN ('r', 'p') AND relname <> ALL (:platform))

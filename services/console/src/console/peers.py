@@ -1,4 +1,4 @@
-"""Calls to other services with the caller's own token. They decide what the caller may see."""
+"""Calls to other services with the caller's own token. The called service decides what the caller may see."""
 
 from typing import Any, Final
 

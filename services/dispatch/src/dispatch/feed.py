@@ -1,6 +1,6 @@
 """Messages to providers: numbered per provider without gaps, kept in the feed, and sent to the provider's topic.
 
-The provider's row is locked while numbers are reserved, so no message appears behind a reader's cursor. Until a
+The provider's row is locked while numbers are reserved, so messages appear in the order of their numbers. Until a
 provider's topic exists, its messages stay in the feed and do not block the relay.
 """
 
@@ -78,7 +78,7 @@ def _entry(message: ProviderMessage, seq: int, emitted: Emitted, *, published: b
 
 
 async def publish_backlog(tx: Tx, uscc: str, limit: int) -> int:
-    """Send up to `limit` unpublished messages of a provider, oldest first. Then the topic is ready if none is left."""
+    """Send up to `limit` unpublished messages of a provider, oldest first. If none is left, the topic becomes ready."""
     entries = await store.lock_unpublished(tx, uscc, limit)
     tx.emitted.extend(_stored(entry) for entry in entries)
     await store.set_published(tx, uscc, [entry.seq for entry in entries])

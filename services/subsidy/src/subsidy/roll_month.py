@@ -36,7 +36,7 @@ async def roll_month(database: Database) -> int:
 
 
 async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
-    """Only time has passed: earlier dues stay as they are, and their positions are not even loaded."""
+    """Add the new months. Earlier dues do not change, so their positions are not loaded."""
     rules, changes = await ledger_rules(tx), Changes()
     rows = [_add_months(tx, account, month, rules, changes) for account in found]
     await accounts.save_accounts(tx, rows)

@@ -55,8 +55,8 @@ def _require_access(alert: Alert, caller: Caller) -> None:
 
 
 def _is_own(alert: Alert, caller: Caller) -> bool:
-    """Whether a case is about the caller's reads. It was raised on the day of the reads, or later by the length of an
-    outage of supervision."""
+    """Whether a case is about the caller's reads. The reads are at most 30 days older than the case, for example after
+    an outage."""
     raised_on = calendar.civil_date(alert.raised_at)
     days = (raised_on - timedelta(days=back) for back in range(OWN_CASE_DAYS))
     return any(alert.subject == case_of(caller.subject, day) for day in days)
@@ -74,7 +74,7 @@ async def explain_alert(alert_id: UUID, explanation: ReasonIn, caller: Provider,
 
 @router.post("/v1/alerts/{alert_id}/confirm")
 async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db: Db) -> AlertOut:
-    """The finding is right."""
+    """Confirm the finding."""
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "confirm", caller, now)
@@ -84,7 +84,7 @@ async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
 
 @router.post("/v1/alerts/{alert_id}/dismiss")
 async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db: Db) -> AlertOut:
-    """The finding is wrong. It no longer counts against the visit, and the visit is judged again."""
+    """Reject the finding. It no longer counts against the visit, and the visit is judged again."""
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "dismiss", caller, now)
@@ -96,7 +96,7 @@ async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
 
 @router.post("/v1/alerts/{alert_id}/close")
 async def close_alert(alert_id: UUID, caller: Officer, db: Db) -> AlertOut:
-    """The case is done: the decision was carried out."""
+    """Close the case after the decision was carried out."""
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "close", caller, now)

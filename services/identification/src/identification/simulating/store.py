@@ -14,7 +14,7 @@ State = Literal["waiting", "running", "complete", "failed"]
 
 
 class Question(NamedTuple):
-    """Two requests with the same Idempotency-Key must have the same question."""
+    """What is simulated. It must be equal in requests with the same Idempotency-Key."""
 
     version: str
     first_month: date
@@ -91,7 +91,7 @@ class OpenSimulation(NamedTuple):
 
 
 class CompleteSimulation(NamedTuple):
-    """`requested_at`: its age counts from then."""
+    """A finished simulation. Its age counts from `requested_at`."""
 
     simulation_id: str
     basis: str
@@ -207,7 +207,7 @@ async def lock_oldest_open(tx: Tx) -> OpenSimulation | None:
 
 
 async def plan_chunks(tx: Tx, simulation_id: str, people_max: int) -> None:
-    """Divide all people into chunks by id. A person stored later belongs to the chunk around its id."""
+    """Divide all people into chunks by id. A person stored later belongs to the chunk whose range contains its id."""
     await tx.sql.execute(
         """INSERT INTO simulation_chunks (simulation_id, n, after_id, upto_id)
            SELECT $1, row_number() OVER by_id - 1, lag(upto) OVER by_id, upto FROM (

@@ -24,7 +24,7 @@ URGENT_KINDS: Final = ("death", "alive")
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """The derived values in a person's row: the sealed name, the newest division, and the vouched places.
+    """The derived values in a person's row: the hash of the name, the newest division, and the vouched places.
 
     `name_at`, `division_at`: the source's time of the statement, in seconds. `division_rank`: 2 from a residence, 1
     from a registration."""
@@ -77,7 +77,7 @@ class Person:
         return b'"event_id":"%b"' % event_id.encode() in self.statements
 
     def add(self, statement: Statement, source_ids: Mapping[str, str]) -> None:
-        """`source_ids`: see `place`."""
+        """Insert a statement. `source_ids`: see `place`."""
         self.statements = place(self.statements, statement, source_ids)
         self.note_cause(statement.event_id, urgent=statement.kind in URGENT_KINDS)
 

@@ -35,7 +35,7 @@ class FeedBroken(Exception):
 
 
 class Watermark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Columns that grow with every change; the first one decides. `kind`: an instant (`time`; without an offset it is
+    """Columns that grow with every change, the first one first. `kind`: an instant (`time`; without an offset it is
     Asia/Shanghai) or a number. `format` (strptime): for an instant stored as text. Every run begins `overlap` (seconds
     or steps) before the newest change that was read, because some rows are committed late."""
 
@@ -46,7 +46,7 @@ class Watermark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The column with the operation on the row, and the words in it. An empty cell counts as `present`."""
+    """The column with the operation on the row, and its words. An empty cell counts as `present`."""
 
     column: Column
     present: Annotated[tuple[str, ...], Meta(max_length=40)] = ("I", "U", "INSERT", "UPDATE", "新增", "修改")
@@ -56,8 +56,8 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of one source. `status: example` is shown and never read. `url_env`: the variable with the URL of the
     database. Either `table` (with `schema`) or `query` is given. `key`: the columns that identify a row permanently;
-    `mapping`: as for files. `updated`, `deleted`, `missing`: the meaning of such a row. If more rows than
-    `missing_percent_max` are missing, an officer must confirm it."""
+    `mapping`: as for files. `updated`, `deleted`, `missing`: the meaning of such a row. If more than
+    `missing_percent_max` of the rows are missing, an officer must confirm them."""
 
     feed: Name
     title: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -104,7 +104,7 @@ class Setup:
 
     @property
     def order(self) -> list[str]:
-        """The columns by which the table is read, unique together."""
+        """The columns that sort the rows of a read. Together they are unique."""
         marks = self.feed.watermark.columns if self.feed.watermark else []
         return list(dict.fromkeys([*marks, *self.feed.key]))
 
@@ -118,7 +118,7 @@ class Configured:
 
 
 def configured() -> Configured:
-    """Read once per process and folder."""
+    """The files of the folder, read once per process and folder."""
     return _read_folder(str(FeedSettings().folder or repository_root() / "contracts" / "tables"))
 
 

@@ -18,9 +18,9 @@ _DEPTH_MAX: Final = 8
 
 
 class Size(NamedTuple):
-    """Bytes of one column in the whole file. `dictionary`, `page`: the largest ones. `row`: the most bytes per row of a
-    batch from pages without a dictionary, not counting the pages at both ends. `is_coded`: some pages name entries of a
-    dictionary; `is_delta`: some pages store lengths apart from text."""
+    """Bytes of one column in the whole file. `dictionary`, `page`: the largest ones. `row`: the most bytes per row
+    in one page without a dictionary. `is_coded`: some pages name entries of a dictionary. `is_delta`: some pages store
+    lengths and text separately."""
 
     dictionary: int = 0
     page: int = 0
@@ -96,7 +96,7 @@ def _page_bytes(header: dict[int, Any]) -> tuple[int, int]:
 
 
 def _values(header: dict[int, Any]) -> int:
-    """Values of a data page. They are its rows, because nested columns are not read."""
+    """The number of values of a data page. It equals its rows, because nested columns are not read."""
     about = header.get({_DATA: 5, _DATA_V2: 8}.get(header[1], 0), {})
     return int(about.get(1, 0))
 

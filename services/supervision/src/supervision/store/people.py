@@ -121,7 +121,7 @@ async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """In one order for all writers, so that they cannot deadlock."""
+    """The rows as columns, in one order for all writers, so that they cannot deadlock."""
     return [list(column) for column in zip(*sorted(rows, key=lambda row: str(row[0])), strict=True)]
 
 

@@ -34,7 +34,7 @@ Ends = dict[TopicPartition, int]
 
 
 class Backlog(NamedTuple):
-    """`behind`: unread records by service; `waiting`: outbox rows by service; `ends`: of all read partitions."""
+    """`behind`: unread records by service; `waiting`: outbox rows by service; `ends`: end offset of each partition."""
 
     behind: dict[str, int]
     waiting: dict[str, int]
@@ -96,7 +96,7 @@ class Observer:
         raise TimeoutError(f"not quiet within {seconds:.0f} s: {found}")
 
     async def _backlog_or_error(self) -> Backlog | str:
-        """The error is text. It disconnects, because the next read needs a new connection."""
+        """The backlog, or the error as text. An error closes the connection, because the next read needs a new one."""
         try:
             return await self.backlog()
         except AWAY as error:

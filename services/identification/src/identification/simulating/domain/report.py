@@ -56,7 +56,7 @@ def _depth(division: str) -> int:
 
 
 def summary(scope: Scope, tally: Tally, *, protected: bool) -> Iterator[str]:
-    """`protected`: the numbers of `tally` are protected, and 0 stands for few people or none."""
+    """The sentences. `protected`: the numbers of `tally` are protected, and 0 stands for few people or none."""
     total = Group()
     for group in tally.groups.values():
         _add(total, group)
