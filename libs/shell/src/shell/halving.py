@@ -98,7 +98,7 @@ async def _try_again(
     bug: Exception | None,
     tries_max: int,
 ) -> Exception | None:
-    """A bug may depend on the moment, such as a race between two transactions. Returns the last bug, or None."""
+    """Repeat the attempt, because a bug may be a race between two transactions. Returns the last bug, or None."""
     for tries in range(1, tries_max):
         if bug is None or isinstance(bug, BadMessage):
             break

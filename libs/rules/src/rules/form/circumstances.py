@@ -165,13 +165,13 @@ _RESIDENCE: Final = FactKind("residence")
 
 # A decision stores its facts in this order. Rows with `element` stand last.
 CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
-    Circumstance(  # every area, nearest first, that holds the place and that some list names
+    Circumstance(  # the areas, nearest first, that contain the hukou and are named in a list
         name="hukou",
         fact=_REGISTRATION,
         tests={"hukou_in": Test(_any_in, lambda areas: f"户籍在{_areas(areas)}")},
         text=_hukou_text,
     ),
-    Circumstance(  # as hukou
+    Circumstance(  # as for the hukou
         name="residence",
         fact=_RESIDENCE,
         tests={"residence_in": Test(_any_in, lambda areas: f"居住在{_areas(areas)}")},
@@ -266,7 +266,7 @@ CIRCUMSTANCES: Final[tuple[Circumstance, ...]] = (
         letter="e",
         encode=lambda value: f"{value[0]}/{value[1]}",
         parse=_benefit_value,
-        element=lambda name: (name, _FEN_MAX),  # no condition asks the amount; the highest leaves least of an item
+        element=lambda name: (name, _FEN_MAX),  # no condition reads the amount; the highest deducts most
     ),
     Circumstance(  # (item, apply or decline)
         name="wishes",

@@ -1,4 +1,4 @@
-"""Counts, rates and backlogs of the stations, from Kafka offsets only. No message is read."""
+"""Counts, rates and backlogs of the stages, from Kafka offsets only. No message is read."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Position = tuple[str, int]  # topic, partition
 
 @dataclass(slots=True)
 class Station:
-    """`total`: records since the topics began. `waiting`: records that its service has not read, None if unknown."""
+    """`total`: records since the topics began. `waiting`: records that the service has not read; None if unknown."""
 
     total: int = 0
     per_second: float = 0.0
@@ -39,7 +39,7 @@ class Meter:
             station.total = total
 
     def read_group(self, group: str, committed: Mapping[Position, int], ends: Mapping[Position, int]) -> None:
-        """Take over the committed offsets of a service. It commits them after each of its transactions."""
+        """Update the backlog of a service from its committed offsets."""
         stage = next(stage for stage in STAGES if stage.group == group)
         waiting = [max(0, ends[place] - offset) for place, offset in committed.items() if place in ends and offset >= 0]
         self.stations[stage.id].waiting = sum(waiting) if waiting else None

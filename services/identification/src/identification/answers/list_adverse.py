@@ -1,4 +1,4 @@
-"""GET /v1/persons/{person_id}/adverse: every automatic refusal about a person, with the reasons written down then."""
+"""GET /v1/persons/{person_id}/adverse: every automatic refusal about a person, with the reasons stored for it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -29,7 +29,7 @@ async def list_adverse(
     limit: Limit = 100,
     after: Cursor | None = None,
 ) -> AdversePageOut:
-    """A decision is listed once its reasons are written down, normally within seconds."""
+    """A decision is listed as soon as its reasons are stored, normally within seconds."""
     key = str(person_id)
     async with db.reading() as connection:
         need_person(caller, key, await people_store.load_person(connection, key))

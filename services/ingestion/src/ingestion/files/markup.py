@@ -7,7 +7,7 @@ from xml.parsers import expat
 from ingestion.files.domain.table import FileBroken
 
 CHUNK_BYTES: Final = 64 * 1024
-SLICE_BYTES: Final = 4 * 1024  # a few bytes can name much shared text: its cells are in memory for one slice only
+SLICE_BYTES: Final = 4 * 1024  # small: the shared text of all cells in a slice is in memory at once
 TOKEN_BYTES_MAX: Final = 512 * 1024
 
 

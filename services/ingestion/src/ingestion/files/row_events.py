@@ -1,7 +1,7 @@
-"""From a row to an event, with the checks of every pushed event. The faults of the cells and of the event come
+"""Make an event from a row, with the checks of every pushed event. The faults of cells and event are reported
 together, so the sender corrects a row once.
 
-A row without an id of its own gets one from its content (a keyed hash): the same row in another file is the same event.
+A row without an id gets a keyed hash of its content as id. So the same row in another file is the same event.
 A time in the file is part of the content; the time of the upload is not.
 """
 
@@ -69,7 +69,7 @@ class _Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """The way from the rows below one header to events. `names`: pointer into the event → name of its column;
+    """How the rows below one header become events. `names`: pointer into the event → name of its column;
     `sections`: the parts of an event that have columns."""
 
     mapping: Mapping
@@ -127,7 +127,7 @@ class _Converted(NamedTuple):
 
 
 def shape(row: Row, plan: Plan, sender: Sender, now: datetime) -> Shaped:
-    """Never raises for the content of a row."""
+    """Make the event of a row. Faulty content gives a rejection, never an exception."""
     if row.broken is not None:
         return Shaped(row, plan.table, rejection(row, sender, [fault("", row.broken)]), plan.names)
     parts, faults, has_formula = _convert(row.cells, plan)
@@ -169,13 +169,13 @@ def _convert(cells: Sequence[Cell], plan: Plan) -> _Converted:
 
 
 def _value_of(cell: Cell, convert: Convert) -> Any:
-    """None for a blank cell. Raises CellWrong."""
+    """The converted value; None for a blank cell. Raises CellWrong."""
     prepared = conversions.prepared(cell)
     return convert(prepared) if prepared is not None else None
 
 
 def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Rejected) -> list[Fault]:
-    """A fault of the event counts only at a place without a faulty cell."""
+    """Add the faults of the event, except those of a field whose cell is faulty."""
     if isinstance(read, Pushed):
         return list(faults)
     pointers = tuple(f.pointer for f in faults)
@@ -198,7 +198,7 @@ def end_of(row: Row, plan: Plan) -> date | None:
 
 
 def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
-    """`faulty`: pointers of the cells that cannot be read."""
+    """Add the values that no cell gives. `faulty`: pointers of the cells that cannot be read."""
     _add_defaults(parts, mapping, faulty)
     _add_derived(parts, mapping, faulty)
     _add_list_entries(parts)
@@ -263,7 +263,7 @@ def _id_of_content(source: str, kind: str, data: dict[str, Any], time: str | Non
 
 
 def _with_plain_number(person: dict[str, Any]) -> dict[str, Any]:
-    """The ID number in one notation: an old one of 15 digits has the same person as its new one."""
+    """The person with the ID number in its 18-digit form, because an old number of 15 digits means the same person."""
     raw = str(person.get("id_number", ""))
     number = check(raw, None)
     return {**person, "id_number": number.number if isinstance(number, IdNumber) else raw}
@@ -275,7 +275,7 @@ def rejection(row: Row, sender: Sender, faults: Sequence[Fault]) -> Rejected:
 
 
 def _body(row: Row) -> list[str]:
-    """The cells. If they are shortened, a digest of the full cells makes the body unique."""
+    """The cells of a rejected row. If they are shortened, a digest of the full cells makes the body unique."""
     texts = [text_of(cell) for cell in row.cells]
     kept = shortened(texts, REJECT_BYTES_MAX)
     if kept != texts:

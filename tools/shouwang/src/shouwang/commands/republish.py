@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 async def republish(
     runtime: Runtime, topic: str, *, restart: bool = False, say: Callable[[str], None] = lambda text: None
 ) -> int:
-    """Write every head of `topic` to the outbox of its owner and wait until the relay has sent them; returns how many.
-    Raises LocalProblem when the relay stands still."""
+    """Write every newest state of `topic` to the outbox of its owner. Wait until the relay has sent them; returns how
+    many. Raises LocalProblem when the relay sends nothing."""
     owner = SOURCES[topic].owner
     async with open_database(runtime, owner) as database:
         if restart:
@@ -69,7 +69,7 @@ async def republish(
 async def write_pages(
     database: Database, topic: str, *, pages_max: int | None = None, say: Callable[[str], None] = lambda text: None
 ) -> int:
-    """Write pages from the mark of the last run, at most `pages_max`; returns how many heads."""
+    """Write pages from the mark of the last run, at most `pages_max`; returns how many states."""
     total, done, pages = await database.pool.fetchval(SOURCES[topic].count_statement), 0, 0
     while pages_max is None or pages < pages_max:
         await _wait_for_relay(database, topic)
@@ -86,7 +86,7 @@ def _job(topic: str) -> str:
 
 
 async def _write_page(database: Database, topic: str) -> int:
-    """Write a page of heads and the mark of its last key in one transaction. A deadlock with a live writer is
+    """Write a page of states and the mark of its last key in one transaction. A deadlock with a live writer is
     retried, at most TRIES_MAX times."""
     for tries in range(1, TRIES_MAX + 1):
         try:

@@ -47,8 +47,8 @@ def paid(ledger: Json, item: str) -> dict[tuple[str, str], int]:
 
 
 async def pay(platform: Platform, county: str, month: str) -> PaidBatch:
-    """Pay all that the county owes up to `month`. Raises StoryFailed when nothing is owed, or when the maker can
-    approve the own batch."""
+    """Pay all that the county owes up to `month`. Raises StoryFailed when nothing is owed, or when the maker may
+    approve this batch."""
     batch = await platform.post("subsidy", "/v1/batches", {"month": month, "jurisdiction": county}, subject=MAKER)
     path = f"/v1/batches/{batch['batch_id']}"
     await platform.post("subsidy", f"{path}/submit", subject=MAKER)

@@ -42,7 +42,7 @@ def _figures(tally: Tally, protected: Tally) -> Figures:
 
 
 def _group(group: Group) -> Group:
-    """The changed people are winners, losers, mixed and the rest."""
+    """Changed people are the sum of the protected winners, losers, mixed and other changed people."""
     winners, losers, mixed = protect(group.winners), protect(group.losers), protect(group.mixed)
     rest = group.changed - group.winners - group.losers - group.mixed
     changed = winners + losers + mixed + protect(rest)
@@ -61,7 +61,7 @@ def _group(group: Group) -> Group:
 
 
 def _item(count: ItemCount) -> ItemCount:
-    """People who had the item keep it or lose it. People who will have it keep it or gain it."""
+    """The totals are sums of protected parts: people who keep the item, and those who lose or gain it."""
     gained, lost = protect(count.gained), protect(count.lost)
     return ItemCount(
         have_before=protect(count.have_before - count.lost) + lost,
