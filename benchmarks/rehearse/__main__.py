@@ -19,7 +19,7 @@ from benchmarks.rehearse import log, plan, runner
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rehearsals that the arguments name. The module lists the exit codes."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that everything is stopped at the end
+    signal.signal(signal.SIGTERM, _interrupt)  # stops everything, as Ctrl-C does
     try:
         rehearsals = plan.choose(plan.load(options.plan, plan.TESTS), options.only)
         if options.list:

@@ -1,4 +1,4 @@
-"""Jobs that create and keep the topics of providers that subscribe by Kafka. Waiting messages are sent first."""
+"""Jobs that create and keep the topics of providers that subscribe by Kafka. A new topic gets the backlog first."""
 
 from typing import Final
 

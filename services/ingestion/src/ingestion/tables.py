@@ -1,4 +1,4 @@
-"""The tables of people, accepted events and files. The tables of each room are in its own module.
+"""The tables of people, accepted events and files. Other packages have their own `tables` modules.
 
 Personal data is stored in `sealed` columns only. Hashes are keyed.
 """
@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 
 class IdentityRow(SQLModel, table=True):
-    """Blind index of an ID number → person."""
+    """The person of an ID number, found by the keyed hash of the number."""
 
     __tablename__ = "identities"
     __table_args__ = {"schema": "ingestion"}

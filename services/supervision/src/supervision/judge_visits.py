@@ -75,7 +75,7 @@ def _task_line(event: ReceivedEvent) -> TaskLine:
 async def _update_unplaced(
     tx: Tx, changes: Sequence[UnplacedChange], newest: Mapping[str, ReceivedEvent], now: datetime
 ) -> None:
-    """An urgent task without a provider is an alert until a provider is asked or the task ends."""
+    """Raise an alert for an urgent task without a provider. Withdraw it when a provider is asked or the task ends."""
     causes = cases.causes_of(newest[change.task_id] for change in changes)
     found = [_finding("visit_unplaced", newest[change.task_id]) for change in changes if change.unplaced]
     over = [("visit_unplaced", change.task_id) for change in changes if not change.unplaced]
@@ -84,7 +84,7 @@ async def _update_unplaced(
 
 
 def _contradictions(checked_out: Sequence[ReceivedEvent]) -> list[Finding]:
-    """The provider has done its part. The case is for the officer, who has the stay corrected or ended."""
+    """Visits that found the person at home during a hospital stay. They are cases for the officer only."""
     found: list[Finding] = []
     for event in checked_out:
         if (event.data.reason, event.data.outcome) == _CONTRADICTION:
@@ -102,7 +102,7 @@ def _finding(check: str, event: ReceivedEvent, provider: str | None = None) -> F
 
 
 async def judge_waiting(database: Database) -> int:
-    """Job: judge the visits that wait for their entitlement. After the waiting time its absence is a finding."""
+    """Job: judge the visits that wait for their entitlement. After the waiting time a missing one is a finding."""
     now: datetime = clock.now()
     async with database.transaction() as tx:
         return await judge(tx, await store.list_waiting(tx, WAITING_MAX), now, {})

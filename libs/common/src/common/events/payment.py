@@ -51,7 +51,7 @@ class PaymentSettled(PaymentReserved, frozen=True, kw_only=True, omit_defaults=T
 
 
 class RecoveryOpened(_Payment, frozen=True, kw_only=True, omit_defaults=True):
-    """More was paid than is owed, so this month must be recovered. `recovery_id`: the same for the same key."""
+    """More was paid than owed: the month must be recovered. Each person, item, area and month has one `recovery_id`."""
 
     recovery_id: str
     item: str

@@ -54,7 +54,7 @@ def review_out(review: Mapping[str, Any], titles: ItemTitles) -> dict[str, Any]:
 
 
 def _counts(approval: Mapping[str, Any], review: Mapping[str, Any]) -> bool:
-    """Before the publication only a signature on a sound simulation counts."""
+    """Whether a signature counts. Before the publication it must be on a sound simulation."""
     return review["policy"]["state"] not in UNDECIDED or approval["simulation_id"] in review["sound"]
 
 

@@ -1,9 +1,9 @@
 """Decides which places of a person are vouched, and which are only claimed. The rule is in docs/standing.md.
 
 A *place* is a hukou or a residence. The first hukou is vouched; until one is known, the first residence is. A later
-place is vouched in one of four cases: it lies in the county of a vouched place; its source belongs to the person by
-another place; such a source has closed an earlier place around the day on which the later one begins; the county left
-has confirmed the place or has not objected. Other places are claimed, if they lie in the areas of their source.
+place is vouched in one of four cases. (1) It lies in the county of a vouched place. (2) Its source belongs to the
+person by another place. (3) Such a source closed an earlier place at about the time when this one begins. (4) The
+county left has confirmed the place or has not objected. Other places are claimed, if they lie in their source's areas.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -126,7 +126,7 @@ def _is_abolished(code: str) -> bool:
 
 def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NOTHING) -> Judged:
     """Judge `places`, given in the order in which they were learnt. `given`: vouched divisions of other identities of
-    the same human. `closing_days`: how far a closing may lie from the beginning of the next place."""
+    the same person. `closing_days`: the most days between a closing and the beginning of the next place."""
     judgement = _Judgement(closing_days, given)
     for place in places:
         judgement.add(place)
@@ -134,8 +134,8 @@ def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NO
 
 
 class _Judgement:
-    """Accepts places one after another. The first hukou in the areas of its source starts the judgement anew. A first
-    hukou elsewhere depends on the residence by which its source belongs, so that residence stays vouched."""
+    """Accepts places one after another. If the first hukou lies in its source's areas, it becomes the seed, and all
+    places are tested again. Otherwise its source belongs by a residence, which stays the seed."""
 
     def __init__(self, closing_days: int, given: frozenset[str]) -> None:
         self._span = timedelta(days=closing_days)
@@ -147,14 +147,13 @@ class _Judgement:
         self._weak: dict[str, Place] = {}
 
     def add(self, place: Place) -> None:
-        """Accept every place that may be accepted, until no other follows."""
+        """Add a place, and accept every place that may now be accepted."""
         self._places.append(place)
         while (acceptable := self._next_acceptable()) is not None:
             self._accept(acceptable)
 
     def result(self) -> Judged:
-        """The result. All places are accepted anew together, so that their order does not matter: a later place may
-        explain a closing by which a source belonged."""
+        """The result. All places are accepted again together: a later place can change the effect of a closing."""
         if self._seed is not None:
             self._accept_together()
         strong = self._vouched(silence=False)
@@ -191,7 +190,7 @@ class _Judgement:
         self._weak = self._vouched(silence=True)
 
     def _accept_together(self) -> None:
-        """Accept the places whose sources belong without any closing, then those whose sources belong by one."""
+        """Accept places again: first without the rule about closings, then with it."""
         self._accepted = {}
         for rule in (self._vouched_without_closing, self._vouched):
             self._weak = rule(silence=True)
@@ -237,7 +236,7 @@ class _Judgement:
         return county_of(place.division) in map(county_of, known) or belongs(place.source, known)
 
     def _follows_by_closing(self, place: Place, vouched: Mapping[str, Place], without_closing: Sequence[Place]) -> bool:
-        """Also when a vouched place was closed for this one. `without_closing`: see `_explained`."""
+        """Whether the place follows, also by the closing of a vouched place. `without_closing`: see `_explained`."""
         if self._follows(place, vouched):
             return True
         known = self._divisions(vouched)
@@ -245,7 +244,7 @@ class _Judgement:
         return any(not self._explained(before, place, without_closing) for before in closed)
 
     def _explained(self, before: Place, place: Place, without_closing: Sequence[Place]) -> bool:
-        """Whether the person moved from `before` to another place, one that is vouched without a closing."""
+        """Whether another place explains the closing of `before`: the person moved there, not to `place`."""
         assert before.closed_on is not None
         assert place.from_ is not None
         earliest, latest = before.closed_on - self._span, max(place.from_, before.closed_on)

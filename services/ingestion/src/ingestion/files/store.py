@@ -101,7 +101,7 @@ async def lock_import(tx: Tx, import_id: str) -> StoredImport:
 
 
 async def restart(tx: Tx, import_id: str, spool: str) -> None:
-    """The file was sent again. The job continues at the checkpoint."""
+    """Reopen an import whose file was sent again. The job continues at the checkpoint."""
     await tx.sql.execute(
         """UPDATE imports SET spool = $2, state = 'waiting', problems = '', settled_at = NULL, deaths = 0
            WHERE import_id = $1""",
@@ -170,7 +170,7 @@ async def unlock(connection: asyncpg.Connection, import_id: str) -> None:
 
 async def begin_step(connection: asyncpg.Connection, import_id: str, outlived: bool) -> int:
     """Count a step before it begins. Returns the number of earlier steps that did not end. `outlived`: the last step
-    ended, but could not be uncounted."""
+    ended, but the database did not learn it."""
     found: int = await connection.fetchval(
         """UPDATE imports SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE import_id = $1
            RETURNING deaths - 1""",
@@ -185,7 +185,7 @@ async def end_step(connection: asyncpg.Connection, import_id: str, left: int) ->
 
 
 async def put_off(tx: Tx, import_id: str, at: datetime) -> None:
-    """Other imports come first now."""
+    """Let other imports come first."""
     await tx.sql.execute("UPDATE imports SET worked_at = $2 WHERE import_id = $1", import_id, at)
 
 

@@ -148,8 +148,8 @@ def _households_of(person: Person, chains: Collection[str]) -> list[tuple[str, s
 
 
 def _withdraw_incomes(work: Work, stopped: Mapping[str, set[str]], instant: datetime) -> None:
-    """A low-income status that waits reaches no present or future member of its household. When it counts again, it is
-    spread again. `stopped`: chains by household. Raises NotLocked."""
+    """Withhold low-income statuses that no longer count from all members of their households. `stopped`: chains by
+    household. Raises NotLocked."""
     if missing := stopped.keys() - work.states.keys():
         raise NotLocked(set(missing))
     for household, chains in stopped.items():

@@ -1,4 +1,4 @@
-"""An alert as a case, and who may do what next: raised → explained → confirmed | dismissed → closed."""
+"""The states of an alert and the permitted actions: raised → explained → confirmed | dismissed → closed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ class Refused:
 def decide_step(
     state: AlertState, action: Action, *, has_provider: bool, explain_by: datetime, now: datetime
 ) -> AlertState | Refused:
-    """The state after `action`. No decision is possible until the provider's time to explain has passed."""
+    """The state after `action`. No decision before the provider has explained or may no longer explain."""
     if action == "explain":
         return "explained" if state == "raised" else Refused(f"a case that is {state} takes no explanation")
     if action == "close":
