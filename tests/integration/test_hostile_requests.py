@@ -156,6 +156,7 @@ async def send(
             for part in parts:
                 writer.write(part if length is not None else b"%x\r\n%b\r\n" % (len(part), part))
                 await writer.drain()
+                await asyncio.sleep(0)  # `drain` does not let the reader run while the server takes everything
             writer.write(b"" if length is not None else b"0\r\n\r\n")
             await writer.drain()
 
