@@ -14,7 +14,7 @@ State = Literal["waiting", "running", "complete", "failed"]
 
 
 class Question(NamedTuple):
-    """What is simulated. It must be equal in requests with the same Idempotency-Key."""
+    """The subject of a simulation. It must be equal in requests with the same Idempotency-Key."""
 
     version: str
     first_month: date

@@ -13,8 +13,6 @@ from ingestion.domain.standing_state import StandingState
 Sources = Mapping[str, Source]
 Arrivals = Mapping[str, datetime]  # of events that do not count yet, by event id
 PLACE_KINDS: Final = ("registration", "residence")
-
-
 NOT_COUNTED: Final = ("waits", "withheld")
 
 

@@ -3,7 +3,7 @@
 With `--once` everything is stopped at the end. Otherwise the platform stays up. The exit code is 1 if a story fails.
 
 A demonstration pays example amounts and moves the clock. So it needs its own home: a new one, or the home of an earlier
-demonstration. That home gets new people, and its clock continues.
+demonstration. Such a home gets new people, and its clock continues.
 """
 
 from __future__ import annotations
