@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from common.events import AbilitiesDetermined
 from shell import clock
 from shell.kafka import client as kafka
-from shell.settings import Settings
+from shell.settings import Settings, paths
 from shell.store.database import Database
 from shell.testing import event_record
 from shouwang.runtime import processes
@@ -52,7 +52,7 @@ class Pods:
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SHOUWANG_")},
             "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "SHOUWANG_HOME": str(settings.home),
+            "SHOUWANG_HOME": str(paths().home_folder),
             "SHOUWANG_KAFKA": settings.kafka,
             "SHOUWANG_DATABASE_URL_PROBE": database.url,
         }
