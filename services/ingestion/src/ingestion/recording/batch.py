@@ -44,10 +44,10 @@ class Withheld(NamedTuple):
     reason: str
     chain: str
 
-    @property
-    def is_death_again(self) -> bool:
-        """Whether a death that counted waits again, and not only a statement that follows it."""
-        return self.kind == "death" and self.event_id == self.chain and self.reason != WITHDRAWN
+    def is_death_of(self, person_id: str) -> bool:
+        """Whether a death of this person waits again, and not only a statement that follows it."""
+        waits = self.kind == "death" and self.event_id == self.chain and self.reason != WITHDRAWN
+        return waits and self.person_id == person_id
 
 
 class AccountChange(NamedTuple):

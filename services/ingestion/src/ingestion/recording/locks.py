@@ -3,7 +3,7 @@
 Households are locked first, then persons, each in the order of their ids.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from common.errors import Unavailable
@@ -37,8 +37,7 @@ async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) ->
     `direct`: persons whose waiting events are decided. `others`: persons of identity changes and of own statements.
     They are locked, but their waiting events are not decided in this batch. Otherwise a line of waiting identity
     changes would add one person after the other. Both sets grow."""
-    await _load_waiting(tx, work, direct)
-    others |= await _identify_waiting(tx, work)
+    others |= await _identify_unknown(tx, work, await _load_waiting(tx, work, direct))
     await lock(tx, work, {part.household for part in work.parts}, direct | others)
     if _add_missing(work, direct, others):
         return False
@@ -73,12 +72,12 @@ def _add_missing(work: Work, direct: set[str], others: set[str]) -> bool:
 # ── waiting events ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> None:
-    """Set `waited`, `parts` and `events`: the waiting events of these persons in the order of arrival, then the new
-    ones."""
+async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> list[Pushed]:
+    """The waiting events of these persons in the order of arrival. `work.events`: these, then the new ones."""
     work.waited, work.parts = await quarantine.load_waiting(tx, direct)
     waiting = [open_event(event_id, work.waited[event_id].sealed) for event_id in _in_order(work.waited)]
     work.events = [*waiting, *(e for e in work.new.values() if e.event_id not in work.waited)]
+    return waiting
 
 
 def _in_order(waited: Mapping[str, quarantine.Waited]) -> list[str]:
@@ -86,9 +85,9 @@ def _in_order(waited: Mapping[str, quarantine.Waited]) -> list[str]:
     return sorted(waited, key=lambda event_id: (waited[event_id].since, event_id))
 
 
-async def _identify_waiting(tx: Tx, work: Work) -> set[str]:
-    """Add the persons of the waiting events to `person_of`; returns the persons of their circles."""
-    unknown = (m for m in _named_persons(work.events) if m.index not in work.person_of)
+async def _identify_unknown(tx: Tx, work: Work, waiting: Sequence[Pushed]) -> set[str]:
+    """Add the persons of these events to `person_of`; returns the persons of their circles."""
+    unknown = (m for m in _named_persons(waiting) if m.index not in work.person_of)
     person_of, mates = await _identify(tx, unknown)
     work.person_of |= person_of
     return mates

@@ -41,7 +41,7 @@ def _waiting_by_person(work: Work) -> dict[str, list[Pushed]]:
 def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: datetime) -> None:
     """Suspect the person's deaths that counted and wait again. Their own statements are removed from `known`."""
     for withheld in work.withheld:
-        if withheld.person_id == person_id and withheld.is_death_again:
+        if withheld.is_death_of(person_id):
             _suspect_again(work, withheld, known.pop(withheld.event_id, None), instant)
 
 
