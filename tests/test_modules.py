@@ -15,6 +15,8 @@ PATTERNS = ("libs/*/src/**/*.py", "services/*/src/**/*.py", "tools/*/src/**/*.py
 SOURCES = sorted(
     path for pattern in PATTERNS for path in ROOT.glob(pattern) if "tests" not in path.relative_to(ROOT).parts
 )
+TEST_PATTERNS = ("libs/*/tests", "services/*/tests", "tools/*/tests", "benchmarks/tests", "tests")
+TESTS = sorted(path for pattern in TEST_PATTERNS for folder in ROOT.glob(pattern) for path in folder.rglob("*.py"))
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
 STORED = [service for service in SERVICES if (ROOT / "services" / service / "migrations").exists()]
 
@@ -162,7 +164,7 @@ def test_functions_and_files_are_not_dense() -> None:
 
 def test_sentences_begin_with_their_subject() -> None:
     wrong = []
-    for path in SOURCES:
+    for path in (*SOURCES, *TESTS):
         for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
                 continue

@@ -1,4 +1,4 @@
-"""Who may call, and who sees which area."""
+"""Tokens: the roles that may call a route, and the areas that a caller sees."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the consumer, the inbox, the outbox and the parking promise, on a real PostgreSQL."""
+"""Consumer, inbox, outbox and parked records on a real PostgreSQL: every event has its effect exactly once."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

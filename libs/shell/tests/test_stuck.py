@@ -1,4 +1,4 @@
-"""Clients of the broker that wait for ever, say nothing and do not let themselves be cancelled: they are replaced."""
+"""Kafka clients that wait for ever and cannot be cancelled are replaced."""
 
 import asyncio
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ SECONDS_MAX = 20
 
 
 class Stuck:
-    """What aiokafka's clients are while they wait for a group that does not come together."""
+    """A client of aiokafka whose group never gets its members together: no call returns."""
 
     made: list["Stuck"]
 

@@ -1,4 +1,4 @@
-"""What waits at the door together: one transaction at a time, a second one for a whole batch."""
+"""Requests that arrive together share a transaction. A second one starts only for a full batch."""
 
 import asyncio
 from typing import Any

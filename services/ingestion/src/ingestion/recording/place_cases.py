@@ -146,9 +146,3 @@ def _outcome_of_case(outcome: Outcome, case: store.SettledCase) -> CaseOutcome:
     if ruling is not None:
         return ruling.outcome
     return "vouched" if place is not None and place.division == case.division else "withdrawn"
-
-
-# ── opened cases ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-# ── settled cases ───────────────────────────────────────────────────────────────────────────────────────────

@@ -118,6 +118,3 @@ def _notes(event: Pushed, work: Work) -> list[Fault]:
     """The note on an event that is accepted, but does not count fully."""
     note = _NOTES.get(work.standing(event) or "full")
     return [fault(*note)] if note else []
-
-
-# ── receipts ────────────────────────────────────────────────────────────────────────────────────────────────

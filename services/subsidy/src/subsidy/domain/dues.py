@@ -103,7 +103,7 @@ def _used_fen(line: Due, position: Position | None) -> int:
 
 
 def paid_twice(identities: Iterable[Mapping[Key, Position]]) -> set[tuple[str, date]]:
-    """Items and months that were paid under more than one of these identities."""
+    """Items and months that were paid more than once: under several identities, or by several areas."""
     times: Counter[tuple[str, date]] = Counter()
     for positions in identities:
         times.update(_paid_months(positions))

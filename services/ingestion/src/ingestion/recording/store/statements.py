@@ -282,6 +282,3 @@ async def load_sealed(connection: Any, event_ids: Collection[str]) -> dict[str, 
         "SELECT event_id, sealed FROM received WHERE event_id = ANY($1::uuid[])", list(event_ids)
     )
     return dict(map(tuple, rows))
-
-
-# ── rejections ──────────────────────────────────────────────────────────────────────────────────────────────
