@@ -2,6 +2,9 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import get_args
+
+from common.events.facts import Kind
 
 GLOSSARY = Path(__file__).resolve().parents[1] / "contracts" / "glossary.md"
 
@@ -19,3 +22,13 @@ def test_every_word_has_one_entry_with_a_meaning() -> None:
     terms = Counter(chinese for chinese, _, _ in found)
     names = Counter(one.strip("`") for _, name, _ in found for one in name.split(" / "))
     assert not [word for word, count in (terms + names).items() if count > 1]
+
+
+def test_every_kind_of_fact_is_explained() -> None:
+    explained = " ".join(cell for row in entries() for cell in row)
+    assert not [kind for kind in get_args(Kind) if f"`{kind}`" not in explained]
+
+
+def test_the_treatment_of_every_kind_is_described() -> None:
+    standing = (GLOSSARY.parents[1] / "docs" / "standing.md").read_text()
+    assert not [kind for kind in get_args(Kind) if f"`{kind}`" not in standing]

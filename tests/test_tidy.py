@@ -79,9 +79,12 @@ def test_every_service_stands_everywhere(service: str) -> None:
 
 
 def test_the_list_of_services_is_the_folders() -> None:
-    from shouwang.runtime.services import SERVICES as LISTED
+    from shouwang.runtime import services
 
-    assert sorted(LISTED) == SERVICES
+    assert sorted(services.SERVICES) == SERVICES
+    assert sorted(services.STORED) == list(STORED)
+    ports = [process.port for process in services.load_processes()]
+    assert len(set(ports)) == len(ports)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -124,8 +127,9 @@ def test_every_service_has_its_rooms(service: str) -> None:
         assert (folder / "src" / service / needed).exists(), needed
     assert any((folder / "src" / service).rglob("domain*"))
     assert any((folder / "src" / service).rglob("store*"))
+    assert (folder / "src" / service / "py.typed").exists()
     assert (folder / "migrations" / "env.py").exists()
-    assert list((folder / "tests").glob("test_*.py"))
+    assert f'schema_differences("{service}")' in (folder / "tests" / "test_tables.py").read_text()
 
 
 def is_domain(name: str, service: str) -> bool:

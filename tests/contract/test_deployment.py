@@ -74,6 +74,14 @@ def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
     assert used <= known_variables()
 
 
+@pytest.mark.parametrize("service", [name for name in SERVICES if name != "console"])
+def test_every_service_with_a_database_gets_its_address(service: str) -> None:
+    variable = f"SHOUWANG_DATABASE_URL_{service.upper()}"
+    assert variable in COMPOSE["services"][service]["environment"]
+    (deployment,) = [d for d in rendered() if d["kind"] == "Deployment" and d["metadata"]["name"] == service]
+    assert variable in {v["name"] for v in _containers(deployment)[0]["env"]}
+
+
 def test_no_scalable_process_has_a_fixed_name_in_its_group() -> None:
     """Two replicas with one name fence each other endlessly."""
     for entry in COMPOSE["services"].values():
@@ -138,8 +146,10 @@ def test_the_kubernetes_base_renders_and_is_valid() -> None:
     documents = rendered()
     for document in documents:
         kubernetes_validate.validate(document, "1.33", strict=True)
-    deployments = {d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"}
-    assert deployments == set(SERVICES)
+    for kind in ("Deployment", "Service"):
+        assert {d["metadata"]["name"] for d in documents if d["kind"] == kind} == set(SERVICES), kind
+    images = yaml.safe_load((BASE / "kustomization.yaml").read_text())["images"]
+    assert {image["name"] for image in images} == {f"shouwang-{name}" for name in SERVICES}
 
 
 def test_every_container_has_limits_and_no_privileges() -> None:

@@ -13,8 +13,9 @@ from common.events.facts import Registration, Residence
 from mutations import WORDS, Change, of_item, of_rules
 from rules.deciding.lists import Lists
 from rules.deciding.outcome import Applicable
+from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import Condition, PolicyList
-from rules.form.situation import ABILITY, AGE, NOTHING_KNOWN, PLACE, SLOTS, Situation
+from rules.form.situation import ABILITY, AGE, HUKOU, NOTHING_KNOWN, PLACE, RESIDENCE, SEVERAL, SLOTS, Situation
 from slow_oracle import NATION, read_law
 from stories import POLICY, Story, all_stories
 
@@ -81,6 +82,11 @@ def worlds(applicables: Sequence[Applicable]) -> Iterator[Situation]:
         SLOTS["special"]: [None, *WORDS["special_family"]],
         PLACE: [None, *WORDS["place_in"]],
     }
+    for slot in SEVERAL:  # nothing, or one of the names that the conditions state
+        row = CIRCUMSTANCES[slot]
+        named = {name for test, names in tests if test in row.tests for name in names}
+        values[slot] = [None, *(frozenset({row.element(name)}) for name in sorted(named) if row.element)]
+    assert slots <= values.keys() | {HUKOU, RESIDENCE}
     read = sorted(slots & values.keys())
     for known in product(*(values[slot] for slot in read)):
         nowhere = ((NATION,), (NATION,), *NOTHING_KNOWN[AGE:])
