@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
+import yaml
 from common.events.facts import Kind
 
 GLOSSARY = Path(__file__).resolve().parents[1] / "contracts" / "glossary.md"
@@ -29,6 +30,8 @@ def test_every_kind_of_fact_is_explained() -> None:
     assert not [kind for kind in get_args(Kind) if f"`{kind}`" not in explained]
 
 
-def test_the_treatment_of_every_kind_is_described() -> None:
-    standing = (GLOSSARY.parents[1] / "docs" / "standing.md").read_text()
-    assert not [kind for kind in get_args(Kind) if f"`{kind}`" not in standing]
+def test_every_treatment_of_foreign_sources_is_described() -> None:
+    root = GLOSSARY.parents[1]
+    rules = yaml.safe_load((root / "contracts" / "sources.yaml").read_text())["standing"]
+    described = (root / "docs" / "standing.md").read_text()
+    assert not [word for word in {*rules["others"].values(), *rules["strict"]} if f"`{word}`" not in described]

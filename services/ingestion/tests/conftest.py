@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httpx
 import msgspec
 import pytest
+import yaml
 from common.codes.id_number import make
 from common.events import PersonFactsRecorded
 from common.message import derived_id
@@ -19,6 +20,7 @@ from rules.facts.timeline import facts_known_at
 from shell import clock
 from shell.access.auth import issue_token
 from shell.privacy import vault
+from shell.settings import repository_root
 from shell.store.database import Database
 from shell.testing import Driver, migrated_database
 
@@ -76,6 +78,13 @@ def client_for(database: Database) -> Callable[[str], httpx.AsyncClient]:
     return _client
 
 
+def first_offices() -> dict[str, str]:
+    """Per kind, the first office of `contracts/sources.yaml` that states it with rank 1."""
+    offices = yaml.safe_load((repository_root() / "contracts" / "sources.yaml").read_text())["offices"]
+    ranked = [(kind, name) for name, office in offices.items() for kind, rank in office["kinds"].items() if rank == 1]
+    return dict(reversed(ranked))
+
+
 class People:
     """Numbers and events of synthetic people."""
 
@@ -122,48 +131,17 @@ class People:
             },
         }
 
-    offices: ClassVar[dict[str, str]] = {
-        "registration": "psb",
-        "residence": "psb",
-        "death": "psb",
+    # The office that states a kind: the first of rank 1, unless several offices have it and tests need a certain one.
+    offices: ClassVar[dict[str, str]] = first_offices() | {
         "alive": "grid",
-        "disability": "cdpf",
-        "low_income": "mca",
-        "household": "mca",
-        "living_situation": "grid",
-        "special_family": "nhc",
-        "identity_change": "psb",
-        "merit": "va",
-        "ability_result": "nhsa",
         "benefit_elsewhere": "hrss",
         "risk_incident": "grid",
         "hospital_stay": "nhsa",
-        "contact": "grid",
-        "application": "mca",
-        "bank_account": "hrss",
     }
-
     # the office of another area that states a kind
-    foreign_offices: ClassVar[dict[str, str]] = {
-        "bank_account": "hrss",
-        "low_income": "mca",
-        "benefit_elsewhere": "hrss",
-        "ability_result": "nhsa",
-        "merit": "va",
-        "special_family": "nhc",
-        "application": "mca",
-        "contact": "mca",
-        "living_situation": "mca",
-        "alive": "mca",
-        "disability": "cdpf",
-        "death": "psb",
-        "hospital_stay": "nhsa",
-        "risk_incident": "mca",
-        "household": "mca",
-        "identity_change": "psb",
-        "residence": "psb",
-        "registration": "psb",
-    }
+    foreign_offices: ClassVar[dict[str, str]] = offices | dict.fromkeys(
+        ("alive", "contact", "living_situation", "risk_incident"), "mca"
+    )
     county_offices: ClassVar[tuple[str, ...]] = (
         "psb",
         "mca",
@@ -195,6 +173,20 @@ class People:
         },
         "application": {"item": "concentrated_support", "wish": "apply", "channel": "visit"},
         "bank_account": {"account_no": "6217003860012345678", "bank": "合成农商银行", "holder_name": "张三丰"},
+    }
+
+    # One row of a file per further kind, with its usual column names; `{}` is the ID number.
+    further_rows: ClassVar[dict[str, str]] = {
+        "merit": "身份证号,优抚类别,认定日期\n{},作出特殊贡献,2026年3月1日",
+        "ability_result": "身份证号,量表,量表版本,等级代码,结论书编号,评估日期\n{},长护险,2021,3,鉴-15,2026-03-01",
+        "benefit_elsewhere": "公民身份号码,待遇名称,享受开始日期\n{},工伤保险生活护理费,2026-03-01",
+        "risk_incident": "身份证号,风险事件,发生日期\n{},跌倒,2026-03-01",
+        "hospital_stay": "身份证号,医院名称,入院日期,出院日期\n{},合成医院,2026-03-01,2026-03-09",
+        "contact": "身份证号,本人电话,紧急联系人,与联系人关系,紧急联系人电话,联系人2,联系人2关系,联系人2电话,登记日期\n"
+        "{},0874-3123456,李四光,女儿,13900001234,王五,邻居,13900005678,2026-03-01",
+        "application": "身份证号,申请项目,意愿,渠道,申请日期\n{},护理补贴,放弃,窗口,2026-03-01",
+        "bank_account": "身份证号,姓名,银行卡号,开户行,户名,启用日期\n"
+        "{},张三丰,6217003860012345678,合成银行,张三丰,2026-03-01",
     }
 
     def registration(self, number: str, **options: Any) -> Event:

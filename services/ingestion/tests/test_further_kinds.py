@@ -2,8 +2,9 @@
 
 import msgspec
 import pytest
-from common.events.facts import Kind
+from common.events.facts import VALUE_OF_KIND, Kind
 from common.events.kinds import KINDS, RULES
+from common.events.pushed_values import VALUES
 from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
 from rules.facts.timeline import facts_known_at
@@ -24,9 +25,9 @@ FIRST = {
 FURTHER: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in FIRST)
 
 
-def test_every_kind_defines_how_its_facts_combine_and_the_meaning_of_their_absence(people):
-    assert list(RULES) == list(KINDS)
-    assert set(people.further) == set(FURTHER)
+def test_every_kind_defines_its_pushed_form_its_fact_and_how_its_facts_combine(people):
+    assert list(RULES) == list(VALUES) == list(VALUE_OF_KIND) == list(KINDS)
+    assert set(people.further) == set(people.further_rows) == set(FURTHER)
 
 
 @pytest.mark.parametrize("kind", FURTHER)
@@ -201,24 +202,10 @@ def test_an_areas_own_item_can_be_applied_for(people):
     assert isinstance(read, Pushed)
 
 
-ROWS = {
-    "merit": "身份证号,优抚类别,认定日期\n{},作出特殊贡献,2026年3月1日",
-    "ability_result": "身份证号,量表,量表版本,等级代码,结论书编号,评估日期\n{},长护险,2021,3,鉴-15,2026-03-01",
-    "benefit_elsewhere": "公民身份号码,待遇名称,享受开始日期\n{},工伤保险生活护理费,2026-03-01",
-    "risk_incident": "身份证号,风险事件,发生日期\n{},跌倒,2026-03-01",
-    "hospital_stay": "身份证号,医院名称,入院日期,出院日期\n{},合成医院,2026-03-01,2026-03-09",
-    "contact": "身份证号,本人电话,紧急联系人,与联系人关系,紧急联系人电话,联系人2,联系人2关系,联系人2电话,登记日期\n"
-    "{},0874-3123456,李四光,女儿,13900001234,王五,邻居,13900005678,2026-03-01",
-    "application": "身份证号,申请项目,意愿,渠道,申请日期\n{},护理补贴,放弃,窗口,2026-03-01",
-    "bank_account": "身份证号,姓名,银行卡号,开户行,户名,启用日期\n"
-    "{},张三丰,6217003860012345678,合成银行,张三丰,2026-03-01",
-}
-
-
 @pytest.mark.parametrize("kind", FURTHER)
 async def test_a_plain_file_of_a_further_kind_needs_no_mapping(imports, people, facts_of, kind):
     office = people.offices[kind]
-    job = await imports.run(ROWS[kind].format(people.number(1)), kind, office=office)
+    job = await imports.run(people.further_rows[kind].format(people.number(1)), kind, office=office)
     assert (job["accepted"], job["rejected"]) == (1, 0), job
     ((fact,),) = (await facts_of()).values()
     assert (fact.kind, str(fact.valid_from)) == (kind, "2026-03-01")

@@ -3,26 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-FACT_KINDS: Final[Mapping[str, str]] = {
-    "registration": "户籍登记",
-    "residence": "居住地",
-    "death": "死亡",
-    "alive": "在世确认",
-    "disability": "残疾人证",
-    "low_income": "困难认定",
-    "household": "家庭户",
-    "living_situation": "居住状况",
-    "special_family": "计划生育特殊家庭认定",
-    "merit": "优抚或特殊贡献认定",
-    "ability_result": "能力评估结果",
-    "benefit_elsewhere": "其他部门待遇及其金额",
-    "risk_incident": "风险事件",
-    "hospital_stay": "住院",
-    "contact": "联系方式",
-    "application": "本人申请",
-    "bank_account": "银行账户",
-    "identity_change": "身份变更",
-}
+from common.events.kinds import RULES
+
+FACT_KINDS: Final[Mapping[str, str]] = {kind: rule.name_zh for kind, rule in RULES.items()}
 ITEMS: Final[Mapping[str, str]] = {
     "employee_pension": "职工基本养老保险",
     "resident_pension": "城乡居民基本养老保险",

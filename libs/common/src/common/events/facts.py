@@ -5,8 +5,9 @@ statements known at an instant; `rules.facts.timeline` computes it. Statements c
 a person.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -190,6 +191,7 @@ Value = (
     | BankAccount
     | IdentityChange
 )
+VALUE_OF_KIND: Final[Mapping[Kind, type[Value]]] = {value.__struct_config__.tag: value for value in get_args(Value)}
 
 
 Standing = Literal["full", "claimed", "hint", "waits", "withheld"]

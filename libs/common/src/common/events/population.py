@@ -1,6 +1,4 @@
-"""Events that sources push about people, untrusted, with their limits. The same classes decode the events and give the
-published JSON Schemas. Checks that need several fields or a code list come later.
-"""
+"""Events that sources push about people, untrusted: the envelope, and the published JSON Schema of each kind."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
@@ -8,223 +6,21 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
-from common.codes.certificate import PATTERN as CERTIFICATE
-from common.events.facts import (
-    Action,
-    Benefit,
-    DeathEvidence,
-    Incident,
-    Kind,
-    LivingTag,
-    LowIncomeCategory,
-    MeritKind,
-    Wish,
-)
+from common.events.facts import Action, Kind
 from common.events.kinds import KINDS, WITHOUT_VALUE
-from common.patterns import DIVISION, ITEM, whole
+from common.events.pushed_values import VALUES, Identifier, IdText, Name, PushedStruct
 
 V = TypeVar("V")
 TYPE_PREFIX: Final = "cn.eldercare.population."
-MEMBERS_MAX: Final = 50
-CONTACTS_MAX: Final = 10
-SUB_SCORES_MAX: Final = 60
-
-_ONE_LINE: Final = r"^[^\u0000-\u001f\u007f]+$"
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
-Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=_ONE_LINE)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=_ONE_LINE)]
-IdText = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=64,
-        description="GB 11643 citizen ID number or its 15 digits, residence permit, older permanent residence card",
-    ),
-]
-_DIVISION: Final = "administrative division code of 6, 9 or 12 digits"
-DivisionCode = Annotated[str, Meta(min_length=6, max_length=12, pattern=whole(DIVISION), description=_DIVISION)]
-Phone = Annotated[
-    str,
-    Meta(max_length=24, pattern=r"^\+?[0-9][0-9 -]{3,21}[0-9]$", description="mobile or fixed, with its area code"),
-]
-ItemCode = Annotated[str, Meta(max_length=64, pattern=whole(ITEM))]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Unknown fields are rejected: a misspelt field must not count as a missing one."""
-
-
-class RegistrationValue(_Value, frozen=True, kw_only=True):
-    """The registration of a citizen is the hukou. Holders of residence permits (of Hong Kong, Macao, Taiwan, and
-    foreign permanent residents) have none: both fields are left out, and given values are ignored."""
-
-    name: Name
-    sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]
-    birth_date: date
-    hukou_division: DivisionCode | None = None
-    hukou_kind: Literal["urban", "rural"] | None = None
-
-
-class ResidenceValue(_Value, frozen=True, kw_only=True):
-    division: DivisionCode
-    address: Text | None = None
-    place: Literal["home", "institution", "elsewhere"] = "home"
-    longitude: Annotated[float, Meta(ge=73, le=136)] | None = None
-    latitude: Annotated[float, Meta(ge=3, le=54)] | None = None
-
-
-class DeathValue(_Value, frozen=True, kw_only=True):
-    evidence: DeathEvidence
-
-
-class AliveValue(_Value, frozen=True, kw_only=True):
-    method: Literal["visit", "remote_check", "counter"]
-
-
-class DisabilityValue(_Value, frozen=True, kw_only=True):
-    certificate_no: Annotated[
-        str,
-        Meta(
-            max_length=22, pattern=CERTIFICATE, description="an ID number of the holder, class and level (GB/T 26341)"
-        ),
-    ]
-    class_: Annotated[int, Meta(ge=1, le=7)] = msgspec.field(name="class")
-    level: Annotated[int, Meta(ge=1, le=4)]
-
-
-class LowIncomeValue(_Value, frozen=True, kw_only=True):
-    category: LowIncomeCategory
-    support: Literal["concentrated", "scattered"] | None = None
-    household_no: Identifier | None = None
-
-
-class HouseholdValue(_Value, frozen=True, kw_only=True):
-    household_no: Identifier
-    members: Annotated[tuple[IdText, ...], Meta(max_length=MEMBERS_MAX)]
-
-
-class LivingSituationValue(_Value, frozen=True, kw_only=True):
-    tags: Annotated[tuple[LivingTag, ...], Meta(max_length=3)]
-    verified_on: date | None = None
-
-
-class SpecialFamilyValue(_Value, frozen=True, kw_only=True):
-    only_child: Literal["dead", "disabled"]
-
-
-class MeritValue(_Value, frozen=True, kw_only=True):
-    merit: MeritKind
-
-
-class AbilityResultValue(_Value, frozen=True, kw_only=True):
-    """Scale, version and code belong together: `重度失能` has three meanings in three scales."""
-
-    scale: Annotated[str, Meta(max_length=24, pattern=r"^[A-Za-z][0-9A-Za-z ./_-]*$", description="gbt42195, ltc …")]
-    scale_version: Annotated[str, Meta(max_length=12, pattern=r"^[0-9A-Za-z.-]+$", description="such as 2022")]
-    code: Annotated[str, Meta(max_length=8, pattern=r"^[0-9A-Za-z.]+$", description="the grade's code, no words")]
-    document_no: Identifier
-    sub_scores: (
-        Annotated[
-            dict[Annotated[str, Meta(min_length=1, max_length=40)], Annotated[int, Meta(ge=0, le=1000)]],
-            Meta(max_length=SUB_SCORES_MAX),
-        ]
-        | None
-    ) = None
-
-
-class BenefitElsewhereValue(_Value, frozen=True, kw_only=True):
-    benefit: Benefit
-    amount_fen_per_month: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
-
-
-class RiskIncidentValue(_Value, frozen=True, kw_only=True):
-    incident: Incident
-
-
-class HospitalStayValue(_Value, frozen=True, kw_only=True):
-    institution: Text
-
-
-class ContactPerson(_Value, frozen=True, kw_only=True):
-    name: Name
-    relation: Annotated[str, Meta(min_length=1, max_length=20, pattern=_ONE_LINE)]
-    phone: Phone
-
-
-class ContactValue(_Value, frozen=True, kw_only=True):
-    phone: Phone | None = None
-    contacts: Annotated[tuple[ContactPerson, ...], Meta(max_length=CONTACTS_MAX)] = ()
-
-
-class ApplicationValue(_Value, frozen=True, kw_only=True):
-    item: ItemCode
-    wish: Wish
-    channel: Literal["counter", "online", "phone", "visit"]
-
-
-class BankAccountValue(_Value, frozen=True, kw_only=True):
-    account_no: Annotated[str, Meta(max_length=34, pattern=r"^[0-9]{8,30}$", description="digits only")]
-    bank: Text
-    holder_name: Name
-
-
-class IdentityChangeValue(_Value, frozen=True, kw_only=True):
-    """Exactly one of the two fields."""
-
-    new_id_number: Annotated[IdText, Meta(description="replaces the person's number")] | None = None
-    same_person_as: Annotated[IdText, Meta(description="another number of the same human")] | None = None
-
-
-PopulationValue = (
-    RegistrationValue
-    | ResidenceValue
-    | DeathValue
-    | AliveValue
-    | DisabilityValue
-    | LowIncomeValue
-    | HouseholdValue
-    | LivingSituationValue
-    | SpecialFamilyValue
-    | MeritValue
-    | AbilityResultValue
-    | BenefitElsewhereValue
-    | RiskIncidentValue
-    | HospitalStayValue
-    | ContactValue
-    | ApplicationValue
-    | BankAccountValue
-    | IdentityChangeValue
-)
-
-VALUES: Final[dict[Kind, type[Any]]] = {
-    "registration": RegistrationValue,
-    "residence": ResidenceValue,
-    "death": DeathValue,
-    "alive": AliveValue,
-    "disability": DisabilityValue,
-    "low_income": LowIncomeValue,
-    "household": HouseholdValue,
-    "living_situation": LivingSituationValue,
-    "special_family": SpecialFamilyValue,
-    "merit": MeritValue,
-    "ability_result": AbilityResultValue,
-    "benefit_elsewhere": BenefitElsewhereValue,
-    "risk_incident": RiskIncidentValue,
-    "hospital_stay": HospitalStayValue,
-    "contact": ContactValue,
-    "application": ApplicationValue,
-    "bank_account": BankAccountValue,
-    "identity_change": IdentityChangeValue,
-}
-
-
-class PushedPerson(_Value, frozen=True, kw_only=True):
+class PushedPerson(PushedStruct, frozen=True, kw_only=True):
     id_number: IdText
     name: Name | None = None
 
 
-class PopulationData(_Value, Generic[V], frozen=True, kw_only=True):
+class PopulationData(PushedStruct, Generic[V], frozen=True, kw_only=True):
     """`created` and `corrected` need a `value`; with `annulled` and `ended` any value is allowed and ignored. Every
     action except `created` needs `previous_event_id`."""
 

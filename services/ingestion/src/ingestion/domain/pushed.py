@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import msgspec
 from common.events.facts import Action, Kind
-from common.events.population import PopulationValue
+from common.events.pushed_values import PopulationValue
 
 
 @dataclass(frozen=True, slots=True)

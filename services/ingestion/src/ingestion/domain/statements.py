@@ -6,43 +6,20 @@ from typing import Literal
 
 from common.codes.id_number import has_hukou
 from common.events import facts
-from common.events.facts import Standing, StandingChange, Statement, Value
-from common.events.population import (
-    AbilityResultValue,
-    AliveValue,
-    ApplicationValue,
+from common.events.facts import VALUE_OF_KIND, Kind, Standing, StandingChange, Statement, Value
+from common.events.pushed_values import (
     BankAccountValue,
-    BenefitElsewhereValue,
     ContactValue,
-    DeathValue,
-    DisabilityValue,
-    HospitalStayValue,
     HouseholdValue,
     IdentityChangeValue,
-    LivingSituationValue,
     LowIncomeValue,
-    MeritValue,
     PopulationValue,
     RegistrationValue,
-    ResidenceValue,
-    RiskIncidentValue,
-    SpecialFamilyValue,
 )
 from msgspec.structs import replace
 
 from ingestion.domain.person import Person, join, statements_of
 from ingestion.domain.pushed import Pushed
-
-PlainValue = ResidenceValue | DeathValue | AliveValue | DisabilityValue | LivingSituationValue | SpecialFamilyValue
-FurtherValue = (
-    MeritValue
-    | AbilityResultValue
-    | BenefitElsewhereValue
-    | RiskIncidentValue
-    | HospitalStayValue
-    | ContactValue
-    | ApplicationValue
-)
 
 
 def statement_of(
@@ -95,7 +72,7 @@ def _restated(statement: Statement, instant: datetime, standing: Standing | None
 
 
 def _value(value: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str], name_digest: bytes) -> Value:
-    """The values that name persons, households or digests; the others follow from the value alone."""
+    """The value that leaves ingestion: without names, addresses and numbers of a person."""
     match value:
         case RegistrationValue():
             return _registration(value, pushed.person.number)
@@ -103,12 +80,20 @@ def _value(value: PopulationValue, pushed: Pushed, person_of: Mapping[bytes, str
             return facts.LowIncome(category=value.category, support=value.support, household=pushed.household)
         case HouseholdValue():
             return _household(pushed)
-        case IdentityChangeValue():
-            return _identity_change(value, person_of[pushed.members[0].index])
+        case ContactValue():
+            return facts.Contact(own_phone=value.phone is not None, others=len(value.contacts))
         case BankAccountValue():
             return facts.BankAccount(holder=holder_of(pushed.name_digest, name_digest), account=pushed.account)
+        case IdentityChangeValue():
+            return _identity_change(value, person_of[pushed.members[0].index])
         case _:
-            return _plain_value(value)
+            return _copied(pushed.kind, value)
+
+
+def _copied(kind: Kind, value: PopulationValue) -> Value:
+    """The fact of a kind with the pushed value's fields of the same names. A field that the fact lacks stays sealed."""
+    fact = VALUE_OF_KIND[kind]
+    return fact(**{name: getattr(value, name) for name in fact.__struct_fields__})
 
 
 def _registration(value: RegistrationValue, number: str) -> facts.Registration:
@@ -126,42 +111,6 @@ def _household(pushed: Pushed) -> facts.Household:
 
 def _identity_change(value: IdentityChangeValue, other: str) -> facts.IdentityChange:
     return facts.IdentityChange(same_as=other, new_number=value.new_id_number is not None)
-
-
-def _plain_value(value: PlainValue | FurtherValue) -> Value:
-    match value:
-        case ResidenceValue():
-            return facts.Residence(division=value.division, place=value.place)
-        case DeathValue():
-            return facts.Death(evidence=value.evidence)
-        case AliveValue():
-            return facts.Alive(method=value.method)
-        case DisabilityValue():
-            return facts.Disability(class_=value.class_, level=value.level)
-        case LivingSituationValue():
-            return facts.LivingSituation(tags=value.tags, verified_on=value.verified_on)
-        case SpecialFamilyValue():
-            return facts.SpecialFamily(only_child=value.only_child)
-        case _:
-            return _further_value(value)
-
-
-def _further_value(value: FurtherValue) -> Value:
-    match value:
-        case MeritValue():
-            return facts.Merit(merit=value.merit)
-        case AbilityResultValue():
-            return facts.AbilityResult(scale=value.scale, scale_version=value.scale_version, code=value.code)
-        case BenefitElsewhereValue():
-            return facts.BenefitElsewhere(benefit=value.benefit, amount_fen_per_month=value.amount_fen_per_month)
-        case RiskIncidentValue():
-            return facts.RiskIncident(incident=value.incident)
-        case HospitalStayValue():
-            return facts.HospitalStay()
-        case ContactValue():
-            return facts.Contact(own_phone=value.phone is not None, others=len(value.contacts))
-        case ApplicationValue():
-            return facts.Application(item=value.item, wish=value.wish, channel=value.channel)
 
 
 def holder_of(holder: bytes, registered: bytes) -> Literal["self", "other", "not_said"]:

@@ -14,7 +14,7 @@ import yaml
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
 from common.events.kinds import FROM_REQUIRED, KINDS
-from common.events.population import VALUES
+from common.events.pushed_values import VALUES
 from msgspec import Meta
 from shell.settings import repository_root
 

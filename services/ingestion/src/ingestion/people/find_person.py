@@ -8,7 +8,7 @@ from uuid import UUID
 from common.codes.id_number import IdProblem, check
 from common.errors import Malformed, NotFound, Problem
 from common.events.facts import Registration
-from common.events.population import ResidenceValue
+from common.events.pushed_values import ResidenceValue
 from common.message import derived_id
 from fastapi import APIRouter, Depends
 from rules.facts.death import Deceased, death_of

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
-from common.events.population import PopulationValue
+from common.events.pushed_values import PopulationValue
 from fastapi import APIRouter, Depends
 from rules.facts.timeline import Fact
 from shell import clock

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from common.events.facts import Kind, Registration, Residence
-from common.events.population import PopulationValue
+from common.events.pushed_values import PopulationValue
 from rules.facts.identity import identity_known_at, statements_counting
 from rules.facts.timeline import Fact, facts_known_at
 from shell.access.auth import Caller

@@ -13,7 +13,8 @@ from common.codes import certificate, divisions
 from common.codes.id_number import IdNumber, IdProblem, check, has_hukou
 from common.events.facts import Kind
 from common.events.kinds import FROM_REQUIRED, ONE_DAY_KINDS, WITHOUT_VALUE
-from common.events.population import (
+from common.events.population import PopulationEvent
+from common.events.pushed_values import (
     ApplicationValue,
     ContactValue,
     DisabilityValue,
@@ -21,7 +22,6 @@ from common.events.population import (
     IdentityChangeValue,
     LivingSituationValue,
     LowIncomeValue,
-    PopulationEvent,
     RegistrationValue,
     ResidenceValue,
 )

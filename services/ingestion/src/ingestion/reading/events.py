@@ -12,18 +12,15 @@ from common.codes import certificate
 from common.codes.id_number import check, normalise
 from common.events.facts import Kind
 from common.events.kinds import WITHOUT_VALUE
-from common.events.population import (
-    KIND_OF_TYPE,
+from common.events.population import KIND_OF_TYPE, PopulationData, PopulationEvent, event_struct
+from common.events.pushed_values import (
     BankAccountValue,
     DisabilityValue,
     HouseholdValue,
     IdentityChangeValue,
     LowIncomeValue,
-    PopulationData,
-    PopulationEvent,
     PopulationValue,
     RegistrationValue,
-    event_struct,
 )
 from msgspec.structs import replace
 from shell.privacy import Vault, vault

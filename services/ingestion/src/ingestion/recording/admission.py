@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from common.codes.id_number import has_hukou
 from common.events.facts import Statement
-from common.events.population import RegistrationValue, ResidenceValue
+from common.events.pushed_values import RegistrationValue, ResidenceValue
 from msgspec.structs import replace
 
 from ingestion.domain.chains import reason_in_chain
