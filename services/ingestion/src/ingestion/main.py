@@ -1,4 +1,4 @@
-"""The whole service on one screen."""
+"""Defines the ingestion service: its routes, Kafka handlers and jobs."""
 
 from shell.jobs import Job
 from shell.service import Service

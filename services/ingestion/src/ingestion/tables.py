@@ -22,9 +22,10 @@ class IdentityRow(SQLModel, table=True):
 class PersonRow(SQLModel, table=True):
     """The person of one ID number.
 
-    `statements`: JSON objects, joined by commas. `waiting`: how many events of this person wait for another event.
-    `circle`: the smallest person id among all that were ever linked by identity changes. `merged_into`: the person that
-    represents this one now. `identities`: the history of merges, as JSON."""
+    `statements`: JSON objects, joined by commas. `waiting`: the number of open rows of this person in quarantine.
+    `memory`: derived values (`domain.person.Memory` as MessagePack). `circle`: the smallest person id among all that
+    were ever linked by identity changes. `merged_into`: the person that represents this one now. `identities`: the
+    history of merges, as JSON."""
 
     __tablename__ = "persons"
     __table_args__ = (
@@ -58,8 +59,11 @@ class VaultRow(SQLModel, table=True):
 
 
 class ReceivedRow(SQLModel, table=True):
-    """Every accepted event, once. `status`: applied, quarantined or parked. `day`: the civil day of the event's `time`.
-    `digest`: keyed hash of the content. `sealed`: the whole event, encrypted."""
+    """Every accepted event, once.
+
+    `status`: applied, quarantined, or parked (discarded by officers or withdrawn by its source). `day`: the civil day
+    of the event's `time`. `chain`: id of the first event of its chain; null while the event does not count. `digest`:
+    keyed hash of the content. `sealed`: the whole event, encrypted."""
 
     __tablename__ = "received"
     __table_args__ = (

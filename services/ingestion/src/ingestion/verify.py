@@ -22,7 +22,9 @@ FAULTS_MAX: Final = 100
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """One sentence per fault, at most FAULTS_MAX; persons are named by surrogate id. An empty list: no fault."""
+    """Return one sentence per fault, at most FAULTS_MAX; the list is empty without a fault.
+
+    A sentence names a person by `person_id`, never by ID number."""
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         faults = await quarantine.contradictions(connection, FAULTS_MAX)
         faults += await days.miscounts(connection, FAULTS_MAX)
@@ -31,7 +33,7 @@ async def check(database: Database, today: date) -> list[str]:
 
 
 async def _person_faults(connection: Any, limit: int) -> list[str]:
-    """The faults of all persons, page by page, until there are `limit`."""
+    """Return the faults of all persons. It reads pages of persons until there are at least `limit` faults."""
     faults: list[str] = []
     after: str | None = None
     while len(faults) < limit:
@@ -64,7 +66,7 @@ def _about(person_id: str, fault: str) -> str:
 
 
 async def _vault_faults(connection: Any, ids: Sequence[str]) -> list[str]:
-    """Each person has an encrypted ID number, and its blind index leads back to the person."""
+    """Check that each person has an encrypted ID number, and that its blind index leads back to the person."""
     rows = await statements.load_vault(connection, ids, ["id_number"])
     indexes = {row.person_id: _blind_index(row) for row in rows}
     found = await statements.list_identities(connection, [index for index in indexes.values() if index is not None])
@@ -76,7 +78,9 @@ def _missing_numbers(ids: Sequence[str], stored: Collection[str]) -> list[str]:
 
 
 def _index_faults(indexes: Mapping[str, bytes | None], found: Mapping[bytes, str]) -> list[str]:
-    """`indexes`: blind index by person, None if the number cannot be decrypted. `found`: person by blind index."""
+    """Return a fault for each person whose number cannot be decrypted or does not lead back to the person.
+
+    `indexes`: blind index by person, None if the number cannot be decrypted. `found`: person by blind index."""
     faults = []
     for person_id, index in indexes.items():
         if index is None:
@@ -87,7 +91,7 @@ def _index_faults(indexes: Mapping[str, bytes | None], found: Mapping[bytes, str
 
 
 def _blind_index(row: statements.Sealed) -> bytes | None:
-    """None if the ID number cannot be decrypted."""
+    """Return the blind index of the ID number in this row; None if the number cannot be decrypted."""
     try:
         number = vault().open(row.sealed, f"{row.person_id}/id_number".encode()).decode()
     except SealBroken:
@@ -99,7 +103,7 @@ def _blind_index(row: statements.Sealed) -> bytes | None:
 
 
 def _statement_faults(person: Person) -> list[str]:
-    """Version and instant match the statements; each chain is in order; no event is stored twice."""
+    """Check that version and instant match the statements, each chain is in order, and no event is stored twice."""
     stored = statements_of(person.statements)
     return _version_faults(person, _newest_instant(person, stored)) + _order_faults(stored) + _duplicate_faults(stored)
 
@@ -114,7 +118,7 @@ def _version_faults(person: Person, newest: datetime | None) -> list[str]:
 
 
 def _is_recorded_at(person: Person, newest: datetime) -> bool:
-    """A merge with another person may have recorded the person at a later instant."""
+    """Whether `person.recorded_at` is the instant `newest`. A merged person may have a later instant."""
     is_later = person.recorded_at is not None and person.recorded_at > newest
     return person.recorded_at == newest or (bool(person.identities) and is_later)
 
@@ -127,7 +131,7 @@ def _newest_instant(person: Person, stored: Sequence[Statement]) -> datetime | N
 
 
 def _instants(statement: Statement) -> list[datetime]:
-    """The instants at which the statement was recorded and changed its standing."""
+    """The instants at which the statement was recorded, and at which its standing (how far it counts) changed."""
     return [statement.recorded_at, *(change.at for change in statement.standing)]
 
 
@@ -150,7 +154,10 @@ def _duplicate_faults(stored: Sequence[Statement]) -> list[str]:
 
 
 def _identity_faults(person: Person, known: Persons) -> list[str]:
-    """At most one fault. The identities of a person follow from the statements of its circle alone."""
+    """Return at most one fault of the person's circle or identities.
+
+    A circle (`domain.identity`) is named after its smallest member. The identities of a person follow from the
+    statements of its circle alone."""
     mates = _mates(person, known)
     if person.circle is not None and person.circle != min(mates):
         return ["its circle is not named after its smallest member"]
@@ -173,7 +180,7 @@ def _derived_identities(person: Person, mates: Persons) -> tuple[Identity, ...]:
 
 
 def _mates(person: Person, known: Persons) -> Persons:
-    """The persons of the same circle, itself included."""
+    """The persons of the person's circle by id, the person included."""
     if person.circle is None:
         return {person.person_id: person}
     return {p: mate for p, mate in known.items() if mate.circle == person.circle}
