@@ -67,7 +67,7 @@ async def list_audits(
 
 
 def _next(page: Sequence[AuditOut], limit: int) -> str | None:
-    """A full page may have a next one."""
+    """Return the cursor of the next page; None if this page is not full and therefore the last one."""
     return page[-1].audit_id if len(page) == limit else None
 
 

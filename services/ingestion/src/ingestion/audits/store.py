@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
 
 
 class _Condition(NamedTuple):
-    """SQL with `{}` for the parameter. A condition with the value None does not apply."""
+    """A condition of a query. `text`: SQL with `{}` for the parameter. It is left out if `value` is None."""
 
     text: str
     value: Any
@@ -92,14 +92,15 @@ def _areas_of(caller: Caller) -> list[str]:
 
 
 async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Audit]:
-    """Newest first. Raises NotAllowed for a scope without an area."""
+    """Return a page of the rows that match the filter, newest first. Raises NotAllowed for a scope without an area."""
     statement, values = page_of(wanted, limit)
     return [Audit(*row) for row in await connection.fetch(statement, *values)]
 
 
 def page_of(wanted: Wanted, limit: int) -> tuple[str, list[object]]:
-    """The SQL of a page and its parameters. It finds the ids of the page in an index that has the order of the page,
-    and then reads these rows together."""
+    """Return the SQL of a page and its parameters.
+
+    The SQL finds the ids of the page in an index that has the order of the page. Then it reads these rows together."""
     table, conditions = _search(wanted, _area(wanted.scope))
     used = [condition for condition in (*conditions, *_range(wanted)) if condition.value is not None]
     where = _where(used)
@@ -119,7 +120,7 @@ def _range(wanted: Wanted) -> list[_Condition]:
 
 
 def _where(conditions: Sequence[_Condition]) -> str:
-    """The conditions with parameters $1, $2, …"""
+    """Join the conditions with AND and number their parameters $1, $2, …; `true` without a condition."""
     texts = [condition.text.format(f"${position}") for position, condition in enumerate(conditions, 1)]
     return " AND ".join(texts) or "true"
 

@@ -34,9 +34,11 @@ URGENT_EVENTS_MAX: Final = 50
 
 @dataclass(eq=False)
 class _Part:
-    """A part of one request that fits into a batch. `whole`: the part of which this one is a half, after a bug.
+    """A part of one request that fits into a batch.
 
-    `rejected`: events that are only counted. `receipts`: those of its halves, in the order of the events."""
+    `rejected`: rejected events to store; they get no receipt here. `whole`: after a bug, the part of which this one is
+    a half. `receipts`: the receipts that its halves have returned, in the order of the events. `done`: the receipts of
+    all events, or the error."""
 
     events: list[Pushed]
     rejected: Sequence[Rejected] = ()
@@ -53,7 +55,7 @@ class _Part:
         return len(self.events) <= URGENT_EVENTS_MAX and any(e.kind in URGENT_KINDS for e in self.events)
 
     def answer(self, receipts: list[Receipt]) -> None:
-        """The events are settled. `receipts`: one per event."""
+        """Give the request the receipts of this part, one per event. A half passes them to its `whole`."""
         if self.whole is not None:
             self.whole.receipts += receipts
             if len(self.whole.receipts) == len(self.whole.events):
@@ -62,14 +64,14 @@ class _Part:
             self.done.set_result(receipts)
 
     def fail(self, error: Exception) -> None:
-        """At least one event is not recorded; the sender must send all of them again."""
+        """Give the request an error. At least one event is not recorded, so the sender must send all events again."""
         if self.whole is not None:
             self.whole.fail(error)
         elif not self.done.done():
             self.done.set_exception(error)
 
     def halve(self) -> "tuple[_Part, _Part] | None":
-        """None: the part has one event or none."""
+        """Return the two halves of this part; None if it has at most one event."""
         parts = halves(self.events)
         if parts is None:
             return None
@@ -78,7 +80,8 @@ class _Part:
 
 
 class Intake:
-    """One per process. Its worker lives while a part waits; a second worker helps while a full batch waits."""
+    """The queue of one process. A worker task records parts while any part waits. A second worker can help while a full
+    batch waits."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -89,7 +92,9 @@ class Intake:
         self._workers: list[asyncio.Task[None]] = []
 
     async def submit(self, events: Sequence[Pushed], rejected: Sequence[Rejected]) -> list[Receipt]:
-        """Receipts of `events` in their order, after their commit; `rejected` are only counted. Raises TooBusy."""
+        """Record events and store rejected ones; return the receipts of `events` in their order, after the commit.
+
+        Raises TooBusy if the queue is full, and Unavailable if the database stays unavailable."""
         parts = _parts(events, rejected)
         weight = sum(part.weight for part in parts)
         if self._weight and self._weight + weight > QUEUE_WEIGHT_MAX:
@@ -114,6 +119,7 @@ class Intake:
             self._workers.append(asyncio.create_task(self._drain(), name="intake"))
 
     async def _drain(self) -> None:
+        """Record batches until no part waits. This is the task of a worker."""
         while self._urgent or self._parts:
             batch = self._next_batch()
             weight = sum(part.weight for part in batch)
@@ -129,7 +135,7 @@ class Intake:
                 self._weight -= weight
 
     def _fail_all(self, batch: Sequence[_Part], error: BaseException) -> None:
-        """No worker is left: every waiting request gets the error."""
+        """Give Unavailable to the parts of `batch` and to all waiting parts, and empty the queue. The worker ends."""
         for part in (*batch, *self._urgent, *self._parts):
             part.fail(Unavailable(type(error).__name__))
         self._urgent.clear()
@@ -147,11 +153,11 @@ class Intake:
         return batch
 
     async def _record(self, batch: Sequence[_Part]) -> None:
-        """Record the parts in one transaction, and only the halves of them after a bug."""
+        """Record the parts in one transaction. After a bug, record halves, down to the one event that is rejected."""
         await apply_by_halves(batch, self._apply, self._reject, split=_split)
 
     async def _apply(self, batch: Sequence[_Part]) -> None:
-        """Answer every part. While the database is unavailable the answer is an error, and the other halves go on."""
+        """Commit the parts and answer each of them. If the database stays unavailable, these parts get the error."""
         try:
             receipts = await repeat_while_unavailable(lambda: self._commit(batch))
         except Unavailable as error:
@@ -175,7 +181,7 @@ class Intake:
 
 
 def _split(batch: Sequence[_Part]) -> Halves[_Part] | None:
-    """Between two requests if there are several, else between two events of the one request."""
+    """Split a batch between two parts or, if it has one part, between two events. None: it has one event or none."""
     if len(batch) > 1:
         return halves(batch)
     parts = batch[0].halve()
@@ -183,6 +189,7 @@ def _split(batch: Sequence[_Part]) -> Halves[_Part] | None:
 
 
 def _parts(events: Sequence[Pushed], rejected: Sequence[Rejected]) -> list[_Part]:
+    """Divide the events of a request into parts of at most BATCH_WEIGHT_MAX. The last part has all rejected events."""
     parts: list[_Part] = []
     current: list[Pushed] = []
     weight = 0
@@ -197,5 +204,5 @@ def _parts(events: Sequence[Pushed], rejected: Sequence[Rejected]) -> list[_Part
 
 
 def _weight(event: Pushed) -> int:
-    """A household counts with its members, since each of them is recorded."""
+    """The number of persons that an event changes: its person, and each member whom it names."""
     return 1 + len(event.members)

@@ -1,4 +1,4 @@
-"""The sender of a Kafka record.
+"""Finds the sender of each Kafka record.
 
 A source's own topic determines the source; the content of the record does not matter. On the shared topic the sender is
 the source that signed the record.
@@ -25,7 +25,7 @@ _BINARY: Final = "ce_specversion"
 
 
 class Sender(NamedTuple):
-    """`urn`: a registered source. `signed`: identified by its signature, else by its topic."""
+    """A known sender. `urn`: a registered source. `signed`: its signature identifies it; if False, its topic does."""
 
     urn: str
     signed: bool
@@ -39,8 +39,9 @@ class Unverified(NamedTuple):
 
 
 async def find_senders(records: Sequence[Record]) -> list[Sender | Unverified]:
-    """The sender of each record, in the same order. The caller has refreshed the register; this reads no database.
+    """Return the sender of each record, in the order of the records.
 
+    The function reads no database: the caller has refreshed the register of sources.
     Signatures are verified on another thread, so that HTTP requests do not wait for them.
     """
     ahead = clock.now() - clock.real_now()
@@ -62,7 +63,9 @@ def _sender(record: Record, ahead: timedelta) -> Sender | Unverified:
 
 
 def _signer(record: Record, ahead: timedelta) -> Sender | Unverified:
-    """`ahead`: business time minus real time. Keys are valid in business time, the broker's time is real."""
+    """Return the source that signed a record of the shared topic.
+
+    `ahead`: business time minus real time. Keys are valid in business time; the broker writes real time."""
     token = record.header(SIGNATURE)
     if token is None:
         return _unverified(record, "signature_missing")
@@ -80,7 +83,9 @@ def _signer(record: Record, ahead: timedelta) -> Sender | Unverified:
 
 
 def _signature(token: str, record: Record, ahead: timedelta) -> Signature:
-    """Raises SignatureRefused; ValueError, OverflowError and OSError for an impossible time of the record."""
+    """Read the signature `token` as of the time of the record.
+
+    Raises SignatureRefused; ValueError, OverflowError and OSError for an impossible time of the record."""
     appended_at = datetime.fromtimestamp((record.timestamp_ms or 0) / 1000, UTC)
     return read_signature(token, METHOD, record.topic, appended_at, civil_date(appended_at + ahead))
 

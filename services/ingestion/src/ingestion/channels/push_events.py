@@ -47,6 +47,7 @@ class Receipts:
 
 
 def _contents() -> dict[str, Any]:
+    """The schemas of the request body by media type, as in OpenAPI."""
     event: dict[str, Any] = {"oneOf": [{"title": s["title"], "type": "object"} for s in population_schemas().values()]}
     batch = {"type": "array", "maxItems": EVENTS_MAX, "items": event}
     return {
@@ -164,7 +165,8 @@ async def _read(
 
 
 async def _record(request: Request, read: Sequence[Pushed | Rejected]) -> list[Receipt]:
-    """The receipts in the order of the events. Raises TooBusy, also for a source over its quota."""
+    """Record the events; return their receipts in order. Raises TooBusy if a source is over its quota or the queue is
+    full."""
     events = [event for event in read if isinstance(event, Pushed)]
     rejected = [event for event in read if isinstance(event, Rejected)]
     sent = Counter(event.source.urn for event in events)

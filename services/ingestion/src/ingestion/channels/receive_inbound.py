@@ -29,7 +29,7 @@ TOPICS: Final = rf"^{INBOUND.replace('.', '[.]')}([.][A-Za-z0-9._-]+)?$"
 
 @dataclass
 class _Batch:
-    """Records by their result. `signed`: for each of `events`, whether it came on the shared topic."""
+    """The result of reading a batch of records. `signed`: for each of `events`, whether it came on the shared topic."""
 
     events: list[Pushed] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
@@ -45,9 +45,10 @@ class _Batch:
 
 
 async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
-    """Record a batch. A faulty event is a rejection of its source. A record of an unknown sender is counted and parked.
+    """Record a batch. A faulty event is stored as a rejection of its source. A record of an unknown sender is counted
+    and parked.
 
-    Quotas refuse nothing here. The excess is charged to the source's other channels, and the broker's own quotas
+    Quotas reject nothing here. The excess is charged to the source's other channels, and the broker's own quotas
     throttle a source that sends too fast.
     """
     await sources.refresh_on(tx.sql)
@@ -62,8 +63,9 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
 
 
 async def _has_changed(tx: Tx) -> bool:
-    """Whether another process has changed the register within the last seconds. A sender on Kafka gets no answer and
-    does not repeat a record, so an outdated register must reject nothing."""
+    """Load the newest register of sources; return whether it differs from the one that was used.
+
+    A sender on Kafka gets no answer and does not repeat a record. So an outdated register must reject nothing."""
     before = sources.versions()
     await sources.refresh_on(tx.sql, now=True)
     return sources.versions() is not before
@@ -106,8 +108,9 @@ def _structured(record: Record, body: bytes) -> bytes | msgspec.Raw:
 
 
 def _charged(events: Sequence[Pushed], signed: Sequence[bool], receipts: Sequence[Receipt]) -> Counter[str]:
-    """Events per source, without duplicates of signed records: anyone can repeat those, and nobody may use up the quota
-    of another source."""
+    """Return the number of events that each source is charged for.
+
+    Duplicates of signed records are not charged, because anyone could repeat them and use up the source's quota."""
     return Counter(
         event.source.urn
         for event, is_signed, receipt in zip(events, signed, receipts, strict=True)

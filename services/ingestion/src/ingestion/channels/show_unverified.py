@@ -25,8 +25,9 @@ FORGET_MAX: Final = 1_000
 
 
 class UnverifiedOut(BaseModel):
-    """`source`: the registered source that the records name, or `unknown`; it may not have sent them. `reason`: a code
-    of the published list. `parked`: how many of the records are kept."""
+    """Records of one day, topic, named source and reason. `source`: the registered source that the records name, or
+    `unknown`; perhaps another sender used its name. `reason`: a code of the published list `unverified`. `parked`: how
+    many of the records are kept."""
 
     day: date
     topic: str
@@ -50,9 +51,9 @@ async def list_unverified(
     limit: Limit = 100,
     after: Cursor | None = None,
 ) -> UnverifiedPageOut:
-    """By the day of reading; today if no day is given. These records count for no source. A source sees the counts
-    under its own name; officers see those of the sources in their area, and officers of the nation also records that
-    name no source."""
+    """Counts for the days on which the platform read the records; without `since` and `until`, for today. These records
+    count for no source. A source sees the counts under its own name. Officers see the counts of the sources in their
+    area, and officers of the nation also records that name no source."""
     first, last = _period(since, until)
     await sources.refresh(db)
     cursor = _cursor(after)
@@ -78,12 +79,13 @@ def _period(since: date | None, until: date | None) -> tuple[date, date]:
 
 
 def _seen(caller: Caller) -> list[str]:
+    """The named sources whose counts the caller may see."""
     seen = list(sources.versions_seen(caller))
     return [*seen, UNKNOWN] if isinstance(scope_of(caller), Everything) else seen
 
 
 def _cursor(after: str | None) -> store.Key | None:
-    """Raises NotFound for a text that is no `next` of this route."""
+    """Read the cursor that this route returned as `next`; None for the first page. Raises NotFound for other text."""
     if after is None:
         return None
     try:

@@ -8,7 +8,7 @@ from shell.store.transaction import Tx
 
 
 class Key(NamedTuple):
-    """`source`: the source that the records claim, or `unknown`."""
+    """The key of one count. `source`: the source that the records claim, or `unknown`."""
 
     day: date
     topic: str
@@ -17,7 +17,7 @@ class Key(NamedTuple):
 
 
 class Count(NamedTuple):
-    """`parked`: how many of `records` are kept."""
+    """The number of records with one key. `parked`: how many of `records` are kept."""
 
     day: date
     topic: str
@@ -28,7 +28,7 @@ class Count(NamedTuple):
 
 
 async def count_parked(tx: Tx, day: date, topics: Collection[str]) -> dict[str, int]:
-    """The number of parked records of that day, by topic."""
+    """The number of parked records of a day, by topic; 0 for a topic without one."""
     rows = await tx.sql.fetch(
         "SELECT topic, sum(parked)::bigint FROM unverified WHERE day = $1 AND topic = ANY($2::text[]) GROUP BY topic",
         day,

@@ -1,4 +1,4 @@
-"""Kafka records whose sender is unknown. They are counted separately and count for no source."""
+"""Counts and parks Kafka records whose sender is unknown. These records count for no source."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
