@@ -13,7 +13,7 @@ TALLIES_MAX: Final = 50
 
 
 async def count_days(database: Database) -> int:
-    """One bounded step; returns the number of batches added up."""
+    """Job: add up the counts of at most TALLIES_MAX batches of events; return the number of batches."""
     async with database.transaction() as tx:
         batches = await days.take_tallies(tx, TALLIES_MAX)
         if batches:

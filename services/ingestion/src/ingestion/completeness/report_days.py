@@ -1,4 +1,4 @@
-"""A source's report of its day, and the comparison with the events that arrived.
+"""Routes for a source's report of its day, and for its comparison with the events that arrived.
 
 `POST /v1/sources/{source}/days`, `GET …/days`, `GET …/completeness?day=`.
 """
@@ -43,9 +43,9 @@ class AnnouncedOut(BaseModel):
 
 class CompletenessOut(BaseModel):
     """`received` = `applied` + `quarantined` + `parked`, and by kind. `announced`: the source's report. `state`:
-    `short` (fewer events arrived than reported), `over` (more), `differs` (as many, but others), `complete`,
-    `not_reported`. `complete` is null without a report. `digest` is null for days counted before digests were kept.
-    `gap_since`: of the open alarm."""
+    `short` (fewer events arrived than reported), `over` (more), `differs` (the same number, but other events),
+    `complete`, `not_reported`. `complete` is null without a report. `digest` is null for days counted before digests
+    were kept. `gap_since`: the start of the open alarm about this day."""
 
     source: str
     day: date
@@ -63,7 +63,8 @@ class CompletenessOut(BaseModel):
 
 
 class DayOut(BaseModel):
-    """`received`: events that arrived; `told`: events that the source reported."""
+    """`received`: number of events that arrived; `told`: number that the source reported. `gap_since`: the start of the
+    open alarm about this day."""
 
     day: date
     received: int
@@ -114,7 +115,7 @@ async def list_days(source: Urn, since: Day, until: Day, caller: Reporter, db: D
 
 
 def _days(reports: dict[date, days.Reported], tallies: dict[date, list[Tally]]) -> list[DayOut]:
-    """Every day with a report or an event."""
+    """Every day with an event, a report or an expected report, in order."""
     lines = []
     for day in sorted({*reports, *tallies}):
         report = reports.get(day, days.NOTHING_REPORTED)
@@ -146,7 +147,8 @@ def _day(day: date, report: days.Reported, tallies: list[Tally]) -> DayOut:
 
 
 def _own_source(urn: str, caller: Caller) -> Source:
-    """Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown one."""
+    """Return a registered source. Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown
+    one."""
     source = registered().get(urn)
     need_source(caller, urn, source.area if source else None)
     if source is None:

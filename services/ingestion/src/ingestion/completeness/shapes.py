@@ -1,4 +1,4 @@
-"""The answers about registered sources."""
+"""The HTTP answers about registered sources: their arrivals, gaps, history, quota and topic."""
 
 from datetime import date, datetime
 from typing import Literal
@@ -9,15 +9,15 @@ from ingestion.register.shapes import Entry
 
 
 class HeardOut(BaseModel):
-    """The last arrival of a kind. `silent_since`: of the open alarm; the next arrival is overdue."""
+    """The last arrival of a kind. `silent_since`: the start of the open alarm, because the next arrival is overdue."""
 
     heard_at: datetime | None
     silent_since: datetime | None
 
 
 class SourceOut(BaseModel):
-    """`kinds`: the kinds that the source may send, with its rank (1 is the strongest). `gaps`: number of incomplete
-    days."""
+    """`kinds`: the kinds that the source may send, with its rank (1 is the strongest). `heard`: the last arrival of
+    each kind. `gaps`: number of incomplete days."""
 
     source: str
     name: str
@@ -33,7 +33,7 @@ class SourceListOut(BaseModel):
 
 
 class DecisionOut(BaseModel):
-    """`decided_by`: the administrator, or the seed file."""
+    """A decision that created one version of a source's entry. `decided_by`: the administrator, or the seed file."""
 
     version: int
     since: datetime
@@ -42,7 +42,7 @@ class DecisionOut(BaseModel):
 
 
 class QuotaLeftOut(BaseModel):
-    """Events that may still be sent; a negative number is a debt."""
+    """The numbers of events that the quotas per minute and per day still allow; a negative number is a debt."""
 
     minute: int
     day: int
@@ -72,7 +72,7 @@ class SourceDetailOut(SourceOut):
 
 
 class GapOut(BaseModel):
-    """`ours`: events that arrived; `told`: events that the source reported."""
+    """An incomplete day. `ours`: number of events that arrived; `told`: number that the source reported."""
 
     source: str
     day: date

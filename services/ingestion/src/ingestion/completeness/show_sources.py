@@ -36,7 +36,7 @@ HISTORY_MAX: Final = 100
 
 
 class _State:
-    """Arrivals and gaps of all sources."""
+    """The last arrivals and the number of gaps of each source."""
 
     def __init__(self, arrivals: list[alarms.Arrival], gaps: dict[str, int]) -> None:
         self.gaps = gaps
@@ -80,7 +80,7 @@ async def list_sources(
 async def get_source(
     source: Urn, caller: Annotated[Caller, Depends(sender("source", "officer", "auditor"))], db: Db
 ) -> SourceDetailOut:
-    """Keys are public keys."""
+    """The keys in `entry` are public keys."""
     await sources.refresh(db)
     version = _find(caller, source)
     async with db.reading() as connection:
@@ -115,7 +115,8 @@ async def list_gaps(
 
 
 def _find(caller: Caller, source: str) -> sources.Version:
-    """The version in force. Raises NotAllowed for a source outside the caller's scope, NotFound for an unknown one."""
+    """The entry of a source that is in force. Raises NotAllowed outside the caller's scope, NotFound for an unknown
+    source."""
     version = sources.versions().get(source)
     sources.need_source(caller, source, version.entry.area if version else None)
     if version is None:
@@ -145,7 +146,7 @@ def _topic(source: str, topic: topics.Topic | None) -> TopicOut:
 
 
 def _next(page: list[GapOut], limit: int) -> str | None:
-    """A full page may have a next one."""
+    """Return the cursor of the next page; None if this page is not full and therefore the last one."""
     return f"{page[-1].source} {page[-1].day}" if len(page) == limit else None
 
 
@@ -154,7 +155,7 @@ def _history(rows: Sequence[registry.Decision]) -> list[DecisionOut]:
 
 
 def _cursor(after: str | None) -> alarms.SourceDay | None:
-    """Raises NotFound for a text that is no `next` of this route."""
+    """Read the cursor that this route returned as `next`; None for the first page. Raises NotFound for other text."""
     if after is None:
         return None
     source, _, day = after.rpartition(" ")

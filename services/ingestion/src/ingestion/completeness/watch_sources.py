@@ -1,5 +1,5 @@
-"""The job that watches sources: incomplete days, and silence. It emits one event when an alarm opens and one when it
-closes.
+"""The job that raises alarms about sources: for incomplete days (gaps) and for kinds that stop arriving (silence). It
+emits one event when an alarm opens and one when it closes.
 
 It processes every day, even after a long downtime. After an outage of the platform, silence opens no alarm for an hour,
 so that sources can send again.
@@ -33,7 +33,8 @@ silent = Gauge("shouwang_sources_silent", "Kinds that a source should have sent 
 
 
 async def watch_sources(database: Database) -> int:
-    """One bounded step; returns the number of days compared or expected."""
+    """Job: expect and compare days, and update the alarms about silence. Returns the number of days compared or
+    expected."""
     await sources.refresh(database)
     now = clock.now()
     last = civil_date(now - GAP_GRACE) - timedelta(days=1)
@@ -49,7 +50,8 @@ async def watch_sources(database: Database) -> int:
 
 
 async def _expect_days(tx: Tx, last: date) -> int:
-    """Add the days since the last step for every source that reports its days; returns the number of days."""
+    """Store the days since the last step as expected, for every source that reports its days; return the number of
+    days."""
     days = _days_after(await store.load_mark(tx, _EXPECTING), last)
     if days:
         await store.insert_expected(tx, [(urn, day) for urn in _reporting_sources() for day in days])
@@ -69,6 +71,7 @@ def _reporting_sources() -> list[str]:
 
 
 async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
+    """Compare changed days up to `last` with their reports; return the number of days."""
     days = await store.lock_days_to_compare(tx, last, DAYS_MAX)
     counts = await store.load_counts(tx, [day.key for day in days])
     compared = [_compared(tx, day, whole_day(counts[day.key]), now) for day in days]
@@ -77,6 +80,7 @@ async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
 
 
 def _compared(tx: Tx, day: store.Day, ours: RecordedDay, now: datetime) -> store.Compared:
+    """Compare a day with its report, emit an event if an alarm opens or closes, and return the result to store."""
     state = compare(day.reported, ours)
     _emit_gap(tx, day, state, ours, now)
     if state == "complete":
@@ -101,14 +105,15 @@ def _gap_found(day: store.Day, gap: Gap, ours: RecordedDay, now: datetime) -> So
 
 
 class _Expected(NamedTuple):
-    """`heard_at`: the last arrival; `late_at`: the instant from which silence is an alarm."""
+    """A kind that a source should send. `heard_at`: the last arrival; `late_at`: the instant from which silence is an
+    alarm."""
 
     heard_at: datetime
     late_at: datetime
 
 
 class _Alarm(NamedTuple):
-    """The alarm about a kind before and after this step; None: there is no alarm."""
+    """The alarm about a silent kind. `before`, `after`: its start, before and after this step; None: no alarm."""
 
     key: store.SourceKind
     heard_at: datetime
@@ -165,14 +170,16 @@ def _emit_silence(tx: Tx, alarm: _Alarm) -> None:
 def _no_longer_expected(
     arrivals: Mapping[store.SourceKind, store.Arrival], expected: Collection[store.SourceKind]
 ) -> list[store.Silence]:
-    """The ends of alarms about kinds that nobody expects any more. They emit no event."""
+    """The ends of open alarms about kinds that are not in `expected`. Such an end emits no event."""
     silent_keys = [key for key, row in arrivals.items() if row.silent_since]
     return [store.Silence(*key, None) for key in silent_keys if key not in expected]
 
 
 def _expected(arrivals: Mapping[store.SourceKind, store.Arrival]) -> dict[store.SourceKind, _Expected]:
-    """Every kind that an active source should send. A kind that never arrived is expected from the first day of its
-    feed on; without a feed it is not expected yet."""
+    """Every kind that an active source should send, by source and kind.
+
+    A kind that never arrived is expected from the first day of its coverage entry (`feeds`) on. Without an entry it is
+    not expected yet."""
     found = {}
     for urn, entry in sources.active_entries().items():
         for kind, cadence in entry.cadence.items():
@@ -200,7 +207,9 @@ async def _in_grace(tx: Tx, now: datetime) -> bool:
 
 
 def _grace_until(mark: str, now: datetime) -> datetime:
-    """`mark`: the instant of the last step and the end of the last grace period. Without one, a period begins now."""
+    """The end of the grace period. A new one begins at `now` after an outage or without a mark.
+
+    `mark`: the instant of the last step and the end of the last grace period, separated by a space."""
     last_step, _, until = mark.partition(" ")
     if not last_step or not until or now - datetime.fromisoformat(last_step) > OUTAGE:
         return now + OUTAGE

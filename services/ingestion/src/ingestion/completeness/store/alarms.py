@@ -1,4 +1,4 @@
-"""Every SQL statement of the watch over sources: gaps in their days, and silence."""
+"""Every SQL statement of the alarms about sources: gaps in their days, and silence."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -15,7 +15,8 @@ SourceDay = tuple[str, date]
 
 
 class Day(NamedTuple):
-    """A day to compare. `events`, `digest`: the source's report, None without one. `gap_since`: of an open alarm."""
+    """A day to compare. `events`, `digest`: the source's report, None without one. `gap_since`: start of an open
+    alarm."""
 
     source: str
     day: date
@@ -42,7 +43,8 @@ class Compared(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """`ours`: events that arrived; `told`: events that the source reported."""
+    """An open gap. `ours`: number of events that arrived; `told`: number that the source reported. `since`: the start
+    of the alarm."""
 
     source: str
     day: date
@@ -53,7 +55,7 @@ class Gap(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """The last arrival of a kind from a source. `silent_since`: of an open alarm."""
+    """The last arrival of a kind from a source. `silent_since`: start of an open alarm."""
 
     source: str
     kind: str
@@ -66,7 +68,7 @@ class Arrival(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """`since` is None when the alarm ends."""
+    """The alarm about a silent kind, to be stored. `since`: its start; None ends the alarm."""
 
     source: str
     kind: str
@@ -74,7 +76,9 @@ class Silence(NamedTuple):
 
 
 async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> None:
-    """`arrivals`: the newest arrival by source and kind, at least one. An older instant changes nothing."""
+    """Store the newest arrival by source and kind. An older instant than the stored one changes nothing.
+
+    `arrivals`: at least one."""
     rows = [(*key, arrivals[key]) for key in sorted(arrivals)]
     await tx.sql.execute(
         """INSERT INTO source_kinds AS k (source, kind, heard_at)
@@ -88,7 +92,7 @@ async def upsert_arrivals(tx: Tx, arrivals: Mapping[SourceKind, datetime]) -> No
 
 
 async def insert_expected(tx: Tx, expected: Sequence[SourceDay]) -> None:
-    """Add days that these sources should report."""
+    """Store the days that sources should report; a stored day stays as it is."""
     if expected:
         await tx.sql.execute(
             """INSERT INTO source_days (source, day) SELECT * FROM unnest($1::text[], $2::date[])
@@ -98,7 +102,7 @@ async def insert_expected(tx: Tx, expected: Sequence[SourceDay]) -> None:
 
 
 async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
-    """Days up to `last` with a new report or count since their last comparison."""
+    """Lock and return at most `limit` days up to `last` that were never compared or have a new report or count."""
     rows = await tx.sql.fetch(
         """SELECT source, day, count, digest, gap_since FROM source_days
            WHERE day <= $1 AND checked_at IS NULL ORDER BY day, source LIMIT $2 FOR UPDATE""",
@@ -109,6 +113,7 @@ async def lock_days_to_compare(tx: Tx, last: date, limit: int) -> list[Day]:
 
 
 async def load_counts(tx: Tx, wanted: Sequence[SourceDay]) -> dict[SourceDay, list[Tally]]:
+    """The counts of these days, one tally per kind; an empty list for a day without events."""
     found: dict[SourceDay, list[Tally]] = {key: [] for key in wanted}
     if not wanted:
         return found
@@ -151,7 +156,7 @@ async def list_gaps(connection: Any, sources: Sequence[str], after: SourceDay | 
 
 
 async def count_gaps(connection: Any) -> dict[str, int]:
-    """Open gaps by source."""
+    """The number of open gaps by source."""
     rows = await connection.fetch(
         "SELECT source, count(*) FROM source_days WHERE gap_since IS NOT NULL GROUP BY source"
     )
@@ -181,6 +186,7 @@ async def save_silences(tx: Tx, rows: Sequence[Silence]) -> None:
 
 
 async def load_mark(tx: Tx, job: str) -> str | None:
+    """Lock and return the progress that a job has saved, as its own text; None before its first step."""
     mark: str | None = await tx.sql.fetchval("SELECT mark FROM job_marks WHERE job = $1 FOR UPDATE", job)
     return mark
 

@@ -42,7 +42,7 @@ NOTHING_REPORTED: Final = Reported(None, None, None, None)
 
 
 def report(events: int | None, digest: str | None) -> ReportedDay | None:
-    """None without a report."""
+    """The report with this count and digest; None if the source has not reported."""
     return ReportedDay(events, digest) if events is not None and digest is not None else None
 
 
@@ -50,7 +50,7 @@ def report(events: int | None, digest: str | None) -> ReportedDay | None:
 
 
 async def take_tallies(tx: Tx, limit: int) -> list[Batch]:
-    """The oldest batches; this transaction deletes them. A lock admits one writer at a time."""
+    """Delete and return the counts of the oldest batches. A lock admits one such transaction at a time."""
     await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('ingestion.tallies'))")
     rows = await tx.sql.fetch(
         """DELETE FROM tallies WHERE tally_id IN
@@ -62,7 +62,7 @@ async def take_tallies(tx: Tx, limit: int) -> list[Batch]:
 
 
 async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
-    """Add tallies, one per source, day and kind, to the stored counts. Marks their days for a new comparison."""
+    """Add tallies, one per source, day and kind, to the stored counts. Mark their days for a new comparison."""
     ordered = sorted(tallies, key=lambda tally: tally.key)
     sums = add_up([*await _lock_counts(tx, ordered), *ordered])
     values = [(*t.key, t.events, t.digest) for t in sums.values()]
@@ -71,7 +71,7 @@ async def add_counts(tx: Tx, tallies: Sequence[Tally]) -> None:
 
 
 async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
-    """The stored counts of the same sources, days and kinds."""
+    """Lock and return the stored counts to which these tallies are added."""
     rows = await tx.sql.fetch(
         """SELECT c.source, c.day, c.kind, c.events, c.digest
            FROM day_counts c JOIN unnest($1::text[], $2::date[], $3::text[]) AS u(source, day, kind)
@@ -92,7 +92,9 @@ async def _compare_again(tx: Tx, tallies: Sequence[Tally]) -> None:
 
 
 async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
-    """One tally per kind, including batches that are not added up yet. Needs a snapshot (repeatable read)."""
+    """The counts of a source's day, one tally per kind, including batches that are not added up yet.
+
+    Needs a snapshot (repeatable read)."""
     rows = await connection.fetch(
         "SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day = $2", source, day
     )
@@ -104,7 +106,7 @@ async def load_day(connection: Any, source: str, day: date) -> list[Tally]:
 
 
 async def list_counts(connection: Any, source: str, since: date, until: date) -> list[Tally]:
-    """The counts of these days, without batches that are not added up yet."""
+    """The counts of a source's days from `since` to `until`, without batches that are not added up yet."""
     rows = await connection.fetch(
         """SELECT source, day, kind, events, digest FROM day_counts WHERE source = $1 AND day BETWEEN $2 AND $3
            ORDER BY day""",
@@ -116,7 +118,7 @@ async def list_counts(connection: Any, source: str, since: date, until: date) ->
 
 
 class Unsettled(NamedTuple):
-    """The number of a day's events that wait, and of those that officers have discarded."""
+    """`waiting`: number of a day's events that wait in quarantine; `discarded`: number that officers have discarded."""
 
     waiting: int
     discarded: int
@@ -190,7 +192,7 @@ async def upsert_report(tx: Tx, source: str, day: date, reported: ReportedDay, a
 
 
 async def list_reported(connection: Any, source: str, since: date, until: date) -> dict[date, Reported]:
-    """The days that the source has reported or should have reported."""
+    """The reports of a source from `since` to `until`, also of days that it should have reported and has not."""
     rows = await connection.fetch(
         """SELECT day, count, digest, told_at, gap_since FROM source_days
            WHERE source = $1 AND day BETWEEN $2 AND $3 ORDER BY day""",
@@ -202,7 +204,7 @@ async def list_reported(connection: Any, source: str, since: date, until: date) 
 
 
 async def load_reported(connection: Any, source: str, day: date) -> Reported | None:
-    """None if the day is neither reported nor expected."""
+    """The report of a source about a day; None if the day is neither reported nor expected."""
     row = await connection.fetchrow(
         "SELECT count, digest, told_at, gap_since FROM source_days WHERE source = $1 AND day = $2", source, day
     )
