@@ -23,14 +23,14 @@ open_now = Gauge("shouwang_corrections", "Corrections that sources were asked fo
 
 
 class Answer(NamedTuple):
-    """`event_id`: the event that answers the request; None if the request is withdrawn."""
+    """The end of a request. `event_id`: the event that answers it; None if the request is withdrawn."""
 
     outcome: Literal["answered", "withdrawn"]
     event_id: str | None
 
 
 async def answer_corrections(database: Database) -> int:
-    """One bounded step; returns the number of requests checked."""
+    """Job: check open requests, and close those whose event is corrected or settled. Returns the number checked."""
     now = clock.now()
     async with database.transaction() as tx:
         requests = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
@@ -50,6 +50,7 @@ def _set_gauge(waiting: int, overdue: int) -> None:
 async def _settle(
     tx: Tx, requests: Sequence[store.OpenRequest], households: Mapping[str, Sequence[Statement]], now: datetime
 ) -> None:
+    """Close the requests that have an answer, and emit an event for each. `households`: statements by household."""
     settled = []
     for request in requests:
         answer = _answer(request, households)
@@ -79,7 +80,9 @@ async def _household_statements(tx: Any, households: Sequence[str]) -> dict[str,
 
 
 def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statement]]) -> Answer | None:
-    """The answer that has arrived meanwhile, if any."""
+    """The answer to a request; None while there is none. `households`: statements by household.
+
+    A rejected event is answered when it is accepted, an applied event when its source changes it."""
     if request.target == "rejected":
         return Answer("answered", request.event_id) if request.status is not None else None
     if request.target == "waiting":
@@ -92,7 +95,8 @@ def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statem
 
 
 def _answer_of_waiting(request: store.OpenRequest) -> Answer | None:
-    """A waiting event answers the request when it is applied. If it is discarded, the request is withdrawn."""
+    """A waiting event answers the request when it is applied. If officers discard it or its source withdraws it, the
+    request is withdrawn."""
     if request.status == "parked":
         return Answer("withdrawn", None)
     return Answer("answered", request.event_id) if request.status == "applied" else None

@@ -1,4 +1,7 @@
-"""`POST /v1/corrections`, `GET /v1/corrections`, `POST /v1/corrections/{correction_id}/withdraw`."""
+"""Routes with which officers ask a source to correct an event, list such requests and withdraw them.
+
+`POST /v1/corrections`, `GET /v1/corrections`, `POST /v1/corrections/{correction_id}/withdraw`.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -81,7 +84,7 @@ async def withdraw(correction_id: UUID, body: WithdrawalIn, caller: Officer, db:
 
 
 async def _ask_once(tx: Tx, caller: Caller, body: CorrectionIn, correction_id: str, now: datetime) -> store.Request:
-    """The open request about this event, created if there is none."""
+    """Return the open request about this event; create it if there is none."""
     event_id = str(body.event_id)
     asked = await _find(tx.sql, event_id, body)
     caller.need_area(registered()[asked.source].area)
@@ -105,7 +108,9 @@ def _withdrawn(request: store.Request, now: datetime) -> CorrectionAnswered:
 
 
 async def _find(connection: Any, event_id: str, body: CorrectionIn) -> Asked:
-    """The request about this event. Raises NotFound, and Conflict for a discarded event."""
+    """Build the request about this event from its present state.
+
+    Raises NotFound, and Conflict for an event that officers have discarded or its source has withdrawn."""
     event = await store.find_event(connection, event_id)
     if event is None:
         return await _find_rejected(connection, event_id, body)
@@ -126,7 +131,7 @@ async def _find_rejected(connection: Any, event_id: str, body: CorrectionIn) -> 
 
 
 async def _lock(tx: Tx, caller: Caller, correction_id: str) -> store.Request:
-    """Raises NotFound, and NotAllowed for a source outside the caller's area."""
+    """Lock and return a request. Raises NotFound, and NotAllowed for a source outside the caller's area."""
     request = await store.lock_request(tx, correction_id)
     if request is None:
         raise NotFound("no such correction")

@@ -9,7 +9,7 @@ from shell.http.params import Body, Id, Reason
 
 class CorrectionIn(Body):
     """`event_id`: an accepted, waiting or rejected event. `code`, `pointer`: the doubt about an accepted event; ignored
-    for the others, whose fault is known. `reason`: free text for the source; no topic carries it."""
+    for a waiting or rejected event, whose fault is known. `reason`: free text for the source; no topic carries it."""
 
     event_id: Id
     code: Literal["doubted", "contradicted", "outdated"] = "doubted"

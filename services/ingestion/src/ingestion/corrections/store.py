@@ -29,7 +29,7 @@ class Request(NamedTuple):
 
 
 class AcceptedEvent(NamedTuple):
-    """`waits_because`: the quarantine reason of a waiting event, else None."""
+    """An accepted event. `waits_because`: the quarantine reason of a waiting event; None for any other event."""
 
     source: str
     kind: str
@@ -38,7 +38,7 @@ class AcceptedEvent(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """`problems`: JSON list of objects with `pointer` and `code`."""
+    """A rejected event. `problems`: JSON list of objects with `pointer` and `code`."""
 
     source: str
     problems: bytes
@@ -60,7 +60,7 @@ class OpenRequest(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """`state`: answered or withdrawn. `answered_by`: id of the event that answers the request."""
+    """The end of a request. `state`: answered or withdrawn. `answered_by`: id of the event that answers the request."""
 
     correction_id: str
     state: str
@@ -83,7 +83,7 @@ async def find_event(connection: Any, event_id: str) -> AcceptedEvent | None:
 
 
 async def find_rejection(connection: Any, event_id: str) -> Rejection | None:
-    """The last rejection of this event."""
+    """The last rejection of this event; None if there is none."""
     row = await connection.fetchrow(
         "SELECT source, problems FROM rejections WHERE event_id = $1 ORDER BY recorded_at DESC LIMIT 1", event_id
     )
@@ -94,7 +94,7 @@ async def find_rejection(connection: Any, event_id: str) -> Rejection | None:
 
 
 async def load_open(connection: Any, event_id: str) -> Request | None:
-    """The open request about this event."""
+    """The open request about this event; None if there is none."""
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM corrections WHERE event_id = $1 AND state = 'open'",  # noqa: S608 - constant columns
         event_id,
@@ -129,7 +129,7 @@ async def list_requests(
 
 
 async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[OpenRequest]:
-    """Open requests whose last check lies before `looked_before`.
+    """Lock and return at most `limit` open requests whose last check lies before `looked_before`.
 
     `margin`: statements recorded this long before the last check count as changed, because they may commit after it.
     """
@@ -154,6 +154,7 @@ async def save_looked(tx: Tx, correction_ids: Sequence[str], at: datetime) -> No
 
 
 async def settle(tx: Tx, settled: Sequence[Settled], at: datetime) -> None:
+    """Close these requests."""
     await tx.sql.execute(
         """UPDATE corrections c SET state = u.state, answered_at = $4, answered_by = u.answered_by
            FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS u(correction_id, state, answered_by)
