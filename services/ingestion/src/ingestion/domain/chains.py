@@ -1,4 +1,8 @@
-"""The events of a batch that take effect, and the events that wait for their predecessor."""
+"""Decides which events of a batch take effect, and which wait for another event.
+
+A *chain* is an event and all later events that correct, annul or end it. A *follower* is an event that names an earlier
+one, its *predecessor*. The *keeper* of a chain is the person with whom it began.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +18,7 @@ _SETTLED: Final = (WITHDRAWN, "predecessor_discarded")
 
 class Known(NamedTuple):
     """A stored event. `person_id`: the keeper of its chain. `chain`: None while the event does not count. `household`:
-    a household that its chain touches. `parked`: officers have discarded the event, or its source has withdrawn it."""
+    a household that its chain names. `parked`: officers have discarded the event, or its source has withdrawn it."""
 
     digest: bytes
     kind: str
@@ -27,8 +31,8 @@ class Known(NamedTuple):
 class Placing(NamedTuple):
     """The result for the events of a batch, each part by event id.
 
-    `chains`: the chain of each event that takes effect. `keepers`: the person with whom that chain began. `waiting`:
-    the reason of each event that cannot take effect yet."""
+    `chains`: the chain of each event that takes effect. `keepers`: the keeper of this chain. `waiting`: the quarantine
+    code of each event that cannot take effect yet."""
 
     chains: dict[str, str]
     keepers: dict[str, str]
@@ -43,13 +47,15 @@ def place_events(
     forced: Collection[str] = (),
     stuck: Mapping[str, str] = NO_REASONS,
 ) -> Placing:
-    """Find the chain of every event whose predecessor counts or comes with it, however long the line of predecessors.
+    """Decide for each event whether it takes effect, and in which chain. A follower takes effect if its predecessor
+    counts already or takes effect in this batch.
 
-    A source that renumbers a person continues the person's chains under the new number. So an event may follow one
-    about another person of the same circle; it then belongs to that person. Identity changes that take effect merge
-    circles. An event in `forced` takes effect without its predecessor, by a decision of officers. Its chain is the one
-    that the missing event would begin. An event in `stuck` waits for the reason given there (`domain.standing`). A
-    disability certificate waits if its ID number belongs to nobody in the person's circle.
+    `person_of`: person ids by blind index. `known`: stored events by id. A source that renumbers a person continues the
+    person's chains under the new number. So an event may follow one about another person of the same circle; it then
+    belongs to that person. Identity changes that take effect merge circles. An event in `forced` takes effect without
+    its predecessor, by a decision of officers. Its chain is the one that the missing event would begin. An event in
+    `stuck` waits for the reason given there (`domain.standing`). A disability certificate waits if its ID number
+    belongs to no person of the person's circle.
     """
     while True:
         before = circles.size
@@ -160,8 +166,8 @@ def _is_not_coming(in_batch: bool, before: Known | None) -> bool:
 
 
 def _reason_to_wait(event: Pushed, before: Known | None, in_batch: bool) -> str:
-    """The reason of a follower while its predecessor does not count. The annulment of an event that never counted
-    has nothing left to do: it is withdrawn."""
+    """The reason of a follower while its predecessor does not count. If the predecessor is parked, an annulment has no
+    effect left, and its reason is `withdrawn`."""
     if before is not None and before.parked:
         return _reason_after_settled(event)
     waits = before is not None and before.chain is None
@@ -169,7 +175,10 @@ def _reason_to_wait(event: Pushed, before: Known | None, in_batch: bool) -> str:
 
 
 def reason_in_chain(reason: str, *, begins: bool) -> str:
-    """The reason of a chain for one of its events: the events that follow the first one wait for it."""
+    """The reason with which one event of a waiting chain waits.
+
+    `reason`: the reason of the chain. `begins`: the event is the first one of the chain. Any other event waits for its
+    predecessor, unless the source has withdrawn the chain."""
     return reason if begins or reason == WITHDRAWN else "predecessor_waits"
 
 
@@ -178,7 +187,7 @@ def _reason_after_settled(event: Pushed) -> str:
 
 
 def _settle_followers(events: Sequence[Pushed], waiting: dict[str, str]) -> None:
-    """Change the reason of all followers of discarded or withdrawn events, however long the line between them."""
+    """Change the reason of all direct and indirect followers of discarded or withdrawn events."""
     changed = True
     while changed:
         changed = False

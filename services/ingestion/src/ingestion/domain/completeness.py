@@ -1,7 +1,8 @@
 """Compares the count that a source reports for a day with the events that were recorded.
 
 The digest of a set of events is the XOR of the SHA-256 of their ids, as the source names them. So the order does not
-matter, and a further set is added without the earlier events. A missing, foreign or doubled event changes the digest.
+matter, and the digest of a further set is added without the earlier events. A missing, foreign or doubled event changes
+the digest.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ Key = tuple[str, date, str]
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """New events of one source, day (of the source) and kind. `digest`: None if it is not known any more."""
+    """The number of new events of one source, civil day of `time`, and kind. `digest`: of these events; None if
+    unknown."""
 
     source: str
     day: date
@@ -40,14 +42,16 @@ class ReportedDay(NamedTuple):
 
 
 class RecordedDay(NamedTuple):
-    """The events of a day that were recorded. `digest`: 64 hex digits; None if it is not known any more."""
+    """The events of a day that were recorded. `digest`: 64 hex digits; None if unknown."""
 
     events: int
     digest: str | None
 
 
 def count_events(events: Iterable[tuple[Key, str]]) -> list[Tally]:
-    """`events`: (source, day, kind) and the source's own id of every new event."""
+    """Count new events; return one tally per source, day and kind.
+
+    `events`: for every event (source, day, kind), and the source's own id."""
     counts: dict[Key, int] = {}
     sums: dict[Key, int] = {}
     for key, id_ in events:
@@ -61,7 +65,7 @@ def _hash(id_: str) -> int:
 
 
 def add_up(tallies: Iterable[Tally]) -> dict[Key, Tally]:
-    """One tally per source, day and kind."""
+    """Add up tallies; return one per source, day and kind."""
     found: dict[Key, Tally] = {}
     for tally in tallies:
         before = found.get(tally.key)
@@ -74,14 +78,14 @@ def _sum(a: Tally, b: Tally) -> Tally:
 
 
 def _xor(a: bytes | None, b: bytes | None) -> bytes | None:
-    """None if one part is not known."""
+    """The digest of two sets of events together; None if one of the digests is unknown."""
     if a is None or b is None:
         return None
     return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).to_bytes(DIGEST_BYTES, "big")
 
 
 def whole_day(tallies: Iterable[Tally]) -> RecordedDay:
-    """All kinds of one source and day together."""
+    """Add up the tallies of all kinds of one source and day."""
     count = 0
     digest: bytes | None = bytes(DIGEST_BYTES)
     for tally in tallies:
@@ -91,7 +95,10 @@ def whole_day(tallies: Iterable[Tally]) -> RecordedDay:
 
 
 def compare(reported: ReportedDay | None, recorded: RecordedDay) -> State:
-    """`differs`: the same number of events, but not the same events. Without a recorded digest, the count decides."""
+    """Compare a source's report of a day with the recorded events. If the recorded digest is unknown, only the numbers
+    are compared.
+
+    `short`, `over`: fewer or more events were recorded than reported. `differs`: the same number, but other events."""
     if reported is None:
         return "not_reported"
     if recorded.events != reported.events:

@@ -1,8 +1,9 @@
 """Statements about households, and the copies of them that reach each member. The order of arrival does not matter.
 
 A household keeps every statement that was ever made about it or about its low-income status, whole chains at a time. A
-person who becomes known as a member later receives all of them then. If a correction moves a chain to another
-household, the first household receives the statement as `annulled`.
+person who becomes known as a member later receives all of them then. A *chain* is a statement and all later statements
+that correct, annul or end it. If a correction moves a chain to another household, the first household receives the
+statement as `annulled`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct, array_like=True):
-    """One household. `ever`: all persons who were ever named as members."""
+    """One household. `ever`: ids of all persons who were ever named as members."""
 
     ever: list[str] = msgspec.field(default_factory=list)
     entries: list[Entry] = msgspec.field(default_factory=list)
@@ -85,7 +86,7 @@ def spread(states: Mapping[str, State], chains: Mapping[str, Sequence[Entry]]) -
 
 
 def _by_household(chains: Iterable[Sequence[Entry]]) -> dict[str, list[Entry]]:
-    """The chains that touch a household, joined."""
+    """The entries of all chains that name a household, by household."""
     touched: dict[str, list[Entry]] = {}
     for entries in chains:
         for household in _households_of(entries):
@@ -99,7 +100,8 @@ def _households_of(entries: Sequence[Entry]) -> list[str]:
 
 
 def _add_entries(household: str, state: State, entries: Sequence[Entry]) -> Iterator[Copy]:
-    """Persons who join receive all earlier entries; then all persons receive the new ones."""
+    """Add new entries to a household, and yield the copies. First, new members receive all earlier entries; then all
+    persons receive the new ones."""
     new = _new_entries(state, entries)
     joined = _new_members(household, state, new)
     for entry in state.entries:
@@ -137,7 +139,7 @@ def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Co
 
 
 def _copied(household: str, entry: Entry) -> Statement:
-    """The statement as it reaches members of the household: annulled if it names another household by now."""
+    """The statement as it reaches members of the household. It is annulled if it names another household."""
     stated = entry.statement
     if stated.value is not None and household_of(stated) != household:
         stated = replace(stated, action="annulled", value=None, valid_from=None, valid_to=None)
@@ -155,5 +157,5 @@ def copies_for(household: str, entries: Sequence[Entry], person_id: str) -> list
 
 
 def recorded_now(copy: Copy, instant: datetime) -> Statement:
-    """The copied statement, recorded at `instant`: about this person it was not known before."""
+    """The copied statement with `instant` as recorded time, because it was not known about this person before."""
     return replace(copy.statement, recorded_at=instant)

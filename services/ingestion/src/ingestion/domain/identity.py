@@ -1,4 +1,4 @@
-"""Which persons are one human. The result does not depend on the order of arrival.
+"""Decides which persons are one human. The result does not depend on the order of arrival.
 
 Every ID number has a person of its own. A *circle* is the set of persons who were ever stated to be the same human,
 even in error. It only grows, and one writer locks it as a whole. A *cluster* is the part of a circle that is one human
@@ -27,9 +27,9 @@ CausesByPerson = Mapping[str, Causes]
 
 
 class Link(NamedTuple):
-    """Two persons who are the same human. `begun`: when the source first stated it, and the chain. `replaced_on`: the
-    day (ordinal) from which `other` is the number in use, and the time of the statement; None if no number was
-    replaced."""
+    """Two persons who are the same human. `begun`: the time of the oldest statement of the chain, and the chain.
+    `replaced_on`: the day (ordinal) from which `other` is the number in use, and the time of the statement; None if no
+    number was replaced."""
 
     begun: tuple[datetime, str]
     primary: str
@@ -52,7 +52,8 @@ class Circles:
         return a == b or self._name(a) == self._name(b)
 
     def merge(self, a: str, b: str) -> bool:
-        """Make one circle of two, named after its smallest member. False if it had more than MEMBERS_MAX members."""
+        """Merge the circles of two persons; the smallest member names the new one. False: it would have more than
+        MEMBERS_MAX members, and nothing is merged."""
         if self.same(a, b):
             return True
         merged = [*self._mates(a), *self._mates(b)]
@@ -84,13 +85,13 @@ class Circles:
 
 
 def identity_statements(joined: bytes) -> list[Statement]:
-    """The identity changes among the statements of a person. Without one, nothing is decoded."""
+    """The identity changes among the statements of a person. It decodes nothing if there is none."""
     return [s for s in statements_of(joined) if s.kind == "identity_change"] if _MARK in joined else []
 
 
 def links_known_at(by_person: StatementsByPerson, known_at: datetime | None = None) -> list[Link]:
-    """The links that are known at an instant, the oldest first. `by_person`: identity statements by the person they
-    are about."""
+    """The links that are known at an instant (None: now), the oldest first. `by_person`: identity statements by the
+    person they are about."""
     found: list[Link] = []
     for person_id, statements in by_person.items():
         known = [s for s in statements if known_at is None or s.recorded_at <= known_at]
@@ -111,7 +112,7 @@ def _links_of(person_id: str, statements: Sequence[Statement]) -> list[Link]:
 
 
 def _begun(statements: Sequence[Statement]) -> dict[str, datetime]:
-    """The earliest time of each chain."""
+    """The earliest time (of the source) of each chain."""
     begun: dict[str, datetime] = {}
     for s in statements:
         begun[s.chain] = min(s.time, begun.get(s.chain, s.time))
@@ -130,7 +131,7 @@ def _link(person_id: str, fact: Fact, begun: tuple[datetime, str], time: datetim
 
 
 def survivors(links: Sequence[Link]) -> dict[str, str]:
-    """The survivor of the cluster, by person, for all linked persons. `links`: the oldest first."""
+    """The survivor by person, for all linked persons. `links`: the oldest first."""
     clusters = _Clusters()
     for age, link in enumerate(links):
         clusters.join(link.primary, link.other, age)
@@ -146,7 +147,7 @@ class _Clusters:
         self._ages: dict[str, int] = {}  # by survivor
 
     def join(self, primary: str, other: str, age: int) -> None:
-        """Join the clusters of two persons. The survivor of the older cluster stays, else the primary's."""
+        """Join the clusters of two persons. The survivor of the older cluster stays; at equal age the primary's."""
         a, b = self.survivor_of.get(primary, primary), self.survivor_of.get(other, other)
         if a == b:
             return
@@ -164,7 +165,9 @@ class _Clusters:
 
 
 def histories(by_person: StatementsByPerson) -> dict[str, tuple[Identity, ...]]:
-    """The identities of each person: one for every instant at which they changed. `by_person`: identity statements."""
+    """The history of identities by person: one entry for every instant at which they changed, the oldest first.
+
+    `by_person`: identity statements by the person they are about."""
     found: dict[str, list[Identity]] = {}
     for instant in sorted({s.recorded_at for statements in by_person.values() for s in statements}):
         now = _identities_at(by_person, instant)
@@ -184,7 +187,8 @@ def _identities_at(by_person: StatementsByPerson, instant: datetime) -> dict[str
 
 
 def _identity(person_id: str, survivor: str, cluster: Sequence[str], instant: datetime) -> Identity:
-    """`cluster`: the persons for whom this one answers, itself included."""
+    """The identity of a person from `instant` on. `cluster`: the persons for whom this one answers, itself included;
+    empty if another person is the survivor."""
     aliases = tuple(sorted(a for a in cluster if a != person_id))
     return Identity(recorded_at=instant, aliases=aliases, merged_into=survivor if survivor != person_id else None)
 
@@ -223,6 +227,7 @@ def settle_circles(persons: Mapping[str, Person], circles: Circles) -> None:
 
 
 def _settle(circle: str, members: Sequence[Person]) -> None:
+    """Update the identities of a circle's members, and note the causes of each change with the survivor, too."""
     by_id = {p.person_id: p for p in members}
     changed = {p.person_id: dict(p.causes) for p in members if p.causes}
     _settle_identities(circle, by_id, changed)
@@ -264,13 +269,13 @@ def _set_identities(person: Person, circle: str, identities: tuple[Identity, ...
 
 
 def ever_aliases(identities: Sequence[Identity]) -> list[str]:
-    """All persons who were ever taken for this one, in the order of their ids."""
+    """The ids of all persons who were ever aliases of this one, sorted."""
     return sorted({a for i in identities for a in i.aliases})
 
 
 def statements_of_others(identities: Sequence[Identity], others: Sequence[Person]) -> list[Statement]:
-    """The statements about `others`, each as far as it was recorded while that person was an alias of this one.
-    `others`: all persons of `ever_aliases`."""
+    """The statements about `others`, who are all persons of `ever_aliases`. For a person that was split off, only the
+    statements that were recorded before the split are included."""
     found: list[Statement] = []
     for other in others:
         until = _alias_until(identities, other.person_id)
@@ -280,7 +285,7 @@ def statements_of_others(identities: Sequence[Identity], others: Sequence[Person
 
 
 def _alias_until(identities: Sequence[Identity], person_id: str) -> datetime | None:
-    """The instant at which a person ceased to be an alias; None while the person is one."""
+    """The last instant at which a person ceased to be an alias; None while the person is one."""
     if person_id in identities[-1].aliases:
         return None
     ends = [after.recorded_at for at, after in pairwise(identities) if person_id in at.aliases]

@@ -1,7 +1,8 @@
 """A person's statements and their order. The result does not depend on the order of arrival.
 
-The statements are kept as the JSON in which they are sent, joined by commas. So a new chain is an append of bytes, and
-only a statement that continues a chain needs a decode. Within a chain the order is (time, source id).
+The statements are kept as the JSON in which they are sent, joined by commas. A *chain* is a statement and all later
+statements that correct, annul or end it. A new chain is an append of bytes, and only a statement that continues a chain
+needs a decode. Within a chain the order is (time, source id).
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,8 +27,8 @@ URGENT_KINDS: Final = ("death", "alive")
 class Memory(msgspec.Struct, array_like=True):
     """The derived values in a person's row: the hash of the name, the newest division, and the vouched places.
 
-    `name_at`, `division_at`: the source's time of the statement, in seconds. `division_rank`: 2 from a residence, 1
-    from a registration."""
+    `name_at`, `division_at`: the source's time of the statement, in seconds since 1970. `division_rank`: 2 from a
+    residence, 1 from a registration, 0 if no division is known. `standing`: the vouched places."""
 
     name_digest: bytes = b""
     name_at: float = 0.0
@@ -40,8 +41,10 @@ class Memory(msgspec.Struct, array_like=True):
 class Person:
     """A person's row while a batch works on it.
 
-    `others`: all persons who were ever taken for this one. `rejoined`: circle or identities must be saved. `touched`:
-    the row must be saved although no statement has changed."""
+    `waiting`: number of open rows in quarantine. `others`: all persons who were ever aliases of this one. `rejoined`:
+    circle or identities must be saved. `causes`: ids of the events that change the person in this batch, in their
+    order; `urgent`: one of them is of an urgent kind. `touched`: the row must be saved although no statement has
+    changed."""
 
     person_id: str
     version: int
@@ -88,7 +91,8 @@ class Person:
 
 
 def instant_of_batch(now: datetime, persons: Iterable[Person]) -> datetime:
-    """One recording time for all persons, later than any earlier one, even if the clock was set back."""
+    """One recording time for all persons of a batch, later than their earlier ones: `now`, or a microsecond after the
+    latest one."""
     recorded = (p.recorded_at for p in persons if p.recorded_at is not None)
     latest = max(recorded, default=None)
     return now if latest is None or latest < now else latest + _MICROSECOND
@@ -153,7 +157,8 @@ def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
 
 
 def remember_place(person: Person, statement: Statement, registered_in: str | None = None) -> None:
-    """Keep the newest division for the area scope: a residence before a hukou, then by the time of the source.
+    """Keep the division that decides which area may see the person: a residence before a hukou, then the newest by the
+    time of the source.
 
     `registered_in`: the division in which a person without a hukou is registered."""
     rank, division = _ranked_division(statement, registered_in)
@@ -164,12 +169,13 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
 
 
 def forget_place(person: Person) -> None:
+    """Remove the kept division, so that `remember_place` can find it again from all statements."""
     memory = person.memory
     person.division, memory.division_rank, memory.division_at = None, 0, 0.0
 
 
 def _ranked_division(statement: Statement, registered_in: str | None) -> tuple[int, str | None]:
-    """The division is None for a statement that names none."""
+    """The rank of a statement (2 residence, 1 registration, 0 other) and its division; None if it names none."""
     value = statement.value
     if isinstance(value, Residence):
         return 2, value.division
@@ -179,7 +185,7 @@ def _ranked_division(statement: Statement, registered_in: str | None) -> tuple[i
 
 
 def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
-    """Keep the newest registered name; returns whether a new name must be sealed."""
+    """Keep the digest of the newest registered name; return whether a new name must be sealed."""
     at, memory = time.timestamp(), person.memory
     if (at, name_digest) < (memory.name_at, memory.name_digest):
         return False
@@ -190,5 +196,6 @@ def remember_name(person: Person, time: datetime, name_digest: bytes) -> bool:
 
 
 def forget_name(person: Person) -> None:
+    """Remove the kept digest of the name, so that any registered name is newer."""
     person.memory.name_digest, person.memory.name_at = b"", 0.0
     person.touched = True

@@ -72,7 +72,7 @@ class Judged(NamedTuple):
 
     @property
     def seed_rank(self) -> int:
-        """See `StandingState.seed`."""
+        """The value of `StandingState.seed`: 0, 1 or 2."""
         if self.seed_is_hukou:
             return 2
         return 1 if self.seed else 0
@@ -113,8 +113,8 @@ def _newest_code(code: str) -> str:
 
 
 def located(code: str, source: Source) -> str:
-    """The division itself. An abolished code without a known successor is replaced by the area of its source, because
-    no source could belong to a person by such a code."""
+    """Return the division itself, or the area of its source if the code is abolished and has no known successor. No
+    source could belong to a person by such a code."""
     lost = _is_abolished(county_of(code)) and not lies_in(code, source.areas)
     return source.area if lost else code
 
@@ -125,8 +125,10 @@ def _is_abolished(code: str) -> bool:
 
 
 def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NOTHING) -> Judged:
-    """Judge `places`, given in the order in which they were learnt. `given`: vouched divisions of other identities of
-    the same person. `closing_days`: the most days between a closing and the beginning of the next place."""
+    """Judge the places of a person, given in the order in which they were learnt.
+
+    `given`: vouched divisions of other identities of the same human. `closing_days`: the most days between the closing
+    of a place and the beginning of the next one."""
     judgement = _Judgement(closing_days, given)
     for place in places:
         judgement.add(place)
@@ -134,8 +136,10 @@ def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NO
 
 
 class _Judgement:
-    """Accepts places one after another. If the first hukou lies in its source's areas, it becomes the seed, and all
-    places are tested again. Otherwise its source belongs by a residence, which stays the seed."""
+    """Accepts places one after another. The *seed* is the first vouched place.
+
+    If the first hukou lies in its source's areas, it becomes the seed, and all places are tested again. If not, its
+    source belongs by a residence, which stays the seed."""
 
     def __init__(self, closing_days: int, given: frozenset[str]) -> None:
         self._span = timedelta(days=closing_days)
@@ -153,7 +157,7 @@ class _Judgement:
             self._accept(acceptable)
 
     def result(self) -> Judged:
-        """The result. All places are accepted again together: a later place can change the effect of a closing."""
+        """Accept all places again together, and return the result. A later place can change the effect of a closing."""
         if self._seed is not None:
             self._accept_together()
         strong = self._vouched(silence=False)
@@ -190,7 +194,7 @@ class _Judgement:
         self._weak = self._vouched(silence=True)
 
     def _accept_together(self) -> None:
-        """Accept places again: first without the rule about closings, then with it."""
+        """Accept all places again: first without the rule about closings, then with it."""
         self._accepted = {}
         for rule in (self._vouched_without_closing, self._vouched):
             self._weak = rule(silence=True)
@@ -208,20 +212,22 @@ class _Judgement:
     # ── vouched places ──────────────────────────────────────────────────────────────────────────────────────
 
     def _vouched_without_closing(self, *, silence: bool) -> dict[str, Place]:
-        """The smallest set, by chain, that contains the seed and all places that follow from it."""
+        """The vouched places by chain, without the rule about closings: the seed, confirmed places, and all places that
+        follow from these. `silence`: places vouched by silence are included."""
         rulings = ("confirmed", "silent") if silence else ("confirmed",)
         found = {chain: p for chain, p in self._accepted.items() if p is self._seed or p.ruling in rulings}
         self._grow(found, self._follows)
         return found
 
     def _vouched(self, *, silence: bool) -> dict[str, Place]:
-        """The vouched places by chain, also those that follow by a closing."""
+        """The vouched places by chain, also those that follow by a closing. `silence`: as above."""
         found = self._vouched_without_closing(silence=silence)
         without_closing = list(found.values())
         self._grow(found, lambda place, vouched: self._follows_by_closing(place, vouched, without_closing))
         return found
 
     def _grow(self, found: dict[str, Place], follows: Callable[[Place, dict[str, Place]], bool]) -> None:
+        """Add accepted places to `found` until no further place follows from it."""
         changed = True
         while changed:
             changed = False
@@ -244,7 +250,9 @@ class _Judgement:
         return any(not self._explained(before, place, without_closing) for before in closed)
 
     def _explained(self, before: Place, place: Place, without_closing: Sequence[Place]) -> bool:
-        """Whether another place explains the closing of `before`: the person moved there, not to `place`."""
+        """Whether another place explains the closing of `before`: the person moved there, not to `place`.
+
+        `without_closing`: the places that are vouched without the rule about closings."""
         assert before.closed_on is not None
         assert place.from_ is not None
         earliest, latest = before.closed_on - self._span, max(place.from_, before.closed_on)

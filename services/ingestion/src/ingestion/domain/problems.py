@@ -261,6 +261,6 @@ class Fault:
 
 
 def fault(pointer: str, code: str) -> Fault:
-    """Raises KeyError for a code that is on no list."""
+    """Build the fault of a code of PROBLEMS, QUARANTINE or NOTES. Raises KeyError for any other code."""
     found = PROBLEMS.get(code) or QUARANTINE.get(code) or NOTES[code]
     return Fault(pointer, code, *found)

@@ -39,7 +39,7 @@ class Receipt:
 
 
 def with_note(receipt: Receipt, event: Pushed) -> Receipt:
-    """Add a note about an ignored value, unless the event is rejected."""
+    """Note in the receipt that the event had a value that its action does not use. A rejected event gets no note."""
     if event.value_ignored and receipt.status != "rejected":
         receipt.problems.append(fault("/data/value", "value_ignored"))
     return receipt

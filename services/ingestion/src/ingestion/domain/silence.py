@@ -1,4 +1,4 @@
-"""The time from which a silent source is an alarm."""
+"""Computes when the silence of a source becomes an alarm."""
 
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
@@ -11,7 +11,8 @@ WEEKEND: Final = (5, 6)
 
 
 def silent_after(last_event_at: datetime, cadence: Cadence) -> datetime:
-    """The instant from which silence is an alarm: the end of the next day, week or month, and a grace period."""
+    """The instant from which silence is an alarm: the end of the day on which the next event is due, plus the grace
+    period of the cadence."""
     due_on = _next_due_on(civil_date(last_event_at), cadence)
     return start_of_day(due_on + timedelta(days=1)) + timedelta(hours=GRACE_HOURS[cadence])
 

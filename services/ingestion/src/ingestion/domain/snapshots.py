@@ -1,4 +1,4 @@
-"""The JSON of `PersonFactsRecorded`. In Python, it is built here alone."""
+"""Builds the JSON of the event `PersonFactsRecorded`. No other Python module builds it."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _HEAD: Final = b'{"person_id":"%b","version":%d,"recorded_at":%b,"statements":['
 
 
 def snapshot(person: Person) -> bytes:
-    """The person's state as recorded last, without its causes. `person.others` must be loaded.
+    """The JSON of the person's last recorded state, without the field `causes`. `person.others` must be loaded.
 
     For a person without other identities, the database view `outgoing` builds the same bytes from the row."""
     head = _HEAD % (person.person_id.encode(), person.version, _encode(person.recorded_at))

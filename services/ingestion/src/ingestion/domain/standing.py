@@ -1,4 +1,6 @@
-"""Decides which source may state which fact about a person.
+"""Decides which source may state which fact about a person, and gives each chain of statements its standing.
+
+A *chain* is a statement and all later statements that correct, annul or end it. Its *standing* says how far it counts.
 
 The rule is in docs/standing.md, its data in contracts/sources.yaml.
 A source *belongs* to a person if its areas contain a vouched place of that person. An event of another source waits, or
@@ -32,10 +34,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The data of the rule.
 
     `others`: treatment of each kind when the source does not belong. `strict`: kinds for which a place vouched by
-    silence is not enough; two officers decide them. `evidence_days`: a waiting death supports a confirmed one at most
-    so many days apart. `hint_days`: life of a hint. `refuted_deaths_max`: after so many refuted deaths of one person,
-    a source raises no suspicion of that person. `group_events_max`: more waiting events of one source, kind and day
-    become one case."""
+    silence is not enough; two officers decide them. `closing_days`: see `places.judge`. `silence_working_days`: after
+    this time without an objection, a claimed place is vouched by silence. `evidence_days`: the most days between a
+    waiting death and the confirmed death that it supports. `hint_days`: a hint ends after this time.
+    `refuted_deaths_max`: after so many refuted deaths of one person, a source raises no suspicion of that person.
+    `group_events_max`: more waiting events of one source, kind and day become one case. `case_days`: after this time
+    the next area above becomes the owner of a case."""
 
     others: dict[str, Treatment]
     strict: frozenset[str]
@@ -49,7 +53,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(NamedTuple):
-    """The result for a chain. `counts_as`: how far it counts. `reason`: the quarantine code if it waits."""
+    """The result for a chain. `counts_as`: its standing, which says how far it counts. `reason`: the quarantine code if
+    it waits or its source has withdrawn it."""
 
     counts_as: Standing
     reason: str | None = None
@@ -66,8 +71,8 @@ class Verdict(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result for a person. `places`: by chain. `retest`: earlier statements were tested, too, because fewer places
-    are vouched than before, or because the first place has become known."""
+    """The result for a person. `verdicts`, `places`: by chain. `retest`: earlier statements were tested, too. The first
+    place has become known, a vouched place is lost, or the caller has asked for it."""
 
     standing: StandingState
     verdicts: dict[str, Verdict]
@@ -88,7 +93,7 @@ class Outcome(NamedTuple):
 
     @property
     def counting_less(self) -> dict[str, Standing]:
-        """The standing by chain of those that count, but not fully."""
+        """The standing of each chain that counts, but not fully."""
         return {chain: verdict.counts_as for chain, verdict in self.verdicts.items() if verdict.counts_less}
 
 
@@ -102,9 +107,10 @@ _VERDICTS: Final[dict[PlaceState, Verdict]] = {
 
 
 class Identities(NamedTuple):
-    """Vouched divisions of other identities of the judged person. `mates`: of those that are the same human now.
-    `vouched_without`: by person and identity change, of all who are the same human as the person without this change;
-    for person None, of the judged person's other identities."""
+    """Vouched divisions of other identities of the judged person. `mates`: of the persons that are the same human now.
+
+    `vouched_without(person, chain)`: of all who are the same human as the person if the identity change `chain` is
+    ignored. For person None: of the judged person's other identities, again without `chain`."""
 
     mates: frozenset[str]
     vouched_without: Callable[[str | None, str], frozenset[str]]
@@ -112,7 +118,7 @@ class Identities(NamedTuple):
 
 @dataclass
 class StandingJudge:
-    """Judges all chains of one person at once. `retest`: test earlier statements, too."""
+    """Judges all chains of one person at once. `retest`: also test chains that count already."""
 
     rules: Rules
     standing: StandingState
@@ -130,6 +136,7 @@ class StandingJudge:
         self._own_divisions = frozenset(p.division for p in self._own)
 
     def decide(self) -> Outcome:
+        """Return the verdicts on all chains, the places, and the new state of the person."""
         retest = self._any_vouched and self._needs_retest()
         verdicts = {c.chain: self._verdict(c, retest) for c in self.chains}
         verdicts |= self._evidence(verdicts)
@@ -157,13 +164,15 @@ class StandingJudge:
         )
 
     def _home(self) -> str | None:
-        """The county of the newest vouched hukou, else residence."""
+        """The county of the newest vouched hukou or, without one, of the newest vouched residence."""
         candidates = [p for p in self._own if p.hukou] or self._own
         return county_of(candidates[-1].division) if candidates else None
 
     # ── one chain ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _verdict(self, chain: Chain, retest: bool) -> Verdict:
+        """The verdict on a chain. Without `retest`, a chain that counts already keeps counting, except for kinds in
+        _ALWAYS_TESTED."""
         found = self._test(chain)
         if found.reason is None:
             return found
@@ -215,7 +224,8 @@ class StandingJudge:
     # ── identity changes ────────────────────────────────────────────────────────────────────────────────────
 
     def _may_link(self, chain: Chain) -> bool:
-        """An identity change is tested for both persons, without the places that the change itself has added."""
+        """Whether the source belongs to both persons of an identity change. Places that the change itself has added do
+        not matter."""
         vouched = self._own_divisions | self.identities.vouched_without(None, chain.chain)
         return _belongs_if_known(chain.source, vouched) and self._may_name_other(chain)
 
@@ -229,7 +239,8 @@ class StandingJudge:
     # ── deaths ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _evidence(self, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-        """Waiting deaths that count as evidence, because sources that belong have confirmed the death."""
+        """The verdicts, by chain, on waiting deaths that count as evidence because sources that belong confirmed the
+        death."""
         waiting = [c for c in self.chains if c.kind == "death" and verdicts[c.chain].waits]
         dead = self._confirmed_death(verdicts) if waiting else None
         if dead is None:
@@ -258,5 +269,5 @@ def _places(chains: Sequence[Chain], standing: StandingState) -> dict[str, Place
 
 
 def _belongs_if_known(source: Source, vouched: frozenset[str]) -> bool:
-    """Without a vouched place, every source belongs."""
+    """Whether the source belongs by these vouched divisions. If there are none, every source belongs."""
     return not vouched or belongs(source, vouched)

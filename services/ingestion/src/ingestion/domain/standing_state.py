@@ -25,7 +25,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PlaceRuling(msgspec.Struct, frozen=True, array_like=True):
-    """The decision about the place that a chain states: by officers, or `silent` when nobody objected in time."""
+    """The decision about the place that a chain states: by officers, or `silent` after a time without an objection."""
 
     chain: str
     division: str
@@ -50,10 +50,11 @@ class OwnStatement(msgspec.Struct, frozen=True, array_like=True):
 class StandingState(msgspec.Struct, array_like=True, frozen=True):
     """The vouched places of a person.
 
-    `strong` and `weak`: divisions, see `places.Judged`; `weak` holds only those that are not strong. `seed`: 0 no
-    place is known, 1 the first residence is vouched, 2 the first hukou is vouched. `special`: the person has a claim,
-    a hint or a decision of officers; then a change of place needs all statements. `exempt`: chains and member parts
-    that officers have released. `home`: the county of the newest vouched hukou, else residence."""
+    `strong`: vouched divisions; `weak`: divisions that are vouched by silence only. `seed`: 0 no place is known, 1 the
+    first residence is vouched, 2 a hukou is known. `special`: the person has a claim, a hint or a decision of officers;
+    then a change of place needs all statements. `exempt`: chains and member parts that officers have released. `own`:
+    statements of the platform itself. `home`: the county of the newest vouched hukou or, without one, of the newest
+    vouched residence."""
 
     strong: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
         return bool(self.rulings or self.exempt or self.grants or self.own)
 
     def ruling_on(self, chain: str, division: str) -> PlaceRuling | None:
-        """The decision about this place of the chain."""
+        """The decision about the place that a chain states; None if there is none."""
         return next((ruling for ruling in self.rulings if ruling.is_about(chain, division)), None)
 
     def with_own(self, own: OwnStatement) -> Self:
@@ -85,7 +86,7 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
     def with_decisions(
         self, rulings: Collection[PlaceRuling], exempt: Collection[str], grants: Collection[Grant]
     ) -> Self:
-        """New decisions of officers."""
+        """Return the state with new decisions. `exempt`: chains and member parts that officers have released."""
         added = sorted(set(exempt) - set(self.exempt))
         if not rulings and not added and not grants:
             return self

@@ -1,4 +1,7 @@
-"""Chains of statements as the rule of standing reads them: places, sources and objections."""
+"""Reads chains of statements for the rule of standing: their places, sources and objections.
+
+A *chain* is a statement and all later statements that correct, annul or end it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -17,7 +20,8 @@ NOT_COUNTED: Final = ("waits", "withheld")
 
 
 class Chain(NamedTuple):
-    """All statements of one chain in their order. `chain`: id of its first event. `applied`: it counts already."""
+    """All statements of one chain in their order. `chain`: id of its first event. `applied`: it counts already.
+    `arrived`: the earliest arrival of its events."""
 
     chain: str
     kind: str
@@ -28,7 +32,7 @@ class Chain(NamedTuple):
 
     @classmethod
     def of(cls, stated: Sequence[Statement], fresh: Mapping[str, datetime], sources: Mapping[str, Source]) -> Self:
-        """`fresh`: see `chains_of`."""
+        """Build a chain from its statements. `fresh`: see `chains_of`. `sources`: by URN."""
         first = stated[0]
         applied = any(s.event_id not in fresh for s in stated)
         arrived = min(fresh.get(s.event_id, s.recorded_at) for s in stated)
@@ -36,7 +40,7 @@ class Chain(NamedTuple):
 
     @property
     def last(self) -> Statement:
-        """The statement that gives the value. An `ended` only closes its period."""
+        """The statement that gives the value: the last one that is not `ended`. An `ended` only closes its period."""
         valued = [s for s in self.statements if s.action != "ended"]
         return valued[-1] if valued else self.statements[-1]
 
@@ -46,7 +50,7 @@ class Chain(NamedTuple):
 
     @property
     def closed_on(self) -> date | None:
-        """The first day on which the value does not hold any more, if its source named one."""
+        """The first day after the period of the value; None if its source named no end."""
         ended = [s.valid_to for s in self.statements if s.action == "ended"]
         return ended[-1] if ended else self.last.valid_to
 
@@ -62,7 +66,8 @@ def chains_of(
 ) -> list[Chain]:
     """The chains that sources have begun about one person, in the order in which they were learnt.
 
-    Copies through a household are left out, and events that neither count nor wait: officers have discarded those."""
+    `fresh`: the arrivals of events that do not count yet. Copies through a household are left out, and also events that
+    neither count nor wait, because officers have discarded them."""
     own = {o.chain for o in standing.own}
     by_chain: dict[str, list[Statement]] = {}
     for s in statements:
@@ -109,7 +114,7 @@ def has_objection(standing: StandingState, chain: str) -> bool:
 
 
 def _ruling_on(standing: StandingState, chain: str, division: str) -> Ruling | None:
-    """The newest decision for this place of the chain."""
+    """The newest decision that vouches for the place of a chain: confirmed by officers, or by silence."""
     ruling: Ruling | None = None
     for r in standing.rulings:
         if r.is_about(chain, division) and r.outcome != "objected":
