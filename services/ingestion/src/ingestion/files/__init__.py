@@ -1,1 +1,1 @@
-"""Files of rows or events: the sealed spool, readers of the formats, and the way from a row to an event."""
+"""Imports files of rows or events: stores them sealed on disk, reads their formats, and turns rows into events."""

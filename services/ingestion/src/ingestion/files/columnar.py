@@ -1,4 +1,4 @@
-"""Parquet files, read in batches of bounded size.
+"""Reads Parquet files in batches of bounded size.
 
 A few bytes of Parquet can mean gigabytes: pages are compressed, and rows name entries of a dictionary. Therefore the
 sizes of all pages are read first, text stays dictionary-encoded, and the sizes decide the rows of a batch.
@@ -34,14 +34,14 @@ _BROKEN: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, 
 
 
 class _Column(NamedTuple):
-    """`leaf`: number of the stored column. None for lists and records, which are not read."""
+    """A column of the file. `leaf`: number of the stored column; None for lists and records, which are not read."""
 
     name: str
     leaf: int | None
 
 
 def open_parquet(file: IO[bytes]) -> Table:
-    """The only table. Its first row has the names of its columns. Raises FileBroken."""
+    """Return the only table of a Parquet file. Its first row has the names of its columns. Raises FileBroken."""
     import pyarrow as arrow  # type: ignore[import-untyped]  # 60 MB of memory: most processes never need it
 
     try:
@@ -58,7 +58,7 @@ def open_parquet(file: IO[bytes]) -> Table:
 
 
 def _check_footer(file: IO[bytes]) -> None:
-    """pyarrow reads the whole footer into memory, so its size is checked first."""
+    """Check the size of the footer, because pyarrow reads it into memory as a whole. Raises FileBroken."""
     file.seek(-_TAIL_BYTES, 2)
     tail = file.read(_TAIL_BYTES)
     if tail[4:] != b"PAR1":
@@ -68,7 +68,7 @@ def _check_footer(file: IO[bytes]) -> None:
 
 
 def _open(file: IO[bytes], with_dictionary: Sequence[int]) -> Any:
-    """`with_dictionary`: text columns to keep dictionary-encoded."""
+    """Open the file as a `ParquetFile` of pyarrow. `with_dictionary`: text columns to keep dictionary-encoded."""
     from pyarrow import parquet
 
     file.seek(0)
@@ -94,7 +94,7 @@ def _columns(opened: Any) -> list[_Column]:
 
 
 def _fields(schema: Any) -> Iterator[tuple[int, Any]]:
-    """Each field, after the number of its first stored column."""
+    """Yield each field of the schema as a pair: the number of its first stored column, and the field."""
     leaf = 0
     for field in schema:
         yield leaf, field
@@ -102,6 +102,7 @@ def _fields(schema: Any) -> Iterator[tuple[int, Any]]:
 
 
 def _leaves(kind: Any) -> int:
+    """The number of stored columns of a type: a list or a record has one for each inner field."""
     if kind.num_fields == 0:
         return 1
     return sum(_leaves(kind.field(at).type) for at in range(kind.num_fields))
@@ -112,7 +113,8 @@ def _is_dictionary(kind: Any) -> bool:
 
 
 def _sizes(file: IO[bytes], opened: Any, leaves: Sequence[int]) -> dict[int, Size]:
-    """By column. Raises FileBroken for a page that is too large, or a file that unpacks to too much."""
+    """The largest sizes of each stored column. Raises FileBroken for a page that is too large, or a file that unpacks
+    to too many bytes."""
     measure, metadata = Measure(file), opened.metadata
     sizes = dict.fromkeys(leaves, Size())
     unpacked = 0
@@ -150,7 +152,7 @@ def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
 
 
 def _rows(opened: Any, columns: Sequence[_Column], batch_rows: int, broken: type[Exception]) -> Iterator[Row]:
-    """`broken`: the base of the exceptions of pyarrow."""
+    """Yield the row of column names, then all rows. Raises FileBroken. `broken`: the base of pyarrow's exceptions."""
     yield Row(1, [column.name for column in columns])
     leaves = [column.leaf for column in columns if column.leaf is not None]
     groups = list(range(opened.metadata.num_row_groups))
@@ -166,7 +168,7 @@ def _rows(opened: Any, columns: Sequence[_Column], batch_rows: int, broken: type
 
 
 def _columns_of(batch: Any, columns: Sequence[_Column]) -> list[Iterable[Any]]:
-    """The cells of a batch by column. A list or a record is a bad cell in every row."""
+    """The cells of a batch by column. A column of lists or records has a bad cell in every row."""
     nested = BadCell("cell_nested", "")
     found = iter([_cells(column) for column in batch.columns])
     return [next(found) if column.leaf is not None else repeat(nested, batch.num_rows) for column in columns]
@@ -189,6 +191,7 @@ def _indices(used: Sequence[int]) -> Any:
 
 
 def _values(column: Any) -> list[Any]:
+    """The cells of a column that is not dictionary-encoded."""
     if _has_long_value(column):
         return [_cell(each) for each in column]
     try:
@@ -199,7 +202,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _has_long_value(column: Any) -> bool:
-    """Checked before any value becomes a Python object."""
+    """Whether a value of the column is longer than _VALUE_BYTES_MAX. No value becomes a Python object."""
     from pyarrow import compute, types
 
     kind = column.type
@@ -219,6 +222,7 @@ def _is_of_any_length(kind: Any) -> bool:
 
 
 def _cell(scalar: Any) -> Any:
+    """One value as a cell: `TooLong` if it has too many bytes, `BadCell` if Python cannot represent it."""
     if hasattr(scalar, "as_buffer") and scalar.is_valid:
         buffer = scalar.as_buffer()
         if buffer.size > _VALUE_BYTES_MAX:
@@ -231,6 +235,6 @@ def _cell(scalar: Any) -> Any:
 
 
 def _beginning(buffer: Any) -> str:
-    """A character has at most 4 bytes."""
+    """The first CELL_CHARS_KEPT characters of a text. A character has at most 4 bytes."""
     text: str = buffer[: 4 * CELL_CHARS_KEPT].to_pybytes().decode("utf-8", "replace")
     return text[:CELL_CHARS_KEPT]

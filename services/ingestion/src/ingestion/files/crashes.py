@@ -1,4 +1,4 @@
-"""Crashes of the process, counted for each file and each front-end table.
+"""Counts crashes of the process for each file and each front-end table.
 
 A step is counted in the database before it begins, and uncounted when it ends. The remaining count is the number of
 steps during which the process ended, for example because the system had no free memory.
@@ -16,8 +16,10 @@ End = Callable[[asyncpg.Connection, str, int], Awaitable[None]]
 
 
 class CrashCounter:
-    """`begin(connection, name, outlived)` counts a step and returns the number of earlier steps that did not end;
-    `end(connection, name, left)` sets the count."""
+    """Counts the steps of a file or table that began and did not end. The two functions store the count.
+
+    `begin(connection, name, outlived)` counts a step and returns the number of earlier steps that did not end.
+    `outlived`: the step before ended, but its end could not be stored. `end(connection, name, left)` sets the count."""
 
     def __init__(self, begin: Begin, end: End) -> None:
         self._begin, self._end = begin, end
@@ -30,7 +32,7 @@ class CrashCounter:
         return crashes < CRASHES_MAX
 
     async def end(self, connection: asyncpg.Connection, name: str, *, left: int = 0) -> None:
-        """The step ended, normally or with an exception."""
+        """Store that the step has ended, normally or with an exception. `left`: the count that remains."""
         try:
             await self._end(connection, name, left)
         except UNAVAILABLE:

@@ -1,7 +1,7 @@
-"""CSV and similar files: UTF-8 or GB18030, any common delimiter, line breaks in quotes, rows of bounded length.
+"""Reads CSV and similar files: UTF-8 or GB18030, any common delimiter, line breaks in quotes, rows of bounded length.
 
-A row that cannot be split is broken, and no other row is lost: after a quote that never closes, the reader continues
-with the next line.
+A row that cannot be split is marked as broken, and no other row is lost. After a quote that never closes, the reader
+continues with the next line.
 """
 
 import csv
@@ -30,8 +30,10 @@ Score = Callable[[Sequence[str]], int]
 
 
 def open_delimited(file: IO[bytes], score: Score, encoding: str | None = None, delimiter: str | None = None) -> Table:
-    """The only table of the file. `score`: the number of known column names in a row. Without a given encoding or
-    delimiter, those are chosen that give the highest score. Raises FileBroken."""
+    """Return the only table of the file. Raises FileBroken.
+
+    `score`: the number of known column names in a row. If encoding or delimiter is None, the function chooses the one
+    with the highest score in the first rows."""
     sample = file.read(_SAMPLE_BYTES)
     if not sample.strip():
         raise FileBroken("file_empty")
@@ -46,7 +48,7 @@ def open_delimited(file: IO[bytes], score: Score, encoding: str | None = None, d
 
 
 def _detect(sample: bytes, score: Score, encodings: Sequence[str], delimiters: Sequence[str]) -> tuple[str, str]:
-    """The first pair with the highest score."""
+    """The encoding and the delimiter with the highest score; the first pair at equal scores."""
     best, chosen = -1, (encodings[0], delimiters[0])
     for encoding in encodings:
         text = sample.decode(encoding, "replace")
@@ -58,7 +60,7 @@ def _detect(sample: bytes, score: Score, encodings: Sequence[str], delimiters: S
 
 
 def _best_score(text: str, delimiter: str, score: Score) -> int:
-    """The highest score of the first rows."""
+    """The highest score of a row among the first HEADER_ROWS_MAX rows."""
     first = islice(records(io.StringIO(text, newline=""), delimiter), HEADER_ROWS_MAX)
     return max((score([str(c) for c in row.cells]) for row in first if row.broken is None), default=0)
 
@@ -93,7 +95,7 @@ class _Lines:
 
 
 def records(file: TextIO, delimiter: str) -> Iterator[Row]:
-    """All rows including blank ones, numbered from 1."""
+    """Yield all rows including blank ones, numbered from 1. A row that cannot be split is marked as broken."""
     lines, place = _Lines(file), 0
     while (found := lines.next()) is not None:
         line, is_too_long = found
@@ -120,6 +122,7 @@ def _row(place: int, cells: list[str], has_invalid_bytes: bool) -> Row:
 
 
 def _kept(line: str, delimiter: str) -> list[str]:
+    """The cells of a broken line that are kept: the line is shortened and split at every delimiter."""
     text = line.rstrip("\r\n")
     return (text if len(text) <= CELL_CHARS_KEPT else text[:CELL_CHARS_KEPT] + CUT).split(delimiter)
 

@@ -1,4 +1,4 @@
-"""Answers that a browser saves as a file."""
+"""Builds HTTP answers that a browser saves as a file."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final

@@ -17,7 +17,9 @@ ORPHAN_SECONDS: Final = 24 * 3600
 
 
 async def forget_imports(database: Database) -> int:
-    """Delete at most STEP_MAX rejected rows and STEP_MAX files. Returns the number of rows. The imports stay."""
+    """Job: delete at most STEP_MAX old rejected rows and STEP_MAX files without an import; return the number of rows.
+
+    The imports themselves stay."""
     before = clock.now() - timedelta(days=ImportSettings().rejects_kept_days)
     async with database.transaction() as tx:
         deleted = await store.delete_old_rejects(tx, before, STEP_MAX)
@@ -26,6 +28,7 @@ async def forget_imports(database: Database) -> int:
 
 
 async def _forget_orphans(database: Database) -> None:
+    """Delete spooled files that no import needs and that are older than ORPHAN_SECONDS."""
     old = list(spooled(clock.real_now().timestamp() - ORPHAN_SECONDS))[:STEP_MAX]
     if not old:
         return

@@ -101,7 +101,7 @@ async def import_file(
 
 
 def _read_mapping(text: str, kind: str | None) -> Given:
-    """Raises Malformed for a mapping that the job could not use."""
+    """Read and check the mapping. Raises Malformed for a mapping that the job could not use."""
     given = read_given(text)
     if kind is not None:
         resolve(kind, given)
@@ -139,7 +139,7 @@ async def _need_few_open(db: Database, source: str | None) -> None:
 
 
 class _Upload(NamedTuple):
-    """A file on the disk. `digest`: keyed hash of its content; `head`: its first bytes."""
+    """A file on the disk. `digest`: keyed hash of its content; `head`: its first _HEAD_BYTES bytes."""
 
     writer: SealedWriter
     digest: bytes
@@ -176,6 +176,7 @@ def _declared_bytes(request: Request) -> int:
 
 
 async def _format(upload: _Upload, given: Format | None) -> Format:
+    """The format that the sender has given, or that the first bytes show. Raises BadRequest for an unusable file."""
     try:
         if not upload.head.strip():
             raise FileBroken("file_empty")
@@ -204,7 +205,7 @@ def _broken(error: FileBroken) -> BadRequest:
 def _new_import(
     upload: _Upload, caller: Caller, source: str | None, kind: str | None, format: Format, given: Given
 ) -> NewImport:
-    """The id follows from the content of the file, its source and its mapping."""
+    """Build the import. Its id follows from the content of the file, its source, kind, format and mapping."""
     mapping = msgspec.json.encode(given, order="sorted")
     return NewImport(
         import_id=derived_id("import", source or "", kind or "", format, upload.digest.hex(), mapping.decode()),
@@ -221,7 +222,8 @@ def _new_import(
 
 
 async def _create(db: Database, upload: _Upload, new: NewImport, caller: Caller, creation: Creation) -> ImportOut:
-    """Insert the import, or restart it if its stored file is lost. Otherwise the new file is not needed."""
+    """Insert the import, or restart it if it is not done and has no stored file. In any other case the import exists
+    already, and the new file is deleted."""
     async with db.transaction() as tx:
         await creation.claim(tx, caller, new.import_id.encode())
         await creation.created(tx, caller, new.import_id)

@@ -1,4 +1,6 @@
-"""The columns of each field: the usual names per kind (`contracts/imports`), and the names that a sender gives."""
+"""Decides which column of a file holds which field of an event. The names of columns come from the usual names per kind
+(`contracts/imports`) and from the mapping that a sender gives.
+"""
 
 import re
 import unicodedata
@@ -66,8 +68,9 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 @dataclass(frozen=True)
 class Mapping:
-    """From the columns of a file to the fields of one kind. `derived`: fields that follow from a number if they have no
-    column; `fields`: field → its type."""
+    """The complete mapping for files of one kind. `columns`: field → names that its column may have; `codes`: field →
+    word in the file → code; `derived`: fields that follow from a number if they have no column; `fields`: field → its
+    type."""
 
     kind: Kind
     given: Given
@@ -90,19 +93,19 @@ class Mapping:
         return found if "person.id_number" in found else {}
 
     def missing(self, found: Dict[str, int]) -> list[str]:
-        """The required fields without a column, a default or a rule."""
+        """The required fields that no column, default or derived value gives. `found`: the result of `found_in`."""
         needed = ["person.id_number", *required_fields(self.kind)]
         if self.kind in FROM_REQUIRED:
             needed.append("valid_from")
         return [n for n in needed if n not in found and n not in self.defaults and n not in self.derived]
 
     def wanted(self, fields: Sequence[str]) -> list[dict[str, Any]]:
-        """These fields, each with the names that its column may have."""
+        """For each of these fields, its name (`field`) and the names that its column may have (`names`)."""
         return [{"field": name, "names": list(self.columns.get(name, ()))} for name in fields]
 
 
 def _positions(cells: Sequence[Any]) -> dict[str, int]:
-    """Name → position of its first column."""
+    """Name → position of the first column with this name. Each column has the two names of `header_name`."""
     positions: dict[str, int] = {}
     for at, cell in enumerate(cells[:COLUMNS_MAX]):
         if isinstance(cell, str) and cell:
@@ -113,18 +116,21 @@ def _positions(cells: Sequence[Any]) -> dict[str, int]:
 
 
 def header_name(text: str) -> tuple[str, str]:
-    """The name of a column in half width and lower case, without spaces; and the same name without remarks."""
+    """Return two names of a column: in half width and lower case without spaces, and also without remarks (text in
+    brackets, asterisks and colons)."""
     exact = "".join(unicodedata.normalize("NFKC", text).split()).lower()
     return exact, _REMARK.sub("", exact)
 
 
 def fields_of(kind: Kind) -> dict[str, str]:
-    """Every field that can have a column → its type."""
+    """Field → type, for every field of a kind that can have a column."""
     return dict(_BASE) | _fields(VALUES[kind], "value")
 
 
 def _fields(form: Any, at: str) -> dict[str, str]:
-    """A list of records has the columns `<list>.0.<field>`, `<list>.1.<field>`; a table of free names has none."""
+    """Field → type, for all fields of a form. `at`: the name of the form in the event, such as `value`.
+
+    A list of records has the fields `<list>.0.<field>` and `<list>.1.<field>`; a dictionary has none."""
     found: dict[str, str] = {}
     for each in msgspec.structs.fields(form):
         name, inner = f"{at}.{each.encode_name}", _inner(each.type)
@@ -138,6 +144,7 @@ def _fields(form: Any, at: str) -> dict[str, str]:
 
 
 def required_fields(kind: Kind) -> list[str]:
+    """The names of the fields that the value of a kind must have."""
     return [f"value.{f.encode_name}" for f in msgspec.structs.fields(VALUES[kind]) if f.required]
 
 
@@ -169,7 +176,7 @@ def _type(info: msgspec.inspect.Type) -> str:
 
 
 def read_given(text: str) -> Given:
-    """Raises Malformed with a pointer into the mapping."""
+    """Read the mapping that a sender gives, as JSON. Raises Malformed with a pointer into the mapping."""
     if len(text.encode()) > MAPPING_BYTES_MAX:
         raise Malformed(f"a mapping holds at most {MAPPING_BYTES_MAX} bytes", code="mapping_too_large")
     try:
@@ -190,7 +197,7 @@ def _reason(wrong: Exception) -> str:
 
 
 def resolve(kind: str, given: Given) -> Mapping:
-    """Raises Malformed with a pointer to each fault of the mapping."""
+    """Combine a given mapping with the usual columns of the kind. Raises Malformed with a pointer to each fault."""
     if kind not in KINDS:
         raise _invalid([Problem(pointer="/kind", code="kind_unknown", detail=f"one of {', '.join(KINDS)}")])
     known = fields_of(kind)
@@ -210,7 +217,7 @@ def resolve(kind: str, given: Given) -> Mapping:
 
 
 def _merged(usual: Dict[str, dict[str, Any]], given: Dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Field → word → code. Given words replace the usual ones."""
+    """Merge two tables of field → word → code. A given word replaces a usual one."""
     return {name: usual.get(name, {}) | given.get(name, {}) for name in (*usual, *given)}
 
 
@@ -244,7 +251,7 @@ def _wrong_formats(given: Given) -> list[Problem]:
 
 
 def _wrong_id_numbers(given: Given) -> list[Problem]:
-    """One ID number cannot be the default of all rows, or the code of a word."""
+    """The problems of a mapping that gives one ID number to several rows, by a default or as the code of a word."""
     return [
         Problem(pointer=f"/{part}/person.id_number", code="not_per_file", detail="every row has its own ID number")
         for part, names in (("defaults", given.defaults), ("codes", given.codes))
@@ -264,7 +271,7 @@ def _invalid(problems: Sequence[Problem]) -> Malformed:
 
 
 class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of `contracts/imports`."""
+    """The content of one file of `contracts/imports`. The fields are those of `Mapping`."""
 
     columns: dict[str, tuple[str, ...]] = {}
     defaults: dict[str, Any] = {}
@@ -274,7 +281,7 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def usual_columns(kind: str) -> Usual:
-    """The file `common`, overridden by the file of this kind."""
+    """The usual columns of a kind: the file `common`, overridden by the file of this kind."""
     common, own = _read("common"), _read(kind)
     return Usual(common.columns | own.columns, common.defaults | own.defaults, common.codes | own.codes, own.derived)
 

@@ -17,7 +17,8 @@ def local(tag: str) -> str:
 
 
 def new_parser() -> Any:
-    """The parser raises FileBroken for a document type declaration, because it may define an entity bomb."""
+    """Create an XML parser. It raises FileBroken for a document type declaration, because that may define an entity
+    bomb."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
@@ -29,8 +30,9 @@ def new_parser() -> Any:
 
 
 def parse(parser: Any, part: IO[bytes]) -> Iterator[None]:
-    """Parse a part, and yield after each slice. The parser holds a whole tag or comment in memory, so a very long one
-    raises FileBroken."""
+    """Parse an XML document from a stream, and yield after each slice, so that the caller can take the results.
+
+    The parser holds a whole tag or comment in memory, so a very long one raises FileBroken."""
     fed = 0
     while chunk := part.read(CHUNK_BYTES):
         for at in range(0, len(chunk), SLICE_BYTES):

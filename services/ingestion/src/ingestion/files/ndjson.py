@@ -1,4 +1,4 @@
-"""Lines of an NDJSON file."""
+"""Reads the lines of an NDJSON file; each line has a bounded length."""
 
 from collections.abc import Iterator
 from typing import IO, Final
@@ -10,8 +10,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def read_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes, str | None]]:
-    """Every line that is not blank: its number (from 1), its bytes, and the code of its fault. Of a line that is too
-    long only the beginning is read."""
+    """Yield every line that is not blank: its number (from 1), its bytes, and the code of its fault or None. Of a line
+    that is too long, only the beginning is given."""
     place = 0
     while line := file.readline(LINE_BYTES_MAX + 1):
         place += 1

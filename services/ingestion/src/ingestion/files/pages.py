@@ -1,4 +1,4 @@
-"""The unpacked sizes of the pages of a Parquet file.
+"""Measures the unpacked sizes of the pages of a Parquet file.
 
 The footer of a file may be false, and pyarrow allocates the size in the header of a page. Therefore the headers of all
 pages are read before any page is unpacked. A header is a struct in the compact protocol of Thrift.
@@ -18,9 +18,9 @@ _DEPTH_MAX: Final = 8
 
 
 class Size(NamedTuple):
-    """Bytes of one column in the whole file. `dictionary`, `page`: the largest ones. `row`: the most bytes per row
-    in one page without a dictionary. `is_coded`: some pages name entries of a dictionary. `is_delta`: some pages store
-    lengths and text separately."""
+    """Sizes in bytes of one column in the whole file. `dictionary`, `page`: the largest dictionary and data page.
+    `row`: the most bytes per row in one page without a dictionary. `is_coded`: some pages name entries of a dictionary.
+    `is_delta`: some pages store lengths and text separately."""
 
     dictionary: int = 0
     page: int = 0
@@ -29,7 +29,7 @@ class Size(NamedTuple):
     is_delta: bool = False
 
     def __or__(self, other: "Size") -> "Size":
-        """The larger value of each field."""
+        """The size with the larger value of each field."""
         return Size(
             max(self.dictionary, other.dictionary),
             max(self.page, other.page),
@@ -47,8 +47,9 @@ class Measure:
         self._pages = 0
 
     def chunk(self, about: Any) -> Size:
-        """`about`: the ColumnChunkMetaData of pyarrow. Raises FileBroken; LookupError, ValueError or TypeError for
-        a broken header."""
+        """Return the sizes of the pages of one column chunk. `about`: the ColumnChunkMetaData of pyarrow.
+
+        Raises FileBroken; LookupError, ValueError or TypeError for a broken header."""
         start = _first_page(about)
         end, values, size = start + about.total_compressed_size, 0, Size()
         while start < end and values < about.num_values:
@@ -66,7 +67,7 @@ class Measure:
             raise FileBroken("pages_too_large", pages_max=PAGES_MAX)
 
     def _header(self, start: int) -> tuple[dict[int, Any], int]:
-        """The fields of the header, and its length in bytes."""
+        """The fields of the page header at `start` by field number, and the length of the header in bytes."""
         for limit in _HEADER_BYTES:
             self._file.seek(start)
             data = self._file.read(limit)
@@ -86,7 +87,7 @@ def _first_page(about: Any) -> int:
 
 
 def _page_bytes(header: dict[int, Any]) -> tuple[int, int]:
-    """The unpacked and the packed size. Raises FileBroken for a page that is too large."""
+    """The unpacked and the packed size of a page in bytes. Raises FileBroken for a page that is too large."""
     unpacked, packed = int(header[2]), int(header[3])
     if min(packed, unpacked) < 0:
         raise ValueError("a page of negative size")
@@ -114,6 +115,7 @@ def _size(header: dict[int, Any], bytes_: int) -> Size:
 
 
 def _row_bytes(header: dict[int, Any], encoding: int, bytes_: int) -> int:
+    """The most bytes of one row in a page of `bytes_` bytes, as an average over the page where this is safe."""
     if encoding == _DELTA_BYTE_ARRAY:  # a value repeats the beginning of the last one: each may be as long as the page
         return bytes_
     return -(-bytes_ // max(_values(header), 1))
@@ -123,7 +125,9 @@ def _row_bytes(header: dict[int, Any], encoding: int, bytes_: int) -> int:
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Field number → value, and the position after the struct. Raises IndexError if the data ends too early."""
+    """Read a struct at position `at`. Returns field number → value, and the position after the struct.
+
+    Raises IndexError if the data ends too early. `depth`: the number of structs around this one."""
     if depth > _DEPTH_MAX:
         raise ValueError("nested too deep")
     found: dict[int, Any] = {}
@@ -136,7 +140,9 @@ def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
 
 
 def _field_number(data: bytes, at: int, previous: int) -> tuple[int, int]:
-    """The upper 4 bits are the difference to the previous number. 0: the number follows."""
+    """Read a field number. Returns the number and the position after it.
+
+    The upper 4 bits are the difference to the previous number. If they are 0, the number itself follows."""
     difference = data[at] >> 4
     if difference:
         return previous + difference, at + 1
@@ -145,6 +151,7 @@ def _field_number(data: bytes, at: int, previous: int) -> tuple[int, int]:
 
 
 def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    """Read a value of a Thrift type. Returns the value, None for a double or bytes, and the position after it."""
     match kind:
         case 1 | 2:
             return kind == 1, at
@@ -164,6 +171,7 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number of variable length, 7 bits per byte. Returns the number and the position after it."""
     number = shift = 0
     while shift < 70:
         byte, at = data[at], at + 1
@@ -175,10 +183,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _zigzag(number: int) -> int:
+    """The signed number for a number in zigzag form: 0, 1, 2, 3 mean 0, -1, 1, -2."""
     return (number >> 1) ^ -(number & 1)
 
 
 def _within(data: bytes, at: int) -> int:
+    """Return the position. Raises IndexError if it lies behind the end of the data."""
     if at > len(data):
         raise IndexError(at)
     return at

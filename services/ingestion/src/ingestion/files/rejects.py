@@ -1,4 +1,4 @@
-"""Rejected rows of files and front-end tables: their stored form, and the file that returns them to the sender."""
+"""Stores rejected rows of files and front-end tables, and writes the file that returns them to the sender."""
 
 import csv
 import io
@@ -33,7 +33,10 @@ KeptReject = tuple[Kept, Problems]
 
 
 def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: bool = True) -> tuple[bytes, bytes]:
-    """The problems as JSON, and the row, sealed. The row has at most REJECT_BYTES_MAX bytes of text."""
+    """Return the stored form of a rejected row: its problems as JSON, and the row, sealed.
+
+    The row keeps at most REJECT_BYTES_MAX bytes of text, and none without `with_cells`. `context`: the name of the
+    stored row, which is part of the seal."""
     texts = [text_of(cell) for cell in shaped.row.cells]
     cells = shortened(texts, REJECT_BYTES_MAX) if with_cells else []
     is_cut = cells != texts or any(text.endswith(CUT) for text in texts)
@@ -43,7 +46,7 @@ def keep(shaped: Shaped, faults: Sequence[Fault], context: str, *, with_cells: b
 
 
 def _column(shaped: Shaped, of: Fault) -> str | None:
-    """The column of the faulty place, or of a place that contains it."""
+    """The name of the column whose field has the fault or contains it; None if no column does."""
     for pointer, name in shaped.columns.items():
         if of.pointer == pointer or of.pointer.startswith(f"{pointer}/"):
             return name
@@ -51,12 +54,16 @@ def _column(shaped: Shaped, of: Fault) -> str | None:
 
 
 def open_reject(problems: bytes, sealed: bytes, context: str) -> KeptReject:
+    """Read a rejected row from the stored form that `keep` made with the same `context`."""
     kept = msgspec.json.decode(vault().open(sealed, context.encode()), type=Kept)
     return kept, msgspec.json.decode(problems)
 
 
 async def as_csv(pages: AsyncIterator[list[KeptReject]], headers: Sequence[Sequence[str]]) -> AsyncIterator[bytes]:
-    """The columns of all tables, then 行号, 原因, 原因代码. The reason of a shortened row says so."""
+    """Yield a CSV file of rejected rows: the columns of all tables, then 行号, 原因, 原因代码. The reason of a row with
+    shortened cells says so.
+
+    `headers`: the column names of each table."""
     columns, positions = _merge(headers)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -92,7 +99,9 @@ def _numbered(header: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _in_columns(cells: Sequence[str], own: Sequence[int], width: int) -> list[str]:
-    """A cell beyond the header of its table keeps its position, if there is a column."""
+    """Put the cells of a row into the merged columns. `own`: the position of each column of its table.
+
+    A cell beyond the header of its table keeps its position, if there is a column."""
     found = [""] * width
     for at, cell in enumerate(cells):
         position = own[at] if at < len(own) else at
@@ -102,7 +111,7 @@ def _in_columns(cells: Sequence[str], own: Sequence[int], width: int) -> list[st
 
 
 def _harmless(cell: str) -> str:
-    """An apostrophe prevents that a spreadsheet runs the cell as a formula."""
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

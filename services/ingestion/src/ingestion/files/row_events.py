@@ -1,4 +1,4 @@
-"""Make an event from a row, with the checks of every pushed event. The faults of cells and event are reported
+"""Makes an event from a row, with the checks of every pushed event. The faults of cells and event are reported
 together, so the sender corrects a row once.
 
 A row without an id gets a keyed hash of its content as id. So the same row in another file is the same event.
@@ -41,7 +41,8 @@ _CONVERTERS: Final[dict[str, Convert]] = {
 
 
 class Sender(NamedTuple):
-    """`source`: of the rows, None if every event names its own. `only`: the caller may send for this source alone."""
+    """The sender of a file. `source`: the source of all rows; None if every event names its own. `only`: the only
+    source for which the caller may send; None: any source. `received_at`: when the file was received."""
 
     source: str | None
     only: str | None
@@ -60,6 +61,9 @@ class Shaped(NamedTuple):
 
 
 class _Column(NamedTuple):
+    """A column of a table that holds a field. `section`: the part of the event (`person`, `value`, or empty for the
+    top); `name`: the field in it; `at`: position in the row; `pointer`: the place of the field in the event."""
+
     section: str
     name: str
     at: int
@@ -87,7 +91,8 @@ def pointer_of(name: str) -> str:
 
 
 def make_plan(mapping: Mapping, found: dict[str, int], header: Sequence[str], table: int, zero: date) -> Plan:
-    """`found`: field → position of its column; `zero`: day 0 of serial day numbers."""
+    """Plan how the rows below a header become events. `found`: field → position of its column; `header`: the names of
+    the columns; `table`: number of the header in the file; `zero`: day 0 of serial day numbers."""
     columns = tuple(_column(mapping, name, at, zero) for name, at in found.items())
     names = {pointer_of(name): header[at][:HEADER_CHARS_KEPT] for name, at in found.items()}
     sections = dict.fromkeys((*Plan.sections, *(column.section for column in columns)))
@@ -119,7 +124,7 @@ def _date_converter(type_name: str, formats: Sequence[str], zero: date) -> Conve
 
 
 class _Converted(NamedTuple):
-    """`parts`: section of the event → field → value."""
+    """The converted cells of a row. `parts`: section of the event → field → value. `faults`: of its cells."""
 
     parts: dict[str, dict[str, Any]]
     faults: list[Fault]
@@ -175,7 +180,7 @@ def _value_of(cell: Cell, convert: Convert) -> Any:
 
 
 def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Rejected) -> list[Fault]:
-    """Add the faults of the event, except those of a field whose cell is faulty."""
+    """The faults of the cells and of the event, without faults of the event in a field whose cell is faulty."""
     if isinstance(read, Pushed):
         return list(faults)
     pointers = tuple(f.pointer for f in faults)
@@ -183,7 +188,7 @@ def _with_faults_of_event(faults: Sequence[Fault], read: Pushed | Rejected) -> l
 
 
 def end_of(row: Row, plan: Plan) -> date | None:
-    """The end of the period in a row, even if its other cells are wrong."""
+    """The end (`valid_to`) of the period in a row, even if its other cells are wrong. None: open or unreadable."""
     for column in plan.columns:
         if column.pointer != "/data/valid_to" or column.at >= len(row.cells):
             continue
@@ -205,7 +210,7 @@ def _complete(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[st
 
 
 def _add_defaults(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
-    """A faulty cell gets no default."""
+    """Add the defaults of the mapping to fields without a value. A field with a faulty cell gets no default."""
     for name, value in mapping.defaults.items():
         section, _, last = name.rpartition(".")
         if pointer_of(name) not in faulty:
@@ -213,7 +218,7 @@ def _add_defaults(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: se
 
 
 def _add_derived(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set[str]) -> None:
-    """Values that follow from the digits of an ID number or a certificate number."""
+    """Add values that follow from the digits of an ID number or a certificate number."""
     for name in mapping.derived:
         last = name.rpartition(".")[2]
         if last in parts["value"] or pointer_of(name) in faulty:
@@ -224,7 +229,7 @@ def _add_derived(parts: dict[str, dict[str, Any]], mapping: Mapping, faulty: set
 
 
 def _add_list_entries(parts: dict[str, dict[str, Any]]) -> None:
-    """A section `value.<list>.<n>` is one entry of a list. Empty entries are left out."""
+    """Add the entries of lists to the value. Each section `value.<list>.<n>` is one entry; empty ones are left out."""
     for section in sorted(parts.keys() - {"", "person", "value"}):
         if parts[section]:
             parts["value"].setdefault(section.split(".")[1], []).append(parts[section])

@@ -57,7 +57,9 @@ _open: "WeakKeyDictionary[Database, dict[str, Session]]" = WeakKeyDictionary()
 
 
 async def run_imports(database: Database) -> int:
-    """Work for STEP_SECONDS on the import whose turn it is. Returns the rows read, plus 1 if the import has ended."""
+    """Job: record rows of one open import for STEP_SECONDS. Returns the rows read, plus 1 if the import has ended.
+
+    Urgent kinds come first, then the import that has waited longest."""
     await sources.refresh(database)
     async with database.reading() as holder:
         for import_id in await store.list_open(holder, URGENT_KINDS, _CANDIDATES_MAX):
@@ -73,7 +75,7 @@ async def run_imports(database: Database) -> int:
 
 
 async def _may_run(database: Database, row: Any) -> bool:
-    """Another process may have ended the import since it was listed, and its source may have used up its quota."""
+    """Whether the import is still open, and its source has quota left."""
     is_open = row.state in ("waiting", "running")
     return is_open and not await quotas.must_wait(database, row.source, row.kind)
 
@@ -90,7 +92,7 @@ async def _step(database: Database, holder: Any, row: Any) -> int:
 
 
 class _Step:
-    """One step of one import. `rows`: how many rows it has recorded."""
+    """One step of one import. `row`: the import as it is stored; `rows`: how many rows the step has recorded."""
 
     def __init__(self, database: Database, row: Any) -> None:
         self.database = database
@@ -99,7 +101,7 @@ class _Step:
         self.session: Session | None = _open.setdefault(database, {}).pop(row.import_id, None)
 
     async def run(self) -> int:
-        """Returns the rows read, plus 1 if the import has ended."""
+        """Record rows until the time is over. Returns the rows read, plus 1 if the import has ended."""
         try:
             session = await self._resumed()
             has_ended = await self._record_batches(session)
@@ -129,7 +131,7 @@ class _Step:
         return self.session
 
     async def _record_batches(self, session: Session) -> bool:
-        """Record batches until the time is over, the source must wait, or the file has ended (True)."""
+        """Record batches until the time is over, the source must wait, or the file has ended. True: it has ended."""
         until = monotonic() + STEP_SECONDS
         source, kind = self.row.source, self.row.kind
         while not self.rows or monotonic() < until:
@@ -148,7 +150,7 @@ class _Step:
         return False
 
     async def _put_off(self) -> None:
-        """Other files have their turn first."""
+        """Close the file, and let other files have their turn first."""
         self._close()
         async with self.database.transaction() as tx:
             await store.put_off(tx, self.row.import_id, clock.now())
@@ -182,7 +184,7 @@ def _next_batch(session: Session) -> list[Shaped]:
 
 
 def _guarded(read: Callable[[], T]) -> T:
-    """A bug in the reader fails this file only, never the files behind it. Raises FileBroken or SpoolFull."""
+    """Return the result of `read`. Any error but SpoolFull becomes FileBroken, so that a bug fails this file only."""
     try:
         return read()
     except (FileBroken, SpoolFull):
@@ -196,6 +198,7 @@ def _guarded(read: Callable[[], T]) -> T:
 
 
 async def _settle(database: Database, row: Any, session: Session | None, broken: FileBroken | None) -> None:
+    """End the import as failed (`broken`) or done, and delete its stored file. Does nothing if the checkpoint moved."""
     problems = _encode([{"code": broken.code, **broken.extra}]) if broken else b""
     state = "failed" if broken else "done"
     position = session.position if session else row.rows_read
@@ -211,7 +214,7 @@ async def _settle(database: Database, row: Any, session: Session | None, broken:
 
 
 async def _record(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
-    """Record the rows in one transaction; after a bug in halves, down to the one row, which is rejected."""
+    """Record the rows in one transaction. After a bug, record halves, down to the one row that is rejected."""
 
     async def apply(part: Sequence[Shaped]) -> None:
         await repeat_while_unavailable(lambda: _commit(database, session, part))
@@ -228,13 +231,14 @@ async def _record(database: Database, session: Session, batch: Sequence[Shaped])
 
 
 class _Outcome(NamedTuple):
-    """Rows by status, and the rejected rows as they are stored."""
+    """`counts`: the number of rows by status; `rejects`: the rejected rows as they are stored."""
 
     counts: Counts[str]
     rejects: list[Reject]
 
 
 async def _commit(database: Database, session: Session, batch: Sequence[Shaped]) -> None:
+    """Record the rows and move the checkpoint in one transaction. Raises Overtaken."""
     now = clock.now()
     async with database.transaction() as tx:
         receipts = await record(tx, [s.read for s in batch if isinstance(s.read, Pushed)], now)
@@ -250,6 +254,7 @@ async def _commit(database: Database, session: Session, batch: Sequence[Shaped])
 
 
 def _outcome(session: Session, batch: Sequence[Shaped], receipts: Sequence[Receipt]) -> _Outcome:
+    """Count the rows by status, and seal the rejected ones. `receipts`: of the rows with an event, in order."""
     outcome = _Outcome(Counts(), [])
     of_pushed = iter(receipts)
     for number, shaped in enumerate(batch, session.position + 1):

@@ -1,4 +1,6 @@
-"""An open file that stays open from one step of the job to the next. It gives batches of bounded size."""
+"""Reads the rows of an imported file in batches of bounded size. The file stays open from one step of the job to the
+next.
+"""
 
 import io
 from collections.abc import Iterator
@@ -26,8 +28,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Session:
-    """`position`: number of rows that were read; `rejects_bytes`: stored size of the rejected rows. One thread at a
-    time may use a session."""
+    """An import with its open file. `position`: number of recorded rows; `rejected`: number of rejected rows;
+    `rejects_bytes`: stored size of the rejected rows. One thread at a time may use a session."""
 
     def __init__(self, row: StoredImport, rejects_bytes: int) -> None:
         """Open the spooled file at its checkpoint. Raises FileBroken, and OSError if the spooled file is lost or
@@ -81,8 +83,8 @@ class Session:
         return found
 
     def give_up_if_hopeless(self) -> None:
-        """Raises FileBroken if the file has too many rows, or if almost all rows are rejected: then its mapping is
-        wrong."""
+        """Stop an import that cannot succeed: raise FileBroken if the file has too many rows, or almost all rows are
+        rejected because its mapping is wrong."""
         if self.position >= self._limits.rows_max:
             raise FileBroken("too_many_rows", rows_max=self._limits.rows_max)
         good = self.position - self.rejected
@@ -100,7 +102,7 @@ class Session:
 
     @property
     def headers(self) -> bytes:
-        """Sealed."""
+        """The column names of all tables that were read so far, as JSON, sealed."""
         return vault().seal(_encode(self.stream.headers), f"import/{self.import_id}/headers".encode())
 
     def close(self) -> None:
@@ -109,10 +111,11 @@ class Session:
 
 
 def _people(shaped: Shaped) -> int:
-    """The person of the row and its members, for a household."""
+    """The number of persons in a row: its person, and each member whom its event names."""
     return 1 + len(shaped.read.members) if isinstance(shaped.read, Pushed) else 1
 
 
 def _chars(shaped: Shaped) -> int:
+    """The size of a row in memory: the bytes of its event and the characters of its cells."""
     body = shaped.read.kept if isinstance(shaped.read, Pushed) else shaped.read.body
     return len(body) + chars_of(shaped.row.cells)

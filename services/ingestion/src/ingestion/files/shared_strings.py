@@ -1,4 +1,4 @@
-"""The text of an XLSX workbook that cells share by number."""
+"""Stores the shared texts of an XLSX workbook in a sealed file. Cells name these texts by number."""
 
 import io
 import struct
@@ -45,7 +45,7 @@ class SharedStrings:
         self._count += 1
 
     def get(self, number: int) -> str:
-        """Raises IndexError."""
+        """Return the text with this number, counted from 0. Raises IndexError if there is none."""
         if not 0 <= number < self._count:
             raise IndexError(number)
         block, skipped = divmod(number, _STRINGS_PER_START)
@@ -70,7 +70,7 @@ def _read_strings(part: IO[bytes], add: Callable[[str], None]) -> None:
 
 
 class _StringReader:
-    """Calls `add` with the text of every `<si>` element, without its pronunciation (`rPh`)."""
+    """Calls `add` with the text of every `<si>` element that `parser` reads, without its pronunciation (`rPh`)."""
 
     def __init__(self, add: Callable[[str], None]) -> None:
         self.parser = new_parser()

@@ -1,4 +1,4 @@
-"""The rows of one XLSX sheet, as a stream."""
+"""Reads the rows of one XLSX sheet as a stream."""
 
 import re
 import zipfile
@@ -28,8 +28,10 @@ _TEXT_TAGS: Final = ("v", "t", "f")
 
 
 def rows(part: IO[bytes], string: Callable[[int], str], dates: frozenset[int], zero: date) -> Iterator[Row]:
-    """All rows. `string` returns the shared text of a number. `dates`: numbers of the cell styles that show a date;
-    `zero`: day 0 of serial day numbers. Raises FileBroken."""
+    """Yield all rows of a sheet. Raises FileBroken.
+
+    `string` returns the shared text with a number. `dates`: numbers of the cell styles that show a date; `zero`: day 0
+    of serial day numbers."""
     reader = _Reader(string, dates, zero)
     try:
         for _ in parse(reader.parser, part):
@@ -106,7 +108,9 @@ class _Reader:
             self._cells.append(value)
 
     def _within_row(self, value: Cell) -> Cell:
-        """Shared text counts here. Other text was counted while it was read."""
+        """Return the value, shortened if the text of the row is longer than ROW_CHARS_MAX. The row is then broken.
+
+        Shared text is counted here; other text was counted while it was read."""
         if not isinstance(value, str):
             return value
         if self._attributes.get("t") == "s":

@@ -1,4 +1,7 @@
-"""`GET /v1/imports`, `/v1/imports/{import_id}` and `/v1/imports/{import_id}/rejects`."""
+"""Routes that show imports and return their rejected rows.
+
+`GET /v1/imports`, `/v1/imports/{import_id}` and `/v1/imports/{import_id}/rejects`.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -89,7 +92,7 @@ async def list_rejects(
 
 
 def _need_visible(stored: StoredImport | None, caller: Caller) -> StoredImport:
-    """Raises NotFound for an unknown import, and for one that the caller may not see."""
+    """Return the import. Raises NotFound if it does not exist or the caller may not see it."""
     if stored is not None:
         scope = scope_of(caller)
         is_own = isinstance(scope, OwnSource) and stored.source == scope.source
@@ -106,6 +109,7 @@ def _headers(stored: StoredImport) -> list[list[str]]:
 
 
 async def _pages(db: Database, import_id: str) -> AsyncIterator[list[KeptReject]]:
+    """Yield the rejected rows of an import in the order of the file, at most PAGE rows at a time."""
     after = 0
     while True:
         async with db.reading() as connection:
@@ -131,7 +135,7 @@ def _line(reject: KeptReject) -> bytes:
 
 
 def _object(kept: Kept) -> dict[str, Any]:
-    """The original object, or the text of a line that is no object or was shortened."""
+    """The original object of a line. For a line that is no object or was shortened: its text under the key `line`."""
     line = kept.cells[0] if kept.cells else ""
     try:
         return msgspec.json.decode(line, type=dict[str, Any])

@@ -1,4 +1,5 @@
-"""The spool: uploaded files on disk. They are sealed, because they contain names and ID numbers.
+"""Keeps uploaded files on disk, in a folder called the spool. They are sealed, because they contain names and ID
+numbers.
 
 A sealed file is a sequence of frames of FRAME_BYTES. Each frame is sealed with its number and the name of the file. So
 a file can be written as a stream and read at any position, and frames cannot be reordered or exchanged.
@@ -25,7 +26,9 @@ _CHECK_EVERY_BYTES: Final = 16 * 1024**2
 
 
 def spool_folder() -> Path:
-    """In the home of the service; only its owner has access. Replicas that share imports must share this folder."""
+    """Return the folder of the spool in the home of the service; create it if it is missing.
+
+    Only the owner of the folder has access. Replicas that share imports must share this folder."""
     folder = paths().home_folder / "spool"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
@@ -156,6 +159,7 @@ class SealedReader(io.RawIOBase):
 
 
 def forget(spool: str) -> None:
+    """Delete a spooled file, if it exists."""
     path_of(spool).unlink(missing_ok=True)
 
 

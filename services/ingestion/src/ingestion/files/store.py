@@ -14,7 +14,7 @@ _Bytes = bytes  # `bytes` is a field of StoredImport
 
 
 class StoredImport(NamedTuple):
-    """A row of `imports` (`ingestion.tables.ImportRow`)."""
+    """A row of `imports` (`ingestion.files.tables.ImportRow`)."""
 
     import_id: str
     source: str | None
@@ -57,7 +57,7 @@ class NewImport(NamedTuple):
 
 
 class StoredReject(NamedTuple):
-    """`row`: its number among the rows of the file; `problems`: JSON; `sealed`: its cells."""
+    """A rejected row. `row`: its number among the rows of the file; `problems`: JSON; `sealed`: encrypted cells."""
 
     row: int
     problems: bytes
@@ -82,7 +82,7 @@ _COLUMNS: Final = ", ".join(StoredImport._fields)
 
 
 async def insert_import(tx: Tx, new: NewImport) -> bool:
-    """False if this file was sent before."""
+    """Insert an import. Returns False, and changes nothing, if the import exists already."""
     found = await tx.sql.fetchval(
         f"""INSERT INTO imports ({", ".join(NewImport._fields)})
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING 1""",  # noqa: S608
@@ -92,7 +92,7 @@ async def insert_import(tx: Tx, new: NewImport) -> bool:
 
 
 async def lock_import(tx: Tx, import_id: str) -> StoredImport:
-    """The import exists."""
+    """Lock and return an import that exists."""
     row = await tx.sql.fetchrow(
         f"SELECT {_COLUMNS} FROM imports WHERE import_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
         import_id,
@@ -121,7 +121,8 @@ async def load_import(connection: asyncpg.Connection, import_id: str) -> StoredI
 async def list_imports(
     connection: asyncpg.Connection, source: str | None, owners: Sequence[str] | None, after: str | None, limit: int
 ) -> list[StoredImport]:
-    """The imports of a source, of areas (`owners`), or all of them if both are None. By id, after the id `after`."""
+    """A page of the imports of a source, of areas (`owners`), or of all if both are None. They are sorted by id and
+    begin after the id `after`."""
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM imports
             WHERE ($1::text IS NULL OR source = $1) AND ($2::text[] IS NULL OR owner = ANY($2))
@@ -136,6 +137,7 @@ async def list_imports(
 
 
 async def count_open(connection: asyncpg.Connection, source: str | None) -> int:
+    """The number of unfinished imports of a source; for None, of files whose events name their own sources."""
     found: int = await connection.fetchval(
         "SELECT count(*) FROM imports WHERE state IN ('waiting', 'running') AND source IS NOT DISTINCT FROM $1", source
     )
@@ -146,7 +148,7 @@ async def count_open(connection: asyncpg.Connection, source: str | None) -> int:
 
 
 async def list_open(connection: asyncpg.Connection, urgent: Sequence[str], limit: int) -> list[str]:
-    """Imports that are not finished. Urgent kinds come first, then the import that has waited longest."""
+    """The ids of imports that are not finished. Urgent kinds come first, then the import that has waited longest."""
     rows = await connection.fetch(
         """SELECT import_id FROM imports WHERE state IN ('waiting', 'running')
            ORDER BY coalesce(kind = ANY($1::text[]), false) DESC, worked_at NULLS FIRST, received_at LIMIT $2""",
@@ -157,7 +159,7 @@ async def list_open(connection: asyncpg.Connection, urgent: Sequence[str], limit
 
 
 async def try_lock(connection: asyncpg.Connection, import_id: str) -> bool:
-    """Lock the import for one worker, until `unlock` or the end of the connection."""
+    """Lock the import for one worker, until `unlock` or the end of the connection. False: another worker has it."""
     found: bool = await connection.fetchval(
         "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", f"import/{import_id}"
     )
@@ -169,8 +171,9 @@ async def unlock(connection: asyncpg.Connection, import_id: str) -> None:
 
 
 async def begin_step(connection: asyncpg.Connection, import_id: str, outlived: bool) -> int:
-    """Count a step before it begins. Returns the number of earlier steps that did not end. `outlived`: the last step
-    ended, but the database did not learn it."""
+    """Count a step before it begins. Returns the number of earlier steps that did not end.
+
+    `outlived`: the last step ended, but its end could not be stored."""
     found: int = await connection.fetchval(
         """UPDATE imports SET deaths = CASE WHEN $2 THEN 1 ELSE deaths + 1 END WHERE import_id = $1
            RETURNING deaths - 1""",
@@ -181,16 +184,18 @@ async def begin_step(connection: asyncpg.Connection, import_id: str, outlived: b
 
 
 async def end_step(connection: asyncpg.Connection, import_id: str, left: int) -> None:
+    """Set the number of steps that did not end."""
     await connection.execute("UPDATE imports SET deaths = $2 WHERE import_id = $1", import_id, left)
 
 
 async def put_off(tx: Tx, import_id: str, at: datetime) -> None:
-    """Let other imports come first."""
+    """Let other imports come first in `list_open`, as if this one was worked on at the instant `at`."""
     await tx.sql.execute("UPDATE imports SET worked_at = $2 WHERE import_id = $1", import_id, at)
 
 
 async def advance(tx: Tx, import_id: str, by: Advance, at: datetime) -> bool:
-    """Move the checkpoint. False if it is not where this batch began."""
+    """Add the result of a batch and move the checkpoint. Returns False, and changes nothing, if the checkpoint is not
+    at `by.rows_before`."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = 'running', worked_at = $3, rows_read = rows_read + $4 + $5 + $6 + $7,
                   accepted = accepted + $4, duplicates = duplicates + $5, quarantined = quarantined + $6,
@@ -219,7 +224,8 @@ async def insert_rejects(tx: Tx, rows: Sequence[tuple[str, int, bytes, bytes]]) 
 async def settle(
     tx: Tx, import_id: str, rows_read: int, state: str, problems: bytes, tables_skipped: int, at: datetime
 ) -> bool:
-    """End an import. `state`: done or failed. False if the checkpoint is not at `rows_read`."""
+    """End an import. `state`: done or failed. Returns False, and changes nothing, if the checkpoint is not at
+    `rows_read`."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = $3, problems = $4, tables_skipped = $5, settled_at = $6, spool = NULL,
                   bytes_read = CASE WHEN $3 = 'done' THEN bytes ELSE bytes_read END
@@ -238,7 +244,7 @@ async def settle(
 
 
 async def list_rejects(connection: asyncpg.Connection, import_id: str, after: int, limit: int) -> list[StoredReject]:
-    """In the order of the file. `after`: number of the last row of the page before."""
+    """A page of rejected rows, in the order of the file. `after`: number of the last row of the page before."""
     rows = await connection.fetch(
         "SELECT row, problems, sealed FROM import_rejects WHERE import_id = $1 AND row > $2 ORDER BY row LIMIT $3",
         import_id,
@@ -256,6 +262,7 @@ async def count_reject_bytes(connection: asyncpg.Connection, import_id: str) -> 
 
 
 async def delete_old_rejects(tx: Tx, before: datetime, limit: int) -> int:
+    """Delete at most `limit` rejected rows of imports that ended before an instant; return how many."""
     rows = await tx.sql.fetch(
         """DELETE FROM import_rejects WHERE ctid = ANY(ARRAY(
              SELECT r.ctid FROM import_rejects r JOIN imports i USING (import_id)

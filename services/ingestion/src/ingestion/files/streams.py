@@ -1,4 +1,4 @@
-"""The rows of a spooled file of any format, as events."""
+"""Reads the rows of a spooled file of any format, and makes an event of each row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -50,8 +50,8 @@ def sniff(head: bytes) -> Format:
 
 
 class RowStream:
-    """The rows of a file in order. `headers`: of each table that was read so far; `skipped`: tables with rows but
-    without a header. Iterating raises FileBroken, also after some rows."""
+    """The rows of a file in order. `headers`: column names of each table that was read so far; `skipped`: number of
+    tables with rows but without a header. The iterator of `rows` raises FileBroken, also after some rows."""
 
     def __init__(self, file: IO[bytes], format: str, kind: str | None, given: Given, sender: Sender) -> None:
         self.headers: list[list[str]] = []
@@ -61,6 +61,7 @@ class RowStream:
         self._plans: dict[tuple[str, ...], Plan | None] = {}  # by names of the fields of a flat object
 
     def rows(self, now: Callable[[], datetime]) -> Iterator[Shaped]:
+        """Iterate over all rows that are not blank. `now` gives the instant at which a row is read."""
         if self._format == "ndjson":
             return self._of_lines(now)
         if self._mapping is None:
@@ -114,7 +115,7 @@ class RowStream:
             yield self._of_line(Row(place, [text], broken), line, now())
 
     def _of_line(self, row: Row, line: bytes, now: datetime) -> Shaped:
-        """A line is a CloudEvent, or an object of the mapped fields."""
+        """Make the event of a line. The line is a CloudEvent, or an object whose keys are names of columns."""
         if row.broken is not None:
             return self._reject(row, row.broken)
         try:
@@ -152,6 +153,7 @@ def _has_content(row: Row) -> bool:
 
 
 def _header_at(mapping: Mapping, rows: Sequence[Row]) -> int | None:
+    """The position of the header among the first rows; None if there is none."""
     for at, row in enumerate(rows):
         if mapping.found_in(row.cells):
             return at
@@ -159,6 +161,7 @@ def _header_at(mapping: Mapping, rows: Sequence[Row]) -> int | None:
 
 
 def _plan_of_object(mapping: Mapping, names: tuple[str, ...]) -> Plan | None:
+    """The plan for objects with these keys; None if no key is known as the ID number, or there are too many keys."""
     found = mapping.found_in(names)
     if not found or len(names) > COLUMNS_MAX:
         return None

@@ -14,7 +14,7 @@ class ImportRow(SQLModel, table=True):
 
     `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the file's encrypted
     bytes on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
-    `deaths`: consecutive steps that began and never ended."""
+    `deaths`: the number of consecutive steps that began and never ended."""
 
     __tablename__ = "imports"
     __table_args__ = (

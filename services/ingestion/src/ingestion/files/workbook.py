@@ -1,4 +1,4 @@
-"""XLSX: the archive and its parts, except the sheets.
+"""Reads XLSX workbooks: the archive and its parts. `sheet` reads the sheets themselves.
 
 The directory of the archive is checked before anything is unpacked. Shared text goes to a sealed file, so memory does
 not grow with the workbook.
@@ -63,7 +63,8 @@ def check_archive(file: IO[bytes]) -> zipfile.ZipFile:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """`zipfile` reads the whole directory into memory, so its size is checked first."""
+    """Check the size of the directory, because `zipfile` reads it into memory as a whole. Raises FileBroken, and
+    BadZipFile without a directory."""
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if not end:
         raise zipfile.BadZipFile
@@ -81,11 +82,12 @@ def _unpacks_too_large(entries: Sequence[zipfile.ZipInfo]) -> bool:
 
 
 def _is_too_dense(unpacked: int, packed: int) -> bool:
+    """Whether the ratio of these sizes in bytes suggests a zip bomb."""
     return unpacked > RATIO_FROM_BYTES and unpacked > RATIO_MAX * packed
 
 
 def open_workbook(file: IO[bytes], only: str | None) -> Iterator[Table]:
-    """The visible sheets in order, or the sheet with the name `only`. Raises FileBroken."""
+    """Yield the visible sheets in order, or the sheet with the name `only`. Raises FileBroken."""
     archive = check_archive(file)
     try:
         yield from _tables(archive, only)
@@ -114,13 +116,14 @@ def _tables(archive: zipfile.ZipFile, only: str | None) -> Iterator[Table]:
 
 
 class _Link(NamedTuple):
-    """From one part of the archive to another. `target`: its name in the archive."""
+    """A link from one part of the archive to another. `target`: the name of the other part in the archive."""
 
     type: str
     target: str
 
 
 def _main_part(archive: zipfile.ZipFile) -> str:
+    """The name of the part that lists the sheets."""
     for _, attributes in _elements(archive, "_rels/.rels", "Relationship"):
         if attributes.get("Type", "").endswith("officeDocument"):
             return _target("", attributes)
@@ -128,7 +131,7 @@ def _main_part(archive: zipfile.ZipFile) -> str:
 
 
 def _links_of(archive: zipfile.ZipFile, part: str) -> dict[str, _Link]:
-    """By id."""
+    """The links from a part to other parts of the archive, by id."""
     folder, name = posixpath.split(part)
     links: dict[str, _Link] = {}
     for _, attributes in _elements(archive, f"{folder}/_rels/{name}.rels", "Relationship"):
@@ -144,13 +147,15 @@ def _target(folder: str, attributes: dict[str, str]) -> str:
 
 
 def _day_zero(elements: Sequence[_Element]) -> date:
-    """Old workbooks of Macintosh count days from 1904."""
+    """Day 0 of the serial day numbers. Old workbooks of Macintosh count days from 1904."""
     is_1904 = any(a.get("date1904") in ("1", "true") for tag, a in elements if tag == "workbookPr")
     return date(1904, 1, 1) if is_1904 else DAY_ZERO
 
 
 def _chosen_sheets(elements: Sequence[_Element], only: str | None) -> list[dict[str, str]]:
-    """The attributes of each sheet. A hidden sheet has a `state`."""
+    """The attributes of each visible sheet, or of the sheet with the name `only`. A hidden sheet has a `state`.
+
+    Raises FileBroken if there is no such sheet."""
     sheets = [attributes for tag, attributes in elements if tag == "sheet"]
     chosen = [a for a in sheets if (a.get("name") == only if only else "state" not in a)]
     if not chosen:
@@ -159,12 +164,12 @@ def _chosen_sheets(elements: Sequence[_Element], only: str | None) -> list[dict[
 
 
 def _link_id(attributes: dict[str, str]) -> str:
-    """The attribute `id` has a namespace prefix, which the file chooses."""
+    """The link id of a sheet. Its attribute `id` has a namespace prefix, which the file chooses."""
     return next(value for key, value in attributes.items() if key.endswith("id") and key != "sheetId")
 
 
 def _elements(archive: zipfile.ZipFile, part: str, *tags: str) -> list[_Element]:
-    """The elements with these tags, in order."""
+    """The elements of a part that have one of these tags, in order. Raises FileBroken for too many elements."""
     found: list[_Element] = []
 
     def take(tag: str, attributes: dict[str, str]) -> None:
@@ -197,7 +202,8 @@ def _date_styles(archive: zipfile.ZipFile, name: str) -> frozenset[int]:
 
 
 class _Styles:
-    """`dates`: numbers of the formats of dates; `formats`: number of the format of each cell style."""
+    """Reads the styles of a workbook. `dates`: numbers of the formats that show a date; `formats`: number of the format
+    of each cell style."""
 
     def __init__(self) -> None:
         self.dates = set(_DATE_IDS)

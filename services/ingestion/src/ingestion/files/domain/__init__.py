@@ -1,1 +1,1 @@
-"""Tables, rows and cells of files. Pure code."""
+"""Tables, rows and cells of files, and their conversion to values. Pure code."""

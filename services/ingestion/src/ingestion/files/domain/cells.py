@@ -1,5 +1,5 @@
-"""From a cell to a value of an event. Codes lose width and spaces; text stays as it was written. A cell that cannot be
-read raises CellWrong with a code; its value is never guessed.
+"""Converts cells of files to values of events. Codes become half width and lose their spaces; other text keeps its
+characters. A cell that cannot be read raises CellWrong with a code; its value is never guessed.
 """
 
 import re
@@ -21,7 +21,7 @@ DIGITS_KEPT: Final = 15  # of a number in a spreadsheet
 
 
 class CellWrong(Exception):
-    """`code` is on the published list of problems."""
+    """A cell cannot be read. `code` is on the published list of problems."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -32,7 +32,7 @@ Convert = Callable[[Any], Any]
 
 
 def plain(text: str) -> str:
-    """A code in half width without spaces."""
+    """Return the text of a code in half width and without spaces."""
     if text.isascii():
         return "".join(text.split()) if " " in text or "\t" in text else text
     return _SPACES.sub("", unicodedata.normalize("NFKC", text)).replace("\u200b", "").replace("\ufeff", "")
@@ -55,6 +55,7 @@ def prepared(cell: Cell) -> Any:
 
 
 def to_text(value: Any) -> str:
+    """The value as text, with single spaces. A number without a fraction has no decimal point."""
     if isinstance(value, str):
         return _SPACES.sub(" ", value)
     if isinstance(value, float) and value.is_integer():
@@ -63,7 +64,7 @@ def to_text(value: Any) -> str:
 
 
 def to_code(value: Any) -> str:
-    """Raises CellWrong if a spreadsheet kept only the first digits of a long number."""
+    """The value as a code (`plain`). Raises CellWrong if a spreadsheet kept only the first digits of a long number."""
     if isinstance(value, str):
         text = plain(value)
         if "+" in text and _SCIENTIFIC.fullmatch(text):
@@ -92,6 +93,7 @@ def to_number(value: Any) -> float:
 
 
 def to_list(value: Any) -> list[str]:
+    """The codes of a list. In text, commas, semicolons, slashes, bars or spaces separate them."""
     if isinstance(value, list | tuple):
         return [to_code(v) for v in value]
     text = value if isinstance(value, str) else to_code(value)
@@ -102,7 +104,9 @@ def to_list(value: Any) -> list[str]:
 
 
 def to_division(value: Any) -> str:
-    """From a code of 6, 9 or 12 digits, or from a name that only one division has."""
+    """The code of a division, from a code of 6, 9 or 12 digits or from a name that only one division has.
+
+    Raises CellWrong for any other name."""
     text = to_code(value)
     if text.isdigit():
         return _without_zeros(text)
@@ -113,7 +117,7 @@ def to_division(value: Any) -> str:
 
 
 def _without_zeros(code: str) -> str:
-    """530302000000 is the county 530302."""
+    """The code without the zeros that stand for lower levels: 530302000000 is the county 530302."""
     for length in (6, 9):
         if len(code) > length and set(code[length:]) == {"0"}:
             return code[:length]
@@ -122,8 +126,8 @@ def _without_zeros(code: str) -> str:
 
 @lru_cache(maxsize=1)
 def _codes_by_name() -> Mapping[str, str | None]:
-    """Name → code of the divisions in force. A name may begin with the names of divisions above. None if several
-    divisions have the name."""
+    """Name → code of the division in force; None if several divisions have the name. A division also has names that
+    begin with the names of divisions above it."""
     found: dict[str, str | None] = {}
     for code in divisions.codes():
         own = divisions.name(code) or ""
@@ -134,7 +138,9 @@ def _codes_by_name() -> Mapping[str, str | None]:
 
 
 def _prefixes(code: str) -> set[str]:
-    """Every choice of names of the divisions above, in order."""
+    """All texts that may come before the name of a division: any of the names of the divisions above, highest first.
+
+    The empty text is included."""
     prefixes = {""}
     for ancestor in divisions.ancestors(code):
         if ancestor != divisions.NATION:
@@ -147,7 +153,8 @@ def _prefixes(code: str) -> set[str]:
 
 
 def translated(convert: Convert, table: Mapping[str, Any]) -> Convert:
-    """`table`: word in the file → code. Other values go through `convert`."""
+    """Return a converter that first looks up the value in `table` (word in the file → code). It applies `convert` to a
+    value that is not in the table."""
 
     def look_up(value: Any) -> Any:
         key = plain(value) if isinstance(value, str) else to_text(value)
@@ -157,7 +164,7 @@ def translated(convert: Convert, table: Mapping[str, Any]) -> Convert:
 
 
 def translated_list(convert: Convert, table: Mapping[str, Any]) -> Convert:
-    """As `translated`, for a whole list or for its entries."""
+    """Like `translated`, for lists: the converter looks up the whole text first, and then each entry of the list."""
 
     def look_up(value: Any) -> Any:
         if isinstance(value, str) and plain(value) in table:

@@ -1,4 +1,4 @@
-"""Dates and instants in cells."""
+"""Converts cells to dates and instants."""
 
 import re
 import unicodedata
@@ -21,8 +21,10 @@ ToText = Callable[[Any], str]
 
 
 def date_reader(formats: Sequence[str], zero: date) -> ToText:
-    """Reads the usual ways to write a date in Chinese files. `formats` (strptime) are tried first; `zero`: day 0 of
-    serial day numbers. The result is YYYY-MM-DD. Raises CellWrong."""
+    """Return a function that converts a cell to a date YYYY-MM-DD. It reads the usual ways to write a date in Chinese
+    files, and raises CellWrong for anything else.
+
+    `formats` (strptime) are tried first. `zero`: day 0 of serial day numbers."""
     given = tuple(formats)
 
     def to_date(value: Any) -> str:
@@ -39,7 +41,7 @@ def date_reader(formats: Sequence[str], zero: date) -> ToText:
 
 
 def _digits_or_text(value: Any) -> str:
-    """A number loses its fraction, which is a time of day."""
+    """The text of a cell. A number loses its fraction, which is a time of day. Raises CellWrong for a bool."""
     if isinstance(value, bool):
         raise CellWrong("date")
     if isinstance(value, int | float):
@@ -48,12 +50,13 @@ def _digits_or_text(value: Any) -> str:
 
 
 def plain_date(text: str) -> str:
-    """Half width. Inner spaces stay, because a time of day may follow."""
+    """The text in half width. Inner spaces stay, because a time of day may follow the date."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text).strip()
 
 
 @lru_cache(maxsize=65536)
 def _date(text: str, formats: tuple[str, ...], zero: date) -> str | None:
+    """The date in a text as YYYY-MM-DD; None if the text is no date. The parameters are those of `date_reader`."""
     for each in formats:
         try:
             return datetime.strptime(text, each).date().isoformat()  # noqa: DTZ007 - a civil date
@@ -67,7 +70,8 @@ def _date(text: str, formats: tuple[str, ...], zero: date) -> str | None:
 
 
 def _matched_date(text: str, found: re.Match[str]) -> str | None:
-    """Only a time of day may follow the date."""
+    """The date that a pattern found, as YYYY-MM-DD. None if it does not exist, or if anything but a time of day
+    follows."""
     rest = text[found.end() :].strip()
     if rest and not _CLOCK.fullmatch(rest):
         return None
@@ -90,7 +94,9 @@ def day_of(serial: float, zero: date) -> Any:
 
 
 def inclusive(to_date: ToText) -> ToText:
-    """The day after a last day: a period of ours ends before `valid_to`."""
+    """Return a function that converts a last day to the day after it, because a period ends before its `valid_to`.
+
+    `to_date`: the conversion of a cell to a date. A day in the year 9999 stays as it is."""
 
     def to_end(value: Any) -> str:
         day = date.fromisoformat(to_date(value))
@@ -100,7 +106,8 @@ def inclusive(to_date: ToText) -> ToText:
 
 
 def instant_reader(to_date: ToText) -> ToText:
-    """Reads an instant. Without an offset it is in Asia/Shanghai, without a time of day it is midnight."""
+    """Return a function that converts a cell to an instant in ISO 8601. Without an offset it is in Asia/Shanghai, and
+    without a time of day it is midnight. The function raises CellWrong."""
 
     def to_instant(value: Any) -> str:
         if isinstance(value, datetime):

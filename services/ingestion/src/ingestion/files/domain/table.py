@@ -1,4 +1,4 @@
-"""The tables, rows and cells that all readers of files yield, and the limits of all readers."""
+"""Defines the tables, rows and cells that all readers of files yield, and the limits of all readers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ Cell = str | int | float | bool | date | datetime | bytes | None | BadCell | Cal
 
 
 class Row(NamedTuple):
-    """`place`: its number as a spreadsheet shows it. `broken`: why the row cannot be split into cells; then `cells` has
-    the readable part."""
+    """A row of a table. `place`: its number as a spreadsheet shows it. `broken`: the code why the row cannot be used;
+    then `cells` has the readable part."""
 
     place: int
     cells: Sequence[Cell]
@@ -93,15 +93,16 @@ def chars_of(cells: Sequence[Cell]) -> int:
 
 
 def bounded(place: int, cells: Sequence[Cell]) -> Row:
-    """The row. If its text is longer than ROW_CHARS_MAX, its cells are shortened and it is broken (`row_too_long`)."""
+    """Make a row. A row with more than ROW_CHARS_MAX characters is broken (`row_too_long`), and its cells are
+    shortened."""
     if chars_of(cells) <= ROW_CHARS_MAX and TooLong not in map(type, cells):
         return Row(place, cells)
     return Row(place, shortened([text_of(cell) for cell in cells], REJECT_BYTES_MAX), "row_too_long")
 
 
 def shortened(texts: Sequence[str], bytes_max: int) -> list[str]:
-    """The texts, with at most `bytes_max` bytes in total. The longest ones are cut to one common length and end with
-    CUT; short ones stay whole."""
+    """Shorten texts to at most `bytes_max` bytes of UTF-8 in total. The longest ones are cut to one common length and
+    end with CUT; short ones stay whole."""
     sizes = [len(text.encode("utf-8", "replace")) for text in texts]
     if sum(sizes) <= bytes_max:
         return list(texts)
