@@ -1,4 +1,7 @@
-"""`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`."""
+"""Routes that find a person by ID number and show the person's facts.
+
+`POST /v1/persons/lookup` and `GET /v1/persons/{person_id}`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -70,7 +73,7 @@ async def get_person(
 
 
 def _blind_index(body: LookupIn) -> bytes:
-    """Raises Malformed for a text that is no ID number."""
+    """The blind index (keyed hash) of the ID number. Raises Malformed for a text that is no ID number."""
     number = check(body.id_number, clock.today())
     if isinstance(number, IdProblem):
         raise _malformed(number)
@@ -83,7 +86,9 @@ def _malformed(wrong: IdProblem) -> Malformed:
 
 
 async def _load_by_number(tx: Tx, index: bytes) -> tuple[Mapping[str, Person], Person | None]:
-    """The persons of the circle, and the survivor among them."""
+    """Return the persons of the circle by id, and the survivor among them; no persons and None for an unknown number.
+
+    A circle holds all persons that were ever stated to be one human (`domain.identity`)."""
     owner = (await store.list_identities(tx.sql, [index])).get(index)
     if owner is None:
         return {}, None
@@ -92,7 +97,7 @@ async def _load_by_number(tx: Tx, index: bytes) -> tuple[Mapping[str, Person], P
 
 
 def _unknown_person(index: bytes) -> str:
-    """An id under which an unknown number counts against the budget, so that nobody can try numbers without limit."""
+    """An id under which an unknown number counts against the read budget. So no user can try numbers without limit."""
     return derived_id("nobody", index.hex())
 
 
@@ -148,7 +153,7 @@ def _masked(mask: Callable[[str], str], text: str | None) -> str | None:
 
 
 async def _load_masked(tx: Tx, person: Person, known: Mapping[str, Person], residence_event: str | None) -> _Masked:
-    """`residence_event`: the event with the address, if any."""
+    """The masked ID number, name and address of a person. `residence_event`: the event with the address, if any."""
     opened = await views.load_identities(tx.sql, [person], known, ["id_number", "name"])
     address = await _load_address(tx, residence_event) if residence_event else None
     return _Masked(

@@ -107,7 +107,7 @@ def _revealed(person_id: str, opened: Mapping[tuple[str, str], str], facts: dict
 
 
 def _facts(events: Mapping[str, str], values: views.Values) -> dict[str, Any]:
-    """`events`: field → id of the event that holds it. The fields as JSON, by name."""
+    """The fields as JSON, by name. `events`: field → id of the event that holds it; `values`: by event id."""
     return {field: _field(field, values.get(event)) for field, event in events.items()}
 
 
@@ -129,6 +129,6 @@ def _event(facts: Sequence[Fact], field: str, day: date) -> str | None:
 
 
 def _field(field: str, value: PopulationValue | None) -> Any:
-    """The field as JSON, out of the event's value."""
+    """The field as JSON, taken from the value of an event; None without a value."""
     _, name = _FACT_FIELDS[field]
     return msgspec.to_builtins(value if name is None or value is None else getattr(value, name))

@@ -24,7 +24,7 @@ class FoundOut(BaseModel):
 
 class FactOut(BaseModel):
     """A fact that holds from `valid_from` until before `valid_to`. `event_id`: the event that stated it. `via`: the
-    household."""
+    household through which the fact reached the person, if any."""
 
     kind: str
     value: dict[str, Any]

@@ -1,7 +1,7 @@
-"""A person as officers see them: the facts of a day, the areas that may see the person, and the vault's fields.
+"""Computes how officers see a person: the facts of a day, the areas that may see the person, and the vault's fields.
 
-A person belongs to one ID number. Several persons may be one human after a merge; `found` always holds all persons of
-the circle, as `load_persons` returns them.
+A person belongs to one ID number. Several persons may be one human after a merge. A *circle* holds all persons that
+were ever stated to be one human. `found` always holds all persons of the circle, as `load_persons` returns them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +34,9 @@ Values = dict[str, PopulationValue | None]  # by event id
 
 
 def facts_of(person: Person, found: Mapping[str, Person], known_at: datetime | None = None) -> tuple[Fact, ...]:
-    """The facts of the human whom this person represents. A person that is merged into another has only its own."""
+    """The facts of the human whom this person represents, as known at an instant (None: now).
+
+    A person that is merged into another one has only its own facts."""
     others = [found[alias] for alias in ever_aliases(person.identities)]
     known = (*statements_of(person.statements), *statements_of_others(person.identities, others))
     return facts_known_at(statements_counting(known, person.identities, known_at), known_at)
@@ -47,7 +49,8 @@ def human_of(person: Person, found: Mapping[str, Person], known_at: datetime | N
 
 
 def areas_of(facts: Sequence[Fact], day: date, division: str | None) -> list[str]:
-    """The divisions of residence and hukou on a day. If no fact gives one, `division`: the newest confirmed place.
+    """The divisions of residence and hukou on a day. If no fact gives one, the result is `division`, the newest place
+    that counts fully.
 
     A claimed place gives no access.
     """
@@ -82,7 +85,7 @@ def areas_of_human(person: Person, found: Mapping[str, Person], day: date) -> li
 
 
 def event_of(facts: Sequence[Fact], kind: Kind, day: date) -> str | None:
-    """The id of the event whose value of this kind holds on a day."""
+    """The id of the event whose value of this kind holds on a day; None if no value holds."""
     return next((fact.event_id for fact in facts if fact.kind == kind and fact.holds_on(day)), None)
 
 
@@ -139,10 +142,11 @@ def _number_in_use(survivor: Person, persons: Sequence[Person]) -> str:
 
 
 def _named_last(persons: Sequence[Person]) -> Person:
-    """The person with the newest name; the digest makes the choice definite at equal times."""
+    """The person with the newest name. At equal times the greater digest decides, so the choice is always the same."""
     return max(persons, key=lambda person: (person.memory.name_at, person.memory.name_digest))
 
 
 def fact_json(fact: Fact) -> dict[str, Any]:
+    """The fields of a fact by name, as JSON values."""
     built: dict[str, Any] = msgspec.to_builtins(fact)  # a named tuple becomes a list
     return dict(zip(Fact._fields, built, strict=True))

@@ -41,7 +41,9 @@ def split_batch(body: bytes) -> list[bytes | msgspec.Raw]:
 
 
 def _split_deep(body: bytes) -> list[bytes]:
-    """Split by counting brackets, so that one event of extreme depth does not spoil the other events of its batch."""
+    """Split a JSON array by counting brackets, so that one event of extreme depth does not make its batch unreadable.
+
+    Raises Unreadable."""
     if _count_brackets(body) > _BRACKETS_MAX or not body.lstrip().startswith(b"["):
         raise Unreadable("too_deep")
     parts, depth, start = [], 0, 0

@@ -1,6 +1,8 @@
-"""Checks that a schema cannot make: one date against another, a code against its list, one field against another.
+"""Makes the checks that a schema cannot make: one date against another, a code against its list, one field against
+another.
 
-All functions are pure; the present instant is an argument.
+All functions are pure; the present instant is an argument. A function `_check_…` adds the faults that it finds to
+`faults`.
 """
 
 import re
@@ -92,7 +94,7 @@ def _check_value(faults: list[Fault], event: PopulationEvent[Any], person: Perso
 
 
 def _check_other_value(faults: list[Fault], value: Any) -> None:
-    """The values that one condition covers."""
+    """Check the kinds of value that need one condition only."""
     if isinstance(value, LowIncomeValue) and value.support is not None and value.category != "tekun":
         faults.append(fault("/data/value/support", "support_without_tekun"))
     if isinstance(value, ContactValue) and value.phone is None and not value.contacts:
@@ -164,12 +166,14 @@ def _check_one_day(faults: list[Fault], start: date, end: date | None, today: da
 
 @lru_cache(maxsize=65536)
 def _in_force(code: str, on: date | None = None) -> bool:
-    """`on` None: at any time."""
+    """Whether a division code is in force on a day; without `on`, whether it ever was."""
     return divisions.known(code, on)
 
 
 def _check_division(faults: list[Fault], pointer: str, code: str, since: date | None, time: datetime) -> None:
-    """A register may name a division of 1950 by its code of then or of today: both are valid."""
+    """Check that a division code is in force when the event was recorded (`time`) or when the period begins (`since`).
+
+    A register may name a division of 1950 by its code of then or of today: both are valid."""
     if not _in_force(code):
         faults.append(fault(pointer, "division_unknown"))
     elif not _in_force(code, civil_date(time)) and (since is None or not _in_force(code, since)):
@@ -179,7 +183,7 @@ def _check_division(faults: list[Fault], pointer: str, code: str, since: date | 
 def _check_hukou(
     faults: list[Fault], value: RegistrationValue, person: Person, since: date | None, time: datetime
 ) -> None:
-    """A citizen has a hukou. A holder of a residence permit has none and is registered where the person lives."""
+    """Check the hukou of a registration. A citizen has one; a holder of a residence permit has none."""
     if value.hukou_division is not None:
         _check_division(faults, "/data/value/hukou_division", value.hukou_division, since, time)
     if isinstance(person, IdNumber) and has_hukou(person.number):
@@ -200,7 +204,9 @@ def _check_past(faults: list[Fault], pointer: str, day: date, today: date) -> No
 
 
 def _check_certificate(faults: list[Fault], value: DisabilityValue) -> None:
-    """The number must be possible, and class and level must be the same. `domain.chains` tests whose number it is."""
+    """Check that a certificate number contains a possible ID number, and the stated class and level.
+
+    `domain.chains` tests whose ID number it is."""
     printed = certificate.read(value.certificate_no)
     if printed is None or printed.id_number is None:
         faults.append(fault("/data/value/certificate_no", "certificate_id_mismatch"))
@@ -217,7 +223,8 @@ def _check_members(faults: list[Fault], value: HouseholdValue, today: date) -> N
 
 
 def _code_of_member(member: Person, seen: set[str]) -> str | None:
-    """The problem code of a member. `seen`: the numbers before it; the member's number is added."""
+    """The problem code of a member of a household; None without a fault. `seen`: the numbers before it; the function
+    adds the member's number."""
     if isinstance(member, IdProblem):
         return member.code.value
     if member.number in seen:
@@ -227,7 +234,7 @@ def _code_of_member(member: Person, seen: set[str]) -> str | None:
 
 
 def _check_item(faults: list[Fault], item: str) -> None:
-    """A national item code, or an item code of an area with the area's code before it."""
+    """Check an item code: a national code, or the code of an area, a dot and the area's own item code."""
     prefix, dot, _ = item.partition(".")
     if not (_in_force(prefix) if dot else item in ITEMS):
         faults.append(fault("/data/value/item", "item_unknown"))
@@ -245,7 +252,7 @@ def _check_identity(faults: list[Fault], value: IdentityChangeValue, person: Per
 
 
 def _code_of_other(other: Person, person: Person) -> str | None:
-    """The problem code of the other number of an identity change."""
+    """The problem code of the other number of an identity change; None without a fault."""
     if isinstance(other, IdProblem):
         return other.code.value
     return "same_number" if isinstance(person, IdNumber) and other.number == person.number else None

@@ -1,4 +1,4 @@
-"""Turns the bytes of one event into `Pushed` or `Rejected`. No content makes it raise.
+"""Turns the bytes of one event into `Pushed` or `Rejected`. Faulty content never raises an exception.
 
 The fast path is one typed decode. Only an event that fails it is decoded again, to find all faults.
 """
@@ -88,8 +88,10 @@ def read_event(
 def _decode(
     decoder: msgspec.json.Decoder[PopulationEvent[Any]], raw: bytes | msgspec.Raw
 ) -> tuple[PopulationEvent[Any], bool]:
-    """The event, and whether it has a value that its action does not use. Such a value may be anything and is dropped
-    unread, so that it never rejects an end or an annulment. Raises one of _FAILED."""
+    """Decode an event; also return whether it has a value that its action does not use. Raises one of _FAILED.
+
+    Such a value may be anything. It is dropped unread, so that it never causes the rejection of an end or an
+    annulment."""
     event: PopulationEvent[Any]
     try:
         event = decoder.decode(raw)
@@ -194,7 +196,7 @@ def _name_digest(value: PopulationValue | None) -> bytes:
 
 
 def _digest_of_name(name: str) -> bytes:
-    """Equal for names that differ in white space only."""
+    """A keyed hash of a name. Names that differ in white space only have the same hash."""
     return vault().blind_index("name\0" + "".join(name.split()))[:16]
 
 
@@ -221,8 +223,10 @@ def _reject(
     event: PopulationEvent[Any] | None = None,
     sender: str | None = None,
 ) -> Rejected:
-    """A rejection counts for its `sender`. Only a sender who may send for all sources (None) is identified by the
-    source that the event names."""
+    """Make the rejection of an event. `event`: the decoded event; None if it does not decode.
+
+    The rejection counts for its `sender`. If the sender may send for all sources (None), it counts for the source that
+    the event names."""
     id_, named = (event.id, event.source) if event is not None else _named(raw)
     source = _registered(sender or named)
     return Rejected(
@@ -236,6 +240,7 @@ def _reject(
 
 
 def _registered(source: str | None) -> str | None:
+    """The source if it is registered; None for any other."""
     return source if source in registered() else None
 
 
@@ -264,7 +269,7 @@ def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
 
 
 def _text(value: Any, chars_max: int | None = None) -> str | None:
-    """The value if it is a text, and not too long."""
+    """The value if it is a text of at most `chars_max` characters; None for any other value."""
     if not isinstance(value, str) or (chars_max is not None and len(value) > chars_max):
         return None
     return value

@@ -74,7 +74,7 @@ def _from_decoder(error: Exception) -> Fault:
 
 
 def _pointer_of(path: str) -> str:
-    """`path`: as the decoder writes it."""
+    """The JSON pointer to a place in an event. `path`: the place as the decoder writes it, such as `.data.value`."""
     return "".join(f"/{part}" for part in re.findall(r"[A-Za-z_]+|\d+", path))
 
 
@@ -99,6 +99,7 @@ _CODES: Final[Mapping[str, str]] = {
 
 
 def pointer(path: list[str | int]) -> str:
+    """The JSON pointer (RFC 6901) to a place, given by the names and indexes on the way to it."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -109,6 +110,7 @@ def _field(path: list[str | int], name: str) -> str:
 
 
 def _faults_of(wrong: Any) -> list[Fault]:
+    """The faults that one error of the schema validator means."""
     kind, path = wrong.kind, list(wrong.instance_path)
     name = type(kind).__name__
     if name == "AnyOf":
