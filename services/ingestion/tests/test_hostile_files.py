@@ -214,3 +214,8 @@ def test_one_day_out_of_range_rejects_only_its_row():
     data = io.BytesIO()
     files.write_table(table, data, coerce_timestamps="ms", allow_truncated_timestamps=True)
     assert read(data.getvalue(), "parquet") == (2, None)
+
+
+def test_a_list_in_a_cell_may_use_any_usual_separator() -> None:
+    for separator in "、,，;；/|":
+        assert to_list(f"独居{separator}空巢") == ["独居", "空巢"]

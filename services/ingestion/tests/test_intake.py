@@ -33,3 +33,13 @@ async def test_a_whole_batch_is_recorded_while_another_waits_for_the_database(
     assert [r["status"] for task in (few, *many) for r in task.result()] == ["accepted"] * (2 * half + 1)
     assert receipt["status"] == "accepted"
     assert await database.pool.fetchval("SELECT count(*) FROM received") == 2 * half + 3
+
+
+async def test_a_rejected_event_is_stored_although_its_neighbour_fails_by_a_bug(
+    push: Any, people: Any, database: Database
+) -> None:
+    await database.pool.execute("ALTER TABLE received ADD CONSTRAINT our_own_bug CHECK (kind <> 'residence') NOT VALID")
+    unknown = people.residence(people.number(1), "999999", id="unknown division")
+    receipts = await push(people.residence(people.number(2)), unknown)
+    assert [r["problems"][0]["code"] for r in receipts] == ["internal", "division_unknown"]
+    assert await database.pool.fetchval("SELECT count(*) FROM rejections") == 1

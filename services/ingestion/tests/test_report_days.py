@@ -40,6 +40,16 @@ async def test_counts_and_digest_of_a_day_show_whether_everything_arrived(push, 
         assert (answer.status_code, answer.json()["complete"]) == (201, True)
 
 
+async def test_an_event_that_its_source_withdrew_before_it_counted_and_its_annulment_are_not_shown_as_applied(
+    push, people, abroad, victim, admin
+):
+    income = abroad.sent(people.event("low_income", victim, {"category": "dibao"}, id="income"))
+    await push(income, expect="quarantined")
+    await push(people.annulled(income) | {"source": income["source"]}, expect="accepted")
+    day = (await admin.get(f"/v1/sources/{income['source']}/completeness?day=2026-11-20")).json()
+    assert (day["received"], day["applied"], day["quarantined"], day["parked"]) == (2, 0, 0, 2)
+
+
 async def test_a_source_sees_and_reports_its_own_days_only(client_for):
     grid = PSB.replace("psb", "grid")
     async with client_for(issue_token("source", source=PSB)) as psb:

@@ -71,12 +71,16 @@ class _Part:
             self.done.set_exception(error)
 
     def halve(self) -> "tuple[_Part, _Part] | None":
-        """Return the two halves of this part; None if it has at most one event."""
+        """Return the two halves of this part, in the order of recording; None if it has nothing to divide.
+
+        The rejected events come first: the request is answered once all its other events are."""
         parts = halves(self.events)
-        if parts is None:
-            return None
-        first, second = parts
-        return _Part(list(first), self.rejected, self), _Part(list(second), (), self)
+        if parts is not None:
+            first, second = parts
+            return _Part(list(first), self.rejected, self), _Part(list(second), (), self)
+        if self.events and self.rejected:
+            return _Part([], self.rejected, self), _Part(self.events, (), self)
+        return None
 
 
 class Intake:

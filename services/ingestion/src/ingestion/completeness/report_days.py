@@ -175,7 +175,7 @@ async def _completeness(connection: Any, urn: str, day: date) -> CompletenessOut
         kinds=_by_kind(tallies),
         applied=ours.events - unsettled.total,
         quarantined=unsettled.waiting,
-        parked=unsettled.discarded,
+        parked=unsettled.closed,
         rejected=rejected,
         digest=ours.digest,
         announced=announced,

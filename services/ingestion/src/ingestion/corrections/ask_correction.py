@@ -118,7 +118,7 @@ async def _find(connection: Any, event_id: str, body: CorrectionIn) -> Asked:
         pointer = "/data/previous_event_id"
         return Asked(event_id, event.source, event.kind, "waiting", event.waits_because, pointer, body.reason)
     if event.status == "parked":
-        raise Conflict("this event was discarded", code="settled")
+        raise Conflict("this event was discarded by officers or withdrawn by its source", code="settled")
     return Asked(event_id, event.source, event.kind, "applied", body.code, body.pointer, body.reason)
 
 

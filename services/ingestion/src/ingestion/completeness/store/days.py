@@ -118,14 +118,15 @@ async def list_counts(connection: Any, source: str, since: date, until: date) ->
 
 
 class Unsettled(NamedTuple):
-    """`waiting`: number of a day's events that wait in quarantine; `discarded`: number that officers have discarded."""
+    """The events of a day that do not count. `waiting`: the number that waits in quarantine. `closed`: the number that
+    officers have discarded or its source has withdrawn."""
 
     waiting: int
-    discarded: int
+    closed: int
 
     @property
     def total(self) -> int:
-        return self.waiting + self.discarded
+        return self.waiting + self.closed
 
 
 async def count_unsettled(connection: Any, source: str, day: date) -> Unsettled:
@@ -136,7 +137,7 @@ async def count_unsettled(connection: Any, source: str, day: date) -> Unsettled:
         day,
     )
     by_state = dict(map(tuple, rows))
-    return Unsettled(by_state.get("open", 0), by_state.get("discarded", 0))
+    return Unsettled(by_state.get("open", 0), by_state.get("discarded", 0) + by_state.get("withdrawn", 0))
 
 
 async def count_rejected(connection: Any, source: str, day: date) -> int:

@@ -15,7 +15,7 @@ from ingestion.files.domain.table import CUT, BadCell, Calculated, Cell
 
 _SPACES = re.compile(r"\s+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE]\+?\d+")
-_LIST = re.compile(r"[、,;；/|\s]+")
+_LIST = re.compile(r"[、,，;；/|\s]+")
 _GUARDED: Final = ("'=", "'+", "'-", "'@")
 DIGITS_KEPT: Final = 15  # of a number in a spreadsheet
 
