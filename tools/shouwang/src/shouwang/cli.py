@@ -1,4 +1,7 @@
-"""The command `shouwang`. Exit codes: 0 success, 1 done with faults, 2 not possible on this machine."""
+"""The command line `shouwang`: it loads and runs one command.
+
+Exit codes: 0 success, 1 done with faults, 2 not possible on this machine, 130 interrupted by the user.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Only the module of the given command is loaded."""
+    """Load the module of the given command and run it; returns its exit code.
+
+    Raises SystemExit without a known command, after it has printed help or an error.
+    """
     if not words or words[0] not in COMMANDS:
         parser = _parser()
         parser.parse_args(words)  # prints help or an error, and exits

@@ -7,7 +7,7 @@ from shouwang.runtime import clock, machine
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0."""
+    """Run the command; returns 0. Raises LocalProblem if the clock of this home cannot be moved."""
     given = _parser().parse_args(arguments)
     home = machine.local_runtime().home
     if given.action == "advance":

@@ -1,6 +1,7 @@
 """`shouwang demo`: start everything, load a synthetic sample county, run the stories, check all invariants.
 
-With `--once` everything is stopped at the end. Otherwise the platform stays up. The exit code is 1 if a story fails.
+With `--once` everything is stopped at the end; without it the platform stays up. The exit code is 1 if a story fails
+or an invariant does not hold.
 
 A demonstration pays example amounts and moves the clock. So it needs its own home: a new one, or the home of an earlier
 demonstration. Such a home gets new people, and its clock continues.
@@ -40,7 +41,7 @@ WAIT_SECONDS: Final = 30.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0 if every story succeeded and all invariants hold, else 1."""
+    """Run the command; returns 0 if every story succeeded and all invariants hold, else 1."""
     given = _parser().parse_args(arguments)
     started = _process_started()
     runtime = machine.local_runtime()
@@ -88,6 +89,7 @@ def begin_demonstration(runtime: Runtime, people: int) -> int:
 
 
 def _start(runtime: Runtime, started: float) -> None:
+    """Start all processes on the evening on which the stories begin. `started`: monotonic seconds, for the duration."""
     print("守望 Shouwang, a demonstration. All people in it are synthetic.\n")
     begins_at = evening_before_the_last_day(clock.business_time(runtime.home))
     lifecycle.up(runtime, business_time=begins_at.isoformat())
@@ -96,7 +98,7 @@ def _start(runtime: Runtime, started: float) -> None:
 
 
 def evening_before_the_last_day(now: datetime) -> datetime:
-    """20:00 on the last day but one of the month of `now`, or of the next month if that has passed.
+    """20:00 on the last day but one of the month of `now`, or of the next month if that instant has passed.
 
     In the stories the first midnight is a birthday and the second begins a month. Neither comes during a story.
     """

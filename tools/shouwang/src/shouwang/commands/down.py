@@ -7,7 +7,7 @@ from shouwang.runtime import lifecycle, machine
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0."""
+    """Run the command; returns 0."""
     argparse.ArgumentParser(prog="shouwang down", description=__doc__).parse_args(arguments)
     lifecycle.down(machine.local_runtime())
     return 0

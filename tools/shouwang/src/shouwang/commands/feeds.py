@@ -15,7 +15,10 @@ COUNTS = ("accepted", "unchanged", "quarantined", "rejected", "ended")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 when a table cannot be read or waits for an officer, or a file is no feed."""
+    """Run the command; returns 0.
+
+    The list returns 1 if a table has a problem or waits for an officer, or if a file is no feed.
+    """
     given = _parser().parse_args(arguments)
     return 0 if feeds(given, machine.local_runtime().service_url("ingestion")) else 1
 
@@ -30,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def feeds(given: argparse.Namespace, url: str) -> bool:
-    """True if no feed has a problem."""
+    """Print all feeds, or request a reading of one (`run`). False: the list shows a problem of a feed or a file."""
     with ServiceClient("ingestion", url, issue_token("admin")) as client:
         if given.action == "run":
             body = {"from_start": given.from_start}

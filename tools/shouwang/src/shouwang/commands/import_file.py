@@ -25,7 +25,7 @@ ADVICE = "the same file sent again goes on where it stopped"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 when rows were rejected or the import failed."""
+    """Run the command; returns 0, or 1 if rows were rejected or the import failed."""
     given = _parser().parse_args(arguments)
     return 0 if import_file(given, machine.local_runtime().service_url("ingestion")) else 1
 
@@ -46,7 +46,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def import_file(given: argparse.Namespace, url: str) -> bool:
-    """True if no row was rejected."""
+    """Send the file to ingestion at `url` and print the result.
+
+    Returns True if the import has not failed and no row was rejected. With `--no-wait` this is the state right after
+    the upload. Raises LocalProblem.
+    """
     token = issue_token("source", source=given.source) if given.source else issue_token("admin")
     wanted = {"kind": given.kind, "format": given.format, "mapping": _mapping(given.mapping)}
     params = {name: value for name, value in wanted.items() if value}
@@ -60,7 +64,7 @@ def import_file(given: argparse.Namespace, url: str) -> bool:
 
 
 def _mapping(given: str | None) -> str | None:
-    """The mapping as JSON, from the argument itself or from the file that it names. Raises LocalProblem."""
+    """Return the mapping as JSON, read from the argument itself or from the file that it names. Raises LocalProblem."""
     if given is None:
         return None
     try:
@@ -81,6 +85,7 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 def _send(client: ServiceClient, file: Path, params: dict[str, str]) -> dict[str, Any]:
+    """Upload the file; returns the import (JSON). Raises LocalProblem if the file is unreadable or rejected."""
     try:
         length = file.stat().st_size
         headers = {"content-type": "application/octet-stream", "content-length": str(length)}

@@ -9,7 +9,7 @@ from shouwang.runtime.problems import LocalProblem
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0. Raises LocalProblem when there is no such log."""
+    """Run the command; returns 0. Raises LocalProblem when there is no such log."""
     parser = argparse.ArgumentParser(prog="shouwang logs", description=__doc__)
     parser.add_argument("name", help="a service, kafka, postgres or supervisor")
     given = parser.parse_args(arguments)

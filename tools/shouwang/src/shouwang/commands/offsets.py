@@ -18,7 +18,7 @@ NUMBERS = (2, 3, 4, 5, 7)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; `list`: 1 if a partition is stopped; `resume`: 1 if nothing was changed."""
+    """Run the command; returns 0. `list` returns 1 if a partition is stopped, `resume` returns 1 without `--yes`."""
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     runtime.require_kafka()
@@ -52,7 +52,7 @@ def _target(text: str) -> Target:
 
 
 def _services(runtime: Runtime, only: str | None) -> list[str]:
-    """The given service, or all. Raises LocalProblem for an unknown service."""
+    """Return the given service, or all services with a database. Raises LocalProblem for an unknown service."""
     if only is None:
         return runtime.stored
     if only not in runtime.stored:

@@ -17,7 +17,7 @@ PAGE = 500
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 when a replayed record failed again."""
+    """Run the command; returns 0, or 1 if a replayed record failed again."""
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     if given.action == "replay":
@@ -48,7 +48,7 @@ def _client(runtime: Runtime, service: str) -> ServiceClient:
 
 
 def _parked(client: ServiceClient, parked_id: str | None) -> list[dict[str, Any]]:
-    """The parked records of one service (None: all), the oldest first."""
+    """Return the parked records of one service, the oldest first. With `parked_id`: only this record."""
     rows: list[dict[str, Any]] = []
     params: dict[str, Any] = {"limit": PAGE}
     while True:
@@ -60,7 +60,7 @@ def _parked(client: ServiceClient, parked_id: str | None) -> list[dict[str, Any]
 
 
 def _waiting(runtime: Runtime, parked_id: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(service, record) of all services."""
+    """Yield service and record: every parked record of all services, or only the record `parked_id`."""
     for service in runtime.stored:
         with _client(runtime, service) as client:
             for row in _parked(client, parked_id):
@@ -76,6 +76,7 @@ def _line(service: str, row: dict[str, Any]) -> str:
 
 
 def _replay(runtime: Runtime, service: str, parked_id: str | None) -> int:
+    """Replay all records of a service or one record; returns 1 if one failed again, else 0. Raises LocalProblem."""
     if service not in runtime.stored:
         raise LocalProblem(f"There is no service `{service}`: choose one of {', '.join(runtime.stored)}.")
     with _client(runtime, service) as client:

@@ -14,7 +14,11 @@ from shouwang.policies.proposals import FOLDER, load_proposal
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 for a fault of a list (`lint`), a change of decisions (`diff`) or a failure (`simulate`)."""
+    """Run the command; returns 0.
+
+    `lint` returns 1 if a list has an error or gives less than a higher list. `diff` returns 1 if a change can change
+    decisions. `simulate` returns 1 if the simulation fails.
+    """
     given = _parser().parse_args(arguments)
     if given.action == "lint":
         return _lint(given)

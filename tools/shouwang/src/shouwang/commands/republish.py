@@ -32,7 +32,7 @@ TRIES_MAX: Final = 5
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0 when the state of every key has been sent."""
+    """Run the command; returns 0 when the state of every key has been sent."""
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     runtime.require_kafka()
@@ -55,8 +55,11 @@ def _parser() -> argparse.ArgumentParser:
 async def republish(
     runtime: Runtime, topic: str, *, restart: bool = False, say: Callable[[str], None] = lambda text: None
 ) -> int:
-    """Write every newest state of `topic` to the outbox of its owner. Wait until the relay has sent them; returns how
-    many. Raises LocalProblem when the relay sends nothing."""
+    """Write every newest state of `topic` to the outbox of its owner. Wait until the relay has sent them.
+
+    Returns the number of states that this run wrote. `restart`: begin with the first key. `say` gets each line of
+    progress. Raises LocalProblem when the relay sends nothing.
+    """
     owner = SOURCES[topic].owner
     async with open_database(runtime, owner) as database:
         if restart:
@@ -69,7 +72,10 @@ async def republish(
 async def write_pages(
     database: Database, topic: str, *, pages_max: int | None = None, say: Callable[[str], None] = lambda text: None
 ) -> int:
-    """Write pages from the mark of the last run, at most `pages_max`; returns how many states."""
+    """Write states to the outbox page by page, from the last written key on; returns the number of states written.
+
+    `pages_max`: stop after so many pages. `say` gets each line of progress.
+    """
     total, done, pages = await database.pool.fetchval(SOURCES[topic].count_statement), 0, 0
     while pages_max is None or pages < pages_max:
         await _wait_for_relay(database, topic)
@@ -86,8 +92,10 @@ def _job(topic: str) -> str:
 
 
 async def _write_page(database: Database, topic: str) -> int:
-    """Write a page of states and the mark of its last key in one transaction. A deadlock with a live writer is
-    retried, at most TRIES_MAX times."""
+    """Call `_write_page_once`, and again after a deadlock with a live writer: at most TRIES_MAX times in all.
+
+    Returns the number of states written. Raises LocalProblem after the last deadlock.
+    """
     for tries in range(1, TRIES_MAX + 1):
         try:
             return await _write_page_once(database, topic)
@@ -98,6 +106,7 @@ async def _write_page(database: Database, topic: str) -> int:
 
 
 async def _write_page_once(database: Database, topic: str) -> int:
+    """Write a page of states and the mark of its last key in one transaction; returns the number of states."""
     async with database.transaction() as tx:
         after = await tx.sql.fetchval("SELECT mark FROM job_marks WHERE job = $1 FOR UPDATE", _job(topic))
         heads = await SOURCES[topic].page(tx.sql, after, PAGE, True)

@@ -21,7 +21,7 @@ COUNTS = ("received", "accepted", "duplicates", "quarantined", "rejected")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0; 1 when an event was rejected."""
+    """Run the command; returns 0, or 1 if an event was rejected."""
     parser = argparse.ArgumentParser(prog="shouwang send", description=__doc__)
     parser.add_argument("file", type=Path, help="NDJSON, or one JSON array of events")
     given = parser.parse_args(arguments)
@@ -29,7 +29,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def send(file: Path, url: str) -> bool:
-    """Send in batches; print the sum of the receipts and every problem; True if nothing was rejected."""
+    """Send the events of a file in batches to ingestion at `url`. Print the sums of the receipts and every problem.
+
+    Returns True if no event was rejected. Raises LocalProblem.
+    """
     totals: Counter[str] = Counter()
     events = read_events(file)
     # A file may contain events of several sources. A source may push only its own events, the local admin all.
@@ -43,7 +46,7 @@ def send(file: Path, url: str) -> bool:
 
 
 def read_events(file: Path) -> Iterator[dict[str, Any]]:
-    """The events of a JSON array or of NDJSON. Raises LocalProblem for other content."""
+    """Yield the events of a file: one JSON array, or NDJSON. Raises LocalProblem for other content."""
     try:
         with file.open(encoding="utf-8") as lines:
             is_array = lines.read(1) == "["

@@ -11,7 +11,7 @@ HOURS = 8
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0. Raises LocalProblem for the role of a service or an unknown role."""
+    """Run the command; returns 0. Raises LocalProblem for the role `service` or an unknown role."""
     given = _parser().parse_args(arguments)
     if given.role not in GIVEN_ROLES:
         raise LocalProblem(f"There is no role `{given.role}` for a person: choose one of {', '.join(GIVEN_ROLES)}.")

@@ -9,7 +9,7 @@ from shouwang.runtime import machine
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0."""
+    """Run the command; returns 0. Raises LocalProblem if Kafka does not answer."""
     argparse.ArgumentParser(prog="shouwang topics", description=__doc__).parse_args(arguments)
     runtime = machine.local_runtime()
     runtime.require_kafka()

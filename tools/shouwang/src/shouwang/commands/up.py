@@ -7,7 +7,7 @@ from shouwang.runtime import lifecycle, machine
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0 when all started processes are ready."""
+    """Run the command; returns 0 when all started processes are ready. Raises LocalProblem if one does not start."""
     given = _parser().parse_args(arguments)
     lifecycle.up(machine.local_runtime(), business_time=given.clock, with_services=not given.no_services)
     return 0

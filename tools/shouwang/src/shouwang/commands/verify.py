@@ -33,7 +33,7 @@ WAIT_SECONDS: Final = 30.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit 0 if all invariants hold, else 1."""
+    """Run the command; returns 0 if all invariants hold, else 1."""
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     runtime.require_kafka()
@@ -59,8 +59,8 @@ async def check_all(
 ) -> Report:
     """Check all invariants as soon as the backlog is empty, or after `wait_seconds`.
 
-    It only reads. Changes during the check may be reported as faults. Raises LocalProblem when a database does not
-    answer.
+    It only reads stores and topics. Changes during the check may be reported as faults. `say` gets each line of
+    progress. Raises LocalProblem when a database does not answer.
     """
     as_this_home(runtime)
     report = Report()
@@ -96,6 +96,7 @@ def as_this_home(runtime: Runtime) -> None:
 
 
 async def _quiet(address: str, databases: backlog.Databases, seconds: float) -> Line:
+    """Wait at most `seconds` for an empty backlog; the remaining backlog becomes the faults of the line."""
     kafka = AIOKafkaConsumer(bootstrap_servers=address)
     await kafka.start()
     try:
@@ -106,7 +107,7 @@ async def _quiet(address: str, databases: backlog.Databases, seconds: float) -> 
 
 
 async def _own_check(name: str, database: Database) -> Line:
-    """The check by the service of its own store."""
+    """Run the check that the service defines for its own database (`<service>.verify`)."""
     line = Line(f"{name}: its own store agrees with itself")
     verify = importlib.import_module(f"{name}.verify")
     async with database.reading() as connection:
@@ -115,6 +116,7 @@ async def _own_check(name: str, database: Database) -> Line:
 
 
 async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callable[[str], None]) -> list[Line]:
+    """Run all checks of topics in one pass, then search the logs; returns one line per invariant."""
     secrets, grounds, providers = await _secrets(runtime, databases["ingestion"]), Grounds(), Providers()
     with tempfile.TemporaryDirectory(prefix="shouwang-verify-") as folder:
         heads = Heads(Path(folder), SOURCES)
@@ -128,7 +130,7 @@ async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callab
 
 
 async def _secrets(runtime: Runtime, ingestion: Database) -> Secrets:
-    """The search for a sample of the vault."""
+    """Prepare the search for the names and ID numbers of a sample of the vault."""
     numbers, names, persons = await load_secrets(ingestion, runtime.home)
     secrets = Secrets(numbers, names)
     secrets.topics.note = secrets.logs.note = f"of {persons:,} people sought"
