@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 description of all topics."""
+"""Generates `contracts/asyncapi.yaml`, the AsyncAPI 3.0 description of all topics for sources and providers."""
 
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def _summary(cls: type) -> str:
 
 
 def document() -> dict[str, Any]:
-    """Every channel with its messages. The operations name the direction of each channel."""
+    """Return the whole description: every channel with its messages, and an operation with its direction."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -106,7 +106,7 @@ def _messages() -> dict[str, Any]:
 
 
 def _signed() -> dict[str, Any]:
-    """Any population event with the signature of its source."""
+    """Return the message of the shared topic: any population event, signed by its source."""
     events = [{"$ref": f"./events/cn.eldercare.population.{kind}.v1.json"} for kind in population_schemas()]
     message = _message(_SIGNED, _SIGNED, "A population event that its source has signed", "SignedHeaders", _STRUCTURED)
     return message | {"payload": message["payload"] | {"schema": {"oneOf": events}}}
@@ -164,7 +164,7 @@ def _provider_channels() -> dict[str, Any]:
 
 
 def _operations() -> dict[str, Any]:
-    """Direction of every channel: the platform receives from sources and providers, and sends on the others."""
+    """Return an operation per channel: `receive` on channels of sources and of replies, `send` on all others."""
     outside = {INBOUND, f"{INBOUND}.source", "dispatch.provider.replies"}
     return {
         f"{'receive' if name in outside else 'send'}.{name}": {

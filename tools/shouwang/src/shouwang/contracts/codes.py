@@ -1,4 +1,4 @@
-"""The published codes: reasons for a waiting or rejected event, for a failed file, and the results of a day."""
+"""Generates `codes.json` and `codes.md`: the published codes of waiting and rejected events, failed files and days."""
 
 import importlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _TABLE: Final = "| code | 含义 | meaning |\n|---|---|---|\n"
 
 
 def lists() -> dict[str, dict[str, Any]]:
-    """Each list by name: its titles, and the meanings of its codes in English and Chinese."""
+    """Return each list of codes by name: `title`, `title_zh`, and `codes` with `en` and `zh` for each code."""
     published: Mapping[str, tuple[str, str, Mapping[str, tuple[str, str]]]]
     published = importlib.import_module("ingestion.domain.problems").PUBLISHED
     found = {}
@@ -25,7 +25,7 @@ def lists() -> dict[str, dict[str, Any]]:
 
 
 def page() -> str:
-    """The lists as a Markdown page."""
+    """Return the lists as a Markdown page."""
     parts = [_HEAD]
     for name, entry in lists().items():
         parts.append(f"\n## {entry['title_zh']} · {entry['title']} (`{name}`)\n\n{_TABLE}")

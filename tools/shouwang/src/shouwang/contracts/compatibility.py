@@ -1,4 +1,4 @@
-"""Incompatible changes of a schema within a major version.
+"""Finds incompatible changes of a JSON Schema within a major version, for the contract tests.
 
 No field may be removed, get another type or become required, and no enum may become narrower. An added optional field,
 a wider enum or a new event is compatible.
@@ -12,7 +12,7 @@ DEPTH_MAX = 12  # schemas may be recursive
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """One sentence per incompatible difference, each with its path."""
+    """Return one sentence with the path for each incompatible difference; empty if the new schema is compatible."""
     return list(_compare(_Pair(old, new, old, new).resolved(), "", 0))
 
 
@@ -29,6 +29,7 @@ class _Pair(NamedTuple):
         return self._replace(old=old, new=new).resolved()
 
     def resolved(self) -> Self:
+        """The pair with both `$ref` replaced by their targets."""
         return self._replace(old=_resolve(self.old, self.old_root), new=_resolve(self.new, self.new_root))
 
 
@@ -91,7 +92,7 @@ def _compare_properties(pair: _Pair, path: str, depth: int) -> Iterator[str]:
 
 
 def _compare_options(pair: _Pair, path: str, depth: int) -> Iterator[str]:
-    """Alternatives are compared by title or type. A missing alternative is incompatible."""
+    """Compare the alternatives (`anyOf`, `oneOf`) by title or type. A missing alternative is incompatible."""
     for union in ("anyOf", "oneOf"):
         options = {_name(option): option for option in _options(pair.new, union, pair.new_root)}
         for old in _options(pair.old, union, pair.old_root):

@@ -20,7 +20,7 @@ def _json(value: Any) -> str:
 
 
 def generated() -> dict[str, str]:
-    """The content of every generated file, by path relative to `contracts/`."""
+    """Return the content of every generated file, by path relative to `contracts/`."""
     files: dict[str, str] = {}
     for wire_type, schema in event_schemas().items():
         files[f"events/{wire_type}.json"] = _json(schema)
@@ -43,7 +43,10 @@ def generated() -> dict[str, str]:
 
 
 def write(root: Path) -> list[str]:
-    """Write what differs, remove what is no longer generated; returns the paths touched."""
+    """Write each generated file that differs under `root`. Remove schemas, examples and APIs that are not generated.
+
+    Returns the paths of the changed files.
+    """
     files, touched = generated(), []
     for folder in ("events", "examples", "openapi"):
         for path in (root / folder).glob("*.json"):

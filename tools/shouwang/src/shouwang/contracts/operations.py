@@ -1,4 +1,4 @@
-"""docs/operations.md: every environment variable of the services, from the fields of their settings classes."""
+"""Generates `docs/operations.md`: every environment variable of the services, read from their settings classes."""
 
 import importlib
 import importlib.util
@@ -33,7 +33,7 @@ TABLE: Final = """| variable | service | default | unit | meaning |
 
 
 class Line(NamedTuple):
-    """One row of the table."""
+    """One row of a table of the page: one environment variable."""
 
     variable: str
     service: str
@@ -63,7 +63,7 @@ NAMED: Final = (
 
 
 def page(services: tuple[str, ...]) -> str:
-    """The whole page. `services`: those that may have settings of their own."""
+    """Return the page in Markdown. `services`: names of all services; some have no settings of their own."""
     parts = [HEAD]
     for name, classes in (("shell", _classes("shell")), *((s, _classes(s)) for s in services)):
         service = ALL if name == "shell" else name
@@ -83,6 +83,7 @@ def _classes(package: str) -> list[type[BaseSettings]]:
 
 
 def _title(service: str, cls: type[BaseSettings]) -> str:
+    """Return the first sentence of the class's docstring, after the name of its service."""
     first = (cls.__doc__ or "").split(". ")[0].split("\n")[0].rstrip(".")
     return first if service == ALL else f"{service}: {first[0].lower()}{first[1:]}"
 

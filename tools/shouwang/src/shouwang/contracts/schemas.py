@@ -1,4 +1,4 @@
-"""JSON Schemas of events, policy files and feeds, and one example per event."""
+"""Generates the JSON Schemas of events, policy files and table feeds, and an example of a schema."""
 
 import importlib
 from typing import Any
@@ -14,13 +14,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def event_schema(cls: type[Event]) -> dict[str, Any]:
-    """The schema of the body of one event type, without external references."""
+    """Return the schema of the body of one event type, without external references."""
     schema: dict[str, Any] = msgspec.json.schema(cls)
     return {"$schema": DIALECT, "$id": f"urn:shouwang:schema:{cls.wire_type()}", "title": cls.__name__, **schema}
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """Schemas of all events and population changes, by wire type."""
+    """Return the schemas of all internal events and of the events that sources push, by wire type."""
     found = {cls.wire_type(): event_schema(cls) for cls in all_events().values()}
     for kind, schema in population_schemas().items():
         wire_type = f"cn.eldercare.population.{kind}.v1"
@@ -56,7 +56,10 @@ _NAMED = {
 
 
 def example(schema: dict[str, Any], name: str = "", root: dict[str, Any] | None = None) -> Any:
-    """An instance with every property. It is synthetic and always the same."""
+    """Return a synthetic instance of a schema with every property. Each call gives the same instance.
+
+    `name`: the property that has this schema. `root`: the document for references; by default the schema itself.
+    """
     root = root or schema
     if "$ref" in schema:
         return example(_target(schema["$ref"], root), name, root)
