@@ -1,4 +1,4 @@
-"""The backlog of all services: unsent events, unread records, due job rows, stopped partitions."""
+"""Reads the backlog of all services: unsent events, unread records, rows whose day has come, stopped partitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shell.store.database import Database
 Databases = Mapping[str, Database]
 LOOK_EVERY_SECONDS: Final = 0.3
 
-# Per service the count of rows that are due for its job. `$1` is today, `$2` now. None: the service has no such job.
+# Per service the statement that counts the rows whose day has come. `$1` is today, `$2` now. None: nothing is counted.
 DUE: Final[dict[str, str | None]] = {
     "ingestion": None,
     "supervision": None,
@@ -28,7 +28,7 @@ DUE: Final[dict[str, str | None]] = {
 
 
 async def load_backlog(databases: Databases, kafka: AIOKafkaConsumer) -> list[str]:
-    """One sentence per kind of backlog and service; empty when nothing is under way."""
+    """Return one sentence per service and kind of backlog; empty if there is no backlog."""
     found: list[str] = []
     for name, database in databases.items():
         rows = await _load_rows(name, database)
@@ -40,7 +40,10 @@ async def load_backlog(databases: Databases, kafka: AIOKafkaConsumer) -> list[st
 
 
 class _Rows(NamedTuple):
-    """`pending`: events in the outbox; `due`: rows that are due for a job; `stopped`: stopped partitions."""
+    """The backlog in one database. `pending`: outbox rows; `due`: rows whose day has come; `stopped`: partitions.
+
+    `next_offsets`: the stored position per partition; None if no record of the partition has been read.
+    """
 
     pending: int
     due: int
@@ -71,7 +74,7 @@ def _sentences(name: str, rows: _Rows, unread: int) -> Iterator[str]:
 
 
 async def inbound_partitions(kafka: AIOKafkaConsumer) -> list[TopicPartition]:
-    """The partitions of all topics of sources, also of new topics without a stored position."""
+    """Return the partitions of all topics of sources, also of new topics without a stored position."""
     cluster = await kafka._client.fetch_all_metadata()
     return [
         TopicPartition(topic, part)
@@ -82,7 +85,7 @@ async def inbound_partitions(kafka: AIOKafkaConsumer) -> list[TopicPartition]:
 
 
 async def _unread(kafka: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int | None]) -> int:
-    """Records after the next offsets. None: no record of the partition has been read."""
+    """Return the number of records from the next offsets on. None: no record of the partition has been read."""
     if not next_offsets:
         return 0
     begins = await kafka.beginning_offsets(list(next_offsets))
@@ -95,7 +98,7 @@ async def _unread(kafka: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition,
 
 
 async def wait_until_quiet(databases: Databases, kafka: AIOKafkaConsumer, seconds: float) -> list[str]:
-    """Wait until the backlog is empty twice in a row, at most `seconds`. Returns the last backlog."""
+    """Wait until the backlog is empty twice in a row, at most `seconds`. Returns the last backlog as sentences."""
     deadline, was_empty = monotonic() + seconds, False
     while True:
         backlog = await load_backlog(databases, kafka)

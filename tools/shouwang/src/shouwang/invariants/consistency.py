@@ -28,7 +28,10 @@ _FACTS_VERSIONS: Final = "SELECT person_id, facts_version AS version FROM person
 
 
 async def compare_versions(databases: Databases) -> list[Line]:
-    """Identification has decided from the newest facts, and every reader has applied the newest decision."""
+    """Check that identification has used the newest facts, and that every reader has applied the newest decision.
+
+    Returns one line for identification and one per reader of decisions.
+    """
     facts = Line("everybody's newest facts have reached identification")
     await _compare_versions(facts, databases["ingestion"], databases["identification"], _FACTS_VERSIONS)
     lines = [facts]
@@ -40,6 +43,7 @@ async def compare_versions(databases: Databases) -> list[Line]:
 
 
 async def _compare_versions(line: Line, owner: Database, reader: Database, applied: str) -> None:
+    """Add a fault to `line` for each person whose applied version differs. `applied`: the statement of the reader."""
     async for people in _pages(owner, _VERSIONS, "person_id"):
         line.count += len(people)
         found = await _versions(reader, applied, [row["person_id"] for row in people])
@@ -49,7 +53,7 @@ async def _compare_versions(line: Line, owner: Database, reader: Database, appli
 
 
 async def _versions(reader: Database, applied: str, person_ids: list[Any]) -> dict[Any, int]:
-    """The applied versions by person."""
+    """Return the applied version by person id. `applied`: the statement of the reader."""
     async with reader.reading() as connection:
         return dict(await connection.fetch(applied, person_ids))
 
@@ -58,7 +62,8 @@ async def _versions(reader: Database, applied: str, person_ids: list[Any]) -> di
 
 
 class _Input(NamedTuple):
-    """An accepted event. `state`: its state in quarantine, None if it is not there."""
+    """An accepted event. `status`: as received (`applied`, `quarantined`, `parked`). `state`: its state in quarantine,
+    None if it is not there."""
 
     event_id: str
     source: str
@@ -74,10 +79,10 @@ SELECT r.event_id, r.source, r.kind, r.status, r.person_id, q.state FROM
 
 
 async def check_inputs(database: Database) -> list[Line]:
-    """Every accepted input is in exactly one place. One more line per source counts its inputs.
+    """Check that every accepted input is in exactly one place. One more line per source counts its inputs.
 
-    Applied: in the statements of a person or a household. Quarantined: open there. Parked: discarded, or withdrawn by
-    the source.
+    An applied input is a statement of a person that counts. A quarantined one is open in quarantine. A parked one was
+    discarded or withdrawn there. The statements of an applied `household` event are not searched.
     """
     places = Line("every accepted input is in exactly one place")
     counts: Counter[tuple[str, str]] = Counter()
@@ -94,6 +99,7 @@ async def check_inputs(database: Database) -> list[Line]:
 
 
 async def _never_received(database: Database) -> int:
+    """Return the number of whole events in quarantine that are not among the received events."""
     async with database.reading() as connection:
         count = await connection.fetchval(
             """SELECT count(*) FROM quarantine q LEFT JOIN received r USING (event_id)
@@ -103,6 +109,7 @@ async def _never_received(database: Database) -> int:
 
 
 def _misplaced(inputs: list[_Input], counted: set[str]) -> Iterator[str]:
+    """Yield a sentence per input in a wrong place. `counted`: event ids of statements that count."""
     for accepted in inputs:
         fault = _misplacement(accepted, accepted.event_id in counted)
         if fault is not None:
@@ -127,7 +134,7 @@ def _misplacement(accepted: _Input, is_statement: bool) -> str | None:
 
 
 async def _counted(database: Database, person_ids: set[str]) -> set[str]:
-    """The event ids of these persons' statements, without those in a standing that does not count."""
+    """Return the event ids of these persons' statements, without statements that do not count for the person."""
     async with database.reading() as connection:
         rows = await connection.fetch(
             "SELECT statements FROM persons WHERE person_id = ANY($1::uuid[])", sorted(person_ids)
@@ -160,7 +167,7 @@ _FOLLOWED: Final = {
 
 
 async def check_suspicions(databases: Databases) -> Line:
-    """Every suspected death has a paused plan with its check in dispatch and a counted hold in supervision."""
+    """Check every suspected death: dispatch has a plan with cause `suspicion`, and supervision counts the hold."""
     line = Line("every suspected death is checked and its hold is counted")
     async for people in _pages(databases["identification"], _SUSPECTED, "person_id"):
         ids = [row["person_id"] for row in people]
@@ -172,6 +179,7 @@ async def check_suspicions(databases: Databases) -> Line:
 
 
 async def _not_found(database: Database, query: str, person_ids: list[Any]) -> list[Any]:
+    """Return the persons that the query does not find."""
     async with database.reading() as connection:
         found = {row[0] for row in await connection.fetch(query, person_ids)}
     return [person_id for person_id in person_ids if person_id not in found]
@@ -189,7 +197,7 @@ _DUE_MONTHS: Final = {
 
 
 async def check_due_months(databases: Databases) -> Line:
-    """Supervision counts exactly the months that are due in subsidy."""
+    """Check that supervision counts exactly the months that are due in subsidy."""
     line = Line("the statistics count the dues that subsidy states")
     async for people in _pages(databases["subsidy"], "SELECT person_id FROM accounts WHERE", "person_id"):
         ids = [row["person_id"] for row in people]
@@ -202,13 +210,13 @@ async def check_due_months(databases: Databases) -> Line:
 
 
 async def _due_months(databases: Databases, service: str, person_ids: list[Any]) -> set[tuple[Any, ...]]:
-    """(person, item, jurisdiction, month)."""
+    """Return person id, item, jurisdiction and first day of the month of every due month of these persons."""
     async with databases[service].reading() as connection:
         return {tuple(row) for row in await connection.fetch(_DUE_MONTHS[service], person_ids, ITEMS)}
 
 
 async def check_money(database: Database) -> Line:
-    """The sum of the debits equals the sum of the credits, over all posted entries."""
+    """Check that the sum of the debits equals the sum of the credits, over all posted entries."""
     line = Line("trial balance: debits = credits")
     async with database.reading() as connection:
         rows = await connection.fetch(
@@ -226,7 +234,7 @@ async def check_money(database: Database) -> Line:
 
 
 async def check_parked(databases: Databases) -> Line:
-    """Counts parked records by reason. A record that is parked for a bug is a fault."""
+    """Count the parked records by service and reason. A record that is parked for a bug is a fault."""
     line = Line("what could not be processed is parked with its reason")
     notes: list[str] = []
     for name, database in databases.items():
@@ -243,7 +251,7 @@ _BUGS: Final = ("bug", "behind_parked")
 
 
 async def _parked_by_reason(database: Database) -> list[Any]:
-    """(reason, number of records)."""
+    """Return rows of reason and number of parked records."""
     async with database.reading() as connection:
         rows: list[Any] = await connection.fetch(
             "SELECT reason, count(*) AS parked FROM parked WHERE state = 'parked' GROUP BY reason ORDER BY reason"
@@ -252,7 +260,10 @@ async def _parked_by_reason(database: Database) -> list[Any]:
 
 
 async def _pages(database: Database, select: str, key: str) -> AsyncIterator[list[Any]]:
-    """Pages of rows in the order of `key`. `select` ends where the condition on the key follows."""
+    """Yield the rows of a statement in pages of PAGE rows, in the order of `key`.
+
+    `select` is the beginning of the statement; it ends before the condition on `key`.
+    """
     tail = ") r LEFT JOIN quarantine q USING (event_id) ORDER BY r.event_id" if key == "event_id" else ""
     after: str | None = None
     while True:

@@ -1,4 +1,7 @@
-"""Compares the newest record per key of the compacted topics with its database row."""
+"""Compares the compacted topics with the databases of their owners.
+
+The *head* of a key is its newest record on the topic. It must equal the state that the database row gives.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ Expected = tuple[str, bytes]  # key and digest
 
 
 def digest_of(body: bytes) -> bytes:
-    """The digest of a state event without its causes. The relay adds the causes last."""
+    """Return the digest of the JSON of a state event without `causes`, the field that the relay adds at the end."""
     at = body.rfind(_CAUSES)
     plain = body if at < 0 else body[:at] + b"}"
     return blake2b(plain, digest_size=16).digest()
 
 
 class Heads:
-    """Keeps the digest of the head of every key, on disk."""
+    """Stores the digest of every head in a file, so memory use is constant. `check` gets the records in order."""
 
     def __init__(self, folder: Path, topics: Iterable[str]) -> None:
         self._db = sqlite3.connect(folder / "heads.sqlite", isolation_level=None)
@@ -53,7 +56,10 @@ class Heads:
         self._unwritten.clear()
 
     async def compare(self, topic: str, expected: AsyncIterator[Expected], pending: set[str]) -> Line:
-        """Compare the heads of a topic with the expected ones. `pending`: keys with a newer state in the outbox."""
+        """Compare the heads of a topic with the expected ones; returns the line with the faults.
+
+        `pending`: keys with a newer state in the outbox, which are not compared.
+        """
         self._flush()
         line = Line(f"head of {topic} = the row behind it")
         async for key, digest in expected:
@@ -69,13 +75,13 @@ class Heads:
         return line
 
     def _take(self, topic: str, key: str) -> bytes | None:
-        """The digest of a head, which is marked as seen."""
+        """Mark the head of a key as seen; returns its digest (empty for a record without value), or None."""
         row = self._db.execute("SELECT digest FROM heads WHERE topic = ? AND key = ?", (topic, key)).fetchone()
         self._db.execute("UPDATE heads SET seen = 1 WHERE topic = ? AND key = ?", (topic, key))
         return row[0] if row else None
 
     def _not_taken(self, topic: str) -> list[str]:
-        """The keys with a head that is no tombstone and was not taken."""
+        """Return the keys whose head was not seen by `_take` and has a value."""
         rows = self._db.execute("SELECT key FROM heads WHERE topic = ? AND seen = 0 AND digest <> ''", (topic,))
         return [key for (key,) in rows]
 
@@ -84,7 +90,7 @@ class Heads:
 
 
 async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
-    """One line per compacted topic, compared with the database of its owner."""
+    """Compare each compacted topic with the database of its owner; returns one line per topic."""
     lines = []
     for topic, source in SOURCES.items():
         database = databases[source.owner]
@@ -93,13 +99,13 @@ async def compare_heads(heads: Heads, databases: Databases) -> list[Line]:
 
 
 async def _pending(database: Database, topic: str) -> set[str]:
-    """The keys with a state in the outbox."""
+    """Return the keys of a topic with a state in the outbox."""
     async with database.reading() as connection:
         return {row["key"] for row in await connection.fetch("SELECT key FROM outbox WHERE topic = $1", topic)}
 
 
 async def _expected(database: Database, source: Source) -> AsyncIterator[Expected]:
-    """The expected heads of a topic, loaded in pages."""
+    """Yield key and digest of each expected head of a topic, loaded in pages."""
     after: str | None = None
     while True:
         async with database.reading() as connection:

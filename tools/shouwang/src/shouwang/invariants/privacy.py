@@ -1,4 +1,4 @@
-"""Searches topics and logs for names and ID numbers of the vault."""
+"""Searches topics and logs for names and ID numbers of the vault. Neither may contain any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ESCAPED: Final = re.compile(rb"(?:\\u[4-9][0-9a-fA-F]{3}){2,}")
 
 
 async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[str], int]:
-    """ID numbers, names and number of persons of a vault sample, decrypted with the keys of this home."""
+    """Decrypt a sample of the vault with the keys of this home; returns ID numbers, names and the number of persons."""
     vault = Vault(Keys.load(home / "keys" / "vault.json"))
     async with database.reading() as connection:
         rows = await connection.fetch(
@@ -41,7 +41,10 @@ async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[
 
 
 class Secrets:
-    """Searches for ID numbers and names. A fault gives the place only, never the value."""
+    """Searches records and logs for these ID numbers and names. `topics` and `logs` are the results.
+
+    A fault gives the place only, never the value.
+    """
 
     def __init__(self, numbers: set[bytes], names: set[str]) -> None:
         self._numbers = numbers
@@ -58,7 +61,7 @@ class Secrets:
             self.topics.fault(f"{record.topic}[{record.partition}]@{record.offset}: {found}")
 
     def check_logs(self, files: Iterable[Path]) -> Line:
-        """Search logs of any size, line by line."""
+        """Search logs of any size, line by line; returns `logs`."""
         for file in files:
             with file.open("rb") as lines:
                 for number, text in enumerate(lines, 1):
@@ -69,6 +72,7 @@ class Secrets:
         return self.logs
 
     def _found(self, text: bytes, *, with_names: bool) -> str | None:
+        """The kind of personal data that the text contains; None if it contains none of the sample."""
         if any(number.upper() in self._numbers for number in _NUMBER.findall(text)):
             return "an ID number"
         if with_names and any(self._names_in(run) for run in _chinese(text)):
@@ -84,6 +88,7 @@ class Secrets:
 
 
 def _chinese(text: bytes) -> Iterable[str]:
+    """Yield each run of at least two Chinese characters, written in UTF-8 or with JSON escapes."""
     for run in _CHINESE.findall(text):
         yield run.decode("utf-8", "replace")
     if b"\\u" in text:

@@ -24,7 +24,7 @@ _to_provider = msgspec.json.Decoder(_ToProvider)
 
 
 class Grounds:
-    """Invariant 6: every entitlement cites its list, and a granted one also its facts."""
+    """Checks that every entitlement cites its list, and a granted one also its facts."""
 
     def __init__(self) -> None:
         self.line = Line("every decision cites its clause and its facts")
@@ -44,7 +44,7 @@ def _groundless(held: Entitlement) -> bool:
 
 
 class Providers:
-    """Invariant 7: a provider's topic holds that provider's tasks only, and no person id."""
+    """Checks that a provider's topic holds only tasks of that provider, and no person id."""
 
     def __init__(self) -> None:
         self.line = Line("providers' topics hold their own tasks only")

@@ -11,7 +11,8 @@ FAULTS_MAX: Final = 20
 
 @dataclass
 class Line:
-    """One invariant. `count`: the checked things; `faults`: the first FAULTS_MAX; `fault_count`: all."""
+    """The result for one invariant. `count`: number of checked things. `faults`: the first FAULTS_MAX sentences.
+    `fault_count`: the number of all faults."""
 
     invariant: str
     count: int = 0
@@ -30,7 +31,7 @@ class Line:
         return self
 
     def text(self) -> str:
-        """One line, and one more per listed fault."""
+        """The result as text: one line, and one more per listed fault."""
         verdict = "WRONG" if self.fault_count else "ok"
         head = f"{verdict:<6} {self.invariant:<60} {self.count:>9,}"
         if self.note:

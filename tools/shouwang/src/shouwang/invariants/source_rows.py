@@ -1,6 +1,7 @@
-"""The rows from which the heads of the compacted topics are made.
+"""Reads the database rows from which the services make the states on compacted topics.
 
-`shouwang verify` compares the heads with them, and `shouwang republish` sends them again.
+The *head* of a key is its newest state. `shouwang verify` compares the topics with these heads, and
+`shouwang republish` sends the heads again.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ _list = msgspec.json.Decoder(PolicyList)
 
 
 class Head(NamedTuple):
-    """The newest state of one key. `event`: at least its key and version; `body`: its JSON without causes; `kept`: the
-    relay reads the body from the row itself."""
+    """The newest state of one key, as its row gives it.
+
+    `event`: has at least its key and version. `body`: its JSON without causes. `kept`: the relay reads the body from
+    the row itself.
+    """
 
     event: Event
     body: bytes
@@ -48,7 +52,7 @@ Page = Callable[[Any, str | None, int, bool], Awaitable[list[Head]]]
 
 
 class Source(NamedTuple):
-    """The service that owns a topic, and its rows. `count_statement`: the statement that counts the heads."""
+    """The owner of a compacted topic, and the access to its rows. `count_statement`: the SQL that counts the heads."""
 
     owner: str
     page: Page
@@ -56,7 +60,8 @@ class Source(NamedTuple):
 
 
 def _after(select: str, where: str, key: str, *, lock: bool) -> str:
-    """The statement of one page of rows. Every writer locks rows in the order of their keys, and so does this."""
+    """Return the statement that selects one page of rows in the order of `key`. With `lock` it also locks them: every
+    writer locks rows in this order."""
     cast = "uuid" if key == "person_id" else "text"
     page = f"{select} WHERE ($1::{cast} IS NULL OR {key} > $1::{cast}) AND {where} ORDER BY {key} LIMIT $2"
     return f"{page} FOR NO KEY UPDATE" if lock else page
@@ -102,7 +107,7 @@ async def _abilities(connection: Any, after: str | None, limit: int, lock: bool)
 
 
 async def _lists(connection: Any, after: str | None, limit: int, lock: bool) -> list[Head]:
-    """The list in force per area. With `lock`, no area publishes until the transaction ends."""
+    """Load the list in force per area. With `lock`, no area publishes until the transaction ends."""
     if lock:
         await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))")
     rows = await connection.fetch(

@@ -1,4 +1,4 @@
-"""One pass over all records of all topics, for several checks at once. Memory use is constant."""
+"""Reads all records of the topics to check once, for several checks. Memory use is constant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RecordCheck(Protocol):
 
 
 async def list_topics(address: str) -> list[str]:
-    """Every topic to which the platform writes, with the providers' own topics."""
+    """Return the names of all topics except the inbound topics of sources and the internal topics of Kafka."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
@@ -31,8 +31,10 @@ async def list_topics(address: str) -> list[str]:
 
 
 async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
-    """Give every record that is on the topics now to all `checks`; returns the number of records. Raises TimeoutError
-    when the broker stops answering."""
+    """Give every record that is on the topics of `list_topics` now to all `checks`; returns the number of records.
+
+    `say` gets each line of progress. Raises TimeoutError when the broker stops answering.
+    """
     topics = await list_topics(address)
     kafka = AIOKafkaConsumer(*topics, bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
     await kafka.start()
@@ -55,7 +57,7 @@ async def _read(kafka: AIOKafkaConsumer, checks: Sequence[RecordCheck], say: Cal
 
 
 class _Progress:
-    """Counts records and reports the count now and then. A standstill of the broker is an error."""
+    """Counts the records that were read, and reports the count every PROGRESS_EVERY_SECONDS."""
 
     def __init__(self, total: int, say: Callable[[str], None]) -> None:
         self.done = 0
@@ -64,7 +66,7 @@ class _Progress:
         self._moved_at = self._reported_at = monotonic()
 
     def add(self, records: int) -> None:
-        """Count the records of one fetch. Raises TimeoutError."""
+        """Count the records of one fetch. Raises TimeoutError after STANDSTILL_SECONDS_MAX without a record."""
         now = monotonic()
         self.done += records
         if records:
@@ -87,5 +89,5 @@ def _check_all(fetched: Mapping[TopicPartition, Sequence[Any]], checks: Sequence
 
 
 async def _unfinished(kafka: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The partitions with a position below the end. After compaction the last offset may have no record."""
+    """Return the partitions whose position is below their end. After compaction the last offset may have no record."""
     return {partition: end for partition, end in ends.items() if await kafka.position(partition) < end}
