@@ -35,7 +35,7 @@ from shouwang.runtime.processes import FREE_PORTS
 from shouwang.runtime.services import load_processes
 
 REMOVED_PREFIXES: Final = ("SHOUWANG_", "CRASH_", "PG")
-# Sizes, seeds, and folders of pictures and downloads. They change the amount of testing, not its environment.
+# Sizes, seeds, tested services, folders of pictures and downloads, and the address of a PostgreSQL for tests.
 KEPT: Final = frozenset(
     {
         "SHOUWANG_CASES",
@@ -83,7 +83,7 @@ FIRST_FREE_PORT: Final = first_free_port()
 
 
 def wrong_address(address: object) -> str | None:
-    """The reason why a test may not use this socket address; None for a free port of this machine."""
+    """The reason why a test may not use this socket address; None if it may."""
     if not isinstance(address, tuple) or len(address) < 2 or not isinstance(address[1], int):
         return None  # a socket in the file system
     host, port = str(address[0]), address[1]
@@ -109,7 +109,7 @@ def wrong_child(command: Sequence[str], env: Mapping[str, str]) -> str | None:
 
 
 def _fixed_port(text: str) -> str | None:
-    """The fixed port of an argument, an address or a URL."""
+    """The fixed port in an argument, an address or a URL; None if there is none."""
     ports = "|".join(str(port) for port in sorted(NAMED_PORTS))
     found = re.fullmatch(rf"(?:.*[:=])?({ports})/?", text)
     return found[1] if found else None
@@ -127,7 +127,7 @@ def wrong_file(path: object) -> str | None:
 
 
 def _given_database() -> tuple[str | None, int | None]:
-    """The address of the test server in SHOUWANG_TEST_POSTGRES."""
+    """Host and port of the test server in SHOUWANG_TEST_POSTGRES; None and None without one."""
     given = urlsplit(os.environ.get("SHOUWANG_TEST_POSTGRES", ""))
     return given.hostname, given.port
 
@@ -147,7 +147,10 @@ def _is_here(host: str) -> bool:
 
 
 class Guard:
-    """Raises NotIsolated and keeps the reasons, because the code under test may catch the exception."""
+    """An audit hook of Python that raises NotIsolated for a forbidden operation.
+
+    It keeps the reasons, because the code under test may catch the exception.
+    """
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -155,7 +158,7 @@ class Guard:
         self.home: str | None = None  # the temporary one of this process
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook. Python calls it before an operation; an exception prevents the operation."""
+        """Check one operation. Python calls this before the operation, and an exception prevents it."""
         if not self.is_on:
             return
         wrong = None
@@ -170,7 +173,7 @@ class Guard:
             raise NotIsolated(wrong)
 
     def take(self) -> list[str]:
-        """The reasons since the last call."""
+        """Return the reasons since the last call and forget them."""
         found, self.found = self.found, []
         return found
 

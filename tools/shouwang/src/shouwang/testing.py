@@ -1,7 +1,7 @@
 """A PostgreSQL server that all test processes of this checkout share.
 
-The first user starts it. A watcher process stops it and deletes its data when no user is alive, also after a SIGKILL.
-It does not fsync, so its data is not durable.
+A *user* is a process that called `shared_postgres`. The first user starts the server. A watcher process stops it and
+deletes its data when no user is alive, also after a SIGKILL. The server does not fsync, so its data is not durable.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINGER_SECONDS = 3.0
 
 
 def shared_postgres(folder: Path = FOLDER) -> str:
-    """The base URL (`postgresql://postgres@127.0.0.1:PORT`) of the shared server. Starts it if needed.
+    """Start the shared server if needed; returns its base URL, `postgresql://postgres@127.0.0.1:PORT`.
 
     The calling process is a user until it ends. Several processes may call at the same time.
     """
@@ -50,6 +50,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _server(folder: Path) -> Postgres | None:
+    """The server on the port that is stored in the folder, running or not; None without a stored port."""
     try:
         port = int((folder / "port").read_text())
     except (OSError, ValueError):
@@ -58,7 +59,7 @@ def _server(folder: Path) -> Postgres | None:
 
 
 def _start_empty(folder: Path) -> Postgres:
-    """Start an empty cluster, because a crash without fsync can damage the old one."""
+    """Delete the old cluster and start an empty one, because a crash without fsync can damage the old one."""
     _delete(folder)
     write_atomically(folder / "port", str(processes.free_port()))
     server = _server(folder)
@@ -83,7 +84,10 @@ def _has_users(folder: Path) -> bool:
 
 
 def _watch(folder: Path) -> None:
-    """Delete the server when it had no user for LINGER_SECONDS. The next test run often needs it again."""
+    """Wait until the server has had no user for LINGER_SECONDS, then stop it and delete its data.
+
+    The delay keeps it for the next test run, which often follows soon.
+    """
     unused_since: float | None = None
     while True:
         time.sleep(WATCH_EVERY_SECONDS)
