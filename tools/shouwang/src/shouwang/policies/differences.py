@@ -1,4 +1,4 @@
-"""The changes of a proposed list, in Chinese sentences."""
+"""Compares a proposed list with the present one and shows the changes in Chinese sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shouwang.terminal import aligned
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """`against`: the present list that was compared with the proposed one."""
+    """The changes of a proposed list. `against`: the origin of the present list, in Chinese."""
 
     jurisdiction: str
     against: str
@@ -28,14 +28,14 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def difference(lists: Proposal, *, running: bool) -> Difference:
-    """All changes from the present to the proposed list."""
+    """Find all changes from the present to the proposed list. `running`: the present list comes from the platform."""
     against = "平台上生效的清单" if running else "contracts/policy"
     changes = list_changes(lists.present, lists.proposed)
     return Difference(jurisdiction=lists.proposed.jurisdiction, against=against, changes=changes)
 
 
 def lines(found: Difference, lists: Proposal) -> Iterator[str]:
-    """One line per change, with a head and a sum."""
+    """Yield a heading, one line per change, and the number of changes."""
     titles = _titles(lists.present, lists.proposed)
     yield f"{area_name(found.jurisdiction)}（{found.jurisdiction}），对照{found.against}："
     rows = [_row(change, titles) for change in found.changes]

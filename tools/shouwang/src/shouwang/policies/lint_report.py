@@ -1,4 +1,4 @@
-"""Faults of the lists, and their comparison with the lists of higher areas, in Chinese sentences."""
+"""Checks the lists, compares each with the lists of higher areas, and reports in Chinese sentences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ _SEVERITY = {"error": "错误", "warning": "提醒"}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """`ok`: no list has an error, and no list gives less than a higher list."""
+    """The result of the check.
+
+    `ok`: no list has an error, and none gives less than the lists above it, except by a permitted deviation.
+
+    `findings`: faults of the lists. `inclusions`: the comparison of each list with the lists above it. `covered` and
+    `not_covered`: the subjects that the comparison covers or leaves out, in Chinese.
+    """
 
     ok: bool
     findings: list[Finding]
@@ -30,10 +36,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report(folder: Path, area: str | None = None) -> Report:
-    """Lint and inclusion of all lists in a folder, or only of an area and the areas in it. Raises LocalProblem.
+    """Lint all lists of a folder and compare each with the lists above it. `area`: only this area and the areas in it.
 
-    Files may contain examples, so example deviations count here. The report marks them. The publish gate of a platform
-    without demonstration mode rejects them.
+    Example deviations count here, and the report marks them. A platform outside demonstration mode rejects a list that
+    needs them. Raises LocalProblem for an unknown area or folder.
     """
     if area is not None and not divisions.known(area):
         raise LocalProblem(f"There is no area {area}.")
@@ -68,7 +74,7 @@ def _load_cases(path: Path) -> list[dict[str, Any]]:
 
 
 def lines(found: Report) -> Iterator[str]:
-    """The report as text, one line per finding and per deviation."""
+    """Yield the report as text: the findings, then the comparison of each list, then the verdict."""
     for finding in found.findings:
         yield _finding_line(finding)
     for inclusion in found.inclusions:

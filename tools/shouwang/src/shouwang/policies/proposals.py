@@ -1,4 +1,4 @@
-"""A proposed list and the list that it would replace.
+"""Loads a proposed list and the present list that it would replace.
 
 A proposed list is the folder of an area, the file of one item (it replaces the item in the present list), or the whole
 list as JSON. The present list is in contracts/policy, or in force on a running platform.
@@ -23,14 +23,17 @@ FOLDER = REPOSITORY / "contracts" / "policy"
 
 
 class Proposal(NamedTuple):
-    """`present`: the list that is compared with the proposed one."""
+    """A proposed list, and the present list that it would replace."""
 
     present: PolicyList
     proposed: PolicyList
 
 
 def load_proposal(path: Path, area: str | None, *, running: bool) -> Proposal:
-    """Load both lists. `area`: needed for an item whose folder is not named after the area. Raises LocalProblem."""
+    """Load both lists. `path` names the proposed list; `running`: the present list is the one in force on the platform.
+
+    `area`: needed for the file of an item whose folder is not named after the area. Raises LocalProblem.
+    """
     try:
         proposed = _whole_list(path)
         code = proposed.jurisdiction if proposed else area or path.absolute().parent.name
@@ -45,7 +48,7 @@ def load_proposal(path: Path, area: str | None, *, running: bool) -> Proposal:
 
 
 def _whole_list(path: Path) -> PolicyList | None:
-    """None: the path is the file of one item."""
+    """Load a list from a folder or a JSON file; None for another file, which holds one item."""
     if path.is_dir():
         return load_list(path)
     if path.suffix == ".json":
@@ -54,17 +57,19 @@ def _whole_list(path: Path) -> PolicyList | None:
 
 
 def _with_item(present: PolicyList, path: Path) -> PolicyList:
+    """Return the present list with the item of the file, which replaces an item with the same code."""
     item = load_item(path)
     return msgspec.structs.replace(present, items={**present.items, item.item: item})
 
 
 def _filed(area: str) -> PolicyList:
+    """Load the list of an area from contracts/policy; an empty list for an area without a folder."""
     folder = FOLDER / area
     return load_list(folder) if folder.is_dir() else PolicyList(jurisdiction=area)
 
 
 def _in_force(area: str) -> PolicyList:
-    """The list in force on the platform; an empty list for an area without one."""
+    """Fetch the list in force on the platform; an empty list for an area without one."""
     with identification(area) as client:
         found = client.json("GET", f"/v1/policies/{area}", missing_ok=True)
     return msgspec.convert(found["list"], PolicyList) if found else PolicyList(jurisdiction=area)

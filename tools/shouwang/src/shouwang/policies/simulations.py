@@ -1,4 +1,4 @@
-"""A simulation of a proposed list on the running platform, and its result in Chinese tables."""
+"""Simulates a proposed list on the running platform and shows the result in Chinese tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _GROUP_COUNTS: Final = {
 
 
 def run(proposed: PolicyList, *, first_month: str | None, months: int) -> dict[str, Any]:
-    """Request a simulation and wait for its end; returns the answer of identification. Raises LocalProblem."""
+    """Request a simulation and wait for its end; returns the answer of identification (JSON). Raises LocalProblem.
+
+    `first_month`: `YYYY-MM`; None lets identification choose it. `months`: the number of service months.
+    """
     body: dict[str, Any] = {"list": msgspec.to_builtins(proposed, str_keys=True), "months": months}
     if first_month:
         body["from_month"] = first_month
@@ -40,7 +43,7 @@ def run(proposed: PolicyList, *, first_month: str | None, months: int) -> dict[s
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """The summary, one table of the people and one of the money."""
+    """Yield the summary, a table of the people and a table of the money; one line if the simulation failed."""
     if found["state"] != "complete":
         yield f"模拟未完成：{found['fault']}"
         return
@@ -75,7 +78,7 @@ def _money_table(money: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _count(people: int | None) -> str:
-    """None: the number is suppressed because it is too small."""
+    """Return the number as text, or `—` for None: the platform hides numbers that are too small."""
     return "—" if people is None else str(people)
 
 
