@@ -1,4 +1,4 @@
-"""The broker of a home: from Kafka's jars, else in Docker. Without both, one sentence names the possible ways."""
+"""Chooses the broker of a home: Kafka from its jars, else Kafka in Docker. Without both, an error names the ways."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Broker(Protocol):
 
 
 def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
-    """The broker of a home. Raises LocalProblem when this machine has no way to run one."""
+    """Return the broker of a home, not started. Raises LocalProblem when this machine has no way to run one."""
     problem = None if processes.living_pid(pid_file) else java.java_problem()
     if problem is None:
         return Kafka(
@@ -62,7 +62,7 @@ def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
 
 
 def no_way(problem: str) -> str:
-    """The sentence with the problem and the three ways to a broker."""
+    """Return a sentence with the problem and the three ways to a broker."""
     return (
         f"{problem}: install Java ≥ {java.JAVA_MAJOR_MIN} and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka."
@@ -79,7 +79,7 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class DockerKafka:
-    """A broker from the official image. The name of the container contains its port; the container keeps the data."""
+    """A broker in a Docker container of the official image. The container keeps the data when it is stopped."""
 
     def __init__(self, name: str, port: int, pid_file: Path) -> None:
         self.name = name
@@ -96,7 +96,7 @@ class DockerKafka:
         return self.pid() is not None and answers(self.port)
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """Start the container; create it on first use."""
+        """Start the container, or create it, and wait until the broker answers. Raises LocalProblem."""
         if self.is_ready():
             return
         done = _docker("start", self.name)
@@ -115,7 +115,7 @@ class DockerKafka:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL to the broker in the container."""
         _docker("kill", self.name)
 
     def _run(self) -> list[str]:
@@ -127,7 +127,7 @@ class DockerKafka:
 
 
 def main() -> int:
-    """Used by `make`: exit 0 if a broker can run here; otherwise print the sentence and exit 2."""
+    """Check for `make` whether a broker can run here: returns 0, or prints the problem and returns 2."""
     problem = None if "SHOUWANG_KAFKA" in os.environ else java.java_problem()
     if problem is None or docker_runs():
         return 0

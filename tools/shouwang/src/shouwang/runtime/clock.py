@@ -1,4 +1,4 @@
-"""Business time of a home: real time plus the seconds in its `clock` file.
+"""Reads and moves the business time of a home: real time plus the seconds in its `clock` file.
 
 Only the services of a demonstration and of tests read the file. In other homes business time is real time.
 """
@@ -25,7 +25,7 @@ def moves(home: Path) -> bool:
 
 
 def offset(home: Path) -> timedelta:
-    """Business time minus real time; zero in a home without a movable clock."""
+    """Return business time minus real time; zero in a home without a movable clock. Raises LocalProblem."""
     if not moves(home):
         return timedelta()
     try:
@@ -55,7 +55,7 @@ def _distance(ahead: timedelta) -> str:
 
 def set_business_time(home: Path, instant: datetime, *, force: bool = False) -> None:
     """Make `instant` the present. A past instant needs `force`, because services have acted on the later days.
-    Raises LocalProblem."""
+    Raises LocalProblem without it, or if the clock of the home cannot be moved."""
     present = business_time(home)
     if instant < present and not force:
         raise LocalProblem(
@@ -66,13 +66,16 @@ def set_business_time(home: Path, instant: datetime, *, force: bool = False) -> 
 
 
 def begin_at(home: Path, instant: datetime) -> None:
-    """Set the first business time of a home, past or future. Later calls move it forward only."""
+    """Set the first business time of a home, past or future. Later calls move it forward only.
+
+    Raises LocalProblem if the clock of the home cannot be moved.
+    """
     if not (home / "clock").exists() or instant > business_time(home):
         _store(home, instant - common_clock.real_now())
 
 
 def advance(home: Path, by: timedelta) -> None:
-    """Move business time forward by a span."""
+    """Move business time forward by a span. Raises LocalProblem if the clock of the home cannot be moved."""
     _store(home, offset(home) + by)
 
 
@@ -94,6 +97,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def _store(home: Path, ahead: timedelta) -> None:
+    """Write business time minus real time to the `clock` file. Raises LocalProblem if the clock cannot be moved."""
     if not moves(home):
         raise LocalProblem(
             f"Business time of {home} is real time: only a demonstration moves the clock. "

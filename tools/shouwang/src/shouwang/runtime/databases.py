@@ -1,4 +1,4 @@
-"""Access of commands to the databases of the services."""
+"""Gives commands access to the databases of the services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONNECTIONS_MAX = 2
 
 @asynccontextmanager
 async def open_database(runtime: Runtime, service: str) -> AsyncIterator[Database]:
-    """The database of one service. Raises LocalProblem if it does not answer."""
+    """Open the database of one service and close it at the end. Raises LocalProblem if it does not answer."""
     database = Database(runtime.database_url(service), service, connections_max=CONNECTIONS_MAX)
     try:
         await database.open()

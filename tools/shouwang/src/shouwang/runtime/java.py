@@ -1,4 +1,4 @@
-"""Java and Kafka's jars. Maven downloads the jars once into a folder that all homes share."""
+"""Checks Java and provides the jars of Kafka. Maven downloads the jars once into a folder that all homes share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependenci
 
 
 def java_problem() -> str | None:
-    """The reason why a broker cannot run from its jars here, as the begin of a sentence; None if it can."""
+    """The reason why a broker cannot run from its jars here, as the beginning of a sentence; None if it can."""
     if shutil.which("java") is None:
         return f"Java ≥ {JAVA_MAJOR_MIN} is not on the PATH"
     major = java_major()
@@ -39,13 +39,16 @@ def java_major() -> int | None:
 
 
 def jars_are_here() -> bool:
-    """True if the folder contains the jars of the present pom."""
+    """True if the folder contains the jars that the present `pom.xml` names."""
     stamp = jars_folder() / "stamp"
     return stamp.exists() and stamp.read_text() == _pom_digest()
 
 
 def ensure_jars(say: Callable[[str], None] = lambda line: None) -> Path:
-    """Download Kafka's jars if they are missing; returns their folder. Other processes wait for the download."""
+    """Download Kafka's jars if they are missing; returns their folder. Other processes wait for the download.
+
+    Raises LocalProblem.
+    """
     folder = jars_folder()
     if jars_are_here():
         return folder

@@ -1,4 +1,4 @@
-"""An Apache Kafka broker: one KRaft node on the loopback interface, run from its jars."""
+"""Runs an Apache Kafka broker from its jars: one node on the loopback interface, without ZooKeeper (KRaft)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ class Kafka:
         return self.pid() is not None and answers(self.port)
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:
-        """Start and wait until it answers. Downloads the jars and formats the folder if needed. Raises LocalProblem."""
+        """Start the broker and wait until it answers. Raises LocalProblem.
+
+        It downloads the jars and formats the data folder if needed.
+        """
         if self.is_ready():
             return
         jars = java.ensure_jars(say)
@@ -93,7 +96,7 @@ class Kafka:
             raise LocalProblem(f"Kafka did not start; its log {self.log} ends:\n{processes.log_tail(self.log)}")
 
     def stop(self) -> None:
-        """Shut down in order. Does nothing if it does not run."""
+        """Shut the broker down gracefully. Does nothing if it does not run."""
         pid = self.pid()
         if pid is not None:
             processes.stop(pid, seconds=STOP_SECONDS_MAX)
@@ -101,7 +104,7 @@ class Kafka:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Send SIGKILL, which has the effect of a power cut."""
+        """Send SIGKILL to the broker, which has the effect of a power cut."""
         pid = self.pid()
         if pid is not None:
             processes.kill(pid)
@@ -110,6 +113,7 @@ class Kafka:
         return self.folder / "server.properties"
 
     def _format(self, jars: Path) -> None:
+        """Write the configuration, and format the data folder if it is new. Raises LocalProblem."""
         data = self.folder / "data"
         write_atomically(
             self._properties(),
@@ -130,6 +134,7 @@ class Kafka:
             raise LocalProblem(f"Kafka could not format {data}: {done.stderr.strip() or done.stdout.strip()}")
 
     def _java(self, jars: Path, archive_draft: Path | None) -> list[str]:
+        """The Java command without the class. Java uses an existing class data archive, or writes one to the draft."""
         archive = _archive(jars)
         sharing = []
         if archive.exists():
@@ -140,10 +145,11 @@ class Kafka:
         return ["java", *HEAP, *sharing, configuration, "-cp", f"{jars}/*"]
 
     def _archive_draft(self, jars: Path) -> Path:
-        # the broker writes it at an orderly end, and `stop` moves the complete file to its place
+        # the broker writes it at a graceful end, and `stop` moves the complete file to its place
         return self.folder / _archive(jars).name
 
     def _keep_archive(self) -> None:
+        """Move the class data archive that the broker has written to the folder of the jars."""
         jars = jars_folder()
         made = self._archive_draft(jars)
         if made.exists() and jars.exists():
@@ -153,7 +159,7 @@ class Kafka:
 
 
 def _archive(jars: Path) -> Path:
-    """Java's class data archive, which saves a second per start. Each Java program needs its own."""
+    """Return the file of Java's class data archive, which saves a second per start. Each Java program has its own."""
     program = os.path.realpath(shutil.which("java") or "java")
     return jars / f"classes-{hashlib.sha256(program.encode()).hexdigest()[:12]}.jsa"
 

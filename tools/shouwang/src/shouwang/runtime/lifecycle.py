@@ -19,7 +19,7 @@ FREE_MIB_MIN = 2000
 
 @contextlib.contextmanager
 def exclusive(runtime: Runtime) -> Iterator[None]:
-    """A lock: only one of `up`, `down` and the supervisor's repair runs at a time."""
+    """Hold a lock of the home: only one of `up`, `down` and the supervisor's repair runs at a time."""
     with open(make_private(runtime.run) / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -27,7 +27,7 @@ def exclusive(runtime: Runtime) -> Iterator[None]:
 
 @contextlib.contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print the begin of a step, and its duration at the end."""
+    """Print the name of a step at its beginning, and its duration at its end."""
     print(f"  {name} …", end="", flush=True)
     started = time.monotonic()
     try:
@@ -39,7 +39,11 @@ def step(name: str) -> Iterator[None]:
 
 
 def up(runtime: Runtime, *, business_time: str | None = None, with_services: bool = True) -> None:
-    """Start the processes that do not run. SHOUWANG_DEMO=1 makes a new home a demonstration's. Raises LocalProblem."""
+    """Start the processes that do not run, and wait until they are ready. Raises LocalProblem.
+
+    `business_time`: the first business time (ISO 8601), for a demonstration. SHOUWANG_DEMO=1 makes a new home the home
+    of a demonstration.
+    """
     require_free_space(runtime.home, FREE_MIB_MIN)
     with exclusive(runtime):
         if settings().demo:
@@ -58,7 +62,7 @@ def up(runtime: Runtime, *, business_time: str | None = None, with_services: boo
 
 
 def down(runtime: Runtime, say: Callable[[str], None] = print) -> None:
-    """Stop everything in order; the data stays."""
+    """Stop the supervisor, the services, Kafka and PostgreSQL, in this order; the data stays."""
     pid = runtime.pid("supervisor")
     if pid is not None:
         processes.stop(pid, seconds=5)  # before the lock: a running repair holds it and would restart processes
@@ -70,7 +74,7 @@ def down(runtime: Runtime, say: Callable[[str], None] = print) -> None:
 
 
 def status(runtime: Runtime) -> bool:
-    """Print one line per process; True if all are ready."""
+    """Print one line per process and the business time; returns True if all processes are ready."""
     ready = _readiness(runtime)
     ports = runtime.ports.all()
     for name, is_ready in ready.items():
@@ -82,7 +86,7 @@ def status(runtime: Runtime) -> bool:
 
 
 def _readiness(runtime: Runtime) -> dict[str, bool]:
-    """Ready or not, by name of the process."""
+    """Whether each process is ready, by its name: stores, services, their replicas, supervisor."""
     ready = {"postgres": runtime.postgres().is_ready(), "kafka": runtime.kafka_answers()}
     for process in runtime.processes:
         ready[process.name] = runtime.is_ready(process.name)
@@ -94,7 +98,7 @@ def _readiness(runtime: Runtime) -> dict[str, bool]:
 
 
 def _require_free_service_ports(runtime: Runtime) -> None:
-    """Raise LocalProblem for a taken port before anything is started."""
+    """Raise LocalProblem if another program has the fixed port of a service that does not run."""
     if runtime.ports.policy != "fixed":
         return
     for process in runtime.processes:
@@ -104,6 +108,7 @@ def _require_free_service_ports(runtime: Runtime) -> None:
 
 
 def _start_stores(runtime: Runtime, with_services: bool) -> None:
+    """Start PostgreSQL and Kafka and create topics. Migrates tables if services will be started."""
     # running services have up-to-date tables
     with_tables = with_services and not all(runtime.pid(process.name) for process in runtime.processes)
     with step("PostgreSQL with tables, Kafka" if with_tables else "PostgreSQL, Kafka"):

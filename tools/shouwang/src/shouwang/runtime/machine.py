@@ -1,4 +1,4 @@
-"""Kafka, PostgreSQL and the services of one home on one machine: start, stop, kill, read logs.
+"""Runs Kafka, PostgreSQL and the services of one home on one machine: start, stop, kill, read logs.
 
 The commands, the tests and the benchmarks use this class. It is synchronous and keeps no state in memory: two instances
 on one home see the same processes.
@@ -27,7 +27,7 @@ LOGGED_AFTER_SECONDS = 0.5  # an error is logged after its answer is sent
 
 
 class Runtime(Stores):
-    """The processes of one home; see `Stores` for what it inherits."""
+    """The processes of one home. `Stores` has the operations on Kafka and PostgreSQL."""
 
     # -- services
 
@@ -89,7 +89,7 @@ class Runtime(Stores):
             raise LocalProblem(f"{name} {state}; its log {log} ends:\n{processes.log_tail(log)}")
 
     def _not_ready_reason(self, name: str, replica: int) -> str:
-        """The answer of `/readyz`, which names the parts that do not run."""
+        """Return the answer of `/readyz`, which names the parts that do not run, or the name of the HTTP error."""
         try:
             answer = httpx.get(f"{self.service_url(name, replica)}/readyz", timeout=2, trust_env=False)
         except httpx.HTTPError as error:
@@ -99,7 +99,7 @@ class Runtime(Stores):
     # -- any process by its name: a service, `kafka` or `postgres`
 
     def stop(self, name: str, replica: int = 0) -> None:
-        """Stop in order. Does nothing if it does not run."""
+        """Shut the process down gracefully. Does nothing if it does not run."""
         if name == "kafka":
             self.stop_kafka()
         elif name == "postgres":
@@ -111,7 +111,7 @@ class Runtime(Stores):
             self.pid_file(process_name(name, replica)).unlink(missing_ok=True)
 
     def kill(self, name: str, replica: int = 0) -> None:
-        """Send SIGKILL."""
+        """Send SIGKILL to the process. Does nothing if it does not run."""
         if name == "kafka":
             self.kill_kafka()
         elif name == "postgres":
@@ -131,13 +131,13 @@ class Runtime(Stores):
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
     def complaints(self) -> str:
-        """The last logged error of every process, for the report of a trial with a temporary home."""
+        """Return the last logged error of every process as text, for the report of a test with a temporary home."""
         time.sleep(LOGGED_AFTER_SECONDS)
         found = {log.stem: processes.last_error(log) for log in sorted((self.home / "logs").glob("*.log"))}
         return "\n".join(f"{process} logged last: {error}" for process, error in found.items() if error)
 
     def running(self) -> dict[str, int]:
-        """The pids of the running processes by name (with `-N` for a replica)."""
+        """Return the pids of the running processes by name (`dispatch-1` for replica 1 of dispatch)."""
         found = {file.stem: processes.living_pid(file) for file in sorted(self.run.glob("*.pid"))}
         return {name: pid for name, pid in found.items() if pid is not None}
 
@@ -175,11 +175,12 @@ def _uvicorn(service: str, port: int) -> list[str]:
 
 
 def _member(process: str, replica: int) -> dict[str, str]:
+    """The variables that make the process a static member of its Kafka consumer group."""
     return {"SHOUWANG_REPLICA": str(replica), "SHOUWANG_MEMBER": process}
 
 
 def local_runtime() -> Runtime:
-    """The runtime of the commands. The default home has fixed ports, any other home has free ones."""
+    """Return the runtime of the home that commands use. The default home has fixed ports, any other home free ones."""
     home = default_home()
     is_default = home == (REPOSITORY / ".shouwang").resolve()
     return Runtime(

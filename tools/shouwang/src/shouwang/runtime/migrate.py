@@ -13,7 +13,7 @@ from shell.store.migrate import migrate
 
 
 def main(services: list[str]) -> int:
-    """Exit 0. The first failure ends the process with a traceback."""
+    """Migrate the tables of each service; returns 0. The first failure ends the process with a traceback."""
     logging.basicConfig(level=logging.WARNING)
     for service in services:
         migrate(service, settings().database_url(service))

@@ -1,4 +1,7 @@
-"""Paths on this machine. Everything except the jars is in one runtime folder, the *home*."""
+"""Names the files of a runtime and keeps them private.
+
+One folder, the *home*, has all data, logs and pid files of a runtime. The jars of Kafka are outside of it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ PUBLIC = frozenset({"jars", "test-postgres"})
 
 
 def default_home() -> Path:
-    """The home that commands use: `SHOUWANG_HOME`, else `.shouwang` in the repository."""
+    """The home that commands use: `SHOUWANG_HOME`, else `.shouwang` in the repository (the *default home*)."""
     return Path(os.environ.get("SHOUWANG_HOME") or REPOSITORY / ".shouwang").resolve()
 
 
@@ -54,12 +57,12 @@ def make_private(folder: Path) -> Path:
 
 
 def open_private(path: str, flags: int) -> int:
-    """An opener for `open`. Only the owner can read a file that it creates."""
+    """Open a file for `open(opener=…)`; returns its descriptor. Only the owner can read a file that it creates."""
     return os.open(path, flags, 0o600)
 
 
 def close_to_others(home: Path) -> None:
-    """Remove the permissions of other users for a home, also for one of an earlier version.
+    """Remove the permissions of other users for a home and its files.
 
     If root starts PostgreSQL, it runs as another user, who must pass through the home. So other users can enter the
     home of root, but cannot list it. The folders in PUBLIC keep their permissions.

@@ -1,4 +1,4 @@
-"""The port of each process of a home, stored in `run/ports.json`. A restarted process keeps its port."""
+"""Chooses a port for each process of a home and stores it in `run/ports.json`. A restarted process keeps its port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ POSTGRES_PORT_PREFERRED = 54320
 
 
 class Ports:
-    """The ports of one home. Policy `fixed` uses the public ports, `free` any free port."""
+    """The ports of one home. Policy `free` uses any free ports.
+
+    Policy `fixed` uses the ports in `fixed`, port 9092 for Kafka and, if it is free, 54320 for PostgreSQL.
+    """
 
     def __init__(self, run: Path, policy: PortPolicy, fixed: dict[str, int]) -> None:
         self.file = run / "ports.json"

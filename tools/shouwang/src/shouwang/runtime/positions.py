@@ -1,4 +1,7 @@
-"""The positions of the consumers in their topics, and the decisions to resume a stopped partition."""
+"""Reads the positions of the consumers in their topics, and sets them for `shouwang offsets`.
+
+A service does not read a *stopped* partition until an operator has decided where it continues (docs/positions.md).
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,11 @@ TARGETS: Final[tuple[Literal["beginning", "end"], ...]] = ("beginning", "end")
 
 
 class Position(NamedTuple):
-    """A row of `consumer_offsets` and its log. `log`: None if the partition does not exist. `used_ratio`: share of the
-    retention time that the oldest unread record has used."""
+    """The position of one consumer in one partition, from its row in `consumer_offsets`.
+
+    `log`: first and end offset of the partition; None if it does not exist. `used_ratio`: the share of the retention
+    time that the oldest unread record has used; None if nothing is unread or the topic is compacted.
+    """
 
     place: Place
     row: Stored
@@ -49,7 +55,7 @@ class Position(NamedTuple):
 
     @property
     def stop_reason(self) -> str | None:
-        """Reason for a stopped partition, also for one that its reader will stop soon. None: it is read."""
+        """The reason why the partition is stopped, or why its reader will stop it soon; None without a reason."""
         if self.row.stopped:
             since = f"{self.stopped_at:%Y-%m-%d %H:%M} UTC" if self.stopped_at else "?"
             return f"stopped since {since} ({self.row.stopped}): {self.row.stopped_why}"
@@ -60,7 +66,7 @@ class Position(NamedTuple):
 
 
 async def load_positions(runtime: Runtime, service: str) -> list[Position]:
-    """Every position of a service, by topic and partition."""
+    """Return every position of a service, sorted by topic and partition. Raises LocalProblem."""
     settings = Settings(kafka=runtime.kafka_address)
     async with open_database(runtime, service) as database:
         rows = await database.pool.fetch(
@@ -82,7 +88,7 @@ def _position(
 
 
 async def _logs(settings: Settings, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Log]:
-    """Start and end of the logs of those partitions that exist."""
+    """Return first and end offset of those partitions that exist."""
     found = await _existing(settings, partitions)
     if not found:
         return {}
@@ -105,7 +111,11 @@ async def _existing(settings: Settings, partitions: Sequence[TopicPartition]) ->
 
 
 async def plan(runtime: Runtime, service: str, topic: str, partition: str, to: Target) -> list[Resume]:
-    """The effect per partition; `all` chooses the stopped partitions of the topic. Raises LocalProblem."""
+    """Return the effect of a resume for each chosen partition, without changing anything.
+
+    `partition`: a number, or `all` for the stopped partitions of the topic. Raises LocalProblem if none is chosen, or
+    if the log does not have the offset `to`.
+    """
     compacted = topic in compacted_topics()
     found = []
     for position in await load_positions(runtime, service):
@@ -127,8 +137,10 @@ def _is_chosen(position: Position, partition: str) -> bool:
 
 
 async def carry_out(runtime: Runtime, service: str, resumes: Sequence[Resume], by: str) -> int:
-    """Move all positions in one transaction, or none; returns how many were moved. Raises LocalProblem if a position
-    has changed since the plan."""
+    """Set all positions in one transaction; returns their number. `by`: the person who decides, for the record.
+
+    Raises LocalProblem if a position has changed since `plan`; then none is set.
+    """
     async with open_database(runtime, service) as database, database.transaction() as tx:
         for resume in resumes:
             if not await save_resume(tx, resume, by):

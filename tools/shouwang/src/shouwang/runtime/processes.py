@@ -1,7 +1,7 @@
-"""Child processes that outlive their starter, with pid files that detect a reused pid.
+"""Starts and ends processes that outlive their starter. Their pid files detect a reused pid.
 
-A pid file contains `<pid> <start time>`. A process is alive only if both match, so a file that a crash or a reboot has
-left is stale.
+A pid file contains `<pid> <start time>`. The process is alive only if both match. So a file that a crash or a reboot
+has left is recognised as *stale*.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FREE_PORTS = range(15_000, 32_000)
 
 
 def identity(pid: int) -> str | None:
-    """`<pid> <start time>` of a running process, None for a dead one or a zombie.
+    """Return `<pid> <start time>` of a running process, None for a dead one or a zombie.
 
     A killed process is a zombie as soon as its first thread has ended. While other threads run, it holds its memory and
     its ports, so it counts as running.
@@ -104,7 +104,7 @@ def _set_nice(pid: int, nice: int) -> None:
 
 
 def _is_written(path: Path, text: str) -> bool:
-    """Write the text; False if the system wants a retry. It limits such changes to ten a second for ordinary users."""
+    """Write the text; False if the caller must retry, because Linux limits such changes to ten a second for a user."""
     try:
         path.write_text(text, encoding="ascii")
     except BlockingIOError:
@@ -136,7 +136,7 @@ def wait_for_start(
 ) -> bool:
     """Poll until `ready()` is true; False if `gone()` is true or the deadline passes first.
 
-    The result of the last poll counts. A second call of `ready()` could differ, because a store may be away again.
+    The result of the last poll is returned. A second call of `ready()` could differ, because a store may be away again.
     """
     was_ready = False
 
@@ -156,7 +156,7 @@ def is_gone(pid: int) -> bool:
 
 
 def stop(pid: int, *, seconds: float, with_signal: int = signal.SIGTERM) -> None:
-    """Send a signal to end the process, and kill it after `seconds`."""
+    """Send a signal and wait until the process has ended; kill it if it has not ended after `seconds`."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, with_signal)
     if not wait_until(lambda: is_gone(pid), seconds):
@@ -164,7 +164,8 @@ def stop(pid: int, *, seconds: float, with_signal: int = signal.SIGTERM) -> None
 
 
 def kill(pid: int) -> None:
-    """Send SIGKILL to the process and its descendants, and wait until they have ended. Raises LocalProblem."""
+    """Send SIGKILL to the process and its descendants, and wait until they have ended. Raises LocalProblem
+    if one does not end."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -197,9 +198,9 @@ def last_error(log: Path) -> str:
 
 
 def free_port() -> int:
-    """A free TCP port of 127.0.0.1.
+    """Return a free TCP port of 127.0.0.1. Raises LocalProblem if none is found.
 
-    It is below the range of the system for outgoing connections, so a restarted server finds its port free.
+    The port is below the range of the system for outgoing connections, so a restarted server finds it free.
     """
     for port in random.sample(FREE_PORTS, 1_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -221,7 +222,7 @@ def is_listening(port: int) -> bool:
 
 
 def listener(port: int) -> str:
-    """The program that listens on the port: `nginx, pid 17`, or `another program`."""
+    """Return the program that listens on the port, such as `nginx, pid 17`; `another program` if it is unknown."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listening = connection.status == psutil.CONN_LISTEN
@@ -231,7 +232,7 @@ def listener(port: int) -> str:
 
 
 def require_free(port: int, wanted_by: str, instead: str) -> None:
-    """Raise LocalProblem if the port is taken. `instead`: another solution for the user."""
+    """Raise LocalProblem if a program listens on the port. `instead`: another solution for the user."""
     if is_listening(port):
         raise LocalProblem(
             f"Port {port}, which {wanted_by} needs, is taken by {listener(port)}: stop that program, or {instead}."

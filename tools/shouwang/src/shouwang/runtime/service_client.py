@@ -14,7 +14,10 @@ TEXT_CHARACTERS_MAX = 500
 
 
 class ServiceClient:
-    """`advice` is added to the sentence about a service that cannot be reached."""
+    """A client with one token and a time limit per request; use it as a context manager.
+
+    `advice` is added to the error about a service that cannot be reached.
+    """
 
     def __init__(
         self, service: str, url: str, token: str, *, seconds_max: float = SECONDS_MAX, advice: str = ""
@@ -34,7 +37,7 @@ class ServiceClient:
         self._http.close()
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """The answer, also if it is an error. Raises LocalProblem when the service cannot be reached."""
+        """Send a request; returns the answer, also an error. Raises LocalProblem if the service does not answer."""
         try:
             return self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
@@ -44,9 +47,9 @@ class ServiceClient:
             ) from None
 
     def json(self, method: str, path: str, *, missing_ok: bool = False, **arguments: Any) -> dict[str, Any]:
-        """The JSON of a successful answer. Raises LocalProblem with the reason of the service for an error.
+        """Send a request; returns the JSON of the answer. Raises LocalProblem with the reason in an error.
 
-        `missing_ok`: 404 gives an empty dict.
+        `missing_ok`: the answer 404 gives an empty dict.
         """
         answer = self.request(method, path, **arguments)
         if missing_ok and answer.status_code == httpx.codes.NOT_FOUND:
@@ -59,7 +62,10 @@ class ServiceClient:
 
 
 def reason_of(answer: httpx.Response) -> str:
-    """`code: detail`, then one part per problem of the input; the text of the answer if it is no problem document."""
+    """Return the reason in an error answer: `code: detail`, then each problem of the input.
+
+    For an answer without a problem document (RFC 9457) it is the text of the answer.
+    """
     try:
         document = answer.json()
         summary = ": ".join(str(document[name]) for name in ("code", "detail") if name in document)

@@ -1,4 +1,4 @@
-"""The services of the platform, from `deploy/local/processes.yaml`: the one list of services.
+"""Loads the list of the services of the platform from `deploy/local/processes.yaml`.
 
 All code that needs the list uses this module. `tests/test_tidy.py` compares it with the folders of `services/`.
 """
@@ -13,7 +13,7 @@ from shouwang.runtime.paths import PROCESSES_FILE
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One line of `processes.yaml`. `database`: the service has a database, a consumer, a relay and jobs."""
+    """One service of `processes.yaml`. `database`: it has a database, a consumer, a relay and jobs."""
 
     name: str
     port: int
@@ -22,7 +22,7 @@ class Process:
 
 
 def load_processes() -> list[Process]:
-    """The services in starting order."""
+    """Load the services in the order in which they are started."""
     content = yaml.safe_load(PROCESSES_FILE.read_text(encoding="utf-8"))
     return [Process(**entry) for entry in content["processes"]]
 

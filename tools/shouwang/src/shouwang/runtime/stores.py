@@ -1,4 +1,4 @@
-"""The stores of one home: broker and database cluster, with their topics, databases and tables."""
+"""Runs the stores of one home: the Kafka broker with its topics, and PostgreSQL with its databases and tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MIGRATE_SECONDS_MAX = 120
 class Stores:
     """Kafka and PostgreSQL of one home.
 
-    `ports="fixed"` uses the public ports, `"free"` any. A store that `SHOUWANG_KAFKA` or
+    `ports`: the policy of `Ports`. `say` gets each line of progress. A store that `SHOUWANG_KAFKA` or
     `SHOUWANG_DATABASE_URL_<SERVICE>` names is used instead of a local one.
     """
 
@@ -66,11 +66,11 @@ class Stores:
 
     @property
     def demo_file(self) -> Path:
-        """The file that marks a demonstration's home permanently. Its content is the next free serial number."""
+        """The file that marks the home of a demonstration permanently. Its text is the next unused serial number."""
         return demo_file(self.home)
 
     def mark_demo(self) -> None:
-        """Mark the home as a demonstration's. Raises LocalProblem for a home with other data."""
+        """Mark the home as the home of a demonstration. Raises LocalProblem for a home with other data."""
         if self.demo_file.exists():
             return
         if (self.home / "postgres").exists():
@@ -107,7 +107,7 @@ class Stores:
             self.broker().start(self.say)
 
     def stop_kafka(self) -> None:
-        """Stop the broker in order; its data stays."""
+        """Shut the broker down gracefully; its data stays."""
         if self.pid_file("kafka").exists():
             self.broker().stop()
 
@@ -116,7 +116,7 @@ class Stores:
         self.broker().kill()
 
     def restart_kafka(self) -> None:
-        """Stop in order and start again on the same port."""
+        """Shut the broker down gracefully and start it again on the same port."""
         self.stop_kafka()
         self.start_kafka()
 
@@ -140,7 +140,7 @@ class Stores:
             self.postgres().start()
 
     def stop_postgres(self) -> None:
-        """Stop the cluster in order; its data stays."""
+        """Shut the cluster down gracefully; its data stays."""
         if self.pid_file("postgres").exists():
             self.postgres().stop()
 
@@ -149,17 +149,17 @@ class Stores:
         self.postgres().kill()
 
     def restart_postgres(self) -> None:
-        """Stop in order and start again on the same port."""
+        """Shut the cluster down gracefully and start it again on the same port."""
         self.stop_postgres()
         self.start_postgres()
 
     def database_url(self, service: str) -> str:
-        """`postgresql://…/<service>`."""
+        """Return the URL of a service's database: SHOUWANG_DATABASE_URL_<SERVICE>, else one in this cluster."""
         given = os.environ.get(f"SHOUWANG_DATABASE_URL_{service.upper()}")
         return given or f"{self.postgres().url}/{service}"
 
     def create_databases(self) -> None:
-        """Create the missing databases, one per service with a database."""
+        """Create the missing databases in this cluster, one per service that has no external database."""
         local = [process.name for process in self.processes if process.database and not _is_external(process)]
         if local:
             _finish(_create_databases(f"{self.postgres().url}/postgres", local))
@@ -199,7 +199,7 @@ class Stores:
         return f"http://127.0.0.1:{self.ports.get(process_name(name, replica))}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """The environment of a service's process, with its own database and no other."""
+        """Return the environment of a service's process. It contains the URL of its own database and of no other."""
         prefix = "SHOUWANG_DATABASE_URL_"
         env = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
         env |= {"SHOUWANG_HOME": str(self.home), "SHOUWANG_KAFKA": self.kafka_address, "PYTHONUNBUFFERED": "1"}
@@ -211,8 +211,8 @@ class Stores:
         return env
 
     def start_stores(self, *, with_tables: bool = False) -> None:
-        """Start PostgreSQL with its databases (and tables) and Kafka at the same time, without topics. Removes the
-        permissions of other users for the home first."""
+        """Start PostgreSQL with its databases (and tables) and Kafka at the same time, without topics. Before
+        that, it removes the permissions of other users for the home."""
         close_to_others(self.home)
         with ThreadPoolExecutor(1) as pool:
             kafka = pool.submit(self.start_kafka)
@@ -233,7 +233,7 @@ def _is_external(process: Process) -> bool:
 
 
 def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a new thread, so that a caller may have a running event loop."""
+    """Run a coroutine on a new thread and return its result. So the caller may have a running event loop."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 

@@ -1,4 +1,4 @@
-"""The supervisor process that `up` starts. It restarts dead processes with increasing delays."""
+"""The supervisor process, which `shouwang up` starts. It restarts dead processes with increasing delays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Backoff:
     started_at: float = float("-inf")
 
     def may_start(self, now: float) -> bool:
-        """True if the process may start now, which counts as a start. `now`: monotonic seconds."""
+        """Decide whether the process may start now; True is counted as a start. `now`: monotonic seconds."""
         if now - self.started_at > HEALTHY_AFTER_SECONDS:
             self.wait_seconds = 1.0
         elif now - self.started_at < self.wait_seconds:
@@ -38,7 +38,10 @@ class Backoff:
 
 
 def watch(runtime: Runtime) -> None:
-    """Check all processes once a second. `down` ends this process."""
+    """Check PostgreSQL, Kafka and the services once a second, without replicas, and start a dead one again.
+
+    It never returns; `shouwang down` ends this process.
+    """
     backoffs = {name: Backoff() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
     while True:
         time.sleep(LOOK_EVERY_SECONDS)
@@ -53,6 +56,7 @@ def _is_missing(runtime: Runtime, name: str) -> bool:
 
 
 def _repair(runtime: Runtime, name: str) -> None:
+    """Start the process again if it is still missing. A LocalProblem is only logged."""
     with exclusive(runtime):
         if not _is_missing(runtime, name):
             return
