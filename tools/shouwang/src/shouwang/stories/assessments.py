@@ -1,4 +1,4 @@
-"""A list asks for an assessment. Two people make it, a third signs it, and the subsidy follows."""
+"""The story of an assessment: a list asks for it, two people make it, a third signs it, and a subsidy follows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCALE: Path = repository_root() / "contracts" / "scales" / "gbt42195-2022.yaml"
 
 
 def form(points: int) -> dict[str, int]:
-    """Points by item code. Each item in order gets as many as it can, until `points` are used up."""
+    """Return the points by item code of a form with `points` in all. The first items get their maximum."""
     scale = yaml.safe_load(SCALE.read_text(encoding="utf-8"))
     filled = {}
     for dimension in scale["dimensions"]:
@@ -31,7 +31,10 @@ def form(points: int) -> dict[str, int]:
 
 
 async def assessed(platform: Platform, transcript: Transcript, *, until_due: bool = True) -> None:
-    """Needs demonstration mode, because the amount is an example. `until_due` moves the clock to the next month."""
+    """Tell the story. It needs demonstration mode, because the amount is an example.
+
+    `until_due`: also move the clock to the next month, for which the subsidy is due.
+    """
     elder = platform.cast.aged(76, platform.today())
     person = "76 years old, on low income, no longer manages alone."
     with transcript.story("An assessment that nobody applied for", person):
@@ -43,6 +46,7 @@ async def assessed(platform: Platform, transcript: Transcript, *, until_due: boo
 
 
 async def _request(scene: Scene) -> AssessmentRequested:
+    """Push the person's registers and low income, and wait for the requested assessment."""
     now = scene.platform.now()
     scene.action("the registers and the low income are loaded")
     await scene.register(people.low_income(scene.elder, now, in_month(now.date(), -6)))
@@ -52,6 +56,7 @@ async def _request(scene: Scene) -> AssessmentRequested:
 
 
 async def _assess(scene: Scene, assessment_id: str) -> None:
+    """Score and sign the assessment, and check that the subsidy is granted."""
     scene.action(f"two assessors hand in a form of {FORM_POINTS} points; a third person signs")
     signed = await _sign(scene.platform, scene.person_id, assessment_id)
     expect((signed["total"], signed["level"]), (FORM_POINTS, 3), "total and level")
@@ -63,6 +68,7 @@ async def _assess(scene: Scene, assessment_id: str) -> None:
 
 
 async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
+    """Hand in the form as assessor and sign it as another person; returns the signed assessment."""
     body = {
         "person_id": person_id,
         "assessed_on": platform.today().isoformat(),
@@ -77,6 +83,7 @@ async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
 
 
 async def _first_due(scene: Scene) -> None:
+    """Move the clock to the next month and check that this month alone is due."""
     first = scene.platform.next_month()
     month = month_text(first)
     scene.action(f"the clock moves to {first} 00:00")

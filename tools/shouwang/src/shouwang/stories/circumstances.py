@@ -1,4 +1,4 @@
-"""Changes of circumstances: a certificate and its correction; the low income of a household."""
+"""Stories of changed circumstances: a certificate and its correction; the low income of a household."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ CARE_FEN = 5000
 
 
 async def corrected_certificate(platform: Platform, transcript: Transcript) -> None:
-    """Needs a visiting provider in the county, and demonstration mode, because the amount is an example."""
+    """Tell the story of a certificate whose level is corrected: subsidy and visits end from the beginning.
+
+    It needs a visiting provider in the county, and demonstration mode, because the amount is an example.
+    """
     today = platform.today()
     elder = platform.cast.aged(72, today)
     person = "72 years old, holds a disability certificate of level 2."
@@ -34,7 +37,7 @@ async def corrected_certificate(platform: Platform, transcript: Transcript) -> N
 
 
 async def _certified(scene: Scene, certificate: Event) -> EntitlementsDecided:
-    """The certificate arrives: the subsidy is due and the first visit is offered."""
+    """Push the certificate and check that the subsidy is due and a visit is offered; returns the decision."""
     month = month_text(scene.platform.today())
     issued_on = certificate["data"]["valid_from"]
     scene.action(f"the Disabled Persons' Federation reports the certificate of {issued_on}: level 2")
@@ -52,7 +55,7 @@ async def _certified(scene: Scene, certificate: Event) -> EntitlementsDecided:
 
 
 async def _correct(scene: Scene, certificate: Event) -> str:
-    """The correction ends the subsidy and the visits from the beginning. Returns its event id."""
+    """Push the correction and check that subsidy and visits end from the beginning; returns its event id."""
     now = scene.platform.now()
     scene.action("the Federation corrects it: level 3, from the beginning")
     corrected = people.certificate(scene.elder, now, 3, in_month(now.date(), -2), corrects=certificate)
@@ -66,6 +69,7 @@ async def _correct(scene: Scene, certificate: Event) -> str:
 
 
 async def _taken_back(scene: Scene) -> None:
+    """Check that the visit is cancelled and no subsidy is owed."""
     cancelled = await scene.event(VisitCancelled)
     expect(cancelled.data.reason, "not_entitled", "the reason of the cancelled visit")
     scene.observed("the visit is cancelled", cancelled)
@@ -75,6 +79,7 @@ async def _taken_back(scene: Scene) -> None:
 
 
 async def _compare_explanations(scene: Scene, correction_id: str, known_then: datetime) -> None:
+    """Check and print the explanation as known at `known_then` and as known at present."""
     before = await scene.explanation(NURSING, known_at=known_then.isoformat())
     after = await scene.explanation(NURSING)
     expect((before["outcome"], after["outcome"]), ("granted", "refused"), "the two explanations")
@@ -84,7 +89,10 @@ async def _compare_explanations(scene: Scene, correction_id: str, known_then: da
 
 
 async def household_low_income(platform: Platform, transcript: Transcript) -> None:
-    """Needs demonstration mode, because the amount is an example."""
+    """Tell the story of a couple: low income is reported for the husband, and the list of members adds the wife.
+
+    It needs demonstration mode, because the amount is an example.
+    """
     today = platform.today()
     husband = platform.cast.aged(84, today, sex="1")
     wife = platform.cast.aged(82, today, sex="2").in_town(husband.town)
@@ -101,7 +109,7 @@ async def household_low_income(platform: Platform, transcript: Transcript) -> No
 
 
 async def _recognise(his: Scene, household_no: str) -> str:
-    """Low income is reported for the husband alone. Returns the event id."""
+    """Push low income for the husband alone and check his subsidy; returns the event id."""
     platform = his.platform
     his.action("Civil Affairs reports low income of the household, under the husband's name alone")
     since = in_month(platform.today(), -2)
@@ -112,6 +120,7 @@ async def _recognise(his: Scene, household_no: str) -> str:
 
 
 async def _list_members(his: Scene, hers: Scene, household_no: str) -> None:
+    """Push the list of members and check that the wife gets the subsidy."""
     platform = hers.platform
     hers.action("then the household's list arrives: it names her too")
     members = [his.elder, hers.elder]
@@ -121,6 +130,7 @@ async def _list_members(his: Scene, hers: Scene, household_no: str) -> None:
 
 
 async def _granted_to_her(hers: Scene, recognition_id: str) -> None:
+    """Check that her subsidy is based on the event `recognition_id` and is due."""
     held = await hers.entitlement(CARE)
     expect((held["state"], held["amount_fen_per_month"]), ("granted", CARE_FEN), "her 养老服务补贴")
     explanation = await hers.explanation(CARE)

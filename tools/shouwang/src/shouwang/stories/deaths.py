@@ -1,4 +1,4 @@
-"""Deaths that are reported late or wrongly."""
+"""Stories of deaths that are reported late or wrongly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ from shouwang.stories.transcript import Transcript, expect, need, yuan
 
 
 async def late_death(platform: Platform, transcript: Transcript) -> None:
-    """Needs a visiting provider in the county. Pays everything that the county owes."""
+    """Tell the story of a late death report: visits end, and the months paid after the death are recovered.
+
+    It needs a visiting provider in the county. It pays everything that the county owes.
+    """
     elder = platform.cast.aged(88, platform.today())
     person = "88 years old, lives alone in 麒麟区, and has died weeks ago."
     with transcript.story("A death reported late", person):
@@ -43,6 +46,7 @@ async def late_death(platform: Platform, transcript: Transcript) -> None:
 
 
 async def _visited_and_due(scene: Scene) -> None:
+    """Push a person who lives alone; wait until the provider has accepted a visit and an allowance is due."""
     now = scene.platform.now()
     await scene.register(people.lives_alone(scene.elder, now, in_month(now.date(), -4)))
     offered = await scene.event(VisitOffered)
@@ -53,6 +57,7 @@ async def _visited_and_due(scene: Scene) -> None:
 
 
 async def _paid(scene: Scene) -> None:
+    """Pay the month of the county and check the person's payment."""
     month = month_text(scene.platform.today())
     scene.action(f"the monthly batch of 麒麟区 for {month}: made by one officer, approved by another, paid")
     batch = await pay(scene.platform, QILIN, month)
@@ -62,7 +67,7 @@ async def _paid(scene: Scene) -> None:
 
 
 async def _report_late(scene: Scene, died_on: date) -> None:
-    """The death cancels the visits, and the provider receives the withdrawal."""
+    """Push the death; check that it cancels the visits and that the provider receives the withdrawal."""
     before = await feed_of(scene.platform, provider_code(QILIN))
     scene.action(f"the police register cancels the hukou: died on {died_on}")
     await scene.push(people.death(scene.elder, scene.platform.now(), died_on))
@@ -74,7 +79,7 @@ async def _report_late(scene: Scene, died_on: date) -> None:
 
 
 async def _withdrawn(scene: Scene, task_id: str, after: int) -> None:
-    """The feed of the provider contains the withdrawal after this sequence number."""
+    """Wait until the provider's feed has the withdrawal of the task after the sequence number `after`."""
 
     async def received() -> bool:
         messages = await feed_of(scene.platform, provider_code(QILIN), after=after)
@@ -90,7 +95,7 @@ def _withdraws(message: Json, task_id: str) -> bool:
 
 
 async def _recover(scene: Scene, died_on: date) -> None:
-    """Every month paid after the month of death becomes a recovery, and the family repays it."""
+    """Check that every month paid after the month of death becomes a recovery, and let the family repay."""
     opened = await scene.event(RecoveryOpened)
     months = await scene.paid_by_month(LONGEVITY)
     kept = {month: amount for month, amount in months.items() if month <= month_text(died_on)}
@@ -135,7 +140,10 @@ class WronglyDead:
 
 
 async def wrongly_declared_dead(platform: Platform) -> WronglyDead:
-    """Prepare `revoked_death` in an earlier month. Needs a visiting provider in 宣威市."""
+    """Push a living person and a wrong death report, as the preparation of `revoked_death`.
+
+    It needs a visiting provider in 宣威市.
+    """
     today = platform.today()
     scene = Scene(platform, Transcript(quiet=True), platform.cast.aged(86, today, county=XUANWEI))
     died_on = in_month(today, -1)
@@ -151,7 +159,10 @@ async def wrongly_declared_dead(platform: Platform) -> WronglyDead:
 
 
 async def revoked_death(platform: Platform, transcript: Transcript, case: WronglyDead) -> None:
-    """Run it in a later month than `wrongly_declared_dead`."""
+    """Tell the story of a revoked death: the entitlements return, and the missing months are paid.
+
+    `case` is the result of `wrongly_declared_dead` in an earlier month.
+    """
     person = f"86 years old, lives alone in 宣威市; the register says: died on {case.died_on}."
     with transcript.story("A death revoked", person):
         scene = Scene(platform, transcript, case.elder)
@@ -163,6 +174,7 @@ async def revoked_death(platform: Platform, transcript: Transcript, case: Wrongl
 
 
 async def _nothing_after_death(scene: Scene, died_on: date) -> None:
+    """Check that the person has no entitlement, and that no month after the death is owed."""
     expect(await scene.platform.entitlements(scene.person_id), [], "the entitlements of a dead person")
     owed_after = {month for month in await scene.owed_by_month(LONGEVITY) if month > month_text(died_on)}
     expect(owed_after, set(), "the months owed after the death")
@@ -170,6 +182,7 @@ async def _nothing_after_death(scene: Scene, died_on: date) -> None:
 
 
 async def _revoke(scene: Scene, report: Event) -> None:
+    """Annul the death report and check that entitlements and visits return."""
     scene.action("the police register annuls the entry: it was another person")
     (receipt,) = await scene.platform.send([people.annulled(report, scene.elder, scene.platform.now())])
     notes = [(note["pointer"], note["code"]) for note in receipt["problems"]]
@@ -183,7 +196,7 @@ async def _revoke(scene: Scene, report: Event) -> None:
 
 
 async def _reinstated(scene: Scene, died_on: date) -> dict[str, int]:
-    """The months after the wrong death are due again; returns fen by month."""
+    """Check that the months after the wrong death are due again; returns the fen due by month."""
     month = month_text(scene.platform.today())
     dues = await scene.event(DuesDetermined)
     due = await scene.owed_by_month(LONGEVITY)
@@ -194,7 +207,7 @@ async def _reinstated(scene: Scene, died_on: date) -> dict[str, int]:
 
 
 async def _back_pay(scene: Scene, due: dict[str, int], died_on: date) -> None:
-    """The next batch pays the present month, and the missing months as back-pay."""
+    """Pay the next batch; check that it pays the present month, and the missing months as back-pay."""
     month = month_text(scene.platform.today())
     scene.action(f"the next batch of 宣威市, for {month}")
     batch = await pay(scene.platform, XUANWEI, month)
@@ -206,7 +219,7 @@ async def _back_pay(scene: Scene, due: dict[str, int], died_on: date) -> None:
 
 
 def _kinds_by_month(batch: PaidBatch, person_id: str) -> dict[str, str]:
-    """Kind of payment by service month, of one person's allowance."""
+    """Return the kind of payment by service month, of one person's longevity allowance in a batch."""
     kinds = {}
     for line in batch.lines:
         if line["person_id"] == person_id and line["item"] == LONGEVITY:

@@ -13,7 +13,10 @@ from shouwang.stories.visits import visit_by_kafka
 
 
 async def run_all(platform: Platform, transcript: Transcript) -> None:
-    """Begins on the evening before the last day of a month and ends on the first day of the next month."""
+    """Tell all stories. Business time must be the evening before the last day of a month.
+
+    The stories end on the first day of the next month.
+    """
     case = await wrongly_declared_dead(platform)
     await eightieth_birthday(platform, transcript)
     await move_between_counties(platform, transcript)

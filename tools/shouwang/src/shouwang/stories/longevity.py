@@ -1,4 +1,4 @@
-"""The longevity allowance: it begins on a birthday without any input, and it follows a move to another county."""
+"""Stories of the longevity allowance: it begins on a birthday without any input, and it follows a move."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ FEN_AT_90_IN_XUANWEI = 5000
 
 
 async def eightieth_birthday(platform: Platform, transcript: Transcript) -> None:
-    """Moves the clock over the next midnight, then to the first day of the next month."""
+    """Tell the story of a person who turns 80 at the next midnight: the allowance begins without any event.
+
+    It moves the clock over that midnight, then to the first day of the next month.
+    """
     birthday = platform.today() + timedelta(days=1)
     elder = platform.cast.elder(years_before(birthday, 80))
     with transcript.story("An 80th birthday at midnight", f"Lives in 麒麟区 and turns 80 on {birthday}."):
@@ -30,7 +33,7 @@ async def eightieth_birthday(platform: Platform, transcript: Transcript) -> None
 
 
 async def _evening_before(scene: Scene) -> None:
-    """The allowance is refused to a person of 79."""
+    """Push the registers and check that the allowance is refused to a person of 79."""
     scene.action("the registers are loaded; no later event is pushed about this person")
     await scene.register()
     await scene.observe(EntitlementsDecided, "every entitlement of this person, past and future, is decided")
@@ -41,6 +44,7 @@ async def _evening_before(scene: Scene) -> None:
 
 
 async def _birthday(scene: Scene, birthday: date) -> None:
+    """Move the clock to the birthday and check that the allowance is granted."""
     scene.action(f"the clock moves to {birthday} 00:00, and nobody does anything")
     await scene.platform.move_to_day(birthday)
     started = await scene.event(EntitlementStarted, lambda event: event.item == LONGEVITY)
@@ -53,7 +57,7 @@ async def _birthday(scene: Scene, birthday: date) -> None:
 
 
 async def _first_month(scene: Scene) -> None:
-    """The first paid month is the month after the birthday."""
+    """Move the clock to the next month and check that it is the first month that is due."""
     first = scene.platform.next_month()
     month = month_text(first)
     scene.action(f"the clock moves to {first} 00:00")
@@ -67,7 +71,10 @@ async def _first_month(scene: Scene) -> None:
 
 
 async def move_between_counties(platform: Platform, transcript: Transcript) -> None:
-    """Needs a visiting provider in both counties."""
+    """Tell the story of a move: the allowance and the visits change to the other county, without a gap or overlap.
+
+    It needs a visiting provider in both counties.
+    """
     elder = platform.cast.aged(92, platform.today())
     person = "92 years old, lives alone, moves from 麒麟区 to 宣威市."
     with transcript.story("A move between two counties", person):
@@ -79,6 +86,7 @@ async def move_between_counties(platform: Platform, transcript: Transcript) -> N
 
 
 async def _before_the_move(scene: Scene) -> None:
+    """Push the person; check that the old county offers a visit and owes the allowance."""
     now = scene.platform.now()
     month = month_text(now.date())
     scene.action("the registers are loaded, and a grid worker reports: lives alone")
@@ -92,7 +100,7 @@ async def _before_the_move(scene: Scene) -> None:
 
 
 async def _move(scene: Scene) -> date:
-    """Hukou and home move to the other county; returns the day of the move."""
+    """Push hukou and home in the other county; returns the day of the move."""
     now = scene.platform.now()
     moved_on = in_month(now.date(), -1, 20)
     there = scene.elder.in_town(f"{XUANWEI}001")
@@ -121,7 +129,7 @@ def _due_in_xuanwei(event: DuesDetermined) -> bool:
 
 
 async def _one_area_per_day(scene: Scene, moved_on: date) -> None:
-    """The entitlement of one county ends on the day on which the other's begins."""
+    """Check that the entitlement of one county ends on the day on which the other's begins."""
     held = await scene.entitlements(LONGEVITY, all=True)
     ends = max(e["to"] or "" for e in held if e["jurisdiction"] == QILIN)
     begins = min(e["from"] for e in held if e["jurisdiction"] == XUANWEI)
@@ -130,7 +138,7 @@ async def _one_area_per_day(scene: Scene, moved_on: date) -> None:
 
 
 async def _one_area_per_month(scene: Scene) -> None:
-    """No month is owed by both counties."""
+    """Check that no month is owed by both counties."""
     month = month_text(scene.platform.today())
     due = await scene.owed(LONGEVITY)
     expect(due.get((month, XUANWEI)), FEN_AT_90_IN_XUANWEI, f"the debt of 宣威市 for {month}")

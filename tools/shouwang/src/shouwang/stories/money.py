@@ -1,4 +1,4 @@
-"""Dues and payments: read a ledger, and pay a month with maker, checker and bank."""
+"""Reads dues and payments from a ledger, and pays a month with maker, checker and bank."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PaidBatch:
 def sums(
     ledger: Json, kinds: tuple[str, ...], item: str, states: tuple[str, ...] = ("posted",)
 ) -> dict[tuple[str, str], int]:
-    """Fen by (service month, area), over the item's entries of these kinds and states. Sums of 0 are left out."""
+    """Return fen by (service month, area): the sums of the item's entries of these kinds and states, without zeros."""
     found: Counter[tuple[str, str]] = Counter()
     for entry in ledger["entries"]:
         if entry["item"] == item and entry["kind"] in kinds and entry["state"] in states:
@@ -37,12 +37,12 @@ def sums(
 
 
 def owed(ledger: Json, item: str) -> dict[tuple[str, str], int]:
-    """Fen due by (service month, area), held lines included."""
+    """Return the fen due by (service month, area), held dues included."""
     return sums(ledger, ("due",), item, ("posted", "held"))
 
 
 def paid(ledger: Json, item: str) -> dict[tuple[str, str], int]:
-    """Fen paid by the bank, by (service month, area)."""
+    """Return the fen paid by the bank, by (service month, area)."""
     return sums(ledger, PAID, item)
 
 
@@ -60,6 +60,7 @@ async def pay(platform: Platform, county: str, month: str) -> PaidBatch:
 
 
 async def _maker_is_refused(platform: Platform, path: str) -> None:
+    """Check that the maker of a batch may not approve it. Raises StoryFailed."""
     try:
         await platform.post("subsidy", f"{path}/approve", role="approver", subject=MAKER)
     except Answer as refused:
@@ -69,7 +70,7 @@ async def _maker_is_refused(platform: Platform, path: str) -> None:
 
 
 async def _settle(platform: Platform, line_ids: list[str]) -> None:
-    """The bank reports that it has paid all lines."""
+    """Report as the bank that all lines were paid."""
     for first in range(0, len(line_ids), BANK_LINES_MAX):
         part = line_ids[first : first + BANK_LINES_MAX]
         results = [{"line_id": line_id, "outcome": "settled"} for line_id in part]
@@ -78,6 +79,7 @@ async def _settle(platform: Platform, line_ids: list[str]) -> None:
 
 
 async def _lines(platform: Platform, path: str) -> list[Json]:
+    """Fetch all lines of a batch."""
     lines: list[Json] = []
     after = None
     while True:

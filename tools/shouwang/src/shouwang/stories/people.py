@@ -1,4 +1,4 @@
-"""Synthetic elders, and the CloudEvents of their sources."""
+"""Makes synthetic elders, and the CloudEvents that sources push about them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ class Cast:
         self._numbers = Numbers()
 
     def elder(self, born: date, county: str = QILIN, sex: str | None = None) -> Elder:
+        """Make a person who lives in a random town of the county. `sex`: `1` male, `2` female, None random."""
         sex = sex or self._random.choice("12")
         number = self._numbers.draw(self._random, county, born, sex)
         town = f"{county}{self._random.randint(1, 8):03d}"
         return Elder(number, draw_name(self._random, sex), sex, born, town)
 
     def aged(self, years: int, on: date, county: str = QILIN, sex: str | None = None) -> Elder:
-        """A person who is `years` old on the day `on`. The birthday is five months ahead."""
+        """Make a person who is `years` old on the day `on`. The next birthday is in the fifth month after it."""
         month = (on.month + 4) % 12 + 1
         year = on.year - years - (1 if month > on.month else 0)
         return self.elder(date(year, month, self._random.randint(1, 28)), county, sex)
@@ -67,7 +68,11 @@ def cloud_event(
     previous: Event | None = None,
     id: str | None = None,
 ) -> Event:
-    """One CloudEvent of an office of Qujing. `at`: the time of recording at the source."""
+    """Make one CloudEvent of an office of Qujing. `at`: the time at which the source recorded it.
+
+    `since` and `until`: the validity. `previous`: the earlier event that a `corrected`, `ended` or `annulled` event
+    changes. `id`: default is a new one.
+    """
     data: Event = {
         "action": action,
         "previous_event_id": previous["id"] if previous else None,
@@ -105,7 +110,7 @@ def residence(elder: Elder, at: datetime, *, since: date | None = None) -> Event
 
 
 def register_entries(elder: Elder, at: datetime) -> list[Event]:
-    """Hukou and home, without a start date."""
+    """Make the events of hukou and home, without a first day."""
     return [registration(elder, at), residence(elder, at)]
 
 
@@ -146,7 +151,7 @@ def alive(elder: Elder, at: datetime, day: date) -> Event:
 
 
 def annulled(event: Event, elder: Elder, at: datetime) -> Event:
-    """The same source annuls its event. Like a real register, it sends its whole row with a flag."""
+    """Make the event by which a source annuls its earlier event. Like a real register, it sends its row with a flag."""
     office = str(event["source"]).rpartition(":")[2]
     kind = str(event["type"]).split(".")[3]
     row = event["data"].get("value", {}) | {"row_state": "D"}

@@ -1,4 +1,4 @@
-"""The platform from outside: HTTP APIs, topics and the clock. Every wait has a deadline."""
+"""Uses the platform from outside, through HTTP APIs, topics and the clock. Every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Answer(StoryFailed):
 
 
 class Platform:
-    """`urls`: by service. `async with` begins to read the topics."""
+    """A running platform. `kafka`: its address. `urls`: base URL by service. `cast`: makes synthetic people.
+
+    `async with` begins to read the topics into `watch`.
+    """
 
     def __init__(self, home: Path, kafka: str, urls: dict[str, str]) -> None:
         self.home = home
@@ -91,7 +94,7 @@ class Platform:
     # -- HTTP
 
     async def call(self, method: str, service: str, path: str, *, role: str, **more: Any) -> Any:
-        """The JSON (or text) of the answer. Raises Answer for 4xx and 5xx.
+        """Send a request; returns the JSON (or text) of the answer. Raises Answer for 4xx and 5xx.
 
         `more`: arguments of httpx (REQUEST_ARGUMENTS), and claims of the token (`subject`, `division`, …).
         """
@@ -105,22 +108,24 @@ class Platform:
         return body
 
     def token(self, role: str, **claims: str) -> str:
+        """Issue a token of a role with these claims; the same arguments give the same token."""
         known = tuple(sorted({"role": role, **claims}.items()))
         if known not in self._tokens:
             self._tokens[known] = auth.issue_token(role, **claims)  # type: ignore[arg-type]
         return self._tokens[known]
 
     async def get(self, service: str, path: str, role: str = "officer", **params: Any) -> Any:
-        """GET as an officer of Qujing, or in another role of Qujing. Parameters that are None are left out."""
+        """GET as an officer of Qujing, or in another role of Qujing; returns the JSON. Omits parameters with None."""
         given = {name: value for name, value in params.items() if value is not None}
         return await self.call("GET", service, path, role=role, division=CITY, params=given)
 
     async def post(self, service: str, path: str, body: Any = None, role: str = "officer", **claims: Any) -> Any:
+        """POST a JSON body as an officer of Qujing or another caller, by default with a new Idempotency-Key."""
         claims.setdefault("headers", {"Idempotency-Key": str(uuid4())})
         return await self.call("POST", service, path, role=role, json=body, **{"division": CITY, **claims})
 
     async def until(self, subject: str, probe: Callable[[], Awaitable[T | None]], seconds: float = SECONDS_MAX) -> T:
-        """Call `probe` until its result is neither None nor False. Raises StoryFailed after the deadline."""
+        """Call `probe` until its result is neither None nor False; returns it. Raises StoryFailed after `seconds`."""
         deadline = monotonic() + seconds
         while True:
             found = await probe()
@@ -168,7 +173,7 @@ class Platform:
             await self.produce(inbound_topic(event["source"]), [(None, body, kind)])
 
     async def find(self, elder: Elder) -> str:
-        """The person id of the elder."""
+        """Look up the person id of the elder by the ID number."""
         answer = await self.post("ingestion", "/v1/persons/lookup", {"id_number": elder.number})
         return str(answer["person_id"])
 
@@ -183,7 +188,7 @@ class Platform:
         return answer
 
     async def ledger(self, person_id: str) -> Json:
-        """The ledger as an auditor of the nation reads it, with the items of the national list."""
+        """Fetch the ledger of a person as an auditor of the nation, with the items of the national list."""
         path = f"/v1/persons/{person_id}/ledger"
         answer: Json = await self.call("GET", "subsidy", path, role="auditor", division=divisions.NATION)
         return answer
@@ -193,6 +198,7 @@ class Platform:
         return list(answer["tasks"])
 
     async def trace(self, event_id: str) -> list[Json]:
+        """Fetch the steps that followed from a pushed event, in order."""
         answer = await self.get("supervision", f"/v1/trace/{event_id}")
         return list(answer["steps"])
 
@@ -203,7 +209,7 @@ def _body(answer: httpx.Response) -> Any:
 
 
 def years_before(day: date, years: int) -> date:
-    """The same day, so many years earlier. 29 February becomes 28 February in other than leap years."""
+    """Return the same day `years` earlier. 29 February becomes 28 February in a year without it."""
     try:
         return day.replace(year=day.year - years)
     except ValueError:
@@ -211,10 +217,10 @@ def years_before(day: date, years: int) -> date:
 
 
 def month_text(day: date, months: int = 0) -> str:
-    """`YYYY-MM` of the month that is `months` later."""
+    """Return `YYYY-MM` of the month that is `months` after the month of `day`."""
     return calendar.month_text(calendar.add_months(calendar.month_of(day), months))
 
 
 def in_month(day: date, months: int, on: int = 15) -> date:
-    """The day `on` of the month that is `months` later."""
+    """Return day number `on` of the month that is `months` after the month of `day`."""
     return calendar.add_months(calendar.month_of(day), months) + timedelta(days=on - 1)

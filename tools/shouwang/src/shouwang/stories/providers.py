@@ -1,4 +1,4 @@
-"""Providers of visits: one synthetic service centre per county."""
+"""Acts as a provider of visits: one synthetic service centre per county."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FEED_PAGE = 500
 
 
 def provider_code(county: str) -> str:
-    """The credit code of the county's synthetic centre, the same in every run."""
+    """Return the unified social credit code of the county's synthetic centre, the same in every run."""
     return uscc.make(f"52{county}MJ0000001")
 
 
@@ -38,7 +38,7 @@ async def register_provider(platform: Platform, county: str) -> Json:
 
 
 async def feed_of(platform: Platform, code: str, after: int = 0) -> list[Json]:
-    """The messages to the provider after a sequence number, read over HTTP. Its topic holds the same messages."""
+    """Fetch the messages to the provider after the sequence number `after` by HTTP. Its topic has the same messages."""
     path = f"/v1/providers/{code}/feed"
     messages: list[Json] = []
     while True:

@@ -1,4 +1,4 @@
-"""One person of a story: push events, wait for the platform's events, compare, print."""
+"""Follows one person of a story: push events, wait for the platform's events, compare, print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ E = TypeVar("E", bound=Event)
 
 
 class Scene:
-    """`person_id` is known after the first push. `began`: monotonic seconds of the last action."""
+    """One person on one platform, with the transcript of the story.
+
+    `person_id`: empty until the first push. `began`: monotonic seconds of the last action.
+    """
 
     def __init__(self, platform: Platform, transcript: Transcript, elder: Elder) -> None:
         self.platform = platform
@@ -29,7 +32,7 @@ class Scene:
         self._since = 0
 
     def action(self, text: str) -> None:
-        """Print an action. The scene then waits only for events that follow it."""
+        """Print an action. Later calls of `event` ignore all events before it."""
         self._since = self.platform.watch.mark
         self.began = self.transcript.action(text)
 
@@ -57,22 +60,22 @@ class Scene:
     # -- output
 
     async def event(self, cls: type[E], where: Callable[[E], bool] = lambda event: True) -> Seen[E]:
-        """Wait for an event about the person that follows the last action."""
+        """Wait for an event about the person, after the last action, for which `where` holds. Raises StoryFailed."""
         return await self.platform.watch.event(cls, self.person_id, where, since=self._since)
 
     async def observe(self, cls: type[E], text: str, where: Callable[[E], bool] = lambda event: True) -> Seen[E]:
-        """Wait for an event and print `text`."""
+        """Wait for an event like `event`, and print `text`."""
         seen = await self.event(cls, where)
         self.observed(text, seen)
         return seen
 
     async def entitlements(self, item: str, **params: Any) -> list[Json]:
-        """The person's entitlements of one item."""
+        """Fetch the person's entitlements of one item. `params`: query parameters."""
         found = await self.platform.entitlements(self.person_id, **params)
         return [entitlement for entitlement in found if entitlement["item"] == item]
 
     async def entitlement(self, item: str) -> Json:
-        """The only entitlement of an item. Raises StoryFailed for none or several."""
+        """Fetch the only entitlement of an item. Raises StoryFailed for none or several."""
         return only(await self.entitlements(item), f"entitlements of {item}")
 
     async def explanation(self, item: str, **params: Any) -> Json:
@@ -82,18 +85,18 @@ class Scene:
         return await self.platform.ledger(self.person_id)
 
     async def owed(self, item: str) -> dict[tuple[str, str], int]:
-        """Fen due by (service month, area), held lines included."""
+        """Fetch the fen due by (service month, area), held dues included."""
         return owed(await self.ledger(), item)
 
     async def owed_by_month(self, item: str) -> dict[str, int]:
-        """Fen due by service month."""
+        """Fetch the fen due by service month."""
         return by_month(await self.owed(item))
 
     async def paid_by_month(self, item: str) -> dict[str, int]:
-        """Fen paid by service month."""
+        """Fetch the fen paid by service month."""
         return by_month(paid(await self.ledger(), item))
 
 
 def by_month(amounts: dict[tuple[str, str], int]) -> dict[str, int]:
-    """Fen by service month. The area is left out: one area pays each month."""
+    """Remove the area from the keys (service month, area). At most one area may have an amount for a month."""
     return {month: amount_fen for (month, _), amount_fen in amounts.items()}

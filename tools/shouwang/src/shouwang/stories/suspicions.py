@@ -1,4 +1,4 @@
-"""Deaths that are only suspected: one unconfirmed report."""
+"""Stories of a suspected death: one unconfirmed report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from shouwang.stories.watch import Seen, Watch
 
 
 async def suspected_death(platform: Platform, transcript: Transcript) -> None:
-    """An unconfirmed report holds the money and causes a check. A sign of life clears it. Needs a provider."""
+    """Tell the story of an unconfirmed report: it holds the money and causes a check, until a sign of life clears it.
+
+    It needs a visiting provider in the county.
+    """
     today = platform.today()
     elder = platform.cast.aged(87, today)
     person = "87 years old, lives alone; a neighbour says that the flat is empty."
@@ -31,6 +34,7 @@ async def suspected_death(platform: Platform, transcript: Transcript) -> None:
 
 
 async def _checked_and_held(scene: Scene) -> None:
+    """Report the death; check that one visit is planned for today and the month's money is held."""
     month = month_text(scene.platform.today())
     await _report_unconfirmed(scene)
     check = await scene.event(VisitPlanned, _is_check)
@@ -43,6 +47,7 @@ async def _checked_and_held(scene: Scene) -> None:
 
 
 async def _found_alive(scene: Scene) -> None:
+    """Push a sign of life; check that money and visits go on and the check is cancelled."""
     platform = scene.platform
     scene.action("the visitor finds the person alive and well")
     await scene.push(people.alive(scene.elder, platform.now(), platform.today()))
@@ -53,8 +58,10 @@ async def _found_alive(scene: Scene) -> None:
 
 
 async def suspected_without_visits(platform: Platform, transcript: Transcript) -> None:
-    """A person without visits is checked on the same day too, and a long hold becomes an alert. Moves the clock by six
-    days. Needs a provider in 麒麟区 that subscribes by Kafka."""
+    """Tell the story of a person without visits: a check on the same day, and an alert for the long hold.
+
+    It moves the clock by six days. It needs a provider in 麒麟区 that subscribes by Kafka.
+    """
     elder = platform.cast.aged(86, platform.today())
     person = "86 years old, has the 高龄津贴 and no visits."
     with transcript.story("A rumour about a person without visits", person):
@@ -66,6 +73,7 @@ async def suspected_without_visits(platform: Platform, transcript: Transcript) -
 
 
 async def _allowance_without_visits(scene: Scene) -> None:
+    """Push the registers; check that the person has the allowance and no visits."""
     await scene.register()
     await scene.event(DuesDetermined)
     items = {entitlement["item"] for entitlement in await scene.platform.entitlements(scene.person_id)}
@@ -73,7 +81,7 @@ async def _allowance_without_visits(scene: Scene) -> None:
 
 
 async def _check_is_offered(scene: Scene) -> None:
-    """The offer of the check is on the provider's own topic on the same day."""
+    """Report the death; check that the offer of a visit for today is on the provider's own topic."""
     topic = Watch(scene.platform.kafka, [f"dispatch.provider.{provider_code(QILIN)}"])
     await topic.start()
     try:
@@ -89,6 +97,7 @@ async def _check_is_offered(scene: Scene) -> None:
 
 
 async def _hold_becomes_an_alert(scene: Scene) -> Seen[AlertRaised]:
+    """Move the clock by six days and wait for the alert."""
     platform = scene.platform
     scene.action("six days pass, and no source confirms or clears the report")
     await platform.move_to(platform.now() + timedelta(days=6))
@@ -99,6 +108,7 @@ async def _hold_becomes_an_alert(scene: Scene) -> Seen[AlertRaised]:
 
 
 async def _met_alive(scene: Scene, alert: Seen[AlertRaised]) -> None:
+    """Push a sign of life; check that every month is due and the alert is closed."""
     platform = scene.platform
     scene.action("the grid worker meets the person alive")
     await scene.push(people.alive(scene.elder, platform.now(), platform.today()))
@@ -111,6 +121,7 @@ async def _met_alive(scene: Scene, alert: Seen[AlertRaised]) -> None:
 
 
 async def _report_unconfirmed(scene: Scene) -> None:
+    """Push a death with the weakest evidence (`reported`)."""
     platform = scene.platform
     scene.action("the grid worker reports a death, without any evidence")
     yesterday = platform.today() - timedelta(days=1)
@@ -118,6 +129,7 @@ async def _report_unconfirmed(scene: Scene) -> None:
 
 
 def _expect_same_day(scene: Scene, check: VisitPlanned | TaskOffered) -> None:
+    """Check that the window of the visit is today alone."""
     today = scene.platform.today()
     window = (check.window_from, check.window_to)
     expect(window, (today, today + timedelta(days=1)), "the window of the check")

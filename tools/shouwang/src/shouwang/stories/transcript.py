@@ -1,4 +1,4 @@
-"""The printed lines of a story, and the checks that make a story fail."""
+"""Prints the lines of a story, and has the checks that make a story fail."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def need(holds: bool, subject: str) -> None:
 
 
 def only(found: list[T], subject: str) -> T:
-    """The one element of the list. Raises StoryFailed for none or several."""
+    """Return the only element of the list. Raises StoryFailed for none or several."""
     if len(found) != 1:
         raise StoryFailed(f"{subject}: {len(found)} instead of one")
     return found[0]
 
 
 def yuan(amount_fen: int) -> str:
-    """`50 元`, `12.50 元`."""
+    """Return an amount as text: `50 元`, `12.50 元`."""
     return f"{money.yuan(amount_fen).removesuffix('.00')} 元"
 
 

@@ -1,4 +1,4 @@
-"""A visit from the offer to the verdict. The provider answers by Kafka or by HTTP."""
+"""Stories of visits from the offer to the verdict. The provider answers by Kafka or by HTTP, or nobody comes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHAIN = (
 
 
 class OfferedVisit:
-    """The first visit of a person who lives alone. `event_id`: the pushed event that caused it."""
+    """An offered first visit to a person who lives alone. `event_id`: the pushed event that caused the visit."""
 
     def __init__(self, scene: Scene, task_id: str, event_id: str) -> None:
         self.scene = scene
@@ -55,7 +55,7 @@ class OfferedVisit:
 
 
 async def offered_visit(platform: Platform, transcript: Transcript) -> OfferedVisit:
-    """Needs a visiting provider in 麒麟区."""
+    """Push a person who lives alone and wait for the offered visit. It needs a visiting provider in 麒麟区."""
     today = platform.today()
     scene = Scene(platform, transcript, platform.cast.aged(83, today))
     await scene.register()
@@ -66,7 +66,10 @@ async def offered_visit(platform: Platform, transcript: Transcript) -> OfferedVi
 
 
 async def visit_by_kafka(platform: Platform, transcript: Transcript) -> None:
-    """The provider reads its own topic and answers on its own replies topic. Moves the clock by half an hour."""
+    """Tell the story of a visit by Kafka: the provider reads its own topic and answers on its replies topic.
+
+    It moves the clock by VISIT_MINUTES.
+    """
     with transcript.story("A visit, answered by Kafka", PERSON):
         visit = await _offered_on_topic(platform, transcript)
         await _reply(visit, "accept")
@@ -79,6 +82,7 @@ async def visit_by_kafka(platform: Platform, transcript: Transcript) -> None:
 
 
 async def _offered_on_topic(platform: Platform, transcript: Transcript) -> OfferedVisit:
+    """Cause an offered visit; check that the offer is on the provider's topic and does not name the person."""
     topic = Watch(platform.kafka, [f"dispatch.provider.{provider_code(QILIN)}"])
     await topic.start()
     try:
@@ -100,7 +104,10 @@ async def _reply(visit: OfferedVisit, kind: str, **more: str) -> None:
 
 
 async def visit_by_http(platform: Platform, transcript: Transcript) -> None:
-    """The provider reads its feed and answers by HTTP. Moves the clock by half an hour."""
+    """Tell the story of a visit by HTTP: the provider reads its feed and answers each step.
+
+    It moves the clock by VISIT_MINUTES.
+    """
     code = provider_code(QILIN)
     with transcript.story("A visit, answered by HTTP", PERSON):
         visit = await offered_visit(platform, transcript)
@@ -116,7 +123,7 @@ async def visit_by_http(platform: Platform, transcript: Transcript) -> None:
 
 
 async def _verified(visit: OfferedVisit) -> None:
-    """Supervision verifies the visit, and dispatch shows the verdict."""
+    """Check that supervision verifies the visit and dispatch shows the verdict."""
     scene = visit.scene
     out = await scene.event(VisitCheckedOut)
     verified = await scene.event(VisitVerified)
@@ -131,7 +138,7 @@ async def _verified(visit: OfferedVisit) -> None:
 
 
 async def _traced(visit: OfferedVisit) -> None:
-    """The trace of the pushed event shows the whole chain in order."""
+    """Check that the trace of the pushed event shows all steps of CHAIN in order."""
 
     async def whole_chain() -> list[str] | None:
         steps = [step["what"] for step in await visit.platform.trace(visit.event_id)]
@@ -144,7 +151,10 @@ async def _traced(visit: OfferedVisit) -> None:
 
 
 async def missed_visit(platform: Platform, transcript: Transcript) -> None:
-    """No visitor comes until the window ends. Moves the clock over the window, by more than a week."""
+    """Tell the story of a visit that nobody made: another one is planned, and an alert is raised.
+
+    It moves the clock to the end of the visit's window, by more than a week.
+    """
     with transcript.story("A visit that nobody made", PERSON):
         visit = await offered_visit(platform, transcript)
         await _end_window(visit)
@@ -154,6 +164,7 @@ async def missed_visit(platform: Platform, transcript: Transcript) -> None:
 
 
 async def _end_window(visit: OfferedVisit) -> None:
+    """Move the clock to the end of the visit's window."""
     window_to = (await visit.task())["window"]["to"]
     end = datetime.fromisoformat(window_to).date()
     visit.scene.action(f"the clock moves to {end} 00:00, the end of the window")
@@ -161,12 +172,15 @@ async def _end_window(visit: OfferedVisit) -> None:
 
 
 async def _dispatched_again(visit: OfferedVisit) -> Seen[VisitPlanned]:
+    """Wait until the visit is missed and another one is planned; returns the new plan."""
     scene = visit.scene
     await scene.observe(VisitMissed, "the visit is missed", lambda event: event.task_id == visit.task_id)
     return await scene.event(VisitPlanned, lambda event: event.reason == "redispatch")
 
 
 async def _alerted(visit: OfferedVisit) -> None:
+    """Wait until supervision shows an alert about the missed visit."""
+
     async def alert() -> bool:
         found = await visit.platform.get("supervision", "/v1/alerts", check="visit_missed", limit=500)
         return any(alert["subject"] == visit.task_id for alert in found["alerts"])

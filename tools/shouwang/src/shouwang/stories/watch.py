@@ -1,4 +1,4 @@
-"""Events on topics from a start time on, each with the time of reading."""
+"""Reads the events on topics from a start time on, each with the time of reading."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class Watch:
         self._reading = asyncio.create_task(self._read(), name="watch")
 
     async def _connect(self) -> AIOKafkaConsumer:
+        """Start a client that reads on after the last received records."""
         client = AIOKafkaConsumer(*self._topics, bootstrap_servers=self._kafka, fetch_max_wait_ms=100)
         await client.start()
         for tp in client.assignment() & self._next.keys():
@@ -115,7 +116,10 @@ class Watch:
         since: int = 0,
         seconds: float = SECONDS_MAX,
     ) -> Seen[E]:
-        """The first event of the class with this key for which `where` holds. Raises StoryFailed after the deadline."""
+        """Wait for the first event of the class with this key for which `where` holds.
+
+        `since`: ignore the events with a smaller number (see `mark`). Raises StoryFailed after `seconds`.
+        """
         deadline = monotonic() + seconds
         while True:
             self._more.clear()
@@ -130,10 +134,12 @@ class Watch:
                 await asyncio.wait_for(self._more.wait(), left)
 
     def _classes_of(self, key: str) -> list[str]:
+        """The names of the event classes that were received with this key."""
         return [event.cls.__name__ for event in self._received if event.key == key]
 
 
 def _decode(record: object, now: float) -> _Received | None:
+    """Read the headers of a record; None for an unknown event type, and for a record without key or value."""
     headers = dict(record.headers)  # type: ignore[attr-defined]
     cls = by_type(headers.get("ce_type", b"").decode("utf-8", "replace"))
     if cls is None or record.value is None or record.key is None:  # type: ignore[attr-defined]
