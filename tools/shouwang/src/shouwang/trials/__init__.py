@@ -1,1 +1,1 @@
-"""Trials of a running platform, for tests: push events, pay, kill processes, read the results."""
+"""Tools for tests of a running platform: push events, pay, kill processes, read and compare the results."""

@@ -1,4 +1,4 @@
-"""Faults in the requests to one broker. Other clients of this process are not affected."""
+"""Makes the requests of this process to one broker fail. Requests to other brokers are not affected."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Delivery of population events by HTTP and by topics, repeated until acknowledged."""
+"""Delivers events of sources by HTTP and by topics. Each delivery is repeated until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ Event = dict[str, Any]
 
 
 class Delivery:
-    """`statuses` counts HTTP receipts by status; `by_topic` counts events that the broker has acknowledged."""
+    """Sends events to one platform.
+
+    `statuses`: number of HTTP receipts by status. `by_topic`: number of events that the broker has acknowledged.
+    `repeated`: number of repeated deliveries to topics.
+    """
 
     def __init__(self, stores: Stores, client: RetryingClient) -> None:
         self.statuses: Counter[str] = Counter()
@@ -58,6 +62,7 @@ class Delivery:
                 await asyncio.sleep(RETRY_AFTER_SECONDS)
 
     async def _connected(self) -> AIOKafkaProducer:
+        """The started producer; a new one after `close`."""
         if self._producer is None:
             producer = client.producer(self._settings)
             try:

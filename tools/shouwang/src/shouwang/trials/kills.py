@@ -1,4 +1,4 @@
-"""A plan of SIGKILLs at random instants, each followed by a new start. One seed always gives the same plan."""
+"""Kills processes by a random plan and starts each again. One seed always gives the same plan."""
 
 from __future__ import annotations
 
@@ -26,14 +26,20 @@ class Kill:
 
 
 def plan_kills(rng: Random, victims: Sequence[str], times_each: int, steps: int, once: Sequence[str]) -> list[Kill]:
-    """Kills at random steps: `times_each` per victim, and one for each name in `once`. Sorted by step."""
+    """Make a plan of kills at random steps, sorted by step: `times_each` per victim, and one for each name in `once`.
+
+    `steps`: the number of steps of the work.
+    """
     names = [*victims] * times_each + [*once]
     plan = [Kill(int(rng.random() * steps), rng.random() * DELAY_SECONDS_MAX, name) for name in names]
     return sorted(plan, key=lambda kill: (kill.step, kill.delay_seconds))
 
 
 class Killer:
-    """Carries out a plan beside other work. The work calls `reached` at the begin of each step."""
+    """Carries out a plan while other work runs. The work calls `reached` at the beginning of each step.
+
+    `kills`: number of kills by process. `env`: environment for the services that are started again.
+    """
 
     def __init__(self, runtime: Runtime, plan: Sequence[Kill], env: Mapping[str, str]) -> None:
         self.runtime = runtime
@@ -55,18 +61,19 @@ class Killer:
             await self._wait_ready(name)
 
     async def reached(self, step: int) -> None:
-        """Report the begin of a step. Waits while more than LEAD_MAX kills of earlier steps are not done."""
+        """Report the beginning of a step. Waits while more than LEAD_MAX kills of earlier steps are not done."""
         async with self._moved:
             self._step = step
             self._moved.notify_all()
             await self._moved.wait_for(lambda: self._overdue() <= LEAD_MAX)
 
     def _overdue(self) -> int:
+        """The number of kills of earlier steps that are not done."""
         done = sum(self.kills.values())
         return sum(kill.step < self._step for kill in self._plan[done:])
 
     async def _carry_out(self, kill: Kill) -> None:
-        """Kill a process that is ready; a kill during its start would test little."""
+        """Wait until the process is ready and the delay is over, then kill it and start it again."""
         await self._wait_ready(kill.victim)
         await asyncio.sleep(kill.delay_seconds)
         await asyncio.to_thread(self._kill_and_start, kill.victim)
@@ -94,6 +101,6 @@ class Killer:
 
 
 def _parts(process: str) -> tuple[str, int]:
-    """Service and replica number: `subsidy-1` is replica 1 of subsidy."""
+    """Return service and replica number of a process: `subsidy-1` is replica 1 of subsidy."""
     name, _, replica = process.partition("-")
     return name, int(replica or 0)

@@ -1,6 +1,6 @@
 """Reads the state of a running platform: backlogs, records of topics, rows of databases.
 
-An observer survives kills of the broker, the cluster and the services: it connects again.
+An observer connects again after kills of the broker, the database cluster or services.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Backlog(NamedTuple):
 
 
 class Observer:
-    """Reads the named services of one home. Use as a context manager."""
+    """Reads topics, and the databases of the named services of one home. Use it as a context manager."""
 
     def __init__(self, stores: Stores, services: Sequence[str]) -> None:
         self.stores = stores
@@ -66,7 +66,7 @@ class Observer:
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[asyncpg.Connection]:
-        """A connection to a service's database. UUIDs are read as text."""
+        """Connect to a service's database. The connection reads UUIDs as text."""
         settings = {"search_path": f"{service},public", "application_name": "observer"}
         connection = await asyncpg.connect(self.stores.database_url(service), server_settings=settings, timeout=10)
         try:
@@ -104,8 +104,10 @@ class Observer:
             return f"a store is away: {error!r}"
 
     async def backlog(self) -> Backlog:
-        """Read outboxes first, then positions, then the ends of the topics. Because of this order, two reads in a row
-        cannot both miss a moving record."""
+        """Read the backlog: outboxes first, then positions, then the ends of the topics.
+
+        Because of this order, two reads in a row cannot both miss a record on its way.
+        """
         waiting = {service: await self._pending(service) for service in self.services}
         positions = {service: await self._positions(service) for service in self.services}
         ends = await self._ends({tp for read in positions.values() for tp in read})
@@ -116,7 +118,7 @@ class Observer:
         return int((await self.rows(service, "SELECT count(*) FROM outbox"))[0][0])
 
     async def _positions(self, service: str) -> dict[TopicPartition, int]:
-        """The next offset per partition that the service reads."""
+        """Read the next offset per partition that the service reads; 0 before its first record."""
         rows = await self.rows(service, "SELECT topic, part, next_offset FROM consumer_offsets")
         read = {TopicPartition(row["topic"], row["part"]): row["next_offset"] or 0 for row in rows}
         if service == "ingestion":  # a source's new topic has no position before ingestion has found it
@@ -143,7 +145,10 @@ class Observer:
             await client.stop()
 
     async def records(self, topics: Collection[str]) -> list[ConsumerRecord]:
-        """Every record that is on `topics` now, in order within each partition. Raises LookupError, TimeoutError."""
+        """Return every record that is on `topics` now, in order within each partition.
+
+        Raises LookupError for an unknown topic, and TimeoutError.
+        """
         async with self._reader(topics) as client:
             parts = client.assignment()
             if {tp.topic for tp in parts} != set(topics):
@@ -151,12 +156,12 @@ class Observer:
             return await _read_to(client, await client.end_offsets(parts))
 
     async def heads(self, topic: str) -> dict[str, ConsumerRecord]:
-        """The last record per key, as after compaction."""
+        """Return the last record of each key of a topic, as after compaction."""
         return last_of_each_key(await self.records([topic]))
 
     @asynccontextmanager
     async def _reader(self, topics: Collection[str]) -> AsyncIterator[AIOKafkaConsumer]:
-        """A client without a consumer group: it reads all partitions of `topics` and moves no position."""
+        """Open a client without a consumer group. It reads all partitions of `topics` and moves no stored position."""
         client = AIOKafkaConsumer(
             *topics,
             bootstrap_servers=self.stores.kafka_address,
@@ -172,7 +177,7 @@ class Observer:
 
 
 async def _read_to(client: AIOKafkaConsumer, ends: Ends) -> list[ConsumerRecord]:
-    """The records of every partition below its end offset."""
+    """Read the records of every partition below its end offset. Raises TimeoutError."""
     found: list[ConsumerRecord] = []
     left, deadline = set(ends), monotonic() + READ_SECONDS_MAX
     while left := {tp for tp in left if await client.position(tp) < ends[tp]}:
@@ -192,5 +197,5 @@ def last_of_each_key(records: Iterable[ConsumerRecord]) -> dict[str, Any]:
 
 
 def header(record: ConsumerRecord, name: str) -> str | None:
-    """A header of a record as text."""
+    """Return a header of a record as text; None without this header."""
     return next((value.decode() for key, value in record.headers if key == name), None)

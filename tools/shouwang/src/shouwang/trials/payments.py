@@ -1,4 +1,4 @@
-"""Payments by maker, checker and bank, which go on while processes are killed."""
+"""Pays dues as maker, checker and bank, also while processes are killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Key(NamedTuple):
-    """The key of a due."""
+    """The key of a due in subsidy."""
 
     person_id: str
     item: str
@@ -29,14 +29,14 @@ class Key(NamedTuple):
 
 
 class Bank:
-    """The books of the bank: the outcome of every line that it has received."""
+    """The records of the bank. `settled`: key and fen by line id. `returned`: ids of the lines that it did not pay."""
 
     def __init__(self) -> None:
         self.settled: dict[str, tuple[Key, int]] = {}
         self.returned: set[str] = set()
 
     def paid_fen(self) -> Counter[Key]:
-        """Settled fen per key, over all lines."""
+        """Return the sum of the settled fen per key."""
         paid: Counter[Key] = Counter()
         for key, amount_fen in self.settled.values():
             paid[key] += amount_fen
@@ -44,7 +44,10 @@ class Bank:
 
 
 class Payer:
-    """Pays the dues of some areas in batches. Every request is repeated until it is answered."""
+    """Pays the dues of some areas up to `month` in batches. Every request is repeated until it is answered.
+
+    `returned_share`: the share of lines (0 to 1) that the bank returns. `batches`: number of paid batches.
+    """
 
     def __init__(
         self, client: RetryingClient, areas: Sequence[str], month: str, rng: Random, returned_share: float
@@ -110,6 +113,7 @@ class Payer:
                 raise AssertionError(f"bank returns were refused: {receipt['refused'][:3]}")
 
     def _outcome(self, line: dict[str, str]) -> str:
+        """Decide at random whether the bank settles or returns a line, and record it in `bank`."""
         if self._rng.random() < self._returned_share:
             self.bank.returned.add(line["line_id"])
             return "returned"
@@ -119,6 +123,7 @@ class Payer:
 
 
 def _ok(body: Json, status: int) -> Json:
+    """Return the body. Raises AssertionError unless the status is 200 or 201."""
     if status not in (200, 201):
         raise AssertionError(f"{status}: {body}")
     return body

@@ -1,4 +1,4 @@
-"""A consumer, a database and a topic for one test. The topic can be deleted, created again and trimmed."""
+"""Makes a consumer, a database and a topic for one test. The topic can be deleted, created again and trimmed."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ DEADLINE_SECONDS = 40
 
 @asynccontextmanager
 async def probe_database(stores: Runtime) -> AsyncIterator[Database]:
-    """A database with the platform tables and a table `seen` of handled values. It is dropped afterwards."""
+    """Create a database with the platform tables and a table `seen` of handled values; drop it at the end."""
     base = stores.database_url("ingestion").rpartition("/")[0]
     name = f"probe_{uuid4().hex[:12]}"
     admin = await asyncpg.connect(f"{base}/postgres")
@@ -63,7 +63,7 @@ async def until(holds: Callable[[], Awaitable[bool]], condition: str, seconds: f
 
 @dataclass(frozen=True)
 class OnTopic(Handlers):
-    """Handlers that read their events from another topic."""
+    """Handlers of events on `topic`, instead of the topics that the event classes name."""
 
     topic: str = ""
 
@@ -72,7 +72,10 @@ class OnTopic(Handlers):
 
 
 class Probe:
-    """A consumer of `topic` (one partition). It writes every handled value into the table `seen`."""
+    """A consumer of `topic` (one partition) and `others`. It writes every handled value into the table `seen`.
+
+    `compacted`: the consumer treats `topic` as a compacted topic.
+    """
 
     def __init__(
         self, settings: Settings, database: Database, topic: str, others: Sequence[str] = (), *, compacted: bool = False
@@ -93,7 +96,7 @@ class Probe:
         return consumer
 
     async def start(self) -> None:
-        """Read with a new consumer, like a restarted process."""
+        """Start a new consumer, like a restarted process."""
         self.consumer = self.new_consumer()
         self._running = asyncio.create_task(self.consumer.run(), name=f"consumer of {self.topic}")
 
@@ -106,7 +109,10 @@ class Probe:
     async def send(
         self, *values: str, topic: str | None = None, keys: Sequence[str] | None = None, age_ms: int = 0
     ) -> None:
-        """Write values with the given keys. Their timestamps are `age_ms` in the past."""
+        """Write values to `topic` (default: the topic of the probe).
+
+        `keys`: one per value. `age_ms`: how far the timestamps of the records are in the past.
+        """
         written_ms = int(time.time() * 1000) - age_ms if age_ms else None
         records = []
         for number, value in enumerate(values):
@@ -130,7 +136,7 @@ class Probe:
             await producer.stop()
 
     async def on_topic(self) -> list[str]:
-        """Every value that is on the topic now."""
+        """Return every value that is on the topic now."""
         client = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")
         await client.start()
         try:
@@ -149,10 +155,11 @@ class Probe:
         return found
 
     async def handled(self) -> list[str]:
-        """Every handled value, sorted, as often as it was handled."""
+        """Return every handled value, sorted, as often as it was handled."""
         return [row[0] for row in await self.database.pool.fetch("SELECT value FROM seen ORDER BY value")]
 
     async def until_handled(self, *values: str) -> None:
+        """Wait until all values are handled; then check that each was handled once and no other value was."""
         wanted = sorted(values)
 
         async def all_handled() -> bool:
@@ -178,6 +185,7 @@ class Probe:
 
 
 async def _see(records: Sequence[Record], tx: Tx) -> None:
+    """The handler: insert the value of each record into the table `seen`."""
     await tx.sql.executemany("INSERT INTO seen VALUES ($1)", [(r.value.decode(),) for r in records if r.value])
 
 
@@ -192,7 +200,10 @@ async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def make_topic(settings: Settings, topic: str, **configs: str) -> None:
-    """Create a topic with one partition. Waits while a topic of this name is being deleted."""
+    """Create a topic with one partition. Waits while a topic of this name is being deleted.
+
+    `configs`: settings of the topic, with `_` for `.`.
+    """
     named = {name.replace("_", "."): value for name, value in configs.items()}
     async with admin_of(settings) as admin:
 

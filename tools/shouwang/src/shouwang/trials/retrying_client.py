@@ -29,9 +29,9 @@ print(json.dumps({role: issue_token(role, division=area or None) for role, _, ar
 
 
 def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
-    """A token of this home per role; `officer@530300` is a role with an area. Raises LocalProblem.
+    """Issue a token of the home per role; returns them by role. `officer@530300` is a role with an area.
 
-    Another process issues them, because this process may belong to another home.
+    Another process issues them, because this process may use the keys of another home. Raises LocalProblem.
     """
     done = subprocess.run(
         [sys.executable, "-c", _ISSUE, *roles],
@@ -66,7 +66,7 @@ class RetryingClient:
     async def request(
         self, method: str, service: str, path: str, role: str = "admin", **arguments: Any
     ) -> httpx.Response:
-        """The first answer whose status is neither 429 nor 503. Raises TimeoutError."""
+        """Send a request until the status is neither 429 nor 503; returns that answer. Raises TimeoutError."""
         headers = {"authorization": f"Bearer {self._tokens[role]}", **arguments.pop("headers", {})}
         deadline, failure = monotonic() + self.seconds, ""
         while monotonic() < deadline:
@@ -80,7 +80,7 @@ class RetryingClient:
         raise TimeoutError(f"{service} did not answer {method} {path} within {self.seconds:.0f} s: {failure}")
 
     async def _try(self, method: str, url: str, **arguments: Any) -> httpx.Response | str:
-        """The answer, or the reason for a retry."""
+        """Send a request once; returns the answer, or the reason for a retry as text."""
         try:
             answer = await self._client.request(method, url, **arguments)
         except httpx.TransportError as error:

@@ -14,7 +14,7 @@ from rules.facts.death import Deceased, Suspected, death_of
 from rules.facts.timeline import Fact
 from synth import Truth
 
-Held = tuple[Any, ...]
+Held = tuple[Any, ...]  # an entitlement, as `_without_history` returns it
 TO_CHOOSE = "one of several"
 COMPARED = (
     "birth_date",
@@ -31,7 +31,7 @@ COMPARED = (
 
 
 def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
-    """The facts in force on a day, under the names in COMPARED. Raises ValueError for two facts of a kind."""
+    """Return the facts in force on a day, by the names in COMPARED. Raises ValueError for two facts of a kind."""
     registration, home = _held(facts, "registration", on), _held(facts, "residence", on)
     certificate, income = _held(facts, "disability", on), _held(facts, "low_income", on)
     living, special = _held(facts, "living_situation", on), _held(facts, "special_family", on)
@@ -51,11 +51,12 @@ def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
 
 
 def true(truth: Truth) -> dict[str, Any]:
-    """The truth, under the names in COMPARED."""
+    """Return the truth by the names in COMPARED."""
     return {name: getattr(truth, name) for name in COMPARED}
 
 
 def _held(facts: Sequence[Fact], kind: str, on: date) -> Any:
+    """Return the value of the fact of a kind on a day; None without one. Raises ValueError for several."""
     found = [fact.value for fact in facts if fact.kind == kind and fact.holds_on(on)]
     if len(found) > 1:
         raise ValueError(f"two facts of {kind} at once")
@@ -63,13 +64,13 @@ def _held(facts: Sequence[Fact], kind: str, on: date) -> Any:
 
 
 def deserved(truth: Truth, lists: Lists, on: date) -> set[Held]:
-    """The entitlements on a day according to the lists, if the truth is the only knowledge about the person."""
+    """Return the entitlements that the lists give on a day to a person about whom exactly the truth is known."""
     decision = decide("", _facts_of(truth, on), (), lists)
     return in_force(decision.entitlements, on)
 
 
 def in_force(entitlements: Sequence[Entitlement], on: date) -> set[Held]:
-    """The entitlements on a day, without ids, days and other effects of history.
+    """Return the entitlements on a day, without ids, days and other effects of history.
 
     If a person must choose between items, history decides which one came first. All of them get the state TO_CHOOSE.
     """
@@ -83,7 +84,7 @@ def _holds(entitlement: Entitlement, on: date) -> bool:
 
 
 def _rivals(held: Sequence[Entitlement]) -> set[str | None]:
-    """The items between which the person must choose."""
+    """Return the items between which the person must choose."""
     found: set[str | None] = set()
     for entitlement in held:
         if entitlement.state == "choice_required":
