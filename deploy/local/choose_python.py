@@ -1,15 +1,15 @@
-"""Print the Python to work with: `python3`, unless another one here is clearly faster.
+"""Print the path of the Python for the virtual environment: `python3`, unless another one here is clearly faster.
 
-Some Pythons (pyenv's, by default) are built without the compiler's optimisations and a third slower than a
-distribution's own; no setting tells reliably which, so a short measurement does. Standard library only: nothing is
-installed yet when this runs.
+Some Pythons (by default those of pyenv) are built without compiler optimisations and are a third slower than the Python
+of a Linux distribution. No setting shows this reliably, so the script measures. It uses the standard library only,
+because no package is installed yet.
 """
 
 import shutil
 import subprocess
 
 CANDIDATES = ("/usr/bin/python3", "python3.13", "python3.12", "python3.11")
-CLEARLY = 0.85  # of the time python3 takes
+CLEARLY = 0.85  # another Python replaces python3 if it needs less than this share of its time
 ROUNDS = 3
 PROBE = """
 import sys, time, venv
@@ -37,7 +37,10 @@ print(best, sys.executable)
 
 
 def measured(python: str) -> "tuple[float, str] | None":
-    """The seconds of the best of some runs, and the program behind the name; None where it does not do."""
+    """Measure one Python: return the seconds of its best run and the path of its program.
+
+    None: it is missing, older than 3.11, or has no module `venv`.
+    """
     path = shutil.which(python)
     if path is None:
         return None
@@ -49,12 +52,16 @@ def measured(python: str) -> "tuple[float, str] | None":
 
 
 def fastest(pythons: "tuple[str, ...]") -> "tuple[float, str] | None":
+    """Return the result of `measured` for the fastest of these Pythons; None if none can be used."""
     found = [seconds_and_path for name in pythons if (seconds_and_path := measured(name)) is not None]
     return min(found, default=None)
 
 
 def main() -> None:
-    """In turns, and the best of all turns: others use this machine too."""
+    """Choose a Python and print its path.
+
+    Both groups are measured in turns, and the best turn counts, because other programs use this machine too.
+    """
     usual, other = None, None
     for _ in range(ROUNDS):
         usual = min(filter(None, (usual, fastest(("python3",)))), default=None)
