@@ -1,7 +1,7 @@
 """Loads a proposed list and the present list that it would replace.
 
-A proposed list is the folder of an area, the file of one item (it replaces the item in the present list), or the whole
-list as JSON. The present list is in contracts/policy, or in force on a running platform.
+A proposed list is the folder of an area, the whole list as JSON, or the file of one item. The item replaces the item
+with this code in the present list. The present list is in contracts/policy, or in force on a running platform.
 """
 
 from __future__ import annotations
