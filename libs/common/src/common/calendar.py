@@ -1,4 +1,4 @@
-"""Civil dates of Asia/Shanghai: months, ages, and working days in China.
+"""Compute with civil dates of Asia/Shanghai: months, ages, and working days in China.
 
 Working days follow the public holidays and the exchanged days that the State Council announces. The announcement for
 a year appears in the autumn before. For a year that `chinese_calendar` does not know yet, Monday to Friday count as
@@ -27,9 +27,9 @@ def is_working_day(day: date) -> bool:
 
 
 def add_working_days(day: date, count: int) -> date:
-    """The day after which `count` working days have passed since `day`, which is not counted itself.
+    """Return the `count`-th working day after `day`; for a count of 0, `day` itself.
 
-    Raises ValueError for a negative count or one above DAYS_MAX."""
+    Raises ValueError for a count below 0 or above DAYS_MAX."""
     if not 0 <= count <= DAYS_MAX:
         raise ValueError(f"between 0 and {DAYS_MAX} working days")
     while count:
@@ -61,7 +61,7 @@ def month_text(day: date) -> str:
 
 
 def parse_month(text: str) -> date:
-    """The first day of a month written `YYYY-MM`. Raises ValueError otherwise."""
+    """The first day of a month written `YYYY-MM`. Raises ValueError for any other text."""
     return date.fromisoformat(f"{text}-01")
 
 
@@ -77,7 +77,7 @@ def _days_in(year: int, month: int) -> int:
 
 
 def birthday(birth: date, years: int) -> date:
-    """The day on which a person completes `years` years. In a year without 29 February it is 1 March."""
+    """The day on which a person completes `years` years. For a birth on 29 February it is 1 March in common years."""
     year = birth.year + years
     if birth.month == 2 and birth.day == 29 and _days_in(year, 2) == 28:
         return date(year, 3, 1)
@@ -85,6 +85,7 @@ def birthday(birth: date, years: int) -> date:
 
 
 def age_on(birth: date, on: date) -> int:
-    """Completed years (周岁) on a civil date. The age is reached on the birthday itself. Negative before the birth."""
+    """The age in completed years (周岁) on a civil date. It grows on the birthday itself. It is negative before the
+    birth."""
     years = on.year - birth.year
     return years if on >= birthday(birth, years) else years - 1

@@ -24,7 +24,8 @@ class Problem(BaseModel):
 
 
 class ServiceError(Exception):
-    """An answer to an HTTP caller. `code`: by default the slug. `extra`: further members of the problem."""
+    """An error that becomes the answer to an HTTP caller. `code`: by default the slug. `extra`: further members of the
+    JSON object."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "error"
@@ -101,4 +102,4 @@ class BadMessage(Exception):
 
 
 class Unavailable(Exception):
-    """A store or peer is away for now."""
+    """PostgreSQL, Kafka or another service cannot be reached at the moment. A later try can succeed."""

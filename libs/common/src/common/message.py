@@ -1,4 +1,4 @@
-"""The CloudEvents envelope on Kafka (binary mode): headers around a JSON body."""
+"""Read and write the CloudEvents envelope of events on Kafka (binary mode): headers and a JSON body."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,8 @@ class Record(NamedTuple):
     timestamp_ms: int | None = None
 
     def place(self) -> tuple[object, ...]:
-        """Values that together are unique in the topic, also after it is deleted and created again: offsets repeat."""
+        """Values that together identify the record in its topic. They include the timestamp, because a topic that is
+        deleted and created again repeats its offsets."""
         return (self.partition, self.offset, *(() if self.timestamp_ms is None else (self.timestamp_ms,)))
 
     def header(self, name: str) -> str | None:
@@ -47,8 +48,8 @@ class Record(NamedTuple):
 
 
 class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
-    """An event with its envelope. `correlation_id`: the pushed event at the start of the chain. `causes`: all pushed
-    events that are folded into this one."""
+    """An event with its envelope. `correlation_id`: the pushed event that caused it, directly or through other events.
+    `causation_id`: the event that caused it directly. `causes`: all pushed events that are folded into this one."""
 
     id: str
     data: E_co
@@ -61,8 +62,8 @@ class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
 
 
 def derived_id(*parts: object) -> str:
-    """A UUID of version 5 from `parts`: the same cause gives the same id on every path. It is computed here because
-    `uuid.uuid5` costs five times as much."""
+    """A UUID of version 5 from `parts`, so that equal parts give equal ids. It is computed here because `uuid.uuid5`
+    costs five times as much."""
     digest = sha1(_IDS + "\x1f".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
@@ -139,5 +140,5 @@ def _message(record: Record, headers: dict[str, bytes], data: Event) -> Message[
 
 
 def merge_causes(*groups: Iterable[str]) -> tuple[str, ...]:
-    """All causes in order, each once; only the newest CAUSES_MAX are kept."""
+    """All causes of all groups in order, each once; only the last CAUSES_MAX are kept."""
     return tuple(dict.fromkeys(cause for group in groups for cause in group))[-CAUSES_MAX:]

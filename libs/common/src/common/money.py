@@ -1,4 +1,4 @@
-"""Money: an integer number of fen, never a binary fraction."""
+"""Format and split amounts of money. An amount is an integer number of fen, never a binary fraction."""
 
 from collections.abc import Sequence
 

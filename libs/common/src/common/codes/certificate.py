@@ -1,5 +1,8 @@
-"""Numbers of disability certificates: the holder's ID number at the time of issue, class and level of GB/T 26341,
-and `B` with a count after a replacement."""
+"""Read numbers of disability certificates (残疾人证).
+
+A number consists of the holder's ID number at the time of issue, and class and level of GB/T 26341. After a
+replacement, `B` with a count follows.
+"""
 
 import re
 from typing import Final, NamedTuple
@@ -11,7 +14,8 @@ _PARTS: Final = re.compile(r"([0-9]{15}|[0-9]{17}[0-9X])([1-7])([1-4])(?:B[0-9])
 
 
 class Certificate(NamedTuple):
-    """`id_number`: normalised, with 18 characters; None if the printed number is not valid."""
+    """The parts of a certificate number. `id_number`: the holder's, with 18 characters; None if the printed one is not
+    valid. `class_`: 1 to 7; `level`: 1 (heaviest) to 4."""
 
     id_number: str | None
     class_: int
@@ -19,7 +23,7 @@ class Certificate(NamedTuple):
 
 
 def read(number: str) -> Certificate | None:
-    """The parts of a number; None for a text of another form."""
+    """Return the parts of a certificate number; None for a text of another form."""
     parts = _PARTS.fullmatch(number.upper())
     if parts is None:
         return None

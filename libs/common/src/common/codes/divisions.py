@@ -1,8 +1,8 @@
-"""Administrative divisions (GB/T 2260, the statistical division set, and custom areas) with their periods.
+"""Look up administrative divisions (GB/T 2260, the statistical division set, and custom areas) with their periods.
 
 A code names a place in a period: codes are abolished, renumbered and even reused for another county. The data state
 which area contains another; a code prefix does not. The only exception is the documented structure of the statistical
-set: a 12-digit village code begins with its 9-digit town code, and that with its 6-digit county code.
+set. A 12-digit village code begins with its 9-digit town code, and a town code with its 6-digit county code.
 """
 
 from datetime import date
@@ -19,7 +19,9 @@ Kind = Literal["gb2260", "nbs", "custom"]
 
 
 class Division(NamedTuple):
-    """One code in one period [`valid_from`, `valid_to`). None: before records began, or still in force."""
+    """One code in one period [`valid_from`, `valid_to`). None: before records began, or still in force.
+
+    `parent`: the code of the next area above. `becomes`: the code that replaced a renumbered one."""
 
     code: str
     name: str
@@ -85,6 +87,7 @@ def get(code: str, on: date | None = None) -> Division | None:
 
 
 def _by_structure(code: str, on: date | None) -> Division | None:
+    """The division of an unlisted town or village, derived from its county; None for any other code."""
     upper = _structural_parent(code)
     above = get(upper, on) if upper else None
     return above and above._replace(code=code, parent=upper, kind="nbs", becomes=None)
@@ -119,9 +122,9 @@ def parent(code: str) -> str | None:
 
 @lru_cache(maxsize=65536)
 def ancestors(code: str) -> tuple[str, ...]:
-    """All areas above, nearest first, ending with the nation; empty for unknown codes.
+    """All areas above a code, nearest first, ending with the nation; empty for unknown codes.
 
-    A renumbered county lies within its successor, so that records with the old code stay in its area.
+    A renumbered county lies within its successor, so that the successor's area contains records with the old code.
     """
     found: list[str] = []
     division = get(code)
@@ -137,7 +140,7 @@ def within(code: str, ancestor: str) -> bool:
 
 
 def children(code: str) -> tuple[str, ...]:
-    """The listed areas directly below that are in force today, without unlisted towns and villages."""
+    """The listed areas directly below a code whose period has no end. Unlisted towns and villages are not included."""
     return _CHILDREN.get(code, ())
 
 
@@ -167,5 +170,5 @@ def every() -> tuple[Division, ...]:
 
 
 def codes() -> tuple[str, ...]:
-    """All listed codes in force today, in code order."""
+    """All listed codes whose period has no end, in code order."""
     return tuple(d.code for d in every() if d.valid_to is None)

@@ -1,5 +1,7 @@
-"""Citizen ID numbers (GB 11643-1999), residence permits with the same layout, legacy numbers of 15 digits, and numbers
-of older permanent residence cards.
+"""Check and normalise the ID numbers of persons.
+
+Accepted are citizen ID numbers (GB 11643-1999), residence permits with the same layout, legacy numbers of 15 digits,
+and numbers of older permanent residence cards.
 
 A card for foreign permanent residents issued before December 2023 has three letters of a country or region and twelve
 digits (国家移民管理局《新版外国人永久居留身份证机读信息规则》, 2023, which describes the change to 18).
@@ -8,7 +10,7 @@ checks nothing of them. The number of the newer card does not follow from that o
 that both belong to one person (`identity_change`).
 
 The area in a number is the place of first registration, often an abolished code. It is never a residence, and an
-unknown area is a warning, never a rejection. The area is not compared with the birth year: numbers were first issued in
+unknown area is a warning, never a rejection. The area is not compared with the birth year. Numbers were first issued in
 the 1980s, so a person born in 1940 may have a code of 1997.
 """
 
@@ -41,7 +43,7 @@ Sex = Literal["1", "2"]
 
 
 class IdCode(StrEnum):
-    """The reason why a text is no ID number; the last one is a warning."""
+    """The reason why a text is no ID number. AREA_UNKNOWN is only a warning about a valid number."""
 
     LENGTH = "id_length"
     CHARACTERS = "id_characters"
@@ -53,7 +55,7 @@ class IdCode(StrEnum):
 
 
 class IdProblem(NamedTuple):
-    """A text that is no ID number. `detail` never contains the text."""
+    """The reason why a text is no ID number. `detail` never contains the text."""
 
     code: IdCode
     detail: str
@@ -117,7 +119,8 @@ def _area(area: str) -> tuple[IdKind, tuple[IdCode, ...]]:
 
 
 def check(raw: str, today: date | None) -> IdNumber | IdProblem:
-    """Read a number as received. `today`: the civil date that no birth date may follow (None: not checked)."""
+    """Return the parsed ID number, or the reason why the text is none. `raw`: the text as received. `today`: no birth
+    date may be later (None: not checked)."""
     if len(raw) > RAW_LENGTH_MAX:
         return _PROBLEMS[IdCode.LENGTH]
     number = normalise(raw)
@@ -153,7 +156,8 @@ def has_hukou(number: str) -> bool:
 
 
 def parse(raw: str) -> IdNumber:
-    """Read a number that was accepted before. Raises ValueError, with the code and without the number."""
+    """Return a parsed ID number that was accepted before. Raises ValueError for any other text; its message has the
+    IdCode and not the text."""
     found = check(raw, None)
     if isinstance(found, IdProblem):
         raise ValueError(f"{found.code}: {found.detail}")
@@ -161,6 +165,6 @@ def parse(raw: str) -> IdNumber:
 
 
 def make(area: str, birth: date, sequence: int) -> str:
-    """A synthetic number; `sequence` 0–999, odd for a man, even for a woman."""
+    """Return a synthetic ID number with its check character. `sequence`: 0–999, odd for a man, even for a woman."""
     first17 = f"{area}{birth:%Y%m%d}{sequence:03d}"
     return first17 + check_character(first17)

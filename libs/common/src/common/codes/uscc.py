@@ -1,4 +1,4 @@
-"""Unified social credit codes of organisations (GB 32100-2015)."""
+"""Check and normalise unified social credit codes of organisations (GB 32100-2015)."""
 
 from operator import mul
 
@@ -20,7 +20,8 @@ def check_character(first17: str) -> str:
 
 
 def valid(raw: str) -> bool:
-    """Whether the normalised text is a credit code: 18 characters of the alphabet with the right check character."""
+    """Whether the text is a credit code after `normalise`: 18 characters of the alphabet, digits at places 3 to 8, and
+    the right check character."""
     code = normalise(raw)
     if len(code) != LENGTH or not all(c in _VALUE for c in code) or not code[2:8].isdigit():
         return False
@@ -28,6 +29,6 @@ def valid(raw: str) -> bool:
 
 
 def make(first17: str) -> str:
-    """A synthetic code from its first 17 characters: registering authority, category, six digits of the division,
-    nine of the organisation."""
+    """Return a synthetic code. `first17`: one character each for registering authority and category, six digits of the
+    division, nine characters of the organisation."""
     return first17 + check_character(first17)

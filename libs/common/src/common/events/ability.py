@@ -1,4 +1,4 @@
-"""Ability assessment: cases, and the results on which care depends."""
+"""Events of ability assessments: the steps of an assessment, and the results in force for a person."""
 
 from datetime import date
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """The base of all events. An event is one complete fact about one person or one policy area, in the past tense.
 
-A *state* event holds the whole current state of its key, on a compacted topic. A newer one supersedes an older one, so
-its version guards it. Every other event is claimed once in the inbox.
+A *state* event holds the whole current state of its key, on a compacted topic. A newer version supersedes an older one,
+so a receiver compares versions. Of every other event, a receiver stores the id in its inbox and handles it once.
 
 Events contain no reference cycles, so the garbage collector ignores them (`gc=False`).
 """

@@ -10,7 +10,8 @@ from common.events.facts import Kind
 
 
 class FeedDeclared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Over [`since`, `until`) every change of `kind` is reported: a person without such a fact has none."""
+    """A coverage entry: over [`since`, `until`) sources report every change of `kind` in the division. So a missing
+    fact of this kind means "no"."""
 
     kind: Kind
     since: date
@@ -18,9 +19,9 @@ class FeedDeclared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CoverageDeclared(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All feeds of one division, by any source. They also hold for all areas within it.
+    """All coverage entries (`feeds`) of one division, by any source. They also hold for all areas within it.
 
-    Without feeds, nothing is reported completely there any more, such as after the only source was suspended.
+    Without feeds, no kind is reported completely there, for example after the suspension of the only source.
     `withdrawn`: the division has no declaration any more, as before its first one.
     """
 

@@ -59,7 +59,7 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A hospital stay over [`from_`, `to`); the hospital stays sealed. `hint`: the source does not belong to the
+    """A hospital stay over [`from_`, `to`), without the name of the hospital. `hint`: the source does not belong to the
     person, so the stay is not certain."""
 
     event_id: str
@@ -69,7 +69,8 @@ class HospitalStayTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """An incident without its kind. `hint`: the source does not belong to the person."""
+    """A risk incident on one day, without its kind. `hint`: the source does not belong to the person, so the incident
+    is not certain."""
 
     event_id: str
     on: date

@@ -60,7 +60,8 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Registration(_Value, frozen=True, kw_only=True, tag="registration"):
-    """A person with a residence permit has no hukou and belongs to the place of residence."""
+    """Sex, birth date and hukou of a person. A person with a residence permit has no hukou and belongs to the place of
+    residence."""
 
     sex: Literal["0", "1", "2", "9"]  # GB/T 2261.1
     birth_date: date
@@ -74,7 +75,7 @@ class Residence(_Value, frozen=True, kw_only=True, tag="residence"):
 
 
 class Death(_Value, frozen=True, kw_only=True, tag="death"):
-    """The day of death is the statement's `valid_from`."""
+    """The person has died. The day of death is the statement's `valid_from`."""
 
     evidence: DeathEvidence
 
@@ -95,7 +96,7 @@ class LowIncome(_Value, frozen=True, kw_only=True, tag="low_income"):
 
 
 class Household(_Value, frozen=True, kw_only=True, tag="household"):
-    """This person's place in a household list: `member` is False where a later list no longer names them."""
+    """Whether this person is a member of a household. `member`: False after a later list without the person."""
 
     household: str
     member: bool = True
@@ -111,14 +112,14 @@ class SpecialFamily(_Value, frozen=True, kw_only=True, tag="special_family"):
 
 
 class Merit(_Value, frozen=True, kw_only=True, tag="merit"):
-    """Several may hold at once."""
+    """A special merit of the person or the family. A person may have several at once."""
 
     merit: MeritKind
 
 
 class AbilityResult(_Value, frozen=True, kw_only=True, tag="ability_result"):
-    """The result of another department. The assessment service decides whether it counts. Its document number and
-    sub-scores stay sealed; the event id leads to them."""
+    """The result of an ability assessment by another department. It is recorded, and no rule reads it. Its document
+    number and sub-scores are sealed in ingestion under the event id."""
 
     scale: str
     scale_version: str
@@ -137,11 +138,11 @@ class RiskIncident(_Value, frozen=True, kw_only=True, tag="risk_incident"):
 
 
 class HospitalStay(_Value, frozen=True, kw_only=True, tag="hospital_stay"):
-    """The hospital stays sealed, because its name can reveal a diagnosis."""
+    """The person is in hospital. The name of the hospital is sealed in ingestion, because it can reveal a diagnosis."""
 
 
 class Contact(_Value, frozen=True, kw_only=True, tag="contact"):
-    """Whether the person or a contact can be called. Numbers and names stay sealed."""
+    """Whether the person or a contact can be called. Numbers and names are sealed in ingestion."""
 
     own_phone: bool
     others: int  # number of named contacts
@@ -154,7 +155,7 @@ class Application(_Value, frozen=True, kw_only=True, tag="application"):
 
 
 class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
-    """The person has an account; number and bank stay sealed.
+    """The person has a bank account. Its number and bank are sealed in ingestion.
 
     `holder`: whether the account has the person's registered name (`not_said` while no name is known). `account`: keyed
     hash of the number, which shows a changed account."""
@@ -198,23 +199,24 @@ Standing = Literal["full", "claimed", "hint", "waits", "withheld"]
 
 
 class StandingChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """From the instant `at` on, a statement has the standing `as_`."""
+    """From the instant `at` on, a statement has the standing `as_`: whether and how it counts (see `Statement`)."""
 
     at: Instant
     as_: Standing
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One report of one source. `chain`: the event id of the first statement of its chain.
+    """One report of one source. A *chain* is a statement with its later corrections, annulment or end; `chain` is the
+    event id of its first statement.
 
     `valid_from` inclusive (None: since before records), `valid_to` exclusive (None: open): civil dates in
     Asia/Shanghai. `time`: when the source recorded it. `recorded_at`: when ingestion learnt it. `rank`: the rank of the
     source for this kind; 1 is the strongest. `via`: the household from which the statement was copied; it counts only
     while the person is a member. `of`: another id of the same person to which the source referred (None: this id).
 
-    `standing`: the changes of its standing, oldest first; empty means `full` since `recorded_at`. `claimed`: a place
-    whose source does not belong to the person yet; it counts. `hint`: a stay or an incident from such a source; it
-    changes no level and no money. `waits` and `withheld`: the statement does not count.
+    `standing`: whether and how the statement counts, as changes, oldest first; empty means `full` since `recorded_at`.
+    `full`: it counts. `claimed`: a place whose source does not belong to the person yet; it counts. `hint`: a stay or
+    an incident from such a source; it changes no level and no money. `waits` and `withheld`: it does not count.
     """
 
     event_id: str
@@ -233,7 +235,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     standing: tuple[StandingChange, ...] = ()
 
     def standing_at(self, known_at: datetime | None = None) -> Standing:
-        """The standing of the statement at an instant (None: now)."""
+        """The standing of the statement as known at an instant (None: after all its changes)."""
         standing: Standing = "full"
         for change in self.standing:
             if known_at is not None and change.at > known_at:

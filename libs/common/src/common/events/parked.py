@@ -6,7 +6,9 @@ from common.events.base import Event
 
 
 class RecordParked(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The real topic is `<service>.parked`."""
+    """A service has parked a record that it could not process. The real topic is `<service>.parked`.
+
+    `topic_name`, `partition` and `offset`: the place of the record. `reason`: a code."""
 
     topic: ClassVar[str] = "parked"
 

@@ -1,4 +1,4 @@
-"""Money, for the other services: amounts due, held, paid and to be recovered. Integer fen, months `YYYY-MM`."""
+"""Events about money: amounts due, held, paid and to be recovered. Amounts are integer fen, months are `YYYY-MM`."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -43,7 +43,7 @@ class PaymentReserved(_Payment, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PaymentOrdered(PaymentReserved, frozen=True, kw_only=True, omit_defaults=True):
-    """A second person approved the batch; the line goes to the bank."""
+    """A second person has approved the payment batch, so this payment goes to the bank."""
 
 
 class PaymentSettled(PaymentReserved, frozen=True, kw_only=True, omit_defaults=True):

@@ -37,7 +37,8 @@ class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyVersionProposed(_Review, frozen=True, kw_only=True):
-    """`changed_from`: the first day on which its decisions differ from the list in force; None: never."""
+    """A list is proposed. `changed_from`: the first day on which its decisions differ from the list in force; None:
+    never."""
 
     changed_from: date | None = None
 
@@ -58,7 +59,7 @@ class PolicyVersionSimulated(_Review, frozen=True, kw_only=True):
 
 
 class PolicyVersionApproved(_Review, frozen=True, kw_only=True):
-    """One more approval, based on the figures of a simulation."""
+    """An approver has approved the list, based on the figures of a simulation. `approvals`: their number so far."""
 
     simulation_id: str
     approvals: int

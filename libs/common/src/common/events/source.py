@@ -24,7 +24,7 @@ class SourceGapFound(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceGapClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The day is complete now."""
+    """The gap of a source's day is closed: the received events match the report."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -66,7 +66,8 @@ class SourceHeard(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CorrectionRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source is asked to correct one of its events. `event_id`: as in its receipt; `pointer`: into that event."""
+    """A source is asked to correct one of its events. `event_id`: as in the receipt of the event; `pointer`: the place
+    of the fault in the event (RFC 6901)."""
 
     topic: ClassVar[str] = "ingestion.source"
 

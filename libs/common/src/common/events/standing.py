@@ -1,5 +1,5 @@
-"""Cases about the standing of statements: claimed places, changed accounts, and sources with too many statements about
-other people."""
+"""Events of officer cases about statements: claimed places, changed bank accounts, and sources that state too much
+about people to whom they do not belong."""
 
 from datetime import date
 from typing import ClassVar, Literal
@@ -9,7 +9,7 @@ from common.events.base import Event, Instant
 
 class PlaceClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A source claims that the person has moved into its areas. `county_left` is asked to confirm it or to object;
-    from `silent_on` on, no answer counts as a confirmation. `owner`: the area that answers for the case. A case
+    from `silent_on` on, a missing answer counts as a confirmation. `owner`: the area that answers for the case. A case
     without a decision can open again after its `PlaceSettled`, with the same `case_id`."""
 
     topic: ClassVar[str] = "ingestion.case"
@@ -39,8 +39,8 @@ class PlaceSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AccountChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source reports a bank account that differs from the known one. `event_id`: of the new account; `before`: of the
-    account known until now. `holder`: whether the new account has the person's name."""
+    """A source reports a bank account that differs from the known one. `event_id`: the event of the new account;
+    `before`: the event of the old one. `holder`: whether the new account has the person's name."""
 
     topic: ClassVar[str] = "ingestion.case"
 

@@ -26,8 +26,8 @@ class _Visit(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitPlanned(_Visit, frozen=True, kw_only=True, omit_defaults=True):
-    """A task is created. `entitlement_id`: the entitlement of the visit. A check of a suspected death needs none;
-    then it is an id derived from the suspicion."""
+    """A task is created. `entitlement_id`: the entitlement of the visit. For a check of a suspected death without an
+    entitlement, it is an id derived from the suspicion."""
 
     reason: VisitReason
     entitlement_id: str
@@ -116,7 +116,8 @@ class TaskWithdrawn(_ProviderTask, frozen=True, kw_only=True, omit_defaults=True
 
 
 class TaskReply(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A provider's answer on `dispatch.provider.<uscc>.replies`. Untrusted: accepted only for its own tasks."""
+    """A provider's answer on `dispatch.provider.<uscc>.replies`. It is untrusted, and accepted only for tasks of the
+    same provider."""
 
     topic: ClassVar[str] = "dispatch.provider.replies"
 
