@@ -1,7 +1,7 @@
-"""Tokens, which name the caller: JWTs with a fixed algorithm, issuer and audience.
+"""Issue and verify tokens, which name the caller: JWTs with a fixed algorithm, issuer and audience.
 
 `require` refuses a request without a valid token, with another role, or without a scope (`shell.access.scopes`).
-A token is valid for at most 24 hours, whoever issued it. The keys are in `shell.access.token_keys`.
+A token of any issuer is valid for at most 24 hours. The keys are in `shell.access.token_keys`.
 """
 
 from typing import Annotated, Any, Final
@@ -32,9 +32,11 @@ def issue_token(
     provider: str | None = None,
     hours: float = 8,
 ) -> str:
-    """A short-lived local token (at most 24 hours, real time). Raises ValueError for an unknown role.
+    """Return a token signed by the local key, valid for `hours` (at most 24, real time).
 
-    No command gives the role `service`; only a program with the local key can ask for it here.
+    `subject`: the user (default `local-<role>`). `division`, `source`, `provider`: the claims that limit the scope. No
+    command gives the role `service`; only a program with the local key gets it here. Raises ValueError for an unknown
+    role.
     """
     if role not in ROLES:
         raise ValueError(f"unknown role {role}; one of {', '.join(ROLES)}")
@@ -70,7 +72,8 @@ _INVALID: Final = (JoseError, ValueError, TypeError, LookupError, AttributeError
 
 
 class _Verified:
-    """Callers by verified token. New keys replace the dictionary, so a check in progress still fills the old one."""
+    """The callers of verified tokens, by token. New keys replace the dictionary, so a verification in progress by old
+    keys fills the old one."""
 
     def __init__(self) -> None:
         self.callers: dict[str, Caller] = {}
@@ -83,7 +86,8 @@ _verified = _Verified()
 
 
 def read_token(token: str) -> Caller:
-    """The caller whom a valid token names. Raises Unauthenticated, or Unavailable while the keys cannot be read.
+    """Verify a token and return the caller whom it names. Raises Unauthenticated for an invalid token, and Unavailable
+    while the keys cannot be read.
 
     A token that was verified before is not verified again until it expires or the keys change.
     """
@@ -122,7 +126,9 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
 
 
 class Requirement:
-    """A dependency of a route that returns the caller. The caller has a valid token, one of `roles`, and a scope."""
+    """A dependency of a route that returns the caller: with a valid token, one of `roles`, and a scope.
+
+    Raises Unauthenticated (401) or NotAllowed (403, with `code` for another role)."""
 
     def __init__(self, roles: tuple[Role, ...], code: str | None) -> None:
         self.roles = roles
@@ -140,13 +146,14 @@ class Requirement:
 
 
 def require(*roles: Role) -> Requirement:
-    """A FastAPI dependency: `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`. `admin` may always
-    call."""
+    """A FastAPI dependency that returns a caller with one of `roles` or the role `admin`, and refuses all others:
+    `caller: Annotated[Caller, Depends(require("officer", "auditor"))]`."""
     return require_only(*roles, "admin")
 
 
 def require_only(*roles: Role, code: str | None = None) -> Requirement:
-    """The same without `admin`. `code`: of the problem that other roles get (403)."""
+    """Like `require`, but `admin` is refused as well unless it is named. `code`: the code of the answer (403) to other
+    roles."""
     return checks_credential(Requirement(tuple(dict.fromkeys(roles)), code))
 
 

@@ -29,7 +29,7 @@ from shell.store.transaction import Tx
 
 KEPT_DAYS: Final = 7
 NATION: Final = "000000"
-# The tables that a service creates to have budgets.
+# The table that a service creates to have budgets.
 PERSON_READS: Final = """
 CREATE TABLE person_reads (
   actor      text NOT NULL,
@@ -65,7 +65,7 @@ class _Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Spent(NamedTuple):
-    """`case_id`: of the alert about this user and day, None where the read is allowed."""
+    """The result of `spend`. `case_id`: the officer case about this user and day; None if the read is allowed."""
 
     case_id: str | None
     retry_after_seconds: int
@@ -75,7 +75,7 @@ class Spent(NamedTuple):
         return self.case_id is None
 
     def need_allowed(self) -> None:
-        """Raises TooBusy. Call it after the transaction, so that the refusal is stored."""
+        """Raise TooBusy (429) if the read is refused. Call it after the transaction, so that the refusal is stored."""
         if not self.allowed:
             raise TooBusy(
                 "you have read as many persons today as your role may: the count begins anew tomorrow",
@@ -91,20 +91,22 @@ def _persons_a_day(path: Path) -> dict[str, int]:
 
 
 def persons_a_day(role: Role) -> int:
-    """0 for a role without an entry. Raises msgspec.ValidationError where the file does not fit."""
+    """Return the number of persons that a user with this role may read per day; 0 for a role without an entry. Raises
+    msgspec.ValidationError if the file does not have the right form."""
     return _persons_a_day(paths().read_budgets).get(role, 0)
 
 
 def case_of(subject: str, day: date) -> str:
-    """The id of the case about one user's reads on one day, the same in every service. It is keyed, so that it does not
-    reveal the user."""
+    """Return the id of the case about one user's reads on one day. Every service derives the same id. It is a keyed
+    hash, so that it does not reveal the user."""
     return vault().event_id("read_budget", f"{subject}\0{day.isoformat()}")
 
 
 async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
-    """Count the persons (ids) that the caller is about to see, all or none: a refused read counts no person.
+    """Count the persons that the caller is about to see, and return whether the read is allowed.
 
-    The first refusal of a day emits `ReadBudgetUsed`.
+    `persons`: person ids. All are counted or, for a refused read, none. The first refusal of a day emits
+    `ReadBudgetUsed`.
     """
     now = clock.now()
     day = calendar.civil_date(now)

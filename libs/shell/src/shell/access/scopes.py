@@ -1,7 +1,7 @@
 """The caller, and the data that the caller may see. `scope_of` is the only rule for this in all services.
 
-A role is necessary, not sufficient. A token without a claim never opens more. A role that works in an area needs an
-area, a source and a provider need their own name, and a resident sees one person.
+A role is necessary, not sufficient. A missing claim in a token never widens the scope. A role that works in an area
+needs an area, a source and a provider need their own name, and a resident sees one person.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class Areas:
-    """`division` and all areas below it, by the tree of divisions and never by a code prefix."""
+    """Data of `division` and of all areas below it, by the tree of divisions and never by a code prefix."""
 
     division: str
 
@@ -39,7 +39,7 @@ class Areas:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """Data of one source, provider or person. An area alone opens nothing."""
+    """Data of one source, provider or person. The scope contains no area, so `sees` is always False."""
 
     def sees(self, division: str | None) -> bool:
         return False
@@ -79,7 +79,8 @@ Scope = Everything | Areas | OwnSource | OwnProvider | OwnPerson
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller. `expires_at`: when the token ends (seconds since 1970, real time); None for a signed request."""
+    """The user or program that makes a request. `expires_at`: the end of the token in seconds since 1970 (real time);
+    None for a signed request."""
 
     subject: str
     role: Role
@@ -93,7 +94,7 @@ class Caller:
         return scope_of(self).sees(division)
 
     def need_area(self, division: str | None) -> None:
-        """Raises NotAllowed for data outside the caller's scope."""
+        """Raise NotAllowed if data of that area (None: unknown) is outside the caller's scope."""
         if not self.may_see(division):
             raise NotAllowed("outside your area")
 

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 @cache
 def signing_key() -> ECKey:
-    """The local issuer's key. It is made on first use, and only its owner can read it."""
+    """Return the private key of the local issuer. The first use creates its file, which only the file's owner can
+    read."""
     path = paths().token_key
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,9 +69,10 @@ class KeyFile:
             self._read(RELOAD_SECONDS_MAX)
 
     def find(self, kid: str | None, algorithm: str) -> Key:
-        """The key with this id. A token without an id is verified by the only key of the set.
+        """Return the key with this id; for None, the only key of the set.
 
-        Raises InvalidKeyIdError. An unknown id makes it read the file again, at most once in 30 seconds.
+        An unknown id causes another read of the file, at most once in 30 seconds. Raises InvalidKeyIdError if the id is
+        still unknown.
         """
         try:
             return self._keys.get_by_kid(kid, {"alg": algorithm})
@@ -80,8 +82,8 @@ class KeyFile:
         return self._keys.get_by_kid(kid, {"alg": algorithm})
 
     def _read(self, seconds_min: float) -> bool:
-        """Read the file unless the last read is younger than `seconds_min`. True if this or another thread found other
-        keys. If the file cannot be read, the keys stay."""
+        """Read the file unless the last read is younger than `seconds_min`. Return whether this or another thread found
+        other keys. If the file cannot be read, the keys stay."""
         before = self._keys
         with self._lock:
             if self._now() - self._read_at < seconds_min:
@@ -106,7 +108,7 @@ def _key_file_of(path: Path, on_change: Callable[[], None]) -> KeyFile:
 
 
 def foreign_keys(on_change: Callable[[], None]) -> KeyFile | None:
-    """The key set of another issuer. None: the local key verifies tokens."""
+    """The key set of the issuer that SHOUWANG_JWKS names; None without it: the local key verifies tokens."""
     path = paths().jwks
     return _key_file_of(path, on_change) if path else None
 

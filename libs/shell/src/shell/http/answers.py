@@ -1,4 +1,4 @@
-"""Answers that are the same in every service: problems, page limits, and the count of requests."""
+"""Parts of HTTP that all services share: error answers (problems), page limits, and metrics of requests."""
 
 import logging
 import re
@@ -44,7 +44,7 @@ def problem(
     headers: dict[str, str] | None = None,
     **extra: Any,
 ) -> JSONResponse:
-    """An error answer (RFC 9457). `extra`: further members of the body."""
+    """Return an error answer (RFC 9457). `extra`: further members of the body."""
     body: dict[str, Any] = {
         "type": f"urn:shouwang:problem:{code}",
         "title": code.replace("_", " "),
@@ -75,7 +75,7 @@ async def _on_service_error(request: Request, error: Any) -> Response:
 
 
 async def _on_invalid(request: Request, error: Any) -> Response:
-    """The problem never holds the input itself, which may name a person."""
+    """Answer 422 with the faults of a request. The answer never holds the input itself, which may name a person."""
     faults = tuple(
         Problem(pointer=pointer_to(fault["loc"]), code=str(fault["type"]), detail=str(fault["msg"]))
         for fault in error.errors()[:FAULTS_MAX]
@@ -89,7 +89,8 @@ async def _on_http_error(request: Request, error: Any) -> Response:
 
 
 async def _on_unstorable(request: Request, error: Exception) -> Response:
-    """A bound of the parameter should have rejected the value earlier, so the log names the route."""
+    """Answer 422 for a value that PostgreSQL cannot store. A bound of the parameter should have rejected the value
+    earlier, so the log names the route."""
     log.warning("%s at %s: a parameter lacks a bound", type(error).__name__, _route_of(request.scope))
     return problem(422, "malformed", "a value lies outside the range of its type", tuple(_unstorable(request)))
 
@@ -109,7 +110,7 @@ def pointer_to(parts: Sequence[str | int]) -> str:
 
 
 def _unstorable(request: Request) -> Iterator[Problem]:
-    """Parameters of the path and the query with characters that PostgreSQL does not store."""
+    """Yield a problem per parameter of path and query that holds a control character or a lone surrogate."""
     given = [("path", name, str(value)) for name, value in request.path_params.items()]
     given += [("query", name, value) for name, value in request.query_params.multi_items()]
     for place, name, value in given[:FAULTS_MAX]:
@@ -118,7 +119,7 @@ def _unstorable(request: Request) -> Iterator[Problem]:
 
 
 def _route_of(scope: Scope) -> str:
-    """The pattern of the route, not the path, which holds ids."""
+    """Return the pattern of the route, such as `/v1/tasks/{task_id}`. The path of the request holds ids instead."""
     return str(getattr(scope.get("route"), "path", "unknown"))
 
 

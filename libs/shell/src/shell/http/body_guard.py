@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
 
 class Rules:
-    """The rules of all routes. Raises ValueError if a route states no credential."""
+    """The rules of all routes. Raises ValueError if a route has neither a check nor `needs_no_credential`."""
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings) -> None:
         smallest = BodyLimit(settings.body_bytes_max, settings.open_body_seconds_max)
@@ -92,7 +92,9 @@ def _checks(dependant: Any) -> Iterator[Check]:
 
 
 class Guard:
-    """ASGI middleware. `routes`: those of the application, complete before its first request."""
+    """ASGI middleware that checks the credential of a request with a body, and then reads the body.
+
+    `routes`: all routes of the application."""
 
     def __init__(self, app: Any, routes: Sequence[BaseRoute], settings: Settings) -> None:
         self._app = app
@@ -121,7 +123,7 @@ class Guard:
 
 
 async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Receive:
-    """Check the credential, then the length, then read. Returns the `receive` for the application."""
+    """Check the credential, then the length, then read the body. Return the `receive` for the application."""
     for check in rule.checks:
         await check(Request(scope))
     scope[GIVES_WAY] = not rule.checks
@@ -130,8 +132,8 @@ async def _admit(scope: Scope, rule: Rule, body: "Body", announced: int) -> Rece
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:
-    """The length of the body by its header (LENGTH_UNKNOWN for chunks; None without a body), and whether the client
-    waits for `100 Continue`."""
+    """Return the length of the body by its header (LENGTH_UNKNOWN for chunks; None without a body), and whether the
+    client waits for `100 Continue`."""
     length: int | None = None
     expects = False
     for name, value in scope["headers"]:
@@ -145,7 +147,7 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    """The answer of the application to this error."""
+    """Return the answer of the application's handler for this error."""
     handlers: Mapping[Any, Any] = request.app.exception_handlers
     handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
     found: Response = await handler(request, error)
@@ -167,12 +169,12 @@ class Body:
         self.answered = False
 
     def check_length(self, announced: int) -> None:
-        """Raises TooLarge if the announced length is too large."""
+        """Raise TooLarge if the announced length exceeds the limit."""
         if announced > self._limit.bytes_max:
             raise self._too_large()
 
     async def receive(self) -> Message:
-        """The next part, for a route that streams. Raises TooLarge, TooSlow."""
+        """Return the next part of the body, for a route that streams. Raises TooLarge, TooSlow and ClientDisconnect."""
         if self._ended or self.answered:
             return await self._next()
         pause_ends_at = asyncio.get_running_loop().time() + self._settings.body_seconds_max

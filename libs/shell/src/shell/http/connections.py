@@ -1,4 +1,4 @@
-"""Limits on connections: it ends those that are slow or silent, have a too large header, or are too many.
+"""A protocol for uvicorn that ends HTTP connections above a limit: slow, silent, with a large header, or too many.
 
 Start uvicorn with `--http shell.http.connections:LimitedHttp`. uvicorn itself limits neither the time nor the size of a
 header (decision 39). `shouwang_limited{limit=…}` counts the connections that a limit ended: `header_seconds`,
@@ -17,7 +17,7 @@ from shell.settings import settings
 
 
 def _wire(status: int, code: str, detail: str) -> bytes:
-    """A whole answer that ends its connection."""
+    """Return the bytes of a whole HTTP answer that tells the client to close the connection."""
     body = bytes(problem(status, code, detail).body)
     head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return STATUS_LINE[status] + head.encode() + body
@@ -35,7 +35,8 @@ class _HeaderTooLarge(Exception):
 
 
 class _Dropped(list[tuple[bytes, bytes]]):
-    """Replaces the header when it is complete, so that trailers of a chunked body are not kept."""
+    """A list that stays empty. It replaces the list of header fields after the header, so that trailers of a chunked
+    body are not kept."""
 
     def append(self, item: tuple[bytes, bytes]) -> None:
         pass
@@ -47,8 +48,8 @@ _DROPPED: Final = _Dropped()
 class LimitedHttp(HttpToolsProtocol):
     """One connection. It *waits* while no request is in progress on it.
 
-    If there are too many, the connection that waits longest is ended. If none waits, a connection is ended whose
-    request has no credential and whose body is still being read."""
+    If a new connection exceeds the limit, the connection that waits longest is ended. If none waits, a connection with
+    a request that gives way is ended (see `GIVES_WAY`). If there is none, the new connection is ended."""
 
     waiting: ClassVar[dict["LimitedHttp", None]] = {}  # longest wait first
 
@@ -122,7 +123,7 @@ class LimitedHttp(HttpToolsProtocol):
             self._arm("write_seconds", self._settings.write_seconds_max)
 
     def _giving_way(self) -> "LimitedHttp | None":
-        """A connection whose request may be ended (see `GIVES_WAY`)."""
+        """Return a connection whose request may be ended (see `GIVES_WAY`), or None."""
         for connection in self.connections:
             if not isinstance(connection, LimitedHttp):
                 continue
@@ -144,7 +145,8 @@ class LimitedHttp(HttpToolsProtocol):
             timer.cancel()
 
     def _end(self, limit: str) -> None:
-        """End the connection: at once if a request is in progress; else with an answer if a header has begun."""
+        """End the connection, and count it under `limit`. Without a request in progress, the client gets an answer if
+        its header has begun."""
         metrics.limited.labels(limit).inc()
         self._disarm("header_seconds")
         in_progress = self.cycle is not None and not self.cycle.response_complete

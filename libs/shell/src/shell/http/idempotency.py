@@ -9,8 +9,8 @@ A route that creates takes a `Creation` and works in one transaction:
         await creation.created(tx, caller, thing_id)
 
 The table `request_keys` holds only ids and digests, never the key, the caller or the body. A request that fails stores
-nothing, so its key stays free. Rows are deleted after `request_keys_kept_days`. Then the ids of `id_for` still prevent
-a second creation.
+nothing, so its key can be used again. Rows are deleted after `request_keys_kept_days`. The ids of `id_for` still
+prevent a second creation after that time.
 """
 
 from collections.abc import Mapping
@@ -45,13 +45,16 @@ class Creation:
         self._call = call
 
     def id_for(self, noun: str, caller: Caller, *parts: object, otherwise: str = "") -> str:
-        """The id of the thing to create: a uuid5 of caller, `parts` and key. `otherwise` replaces a missing key."""
+        """Return the id of the thing to create: a uuid5 of noun, caller, `parts` and key. `otherwise` replaces a
+        missing key."""
         return derived_id(noun, _identity(caller), *parts, self.key or otherwise)
 
     async def claim(self, tx: Tx, caller: Caller, body: BaseModel | Mapping[str, Any] | bytes) -> str | None:
-        """The id that this request created before. None: the key is new, and other requests with it wait for this
-        transaction. Raises Conflict if the key belongs to another route, path or body, and Unavailable if its row was
-        deleted between two statements."""
+        """Claim the key, and return the id that this request created before. None: the request has no key, or the key
+        is new, and other requests with it wait for this transaction.
+
+        Raises Conflict if the key belongs to another route, path or body, and Unavailable if its row was deleted
+        between two statements."""
         if self.key is None:
             return None
         digest = _digest(self._call, body)
@@ -84,7 +87,7 @@ _FORGET: Final = """DELETE FROM request_keys WHERE request_id = ANY(ARRAY(
 
 
 def _identity(caller: Caller) -> str:
-    """All tokens of a source are one caller."""
+    """Return the name of a caller for ids. All tokens of one source have the same name."""
     return caller.source or caller.subject
 
 

@@ -1,4 +1,4 @@
-"""The error answers in the OpenAPI of a service: application/problem+json (RFC 9457) in one shared schema."""
+"""Describe the error answers in the OpenAPI of a service: application/problem+json (RFC 9457) in one shared schema."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -70,7 +70,8 @@ def _describe(document: dict[str, Any]) -> None:
 
 
 def _answers(method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """The answers of one operation. An error answer with its own description keeps it."""
+    """Return the answers of one operation by status, completed by the error answers that its method and input allow. An
+    error answer with its own description keeps it."""
     found = {status: answer for status, answer in operation["responses"].items() if status != "422"}
     named = [*_ALWAYS]
     if operation.get("parameters") or operation.get("requestBody"):

@@ -21,7 +21,7 @@ NODES_MAX: Final = 100_000
 
 # PostgreSQL stores no NUL. No parameter needs other control characters, and a log line must not hold them.
 ONE_LINE: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-# The same for text that a person types: line breaks and tabs are allowed.
+# For text that a person types: like ONE_LINE, but line breaks and tabs are allowed.
 LINES: Final = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"
 _DAY: Final = "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -104,6 +104,8 @@ Sequence = Annotated[int, Field(ge=0, le=INT64_MAX)]
 
 
 def _clean(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the object unchanged. Raise PydanticCustomError for a control character, a number that is not finite or
+    has more than 64 bits, and more than NODES_MAX parts."""
     left: list[Any] = [value]
     for _ in range(NODES_MAX):
         if not left:

@@ -1,7 +1,7 @@
-"""Server-sent events: answers that do not end by themselves, and their end when the process stops.
+"""Server-sent events: HTTP answers that stay open and send events until something ends them.
 
-The server waits for open answers before it stops. So a stream ends when the process gets SIGTERM or SIGINT, when the
-token of its reader expires, and when the reader is gone or too slow.
+The server waits for open answers before it stops. So a stream ends when the process gets SIGTERM or SIGINT. It also
+ends when the token of its reader expires, and when the reader is gone or too slow.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ def closing_of(app: FastAPI) -> asyncio.Event:
 
 
 class EventStream(Response):
-    """An answer that sends the items of `parts`. It ends with `parts`, on `closing`, at `expires_at` (seconds since
-    1970, real time), or when the reader is gone or needs more than SEND_SECONDS_MAX for a part. Then `parts` is
-    closed."""
+    """An answer that sends the items of `parts`. It ends after the last part, when `closing` is set, or at `expires_at`
+    (seconds since 1970, real time). It also ends when the reader is gone or needs more than SEND_SECONDS_MAX for a
+    part. At the end `parts` is closed."""
 
     media_type = "text/event-stream"
 
@@ -76,7 +76,7 @@ class EventStream(Response):
         # else the reader is too slow or gone, or a store is away: the answer ends without its last part
 
     def _seconds(self) -> float | None:
-        """Seconds until the token expires; None without a token that expires."""
+        """Return the seconds until the token expires; None if it does not expire."""
         if self._expires_at is None:
             return None
         return max(0.0, self._expires_at - clock.real_now().timestamp())
