@@ -1,4 +1,4 @@
-"""The Kafka clients of a service, with their settings."""
+"""Create the Kafka clients of a service with their settings, await their answers, and stop them."""
 
 import asyncio
 import logging
@@ -24,8 +24,10 @@ STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
 
 
 async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
-    """The answer of a client. Raises TimeoutError after `seconds` (STUCK_AFTER_SECONDS), even if the client cannot be
-    cancelled. Tasks inside a client may wait for one another, and `asyncio.wait_for` would wait for them as well."""
+    """Await a call of a client, and return its result. Raises TimeoutError after `seconds` (default:
+    STUCK_AFTER_SECONDS), even if the client cannot be cancelled.
+
+    Tasks inside a client may wait for one another, and `asyncio.wait_for` would wait for them as well."""
     asker = asyncio.current_task()
     # planned crashes find the task by this name
     task = asyncio.create_task(wanted, name=asker.get_name() if asker else None)
@@ -39,9 +41,9 @@ async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None
 
 
 async def stop(client: Client) -> None:
-    """Stop a client. If it cannot stop, its tasks and connections are ended one by one.
+    """Stop a client. If it cannot stop, its tasks and connections are ended one by one. Raises no error of the client.
 
-    Stopping awaits the client's own tasks. So it raises the error that ended one of them, or it waits for ever.
+    The client's own `stop` awaits its tasks. So it raises the error of an ended task, or waits for ever.
     """
     if ended_tasks(client):
         await take_apart(client)
@@ -67,7 +69,7 @@ def _security(settings: Settings) -> dict[str, Any]:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key: crc32, as librdkafka does it. The murmur2 of aiokafka is plain Python and forty times
+    """Return the partition of a key, by crc32 as in librdkafka. The murmur2 of aiokafka is plain Python and forty times
     slower."""
     return crc32(key) % partitions
 

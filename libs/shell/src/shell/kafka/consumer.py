@@ -1,10 +1,10 @@
-"""From Kafka to a committed transaction, exactly once in effect.
+"""Read records from Kafka, and handle each batch in one committed transaction, exactly once in effect.
 
-One batch is one PostgreSQL transaction: fence, inbox, handlers, outbox. The fence proves that this process still owns
-the partitions and that no operator moved them. The inbox drops events that were handled before. The positions that
-count are in `consumer_offsets`; the commit to Kafka comes later and is advisory. A record that cannot be processed is
-parked with its reason. A bug is located by halving the batch (`shell.halving`). While the database or the broker is
-away, the consumer waits. Nothing is skipped.
+A batch is *settled* when its PostgreSQL transaction is committed: fence, inbox, handlers, outbox. The fence proves that
+this process still owns the partitions and that no operator moved them. The inbox drops events that were handled before.
+The positions that count are in `consumer_offsets`; the commit to Kafka comes later and is advisory. A record that
+cannot be processed is parked with its reason. A bug is located by halving the batch (`shell.halving`). While the
+database or the broker is away, the consumer waits. Nothing is skipped.
 """
 
 import asyncio
@@ -45,7 +45,9 @@ LIGHTEN_BY: Final = 8
 class Consumer:
     """Runs `handlers` over their topics for one service. `name`: the Kafka group, and the consumer in the inbox.
 
-    `trouble`: the error for which it waits. `settled`: a count of applied batches, by which the watchdog sees progress.
+    After a batch of less than `gather_records` records it pauses for `gather_seconds`, so that the next batch is
+    larger. `trouble`: the error for which it waits. `settled`: a count of settled batches, by which the watchdog sees
+    progress.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Consumer:
         self._backoff_seconds = BACKOFF_SECONDS_MIN
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Read and settle batches until cancelled. After an error, wait and connect again."""
         while True:
             try:
                 await self._run_connected()
@@ -90,8 +92,8 @@ class Consumer:
                     await asyncio.shield(self._stop())
 
     def next_offsets(self) -> dict[TopicPartition, int | None] | None:
-        """The next offset of each assigned partition (None: from the beginning). Stopped partitions are left out, since
-        they wait for an operator. None if the process has no partition."""
+        """Return the next offset of each assigned partition (None: from the beginning). Stopped partitions are left
+        out, since they wait for an operator. Returns None if the process has no partition."""
         assigned = self._kafka.assignment() if self._kafka is not None else ()
         return self.positions.next_offsets(assigned) if assigned else None
 
@@ -100,7 +102,7 @@ class Consumer:
         self._records_max = max(1, self._records_max // LIGHTEN_BY)
 
     def _join_for_new_topics(self, client: AIOKafkaConsumer, before: frozenset[str]) -> frozenset[str]:
-        """Join the group once more for new topics; returns the topics that it has joined for.
+        """Join the group once more for new topics. Return the topics for which the client has joined.
 
         A static member that comes back gets its earlier assignment, even if more topics exist by now (KIP-345)."""
         wanted = frozenset(client.subscription())
@@ -135,7 +137,7 @@ class Consumer:
                     await asyncio.sleep(self.gather_seconds)
 
     async def _fetch(self, client: AIOKafkaConsumer) -> list[Record] | None:
-        """The records to settle next. None: a position was lost, and the client has a new one now."""
+        """Fetch and return the records to settle next. None: the client had lost a position and has a new one."""
         try:
             fetched = await kafka.answer_of(
                 client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
@@ -150,7 +152,8 @@ class Consumer:
         return records
 
     async def _settle_or_take_over(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> bool:
-        """False: the batch is not settled. The partitions are taken over again, and their records come again."""
+        """Settle the records, and return whether they are settled. If not, the partitions are taken over again, and the
+        client fetches the records again. Raises errors that are neither Fenced nor temporary."""
         try:
             await self.settle(records)
         except Fenced:
@@ -175,7 +178,7 @@ class Consumer:
         self._backoff_seconds = min(self._backoff_seconds * 2, BACKOFF_SECONDS_MAX)
 
     async def _commit_to_kafka(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> None:
-        """Tools that show the lag read these offsets; the consumer itself never does."""
+        """Commit the offsets after `records` to Kafka, for tools that show the lag. The consumer never reads them."""
         ends = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         assigned = client.assignment()
         try:
@@ -184,18 +187,18 @@ class Consumer:
             log.debug("advisory commit of %s failed", self.name)
 
     async def take_over(self, partitions: Collection[TopicPartition]) -> None:
-        """See `Positions.take_over`."""
+        """Become the owner of `partitions` (see `Positions.take_over`)."""
         await self.positions.take_over(self._kafka, partitions)
 
     def reasons(self) -> list[str]:
-        """A sentence for the operator per reason for which this consumer does not read all its partitions."""
+        """Return the problems of this consumer for the operator: the error for which it waits, stopped partitions, and
+        topics that it reads too late."""
         waits = [self.trouble] if self.trouble else []
         return [*waits, *self.positions.reasons(), *self.retention.reasons()]
 
     async def settle(self, records: Sequence[Record]) -> None:
-        """Process `records` in one transaction; after a bug in halves, down to one record, which is parked.
-
-        Raises Fenced, and the error of a store that is unavailable."""
+        """Process `records` in one transaction. After a bug, process them in halves, down to one record, which is
+        parked. Raises Fenced, and the error of a store that is unavailable."""
         await apply_by_halves(records, self._apply, self._park, passing=(Fenced,), bug_tries_max=TRIES_MAX)
 
     async def _apply(self, records: Sequence[Record]) -> None:
@@ -241,7 +244,7 @@ def _passes(error: BaseException) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """File and line of the last frame; never a value, which may belong to a person."""
+    """Return file and line of the last frame of an error. Its message is left out, because it may name a person."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
@@ -251,7 +254,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """No work is needed: the fence rejects a late batch."""
+        """Do nothing: the fence rejects a late batch of these partitions."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         try:

@@ -1,4 +1,6 @@
-"""From records to handlers: decode, fold states, claim each event once, group by type, call.
+"""Pass the records of a batch to handlers.
+
+The steps are: decode, fold (keep the newest state per key), claim (store event ids in the inbox), group by type, call.
 
 A handler takes a batch: `async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None`.
 A raw handler takes the undecoded records of an untrusted topic: `async def on_pushed(records, tx) -> None`.
@@ -60,7 +62,8 @@ async def dispatch(tx: Tx, consumer: str, handlers: Handlers, records: Sequence[
 async def _decode(
     tx: Tx, consumer: str, handlers: Handlers, records: Sequence[Record]
 ) -> tuple[dict[RawHandler, list[Record]], list[Message[Event]]]:
-    """The records of raw handlers, and the messages of the others. A record that cannot be decoded is parked."""
+    """Return the records by raw handler, and the decoded messages of all other topics. A record that cannot be decoded
+    is parked. An event without a handler is dropped."""
     raw: dict[RawHandler, list[Record]] = {}
     messages: list[Message[Event]] = []
     raw_of = {topic: handlers.raw_for(topic) for topic in {record.topic for record in records}}
@@ -80,7 +83,7 @@ async def _decode(
 
 
 def _fold(messages: Sequence[Message[Event]]) -> list[Message[Event]]:
-    """The newest state per key, with the causes of the older ones; every other event once, in order."""
+    """Return the newest state per key, with the causes of the older ones, and every other event once, in order."""
     folded: dict[object, Message[Event]] = {}
     for message in messages:
         cls = type(message.data)
@@ -97,13 +100,14 @@ def _fold(messages: Sequence[Message[Event]]) -> list[Message[Event]]:
 
 
 def _version(message: Message[Event]) -> int:
-    """0 for an event without a version, or with a digest in its place."""
+    """Return the version of a state; 0 for an event without a version, or with a digest as its version."""
     version = getattr(message.data, "version", 0)
     return version if isinstance(version, int) else 0
 
 
 async def _claim(tx: Tx, consumer: str, messages: list[Message[Event]], generation: int) -> list[Message[Event]]:
-    """Drop events that were handled before. States need no claim, since their version guards them."""
+    """Store event ids in the inbox, and return the messages without events that were handled before. States are not
+    claimed, since handlers compare their versions."""
     ids = [m.id for m in messages if not type(m.data).state]
     if ids:
         rows = await tx.sql.fetch(
@@ -128,8 +132,8 @@ async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]
 
 
 async def _hold_behind_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
-    """Park events behind a parked record of the same key, because their order matters. A newer state is handled and
-    supersedes the parked record."""
+    """Park events behind a parked record of the same key, because their order matters. Return the other messages. A
+    newer state is handled and supersedes the parked record."""
     waiting = await parked_keys(tx, consumer)
     if not waiting:
         return messages

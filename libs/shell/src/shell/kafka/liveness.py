@@ -1,4 +1,4 @@
-"""The tasks inside an aiokafka client, and whether they still run.
+"""Find out whether the tasks inside an aiokafka client still run, and end a client whose tasks do not.
 
 aiokafka ends a task of its own after an unexpected exception without a report. Then `getmany` returns nothing for ever.
 Only this module knows these tasks. They are private attributes of aiokafka, so a test compares them with the library.
@@ -20,11 +20,11 @@ _ENDED_AT_REBALANCE: Final = frozenset({"heartbeat", "commit_refresh"})
 
 
 class ClientEnded(Unavailable):
-    """A task of the client has ended. The client must be replaced. The message names the tasks."""
+    """Tasks inside the client have ended, so the client must be replaced. The message names the tasks."""
 
 
 def library_tasks(client: Client) -> Tasks:
-    """The tasks of a started client by our names for them; None for a task that does not run now."""
+    """Return the tasks inside a client by our names for them; None for a task that is not started."""
     if isinstance(client, AIOKafkaAdminClient):
         return {"metadata": client._client._sync_task}
     if isinstance(client, AIOKafkaProducer):
@@ -43,7 +43,7 @@ def library_tasks(client: Client) -> Tasks:
 
 
 def ended_tasks(client: Client) -> list[str]:
-    """The names of the ended tasks that the client needs. No I/O."""
+    """Return the names of ended tasks that the client needs, without I/O."""
     return [name for name, task in library_tasks(client).items() if task is not None and _has_failed(name, task)]
 
 
@@ -56,7 +56,7 @@ def _has_failed(name: str, task: "asyncio.Task[Any]") -> bool:
 
 
 def require_running(client: Client) -> None:
-    """Raises ClientEnded if the client cannot work any more."""
+    """Raise ClientEnded if a task that the client needs has ended."""
     if ended := ended_tasks(client):
         raise ClientEnded(f"ended inside the client: {', '.join(ended)}")
 

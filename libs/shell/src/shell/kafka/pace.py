@@ -1,8 +1,8 @@
 """The pace of a relay: how many records it may be ahead of the consumers of its topics.
 
 A topic of contracts/topics.yaml may have `pace: {consumers: [group, …], ahead_max: n}`. While one of these groups moves
-and is more than n records behind, pending states stay in the outbox. A group that does not move (stopped, never
-started) delays nothing.
+(commits new offsets) and is more than n records behind, rows that are not urgent stay in the outbox. A group that does
+not move (stopped, never started) delays nothing.
 """
 
 import logging
@@ -39,15 +39,15 @@ class Pace:
         self._admin: AIOKafkaAdminClient | None = None
 
     def sent(self, topic: str, partition: int, end: int) -> None:
-        """The broker acknowledged all records before offset `end`."""
+        """Note that the broker has acknowledged all records of the partition before offset `end`."""
         if topic in self._topics:
             before = self._ends.get((topic, partition), end)
             self._ends[topic, partition] = max(before, end)
             self._sent_since_look += max(0, end - before)
 
     async def holds(self) -> bool:
-        """Whether rows that are not urgent must wait. Asks the broker every LOOK_EVERY_SECONDS, and earlier if so many
-        records were sent that the answer may have changed."""
+        """Whether rows that are not urgent must wait; False while the broker does not answer. Asks the broker every
+        LOOK_EVERY_SECONDS, and earlier if so many records were sent that the answer may have changed."""
         little = self._sent_since_look < self._ahead_min // 2
         if not self._ends or (little and monotonic() - self._looked_at < LOOK_EVERY_SECONDS):
             return self.holding
@@ -63,6 +63,7 @@ class Pace:
         return self.holding
 
     async def _is_ahead(self, topic: str) -> bool:
+        """Whether a group that moves is more than `ahead_max` records of this topic behind the relay."""
         pace = self._topics[topic].pace
         ends = {part: end for (name, part), end in self._ends.items() if name == topic}
         if pace is None or not ends:
@@ -75,6 +76,7 @@ class Pace:
         return False
 
     def _moves(self, group: str, position: int) -> bool:
+        """Whether the group has moved within STANDING_AFTER_SECONDS. `position`: the sum of its committed offsets."""
         before, since = self._committed.get(group, (-1, monotonic()))
         if position != before:
             self._committed[group] = (position, monotonic())

@@ -1,6 +1,7 @@
 """The position of a consumer in its topics, and whether the log still holds the records after it.
 
 `consumer_offsets` is the source of truth: next offset, epoch of the owner, timestamp of the last handled record.
+A new owner raises the epoch of its rows. The *fence* moves a row only if its epoch and next offset are unchanged.
 The Kafka client never chooses a position. The stored position is compared with the log at every take-over, and when the
 broker reports that a position does not exist. If the log does not continue there, the partition is stopped and not
 read. The row keeps the reason until an operator decides by `shouwang offsets resume`. Other partitions continue.
@@ -53,17 +54,17 @@ class Log(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Why a partition is not read, as a code and as a sentence for the operator."""
+    """The reason why a partition is not read, as a code and as a sentence for the operator."""
 
     code: str
     why: str
 
 
 def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop | None:
-    """A stop if the log does not continue at `next_offset`.
+    """Return a stop if the log does not continue at `next_offset`, else None.
 
-    A compacted topic may start above it: compaction removes only records that a newer record of the same key
-    supersedes, and the newer record is still ahead of the reader."""
+    A compacted topic may start above `next_offset`. Compaction removes only records that a newer record of the same key
+    supersedes, and the reader has not passed the newer record."""
     if next_offset is None:
         return None
     if log_.end < next_offset:
@@ -77,7 +78,7 @@ def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop 
 
 
 def decide_refilled(record_ms: int, found_ms: int, offset: int) -> Stop | None:
-    """A stop if the record at `offset` differs from the record that was handled there."""
+    """Return a stop if the record at `offset` differs from the record that was handled there (timestamps in ms)."""
     if record_ms == found_ms:
         return None
     return Stop("recreated", f"the record at offset {offset} is not the record that was handled there")
@@ -106,14 +107,14 @@ class Positions:
         return {tp: self._expected.get(tp) for tp in partitions if tp not in self.stopped}
 
     def reasons(self) -> list[str]:
-        """One sentence per stopped partition."""
+        """Return one sentence per stopped partition, for the operator."""
         return [
             f"{tp.topic}[{tp.partition}] is stopped ({stop.code}): {stop.why}"
             for tp, stop in sorted(self.stopped.items())
         ]
 
     async def take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
-        """Become the owner of `partitions`: batches of a former owner fail from now on. The client continues at the
+        """Become the owner of `partitions`: later batches of a former owner raise Fenced. The client continues at the
         stored position, or the partition is stopped. Without a client (in tests) nothing is compared. Raises
         TimeoutError if the broker does not answer."""
         if partitions:
@@ -121,7 +122,7 @@ class Positions:
                 await self._take_over(client, partitions)
 
     async def regain(self, client: AIOKafkaConsumer, error: KafkaError) -> None:
-        """Give the client its stored positions again: one of its positions does not exist."""
+        """Give the client its stored positions again, after the broker reported that one does not exist."""
         if isinstance(error, NoOffsetForPartitionError):
             async with self._taking:  # a take-over in progress gives it one
                 if all(tp in self._epochs for tp in client.assignment()):
@@ -142,7 +143,7 @@ class Positions:
         self._set_metrics()
 
     def disown(self, partitions: Collection[TopicPartition]) -> None:
-        """Let the next batch of these partitions be fenced; after that they are taken over again."""
+        """Forget that this process owns `partitions`. Their next batch raises Fenced; then they are taken over."""
         for tp in partitions:
             self._epochs.pop(tp, None)
             self._anchors.pop(tp, None)
@@ -162,8 +163,8 @@ class Positions:
         return {TopicPartition(row["topic"], row["part"]): Stored(*row[2:]) for row in rows}
 
     async def _seek(self, client: AIOKafkaConsumer, tp: TopicPartition, row: Stored, log_: Log) -> None:
-        """Move the client to the position of the row. It reads the last handled record again, to compare its timestamp;
-        this needs no further request."""
+        """Move the client to the position of the row, or stop the partition. The client starts at the last handled
+        record, so that its timestamp is compared without a further request."""
         next_offset = log_.start if row.next_offset is None else max(row.next_offset, log_.start)
         known = Stop(row.stopped, row.stopped_why or "") if row.stopped else None
         stop = known or decide_stop(row.next_offset, log_, compacted=tp.topic in self.compacted)
@@ -209,8 +210,8 @@ class Positions:
     async def unsettled(
         self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]
     ) -> list[Record]:
-        """The records to handle next. After a seek the client may return records again that it had fetched before. The
-        first fetch of a partition also shows whether its log is still the same."""
+        """Return the records to handle next, without handled records that the client returns again after a seek. The
+        first fetch of a partition also shows whether its log was replaced; then the partition is stopped."""
         found: list[Record] = []
         for tp, records in fetched.items():
             if tp in self._anchors and await self._is_refilled(client, tp, records):
@@ -239,7 +240,7 @@ class Positions:
         return True
 
     async def resume_released(self, client: AIOKafkaConsumer) -> None:
-        """Read partitions again that an operator has resumed. Asks the database only while a partition is stopped."""
+        """Take over partitions that an operator has resumed. Asks the database only while a partition is stopped."""
         if not self.stopped or monotonic() - self._looked_at < RESUMED_EVERY_SECONDS:
             return
         self._looked_at = monotonic()
@@ -261,7 +262,7 @@ class Positions:
         self._shown |= counts.keys()
 
     async def fence(self, tx: Tx, records: Sequence[Record]) -> dict[TopicPartition, int]:
-        """Store the positions after `records` in their transaction; returns them for `moved`. Raises Fenced."""
+        """Store the next offsets after `records` in their transaction; return them for `moved`. Raises Fenced."""
         last = {(r.topic, r.partition): r for r in records}
         ordered = sorted(last)
         places = [TopicPartition(*place) for place in ordered]
@@ -285,12 +286,12 @@ class Positions:
         return {TopicPartition(*place): record.offset + 1 for place, record in last.items()}
 
     def moved(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Remember the positions: the transaction of `fence` is committed."""
+        """Remember the next offsets of `fence` after the commit of its transaction."""
         self._expected.update(ends)
 
 
 async def logs_of(client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
-    """Start and end of the logs of `partitions`, by two requests for all of them. Raises TimeoutError."""
+    """Ask the broker for start and end of the log of each partition, by two requests. Raises TimeoutError."""
     places = sorted(partitions)
     starts = await kafka.answer_of(client.beginning_offsets(places), LOOK_SECONDS_MAX)
     ends = await kafka.answer_of(client.end_offsets(places), LOOK_SECONDS_MAX)

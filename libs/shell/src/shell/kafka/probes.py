@@ -1,4 +1,4 @@
-"""Questions of the watchdog to the broker, over a client that the watched part does not share.
+"""Questions of the watchdog to the broker, over a client of its own.
 
 A question is asked only while a part does not move, so it costs the main path no round trip. An error means that the
 broker is away or does not answer. The next question then makes a new client.
@@ -19,7 +19,8 @@ ANSWER_SECONDS_MAX: Final = 10.0
 
 
 class Broker:
-    """One per process. Its methods raise KafkaError, TimeoutError or OSError while the broker does not answer."""
+    """Asks the broker; one per process. The methods raise KafkaError, TimeoutError or OSError while the broker does not
+    answer."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -27,12 +28,12 @@ class Broker:
         self._one_at_a_time = asyncio.Lock()
 
     async def topics(self) -> set[str]:
-        """The names of all topics. Also shows that the broker answers."""
+        """Return the names of all topics. A result also shows that the broker answers."""
         async with self._one_at_a_time:
             return await self._ask(self._topics())
 
     async def waiting(self, positions: Mapping[TopicPartition, int | None]) -> int:
-        """The number of records after `positions`: the next offset by partition (None: from the beginning)."""
+        """Return the number of unread records. `positions`: the next offset by partition (None: from the beginning)."""
         async with self._one_at_a_time:
             return await self._ask(self._waiting(positions))
 

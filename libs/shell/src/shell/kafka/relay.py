@@ -1,16 +1,16 @@
-"""From the outbox to Kafka, in order per key, by one process at a time.
+"""Send the outbox to Kafka, in order per key, by one process at a time.
 
 The relay holds a session lock on its own connection. A process that dies loses the lock at once. A process that has
 lost its connection can neither read nor delete. The relay sends the rows that it selected, waits for every
-acknowledgement and then deletes them by `seq`. A crash in between sends again, which receivers tolerate; it never
-loses.
+acknowledgement and then deletes them by `seq`. After a crash in between, the rows are sent again. Receivers tolerate a
+repeated event, and no event is lost.
 
 A connection may also hang. So the relay uses it at least every `relay_beat_seconds`, also while it waits for the
 broker, and gives up a statement after `relay_statement_seconds_max`. The server frees the lock after
 `relay_idle_seconds_max` of silence. By then this relay has stopped its producer.
 
 A topic may be *paced* (contracts/topics.yaml). While a consumer that moves is far behind, only urgent rows are sent.
-The others wait here, where a newer state of a person replaces the pending one. In Kafka it could not.
+Other rows wait in the outbox, where a newer state of a person replaces the pending one. In Kafka nothing is replaced.
 """
 
 import asyncio
@@ -63,9 +63,10 @@ DELETE FROM outbox WHERE ctid = ANY(ARRAY(
 
 
 class Relay:
-    """One per process; the one that holds the lock is `active`.
+    """The relay of one process. `active`: it holds the lock and sends.
 
-    `moves` counts its actions and its reasons not to act; the watchdog sees progress by it. `trouble`: the last error.
+    `moves` counts its actions and its reasons not to act; the watchdog sees progress by it. `trouble`: the error since
+    which it has not worked, or None.
     """
 
     def __init__(self, database: Database, settings: Settings, pace: Pace) -> None:
@@ -79,7 +80,7 @@ class Relay:
         database.after_commit.append(self._wake.set)
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Send rows until cancelled. After an error, wait and connect again."""
         while True:
             try:
                 await self._run_once_connected()
@@ -117,7 +118,8 @@ class Relay:
             connection.terminate()
 
     async def _holding(self, connection: asyncpg.Connection, wanted: Coroutine[Any, Any, T]) -> T:
-        """The result of `wanted`, which may wait for the broker. Raises at once if the lock is lost meanwhile."""
+        """Await `wanted`, which may wait for the broker, and return its result. Meanwhile use the connection at every
+        beat, so that the lock is kept. Raises at once if the connection, and so the lock, is lost."""
         waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # a planned crash finds its task by this name
         try:
             while not (await asyncio.wait({waiting}, timeout=self.settings.relay_beat_seconds))[0]:
@@ -156,7 +158,7 @@ class Relay:
             return
 
     async def _send(self, producer: AIOKafkaProducer, events: Sequence[Wire]) -> None:
-        """Send all events, in order per key. Returns when all are acknowledged; raises otherwise."""
+        """Send all events, in order per key, and wait for the acknowledgements. Raises KafkaError if one fails."""
         started = monotonic()
         sending = await _send_in_batches(producer, events)
         for topic, partition, count, future in sending:

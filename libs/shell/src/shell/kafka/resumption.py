@@ -1,4 +1,4 @@
-"""An operator's decision on where a consumer continues: its exact effect, and the change with its record."""
+"""Compute the effect of an operator's decision on where a consumer continues, and store the decision."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -29,8 +29,10 @@ class Range(NamedTuple):
 
 
 class Resume(NamedTuple):
-    """The effect of a resume. `again`: handled offsets that are read once more. `skipped`: offsets never handled.
-    `lost`: offsets that the broker deleted unread. Ranges of a compacted topic may hold fewer records than offsets."""
+    """The effect of a resume: the consumer continues at `to_offset`. `row`: the stored position before. `is_new_log`:
+    the topic was deleted and created again. `again`: handled offsets that are read once more. `skipped`: offsets that
+    are never handled. `lost`: offsets that the broker deleted unread. A range of a compacted topic may hold fewer
+    records than offsets."""
 
     place: Place
     row: Stored
@@ -42,7 +44,7 @@ class Resume(NamedTuple):
     lost: Range | None
 
     def effects(self) -> list[str]:
-        """One sentence each, for the operator."""
+        """Return the effects as sentences for the operator."""
         at = f"{self.place.topic}[{self.place.part}]"
         found = [f"{self.place.consumer} reads {at} on at offset {self.to_offset}."]
         held = _range(self.log.start, self.log.end)
@@ -72,7 +74,7 @@ def _range(first: int, end: int) -> Range | None:
 def decide_resume(
     place: Place, row: Stored, log_: Log, to: Literal["beginning", "end"] | int, *, compacted: bool
 ) -> Resume:
-    """The effect of a resume at `to`. Raises ValueError if the log does not have that offset."""
+    """Return the effect of a resume at `to`, without any change. Raises ValueError if the log has no such offset."""
     to_offset = log_.start if to == "beginning" else log_.end if to == "end" else to
     if not log_.start <= to_offset <= log_.end:
         raise ValueError(f"{place.topic}[{place.part}] can be read from offset {log_.start} to its end at {log_.end}")
@@ -102,8 +104,9 @@ async def load_stored(connection: asyncpg.Connection, place: Place) -> Stored | 
 
 
 async def save_resume(tx: Tx, resume: Resume, resumed_by: str) -> bool:
-    """Move the position and record the operator. The consumer sees it within seconds; its running batch is fenced.
-    False: the position has changed since `resume` was decided, and nothing was done."""
+    """Move the stored position and record the operator; return True. The consumer sees the change within seconds; its
+    running batch raises Fenced. Returns False, without any change, if the position has moved since `resume` was
+    decided."""
     moved = await tx.sql.fetchval(
         """UPDATE consumer_offsets
            SET next_offset = $4, record_ms = NULL, epoch = epoch + 1, moved_at = now(),

@@ -1,7 +1,7 @@
-"""The share of a topic's retention that the oldest unread record has used. At 1 the broker deletes it unread.
+"""Measure the share of a topic's retention that the oldest unread record has used. At 1 the broker deletes it unread.
 
-It is computed once a minute from the stored positions and the answers of the broker, so it also shows a consumer that
-hangs. It costs a few requests, and only one while no record is unread.
+The share is measured once a minute from the stored positions and the answers of the broker. So it also shows a consumer
+that hangs. It costs a few requests per minute.
 """
 
 import logging
@@ -63,7 +63,7 @@ class RetentionWatch:
         self._alarmed: set[str] = set()
 
     def reasons(self) -> list[str]:
-        """One sentence per topic at or above half of its retention."""
+        """Return one sentence per topic whose oldest unread record has used at least half of the retention."""
         return [
             f"{topic}: the oldest unread record has used {used.ratio:.0%} of the {used.retention_ms / _HOUR_MS:.0f} h "
             f"that the topic keeps records; then it is deleted unread"
@@ -72,7 +72,8 @@ class RetentionWatch:
         ]
 
     async def look(self, database: Database) -> int:
-        """Measure, set the metrics, log new alarms. Returns 0. Raises Unavailable if the broker does not answer."""
+        """Measure, set the metrics and log new alarms: a step of a job. Returns 0, so that the job waits for the next
+        minute. Raises Unavailable if the broker does not answer."""
         rows = await database.pool.fetch(
             "SELECT topic, part, next_offset, record_ms FROM consumer_offsets WHERE consumer = $1", self.name
         )
@@ -93,7 +94,7 @@ class RetentionWatch:
 
 
 def worst_by_topic(used: Mapping[TopicPartition, Used]) -> dict[str, Used]:
-    """The largest ratio of each topic."""
+    """Return, for each topic, the largest value of its partitions."""
     worst: dict[str, Used] = {}
     for tp, found in used.items():
         worst[tp.topic] = max(found, worst.get(tp.topic, found))
@@ -101,9 +102,9 @@ def worst_by_topic(used: Mapping[TopicPartition, Used]) -> dict[str, Used]:
 
 
 async def measure(settings: Settings, places: Sequence[Place]) -> dict[TopicPartition, Used]:
-    """The used retention per partition that has unread records, if its topic deletes records by age.
+    """Return the used retention per partition that has unread records, if its topic deletes records by age.
 
-    Raises KafkaError, TimeoutError."""
+    Raises KafkaError and TimeoutError."""
     async with AsyncExitStack() as stack:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         stack.push_async_callback(admin.close)
@@ -122,13 +123,13 @@ async def measure(settings: Settings, places: Sequence[Place]) -> dict[TopicPart
 
 
 async def existing(admin: AIOKafkaAdminClient, topics: list[str]) -> set[TopicPartition]:
-    """The partitions of those of `topics` that exist."""
+    """Return the partitions of `topics`, without topics that do not exist."""
     described = await kafka.answer_of(admin.describe_topics(topics)) if topics else []
     return {TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]}
 
 
 async def retentions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
-    """Retention in milliseconds of the topics that delete records by age."""
+    """Return the retention in milliseconds of the topics that delete records by age."""
     configs = await kafka.answer_of(topic_configs.describe(admin, topics))
     return {
         topic: int(found["retention.ms"].value)
@@ -140,7 +141,8 @@ async def retentions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[
 async def _ages(
     client: AIOKafkaConsumer, places: Sequence[Place], kept: Mapping[str, int]
 ) -> dict[TopicPartition, Used]:
-    """The age of the oldest unread record per partition: the first record younger than the last handled one."""
+    """Return the age of the oldest unread record per partition. By timestamp, it is the first record after the last
+    handled one."""
     if not places:
         return {}
     asked = {_tp(p): 0 if p.record_ms is None else p.record_ms + 1 for p in places}

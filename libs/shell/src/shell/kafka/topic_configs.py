@@ -1,4 +1,4 @@
-"""The configuration of topics on the broker: read it, and bring it to that of contracts/topics.yaml."""
+"""Read the configuration of topics on the broker, and change it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,8 @@ class Config(NamedTuple):
 
 
 async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[str, Config]]:
-    """Every setting of the topics that exist. One request. Raises Unavailable if the broker refuses."""
+    """Return every setting of the topics that exist, as topic → setting → value, by one request. Raises Unavailable if
+    the broker refuses."""
     if not topics:
         return {}
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name, None) for name in topics])
@@ -35,8 +36,8 @@ async def describe(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[st
 
 
 async def apply(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Set what differs from `wanted` (topic → setting → value) and keep every other setting of the topic. Returns the
-    names of the topics changed. Raises Unavailable if the broker refuses."""
+    """Change the settings that differ from `wanted` (topic → setting → value), and keep every other setting. Returns
+    the names of the changed topics. Topics that do not exist are left out. Raises Unavailable if the broker refuses."""
     there = await describe(admin, sorted(wanted))
     changes = {}
     for topic, configs in there.items():

@@ -1,4 +1,4 @@
-"""The list of all topics (contracts/topics.yaml), to create them and to check them.
+"""Load the list of all topics (contracts/topics.yaml), and map sources to their topics.
 
 Population events arrive on the shared topic `population.inbound` and on one topic per source. The name follows from
 the source: `urn:cn:exchange:530300:psb` sends on `population.inbound.530300.psb`.
@@ -42,12 +42,13 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_topics(path: Path | None = None) -> list[Topic]:
-    """Every topic that exists from the start. Those of providers and sources are created at run time."""
+    """Return every topic that exists from the start. Topics of providers and sources are created at run time."""
     return _load(path).topics
 
 
 def load_source_topic(source: str | None = None, path: Path | None = None) -> Topic:
-    """The topic of a source; without one, the template of all of them. Raises ValueError if `source` is no URN."""
+    """Return the topic of a source; without `source`, the template of all source topics. Raises ValueError if `source`
+    is no URN of a source."""
     pattern = _load(path).source_topic
     return pattern if source is None else msgspec.structs.replace(pattern, name=inbound_topic(source))
 
