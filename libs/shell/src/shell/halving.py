@@ -79,7 +79,7 @@ async def apply_by_halves(
 async def _try(
     batch: Sequence[T], apply: Callable[[Sequence[T]], Awaitable[None]], passing: tuple[type[Exception], ...]
 ) -> Exception | None:
-    """The bug that the batch causes. None: it is applied. Raises all other errors."""
+    """Apply the batch once. Return the bug that it causes, or None if it is applied. Raise every other error."""
     try:
         await apply(batch)
     except passing:
@@ -98,7 +98,8 @@ async def _try_again(
     bug: Exception | None,
     tries_max: int,
 ) -> Exception | None:
-    """Repeat the attempt, because a bug may be a race between two transactions. Returns the last bug, or None."""
+    """Apply the batch again, because `bug` may be a race between two transactions. Return the last bug, or None if the
+    batch is applied."""
     for tries in range(1, tries_max):
         if bug is None or isinstance(bug, BadMessage):
             break

@@ -1,4 +1,4 @@
-"""Jobs: the periodic work of a service, in bounded steps. Each step continues where the last one stopped."""
+"""Run jobs: the periodic work of a service, in bounded steps. Each step continues where the last one stopped."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Job:
-    """`run(database)` does one bounded step and returns how many things it did. If it did some, it is called again at
-    once. A repeated step must be harmless.
+    """A periodic job. `run(database)` does one bounded step and returns the number of things done. After a number above
+    0 the next step follows at once, otherwise after `every_seconds`. A repeated step must be harmless.
 
     `shared`: the job runs in every replica and divides its work itself; other jobs run in one process at a time.
     `step_seconds_max`: a longer step is cancelled and begun again (None: the setting `job_seconds_max`)."""
@@ -39,7 +39,8 @@ class Turns:
 
 
 async def run_job(job: Job, database: Database, relay: Relay, turns: Turns) -> None:
-    """Runs until it is cancelled. A job that is not shared works only in the process whose relay is active."""
+    """Run the steps of a job until cancelled; log the error of a failed step. A job that is not shared works only in
+    the process whose relay is active."""
     while True:
         done = 0
         if relay.active or job.shared:

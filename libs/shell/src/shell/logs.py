@@ -1,4 +1,4 @@
-"""The log of a process. It never holds data of a person."""
+"""Start the log of a process. The log never holds data of a person."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,9 @@ KEPT_MAX: Final = 1_000
 
 
 class Calm(logging.Filter):
-    """Lets the same message of one library pass once in AGAIN_AFTER_SECONDS.
+    """A filter that lets the same message of one library pass once in AGAIN_AFTER_SECONDS.
 
-    Without a broker, its clients log a hundred messages a second.
+    Kafka clients without a broker log a hundred messages a second.
     """
 
     def __init__(self, library: str, clock: Callable[[], float] = monotonic) -> None:

@@ -33,5 +33,6 @@ limited = Counter("shouwang_limited", "Requests and connections ended by a limit
 
 
 def batch(consumer: str, count: int, seconds: float) -> None:
+    """Count one settled batch: its number of records, and its seconds."""
     batches.labels(consumer).observe(seconds)
     records.labels(consumer).inc(count)

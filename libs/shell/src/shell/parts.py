@@ -1,4 +1,4 @@
-"""The parts of a service as the watchdog sees them: their progress, and the work that waits for them."""
+"""Describe the parts of a service for the watchdog: their progress, and the work that waits for them."""
 
 from aiokafka import TopicPartition
 
@@ -12,7 +12,7 @@ from shell.watchdog import Part
 
 
 def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Part:
-    """Every settled batch is progress. The records between its positions and the ends of the partitions wait."""
+    """Describe the consumer. Its progress is the number of settled batches. The records after its positions wait."""
     group = _Group(consumer, broker)
     return Part(
         name="consumer",
@@ -25,7 +25,8 @@ def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Par
 
 
 class _Group:
-    """The records that wait for one consumer. Without a partition they count only if its whole group stands still."""
+    """Finds the records that wait for one consumer. For a process without a partition, waiting records count only if no
+    process of its Kafka group makes progress."""
 
     def __init__(self, consumer: Consumer, broker: Broker) -> None:
         self._consumer = consumer
@@ -60,7 +61,8 @@ class _Group:
 
 
 def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
-    """Progress: rows are sent, a slow reader is waited for, or another process relays."""
+    """Describe the relay. It makes progress when it sends rows, waits for a slow reader, or waits for the relay of
+    another process. The rows of the outbox wait."""
 
     async def waiting() -> str | None:
         if not await relay.database.ask("SELECT EXISTS (SELECT 1 FROM outbox)"):
@@ -72,7 +74,7 @@ def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
 
 
 def job_part(job: Job, database: Database, relay: Relay, settings: Settings) -> Part:
-    """Every step that ends is progress. A step that does not end is the work that waits."""
+    """Describe a job. Its progress is the number of ended steps. A running step is the work that waits."""
     turns = Turns()
 
     async def waiting() -> str | None:

@@ -1,4 +1,4 @@
-"""The routes that every service has: health, readiness, metrics, and its parked records."""
+"""The routes that every service has: health, readiness, metrics, and the list and replay of its parked records."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -32,8 +32,8 @@ def platform_routes(service: "Service") -> APIRouter:
     @router.get("/readyz")
     @needs_no_credential
     async def readyz() -> JSONResponse:
-        """503 only while the service's own database is away: then it can take no request. A part that does not work is
-        named in `trouble`, since a service whose consumer is stalled must still accept requests."""
+        """Whether the service can take requests. The status is 503 only while its own database is away. `trouble` names
+        parts that do not work, and `ready` is then false: a service with a stalled consumer still accepts requests."""
         trouble, status = service.trouble(), 200
         try:
             async with service.database.reading() as connection:

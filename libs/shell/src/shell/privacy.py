@@ -1,4 +1,4 @@
-"""Protection of personal data: masks for screens, the cipher of the vault, the blind index, the derived event id.
+"""Protect personal data: masks for screens, the cipher of the vault, the keyed index of ID numbers, derived event ids.
 
 A sealed value names its algorithm and key, so that values sealed by an older key stay readable:
 `SW1 | algorithm (1) | key id length (1) | key id | nonce (12) | ciphertext and tag`. The header and the
@@ -27,7 +27,7 @@ Algorithm = Literal["aes-256-gcm", "sm4-gcm"]
 _ALGORITHM_ID: dict[str, int] = {"aes-256-gcm": 1, "sm4-gcm": 2}
 _KEY_BYTES: dict[str, int] = {"aes-256-gcm": 32, "sm4-gcm": 16}
 _MAGIC = b"SW1"
-# The shortest way to the county, then, where one follows within a few characters, to the township.
+# The shortest beginning up to a county, and up to a township if one follows within a few characters.
 _AREA_END = re.compile(r".{1,24}?(?:区|县|旗|市(?!.{0,8}[区县]))(?:.{1,6}?(?:街道|镇|乡))?")
 _NONCE_BYTES, _TAG_BYTES, _SECRET_BYTES = 12, 16, 32
 
@@ -46,17 +46,17 @@ def _mask(text: str, head: int, tail: int) -> str:
 
 
 def mask_id_number(number: str) -> str:
-    """`1407**********0014`: the area's first four digits and the last four."""
+    """Return the number with its first and last four characters only: `1407**********0014`."""
     return _mask(number, 4, 4)
 
 
 def mask_name(name: str) -> str:
-    """`张*`, `欧***`: the first character; a one-character name is hidden."""
+    """Return the name with its first character only: `张*`, `欧***`. A name of one character is hidden."""
     return _mask(name, 1, 0)
 
 
 def mask_address(address: str) -> str:
-    """Up to county or township, then stars of a fixed number: the length gives nothing away."""
+    """Return the address up to county or township, then four stars, so that the length of the rest stays hidden."""
     found = _AREA_END.match(address)
     return f"{found.group()}****" if found else "****"
 
@@ -66,8 +66,8 @@ def mask_address(address: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Keys:
-    """The secrets of one installation. `sealing` maps key id → (algorithm, key); `current` seals, all of
-    them open.
+    """The secrets of one installation. `sealing` maps key id → (algorithm, key). The key `current` seals new values;
+    each key opens the values that it sealed. `index` and `event`: the keys of `Vault.blind_index` and `Vault.event_id`.
     """
 
     current: str
@@ -82,9 +82,7 @@ class Keys:
         return Keys("k1", first, os.urandom(_SECRET_BYTES), os.urandom(_SECRET_BYTES))
 
     def rotated(self, algorithm: Algorithm = "aes-256-gcm") -> "Keys":
-        """The same keys with a new one that seals from now on. Index and event keys stay: ids must not
-        change.
-        """
+        """Return a copy with one more key, which seals new values. `index` and `event` stay: ids must not change."""
         name = f"k{len(self.sealing) + 1}"
         fresh = (algorithm, os.urandom(_KEY_BYTES[algorithm]))
         return replace(self, current=name, sealing={**self.sealing, name: fresh})
@@ -105,7 +103,7 @@ class Keys:
             raise ValueError(f"{path} is not a key file of the vault") from wrong
 
     def save(self, path: Path, only_if_missing: bool = False) -> None:
-        """Write the key file (0600) in one step; with `only_if_missing` an existing file wins."""
+        """Write the key file (0600) in one step. With `only_if_missing`, an existing file is kept."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -158,9 +156,7 @@ class Vault:
         self._aes = {n: AESGCM(key) for n, (algorithm, key) in keys.sealing.items() if algorithm == "aes-256-gcm"}
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
-        """Encrypt under the current key. The same `context` (for example `person_id/field`) must be given
-        to open.
-        """
+        """Encrypt with the current key. `open` needs the same `context`, for example `person_id/field`."""
         name = self._keys.current
         algorithm, key = self._keys.sealing[name]
         tag = name.encode()
@@ -173,7 +169,7 @@ class Vault:
         return header + nonce + cipher.update(plaintext) + cipher.finalize() + cipher.tag
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Decrypt with the key the value names. Raises SealBroken."""
+        """Decrypt with the key that the value names. Raises SealBroken."""
         try:
             start = 5 + sealed[4]
             name = sealed[5:start].decode()
@@ -194,20 +190,19 @@ class Vault:
             raise SealBroken("the value or its context was changed") from wrong
 
     def blind_index(self, id_number: str) -> bytes:
-        """32 bytes by which a normalised ID number is looked up without being readable."""
+        """Return a keyed hash (32 bytes) of a normalised ID number. It finds the number without storing it readably."""
         return hmac.digest(self._keys.index, id_number.encode(), hashlib.sha256)
 
     def event_id(self, source: str, id: str) -> str:
-        """The UUID under which an incoming event is known outside ingestion: keyed, since `id` may hold
-        an ID number.
-        """
+        """Return the UUID under which an incoming event is known outside ingestion. It is a keyed hash, since `id` may
+        hold an ID number."""
         digest = hmac.digest(self._keys.event, f"{source}\0{id}".encode(), hashlib.sha256).hex()
         variant = "89ab"[int(digest[16], 16) & 3]  # version 8 (own construction), variant 10
         return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def vault() -> Vault:
-    """The vault of this installation: the keys that SHOUWANG_KEYS or SHOUWANG_HOME name, read once."""
+    """Return the vault of this installation. Its keys, named by SHOUWANG_KEYS or SHOUWANG_HOME, are read once."""
     return _installed(*vault_variables())
 
 

@@ -48,7 +48,7 @@ UNION ALL SELECT concat_ws(' ', 'index', indexrelid::regclass::text, pg_get_inde
 
 
 async def schema_differences(service: str) -> list[str]:
-    """One line per difference between the row classes of a service and its migrated database."""
+    """Return one line per difference between the row classes of a service and a new, migrated database."""
     _import_row_classes(service)
     async with migrated_database(service) as database:
         return await asyncio.to_thread(_differences, service, database.url)

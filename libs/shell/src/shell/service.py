@@ -1,7 +1,7 @@
-"""A service: `Service(name, routes, handlers)` is the whole wiring of its `main.py`.
+"""Build a service from its parts: `Service(name, routes=…, handlers=…)` is the whole content of a `main.py`.
 
-It opens the database, relays the outbox, consumes the topics of its handlers and runs its jobs. It answers `/healthz`,
-`/readyz`, `/metrics`, `/openapi.json` and `/docs`. Every error answer is application/problem+json.
+A service opens the database, relays the outbox, consumes the topics of its handlers and runs its jobs. It answers
+`/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`. Every error answer is application/problem+json.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ GATHER_RECORDS: Final = 300
 
 
 class Service:
-    """`on_start(database)` runs when the database is open, before anything is consumed.
+    """One process of a service; `app` is its HTTP application. `on_start(database)` runs when the database is open,
+    before anything is consumed.
 
     `gather_seconds`: the pause after a batch of less than `gather_records` records. Records that arrive in the pause
     share a transaction. The first record after a longer silence never waits.
@@ -113,7 +114,7 @@ class Service:
         return app
 
     def trouble(self) -> list[str]:
-        """A sentence for the operator per part that does not run as it should. The service still takes requests."""
+        """Return the problems of all parts for the operator. The service still takes requests."""
         found = self.watchdog.trouble()
         if self.relay.trouble:
             found.append(f"relay: {self.relay.trouble}")
@@ -147,7 +148,8 @@ class Service:
 
 
 async def _repeat_while_away(step: Callable[[], Awaitable[None]]) -> None:
-    """A service may start while its database is away. It waits START_SECONDS_MAX, then it raises the error."""
+    """Do `step`, and repeat it while the database is away, since a service may start first. After START_SECONDS_MAX,
+    raise the error."""
     deadline = monotonic() + START_SECONDS_MAX
     while True:
         try:
@@ -160,8 +162,8 @@ async def _repeat_while_away(step: Callable[[], Awaitable[None]]) -> None:
 
 
 def _tune_garbage_collection() -> None:
-    """Imported modules stay, so they are not collected. A batch allocates some hundred thousand objects, and reference
-    counting frees them: a collection would only cost time."""
+    """Exclude the imported modules from garbage collection, and collect less often. A batch allocates some hundred
+    thousand objects, and reference counting frees them, so a collection would only cost time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -41,7 +41,7 @@ class PathSettings(BaseSettings):
 
 
 class StoreSettings(BaseSettings):
-    """Kafka, tracing and how a process takes part."""
+    """Kafka, tracing, modes and batches."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -49,7 +49,7 @@ class StoreSettings(BaseSettings):
     kafka_username: str | None = Field(
         default=None, description="user for SASL/SCRAM; without one, Kafka is not authenticated"
     )
-    kafka_password: str | None = Field(default=None, description="password of that user")
+    kafka_password: str | None = Field(default=None, description="password of the SASL/SCRAM user")
     kafka_tls: bool = Field(default=True, description="whether the authenticated connection is encrypted")
     otlp_endpoint: str | None = Field(
         default=None, description="URL of an OTLP collector; without one, no trace is recorded"
@@ -61,13 +61,13 @@ class StoreSettings(BaseSettings):
     demo: bool = Field(default=False, description="demonstration: examples are paid, and the clock may be moved")
     time_travel: bool = Field(default=False, description="for tests only: the clock may be moved")
     batch_records_max: int = Field(default=2000, description="records that one transaction handles")
-    poll_ms: int = Field(default=500, description="how long a consumer waits for records before it looks around")
+    poll_ms: int = Field(default=500, description="longest wait of a consumer for records in one fetch")
     request_keys_kept_days: int = Field(default=30, description="how long a used Idempotency-Key is remembered")
 
 
 class SessionSettings(BaseSettings):
-    """Sessions of PostgreSQL. The relay must give up before the server frees its lock: beat + statement + 10 s to stop
-    the producer are less than its idle limit."""
+    """Sessions of PostgreSQL. The relay must stop before the server frees its lock. So its beat, its statement and 10 s
+    to stop the producer are together less than its idle limit."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -105,9 +105,11 @@ class HttpSettings(BaseSettings):
 
     body_bytes_max: int = Field(default=65_536, description="largest body of a route that states no number of its own")
     body_seconds_max: float = Field(default=30, description="longest time to receive a body")
-    open_body_seconds_max: float = Field(default=5, description="the same for a route that needs no credential")
+    open_body_seconds_max: float = Field(
+        default=5, description="longest time to receive a body of a route that needs no credential"
+    )
     discard_bytes_max: int = Field(default=64 * 1024**2, description="bytes read of a body that is rejected")
-    discard_seconds_max: float = Field(default=10, description="longest time to read such a body")
+    discard_seconds_max: float = Field(default=10, description="longest time to read a body that is rejected")
     connections_max: int = Field(default=500, description="open connections")
     header_bytes_max: int = Field(default=65_536, description="largest head of a request")
     header_seconds_max: float = Field(default=10, description="longest time to receive the head of a request")
@@ -162,7 +164,8 @@ class Paths(PathSettings):
 
 
 def paths() -> Paths:
-    """The variables are read again when they have changed: a tool looks at several installations in one process."""
+    """Return the files and folders of this installation. They are read again when the variables have changed, since a
+    tool looks at several installations in one process."""
     return _paths(tuple(environ.get(name) for name in _PATH_VARIABLES))
 
 
@@ -172,7 +175,8 @@ def _paths(_variables: tuple[str | None, ...]) -> Paths:
 
 
 def vault_variables() -> tuple[str | None, str | None]:
-    """The variables that name the keys of the vault. Reading them costs less than `paths`, once per event."""
+    """Return the values of SHOUWANG_KEYS and SHOUWANG_HOME, which name the keys of the vault. The vault is needed for
+    each event, and this costs less than `paths`."""
     return environ.get("SHOUWANG_KEYS"), environ.get("SHOUWANG_HOME")
 
 

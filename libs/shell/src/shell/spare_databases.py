@@ -1,8 +1,8 @@
 """Databases of the use-case tests: migrated once, emptied after each test, and used again.
 
 A new database costs some 100 ms, most of it for the checkpoint when it is dropped. Emptying one costs a tenth.
-A database is used again only if the test left it like a new one: the same schema and settings, the same rows that
-the migrations wrote, no open session, little growth. Otherwise it is dropped.
+A database is used again only if the test left it like a new one. Schema, settings and the rows of the migrations must
+be unchanged, no session may be open, and the size may have grown little. Any other database is dropped.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ _new: dict[tuple[str, str], _New] = {}
 
 @asynccontextmanager
 async def spare_database(base: str, service: str) -> AsyncIterator[str]:
-    """The URL of an empty database with the service's tables, for one test."""
+    """Yield the URL of an empty database with the service's tables, for one test. `base`: the URL of the server."""
     template = await _template(base, service)
     admin = await asyncpg.connect(f"{base}/postgres")
     try:
@@ -107,7 +107,7 @@ def _template_name(service: str) -> str:
 
 
 async def _template(base: str, service: str) -> str:
-    """The name of a migrated database to copy. It is migrated once for all tests."""
+    """Return the name of a migrated database to copy. It is created and migrated if it does not exist."""
     name = _template_name(service)
     if (base, name) in _new:
         return name
@@ -137,6 +137,7 @@ async def _create(admin: asyncpg.Connection, base: str, service: str, template: 
 
 
 async def _examine(connection: asyncpg.Connection) -> _New:
+    """Return the properties of a database that no test has used."""
     tables = await connection.fetch(f"SELECT oid::regclass::text FROM ({_TABLES}) mine ORDER BY 1")  # noqa: S608
     digests = {table: await _digest(connection, table) for (table,) in tables}
     empty = hashlib.md5(b"", usedforsecurity=False).hexdigest()
@@ -151,7 +152,7 @@ async def _digest(connection: asyncpg.Connection, table: str) -> str:
 
 
 async def _emptied(admin: asyncpg.Connection, base: str, name: str, new: _New) -> bool:
-    """Empty the database. False: it must not be used again."""
+    """Empty the database, and return whether it is like a new one. If not, it must not be used again."""
     if not await _left_alone(admin, name):
         return False
     try:
@@ -183,7 +184,7 @@ async def _left_alone(admin: asyncpg.Connection, name: str) -> bool:
 
 @atexit.register
 def _drop_idle() -> None:
-    """Drop the databases, because the server may be used by others later."""
+    """Drop the databases of this process at its end, because others may use the server later."""
     names = [(base, name) for (base, _), idle in _idle.items() for name in idle]
     if names:
         asyncio.run(_drop(names))

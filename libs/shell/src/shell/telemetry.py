@@ -1,7 +1,8 @@
-"""OpenTelemetry: one span per batch and per request. Headers `traceparent` and the outbox carry the trace.
+"""Record traces with OpenTelemetry: one span per batch and per request.
 
-Without an OTLP endpoint nothing is recorded, at no cost. A span leaves the process only with the attributes of
-`ATTRIBUTES_KEPT`: a path, a query or the text of an exception may hold a person id, an ID number or a phone number.
+The header `traceparent` links them, and the outbox keeps it. Without an OTLP endpoint nothing is recorded, at no cost.
+A span leaves the process only with the attributes of `ATTRIBUTES_KEPT`. A path, a query or the text of an exception may
+hold a person id, an ID number or a phone number.
 """
 
 import re
@@ -98,7 +99,7 @@ def _kept(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _without_state(context: SpanContext | None) -> SpanContext | None:
-    """Without `tracestate`, whose text the caller chooses."""
+    """Return the context without `tracestate`, whose text the caller chooses."""
     if context is None:
         return None
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
@@ -107,7 +108,8 @@ def _without_state(context: SpanContext | None) -> SpanContext | None:
 def tracer_provider(
     service: str, exporter: SpanExporter, processor: type[SpanProcessor] = BatchSpanProcessor
 ) -> TracerProvider:
-    """Records the spans of a service; `processor` gives them to `exporter`, reduced to known attributes."""
+    """Return a provider that records the spans of a service. `processor` gives them to `exporter`, reduced to known
+    attributes."""
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "shouwang"}))
     provider.add_span_processor(processor(KnownAttributesOnly(exporter)))  # type: ignore[call-arg]
     return provider
@@ -120,7 +122,8 @@ def start(service: str, endpoint: str | None) -> None:
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """The context of a header; None if it is not sampled. The flag is read before the header is parsed."""
+    """Return the span context of a header; None if it is malformed or not sampled. The flag is read before the header
+    is parsed."""
     if not traceparent.endswith("1"):
         return None
     parts = _TRACEPARENT.fullmatch(traceparent)

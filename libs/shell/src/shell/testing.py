@@ -38,7 +38,7 @@ def postgres_base_url() -> str:
 
 @asynccontextmanager
 async def migrated_database(service: str) -> AsyncIterator[Database]:
-    """An empty database with the service's tables, for one test."""
+    """Yield an open, empty database with the service's tables, for one test."""
     async with spare_database(postgres_base_url(), service) as url:
         database = Database(url, service)
         await database.open()
@@ -49,7 +49,7 @@ async def migrated_database(service: str) -> AsyncIterator[Database]:
 
 
 def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = None, id: str | None = None) -> Record:
-    """The event as a record of its topic. `correlation_id`: by default the first of its causes, or a new id."""
+    """Return the event as a record of its topic. `correlation_id`: by default the first of its causes, or a new id."""
     causes: tuple[str, ...] = tuple(getattr(event, "causes", ()))
     correlation = correlation_id or (causes[0] if causes else str(uuid4()))
     headers = to_headers(
@@ -64,7 +64,7 @@ def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = 
 
 
 class Driver:
-    """Feeds a service's handlers the way the consumer does: fence, inbox, handlers, outbox in one transaction."""
+    """Gives events to a service's handlers as the consumer does: fence, inbox, handlers, outbox in one transaction."""
 
     def __init__(self, database: Database, handlers: Handlers) -> None:
         self.database = database
@@ -90,7 +90,7 @@ class Driver:
         await self.consumer.take_over([TopicPartition(topic, 0) for topic in sorted(topics)])
 
     async def emitted(self, *types: type[Event]) -> list[Any]:
-        """The decoded events of the outbox, oldest first. `types`: only events of these types."""
+        """Return the decoded events of the outbox, oldest first. `types`: only events of these types (default: all)."""
         return [m.data for m in await self.emitted_messages() if not types or type(m.data) in types]
 
     async def emitted_messages(self) -> list[Message[Event]]:

@@ -37,14 +37,15 @@ TICK_SECONDS: Final = 1.0
 
 
 def _nothing() -> None:
-    """The preparation of most parts."""
+    """Do nothing: most parts prepare nothing before they are replaced."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """`progress` changes whenever the part has done something. `waiting` describes the waiting work, or returns None.
-    It is called only while the progress does not change, and raises while a store does not answer. `before_replacing`
-    may make the next attempt lighter."""
+    """A task of the process. `progress` changes whenever the part has done something. `waiting` describes the waiting
+    work, or returns None. It is called only while the progress does not change, and raises while a store does not
+    answer. `bound_seconds`: the longest time without progress while work waits. `before_replacing` may make the next
+    attempt lighter."""
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
@@ -69,7 +70,7 @@ class Guard:
         self._looked_at = monotonic()
 
     async def run(self) -> None:
-        """Runs until it is cancelled or gives up."""
+        """Run the part, and replace it when it ends or stalls, until cancelled or given up."""
         metrics.stalled.labels(*self._labels).set(0)
         task = self._start()
         try:
@@ -89,7 +90,7 @@ class Guard:
         return asyncio.create_task(self.part.run(), name=self.part.name)
 
     async def _look(self, task: "asyncio.Task[None]") -> str | None:
-        """The reason to replace the part, or None."""
+        """Look at the part once: update `trouble`, and return the reason to replace the part, or None."""
         if task.done():
             error = None if task.cancelled() else task.exception()
             return f"ended: {type(error).__name__}"
@@ -116,7 +117,7 @@ class Guard:
         return f"nothing moved for {self._still_seconds:.0f} s, {waits}"
 
     def _elapsed(self) -> float:
-        """Seconds since the last look, with a limit: a process that got no processor is not stalled."""
+        """Return the seconds since the last look, with a limit: a process that got no processor is not stalled."""
         before, self._looked_at = self._looked_at, monotonic()
         return min(self._looked_at - before, 2 * self._settings.look_seconds)
 
@@ -127,7 +128,8 @@ class Guard:
         metrics.stalled.labels(*self._labels).set(0)
 
     async def _may_replace(self, task: "asyncio.Task[None]", reason: str) -> bool:
-        """End the stalled task. False after too many replacements without progress: the process ends."""
+        """End the stalled task, and return whether it may be started again. If not, the process ends: after too many
+        replacements without progress, or if the task cannot be cancelled."""
         metrics.stalled.labels(*self._labels).set(1)
         most = self._settings.replacements_max
         self.trouble = f"stalled: {reason} (replaced {self._replaced} of {most} times)"
@@ -147,7 +149,7 @@ class Guard:
 
 
 async def _cancel(task: "asyncio.Task[None]") -> bool:
-    """Whether the task has ended within CANCEL_SECONDS_MAX."""
+    """Cancel the task, and return whether it has ended within CANCEL_SECONDS_MAX."""
     task.cancel()
     await asyncio.wait({task}, timeout=CANCEL_SECONDS_MAX)
     if task.done() and not task.cancelled():
@@ -164,11 +166,11 @@ class Watchdog:
         self._guards = [Guard(service, part, settings, self._end_process) for part in parts]
 
     def trouble(self) -> list[str]:
-        """The reason of each part that makes no progress."""
+        """Return `<part>: <reason>` for each part that makes no progress."""
         return [f"{guard.part.name}: {guard.trouble}" for guard in self._guards if guard.trouble is not None]
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Then all parts have ended."""
+        """Run and guard all parts until cancelled. It returns after all parts have ended."""
         alarm = LoopAlarm(self._settings.loop_seconds_max)
         guards = [asyncio.create_task(guard.run(), name=f"guard-{guard.part.name}") for guard in self._guards]
         for guard in guards:
@@ -182,7 +184,7 @@ class Watchdog:
             await asyncio.gather(*guards, return_exceptions=True)
 
     def _on_guard_ended(self, guard: "asyncio.Task[None]") -> None:
-        """End the process: a part would run without a guard."""
+        """End the process if a guard has failed, because its part would run without a guard."""
         if not guard.cancelled() and (error := guard.exception()) is not None:
             self._end_process(f"{guard.get_name()} failed: {type(error).__name__}")
 
@@ -195,7 +197,7 @@ class Watchdog:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def leave(self) -> None:
-        """Call it when the server has stopped. It ends the process with EXIT_STALLED if the watchdog gave up."""
+        """End the process with EXIT_STALLED if the watchdog gave up. Call it when the server has stopped."""
         if self.given_up is not None:
             _leave()
 
@@ -210,7 +212,7 @@ class LoopAlarm:
         threading.Thread(target=self._listen, name="loop-alarm", daemon=True).start()
 
     async def tick(self) -> None:
-        """Runs until it is cancelled."""
+        """Show every TICK_SECONDS that the event loop is not blocked, until cancelled."""
         while True:
             self._ticks += 1
             await asyncio.sleep(TICK_SECONDS)

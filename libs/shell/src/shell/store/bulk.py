@@ -1,4 +1,4 @@
-"""Writes of many rows in one statement.
+"""Write many rows in one statement.
 
 Names of tables and columns come from the row classes, never from data. Values are always parameters.
 """
@@ -23,13 +23,14 @@ def _table(model: type[SQLModel]) -> tuple[str, dict[str, str]]:
 
 
 def _type_name(column: Any) -> str:
-    """Without the collation, which is no part of the name of an array's type."""
+    """Return the name of the column's type without its collation, which is no part of the name of an array's type."""
     name: str = column.type.compile(dialect=_dialect)
     return name.partition(" COLLATE ")[0]
 
 
 def _array(position: int, type_name: str) -> str:
-    """Ids are sent as text: a cast in the server costs a tenth of a codec call per element in Python."""
+    """Return the parameter at `position` as an array of this type. Ids are sent as text: a cast in the server costs a
+    tenth of a codec call per element in Python."""
     return f"${position}::text[]::uuid[]" if type_name == "UUID" else f"${position}::{type_name}[]"
 
 
@@ -72,7 +73,7 @@ async def insert(tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Se
 async def insert_new(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, returning: str
 ) -> set[Any]:
-    """Insert the rows that do not exist; returns their values of the column `returning`."""
+    """Insert the rows that do not exist. Return the values of the inserted rows in the column `returning`."""
     if not rows:
         return set()
     statement = f'{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING RETURNING "{returning}"'
@@ -82,8 +83,8 @@ async def insert_new(
 async def update(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: Sequence[str]
 ) -> None:
-    """Replace `columns` of existing rows that the caller has locked. It saves the search for a conflict that `upsert`
-    does for each row. No array columns, see `upsert`."""
+    """Replace `columns` of existing rows, found by `key`, that the caller has locked. This costs less than `upsert`,
+    which searches for a conflict for each row. Array columns are not possible, see `upsert`."""
     if rows:
         await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *columns_of(rows))
 
@@ -97,9 +98,11 @@ async def upsert(
     key: Sequence[str],
     guard: str | None = None,
 ) -> None:
-    """Insert or replace by `key`. `guard` is a condition on `t` (the stored row) and `excluded` (the new one),
-    such as `t.version < excluded.version`. Rows must be unique by key. They are written in key order, so that two
-    writers cannot deadlock. No array columns, because unnest flattens them: keep such values as JSON or bytes."""
+    """Insert rows, or replace the stored rows with the same `key`.
+
+    `guard`: the condition for a replacement, on `t` (the stored row) and `excluded` (the new row), such as
+    `t.version < excluded.version`. Rows must be unique by key. They are written in key order, so that two writers
+    cannot deadlock. Array columns are not possible, because unnest flattens them: keep arrays as JSON or bytes."""
     if not rows:
         return
     columns, key = tuple(columns), tuple(key)

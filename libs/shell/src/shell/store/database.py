@@ -27,14 +27,16 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _reset_nothing(connection: asyncpg.Connection) -> None:
-    """No use case keeps a setting, lock or cursor after its transaction, and a reset would cost a further round trip.
-    The pool itself rolls back a transaction that a cancelled request left open. A caller that takes a session lock
-    must release it (see the imports of ingestion)."""
+    """Replace the pool's reset of a returned connection, which would cost a further round trip, by nothing.
+
+    No use case keeps a setting, lock or cursor after its transaction. The pool itself rolls back a transaction that a
+    cancelled request left open. A caller that takes a session lock must release it (see the imports of ingestion)."""
 
 
 class Database:
-    """`url`: `postgresql://…`. `schema`: the name of the service, and the first schema of the search path.
-    `limits`: the settings that limit its sessions (shell.store.sessions); None means those of the process.
+    """The connections to the database of one service. `url`: `postgresql://…`. `schema`: the name of the service, and
+    the first schema of the search path. `limits`: the settings that limit the sessions (shell.store.sessions); None:
+    the settings of the process.
 
     `after_commit`: functions to call after a commit with events. `relays_here`: this process relays the outbox; if not,
     a commit notifies the process that does."""
@@ -75,7 +77,7 @@ class Database:
             await self._pool.close()
 
     def hurry(self, seconds: float) -> None:
-        """Announce a backlog for so many seconds: work that can wait should wait (see `hurried`)."""
+        """Announce a backlog for a number of seconds. While `hurried` is true, work that can wait should wait."""
         self._hurried_until = monotonic() + seconds
 
     @property
@@ -89,8 +91,8 @@ class Database:
         return self._pool
 
     async def connect(self) -> asyncpg.Connection:
-        """A connection outside the pool, for the session lock of the relay. The server ends the session and frees the
-        lock after `relay_idle_seconds_max` of silence."""
+        """Open a connection outside the pool, for the session lock of the relay. The server ends the session and frees
+        the lock after `relay_idle_seconds_max` of silence."""
         session = relay_session(self._limits)
         connection = await asyncpg.connect(
             self.url,
@@ -107,7 +109,8 @@ class Database:
         return connection
 
     async def ask(self, statement: str) -> Any:
-        """One value over a new connection. It shows whether the server answers, independently of the pool."""
+        """Return the first value of a statement, over a new connection. It shows whether the server answers,
+        independently of the pool."""
         connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_SECONDS_MAX,

@@ -33,5 +33,5 @@ UNSTORABLE: Final = (asyncpg.DataError, OverflowError)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the same attempt can succeed later without any change."""
+    """Whether the error is temporary: the same attempt can succeed later without any change."""
     return isinstance(error, UNAVAILABLE)

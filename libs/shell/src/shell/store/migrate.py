@@ -1,7 +1,7 @@
-"""Alembic for every service: `python -m shell.store.migrate <service> [revision]` brings its database up to date.
+"""`python -m shell.store.migrate <service> [revision]` upgrades the database of a service with Alembic.
 
-A service's `migrations/env.py` is one call of `run_environment`; its first revision calls `create_platform_tables`
-and then creates its own tables. Everything lives in the schema named like the service.
+A service's `migrations/env.py` is one call of `run_environment`. Its first revision calls `create_platform_tables` and
+then creates its own tables. All tables are in the schema with the name of the service.
 """
 
 import importlib
@@ -52,7 +52,7 @@ def migrate(service: str, url: str, revision: str = "head") -> None:
 
 
 def run_environment() -> None:
-    """Run the migrations; the whole content of every `env.py`."""
+    """Run the migrations of the service that `migrate` names. Every `env.py` contains only this call."""
     service = context.config.attributes["service"]
     engine = sync_engine(context.config.attributes["url"])
     with engine.connect() as connection, connection.begin():
@@ -70,7 +70,7 @@ def run_environment() -> None:
 
 
 def create_platform_tables() -> None:
-    """Create the tables that every service has; for its first revision."""
+    """Create the tables that every service has. The first revision of a service calls it."""
     op.execute(PLATFORM_TABLES)
 
 

@@ -15,7 +15,7 @@ REAL: Final = "real"
 
 
 class WrongMode(RuntimeError):
-    """The database has the other mode."""
+    """The stored mode of the database differs from the mode of the process."""
 
 
 async def keep_mode(database: Database, *, demo: bool) -> None:

@@ -7,7 +7,7 @@ by `seq`, never deletes a state that it has not sent. Other events are never rep
 
 A service may store a state as the same JSON that it sends. Such an outbox row has no payload, and the service's view
 `outgoing` (created by a migration of the service) adds it. One transaction writes row and state, and one statement
-reads both, so they always fit.
+reads both, so they always have the same version.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,8 +54,8 @@ _unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 def _fold(emitted: Iterable[Emitted]) -> tuple[list[Emitted], list[Emitted]]:
-    """The events that are no states, in order, and the newest state per (topic, key). States are sorted by key, so that
-    two writers cannot deadlock."""
+    """Return the events that are no states, in order, and the newest state per (topic, key). States are sorted by key,
+    so that two writers cannot deadlock."""
     edges: list[Emitted] = []
     states: dict[tuple[str, str], Emitted] = {}
     for event in emitted:
@@ -79,6 +79,7 @@ def _row(e: Emitted) -> tuple[object, ...]:
 
 
 def _packs(edges: Sequence[Emitted]) -> Iterator[tuple[object, ...]]:
+    """Yield outbox rows (_COLUMNS) that each hold up to PACK_MAX events which are no states."""
     rest = iter(edges)
     while part := list(islice(rest, PACK_MAX)):
         wires = [(e.topic, e.key, e.payload, _headers(e)) for e in part]
@@ -98,7 +99,7 @@ def _headers(event: Emitted) -> list[tuple[str, bytes]]:
 
 
 async def outgoing(connection: asyncpg.Connection) -> str:
-    """The relation to read pending rows with their payloads from: the view of the service, or the table."""
+    """Return the relation with the pending rows and their payloads: the service's view `outgoing`, else `outbox`."""
     found: str = await connection.fetchval(
         "SELECT CASE WHEN to_regclass('outgoing') IS NULL THEN 'outbox' ELSE 'outgoing' END"
     )
@@ -106,7 +107,7 @@ async def outgoing(connection: asyncpg.Connection) -> str:
 
 
 async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted]) -> None:
-    """Write any number of events by two statements: a COPY of packed rows, and one upsert of states."""
+    """Write all events of a transaction by at most two statements: a COPY of packed rows, and one upsert of states."""
     if not emitted:
         return
     edges, states = _fold(emitted)
@@ -117,7 +118,7 @@ async def write_outbox(connection: asyncpg.Connection, emitted: Sequence[Emitted
 
 
 def wires(row: Any) -> list[Wire]:
-    """The records of one row (with WIRE_COLUMNS), in the order of sending."""
+    """Return the records of one outbox row (with WIRE_COLUMNS), in the order of sending."""
     if not row["topic"]:
         return _unpack(row["payload"])
     value = _with_causes(row["payload"], row["causes"])
@@ -125,7 +126,7 @@ def wires(row: Any) -> list[Wire]:
 
 
 def _with_causes(payload: bytes, causes: str) -> bytes:
-    """The body with its causes, which a pending state gathers until it is sent."""
+    """Return the JSON of a state with its causes. `causes`: ids with commas, gathered while the state was pending."""
     if not causes:
         return payload
     listed = merge_causes(cause for cause in causes.split(",") if len(cause) == 36)

@@ -1,4 +1,5 @@
-"""Parked records could not be processed. They wait, sealed, until an operator replays or discards them."""
+"""Store parked records, which could not be processed. They wait, sealed, until an operator replays them or a newer
+state of the same key supersedes them."""
 
 from functools import cache
 from typing import Any, Final
@@ -26,7 +27,9 @@ def _vault() -> Vault:
 
 
 async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: str | None) -> str:
-    """Store the record in the transaction that moves past it, and emit RecordParked on `<service>.parked`."""
+    """Store a record that cannot be processed, and emit RecordParked on `<service>.parked`; return its parked id.
+
+    `reason`: a code. `error_type`: the class of a bug. The transaction must also move the position past the record."""
     parked_id = derived_id("parked", consumer, record.topic, *record.place())
     sealed = _vault().seal(msgspec.msgpack.encode(_Sealed(record.value, list(record.headers))), _CONTEXT)
     await tx.sql.execute(
@@ -59,7 +62,8 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
 
 
 async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
-    """(topic, key) of the waiting records. There are almost never any, so it costs a batch one look into an index."""
+    """Return (topic, key) of the waiting records, at most _PARKED_KEYS_MAX. There are almost never any, so a batch
+    only pays for a look into an index."""
     rows = await tx.sql.fetch(
         "SELECT DISTINCT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key IS NOT NULL LIMIT $2",
         consumer,
@@ -69,7 +73,7 @@ async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
 
 
 async def supersede(tx: Tx, consumer: str, record: Record) -> None:
-    """Close the waiting records of the key: `record` holds a newer state."""
+    """Close the waiting records with the key of `record`, which holds a newer state."""
     await tx.sql.execute(
         """UPDATE parked SET state = 'superseded', settled_at = now()
            WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'parked'""",
@@ -80,9 +84,10 @@ async def supersede(tx: Tx, consumer: str, record: Record) -> None:
 
 
 async def take_parked(tx: Tx, parked_id: str) -> tuple[Record, str, int]:
-    """The record, its consumer and the next generation, for a deliberate replay. Marks it replayed.
+    """Mark a parked record as replayed. Return the record, its consumer and the generation of the replay.
 
-    Raises NotFound, and Conflict while an older record of the same key waits: records of one key keep their order."""
+    The inbox claims events per generation, so a replay handles the event again. Raises NotFound, and Conflict while an
+    older record of the same key waits: records of one key keep their order."""
     older = await tx.sql.fetchval(
         """SELECT o.parked_id FROM parked p JOIN parked o
              ON o.consumer = p.consumer AND o.topic = p.topic AND o.key = p.key AND o.state = 'parked'

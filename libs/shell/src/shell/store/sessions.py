@@ -15,7 +15,7 @@ _MS: Final = 1000
 
 
 class Session(NamedTuple):
-    """The limits of one connection, in seconds. `idle`: the server ends a session that sends nothing for so long."""
+    """The limits of one connection, in seconds. `idle`: the server ends a session that sends nothing for this time."""
 
     statement: float
     lock: float
@@ -27,11 +27,12 @@ class Session(NamedTuple):
 
     @property
     def silence(self) -> float:
-        """Seconds until the network stack gives up a peer that acknowledges nothing."""
+        """Seconds until the network stack closes a connection whose other end acknowledges nothing."""
         return self.keepalive_idle + self.keepalive_interval * self.keepalive_count
 
     def server_settings(self) -> dict[str, str]:
-        """The settings of the server's end. The server cancels a statement a little later than the client gives up."""
+        """Return the limits as settings of PostgreSQL. The server cancels a statement a little later than the client
+        stops waiting."""
         found = {
             "statement_timeout": _ms(self.statement * 1.1),
             "lock_timeout": _ms(self.lock),
@@ -47,7 +48,7 @@ class Session(NamedTuple):
         return found
 
     def keep_alive(self, connection: asyncpg.Connection) -> None:
-        """Set the same limits on our end of the connection."""
+        """Set the limits of silence on the client's end of the connection."""
         found = connection._transport.get_extra_info("socket")
         if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
             return  # the other end of a local socket cannot disappear
@@ -63,7 +64,7 @@ class Session(NamedTuple):
 
 
 def pool_session(settings: Settings) -> Session:
-    """A connection of the pool. It may be idle for any time, but not inside a transaction."""
+    """Return the limits of a pool connection. It may be idle for any time, but not inside a transaction."""
     return Session(
         statement=settings.statement_seconds_max,
         lock=settings.lock_seconds_max,
@@ -76,8 +77,8 @@ def pool_session(settings: Settings) -> Session:
 
 
 def relay_session(settings: Settings) -> Session:
-    """The relay's connection, which holds the session lock. The relay uses it at least every `relay_beat_seconds`, so a
-    silent one is dead and the server must free its lock."""
+    """Return the limits of the relay's connection, which holds the session lock. The relay uses it at least every
+    `relay_beat_seconds`. So a silent connection is dead, and the server must free its lock."""
     return pool_session(settings)._replace(
         statement=settings.relay_statement_seconds_max,
         lock=settings.relay_statement_seconds_max,

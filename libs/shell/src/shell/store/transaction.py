@@ -34,7 +34,7 @@ class Emitted(msgspec.Struct, frozen=True, gc=False):
 class Origin(msgspec.Struct, frozen=True):
     """The change that an event follows from.
 
-    `correlation_id`: the id of the pushed event at the start of the chain; None if the event begins a chain.
+    `correlation_id`: the id of the pushed event that is the first cause; None if the event itself is the first.
     `causation_id`: the id of the handled message. `causes`: ids of all pushed events behind a state.
     """
 
@@ -45,7 +45,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 def origin_of(given: "Message[Event] | Origin | str | None") -> Origin:
-    """The origin behind a handled message, or behind the id of a pushed event."""
+    """Return the origin for a handled message, for the id of a pushed event, or for None (an event without a cause)."""
     if isinstance(given, Origin):
         return given
     if given is None or isinstance(given, str):
@@ -54,7 +54,8 @@ def origin_of(given: "Message[Event] | Origin | str | None") -> Origin:
 
 
 class Tx:
-    """`sql` is an asyncpg connection inside an open transaction. Only `Database.transaction` commits it."""
+    """The transaction of one batch or request. `sql`: an asyncpg connection inside the open transaction. Only
+    `Database.transaction` commits it."""
 
     def __init__(self, sql: asyncpg.Connection, service: str) -> None:
         self.sql = sql
@@ -72,8 +73,9 @@ class Tx:
     ) -> str:
         """Send `event` if this transaction commits; returns its id.
 
-        `origin`: the handled message, the id of the pushed event, or None for an event that begins a chain. `topic`
-        only for events whose topic is made at run time (providers, parked).
+        `origin`: the handled message, the id of the pushed event, or None for an event without a cause. `division`: the
+        area in the header. `urgent`: it overtakes pending rows that are not urgent. `topic`: only for events whose
+        topic is made at run time (providers, parked, access).
         """
         return self._append(event, origin_of(origin), _body(event), division, urgent, topic)
 
@@ -124,12 +126,12 @@ class Tx:
 
 
 def _body(event: Event) -> bytes:
-    """The JSON without causes: pending states gather them in the outbox."""
+    """Return the JSON of an event without its causes. The outbox gathers them while a state is pending."""
     return _encode(msgspec.structs.replace(event, causes=()) if getattr(event, "causes", ()) else event)
 
 
 def _edge_id(event: Event, origin: str | None, target: str, body: bytes) -> str:
-    """The same event of the same origin has the same id, on every path."""
+    """Return the id of an event that is no state. Equal events of the same origin have the same id."""
     return derived_id(origin or "", type(event).__name__, target, event.key(), body.decode())
 
 
