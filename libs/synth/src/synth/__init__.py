@@ -5,8 +5,8 @@
     pushes = synth.stream(made, months=6, seed=7)   # deliveries, with faults
     truth = made.truth(made.today)                  # when both are delivered
 
-`stream` continues from the county's day. Choose `today` so many months ago that no event is later than the platform's
-clock: the last events are up to half a year later than the last month.
+`stream` continues from the county's day. Its last events are up to half a year later than the last month. So choose a
+`today` that is early enough: no event may be later than the platform's clock.
 """
 
 from synth.cloud_events import sources

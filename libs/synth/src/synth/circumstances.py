@@ -1,4 +1,4 @@
-"""Disability certificates, living situations, special families."""
+"""Draw the month's changes of disability certificates, living situations and special families."""
 
 from datetime import date
 
@@ -20,7 +20,7 @@ def _uncertified(person: Person) -> bool:
 
 
 def certificates(month: Month) -> Changes:
-    """New certificates, other levels after a review, and certificates that end."""
+    """Yield the events of new certificates, of other levels after a review, and of certificates that end."""
     for _ in month.occurrences(month.rates.certificate):
         day, chance = month.random_day(), month.rng.random()
         if person := month.draw_person(KIND, day, _certified if chance < 0.35 else _uncertified):
@@ -36,7 +36,7 @@ def _ended_certificate(month: Month, person: Person, day: date) -> list[Sent]:
 
 
 def _ended_in_error(month: Month, person: Person, day: date) -> list[Sent]:
-    """The certificate is ended, and weeks later the end is corrected: it was valid all the time."""
+    """Return a wrong end of the certificate, and its correction weeks later: the certificate was valid all the time."""
     since, disability = person.disability[-1]
     assert disability is not None, "only a valid certificate is ended"
     time = month.report_time(day)
@@ -56,7 +56,7 @@ def _new_certificate(month: Month, person: Person, day: date) -> list[Sent]:
 
 
 def living(month: Month) -> Changes:
-    """A village worker checks how a person lives. The result replaces the one before."""
+    """Yield the results of checks by village workers how a person lives. A result replaces the person's earlier one."""
     for person, day in month.draw_people(month.rates.living, "living_situation"):
         tags, other = draw_tags(month.rng, person), draw_tags(month.rng, person)
         person.set_tags(day, tags)

@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _early_enough(months: int) -> date:
-    """A day of the load that leaves no event of these months in the future."""
+    """Return a day of the initial load so early that no event of these months is in the future."""
     return calendar.add_months(clock.today(), -months - 6 if months else 0)
 
 
 def _fault(args: argparse.Namespace, today: date) -> str | None:
-    """The fault of the arguments, None for none."""
+    """Return a message about a wrong argument; None if all are right."""
     unknown = [code for code in args.division if not divisions.known(code, today)]
     if unknown:
         return f"no division in force on {today}: {', '.join(unknown)}"
@@ -77,7 +77,7 @@ def _events(args: argparse.Namespace, today: date) -> Iterator[Event]:
 
 
 def _blocks(args: argparse.Namespace, today: date) -> Iterator[County]:
-    """The county in blocks; in one block if changes follow."""
+    """Yield the county in blocks of people; in one block if months of change follow."""
     block = args.people if args.months else BLOCK
     numbers = Numbers()
     for first in range(0, args.people, block):

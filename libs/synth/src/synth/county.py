@@ -64,14 +64,14 @@ class County:
         return self.places[division]
 
     def was_loaded(self, person: Person) -> bool:
-        """False for a newcomer of a stream."""
+        """Whether the person belongs to the initial load. A newcomer of a stream does not."""
         return person.serial <= self.last_loaded
 
     def next_serial(self) -> int:
         return self.people[-1].serial + 1
 
     def initial_load(self) -> Iterator[Event]:
-        """The facts of the registers on the day of the load, person by person, a household with its head."""
+        """Yield the facts of the registers on the day of the load, person by person, a household with its head."""
         load = calendar.start_of_day(self.loaded_on).astimezone(calendar.SHANGHAI) - timedelta(hours=16)
         for person in takewhile(self.was_loaded, self.people):
             time = load + timedelta(seconds=person.serial % 50_000)
@@ -101,12 +101,13 @@ class County:
             yield "disability", since, disability_value(person, disability)
 
     def truth(self, on: date) -> dict[str, Truth]:
-        """By ID number the true facts of all people on a day, once all events drawn so far are delivered."""
+        """Return the true facts of all people on a day, by ID number. A platform can know them after the delivery of
+        all events drawn so far."""
         return {person.number: truth_of(person, on) for person in self.people}
 
 
 def _own_facts(person: Person, limit: date) -> Iterator[Fact]:
-    """Income support, living situation and special family, each since `limit` or earlier."""
+    """Yield income support, living situation and special family of a person, each since `limit` or earlier."""
     for since, income in _first_up_to(limit, person.income):
         if income:
             yield "low_income", since, income_value(income)
@@ -147,7 +148,8 @@ def _city(division: str) -> str:
 
 
 def _places(division: str) -> tuple[Place, ...]:
-    """Towns, each with the beginning of its addresses. A division without listed towns gets numbered ones."""
+    """Return the towns of a division, each with the beginning of its addresses. A division without listed towns gets
+    numbered towns."""
     name = areas.name(division) or ""
     if len(division) > 6:
         return ((division, name),)

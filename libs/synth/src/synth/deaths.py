@@ -1,4 +1,4 @@
-"""Deaths that several offices report late, and false reports of deaths."""
+"""Draw the month's deaths, which several offices report late, and false reports of deaths."""
 
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -29,7 +29,8 @@ _MIX: Final = tuple((i, weight) for i, (_, weight) in enumerate(REPORTS))
 
 
 def deaths(month: Month) -> Changes:
-    """The deaths of the month, by age. They are drawn first, so that nothing else happens to these people later."""
+    """Yield the events of the month's deaths, by age. They are drawn first, so that nothing happens to these people
+    after their death."""
     for person in month.county.people:
         if person.lives(month.start) and _dies(month, person):
             day = month.random_day()
@@ -46,7 +47,7 @@ def _has_later_report(person: Person, day: date) -> bool:
 
 
 def die(month: Month, person: Person, day: date, evidences: tuple[str, ...]) -> list[Sent]:
-    """A death; each office reports it after its own delay."""
+    """Let the person die on a day, and return the reports of the offices, each after its own delay."""
     person.died_on = day
     sent = []
     for evidence in evidences:
@@ -58,7 +59,7 @@ def die(month: Month, person: Person, day: date, evidences: tuple[str, ...]) -> 
 
 
 def _reported_day(month: Month, day: date, evidence: str) -> date:
-    """The day of death in a report: neighbours do not always know the exact one."""
+    """Return the day of death in a report, which may be wrong if it comes from a neighbour (`reported`)."""
     if evidence == "reported" and month.rng.random() < REPORTED_ON_ANOTHER_DAY:
         return day + timedelta(days=1 + int(month.rng.random() * 2))
     return day
@@ -70,13 +71,13 @@ def _reported(month: Month, person: Person, day: date, evidence: str, time: date
 
 
 def false_deaths(month: Month) -> Changes:
-    """A living person is reported dead."""
+    """Yield the events about living people who are reported dead."""
     for person, day in month.draw_people(month.rates.false_death, "death"):
         yield month.settle(person, "death", _false_death(month, person, day))
 
 
 def _false_death(month: Month, person: Person, day: date) -> list[Sent]:
-    """The office annuls the report, or the person is seen alive, or the report stays open for a while."""
+    """Return the events of a false report: the office annuls it, or the person is seen alive, or nothing follows."""
     chance = month.rng.random()
     evidence = "register_cancelled" if chance < 0.45 else "reported"
     time = month.report_time(day, *DELAY_DAYS[evidence])

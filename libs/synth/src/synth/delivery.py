@@ -22,8 +22,9 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """Faults per 1,000 pushes. `late`: up to `late_days_max` late. `duplicate`: delivered two or three times.
-    `overtaken`: a correction, annulment or end arrives before the event that it names."""
+    """How often delivery fails. `late`: of 1,000 events, arrive up to `late_days_max` late. `duplicate`: of 1,000
+    events, are delivered two or three times. `overtaken`: of 1,000 changes with several events, the first event arrives
+    last, such as after its correction."""
 
     late: float = 60.0
     duplicate: float = 80.0
@@ -32,7 +33,7 @@ class Faults:
 
     @staticmethod
     def none() -> "Faults":
-        """Everything arrives once, at once and in order."""
+        """Return no faults: every event arrives once, at once and in order."""
         return Faults(late=0, duplicate=0, overtaken=0)
 
 
@@ -59,7 +60,7 @@ class DeliveryQueue:
         return self._rng.random() * 1000 < per_thousand
 
     def _arrivals(self, sent: list[Sent]) -> list[datetime]:
-        """The instants of delivery; sometimes the first event arrives after all others."""
+        """Return the instant of delivery of each event. Sometimes the first event arrives after all others."""
         times = [self._arrival(time) for time, _ in sent]
         if len(sent) > 1 and self._happens(self._faults.overtaken):
             times[0] = max(times) + timedelta(seconds=1 + int(self._rng.random() * 86_400))
@@ -79,12 +80,12 @@ class DeliveryQueue:
         heapq.heappush(self._waiting, (at, self._count, copy, event))
 
     def due(self, before: datetime) -> Iterator[Push]:
-        """Remove the pushes due before an instant, in order."""
+        """Remove and yield the pushes due before an instant, in order."""
         while self._waiting and self._waiting[0][0] < before:
             yield self._pop()
 
     def rest(self) -> Iterator[Push]:
-        """Remove all pushes, in order."""
+        """Remove and yield all pushes, in order."""
         while self._waiting:
             yield self._pop()
 

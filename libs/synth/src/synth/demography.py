@@ -41,12 +41,13 @@ Table = tuple[tuple[int, int], ...]
 
 
 def by_age(table: Table, age: int) -> int:
-    """The figure of the age's band; below the first band the figure of the first."""
+    """Return the figure of the age band that contains `age`; below the first band, the figure of the first. `table`:
+    first age of the band, figure."""
     return table[max(0, bisect(table, (age, 10**9)) - 1)][1]
 
 
 def weighted(rng: Random, table: Table) -> int:
-    """A random first member of the pairs, with the second as its weight."""
+    """Return the first member of a random pair. The second member of each pair is its weight."""
     steps = list(accumulate(weight for _, weight in table))
     return table[bisect(steps, rng.random() * steps[-1])][0]
 
@@ -72,11 +73,11 @@ def _draw_age(rng: Random, serial: int) -> tuple[int, int]:
 
 
 def leap_birth_near(born: date) -> date:
-    """29 February of the nearest leap year."""
+    """Return 29 February of the leap year nearest to a birth date."""
     year = min(range(born.year - 2, born.year + 3), key=lambda y: (y % 4 != 0, abs(y - born.year)))
     return date(year, 2, 29) if year != 1900 else date(1904, 2, 29)
 
 
 def dies_this_month(rng: Random, birth: date, on: date, times: float = 1.0) -> bool:
-    """By the yearly death rate of the age, multiplied by `times`."""
+    """Decide at random whether a person dies in a month, by the yearly death rate of the age, multiplied by `times`."""
     return rng.random() * 12_000 < by_age(YEARLY_DEATHS_PER_1000, age_on(birth, on)) * times

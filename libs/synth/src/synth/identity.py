@@ -1,4 +1,4 @@
-"""Synthetic identities: invented names, and valid ID numbers of no known person."""
+"""Draw synthetic identities: invented names, and valid ID numbers of no known person."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -29,7 +29,7 @@ _FORMERLY = {
 
 
 def draw(rng: Random, items: Sequence[T]) -> T:
-    """Any of `items`, by one random number."""
+    """Return a random one of `items`. It uses exactly one random number."""
     return items[int(rng.random() * len(items))]
 
 
@@ -49,7 +49,8 @@ def _in_id_numbers(division: divisions.Division) -> bool:
 
 
 def areas_of(county: str) -> tuple[str, ...]:
-    """The codes in ID numbers of people first registered in a county, abolished ones first."""
+    """Return the codes in ID numbers of people first registered in a county, abolished codes first. Raises ValueError
+    for an unknown division."""
     here = divisions.get(county)
     if here is None:
         raise ValueError(f"{county} is no known division")
@@ -60,7 +61,7 @@ def areas_of(county: str) -> tuple[str, ...]:
 
 
 def _codes_of_same_name(here: divisions.Division) -> list[str]:
-    """The codes in ID numbers of divisions with this name in the same province."""
+    """Return the codes, as used in ID numbers, of divisions with the same name in the same province."""
     name, province = _root(here.name), here.code[:2]
     return [d.code for d in _divisions_in_id_numbers() if d.code[:2] == province and _root(d.name) == name]
 
@@ -78,7 +79,8 @@ class Numbers:
         self._covered = tuple(division.code for division in _divisions_in_id_numbers())
 
     def draw(self, rng: Random, county: str, birth: date, sex: str) -> str:
-        """A number for a person of this county. Most were first registered there, under the code of that time."""
+        """Return an unused number for a person of this county. Most people were first registered there, under a present
+        or former code. Raises RuntimeError if no number is free."""
         areas = self._areas_of(county)
         for _ in range(TRIES_MAX):
             pool = self._draw_pool(rng, areas)
@@ -95,7 +97,7 @@ class Numbers:
         return self._areas[county]
 
     def _draw_pool(self, rng: Random, areas: tuple[str, ...]) -> tuple[str, ...]:
-        """The codes to choose from: of the county (`areas`), of all divisions here, or of other provinces."""
+        """Return the codes to choose from: of the county (`areas`), of all listed divisions, or of other provinces."""
         chance = rng.random()
         if chance < LOCAL_SHARE:
             return areas

@@ -1,4 +1,4 @@
-"""Low income: of households, whose members share it, and of single persons."""
+"""Draw the month's changes of low income: of households, whose members share it, and of single persons."""
 
 from datetime import date
 from typing import Final
@@ -16,7 +16,7 @@ TRIES_MAX: Final = 20
 
 
 def households(month: Month) -> Changes:
-    """A household enters the register, changes its category, or leaves it."""
+    """Yield the events of households that enter the register, change their category, or leave it."""
     for _ in month.occurrences(month.rates.household_income):
         day, chance = month.random_day(), month.rng.random()
         if chance < 0.5:
@@ -26,7 +26,7 @@ def households(month: Month) -> Changes:
 
 
 def _changed_income(month: Month, household: Household, day: date, may_end: bool) -> list[Sent]:
-    """Another category, or the end of the present one."""
+    """Give the household another category or, with `may_end`, end the present one; return the reports."""
     new = month.rng.choice(SHARED)
     if present(household.income) and may_end:
         household.set_income(day, None)
@@ -49,7 +49,7 @@ def _reported_members(month: Month, household: Household, day: date, members: tu
 
 
 def _new_household(month: Month, day: date) -> Changes:
-    """A couple or a single person enters the register. Household and income are two separate reports."""
+    """Let a couple or a single person enter the register. Yield the reports of household and income separately."""
     person = month.draw_person(KIND, day, lambda p: all(_is_free(one, day) for one in _couple(p)))
     if person is None:
         return
@@ -82,7 +82,8 @@ def _draw_household(month: Month, day: date) -> Household | None:
 
 
 def members(month: Month) -> Changes:
-    """A single person joins a household of the register, or a member other than the head leaves it."""
+    """Yield the events of single persons who join a household of the register, and of members who leave it. The head
+    never leaves."""
     for _ in month.occurrences(month.rates.household_member):
         day = month.random_day()
         household = _draw_household(month, day)
@@ -98,7 +99,7 @@ def _changed_members(month: Month, household: Household, day: date) -> Changes:
 
 
 def _new_members(month: Month, household: Household, day: date) -> tuple[str, ...] | None:
-    """The members after the change; None if no change is possible."""
+    """Return the members after a random change; None if no change is possible."""
     now = at(household.members, day) or ()
     joining = month.draw_person("household", day, _may_join)
     if len(now) > 1 and month.rng.random() < 0.4:
@@ -114,7 +115,7 @@ def _may_join(person: Person) -> bool:
 
 
 def own_income(month: Month) -> Changes:
-    """The income support of a person, not through a household: it begins, changes or ends."""
+    """Yield the events of income support that a person gets without a household: it begins or ends."""
     for _ in month.occurrences(month.rates.own_income):
         day, ends = month.random_day(), month.rng.random() < 0.4
         person = month.draw_person(KIND, day, _supported if ends else _unsupported)

@@ -1,4 +1,4 @@
-"""Changes for measurements: each is valid, new and in sequence, so that a figure measures work and not waiting."""
+"""Draw changes for measurements. Each is valid, new and in sequence, so that a figure measures work and not waiting."""
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
@@ -48,10 +48,10 @@ def changes(
 ) -> Iterator[Event]:
     """Draw `n` events about `people` people of the initial load, one person after the other, round by round.
 
-    No stream may have been drawn from the county before. `deaths_every`: every so many events one is a death that
-    confirms alone; its person gets no further event. `recorded_from`: `time` of the first event (default: the morning
-    of the load); each next one is a millisecond later. Afterwards `County.truth` includes the changes. Raises
-    ValueError if the county has too few people, or a person would get more changes than there are days.
+    No stream may have been drawn from the county before. With `deaths_every` above 0, each such event is a confirmed
+    death (10: every tenth), and its person gets no further event. `recorded_from`: the events have times from here on,
+    one per millisecond (default: the first instant of the county's day). Afterwards `County.truth` includes the
+    changes. Raises ValueError if the county has too few people, or a person would get more changes than there are days.
     """
     if people > len(county.people) or n > people * (OLD_ENOUGH.days - 2):
         raise ValueError("too many changes for so few people")
@@ -65,7 +65,7 @@ def changes(
 
 
 def _in_turn(subjects: Sequence[_Subject]) -> Iterator[_Subject]:
-    """The living subjects, round by round, without end."""
+    """Yield the living subjects, round by round, without end."""
     for subject in cycle(subjects):
         if not subject.person.died_on:
             yield subject
@@ -98,7 +98,7 @@ def _home(turn: _Turn) -> Sent:
 
 
 def _income(turn: _Turn) -> Sent:
-    """Low income begins, or ends if it exists: of the household for its head, otherwise of the person."""
+    """Begin low income, or end it if it exists. For the head it is that of the household, for others their own."""
     household = turn.person.heads()
     subject = household or turn.person
     if present(subject.income):

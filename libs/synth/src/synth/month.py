@@ -18,10 +18,11 @@ TRIES_MAX: Final = 20
 
 @dataclass(frozen=True)
 class Rates:
-    """Changes per 1,000 people and month. From `wrong` on: reports with an error per 1,000 reports.
+    """Changes per 1,000 people and month, with three exceptions.
 
-    `wrong`: recorded wrongly and corrected later. `phantom`: reported and annulled, because it never happened.
-    `false_death`: a living person is reported dead, per 1,000 people and month.
+    `deaths_times`: a factor of the yearly death rates. `wrong`: of 1,000 reports, are wrong and corrected later.
+    `phantom`: of 1,000 reports, are annulled later, because the change never happened. `old_error`: corrections of the
+    initial load. `false_death`: a living person is reported dead.
     """
 
     home: float = 2.5
@@ -45,7 +46,7 @@ class Rates:
     phantom: float = 30.0
 
     def times(self, factor: float) -> "Rates":
-        """All changes `factor` times as often, with the same share of errors."""
+        """Return rates with all changes `factor` times as often, and the same share of errors."""
         names = {field.name for field in fields(self)} - {"wrong", "phantom"}
         return replace(self, **{name: getattr(self, name) * factor for name in names})
 
@@ -61,7 +62,8 @@ class Month:
         self._days = (end - start).days
 
     def occurrences(self, per_thousand: float) -> range:
-        """A loop over as many changes as the rate gives for this county, the fraction by chance."""
+        """Return a range as long as the number of changes that the rate gives for this county. A fraction of a change
+        is rounded up or down at random."""
         expected = per_thousand * len(self.county.people) / 1000
         return range(int(expected) + (self.rng.random() < expected % 1))
 
@@ -69,22 +71,23 @@ class Month:
         return self.start + timedelta(days=int(self.rng.random() * self._days))
 
     def report_time(self, day: date, days_min: int = 0, days_max: int = 15) -> datetime:
-        """When an office records a change of `day`: some days later, in office hours."""
+        """Return the instant at which an office records a change of `day`: some days later, in office hours."""
         after = days_min + int(self.rng.random() * (days_max - days_min + 1))
         start = datetime(day.year, day.month, day.day, tzinfo=calendar.SHANGHAI)
         return start + timedelta(days=after) + self._office_hour()
 
     def _office_hour(self) -> timedelta:
-        """A time of day from 8 to 18 o'clock."""
+        """Return a random time of day from 8 to 18 o'clock."""
         seconds = 8 * 3600 + self.rng.random() * 10 * 3600
         return timedelta(milliseconds=int(seconds * 1000))
 
     def review_time(self, reported_at: datetime) -> datetime:
-        """When an office corrects or annuls a wrong report: some weeks later."""
+        """Return the instant at which an office corrects or annuls a wrong report: some days or weeks later."""
         return self.report_time(reported_at.date(), 2, 40)
 
     def draw_person(self, kind: str, day: date, fits: Callable[[Person], bool] | None = None) -> Person | None:
-        """A person who lives on that day and may have a change of this kind. None after TRIES_MAX tries."""
+        """Return a random person who lives on that day, may have a change of this kind, and `fits`. None if TRIES_MAX
+        tries find no one."""
         for _ in range(TRIES_MAX):
             person = draw(self.rng, self.county.people)
             if self.may_change(person, kind, day) and (fits is None or fits(person)):
@@ -94,7 +97,7 @@ class Month:
     def draw_people(
         self, per_thousand: float, kind: str, fits: Callable[[Person], bool] | None = None
     ) -> Iterator[tuple[Person, date]]:
-        """People with a change of this kind, each with its day, as often as the rate gives."""
+        """Yield (person, day of the change) as often as the rate gives. See `draw_person` for the other arguments."""
         for _ in self.occurrences(per_thousand):
             day = self.random_day()
             person = self.draw_person(kind, day, fits)
@@ -102,6 +105,7 @@ class Month:
                 yield person, day
 
     def may_change(self, person: Person, kind: str, day: date) -> bool:
+        """Whether the person lives on that day, and all changes and reports of this kind are earlier."""
         return person.lives(day) and person.settled.get(kind, self.county.loaded_on) < day
 
     def is_wrong(self) -> bool:
@@ -111,7 +115,7 @@ class Month:
         return self.rng.random() * 1000 < self.rates.phantom
 
     def settle(self, subject: Person | Household, kind: str, sent: list[Sent]) -> list[Sent]:
-        """Allow no further change of this kind up to the last of these reports. Returns `sent`."""
+        """Allow no further change of this kind up to the day of the last report in `sent`. Returns `sent`."""
         last = max(time for time, _ in sent).date()
         if isinstance(subject, Household):
             subject.settled = last
@@ -124,7 +128,8 @@ Changes = Iterator[list[Sent]]
 
 
 def report(month: Month, person: Person, kind: str, day: date, right: Event, wrong: Event) -> list[Sent]:
-    """The reports of a change: usually right, sometimes with a wrong value or day and corrected weeks later."""
+    """Return the reports of a change: usually one right report, sometimes one with a wrong value or day, and its
+    correction weeks later."""
     if month.is_wrong():
         return _corrected(month, person, kind, day, right, wrong)
     return right_report(month, person, kind, day, right)
@@ -135,7 +140,7 @@ def right_report(month: Month, person: Person, kind: str, day: date, value: Even
 
 
 def _corrected(month: Month, person: Person, kind: str, day: date, right: Event, wrong: Event) -> list[Sent]:
-    """A report with a wrong value, or the right value from a later day on, and its correction."""
+    """Return a report with a wrong value, or with the right value from a later day on, and its correction."""
     first_day, first = day, wrong
     if month.rng.random() < 0.4:
         first_day, first = day + timedelta(days=1 + int(month.rng.random() * 10)), right
@@ -146,7 +151,8 @@ def _corrected(month: Month, person: Person, kind: str, day: date, right: Event,
 
 
 def phantom(month: Month, person: Person, kind: str, day: date, value: Event) -> list[Sent]:
-    """Report a change that never happened, and annul it. The chain that was open stays the open one."""
+    """Return the report of a change that never happened, and its annulment. The open chain of the kind (see `Person`)
+    stays open."""
     chain = person.chains.get(kind)
     time = month.report_time(day)
     sent = [month.writer.created(person, kind, day, value, time)]

@@ -1,4 +1,4 @@
-"""Moves of home and hukou, newcomers, and old register errors that are corrected."""
+"""Draw the month's moves of home and hukou, newcomers, and corrections of old errors in the registers."""
 
 from datetime import date, datetime, timedelta
 from random import Random
@@ -22,7 +22,7 @@ FAR: Final = ("110105", "140702", "140902", "141102", "530302", "530303", "53038
 
 
 def draw_home(county: County, rng: Random, person: Person) -> Home:
-    """A new home: mostly in the same county, often in another division of the data, sometimes far away."""
+    """Return a new home: half of the time in the same county, often in a division of the data, sometimes far away."""
     division = _draw_division(county, rng, person)
     place = _draw_place(rng)
     town, address = county.place(rng, division)
@@ -53,7 +53,7 @@ def homes(month: Month) -> Changes:
 
 
 def hukou(month: Month) -> Changes:
-    """A hukou moves to another county, and half of the time the home too."""
+    """Yield the events of a hukou that moves to a random town and, half of the time, of the home that moves too."""
     for person, day in month.draw_people(month.rates.hukou, "registration"):
         division = month.rng.choice((*month.county.divisions, month.rng.choice(FAR)))
         town, address = month.county.place(month.rng, division)
@@ -65,7 +65,7 @@ def hukou(month: Month) -> Changes:
 
 
 def _new_hukou(month: Month, person: Person, day: date, town: str) -> list[Sent]:
-    """The hukou moves to a town. A wrong report has the other kind of hukou."""
+    """Move the hukou to a town, and return the reports. A wrong report has the other kind of hukou."""
     new = person.hukou[-1][1]._replace(division=town)
     wrong = new._replace(kind="rural" if new.kind == "urban" else "urban")
     person.set_hukou(day, new)
@@ -74,13 +74,13 @@ def _new_hukou(month: Month, person: Person, day: date, town: str) -> list[Sent]
 
 
 def _reported_home(month: Month, person: Person, day: date, home: Home) -> list[Sent]:
-    """The report of a home. A wrong report has another kind of place."""
+    """Return the reports of a home. A wrong report has the place `elsewhere`."""
     value = residence_value(home)
     return report(month, person, "residence", day, value, value | {"place": "elsewhere"})
 
 
 def newcomers(month: Month) -> Changes:
-    """Unknown people who moved in; these are the first facts about them."""
+    """Yield the first facts about unknown people who have moved into the county."""
     for _ in month.occurrences(month.rates.newcomer):
         day = month.random_day()
         person = _arriving(month, day)
@@ -92,7 +92,7 @@ def newcomers(month: Month) -> Changes:
 
 
 def _arriving(month: Month, day: date) -> Person:
-    """A new person of the county, with a home from this day on."""
+    """Add a new person to the county, with a home from this day on, and return the person."""
     county = month.county
     person = new_person(county, month.rng, county.next_serial(), month.start)
     person.disability = ()
@@ -102,14 +102,14 @@ def _arriving(month: Month, day: date) -> Person:
 
 
 def _registration(month: Month, person: Person, day: date) -> list[Sent]:
-    """The first registration of a newcomer; the hukou itself has no first day."""
+    """Return the first registration of a newcomer. The hukou itself has no first day."""
     value = registration_value(person, person.hukou[0][1])
     sent = [month.writer.created(person, "registration", ALWAYS, value, month.report_time(day))]
     return month.settle(person, "registration", sent)
 
 
 def old_errors(month: Month) -> Changes:
-    """A correction of the initial load: another home, or another class or day of a certificate."""
+    """Yield corrections of the initial load: another home, or other class, level and day of a certificate."""
     for _ in month.occurrences(month.rates.old_error):
         day = month.random_day()
         if month.rng.random() < 0.5:

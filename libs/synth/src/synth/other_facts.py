@@ -1,7 +1,7 @@
-"""Facts of other kinds, in small numbers: incidents, hospital stays, contacts, accounts and others.
+"""Draw facts of other kinds, in small numbers: incidents, hospital stays, contacts, accounts and others.
 
-They change no entitlement of the lists in this repository, so `Truth` does not contain them. They have their own random
-numbers and their own writer, so that all other events stay the same for a seed.
+These facts change no entitlement of the lists in this repository, so `Truth` does not contain them. They have their own
+random numbers and their own writer, so that all other events stay the same for a seed.
 """
 
 from datetime import date, datetime, timedelta
@@ -60,7 +60,7 @@ def _reported(month: Month, kind: str, value: Event) -> Changes:
 
 
 def _stay(month: Month, person: Person, day: date) -> list[Sent]:
-    """Some days in hospital."""
+    """Return the events of a hospital stay of some days: its begin, and its end or annulment."""
     time = month.report_time(day, 0, 3)
     value = {"institution": "合成县人民医院"}
     sent = [month.writer.created(person, "hospital_stay", day, value, time)]
@@ -69,7 +69,7 @@ def _stay(month: Month, person: Person, day: date) -> list[Sent]:
 
 
 def _end_of_stay(month: Month, person: Person, begin: date, reported_at: datetime) -> Sent:
-    """The discharge, or the annulment of a stay that never happened."""
+    """Return the discharge, or the annulment of a stay that never happened."""
     home = begin + timedelta(days=1 + int(month.rng.random() * 25))
     later = max(month.report_time(home, 0, 3), reported_at + timedelta(hours=1))
     if month.rng.random() < 0.9:
@@ -78,7 +78,7 @@ def _end_of_stay(month: Month, person: Person, begin: date, reported_at: datetim
 
 
 def _contact(month: Month) -> Event:
-    """An invented phone number; the prefix 190 0000 is not assigned."""
+    """Return a contact with an invented phone number. The prefix 190 0000 is not assigned."""
     number = f"1900000{int(month.rng.random() * 10_000):04d}"
     return {
         "phone": number,

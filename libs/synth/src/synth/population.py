@@ -1,4 +1,4 @@
-"""The people of a county: elders by the age pyramid, couples, low-income households, tags, certificates."""
+"""Draw the people of a county: elders by the age pyramid, couples, low-income households, tags and certificates."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,11 +27,12 @@ def county(
     numbers: Numbers | None = None,
     first_serial: int = 0,
 ) -> County:
-    """A county with this number of elders (55 and older, most 60 and older) on a day. Equal arguments give equal
+    """Return a county with this number of elders (55 and older, most 60 and older) on a day. Equal arguments give equal
     counties.
 
-    `divisions`: 6- or 9-digit codes, with the people divided evenly among them. `numbers` and `first_serial` make
-    several counties one, without a repeated ID number. Raises ValueError for unknown divisions.
+    `divisions`: 6- or 9-digit codes, with the people divided evenly among them. `numbers` and `first_serial`: for a
+    county that is made in blocks. A shared `numbers` prevents repeated ID numbers. Raises ValueError for unknown
+    divisions.
     """
     made = County(divisions, today, numbers)
     rng = Random(f"county/{seed}")
@@ -44,7 +45,7 @@ def county(
 
 
 def new_person(made: County, rng: Random, serial: int, today: date) -> Person:
-    """A person with hukou and home, and sometimes a disability certificate."""
+    """Return a person with hukou and home, and sometimes a disability certificate. The caller adds it to the county."""
     division = made.divisions[serial % len(made.divisions)]
     birth, sex = demo.draw_birth(rng, today, serial)
     hukou, home = _draw_hukou_and_home(made, rng, division, today)
@@ -63,7 +64,7 @@ def new_person(made: County, rng: Random, serial: int, today: date) -> Person:
 
 
 def _draw_hukou_and_home(made: County, rng: Random, division: str, today: date) -> tuple[Hukou, tuple[date, Home]]:
-    """A hukou in the division, and a home with its first day: at the place of the hukou, or elsewhere in the county."""
+    """Return a hukou in the division, and a home with its first day: at the hukou, or elsewhere in the county."""
     home = _draw_home(made, rng, division)
     hukou = Hukou(home.division, "urban" if rng.random() < URBAN_SHARE else "rural")
     if rng.random() * 1000 >= demo.HUKOU_ELSEWHERE_PER_1000:
@@ -90,7 +91,7 @@ def draw_disability(rng: Random) -> Disability:
 
 
 def draw_tags(rng: Random, person: Person) -> tuple[str, ...]:
-    """How the person lives. A person with a spouse never lives alone; one without a spouse never in an empty nest."""
+    """Return random living tags. Only a person without a spouse is `alone`, only one with a spouse `empty_nest`."""
     chance = rng.random()
     first = "empty_nest" if person.spouse else "alone"
     if chance < 0.18:
@@ -105,7 +106,7 @@ def _long_ago(rng: Random, today: date, years_max: int) -> date:
 
 
 def _families(rng: Random, people: Sequence[Person], today: date) -> list[Family]:
-    """Couples of the same town and about the same age, and all others alone."""
+    """Return couples of the same town and about the same age, and every other person as a family of one."""
     families: list[Family] = []
     for town in _by_town(people).values():
         families += _town_families(rng, sorted(town, key=attrgetter("birth_date")), today)
@@ -120,7 +121,8 @@ def _by_town(people: Iterable[Person]) -> dict[str, list[Person]]:
 
 
 def _town_families(rng: Random, town: Iterable[Person], today: date) -> list[Family]:
-    """`town`: its people by age, so that the waiting partner is the nearest in age."""
+    """Return the families of one town. `town`: its people in order of birth, so that the last person who waits for a
+    partner is the nearest in age."""
     families: list[Family] = []
     waiting: dict[str, list[Person]] = {"1": [], "2": []}
     for person in town:
@@ -130,7 +132,8 @@ def _town_families(rng: Random, town: Iterable[Person], today: date) -> list[Fam
 
 
 def _matched(person: Person, waiting: dict[str, list[Person]]) -> list[Family]:
-    """The couple that a person completes. Otherwise the person waits, and a partner who is too old is single."""
+    """Return the couple of the person and a partner from `waiting` (people by sex). Without a partner of about the same
+    age, add the person to `waiting`. A partner who is too old is then returned as a family of one."""
     others = waiting["2" if person.sex == "1" else "1"]
     match = others.pop() if others else None
     if match and (person.birth_date - match.birth_date).days <= 365 * YEARS_APART_MAX:
@@ -141,7 +144,7 @@ def _matched(person: Person, waiting: dict[str, list[Person]]) -> list[Family]:
 
 
 def _furnish(made: County, rng: Random, family: Family) -> None:
-    """Low income, living situation and special family, for a couple or a single person."""
+    """Draw low income, living situation and special family of a couple or a single person."""
     if income := _household_income(rng):
         _register(made, rng, family, income)
     elif len(family) == 1 and rng.random() * 1000 < demo.TEKUN_PER_1000_SINGLE:
@@ -153,7 +156,7 @@ def _furnish(made: County, rng: Random, family: Family) -> None:
 
 
 def _register(made: County, rng: Random, family: Family, income: Income) -> None:
-    """The family enters the register, and receives its income support up to 300 days later."""
+    """Add the family to the register as a household. Its income support begins up to 300 days later."""
     since = _long_ago(rng, made.today, 5)
     household = new_household(made, family, since - timedelta(days=int(rng.random() * 300)))
     household.income = ((since, income),)
@@ -181,7 +184,7 @@ def _household_income(rng: Random) -> Income | None:
 
 
 def _support(made: County, rng: Random, person: Person) -> None:
-    """A single person in extreme hardship; some of them live in an institution."""
+    """Give a single person the support of `tekun`. Some of these people live in an institution."""
     support = "concentrated" if rng.random() < 0.25 else "scattered"
     person.income = ((_long_ago(rng, made.today, 6), Income("tekun", support)),)
     if support == "concentrated":
@@ -190,7 +193,7 @@ def _support(made: County, rng: Random, person: Person) -> None:
 
 
 def new_household(made: County, family: Sequence[Person], since: date) -> Household:
-    """A household of the register with these members, the first of them its head."""
+    """Add a household with these members to the county, and return it. The first member is its head."""
     number = f"H{made.writer.city}{family[0].serial:09d}"
     household = Household(number, family[0], ((since, tuple(p.number for p in family)),))
     for person in family:

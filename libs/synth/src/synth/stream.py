@@ -37,7 +37,7 @@ KINDS_OF_CHANGE: Final = (
 def stream(
     county: County, months: int, seed: int, faults: Faults | None = None, rates: Rates | None = None
 ) -> Iterator[Push]:
-    """Draw months of change, in the order of delivery. The county's day moves forward with them.
+    """Draw months of change, and yield the pushes in the order of delivery. `County.today` moves forward with them.
 
     The last pushes are due some months after the last month. The events do not depend on the faults, and
     `County.truth` does not either.
@@ -61,7 +61,7 @@ def stream(
 
 
 class _Source(NamedTuple):
-    """Kinds of change with their own random numbers, so that one source never alters the events of the other."""
+    """Kinds of change with their own random numbers. So one `_Source` never alters the events of the other."""
 
     changes: Callable[[Month], Changes]
     rng: Random

@@ -1,7 +1,7 @@
 """The true state of each person, kept by the simulation itself.
 
-It is never derived from events. The simulation writes down the true changes; the events (right or wrong, late or twice)
-are made elsewhere. So a test can compare the conclusions of a platform with the truth.
+The true state is never derived from events. The simulation stores each true change here. Other modules make the events,
+which may be wrong, late or repeated. So a test can compare the conclusions of a platform with the truth.
 """
 
 from dataclasses import dataclass, field
@@ -77,8 +77,9 @@ class Household:
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """One elder. `chains`: per fact kind the event ids of the open statement chain. `settled`: per kind the last day
-    with a change or a report, so that the next change comes after it."""
+    """One elder. `chains`: event ids of the *open chain* of each fact kind, the newest statement with its corrections.
+    A chain of the initial load is not stored. `settled`: the last day with a change or a report of each fact kind; the
+    next change comes after it. `deaths`: the reports that were not annulled."""
 
     serial: int
     number: str
@@ -121,7 +122,7 @@ class Person:
         self.tags = (*self.tags, (day, tags))
 
     def heads(self) -> "Household | None":
-        """The household whose head the person is."""
+        """Return the household whose head the person is, or None."""
         return next((household for household in self.households if household.head is self), None)
 
 
@@ -153,7 +154,8 @@ class Truth:
 
 
 def confirmed_death(deaths: tuple[DeathReport, ...]) -> date | None:
-    """The register confirms a death alone; cremation and medical certificate confirm it together; a report never."""
+    """Return the day of a confirmed death, or None. The register confirms a death alone; cremation and medical
+    certificate confirm it together; the evidence `reported` never does."""
     days = {report.evidence: report.day for report in deaths}
     if "register_cancelled" in days:
         return days["register_cancelled"]
@@ -163,13 +165,14 @@ def confirmed_death(deaths: tuple[DeathReport, ...]) -> date | None:
 
 
 def _income(person: Person, on: date) -> tuple[Income | None, bool]:
-    """The income support on a day, and whether it comes through the head of the household."""
+    """Return the income support on a day, and whether it comes through the head of a household."""
     own = at(person.income, on)
     return (own, False) if own is not None else _shared_income(person, on)
 
 
 def _shared_income(person: Person, on: date) -> tuple[Income | None, bool]:
-    """The income support of a household that the person belongs to on this day."""
+    """Return the income support of the person's household on a day, and whether another person is its head. Of several
+    households, the newest with support counts."""
     for household in reversed(person.households):
         shared = at(household.income, on) if household.has_member(person.number, on) else None
         if shared is not None:
@@ -178,7 +181,7 @@ def _shared_income(person: Person, on: date) -> tuple[Income | None, bool]:
 
 
 def _suspected(person: Person, on: date) -> bool:
-    """Whether a death was reported up to a day after which nobody saw the person alive."""
+    """Whether a report states a death on or before `on`, and nobody saw the person alive after the stated day."""
     return any(report.day <= on and not person.seen_after(report.day) for report in person.deaths)
 
 
@@ -209,5 +212,5 @@ def truth_of(person: Person, on: date) -> Truth:
 
 
 def _up_to(day: date | None, on: date) -> date | None:
-    """The day, unless it comes after `on`."""
+    """Return the day; None if it comes after `on`."""
     return None if day is None or day > on else day
