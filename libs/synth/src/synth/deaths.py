@@ -8,7 +8,7 @@ from synth.cloud_events import DEATH_OFFICES, Sent
 from synth.month import Changes, Month
 from synth.truth import DeathReport, Person
 
-# The reports of a death, and how often of a hundred. A few deaths are never confirmed.
+# The reports of a death, with their share in percent. A few deaths are never confirmed.
 REPORTS: Final = (
     (("register_cancelled",), 34),
     (("reported", "register_cancelled"), 16),

@@ -22,7 +22,7 @@ AGE_BANDS = (
     (90, 14, 54),
     (95, 3, 45),
 )
-# by serial number, not by chance, so that a small county has both
+# Centenarians and births on 29 February follow from the serial number, so that a small county has both.
 CENTENARIAN_EVERY, LEAP_BIRTH_EVERY = 1600, 600
 CENTENARIAN_AGES = (100, 100, 100, 101, 101, 102, 103, 104, 106, 108)
 CENTENARIAN_MEN_PER_100_WOMEN = 33

@@ -23,7 +23,7 @@ class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     start: MonthRule = "next_month"
     stop: MonthRule = "next_month"  # the first unpaid month, counted from the month of the end
     band_change: MonthRule = "next_month"
-    when: Literal["arrears", "advance"] = "arrears"  # advance: the coming month is due in this one
+    when: Literal["arrears", "advance"] = "arrears"  # advance: a month is due in the month before it
     fund: str = "county"
     status: Literal["documented", "example"] = "example"
 
@@ -130,7 +130,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     person_id: str
     version: int
     facts_version: int
-    recorded_at: Instant  # the knowledge axis: the newest input of this decision
+    recorded_at: Instant  # the newest recorded time of the inputs of this decision
     entitlements: tuple[Entitlement, ...]
     birth_date: date | None = None
     residence: str | None = None  # the person's present division, if known

@@ -32,7 +32,7 @@ class AlertRaised(_Finding, frozen=True, kw_only=True, omit_defaults=True):
     severity: str  # block | warn
     subject: str  # the task, entry or case the alert is about
     division: str | None = None
-    other_division: str | None = None  # the second area that a case between two is for
+    other_division: str | None = None  # the second area of a case between two areas
 
 
 class AlertClosed(_Finding, frozen=True, kw_only=True, omit_defaults=True):

@@ -19,7 +19,7 @@ REQUEST_SECONDS_MAX: Final = 10.0
 # A client may wait for its group for ever. It gets more time than the group gives a member to come back; after that a
 # new client replaces it.
 STUCK_AFTER_SECONDS: Final = 60.0
-# As long as a producer keeps unsent records: it sends none of them after its successor has begun.
+# A producer keeps unsent records for this time. So it sends none of them after its successor has begun.
 STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
 
 
@@ -107,7 +107,7 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
         group_id=group,
         group_instance_id=(settings.member or None) if group else None,
         enable_auto_commit=False,
-        auto_offset_reset="earliest" if group is None else "none",  # a lost position is an error, never a jump
+        auto_offset_reset="earliest" if group is None else "none",  # a lost position raises an error
         fetch_max_wait_ms=500,  # the broker answers at once when there is something
         fetch_max_bytes=16 * 1024 * 1024,
         max_partition_fetch_bytes=4 * 1024 * 1024,

@@ -43,10 +43,10 @@ def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
 
 
 async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool | None = False) -> list[str]:
-    """Create the missing topics; returns the names of the created ones. Repeated and concurrent calls are harmless.
+    """Create the missing topics, and return their names. Repeated and concurrent calls are harmless.
 
-    `cluster`: whether to use `partitions` and three replicas; None asks the brokers. Raises Unavailable if the brokers
-    refuse, and KafkaError if they do not answer."""
+    `cluster`: whether to use `partitions` and three replicas; None: if there are at least three brokers. Raises
+    Unavailable if a topic cannot be created, and KafkaError if the brokers do not answer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:
@@ -66,7 +66,7 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
 
 
 async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
-    """Give existing topics the settings of the contract; returns the names of the changed ones."""
+    """Give existing topics the settings of the contract, and return the names of the changed topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:

@@ -124,7 +124,7 @@ class Positions:
     async def regain(self, client: AIOKafkaConsumer, error: KafkaError) -> None:
         """Give the client its stored positions again, after the broker reported that one does not exist."""
         if isinstance(error, NoOffsetForPartitionError):
-            async with self._taking:  # a take-over in progress gives it one
+            async with self._taking:  # a take-over in progress gives it a position
                 if all(tp in self._epochs for tp in client.assignment()):
                     return
         log.warning("%s has lost its position: %s", self.name, type(error).__name__)

@@ -28,7 +28,7 @@ UNAVAILABLE: Final = (
     asyncpg.IdleSessionTimeoutError,
 )
 
-# PostgreSQL or its client refuses a value that a caller gave: NUL, a number or a date outside the range of its type.
+# PostgreSQL or its client rejects a value that a caller gave: NUL, a number or a date outside the range of its type.
 UNSTORABLE: Final = (asyncpg.DataError, OverflowError)
 
 
