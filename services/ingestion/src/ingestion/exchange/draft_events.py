@@ -1,4 +1,4 @@
-"""Make events from drafts. They pass the same checks as pushed events."""
+"""Makes events from the drafts that the decision about a row asks for. They pass the same checks as pushed events."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def load_heads(tx: Tx, setup: Setup, states: dict[bytes, KeyState]) -> dict[bytes, Pushed]:
-    """The last event of the present period, by row key."""
+    """Load the last event of the present period, by row key. A key without an event is left out."""
     keys = _keys_of_heads(setup, states)
     sealed_events = await load_sealed(tx.sql, keys)
     return {keys[id_]: reopen(vault().open(sealed, id_.encode())) for id_, sealed in sealed_events.items()}
@@ -35,7 +35,9 @@ def _keys_of_heads(setup: Setup, states: dict[bytes, KeyState]) -> dict[str, byt
 def event_of(
     setup: Setup, key: bytes, draft: Draft, own: Pushed | None, head: Pushed | None, *, at: datetime, now: datetime
 ) -> Pushed | Rejected:
-    """The event of a draft, at time `at`. `own`: the row as an event. `head`: the last event of the period."""
+    """Return the event of a draft, at time `at`; Rejected if it fails a check.
+
+    `key`: the row key. `own`: the row as an event. `head`: the last event of the period."""
     about = head if draft.about_former and head is not None else own
     person = {"id_number": about.person.number if about is not None else ""}
     data: dict[str, Any] = {"action": draft.action, "valid_from": draft.valid_from, "valid_to": draft.valid_to}
@@ -64,5 +66,7 @@ def _cloud_event(setup: Setup, id_: str, at: datetime, data: dict[str, Any]) -> 
 
 
 def _source_id(key: bytes, version: int) -> str:
-    """The version has leading zeros, because events of one chain with the same time are sorted by their ids."""
+    """The source's own id of an event, from the row key and the number of the event.
+
+    The number has leading zeros, because events of one chain with the same time are sorted by their ids."""
     return f"table-{key.hex()}-{version:06d}"

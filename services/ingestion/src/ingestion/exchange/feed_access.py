@@ -1,4 +1,4 @@
-"""The feeds that a caller may see."""
+"""Decides which table feeds a caller may see: a source sees its own feeds, other callers those of their area."""
 
 from common.errors import NotFound
 from shell.access.auth import Caller
@@ -13,7 +13,7 @@ def may_see(setup: Setup, caller: Caller) -> bool:
 
 
 def find_feed(name: str, caller: Caller) -> Setup:
-    """Raises NotFound for an unknown feed, and for one that the caller may not see."""
+    """Return the feed with this name. Raises NotFound if it is unknown, or if the caller may not see it."""
     setup = configured().setups.get(name)
     if setup is None or not may_see(setup, caller):
         raise NotFound("no such feed")

@@ -1,4 +1,7 @@
-"""Feeds: the files in `contracts/tables/*.yaml`. A feed names one front-end table, its interval and its meaning."""
+"""Reads and checks the table feeds, which are the files in `contracts/tables/*.yaml`.
+
+A feed describes one front-end table: its place, its interval, its mapping and the meaning of its rows.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -111,19 +114,21 @@ class Setup:
 
 @dataclass(frozen=True)
 class Configured:
-    """The files of the folder. `setups`: the valid feeds by name; `faulty`: the faults by name of the file."""
+    """All files of the folder of feeds. `setups`: the valid feeds by name; `faulty`: the faults by name of the file."""
 
     setups: dict[str, Setup]
     faulty: dict[str, tuple[FeedProblem, ...]]
 
 
 def configured() -> Configured:
-    """The files of the folder, read once per process and folder."""
+    """Return all feeds of the folder in the settings. A folder is read once per process."""
     return _read_folder(str(FeedSettings().folder or repository_root() / "contracts" / "tables"))
 
 
 def url_of(feed: Feed) -> str:
-    """Raises FeedBroken. The URL contains a password: it is never stored, logged or shown."""
+    """Return the URL of the feed's database. It contains a password: it is never stored, logged or shown.
+
+    Raises FeedBroken if the environment variable is not set."""
     url = feed_url(feed.url_env)
     if not url:
         raise FeedBroken("url_missing", variable=feed.url_env)
@@ -146,7 +151,7 @@ def _read_folder(folder: str) -> Configured:
 
 
 def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
-    """The feed of a file, or all faults of the file."""
+    """Return the feed in the content of a file, or all faults of the file."""
     if len(content) > FILE_BYTES_MAX:
         return (FeedProblem("", "length", f"a file holds at most {FILE_BYTES_MAX} bytes"),)
     try:
@@ -219,7 +224,7 @@ def _mapping_faults(given: Given) -> list[FeedProblem]:
 
 
 def need_registered(feed: Feed) -> None:
-    """Raises FeedBroken unless the source may send this kind now: the register changes at run time."""
+    """Raise FeedBroken unless the source may send this kind now, because the register changes at run time."""
     source = registered().get(feed.source)
     if source is None or feed.kind not in source.ranks:
         raise FeedBroken("not_registered", source=feed.source, kind=feed.kind)

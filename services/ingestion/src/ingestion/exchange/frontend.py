@@ -1,7 +1,7 @@
 """One connection to a front-end database. It reads pages in the order of the feed, and never writes.
 
-Rows arrive a few at a time. A page ends at a limit of characters, and a value longer than a row may be is cut when it
-arrives. All calls block and run in a thread. A message of a driver may contain values or passwords, so errors carry
+Rows arrive a few at a time. A page ends at a limit of characters. A value longer than the limit of a row is cut on
+arrival. All calls block and run in a thread. A message of a driver may contain values or passwords, so errors carry
 only our own codes.
 """
 
@@ -38,8 +38,10 @@ _READ_ONLY: Final = {
 
 
 class Frontend:
-    """One open connection. Raises FeedBroken: `source_away` if a later attempt may succeed, else a code for an error in
-    the feed or its database. `names`: column in lower case → its name in the database."""
+    """One open connection to the database of a feed. `names`: column in lower case → its name in the database.
+
+    Every method except `close` raises FeedBroken: `source_away` if a later attempt may succeed, else a code for an
+    error in the feed or its database."""
 
     def __init__(self, url: str, feed: Feed) -> None:
         self._feed = feed
@@ -73,9 +75,9 @@ class Frontend:
         return int(row[0]), [int(count) for count in row[1:]]
 
     def page(self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int) -> Page:
-        """At most `limit` rows, sorted by `order`. The page begins after the position
-        `after`, or at the value `since` of the first column in `order`, or at the first row. Values have the types of
-        the driver, or are TooLong."""
+        """Read at most `limit` rows, sorted by `order`. The page begins after the position `after`, or at the value
+        `since` of the first column in `order`, or at the first row. Values have the types of the driver, or are
+        TooLong. `columns` contains `order`."""
         sort = [self._column(name) for name in order]
         query = self._select(columns).where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
         query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
@@ -101,7 +103,8 @@ class Frontend:
         return table(_quoted(self._feed.table), schema=_quoted(self._feed.schema) if self._feed.schema else None)
 
     def _query(self, run: Callable[[Connection], T]) -> T:
-        """One read-only transaction. It ends at once, so no lock remains in their database between two pages."""
+        """Call `run` in a read-only transaction and return its result. The transaction ends at once, so no lock remains
+        in the database of the department between two pages."""
         try:
             if command := _READ_ONLY.get(self._connection.dialect.name):
                 self._connection.execute(text(command))
@@ -135,8 +138,10 @@ def _is_disconnect(wrong: Exception) -> bool:
 
 
 def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> Page:
-    """The page ends at `limit` rows. After PAGE_CHARS_MAX it ends with the first row at a new position, so the rows of
-    one position stay together."""
+    """Collect rows into a page of at most `limit` rows.
+
+    After PAGE_CHARS_MAX characters the page ends with the first row at a new position, so the rows of one position stay
+    together. `position_at`: indexes of the columns of the position."""
     found: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
@@ -153,11 +158,12 @@ def _is_at_new_position(rows: Sequence[tuple[Any, ...]], position_at: Sequence[i
 
 
 def _quoted(name: str) -> quoted_name:
-    """The dialect quotes a name if needed, and folds a name in one case."""
+    """The name for use in SQL. The dialect quotes it only if needed: a plain name in lower case stays unquoted."""
     return quoted_name(name, None)
 
 
 def _start_condition(sort: Sequence[ColumnClause[Any]], after: Sequence[Any], since: Any) -> ColumnElement[bool]:
+    """The condition for the beginning of a page: after a position, from the value `since` on, or at the first row."""
     if after:
         return _is_after(sort, after)
     if since is not None:
@@ -166,14 +172,14 @@ def _start_condition(sort: Sequence[ColumnClause[Any]], after: Sequence[Any], si
 
 
 def _is_after(sort: Sequence[ColumnClause[Any]], after: Sequence[Any]) -> ColumnElement[bool]:
-    """(a, b, c) > (x, y, z), as single comparisons: some databases cannot compare rows."""
+    """The condition (a, b, c) > (x, y, z), as single comparisons, because some databases cannot compare rows."""
     bound: list[Any] = [bindparam(f"after_{at}", value, unique=True) for at, value in enumerate(after)]
     steps = [_is_greater_at(at, sort, bound) for at in range(len(sort))]
     return and_(sort[0] >= bound[0], or_(*steps)) if len(steps) > 1 else steps[0]
 
 
 def _is_greater_at(at: int, sort: Sequence[ColumnClause[Any]], bound: Sequence[Any]) -> ColumnElement[bool]:
-    """Equal before this column, and greater in it."""
+    """The condition that all columns before position `at` are equal, and the column at this position is greater."""
     return and_(*(sort[i] == bound[i] for i in range(at)), sort[at] > bound[at])
 
 
@@ -181,7 +187,9 @@ def _is_greater_at(at: int, sort: Sequence[ColumnClause[Any]], bound: Sequence[A
 
 
 def _bounded(value: Any) -> Any:
-    """A value of bounded length that can be compared, stored and bound to a query."""
+    """Limit the length of a value. A longer value becomes TooLong; a large object becomes bytes or text.
+
+    The result can be compared, stored and bound to a query."""
     if hasattr(value, "read"):
         value = _read_start(value)
     if isinstance(value, memoryview | bytearray | bytes):
@@ -193,7 +201,9 @@ def _bounded(value: Any) -> Any:
 
 
 def _read_start(large_object: Any) -> Any:
-    """A large object with a size takes the position as its first argument, as in Oracle."""
+    """Read a large object up to one unit above _VALUE_BYTES_MAX.
+
+    An object with a `size` takes the position as its first argument, as in Oracle."""
     if hasattr(large_object, "size"):
         return large_object.read(1, _VALUE_BYTES_MAX + 1)
     return large_object.read(_VALUE_BYTES_MAX + 1)
@@ -204,7 +214,7 @@ def _too_long(value: bytes) -> TooLong:
 
 
 def cell_of(value: Any) -> Cell:
-    """A value of a driver as a cell of a file."""
+    """Convert a value of a driver to a cell, as files have them."""
     match value:
         case Decimal():
             return _number(value)

@@ -1,4 +1,4 @@
-"""The columns of a front-end table that are read, and the use of each."""
+"""Finds the columns of a front-end table that are read, and the use of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ _DIGEST_BYTES: Final = 16
 
 @dataclass(frozen=True)
 class Layout:
-    """`columns`: the columns that are read. No other column leaves the front-end database."""
+    """The columns that a feed reads, and their use. No other column leaves the front-end database.
+
+    `plan`: how the cells of a row become an event. Properties that end in `_at` are positions in `columns`."""
 
     setup: Setup
     columns: tuple[str, ...]
@@ -48,12 +50,12 @@ class Layout:
         return present | dict.fromkeys(map(_word, operation.deleted), True)
 
     def is_deleted(self, text: str) -> bool | None:
-        """`text`: the cell of the operation. None for an unknown word."""
+        """Whether the operation deletes the row; None for an unknown word. `text`: its cell; empty means present."""
         return self.deletes.get(_word(text)) if text else False
 
     @cached_property
     def content_at(self) -> list[int]:
-        """The columns with content. The recording time is no content."""
+        """Positions of the columns with content. The recording time is no content."""
         return sorted({c.at for c in self.plan.columns if c.pointer != "/time"})
 
     @cached_property
@@ -75,7 +77,9 @@ def _word(text: str) -> str:
 
 
 def make_layout(setup: Setup, names: dict[str, str]) -> Layout:
-    """`names`: column of the table, in lower case → its name in the database. Raises FeedBroken."""
+    """Find the columns of a feed. Raises FeedBroken if one is missing.
+
+    `names`: column of the table, in lower case → its name in the database."""
     header = list(names.values())
     needed = _needed_columns(setup, names)
     found = _mapped_columns(setup, header)

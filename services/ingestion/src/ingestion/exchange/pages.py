@@ -1,4 +1,4 @@
-"""A page of rows: the decision about each row, and its results until they are saved."""
+"""Decides the rows of one page of a front-end table, and keeps the results until they are saved."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,11 @@ class Counts(NamedTuple):
 
 @dataclass
 class Page:
-    """By key: `known`, the stored states; `heads`, the last event of the present period; `saved`, the new states.
-    By number of the row: `events`, `shaped`, `rejected`. `rejections`: events to count as rejected."""
+    """One page and its results.
+
+    By row key: `known`, the stored states; `heads`, the last event of the present period; `saved`, the new states.
+    By number of the row: `events`, `shaped` (the row as an event), `rejected`. `rejections`: events to count as
+    rejected."""
 
     setup: Setup
     run: int
@@ -50,7 +53,9 @@ class Page:
     rejections: list[Rejected] = field(default_factory=list)
 
     def decide(self, layout: Layout, row: TableRow, is_repeated: bool) -> None:
-        """A row whose cells are unchanged is not read. `is_repeated`: another row of a full load has its key."""
+        """Decide one row: note its events and its new state, or its rejection. Unchanged cells give no event.
+
+        `is_repeated`: a different row of the same full load has the same key."""
         if row.key not in self.saved and is_unchanged(self.known, row):
             self._save_watermark(row.key, watermark_of(layout, row))
             return
@@ -81,7 +86,7 @@ class Page:
         self.saved[row.key] = KnownRow(after, before.raw if before and was_older else row.raw)
 
     def _events_of(self, row: TableRow, shaped: Shaped, drafts: Sequence[Draft], at: datetime) -> list[Pushed] | None:
-        """None if an event is rejected, and with it the row."""
+        """Make the events of the drafts. If one of them is rejected, reject the row and return None."""
         own = shaped.read if isinstance(shaped.read, Pushed) else None
         events: list[Pushed] = []
         for draft in drafts:
@@ -100,7 +105,7 @@ class Page:
         self.rejections.append(event)
 
     def reject_for_error(self, row: TableRow) -> None:
-        """Reject a row that caused an error of ours. Its state is not saved, so it is decided again next time."""
+        """Reject a row that caused an internal error. Its state is not saved, so the row is decided again next time."""
         source = self.setup.feed.source
         faults = [fault("", "internal")]
         cells = bounded(row.number, row.cells)
@@ -108,7 +113,7 @@ class Page:
         self.rejected[row.number] = (Shaped(cells, 0, read, {}), faults)
 
     def decide_missing(self, number: int, key: bytes, state: KeyState) -> None:
-        """For a row that is no longer in a full load. `number`: any, but different for each row."""
+        """Decide a row that is missing from a full load. `number`: any number that no other row of the page has."""
         drafts, after = decide_missing(state, self.now, self.setup.rules)
         events = [self._event_of(key, draft, None, after.at) for draft in drafts]
         self.events[number] = [event for event in events if isinstance(event, Pushed)]
@@ -116,7 +121,7 @@ class Page:
         self.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
 
     def count(self, rows: Sequence[TableRow], receipts: Mapping[int, Sequence[Receipt]]) -> Counts:
-        """Count the rows by result, and reject those that the core rejected. `receipts`: by number of the row."""
+        """Count the rows by result, and reject each row with a rejected event. `receipts`: by number of the row."""
         counts = Counter[str]()
         for row in rows:
             status = _status(receipts.get(row.number, ()))
@@ -126,13 +131,15 @@ class Page:
         return Counts(*(counts[status] for status in Counts._fields))
 
     def _reject_by_core(self, row: TableRow, receipts: Sequence[Receipt]) -> None:
-        """The state is saved without a hash of the cells, so the row is decided again next time."""
+        """Reject a row whose event `recording` has rejected.
+
+        The state is saved without a hash of the cells, so the row is decided again next time."""
         faults = [problem for receipt in receipts for problem in receipt.problems]
         self.rejected[row.number] = (self.shaped[row.number], faults)
         self.saved[row.key] = self.saved[row.key]._replace(raw=b"")
 
     def rejects(self, rows: Sequence[TableRow]) -> dict[bytes, RowReject]:
-        """By key. The last row of a key decides whether the key is rejected."""
+        """Return the rejected rows by row key. The last row of a key decides whether the key is rejected."""
         rejects: dict[bytes, RowReject] = {}
         for row in rows:
             if row.number in self.rejected:
@@ -164,5 +171,6 @@ def _is_newer(state: KeyState, watermark: tuple[Any, ...] | None) -> bool:
 
 
 def _status(receipts: Sequence[Receipt]) -> str:
+    """The result of a row: the worst status among its receipts; `unchanged` without an event that counts or waits."""
     found = {receipt.status for receipt in receipts}
     return next((s for s in ("rejected", "quarantined", "accepted") if s in found), "unchanged")

@@ -1,4 +1,8 @@
-"""Positions in the order of a table. They keep their types, and are stored sealed: a key may be an ID number."""
+"""Stores positions in the order of a table, and computes where the next reading begins.
+
+A position is the tuple of a row's values in the watermark and key columns. The values keep their types. Positions are
+stored sealed, because a key may be an ID number.
+"""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -24,7 +28,7 @@ def opened(stored: bytes, context: str) -> Position:
 
 
 def encoded(position: Sequence[Any]) -> bytes:
-    """Raises FeedBroken for a type without an order."""
+    """Encode a position as JSON, with the type of each value. Raises FeedBroken for a type without an order."""
     return msgspec.json.encode([_with_type(value) for value in position])
 
 
@@ -101,8 +105,9 @@ def _unreadable(watermark: Watermark) -> FeedBroken:
 
 
 def kept_newest(value: Any, watermark: Watermark, now: datetime) -> Any:
-    """The newest change as it is stored. An instant in the future becomes `now`: otherwise one wrong clock would hide
-    all later changes. None for an unreadable value."""
+    """The watermark of the newest change, as it is stored; None for an unreadable value.
+
+    An instant in the future becomes `now`, so that one wrong clock does not hide all later changes."""
     if watermark.kind == "number":
         return value if isinstance(value, int | Decimal | float) else None
     try:

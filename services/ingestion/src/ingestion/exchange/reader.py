@@ -32,7 +32,7 @@ class Census(NamedTuple):
 
 
 class Reader:
-    """For one task. Every method except `close` raises FeedBroken."""
+    """An open front-end table, for one task. Every method except `close` raises FeedBroken."""
 
     def __init__(self, setup: Setup, thread: ThreadPoolExecutor) -> None:
         self.setup = setup
@@ -54,7 +54,7 @@ class Reader:
         return reader
 
     def close(self) -> None:
-        """The connection is closed after the pending query. This method does not wait for it."""
+        """Close the connection after the pending query, and return without waiting."""
         if hasattr(self, "_frontend"):
             self._thread.submit(self._frontend.close)
         self._thread.shutdown(wait=False)
@@ -65,9 +65,9 @@ class Reader:
         return Census(rows, {name: rows - count for name, count in zip(order, filled, strict=True) if count < rows})
 
     async def next(self, after: Position, since: Any, limit: int, number: int) -> Found:
-        """The rows after the position `after`, or from the watermark `since` on. `number`: of the row before them.
+        """Read rows after the position `after`, or from the watermark `since` on. `number`: of the row before them.
 
-        Rows with one position stay together: a full page leaves those at its end to the next page."""
+        Rows with one position stay together: a full page leaves the rows of its last position to the next page."""
         return await self._query(lambda: self._next(after, since, limit, number))
 
     def _next(self, after: Position, since: Any, limit: int, number: int) -> Found:
@@ -89,13 +89,14 @@ class Reader:
 
 
 def _need_no_pending(feed: Feed) -> None:
+    """Raise FeedBroken while an earlier query of the feed is pending."""
     pending = _pending.get(feed.feed)
     if pending is not None and not pending.done():
         raise FeedBroken("answer_late")
 
 
 def _drop_last_position(rows: list[TableRow]) -> None:
-    """The next page begins with the rows at this position."""
+    """Remove the rows at the last position. The next page begins with them."""
     last = rows[-1].position
     while rows and rows[-1].position == last:
         rows.pop()

@@ -18,7 +18,9 @@ from ingestion.recording.rejections import record_rejections
 
 
 async def record_page(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow], now: datetime) -> Counts:
-    """Record the differences between these rows and the stored states. The number of SQL statements is fixed."""
+    """Record the differences between these rows and the stored states, and count the rows by result.
+
+    The number of SQL statements is fixed."""
     page = await _load_page(tx, layout.setup, run, rows, now)
     repeated = _repeated_keys(layout.setup, rows)
     for row in rows:
@@ -35,7 +37,7 @@ async def _load_page(tx: Tx, setup: Setup, run: int, rows: Sequence[TableRow], n
 
 
 async def reject_rows(tx: Tx, layout: Layout, run: int, rows: Sequence[TableRow], now: datetime) -> Counts:
-    """Reject rows that caused an error of ours."""
+    """Reject rows that caused an internal error, and count them."""
     known = await store.lock_rows(tx, layout.setup.feed.feed, {row.key for row in rows})
     page = Page(layout.setup, run, now, known)
     for row in rows:
@@ -55,7 +57,9 @@ async def end_missing(tx: Tx, setup: Setup, run: int, known: dict[bytes, KnownRo
 
 
 def _repeated_keys(setup: Setup, rows: Sequence[TableRow]) -> set[bytes]:
-    """Keys of several different rows. They are faults in a full load. A log of changes repeats its keys."""
+    """Keys that several different rows of the page have. They are faults in a full load only.
+
+    A table of changes repeats its keys: the result is then empty."""
     if setup.feed.mode != "full":
         return set()
     first: dict[bytes, bytes] = {}
@@ -63,7 +67,7 @@ def _repeated_keys(setup: Setup, rows: Sequence[TableRow]) -> set[bytes]:
 
 
 async def _record(tx: Tx, page: Page) -> dict[int, list[Receipt]]:
-    """Receipts by number of the row."""
+    """Record the events and rejections of a page. Returns the receipts by number of the row."""
     await record_rejections(tx, page.rejections, page.now)
     numbered = [(number, event) for number, events in page.events.items() for event in events]
     receipts = await record(tx, [event for _, event in numbered], page.now)

@@ -1,7 +1,7 @@
 """The job that reads front-end tables, page by page in the order of the table.
 
-The place of a page is saved with its rows. If the process is killed, another process goes on there. Each step is
-counted before it begins. If the process has ended during three steps of a feed in a row, the feed fails and waits.
+The place of a page is saved with its rows. If the process is killed, another process continues from this place. Each
+step is counted before it begins. If the process dies during three steps of a feed in a row, the feed fails and waits.
 """
 
 import logging
@@ -50,7 +50,9 @@ async def run_feeds(database: Database) -> int:
 
 
 async def _counted(database: Database, holder: Any, setup: Setup) -> int:
-    """One step. After three deaths of the process the feed fails, and each further death makes it wait longer."""
+    """Do one step of a feed, and count it before it begins. Returns a number above 0 if it did something.
+
+    After three deaths of the process in a row, the feed fails. Each further death makes it wait longer."""
     name = setup.feed.feed
     if not await _crashes.begin(holder, name):
         log.error("the process died %d times while it read the feed %s", CRASHES_MAX, name)
@@ -64,7 +66,9 @@ async def _counted(database: Database, holder: Any, setup: Setup) -> int:
 
 
 async def _work(database: Database, setup: Setup) -> int:
-    """A bug in the reader fails this feed only. Raises errors of an unavailable database."""
+    """Do one step of a feed. If the feed cannot be read or its reader has a bug, only this feed fails.
+
+    Raises errors of our own database if it is unavailable."""
     try:
         return await _step(database, setup)
     except FeedBroken as error:
@@ -81,6 +85,7 @@ async def _work(database: Database, setup: Setup) -> int:
 
 
 async def _step(database: Database, setup: Setup) -> int:
+    """Read some pages, or end the facts of some missing rows, as the state of the feed requires."""
     async with database.reading() as connection:
         feed = await store.load_feed(connection, setup.feed.feed)
     need_registered(setup.feed)
@@ -96,7 +101,7 @@ async def _step(database: Database, setup: Setup) -> int:
 
 
 async def _begin(database: Database, setup: Setup, reader: Reader) -> Any:
-    """Begin a run. Returns the feed's row."""
+    """Begin a run, which is one reading of the table. Returns the stored feed."""
     name, rows = setup.feed.feed, None
     if setup.feed.mode == "full":
         rows = (await reader.census()).rows
@@ -107,7 +112,7 @@ async def _begin(database: Database, setup: Setup, reader: Reader) -> Any:
 
 
 async def _fail(database: Database, setup: Setup, broken: FeedBroken) -> None:
-    """The feed keeps its place and is tried again, after a wait that doubles with every failure."""
+    """Store why the feed cannot be read. It keeps its place, and the wait before the next try doubles each time."""
     name = setup.feed.feed
     async with database.transaction() as tx:
         feed = await store.lock_feed(tx, name)

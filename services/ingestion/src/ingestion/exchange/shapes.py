@@ -102,7 +102,7 @@ class FeedRunPageOut(BaseModel):
 
 
 def feed_out(setup: Setup, stored: StoredFeed | None, run: StoredRun | None, rejects: int) -> FeedOut:
-    """`stored`: None for a feed that was never read."""
+    """The answer about one feed. `stored`, `run`: None if it was never read; `rejects`: number of rejected rows."""
     feed = setup.feed
     state = stored.state if stored else "idle"
     return FeedOut(

@@ -57,7 +57,7 @@ async def _lock_held_run(tx: Tx, feed: str) -> StoredRun:
 
 
 def _find_own(feed: str, caller: Caller) -> Setup:
-    """Raises NotFound, and NotAllowed for an officer of another area."""
+    """Return the feed with this name. Raises NotFound, and NotAllowed for an officer of another area."""
     setup = find_feed(feed, caller)
     caller.need_area(setup.area)
     return setup

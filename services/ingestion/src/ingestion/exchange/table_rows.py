@@ -1,4 +1,7 @@
-"""One row of a front-end table: its key as a keyed hash, its position, its cells, and the change that it states."""
+"""Converts a row of a front-end table to its key (a keyed hash), position and cells, and to the change that it states.
+
+Several facts of one kind about one person can hold at a time: one per household, or per item. Each is one *line*.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,7 +42,9 @@ class TableRow(NamedTuple):
 
 
 def row_of(layout: Layout, values: Sequence[Any], number: int) -> TableRow:
-    """Raises FeedBroken if the position cannot be stored. The key is part of the position."""
+    """Make a row from the values of the driver. Raises FeedBroken if the position cannot be stored.
+
+    The key is part of the position."""
     cells = [cell_of(value) for value in values]
     word = None if layout.operation_at is None else text_of(cells[layout.operation_at]).strip()
     return TableRow(
@@ -60,12 +65,13 @@ def _position(layout: Layout, values: Sequence[Any]) -> Position:
 
 
 def _raw_of(layout: Layout, word: str | None, cells: Sequence[Any]) -> bytes:
+    """Keyed hash of the operation (`word`), the mapping and the cells with content."""
     content = encoded([word, *(_comparable(cells[at]) for at in layout.content_at)])
     return vault().blind_index(f"raw\0{layout.mapping_digest}{content.decode()}")[:_DIGEST_BYTES]
 
 
 def _key_of(feed: Feed, parts: Sequence[Any]) -> bytes:
-    """One hash for 12, 12.0 and `12 `: drivers give the same key in different types."""
+    """Keyed hash of the key. 12, 12.0 and `12 ` have one hash, because drivers give the same key in different types."""
     texts = [plain(text_of(part)).upper() for part in parts]
     return vault().blind_index(f"key\0{feed.feed}\0{feed.kind}\0{_encode(texts).decode()}")[:_DIGEST_BYTES]
 
@@ -80,7 +86,7 @@ def watermark_of(layout: Layout, row: TableRow) -> Position | None:
 
 
 def _written_at(layout: Layout, row: TableRow, now: datetime) -> datetime:
-    """The instant in the watermark. Without a readable one, or if it is in the future, it is `now`."""
+    """When the row was written: the instant in its watermark; `now` if that is unreadable, missing or in the future."""
     watermark = layout.setup.feed.watermark
     if watermark is None:
         return now
@@ -91,8 +97,9 @@ def _written_at(layout: Layout, row: TableRow, now: datetime) -> datetime:
 
 
 def read_row(layout: Layout, row: TableRow, now: datetime) -> tuple[Shaped, Change | None]:
-    """The row as an event, and as a change; None if it is rejected. A deleted row needs a readable key only. Its end
-    counts even if its other columns are wrong."""
+    """Return the row as an event, and as a change; the change is None if the row is rejected.
+
+    A deleted row needs a readable key only. Its end counts even if its other columns are wrong."""
     at = _written_at(layout, row, now)
     urn = layout.setup.feed.source
     sender = Sender(urn, urn, at)
@@ -131,7 +138,7 @@ def _content_of(event: Pushed) -> Content:
 
 
 def _line_of(event: Pushed) -> object:
-    """A person can have several facts of one kind at a time: one per household, or per item of the value."""
+    """The line of an event: its household, or the item in its value; empty if the kind has one fact per person."""
     if event.household is not None:
         return event.household
     line = LINE_OF.get(event.kind) if event.value is not None else None

@@ -47,7 +47,7 @@ SaveRows: TypeAlias = Callable[[Tx, Layout, int, Sequence[TableRow], datetime], 
 
 
 class Overtaken(Exception):
-    """Another process moved the feed."""
+    """Another process has moved the cursor of the feed meanwhile."""
 
 
 class _End(NamedTuple):
@@ -59,7 +59,7 @@ class _End(NamedTuple):
 
 
 def page_rows(kind: str) -> int:
-    """How many rows one transaction records."""
+    """The number of rows that one transaction records."""
     return PAGE_HOUSEHOLDS if kind == "household" else PAGE_ROWS
 
 
@@ -69,7 +69,8 @@ def problem_json(broken: FeedBroken | None) -> bytes:
 
 
 class Run:
-    """`position`: the last row read. `rows_read`, `rejected`: of the whole run, over all its steps."""
+    """A run in progress. `position`: of the last row read; `cursor`: this position sealed; `since`: the watermark at
+    which the run begins; `rows_read`, `rejected`: of the whole run, over all its steps."""
 
     def __init__(self, database: Database, setup: Setup, reader: Reader, feed: Any) -> None:
         self.database, self.setup, self.reader = database, setup, reader
@@ -106,7 +107,7 @@ class Run:
             return int(self.rows_read - first) + 1
 
     async def _read_page(self) -> bool:
-        """Whether the table has further rows."""
+        """Read and record one page. Returns whether the table has further rows."""
         found = await self.reader.next(self.position, self.since, self.limit, self.rows_read)
         if not found.rows:
             return found.more
@@ -119,12 +120,13 @@ class Run:
         return found.more
 
     def _is_hopeless(self) -> bool:
+        """Whether so many rows are rejected that further reading is useless."""
         good = self.rows_read - self.rejected
         return self.rejected >= HOPELESS_FROM and good < HOPELESS_GOOD_MIN * self.rows_read
 
     async def _record(self, rows: Sequence[TableRow]) -> Counts:
-        """Record the page in one transaction; after a bug in halves, down to the one row, which is rejected. The cursor
-        moves with the last row of the page."""
+        """Record the page in one transaction. After a bug, record it by halves, down to the one faulty row, which is
+        rejected. The cursor moves with the last row of the page."""
         total = Counts(0, 0, 0, 0)
         end = sealed(rows[-1].position, self._context("cursor"))
 
@@ -155,7 +157,7 @@ class Run:
         return counts
 
     def _newest(self, row: TableRow) -> bytes | None:
-        """The watermark of the row, sealed. None: the table has none."""
+        """The watermark of the row, sealed; None if the table has none, or if it is unreadable."""
         watermark = self.setup.feed.watermark
         if watermark is None:
             return None
@@ -163,8 +165,10 @@ class Run:
         return None if newest is None else sealed((newest,), self._context("newest"))
 
     async def _end(self, rows_before: int | None) -> _End:
-        """Compare the rows read with the table's own counts. A missing row counts only if the table was the same before
-        and after the reading, and only up to a limit."""
+        """Decide how the run ends. `rows_before`: number of rows in the table before a full load.
+
+        Missing rows count only if the table had as many rows before and after the reading as were read. A table that
+        is read by changes is counted once in CENSUS_EVERY runs."""
         if not self.is_full and self.run % CENSUS_EVERY != 1:
             return _End()
         census = await self.reader.census()
@@ -177,6 +181,7 @@ class Run:
         return await self._end_with_missing()
 
     async def _end_with_missing(self) -> _End:
+        """Count the missing rows of a full load. Too many of them, or an empty table, need an officer."""
         async with self.database.transaction() as tx:
             await feed_rows.delete_unseen_rejects(tx, self.name, self.run)
             today = calendar.civil_date(clock.now())
@@ -189,6 +194,7 @@ class Run:
         return _End(missing=missing, is_ending=True)
 
     async def _settle(self, end: _End) -> None:
+        """Store the end of the run and the time of the next run."""
         state, now = self._state_after(end), clock.now()
         seconds = self.setup.feed.every_seconds
         if state == "ending":
@@ -213,7 +219,7 @@ class Run:
             log.log(level, "feed %s: %s", self.name, end.problem.code)
 
     def _state_after(self, end: _End) -> str:
-        """`held` waits for an officer; `unsure` is read again soon."""
+        """The state of the run at its end. `held` waits for an officer; `unsure` is read again soon."""
         if end.problem is None:
             return "ending" if end.is_ending else "done"
         if end.problem.code == "too_many_missing":

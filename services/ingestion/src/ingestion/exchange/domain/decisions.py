@@ -1,7 +1,7 @@
-"""From a row and the state of its key to events: one row at a time.
+"""Decides which events a row of a front-end table causes, from the row and the stored state of its key.
 
-A row states one thing about one person at a time. Its statements over time are a chain of events. A row that is read
-again gives no event, and an updated row gives events only for the difference.
+A row states one thing about one person at a time. The statement of a key has one or more periods over time. The events
+of one period form a chain. A row that is read again gives no event. An updated row gives events for the difference.
 """
 
 from datetime import date, datetime
@@ -31,7 +31,9 @@ from ingestion.exchange.domain.states import (
 
 
 def decide_row(state: KeyState | None, change: Change, rules: RowRules) -> Outcome:
-    """`state`: None for a key that was never read."""
+    """Return the events of a row that was read, and the new state of its key.
+
+    `state`: the stored state; None for a key that was never read."""
     if change.is_deleted:
         return _decide_deletion(state, change, rules)
     content = change.content
@@ -50,7 +52,7 @@ def decide_row(state: KeyState | None, change: Change, rules: RowRules) -> Outco
 
 
 def decide_missing(state: KeyState, now: datetime, rules: RowRules) -> Outcome:
-    """For a row that is no longer in a full load."""
+    """Return the events of a row that is missing from a full load, and the new state of its key."""
     if state.life != "alive" or state.content is None:
         return [], state
     if rules.is_one_day and rules.missing == "ended":
@@ -72,8 +74,10 @@ def is_older(state: KeyState, change: Change) -> bool:
 
 
 def _decide_older(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
-    """A newer row replaced this one, so it gives no event, with two exceptions: only a deletion was read before, or the
-    period begins before all known periods."""
+    """Decide a row that is older than a row that was read before. It gives events in two cases only.
+
+    (1) Only a deletion was read before. (2) The row has a period that begins before the present period of the subject,
+    on a first day that no former period has."""
     if state.content is None:
         return _decide_before_deletion(state, change, content, rules)
     first_day, known_from = content.valid_from, state.content.valid_from
@@ -85,6 +89,7 @@ def _decide_older(state: KeyState, change: Change, content: Content, rules: RowR
 
 
 def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
+    """Record a former period, from `first_day` until before `end`."""
     version = state.version + 1
     former = sorted((*state.former, Period(version, first_day)), key=lambda period: period.valid_from or date.min)
     draft = Draft("created", version, None, first_day, end)
@@ -92,6 +97,7 @@ def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
 
 
 def _decide_before_deletion(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
+    """Decide a row that was written before a deletion that is known: record its period and end it."""
     drafts, begun = start_period(state.version, change, content)
     more, ended = end_period(begun, content, state.at, content.valid_to or civil_date(state.at), rules.deleted)
     return [*drafts, *more], ended._replace(watermark=state.watermark)
@@ -101,6 +107,7 @@ def _decide_before_deletion(state: KeyState, change: Change, content: Content, r
 
 
 def _decide_update(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
+    """Decide a row whose key is alive. `old`: the content that was read before."""
     if content.digest == old.digest:
         content = content._replace(valid_from=old.valid_from)
     if not _is_same(old, content):
@@ -118,7 +125,7 @@ def _is_same(old: Content, content: Content) -> bool:
 
 
 def _decide_other_content(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
-    """The row begins a new period, changes its subject, or corrects the present period."""
+    """Decide a row with other content: it begins a new period, changes its subject, or corrects the present period."""
     first_day = _new_first_day(old, change, content, rules)
     if first_day is not None:
         content = content._replace(valid_from=first_day)
@@ -132,7 +139,7 @@ def _decide_other_content(state: KeyState, old: Content, change: Change, content
 
 
 def _end_by_row(state: KeyState, change: Change, content: Content, day: date) -> Outcome:
-    """The row differs only in the end of its period."""
+    """End the present period on `day`, because the row differs only in the end of its period."""
     version, at = state.version + 1, max(change.at, state.at)
     draft = Draft("ended", version, state.head, None, day)
     after = state._replace(version=version, head=version, at=at, watermark=change.watermark, content=content)
@@ -140,7 +147,7 @@ def _end_by_row(state: KeyState, change: Change, content: Content, day: date) ->
 
 
 def _replace_period(state: KeyState, old: Content, close: Draft, change: Change, content: Content) -> Outcome:
-    """Close the present period and start another one."""
+    """Close the present period by the event `close`, and start another period."""
     former = add_former(state.former, close.version, old.valid_from) if content.subject == old.subject else ()
     drafts, after = start_period(close.version, _not_before(state, change), content, former)
     return [close, *drafts], after
@@ -150,7 +157,7 @@ def _new_first_day(old: Content, change: Change, content: Content, rules: RowRul
     """The first day of a new period. None if the row corrects the present one.
 
     A row without a first day is new from the day of its change. A period in the future is always corrected, so a key
-    has at most one such period.
+    has at most one period in the future.
     """
     changed_on = civil_date(change.at)
     is_future = old.valid_from is not None and old.valid_from > changed_on
@@ -162,11 +169,12 @@ def _new_first_day(old: Content, change: Change, content: Content, rules: RowRul
 
 
 def _has_first_registration(old: Content, content: Content, rules: RowRules) -> bool:
-    """Whether the day in the row is not that of the change, because the table has only the day of the registration."""
+    """Whether the first day in the row is that of the first registration, and not that of the latest change."""
     return rules.updated == "created" and not rules.is_one_day and content.valid_from == old.valid_from
 
 
 def _decide_after_annulment(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
+    """Decide a row whose last period was annulled: it begins a new period."""
     former = state.former if content.subject == old.subject else ()
     if content.valid_from is None and former:
         content = content._replace(valid_from=civil_date(change.at))
@@ -174,7 +182,7 @@ def _decide_after_annulment(state: KeyState, old: Content, change: Change, conte
 
 
 def _decide_after_end(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
-    """The row is back: either its period continues or a new one begins."""
+    """Decide a row whose last period has ended: the row continues or corrects that period, or begins a new one."""
     change = _not_before(state, change)
     if _is_same(old, content) and content.valid_to == old.valid_to:
         content = content._replace(valid_from=old.valid_from)
@@ -190,7 +198,7 @@ def _decide_after_end(state: KeyState, old: Content, change: Change, content: Co
 
 
 def _not_before(state: KeyState, change: Change) -> Change:
-    """The change, no earlier than the last event: the events of a key stay in order of time."""
+    """Return the change with a time not before the last event, so the events of a key stay in order of time."""
     return change._replace(at=max(change.at, state.at))
 
 
@@ -209,13 +217,14 @@ def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) ->
 
 
 def _day_of_deletion(change: Change) -> date:
-    """The end in the row, or the day on which it was deleted."""
+    """The end of the period in the deleted row; without an end, the day of the deletion."""
     end = change.content.valid_to if change.content else change.valid_to
     return end or civil_date(change.at)
 
 
 def _decide_first_deletion(change: Change, day: date, rules: RowRules) -> Outcome:
-    """A deleted row of an unknown key. If it still has its content, the period is recorded with its end."""
+    """Decide a deleted row of an unknown key. If it still has its content and a deletion ends a period, the period is
+    recorded with its end."""
     silent = KeyState(0, "silent", change.at, change.watermark, None)
     if change.content is None or rules.deleted != "ended" or rules.is_one_day:
         return [], silent

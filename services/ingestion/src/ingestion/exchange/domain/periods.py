@@ -1,4 +1,4 @@
-"""The events that begin, correct and end a period of a key."""
+"""Makes the events that begin, correct, end or annul a period of a key, and the state of the key after them."""
 
 from datetime import date, datetime
 
@@ -16,14 +16,14 @@ from ingestion.exchange.domain.states import (
 
 
 def start_period(version: int, change: Change, content: Content, former: FormerPeriods = ()) -> Outcome:
-    """`version`: of the last event of the key."""
+    """Begin a period with one event. `version`: number of the last event of the key; `former`: its earlier periods."""
     version += 1
     draft = Draft("created", version, None, content.valid_from, content.valid_to)
     return [draft], KeyState(version, "alive", change.at, change.watermark, content, version, former)
 
 
 def correct_period(state: KeyState, change: Change, content: Content) -> Outcome:
-    """Correct the present period. The key is alive afterwards."""
+    """Correct the present period, and remove overlaps with former periods. The key is alive afterwards."""
     version = state.version + 1
     draft = Draft("corrected", version, state.head, content.valid_from, content.valid_to)
     at = max(change.at, state.at)
@@ -32,11 +32,15 @@ def correct_period(state: KeyState, change: Change, content: Content) -> Outcome
 
 
 def add_former(former: FormerPeriods, head: int, valid_from: date | None) -> FormerPeriods:
+    """Add a period to the former ones, and keep the newest. `head`: number of the last event of the period."""
     return (*former, Period(head, valid_from))[-FORMER_PERIODS_MAX:]
 
 
 def remove_overlaps(drafts: list[Draft], after: KeyState) -> Outcome:
-    """Annul the former periods that begin in the present one, and end the one before them on its first day."""
+    """Append events to `drafts`, so that no former period overlaps the present period.
+
+    A former period that begins on the first day of the present period or later is annulled. The last earlier period
+    ends on that day. `after`: the state with the present period."""
     assert after.content is not None
     first_day, version, former = after.content.valid_from, after.version, list(after.former)
     while former and _begins_from(former[-1], first_day):
@@ -51,14 +55,17 @@ def remove_overlaps(drafts: list[Draft], after: KeyState) -> Outcome:
 
 
 def _begins_from(period: Period, day: date | None) -> bool:
+    """Whether the period begins on `day` or later. Without a day, every period does."""
     return day is None or (period.valid_from is not None and period.valid_from >= day)
 
 
 def ending(version: int, previous: int, day: date) -> Draft:
+    """The event that ends a period on `day`. `version`: its number; `previous`: number of the period's last event."""
     return Draft("ended", version, previous, None, day, about_former=True)
 
 
 def annulment(version: int, previous: int) -> Draft:
+    """The event that annuls a period. `version`: its number; `previous`: number of the period's last event."""
     return Draft("annulled", version, previous, None, None, about_former=True)
 
 
@@ -85,8 +92,8 @@ def _annul(state: KeyState, content: Content, at: datetime) -> Outcome:
 
 
 def _annul_and_end_former(state: KeyState, content: Content, at: datetime, day: date) -> Outcome:
-    """The present period does not begin before `day`: annul it. A former period was to end on its first day, and now
-    ends on `day`."""
+    """Annul the present period, because it does not begin before `day`. The last former period that begins before `day`
+    ends on `day` instead of on the first day of the annulled period. Later former periods are annulled."""
     drafts, after = _annul(state, content, at)
     version, former = after.version, list(after.former)
     while former:

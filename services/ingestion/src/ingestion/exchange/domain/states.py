@@ -1,11 +1,18 @@
-"""A row of a front-end table, the stored state of its key, and the events that follow from both."""
+"""The values of a decision: a row of a front-end table, the stored state of its key, and the resulting events.
+
+The key columns of a table identify a row permanently. The events of a key have numbers (`version`), beginning with 1.
+A period is the time in which a statement of the row holds. Its events form a chain; the last of them is its `head`.
+"""
 
 from datetime import date, datetime
 from typing import Final, Literal, NamedTuple
 
 from common.events.facts import Action
 
+# The state of the present period; `silent`: only a deletion was read.
 Life = Literal["silent", "alive", "ended", "annulled"]
+# An updated row corrects the present period (`corrected`), begins a new period even with the same first day
+# (`created`), or begins a new period only with a later first day (`by_period`).
 UpdateMeaning = Literal["by_period", "corrected", "created"]
 EndMeaning = Literal["ended", "annulled", "nothing"]
 FORMER_PERIODS_MAX: Final = 12
@@ -44,7 +51,7 @@ FormerPeriods = tuple[Period, ...]
 
 class KeyState(NamedTuple):
     """The stored state of a key. `version`: number of its last event; `head`: number of the last event of the present
-    period; `at`: time of the last event; `life`: `silent` if only a deletion was read. `former`: oldest first."""
+    period, 0 without one; `at`: time of the last event; `former`: the earlier periods, oldest first."""
 
     version: int
     life: Life
@@ -56,8 +63,8 @@ class KeyState(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """An event to record. `previous`: version of the event before it in its chain; `about_former`: it is about the
-    person of that event, not about the person in the row."""
+    """An event to record. `previous`: version of the event before it in its chain; `about_former`: the event is about
+    the person of that earlier event, not about the person in the row."""
 
     action: Action
     version: int

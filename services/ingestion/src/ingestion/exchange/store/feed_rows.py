@@ -18,12 +18,13 @@ _former = msgspec.json.Decoder(FormerPeriods)
 _STATE: Final = ("version", "life", "at", "mark", "raw", "line", "said", "valid_from", "valid_to", "head", "earlier")
 _SEEN: Final = ("feed", "row_key", "seen_run", *_STATE)
 _KNOWN: Final = ", ".join(_STATE)
-# Alive, and without an end of its own before $3 (today).
+# Rows that the run $2 did not find, that are alive, and whose own end is after $3 (today).
 _MISSING: Final = """feed = $1 AND seen_run < $2 AND life = 'alive' AND (valid_to IS NULL OR valid_to > $3)"""
 
 
 class KnownRow(NamedTuple):
-    """`raw`: keyed hash of the cells when the row was read last; empty to decide it again next time."""
+    """The stored row of a key. `raw`: keyed hash of the cells when the row was read last; empty to decide the row again
+    next time."""
 
     state: KeyState
     raw: bytes
@@ -77,7 +78,7 @@ async def save_rows(tx: Tx, feed: str, run: int, rows: Collection[tuple[bytes, K
 
 
 def _values(known: KnownRow) -> tuple[object, ...]:
-    """In the order of `_STATE`."""
+    """The values of a row, in the order of `_STATE`."""
     state = known.state
     content = state.content or Content(b"", b"", None, None)
     mark = encoded(state.watermark) if state.watermark is not None else b""
@@ -86,7 +87,7 @@ def _values(known: KnownRow) -> tuple[object, ...]:
 
 
 async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> None:
-    """Note that this run found them."""
+    """Note that this run found the rows with these keys."""
     if keys:
         await tx.sql.execute(
             "UPDATE feed_rows SET seen_run = $2 WHERE feed = $1 AND row_key = ANY($3::bytea[])", feed, run, list(keys)
@@ -94,7 +95,7 @@ async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> No
 
 
 async def count_missing(tx: Tx, feed: str, run: int, today: date) -> tuple[int, int]:
-    """The rows that this run did not find, and all rows that were alive before it."""
+    """Count the rows that this run did not find, and all rows that are alive, with those that this run found first."""
     row = await tx.sql.fetchrow(
         f"""SELECT count(*) FILTER (WHERE {_MISSING}),
                    count(*) FILTER (WHERE life = 'alive' AND (valid_to IS NULL OR valid_to > $3))
@@ -107,6 +108,7 @@ async def count_missing(tx: Tx, feed: str, run: int, today: date) -> tuple[int, 
 
 
 async def lock_missing(tx: Tx, feed: str, run: int, today: date, limit: int) -> dict[bytes, KnownRow]:
+    """Lock and load at most `limit` rows that this run did not find, by row key."""
     rows = await tx.sql.fetch(
         f"""SELECT row_key, {_KNOWN} FROM feed_rows
             WHERE {_MISSING} ORDER BY row_key LIMIT $4 FOR UPDATE""",  # noqa: S608 - a constant condition
@@ -133,7 +135,7 @@ async def delete_rejects(tx: Tx, feed: str, keys: Collection[bytes]) -> None:
 
 
 async def delete_unseen_rejects(tx: Tx, feed: str, run: int) -> None:
-    """Rejected rows that are no longer in a full load."""
+    """Delete the rejected rows that the full load `run` did not find."""
     await tx.sql.execute("DELETE FROM feed_rejects WHERE feed = $1 AND run < $2", feed, run)
 
 
@@ -155,7 +157,7 @@ async def count_rejects(connection: asyncpg.Connection, feeds: Sequence[str]) ->
 
 
 async def list_rejects(connection: asyncpg.Connection, feed: str, after: bytes, limit: int) -> list[StoredReject]:
-    """By key. `after`: the last key of the page before."""
+    """List a page of rejected rows in the order of their keys. `after`: the last key of the page before."""
     rows = await connection.fetch(
         """SELECT row_key, problems, sealed FROM feed_rejects WHERE feed = $1 AND row_key > $2
            ORDER BY row_key LIMIT $3""",

@@ -46,8 +46,8 @@ class StoredRun(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The result of one page. `run`, `cursor`: the position at which the page begins; `to`: the one at which it ends,
-    None to keep the cursor."""
+    """The result of one page of a run. `cursor`: the sealed position at which the page begins; `to`: the position at
+    which it ends, None to keep the cursor; `newest`: the newest watermark, None to keep it; then rows by result."""
 
     run: int
     cursor: bytes
@@ -67,11 +67,12 @@ _RUN: Final = ", ".join(StoredRun._fields)
 
 
 async def enter(connection: asyncpg.Connection, feeds: Collection[str]) -> None:
+    """Insert a row for each of these feeds that has none."""
     await connection.execute("INSERT INTO feeds (feed) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", sorted(feeds))
 
 
 async def list_due(connection: asyncpg.Connection, feeds: Collection[str], now: datetime) -> list[str]:
-    """The due ones of these feeds. The feed that has waited longest comes first."""
+    """List those of `feeds` that are due. The feed that has waited longest comes first."""
     rows = await connection.fetch(
         """SELECT feed FROM feeds WHERE feed = ANY($1::text[]) AND (next_at IS NULL OR next_at <= $2)
            ORDER BY worked_at NULLS FIRST, feed""",
@@ -87,7 +88,7 @@ async def load_feeds(connection: asyncpg.Connection, feeds: Collection[str]) -> 
 
 
 async def load_feed(connection: asyncpg.Connection, feed: str) -> StoredFeed:
-    """The feed was entered before."""
+    """Load a feed, which must have been entered before."""
     row = await connection.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1", feed)  # noqa: S608
     return StoredFeed._make(row)
 
@@ -98,7 +99,7 @@ async def lock_feed(tx: Tx, feed: str) -> StoredFeed | None:
 
 
 async def load_run(connection: asyncpg.Connection, feed: str, run: int) -> StoredRun:
-    """The run exists."""
+    """Load a run, which must exist."""
     row = await connection.fetchrow(
         f"SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND run = $2",  # noqa: S608 - a constant list of columns
         feed,
@@ -116,7 +117,7 @@ async def load_newest_runs(connection: asyncpg.Connection, feeds: Collection[str
 
 
 async def list_runs(connection: asyncpg.Connection, feed: str, before: int | None, limit: int) -> list[StoredRun]:
-    """Newest first. `before`: only runs with a smaller number."""
+    """List runs of a feed, newest first. `before`: only runs with a smaller number."""
     rows = await connection.fetch(
         f"""SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND ($2::bigint IS NULL OR run < $2)
             ORDER BY run DESC LIMIT $3""",  # noqa: S608 - a constant list of columns
@@ -149,10 +150,12 @@ async def begin_step(connection: asyncpg.Connection, feed: str, outlived: bool) 
 
 
 async def end_step(connection: asyncpg.Connection, feed: str, left: int) -> None:
+    """Set the number of steps in a row that began and did not end to `left`."""
     await connection.execute("UPDATE feeds SET deaths = $2 WHERE feed = $1", feed, left)
 
 
 async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: datetime) -> None:
+    """Begin the next run. `rows`: number of rows in the table, for a full load; `headers`: the columns, sealed."""
     await tx.sql.execute(
         """WITH begun AS (UPDATE feeds SET state = 'reading', run = run + 1, cursor = '', headers = $3, worked_at = $4,
                                  newest = CASE WHEN from_start THEN ''::bytea ELSE newest END, from_start = false
@@ -167,7 +170,7 @@ async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: dat
 
 
 async def advance(tx: Tx, feed: str, by: Advance, at: datetime) -> bool:
-    """Move the cursor. False if it is not where this page began."""
+    """Move the cursor and add the counts of a page. False if the cursor is not where this page began."""
     found = await tx.sql.fetchval(
         """UPDATE feeds SET cursor = coalesce($4, cursor), newest = coalesce($5, newest), worked_at = $6,
                   failures = 0, problem = '', problem_at = NULL
@@ -197,8 +200,8 @@ async def advance(tx: Tx, feed: str, by: Advance, at: datetime) -> bool:
 async def settle_run(
     tx: Tx, feed: str, run: int, *, state: str, next_at: datetime, missing: int, problem: bytes, at: datetime
 ) -> None:
-    """The reading of a run is over. `state`: `done`, `unsure` (the table changed meanwhile), `held` (an officer must
-    confirm), or `ending` (the missing rows end now)."""
+    """Store that the reading of a run is over. `state`: `done`, `unsure` (the table changed meanwhile), `held` (an
+    officer must confirm), or `ending` (the facts of missing rows end now)."""
     await tx.sql.execute(
         """UPDATE feeds SET state = $3, cursor = '', next_at = CASE WHEN from_start THEN $5::timestamptz ELSE $4 END,
                   worked_at = $5, failures = 0, problem = $6,
@@ -225,6 +228,7 @@ async def settle_run(
 
 
 async def confirm_run(tx: Tx, feed: str, run: int, by: str, at: datetime) -> None:
+    """Let the facts of the missing rows of a held run end, because an officer (`by`) has confirmed them."""
     await tx.sql.execute(
         """UPDATE feeds SET state = 'ending', next_at = $2, problem = '', problem_at = NULL WHERE feed = $1""", feed, at
     )
@@ -243,7 +247,7 @@ async def count_ended(tx: Tx, feed: str, run: int, ended: int, at: datetime) -> 
 
 
 async def fail(tx: Tx, feed: str, problem: bytes, next_at: datetime, at: datetime) -> None:
-    """The feed cannot be read now. Its cursor does not change."""
+    """Store why the feed cannot be read now, and when the next try is. The cursor does not change."""
     await tx.sql.execute(
         """UPDATE feeds SET failures = failures + 1, problem = $2, problem_at = $4, next_at = $3, worked_at = $4
            WHERE feed = $1""",
