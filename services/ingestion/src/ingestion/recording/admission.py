@@ -1,7 +1,8 @@
 """Decides which events of a batch count, which wait, and which earlier events change their standing.
 
-Almost every event comes from a source that belongs by an already vouched place. For such an event the few divisions in
-the person's row are enough. Other events are judged with all statements of the person.
+The *standing* of a chain says how far it counts. A source *belongs* to a person if its areas contain a vouched place of
+the person. Almost every event comes from a source that belongs by an already vouched place. For such an event the few
+divisions in the person's row are enough. Other events are judged with all statements of the person.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ class AdmissionTest:
     admission: Admission = field(default_factory=Admission)
 
     def admit(self) -> Admission:
-        """Decide the events that `work.placing` lets take effect. It changes the standing in the persons' memories."""
+        """Decide the events that `work.placing` lets take effect, and change the standing in the persons' memories."""
         by_person = self._by_person()
         slow = [person_id for person_id, events in by_person.items() if not self._admit_at_once(person_id, events)]
         for person_id in slow:
@@ -47,7 +48,7 @@ class AdmissionTest:
         return self.admission
 
     def _by_person(self) -> dict[str, list[Pushed]]:
-        """The events that take effect by person, and the persons to judge again."""
+        """The events that take effect, by person. A person to judge again has an entry even without events."""
         by_person: dict[str, list[Pushed]] = {person_id: [] for person_id in self.work.request.person_ids}
         keepers = self.work.placing.keepers
         for event in self.work.events:
@@ -56,7 +57,7 @@ class AdmissionTest:
         return by_person
 
     def _admit_at_once(self, person_id: str, events: Sequence[Pushed]) -> bool:
-        """Whether all these events count fully, decided by the person's row alone."""
+        """Let all these events count fully, if the person's row alone permits that. Returns whether it does."""
         if self._needs_judgement(person_id, events):
             return False
         person = self.work.persons[person_id]
@@ -73,6 +74,7 @@ class AdmissionTest:
     # ── with all statements ─────────────────────────────────────────────────────────────────────────────────
 
     def _judge(self, person: Person, events: Sequence[Pushed]) -> None:
+        """Judge the person with all statements and these events, and store the outcome."""
         outcome = self._outcome(person, events)
         self.admission.outcomes[person.person_id] = outcome
         self.admission.standing.update(outcome.counting_less)
@@ -81,6 +83,7 @@ class AdmissionTest:
         person.touched = True
 
     def _note_stuck(self, events: Sequence[Pushed], outcome: Outcome) -> None:
+        """Note the reason of each event that waits."""
         for event in events:
             reason = self._reason_to_wait(event, outcome)
             if reason is not None:
@@ -100,7 +103,7 @@ class AdmissionTest:
         return Identities(mates_of(self.work, person_id), partial(self._vouched_without, person_id))
 
     def _vouched_without(self, judged: str, person_id: str | None, chain: str) -> frozenset[str]:
-        """See `Identities`. `judged`: the judged person."""
+        """Vouched divisions without the identity change `chain` (see `Identities`). `judged`: the judged person."""
         return vouched_without(self.work, person_id or judged, chain, own=person_id is not None)
 
     def _trial(self, person: Person, events: Sequence[Pushed]) -> bytes:
@@ -175,7 +178,7 @@ def _standing_at_once(person: Person, events: Sequence[Pushed]) -> StandingState
 
 
 def _with_places(before: StandingState, seeded: StandingState, strong: set[str], home: str | None) -> StandingState:
-    """The same object if nothing has changed."""
+    """The standing with these places. It is the object `before` if nothing has changed."""
     if strong == set(before.strong) and seeded.seed == before.seed and home == before.home:
         return before
     return replace(seeded, strong=tuple(sorted(strong)), home=home)
@@ -207,6 +210,7 @@ def _all_belong(events: Sequence[Pushed], strong: set[str]) -> bool:
 
 
 def _home(seeded: StandingState, begun: Sequence[_Begun]) -> str | None:
+    """The county of the newest vouched hukou, else residence, after these places."""
     home = seeded.home
     for stated in begun:
         if stated.hukou or seeded.seed < 2:

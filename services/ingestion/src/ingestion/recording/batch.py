@@ -1,4 +1,8 @@
-"""The data of a batch, from its loading to its saving."""
+"""The data of a batch, from its loading to its saving.
+
+A *chain* is an event that begins it, and all later events of its source that correct, end or annul it. Its id is the id
+of the first event. A *part* is the share of one member in a household list.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -60,8 +64,10 @@ class AccountChange(NamedTuple):
 
 @dataclass
 class Admission:
-    """`stuck`: the reason of each event that waits. `standing` by chain: of chains that do not count fully. `outcomes`
-    by person: only of persons who were judged with all their statements."""
+    """The result of the admission of a batch.
+
+    `stuck`: the reason of each event that waits by the rule about sources and persons. `standing` by chain: of chains
+    that do not count fully. `outcomes` by person: only of persons who were judged with all their statements."""
 
     stuck: dict[str, str] = field(default_factory=dict)
     standing: dict[str, Standing] = field(default_factory=dict)
@@ -148,7 +154,7 @@ class Work:
         return event.event_id in self.waited or event.event_id not in self.known
 
     def placed(self, events: Collection[Pushed]) -> list[Pushed]:
-        """The events that take effect."""
+        """Those of the events that take effect."""
         return [e for e in events if e.event_id in self.placing.chains]
 
     def chain(self, event: Pushed) -> str:
@@ -176,5 +182,5 @@ class Work:
     # ── the next round ──────────────────────────────────────────────────────────────────────────────────────
 
     def next_request(self) -> Request:
-        """Judge the persons again to whom this batch gives a new chance."""
+        """The request for the next round: judge again the persons whose waiting or earlier events may now change."""
         return Request(sorted(self.judge_again), retest=self.separated, by=self.request.by)

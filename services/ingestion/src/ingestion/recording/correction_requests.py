@@ -31,9 +31,10 @@ class Asked(NamedTuple):
 async def ask(
     tx: Tx, asked: Sequence[Asked], rule: Rule, by: str, now: datetime, *, correction_id: str | None = None
 ) -> int:
-    """Returns the number of new requests; an event with an open request gets no second one.
+    """Store correction requests and emit them. Returns the number of new ones.
 
-    `correction_id`: the id of the request, if there is only one."""
+    An event with an open request gets no second one. `by`: the officer or the rule. `correction_id`: the id of the
+    request, if there is only one."""
     by_id = {correction_id or _derived_id(a, now): a for a in asked}
     rows = [_row(id_, a) for id_, a in by_id.items()]
     asking = store.Asking(rule, by, now, now + timedelta(days=CORRECTION_DAYS))

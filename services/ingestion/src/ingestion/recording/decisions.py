@@ -60,7 +60,7 @@ async def _place(tx: Tx, work: Work, instant: datetime, today: date) -> list[Pus
 
 
 def _place_events(work: Work, fresh: Sequence[Pushed]) -> None:
-    """Place the events in the circles as they were loaded. Events that are stuck wait."""
+    """Find the chain of each event, or its reason to wait. Circles start as loaded. Events that are stuck wait."""
     person_of, stuck = work.person_of | work.holders, work.admission.stuck
     work.circles = Circles(work.persons.values())
     work.placing = place_events(fresh, person_of, work.known, work.circles, work.request.forced, stuck)
@@ -117,7 +117,9 @@ def _add_statements(work: Work, placed: Sequence[Pushed], instant: datetime) -> 
 
 
 def _add_income(work: Work, event: Pushed, incomes: dict[str, str], instant: datetime) -> None:
-    """A low income reaches others if it names a household, or continues a chain that may have named one."""
+    """Add a low-income statement. Note its chain in `incomes` if it may reach other members of a household.
+
+    It may if it names a household, or if it continues a chain that may have named one."""
     person, chain = work.person(event), work.chain(event)
     continued = chain.encode() in person.statements
     standings.add_statement(work, event, instant)

@@ -49,12 +49,12 @@ async def count_foreign_events(tx: Tx, work: Work, today: date) -> None:
 
 
 def _new_foreign(work: Work) -> list[Pushed]:
-    """The new events that wait by the rule."""
+    """The new events that wait for a reason in _COUNTED: their source does not, or not fully, belong to the person."""
     return [e for e in work.new.values() if work.admission.stuck.get(e.event_id) in _COUNTED]
 
 
 def _counts(work: Work, new: Sequence[Pushed]) -> Counter[store.SourceKind]:
-    """`new`: the events of this batch that wait by the rule."""
+    """The number of foreign events, member parts and claimed places by source and kind. `new`: from `_new_foreign`."""
     counts = Counter((e.source.urn, str(e.kind)) for e in new)
     counts.update((part.source, "household") for part in work.held_parts)
     counts.update((w.source, w.kind) for w in work.withheld if w.reason in _COUNTED)
@@ -70,6 +70,7 @@ def _claimed_place(event: Pushed) -> store.SourceKind:
 
 
 async def _quiet_deaths(tx: Tx, work: Work, deaths: Sequence[_Death]) -> set[str]:
+    """Event ids of those deaths that raise no suspicion."""
     refuted = await store.count_refuted(tx, {death.claim for death in deaths})
     limit = standing_rules().refuted_deaths_max
     quiet = [d for d in deaths if _is_over_limit(work, d) or refuted.get(d.claim, 0) >= limit]
@@ -95,7 +96,7 @@ def _revived(work: Work) -> list[Pushed]:
 
 
 def has_claimed_groups(work: Work) -> bool:
-    """Whether more places than the limit are claimed."""
+    """Whether a source has claimed more places of a kind today than the limit."""
     return any(kind.startswith(_CLAIMED) for _, kind in work.over_limit)
 
 
@@ -112,7 +113,7 @@ async def _save_group(tx: Tx, group: store.NewGroup, instant: datetime, deadline
 
 
 def _group(source: str, counted: str, day: date) -> store.NewGroup:
-    """`counted`: the key of the count, with or without _CLAIMED."""
+    """The group of a count above the limit. `counted`: the key of the count: the kind, with or without _CLAIMED."""
     kind, holds = counted.removeprefix(_CLAIMED), _holds(counted)
     group_id = derived_id("group", source, kind, day.isoformat(), holds)
     return store.NewGroup(group_id, source, kind, day, holds, _owner(source))

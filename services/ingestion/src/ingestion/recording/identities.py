@@ -1,4 +1,7 @@
-"""Other identities of a person: their vouched places, and the persons to judge again when identities change."""
+"""Finds the vouched places of a person's other identities, and the persons to judge again when identities change.
+
+The *mates* of a person are the other persons who are taken for the same human now.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 

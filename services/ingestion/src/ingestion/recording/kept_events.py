@@ -1,4 +1,4 @@
-"""Stored events, opened, and fields of the vault, sealed."""
+"""Decrypts stored events, and encrypts fields for the vault."""
 
 from collections.abc import Collection
 
@@ -15,16 +15,17 @@ def open_event(event_id: str, sealed: bytes) -> Pushed:
 
 
 async def open_events(tx: Tx, event_ids: Collection[str]) -> dict[str, Pushed]:
-    """Recorded events by id. The number of statements does not depend on their number."""
+    """Load and decrypt recorded events by id, with one SQL statement."""
     sealed = await store.load_sealed(tx.sql, event_ids)
     return {event_id: open_event(event_id, kept) for event_id, kept in sealed.items()}
 
 
 async def load_source_ids(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
-    """The sources' own ids of recorded events."""
+    """The sources' own ids of recorded events, by event id."""
     events = await open_events(tx, event_ids)
     return {event_id: event.id for event_id, event in events.items()}
 
 
 def vault_row(person_id: str, field: str, text: str) -> store.Sealed:
+    """A row of the vault with the encrypted `text`. `field`: `id_number` or `name`."""
     return store.Sealed(person_id, field, vault().seal(text.encode(), f"{person_id}/{field}".encode()))

@@ -21,7 +21,7 @@ LOCK_ROUNDS_MAX: Final = 4
 
 
 async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
-    """Load a batch behind its locks. `new`: by event id. Raises Unavailable if the quarantine keeps changing."""
+    """Lock and load a batch. `new`: its events by id. Raises Unavailable if the quarantine keeps changing."""
     person_of, others = await _identify(tx, _named_persons(new.values()))
     direct = {person_of[e.person.index] for e in new.values()} | set(request.person_ids)
     work = Work(list(new.values()), new, {}, person_of, request)
@@ -53,7 +53,7 @@ def _named_persons(events: Iterable[Pushed]) -> Iterable[Member]:
 
 
 def _mates(work: Work, person_ids: Collection[str]) -> set[str]:
-    """All persons in the circles of these persons."""
+    """All persons in the circles of these persons (`domain.identity`)."""
     circles = {work.persons[p].circle for p in person_ids} - {None}
     return {p.person_id for p in work.persons.values() if p.circle in circles}
 
@@ -73,7 +73,7 @@ def _add_missing(work: Work, direct: set[str], others: set[str]) -> bool:
 
 
 async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> list[Pushed]:
-    """The waiting events of these persons in the order of arrival. `work.events`: these, then the new ones."""
+    """Load the waiting events of these persons in the order of arrival, and put them first in `work.events`."""
     work.waited, work.parts = await quarantine.load_waiting(tx, direct)
     waiting = [open_event(event_id, work.waited[event_id].sealed) for event_id in _in_order(work.waited)]
     work.events = [*waiting, *(e for e in work.new.values() if e.event_id not in work.waited)]
@@ -135,7 +135,7 @@ async def _load_known(tx: Tx, work: Work) -> None:
 
 
 async def _lock_round(tx: Tx, work: Work, households: Collection[str], persons: Collection[str]) -> set[str]:
-    """Returns the members of circles who joined while this batch waited for a lock."""
+    """Lock and load the households and persons once. Returns the persons who joined their circles meanwhile."""
     work.states = await store.lock_households(tx, households)
     wanted = {*work.person_of.values(), *persons, *work.persons, *_members(work)}
     work.persons = await store.lock_persons(tx, wanted)

@@ -43,7 +43,7 @@ class HouseholdChanges(NamedTuple):
 
 
 class Members:
-    """The copies that members receive in one batch."""
+    """Gives the members of households their copies of statements in one batch, or lets their part wait."""
 
     def __init__(self, work: Work, sources: Mapping[str, Source], instant: datetime) -> None:
         self._work, self._sources, self._instant = work, sources, instant
@@ -56,6 +56,7 @@ class Members:
         return False
 
     def give(self, copy: Copy, source_ids: Mapping[str, str]) -> None:
+        """Add a copy to the member's statements, or let an equal withheld copy count again."""
         person = self._work.persons[copy.person_id]
         if _WITHHELD in person.statements and self._restore(person, copy.statement):
             return
@@ -76,7 +77,7 @@ class Members:
                 yield part
 
     def withhold_copies(self) -> None:
-        """Test the copies that reached a person while no place of that person was known."""
+        """Withhold copies whose source does not belong to the person, for each person who was tested again."""
         for person_id, outcome in self._work.admission.outcomes.items():
             if outcome.retest:
                 self._withhold_copies(self._work.persons[person_id])
@@ -88,7 +89,7 @@ class Members:
             self._hold(person.person_id, statement, household)
 
     def _wanted(self, person: Person, statement: Statement) -> Standing | None:
-        """`withheld` for a copy whose source does not belong to the person."""
+        """The new standing of a statement: `withheld` for a copy whose source does not belong, None for no change."""
         household = _household_of_copy(statement)
         if household is None or _is_withheld(statement):
             return None
@@ -108,6 +109,7 @@ class Members:
         return source is not None and belongs(source, vouched)
 
     def _hold(self, person_id: str, statement: Statement, household: str) -> None:
+        """Note that the part of this member waits."""
         id_ = part_id(household, statement.source, person_id)
         self._work.held_parts.append(Part(id_, household, statement.source, person_id, statement.event_id))
 
@@ -128,6 +130,7 @@ def _household_of_copy(statement: Statement) -> str | None:
 
 
 def part_id(household: str, source: str, person_id: str) -> str:
+    """The id of the part of a member in quarantine: one per household, source and person."""
     return derived_id("member", household, source, person_id)
 
 
@@ -159,7 +162,7 @@ def _incomes_to_spread(work: Work, incomes: Mapping[str, str]) -> dict[str, list
 
 
 def _note_households(work: Work, chains: Mapping[str, Sequence[Entry]]) -> None:
-    """Note for each event a household that its chain touches; a follower locks that household."""
+    """Note for each event a household that its chain touches. A later event of the chain then locks that household."""
     for event in work.events:
         entries = chains.get(work.placing.chains.get(event.event_id, ""), ())
         household = _first_household(entries)

@@ -1,4 +1,4 @@
-"""Choose the valid name of a person, and check whether the person's accounts are under that name."""
+"""Chooses the valid name of a person, and checks whether the person's accounts are under that name."""
 
 from collections.abc import Mapping, Sequence
 

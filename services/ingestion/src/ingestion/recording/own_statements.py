@@ -1,4 +1,7 @@
-"""Statements of the platform itself: a death that waits is suspected, and an identity change that waits is a doubt."""
+"""Makes the platform's own statements: a suspicion for each death that waits, a doubt for each waiting identity change.
+
+A *quiet* death raises no suspicion (`foreign_events`).
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -19,7 +22,7 @@ RANK_OF_OTHERS: Final = 9  # of a suspicion by a source that has no rank for dea
 
 
 def update_own_statements(work: Work, instant: datetime) -> None:
-    """Suspect each death that waits, unless it is quiet. While an identity change waits, put the newer number in doubt.
+    """Suspect each death that waits, unless it is quiet. While an identity change waits, doubt the newer number.
 
     A statement about an event that does not wait any more is withheld."""
     waiting = _waiting_by_person(work)
@@ -46,7 +49,9 @@ def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: da
 
 
 def _update_for(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instant: datetime) -> None:
-    """`waiting`: the waiting events about this person that begin a chain."""
+    """Add the missing own statements about `waiting`, and let each of `known` count while its event waits.
+
+    `waiting`: the waiting events about a person that begin a chain; `known`: the own statements about this person."""
     for event in waiting:
         if event.event_id not in known and _needs_statement(work, event):
             _add_statement_about(work, event, instant)
@@ -56,7 +61,9 @@ def _update_for(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instan
 
 
 def _needs_statement(work: Work, event: Pushed) -> bool:
-    """A death is suspected when it arrives, or never: an older one without a suspicion was quiet when it arrived."""
+    """Whether an event without an own statement needs one.
+
+    A death is suspected when it arrives, or never. An older death without a suspicion was quiet when it arrived."""
     if event.event_id in work.quiet:
         return False
     return event.kind == "identity_change" or (event.kind == "death" and event.event_id in work.new)
@@ -66,7 +73,7 @@ def _needs_statement(work: Work, event: Pushed) -> bool:
 
 
 def _suspect_again(work: Work, withheld: Withheld, own: OwnStatement | None, instant: datetime) -> None:
-    """A death that counted waits again: from now on it is suspected. `own`: an earlier suspicion of it."""
+    """Suspect a death that counted and waits again, unless it is quiet. `own`: an earlier suspicion of this death."""
     person = work.persons[withheld.person_id]
     if withheld.event_id in work.quiet:
         return
@@ -90,7 +97,7 @@ def _add_suspicion(work: Work, person_id: str, death: Statement, instant: dateti
 
 
 def _add_doubt(work: Work, event: Pushed, instant: datetime) -> None:
-    """The doubt is in the timeline of the newer number; both persons keep a record of it."""
+    """Doubt an identity change. The doubt is in the timeline of the newer number; both persons keep a record of it."""
     newer, older = _newer_and_older(work, event)
     chain = derived_id("doubt", event.event_id)
     value = IdentityChange(same_as=older, new_number=_is_new_number(event))
@@ -136,7 +143,7 @@ def _without_value(event: Pushed, instant: datetime) -> Statement:
 
 
 def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Collection[str]) -> None:
-    """`holders`: the persons who keep a record of the statement."""
+    """Add an own statement to the timeline of its person. `holders`: the persons who keep a record of the statement."""
     work.persons[own.person_id].add(statement, {})
     for person_id in holders:
         person = work.persons[person_id]
@@ -145,6 +152,7 @@ def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Colle
 
 
 def _set_counting(person: Person, chain: str, counts: bool, instant: datetime) -> None:
+    """Let the own statement of a chain count, or withhold it, from `instant` on."""
     restate(person, instant, lambda s: _standing_of_own(s, counts) if s.chain == chain else None)
 
 

@@ -86,6 +86,7 @@ def _case(person_id: str, place: Place, home: str | None) -> PlaceCase:
 
 
 def _county_left(place: Place, home: str | None) -> str:
+    """The person's home county; if none is known, the area above the area of the source."""
     return home or divisions.parent(place.source.area) or divisions.NATION
 
 
@@ -121,6 +122,7 @@ def _claimed(case: PlaceCase, instant: datetime, silent_on: date) -> PlaceClaime
 
 
 async def _settle_cases(tx: Tx, work: Work, settled: Sequence[store.SettledCase], instant: datetime) -> None:
+    """Emit `PlaceSettled` for each closed case, and store its outcome."""
     by_outcome: dict[CaseOutcome, list[str]] = {}
     for case in settled:
         outcome = _outcome_of_case(work.admission.outcomes[case.person_id], case)

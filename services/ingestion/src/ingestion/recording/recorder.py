@@ -1,4 +1,4 @@
-"""Records valid events from every route: events in, statements of persons and their snapshots out.
+"""Records valid events of all intake channels as statements of persons, and emits snapshots of these persons.
 
 One call is one batch inside the caller's transaction. The number of SQL statements does not depend on the number of
 events. All decisions are made behind the locks (`recording.locks`). So two writers at the same moment have the same
@@ -59,7 +59,9 @@ async def decide_again(tx: Tx, request: Request, now: datetime) -> Work:
 
 
 async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
-    """Record the new events. As long as a round changes which waiting events of others may count, decide again."""
+    """Record the new events. While a round changes which waiting events of other persons may count, decide these again.
+
+    Returns the work of the first round."""
     work = last = await _apply_once(tx, new, now, request)
     for _ in range(JUDGE_AGAIN_MAX):
         if not last.judge_again:
@@ -69,7 +71,7 @@ async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request
 
 
 async def _apply_once(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request) -> Work:
-    """Load, decide, save."""
+    """Load, decide and save one round."""
     work = await load(tx, new, request)
     instant = await _decide_behind_locks(tx, work, now)
     await storage.save(tx, work, instant)
@@ -97,7 +99,7 @@ async def _decide_behind_locks(tx: Tx, work: Work, now: datetime) -> datetime:
 
 
 def _receipt(event: Pushed, first: dict[str, Pushed], work: Work) -> Receipt:
-    """`first`: the first event of this batch with each id."""
+    """The receipt of one event. `first`: the first event of this batch with each id."""
     stored, original = work.known.get(event.event_id), first[event.event_id]
     if event.digest != (stored or original).digest:
         return Receipt.of(event, "rejected", fault("/id", "id_reused"))

@@ -17,7 +17,7 @@ REJECTED_BODY_BYTES_MAX: Final = 65_536
 
 
 async def record_rejections(tx: Tx, rejected: Sequence[Rejected], now: datetime) -> None:
-    """The same body of the same source is stored once."""
+    """Store rejected events of known sources. A body that a source sends several times is stored once."""
     rows: dict[str, store.Rejection] = {}
     for each in rejected:
         if each.source is not None:

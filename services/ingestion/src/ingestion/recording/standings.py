@@ -77,7 +77,7 @@ def change_standings(work: Work, instant: datetime) -> None:
 
 
 def _change_standings(work: Work, person: Person, outcome: Outcome, instant: datetime) -> list[tuple[str, str]]:
-    """Returns household and chain of each low-income status that does not count any more."""
+    """Change the standings of one person. Returns (household, chain) of each low-income status that stops counting."""
     changed = restate(person, instant, lambda s: _wanted(work, outcome, s))
     for statement in changed:
         _note_change(work, person, statement, outcome.verdicts[statement.chain])
@@ -87,7 +87,9 @@ def _change_standings(work: Work, person: Person, outcome: Outcome, instant: dat
 
 
 def _note_change(work: Work, person: Person, before: Statement, verdict: Verdict) -> None:
-    """`before`: the statement with its earlier standing."""
+    """Note the effects of a changed standing: another valid name, or an event that waits from now on.
+
+    `before`: the statement with its earlier standing."""
     if before.kind == "registration":
         work.registrations_changed.add(person.person_id)
     if verdict.reason is not None and before.standing_at() != "withheld":
@@ -119,6 +121,7 @@ def _is_own(outcome: Outcome, statement: Statement) -> bool:
 
 
 def _is_discarded(work: Work, statement: Statement) -> bool:
+    """Whether officers have discarded the statement: it neither counts nor waits."""
     return statement.standing_at() in NOT_COUNTED and statement.event_id not in work.waited
 
 

@@ -39,7 +39,7 @@ async def save(tx: Tx, work: Work, instant: datetime) -> None:
 async def _insert_received(tx: Tx, rows: Sequence[store.NewEvent], instant: datetime) -> None:
     inserted = await store.insert_received(tx, rows, instant)
     if len(inserted) != len(rows):
-        raise Unavailable("another writer was first with an id")  # of another person, or its person were locked
+        raise Unavailable("another writer was first with an id")  # about a person who is not locked here
 
 
 def _new_event(work: Work, event: Pushed) -> store.NewEvent:
@@ -125,7 +125,9 @@ async def save_persons(tx: Tx, persons: Mapping[str, Person], instant: datetime)
 
 
 def _emit(tx: Tx, person: Person, instant: datetime) -> None:
-    """The database view `outgoing` builds the JSON of a person without other identities from the saved row."""
+    """Emit the snapshot of a changed person.
+
+    For a person without other identities, the database view `outgoing` builds the JSON from the saved row."""
     causes = tuple(person.causes)
     encoded = snapshot(person) if person.identities else None
     tx.emit_stored(

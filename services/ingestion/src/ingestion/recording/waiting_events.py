@@ -47,7 +47,9 @@ async def _withhold(tx: Tx, work: Work) -> None:
 
 
 async def _enter(tx: Tx, rows: Sequence[Waiting], instant: datetime, deadline: datetime) -> list[Waiting]:
-    """Returns the rows that did not wait before."""
+    """Insert the rows. Returns those that did not wait before.
+
+    If an event follows a waiting one, the decisions of first officers about its person are forgotten."""
     ids = await quarantine.insert_quarantine(tx, rows, instant, deadline)
     entered = [row for row in rows if row.event_id in ids]
     joined = {row.person_id for row in entered if row.reason == "predecessor_waits"}

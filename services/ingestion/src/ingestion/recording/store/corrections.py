@@ -30,7 +30,7 @@ class Asking(NamedTuple):
 
 
 async def insert_corrections(tx: Tx, rows: Sequence[NewCorrection], asking: Asking) -> set[str]:
-    """Returns the ids of the new requests. An event with an open request gets no other one."""
+    """Insert requests; returns the ids of the new ones. An event with an open request gets no other one."""
     if not rows:
         return set()
     found = await tx.sql.fetch(

@@ -9,8 +9,9 @@ from shell.store.transaction import Tx
 
 
 class Waited(NamedTuple):
-    """An event in quarantine. `person_id`: of its row, in whose count it is. `withdrawn`: its source took it back; a
-    later statement of the source may reopen it."""
+    """An event in quarantine. `person_id`: the person of its row, whose number of waiting rows includes it.
+
+    `withdrawn`: its source took it back; a later statement of the source may reopen it."""
 
     person_id: str
     sealed: bytes
@@ -59,8 +60,9 @@ class Waiting(NamedTuple):
 
 
 async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, deadline: datetime) -> set[str]:
-    """Returns the ids of rows that wait now and did not wait before. A released event waits again, as a row of the
-    given person; a part that officers have discarded stays discarded."""
+    """Insert rows; returns the ids of rows that wait now and did not wait before.
+
+    A released event waits again, as a row of the given person. A part that officers have discarded stays discarded."""
     if not rows:
         return set()
     ordered = sorted(rows)
@@ -98,7 +100,7 @@ async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
 
 
 async def withhold(tx: Tx, events: Sequence[tuple[str, bool]]) -> None:
-    """Stop counting these events. They wait from now on, or (True) their source has withdrawn them."""
+    """Stop counting these events. `events`: event id, and True if its source has withdrawn it; other events wait."""
     if events:
         await tx.sql.execute(
             """UPDATE received r SET chain = NULL, status = CASE WHEN u.withdrawn THEN 'parked' ELSE 'quarantined' END

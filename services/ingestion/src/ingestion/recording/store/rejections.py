@@ -11,7 +11,7 @@ from ingestion.tables import RejectionRow
 
 
 class Rejection(NamedTuple):
-    """`problems`: JSON. `sealed`: the body as far as it is kept."""
+    """A rejected event of a source. `problems`: JSON. `sealed`: the body as far as it is kept."""
 
     rejection_id: str
     source: str

@@ -8,11 +8,11 @@ from common.calendar import start_of_day
 from shell.store import bulk
 from shell.store.transaction import Tx
 
-SourceKind = tuple[str, str]
+SourceKind = tuple[str, str]  # URN of the source, and kind
 
 
 async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> dict[SourceKind, int]:
-    """Add to the counts of a day; returns the new counts. Rows are locked in order, so that writers never deadlock."""
+    """Add to the counts of a day; return the new counts. Rows are locked in order, so that writers never deadlock."""
     if not added:
         return {}
     rows = await tx.sql.fetch(
@@ -53,8 +53,10 @@ class PlaceCase(NamedTuple):
 async def insert_place_cases(
     tx: Tx, cases: Sequence[PlaceCase], since: datetime, deadline: datetime, silent_on: date
 ) -> set[str]:
-    """Returns the ids of cases that are opened. The county left owns them first. A case that no officer has decided
-    opens again if its source states the place again, or if the facts that vouched for the place are gone."""
+    """Open cases; returns the ids of those that were not open. The county left owns them first.
+
+    A closed case that no officer has decided opens again in two cases: its source states the place again, or the facts
+    that vouched for the place are gone."""
     if not cases:
         return set()
     rows = await tx.sql.fetch(
@@ -102,6 +104,7 @@ async def settle_place_cases(
 
 
 async def name_outcome(tx: Tx, case_ids: Sequence[str], outcome: str) -> None:
+    """Set the outcome of cases that are closed already."""
     if case_ids:
         await tx.sql.execute(
             "UPDATE place_cases SET state = $2 WHERE case_id = ANY($1::uuid[])", list(case_ids), outcome
@@ -109,7 +112,7 @@ async def name_outcome(tx: Tx, case_ids: Sequence[str], outcome: str) -> None:
 
 
 async def insert_hints(tx: Tx, rows: Sequence[tuple[str, str]], ends_on: date) -> None:
-    """`rows`: chain, person_id."""
+    """Insert hints that end on `ends_on`. `rows`: chain and person id. A known hint keeps its day."""
     if rows:
         await tx.sql.execute(
             """INSERT INTO hints (chain, person_id, ends_on)
@@ -142,7 +145,7 @@ class NewGroup(NamedTuple):
 
 
 async def insert_group(tx: Tx, group: NewGroup, since: datetime, deadline: datetime) -> bool:
-    """Returns whether the group is new."""
+    """Insert a group; returns whether it is new."""
     found = await tx.sql.fetchval(
         """INSERT INTO groups (group_id, source, kind, day, holds, owner, since, deadline)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING 1""",

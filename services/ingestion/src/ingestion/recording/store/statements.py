@@ -55,7 +55,9 @@ async def list_identities(connection: Any, indexes: Sequence[bytes]) -> dict[byt
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[bytes, str]]) -> set[bytes]:
-    """Returns the new blind indexes. Another writer has meanwhile inserted the others, with the same persons."""
+    """Insert blind indexes with their person ids. Returns the new indexes.
+
+    Another writer has meanwhile inserted the others, with the same person ids."""
     return await bulk.insert_new(tx, IdentityRow, ("blind_index", "person_id"), sorted(rows), returning="blind_index")
 
 
@@ -230,7 +232,7 @@ async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
 
 
 class NewEvent(NamedTuple):
-    """`person_id`: the keeper of its chain. `status`: `applied`, `quarantined` or `parked`."""
+    """An event to store. `person_id`: the keeper of its chain. `status`: `applied`, `quarantined` or `parked`."""
 
     pushed: Pushed
     person_id: str
@@ -250,7 +252,9 @@ ON CONFLICT DO NOTHING RETURNING event_id
 
 
 async def insert_received(tx: Tx, events: Sequence[NewEvent], instant: datetime) -> set[str]:
-    """Returns the event ids that were new. All `events` are counted as new: if one was not, do not commit."""
+    """Store events and count them for the daily totals of their sources. Returns the event ids that were new.
+
+    All `events` are counted as new: if one was not, do not commit."""
     if not events:
         return set()
     ordered = sorted(events, key=lambda e: e.pushed.event_id)
