@@ -1,7 +1,8 @@
-"""The job that emits `CoverageDeclared` for each division whose feeds in the register have changed.
+"""The job that emits `CoverageDeclared` for each division whose coverage entries in the register have changed.
 
-Feeds change by a new version of an entry, by a version that begins on its day, and by suspension of a source. The job
-compares them with the last declaration of each division. So nothing is declared twice, and a crash loses nothing.
+Coverage entries (`feeds`) change by a new version of a source's entry, by a version that begins on its day, and by
+suspension of a source. The job compares them with the last declaration of each division. So nothing is declared twice,
+and a crash loses nothing.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ _decode = msgspec.json.Decoder(CoverageDeclared).decode
 
 
 async def declare_coverage(database: Database, divisions_max: int = DIVISIONS_MAX) -> int:
-    """One bounded step; returns the number of divisions declared."""
+    """Declare the coverage of at most `divisions_max` changed divisions. Returns their number."""
     await sources.refresh(database)
     wanted = feeds_by_division(sources.versions())
     now = clock.now()
@@ -38,7 +39,7 @@ async def declare_coverage(database: Database, divisions_max: int = DIVISIONS_MA
 
 
 def feeds_by_division(versions: Mapping[str, Version]) -> dict[str, Feeds]:
-    """The feeds of every division that an entry names. An inactive source contributes its divisions, but no feeds."""
+    """The coverage entries of every division that a source names. An inactive source adds divisions without entries."""
     found: dict[str, set[FeedDeclared]] = {}
     for version in versions.values():
         for feed in version.entry.feeds:

@@ -51,8 +51,8 @@ async def _save(
 
 async def keep_topics(database: Database) -> int:
     """Job: recreate topics that are gone (for example after a new installation of the broker), and apply the settings
-    of the contract to all inbound topics. By these the broker sets the time of a record, not its sender. Returns 0:
-    one step does everything."""
+    of the contract to all inbound topics. By these settings the broker, not the sender, sets the time of a record.
+    Returns 0, because one step does everything."""
     await _ensure([], with_shared=True)
     after = ""
     while True:
@@ -95,6 +95,7 @@ async def _problem(urn: str) -> str | None:
 
 
 async def _ensure(urns: Sequence[str], *, with_shared: bool = False) -> None:
+    """Create the missing topics of these sources, and apply their settings. `with_shared`: the shared topic, too."""
     topics = [load_source_topic(urn) for urn in urns]
     if with_shared:
         topics += [topic for topic in load_topics() if topic.name == INBOUND]

@@ -73,6 +73,7 @@ def _since(begins_on: date | None, now: datetime) -> datetime:
 
 
 async def _insert(tx: Tx, row: registry.NewVersion) -> None:
+    """Insert a version. Raises Conflict if the version exists already."""
     if not await registry.insert_versions(tx, [row]):
         raise Conflict("another version was entered at the same time", code="changed_meanwhile")
 

@@ -1,4 +1,4 @@
-"""The seed of the register: the file `contracts/sources.yaml` and its entries."""
+"""Reads the seed of the register, `contracts/sources.yaml`: the entries of sources and the rules of standing."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -102,7 +102,7 @@ def seed() -> dict[str, Entry]:
 
 @cache
 def standing_rules() -> Rules:
-    """Which source may state which fact about which person."""
+    """The rules of the seed file: which source may state which fact about which person."""
     return msgspec.convert(_file().standing.model_dump(), Rules)
 
 

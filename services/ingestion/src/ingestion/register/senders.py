@@ -26,8 +26,8 @@ Identify = Callable[[Request], Awaitable["_Sender"]]
 
 
 class _Sender(NamedTuple):
-    """`signature`: None for a bearer token. `check`: the function that identified the sender; another route repeats the
-    check with its own function."""
+    """An identified sender. `signature`: None for a bearer token. `check`: the function that identified the sender;
+    another route repeats the check with its own function."""
 
     caller: Caller
     signature: Signature | None
@@ -35,7 +35,7 @@ class _Sender(NamedTuple):
 
 
 def sender(*roles: Role, once: bool = False) -> Callable[[Request, Db], Awaitable[Caller]]:
-    """A dependency like `require` that also accepts signed requests of a source.
+    """Return a FastAPI dependency like `require` that also accepts signed requests of a source.
 
     The token or signature is checked before the body is read; the hash of the body is compared afterwards. With `once`,
     or for GET, the dependency compares it. All other routes call `check_body` themselves. With `once` a signature is
@@ -115,7 +115,7 @@ def _signature(token: str, request: Request) -> Signature:
 
 
 async def _claim(db: Db, signature: Signature) -> None:
-    """Raises Unauthenticated if the signature was used before."""
+    """Note that the signature is used. Raises Unauthenticated if it was used before."""
     now = clock.real_now()
     forget_before = now - timedelta(seconds=3 * VALID_SECONDS)
     async with db.transaction() as tx:

@@ -17,7 +17,7 @@ _CURVES = {("EC", "P-256"), ("OKP", "Ed25519")}
 
 
 class Strict(BaseModel):
-    """No conversion of types, no unknown fields, no change after validation."""
+    """A model that converts no types, accepts no unknown fields and never changes after validation."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -47,8 +47,8 @@ class Quota(Strict):
 
 
 class Feed(Strict):
-    """The source reports every change of `kind` in `division`, from `since` until before `until`. There a person
-    without a fact of this kind has none."""
+    """The source reports every change of `kind` in `division`, from `since` until before `until`. There, a
+    missing fact of this kind means "no"."""
 
     kind: Kind
     division: DivisionCode
@@ -57,11 +57,11 @@ class Feed(Strict):
 
 
 class Entry(Strict):
-    """`kinds`: the kinds that the source may send, each with its rank (1 is the strongest). A changed rank applies to
-    later events only. `areas`: the areas of the people it may state facts about; `area` if empty. `cadence`: the
-    longest expected time between two events of a kind. `tells_days`: the source reports a count for every day; a
-    missing report is a gap. `kafka`: the source has its own topic. `internal`: only the platform writes as this
-    source."""
+    """The entry of a source. `kinds`: the kinds that the source may send, each with its rank (1 is the strongest). A
+    changed rank applies to later events only. `areas`: the areas of the people about whom it may state facts; `area` if
+    empty. `cadence`: the longest expected time between two events of a kind. `tells_days`: the source reports a count
+    for every day; a missing report is a gap. `kafka`: the source has its own topic. `internal`: only the platform
+    writes as this source."""
 
     name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     area: DivisionCode

@@ -46,8 +46,8 @@ async def show_coverage(
     caller: Annotated[Caller, Depends(require("officer", "approver", "assessor", "auditor"))],
     db: Db,
 ) -> CoverageOut:
-    """By the feeds in the register, for a division in your area. A feed of a city covers its counties; a feed of a
-    county does not cover its city."""
+    """Reads the coverage entries (`feeds`) in the register. The division must lie in your area. An entry for a city
+    covers its counties; an entry for a county does not cover its city."""
     _need_visible(caller, division)
     await sources.refresh(db)
     feeds = _feeds(division, on)
@@ -63,7 +63,7 @@ def _need_visible(caller: Caller, division: str) -> None:
 
 
 def _feeds(division: str, on: date) -> list[tuple[str, Feed]]:
-    """The feeds of active sources that cover the division on the day, with their source."""
+    """The coverage entries of active sources for the division on the day, each after the URN of its source."""
     found = []
     for urn, entry in sources.active_entries().items():
         found += [(urn, feed) for feed in entry.feeds if _covers(feed, division, on)]

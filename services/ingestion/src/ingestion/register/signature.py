@@ -29,7 +29,7 @@ _KEYS_MAX: Final = 4_096
 
 
 class SignatureRefused(Exception):
-    """`code`: signature_wrong or signature_old."""
+    """A signature is not valid. `code`: signature_wrong or signature_old."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -77,7 +77,8 @@ def is_same_digest(signed: str, sha256: str) -> bool:
 
 
 def _decode(token: str, on: date) -> jwt.Token:
-    """Raises JoseError, KeyError, ValueError and others for a token without a valid signature."""
+    """Decode a token and verify it with the key of its source. Raises JoseError, KeyError, ValueError and others for a
+    token without a valid signature."""
     if len(token) > TOKEN_CHARS_MAX:
         raise ValueError("too long")
     return jwt.decode(token, lambda guest: _key(guest.headers().get("kid"), on), algorithms=ALGORITHMS)
@@ -89,7 +90,8 @@ def _is_late(claims: Mapping[str, Any], at: datetime) -> bool:
 
 
 def _signature(claims: Mapping[str, Any]) -> Signature:
-    """Raises KeyError, and UnicodeEncodeError for a lone surrogate: JSON can hold one, PostgreSQL cannot."""
+    """Read the claims of a token. Raises KeyError for a missing one, and UnicodeEncodeError for a lone surrogate:
+    JSON can hold one, PostgreSQL cannot."""
     found = Signature(str(claims["iss"]), str(claims["jti"]), str(claims["sha256"]).lower())
     found.sha256.encode(), found.nonce.encode()
     return found

@@ -36,8 +36,8 @@ class SourceTopicRow(SQLModel, table=True):
 
 
 class CoverageRow(SQLModel, table=True):
-    """The coverage of a division as declared last. `said`: the exact JSON of that `CoverageDeclared`, which is the head
-    of the topic."""
+    """The coverage of a division as declared last. `said`: the exact JSON of that `CoverageDeclared`, which is the
+    newest record of the division on the topic."""
 
     __tablename__ = "coverages"
     __table_args__ = {"schema": "ingestion"}

@@ -11,7 +11,7 @@ from ingestion.register.tables import RegistryRow
 
 
 class InForce(NamedTuple):
-    """`entry`: `shapes.Entry` as JSON."""
+    """The version of a source that is in force. `entry`: `shapes.Entry` as JSON."""
 
     source: str
     version: int
@@ -48,7 +48,7 @@ async def count_versions(connection: Any, at: datetime) -> int:
 
 
 async def load_in_force(connection: Any, at: datetime) -> list[InForce]:
-    """One version per source."""
+    """Load the version of each source that is in force at `at`."""
     rows = await connection.fetch(
         """SELECT DISTINCT ON (source) source, version, since, entry FROM registry WHERE since <= $1
            ORDER BY source, since DESC, version DESC""",
@@ -66,7 +66,7 @@ async def load_newest(connection: Any) -> dict[str, Newest]:
 
 
 async def list_versions(connection: Any, source: str, limit: int) -> list[Decision]:
-    """Newest first."""
+    """List the decisions about a source, newest first."""
     rows = await connection.fetch(
         """SELECT version, since, decided_by, reason FROM registry WHERE source = $1
            ORDER BY version DESC LIMIT $2""",
@@ -77,5 +77,5 @@ async def list_versions(connection: Any, source: str, limit: int) -> list[Decisi
 
 
 async def insert_versions(tx: Tx, rows: Sequence[NewVersion]) -> int:
-    """The number of inserted rows. A version that another process has inserted meanwhile stays as it is."""
+    """Insert versions; return their number. A version that another process has inserted meanwhile stays as it is."""
     return len(await bulk.insert_new(tx, RegistryRow, NewVersion._fields, sorted(rows), returning="source"))

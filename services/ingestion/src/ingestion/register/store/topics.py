@@ -40,7 +40,7 @@ async def save_opened(tx: Tx, urns: Sequence[str], at: datetime) -> None:
 
 
 async def save_failed(tx: Tx, failed: Mapping[str, tuple[str, datetime]]) -> None:
-    """`failed`: source → (problem, instant of the next try)."""
+    """Count failed tries. `failed`: source → (problem, instant of the next try)."""
     urns = sorted(failed)
     await tx.sql.execute(
         """INSERT INTO source_topics AS t (source, tries, try_at, problem)
@@ -70,7 +70,7 @@ async def list_opened(connection: Any, after: str, limit: int) -> list[str]:
 
 
 async def load_topic(connection: Any, source: str) -> Topic | None:
-    """None before the first try."""
+    """Load the state of a source's topic; None before the first try."""
     row = await connection.fetchrow(
         "SELECT tries, try_at, problem, opened_at FROM source_topics WHERE source = $1", source
     )
