@@ -28,7 +28,7 @@ _LAST: Final = "\U0010ffff"  # sorts after every id of a source
 
 
 async def end_hints(database: Database) -> int:
-    """One bounded step; returns how many hints it removed."""
+    """End at most STEP_MAX hints that are due. Returns how many it removed."""
     today = clock.today()
     async with database.transaction() as tx:
         due = await store.list_due_hints(tx, today, STEP_MAX)

@@ -25,7 +25,7 @@ _ASKED_BY: Final = "escalate_quarantine"
 
 
 async def escalate_overdue(database: Database) -> int:
-    """One bounded step of each kind; returns how many rows have a new owner."""
+    """Escalate at most STEP_MAX events, cases and groups each. Returns their number."""
     events = await _escalate_events(database)
     # The day from which silence vouches for a place stays the same.
     places = await _escalate(database, place_cases.list_overdue, place_cases.escalate, "cases of claimed places")
@@ -35,7 +35,9 @@ async def escalate_overdue(database: Database) -> int:
 
 
 async def _escalate_events(database: Database) -> int:
-    """Each event is escalated once per deadline. With the first escalation, its source is asked to correct it."""
+    """Escalate overdue events in quarantine, each once per deadline. Returns their number.
+
+    With the first escalation of an event, its source is asked to correct it."""
     now = clock.now()
     async with database.transaction() as tx:
         overdue = await quarantine.list_overdue(tx, now, STEP_MAX)
@@ -60,7 +62,9 @@ async def _escalate(
     escalate: Callable[[Tx, Mapping[str, str], datetime, datetime], Awaitable[None]],
     what: str,
 ) -> int:
-    """Each row is escalated once per deadline. `what`: the rows, for the log."""
+    """Escalate overdue rows of one table, each once per deadline. Returns their number.
+
+    `list_overdue` gives the owner by id, `escalate` stores the new owner by id. `what`: the rows, for the log."""
     now = clock.now()
     async with database.transaction() as tx:
         overdue = await list_overdue(tx, now, STEP_MAX)

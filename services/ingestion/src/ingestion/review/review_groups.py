@@ -99,7 +99,8 @@ def _check_grant(body: SettleIn, holds: str) -> None:
 
 
 async def _decide(tx: Tx, group: store.Group, body: SettleIn, caller: Caller) -> GroupState:
-    """The state of the group after this officer's decision."""
+    """Store this officer's decision; return the state of the group after it. Raises Conflict for a second decision of
+    one officer."""
     same = (group.outcome, group.grant_days) == (body.outcome, body.grant_days)
     if group.first_by is None or not same:
         await store.note_first(tx, group.group_id, caller.subject, body.outcome, body.grant_days, body.reason)

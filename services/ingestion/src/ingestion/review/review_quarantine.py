@@ -69,7 +69,9 @@ def _out(row: Quarantined, alive: Mapping[str, list[str]]) -> QuarantinedOut:
 
 
 def officers_needed(row: Quarantined) -> int:
-    """Two for a kind that moves or ends money, and to overrule an objection."""
+    """The number of officers who must agree on a release.
+
+    Two, if a source that does not belong states a kind that moves or ends money, or to overrule an objection."""
     strict = row.kind in standing_rules().strict and _is_foreign(row)
     return 2 if strict or row.reason == "place_objected" else 1
 
@@ -84,8 +86,9 @@ def _is_foreign(row: Quarantined) -> bool:
 
 @router.post("/v1/quarantine/{event_id}/release", summary="Let the event take effect")
 async def release(event_id: UUID, body: ReleaseIn, caller: Officer, db: Db) -> SettledOut:
-    """Audited. A death, a bank account, an identity change and an objected place need two officers. An event that needs
-    its predecessor, or follows one about another person, cannot be released: it can only be discarded."""
+    """Audited. A death, a bank account and an identity change need two officers if the source does not belong to the
+    person. An objected place always needs two. An event that needs its predecessor, or follows one about another
+    person, can only be discarded."""
     key = str(event_id)
     async with db.transaction() as tx:
         row = await _open_row(tx, key, caller)
@@ -120,7 +123,7 @@ def _grant(row: Quarantined, days: int) -> Grant:
 
 
 async def _overruled_place(tx: Tx, person_id: str, chain: str) -> dict[str, PlaceRuling]:
-    """The objected place of a chain, confirmed."""
+    """The decision that confirms the objected place of a chain, by person; empty without an objection."""
     person = (await load_persons(tx.sql, [person_id]))[person_id]
     ruling = next((r for r in person.memory.standing.rulings if r.chain == chain), None)
     return {person_id: PlaceRuling(chain, ruling.division, "confirmed")} if ruling is not None else {}
@@ -147,7 +150,9 @@ async def discard(event_id: UUID, body: DiscardIn, caller: Officer, db: Db) -> S
 
 
 async def _may_discard(tx: Tx, row: Quarantined, caller: Caller, refuted_by: str | None) -> bool:
-    """False while a death needs a second officer. Raises Malformed if `refuted_by` does not refute it."""
+    """Whether the event may be discarded now. False while a death needs a second officer.
+
+    Raises Malformed if `refuted_by` does not refute the death."""
     if row.kind != "death" or row.reason not in RULE_REASONS:
         return True
     if refuted_by is None:
@@ -162,8 +167,8 @@ async def _day_of_death(tx: Tx, event_id: str) -> date:
 
 
 async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str, died_on: date) -> None:
-    """Raises Malformed unless the event is an `alive` fact that counts, of this person or of the same human, on the day
-    of the stated death or later."""
+    """Raise Malformed unless the event refutes the death: it is an `alive` fact that counts, of this person or of the
+    same human, on the day of the stated death or later."""
     found = await load_persons(tx.sql, [person_id])
     facts = facts_of(found[person_id], found)
     named = [f for f in facts if f.kind == "alive" and f.event_id == event_id]
@@ -177,7 +182,9 @@ async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str, died_on: dat
 
 
 async def _agreed(tx: Tx, row: Quarantined, caller: Caller, outcome: str, needed: int) -> bool:
-    """Whether enough officers have decided the same. Raises Conflict if one officer decides twice."""
+    """Whether enough officers have decided the same. If not, store this decision as the first one.
+
+    Raises Conflict if one officer decides twice."""
     if needed < 2:
         return True
     if row.first_outcome == outcome and row.first_by is not None:

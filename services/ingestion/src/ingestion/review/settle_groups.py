@@ -33,7 +33,7 @@ GRACE: Final = timedelta(hours=1)
 
 
 async def settle_groups(database: Database) -> int:
-    """One bounded step of the oldest decision with open rows; returns how many rows it looked at."""
+    """Settle at most STEP_MAX open rows of the group that was decided first. Returns how many rows it looked at."""
     async with database.transaction() as tx:
         now = clock.now()
         for group in await store.list_settling(tx, GROUPS_MAX):
@@ -49,6 +49,7 @@ async def settle_groups(database: Database) -> int:
 
 
 async def _settle_events(tx: Tx, group: Group, now: datetime) -> int:
+    """Settle some events of a group. Returns how many rows it looked at."""
     rows = await store.list_open_events(tx, group.group_id, _covered_until(group), STEP_MAX)
     if not rows:
         return 0
@@ -61,7 +62,7 @@ async def _settle_events(tx: Tx, group: Group, now: datetime) -> int:
 
 
 def _covered_until(group: Group) -> datetime | None:
-    """The decision covers rows that arrived by this instant; None: all rows."""
+    """The instant by which a row must have arrived to be covered by the decision; None: all rows are covered."""
     strict = group.kind in standing_rules().strict and group.outcome == "release"
     return group.decided_at if strict else None
 
@@ -74,7 +75,7 @@ def _by_person(rows: Sequence[EventKey]) -> dict[str, list[str]]:
 
 
 async def _release(tx: Tx, group: Group, events: Mapping[str, list[str]], now: datetime) -> int:
-    """`events`: by person. Returns how many of them take effect now."""
+    """Release events; return how many of them take effect now. `events`: event ids by person."""
     grants = dict.fromkeys(events, _grants(group))
     request = Request(person_ids=sorted(events), exempt=events, grants=grants, by=group.settled_by)
     await decide_again(tx, request, now)
@@ -90,7 +91,7 @@ def _grants(group: Group) -> tuple[Grant, ...]:
 
 
 async def _discard(tx: Tx, group: Group, events: Mapping[str, list[str]], now: datetime) -> int:
-    """`events`: by person. Returns their number."""
+    """Discard events; return their number. `events`: event ids by person."""
     ids = [i for found in events.values() for i in found]
     await store.discard_events(tx, ids, now, group.settled_by, group.reason)
     await decide_again(tx, Request(person_ids=sorted(events), by=group.settled_by), now)
@@ -101,7 +102,7 @@ async def _discard(tx: Tx, group: Group, events: Mapping[str, list[str]], now: d
 
 
 async def _settle_places(tx: Tx, group: Group, now: datetime) -> int:
-    """One place per person and step."""
+    """Settle some places of a group, at most one per person. Returns the number of these persons."""
     rows = await store.list_open_places(tx, group.group_id, STEP_MAX)
     if not rows:
         return 0

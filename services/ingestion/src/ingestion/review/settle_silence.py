@@ -20,7 +20,7 @@ STEP_MAX: Final = 200
 
 
 async def settle_silence(database: Database) -> int:
-    """One bounded step with one decision per person; returns how many persons it looked at."""
+    """Vouch for at most STEP_MAX places that are due, one per person. Returns how many persons it looked at."""
     async with database.transaction() as tx:
         due = await store.list_silent(tx, clock.today(), STEP_MAX)
         first: dict[str, str] = {}

@@ -39,7 +39,7 @@ _COLUMNS: Final = ", ".join(Group._fields)
 
 
 async def list_owners(connection: Any, state: str) -> list[str]:
-    """The areas that own a group in this state. There is at most one group per source, kind and day."""
+    """The areas that own a group in this state. Groups are few: at most two per source, kind and day."""
     rows = await connection.fetch("SELECT DISTINCT owner FROM groups WHERE state = $1 ORDER BY owner", state)
     return [row[0] for row in rows]
 
@@ -59,7 +59,7 @@ async def list_groups(connection: Any, owners: Sequence[str], state: str, after:
 
 
 async def load_group(connection: Any, group_id: str) -> Group | None:
-    """None if there is none."""
+    """Load a group without a lock; None if it does not exist."""
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1",  # noqa: S608 - a constant list of columns
         group_id,
@@ -113,7 +113,7 @@ async def list_sample(connection: Any, group_id: str, holds: str, limit: int) ->
 
 
 async def lock_group(tx: Tx, group_id: str) -> Group | None:
-    """None if there is none."""
+    """Lock and load a group; None if it does not exist."""
     row = await tx.sql.fetchrow(
         f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
         group_id,
@@ -134,6 +134,7 @@ async def note_first(tx: Tx, group_id: str, by: str, outcome: str, grant_days: i
 
 
 async def note_second(tx: Tx, group_id: str, by: str, reason: str, at: datetime) -> None:
+    """Note the agreeing decision of the second officer: the job settles the rows of the group from now on."""
     await tx.sql.execute(
         "UPDATE groups SET state = 'settling', settled_by = $2, reason = $3, decided_at = $4 WHERE group_id = $1",
         group_id,
@@ -161,7 +162,7 @@ async def list_settling(tx: Tx, limit: int) -> list[Group]:
 
 
 async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit: int) -> list[EventKey]:
-    """Events that still wait; if `until` is given, only those that arrived by then."""
+    """Events of a group that still wait; if `until` is given, only those that arrived by then."""
     rows = await tx.sql.fetch(
         """SELECT event_id, person_id FROM quarantine
            WHERE group_id = $1 AND state = 'open' AND ($2::timestamptz IS NULL OR since <= $2)
@@ -174,7 +175,7 @@ async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit:
 
 
 async def list_open_places(tx: Tx, group_id: str, limit: int) -> list[CaseKey]:
-    """Cases that are still open."""
+    """Cases of claimed places of a group that are still open."""
     rows = await tx.sql.fetch(
         """SELECT case_id, person_id FROM place_cases WHERE group_id = $1 AND state = 'open'
            ORDER BY case_id LIMIT $2""",
@@ -249,7 +250,9 @@ async def reopen(tx: Tx, group_id: str, deadline: datetime) -> None:
 
 
 async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
-    """Owners of overdue groups by group. The nation keeps its groups."""
+    """Lock overdue groups; return the owner by group.
+
+    A group that the nation owns is listed only if it was never escalated."""
     rows = await tx.sql.fetch(
         """SELECT group_id, owner FROM groups
            WHERE state = 'open' AND deadline <= $1 AND (owner <> '000000' OR escalated_at IS NULL)
@@ -261,8 +264,9 @@ async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
-    """`owners`: by group the area that decides it from now on, until the new `deadline`. A first decision of an
-    officer of the area below lapses."""
+    """Give groups to the area above, until the new `deadline`. `owners`: the new owner by group.
+
+    A first decision of an officer of the area below lapses."""
     await tx.sql.execute(
         """UPDATE groups g SET owner = u.owner, escalated_at = $3, deadline = $4,
                   first_by = NULL, outcome = NULL, grant_days = NULL, reason = NULL

@@ -1,4 +1,4 @@
-"""The areas that own cases."""
+"""The SQL statement that finds the areas that own cases."""
 
 from typing import Any, Literal
 

@@ -46,7 +46,8 @@ async def list_cases(
     after: str | None,
     limit: int,
 ) -> list[PlaceCase]:
-    """Cases of these owners in the order of their ids; only those of `group_id`, if it is given."""
+    """Cases of these owners in the order of their ids. `overdue_at`, `group_id`: if given, only cases with an earlier
+    deadline, or of this group. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM place_cases
             WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
@@ -106,7 +107,9 @@ async def list_silent(tx: Tx, today: date, limit: int) -> list[CaseKey]:
 
 
 async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
-    """Owners of overdue cases by case. A case of a group is escalated with its group. The nation keeps its cases."""
+    """Lock overdue cases; return the owner by case. A case of a group is escalated with its group.
+
+    A case that the nation owns is listed only if it was never escalated."""
     rows = await tx.sql.fetch(
         """SELECT case_id, owner FROM place_cases
            WHERE state = 'open' AND deadline <= $1 AND group_id IS NULL
@@ -119,7 +122,7 @@ async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
-    """`owners`: by case the area that decides it from now on, until the new `deadline`."""
+    """Give cases to the area above, until the new `deadline`. `owners`: the new owner by case."""
     await tx.sql.execute(
         """UPDATE place_cases c SET owner = u.owner, escalated_at = $3, deadline = $4
            FROM unnest($1::uuid[], $2::text[]) AS u(case_id, owner) WHERE c.case_id = u.case_id""",

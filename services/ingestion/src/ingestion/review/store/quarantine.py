@@ -46,7 +46,9 @@ async def list_quarantine(
     after: str | None,
     limit: int,
 ) -> list[Quarantined]:
-    """Rows of these owners that belong to no group, or to `group_id`, in the order of their ids."""
+    """Rows of these owners that belong to no group, or to `group_id`, in the order of their ids.
+
+    `overdue_at`: if given, only rows with an earlier deadline. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM quarantine
             WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
@@ -69,7 +71,7 @@ async def person_of(connection: Any, event_id: str) -> str | None:
 
 
 async def load_quarantined(connection: Any, event_id: str) -> Quarantined:
-    """The row must exist."""
+    """Load a row, which must exist."""
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM quarantine WHERE event_id = $1",  # noqa: S608 - a constant list of columns
         event_id,
@@ -116,7 +118,7 @@ async def discard(tx: Tx, event_id: str, at: datetime, by: str, note: str, refut
 
 
 class Overdue(NamedTuple):
-    """`escalated_at`: when it was escalated before."""
+    """A row past its deadline. `escalated_at`: when it was escalated before."""
 
     event_id: str
     owner: str
@@ -128,7 +130,9 @@ class Overdue(NamedTuple):
 
 
 async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Overdue]:
-    """Rows past their deadline. An event of a group is escalated with its group. The nation keeps its rows."""
+    """Lock and list rows past their deadline. An event of a group is escalated with its group.
+
+    A row that the nation owns is listed only if it was never escalated."""
     rows = await tx.sql.fetch(
         """SELECT event_id, owner, source, kind, reason, part_of, escalated_at FROM quarantine
            WHERE state = 'open' AND deadline <= $1 AND group_id IS NULL
@@ -141,7 +145,9 @@ async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Overdue]:
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
-    """`owners`: by event the area that decides it from now on, until the new `deadline`."""
+    """Give rows to the area above, until the new `deadline`. `owners`: the new owner by event.
+
+    A first decision of an officer of the area below lapses."""
     await tx.sql.execute(
         """UPDATE quarantine q SET owner = u.owner, escalated_at = $3, deadline = $4,
                   first_by = NULL, first_outcome = NULL
