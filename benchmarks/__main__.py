@@ -43,7 +43,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Figures]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, or 2 if this machine cannot run it. `compare` has its own exit codes."""
+    """Run the measurements. Returns 0, or 2 if this machine cannot run them. `compare` has its own exit codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["compare"]:
         return compare(words[1:])

@@ -1,4 +1,4 @@
-"""A burst: the throughput of the whole chain, and the latency of a death during the burst."""
+"""Measures a burst: the throughput of all services together ("chain"), and the latency of a death meanwhile."""
 
 import asyncio
 import os
@@ -27,7 +27,8 @@ DIED = b'"reason":"died"'
 
 @dataclass
 class Cancellations:
-    """`at`: when the last task of a person was cancelled because of death, in monotonic seconds by person id."""
+    """Notes the tasks that are cancelled because of death. `at`: the instant of the last one by person id, in monotonic
+    seconds."""
 
     at: dict[str, float] = field(default_factory=dict)
 
@@ -103,6 +104,7 @@ async def _deaths_by_person(runtime: Runtime, batches: Sequence[PushedBatch]) ->
 
 
 def _deaths_by_event(batches: Sequence[PushedBatch]) -> Mapping[str, float]:
+    """The instant at which each death was pushed, by event id."""
     sent = {}
     for batch in batches:
         for event, receipt in zip(batch.events, receipts(batch.answer), strict=True):

@@ -1,4 +1,4 @@
-"""Latencies from pushed events to the first records that name them. Pure."""
+"""Computes latencies from pushed events to the first records that name them. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Percentiles, ratios and trees of figures. Pure."""
+"""Computes percentiles and ratios, and joins trees of figures. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
@@ -27,7 +27,7 @@ def _percentile_ms(seconds: Sequence[float], per_cent: float) -> float | None:
 
 
 def throughput(changes: int, seconds: float) -> dict[str, float]:
-    """`changes`, `seconds` and `changes_per_s`."""
+    """The figures `changes`, `seconds` and `changes_per_s`."""
     return {"changes": changes, "seconds": round(seconds, 1), "changes_per_s": round(changes / seconds, 1)}
 
 
@@ -37,7 +37,7 @@ def ratio(ours: float | None, other: float | None) -> float | None:
 
 
 def flat(results: Mapping[str, Any], above: Key = ()) -> Iterable[tuple[str, Any]]:
-    """`{"a": {"b": 1}}` → `("a.b", 1)`, in order."""
+    """Yield each figure of a tree with its path: `{"a": {"b": 1}}` gives `("a.b", 1)`."""
     for name, value in results.items():
         if isinstance(value, Mapping):
             yield from flat(value, (*above, name))

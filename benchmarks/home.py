@@ -1,4 +1,4 @@
-"""A fresh platform for one measurement: its own folder and ports, removed afterwards."""
+"""Starts a fresh platform for one measurement, with its own folder and ports, and removes it afterwards."""
 
 import os
 import shutil

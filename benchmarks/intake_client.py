@@ -34,7 +34,9 @@ class IntakeClient:
             self._writer.close()
 
     async def push(self, body: bytes, media_type: str) -> bytes:
-        """Return the receipts. Retry while the intake is busy; raise RuntimeError for any other error status."""
+        """Push events and return the body with their receipts. Retry while the intake is busy.
+
+        Raises RuntimeError for any other error status."""
         while True:
             await self._send(body, media_type)
             status, headers, answer = await self._receive()

@@ -22,7 +22,7 @@ async def started(client: Client) -> AsyncIterator[Client]:
 
 
 def topic_partitions(partitions: Iterable[Partition]) -> list[TopicPartition]:
-    """In the form of the library."""
+    """Convert partitions to the type of the Kafka library."""
     return [TopicPartition(*partition) for partition in partitions]
 
 

@@ -1,4 +1,4 @@
-"""The latency of one change: from its push to the entitlement, to the topic of a provider and to the due."""
+"""Measures the latency of one change: from its push to the entitlement, to the topic of a provider, and to the due."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ SETTLE_SECONDS = 5.0
 
 
 class Effects:
-    """The first record on each topic that names a change."""
+    """Notes the first record on each topic that names a change."""
 
     def __init__(self) -> None:
         self.entitlements, self.offers, self.dues = FirstSeen(), FirstSeen(), FirstSeen()

@@ -1,4 +1,4 @@
-"""Load all people through the intake and wait until the platform is quiet."""
+"""Loads all people through the intake and waits until the platform is quiet."""
 
 import msgspec
 from shouwang.runtime.machine import Runtime
@@ -12,7 +12,9 @@ QUIET_SECONDS_MAX = 1_800
 
 
 async def load(runtime: Runtime, events: Events, tokens: Tokens) -> dict[str, float]:
-    """Return the figures of the load. `tokens`: by source. Raises RuntimeError if an event is not accepted."""
+    """Push all events, wait until the platform is quiet, and return the figures. `tokens`: by source.
+
+    Raises RuntimeError if an event is not accepted."""
     push = push_batches(runtime.service_url("ingestion"), events, tokens)
     async with watching(runtime) as watcher:
         timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX)
@@ -28,7 +30,7 @@ async def load(runtime: Runtime, events: Events, tokens: Tokens) -> dict[str, fl
 
 
 def _require_accepted(batch: PushedBatch) -> None:
-    """A figure with rejected events would be worthless."""
+    """Raise RuntimeError unless a whole batch is accepted: a figure with rejected events would be worthless."""
     answer = msgspec.json.decode(batch.answer)
     if answer["accepted"] != answer["received"]:
         first = next(receipt for receipt in answer["results"] if receipt["status"] != "accepted")

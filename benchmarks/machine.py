@@ -1,4 +1,4 @@
-"""The machine of a measurement: a figure without its machine cannot be judged."""
+"""Describes the machine of a measurement, because a figure without its machine cannot be judged."""
 
 import os
 import platform

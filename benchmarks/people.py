@@ -1,4 +1,4 @@
-"""The people of a measurement and their changes, encoded before anything is timed."""
+"""Makes the people of a measurement and their changes, encoded before anything is timed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -65,5 +65,5 @@ def _batches(events: list[SourceEvent], size: int) -> list[list[SourceEvent]]:
 
 
 def batch_body(events: Iterable[SourceEvent]) -> bytes:
-    """A CloudEvents batch."""
+    """The body of a request with these events, as a CloudEvents batch."""
     return b"[" + b",".join(event.body for event in events) + b"]"

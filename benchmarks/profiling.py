@@ -1,4 +1,4 @@
-"""The profile of a service (cProfile) or of PostgreSQL (pg_stat_statements) during the burst.
+"""Profiles a service (cProfile) or PostgreSQL (pg_stat_statements) during the burst.
 
 A `sitecustomize` in a folder of the home starts the profiler, so the service itself is started as always.
 """
@@ -74,7 +74,7 @@ def print_profiles(runtime: Runtime, profiled: Sequence[str]) -> None:
 
 
 def _functions(home: Path, service: str) -> str:
-    """The most expensive functions of a service: by their own time, then with all their calls."""
+    """The most expensive functions of a service as text: by their own time, then with all their calls."""
     out = io.StringIO()
     stats = pstats.Stats(str(_stats_file(home, service)), stream=out)
     stats.sort_stats("tottime").print_stats(LINES)
@@ -87,7 +87,7 @@ async def _connect(runtime: Runtime) -> asyncpg.Connection:
 
 
 async def reset_statements(runtime: Runtime) -> None:
-    """Start counting statements from now."""
+    """Set the counts of statements to zero."""
     connection = await _connect(runtime)
     await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     await connection.execute("SELECT pg_stat_statements_reset()")

@@ -1,4 +1,4 @@
-"""Synthetic providers: two per county, subscribed by Kafka."""
+"""Registers synthetic providers: two per county, subscribed by Kafka."""
 
 import httpx
 from common.codes import uscc

@@ -1,4 +1,4 @@
-"""Push events to the intake: in batches, at a fixed rate, or each after the answer to the one before."""
+"""Pushes events to the intake: in batches, at a fixed rate, or each after the answer to the one before."""
 
 import asyncio
 import time
@@ -19,7 +19,8 @@ PROGRESS_EVERY_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PushedBatch:
-    """`sent_at`: just before the request, in monotonic seconds. `answer`: the body with the receipts."""
+    """A batch with its answer. `sent_at`: just before the request, in monotonic seconds. `answer`: the body with the
+    receipts."""
 
     events: Events
     sent_at: float
@@ -28,7 +29,7 @@ class PushedBatch:
 
 @dataclass(slots=True)
 class BatchPushes:
-    """`busy_answers`: how many times the intake was busy and a batch was sent again."""
+    """All pushed batches. `busy_answers`: how many times the intake was busy and a batch was sent again."""
 
     batches: list[PushedBatch] = field(default_factory=list)
     busy_answers: int = 0
@@ -56,15 +57,15 @@ async def push_batches(url: str, events: Events, tokens: Tokens) -> BatchPushes:
 
 @dataclass(slots=True)
 class SinglePushes:
-    """`sent`: scheduled instant of each change in monotonic seconds, by event id. `answer_seconds`: from that instant
-    to the answer."""
+    """All changes that were pushed one by one. `sent`: scheduled instant of each change by event id, in monotonic
+    seconds. `answer_seconds`: from that instant to the answer."""
 
     sent: dict[str, float] = field(default_factory=dict)
     answer_seconds: list[float] = field(default_factory=list)
 
 
 class _Connections:
-    """Eight connections per source; a push waits for a free one."""
+    """Keeps eight connections per source; a push waits for a free one."""
 
     def __init__(self) -> None:
         self._free: dict[str, asyncio.Queue[IntakeClient]] = {}
@@ -118,7 +119,8 @@ async def _push_single(
 
 
 async def push_closed_loop(url: str, changes: Events, tokens: Tokens) -> None:
-    """Eight connections per source. Each pushes its next change when the one before is answered."""
+    """Push all changes, over eight connections per source. A connection pushes its next change when the one before is
+    answered. `tokens`: by source."""
     async with asyncio.TaskGroup() as group:
         for source, token in tokens.items():
             waiting = iter([change for change in changes if change.source == source])

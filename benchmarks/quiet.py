@@ -1,4 +1,4 @@
-"""The platform is quiet when all outboxes are empty, every consumer is at the end of its topics and nothing moves."""
+"""Waits until the platform is quiet: outboxes are empty, consumers are at the end of their topics, nothing moves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -23,8 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`lag`: records that a consumer has not processed yet, by service. `pending`: whether the outbox has a row, by
-    service; a count would cost the database more than a batch. `positions`: all offsets and topic ends."""
+    """The state of all services at one moment. `lag`: records that a consumer has not processed yet, by service.
+
+    `pending`: whether the outbox has a row, by service; a count would cost the database more than a batch. `positions`:
+    all offsets and topic ends, to compare two snapshots."""
 
     lag: Mapping[str, int]
     pending: Mapping[str, bool]
@@ -32,11 +34,11 @@ class Snapshot:
 
     @property
     def is_drained(self) -> bool:
-        """No lag and no pending outbox row."""
+        """Whether there is no lag and no pending outbox row."""
         return not any(self.lag.values()) and not any(self.pending.values())
 
     def summary(self) -> str:
-        """For a line of progress."""
+        """The services that are behind, as text for a line of progress."""
         parts = []
         if lags := self._lags():
             parts.append(f"records behind: {', '.join(lags)}")
@@ -75,7 +77,9 @@ def lag_of(offsets: Mapping[Partition, int | None], ends: Mapping[Partition, int
 
 
 class _ServiceState(NamedTuple):
-    """`offsets`: next offset per partition, None before the first batch. `pending`: the outbox has a row."""
+    """The state of one service. `offsets`: next offset per partition, None before the first batch.
+
+    `pending`: whether the outbox has a row."""
 
     offsets: dict[Partition, int | None]
     pending: bool
@@ -196,7 +200,9 @@ async def time_until_quiet(
 
 
 async def wait_until_explained(runtime: Runtime) -> tuple[int, float]:
-    """Wait until the reasons of all refusals are written. Returns how many were missing, and the seconds."""
+    """Wait until the reasons of all refusals are written, for EXPLAINED_SECONDS_MAX at most.
+
+    Returns how many decisions lacked reasons at the beginning, and the seconds of waiting."""
     began = monotonic()
     connection = await connect(runtime, "identification")
     try:

@@ -1,4 +1,4 @@
-"""The records of a burst, kept on disk, so that the raw limit moves the same bytes."""
+"""Keeps the records of a burst on disk, so that the raw limit moves the same bytes."""
 
 import json
 from collections import defaultdict
@@ -35,7 +35,7 @@ class Spans(NamedTuple):
     ends: Mapping[Partition, int]
 
     def of_topic(self, topic: str) -> dict[Partition, tuple[int, int]]:
-        """Start and end of every partition of a topic that received a record."""
+        """Start and end offset of every partition of a topic that received a record."""
         spans = {partition: (self.starts.get(partition, 0), end) for partition, end in self.ends.items()}
         return {partition: span for partition, span in spans.items() if partition[0] == topic and span[0] < span[1]}
 
@@ -59,7 +59,7 @@ def write_topic(topic: str, records: Iterable[RecordedRecord]) -> int:
 
 
 def _framed(content: bytes) -> bytes:
-    """The content after its length in four bytes."""
+    """The length of the content in four bytes, then the content."""
     return len(content).to_bytes(4, "big") + content
 
 

@@ -1,4 +1,4 @@
-"""The table of results, with a verdict for each figure that has a target."""
+"""Writes the table of results, with a verdict for each figure that has a target."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def _met(is_met: bool) -> str:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """One line per figure."""
+    """The results as text: one line per figure, with its verdict."""
     figures = list(flat(results))
     width = max(len(key) for key, _ in figures)
     return "\n".join(f"{key:<{width}}  {_shown(value):>14}  {verdict(key, value)}".rstrip() for key, value in figures)

@@ -1,4 +1,4 @@
-"""An independent reader of topics: its own consumer, no group, from the end of the topics."""
+"""Reads topics independently of the platform: with its own consumer, without a group, from the end of the topics."""
 
 import asyncio
 from collections.abc import Callable, Sequence

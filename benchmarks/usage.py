@@ -1,4 +1,4 @@
-"""The cost of each process: processor seconds over a span, and its highest memory, sampled every five seconds.
+"""Measures the cost of each process: processor seconds over a span, and its highest memory, sampled every five seconds.
 
 Memory is PSS: a page that n processes share counts as one n-th for each. So the sum over PostgreSQL's backends is
 right. `python -m benchmarks.usage name=pid …` is its own process, so that sampling does not disturb the driver. It
@@ -26,7 +26,8 @@ MIB = 2**20
 
 @dataclass
 class Cost:
-    """Processor seconds (user and system) since the first sample, and the highest memory seen, in MiB."""
+    """The cost of one process: processor seconds (user and system) since the first sample, and the highest memory seen,
+    in MiB. `with_children`: include its descendants."""
 
     pid: int
     with_children: bool = False
@@ -91,7 +92,7 @@ class Meter:
         self._process.stdout.readline()  # after the first sample
 
     def stop(self) -> Figures:
-        """`{"cpu_s": {name: …}, "memory_mb": {name: …}}`"""
+        """End the sampling; return the costs as `{"cpu_s": {name: …}, "memory_mb": {name: …}}`."""
         self._process.send_signal(signal.SIGTERM)
         out, _ = self._process.communicate(timeout=STOP_SECONDS_MAX)
         found: Figures = json.loads(out)
@@ -99,7 +100,7 @@ class Meter:
 
 
 class _Stop:
-    """Set by SIGTERM."""
+    """A flag that SIGTERM sets."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -110,6 +111,7 @@ class _Stop:
 
 
 def main(arguments: list[str]) -> int:
+    """Sample the processes `name=pid` until SIGTERM, then print their costs. Returns 0."""
     costs = _costs_of(arguments)
     stop = _Stop()
     _sample(costs.values())
@@ -131,7 +133,7 @@ def _figures(costs: Mapping[str, Cost]) -> Figures:
 
 
 def _costs_of(arguments: list[str]) -> dict[str, Cost]:
-    """From `name=pid` arguments."""
+    """The costs by name, still empty, from `name=pid` arguments."""
     return dict(_cost_of(argument) for argument in arguments)
 
 

@@ -1,4 +1,4 @@
-"""The reference for the ratio `ratio_to_usual`: the platform with a batch size of one.
+"""Measures the reference for the ratio `ratio_to_usual`: the platform with a batch size of one.
 
 Each step takes one message, one pooled connection and one transaction, and commits before the next message. The steps
 run as concurrent processes over the same tables, indexes and rules.

@@ -1,1 +1,1 @@
-"""Compare two commits on one machine, in alternating pairs. Processor time decides first."""
+"""Compares the cost of two commits on one machine, in alternating pairs. Processor time decides first."""

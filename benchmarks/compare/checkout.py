@@ -1,4 +1,4 @@
-"""The files of a commit in a separate folder, with their own Python packages, apart from the comparing checkout."""
+"""Writes the files of a commit to a separate folder with its own Python packages, apart from the comparing checkout."""
 
 import hashlib
 import shutil
@@ -22,7 +22,8 @@ Done = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """`label`: A or B. `commit`: full hash. `folder`: its files and `.venv`. `jars`: the folder of its Kafka."""
+    """An installed commit. `label`: A or B. `commit`: full hash. `folder`: its files and `.venv`. `jars`: the folder of
+    its Kafka."""
 
     label: str
     commit: str

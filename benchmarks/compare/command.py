@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class Comparison(NamedTuple):
-    """All runs. `commits`: full hash by side. `rate`: single changes per second."""
+    """All runs of a comparison. `commits`: full hash by side. `rate`: single changes per second."""
 
     commits: Mapping[str, str]
     size: Size
@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of the command."""
+    """The parser for the arguments of the command."""
     found = argparse.ArgumentParser(
         prog="python -m benchmarks compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""One run on one side: load the people, push single changes at a fixed rate, then a burst, and read the costs."""
+"""Measures one run on one side: load the people, push single changes at a fixed rate, then a burst; read the costs."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,28 +23,30 @@ Costs = Mapping[str, Cost]  # by process
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`figures`: by name, where a higher value is worse. `cpu_ms`: milliseconds per change, by part and process."""
+    """The result of one run. `figures`: by name, where a higher value is worse.
+
+    `cpu_ms`: milliseconds of processor time per change, by part (`singles`, `burst`) and process."""
 
     figures: Mapping[str, float]
     cpu_ms: Mapping[str, Mapping[str, float]]
 
 
 class _Part(NamedTuple):
-    """`figures` by name. `cpu_ms`: processor milliseconds per change, by process."""
+    """The result of one part of a run. `figures` by name. `cpu_ms`: processor milliseconds per change, by process."""
 
     figures: dict[str, float]
     cpu_ms: dict[str, float]
 
 
 class _Loaded(NamedTuple):
-    """`tokens` by source, and the codes of the providers."""
+    """A loaded platform. `tokens` by source; `providers`: their codes."""
 
     tokens: Tokens
     providers: Sequence[str]
 
 
 async def measure(platform: Platform, work: Work, rate: int) -> Run:
-    """All parts of one run. Raises TimeoutError if it takes longer than RUN_SECONDS_MAX."""
+    """Do one run and return its figures. Raises TimeoutError if it takes longer than RUN_SECONDS_MAX."""
     async with asyncio.timeout(RUN_SECONDS_MAX):
         loaded = await _load(platform, work)
         parts = {
@@ -56,7 +58,7 @@ async def measure(platform: Platform, work: Work, rate: int) -> Run:
 
 
 async def capacity(platform: Platform, work: Work, changes: Events) -> float:
-    """Single changes per second of the whole chain, if each connection pushes without a pause."""
+    """Measure how many single changes per second all services process, if each connection pushes without a pause."""
     async with asyncio.timeout(RUN_SECONDS_MAX):
         loaded = await _load(platform, work)
         push = push_closed_loop(platform.intake_url, changes, loaded.tokens)

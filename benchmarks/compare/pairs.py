@@ -1,4 +1,4 @@
-"""Ratios and verdicts from the figures of alternating pairs. Pure."""
+"""Computes ratios and verdicts from the figures of alternating pairs. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

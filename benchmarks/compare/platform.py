@@ -1,4 +1,4 @@
-"""The platform of one commit. Its own command `shouwang` starts it, signs its tokens and stops it.
+"""Runs the platform of one commit. The commit's own command `shouwang` starts it, signs its tokens and stops it.
 
 The comparing checkout uses only `run/ports.json`, `run/*.pid`, the HTTP routes and the stores behind those ports.
 """

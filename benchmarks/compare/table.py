@@ -1,4 +1,4 @@
-"""The tables and verdicts of a comparison, as text. Pure."""
+"""Writes the tables and verdicts of a comparison as text. Pure."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -17,7 +17,7 @@ def table(compared: Sequence[Compared]) -> str:
 
 
 def verdicts(compared: Sequence[Compared]) -> str:
-    """One line per figure with a limit."""
+    """One line per figure with a limit: whether B keeps the limit, and whether all pairs agree."""
     return "\n".join(_verdict(one, one.limit) for one in compared if one.limit is not None)
 
 

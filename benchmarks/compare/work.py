@@ -1,4 +1,4 @@
-"""The work of both sides: the same people and changes, byte for byte, made by this checkout."""
+"""Makes the work of both sides: the same people and changes, byte for byte, made by this checkout."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ QUICK = Size(pairs=2, people=2_000, changes=6_000, seconds=15, warm_up_seconds=5
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`load`: the people on the first day. The changes follow in the order warm-up, singles, burst."""
+    """The events of one run. `load`: the people on the first day. The other fields follow in this order."""
 
     load: Events
     warm_up: Events
@@ -48,7 +48,7 @@ class Work:
 
 
 def prepare(size: Size, rate: int) -> Work:
-    """The work of one run, from a fixed seed. Both commits must accept the events of this checkout."""
+    """Make the work of one run, from a fixed seed. Both commits must accept the events of this checkout."""
     singles = size.singles(rate)
     population = make_population(size.people, singles + size.changes, deaths_every=DEATHS_EVERY)
     changes, warm_up = population.changes, rate * size.warm_up_seconds

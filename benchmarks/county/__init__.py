@@ -1,1 +1,1 @@
-"""A county imported from files, and edits of its lists: throughput and memory, independent of the file size."""
+"""Measures the import of a county from files, and edits of its lists: throughput, and memory by size of the file."""

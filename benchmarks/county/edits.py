@@ -1,4 +1,4 @@
-"""Three edits of a list, each proposed, simulated, approved twice and published over HTTP.
+"""Makes three edits of lists, each proposed, simulated, approved twice and published over HTTP.
 
 - `look`: every person is decided again, and no decision changes (an amount for a past time and for age 110).
 - `few`: the decision of some 5 % changes (a higher amount, also for one more level of disability).
@@ -21,7 +21,7 @@ Change = Callable[[dict[str, Any]], None]  # changes a list, given as a plain di
 
 
 class Edit(NamedTuple):
-    """`area`: the area of the list that `change` edits."""
+    """An edit of a list. `area`: the area of the list that `change` edits."""
 
     area: str
     change: Change
@@ -74,7 +74,7 @@ class Redecision(NamedTuple):
 
 
 def publish(runtime: Runtime, name: str, edit: Edit) -> tuple[str, float]:
-    """Propose, simulate, approve and publish. Returns the version, and the seconds of its simulation."""
+    """Propose, simulate, approve and publish an edit. Returns the version, and the seconds of its simulation."""
     with client(runtime, "identification", role="officer", division=edit.area, subject="proposer") as officer:
         version = _propose(officer, edit)
         simulated_seconds = _simulate(officer, name, version)

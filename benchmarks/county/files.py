@@ -1,4 +1,4 @@
-"""The files of a county, and their import through `POST /v1/imports`."""
+"""Writes the files of a county, and imports them through `POST /v1/imports`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

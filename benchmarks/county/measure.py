@@ -1,4 +1,4 @@
-"""Import a county from two files and edit its lists: throughput, and memory that must not grow with the file.
+"""Imports a county from two files and edits its lists. Memory must not grow with the size of the file.
 
 The second file is four times as large as the first. The edits run with two replicas of identification and with all
 services downstream.

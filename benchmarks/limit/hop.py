@@ -1,4 +1,6 @@
-"""A process that stands for one service when the raw limit is measured. It reads, stores and sends recorded records.
+"""Runs a hop: a process that stands for one service when the raw limit is measured.
+
+A hop reads and stores its recorded input records, and sends its recorded output records.
 
 `python -m benchmarks.limit.hop SERVICE KAFKA DATABASE_URL` prints `ready` and waits for a line on its input. It ends
 after its last input record, and prints the time of that record.

@@ -1,4 +1,4 @@
-"""The input and output topics of each hop. Pure."""
+"""Finds the input and output topics of each hop, which stands for one service in the raw limit. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

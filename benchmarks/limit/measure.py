@@ -1,4 +1,4 @@
-"""Run all hops of the raw limit over the records of the last burst."""
+"""Runs all hops of the raw limit over the records of the last burst, and measures their throughput."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ Processes = Mapping[str, Popen[str]]  # by service
 
 
 def measure() -> Figures:
-    """The throughput of the bytes of the last burst. Raises LocalProblem if no burst was recorded."""
+    """Measure the throughput of the bytes of the last burst. Raises LocalProblem if no burst was recorded."""
     if not INDEX.exists():
         raise LocalProblem("The raw limit moves the bytes of a burst: run --only burst first.")
     index = load_index()

@@ -1,4 +1,4 @@
-"""The committed log: the last result of each rehearsal, with commit and machine."""
+"""Reads and writes the committed log: the last result of each rehearsal, with commit and machine."""
 
 import json
 import subprocess

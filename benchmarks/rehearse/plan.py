@@ -1,4 +1,4 @@
-"""All rehearsals: the entries of `rehearsals.yaml`, and every test file of `tests/rehearse`."""
+"""Finds all rehearsals: the entries of `rehearsals.yaml`, and every test file of `tests/rehearse`."""
 
 import ast
 import re
@@ -26,7 +26,8 @@ LIMIT_FACTOR = 3  # a shared machine may take three times as long as a free one
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`command` begins with `pytest` or `python`. `minutes` is rough; `seconds_max` is the time limit."""
+    """A check that takes long. `shows`: its purpose. `command` begins with `pytest` or `python`. `minutes` is rough;
+    `seconds_max` is the time limit."""
 
     name: str
     shows: str
@@ -103,7 +104,7 @@ def _parse_command(text: str, position: str) -> tuple[str, ...]:
 
 
 def _from_test_file(path: Path) -> Rehearsal:
-    """Name from the file, purpose from the first line of its docstring."""
+    """Make a rehearsal of a test file: its name from the file, its purpose from the first line of the docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     if not docstring:
         raise LocalProblem(f"{_shown(path)}: its docstring must say what it shows.")

@@ -1,4 +1,4 @@
-"""Run one rehearsal as its own process, with a time limit. Its output is masked and all its processes are stopped."""
+"""Runs one rehearsal as its own process, with a time limit. Its output is masked and all its processes are stopped."""
 
 import os
 import re
@@ -40,7 +40,7 @@ KEPT_VARIABLES = ("SHOUWANG_JARS", "SHOUWANG_TEST_POSTGRES")
 
 @dataclass(slots=True)
 class Outcome:
-    """`fault` is None after success, else a short reason. `figures`: numbers by name."""
+    """The result of a rehearsal. `fault` is None after success, else a short reason. `figures`: numbers by name."""
 
     name: str
     seconds: float
@@ -54,7 +54,8 @@ class _Figure(msgspec.Struct):
 
 
 def run(rehearsal: Rehearsal, report: Report, logs: Path) -> Outcome:
-    """Run it to its end or its time limit. The output goes to `<logs>/<name>.log`; ID and phone numbers are masked.
+    """Run a rehearsal to its end or its time limit. Its output goes to `<logs>/<name>.log`, with masked ID and phone
+    numbers.
 
     `report` takes lines of progress.
     """
@@ -79,7 +80,7 @@ def _hidden_fault(rehearsal: Rehearsal, figures: Mapping[str, float], leftovers:
 
 
 def _run_process(rehearsal: Rehearsal, folder: Path, log: Path, report: Report) -> str | None:
-    """The fault, or None."""
+    """Run the command of a rehearsal in `folder`. Returns the fault, or None."""
     child = subprocess.Popen(
         _command(rehearsal, folder),
         cwd=REPOSITORY,
@@ -135,7 +136,7 @@ def _copy_masked(output: IO[str], log: Path) -> None:
 
 
 def _wait(child: subprocess.Popen[str], rehearsal: Rehearsal, report: Report) -> bool:
-    """Return whether the process ended within its time limit."""
+    """Wait for the end of a process. Returns whether it ended within its time limit."""
     began = reported_at = time.monotonic()
     while child.poll() is None:
         now = time.monotonic()
@@ -165,7 +166,7 @@ def _stop_leftovers(folder: Path) -> list[str]:
 
 
 def _leftovers(folder: Path) -> dict[int, str]:
-    """Process names by pid."""
+    """Names by pid of the processes whose TMPDIR is `folder`."""
     found = {}
     for process in psutil.process_iter():
         # A process may end meanwhile, or belong to another user and so not to us.
@@ -180,7 +181,7 @@ def _belongs_to(folder: Path, process: psutil.Process) -> bool:
 
 
 def _is_shared(process: psutil.Process) -> bool:
-    """Whether it belongs to the PostgreSQL of all test runs, which ends after its last user."""
+    """Whether a process belongs to the PostgreSQL of all test runs, which ends after its last user."""
     return str(SHARED_POSTGRES) in (process.cwd(), *process.cmdline()) or process.cwd() == str(SHARED_POSTGRES / "data")
 
 

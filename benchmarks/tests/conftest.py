@@ -1,4 +1,4 @@
-"""`benchmarks` is not an installed package: the tests import it from the repository's root."""
+"""Adds the root of the repository to the import path, because `benchmarks` is not an installed package."""
 
 import sys
 from pathlib import Path
