@@ -1,4 +1,4 @@
-"""A real browser, console, broker and supervision; the tests emit the events of the other services."""
+"""Starts a real browser, console, broker and supervision. The tests emit the events of the other services."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ class Town:
         return event_id
 
     async def visit(self, division: str = "530302001", *, minutes: int = 25) -> tuple[str, str]:
-        """A person is found disabled and is visited. Returns the person id and the id of the pushed change."""
+        """Emit all events of a person who is found disabled and visited. Returns the person id and the change id."""
         person, change = str(uuid4()), str(uuid4())
         facts = await self.emit(_facts(person, change, "disability"), change, change)
         decision = await self.emit(_decided(person, change, division), change, facts, division)
@@ -100,14 +100,14 @@ class Town:
         return person, change
 
     async def elder(self, born: date, hukou: str) -> str:
-        """A person is registered. Returns the person id."""
+        """Emit the registration of a person. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
         value = Registration(sex="2", birth_date=born, hukou_division=hukou, hukou_kind="rural")
         await self.emit(_facts(person, change, "registration", value), change, change)
         return person
 
     async def gap(self, left: str, moved_to: str) -> str:
-        """A person has moved, and no list covers the months after the move. Returns the person id."""
+        """Emit the decision about a person who has moved, and whom no list covers then. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
         gap = MoveGap(
             item="longevity_allowance",
@@ -124,7 +124,7 @@ class Town:
         return person
 
     async def death(self, division: str = "530302001") -> str:
-        """A person has died: emits the decision and the cancelled task. Returns the person id."""
+        """Emit the death of a person, the decision about it and the cancelled task. Returns the person id."""
         person, change = str(uuid4()), str(uuid4())
         facts = await self.emit(_facts(person, change, "death"), change, change)
         dead = _decided(person, change, division, died_on=clock.today() - timedelta(days=3))

@@ -1,4 +1,4 @@
-"""The whole platform on this machine for all journeys: real Kafka, real PostgreSQL, every service."""
+"""Starts the whole platform on this machine for all journeys: real Kafka, real PostgreSQL, every service."""
 
 import os
 import shutil

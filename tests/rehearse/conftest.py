@@ -1,4 +1,4 @@
-"""Tests that take too long for `make test`: `make rehearse` runs them, each file as one rehearsal.
+"""Fixtures of the tests that take too long for `make test`. `make rehearse` runs each file as one rehearsal.
 
 The first line of a file's docstring names its purpose.
 """
@@ -12,7 +12,9 @@ import pytest
 
 @pytest.fixture
 def figure() -> Callable[[str, float], None]:
-    """`figure("broker_kills", 30)` logs a number of the rehearsal. Text is rejected: it may name a person."""
+    """A function that logs a number of the rehearsal: `figure("broker_kills", 30)`.
+
+    The rehearsal runner rejects a text, because it may name a person."""
 
     def report(name: str, value: float) -> None:
         print(f"{name} = {value}")
