@@ -20,6 +20,7 @@ Position = tuple[Any, ...]
 
 
 def sealed(position: Position, context: str) -> bytes:
+    """Encrypt a position; empty for no position. `opened` needs the same `context`."""
     return vault().seal(encoded(position), context.encode()) if position else b""
 
 

@@ -42,6 +42,7 @@ class Reader:
 
     @classmethod
     async def open(cls, setup: Setup) -> "Reader":
+        """Connect to the database of a feed, and find the columns to read."""
         url, feed = url_of(setup.feed), setup.feed
         _need_no_pending(feed)
         reader = cls(setup, ThreadPoolExecutor(1, thread_name_prefix=f"feed-{feed.feed}"))

@@ -18,13 +18,15 @@ FeedName = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,40}$", examples=["qujin
 
 
 class RunFeedIn(Body):
-    """`from_start`: read the whole table again. Only rows that differ from what is stored give events."""
+    """Reads a table now. `from_start`: read the whole table again; only rows that differ from the stored ones give
+    events."""
 
     from_start: bool = False
 
 
 class ConfirmMissingIn(Body):
-    """`missing`: the number of missing rows as the officer saw it. Another number is not confirmed."""
+    """Confirms that missing rows are right. `missing`: their number as the officer saw it; if it has changed, the
+    answer is 409."""
 
     missing: params.Sequence
     reason: Reason

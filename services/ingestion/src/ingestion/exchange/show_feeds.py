@@ -97,6 +97,7 @@ async def list_feed_rejects(
 
 
 def _headers(stored: StoredFeed | None) -> list[list[str]]:
+    """The header rows of the file: one row, or none before the first run."""
     return [list(opened(stored.headers, f"feed/{stored.feed}/headers"))] if stored else []
 
 

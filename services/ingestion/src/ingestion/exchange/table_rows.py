@@ -29,9 +29,9 @@ _SUBJECT_BYTES: Final = 8
 
 
 class TableRow(NamedTuple):
-    """A row as it was read. `key`: keyed hash of its key; `position`: in the order of the table, as the driver gave it;
-    `raw`: keyed hash of its cells without the watermark; `is_deleted`: None for an unknown operation; `number`: in the
-    run."""
+    """A row as it was read. `key`: keyed hash of its key. `position`: its place in the order of the table, with the
+    values of the driver. `raw`: keyed hash of its cells with content. `is_deleted`: None for an unknown operation.
+    `number`: its number in the run."""
 
     key: bytes
     position: Position
@@ -77,6 +77,7 @@ def _key_of(feed: Feed, parts: Sequence[Any]) -> bytes:
 
 
 def _comparable(cell: Any) -> Any:
+    """The cell in a type that has a stable encoding."""
     return cell if cell is None or isinstance(cell, str | int | float) else text_of(cell)
 
 
@@ -116,6 +117,7 @@ def _unknown_operation(layout: Layout, cells: Row, sender: Sender) -> Shaped:
 
 
 def _change_of(layout: Layout, row: TableRow, is_deleted: bool, shaped: Shaped, at: datetime) -> Change | None:
+    """The change that a row states; None if the row is rejected. `at`: when the row was written."""
     watermark = watermark_of(layout, row)
     if isinstance(shaped.read, Pushed):
         changed_at = max(at, shaped.read.time) if is_deleted else shaped.read.time

@@ -143,6 +143,7 @@ class Run:
         return total
 
     async def _commit(self, rows: Sequence[TableRow], to: bytes | None, save: SaveRows) -> Counts:
+        """Save rows in one transaction, and move the cursor to `to`. Raises Overtaken."""
         now = clock.now()
         async with self.database.transaction() as tx:
             counts = await save(tx, self.reader.layout, self.run, rows, now)

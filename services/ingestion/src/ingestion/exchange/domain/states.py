@@ -29,8 +29,9 @@ class Content(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A row as it was read. `at`: when it was written; `watermark`: its position in the order of changes, if there is
-    one; `content`: None if a deleted row shows only its key; `valid_to`: the end of the period in such a row."""
+    """A row as it was read. `at`: when it was written. `watermark`: its position in the order of changes, if known.
+
+    `content`: None if a deleted row shows only its key. `valid_to`: the end of the period in a row without content."""
 
     at: datetime
     watermark: tuple[object, ...] | None

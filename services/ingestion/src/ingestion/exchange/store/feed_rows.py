@@ -68,7 +68,7 @@ def _known(row: asyncpg.Record) -> KnownRow:
 
 
 def _content(row: asyncpg.Record) -> Content | None:
-    """None for a key of which only a deletion was read."""
+    """The content in a stored row; None for a key of which only a deletion was read."""
     return Content(row["line"], row["said"], row["valid_from"], row["valid_to"]) if row["line"] else None
 
 

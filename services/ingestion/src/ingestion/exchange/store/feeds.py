@@ -46,8 +46,10 @@ class StoredRun(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The result of one page of a run. `cursor`: the sealed position at which the page begins; `to`: the position at
-    which it ends, None to keep the cursor; `newest`: the newest watermark, None to keep it; then rows by result."""
+    """The result of one page of a run: positions, and numbers of rows by result.
+
+    `cursor`: the sealed position at which the page begins. `to`: the sealed position at which it ends, None to keep the
+    cursor. `newest`: the newest watermark, sealed; None to keep the stored one."""
 
     run: int
     cursor: bytes
