@@ -90,6 +90,7 @@ class AdmissionTest:
                 self.admission.stuck[event.event_id] = reason
 
     def _outcome(self, person: Person, events: Sequence[Pushed]) -> Outcome:
+        """Judge the person as if all these events counted."""
         work, person_id, before = self.work, person.person_id, person.memory.standing
         work.standing_before[person_id] = before
         statements = statements_of(self._trial(person, events))
@@ -122,6 +123,7 @@ class AdmissionTest:
         return statement_of(event, self.work.chain(event), self.instant, self.work.person_of)
 
     def _arrived_at(self, event_id: str) -> datetime:
+        """When the event began to wait; for a new event, the instant of the batch."""
         waited = self.work.waited.get(event_id)
         return waited.since if waited is not None else self.instant
 
@@ -146,6 +148,7 @@ class AdmissionTest:
 
 
 def _confirmed_places(chains: Sequence[Chain], released: set[str], standing: StandingState) -> list[PlaceRuling]:
+    """Rulings that confirm the places of released chains."""
     places = [place_of(c, standing) for c in chains if c.chain in released]
     return [PlaceRuling(p.chain, p.division, "confirmed") for p in places if p is not None]
 
@@ -185,6 +188,7 @@ def _with_places(before: StandingState, seeded: StandingState, strong: set[str],
 
 
 def _needs_statements(person: Person, events: Sequence[Pushed], places: Sequence[Pushed]) -> bool:
+    """Whether the person's row is not enough to judge these events. `places`: those of them that state a place."""
     if person.waiting or person.identities or any(e.kind == "identity_change" for e in events):
         return True
     if person.memory.standing.special:
@@ -235,6 +239,7 @@ def _seeded(person: Person, begun: Sequence[_Begun]) -> StandingState | None:
 
 
 def _may_be_first(first: _Begun, person: Person, begun: Sequence[_Begun]) -> bool:
+    """Whether a place becomes the first vouched place, as far as the person's row shows it."""
     standing = person.memory.standing
     if not lies_in(first.division, first.source.areas):
         return False

@@ -76,17 +76,23 @@ class Admission:
 
 @dataclass
 class Work:
-    """A batch while it is decided.
+    """A batch while it is decided. Most mappings are by id of the event, person or household.
 
-    Loaded: `events`, the new ones and those that waited, each once; `waited` by event id; `parts`, the waiting member
-    parts of these persons; `holders`, the person of an ID number printed in a certificate (not locked, because every
-    person of a circle is locked anyway); `states` of households; `persons`; `known`, the stored events.
+    Loaded values:
+    - `events`: the new events and those that waited, each once. `waited`: those that waited. `known`: stored events.
+    - `person_of`: the person by blind index of the ID number. `persons`, `states` (of households): locked rows.
+    - `parts`: the waiting member parts of these persons.
+    - `holders`: the person by blind index of an ID number that is printed in a certificate. These persons need no lock
+      of their own, because every person of a circle is locked anyway.
 
-    Decided: `placing`, `circles`, `admission`; `household_of_event`; `new_names` (person, name); `account_changes`;
-    `held_parts` and `released_parts`; `withheld` events; `registrations_changed`, persons whose name may change;
-    `source_ids`, see `domain.person.place`; `quiet`, deaths that raise no suspicion;
-    `now_waiting`, the person by new quarantine row; `judge_again`, persons for another round, and `separated`, those
-    of them who lost an identity; `standing_before`; `over_limit`, counts (source, kind) that have become groups.
+    Decided values:
+    - `placing`, `circles`, `admission`: the results for the events. `standing_before`: of the judged persons.
+    - `household_of_event`: a household that the chain of the event touches. `source_ids`: see `domain.person.place`.
+    - `new_names`: person and name. `registrations_changed`: persons whose name may change. `account_changes`.
+    - `held_parts`, `released_parts`: member parts that begin or cease to wait. `withheld`: events that counted before.
+    - `quiet`: deaths that raise no suspicion. `now_waiting`: the person by new row of the quarantine.
+    - `judge_again`: persons for another round. `separated`: those of them who lost an identity.
+    - `over_limit`: the count by source and kind, if it is above the limit of a group.
     """
 
     events: list[Pushed]

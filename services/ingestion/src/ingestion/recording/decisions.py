@@ -119,7 +119,7 @@ def _add_statements(work: Work, placed: Sequence[Pushed], instant: datetime) -> 
 def _add_income(work: Work, event: Pushed, incomes: dict[str, str], instant: datetime) -> None:
     """Add a low-income statement. Note its chain in `incomes` if it may reach other members of a household.
 
-    It may if it names a household, or if it continues a chain that may have named one."""
+    The statement may do so if it names a household, or if its chain may have named one."""
     person, chain = work.person(event), work.chain(event)
     continued = chain.encode() in person.statements
     standings.add_statement(work, event, instant)

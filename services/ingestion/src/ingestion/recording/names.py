@@ -34,6 +34,7 @@ def _renamed_account_owners(work: Work) -> list[Person]:
 
 
 async def _rename(tx: Tx, work: Work) -> None:
+    """Store the newest name of each person whose registrations changed, or remove it if no registration counts."""
     names = await _newest_names(tx, work)
     nameless = [person_id for person_id, name in names.items() if name is None]
     sealed = [vault_row(person_id, "name", name) for person_id, name in names.items() if name is not None]
@@ -92,6 +93,7 @@ def _account_events(statements: Sequence[Statement]) -> list[str]:
 
 
 def _with_holder(statement: Statement, events: Mapping[str, Pushed], name_digest: bytes) -> Statement:
+    """The statement of an account, with its holder compared with the name; other statements as they are."""
     event = events.get(statement.event_id)
     if event is None or not isinstance(statement.value, BankAccount):
         return statement

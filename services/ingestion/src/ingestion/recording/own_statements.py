@@ -85,6 +85,7 @@ def _suspect_again(work: Work, withheld: Withheld, own: OwnStatement | None, ins
 
 
 def _add_suspicion(work: Work, person_id: str, death: Statement, instant: datetime) -> None:
+    """Add a suspicion to the person's statements: the death `death` with the evidence `reported`."""
     chain, reported = derived_id("suspicion", death.event_id), Death(evidence="reported")
     suspicion = replace(
         death, event_id=chain, chain=chain, action="created", recorded_at=instant, value=reported, standing=()

@@ -51,6 +51,7 @@ def _note_account_change(work: Work, person: Person, statement: Statement) -> No
 
 
 def _last_account(person: Person) -> Statement | None:
+    """The statement of a bank account that was recorded last, among those that count fully."""
     known = [s for s in statements_of(person.statements) if _is_full_account(s)]
     return max(known, key=lambda s: s.recorded_at, default=None)
 
@@ -110,6 +111,7 @@ def _wanted(work: Work, outcome: Outcome, statement: Statement) -> Standing | No
 
 
 def _keeps_its_standing(work: Work, outcome: Outcome, statement: Statement) -> bool:
+    """Whether no verdict applies: the statement is a copy for a household, the platform's own, or discarded."""
     if not is_of_source(statement) or _is_own(outcome, statement):
         return True
     return _is_discarded(work, statement)

@@ -61,7 +61,7 @@ def _status(reason: str | None) -> str:
 
 
 def _sealed_names(new_names: Sequence[tuple[str, str]]) -> list[store.Sealed]:
-    """`new_names`: person and name; the last name of a person is the newest."""
+    """The encrypted names for the vault. `new_names`: person and name; the last name of a person is the newest."""
     return [vault_row(person_id, "name", name) for person_id, name in dict(new_names).items()]
 
 

@@ -161,6 +161,7 @@ class Released(NamedTuple):
 
 
 async def release(tx: Tx, released: Sequence[Released], at: datetime, by: str | None) -> None:
+    """Store that events in quarantine take effect. `by`: the officer, None without a decision."""
     if not released:
         return
     event_ids, chains, households, keepers = bulk.columns_of(released)

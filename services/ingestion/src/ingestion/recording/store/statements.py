@@ -107,7 +107,7 @@ async def lock_persons(tx: Tx, person_ids: Collection[str]) -> dict[str, Person]
 
 
 def _by_id(rows: Iterable[Any]) -> dict[str, Person]:
-    """`rows`: the columns _PERSON."""
+    """Persons by id, from rows with the columns _PERSON."""
     return {row[0]: _person(*row) for row in rows}
 
 
