@@ -1,8 +1,8 @@
 """The job that emits `CoverageDeclared` for each division whose coverage entries in the register have changed.
 
-Coverage entries (`feeds`) change by a new version of a source's entry, by a version that begins on its day, and by
-suspension of a source. The job compares them with the last declaration of each division. So nothing is declared twice,
-and a crash loses nothing.
+Coverage entries (`feeds`) change in three ways: a new version of a source is entered, an entered version begins, or a
+source becomes inactive. The job compares the entries with the last declaration of each division. So nothing is declared
+twice, and a crash loses nothing.
 """
 
 from collections.abc import Mapping

@@ -55,4 +55,5 @@ def wait_seconds(bucket: Bucket, limits: Limits) -> float:
 
 
 def _missing(left: float) -> float:
+    """The events that must refill until one is left; 0 if one is left."""
     return 1 - left if left < 1 - _ROUNDING else 0.0

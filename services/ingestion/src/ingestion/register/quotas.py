@@ -74,6 +74,7 @@ async def admit(database: Database, events: Sequence[Pushed], sent: Mapping[str,
 
 
 def over_quota(wait: float) -> TooBusy:
+    """The error for a source that is over its quota. `wait`: seconds."""
     seconds = min(int(wait) + 1, WAIT_SECONDS_MAX)
     return TooBusy("this source has sent more than agreed", retry_after_seconds=seconds, code="quota_exceeded")
 
@@ -167,6 +168,7 @@ async def _renew(
 
 
 def _advance(limits: Limits) -> int:
+    """The number of events that a process leases in advance."""
     return max(1, min(limits) // ADVANCE_PARTS)
 
 

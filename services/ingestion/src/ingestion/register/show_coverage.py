@@ -21,8 +21,8 @@ router = APIRouter(tags=["sources"])
 
 
 class CoveredOut(BaseModel):
-    """`absence`: `false` means that a missing fact is a no, because the `sources` report every change of this kind
-    here. `unknown`: no source declares that, or a missing fact of this kind is never a no."""
+    """The meaning of a missing fact of one kind. `absence`: `false` means "no", because the `sources` report every
+    change of this kind here. `unknown`: no source declares that, or a missing fact of this kind never means "no"."""
 
     absence: Literal["false", "unknown"]
     since: date | None
@@ -30,8 +30,9 @@ class CoveredOut(BaseModel):
 
 
 class CoverageOut(BaseModel):
-    """`declared`: whether any feed was ever declared for this division or an area above it. Without a declaration,
-    decisions take every missing fact as a no, for all kinds where that is possible."""
+    """The meaning of missing facts in a division on a day. `declared`: whether a coverage entry in the register names
+    this division or an area above it, even an ended one or one of an inactive source. Without such an entry, decisions
+    take every missing fact as a "no", for all kinds where that is possible."""
 
     division: str
     on: date
@@ -56,7 +57,7 @@ async def show_coverage(
 
 
 def _need_visible(caller: Caller, division: str) -> None:
-    """Raises NotFound for an unknown division, NotAllowed for one outside the caller's area."""
+    """Raise NotFound for an unknown division, NotAllowed for one outside the caller's area."""
     if not divisions.known(division):
         raise NotFound("no such division")
     caller.need_area(division)

@@ -46,6 +46,7 @@ async def list_groups(
 
 
 def _fields(group: store.Group, counts: Sequence[store.RowCount]) -> dict[str, Any]:
+    """The fields of `GroupOut`. `counts`: the rows of this group."""
     total = sum(count.rows for count in counts)
     waiting = sum(count.rows for count in counts if count.state == "open")
     return group._asdict() | {"total": total, "waiting": waiting}

@@ -59,7 +59,7 @@ async def list_quarantine(
 
 
 def _out(row: Quarantined, alive: Mapping[str, list[str]]) -> QuarantinedOut:
-    """`alive`: waiting signs of life by person."""
+    """The answer about one row. `alive`: event ids of waiting signs of life by person."""
     return QuarantinedOut(
         **row._asdict(),
         reason_text=QUARANTINE[row.reason][1],
@@ -162,6 +162,7 @@ async def _may_discard(tx: Tx, row: Quarantined, caller: Caller, refuted_by: str
 
 
 async def _day_of_death(tx: Tx, event_id: str) -> date:
+    """The stated day of a death; without one, the day of its event."""
     event = (await open_events(tx, [event_id]))[event_id]
     return event.valid_from or event.day
 

@@ -53,21 +53,24 @@ class QuarantinePageOut(BaseModel):
 
 
 class ReleaseIn(Body):
-    """`grant_days`: for so many days the source may state this kind about the person without another decision."""
+    """Releases an event. `grant_days`: for so many days the source may state this kind about the person without another
+    decision."""
 
     reason: Reason
     grant_days: int | None = Field(default=None, ge=1, le=GRANT_DAYS_MAX)
 
 
 class DiscardIn(Body):
-    """`refuted_by`: the event id of the `alive` fact that refutes a death. Without one, two officers are needed."""
+    """Discards an event. `refuted_by`: the event id of the `alive` fact that refutes a death.
+
+    Without such a fact, two officers must discard a death from a source that does not belong to the person."""
 
     reason: Reason
     refuted_by: Id | None = None
 
 
 class SettledOut(BaseModel):
-    """`state` is still `open` while a second officer has to agree."""
+    """The state of an event after the decision: still `open` while a second officer has to agree."""
 
     event_id: str
     state: str
@@ -154,7 +157,7 @@ class GroupPageOut(BaseModel):
 
 
 class RowCountOut(BaseModel):
-    """`reason`: a code of the quarantine, or `place_claimed`."""
+    """The rows of a group with one reason and state. `reason`: a code of the quarantine, or `place_claimed`."""
 
     reason: str
     state: str
@@ -162,7 +165,7 @@ class RowCountOut(BaseModel):
 
 
 class SampleRowOut(BaseModel):
-    """`id`: of the waiting event, or of the case of a place."""
+    """A row of a group. `id`: of the waiting event, or of the case of a place."""
 
     id: str
     person_id: str
@@ -176,8 +179,8 @@ class GroupDetailOut(GroupOut):
 
 
 class SettleIn(Body):
-    """`grant_days`: for so many days the source may state this kind about these persons without another decision. Only
-    for a release of events."""
+    """Settles a group. `grant_days`: for so many days the source may state this kind about these persons without
+    another decision. It is permitted for a release of events only."""
 
     outcome: GroupOutcome
     reason: Reason
@@ -185,7 +188,7 @@ class SettleIn(Body):
 
 
 class GroupDecisionOut(BaseModel):
-    """`state` is still `open` while a second officer has to agree."""
+    """The state of a group after the decision: still `open` while a second officer has to agree."""
 
     group_id: str
     state: GroupState

@@ -10,7 +10,7 @@ from ingestion.register.tables import CoverageRow
 
 
 class Declared(NamedTuple):
-    """`said`: the exact JSON of the `CoverageDeclared` that was emitted."""
+    """A declared coverage. `said`: the exact JSON of the `CoverageDeclared` that was emitted."""
 
     division: str
     version: int

@@ -89,7 +89,7 @@ async def count_rows(connection: Any, group_ids: Sequence[str]) -> dict[str, lis
 
 
 class SampleRow(NamedTuple):
-    """`id`: of the event or the case. `division`: the claimed place, or the newest known place of the person."""
+    """A row of a group. `id`: of event or case. `division`: the claimed place, or the newest place of the person."""
 
     id: str
     person_id: str
