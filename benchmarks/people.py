@@ -31,7 +31,7 @@ Events = Sequence[SourceEvent]
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """`load`: the content of all registers on the first day. `changes`: the events after that day."""
+    """The events of a measurement. `load`: the content of all registers on the first day. `changes`: later events."""
 
     load: list[SourceEvent]
     changes: list[SourceEvent]

@@ -60,7 +60,7 @@ class Compared:
         return all((ratio <= 1 + self.limit) == self.is_within for ratio in self.pair_ratios)
 
     def as_json(self) -> dict[str, Any]:
-        """For the file of results, with rounded ratios."""
+        """The values for the file of results, with rounded ratios."""
         return {
             "a": self.a.as_json(),
             "b": self.b.as_json(),

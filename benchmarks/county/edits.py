@@ -64,12 +64,12 @@ class Redecision(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From the publication to the last decided person."""
+        """Seconds from the publication to the last decided person."""
         return (self.redecided_at - self.published_at).total_seconds()
 
     @property
     def selected_seconds(self) -> float:
-        """From the publication until the affected people were found."""
+        """Seconds from the publication until the affected people were found."""
         return (self.selected_at - self.published_at).total_seconds()
 
 

@@ -27,6 +27,7 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=SHANGHAI)
 
 @contextmanager
 def fresh_home(prefix: str) -> Iterator[Path]:
+    """An empty folder that is the home of this process, removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     before = os.environ.get("SHOUWANG_HOME")
     os.environ["SHOUWANG_HOME"] = str(folder)
