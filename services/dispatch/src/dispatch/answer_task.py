@@ -28,7 +28,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class AnswerIn(Body):
-    """`reason` and `worker` are codes, never names or free text."""
+    """The body of an answer to a task. `reason` and `worker` are codes, never names or free text."""
 
     at: Instant | None = Field(default=None, description="the instant of the step; default: now")
     worker: str | None = Field(
@@ -58,7 +58,7 @@ async def _answer(db: Db, caller: Caller, task_id: UUID, kind: AnswerKind, body:
 
 
 def _own_scope(caller: Caller) -> OwnProvider:
-    """Raises NotAllowed for a token without a provider."""
+    """Return the caller's scope, which is one provider. Raises NotAllowed for a token without a provider."""
     scope = scope_of(caller)
     if not isinstance(scope, OwnProvider):
         raise NotAllowed("the token names no provider", code="provider_required")
@@ -66,7 +66,7 @@ def _own_scope(caller: Caller) -> OwnProvider:
 
 
 async def _need_inside(tx: Tx, task_id: UUID, scope: OwnProvider) -> None:
-    """Raises NotAllowed for a task outside the visitor's area."""
+    """Check the area of a task. Raises NotAllowed for a known task outside the visitor's area."""
     stored = await store.load_task(tx.sql, str(task_id))
     if stored is not None and not scope.covers(stored.task.division):
         raise NotAllowed("the task is not yours", code="not_yours")
@@ -86,23 +86,23 @@ async def accept(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None =
 
 @router.post("/v1/tasks/{task_id}/decline", responses=_PROBLEMS)
 async def decline(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Decline an offer. The next provider receives it."""
+    """Decline an offer. The next suitable provider receives an offer."""
     return await _answer(db, caller, task_id, "decline", body)
 
 
 @router.post("/v1/tasks/{task_id}/check-in", responses=_PROBLEMS)
 async def check_in(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """The visit begins. The day must lie within the window."""
+    """Record the begin of a visit. The day must lie within the task's window."""
     return await _answer(db, caller, task_id, "check_in", body)
 
 
 @router.post("/v1/tasks/{task_id}/check-out", responses=_PROBLEMS)
 async def check_out(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """The visit has ended."""
+    """Record the end of a visit."""
     return await _answer(db, caller, task_id, "check_out", body)
 
 
 @router.post("/v1/tasks/{task_id}/fail", responses=_PROBLEMS)
 async def fail(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """The visit is not possible. Another visit follows."""
+    """Record that the visit is not possible. Another task follows, up to a limit."""
     return await _answer(db, caller, task_id, "fail", body)

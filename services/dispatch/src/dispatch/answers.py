@@ -1,4 +1,4 @@
-"""Providers' answers to tasks, from HTTP and Kafka: one lock order, one decision, one record of each answer."""
+"""Apply providers' answers to tasks, from HTTP and from Kafka: lock the tasks, decide, record and save each answer."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,21 +16,24 @@ UNKNOWN: Final = Refused("unknown_task")
 
 
 class TaskAnswer(NamedTuple):
-    """`task_id` is given by the caller: the task may be unknown, or belong to another provider."""
+    """An answer to one task. The sender gives `task_id`: the task may be unknown, or belong to another provider."""
 
     task_id: str
     answer: Answer
 
 
 class AnswerResult(NamedTuple):
-    """`task`: the task after the answer, None for an unknown one."""
+    """The decision about one answer. `task`: the task after the answer, None for an unknown task."""
 
     result: Change | Repeated | Refused
     task: Task | None
 
 
 async def apply_answers(tx: Tx, answers: Sequence[TaskAnswer], via: str, now: datetime) -> list[AnswerResult]:
-    """Decide, record and save the answers; returns the results in the same order. `via`: http or kafka."""
+    """Decide the answers, record those to known tasks, and save the changes. `via`: http or kafka.
+
+    Returns one result per answer, in the order of `answers`.
+    """
     tasks, plans = await lock_with_plans(tx, [given.task_id for given in answers])
     changes: dict[str, Change] = {}
     results: list[tuple[str, Change | Repeated | Refused]] = []

@@ -1,4 +1,4 @@
-"""Changes of tasks: locking the tasks, and saving the changes with their events, offers and provider messages."""
+"""Lock tasks, and save their changes together with the events, the offers and the messages to providers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,13 +19,13 @@ PlanKey = tuple[str, str]  # person id, item
 
 
 async def lock_with_plans(tx: Tx, task_ids: Sequence[str]) -> tuple[dict[str, Task], dict[PlanKey, Plan]]:
-    """The tasks by id, locked after the plans of their persons."""
+    """Lock the plans of the tasks' persons, then the tasks. Returns the tasks by id, and the plans."""
     plans = await store.lock_plans(tx, await store.load_persons_of_tasks(tx, task_ids))
     return await store.lock_tasks(tx, task_ids), plans
 
 
 def without_successor_after_end(change: Change, plans: Mapping[PlanKey, Plan]) -> Change:
-    """The change without its successor if the plan has ended in the meantime."""
+    """Return the change. Its successor (the task that repeats a visit) is removed if the plan has ended."""
     if change.successor is None:
         return change
     plan = plans.get((change.task.person_id, change.task.item))
@@ -33,10 +33,10 @@ def without_successor_after_end(change: Change, plans: Mapping[PlanKey, Plan]) -
 
 
 async def save_changes(tx: Tx, changes: Sequence[Change], now: datetime, causes: Causes | None = None) -> list[Change]:
-    """Save `changes` and return them as saved, with their successors.
+    """Save the changes and their successors, make the offers that they need, and emit their events.
 
-    The caller has locked the plans of the persons, and the tasks that are not new. `causes`: by person, the message
-    that led to the changes.
+    Returns the saved changes, without new tasks that exist already. The caller has locked the plans of the persons,
+    and the tasks that are not new. `causes`: by person id, the message that led to the changes.
     """
     offers = await _with_offers(tx, _with_successors(changes), now)
     inserted = await store.insert_tasks(tx, [change.task for change in offers if change.created])
@@ -66,7 +66,7 @@ async def _with_offers(tx: Tx, changes: list[Change], now: datetime) -> list[Cha
 
 
 def _emit_events(tx: Tx, changes: Sequence[Change], causes: Causes) -> list[ProviderMessage]:
-    """Emit the events of the changes. Returns the messages to providers, for the feed."""
+    """Emit the events of the changes. Returns the messages to providers, for their feeds."""
     messages: list[ProviderMessage] = []
     for change in changes:
         origin = causes.get(change.task.person_id) or change.task.correlation_id

@@ -1,4 +1,4 @@
-"""Messages to providers: numbered per provider without gaps, kept in the feed, and sent to the provider's topic.
+"""Number the messages to each provider without gaps, keep them in the provider's feed, and send them to its topic.
 
 The provider's row is locked while numbers are reserved, so messages appear in the order of their numbers. Until a
 provider's topic exists, its messages stay in the feed and do not block the relay.
@@ -20,16 +20,16 @@ RETENTION_DAYS: Final = 30  # the same as on the providers' topics
 
 
 class ProviderMessage(NamedTuple):
-    """`origin`: the handled message, or the id of the pushed event."""
+    """A message to a provider without its number. `origin`: the handled message, or the id of the pushed event."""
 
     event: TaskOffered | TaskWithdrawn
     origin: Message[Any] | str
 
 
 async def append_messages(tx: Tx, messages: Sequence[ProviderMessage], load_changes: Mapping[str, int]) -> None:
-    """Append `messages` in order, and add `load_changes` to the open tasks of each provider.
+    """Append `messages` in order, and add `load_changes` to each provider's number of open tasks.
 
-    It locks the providers, so it must be the last step of a transaction.
+    It locks the providers, so it must be the last step of a transaction. `load_changes`: by credit code.
     """
     by_provider: dict[str, list[ProviderMessage]] = defaultdict(list)
     for message in messages:
@@ -45,7 +45,7 @@ async def append_messages(tx: Tx, messages: Sequence[ProviderMessage], load_chan
 
 
 def _numbered(tx: Tx, end: FeedEnd, messages: Sequence[ProviderMessage]) -> Iterator[FeedEntry]:
-    """The messages with their numbers. They are sent if the topic is ready."""
+    """Yield the messages of one provider with their numbers. If the topic is ready, also send them."""
     for seq, message in enumerate(messages, end.seq + 1):
         emitted = _emitted(tx, message)
         if end.topic_state == "ready":
@@ -78,7 +78,10 @@ def _entry(message: ProviderMessage, seq: int, emitted: Emitted, *, published: b
 
 
 async def publish_backlog(tx: Tx, uscc: str, limit: int) -> int:
-    """Send up to `limit` unpublished messages of a provider, oldest first. If none is left, the topic becomes ready."""
+    """Send up to `limit` unpublished messages of a provider, oldest first. If none is left, the topic becomes ready.
+
+    Returns the number of sent messages.
+    """
     entries = await store.lock_unpublished(tx, uscc, limit)
     tx.emitted.extend(_stored(entry) for entry in entries)
     await store.set_published(tx, uscc, [entry.seq for entry in entries])

@@ -32,14 +32,14 @@ _open_streams: set[object] = set()
 
 
 async def _need_areas(connection: asyncpg.Connection, scope: Scope, uscc: str) -> None:
-    """Raises NotAllowed unless every area that the provider serves is in the scope, and NotFound for an unknown one."""
+    """Check that all areas that the provider serves are in the scope. Raises NotAllowed, or NotFound if unknown."""
     need_feed(scope, uscc, await store.load_areas_served(connection, uscc))
 
 
 async def _read(
     connection: asyncpg.Connection, scope: Scope, uscc: str, after: int, limit: int
 ) -> list[store.FeedEntry]:
-    """The next messages. Raises NotAllowed if one of them is about a task outside the scope.
+    """Return the messages after number `after`. Raises NotAllowed if one of them is about a task outside the scope.
 
     The provider may have served other areas at the time of that message.
     """
@@ -51,7 +51,7 @@ async def _read(
 
 @router.get("/v1/providers/{uscc}/feed")
 async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
-    """The same messages with the same ids as on the provider's topic, in order, without gaps; kept for 30 days."""
+    """The messages of the provider's topic, with the ids of the topic, in order, without gaps; kept for 30 days."""
     scope = scope_of(caller)
     async with db.reading() as connection:
         await _need_areas(connection, scope, uscc)
@@ -68,9 +68,11 @@ async def stream(
     after: After = 0,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response:
-    """Server-sent events; `id` is the sequence. Connect again with `Last-Event-ID` after the end.
+    """The messages of the feed as server-sent events; `id` is the sequence. Connect again with `Last-Event-ID` after
+    the end.
 
-    The stream ends after ten minutes, with the token, when the process stops, and at a message outside your area.
+    The stream ends after ten minutes, when the token expires, when the process stops, and at a message outside your
+    area.
     """
     scope = scope_of(caller)
     async with db.reading() as connection:

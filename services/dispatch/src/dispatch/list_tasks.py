@@ -34,8 +34,8 @@ async def list_tasks(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:
-    """A provider sees its own tasks, a visitor those of the provider in the visitor's area, an officer those of the
-    area. A person's tasks include those under other ID numbers of the same human."""
+    """List tasks. A provider sees its own tasks, a visitor those of the provider in the visitor's area, an officer
+    those of the officer's area. A person's tasks include those under other ID numbers of the same human."""
     scope = scope_of(caller)
     if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")
@@ -47,7 +47,7 @@ async def list_tasks(
 
 
 async def _identities(connection: asyncpg.Connection, person_id: str) -> list[str]:
-    """The person and all aliases."""
+    """Return the ids of the person and of all aliases."""
     return [person_id, *await store.load_aliases(connection, person_id)]
 
 

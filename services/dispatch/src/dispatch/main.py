@@ -1,4 +1,4 @@
-"""Dispatch: visit plans, visit tasks, and the providers that make the visits."""
+"""Dispatch plans visits to persons, offers the visit tasks to providers, and takes the providers' answers."""
 
 from common.events import EntitlementsDecided, VisitDisputed, VisitVerified
 from shell.jobs import Job

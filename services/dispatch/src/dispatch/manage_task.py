@@ -44,7 +44,7 @@ class ReassignIn(Body):
 
 @router.post("/v1/tasks/{task_id}/excuse")
 async def excuse(task_id: UUID, body: ExcuseIn, db: Db, caller: Officer) -> TaskOut:
-    """No visit was possible, for a reason from the closed list, with evidence."""
+    """Record that no visit was possible, with a reason from the closed list and with evidence."""
     async with db.transaction() as tx:
         task = await _locked(tx, task_id, caller)
         result = decide_excuse(task, body.reason)
@@ -67,13 +67,14 @@ async def reassign(task_id: UUID, body: ReassignIn, db: Db, caller: Officer) -> 
 
 
 async def _offered_to(tx: Tx, change: Change, provider: str) -> Change:
-    """Raises Conflict for a provider that does not serve the item in the area of the task."""
+    """Offer the task to the named provider. Raises Conflict if it does not serve the item in the area of the task."""
     if not await store.provider_serves(tx, provider, change.task.item, change.task.division):
         raise Conflict("no such provider for this item and area", code="provider_unsuitable")
     return offered(change, provider, clock.now(), visit_rules())
 
 
 async def _locked(tx: Tx, task_id: UUID, caller: Caller) -> Task:
+    """Lock a task. Raises NotFound for an unknown task, and NotAllowed for one outside the caller's area."""
     tasks, _ = await lock_with_plans(tx, [str(task_id)])
     task = tasks.get(str(task_id))
     if task is None:

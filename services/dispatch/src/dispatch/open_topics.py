@@ -36,7 +36,10 @@ def _topic(name: str) -> Topic:
 
 
 async def open_topics(database: Database) -> int:
-    """Job: create the topics of providers that wait for them. Raises Unavailable while Kafka is away."""
+    """Job: create the topics of providers that wait for them, and send their backlog. Returns the number of providers.
+
+    Raises Unavailable while Kafka is away.
+    """
     async with database.reading() as connection:
         waiting = await store.list_topic_owners(connection, "pending", "", STEP_MAX)
     if not waiting:

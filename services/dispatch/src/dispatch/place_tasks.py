@@ -1,4 +1,4 @@
-"""Tasks without a suitable provider: their list, and new offers when a provider appears or changes."""
+"""List the tasks without a suitable provider, and offer them again when a provider appears or changes."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -37,7 +37,10 @@ async def list_unplaced(
 
 
 async def place_again(database: Database) -> int:
-    """Job: compare one batch of unplaced tasks with one provider that is new or has changed."""
+    """Job: offer again the unplaced tasks that one new or changed provider serves, one batch in each call.
+
+    Returns 1, or 0 if no provider is new or has changed.
+    """
     async with database.transaction() as tx:
         rematch = await store.load_next_rematch(tx)
         if rematch is None:

@@ -1,4 +1,4 @@
-"""Decisions about persons update visit plans and tasks. A job opens the next windows as time passes."""
+"""Update visit plans and tasks after decisions about persons. A job opens the next windows as time passes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -25,7 +25,7 @@ _NO_TASKS: Final[Sequence[Task]] = ()
 
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
-    """Most decisions change nothing for visits. One statement finds the others."""
+    """Decide the visit plans again for persons whose decision changed for visits. One statement finds these persons."""
     changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
@@ -49,7 +49,7 @@ def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Map
 
 
 def _with_newest_facts(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
-    """The plan with the facts of the decision; None if there is neither a plan nor a need for one."""
+    """Return the plan with the facts of the decision; None if there is neither a plan nor a need for one."""
     facts = facts_of(message.data, item)
     if plan is None:
         if not _need_plan(facts):
@@ -60,7 +60,7 @@ def _with_newest_facts(plan: Plan | None, message: Message[EntitlementsDecided],
 
 
 def _need_plan(facts: VisitFacts) -> bool:
-    """A merged identity also needs a plan, since visits under aliases are found by it."""
+    """Whether the facts need a plan. A person with aliases needs one, because it finds the visits under aliases."""
     return bool(facts.stretches or facts.aliases) or facts.check_division is not None
 
 

@@ -1,4 +1,4 @@
-"""Supervision has verified or disputed completed visits: the verdict is stored with the task."""
+"""Store the verdicts of supervision (verified or disputed) about completed visits with their tasks."""
 
 from collections.abc import Sequence
 

@@ -18,7 +18,7 @@ Subscription = Literal["kafka", "webhook", "poll"]
 
 
 class WindowOut(BaseModel):
-    """[from, to), civil dates."""
+    """The window of a task: [from, to), civil dates."""
 
     model_config = ConfigDict(populate_by_name=True)
     from_: date = Field(alias="from")

@@ -105,8 +105,11 @@ class AreaRow(SQLModel, table=True):
 
 
 class ProviderRow(SQLModel, table=True):
-    """`topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready. `feed_seq`: number of the
-    last message. `open_tasks`: offered, accepted or in progress."""
+    """A registered provider. `topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready.
+
+    `feed_seq`: number of the last message. `open_tasks`: number of offered, accepted and begun tasks. `rematch_after`:
+    the last unplaced task that was compared with a new or changed provider, None if all were.
+    """
 
     __tablename__ = "providers"
     __table_args__ = (
@@ -163,7 +166,7 @@ class FeedRow(SQLModel, table=True):
 
 
 class AnswerRow(SQLModel, table=True):
-    """Every answer to a known task, applied or rejected. `via`: http or kafka; `given_by`: a provider or an officer."""
+    """Every answer to a known task, applied or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
 
     __tablename__ = "answers"
     __table_args__ = (

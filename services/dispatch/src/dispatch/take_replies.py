@@ -1,4 +1,4 @@
-"""Providers' answers on their own Kafka topics. Only the topic name identifies the provider; a reply is untrusted."""
+"""Take providers' answers from Kafka. Each provider has a topic, whose name identifies it; a reply is untrusted."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,9 +25,9 @@ _decoder = msgspec.json.Decoder(TaskReply)
 
 
 async def on_replies(records: Sequence[Record], tx: Tx) -> None:
-    """Apply each reply once. Park a malformed reply, and a reply to another provider's task.
+    """Apply each reply once. Park a malformed reply, and a reply to an unknown task or to another provider's task.
 
-    A refusal because of the task's state is a normal race. It is recorded with the task.
+    A reply that the task's state does not allow is a normal race. It is only recorded with the task.
     """
     answers: list[TaskAnswer] = []
     answered: list[Record] = []
@@ -56,13 +56,13 @@ async def _unclaimed(records: Sequence[Record], tx: Tx) -> list[Record]:
 
 
 def _reply_id(record: Record) -> str:
-    """From the provider's own event id within its topic, or else from the position in the topic."""
+    """Derive the id of a reply from the topic and the provider's event id, or else from the place in the topic."""
     event_id = record.header("ce_id")
     return derived_id("reply", record.topic, event_id or ":".join(map(str, record.place())))
 
 
 def _provider_of(record: Record) -> str:
-    """Raises BadMessage for a topic without a valid credit code."""
+    """Return the provider's credit code from the name of the topic. Raises BadMessage for an invalid code."""
     provider = record.topic.split(".")[2]
     if not uscc.valid(provider):
         raise BadMessage("reply_topic_not_a_provider")
@@ -70,7 +70,7 @@ def _provider_of(record: Record) -> str:
 
 
 def _answer_of(record: Record) -> TaskAnswer:
-    """Raises BadMessage for a malformed reply."""
+    """Decode a reply. Raises BadMessage for a malformed reply."""
     provider = _provider_of(record)
     if record.value is None or len(record.value) > REPLY_BYTES_MAX:
         raise BadMessage("reply_empty_or_too_large")

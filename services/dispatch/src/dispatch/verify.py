@@ -89,10 +89,10 @@ _QUERIES_OF_TODAY: Final = (
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """Faults found, at most 200. A step that is due today is no fault.
+    """Return one sentence per fault found, at most 200. A step that is due today is no fault.
 
-    Faults are: entitled persons without a plan, suspected deaths without a check, open hospital stays without a
-    question, elapsed windows without an end, open tasks of the dead, and messages sent to another provider.
+    Examples: entitled persons without a plan, suspected deaths without a check, open hospital stays without a
+    question. Further: elapsed windows without an end, open tasks of the dead, messages sent to another provider.
     """
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         found = await _query_faults(connection, today)
@@ -114,7 +114,7 @@ async def _query_faults(connection: asyncpg.Connection, today: date) -> list[str
 
 
 async def _misdirected(connection: asyncpg.Connection) -> AsyncIterator[str]:
-    """Messages in the outbox that are on the topic of another provider."""
+    """Yield a sentence per message in the outbox that is on the topic of another provider."""
     async for row in connection.cursor(f"SELECT {WIRE_COLUMNS} FROM outbox WHERE NOT state ORDER BY seq"):  # noqa: S608
         for wire in wires(row):
             of_provider = wire.topic.removeprefix("dispatch.provider.")
@@ -142,7 +142,7 @@ def _checked_identities(plan: Plan) -> tuple[str, ...]:
 
 
 def check_fault(plan: Plan, ends: Sequence[date]) -> str | None:
-    """Whether a suspected death lacks its check. `ends`: the ends of the windows of checks that are not cancelled.
+    """Return the fault if a suspected death lacks its check. `ends`: window ends of checks that are not cancelled.
 
     A completed, missed or excused check counts. Supervision raises an alert for a missed one.
     """
@@ -153,7 +153,10 @@ def check_fault(plan: Plan, ends: Sequence[date]) -> str | None:
 
 
 def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) -> str | None:
-    """The fault of one plan, None for none. A step that is due today is no fault."""
+    """Return the fault of one plan, None for none. A step that is due today is no fault.
+
+    `has_window`: a task that is not cancelled has a window that ends after today.
+    """
     if plan.act_on is not None and plan.act_on <= today:
         return None if plan.act_on == today else f"the step of its plan was due on {plan.act_on}"
     alive = plan.facts.died_on is None and not plan.facts.merged
@@ -197,6 +200,7 @@ def _window_fault(plan: Plan, run: Run, today: date, rules: VisitRules, *, has_w
 
 
 def _opened_to_the_end(plan: Plan, run: Run, rules: VisitRules) -> bool:
+    """Whether the entitlement ends before another window can begin."""
     if plan.state != "active" or plan.opened_until is None or run.to is None:
         return False
     interval = plan.interval_days or rules.interval_days_default

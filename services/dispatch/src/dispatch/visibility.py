@@ -1,4 +1,4 @@
-"""The tasks and provider feeds in a caller's scope (`shell.access.scopes`)."""
+"""Decide which tasks and provider feeds are in a caller's scope (`shell.access.scopes`)."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,15 @@ def sees_task(scope: Scope, provider: str | None, division: str) -> bool:
 
 
 def sees_whole_feed(scope: Scope) -> bool:
-    """Whether the area of a message needs no check."""
+    """Whether the scope has no limit by area, so that the areas of messages need no check."""
     return isinstance(scope, Everything) or (isinstance(scope, OwnProvider) and scope.division is None)
 
 
 def need_feed(scope: Scope, uscc: str, divisions: Sequence[str]) -> None:
-    """Raises NotAllowed unless all messages of the provider are in the scope. `divisions`: the areas of the messages.
+    """Check that messages of a provider are in the scope. Raises NotAllowed if not. `divisions`: areas of the messages.
 
-    Without any division the provider is unknown. Then it raises NotFound for a caller who could see the provider.
+    Without any division the provider is unknown. Then it raises NotFound, or NotAllowed for a caller with an area and
+    for another provider.
     """
     if isinstance(scope, OwnProvider):
         seen = scope.provider == uscc and all(scope.covers(division) for division in divisions)

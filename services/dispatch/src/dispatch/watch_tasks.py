@@ -1,4 +1,4 @@
-"""Steps of tasks that are due without any answer: offers expire, windows pass, visits do not end."""
+"""Change tasks whose next step is due without any answer: an offer expires, a window passes, a visit does not end."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ STEP_MAX: Final = 500
 
 
 async def watch_tasks(database: Database) -> int:
-    """Job: one bounded step over the due tasks."""
+    """Job: change the tasks whose step is due, at most STEP_MAX. Returns the number of changed tasks."""
     now = clock.now()
     async with database.transaction() as tx:
         due = await store.list_due_tasks(tx, now, STEP_MAX)
@@ -27,7 +27,7 @@ async def watch_tasks(database: Database) -> int:
 
 
 async def _step(tx: Tx, task_ids: Sequence[str], now: datetime) -> int:
-    """Returns the number of changed tasks."""
+    """Lock the tasks, decide their due steps, and save the changes. Returns the number of changed tasks."""
     tasks, plans = await lock_with_plans(tx, task_ids)
     steps = [decide_tick(task, now, visit_rules()) for task in tasks.values()]
     changes = [without_successor_after_end(change, plans) for change in steps if change is not None]

@@ -1,4 +1,4 @@
-"""The effect of a provider's answer on a task.
+"""Decide the effect of a provider's answer on a task.
 
 offered → accepted → in_progress → completed; declined → another provider; failed → another visit.
 """
@@ -22,7 +22,10 @@ _WORKER: Final = re.compile(r"(?!\d{15,18}[0-9Xx]?$)(?!1\d{10}$)[A-Za-z0-9_.-]{1
 
 
 class Answer(NamedTuple):
-    """`at`: the instant of the step itself. `reason`: decline and fail. `outcome`: check-out."""
+    """One answer of a provider. `at`: the instant of the step, not of the message. `worker`: code of the visitor.
+
+    `reason` is for decline and fail, `outcome` for a check-out.
+    """
 
     kind: AnswerKind
     provider: str
@@ -33,7 +36,7 @@ class Answer(NamedTuple):
 
 
 def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Change | Repeated | Refused:
-    """The effect of an answer. A repeated answer changes nothing and is not refused."""
+    """Return the effect of an answer. A repeated answer changes nothing and is not refused."""
     if task.provider != answer.provider:
         return _without_the_task(task, answer)
     if fault := _fault(answer, now):
@@ -46,13 +49,13 @@ def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) 
 
 
 def _without_the_task(task: Task, answer: Answer) -> Repeated | Refused:
-    """The answer of a provider that does not have the task: only a repeated decline is accepted."""
+    """Decide the answer of a provider that does not have the task: refuse it, except a decline after an offer."""
     declined = answer.kind == "decline" and answer.provider in task.tried
     return Repeated(task) if declined else Refused("not_yours")
 
 
 def _fault(answer: Answer, now: datetime) -> str | None:
-    """The reason to refuse the answer itself. Its texts are sent on topics, so they must be codes."""
+    """Return the reason to refuse an answer for its own values. Its texts are sent on topics, so they must be codes."""
     if answer.at > now + CLOCK_SKEW:
         return "in_the_future"
     if answer.reason is not None and not _CODE.fullmatch(answer.reason):

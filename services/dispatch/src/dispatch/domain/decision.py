@@ -1,4 +1,4 @@
-"""The next step of a visit plan, from the newest facts of the person: the only entry to planning."""
+"""Decide the next step of a visit plan from the newest facts of the person. This is the only entry to planning."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -24,10 +24,10 @@ from dispatch.domain.task import OPEN, CancelReason, Task, cancelled
 def decide_plan(
     plan: Plan, tasks: Sequence[Task], today: date, rules: VisitRules, alias_tasks: Sequence[Task] = ()
 ) -> PlanDecision:
-    """The plan and its tasks after the step of `today`. `plan.facts` are the newest.
+    """Return the plan after the step of `today`, and the changes of its tasks. `plan.facts` must be the newest facts.
 
     `tasks`: the person's tasks of this item that are open, or completed with a window that ends after today.
-    `alias_tasks`: the same under other identities of the human.
+    `alias_tasks`: such tasks of the human's other identities.
     """
     facts = plan.facts
     open_ = [task for task in tasks if task.state in OPEN]
@@ -49,14 +49,14 @@ def decide_plan(
 
 
 def _stop(plan: Plan, open_: Sequence[Task], reason: CancelReason) -> PlanDecision:
-    """Cancel `open_` and stop the plan. A death also cancels a visit in progress. A corrected fact starts it again."""
+    """Cancel the tasks `open_` and stop the plan. A corrected fact starts the plan again."""
     ended = tuple(cancelled(task, reason) for task in open_)
     stopped = updated(plan, state="stopped", cause=reason, act_on=None, suspected_on=None)
     return PlanDecision(forget_cancelled(stopped, ended), ended)
 
 
 def _end_care(plan: Plan, open_: Sequence[Task], timeline: Sequence[Run], today: date) -> PlanDecision:
-    """No entitlement today: the plan waits for the next one, or stops."""
+    """Cancel the visits that no entitlement of today permits. The plan waits for the next entitlement, or stops."""
     next_from = next((run.from_ for run in timeline if run.from_ > today), None)
     state = "waiting" if next_from else "stopped"
     ended_plan = updated(plan, state=state, cause="not_entitled", act_on=next_from, suspected_on=None)

@@ -1,4 +1,7 @@
-"""Extra visits: after an incident, after a hospital stay, and when living tags are old."""
+"""Plan extra visits: after an incident, after a hospital stay, and when living tags (such as `alone`) are old.
+
+A mark is the key of a fact that needs one extra visit, see `domain.facts`.
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -25,7 +28,7 @@ from dispatch.domain.task import OPEN, Change, Task, created
 
 
 class ExtraVisit(NamedTuple):
-    """One visit for all of `marks`, within `days`."""
+    """One extra visit within `days` days. It handles all facts with these `marks`."""
 
     reason: ExtraReason
     marks: tuple[str, ...]
@@ -34,7 +37,7 @@ class ExtraVisit(NamedTuple):
 
 
 def with_extras(decision: PlanDecision, run: Run, today: date, rules: VisitRules) -> PlanDecision:
-    """Add visits after incidents and discharges. The plan also acts on the day of the next change of a stay."""
+    """Add visits after incidents and discharges to a decision. The plan also acts when a stay begins or ends next."""
     plan = decision.plan
     decision = decision._replace(plan=_acting_by(plan, plan.facts.next_change(today)))
     for extra in due_extras(plan.facts, run.first.division, today, rules):
@@ -44,10 +47,10 @@ def with_extras(decision: PlanDecision, run: Run, today: date, rules: VisitRules
 
 
 def due_extras(facts: VisitFacts, division: str, today: date, rules: VisitRules) -> list[ExtraVisit]:
-    """The visits that recent incidents and discharges still need.
+    """Return the visits that recent incidents and discharges still need.
 
-    A hinted incident needs a call, and a visit when it becomes certain. The end of a hinted stay needs nothing, since
-    the routine visits continued.
+    A hinted incident needs a call, and a visit when it becomes certain. The end of a hinted stay needs no visit,
+    because the routine visits continued. `VisitFacts` explains hints.
     """
     since = today - timedelta(days=rules.news_days_max)
     incidents = [i.event_id for i in facts.incidents if since < i.on <= today]
@@ -72,9 +75,10 @@ def _new_hints(facts: VisitFacts, event_ids: Sequence[str], division: str) -> tu
 
 
 class TagAge(NamedTuple):
-    """`old_since`: the first day of the present term in which the tags are old; None if they are fresh or absent.
+    """The age of living tags in terms: periods after which the tags must be verified again.
 
-    Old tags become old again after each further term. `changes_on`: the next day on which time alone changes this.
+    `old_since`: the first day of the present term if a whole term has passed since the verification; None if the tags
+    are fresh or absent. `changes_on`: the next day on which `old_since` can change without a new fact.
     """
 
     old_since: date | None
@@ -82,7 +86,7 @@ class TagAge(NamedTuple):
 
 
 def tag_age(tags: Sequence[LivingTags], months: int | None, today: date) -> TagAge:
-    """The age of the tags of today. `months`: the term after which they must be verified again, None for no term."""
+    """Return the age of the tags that are true today. `months`: the length of a term; None: tags never become old."""
     if months is None:
         return TagAge(None, None)
     bounds = _bounds_after(today, tags)
@@ -100,21 +104,26 @@ def _bounds_after(day: date, tags: Sequence[LivingTags]) -> list[date]:
 
 
 def _months_between(since: date, today: date) -> int:
-    """Whole months that have passed, 0 for a day in the future."""
+    """Return the number of whole months from `since` to `today`; 0 if `since` is in the future."""
     months = (today.year - since.year) * 12 + today.month - since.month
     return max(0, months if add_months(since, months) <= today else months - 1)
 
 
 class Reverification(NamedTuple):
-    """`mark`: the question that is due, None while the living tags are fresh. `changes_on`: the next day on which time
-    alone changes this."""
+    """The result of `reverification`. `mark`: the mark of the due verification, None if none is due.
+
+    `changes_on`: the next day on which `mark` can change without a new fact.
+    """
 
     mark: str | None
     changes_on: date | None
 
 
 def reverification(plan: Plan, run: Run, today: date, rules: VisitRules) -> Reverification:
-    """Whether a visitor must verify the living tags of today. The first visit of a plan verifies them anyway."""
+    """Decide whether a visitor must verify the living tags of today again.
+
+    The first visit of a plan verifies them, so no verification is due in its window.
+    """
     months = run.stretch_on(today).reverify_months
     age = tag_age(plan.facts.tags, months, today)
     days = [age.changes_on, *(s.from_ for s in run.stretches if s.from_ > today and s.reverify_months != months)]
@@ -131,7 +140,7 @@ def reverification(plan: Plan, run: Run, today: date, rules: VisitRules) -> Reve
 def with_reverification(
     decision: PlanDecision, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules
 ) -> PlanDecision:
-    """Add one visit per term of old living tags. A verification by other means cancels it.
+    """Add one visit per term of old living tags to a decision. A verification by other means cancels the visit.
 
     `tasks`: the tasks before this step, of all identities of the human.
     """
@@ -150,13 +159,13 @@ def with_reverification(
 
 
 def _remaining(tasks: Sequence[Task], changes: Sequence[Change]) -> list[Task]:
-    """The tasks without those that this step cancels."""
+    """Return the tasks that this step does not cancel."""
     cancelled_ids = task_ids([change for change in changes if change.task.state == "cancelled"])
     return [task for task in tasks if task.task_id not in cancelled_ids]
 
 
 def _without_reverification(decision: PlanDecision, open_: Sequence[Task]) -> PlanDecision:
-    """Cancel the visits. The new epoch allows the same question again on the same day."""
+    """Cancel the open visits to verify living tags. The new epoch allows the same visit again on the same day."""
     ended = cancel_unbegun(open_, "superseded")
     if not ended:
         return decision
@@ -167,7 +176,7 @@ def _without_reverification(decision: PlanDecision, open_: Sequence[Task]) -> Pl
 
 
 def _with_extra(decision: PlanDecision, extra: ExtraVisit, run: Run, today: date, *, needs_visit: bool) -> PlanDecision:
-    """Mark `extra` as handled. Without `needs_visit` another visit serves the same purpose."""
+    """Mark the facts of `extra` as handled, and add the visit if no other visit serves the purpose (`needs_visit`)."""
     plan, changes = decision
     if needs_visit:
         window = extra_window(run, today, extra.days)
@@ -176,7 +185,7 @@ def _with_extra(decision: PlanDecision, extra: ExtraVisit, run: Run, today: date
 
 
 def _acting_by(plan: Plan, day: date | None) -> Plan:
-    """The plan with a next step on `day` at the latest."""
+    """Return the plan with a next step on `day` at the latest."""
     if day is None or (plan.act_on is not None and plan.act_on <= day):
         return plan
     return updated(plan, act_on=day)

@@ -1,7 +1,8 @@
-"""The decided facts of a person that matter to visits, and the marks of those that already led to a visit.
+"""Read from a decision the facts that matter to visits, and mark the facts that already led to a visit.
 
 Each incident, each discharge, each term of old living tags and each term of an open hospital stay leads to one visit.
-`VisitFacts.handled` holds their marks. A mark contains the division, so that a new visit follows after a move.
+A mark is the text key of one such fact; `VisitFacts.handled` holds the marks of handled facts. A mark contains the
+division, so that a new visit follows after a move.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -99,7 +100,7 @@ def _covers(from_: date | None, to: date | None, day: date) -> bool:
 
 
 def facts_of(decided: EntitlementsDecided, item: str) -> VisitFacts:
-    """The facts of a decision for one visiting item. No fact is handled yet."""
+    """Return the facts of a decision that matter to one visiting item. `handled` is empty."""
     found = decided.circumstances or _NO_CIRCUMSTANCES
     return VisitFacts(
         stretches=_stretches(decided, item),
@@ -148,10 +149,10 @@ def needs_death_check(decided: EntitlementsDecided) -> bool:
 
 
 def check_division(decided: EntitlementsDecided) -> str:
-    """The place of the check of a suspected death.
+    """Return the division in which a suspected death is checked.
 
-    It is the residence, else the hukou, else the area of an entitlement (of a visiting one, if there is one). The
-    nation stands for a person without any known place.
+    It is the residence, else the hukou, else the area of the newest entitlement (of a visiting one, if there is one).
+    The nation stands for a person without any known place.
     """
     if known := decided.residence or decided.hukou:
         return known
@@ -160,9 +161,9 @@ def check_division(decided: EntitlementsDecided) -> str:
 
 
 def visit_digest(decided: EntitlementsDecided) -> int:
-    """A hash that changes exactly if the decision changes for visits.
+    """Return a hash of the parts of a decision that matter to visits.
 
-    It is 0 for a person who was never entitled to visits and has no suspected death.
+    It is 0 for a person without granted visits, without other identities and without a suspected death.
     """
     granted = _granted(decided)
     suspected = needs_death_check(decided)
@@ -180,7 +181,7 @@ def visit_digest(decided: EntitlementsDecided) -> int:
 
 
 def _hash(parts: list[object]) -> int:
-    """A signed number of 64 bits, never 0."""
+    """Return a hash of the parts: a signed number of 64 bits, never 0."""
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
 
 
@@ -195,16 +196,20 @@ def reverify_mark(old_since: date, division: str) -> str:
 
 
 def stay_mark(term_began_on: date, division: str) -> str:
-    """The mark of the question about an open stay, for one term."""
+    """The mark of the question whether an open stay continues, for one term."""
     return f"{_STAY}{term_began_on}@{division}"
 
 
 def with_handled(facts: VisitFacts, marks: Sequence[str]) -> VisitFacts:
+    """Return the facts with more handled marks. Only the newest MARKS_MAX marks are kept."""
     return msgspec.structs.replace(facts, handled=(*facts.handled, *marks)[-MARKS_MAX:])
 
 
 def without_handled(facts: VisitFacts, reasons: Collection[str]) -> VisitFacts:
-    """The facts without the marks of cancelled visits with these reasons. Such visits are planned again later."""
+    """Return the facts without the marks of cancelled visits with these reasons, so that they are planned again.
+
+    Marks of incidents and of discharges look alike, so they are removed together.
+    """
     others = bool(set(reasons) - {"reverify", "stay", "suspicion"})
     forgotten = {_REVERIFY: "reverify" in reasons, _STAY: "stay" in reasons}
     kept = tuple(mark for mark in facts.handled if not forgotten.get(mark[: mark.find(":") + 1], others))

@@ -1,7 +1,8 @@
-"""Two reasons that pause the routine visits: a hospital stay, and a suspected death.
+"""Pause the routine visits during a hospital stay or a suspected death.
 
-A stay: a question is asked in every term of `open_stay_days`, while the stay is open. A suspected death: one check is
-made on the same day, also for a person without a visiting entitlement.
+The stay question is a task that asks whether an open stay continues. It is made once in each term of `open_stay_days`
+after the first. The check of a suspected death is a task for the same day, also for a person without a visiting
+entitlement.
 """
 
 from collections.abc import Sequence
@@ -30,14 +31,20 @@ _UNKNOWN_BEGIN: Final = date(2000, 1, 1)  # the terms of a stay without a known 
 
 
 class StayQuestion(NamedTuple):
-    """`mark`: the question that is due in the present term, None for none. `changes_on`: begin of the next term."""
+    """The result of `stay_question`. `mark`: the mark of the question that is due in the present term, None for none.
+
+    `changes_on`: the first day of the next term.
+    """
 
     mark: str | None
     changes_on: date | None
 
 
 def stay_question(facts: VisitFacts, division: str, today: date, rules: VisitRules) -> StayQuestion:
-    """The question about the stays of today: none in the first term, and none if the end lies within a term."""
+    """Decide whether a visitor must ask about the stays of today.
+
+    No question is due in the first term of a stay, or in a term in which its known end lies.
+    """
     term = timedelta(days=rules.open_stay_days)
     stays = sorted((stay for stay in facts.stays if stay.covers(today)), key=_begin_of)
     terms = [_term_of(stay, today, term) for stay in stays]
@@ -46,7 +53,7 @@ def stay_question(facts: VisitFacts, division: str, today: date, rules: VisitRul
 
 
 def _needs_question(stay: Stay, began_on: date, term: timedelta) -> bool:
-    """`began_on`: the first day of the present term."""
+    """Whether a stay needs a question in its present term, which began on `began_on`."""
     ends_within_term = stay.to is not None and stay.to <= began_on + term
     return began_on > _begin_of(stay) and not ends_within_term
 
@@ -62,7 +69,10 @@ def _term_of(stay: Stay, today: date, term: timedelta) -> date:
 
 
 def pause_for_stay(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
-    """No visit to an empty home. The visits start again on the day on which the stay ends."""
+    """Cancel the visits of a person in hospital, pause the plan, and ask about the stay if that is due.
+
+    The visits start again on the day on which the stay ends.
+    """
     division = run.first.division
     question = stay_question(plan.facts, division, today, rules)
     ended = _cancel_for_stay(open_, division)
@@ -99,7 +109,10 @@ def _paused_for_stay(plan: Plan, run: Run, question: StayQuestion, today: date) 
 def _with_question(
     decision: PlanDecision, mark: str, asked: Sequence[Task], run: Run, today: date, rules: VisitRules
 ) -> PlanDecision:
-    """Ask again in a new term. `asked`: open questions of earlier terms; one in progress also answers this one."""
+    """Add the question of a new term, and cancel the open questions of earlier terms (`asked`).
+
+    A question in progress continues and also answers the new one.
+    """
     plan = decision.plan
     changes = (*decision.changes, *cancel_unbegun(asked, "superseded"))
     if not any(task.state == "in_progress" for task in asked):
@@ -111,11 +124,11 @@ def _with_question(
 def pause_for_suspicion(
     plan: Plan, tasks: Sequence[Task], alias_tasks: Sequence[Task], run: Run | None, today: date
 ) -> PlanDecision:
-    """One check takes the place of all other visits, once per suspicion and place.
+    """Pause the plan for a suspected death: one check replaces all other visits, once per suspicion and place.
 
     The window is the civil day, also late in the evening. A missed check is repeated on the next day. `run`: the
     visiting care of today, None without an entitlement. `tasks`: open ones, and completed ones with a window that ends
-    after today. `alias_tasks`: the same under other identities of the human.
+    after today. `alias_tasks`: such tasks of the human's other identities.
     """
     facts = plan.facts
     place = facts.check_division or plan.division or (run.first.division if run else "")
@@ -150,7 +163,7 @@ def _is_open_check(task: Task, place: str, today: date) -> bool:
 
 
 def _is_checked(task: Task) -> bool:
-    """A check is made, or in progress. A visitor who found nobody has not answered the question."""
+    """Whether a task is a check that was completed or is in progress. A check that found no person does not count."""
     if task.reason != "suspicion":
         return False
     return task.state == "in_progress" or (task.state == "completed" and task.outcome != "not_found")

@@ -1,7 +1,7 @@
 """The visit plan of one person for one item, and the ids of its tasks.
 
-A plan has an epoch. The epoch grows when the care changes (start, tier, move, restart) and is part of the task ids.
-So the same window can be opened again after a cancellation, but never twice within one epoch.
+A plan has an epoch, a counter that is part of the task ids. It grows when visits are planned anew (start, pause, tier,
+move). So the same window can be opened again after a cancellation, but never twice within one epoch.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ PlannedReason = Literal["first", "plan"] | ExtraReason
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`last_from`: begin of the last opened window. `opened_until`: begin of the next one. `act_on`: the day of the
-    next planned step, None for none.
+    """A visit plan. `last_from`: begin of the last opened window. `opened_until`: begin of the next one.
 
-    `suspected_on`: the suspicion that paused the plan. Then `last_from` is the day on which the check was ordered, and
+    `act_on`: the day of the next planned step, None for none. `cause`: why the plan is not active. `suspected_on`: the
+    day of the suspected death that paused the plan. Then `last_from` is the day on which the check was ordered, and
     `division` is the place of the check.
     """
 
@@ -54,7 +54,7 @@ class PlanDecision(NamedTuple):
 
 
 def run_on(timeline: Sequence[Run], day: date) -> Run | None:
-    """The visiting care of a day."""
+    """Return the run (a period of unchanged visiting care) that covers a day; None without visiting care."""
     return next((run for run in timeline if run.covers(day)), None)
 
 
@@ -63,11 +63,12 @@ def updated(plan: Plan, **changes: object) -> Plan:
 
 
 def merged_away(plan: Plan) -> Plan:
-    """The plan of a merged identity. The decision of the surviving identity arrived first."""
+    """Return the plan as that of a merged identity. Used when the surviving identity's decision arrives first."""
     return updated(plan, facts=msgspec.structs.replace(plan.facts, merged=True))
 
 
 def with_care(plan: Plan, run: Run, today: date) -> Plan:
+    """Return the plan with the place, frequency and entitlement of the visiting care `run`."""
     division, tier, interval_days = run.first.care
     return updated(
         plan, division=division, tier=tier, interval_days=interval_days, entitlement_id=run.entitlement_on(today)
@@ -105,7 +106,7 @@ def cancel_unbegun(open_: Sequence[Task], reason: CancelReason) -> tuple[Change,
 
 
 def forget_cancelled(plan: Plan, changes: Sequence[Change]) -> Plan:
-    """The plan without the marks of its cancelled visits."""
+    """Return the plan without the handled marks of its cancelled visits (`changes`)."""
     reasons = {change.task.reason for change in changes} - ROUTINE
     return updated(plan, facts=without_handled(plan.facts, reasons)) if reasons else plan
 

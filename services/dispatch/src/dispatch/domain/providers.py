@@ -1,4 +1,4 @@
-"""The choice of a provider: the nearest area that is served, then the lowest load."""
+"""Choose the provider of a task: of those that serve the nearest area, the one with the lowest load."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,10 @@ from dispatch.domain.task import ASSIGNED, Change, State, left_planned, offered
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """`divisions`: the areas served, with everything below them. `open_tasks`: offered, accepted and begun ones."""
+    """A provider for the choice. `divisions`: the areas served, with everything below them.
+
+    `open_tasks`: the number of its offered, accepted and begun tasks.
+    """
 
     uscc: str
     divisions: tuple[str, ...]
@@ -42,7 +45,10 @@ class ProviderPool:
                 self._by_area[area].append(provider)
 
     def choose(self, division: str, item: str, tried: Sequence[str]) -> str | None:
-        """The provider of the next offer, None for none. Providers in `tried` are left out."""
+        """Choose the provider of the next offer and add the task to its load; None if no provider fits.
+
+        Providers in `tried` are left out.
+        """
         for area in (division, *divisions.ancestors(division)):
             suitable = [p for p in self._by_area.get(area, ()) if item in p.items and p.uscc not in tried]
             if suitable:
@@ -88,7 +94,10 @@ def _offer_task(change: Change, pool: ProviderPool, now: datetime, rules: VisitR
 
 
 def load_changes(before: Iterable[_Assignment], after: Iterable[_Assignment]) -> dict[str, int]:
-    """By provider: the difference of its assigned tasks after and before a step. Zero is left out."""
+    """Return by credit code the change of a provider's number of assigned tasks. A change of zero is left out.
+
+    `before`, `after`: the tasks before and after a step.
+    """
     difference = Counter(_assigned(after))
     difference.subtract(_assigned(before))
     return {provider: count for provider, count in difference.items() if count}

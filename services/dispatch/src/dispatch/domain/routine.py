@@ -1,7 +1,7 @@
-"""Routine visits: one window follows another while an entitlement lasts.
+"""Plan routine visits: one window (the days for one visit) follows another while an entitlement lasts.
 
-The window of today and the next one exist as tasks. A task whose care changes is cancelled, and the windows start
-again.
+The window of today and the next one exist as tasks. If the place or the frequency changes, the tasks that have not
+begun are cancelled, and the windows start again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,6 +68,7 @@ def _any_overlap(some: Sequence[Task], others: Sequence[Task]) -> bool:
 def _start(
     plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, visited: Sequence[Task]
 ) -> PlanDecision:
+    """Activate the plan, open its first windows and cancel its former tasks. `visited`: visits under other ids."""
     last = _latest(visited)
     reason: FirstReason | None = None if last else "first"
     if _is_discharged(plan, today):
@@ -79,7 +80,7 @@ def _start(
 
 
 def _started(plan: Plan, run: Run, today: date, last: Task | None) -> Plan:
-    """The active plan. Its windows begin today, on the expected first day of the care, or after the last visit."""
+    """Return the plan as active. Its windows begin today, on the expected first day of the care, or after `last`."""
     expected = plan.state == "waiting" and plan.act_on == run.from_
     start = run.from_ if expected else today
     return updated(
@@ -101,7 +102,7 @@ def _is_discharged(plan: Plan, today: date) -> bool:
 
 
 def _continue(plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
-    """The same care: cancel tasks after its end and open the windows that are due."""
+    """Continue the windows of unchanged care: cancel tasks after its end, and open the windows that are due."""
     beyond = _beyond(having(open_, *ROUTINE), run.to)
     if beyond:
         plan = updated(plan, epoch=plan.epoch + 1, last_from=None, opened_until=min(t.window_from for t in beyond))
@@ -118,9 +119,9 @@ def _beyond(tasks: Sequence[Task], end: date | None) -> list[Task]:
 
 
 def _with_current_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple[Plan, list[Change]]:
-    """Replace routine visits by calls when a hint begins, and calls by visits when it ends. The window stays the same.
+    """Replace routine visits by calls when a hint begins, and calls by visits when the hint ends.
 
-    The provider receives a withdrawal and a new offer.
+    The windows do not change. The provider receives a withdrawal and a new offer.
     """
     changes: list[Change] = []
     epoch = plan.epoch + 1
@@ -133,7 +134,7 @@ def _with_current_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple
 
 
 def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Change]:
-    """Tasks whose entitlement has a new id, since its beginning was corrected."""
+    """Yield a change for each task whose entitlement has a new id, because its beginning was corrected."""
     for task in open_:
         entitlement_id = run.entitlement_on(task.window_from)
         if task.entitlement_id != entitlement_id:
@@ -141,7 +142,10 @@ def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Cha
 
 
 def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
-    """Another tier or place: the windows begin again, after the last visit made or in progress."""
+    """Cancel visits and open the windows again, because the care changed or another identity was visited.
+
+    The windows begin after the last visit that was made or is in progress.
+    """
     ended = _cancel_for_restart(plan, [task for task in tasks if task.state in OPEN], run)
     last = _latest(_visited(tasks, today))
     restarted = updated(
@@ -156,7 +160,7 @@ def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: Vi
 
 
 def _cancel_for_restart(plan: Plan, open_: Sequence[Task], run: Run) -> tuple[Change, ...]:
-    """After a move all visits end, otherwise only the routine visits."""
+    """Cancel all visits that have not begun after a move; only the routine visits if the place is unchanged."""
     if run.first.division != plan.division:
         return cancel_unbegun(open_, "moved")
     return cancel_unbegun(having(open_, *ROUTINE), "superseded")
@@ -165,9 +169,10 @@ def _cancel_for_restart(plan: Plan, open_: Sequence[Task], run: Run) -> tuple[Ch
 def _open_windows(
     plan: Plan, run: Run, today: date, rules: VisitRules, *, first: FirstReason | None = None
 ) -> PlanDecision:
-    """Open windows up to the one after today, within the entitlement. `first`: the reason of the first window.
+    """Create tasks for the windows up to the first one after today, within the entitlement.
 
-    A step opens at most `WINDOWS_PER_STEP_MAX` windows; the rest follows in the next step.
+    `first`: the reason of the first window. A step opens at most `WINDOWS_PER_STEP_MAX` windows; later windows follow
+    in the next step.
     """
     changes: list[Change] = []
     last, start = plan.last_from, plan.opened_until or today
@@ -194,7 +199,7 @@ def _window(plan: Plan, rules: VisitRules, start: date, last: date | None, first
 
 
 def _routine_task(plan: Plan, run: Run, window: Window, first: FirstReason | None, today: date) -> Task:
-    """A visit after a discharge is always a visit; another one may be a call while a hint lasts."""
+    """Return the task of a window. While a hint reports a stay, it may be a call, except after a discharge."""
     reason = first or "plan"
     by = plan.facts.means_on(max(window.from_, today)) if reason in ROUTINE else "visit"
     return visit_task(plan, run, reason, window, by=by)

@@ -1,4 +1,4 @@
-"""The life of a visit task: planned → offered → accepted → in_progress → completed, and all other ends.
+"""Define visit tasks and decide their changes: planned → offered → accepted → in_progress → completed, or other ends.
 
 A decision about a task returns `Change` (with its events and messages), `Repeated` (nothing changes) or `Refused`
 (with a reason from a closed list).
@@ -39,7 +39,7 @@ QUESTIONS: Final = frozenset({"suspicion", "reverify", "stay"})  # a repeated vi
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """The window is [`window_from`, `window_to`), civil days.
+    """A task to visit one person. The window is [`window_from`, `window_to`), civil days.
 
     `by`: `call` if a call may take the place of the visit. `cause`: the reason for the missing provider, or for the
     end. `tried`: providers that received an offer. `act_at`: the instant of the next step of the job, None if closed.
@@ -93,11 +93,12 @@ class Refused(NamedTuple):
 
 
 def new_task_id(person_id: str, item: str, reason: str, window_from: date, *marks: object) -> str:
-    """The same cause gives the same id, on every path."""
+    """Derive the id of a task. The same cause gives the same id, so that no task is created twice."""
     return derived_id("visit-task", person_id, item, reason, window_from, *marks)
 
 
 def created(task: Task) -> Change:
+    """Return the change that creates a task; an offer to a provider follows."""
     planned = visit_event(
         VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier, by=task.by
     )
@@ -125,7 +126,7 @@ def offered(change: Change, provider: str, now: datetime, rules: VisitRules) -> 
 
 
 def _accept_by(task: Task, now: datetime, rules: VisitRules) -> datetime:
-    """The time to answer begins with the window at the earliest and ends with the window at the latest."""
+    """Return the deadline of an offer: hours after now or the window's begin (the later), at most the window's end."""
     hours = rules.offer_hours_urgent if task.reason in URGENT else rules.offer_hours
     begin = max(now, start_of_day(task.window_from))
     return min(begin + timedelta(hours=hours), start_of_day(task.window_to))
@@ -147,7 +148,7 @@ def _offer(task: Task, provider: str, accept_by: datetime) -> TaskOffered:
 
 
 def left_planned(change: Change, cause: str | None, act_at: datetime) -> Change:
-    """No offer is made: for `cause`, or because it is too early (None). The next step is at `act_at`.
+    """Leave a task without an offer, for `cause` or because it is too early (None). The next step is at `act_at`.
 
     A new cause of an urgent task is emitted at once.
     """
@@ -164,13 +165,13 @@ def cancelled(task: Task, reason: CancelReason) -> Change:
 
 
 def failed(task: Task, reason: str, now: datetime, rules: VisitRules) -> Change:
-    """The visit was accepted or begun, and it failed. Another visit follows."""
+    """Fail an accepted or begun visit. Another task follows, at most `redispatches_max` times."""
     ended = with_state(task, "failed", act_at=None, cause=reason)
     return Change(ended, (visit_event(VisitFailed, ended, reason=reason),), successor=_successor(task, now, rules))
 
 
 def decide_excuse(task: Task, reason: ExcuseReason) -> Change | Repeated | Refused:
-    """An officer records why no visit was possible, also after the visit was missed or failed."""
+    """Excuse a task because no visit was possible, also after the visit was missed or failed."""
     if task.state == "excused" and task.cause == reason:
         return Repeated(task)
     if task.state not in ("planned", "offered", "accepted", "missed", "failed"):
@@ -218,7 +219,7 @@ def _offer_expired(task: Task) -> Change:
 
 
 def combined(first: Change, second: Change) -> Change:
-    """Two changes of the same task in one transaction, saved as one."""
+    """Combine two changes of one task into one, because a transaction saves a task once."""
     return second._replace(
         events=(*first.events, *second.events),
         provider_messages=(*first.provider_messages, *second.provider_messages),
@@ -227,9 +228,9 @@ def combined(first: Change, second: Change) -> Change:
 
 
 def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
-    """The visit that repeats a missed or failed one; None after `redispatches_max` repetitions.
+    """Return the task that repeats a missed or failed one; None after `redispatches_max` repetitions.
 
-    After that the next window and supervision follow. A visit follows a failed call.
+    After the last repetition only the next window and an alert of supervision follow. A call is repeated as a visit.
     """
     if task.redispatches >= rules.redispatches_max:
         return None
@@ -252,13 +253,13 @@ def _successor(task: Task, now: datetime, rules: VisitRules) -> Task | None:
 
 
 def _successor_length(task: Task, rules: VisitRules) -> timedelta:
-    """A window of one day is repeated on one day."""
+    """Return the length of the repeated window: one day after a window of one day, else `redispatch_days`."""
     one_day = timedelta(days=1)
     return one_day if task.window_to - task.window_from <= one_day else timedelta(days=rules.redispatch_days)
 
 
 def renewed(task: Task, task_id: str, by: VisitMeans) -> Task:
-    """A new task for the same visit and window, without any offer."""
+    """Return a new task for the same visit and window, without any offer."""
     return Task(
         task_id=task_id,
         person_id=task.person_id,

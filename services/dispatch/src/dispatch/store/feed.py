@@ -1,4 +1,4 @@
-"""The messages of each provider, numbered without gaps, and the numbering itself."""
+"""Store and read the messages of each provider (its feed), and reserve their numbers, which have no gaps."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ class FeedEntry(NamedTuple):
 
 
 class FeedGrowth(NamedTuple):
-    """`messages`: new messages of a provider. `open_tasks`: the difference of its assigned tasks."""
+    """The new messages of one provider in a step. `messages`: their number. `open_tasks`: change of its open tasks."""
 
     uscc: str
     messages: int
@@ -35,7 +35,7 @@ class FeedGrowth(NamedTuple):
 
 
 class FeedEnd(NamedTuple):
-    """`seq`: the number of the last message before the new ones."""
+    """The end of a provider's feed before new messages. `seq`: the number of the last message, 0 for none."""
 
     uscc: str
     seq: int
@@ -47,7 +47,10 @@ _FEED: Final = f"SELECT {', '.join(_COLUMNS)} FROM feed WHERE provider = $1"  # 
 
 
 async def reserve_numbers(tx: Tx, growth: Sequence[FeedGrowth]) -> list[FeedEnd]:
-    """Lock the providers and reserve the numbers of their new messages. `growth`: in the order of `uscc`."""
+    """Lock the providers, reserve the numbers of their new messages, and update their open tasks.
+
+    Returns the ends of the feeds before these messages. `growth`: sorted by `uscc`.
+    """
     usccs = [g.uscc for g in growth]
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = ANY($1::text[]) ORDER BY uscc FOR UPDATE", usccs)
     rows = await tx.sql.fetch(
@@ -66,7 +69,7 @@ async def append_feed(tx: Tx, entries: Sequence[FeedEntry]) -> None:
 
 
 async def lock_unpublished(tx: Tx, uscc: str, limit: int) -> list[FeedEntry]:
-    """The oldest unpublished messages of a provider, whose row is locked."""
+    """Lock a provider's row. Returns its oldest unpublished messages, at most `limit`."""
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
     rows = await tx.sql.fetch(f"{_FEED} AND NOT published ORDER BY seq LIMIT $2", uscc, limit)
     return [FeedEntry(*row) for row in rows]

@@ -1,4 +1,7 @@
-"""Heads and plans. The lock order is: heads, plans, tasks, providers; each by key."""
+"""Store and lock heads and plans. A head is the version of a person's newest decision with a digest.
+
+The lock order is: heads, plans, tasks, providers; each by key.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -20,7 +23,7 @@ _PLANS: Final = f"SELECT {', '.join(_PLAN_COLUMNS)} FROM plans"  # noqa: S608
 
 
 class Head(NamedTuple):
-    """`digest`: see `domain.facts.visit_digest`."""
+    """The newest decision about a person. `digest`: see `domain.facts.visit_digest`."""
 
     person_id: str
     version: int
@@ -46,7 +49,10 @@ async def claim_heads(tx: Tx, heads: Sequence[Head]) -> set[str]:
 
 
 async def lock_plans(tx: Tx, person_ids: Iterable[str]) -> dict[tuple[str, str], Plan]:
-    """By person and item. Lock the plans of a person before new tasks are made, so that a death finds every task."""
+    """Lock the plans of these persons. Returns them by person id and item.
+
+    The lock comes before new tasks are made, so that a death finds every task.
+    """
     rows = await tx.sql.fetch(
         f"{_PLANS} WHERE person_id = ANY($1::uuid[]) ORDER BY person_id, item FOR UPDATE", sorted(person_ids)
     )
@@ -62,13 +68,13 @@ async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
 
 
 async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> list[Plan]:
-    """The next `limit` plans, in the order of persons."""
+    """Return at most `limit` plans in the order of person ids. `after`: the last person id of the page before."""
     rows = await connection.fetch(f"{_PLANS} WHERE person_id > $1 ORDER BY person_id LIMIT $2", after, limit)
     return [_plan(row) for row in rows]
 
 
 async def load_aliases(connection: asyncpg.Connection, person_id: str) -> list[str]:
-    """Other identities of the same human."""
+    """Return the ids of the human's other identities, sorted."""
     rows = await connection.fetch("SELECT part FROM plans WHERE person_id = $1", person_id)
     return sorted({alias for row in rows for alias in _facts.decode(row[0]).aliases})
 

@@ -1,4 +1,4 @@
-"""Providers, the areas they serve, and their open tasks."""
+"""Store and read providers: their register entries, the areas that they serve, and their number of open tasks."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -47,9 +47,9 @@ class Rematch(NamedTuple):
 
 
 async def load_providers_of(tx: Tx, areas: Iterable[str]) -> list[Provider]:
-    """The providers that serve any of `areas`, with the stored number of open tasks.
+    """Return the providers that serve any of `areas`, with the stored number of open tasks.
 
-    `reserve_numbers` keeps that number with every change of a task: counting the tasks for every batch is too slow.
+    `reserve_numbers` updates that number with every change of a task: counting the tasks for every batch is too slow.
     """
     rows = await tx.sql.fetch(
         """SELECT p.uscc, p.items, p.capacity_per_day, p.open_tasks, string_agg(a.division, ',') AS divisions
@@ -70,7 +70,7 @@ async def load_providers_of(tx: Tx, areas: Iterable[str]) -> list[Provider]:
 
 
 async def lock_provider_divisions(tx: Tx, uscc: str) -> list[str]:
-    """The areas that a provider serves; empty for an unknown one. Locks its row."""
+    """Lock a provider's row. Returns the areas that the provider serves; empty for an unknown provider."""
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
     return await load_areas_served(tx.sql, uscc)
 
@@ -133,7 +133,10 @@ async def page_providers(connection: asyncpg.Connection, scope: Scope, after: st
 
 
 def _area_and_own(scope: Scope) -> tuple[str | None, str | None]:
-    """The area and the provider that bound a list of providers. Raises NotAllowed for a scope without either."""
+    """Return the area and the provider that limit a list of providers; None: no limit.
+
+    Raises NotAllowed for a scope that sees no provider.
+    """
     match scope:
         case Everything():
             return None, None
@@ -186,7 +189,10 @@ async def load_next_rematch(tx: Tx) -> Rematch | None:
 
 
 async def set_rematch(tx: Tx, uscc: str, before: str, reached: str | None) -> None:
-    """Advance from `before`. A provider that changed in the meantime starts again."""
+    """Store how far a provider was compared with unplaced tasks: from task `before` to `reached`, None for the end.
+
+    A provider that changed in the meantime is left unchanged, because it starts again.
+    """
     await tx.sql.execute(
         "UPDATE providers SET rematch_after = $3 WHERE uscc = $1 AND rematch_after = $2", uscc, before, reached
     )

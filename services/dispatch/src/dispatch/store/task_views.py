@@ -1,4 +1,4 @@
-"""Tasks as callers and the self-check read them. Nothing is locked."""
+"""Read tasks for callers and for the self-check, without locks."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -17,14 +17,17 @@ Condition = tuple[str, object]  # SQL with a place for its value; None as a valu
 
 
 class StoredTask(NamedTuple):
-    """`verdict`: supervision's judgement of a completed visit, None before it."""
+    """A task with its `verdict`: supervision's judgement of a completed visit, None before it."""
 
     task: Task
     verdict: str | None
 
 
 class TaskFilter(NamedTuple):
-    """None: no restriction. `division` is an area with everything below it."""
+    """The filter of a list of tasks. A field that is None does not apply. `division`: an area with all areas below it.
+
+    `due_before`: the window ends on or before this day.
+    """
 
     person_ids: Sequence[str] | None = None
     provider: str | None = None
@@ -70,7 +73,7 @@ async def _page(
 
 
 def _in_scope(scope: Scope) -> list[Condition]:
-    """Conditions on a task. Raises NotAllowed for a scope without any task."""
+    """Return the SQL conditions for the tasks in a scope. Raises NotAllowed for a scope without any task."""
     match scope:
         case Everything():
             return []
@@ -101,7 +104,7 @@ async def load_areas_of_tasks(connection: asyncpg.Connection, task_ids: Sequence
 async def load_persons_with_window(
     connection: asyncpg.Connection, person_ids: Sequence[str], today: date
 ) -> set[tuple[str, str]]:
-    """(person, item) with a visit that is not cancelled and whose window ends after today."""
+    """Return (person id, item) of the tasks that are not cancelled and whose window ends after today."""
     rows = await connection.fetch(
         """SELECT DISTINCT person_id, item FROM tasks
            WHERE person_id = ANY($1::uuid[]) AND state <> 'cancelled' AND window_to > $2""",
@@ -112,7 +115,7 @@ async def load_persons_with_window(
 
 
 async def load_newest_checks(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, date]:
-    """By person: the end of the window of the newest check of a suspected death, without cancelled checks."""
+    """Return by person id the end of the window of the newest check of a suspected death, without cancelled checks."""
     rows = await connection.fetch(
         """SELECT person_id, max(window_to) AS ends FROM tasks
            WHERE person_id = ANY($1::uuid[]) AND reason = 'suspicion' AND state <> 'cancelled' GROUP BY person_id""",

@@ -1,4 +1,4 @@
-"""Tasks and their answers. The lock order is: heads, plans, tasks, providers; each by key."""
+"""Store and lock tasks and their answers. The lock order is: heads, plans, tasks, providers; each by key."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -31,7 +31,10 @@ async def lock_tasks(tx: Tx, task_ids: Iterable[str]) -> dict[str, Task]:
 
 
 async def lock_live_tasks(tx: Tx, person_ids: Sequence[str], today: date) -> dict[tuple[str, str], list[Task]]:
-    """By person and item: open tasks, and completed ones with a window that ends after today."""
+    """Lock the open tasks of these persons, and completed tasks with a window that ends after today.
+
+    Returns them by person id and item.
+    """
     rows = await tx.sql.fetch(
         f"""{_TASKS} WHERE person_id = ANY($1::uuid[])
               AND (act_at IS NOT NULL OR (state = 'completed' AND window_to > $2)) ORDER BY task_id FOR UPDATE""",
@@ -45,7 +48,7 @@ async def lock_live_tasks(tx: Tx, person_ids: Sequence[str], today: date) -> dic
 
 
 async def list_due_tasks(tx: Tx, now: datetime, limit: int) -> list[str]:
-    """The tasks with a step due at `now`, not locked."""
+    """Return the ids of tasks with a step due at `now`, without a lock."""
     rows = await tx.sql.fetch("SELECT task_id FROM tasks WHERE act_at <= $1 ORDER BY act_at LIMIT $2", now, limit)
     return [row[0] for row in rows]
 
@@ -56,7 +59,7 @@ async def load_persons_of_tasks(tx: Tx, task_ids: Iterable[str]) -> set[str]:
 
 
 async def insert_tasks(tx: Tx, tasks: Sequence[Task]) -> set[str]:
-    """Returns the ids that were new. The other tasks exist already."""
+    """Insert the tasks that do not exist yet. Returns the ids of the inserted tasks."""
     if not tasks:
         return set()
     ordered = sorted(tasks, key=lambda task: task.task_id)
@@ -140,7 +143,7 @@ async def claim_replies(tx: Tx, reply_ids: Sequence[str]) -> set[str]:
 
 
 async def insert_areas(tx: Tx, codes: Iterable[str]) -> None:
-    """Store all areas above each division, for queries by area."""
+    """Store each division with all areas that contain it, for queries by area."""
     pairs = sorted(pair for code in codes for pair in _areas_of(code))
     await tx.sql.execute(
         "INSERT INTO areas (area, division) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING",
