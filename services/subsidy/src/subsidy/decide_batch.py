@@ -90,7 +90,7 @@ async def _release_lines(tx: Tx, batch: Batch) -> None:
 
 
 async def _lock_for_checker(tx: Tx, batch_id: str, caller: Caller) -> Batch:
-    """Raises NotAllowed for the maker of the batch."""
+    """Lock a batch for its decision. Raises NotAllowed for the maker of the batch."""
     batch = await _lock(tx, batch_id, caller)
     if batch.maker == caller.subject:
         raise NotAllowed("the maker of a batch must not decide it", code="four_eyes")

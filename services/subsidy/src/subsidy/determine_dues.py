@@ -19,7 +19,7 @@ Decided = Message[EntitlementsDecided]
 
 
 class _Decision(NamedTuple):
-    """A decision with its cash part and digest."""
+    """A decision with its `cash_part` and its `digest` (see `domain.accounts`)."""
 
     message: Decided
     cash: bytes
@@ -45,7 +45,8 @@ class _Decision(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """Decisions by their effect. `unchanged`: person and version. `without_money`: new accounts without any dues."""
+    """Decisions by their effect on dues. `unchanged`: person id and version. `without_money`: new accounts without
+    dues. `changed`: decisions whose dues must be recalculated."""
 
     unchanged: list[tuple[str, int]]
     without_money: list[Account]
@@ -53,7 +54,7 @@ class _Groups(NamedTuple):
 
 
 async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
-    """Most decisions change no dues. They cost one digest and one version update."""
+    """Recalculate the dues of people whose decision changes them. For the others only the version is stored."""
     known = await accounts.load_known(tx, [message.data.person_id for message in messages])
     month = calendar.month_of(clock.today())
     groups = _group(_newer(messages, known), known, month)

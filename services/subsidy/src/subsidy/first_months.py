@@ -1,4 +1,4 @@
-"""The first service month of this ledger, by area. The system before it paid the earlier months.
+"""Store and load the first service month of this ledger by area. An earlier system paid the months before it.
 
 `SHOUWANG_PAY_FROM_MONTH` gives the months: `2026-06`, or with separate areas `2026-06,530302=2026-01`. Without it the
 month of the first start counts. The first start stores the months, and they never change: otherwise dues would appear
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def parse_first_months(text: str) -> dict[str, date]:
-    """`2026-06,530302=2026-01` → by area the first month. Raises ValueError."""
+    """Parse a text such as `2026-06,530302=2026-01`. Returns the first month by area. Raises ValueError."""
     months: dict[str, date] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         area, _, month = part.rpartition("=")
@@ -34,7 +34,7 @@ def parse_first_months(text: str) -> dict[str, date]:
 
 
 async def ledger_rules(tx: Tx) -> Rules:
-    """The rules for a computation that writes dues. Stores the first months if the start did not."""
+    """Return the rules for a computation that writes dues. Stores the first months if the start did not."""
     months = await accounts.load_first_months(tx.sql)
     if ANYWHERE not in months:
         months = await _store(tx)
@@ -42,7 +42,7 @@ async def ledger_rules(tx: Tx) -> Rules:
 
 
 async def stored_rules(connection: asyncpg.Connection) -> Rules:
-    """The rules for a computation that only reads."""
+    """Return the rules for a computation that only reads."""
     return Rules(await accounts.load_first_months(connection), settings().demo)
 
 

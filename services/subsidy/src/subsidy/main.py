@@ -1,4 +1,4 @@
-"""Subsidy: dues per service month, a double-entry ledger, payment in batches, and recovery."""
+"""Subsidy computes dues per service month, keeps a double-entry ledger, pays in batches, and recovers money."""
 
 from common.events import EntitlementsDecided
 from shell.jobs import Job

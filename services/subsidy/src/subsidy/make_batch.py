@@ -47,7 +47,7 @@ async def make_batch(
 
 
 def _month_of(wanted: BatchIn) -> date:
-    """Raises Conflict for a month after the next one."""
+    """Return the first day of the wanted month. Raises Conflict for a month after the next calendar month."""
     month = calendar.parse_month(wanted.month)
     if month > calendar.add_months(calendar.month_of(clock.today()), 1):
         raise Conflict("that month is too far ahead", code="month_ahead")
@@ -77,7 +77,10 @@ async def _make(tx: Tx, batch: Batch) -> Batch:
 
 
 async def _load_made_before(tx: Tx, batch: Batch) -> Batch:
-    """The batch of this key. It exists even if the stored key has expired."""
+    """Load the batch that an earlier request made with the same key. It exists even after the stored key expired.
+
+    Raises Conflict if that batch has another area or month.
+    """
     found = await batches.load_batch(tx.sql, batch.batch_id)
     if found is None or not found.pays_the_same_as(batch):
         raise Conflict("this Idempotency-Key made another batch", code="idempotency_key_reused")
@@ -85,6 +88,7 @@ async def _load_made_before(tx: Tx, batch: Batch) -> Batch:
 
 
 async def _reserve(tx: Tx, batch: Batch) -> None:
+    """Reserve the payable amounts of the batch's area up to its month. Raises Conflict if there are none."""
     positions = await ledger.lock_payable(tx, batch.jurisdiction, batch.month, LINES_MAX)
     if not positions:
         raise Conflict("nothing is owed that is not paid or in another batch", code="nothing_to_pay")

@@ -33,7 +33,8 @@ _NO_POSITIONS: Final[Mapping[Key, Position]] = {}
 
 
 class _Identities(NamedTuple):
-    """`aliases`: by survivor its other identities. `waiting`: merged accounts, which only their survivor changes."""
+    """The connections between accounts. `aliases`: by survivor its other identities. `waiting`: merged accounts, which
+    only their survivor changes."""
 
     aliases: Mapping[str, Sequence[str]]
     waiting: frozenset[str]
@@ -99,10 +100,11 @@ class _Run:
 async def recalculate(
     tx: Tx, changed: Sequence[Account], causes: Causes, month: date, related: Iterable[str] = ()
 ) -> None:
-    """`changed`: locked accounts with their new values. `causes`: by person the decision that changed the account.
+    """Recalculate the dues of changed accounts and of all connected identities; write and emit the difference.
 
-    A person without a cause is recalculated because time passed or another identity changed. `related`: other
-    persons with changed identities.
+    `changed`: locked accounts with their new values. `causes`: by person the decision that changed the account. A
+    person without a cause is recalculated because time passed or another identity changed. `related`: other persons
+    with changed identities.
     """
     affected = {account.person_id: account for account in changed}
     identities = await _load_identities(tx, affected, set(related))
@@ -133,7 +135,7 @@ def _aliases_by_survivor(survivor_of: Mapping[str, str | None]) -> dict[str, lis
 
 
 async def _load_all_claims(tx: Tx, concerned: set[str]) -> set[Claim]:
-    """The claims that connect these persons with any others; adds the others to `concerned`."""
+    """Load the claims that connect these persons with other persons. Adds the other persons to `concerned`."""
     claims = await accounts.load_claims(tx.sql, sorted(concerned))
     for _ in range(ROUNDS_MAX):
         new = persons_in(claims) - concerned

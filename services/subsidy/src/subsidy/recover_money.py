@@ -31,7 +31,7 @@ async def list_recoveries(
     after: Annotated[Uuid | None, Query()] = None,
     limit: Limit = 100,
 ) -> RecoveryPageOut:
-    """Those of the caller's area, in the order of their ids; one per person, item, area and service month."""
+    """Recoveries of the caller's area, in the order of their ids; one per person, item, area and service month."""
     areas = areas_to_list(caller, jurisdiction)
     async with db.reading() as connection:
         found = await recoveries.list_recoveries(connection, areas, state, person_id, after, limit)
@@ -41,13 +41,15 @@ async def list_recoveries(
 
 @router.post("/v1/recoveries/{recovery_id}/collect", summary="The money came back")
 async def collect_recovery(recovery_id: Uuid, db: Db, caller: Officer) -> RecoveryOut:
-    """The whole amount, into the fund it came from. A second call changes nothing."""
+    """Close a recovery because the person repaid the whole amount, into the fund of the payment. A second call changes
+    nothing."""
     return await _close(db, recovery_id, caller, "collected", caller.subject)
 
 
 @router.post("/v1/recoveries/{recovery_id}/write-off", summary="Give the money up")
 async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Approver) -> RecoveryOut:
-    """By an approver, with a reason. If the month is owed again later, the loss is reversed."""
+    """Close a recovery without repayment, by an approver, with a reason. If the month is owed again later, the loss is
+    reversed."""
     return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {write_off.reason}")
 
 
@@ -63,13 +65,14 @@ async def _close(db: Db, recovery_id: str, caller: Caller, outcome: _Outcome, cl
 
 
 async def _lock(tx: Tx, recovery_id: str, caller: Caller) -> tuple[Position, Recovery]:
-    """The lock on the position serializes callers, so the case is read again after it."""
+    """Lock the position of a recovery. Returns it with the recovery, which is read again under the lock."""
     key = (await _load(tx, recovery_id, caller)).key
     positions = await ledger.lock_keys(tx, [key])
     return positions[key], await _load(tx, recovery_id, caller)
 
 
 async def _load(tx: Tx, recovery_id: str, caller: Caller) -> Recovery:
+    """Load a recovery. Raises NotFound for an unknown one, and for one outside the caller's area."""
     recovery = await recoveries.load_recovery(tx.sql, recovery_id)
     if recovery is None or not caller.may_see(recovery.jurisdiction):
         raise NotFound("no such recovery")

@@ -1,4 +1,4 @@
-"""Job: a new month has begun, so open entitlements owe one month more."""
+"""Add the dues of a new month, by a job. When a month begins, open entitlements owe one month more."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -23,7 +23,8 @@ PEOPLE_MAX: Final = 1_000
 
 
 async def roll_month(database: Database) -> int:
-    """One step of at most PEOPLE_MAX people. Returns their number. After an outage the job also adds missed months."""
+    """Job: add the new dues of at most PEOPLE_MAX people. Returns their number. It also adds months that were missed
+    during an outage."""
     month = calendar.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)

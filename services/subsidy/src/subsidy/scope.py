@@ -1,4 +1,4 @@
-"""Callers of the service, and the areas whose money they may see."""
+"""Define the callers of the service by role, and decide the areas whose money they may see."""
 
 from functools import lru_cache
 from typing import Annotated
@@ -40,7 +40,7 @@ def areas_of(caller: Caller) -> list[str] | None:
 
 
 def visible(caller: Caller, batch: Batch | None) -> Batch:
-    """Raises NotFound for an unknown batch, and for one outside the caller's scope."""
+    """Return the batch. Raises NotFound for an unknown batch (None), and for one outside the caller's scope."""
     if batch is None or not caller.may_see(batch.jurisdiction):
         raise NotFound("no such batch")
     return batch

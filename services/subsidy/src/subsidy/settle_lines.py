@@ -1,4 +1,4 @@
-"""Take the bank's results: a line was paid, or the money came back."""
+"""Take the bank's results about lines (payments of a batch): a line was paid, or the money came back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -
 
 
 async def _lock_known(tx: Tx, results: Mapping[str, BankResultIn], caller: Caller) -> dict[str, _Result]:
-    """By line id the results of lines in the caller's area, locked."""
+    """Lock the lines that have a result and lie in the caller's area. Returns their results by line id."""
     known: dict[str, _Result] = {}
     for line_id, (line, batch_id) in (await batches.lock_lines_by_id(tx, sorted(results))).items():
         if caller.may_see(line.jurisdiction):
@@ -65,7 +65,7 @@ async def _apply(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> N
 
 
 async def _load_settlement(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> "_Settlement":
-    """Lock the positions of the lines first: the deaths are those known under the locks."""
+    """Lock the positions of the lines, then load deaths and months: deaths count that are known under the locks."""
     positions = await ledger.lock_keys(tx, [result.line.key for result in results])
     deaths = await accounts.load_deaths(tx, [result.line.person_id for result in results])
     months = await batches.load_months(tx, sorted({result.batch_id for result in results}))
@@ -74,7 +74,10 @@ async def _load_settlement(tx: Tx, results: Sequence[_Result], answer: BankRetur
 
 @dataclass(slots=True)
 class _Settlement:
-    """The results of one call, with the locked positions, the days of death and the months of the batches."""
+    """Applies the results of one call. `deaths`: day of death by person id. `months`: month by batch id.
+
+    `positions`: the locked positions of the lines.
+    """
 
     tx: Tx
     positions: Mapping[Key, Position]

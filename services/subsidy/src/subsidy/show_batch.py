@@ -41,7 +41,7 @@ async def list_batches(
     after: Uuid | None = None,
     limit: Limit = 100,
 ) -> BatchPageOut:
-    """Those of the caller's area, in the order of their ids."""
+    """Batches of the caller's area, in the order of their ids."""
     areas = areas_to_list(caller, jurisdiction)
     month_day = parse_month(month) if month else None
     async with db.reading() as connection:
@@ -97,7 +97,7 @@ async def _lines_for_bank(connection: asyncpg.Connection, batch_id: str) -> Asyn
 
 
 def _csv(line: LineDetail) -> str:
-    """Every field is one of our own codes, ids or numbers, so no field needs quotes."""
+    """Return a line as a row of the bank file. Every field is a code, id or number of ours, so it needs no quotes."""
     amount_yuan = yuan(line.amount_fen).replace(",", "")
     ids = f"{line.line_id},{line.person_id},{line.item},{line.jurisdiction}"
     return f"{ids},{month_text(line.service_month)},{line.kind},{line.amount_fen},{amount_yuan}"

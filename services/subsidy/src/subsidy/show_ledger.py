@@ -67,7 +67,7 @@ async def show_ledger(
 
 
 async def _load_identities(connection: asyncpg.Connection, person_id: str) -> _Identities:
-    """Raises NotFound for an unknown person."""
+    """Load the identities of a person. Raises NotFound for an unknown person."""
     if not await store.person_known(connection, person_id):
         raise NotFound("no such person")
     return _identities(person_id, await accounts.load_claims(connection, [person_id]))
@@ -80,7 +80,10 @@ def _identities(person_id: str, claims: Iterable[Claim]) -> _Identities:
 
 
 async def _need_entry(connection: asyncpg.Connection, identities: _Identities, areas: Sequence[str] | None) -> None:
-    """Raises NotFound for a person without an entry in these areas: the links between identities stay hidden too."""
+    """Check that the person has an entry in these areas (None: every area, no check). Raises NotFound if not.
+
+    So the links between identities stay hidden too.
+    """
     if areas is not None and not await store.any_entry(connection, identities.all, areas):
         raise NotFound("no such person")
 
@@ -88,7 +91,7 @@ async def _need_entry(connection: asyncpg.Connection, identities: _Identities, a
 async def _load_unpaid(
     connection: asyncpg.Connection, identities: _Identities, areas: Sequence[str] | None
 ) -> list[Unpaid]:
-    """Computed from the stored entitlements, as the dues are. A person has few intervals."""
+    """Compute the unpaid entitlements of a person from the stored entitlements. A merged identity has none."""
     account = await accounts.load_account(connection, identities.person_id)
     if account is None or identities.merged_into or account.merged_into:
         return []
@@ -103,7 +106,7 @@ def _unpaid(account: Account, rules: Rules) -> list[Unpaid]:
 
 @router.get("/v1/trial-balance", summary="Debits, credits and the balance of every account")
 async def trial_balance(db: Db, caller: Reader) -> TrialBalanceOut:
-    """Over the posted entries of the areas the caller may see."""
+    """Sums over the posted entries of the areas that the caller may see."""
     async with db.reading() as connection:
         sums = await store.sum_accounts(connection, areas_of(caller))
     return TrialBalanceOut(
@@ -114,7 +117,7 @@ async def trial_balance(db: Db, caller: Reader) -> TrialBalanceOut:
 
 
 def _parse_cursor(text: str) -> Cursor:
-    """Raises ValueError."""
+    """Parse the cursor of a page of entries. Raises ValueError."""
     month, item, jurisdiction, sequence, person_id = text.split("|")
     if not 0 <= int(sequence) <= INT32_MAX:
         raise ValueError("not the sequence of an entry")

@@ -1,4 +1,4 @@
-"""The tables of subsidy. A month is stored as its first day, money as integer fen; postings are never deleted."""
+"""The tables of subsidy. A month is stored as its first day, money as integer fen. Entries are never deleted."""
 
 from datetime import date, datetime
 
@@ -21,9 +21,10 @@ class PayFromRow(SQLModel, table=True):
 
 
 class AccountRow(SQLModel, table=True):
-    """One person: the newest entitlements that concern money (`entitlements`: JSON), and how far they are worked out.
+    """One person: the newest entitlements that concern money (`entitlements`: JSON), and the months already computed.
 
-    `through_month`: dues are determined up to here. `next_change_month`: the through month with which there is more.
+    `through_month`: the last month whose dues are determined. `next_change_month`: the first later month that can add
+    dues, None if there is none.
     """
 
     __tablename__ = "accounts"
@@ -60,8 +61,8 @@ class AliasRow(SQLModel, table=True):
 class DueRow(SQLModel, table=True):
     """The amounts under one key (person, item, area, service month): owed, paid, in an open batch, to be recovered.
 
-    The amounts beside `amount_fen` are sums of postings, kept here so that paying is one comparison; `verify`
-    adds the postings up again. `sequence` counts the postings of the key.
+    The amounts beside `amount_fen` are sums of entries, kept here so that paying is one comparison. `verify` adds the
+    entries up again. `sequence` counts the entries of the key.
     """
 
     __tablename__ = "dues"
@@ -101,8 +102,10 @@ class DueRow(SQLModel, table=True):
 
 
 class EntryRow(SQLModel, table=True):
-    """One posting with both its legs: `amount_fen` from `credit_account` to `debit_account`. Never changed but from
-    pending to posted, voided or held, once."""
+    """One ledger entry with debit and credit: `amount_fen` from `credit_account` to `debit_account`.
+
+    An entry changes at most once: from pending to posted, voided or held.
+    """
 
     __tablename__ = "entries"
     __table_args__ = (

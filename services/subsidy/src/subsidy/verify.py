@@ -18,7 +18,7 @@ FOUND_MAX: Final = 100
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """One sentence per fault in dues, ledger, batches and recoveries; about FOUND_MAX at most, none if all is right."""
+    """Return one sentence per fault in dues, ledger, batches and recoveries, at most about FOUND_MAX."""
     found: list[str] = []
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         found += await audit.contradictions(connection)
@@ -30,7 +30,7 @@ async def check(database: Database, today: date) -> list[str]:
 
 
 async def _wrong_dues(connection: asyncpg.Connection) -> AsyncIterator[str]:
-    """Recalculate the dues of every person from the stored entitlements."""
+    """Recalculate the dues of every person from the stored entitlements. Yields a sentence per difference."""
     rules = await stored_rules(connection)
     after = None
     while page := await audit.load_accounts(connection, after, PAGE):

@@ -1,4 +1,4 @@
-"""One person's account: the part of a decision that concerns money, and the dues that follow from it."""
+"""The account of one person. It holds the part of a decision that concerns money, and computes the dues from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -16,7 +16,10 @@ NO_MONEY: Final = b""
 
 
 class Account(NamedTuple):
-    """A row of `accounts`, in the order of its columns. `entitlements`: as `cash_part` returns them."""
+    """A row of `accounts` (see `tables.AccountRow`), in the order of its columns.
+
+    `entitlements`: as `cash_part` returns them.
+    """
 
     person_id: str
     version: int
@@ -43,6 +46,7 @@ class Account(NamedTuple):
         return due(intervals, through_month=through, died_on=self.died_on, demo=rules.demo, pay_from=rules.first_months)
 
     def next_change(self, intervals: Sequence[Entitlement], after_month: date) -> date | None:
+        """The first month after `after_month` that can add dues; None if no later month can."""
         return next_change(intervals, after_month=after_month, died_on=self.died_on)
 
 
@@ -76,7 +80,10 @@ def _money_fields(e: Entitlement) -> Entitlement:
 
 
 def digest(cash: bytes, decided: EntitlementsDecided) -> bytes:
-    """Equal digests mean equal dues. A person without money and without merged identities has `NO_MONEY`."""
+    """Return a digest of the parts of a decision that dues depend on. Equal digests mean equal dues.
+
+    The digest is `NO_MONEY` for a person without money and without merged identities.
+    """
     if not cash and decided.merged_into is None and not decided.aliases:
         return NO_MONEY
     return blake2b(b"%b|%b" % (cash, _person_part(decided).encode()), digest_size=16).digest()

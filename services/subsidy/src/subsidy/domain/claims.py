@@ -1,6 +1,6 @@
-"""Which accounts belong to one person with several identities.
+"""Decide which accounts belong to one person with several identities.
 
-Only the survivor's own decision decides this, whatever the decisions of the others say.
+Only the decision about the survivor connects identities. The decisions about the other identities do not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,15 @@ class Claim(NamedTuple):
 
 
 def persons_in(claims: Iterable[Claim]) -> set[str]:
-    """All survivors and aliases."""
+    """Return the ids of all survivors and aliases."""
     return {person_id for claim in claims for person_id in claim}
 
 
 def settle_claims(claims: Iterable[Claim], merged_into: Mapping[str, str | None]) -> dict[str, str | None]:
-    """By alias the survivor that it is counted with.
+    """Return by alias the survivor with which the alias is counted.
 
     None: every claimant is itself claimed, because not all decisions have arrived. The alias then stays unchanged.
-    `merged_into`: the survivor that an alias names itself; it decides between two claimants.
+    `merged_into`: by alias the survivor that its own decision names. It decides between two claimants.
     """
     claimants = _claimants(claims)
     settled: dict[str, str | None] = {}
@@ -34,7 +34,7 @@ def settle_claims(claims: Iterable[Claim], merged_into: Mapping[str, str | None]
 
 
 def _claimants(claims: Iterable[Claim]) -> dict[str, set[str]]:
-    """By alias the persons whose decisions name it."""
+    """Return by alias the persons whose decisions name the alias."""
     found: dict[str, set[str]] = {}
     for claim in claims:
         found.setdefault(claim.alias, set()).add(claim.survivor)

@@ -1,4 +1,4 @@
-"""Bring the positions of a person to the dues that follow from a decision."""
+"""Bring the positions (balances, see `ledger`) of a person to the dues that follow from a decision."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ _Aliases = Mapping[str, Mapping[Key, Position]]
 
 
 class Basis(NamedTuple):
-    """The grounds of a change. `paid_twice`: items and months paid under several identities of the person."""
+    """The grounds of a change. `paid_twice`: items and months that were paid more than once to the person."""
 
     cause_event_id: str | None
     died_on: date | None
@@ -25,7 +25,10 @@ class Basis(NamedTuple):
 def decide_dues(
     person_id: str, wanted: Iterable[Due], stored: Mapping[Key, Position], basis: Basis, changes: Changes
 ) -> list[DueLine]:
-    """Bring the positions of one person to the wanted dues. Returns the lines that changed."""
+    """Bring the positions of one person to the wanted dues. Returns the lines that changed.
+
+    `stored`: the person's positions. A stored position without a wanted due gets the amount 0.
+    """
     lines: list[DueLine] = []
     seen: set[Key] = set()
     for line in wanted:
@@ -41,7 +44,8 @@ def decide_dues(
 
 
 def _position_to_change(stored: Position | None, key: Key, line: Due) -> Position | None:
-    """The position of a due, with the fund of the due if it has no money yet; None if amount and state agree."""
+    """Return the position that a due changes; None if amount and state agree. A position without money gets the fund
+    of the due."""
     if stored is None:
         return Position(*key, fund=line.fund)
     if stored.amount_fen == line.amount_fen and stored.state == line.state:
@@ -74,9 +78,9 @@ def _post_difference(position: Position, difference_fen: int, changes: Changes) 
 
 
 def share(wanted: Sequence[Due], person_id: str, aliases: _Aliases) -> dict[str, list[Due]]:
-    """Divide the dues of a person among the identities under which they were paid.
+    """Divide the dues of a person among the identities under which they were paid. Returns the dues by identity.
 
-    An alias receives exactly the amount paid or reserved under it; `person_id` receives the rest.
+    An alias receives the amount paid or reserved under it, at most the due. `person_id` receives what remains.
     """
     shares: dict[str, list[Due]] = {person_id: list(wanted)}
     for alias, positions in aliases.items():
@@ -85,7 +89,7 @@ def share(wanted: Sequence[Due], person_id: str, aliases: _Aliases) -> dict[str,
 
 
 def _split(lines: Iterable[Due], alias: str, positions: Mapping[Key, Position]) -> tuple[list[Due], list[Due]]:
-    """The parts of `lines` paid or reserved under the alias, and the rest."""
+    """Return the parts of the dues that were paid or reserved under the alias, and the remaining parts."""
     used: list[Due] = []
     rest: list[Due] = []
     for line in lines:
@@ -103,7 +107,10 @@ def _used_fen(line: Due, position: Position | None) -> int:
 
 
 def paid_twice(identities: Iterable[Mapping[Key, Position]]) -> set[tuple[str, date]]:
-    """Items and months that were paid more than once: under several identities, or by several areas."""
+    """Return the items and months that were paid more than once: under several identities, or by several areas.
+
+    `identities`: the positions of each identity.
+    """
     times: Counter[tuple[str, date]] = Counter()
     for positions in identities:
         times.update(_paid_months(positions))

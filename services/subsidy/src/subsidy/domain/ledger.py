@@ -27,8 +27,8 @@ Key = tuple[str, str, str, date]  # person, item, area, service month
 class Position:
     """The balance of one key. `recovering_fen` + `written_off_fen` always equals the amount paid beyond `amount_fen`.
 
-    `open_fen`: reserved in an open batch. `sequence`: of the last entry under this key. `recover_sequence`: of the
-    pending entry that expects money back. `reissue`: the bank returned the last payment.
+    `open_fen`: reserved in an open batch. `sequence`: number of the last entry under this key. `recover_sequence`:
+    number of the pending entry that expects money back. `reissue`: the bank returned the last payment.
     """
 
     person_id: str
@@ -58,7 +58,7 @@ class Position:
 
     @property
     def owed_fen(self) -> int:
-        """The expense in the ledger. A barred amount is no debt."""
+        """The owed amount, which the ledger books as expense. A barred amount is not owed."""
         return 0 if self.state == "barred" else self.amount_fen
 
     @property
@@ -125,7 +125,7 @@ class Line(NamedTuple):
 
 
 class Settling(NamedTuple):
-    """A pending entry becomes posted, voided or held."""
+    """The end of a pending entry. `state`: posted, voided or held. The other fields identify the entry."""
 
     person_id: str
     item: str
@@ -189,14 +189,14 @@ class Changes:
         return entry
 
     def put(self, position: Position) -> None:
-        """Write this position."""
+        """Add a changed position to the rows to write."""
         self.positions[position.key] = position
 
     def settle(self, line: Line, state: Literal["posted", "voided", "held"]) -> None:
-        """Settle the pending entry of a line."""
+        """Give the pending entry of a line its final state."""
         self.settlings.append(Settling(*line.key, line.kind, line.sequence, state))
 
     def take_events(self) -> list[Event]:
-        """The events since the last call. The caller emits each once, with the cause of its person."""
+        """Remove and return the events since the last call. The caller emits each one with the cause of its person."""
         events, self.events = self.events, []
         return events

@@ -1,4 +1,4 @@
-"""One payment from reservation to bank return: reserved, released, settled, returned."""
+"""Change the state of one payment: reserve, order, release or settle it, or take it back from the bank."""
 
 from datetime import date
 from typing import Literal, NamedTuple, TypeVar
@@ -24,7 +24,10 @@ class LineChange(NamedTuple):
 
 
 def reserve(position: Position, month: date, batch_id: str, changes: Changes) -> Line:
-    """Reserve the payable amount: `reissue` after a return, `pay` for the first payment of `month`, else `back_pay`."""
+    """Reserve the payable amount of a position in a batch for `month`. Returns the line of the batch.
+
+    Its kind is `reissue` after a return, `pay` for the first payment of `month`, else `back_pay`.
+    """
     kind, amount_fen = _kind_of_payment(position, month), position.payable_fen
     position.open_fen, position.reissue = amount_fen, False
     changes.put(position)
@@ -85,7 +88,7 @@ def _reason_against_order(position: Position, line: Line) -> str | None:
 
 
 def bank_answer(position: Position, line: Line, outcome: Literal["settled", "returned"]) -> BankAnswer:
-    """The effect of a bank result on a line. The same result a second time changes nothing."""
+    """Return the effect of a bank result on a line. A repeated result changes nothing."""
     if line.state == outcome:
         return "unchanged"
     if line.state == "ordered":

@@ -11,12 +11,12 @@ from subsidy.domain.ledger import BANK, LOSS, PAYABLE, Case, Changes, Outcome, P
 
 
 def recovery_id(position: Position) -> str:
-    """There is one case per key."""
+    """Return the id of the position's recovery case. Each key has one case."""
     return derived_id("recovery", *position.id_parts)
 
 
 def reconcile(position: Position, died_on: date | None, changes: Changes, *, twice: bool = False) -> None:
-    """Bring the recovery case to the overpaid amount. `twice`: another identity was paid for the month too."""
+    """Bring the recovery case to the overpaid amount. `twice`: the item was paid more than once for the month."""
     overpaid = max(0, position.paid_fen - position.amount_fen)
     if position.written_off_fen > overpaid:
         _reverse_write_off(position, overpaid, changes)
@@ -30,7 +30,7 @@ def reconcile(position: Position, died_on: date | None, changes: Changes, *, twi
 
 
 def _reverse_write_off(position: Position, overpaid: int, changes: Changes) -> None:
-    """The month is owed again, so the written-off amount counts as payment again."""
+    """Reduce a write-off to `overpaid` fen, because the month is owed again and that money counts as payment."""
     restored = position.written_off_fen - overpaid
     changes.post(position, "write_off", PAYABLE, LOSS, restored)
     position.written_off_fen = overpaid

@@ -1,4 +1,4 @@
-"""Entitlements that are not paid because only an example gives the amount or the pay rule."""
+"""List the entitlements that are not paid because only an example gives the amount or the pay rule."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -25,7 +25,7 @@ class Unpaid(NamedTuple):
 
 
 def unpaid(lines: Iterable[Due], entitlements: Sequence[Entitlement]) -> list[Unpaid]:
-    """The barred lines, one row for all months that differ in nothing else."""
+    """Return the barred dues as rows. Months that agree in all other fields share one row."""
     policies = {e.entitlement_id: e.policy for e in entitlements}
     months: dict[_Kind, list[date]] = {}
     for line in lines:

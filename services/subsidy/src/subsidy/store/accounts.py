@@ -1,4 +1,4 @@
-"""Accounts, one row per person; claims between accounts; the first service month of each area."""
+"""Store and lock accounts (one row per person), claims between accounts, and the first service month of each area."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -68,7 +68,7 @@ async def lock_due_accounts(tx: Tx, month: date, count_max: int) -> list[Account
 
 
 async def save_accounts(tx: Tx, rows: Sequence[Account]) -> None:
-    """Insert or replace accounts. A row with a newer version stays."""
+    """Insert or replace accounts. A stored row with a newer version is not replaced."""
     await bulk.upsert(tx, AccountRow, Account._fields, rows, key=("person_id",), guard="t.version <= excluded.version")
 
 
@@ -91,7 +91,7 @@ async def replace_claims(tx: Tx, claims: Mapping[str, Sequence[str]]) -> set[str
 
 
 async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:
-    """The day of death of those who died."""
+    """Return the day of death by person id, for those who died."""
     rows = await tx.sql.fetch(
         "SELECT person_id, died_on FROM accounts WHERE person_id = ANY($1::uuid[]) AND died_on IS NOT NULL",
         person_ids,
@@ -100,7 +100,7 @@ async def load_deaths(tx: Tx, person_ids: Sequence[str]) -> dict[str, date]:
 
 
 async def load_first_months(connection: asyncpg.Connection) -> dict[str, date]:
-    """By area (`*`: any other) the first service month of this ledger."""
+    """Return by area (`*`: any other) the first service month of this ledger."""
     return dict(await connection.fetch("SELECT jurisdiction, month FROM pay_from"))
 
 

@@ -90,7 +90,7 @@ def _first_keys(keys: Sequence[str]) -> str:
 
 
 async def load_accounts(connection: asyncpg.Connection, after: str | None, count_max: int) -> list[Account]:
-    """The next page in the order of ids. `after`: the last id of the page before."""
+    """Return the next page of accounts in the order of ids. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {", ".join(Account._fields)} FROM accounts
             WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2""",  # noqa: S608

@@ -1,4 +1,4 @@
-"""Batches and their lines."""
+"""Store and lock payment batches and their lines. A line is one payment of a batch."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -84,7 +84,7 @@ async def load_batch(connection: asyncpg.Connection, batch_id: str, *, lock: boo
 
 
 async def load_months(tx: Tx, batch_ids: Sequence[str]) -> dict[str, date]:
-    """The month of each batch."""
+    """Return the month of each batch, by batch id."""
     rows = await tx.sql.fetch("SELECT batch_id, month FROM batches WHERE batch_id = ANY($1::uuid[])", batch_ids)
     return dict(rows)
 
@@ -97,7 +97,7 @@ async def list_batches(
     after: str | None,
     limit: int,
 ) -> list[Batch]:
-    """In the order of ids. A filter that is None does not apply. `after`: the last id of the page before."""
+    """List batches by id. A filter that is None does not apply. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_BATCH} FROM batches
             WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::date IS NULL OR month = $2)
@@ -126,7 +126,7 @@ async def update_batch(tx: Tx, batch: Batch) -> None:
 
 
 async def sum_lines(connection: asyncpg.Connection, batch_ids: Sequence[str]) -> dict[str, list[Total]]:
-    """Per batch the totals of its lines by state."""
+    """Return by batch id the totals of the batch's lines, one per state."""
     rows = await connection.fetch(
         """SELECT batch_id, state, count(*), sum(amount_fen)::bigint FROM batch_lines
            WHERE batch_id = ANY($1::uuid[]) GROUP BY 1, 2 ORDER BY 1, 2""",
@@ -180,7 +180,7 @@ async def change_lines(tx: Tx, changes: Sequence[LineChange]) -> None:
 async def list_lines(
     connection: asyncpg.Connection, batch_id: str, states: Sequence[str] | None, after: str | None, limit: int
 ) -> list[LineDetail]:
-    """In the order of ids. `states` None: all. `after`: the last id of the page before."""
+    """List lines of a batch in the order of ids. `states` None: all states. `after`: the last id of the page before."""
     rows = await connection.fetch(
         f"""SELECT {_DETAIL} FROM batch_lines
             WHERE batch_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::uuid IS NULL OR line_id > $3)

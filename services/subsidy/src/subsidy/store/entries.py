@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
     @property
     def is_reversal(self) -> bool:
-        """Whether it takes back an earlier due or write-off."""
+        """Whether the entry takes back an earlier due or write-off."""
         return self.kind in ("due", "write_off") and self.debit_account == PAYABLE
 
     @property
@@ -74,7 +74,7 @@ async def any_entry(connection: asyncpg.Connection, person_ids: Sequence[str], a
 
 
 async def balance(connection: asyncpg.Connection, person_ids: Sequence[str], areas: Sequence[str] | None) -> int:
-    """Fen owed and unpaid to a person under all these identities. Negative: overpaid."""
+    """Return the fen owed and unpaid to a person under these identities. Negative: overpaid. `areas` None: all."""
     found: int = await connection.fetchval(
         """SELECT coalesce(sum(CASE $3 WHEN credit_account THEN amount_fen WHEN debit_account THEN -amount_fen END),
                            0)::bigint
@@ -94,7 +94,10 @@ async def list_entries(
     after: Cursor | None,
     limit: int,
 ) -> list[Entry]:
-    """In the order of `Cursor`. `areas` None: all. `after`: the last entry of the page before."""
+    """List the entries of a person's identities in the order of the fields of `Cursor`. `areas` None: all areas.
+
+    `after`: the last entry of the page before.
+    """
     rows = await connection.fetch(
         f"""SELECT {_ENTRY}, d.state AS due_state FROM entries e
            JOIN dues d USING (person_id, item, jurisdiction, service_month)
@@ -111,7 +114,7 @@ async def list_entries(
 
 
 async def sum_accounts(connection: asyncpg.Connection, areas: Sequence[str] | None) -> list[AccountSum]:
-    """Debits and credits per account, over the posted entries."""
+    """Return the sums of debits and credits per account, over the posted entries. `areas` None: all areas."""
     rows = await connection.fetch(
         """SELECT account, coalesce(sum(debit), 0)::bigint, coalesce(sum(credit), 0)::bigint FROM (
              SELECT unnest(ARRAY[debit_account, credit_account]) AS account,

@@ -49,7 +49,10 @@ async def list_recoveries(
     after: str | None,
     limit: int,
 ) -> list[Recovery]:
-    """In the order of ids. A filter that is None does not apply. `after`: the last id of the page before."""
+    """List recoveries in the order of ids. A filter that is None does not apply.
+
+    `after`: the last id of the page before.
+    """
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM recoveries
             WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::text IS NULL OR state = $2)
