@@ -1,4 +1,4 @@
-"""Alerts as HTTP answers; the gap of a move with the clauses of both areas."""
+"""Convert alerts to HTTP answers. The gap of a move is shown with the clauses of both areas."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ _DEADLINES: Final[Mapping[str, str]] = {
 
 
 async def answers(connection: asyncpg.Connection, alerts: Sequence[Alert], now: datetime) -> list[AlertOut]:
-    """In the order of `alerts`."""
+    """Return the alerts as HTTP answers, in the order of `alerts`."""
     found = await store.load_gaps(connection, [alert.alert_id for alert in alerts if alert.check_id == CHECK])
     clauses = await _load_clauses(connection, found) if found else {}
     gaps = {gap.alert_id: _gap_out(gap, clauses) for gap in found}
@@ -57,7 +57,7 @@ def _alert_out(alert: Alert, now: datetime, gap: GapOut | None) -> AlertOut:
 
 
 async def _load_clauses(connection: asyncpg.Connection, gaps: Sequence[Gap]) -> Clauses:
-    """The clauses of all areas whose lists may decide about these gaps."""
+    """Load the clauses of all areas whose lists may decide about these gaps."""
     areas: set[str] = set()
     for gap in gaps:
         areas |= {gap.old, *areas_after_move(gap)}

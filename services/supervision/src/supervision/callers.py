@@ -1,4 +1,4 @@
-"""Callers of the service, by role."""
+"""Define the callers of the service by role."""
 
 from typing import Annotated
 

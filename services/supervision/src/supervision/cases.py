@@ -1,4 +1,4 @@
-"""Open and withdraw alerts, and emit the events about it."""
+"""Open and withdraw alerts, and emit the events about them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,12 +21,15 @@ def alert_id(check: str, subject: str) -> str:
 
 
 def causes_of(received: Iterable[ReceivedEvent]) -> Causes:
-    """Of several events about a person the last one counts."""
+    """Return the events by person id. Of several events about a person the last one counts."""
     return {event.data.person_id: event.message() for event in received}
 
 
 async def raise_alerts(tx: Tx, findings: Sequence[Finding], now: datetime, causes: Causes) -> None:
-    """A finding without a person becomes a case, but no event is emitted."""
+    """Store an alert per finding, and emit an event for each alert that is new, changed or open again.
+
+    A finding without a person becomes an alert, but no event is emitted.
+    """
     if not findings:
         return
     by_id = {alert_id(finding.check, finding.subject): finding for finding in findings}
@@ -62,9 +65,9 @@ async def withdraw_alerts(
     now: datetime,
     causes: Causes,
 ) -> None:
-    """The reason for these alerts no longer exists: close those that no officer has decided.
+    """Close alerts whose reason no longer exists, unless an officer has decided them, and emit events.
 
-    `subjects`: (check, subject).
+    `subjects`: (check, subject). `outcome`: confirmed or dismissed. `reason`: Chinese text.
     """
     if not subjects:
         return

@@ -1,4 +1,4 @@
-"""`contracts/checks.yaml`: the checks with their limits and deadlines as dated data."""
+"""Load the checks with their limits and deadlines, which are dated data, from `contracts/checks.yaml`."""
 
 from datetime import date, timedelta
 from functools import cache
@@ -68,12 +68,12 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Limits(self.overdue_days.hold, self.overdue_days.open_stay)
 
     def named(self, check: str) -> Check:
-        """Raises KeyError."""
+        """Return the check with this id. Raises KeyError."""
         return {c.id: c for c in self.checks}[check]
 
 
 def load_checks(path: Path) -> Checks:
-    """Raises msgspec.ValidationError if the file has another form."""
+    """Load the checks from their file. Raises msgspec.ValidationError if the file has another form."""
     return msgspec.yaml.decode(path.read_bytes(), type=Checks)
 
 

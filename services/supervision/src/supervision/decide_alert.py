@@ -29,7 +29,7 @@ OWN_CASE_DAYS: Final = 31
 
 
 async def _lock(tx: Tx, alert_id: UUID, action: Action, caller: Caller, now: datetime) -> Alert:
-    """Lock the alert if `caller` may do `action` now."""
+    """Lock an alert if the caller may do `action` now. Raises NotFound, NotAllowed, or Conflict for a wrong state."""
     alert = await store.lock_alert(tx, str(alert_id))
     if alert is None:
         raise NotFound("no alert has this id")
@@ -43,7 +43,8 @@ async def _lock(tx: Tx, alert_id: UUID, action: Action, caller: Caller, now: dat
 
 
 def _require_access(alert: Alert, caller: Caller) -> None:
-    """Raises NotAllowed for an alert outside the caller's scope, and for a case about the caller's own reads."""
+    """Check that the caller may act on an alert. Raises NotAllowed outside the caller's scope, and for a case about
+    the caller's own reads."""
     scope = scope_of(caller)
     if isinstance(scope, OwnProvider):
         if alert.provider != scope.provider:
@@ -84,7 +85,7 @@ async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
 
 @router.post("/v1/alerts/{alert_id}/dismiss")
 async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db: Db) -> AlertOut:
-    """Reject the finding. It no longer counts against the visit, and the visit is judged again."""
+    """Dismiss the finding. It no longer counts against the visit, and the visit is judged again."""
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "dismiss", caller, now)

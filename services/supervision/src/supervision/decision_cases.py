@@ -33,8 +33,8 @@ async def _current_decisions(tx: Tx, newest: Sequence[ReceivedEvent], touched: s
 
 
 async def update_gaps(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime, causes: Causes) -> None:
-    """`newest`: the newest decision of each person in the batch. A decision older than the stored one is ignored, so a
-    replay opens no case again."""
+    """Open or withdraw the cases of move gaps after new decisions. `newest`: the newest decision of each person in the
+    batch. A decision older than the stored one is ignored, so a replay opens no case again."""
     open_gaps = await gaps.list_open(tx, [event.data.person_id for event in newest])
     touched = {gap.person_id for gap in open_gaps} | {event.data.person_id for event in newest if event.data.gaps}
     if not touched:
@@ -81,7 +81,10 @@ def _gap(subject: str, event: ReceivedEvent, gap: MoveGap) -> Gap:
 
 
 async def update_matters(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime, causes: Causes) -> None:
-    """`newest`: the newest decision of each person in the batch. A decision older than the stored one is ignored."""
+    """Store new open matters after new decisions, and delete ended ones with their alerts.
+
+    `newest`: the newest decision of each person in the batch. A decision older than the stored one is ignored.
+    """
     with_matters = {event.data.person_id for event in newest if _matters_of(event)}
     stored = await matters.lock_matters(tx, [event.data.person_id for event in newest])
     touched = with_matters | {matter.person_id for matter in stored}
@@ -96,7 +99,7 @@ async def update_matters(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime,
 
 
 async def _withdraw(tx: Tx, over: Sequence[StoredMatter], current: Current, now: datetime, causes: Causes) -> None:
-    """A confirmed death confirms the alert; other changes dismiss it."""
+    """Withdraw the alerts of ended matters. A confirmed death confirms an alert; other changes dismiss it."""
     ended: list[tuple[str, str]] = []
     dismissed: list[tuple[str, str]] = []
     for matter in over:
@@ -122,7 +125,8 @@ def _is_of(row: StoredMatter, matter: Matter) -> bool:
 
 
 def _new_matter(matter: Matter, current: Current) -> NewMatter:
-    """The case belongs to the officers of the person's area, or of the nation if no area is known."""
+    """Return a matter to store. Its case belongs to the officers of the person's area, or of the nation if no area is
+    known."""
     event = current[matter.person_id]
     division = event.data.residence or event.data.hukou or NATION
     return NewMatter.of(matter, division, event.correlation_id)

@@ -1,4 +1,4 @@
-"""The raw handler for all topics: parse records, then pass the events to the handlers of their types.
+"""Parse the raw records of all topics, and pass the events to the handlers of their types.
 
 No event is claimed in the inbox. A step has its own key, states and tasks are guarded by version and time, and verdicts
 and alerts by their stored rows.
@@ -21,7 +21,7 @@ OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
 
 
 def topics() -> list[str]:
-    """Every topic whose events are part of a chain, except the topics of providers."""
+    """Return every topic whose events are part of a chain, except the topics of providers."""
     known = {cls.topic for cls in all_events().values()}
     own = sorted(t for t in known if t not in ("parked", "access") and not t.startswith("dispatch.provider"))
     return [*own, OF_EVERY_SERVICE]
@@ -29,7 +29,8 @@ def topics() -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """`every` receives all events. `by_types`: handlers of event types; they run in this order (people before visits).
+    """The handler of raw records. `every`: the handler of all events. `by_types`: handlers by event types, in the order
+    in which they run (people before visits).
 
     Each handler receives its events in the order of arrival.
     """

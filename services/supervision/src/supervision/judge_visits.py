@@ -1,4 +1,4 @@
-"""Follow every visit, and judge it when it is done."""
+"""Store the state of every visit task, judge a visit after its check-out, and raise alerts about tasks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,6 +21,7 @@ _CONTRADICTION: Final = ("stay", "seen")  # reason and outcome: the person was a
 
 
 async def on_visit_steps(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """Store the newest step of each task, judge checked-out visits, and raise or withdraw alerts."""
     now = clock.now()
     newest = _newest_steps(received)
     unplaced = await store.upsert_tasks(tx, [_task_line(event) for event in newest.values()])
@@ -36,7 +37,7 @@ async def on_visit_steps(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 
 
 def _newest_steps(received: Sequence[ReceivedEvent]) -> dict[str, ReceivedEvent]:
-    """Per task its last step."""
+    """Return the last step of each task, by task id."""
     last: dict[str, ReceivedEvent] = {}
     for event in received:
         before = last.get(event.data.task_id)
@@ -46,7 +47,7 @@ def _newest_steps(received: Sequence[ReceivedEvent]) -> dict[str, ReceivedEvent]
 
 
 def _order(event: ReceivedEvent) -> tuple[bool, str]:
-    """The check-out is always the last step of a visit."""
+    """Return the order of a step within its task. The check-out is always the last step."""
     return (event.event_type == "VisitCheckedOut", event.at)
 
 
@@ -102,7 +103,8 @@ def _finding(check: str, event: ReceivedEvent, provider: str | None = None) -> F
 
 
 async def judge_waiting(database: Database) -> int:
-    """Job: judge the visits that wait for their entitlement. After the waiting time a missing one is a finding."""
+    """Job: judge the visits that wait for their entitlement. After the waiting time a missing entitlement is a
+    finding. Returns the number of changed verdicts or findings."""
     now: datetime = clock.now()
     async with database.transaction() as tx:
         return await judge(tx, await store.list_waiting(tx, WAITING_MAX), now, {})

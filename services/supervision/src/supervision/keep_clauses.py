@@ -11,7 +11,8 @@ from supervision.store import gaps as store
 
 
 async def on_policies_published(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """The lists of an area arrive in the order of publication, so the last one is in force."""
+    """Replace the clauses of areas that published a list. The lists of an area arrive in the order of publication, so
+    the last one is in force."""
     latest: dict[str, PartialRelease] = {event.data.jurisdiction: event.data for event in received}
     clauses = [clause for release in latest.values() for clause in _clauses(release)]
     await store.replace_clauses(tx, list(latest), clauses)

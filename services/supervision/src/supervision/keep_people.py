@@ -18,8 +18,8 @@ from supervision.verdicts import judge
 
 
 async def on_entitlements_decided(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """A newer decision replaces the older one. Visits that it may explain or forbid are judged again. The cases of its
-    gaps and open matters are opened or closed."""
+    """Store newer decisions, judge the visits again that they may explain or forbid, and open or close the cases of
+    move gaps and open matters."""
     former_survivors: set[str] = set()
     for decisions in _rounds(received):
         former_survivors |= await people.upsert_people(tx, [_person_line(event) for event in decisions])
@@ -35,8 +35,8 @@ async def on_entitlements_decided(received: Sequence[ReceivedEvent], tx: Tx) -> 
 
 
 def _rounds(received: Sequence[ReceivedEvent]) -> list[list[ReceivedEvent]]:
-    """Each person once per round, older decisions first. So the days granted by an older decision are kept before a
-    newer decision replaces it."""
+    """Divide decisions into rounds: each person once per round, older decisions first. So the days granted by an older
+    decision are kept before a newer decision replaces it."""
     rounds: list[list[ReceivedEvent]] = []
     count: dict[str, int] = {}
     for event in sorted(received, key=lambda e: int(e.data.version)):
@@ -65,6 +65,7 @@ async def on_abilities_determined(received: Sequence[ReceivedEvent], tx: Tx) -> 
 
 
 async def on_dues_determined(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """Lines have absolute values and arrive in order per person, so a repeated line gives the same months."""
+    """Store the months with money due. Lines have absolute values and arrive in order per person, so a repeated line
+    changes nothing."""
     found = due_months(event.data for event in received)
     await dues.save_due_months(tx, [DueMonths(*key, *multiranges(months)) for key, months in sorted(found.items())])

@@ -30,7 +30,8 @@ async def list_alerts(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> AlertPageOut:
-    """Alerts of the caller's area, and those between it and another. A provider sees those about its own visits."""
+    """List the alerts of the caller's area, also those that belong to two areas. A provider sees the alerts about its
+    own visits."""
     scope = scope_of(caller)
     async with db.reading() as connection:
         areas = None
@@ -61,5 +62,5 @@ async def count_open_alerts(caller: Reader, db: Db) -> OpenAlertsOut:
 
 
 def _may_see(caller: Caller, row: OpenCount) -> bool:
-    """A case between two areas belongs to both."""
+    """Whether the caller may see these alerts. A case between two areas belongs to both."""
     return caller.may_see(row.division) or (row.other_division is not None and caller.may_see(row.other_division))

@@ -1,4 +1,4 @@
-"""Supervision: the chain of every change, verdicts about visits, alerts, and statistics. It reads every event."""
+"""Supervision reads every event. It keeps the chain of every change, judges visits, raises alerts and counts people."""
 
 from shell.jobs import Job
 from shell.service import Service

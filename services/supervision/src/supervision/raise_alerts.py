@@ -19,6 +19,7 @@ RECOVERY: Final = "recovery_opened"
 
 
 async def on_recoveries(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """Raise an alert for each opened recovery, and withdraw it when the recovery is closed."""
     now, causes = clock.now(), cases.causes_of(received)
     opened = [_recovery(event) for event in received if event.event_type == "RecoveryOpened"]
     await cases.raise_alerts(tx, opened, now, causes)
@@ -39,7 +40,7 @@ def _recovery(event: ReceivedEvent) -> Finding:
 
 
 async def on_accounts_changed(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """One alert per event with another bank account than the known one."""
+    """Raise one alert per event that states another bank account than the known one."""
     found = [_changed_account(event) for event in received]
     await cases.raise_alerts(tx, found, clock.now(), cases.causes_of(received))
 
@@ -56,7 +57,7 @@ def _changed_account(event: ReceivedEvent) -> Finding:
 
 
 async def on_foreign_events_grouped(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """One alert per group, for the area that is responsible for it."""
+    """Raise one alert per group of foreign events, for the area that is responsible for the group."""
     found = [
         Finding("foreign_events", "block", e.data.group_id, division=e.data.owner, correlation_id=e.correlation_id)
         for e in received
@@ -70,7 +71,8 @@ async def on_records_parked(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 
 
 async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """A case for the user's area. It does not name the user; the audit rows with the same id do."""
+    """Raise an alert for the area of each user over the read budget. It does not name the user; the audit rows with
+    the same id do."""
     found = [
         Finding("read_budget", "warn", e.data.case_id, division=e.data.division, correlation_id=e.correlation_id)
         for e in received
@@ -79,7 +81,7 @@ async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 
 
 async def on_policies_halted(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """A list may be halted more than once, so each halt is a case."""
+    """Raise an alert for each halt of a list. A list may be halted more than once, so each halt is a case."""
     found = [
         Finding("policy_halted", "block", e.event_id, division=e.data.jurisdiction, correlation_id=e.correlation_id)
         for e in received
@@ -93,7 +95,7 @@ async def _raise(tx: Tx, findings: Sequence[Finding]) -> None:
 
 
 async def raise_overdue(database: Database) -> int:
-    """Job: one bounded step. Returns the number of matters that became alerts."""
+    """Job: raise alerts for open matters that last too long, at most OVERDUE_MAX. Returns their number."""
     now = clock.now()
     async with database.transaction() as tx:
         due = await matters.take_due_matters(tx, now, OVERDUE_MAX)

@@ -16,6 +16,7 @@ REMOVED_MAX: Final = 5_000
 
 
 async def on_events(received: Sequence[ReceivedEvent], tx: Tx) -> None:
+    """Store one step per event and pushed change behind it."""
     rows: dict[tuple[str, str], store.StepLine] = {}
     for e in received:
         for cause in e.causes or (e.correlation_id,):
@@ -26,6 +27,6 @@ async def on_events(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 
 
 async def remove_old(database: Database) -> int:
-    """Job: one bounded step. Returns the number of deleted steps."""
+    """Job: delete steps older than STEPS_KEPT, at most REMOVED_MAX. Returns their number."""
     async with database.transaction() as tx:
         return await store.remove_steps(tx, before=clock.now() - STEPS_KEPT, limit=REMOVED_MAX)

@@ -1,4 +1,4 @@
-"""Show the chain of one pushed change, and the steps of one person."""
+"""Show the chain of one pushed change (all events that follow from it), and the steps of one person."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

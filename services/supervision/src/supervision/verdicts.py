@@ -37,7 +37,7 @@ async def judge(tx: Tx, task_ids: Iterable[str], now: datetime, causes: Causes) 
 
 
 async def _decide(tx: Tx, visits: Sequence[Visit], others: Sequence[Visit], now: datetime) -> list[_Change]:
-    """The visits whose judgement differs from the stored one."""
+    """Return the visits whose judgement differs from the stored one. `others`: visits that overlap them."""
     neighbours = _by_worker_and_person([*visits, *others])
     person_ids = {person_id for visit in visits for person_id in (visit.person_id, visit.present_id)}
     decisions = await store.load_decisions(tx, person_ids)
@@ -88,7 +88,7 @@ def _emit(tx: Tx, visit: Visit, judgement: Judgement, causes: Causes) -> None:
 
 
 def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed | None:
-    """A dispute is emitted again when its checks change."""
+    """Return the event about a new verdict, None for no event. A dispute is emitted again when its checks change."""
     against = judgement.blocks - visit.waived
     if judgement.verdict == "verified" and visit.verdict != "verified":
         return VisitVerified(

@@ -14,7 +14,7 @@ _JOB_DELAY: Final = timedelta(minutes=1)
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """One sentence per fault; none if all is right."""
+    """Return one sentence per fault; an empty list if all is right."""
     late = clock.now() - _JOB_DELAY
     found: list[str] = []
     async with database.reading() as connection:

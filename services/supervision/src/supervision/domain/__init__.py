@@ -1,1 +1,1 @@
-"""Pure decisions: received events, visits and verdicts, alerts, open matters, gaps of moves, statistics, chains."""
+"""The pure rules of supervision: parsing of events, verdicts, alerts, open matters, move gaps, statistics, chains."""

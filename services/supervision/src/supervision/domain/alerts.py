@@ -1,4 +1,4 @@
-"""The states of an alert and the permitted actions: raised → explained → confirmed | dismissed → closed."""
+"""Decide the actions on an alert by its state: raised → explained → confirmed | dismissed → closed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ class Refused:
 def decide_step(
     state: AlertState, action: Action, *, has_provider: bool, explain_by: datetime, now: datetime
 ) -> AlertState | Refused:
-    """The state after `action`. No decision before the provider has explained or may no longer explain."""
+    """Return the state after `action`. A decision is refused while the provider may still explain."""
     if action == "explain":
         return "explained" if state == "raised" else Refused(f"a case that is {state} takes no explanation")
     if action == "close":

@@ -1,4 +1,4 @@
-"""Months for which a person has a due in state `due`, per item and paying area."""
+"""Collect the months for which money is due to a person (state `due`), by item and paying area."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -19,7 +19,7 @@ class DueKey(NamedTuple):
 
 
 def due_months(events: Iterable[PartialDues]) -> dict[DueKey, dict[str, bool]]:
-    """By key the months (`YYYY-MM`) in these events, and whether money is due for them. Only items of ITEMS count.
+    """Return by key the months (`YYYY-MM`) in these events, and whether money is due. Only items of ITEMS count.
 
     A later line of the same key and month replaces an earlier one.
     """
@@ -33,7 +33,7 @@ def due_months(events: Iterable[PartialDues]) -> dict[DueKey, dict[str, bool]]:
 
 
 def multiranges(months: Mapping[str, bool]) -> tuple[str, str]:
-    """Two PostgreSQL date multiranges: the days of all months, and of the months with money due."""
+    """Return two PostgreSQL date multiranges: the days of all months, and of the months with money due."""
     stated = ",".join(_days(month) for month in months)
     due = ",".join(_days(month) for month, is_due in months.items() if is_due)
     return f"{{{stated}}}", f"{{{due}}}"

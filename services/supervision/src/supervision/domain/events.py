@@ -1,4 +1,5 @@
-"""Events of other services with only the fields that supervision needs. It receives every message of the platform."""
+"""Decode events of other services. The classes have only the fields that supervision needs, because it receives every
+message of the platform."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -9,7 +10,7 @@ from common.events import Event, MoveGap
 
 
 class PartialEntitlement(msgspec.Struct, frozen=True, kw_only=True):
-    """Days stay text, because they go to the database unchanged."""
+    """One interval of an entitlement. Days stay text, because they go to the database unchanged."""
 
     item: str
     state: str
@@ -105,7 +106,7 @@ class PartialRecovery(Event, frozen=True, kw_only=True):
 
 
 class PartialAccountChange(Event, frozen=True, kw_only=True):
-    """`event_id`: the event with the new account."""
+    """A changed bank account. `event_id`: the event that states the new account."""
 
     topic: ClassVar[str] = "ingestion.case"
 
@@ -210,11 +211,14 @@ _decode_causes = msgspec.json.Decoder(_Causes).decode
 
 
 def decode(event_type: str, value: bytes) -> Any:
-    """The event as one of the classes above. None if its type needs no content. Raises msgspec.MsgspecError."""
+    """Decode an event to one of the classes above; None for a type whose content is not needed.
+
+    Raises msgspec.MsgspecError.
+    """
     decoder = _decoders.get(event_type)
     return None if decoder is None else decoder.decode(value)
 
 
 def causes_of(value: bytes) -> tuple[str, ...]:
-    """The ids of the pushed changes behind a state. Its other fields are not decoded."""
+    """Decode only the causes of a state event: the ids of the pushed changes behind it."""
     return _decode_causes(value).causes

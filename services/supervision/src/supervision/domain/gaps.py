@@ -1,4 +1,5 @@
-"""Gaps of moves: months that no area pays because the lists of the old and the new area do not meet."""
+"""Identify gaps of moves and find their clauses. A gap is months that no area pays after a move, because the lists of
+the old and the new area do not meet."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -49,12 +50,12 @@ Clauses = Mapping[tuple[str, str], Sequence[Clause]]  # by area and item, oldest
 
 
 def subject_of(person_id: str, gap: MoveGap) -> str:
-    """Stays the same while only the months or the reason of the gap change."""
+    """Return the subject (id) of a gap. It stays unchanged while only the months or the reason of the gap change."""
     return derived_id(CHECK, person_id, gap.item, gap.old, gap.moved_on.isoformat())
 
 
 def move_gap_of(gap: Gap) -> MoveGap:
-    """The gap as the event states it."""
+    """Return a stored gap in the form of the event."""
     return MoveGap(
         item=gap.item,
         old=gap.old,
@@ -70,7 +71,8 @@ def move_gap_of(gap: Gap) -> MoveGap:
 
 
 def areas_after_move(gap: Gap) -> tuple[str, ...]:
-    """The area whose list decides after the move. If it is unknown: the areas above the new home, the nearest first."""
+    """Return the area whose list decides after the move. If it is unknown: the new home and the areas above it, the
+    nearest first."""
     return (gap.new,) if gap.new else (gap.moved_to, *divisions.ancestors(gap.moved_to))
 
 
@@ -82,7 +84,7 @@ def group_clauses(clauses: Iterable[Clause]) -> dict[tuple[str, str], list[Claus
 
 
 def old_clause(gap: Gap, clauses: Clauses) -> Clause | None:
-    """The version of the old area's list that paid until the move."""
+    """Return the clause of the old area that paid until the move."""
     for clause in clauses.get((gap.old, gap.item), ()):
         if gap.old_policy.endswith(f"@{clause.valid_from}"):
             return clause
@@ -90,7 +92,7 @@ def old_clause(gap: Gap, clauses: Clauses) -> Clause | None:
 
 
 def new_clause(gap: Gap, clauses: Clauses) -> Clause | None:
-    """The version of the new area's list in force on the day of the move."""
+    """Return the clause of the new area in force on the day of the move; None if no list has the item."""
     for area in areas_after_move(gap):
         for clause in clauses.get((area, gap.item), ()):
             if clause.valid_from <= gap.moved_on and (clause.valid_to is None or gap.moved_on < clause.valid_to):

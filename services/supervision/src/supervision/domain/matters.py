@@ -1,4 +1,5 @@
-"""Open matters of a person: a hold, an open hospital stay. One that lasts too long becomes an alert."""
+"""Find the open matters of a person: a hold (a suspected death) and an open hospital stay. A matter that lasts too
+long becomes an alert."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
@@ -31,13 +32,13 @@ class Matter(NamedTuple):
     due_at: datetime
 
     def continues(self, check: str, subject: str) -> bool:
-        """Whether the stored matter is this one. A hold lasts while any death is suspected, whatever its day. Another
-        stay is another matter."""
+        """Whether this matter continues a stored one. A hold lasts while any death is suspected, whatever its day.
+        Another stay is another matter."""
         return self.check == check and (check == HOLD or self.subject == subject)
 
 
 def matters_of(decision: PartialEntitlements, decision_id: str, decided_at: datetime, limits: Limits) -> list[Matter]:
-    """The open matters of one decision: none after a death or a merge."""
+    """Return the open matters of one decision: none after a death or a merge."""
     if decision.died_on is not None or decision.merged_into is not None:
         return []
     found: list[Matter] = []
@@ -52,7 +53,7 @@ def matters_of(decision: PartialEntitlements, decision_id: str, decided_at: date
 
 
 def hold_of(person_id: str, decision_id: str, decided_at: datetime, days_max: int) -> Matter:
-    """The hold begins when the platform learns of the suspicion, whatever day of death was reported.
+    """Return the hold of a suspected death. It begins when the platform learns of the suspicion.
 
     `decision_id`: the event that began the hold. With it in the subject, each hold is a case of its own."""
     due_at = decided_at + timedelta(days=days_max)
@@ -66,8 +67,10 @@ def open_stay_of(
     decided_at: datetime,
     days_max: int,
 ) -> Matter | None:
-    """The oldest stay without an end. None if there is none or it pauses no visits. A stay without a known beginning
-    counts from the decision."""
+    """Return the matter of the oldest stay without an end; None without such a stay or without visits to pause.
+
+    A stay without a known beginning counts from the decision.
+    """
     open_stays = sorted((s for s in stays if s.to is None), key=lambda s: s.from_ or date.min)
     visited = any(e.item == "visiting_care" and e.state == "granted" and e.to is None for e in entitlements)
     if not open_stays or not visited:

@@ -1,4 +1,4 @@
-"""The days on which a person has visiting care, and an ability of each level, as PostgreSQL multiranges."""
+"""Compute the days on which a person has visiting care, and each ability level, as PostgreSQL multiranges."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ _VISITED_STATES: Final = ("granted", "suspended")
 
 
 def visiting_periods(entitlements: Iterable[PartialEntitlement]) -> str:
-    """The days with visiting care. A visit is also valid while a suspected death holds the money."""
+    """Return the days with visiting care, granted or suspended: a visit is valid while a death is only suspected."""
     spans: list[str] = []
     for e in entitlements:
         if e.item == "visiting_care" and e.state in _VISITED_STATES:
@@ -19,7 +19,7 @@ def visiting_periods(entitlements: Iterable[PartialEntitlement]) -> str:
 
 
 def ability_periods(abilities: Sequence[PartialAbility]) -> tuple[str, ...]:
-    """The days of each level 0 … 4. A later result replaces the one before from its first day."""
+    """Return the days of each level 0 … 4. A later result replaces the one before from its first day."""
     spans: list[list[str]] = [[] for _ in range(LEVELS_MAX + 1)]
     ordered = sorted(abilities, key=lambda a: a.valid_from)
     for ability, later in zip(ordered, [*ordered[1:], None], strict=True):

@@ -59,7 +59,7 @@ class ReceivedEvent(NamedTuple):
 
 
 def parse_record(record: Record) -> ReceivedEvent:
-    """Raises BadMessage."""
+    """Parse a Kafka record of any service. Raises BadMessage."""
     headers = dict(record.headers)
     try:
         envelope = _ENVELOPE.fullmatch(_joined(headers))
@@ -117,7 +117,7 @@ def _person_id(record: Record) -> str | None:
 
 
 def newest(received: Sequence[ReceivedEvent]) -> list[ReceivedEvent]:
-    """The newest state per person, with the causes of the states it supersedes."""
+    """Return the newest state event per person, with the causes of the older states that it replaces."""
     kept: dict[str, ReceivedEvent] = {}
     for event in received:
         person_id = event.data.person_id

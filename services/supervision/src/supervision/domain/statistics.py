@@ -16,7 +16,7 @@ LEVELS: Final = ("0", "1", "2", "3", "4")
 
 
 class Counts(NamedTuple):
-    """People in one month, exact. `classes` and `levels` by the names above; `visited` are some of `to_visit`."""
+    """Exact numbers of people in one month. `classes`: by CLASSES. `levels`: by LEVELS. `visited`: of `to_visit`."""
 
     classes: Mapping[str, int]
     levels: Mapping[str, int]
@@ -50,7 +50,7 @@ def protect(count: int, threshold: int) -> int:
 
 
 def publish(division: str, people: Iterable[tuple[str | None, Counts]], threshold: int) -> Figures:
-    """The figures of a division. `people`: exact counts by division of residence, at least those within it."""
+    """Return the figures of a division. `people`: exact counts by division of residence, at least those within it."""
     cells = _cells(division, people)
     classes = _protected_sums([c.classes for c in cells], CLASSES, threshold)
     levels = _protected_sums([c.levels for c in cells], LEVELS, threshold)
@@ -88,8 +88,11 @@ def _sum(counts: Sequence[Counts]) -> Counts:
 
 
 def _rate(cells: Sequence[Counts], threshold: int) -> float | None:
-    """From rounded counts, because an exact rate of few people reveals their number. The number of people visited is
-    published in no other form, so a small number is only rounded."""
+    """Return the share of people visited, rounded to whole per cent; None if every cell has too few people.
+
+    It is computed from rounded counts, because an exact rate of few people reveals their number. The number of people
+    visited is published in no other form, so a small number is only rounded.
+    """
     large = [c for c in cells if c.to_visit >= threshold]
     to_visit = sum(_rounded(c.to_visit, threshold) for c in large)
     if not to_visit:

@@ -1,4 +1,4 @@
-"""The chain of one change in causal order."""
+"""Bring the chain of one change, which is all events that follow from it, into causal order."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ class Step:
 
 
 def in_order(steps: Iterable[Step]) -> list[Step]:
-    """Oldest first, each event once, and no effect before its cause. Times alone are not enough: the clocks of two
-    processes may differ, and the business clock can be set back."""
+    """Return the steps oldest first, each event once, and no effect before its cause. Times alone are not enough: the
+    clocks of two processes may differ, and the business clock can be set back."""
     by_id = {step.event_id: step for step in steps}
     waiting: dict[str, list[Step]] = defaultdict(list)
     ordered: list[Step] = []
@@ -39,7 +39,7 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 
 def _with_waiting(step: Step, waiting: dict[str, list[Step]]) -> list[Step]:
-    """The step, and all steps that waited for it directly or indirectly; these leave `waiting`."""
+    """Return the step and all steps that wait for it directly or indirectly; remove these from `waiting`."""
     chain: list[Step] = []
     stack = [step]
     while stack:

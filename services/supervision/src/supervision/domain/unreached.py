@@ -1,4 +1,4 @@
-"""Why a person with visiting care had no valid visit in a month."""
+"""Decide why a person with visiting care had no valid visit in a month."""
 
 from typing import Final, Literal
 
@@ -32,7 +32,7 @@ _CAUSES: Final[dict[str, Cause]] = {
 
 
 def decide_cause(state: str | None, outcome: str | None) -> Cause:
-    """From the person's newest task of the month: its state (None: no task) and the outcome of its visit."""
+    """Return the cause. `state`: of the person's newest task of the month; None: no task. `outcome`: of its visit."""
     if state is None:
         return "no_task"
     if state == "completed":

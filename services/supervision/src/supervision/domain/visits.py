@@ -1,4 +1,4 @@
-"""The verdict about a completed visit."""
+"""Decide the verdict about a completed visit by the checks V01 to V12 of `contracts/checks.yaml`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Decision:
 
 
 class Judgement(NamedTuple):
-    """`blocks` and `warnings`: ids of the checks that found something."""
+    """The verdict about a visit. `blocks`, `warnings`: ids of the checks with a finding. Only blocks dispute it."""
 
     verdict: Verdict
     blocks: frozenset[str]
@@ -72,7 +72,10 @@ class Judgement(NamedTuple):
 
 
 def decision_for(visit: Visit, decisions: Mapping[str, Decision]) -> Decision | None:
-    """The decisions that count for a visit: visiting care of either identity, and the death of the survivor."""
+    """Combine the decisions that count for a visit: visiting care of either identity, and the death of the survivor.
+
+    `decisions`: by person id. None if no decision is known.
+    """
     own, survivor = decisions.get(visit.person_id), decisions.get(visit.present_id)
     if own is None or survivor is None or visit.present_id == visit.person_id:
         return own or survivor
@@ -85,7 +88,7 @@ def decision_for(visit: Visit, decisions: Mapping[str, Decision]) -> Decision | 
 
 
 def overlap(one: Visit, other: Visit) -> bool:
-    """Whether both last for some time together. A visit that begins when the other ends does not overlap it."""
+    """Whether two visits overlap in time. A visit that begins when the other ends does not overlap it."""
     return one.checked_in_at < other.checked_out_at and other.checked_in_at < one.checked_out_at
 
 
@@ -101,8 +104,10 @@ def decide_verdict(
     wait: timedelta,
     now: datetime,
 ) -> Judgement:
-    """`others`: completed visits of the same worker or the same person. The verdict is `waiting` while the decision
-    that explains the visit may still arrive, at most for `wait`."""
+    """Check a completed visit and decide its verdict. `others`: completed visits of the same worker or person.
+
+    The verdict is `waiting` while the decision that explains the visit may still arrive, at most for `wait`.
+    """
     death_blocks, death_warnings = _after_death(visit, decision)
     blocks = death_blocks | _overlapping(visit, others)
     entitled = _entitled(visit, decision)
@@ -113,7 +118,7 @@ def decide_verdict(
 
 
 def _decision_complete(visit: Visit, decision: Decision | None, wait: timedelta, now: datetime) -> bool:
-    """Whether no decision that was made before the check-out can still arrive."""
+    """Whether every decision made before the check-out has arrived. After `wait` this is assumed."""
     return now - visit.at >= wait or (decision is not None and decision.decided_at >= visit.at)
 
 
@@ -126,8 +131,9 @@ def _verdict(visit: Visit, blocks: frozenset[str], entitled: bool) -> Verdict:
 
 
 def _after_death(visit: Visit, decision: Decision | None) -> tuple[frozenset[str], frozenset[str]]:
-    """V01: blocks, warnings. A visit on the day of death only warns, because the visitor may have found the person
-    dead. A check of a suspected death that did not see the person agrees with the death."""
+    """Return the blocks and the warnings of V01 (service after death). A visit on the day of death only warns, because
+    the visitor may have found the person dead. A check of a suspected death that did not see the person agrees with
+    the death."""
     if decision is None or decision.died_on is None or decision.died_on > visit.visited_on:
         return NONE, NONE
     if visit.reason == "suspicion" and visit.outcome != "seen":
@@ -137,7 +143,8 @@ def _after_death(visit: Visit, decision: Decision | None) -> tuple[frozenset[str
 
 
 def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
-    """V03 (same worker) and V05 (same person and item). Either visit may be false, so both are disputed."""
+    """Return V03 (same worker) and V05 (same person and item) for visits that overlap another one. Either visit may be
+    false, so both are disputed."""
     found = set()
     for other in others:
         if other.task_id == visit.task_id or not overlap(visit, other):
@@ -150,15 +157,15 @@ def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
 
 
 def _entitled(visit: Visit, decision: Decision | None) -> bool:
-    """V12, for visiting care only: supervision does not know the entitlements to other items. The platform itself
-    orders a check of a suspected death, so it needs no entitlement."""
+    """Whether the person was entitled to the visit (check V12). Other items than visiting care count as entitled,
+    because supervision does not know their entitlements. A check of a suspected death needs no entitlement."""
     if visit.item != "visiting_care" or visit.reason == "suspicion":
         return True
     return decision is not None and covers((*decision.visiting, *decision.visiting_before), visit.visited_on)
 
 
 def _duration(visit: Visit, rules: Sequence[DurationRule]) -> frozenset[str]:
-    """V06: shorter or longer than the rule in force permits."""
+    """Return V06 if the visit was shorter or longer than the rule in force permits."""
     in_force = [rule for rule in rules if rule.item == visit.item and rule.since <= visit.visited_on]
     if not in_force:
         return NONE
@@ -169,5 +176,5 @@ def _duration(visit: Visit, rules: Sequence[DurationRule]) -> frozenset[str]:
 
 
 def _recorded_late(visit: Visit) -> frozenset[str]:
-    """V09: recorded on a later day than the service."""
+    """Return V09 if the visit was recorded on a later day than the service."""
     return frozenset({"V09"}) if visit.recorded_on > visit.ended_on else NONE

@@ -1,4 +1,4 @@
-"""Alerts: cases with deadlines, one per check and subject."""
+"""Store and read alerts. An alert is a case with deadlines, one per check and subject."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -88,8 +88,8 @@ ORDER BY raised_at DESC, alert_id DESC LIMIT $6
 
 
 async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -> set[str]:
-    """`findings`: by alert id. Returns the ids of alerts that are new, have another severity, or are open again after
-    the system had closed them."""
+    """Store an alert per finding. Returns the ids of alerts that are new, have another severity, or are open again
+    after the system had closed them. `findings`: by alert id."""
     if not findings:
         return set()
     rows = [(alert_id, *findings[alert_id]) for alert_id in sorted(findings)]
@@ -152,7 +152,7 @@ async def list_alerts(
     after: str | None,
     limit: int,
 ) -> list[Alert]:
-    """Newest first. No states: all of them. A filter that is None does not apply."""
+    """List alerts, newest first. Empty `states`: all states. A filter that is None does not apply."""
     rows = await connection.fetch(_LIST, list(states), check, provider, areas, after, limit)
     return [Alert(*row) for row in rows]
 
@@ -166,7 +166,7 @@ async def list_alert_areas(connection: asyncpg.Connection) -> list[str]:
 
 
 async def count_open(connection: asyncpg.Connection) -> list[OpenCount]:
-    """The numbers of alerts that are not closed."""
+    """Count the alerts that are not closed, by areas and check."""
     rows = await connection.fetch(
         """SELECT division, other_division, check_id, count(*) AS count FROM alerts WHERE state <> 'closed'
            GROUP BY division, other_division, check_id"""

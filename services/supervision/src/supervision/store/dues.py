@@ -1,4 +1,4 @@
-"""Due months: one row per person, item and paying area with at least one due month."""
+"""Store due months: one row per person, item and paying area with at least one due month."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -18,7 +18,8 @@ WHEN NOT MATCHED AND NOT isempty(s.due) THEN
 
 
 class DueMonths(NamedTuple):
-    """`stated`: the months of the received lines; `due`: those with money due; both as multiranges of days."""
+    """Received months of one person, item and area, as multiranges of days. `due`: the months of `stated` with money
+    due."""
 
     person_id: str
     item: str
@@ -28,6 +29,9 @@ class DueMonths(NamedTuple):
 
 
 async def save_due_months(tx: Tx, rows: Sequence[DueMonths]) -> None:
-    """`rows`: unique by the first three fields and sorted by them. Months that are not stated stay unchanged."""
+    """Store which of the stated months are due. Months that are not stated stay unchanged.
+
+    `rows`: unique by the first three fields and sorted by them.
+    """
     if rows:
         await tx.sql.execute(_MERGE, *map(list, zip(*rows, strict=True)))

@@ -1,4 +1,4 @@
-"""Gaps of moves behind their cases, and the clauses of the lists in force."""
+"""Store and read the gaps of moves behind their cases, and the clauses of the lists in force."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ class OpenGap(NamedTuple):
 
 
 async def list_open(tx: Tx, person_ids: Sequence[str]) -> list[OpenGap]:
-    """The gaps of these people whose cases nobody has decided."""
+    """Return the gaps of these people whose cases are not decided."""
     rows = await tx.sql.fetch(
         """SELECT g.person_id, a.subject FROM move_gaps g JOIN alerts a USING (alert_id)
            WHERE g.person_id = ANY($1::uuid[]) AND a.state IN ('raised', 'explained')""",
@@ -30,7 +30,7 @@ async def list_open(tx: Tx, person_ids: Sequence[str]) -> list[OpenGap]:
 
 
 async def upsert_gaps(tx: Tx, gaps: Sequence[Gap]) -> None:
-    """`gaps`: unique by alert id."""
+    """Insert or replace gaps. They must be unique by alert id."""
     await bulk.upsert(tx, MoveGapRow, Gap._fields, gaps, key=("alert_id",))
 
 
@@ -48,7 +48,7 @@ async def replace_clauses(tx: Tx, jurisdictions: Sequence[str], clauses: Sequenc
 async def load_clauses(
     connection: asyncpg.Connection, jurisdictions: Sequence[str], items: Sequence[str]
 ) -> list[Clause]:
-    """Oldest version first."""
+    """Return the clauses of these items in the lists of these areas, oldest version first."""
     rows = await connection.fetch(
         f"""SELECT {_CLAUSE} FROM clauses
             WHERE jurisdiction = ANY($1::text[]) AND item = ANY($2::text[]) ORDER BY valid_from""",  # noqa: S608

@@ -1,4 +1,4 @@
-"""Open matters of people, with the instant at which each becomes an alert."""
+"""Store and lock open matters of people, with the instant at which each becomes an alert."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,7 +62,7 @@ async def lock_matters(tx: Tx, person_ids: Sequence[str]) -> list[StoredMatter]:
 
 
 async def insert_matters(tx: Tx, matters: Sequence[NewMatter]) -> None:
-    """`matters`: unique by person and check."""
+    """Insert the matters that do not exist yet by person and check."""
     if matters:
         await tx.sql.execute(_INSERT, *map(list, zip(*sorted(matters), strict=True)))
 

@@ -1,4 +1,4 @@
-"""People and their ability levels, one row per person with the newest decision; counts of people."""
+"""Store people and their ability levels, one row per person with the newest decision, and count people."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -102,26 +102,30 @@ GROUP BY division
 
 
 async def upsert_people(tx: Tx, rows: Sequence[PersonLine]) -> set[str]:
-    """`rows`: unique by person. Returns the former survivors of people whose survivor changed."""
+    """Insert people, or replace older decisions about them. `rows`: unique by person.
+
+    Returns the former survivors of people whose survivor changed.
+    """
     if not rows:
         return set()
     return {row[0] for row in await tx.sql.fetch(_UPSERT, *_columns(rows))}
 
 
 async def load_versions(tx: Tx, person_ids: Sequence[str]) -> dict[str, int]:
-    """The version of each person's stored decision."""
+    """Return the version of each person's stored decision, by person id."""
     rows = await tx.sql.fetch("SELECT person_id, version FROM people WHERE person_id = ANY($1::uuid[])", person_ids)
     return dict(rows)
 
 
 async def upsert_abilities(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
-    """`rows`: person_id, version, then the days of each level 0 … 4; unique by person."""
+    """Insert ability levels, or replace older ones. `rows`: person_id, version, then the days of each level 0 … 4;
+    unique by person."""
     if rows:
         await tx.sql.execute(_UPSERT_ABILITIES, *_columns(rows))
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """The rows as columns, in one order for all writers, so that they cannot deadlock."""
+    """Return the rows as columns, sorted by person. All writers use this order, so that they cannot deadlock."""
     return [list(column) for column in zip(*sorted(rows, key=lambda row: str(row[0])), strict=True)]
 
 
@@ -136,9 +140,10 @@ async def list_areas(connection: asyncpg.Connection, division: str) -> list[str]
 async def count_people(
     connection: asyncpg.Connection, areas: list[str] | None, on: date
 ) -> list[tuple[str | None, Counts]]:
-    """Exact counts by division of residence, every person once. They must be protected before publication.
+    """Count the people in these areas (None: all) by division of residence, every person once.
 
-    They cover dues of the month of `on`, visits of that month up to `on`, and ability levels on that day.
+    The counts cover dues of the month of `on`, visits of that month up to `on`, and ability levels on that day. They
+    are exact and must be protected before publication.
     """
     rows = await connection.fetch(_COUNTS, areas, on, on.replace(day=1))
     return [(row["division"], _counts(row)) for row in rows]

@@ -1,4 +1,4 @@
-"""Steps. They are written by COPY, because every change on the platform makes several."""
+"""Store and read steps, the events of chains. They are written by COPY, because every change makes several."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -48,8 +48,11 @@ class StepKey(NamedTuple):
 
 
 async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
-    """`lines`: unique by change and event. Plain COPY is a third cheaper than a merge, so it comes first. The merge is
-    for an event that is stored already (it was delivered twice)."""
+    """Store steps. `lines`: unique by change and event.
+
+    Plain COPY is a third cheaper than a merge, so it comes first. The merge is for an event that is stored already (it
+    was delivered twice).
+    """
     if not lines:
         return
     text = "\n".join("\t".join([field or "\\N" for field in line]) for line in lines) + "\n"
@@ -92,7 +95,7 @@ def _following(causes: set[str], steps: Sequence[Step]) -> list[Step]:
 async def load_person_steps(
     connection: asyncpg.Connection, person_id: str, *, limit: int, before: StepKey | None
 ) -> list[PersonStep]:
-    """Newest first, each event once. `before`: the last step of the page before."""
+    """Return steps of a person, newest first, each event once. `before`: the last step of the page before."""
     rows = await connection.fetch(
         """SELECT event_id, min(causation_id::text) AS causation_id, NULL AS led_by, $1 AS person_id,
                   min(at) AS at, min(service) AS service, min(what) AS what,
@@ -109,7 +112,7 @@ async def load_person_steps(
 
 
 async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, str | None]:
-    """The area in which each person lives, if known."""
+    """Return by person id the area in which each known person lives, None for no known area."""
     rows = await connection.fetch(
         "SELECT person_id, division FROM people WHERE person_id = ANY($1::text[]::uuid[])", list(person_ids)
     )
@@ -117,7 +120,7 @@ async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) 
 
 
 async def remove_steps(tx: Tx, *, before: datetime, limit: int) -> int:
-    """Delete at most `limit` steps. Returns their number."""
+    """Delete at most `limit` steps that are older than `before`. Returns their number."""
     done: str = await tx.sql.execute(
         "DELETE FROM steps WHERE ctid = ANY(ARRAY(SELECT ctid FROM steps WHERE at < $1 LIMIT $2))", before, limit
     )

@@ -1,4 +1,4 @@
-"""Visits: the state of each task, and the verdict about each completed visit."""
+"""Store and read visits: the state of each task, and the verdict about each completed visit."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -32,7 +32,7 @@ class TaskLine(NamedTuple):
 
 
 class UnplacedChange(NamedTuple):
-    """A task that became unplaced (True) or is no longer unplaced (False)."""
+    """A task that became unplaced (without a provider that can be asked: True), or stopped being unplaced (False)."""
 
     task_id: str
     unplaced: bool
@@ -108,7 +108,10 @@ SELECT {_VISIT} FROM tasks WHERE task_id IN (
 
 
 async def upsert_tasks(tx: Tx, rows: Sequence[TaskLine]) -> list[UnplacedChange]:
-    """`rows`: unique by task. A completed task never changes again."""
+    """Store the newest steps of tasks. Returns the tasks that became unplaced or stopped being unplaced.
+
+    `rows`: unique by task. A completed task never changes again.
+    """
     if not rows:
         return []
     ordered = sorted(rows, key=lambda row: row.task_id)
@@ -117,8 +120,11 @@ async def upsert_tasks(tx: Tx, rows: Sequence[TaskLine]) -> list[UnplacedChange]
 
 
 async def list_affected(tx: Tx, decisions: Sequence[PersonDecision]) -> list[str]:
-    """Visits whose verdict a new decision may change: those not verified or with warnings, those after the decision,
-    and all of a person with a `final` decision."""
+    """Return the task ids of visits whose verdict a new decision may change.
+
+    These are visits that are not verified or have warnings, visits recorded after the decision, and all visits of a
+    person with a `final` decision.
+    """
     rows = await tx.sql.fetch(
         """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
            JOIN tasks t ON t.person_id = u.person_id::uuid
@@ -130,7 +136,7 @@ async def list_affected(tx: Tx, decisions: Sequence[PersonDecision]) -> list[str
 
 
 async def list_waiting(tx: Tx, limit: int) -> list[str]:
-    """The visits that have waited longest for their entitlement."""
+    """Return the task ids of the visits that have waited longest for their entitlement."""
     rows = await tx.sql.fetch("SELECT task_id FROM tasks WHERE verdict = 'waiting' ORDER BY at LIMIT $1", limit)
     return [row[0] for row in rows]
 
@@ -146,7 +152,7 @@ async def lock_visits(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
 
 
 async def load_overlapping(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
-    """Other completed visits of the same worker or the same person that overlap these in time."""
+    """Return other completed visits of the same worker or the same person that overlap these in time."""
     return [_visit(row) for row in await tx.sql.fetch(_OVERLAPPING, sorted(task_ids))]
 
 
@@ -177,7 +183,7 @@ async def save_verdicts(tx: Tx, rows: Sequence[VerdictLine]) -> None:
 
 
 async def waive(tx: Tx, task_id: str, check: str) -> None:
-    """An officer dismissed the finding, so this check no longer counts against this visit."""
+    """Store that a check no longer counts against a visit, because an officer dismissed its finding."""
     await tx.sql.execute(
         """UPDATE tasks SET waived = concat_ws(',', nullif(waived, ''), $2::text)
            WHERE task_id = $1::text::uuid AND NOT $2 = ANY(string_to_array(waived, ','))""",
@@ -235,6 +241,6 @@ ORDER BY p.person_id LIMIT $5
 async def list_unreached(
     connection: asyncpg.Connection, areas: list[str] | None, on: date, *, after: str | None, limit: int
 ) -> list[UnreachedPerson]:
-    """People with visiting care on that day and no valid visit in its month so far."""
+    """Return people with visiting care on a day and no valid visit from the first of its month to that day."""
     rows = await connection.fetch(_UNREACHED, areas, on, on.replace(day=1), after, limit)
     return [UnreachedPerson(*row) for row in rows]
