@@ -1,4 +1,5 @@
-"""The pure rules of assessment: who needs one, and which results are in force. Time is an argument."""
+"""The pure rules of assessment: which person needs an assessment, and which results are in force. Time is an
+argument."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -46,6 +47,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One assessment of a person, from its request to its signature or cancellation."""
+
     assessment_id: str
     person_id: str
     state: CaseState
@@ -55,7 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(NamedTuple):
-    """A signed result. It is valid from the day of the assessment to `valid_until`, or until a newer result begins."""
+    """A signed result. It is valid over [`valid_from`, `valid_until`), or until a newer result begins."""
 
     assessment_id: str
     scale: str
@@ -87,9 +90,9 @@ def _granted(decided: EntitlementsDecided) -> list[Entitlement]:
 
 
 def assessment_digest(decided: EntitlementsDecided) -> int:
-    """A hash that changes exactly if the decision changes for assessment.
+    """Return a hash of the parts of a decision that matter to assessment.
 
-    It is 0 for a person who was never entitled to an assessment.
+    It is 0 for a decision that grants no assessment.
     """
     granted = _granted(decided)
     if not granted:
@@ -101,7 +104,7 @@ def assessment_digest(decided: EntitlementsDecided) -> int:
 
 
 def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str) -> Need:
-    """The need with the values of the newest decision."""
+    """Return the need with the values of the newest decision."""
     granted = _granted(decided)
     return msgspec.structs.replace(
         need,
@@ -114,7 +117,7 @@ def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str)
 
 
 def decide_case(need: Need, case: Case | None, results: Sequence[Result], today: date, scale: Scale) -> Decided:
-    """Whether to request an assessment or cancel the open case, and the day of the next step."""
+    """Decide whether to request an assessment or to cancel the open case, and set the day of the next step."""
     gone = need.died_on is not None or need.merged
     if gone:
         return Decided(_acting_on(need, []), Cancel("died") if case else None)
@@ -137,7 +140,7 @@ def _request(results: Sequence[Result], today: date, scale: Scale) -> Request:
 
 
 def _renew_on(results: Sequence[Result], today: date, scale: Scale) -> date:
-    """The day on which the next assessment is requested; today without any result."""
+    """Return the day on which the next assessment is requested; today without any result."""
     until = max((result.valid_until for result in results), default=None)
     return until - timedelta(days=scale.parameters.renewal_days.value) if until else today
 
@@ -151,9 +154,9 @@ def valid_until(assessed_on: date, scale: Scale) -> date:
 
 
 def abilities(results: Sequence[Result]) -> tuple[Ability, ...]:
-    """Each result with the period in which it is in force.
+    """Return the results with the periods in which they are in force.
 
-    A newer result ends the older one at its own date. Of two results of the same day, the one recorded later counts.
+    An older result ends on the day on which a newer one begins. Of two results of one day, the later recorded counts.
     """
     ordered = sorted(results, key=lambda result: (result.valid_from, result.recorded_at, result.assessment_id))
     found = []

@@ -1,4 +1,4 @@
-"""Assessment: cases, forms, signatures, and the ability levels in force."""
+"""Assessment requests ability assessments, scores forms, takes signatures, and determines the levels in force."""
 
 from common.events import EntitlementsDecided
 from shell.jobs import Job

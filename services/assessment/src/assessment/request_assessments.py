@@ -1,4 +1,5 @@
-"""A person who is entitled to an assessment and has no valid result gets a case. The end of the right cancels it."""
+"""Request an assessment (open a case) for a person who is entitled and has no valid result. The end of the entitlement
+cancels the case."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -35,7 +36,7 @@ class _NewCase(NamedTuple):
 
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
-    """Most decisions change nothing for assessment. One statement finds the others."""
+    """Decide the needs of persons whose decision changed for assessment. One statement finds these persons."""
     changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
@@ -55,7 +56,10 @@ def _newest_need(need: Need | None, message: Message[EntitlementsDecided]) -> Ne
 
 
 async def look_again(database: Database) -> int:
-    """Job: needs whose day of action has come: an entitlement begins or ends, or a result expires soon."""
+    """Job: decide the needs whose day of action has come: an entitlement begins or ends, or a result expires soon.
+
+    Returns the number of needs, at most STEP_MAX.
+    """
     today = clock.today()
     async with database.transaction() as tx:
         needs = await store.lock_due_needs(tx, today, STEP_MAX)
@@ -78,7 +82,7 @@ async def _decide(tx: Tx, needs: Sequence[Need], today: date, causes: Causes) ->
 
 
 def _need_after(decided: Decided) -> Need:
-    """The need with the count of a new case."""
+    """Return the need after a step. A new case is counted."""
     if not isinstance(decided.step, Request):
         return decided.need
     return msgspec.structs.replace(decided.need, cases=decided.need.cases + 1)
@@ -107,7 +111,8 @@ async def _request(tx: Tx, new: Sequence[_NewCase], causes: Causes) -> None:
 
 
 def _origin(case: Case, causes: Causes) -> Origin:
-    """The chain of the case continues, also if another change led to the request."""
+    """Return the origin of the event about a new case. It has the correlation id of the case, also if another change
+    led to the request."""
     origin = origin_of(causes.get(case.person_id))
     return msgspec.structs.replace(origin, correlation_id=case.correlation_id)
 

@@ -22,7 +22,7 @@ class RiskEventIn(Body):
 
 
 class FormIn(Body):
-    """A filled-in form. `items`: points by item code, all 26 unless the person is in a coma."""
+    """A filled-in form. `items`: points by item code, for all 26 items unless the person is in a coma."""
 
     person_id: UuidText
     assessed_on: Day

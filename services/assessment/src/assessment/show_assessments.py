@@ -34,7 +34,8 @@ async def show_assessment(assessment_id: UUID, db: Db, caller: Reader) -> Assess
 async def list_assessments(
     person_id: UUID, db: Db, caller: Reader, on: Day | None = None, known_at: Instant | None = None
 ) -> PersonAssessmentsOut:
-    """A person's results with their periods, and all cases. `on`: in force on that day. `known_at`: as known then."""
+    """A person's results with their periods, and the newest 200 assessments. `on`: only the result in force on that
+    day. `known_at`: only results recorded and assessments requested up to then."""
     key = str(person_id)
     async with db.reading() as connection:
         need = await store.load_need(connection, key)

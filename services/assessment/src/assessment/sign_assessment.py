@@ -1,4 +1,5 @@
-"""A second person signs an assessment. It takes effect: all results of the person are emitted with their periods."""
+"""A second person signs an assessment. Then it takes effect: all results of the person are emitted with their
+periods."""
 
 from datetime import date, datetime
 from typing import Annotated, Final
@@ -42,7 +43,7 @@ async def sign_assessment(
 
 
 def _signable(stored: StoredCase, caller: Caller) -> Scoring:
-    """The score to sign. Raises Conflict without one, and NotAllowed for the person who submitted it."""
+    """Return the scored form to sign. Raises Conflict without one, and NotAllowed for the person who submitted it."""
     if stored.case.state != "scored" or stored.scoring is None:
         raise Conflict("only a scored assessment can be signed", code=f"assessment_is_{stored.case.state}")
     if stored.scoring.submitted_by == caller.subject:
@@ -63,7 +64,8 @@ async def _take_effect(tx: Tx, case: Case, scoring: Scoring) -> None:
 
 
 async def _next_version(tx: Tx, person_id: str, today: date) -> int:
-    """The version of the next AbilitiesDetermined. The job decides the next assessment of the person today."""
+    """Count and return the version of the next AbilitiesDetermined. The need becomes due today, so that the job
+    decides the next assessment."""
     need = (await store.lock_needs(tx, [person_id]))[person_id]
     need = msgspec.structs.replace(need, ability_version=need.ability_version + 1, act_on=today)
     await store.upsert_needs(tx, [need])

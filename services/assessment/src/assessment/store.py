@@ -1,4 +1,7 @@
-"""Every SQL statement of assessment. The lock order is: heads, needs, cases; each by key."""
+"""Every SQL statement of assessment. The lock order is: heads, needs, cases; each by key.
+
+A head is the version of a person's newest decision with a digest.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -25,7 +28,7 @@ _RESULTS: Final = f"SELECT person_id, {', '.join(Result._fields)} FROM results" 
 
 
 class Head(NamedTuple):
-    """`digest`: see `domain.assessment_digest`."""
+    """The newest decision about a person. `digest`: see `domain.assessment_digest`."""
 
     person_id: str
     version: int
@@ -82,7 +85,8 @@ async def claim_heads(tx: Tx, heads: Sequence[Head]) -> set[str]:
 
 
 async def lock_person(tx: Tx, person_id: str) -> bool:
-    """Whether the person is known. The lock prevents a second case in another transaction."""
+    """Lock a person's head. Returns whether the person is known. The lock prevents a second case in another
+    transaction."""
     return bool(await tx.sql.fetchval("SELECT 1 FROM heads WHERE person_id = $1 FOR UPDATE", person_id))
 
 
@@ -127,7 +131,7 @@ async def lock_open_cases(tx: Tx, person_ids: Sequence[str]) -> dict[str, Case]:
 
 
 async def load_open_cases(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, Case]:
-    """By person, not locked."""
+    """Load the open cases by person id, without a lock."""
     return _by_person(await connection.fetch(_OPEN_CASES, person_ids))
 
 
@@ -137,7 +141,7 @@ def _by_person(rows: Iterable[Any]) -> dict[str, Case]:
 
 
 async def load_results(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, list[Result]]:
-    """All signed results by person."""
+    """Load all signed results by person id."""
     rows = await connection.fetch(f"{_RESULTS} WHERE person_id = ANY($1::uuid[])", person_ids)
     found: dict[str, list[Result]] = {}
     for person_id, *values in rows:
@@ -148,13 +152,13 @@ async def load_results(connection: asyncpg.Connection, person_ids: Sequence[str]
 async def insert_cases(
     tx: Tx, cases: Sequence[Case], requested_at: datetime, due_on: Sequence[date | None]
 ) -> set[str]:
-    """Returns the ids that were new."""
+    """Insert the cases that do not exist yet. Returns their ids. `due_on`: one day for each case."""
     rows = [(*msgspec.structs.astuple(case), requested_at, due) for case, due in zip(cases, due_on, strict=True)]
     return await insert_new(tx, CaseRow, (*_CASE, "requested_at", "due_on"), rows, returning="assessment_id")
 
 
 async def cancel_cases(tx: Tx, reasons: dict[str, str]) -> None:
-    """`reasons`: by assessment id."""
+    """Cancel cases. `reasons`: by assessment id."""
     ordered = sorted(reasons)
     await tx.sql.execute(
         """UPDATE cases c SET state = 'cancelled', cancelled_for = u.reason
@@ -165,7 +169,7 @@ async def cancel_cases(tx: Tx, reasons: dict[str, str]) -> None:
 
 
 async def lock_case(tx: Tx, assessment_id: str) -> StoredCase | None:
-    """The case, locked after the need of its person."""
+    """Lock the need of a case's person, then the case. None for an unknown case."""
     person_id = await tx.sql.fetchval("SELECT person_id FROM cases WHERE assessment_id = $1", assessment_id)
     if person_id is None:
         return None
@@ -174,7 +178,7 @@ async def lock_case(tx: Tx, assessment_id: str) -> StoredCase | None:
 
 
 async def find_by_form(tx: Tx, person_id: str, form_digest: bytes) -> StoredCase | None:
-    """The case that already has this form."""
+    """Find the case of a person that already has this form and is not cancelled."""
     query = f"{_STORED} WHERE person_id = $1 AND form_digest = $2 AND state <> 'cancelled'"
     return await _fetch_case(tx.sql, query, person_id, form_digest)
 
@@ -191,7 +195,7 @@ async def fill_case(tx: Tx, assessment_id: str, scoring: Scoring) -> StoredCase:
 
 
 async def sign_case(tx: Tx, assessment_id: str, signed_by: str, signed_at: datetime) -> StoredCase:
-    """Returns the case after the change."""
+    """Store the signature of a case. Returns the case after the change."""
     row = await tx.sql.fetchrow(
         f"""UPDATE cases SET state = 'signed', signed_by = $2, signed_at = $3 WHERE assessment_id = $1
             RETURNING {_STORED_COLUMNS}""",  # noqa: S608
@@ -221,7 +225,7 @@ async def load_case(connection: asyncpg.Connection, assessment_id: str) -> Store
 
 
 async def list_cases(connection: asyncpg.Connection, person_id: str, limit: int) -> list[StoredCase]:
-    """The newest cases of a person."""
+    """Return the cases of a person, newest first, at most `limit`."""
     rows = await connection.fetch(
         f"{_STORED} WHERE person_id = $1 ORDER BY requested_at DESC, assessment_id LIMIT $2", person_id, limit
     )

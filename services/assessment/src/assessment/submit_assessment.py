@@ -58,7 +58,7 @@ async def submit_assessment(
 
 
 async def _known(tx: Tx, person_id: str, made_before: str | None, scoring: Scoring) -> StoredCase | None:
-    """The case of an earlier request with the same key, or with the same form."""
+    """Find the case of an earlier request with the same key, or with the same form."""
     if made_before is not None:
         return await store.load_case(tx.sql, made_before)
     return await store.find_by_form(tx, person_id, scoring.form_digest)
@@ -83,7 +83,7 @@ def _scoring(body: FormIn, caller: Caller) -> Scoring:
 
 
 def _scored(body: FormIn) -> Scored:
-    """Raises Malformed with a pointer to each fault."""
+    """Score the items and findings of a form. Raises Malformed with a pointer to each fault."""
     events = tuple(RiskEvent(event.kind, event.on) for event in body.risk_events)
     findings = Findings(body.assessed_on, body.coma, tuple(body.diagnoses), events)
     scored = assess(body.items, findings, scale_in_use())
@@ -96,7 +96,7 @@ def _scored(body: FormIn) -> Scored:
 
 
 def _form_faults(body: FormIn) -> list[Problem]:
-    """The faults that the scale does not check: the day and the assessors."""
+    """Return the faults of a form that the scale does not check: of its day and its assessors."""
     found = []
     if body.assessed_on > clock.today():
         found.append(Problem(pointer="/body/assessed_on", code="in_the_future", detail="the day is in the future"))
@@ -109,7 +109,7 @@ def _form_faults(body: FormIn) -> list[Problem]:
 
 
 async def _open_case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
-    """The open case of the person, or a new one for this form. Raises Conflict for a dead or merged person."""
+    """Return the open case of the person, or a new one for this form. Raises Conflict for a dead or merged person."""
     person_id = body.person_id
     if need is not None and _is_gone(need, body.assessed_on):
         raise Conflict("the person has died or was merged into another", code="person_gone")

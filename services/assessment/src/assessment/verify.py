@@ -36,7 +36,7 @@ class _ScoredForm(NamedTuple):
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """Faults found, at most 200: wrong scores, unsigned results, needs without a case, open cases of the dead."""
+    """Return one sentence per fault, at most 200: wrong scores, unsigned results, missing cases, cases of the dead."""
     found: list[str] = []
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         async for row in connection.cursor(_SCORED_FORMS):
@@ -50,9 +50,10 @@ async def check(database: Database, today: date) -> list[str]:
 
 
 async def expected_heads(connection: asyncpg.Connection, person_ids: Sequence[str]) -> list[AbilitiesDetermined]:
-    """The expected heads of the compacted topic, for those of the persons who have a result. The order is the same.
+    """Return the newest state event that the compacted topic must hold for each person with a result.
 
-    `recorded_at` is that of the newest result. One call takes two statements.
+    The events have the order of `person_ids`. `recorded_at` is that of the newest result. One call takes two
+    statements.
     """
     rows = await connection.fetch(
         "SELECT person_id, ability_version FROM needs WHERE person_id = ANY($1::uuid[]) AND ability_version > 0",
@@ -95,7 +96,7 @@ async def _result_faults(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _need_faults(connection: asyncpg.Connection, today: date) -> AsyncIterator[str]:
-    """A need with a step that is due today is no fault."""
+    """Yield a sentence per need with a missed step. A need that acts today is no fault."""
     after = store.NO_ID
     while needs := await store.page_needs(connection, after, PAGE):
         after = needs[-1].person_id
