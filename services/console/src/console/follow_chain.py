@@ -1,4 +1,4 @@
-"""The live page and its stream of server-sent events, one tick every half second."""
+"""Show the live page, and stream its content as server-sent events, one message (tick) every half second."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -27,12 +27,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def chain_stream(reader: Reader, token: str) -> EventStream:
-    """Ticks until the screen leaves or is too slow, the process stops, or the token expires."""
+    """Return the stream of ticks for one screen. It ends when the screen leaves or is too slow, the process stops, or
+    the token expires."""
     return EventStream(_ticks(reader, token), reader.closing, expires_at=None)
 
 
 async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
-    """One message per TICK_SECONDS. It keeps a position in the chain and no queue."""
+    """Yield one message per TICK_SECONDS. It keeps a position in the chain and no queue."""
     seq = 0
     reader.watchers += 1
     reader.watched.set()
@@ -52,7 +53,7 @@ async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
 
 
 def tick(reader: Reader, caller: Caller, steps: list[Step]) -> dict[str, object]:
-    """One message: the business time, the stations, new deaths, and new steps, oldest first."""
+    """Return one message: the business time, the stations, the latest deaths, and the given steps, oldest first."""
     stops = reader.chain.stops(caller.may_see)
     return {
         "now": clock.now(),

@@ -1,4 +1,4 @@
-"""The console: pages over all services. It has no database and no consumer group."""
+"""The console shows pages about all services. It has no database and no consumer group."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ platform = APIRouter(tags=["platform"])
 @platform.get("/healthz")
 @needs_no_credential
 async def healthz() -> dict[str, str]:
-    """The process runs."""
+    """Answer that the process runs."""
     return {"status": "ok"}
 
 

@@ -1,4 +1,4 @@
-"""Pages from the templates of this package, and security headers that block all foreign content."""
+"""Render pages from the templates of this package, and add security headers that block all foreign content."""
 
 from collections.abc import MutableMapping
 from functools import cache
@@ -25,7 +25,7 @@ def _template(name: str) -> Template:
 
 
 def render(name: str, **values: str) -> str:
-    """`values` are HTML: the caller escapes values from outside."""
+    """Return the page of a template with `values`. They are HTML: the caller escapes values from outside."""
     return _template(name).substitute(values)
 
 

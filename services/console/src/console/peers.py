@@ -1,4 +1,4 @@
-"""Calls to other services with the caller's own token. The called service decides what the caller may see."""
+"""Call other services with the caller's own token. The called service decides what the caller may see."""
 
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ class PeerAway(ServiceError):
 
 
 async def fetch(request: Request, service: str, path: str, **params: Any) -> Any:
-    """The JSON answer. Raises Unauthenticated, NotAllowed or NotFound as the service answered, else PeerAway."""
+    """Return the JSON answer of a service to GET. Raises Unauthenticated, NotAllowed or NotFound if the service
+    answered so, and PeerAway for any other answer or none."""
     client: httpx.AsyncClient = request.app.state.peers
     try:
         answer = await client.get(

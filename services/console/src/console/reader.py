@@ -1,4 +1,4 @@
-"""Reads Kafka for the live page: no group, no commits, no storage. Messages are read only while a screen is open."""
+"""Read Kafka for the live page: no group, no commits, no storage. Messages are read only while a screen is open."""
 
 import asyncio
 import logging
@@ -37,7 +37,11 @@ def topics() -> list[str]:
 
 
 class Reader:
-    """`watchers`: open streams; they end when `closing` is set. `trouble`: the reason if the topics cannot be read."""
+    """Measures all stages, and adds the records of the topics to the chain while a screen is open.
+
+    `watchers`: the number of open streams; they end when `closing` is set. `trouble`: the reason if the topics cannot
+    be read.
+    """
 
     def __init__(self, settings: Settings, chain: Chain, meter: Meter, titles: ItemTitles) -> None:
         self.settings = settings
@@ -54,14 +58,14 @@ class Reader:
         self._broker = Broker(settings)
 
     def part(self) -> Part:
-        """The part that the watchdog checks: it always measures, and it reads while records wait for a screen."""
+        """Return the part for the watchdog: it always measures, and it reads while records wait for a screen."""
         return Part("reader", self.run, self._progress, self._waiting, self.settings.stall_seconds)
 
     def _progress(self) -> Hashable:
         return tuple(sorted(self._positions.items())) if self._behind() else self._measured
 
     def _behind(self) -> int:
-        """Unread records while a screen is open."""
+        """Return the number of unread records while a screen is open, else 0."""
         if not self.watchers:
             return 0
         return sum(max(0, self._ends.get(tp, at) - at) for tp, at in self._positions.items())
@@ -75,7 +79,7 @@ class Reader:
         await self._broker.close()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Measure and read until cancelled. After a failure of Kafka, connect again."""
         while True:
             client, admin = kafka.consumer(self.settings, None), kafka.admin(self.settings)
             try:
@@ -164,7 +168,7 @@ class Reader:
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """The committed offsets of a service; empty for a service that has never run."""
+    """Return the committed offsets of a consumer group; empty for a service that has never run."""
     try:
         return {tp: at.offset for tp, at in (await admin.list_consumer_group_offsets(group)).items()}
     except (GroupCoordinatorNotAvailableError, GroupIdNotFound):

@@ -1,4 +1,5 @@
-"""The caller at the screen. The token is in the Authorization header, or in a cookie that scripts cannot read."""
+"""Find the caller at the screen by the token, which is in the Authorization header or in a cookie that scripts cannot
+read."""
 
 from html import escape
 from typing import Annotated, Final
@@ -18,7 +19,7 @@ COOKIE: Final = "shouwang_token"
 
 
 def token_of(request: Request) -> str:
-    """The token of the request. Raises Unauthenticated without one."""
+    """Return the token of the request. Raises Unauthenticated without one."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     token = given.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
     if not token:
@@ -27,7 +28,8 @@ def token_of(request: Request) -> str:
 
 
 def caller_of(token: str) -> Caller:
-    """Raises Unauthenticated for an invalid token, NotAllowed for a token without a role or an area here."""
+    """Return the caller of a token. Raises Unauthenticated for an invalid token, and NotAllowed for a token whose role
+    has no console or needs an area that is missing."""
     caller = read_token(token)
     if caller.role not in ROLES:
         raise NotAllowed(f"the role {caller.role} has no console")
@@ -48,7 +50,7 @@ Viewer = Annotated[Caller, Depends(checks_credential(signed_in))]
 
 
 def area_of(caller: Caller) -> str:
-    """The code of the caller's area; the nation's for a caller who sees everything."""
+    """Return the code of the caller's area; the nation's for a caller who sees everything. Raises NotAllowed."""
     match scope_of(caller):
         case Areas(division):
             return division
@@ -64,7 +66,7 @@ def area_name(caller: Caller) -> str:
 
 
 def signed_in_page(request: Request, template: str) -> Response:
-    """The page with the caller's area and role. A caller without a valid token is sent to the sign-in page."""
+    """Return the page with the caller's area and role. A caller without a valid token is sent to the sign-in page."""
     try:
         caller = viewer(request)
     except (Unauthenticated, NotAllowed):

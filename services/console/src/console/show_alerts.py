@@ -1,4 +1,4 @@
-"""The open alerts of the caller's area, with Chinese names."""
+"""Show the open alerts of the caller's area, with Chinese names."""
 
 from collections.abc import Mapping
 from typing import Any, Final

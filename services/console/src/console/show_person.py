@@ -1,4 +1,4 @@
-"""One person's steps and entitlements, and the chain of one change, with Chinese names."""
+"""Show one person's steps and entitlements, and the chain of one change, with Chinese names."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The lists before and after their publication: changes, checks, simulated figures, costs and signatures."""
+"""Show lists before and after their publication: changes, checks, simulated figures, costs and signatures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final

@@ -1,4 +1,4 @@
-"""Signing in with a token, and signing out."""
+"""Sign in with a token, and sign out."""
 
 from html import escape
 from typing import Final
@@ -28,7 +28,8 @@ async def show_login() -> HTMLResponse:
 @needs_no_credential
 @limits_body(LOGIN_BYTES_MAX)
 async def sign_in(request: Request) -> Response:
-    """A form with one field, `token`. SameSite=Strict keeps other sites from using the cookie."""
+    """Sign in with a form with one field, `token`, and keep the token in a cookie. SameSite=Strict keeps other sites
+    from using the cookie."""
     token = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0].strip()
     try:
         caller_of(token)

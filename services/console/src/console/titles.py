@@ -1,4 +1,4 @@
-"""Titles of areas' own items: lists that are missing in memory are read from identification."""
+"""Provide the titles of areas' own items. Lists that are missing in memory are read from identification."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,8 @@ from console.peers import fetch
 
 
 async def titles_for(request: Request, codes: Iterable[str]) -> ItemTitles:
-    """Titles for `codes`. The lists in force of own items are read first, except lists that cannot be read now."""
+    """Return titles that contain those of `codes`. Missing lists in force are read first; a list that cannot be read
+    now is left out."""
     titles: ItemTitles = request.app.state.titles
     for area in {titles.unread_area(code) for code in codes} - {None}:
         try:

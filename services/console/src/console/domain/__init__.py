@@ -1,1 +1,1 @@
-"""The pure part of the console: names, lines, counts and the shapes of pages."""
+"""The pure part of the console: it makes names, lines, counts and contents of pages from data of other services."""

@@ -1,4 +1,7 @@
-"""The chain on the live page: the last steps, the callers who may see them, and deaths that stop all services."""
+"""Remember the last steps (events) for the live page, and the deaths, which stop all services.
+
+A caller sees the steps and the deaths of the caller's area.
+"""
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -18,7 +21,7 @@ class Step:
     """One event as a line on the screen.
 
     `what`: the event name. `division`: from the event, else from other events about the person. `other_division`: the
-    second area of a case between two areas.
+    second area of a case between two areas. `seq`: the number in the chain, 0 before the step is added.
     """
 
     at: datetime
@@ -37,7 +40,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A death. `known_at`: the platform learnt it. `stopped_at`: it ended the last task or entitlement."""
+    """A death that stops all services. `known_at`: when the platform learnt it. `stopped_at`: when the last task or
+    entitlement ended."""
 
     person_id: str
     division: str | None
@@ -66,7 +70,8 @@ class Chain:
                 self._append(step)
 
     def _learn_area(self, step: Step) -> None:
-        """A payment and a case between two areas do not show where the person lives."""
+        """Remember the area in which the person of a step lives. A payment and a case between two areas do not show
+        it."""
         if step.person_id and step.division and step.stage != "pay" and step.other_division is None:
             _remember(self._areas, step.person_id, step.division)
 
@@ -82,7 +87,7 @@ class Chain:
         self._steps.append(replace(step, seq=self.seq))
 
     def since(self, seq: int, may_see: Callable[[str | None], bool]) -> list[Step]:
-        """The steps after `seq` that the caller may see, oldest first, at most a hundred."""
+        """Return the steps after `seq` that the caller may see: the newest hundred, oldest first."""
         found: list[Step] = []
         for step in reversed(self._steps):
             if step.seq <= seq or len(found) == SHOWN_MAX:
@@ -92,10 +97,11 @@ class Chain:
         return found[::-1]
 
     def stops(self, may_see: Callable[[str | None], bool]) -> list[Stop]:
-        """Deaths in the caller's area since the console began to read, newest first."""
+        """Return the deaths in the caller's area since the console began to read, newest first."""
         return [stop for stop in reversed(self._stops.values()) if may_see(stop.division)]
 
     def _note_stop(self, step: Step) -> None:
+        """Remember a death, or the later instant at which it ended one more task."""
         if step.person_id is None:
             return
         known = self._stops.get(step.person_id)
@@ -106,7 +112,7 @@ class Chain:
             _remember(self._stops, step.person_id, Stop(step.person_id, step.division, begun, step.at))
 
     def _area(self, step: Step) -> str | None:
-        """The area of a step. It may become known after the step."""
+        """Return the area of a step. It may become known after the step."""
         return step.division or self._areas.get(step.person_id or "")
 
 

@@ -1,4 +1,5 @@
-"""Titles of items, also of an area's own items. An own item has a code with the area in front: `530303.meal_aid`."""
+"""Give the titles of items, also of an area's own items. The code of an own item begins with the area:
+`530303.meal_aid`."""
 
 from collections.abc import Mapping
 
@@ -19,7 +20,7 @@ class ItemTitles:
         self._own: dict[str, dict[str, str]] = {}
 
     def learn(self, area: str, titles: Mapping[str, str]) -> None:
-        """`titles`: by item code, of the list of `area`."""
+        """Replace the titles of the own items of `area`. `titles`: by item code, from the area's list."""
         self._own[area] = {code: title for code, title in titles.items() if area_of_own(code) == area}
 
     def unread_area(self, code: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Counts, rates and backlogs of the stages, from Kafka offsets only. No message is read."""
+"""Measure counts, rates and backlogs of the stages from Kafka offsets. No message is read."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ Position = tuple[str, int]  # topic, partition
 
 @dataclass(slots=True)
 class Station:
-    """`total`: records since the topics began. `waiting`: records that the service has not read; None if unknown."""
+    """The figures of one stage. `total`: records since the topics began. `waiting`: records that the service has not
+    read; None if unknown. `history`: the rates of the last measurements, in records per second."""
 
     total: int = 0
     per_second: float = 0.0
@@ -27,7 +28,7 @@ class Meter:
         self._at: float | None = None
 
     def read_ends(self, ends: Mapping[Position, int], at: float) -> None:
-        """`ends`: the end offset of every partition. `at`: seconds of a monotonic clock."""
+        """Update counts and rates. `ends`: the end offset of every partition. `at`: seconds of a monotonic clock."""
         passed = None if self._at is None else at - self._at
         self._at = at
         for stage in STAGES:
@@ -39,7 +40,7 @@ class Meter:
             station.total = total
 
     def read_group(self, group: str, committed: Mapping[Position, int], ends: Mapping[Position, int]) -> None:
-        """Update the backlog of a service from its committed offsets."""
+        """Update the backlog of the service with this consumer group from its committed offsets."""
         stage = next(stage for stage in STAGES if stage.group == group)
         waiting = [max(0, ends[place] - offset) for place, offset in committed.items() if place in ends and offset >= 0]
         self.stations[stage.id].waiting = sum(waiting) if waiting else None

@@ -1,4 +1,4 @@
-"""Chinese names on the screens, one per English name, as in the glossary.
+"""The Chinese names on the screens, one per English name, as in the glossary.
 
 `common.words_zh` has the names that explanations also use: fact kinds, items and ability levels.
 """
@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 
 class Stage(NamedTuple):
-    """One step of processing. `topics`: those it writes. `group`: the consumer group whose backlog is shown."""
+    """One stage of processing: a service on the live page. `topics`: those that it writes. `group`: its consumer group,
+    whose backlog is shown."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""The pages of lists: figures and Chinese names for the answers of identification."""
+"""Convert answers of identification to the contents of the pages of lists, with figures and Chinese names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -21,7 +21,8 @@ def area_name(code: str) -> str:
 
 
 def version_out(one: Mapping[str, Any]) -> dict[str, Any]:
-    """One version of a list. `by_itself`: the platform halted it, because it left the simulated band."""
+    """Convert one version of a list. `by_itself`: the platform halted it, because its effect left the permitted
+    difference from the simulation."""
     halt = one["halt"]
     return {
         "version": one["version"],
@@ -39,7 +40,7 @@ def version_out(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def review_out(review: Mapping[str, Any], titles: ItemTitles) -> dict[str, Any]:
-    """The checks of a version before its publication."""
+    """Convert the review of a version: the checks before its publication."""
     one = review["policy"]
     return {
         **version_out(one),
@@ -59,7 +60,7 @@ def _counts(approval: Mapping[str, Any], review: Mapping[str, Any]) -> bool:
 
 
 def items_of(review: Mapping[str, Any]) -> list[str]:
-    """The codes of the items that a review names."""
+    """Return the codes of the items that a review names."""
     inclusion = review["inclusion"]
     narrowed = [one["item"] for one in (*inclusion["narrower"], *inclusion["deviating"])]
     return [*narrowed, *inclusion["undecided"]]
@@ -77,7 +78,7 @@ def _inclusion_out(inclusion: Mapping[str, Any], titles: ItemTitles) -> dict[str
 
 
 def _narrowing_out(one: Mapping[str, Any], status: str, titles: ItemTitles) -> dict[str, Any]:
-    """`status`: Chinese text about the deviation that allows the narrowing."""
+    """Convert one narrowing. `status`: Chinese text about the deviation that permits it."""
     deviation = one["deviation"]
     return {
         "name": titles.title(one["item"]),
@@ -93,7 +94,7 @@ def _narrowing_out(one: Mapping[str, Any], status: str, titles: ItemTitles) -> d
 
 
 def shown_simulation(review: Mapping[str, Any], simulations: Sequence[Mapping[str, Any]]) -> str | None:
-    """The simulation on the page: one that can be signed, else the signed one, else the newest."""
+    """Return the id of the simulation on the page: one that can be signed, else the signed one, else the newest."""
     one = review["policy"]
     signed = [approval["simulation_id"] for approval in one["approvals"]] if one["state"] not in UNDECIDED else []
     newest = [simulation["simulation_id"] for simulation in simulations if not simulation["replayed"]]
@@ -126,7 +127,8 @@ def simulation_out(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def result_out(result: Mapping[str, Any], area: str) -> dict[str, Any]:
-    """Sums only: without the examples, who are persons, and without the areas above, which repeat the same sums."""
+    """Convert the result of a simulation to sums. It leaves out the examples, because they are persons, and the areas
+    above, because they repeat the sums."""
     top = [g for g in result["groups"] if g["age_band"] is None and g["division"] in (divisions.NATION, "")]
     return {
         "suppressed": result["suppressed"],
@@ -142,7 +144,7 @@ def result_out(result: Mapping[str, Any], area: str) -> dict[str, Any]:
 
 
 def by_level(money: Iterable[Mapping[str, Any]], key: Sequence[str]) -> list[dict[str, Any]]:
-    """Sums of payable money by `key`, over all items. A sum is null if a part of it is suppressed."""
+    """Sum payable money by the fields `key`. A sum is None if a part of it is suppressed."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for line in money:
         if line["state"] != "barred":

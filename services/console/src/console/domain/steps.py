@@ -1,4 +1,5 @@
-"""A Kafka record as a step with a line in Chinese. Only the fields of the line are decoded; no record raises."""
+"""Convert a Kafka record to a step with a line in Chinese. Only the fields of the line are decoded. No record raises
+an error."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -44,7 +45,7 @@ class _Line(msgspec.Struct):
 
 
 class _Detail(msgspec.Struct):
-    """The fields that lines mention, of all events."""
+    """The fields of all events that lines mention."""
 
     item: str | None = None
     reason: str | None = None
@@ -84,7 +85,7 @@ _decode_published = msgspec.json.Decoder(_Published).decode
 
 
 def learn_titles(record: Record, titles: ItemTitles) -> None:
-    """Take over the titles of a published list. Other records change nothing."""
+    """Learn the titles of items from a published list. Other records change nothing."""
     if record.topic != PUBLISHED_LISTS:
         return
     try:
@@ -95,7 +96,8 @@ def learn_titles(record: Record, titles: ItemTitles) -> None:
 
 
 def step_of(record: Record, titles: ItemTitles) -> Step | None:
-    """The step for a record; None for a record that is no event of the chain. An unreadable body still gives a step."""
+    """Return the step of a record; None for a record that is no event of the chain. An unreadable body still gives a
+    step."""
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     event = headers.get("ce_type", "").rpartition(".")[2]
     stage = names.BY_TOPIC.get(record.topic) or names.BY_GROUP.get(record.topic.partition(".")[0])
@@ -135,7 +137,7 @@ def _detail(record: Record) -> _Detail:
 
 
 def _person_id(record: Record) -> str | None:
-    """The key of a record about a person."""
+    """Return the key of a record about a person; None for another record."""
     if record.topic in names.OF_NO_PERSON or record.topic.endswith(".parked"):
         return None
     return (record.key or b"").decode("utf-8", "replace") or None
@@ -148,7 +150,7 @@ def _tone(event: str, detail: _Detail) -> Tone:
 
 
 def _details(event: str, d: _Detail, titles: ItemTitles) -> list[str]:
-    """The parts of the line after the name of the event."""
+    """Return the parts of the line after the name of the event."""
     if event in _WORDS:
         return _WORDS[event](d, titles)
     if event.startswith(("Payment", "Recovery")):
@@ -159,7 +161,7 @@ def _details(event: str, d: _Detail, titles: ItemTitles) -> list[str]:
 
 
 def _facts(d: _Detail, titles: ItemTitles) -> list[str]:
-    """Kind and action of the statements that caused the event."""
+    """Return kind and action of the statements that caused the event."""
     new = [statement for statement in d.statements if statement.event_id in d.causes]
     changes = [FACT_KINDS.get(s.kind, s.kind) + names.ACTIONS.get(s.action, "") for s in new]
     return list(dict.fromkeys(changes))
@@ -237,7 +239,7 @@ _WORDS: Final[Mapping[str, _Words]] = {
 
 
 def _listed(parts: Sequence[str], shown_max: int = 3) -> str:
-    """`：高龄津贴、探访服务`"""
+    """Join parts to a text such as `：高龄津贴、探访服务`; empty without parts."""
     if not parts:
         return ""
     more = " 等" if len(parts) > shown_max else ""
