@@ -62,6 +62,7 @@ class Reader:
         return Part("reader", self.run, self._progress, self._waiting, self.settings.stall_seconds)
 
     def _progress(self) -> Hashable:
+        """Return a value that changes while the reader makes progress."""
         return tuple(sorted(self._positions.items())) if self._behind() else self._measured
 
     def _behind(self) -> int:
@@ -71,6 +72,7 @@ class Reader:
         return sum(max(0, self._ends.get(tp, at) - at) for tp, at in self._positions.items())
 
     async def _waiting(self) -> str | None:
+        """Describe the work that waits, for the watchdog. Raises an error while Kafka is away."""
         await self._broker.topics()
         return f"{self._behind()} records wait" if self._behind() else "nothing was measured"
 

@@ -50,7 +50,10 @@ Viewer = Annotated[Caller, Depends(checks_credential(signed_in))]
 
 
 def area_of(caller: Caller) -> str:
-    """Return the code of the caller's area; the nation's for a caller who sees everything. Raises NotAllowed."""
+    """Return the code of the caller's area; the nation's for a caller who sees everything.
+
+    Raises NotAllowed for another scope.
+    """
     match scope_of(caller):
         case Areas(division):
             return division

@@ -19,7 +19,7 @@ PlanKey = tuple[str, str]  # person id, item
 
 
 async def lock_with_plans(tx: Tx, task_ids: Sequence[str]) -> tuple[dict[str, Task], dict[PlanKey, Plan]]:
-    """Lock the plans of the tasks' persons, then the tasks. Returns the tasks by id, and the plans."""
+    """Lock the plans of the tasks' persons, then the tasks. Returns the tasks by id, and the plans by `PlanKey`."""
     plans = await store.lock_plans(tx, await store.load_persons_of_tasks(tx, task_ids))
     return await store.lock_tasks(tx, task_ids), plans
 
@@ -49,6 +49,7 @@ async def save_changes(tx: Tx, changes: Sequence[Change], now: datetime, causes:
 
 
 def _with_successors(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes, each followed by a change that creates its successor if there is one."""
     found = []
     for change in changes:
         found.append(change)

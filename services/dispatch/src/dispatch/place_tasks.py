@@ -37,7 +37,7 @@ async def list_unplaced(
 
 
 async def place_again(database: Database) -> int:
-    """Job: offer again the unplaced tasks that one new or changed provider serves, one batch in each call.
+    """Job: offer the unplaced tasks again that one new or changed provider serves, one batch in each call.
 
     Returns 1, or 0 if no provider is new or has changed.
     """

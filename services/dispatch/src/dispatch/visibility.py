@@ -21,8 +21,8 @@ def sees_whole_feed(scope: Scope) -> bool:
 def need_feed(scope: Scope, uscc: str, divisions: Sequence[str]) -> None:
     """Check that messages of a provider are in the scope. Raises NotAllowed if not. `divisions`: areas of the messages.
 
-    Without any division the provider is unknown. Then it raises NotFound, or NotAllowed for a caller with an area and
-    for another provider.
+    Without any division the provider is unknown. Then it raises NotFound, or NotAllowed if the scope consists of areas
+    or of another provider.
     """
     if isinstance(scope, OwnProvider):
         seen = scope.provider == uscc and all(scope.covers(division) for division in divisions)

@@ -30,6 +30,7 @@ class _Decision(NamedTuple):
         return self.message.data.person_id
 
     def account(self, through_month: date) -> Account:
+        """The account after this decision. Its dues are determined up to `through_month`."""
         data = self.message.data
         return Account(
             person_id=data.person_id,

@@ -1,4 +1,4 @@
-"""Statistics that count each person once and reveal no small group of people."""
+"""Show statistics that count each person once and reveal no small group of people."""
 
 from calendar import monthrange
 from datetime import date

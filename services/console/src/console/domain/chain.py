@@ -117,6 +117,7 @@ class Chain:
 
 
 def _remember(memory: OrderedDict[str, V], key: str, value: V) -> None:
+    """Store a value in a bounded memory, and delete the oldest key if there are too many."""
     memory[key] = value
     memory.move_to_end(key)
     if len(memory) > REMEMBERED_MAX:

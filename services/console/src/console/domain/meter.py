@@ -23,6 +23,8 @@ class Station:
 
 
 class Meter:
+    """The figures of all stages. `stations`: by stage id."""
+
     def __init__(self) -> None:
         self.stations = {stage.id: Station() for stage in STAGES}
         self._at: float | None = None

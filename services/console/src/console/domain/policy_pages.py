@@ -78,7 +78,7 @@ def _inclusion_out(inclusion: Mapping[str, Any], titles: ItemTitles) -> dict[str
 
 
 def _narrowing_out(one: Mapping[str, Any], status: str, titles: ItemTitles) -> dict[str, Any]:
-    """Convert one narrowing. `status`: Chinese text about the deviation that permits it."""
+    """Convert one narrowing. `status`: Chinese text about its deviation, if there is one."""
     deviation = one["deviation"]
     return {
         "name": titles.title(one["item"]),

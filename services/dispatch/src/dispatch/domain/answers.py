@@ -55,7 +55,10 @@ def _without_the_task(task: Task, answer: Answer) -> Repeated | Refused:
 
 
 def _fault(answer: Answer, now: datetime) -> str | None:
-    """Return the reason to refuse an answer for its own values. Its texts are sent on topics, so they must be codes."""
+    """Return the reason to refuse an answer for its own values; None if they are valid.
+
+    Its texts are sent on topics, so they must be codes.
+    """
     if answer.at > now + CLOCK_SKEW:
         return "in_the_future"
     if answer.reason is not None and not _CODE.fullmatch(answer.reason):

@@ -65,11 +65,13 @@ def due_extras(facts: VisitFacts, division: str, today: date, rules: VisitRules)
 
 
 def _new_marks(facts: VisitFacts, event_ids: Sequence[str], division: str) -> tuple[str, ...]:
+    """Return the marks of these events that are not handled yet."""
     marks = [event_mark(event_id, division) for event_id in event_ids]
     return tuple(mark for mark in marks if mark not in facts.handled)
 
 
 def _new_hints(facts: VisitFacts, event_ids: Sequence[str], division: str) -> tuple[str, ...]:
+    """Return the hint marks of these events, without events that were handled as a hint or as a certain fact."""
     hints = [HINT + mark for mark in _new_marks(facts, event_ids, division)]
     return tuple(hint for hint in hints if hint not in facts.handled)
 
@@ -99,6 +101,7 @@ def tag_age(tags: Sequence[LivingTags], months: int | None, today: date) -> TagA
 
 
 def _bounds_after(day: date, tags: Sequence[LivingTags]) -> list[date]:
+    """Return the days after `day` on which a period of the tags begins or ends."""
     bounds = [bound for tag in tags for bound in (tag.from_, tag.to)]
     return [bound for bound in bounds if bound is not None and bound > day]
 

@@ -37,6 +37,8 @@ class Stay(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Incident(msgspec.Struct, frozen=True, array_like=True):
+    """A risk incident (such as a fall) on one day."""
+
     event_id: str
     on: date
 
@@ -91,7 +93,7 @@ class VisitFacts(msgspec.Struct, frozen=True, array_like=True):
 
 
 def earliest(days: Iterable[date | None]) -> date | None:
-    """The first of the days; None without any day."""
+    """Return the first of the days, without regard to None; None if there is no day."""
     return min((day for day in days if day is not None), default=None)
 
 

@@ -170,6 +170,7 @@ def _is_checked(task: Task) -> bool:
 
 
 def _check(plan: Plan, run: Run | None, today: date) -> Task:
+    """Return the task of today that checks the suspected death."""
     window = Window(today, today + timedelta(days=1))
     without_entitlement = derived_id("suspicion", plan.person_id, plan.suspected_on)
     return Task(

@@ -134,7 +134,7 @@ def _with_current_means(plan: Plan, open_: Sequence[Task], today: date) -> tuple
 
 
 def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Change]:
-    """Yield a change for each task whose entitlement has a new id, because its beginning was corrected."""
+    """Yield a change for each task whose entitlement has a new id, because the entitlement's begin was corrected."""
     for task in open_:
         entitlement_id = run.entitlement_on(task.window_from)
         if task.entitlement_id != entitlement_id:

@@ -293,6 +293,7 @@ def visit_event(cls: type[Event], task: Task, **more: object) -> Event:
 
 
 def _withdrawn(task: Task, reason: str) -> tuple[TaskWithdrawn, ...]:
+    """Return the message that withdraws a task from its provider; empty if no provider has the task."""
     if task.provider is None or task.state not in ("offered", "accepted", "in_progress"):
         return ()
     return (TaskWithdrawn(task_id=task.task_id, provider=task.provider, reason=reason),)

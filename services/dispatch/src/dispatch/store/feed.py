@@ -86,6 +86,7 @@ async def set_topic_ready(tx: Tx, uscc: str) -> None:
 
 
 async def list_feed(connection: asyncpg.Connection, uscc: str, after: int, limit: int) -> list[FeedEntry]:
+    """Return a provider's messages after number `after`, in order, at most `limit`."""
     rows = await connection.fetch(f"{_FEED} AND seq > $2 ORDER BY seq LIMIT $3", uscc, after, limit)
     return [FeedEntry(*row) for row in rows]
 

@@ -61,6 +61,7 @@ async def lock_plans(tx: Tx, person_ids: Iterable[str]) -> dict[tuple[str, str],
 
 
 async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
+    """Lock plans whose day of action has come, at most `limit`. Plans locked by other transactions are skipped."""
     rows = await tx.sql.fetch(
         f"{_PLANS} WHERE act_on <= $1 ORDER BY act_on LIMIT $2 FOR UPDATE SKIP LOCKED", today, limit
     )

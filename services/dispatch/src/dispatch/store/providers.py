@@ -177,6 +177,7 @@ async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, af
 
 
 async def load_next_rematch(tx: Tx) -> Rematch | None:
+    """Return the next provider that must be compared with unplaced tasks; None if there is none."""
     row = await tx.sql.fetchrow(
         f"""SELECT p.uscc, p.items, p.capacity_per_day, {_DIVISIONS}, rematch_after FROM providers p
             WHERE rematch_after IS NOT NULL ORDER BY uscc LIMIT 1"""  # noqa: S608

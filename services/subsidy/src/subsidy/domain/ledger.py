@@ -1,7 +1,8 @@
-"""The ledger: positions, and the entries that explain them.
+"""The ledger: positions, and the entries whose sums they are.
 
-A *position* is the present balance of one key (person, item, area, service month). A decision never edits an entry. It
-appends entries for the difference and settles pending ones. All amounts are whole fen.
+A *position* is the present balance of one key (person, item, area, service month). An *entry* books an amount from a
+credit account to a debit account. A decision never edits an entry: it appends entries for the difference and settles
+pending ones. All amounts are whole fen.
 """
 
 from dataclasses import dataclass, field

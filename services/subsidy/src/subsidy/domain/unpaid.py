@@ -9,7 +9,7 @@ from rules.money.due import Due, Example
 
 
 class Unpaid(NamedTuple):
-    """`months` service months from `first_month` to `last_month` (first days), each of `amount_fen_per_month`.
+    """An unpaid amount: `months` service months from `first_month` to `last_month` (first days).
 
     `policy`: id of the policy version that gives the amount, `<area>/<item>@<first day>`.
     """

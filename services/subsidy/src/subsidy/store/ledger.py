@@ -82,7 +82,7 @@ def _positions(rows: Iterable[Iterable[Any]]) -> list[Position]:
 
 
 async def save_changes(tx: Tx, changes: Changes, now: datetime, by: str | None = None) -> None:
-    """Write positions, new entries, settled entries and recovery cases. `by`: who closed a recovery."""
+    """Write positions, new entries, settled entries and recovery cases. `by`: the user who closed a recovery."""
     await bulk.upsert(tx, DueRow, _POSITION, list(map(_position_row, changes.positions.values())), key=_KEY)
     await bulk.insert(tx, EntryRow, _ENTRY, [_entry_row(posting, now) for posting in changes.postings])
     await _settle(tx, changes.settlings, now)

@@ -63,8 +63,8 @@ class PartialAbilities(Event, frozen=True, kw_only=True):
 
 
 class PartialVisit(Event, frozen=True, kw_only=True):
-    """Any step of a visit. The last four fields are set after check-out. `reason`: why the visit or the step was made;
-    supervision reads it only from a check-out."""
+    """Any step of a visit. `checked_in_at` and `worker` are set by check-in and check-out, `checked_out_at` and
+    `outcome` by check-out. `reason`: why the visit or the step was made; supervision reads it only from a check-out."""
 
     topic: ClassVar[str] = "dispatch.visit"
 

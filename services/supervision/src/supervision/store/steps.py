@@ -64,14 +64,14 @@ async def append_steps(tx: Tx, lines: Sequence[StepLine]) -> None:
 
 
 async def _chunks(text: bytes) -> AsyncIterator[bytes]:
-    """A source for COPY. For a file object asyncpg would create a class that keeps the whole text until the next cycle
-    collection: a hundred megabytes in a burst."""
+    """Yield the text in pieces, as a source for COPY. For a file object asyncpg would create a class that keeps the
+    whole text until the next cycle collection: a hundred megabytes in a burst."""
     for start in range(0, len(text), CHUNK_BYTES):
         yield text[start : start + CHUNK_BYTES]
 
 
 async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
-    """The steps of one change, including steps that follow from states in which it was combined with other changes."""
+    """Load the steps of one change, also those that follow from states in which it was combined with other changes."""
     own = await _load(connection, correlation_id)
     found = {step.event_id: step for step in own}
     for leader in sorted({step.led_by for step in own if step.led_by}):
@@ -82,7 +82,7 @@ async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> lis
 
 
 def _following(causes: set[str], steps: Sequence[Step]) -> list[Step]:
-    """Those of `steps` that follow from these causes, directly or indirectly."""
+    """Return the steps that follow from these causes (event ids), directly or indirectly."""
     reached = set(causes)
     found: list[Step] = []
     for step in sorted(steps, key=lambda s: s.at):

@@ -12,7 +12,8 @@ from supervision.domain.visits import Decision, Period, Visit
 
 
 class TaskLine(NamedTuple):
-    """The newest step of a task. `at`: ISO text. The last fields are None before check-in or check-out."""
+    """The newest step of a task. `at`: ISO text. `checked_in_at`, `worker`: None before check-in. `checked_out_at`,
+    `reason`: None before check-out. `outcome` counts only after check-out."""
 
     task_id: str
     person_id: str
@@ -47,7 +48,7 @@ class PersonDecision(NamedTuple):
 
 
 class VerdictLine(NamedTuple):
-    """`blocks`, `warnings`: check ids separated by commas."""
+    """A verdict to store. `blocks`, `warnings`: check ids separated by commas."""
 
     task_id: str
     verdict: str
