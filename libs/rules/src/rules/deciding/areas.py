@@ -1,4 +1,4 @@
-"""The areas that hold a place, as far as a list or a feed names them."""
+"""Find the areas that contain a place. Only areas that a list or a coverage entry names make a difference."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
@@ -14,13 +14,13 @@ NOWHERE: Final = ""  # the hukou of a person without one: it is known, and no li
 
 
 class Area(msgspec.Struct, frozen=True, eq=False):
-    """The named areas, nearest first, that hold a place; empty for NOWHERE. There is one object per chain of areas."""
+    """The named areas that contain a place, nearest first; empty for NOWHERE. `Areas` makes one object per `codes`."""
 
     codes: Codes
 
 
 class Areas:
-    """The areas of divisions, remembered. `named`: codes that a list or a feed names."""
+    """Finds and remembers the `Area` of each division. `named`: codes that a list or a coverage entry names."""
 
     def __init__(self, named: Collection[str], ancestors: Ancestors) -> None:
         self._named, self._ancestors = named, ancestors
@@ -28,7 +28,7 @@ class Areas:
         self._of_codes: dict[Codes, Area] = {}
 
     def of(self, division: str) -> Area:
-        """The area of a division. An unknown code lies in the nation."""
+        """Return the area of a division. An unknown code lies in the nation."""
         found = self._of_division.get(division)
         if found is None:
             if len(self._of_division) >= _AREAS_MAX:

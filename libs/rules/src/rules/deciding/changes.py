@@ -1,4 +1,7 @@
-"""The days on which a person's situation changes, for `rules.deciding.decide`."""
+"""Compute the days on which a person's situation changes, for `rules.deciding.decide`.
+
+A slot is the index of one circumstance in a situation (`rules.form.situation`).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
@@ -19,7 +22,8 @@ from rules.form.situation import ABILITY, AGE, HUKOU, RESIDENCE, REST
 # The state of a person has three slots after the situation: is a death suspected, the place of residence, a choice.
 SUSPICION, DIVISION, CHOICE = range(REST.stop, REST.stop + 3)
 _YOUNGER: Final = -1  # than any age in a list
-# From this day on the slot has this value, by this event (by several if several facts hold).
+# (day, slot, value, event): from the day on, the slot has the value. `event`: the id of the event that gave the value,
+# or a tuple of ids if several facts hold.
 Change = tuple[date, int, Any, str | tuple[str, ...] | None]
 
 
@@ -33,7 +37,10 @@ def _residence(value: Any, lists: Lists) -> tuple[Area, str, str]:
 
 
 def _readers() -> dict[str, list[tuple[int, Callable[[Any], Any]]]]:
-    """By kind of fact the slots that one fact fills."""
+    """Return by kind of fact its slots, each with the function that reads the value from the fact.
+
+    Circumstances with several values at once (`Circumstance.element`) are left out.
+    """
     readers: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}
     for slot, row in enumerate(CIRCUMSTANCES):
         if row.read is not None and row.element is None:
@@ -52,14 +59,14 @@ _SEVERAL: Final[dict[str, tuple[int, Any]]] = {
 
 
 def born_of(facts: Sequence[Fact]) -> Fact | None:
-    """The last registration. A birth date does not change, so the last one counts for the whole life."""
+    """Return the last registration, or None. A birth date never changes, so the last one counts for the whole life."""
     return next((f for f in reversed(facts) if f.kind == "registration"), None)
 
 
 def changes_of(
     facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
 ) -> list[Change]:
-    """Every change in the order of days. On one day an end comes before a beginning."""
+    """Return every change of a person's situation in the order of days. On one day an end comes before a beginning."""
     changes = _fact_changes(facts, lists)
     if abilities:
         changes += _ability_changes(abilities)
@@ -71,7 +78,7 @@ def changes_of(
 
 
 def _fact_changes(facts: Sequence[Fact], lists: Lists) -> list[Change]:
-    """The beginnings and ends of facts."""
+    """Return the changes at which a fact begins or ends."""
     changes: list[Change] = []
     several: dict[str, list[Fact]] = {}
     for fact in facts:
@@ -94,7 +101,7 @@ def _fact_changes(facts: Sequence[Fact], lists: Lists) -> list[Change]:
 
 
 def _age_changes(born: Fact | None, ages: Iterable[int]) -> Iterator[Change]:
-    """A change on each birthday that a list names."""
+    """Yield a change for each birthday that a list names."""
     if born is not None and isinstance(born.value, Registration):
         birth = born.value.birth_date
         yield FAR_PAST, AGE, _YOUNGER, born.event_id
@@ -103,7 +110,7 @@ def _age_changes(born: Fact | None, ages: Iterable[int]) -> Iterator[Change]:
 
 
 def _changes_of_several(kind: str, facts: Sequence[Fact]) -> Iterator[Change]:
-    """The changes of a circumstance whose facts may hold at the same time."""
+    """Yield the changes of a circumstance whose facts may hold at the same time. A value is a frozenset, or None."""
     slot, read = _SEVERAL[kind]
     starts = {f.valid_from or FAR_PAST for f in facts}
     ends = {f.valid_to for f in facts if f.valid_to is not None}
@@ -114,7 +121,7 @@ def _changes_of_several(kind: str, facts: Sequence[Fact]) -> Iterator[Change]:
 
 
 def _ability_changes(abilities: Iterable[Ability]) -> Iterator[Change]:
-    """The result that began last is in force. It ends the result before it."""
+    """Yield the beginning and the end of each ability result. A result ends at the latest when the next one begins."""
     ordered = sorted(abilities, key=attrgetter("valid_from", "recorded_at", "assessment_id"))
     nexts = [a.valid_from for a in ordered[1:]] + [FAR_FUTURE]
     for ability, after in zip(ordered, nexts, strict=True):

@@ -1,8 +1,8 @@
-"""Items of which a person may have one and must choose.
+"""Decide between items of which a person may have only one and must choose. Such items are rivals.
 
-An item that the person has stays. A further item asks for a choice (`choice_required`). If the person has none yet,
-all of them ask. A choice counts from its day until the chosen item is no longer given, for any reason; a later choice
-replaces it. An item that gives way to a choice is suppressed, and comes back when the chosen item ends.
+An item that the person has stays. A further rival asks for a choice (`choice_required`). If the person has none of the
+rivals, all of them ask for a choice. A choice counts from its day until the chosen item ends for any reason, or until a
+later choice replaces it. A rival of the chosen item is suppressed, and comes back when the chosen item ends.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from rules.deciding.outcome import Outcome
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The person wants `item` from `chosen_on` on, where the lists allow one of several items."""
+    """The choice of a person: from `chosen_on` on, the person wants `item` where lists allow one of several items."""
 
     choice_id: str
     item: str
@@ -25,14 +25,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lost(NamedTuple):
-    """Why an item gives way, and to which item (None: the others ask as well)."""
+    """The result for an item that gives way: its new state and the stronger item (None: the rivals also ask)."""
 
     state: str
     by: str | None
 
 
 class Holder:
-    """The items that a person has and has chosen. Carried through the life, from the first day on."""
+    """Remembers the items that a person has and has chosen, while `carry` goes through the life day by day."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         self._waiting = sorted(choices, key=_order, reverse=True)
@@ -42,9 +42,10 @@ class Holder:
     def carry(
         self, outcomes: Sequence[Outcome], relations: Relations, day: date
     ) -> tuple[list[Outcome], dict[str, str]]:
-        """The outcomes of the days from `day` on after all rules, and by item the choice that decided.
+        """Return the outcomes from `day` on after all rules, and by item the id of the choice that decided.
 
-        `outcomes` have passed the blocks, nothing else. Calls come in the order of days, without gaps.
+        `outcomes`: after the blocks, before all other rules between items. Call this in the order of days, no day left
+        out.
         """
         while self._waiting and self._waiting[-1].chosen_on <= day:
             choice = self._waiting.pop()
@@ -56,6 +57,7 @@ class Holder:
         return settled, self._choices_behind(lost)
 
     def _choices_behind(self, lost: Mapping[str, Lost]) -> dict[str, str]:
+        """Return the choice id for each item that gives way to a chosen item, and for that chosen item."""
         behind: dict[str, str] = {}
         for item, (_, by) in lost.items():
             if by in self._chosen:
@@ -63,9 +65,10 @@ class Holder:
         return behind
 
     def _settle(self, outcomes: Sequence[Outcome], relations: Relations) -> tuple[dict[str, Lost], dict[str, str]]:
-        """The items that give way, and the choices that still count.
+        """Return by item why it gives way, and by chosen item the id of its choice, if the choice still counts.
 
-        An item that gives way beats no other, so other items may come back. Each round takes at least one item out.
+        An item that gives way beats no other item, so a beaten item may come back. Each round removes at least one
+        item, so the loop ends.
         """
         out: set[str] = set()
         while True:
@@ -79,9 +82,10 @@ class Holder:
             out |= more
 
     def _choose(self, there: Collection[str], chosen: dict[str, str], relations: Relations) -> dict[str, Lost]:
-        """The items that give way: chosen items come first, then items that the person has, then the others.
+        """Return by item why it gives way to a rival. `there`: the given items that no higher amount beats.
 
-        Removes from `chosen` the choices that a later choice replaced.
+        A chosen item is strongest, then an item that the person has, then a new item. The function removes from
+        `chosen` the choices that a later choice replaced.
         """
         rivals = {item: [r for r in relations.rivals.get(item, ()) if r in there] for item in there}
         contested = sorted((item for item in there if rivals[item]), key=lambda i: relations.rank[i])
@@ -103,7 +107,7 @@ class Holder:
         return lost | {i: Lost("choice_required", None) for i in asking if _rival_among(asking, rivals[i])}
 
     def _first_in_line(self, contested: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
-        """Chosen items, the newest choice first; then items that the person has, the longest first."""
+        """Return the strong items in order: first the newest choice, then the item that the person has longest."""
         wanted = [item for item in reversed(list(chosen)) if item in contested]
         had = [item for item in contested if item in self._since and item not in wanted]
         return wanted + sorted(had, key=lambda item: self._since[item])
@@ -114,6 +118,7 @@ def _rival_among(items: Sequence[str], rivals: Collection[str]) -> str | None:
 
 
 def _lost_to(other: str, chosen: Collection[str]) -> Lost:
+    """Return the result for an item that gives way to `other`: suppressed if `other` is chosen, else a choice."""
     return Lost("suppressed" if other in chosen else "choice_required", other)
 
 

@@ -1,4 +1,7 @@
-"""Conditions compiled to functions of a situation. Three answers: yes (True), no (False), a fact is missing (None)."""
+"""Compile conditions to functions of a situation, and list the facts that conditions read.
+
+A condition has three answers: yes (True), no (False), a fact is missing (None).
+"""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
@@ -13,10 +16,10 @@ Answer = Callable[[Situation], bool | None]
 
 
 def compiled(condition: Condition, unreported: Collection[str] = ()) -> Answer:
-    """The condition as a function.
+    """Return the condition as a function that answers for a situation.
 
-    `unreported`: kinds of which a missing fact means unknown (`rules.facts.coverage`), unless the condition has
-    `absent_means`.
+    `unreported`: kinds of facts of which a missing fact means unknown (`rules.facts.coverage`), unless the condition
+    has `absent_means`.
     """
     name = condition.test
     if name not in GROUPS:
@@ -28,7 +31,10 @@ def compiled(condition: Condition, unreported: Collection[str] = ()) -> Answer:
 
 
 def _group(parts: Collection[Answer], *, decisive: bool, settled: bool) -> Answer:
-    """One part with the answer `decisive` gives the group the answer `settled`."""
+    """Return the function of a group. If one part answers `decisive`, the group answers `settled`.
+
+    If no part does, the group answers None if a part is unknown, else the opposite of `settled`.
+    """
 
     def group(situation: Situation) -> bool | None:
         doubt = False
@@ -59,16 +65,17 @@ def _compiled_test(condition: Condition, unreported: Collection[str]) -> Answer:
 
 
 def _absence(condition: Condition, read: ReadTest) -> str:
+    """Return the meaning of a missing fact for a test: `not_met` or `unknown`."""
     if condition.absent_means is not None:
         return condition.absent_means
     return "not_met" if RULES[read.kind].absence == "false" else "unknown"
 
 
 def _unreported_test(read: ReadTest, argument: Any) -> Answer:
-    """A test whose kind of fact is not reported completely.
+    """Return the function of a test whose kind of fact no source reports completely.
 
-    Of a circumstance with several values others may hold that nobody reported, so no value is a no. A fact that is
-    there but leaves a value out counts as everywhere: the answer is no.
+    A circumstance with several values may have further values that no source reported. So its known values answer no
+    only if they deny the test (`Test.denied`). A known fact without the tested value answers no.
     """
     slot, several = read.slot, read.slot in SEVERAL
 
@@ -84,12 +91,12 @@ def _unreported_test(read: ReadTest, argument: Any) -> Answer:
 
 
 def evaluate(condition: Condition, situation: Situation, unreported: Collection[str] = ()) -> bool | None:
-    """One answer. To ask often, keep the `compiled` condition."""
+    """Return the answer of a condition for one situation. For many situations, keep the `compiled` condition."""
     return compiled(condition, unreported)(situation)
 
 
 def missing(condition: Condition, situation: Situation, unreported: Collection[str] = ()) -> set[str]:
-    """The kinds of facts whose absence leaves the condition open."""
+    """Return the kinds of facts whose absence makes the answer unknown; empty if the answer is yes or no."""
     if evaluate(condition, situation, unreported) is not None:
         return set()
     if condition.test not in GROUPS:
@@ -106,13 +113,13 @@ def slots_read(conditions: Iterable[Condition]) -> set[int]:
 
 
 def asked_conditions(version: Version) -> Iterator[Condition]:
-    """The conditions for which the platform asks for missing facts: those of the item and of its amounts."""
+    """Yield the conditions for which the platform asks for missing facts: those of the item and of its amounts."""
     yield version.conditions
     yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
 
 
 def leaves_of_version(version: Version) -> Iterator[Condition]:
-    """Every test of a version, with those of its tiers and amounts. A band counts as a test of age or ability."""
+    """Yield every test of a version, with those of its tiers and amounts. A band counts as a test of age or ability."""
     yield from version.conditions.leaves()
     for tier in version.tiers:
         yield from tier.conditions.leaves() if tier.conditions else ()
@@ -124,7 +131,7 @@ def leaves_of_version(version: Version) -> Iterator[Condition]:
 
 
 def leaves_of_list(one: PolicyList) -> Iterator[Condition]:
-    """Every test of a list, without its floors and deviations."""
+    """Yield every test of a list, without its floors and deviations."""
     for item in one.items.values():
         for version in item.versions:
             yield from leaves_of_version(version)

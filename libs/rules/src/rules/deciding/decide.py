@@ -1,4 +1,7 @@
-"""A person's entitlements over the whole life: facts and lists in, intervals with reasons out."""
+"""Decide the entitlements of one person over the whole life, from facts, ability results, choices and lists.
+
+A slot is the index of one circumstance in the person's state (`rules.deciding.changes`).
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -27,7 +30,10 @@ _ONE_DAY: Final = timedelta(days=1)
 
 
 class Decision(NamedTuple):
-    """`residence` and `hukou` are the last known ones. `entitlements` are sorted by item and period."""
+    """The result of `decide`. `entitlements` are sorted by item and period.
+
+    `residence`, `hukou`: the division codes of the last known places.
+    """
 
     entitlements: tuple[Entitlement, ...]
     birth_date: date | None
@@ -38,7 +44,7 @@ class Decision(NamedTuple):
 
 
 class _Run:
-    """An interval that still grows."""
+    """An interval [`start`, `end`) with one outcome of one item. `_Timeline.grow` moves its `end`."""
 
     __slots__ = ("division", "end", "events", "item", "outcome", "start")
 
@@ -49,8 +55,11 @@ class _Run:
 
 
 class _Timeline:
-    """`state`, `events`: of the person on the days that are decided now. `runs`: the newest interval of each item.
-    `done`: all intervals."""
+    """The intervals of a person, which grow from the first day on.
+
+    `state`, `events`: by slot the person's value on the current days, and the event that gave it. `runs`: the newest
+    interval of each item. `done`: all intervals, in the order of their beginnings.
+    """
 
     __slots__ = ("done", "events", "runs", "state")
 
@@ -60,7 +69,7 @@ class _Timeline:
         self.done: list[_Run] = []
 
     def grow(self, outcomes: Sequence[Outcome], first: date, last: date) -> None:
-        """Extend the intervals over the days [`first`, `last`), on which nothing changes."""
+        """Extend the intervals over the days [`first`, `last`), or begin new ones. Nothing changes on these days."""
         runs, events, division = self.runs, self.events, self.state[DIVISION]
         for outcome in outcomes:
             run = runs.get(outcome.item)
@@ -87,10 +96,10 @@ def decide(
     *,
     choices: Sequence[Choice] = (),
 ) -> Decision:
-    """All intervals in which the person is entitled to an item, past and future, from the first policy date on.
+    """Return the person's entitlements, past and future, from the first policy date on. A refused item has none.
 
-    A confirmed death ends everything on the day after it. A suspected death suspends cash from its day on.
-    Neighbours with equal answers are one interval, even if other statements gave the answer; a visit interval also
+    A confirmed death ends everything on the day after it. A suspected death suspends cash from its day on. Adjacent
+    days with equal answers form one interval, even if different statements gave the answers. A visit interval also
     ends at a change of residence. `choices` count where the lists allow one of several items
     (`rules.deciding.choices`).
     """
@@ -118,18 +127,22 @@ def _last_residence(facts: Sequence[Fact]) -> str | None:
 
 
 def state_on(changes: Sequence[Change], on: date) -> tuple[list[Any], list[Any]]:
-    """The state of a day by slot, and by slot the event (a tuple of several) that gave it."""
+    """Return a person's state on a day as two lists by slot: the values, and the event ids that gave them.
+
+    Several events are a tuple; None: unknown.
+    """
     state, events = _blank(), _blank()
     _apply(changes, 0, on, state, events)
     return state, events
 
 
 def _blank() -> list[Any]:
+    """Return a None for every slot of a person's state."""
     return [None] * (CHOICE + 1)
 
 
 def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], events: list[Any]) -> int:
-    """Bring the state up to a day, from change `i` on. Returns the first change after that day."""
+    """Apply the changes from index `i` up to a day to `state` and `events`. Return the index of the next change."""
     n = len(changes)
     while i < n and changes[i][0] <= day:
         _, slot, value, event_id = changes[i]
@@ -144,15 +157,16 @@ def _apply(changes: Sequence[Change], i: int, day: date, state: list[Any], event
 
 
 def _with_choices(changes: Sequence[Change], choices: Sequence[Choice]) -> list[Change]:
-    """A choice changes no circumstance, but an interval may begin on its day."""
+    """Return the changes and one more for the day of each choice. It changes no circumstance, but an interval may
+    begin on its day."""
     days = [(choice.chosen_on, CHOICE, None, None) for choice in choices]
     return sorted([*changes, *days], key=itemgetter(0))
 
 
 def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | None = None) -> list[_Run] | None:
-    """The intervals, by a walk from change to change.
+    """Return all intervals of a person before `end`, computed from one change to the next.
 
-    Returns None if the person may choose between items: then a `holder` must carry what the person has.
+    The result is None if the person may choose between items and no `holder` is given to remember the choices.
     """
     timeline = _Timeline()
     state = timeline.state
@@ -170,9 +184,10 @@ def _sweep(changes: Sequence[Change], lists: Lists, end: date, holder: Holder | 
 
 
 def _settle(timeline: _Timeline, start: date, stop: date, segments: Sequence[Segment], lists: Lists) -> bool:
-    """Grow the timeline over [`start`, `stop`). Segments with equal answers are one step.
+    """Extend the timeline over [`start`, `stop`). Return False, with the work incomplete, if the person may choose.
 
-    False: the person may choose."""
+    Adjacent segments with equal answers are one step, because every step costs time.
+    """
     key = tuple(timeline.state[AGE:DIVISION])
     current: tuple[Outcome, ...] = ()
     since = start
@@ -197,7 +212,7 @@ def _settle(timeline: _Timeline, start: date, stop: date, segments: Sequence[Seg
 def _carry(
     timeline: _Timeline, start: date, stop: date, segments: Sequence[Segment], lists: Lists, holder: Holder
 ) -> None:
-    """As `_settle`, for a person who may choose: the answer depends on all earlier days."""
+    """Extend the timeline over [`start`, `stop`) for a person who may choose. The answer depends on earlier days."""
     key = tuple(timeline.state[AGE:DIVISION])
     for segment in segments:
         first, last = max(segment.start, start), min(segment.end, stop)
@@ -234,14 +249,14 @@ def _entitlement(person_id: str, run: _Run) -> Entitlement:
 
 
 def _ids(events: Iterable[str | tuple[str, ...]]) -> tuple[str, ...]:
-    """The event ids, each once."""
+    """Return the event ids without tuples, each once."""
     return tuple(dict.fromkeys(i for event in events for i in (event if isinstance(event, tuple) else (event,))))
 
 
 def entitlement_id(person_id: str, item: str, jurisdiction: str, start: date) -> str:
-    """uuid5 of the interval's key, so that a new decision gives the same id.
+    """Return the id of an entitlement: the uuid5 of its key, so that a new decision gives the same id.
 
-    The code is written out because `uuid5` costs three times as much, and this runs for every interval.
+    The function does not call `uuid5`, which takes three times as long. It runs for every interval.
     """
     name = f"{person_id}|{item}|{jurisdiction}|{start.isoformat()}"
     h = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()

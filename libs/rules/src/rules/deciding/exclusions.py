@@ -1,8 +1,8 @@
-"""Rules between items that a person may not have together. A suppressed item stays visible and can come back.
+"""Apply the rules between items that a person may not have together. A suppressed item stays visible and can come back.
 
-For any two items the nearest list with a rule about both decides. A list rules only over the items of persons who
-belong to it by the place that the item follows. Only an item that is given excludes another. A suppressed item, or
-money without an amount, excludes nothing.
+For any two items the nearest list with a rule about both decides. An item follows the hukou or the residence. A list
+rules over an item only if its area contains that place of the person. Only an item that is given excludes another. A
+suppressed item, or money without an amount, excludes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,11 +17,11 @@ Others = Mapping[str, Sequence[str]]
 
 
 class Relations(NamedTuple):
-    """The rules between the items of a person: for each item the others, in the order of the rules.
+    """The rules between the items of a person. Each field has by item the other items, in the order of the rules.
 
-    `blocked_by`: if any of them is given, the item is not. `beaten_by`: of the two, the higher amount is given.
-    `rivals`: the person has one of the two and may choose. `blocked_elsewhere`, `beaten_elsewhere`: the same for
-    benefits of other offices. `rank`: the order in which the rules name the items.
+    `blocked_by`: if one of the others is given, the item is not. `beaten_by`: of the two, the higher amount is given.
+    `rivals`: the person has one of the two and may choose. `blocked_elsewhere`, `beaten_elsewhere`: as `blocked_by` and
+    `beaten_by`, for benefits of other offices. `rank`: by item its place in the order in which the rules name items.
     """
 
     blocked_by: Others
@@ -33,7 +33,10 @@ class Relations(NamedTuple):
 
 
 def relate(rules: Sequence[tuple[str, Sequence[Exclusion]]], areas_of: Mapping[str, Collection[str]]) -> Relations:
-    """`rules` by area, nearest first. `areas_of`: by item the areas whose lists may rule over it."""
+    """Return the relations that the rules of several areas set between items.
+
+    `rules`: (area, its rules), nearest area first. `areas_of`: by item the areas whose lists may rule over it.
+    """
     relating = _Relating(areas_of)
     for area, of_area in rules:
         for rule in of_area:
@@ -81,12 +84,13 @@ class _Relating:
         return area in self._areas_of.get(item, ())
 
     def _may_pair(self, area: str, rule: Exclusion, one: str, other: str) -> bool:
-        """A block needs power over the blocked item only."""
+        """Whether the list of an area may set a rule for two items. A block needs power over the blocked item only."""
         if not self._rules_over(area, one) or other not in self._areas_of:
             return False
         return isinstance(rule, Block) or self._rules_over(area, other)
 
     def _is_first(self, one: str, other: str) -> bool:
+        """Whether no earlier rule was about this pair. The pair is remembered."""
         pair = frozenset((one, other))
         if pair in self._settled:
             return False
@@ -109,12 +113,12 @@ class _Relating:
 
 
 def related(items: set[str], sides: Iterable[Relations]) -> set[str]:
-    """These items and all others that their answers can depend on."""
+    """Return the items and all others on which their answers can depend, by the relations of any side."""
     return tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
 
 
 def tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
-    """These items and all others that any chain of pairs connects with them."""
+    """Return the items and all others that the pairs connect with them, directly or through further items."""
     neighbours: dict[str, set[str]] = {}
     for one, other in pairs:
         neighbours.setdefault(one, set()).add(other)
@@ -128,7 +132,7 @@ def tied(items: set[str], pairs: Sequence[tuple[str, str]]) -> set[str]:
 
 
 def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
-    """The outcomes after the blocks: a granted item that a given item blocks is suppressed."""
+    """Return the outcomes after the blocks: a granted item that a given item blocks is suppressed."""
     granted = {o.item for o in outcomes if o.state == "granted"}
     blocker_of = _blockers({o.item for o in outcomes if o.given}, relations)
     lost = {item: by for item in sorted(granted) if (by := blocker_of(item, ())) is not None}
@@ -136,9 +140,9 @@ def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
 
 
 def _blockers(given: Collection[str], relations: Relations) -> Callable[[str, tuple[str, ...]], str | None]:
-    """A function from an item (and the items asked before it) to the item that blocks it.
+    """Return a function that finds the item that blocks an item (None: no item does). A blocked item blocks nothing.
 
-    A circle of rules ends where it comes back to an item asked before.
+    The function calls itself. Its second argument has the items of the outer calls, so that a circle of rules ends.
     """
     known: dict[str, str | None] = {}
 
@@ -153,9 +157,10 @@ def _blockers(given: Collection[str], relations: Relations) -> Callable[[str, tu
 
 
 def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection[str] = ()) -> dict[str, str]:
-    """By item that yields to a higher amount, the item with that amount. At equal amounts the rank decides.
+    """Return the items that yield to a higher amount, each with the item of that amount. For equal amounts the rank
+    decides.
 
-    `giving`: items that give way for another reason, and so beat nothing.
+    `giving`: items that give way for another reason, and so beat no item.
     """
     if not relations.beaten_by:
         return {}
@@ -178,4 +183,5 @@ def contested(outcomes: Sequence[Outcome], relations: Relations) -> bool:
 
 
 def giving_way(outcome: Outcome, state: str, by: str | None) -> Outcome:
+    """Return the outcome of an item that gives way to the item or benefit `by`, with its new state."""
     return msgspec.structs.replace(outcome, state=state, suppressed_by=by)

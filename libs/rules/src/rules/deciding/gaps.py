@@ -1,7 +1,7 @@
-"""Gaps of moves: months that no area pays because a person moved and the lists of two areas do not meet.
+"""Find move gaps: months that no area pays, because a person moved and the lists of two areas do not meet.
 
-`due` never pays twice and never invents a month. So a month that neither list pays stays empty without a message. The
-lists cause such a gap, not the person: it is a case for the officials of both areas.
+`rules.money.due` pays no month twice and adds no month. So a month that neither list pays is silently absent. The
+lists cause the gap, not the person. Officials of both areas must solve it.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ _PLACES: Final = ("registration", "residence")
 
 
 class _Move(NamedTuple):
-    """`left`: None if no place was known before."""
+    """A change of hukou or residence, from one division to another. `left`: None if no place was known before."""
 
     left: str | None
     to: str
 
 
 def gap_text(gap: MoveGap, title: str | None = None) -> str:
-    """`title`: of an item that only its own list can name."""
+    """Return the gap as a Chinese sentence. `title`: the item's name; without it the public name or the code."""
     until = f"至{gap.until_month}（不含）" if gap.until_month else "起"
     name = title or ITEMS.get(gap.item, gap.item)
     places = f"由{area_name(gap.left)}迁到{area_name(gap.moved_to)}"
@@ -49,7 +49,7 @@ def gap_text(gap: MoveGap, title: str | None = None) -> str:
 def gaps_of_moves(
     facts: Sequence[Fact], entitlements: Sequence[Entitlement], died_on: date | None = None
 ) -> tuple[MoveGap, ...]:
-    """Every gap that a move of hukou or residence leaves in the money of one person, by item and day."""
+    """Return every gap that a move of hukou or residence leaves in the money of one person, by item and day."""
     ends = {e.to for e in entitlements if e.to is not None}
     if not ends or ends.isdisjoint([f.valid_from for f in facts if f.kind in _PLACES]):
         return ()  # most persons: no entitlement ends on the day of a move
@@ -64,7 +64,7 @@ def gaps_of_moves(
 
 
 def _moves(facts: Sequence[Fact]) -> dict[date, list[_Move]]:
-    """The moves by day. The loss of a hukou is not a move."""
+    """Return the moves by day. The loss of a hukou is not a move."""
     moves: dict[date, list[_Move]] = {}
     at: dict[str, str] = {}
     for fact in sorted(facts, key=lambda f: f.valid_from or FAR_PAST):
@@ -81,17 +81,18 @@ def _moves(facts: Sequence[Fact]) -> dict[date, list[_Move]]:
 
 
 def _moves_out(run: Run, moves: dict[date, list[_Move]]) -> list[_Move]:
-    """The moves out of the area of a run on the day on which it ends."""
+    """Return the moves that leave the area of a run on the day on which the run ends."""
     on_that_day = moves.get(run.end_on, []) if run.end_on else []
     return [move for move in on_that_day if not divisions.within(move.to, run.jurisdiction)]
 
 
 def _leaves_months(run: Run, following: Run | None) -> bool:
+    """Whether the month after a run is not paid."""
     return following is None or following.first > run.end
 
 
 def _gap(old: Run, following: Run | None, entitlements: Sequence[Entitlement], moves: Sequence[_Move]) -> MoveGap:
-    """`moves`: those of the day on which `old` ends."""
+    """Return the gap between the run `old` and the following one. `moves`: those of the day on which `old` ends."""
     paid, day = old.stages[-1][2], old.end_on
     assert day is not None
     here = _entitlement_on(day, paid.item, entitlements)
@@ -116,14 +117,14 @@ def _entitlement_on(day: date, item: str, entitlements: Sequence[Entitlement]) -
 
 
 def _county_left(move: _Move, area: str) -> str:
-    """The county that the person left, or the area that paid if the place before lies elsewhere."""
+    """Return the county that the person left. If the place before lies outside the area that paid, return that area."""
     if move.left is not None and divisions.within(move.left, area):
         return county_of(move.left)
     return area
 
 
 def _why(here: Entitlement | None) -> GapReason:
-    """The answer of the list of the new place on the day of the move."""
+    """Return the reason of a gap. `here`: the person's entitlement on the day of the move, None if there is none."""
     if here is None:
         return "refused"
     if here.state == "granted" or here.state == "suspended":

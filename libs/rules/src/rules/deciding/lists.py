@@ -1,7 +1,7 @@
-"""Which lists count at which place and time, and their answers, remembered per situation.
+"""Find the lists that count at a place and time, and remember their answers per situation.
 
-Many persons share a situation (age band, income class, place …). So an answer is computed once per situation, and a
-further person costs a look-up.
+Many persons share a situation (age band, income class, place …). So each answer is computed once per situation. For
+every further person it is looked up.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ _Answers = dict[tuple[Segment, tuple[Any, ...]], tuple[Outcome, ...] | None]
 
 
 class _Unique:
-    """Equal outcomes are one object, and so are equal tuples of outcomes."""
+    """Keeps one object for equal outcomes, and one for equal tuples of outcomes, so that `is` can compare them."""
 
     def __init__(self) -> None:
         self._one: dict[Outcome, Outcome] = {}
@@ -46,10 +46,11 @@ class _Unique:
 
 
 class Lists:
-    """All lists in force, for any two places. Not thread-safe. A change of lists or coverage needs a new object.
+    """The lists of all areas. The methods find those that count for a hukou and a residence, with their answers.
 
-    `by_area`: the lists. `ages`: the birthdays that any list names. `first_day`: the first day with any list. `area`:
-    the area of a division. `same`: the one object for an outcome.
+    It is not thread-safe. A change of lists or coverage needs a new object. `by_area`: the lists. `ages`: the ages in
+    years at which any list changes an answer. `first_day`: the first day with any list. `area(division)`: the area of
+    a division. `same(outcome)`: the one object of equal outcomes.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Lists:
         self._applicables: dict[tuple[Any, ...], Applicable] = {}
 
     def plan(self, hukou: Area | None, residence: Area | None) -> tuple[Segment, ...]:
-        """The segments of two places, without gaps, from the first policy date on."""
+        """Return the segments of a hukou and a residence (None: unknown), without gaps, from the first policy date."""
         found = self._plans.get((hukou, residence))
         if found is None:
             if len(self._plans) >= _PLANS_MAX:
@@ -83,11 +84,11 @@ class Lists:
         return found
 
     def segment(self, hukou: Area | None, residence: Area | None, day: date) -> Segment | None:
-        """The segment of a day; None before the first policy date."""
+        """Return the segment of two places on a day; None before the first policy date."""
         return next((s for s in self.plan(hukou, residence) if s.start <= day < s.end), None)
 
     def outcomes(self, segment: Segment, key: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
-        """`Segment.decide`, remembered. Equal answers are one object."""
+        """Return the result of `Segment.decide`, computed once per segment and key. Equal results are one object."""
         found: tuple[Outcome, ...] | None = self._outcomes.get((segment, key), _NOT_YET)
         if found is _NOT_YET:
             if len(self._outcomes) >= _SITUATIONS_MAX:
@@ -111,7 +112,7 @@ class Lists:
             yield Segment((start, end), places, self._applicable(hukou, residence, start, unreported), rules)
 
     def _nearest_lists(self, places: tuple[Codes | None, Codes | None]) -> list[PolicyList]:
-        """The lists of both places, nearest first."""
+        """Return the lists of both places, nearest first."""
         chains = [[c for c in codes if c in self._named] for codes in places if codes] or [[NATION]]
         depth = {code: len(chain) - i for chain in chains for i, code in enumerate(chain)}
         nearest = sorted(depth, key=lambda code: (-depth[code], code))
@@ -120,7 +121,7 @@ class Lists:
     def _applicable(
         self, hukou: Area | None, residence: Area | None, day: date, unreported: frozenset[str]
     ) -> list[Applicable]:
-        """The version of each item that counts on a day, sorted by item."""
+        """Return the version of each item that counts on a day, sorted by item."""
         found: dict[str, Applicable] = {}
         sides: tuple[tuple[Follows, Area | None, Area | None], ...] = (
             ("hukou", hukou, residence),
@@ -136,7 +137,7 @@ class Lists:
     def _applies(
         self, item: ItemPolicy, version: Version, jurisdiction: str, presumed: bool, unreported: frozenset[str]
     ) -> Applicable:
-        """One object for all persons, because it remembers its answers."""
+        """Return the `Applicable` of a version: one object for all persons, because it remembers its answers."""
         name = (jurisdiction, item.item, version.valid_from, presumed, unreported)
         found = self._applicables.get(name)
         if found is None:
@@ -144,7 +145,7 @@ class Lists:
         return found
 
     def _nearest_versions(self, codes: Sequence[str], day: date) -> Iterator[tuple[ItemPolicy, Version, str]]:
-        """Of each item the version of the nearest list that names it on a day."""
+        """Yield for each item the version of the nearest list that names it on a day, with the area of that list."""
         seen: set[str] = set()
         for code in codes:
             for name, item in (self.by_area[code].items if code in self.by_area else {}).items():
@@ -155,13 +156,13 @@ class Lists:
 
 
 def days_of_change(*lists: PolicyList) -> set[date]:
-    """The days on which a version or a rule begins or ends."""
+    """Return the days on which a version or a rule between items begins or ends."""
     versions = (version for one in lists for item in one.items.values() for version in item.versions)
     return edges([*versions, *(rule for one in lists for rule in one.exclusions)])
 
 
 def _ages(tests: Iterable[Condition]) -> set[int]:
-    """Every birthday on which some test changes its answer."""
+    """Return every age in years at which a test changes its answer."""
     found: set[int] = set()
     for test in tests:
         if test.age_years_min is not None:

@@ -1,4 +1,4 @@
-"""The answer of one version of an item for one group of persons, computed once per group."""
+"""Compute the answer of one version of an item, once for each group of persons whom the version cannot distinguish."""
 
 from collections.abc import Callable, Collection
 from operator import itemgetter
@@ -15,7 +15,11 @@ _REMEMBERED_MAX: Final = 20_000  # groups of persons per version
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """`slots`: the circumstances that the item's conditions read."""
+    """The answer of one version of an item: a state with amount, visits and reasons.
+
+    `policy`: the version, as `<area>/<item>@<date>`. `slots`: the indexes of the circumstances on which the answer
+    depends.
+    """
 
     item: str
     jurisdiction: str
@@ -34,12 +38,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unset(self) -> bool:
-        """The person has the right, but no list sets an amount, so there is no money yet."""
+        """True if the person has the right, but no list sets an amount, so there is no money yet."""
         return self.kind == "cash" and self.amount_fen_per_month is None and self.state != "unknown"
 
     @property
     def given(self) -> bool:
-        """The person has the item. Held money counts: a suspicion must not let another item take its place."""
+        """True if the person has the item. Suspended money counts: a suspicion must not let another item replace it."""
         return self.state in ("granted", "suspended") and not self.unset
 
 
@@ -47,18 +51,19 @@ _NOT_YET: Final[Any] = object()  # None is an answer
 
 
 def status_of(version: Version) -> Status:
-    """`example` if any part is an example. The pay rule and `reverify` have a status of their own."""
+    """Return `example` if any part of a version is one. The pay rule and `reverify` do not count: they have their own
+    status."""
     amount = [version.amount.status] if version.amount else []
     parts = [version.status, *amount, *(tier.status for tier in version.tiers)]
     return "example" if "example" in parts else "documented"
 
 
 class Applicable:
-    """A version of an item that counts for a person.
+    """A version of an item that counts for a person. It remembers its answers.
 
-    `presumed`: the place that the item follows is unknown. The list of the person's other place then serves only to
-    ask for the place. `unreported`: the kinds that the version asks for and whose absence means unknown. Tiers do not
-    use it: nobody is asked for the facts of a tier, so doubt would only lower the tier.
+    `presumed`: the place that the item follows is unknown. The list of the person's other place is then used only to
+    ask for the place. `unreported`: kinds of facts whose absence means unknown. Only the kinds that the version asks
+    for are kept. Tiers ignore it: the platform asks for no fact of a tier, so a doubt would only lower the tier.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Applicable:
 
     @property
     def policy(self) -> str:
+        """The name of the version: `<area>/<item>@<first day>`."""
         return f"{self.jurisdiction}/{self.item.item}@{self.version.valid_from.isoformat()}"
 
     @property
@@ -85,7 +91,7 @@ class Applicable:
         return status_of(self.version)
 
     def outcome(self, situation: Situation) -> Outcome | None:
-        """The answer for a situation; None: refused."""
+        """Return the answer for a situation; None: refused."""
         group = self._group_of(situation)
         found: Outcome | None = self._known.get(group, _NOT_YET)
         if found is _NOT_YET:
@@ -125,7 +131,8 @@ class Applicable:
         return next((tier for tier, applies in self._tiers if applies is None or applies(situation)), None)
 
     def _amount(self, amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
-        """Fen per month, or the kinds of facts that are missing to know it, or neither (no band or case fits)."""
+        """Return fen per month and the missing kinds of facts: (fen, none), (None, kinds), or (None, none) if no band
+        or case fits."""
         if self._cases:
             return self._case(situation)
         if amount.flat_fen is not None:
@@ -133,7 +140,8 @@ class Applicable:
         return _band(amount, situation)
 
     def _case(self, situation: Situation) -> tuple[int | None, set[str]]:
-        """The first case that holds. A case whose answer is unknown before it leaves the amount unknown."""
+        """Return the amount of the first case that holds, as `_amount` does. An earlier case with an unknown answer
+        makes the amount unknown."""
         for amount_fen, condition, applies in self._cases:
             holds = applies(situation)
             if holds is None:
@@ -155,7 +163,7 @@ class Applicable:
 
 
 def _band(amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
-    """The highest band that the person reaches."""
+    """Return the amount of the highest band that the person reaches, and the missing kinds, as `Applicable._amount`."""
     by_age = amount.bands[0].age_years_min is not None
     reached = situation[AGE if by_age else ABILITY]
     if reached is None:
@@ -168,5 +176,5 @@ def _band(amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
 
 
 def kinds_read_by(version: Version) -> set[str]:
-    """The kinds of facts that the platform asks for if their absence means unknown."""
+    """Return the kinds of facts that the platform asks for if their absence means unknown."""
     return kinds_read(asked_conditions(version))

@@ -1,8 +1,8 @@
-"""Rules that come before the rules between items: items that the person declined, and benefits of other offices.
+"""Apply the rules that come before those between items: declined items, and benefits of other offices.
 
-Such an item stays visible and becomes active again by itself. An item with a higher amount than a benefit received
-elsewhere is not paid together with it: the person has the benefit and may give it up (`choice_required`). If the
-benefit's amount is unknown, the platform asks for it.
+A suppressed item stays visible and becomes active again by itself. A rule may demand the higher of an item and a
+benefit received elsewhere. If the item is higher, the person has the benefit and may give it up (`choice_required`).
+If the benefit's amount is unknown, the platform asks for it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ Received = Collection[tuple[str, int | None]]  # benefit, fen per month if known
 
 
 def give_up(outcomes: Sequence[Outcome], wishes: Collection[tuple[str, str]]) -> list[Outcome]:
-    """The outcomes, with granted items that the person declined suppressed. A wish refuses nothing."""
+    """Return the outcomes. A granted item that the person declined is suppressed, not refused."""
     declined = {item for item, wish in wishes if wish == "decline"}
     return [_declined(o) if o.state == "granted" and o.item in declined else o for o in outcomes]
 
@@ -29,12 +29,13 @@ def _declined(outcome: Outcome) -> Outcome:
 
 
 def yield_elsewhere(outcomes: Sequence[Outcome], relations: Relations, received: Received) -> list[Outcome]:
-    """The outcomes after the rules between items and benefits received elsewhere."""
+    """Return the outcomes after the rules between items and benefits received elsewhere."""
     amounts = dict(sorted(received, key=repr))
     return [_against(o, relations, amounts) if o.state == "granted" else o for o in outcomes]
 
 
 def _against(outcome: Outcome, relations: Relations, amounts: Mapping[str, int | None]) -> Outcome:
+    """Return the outcome of a granted item after these rules. `amounts`: received benefits, fen per month if known."""
     blocks = [b for b in relations.blocked_elsewhere.get(outcome.item, ()) if b in amounts]
     if blocks:
         return _with_slot(outcome, ELSEWHERE, state="suppressed", suppressed_by=blocks[0])
@@ -45,7 +46,10 @@ def _against(outcome: Outcome, relations: Relations, amounts: Mapping[str, int |
 
 
 def _compared(outcome: Outcome, rivals: Mapping[str, int | None]) -> Outcome:
-    """The item against the benefits of which the person gets the higher amount."""
+    """Return the outcome after a comparison with benefits, of which only the higher amount is paid.
+
+    `rivals`: by benefit the fen per month, if known.
+    """
     known = {benefit: fen for benefit, fen in rivals.items() if fen is not None}
     most = max(known, key=known.__getitem__, default="")
     if known and known[most] >= (outcome.amount_fen_per_month or 0):
@@ -57,5 +61,5 @@ def _compared(outcome: Outcome, rivals: Mapping[str, int | None]) -> Outcome:
 
 
 def _with_slot(outcome: Outcome, slot: int, **fields: Any) -> Outcome:
-    """The outcome with other fields. It now also depends on a further circumstance."""
+    """Return the outcome with other fields, and with `slot` as a further circumstance on which it depends."""
     return msgspec.structs.replace(outcome, slots=tuple(sorted({*outcome.slots, slot})), **fields)

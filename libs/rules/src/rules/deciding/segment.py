@@ -1,4 +1,7 @@
-"""A segment: days over which the same versions and rules count for all persons of one hukou and one residence."""
+"""Compute the outcomes of a segment.
+
+A segment is a period in which the same versions and rules count for all persons of one hukou and one residence.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
@@ -17,7 +20,8 @@ from rules.form.situation import ELSEWHERE, WISHES, Situation
 
 
 class Segment:
-    """The days [`start`, `end`). `hukou`, `residence`: areas that hold the place, None if it is unknown."""
+    """The days [`start`, `end`) with the versions and rules that count. `hukou`, `residence`: the areas that contain
+    the place, nearest first; None if it is unknown."""
 
     def __init__(
         self,
@@ -35,17 +39,18 @@ class Segment:
 
     @property
     def where(self) -> Where:
-        """The places that report facts. If one place is unknown, the other stands for it."""
+        """The places whose sources report facts. If one place is unknown, the other replaces it."""
         return where_of(self.hukou, self.residence)
 
     def situation(self, rest: Iterable[Any]) -> Situation:
-        """The situation of a person of these places. `rest`: the values of the slots of `REST`."""
+        """Return the situation of a person of these places. `rest`: the values of the circumstances of `REST`."""
         return (self.hukou, self.residence, *rest)
 
     def contenders(self, key: tuple[Any, ...]) -> list[Outcome]:
-        """Every item that is not refused, sorted by item. Of the rules between items only the blocks are applied.
+        """Return the outcome of every item that is not refused, sorted by item. Of the rules between items only the
+        blocks are applied.
 
-        `key`: the values of the slots of `REST`, then whether a death is suspected.
+        `key`: the values of the circumstances of `REST`, then whether a death is suspected.
         """
         situation = self.situation(key[:-1])
         outcomes = [outcome for a in self.applicable if (outcome := a.outcome(situation))]
@@ -56,7 +61,8 @@ class Segment:
         return block(outcomes, self.relations) if self.relations.blocked_by else outcomes
 
     def decide(self, key: tuple[Any, ...]) -> list[Outcome] | None:
-        """The outcomes after all rules. None if the person may choose: this depends on earlier days (`Holder`)."""
+        """Return the outcomes after all rules. `key`: as for `contenders`. None: the person may choose between items,
+        so the result depends on earlier days (`rules.deciding.choices.Holder`)."""
         settled = self.contenders(key)
         if self.relations.rivals and contested(settled, self.relations):
             return None
@@ -65,18 +71,20 @@ class Segment:
         return [held(outcome) for outcome in settled] if key[-1] else settled
 
     def only(self, items: Collection[str]) -> "Segment":
-        """The same segment with these items only."""
+        """Return a copy of the segment with some items only."""
         cut = copy(self)
         cut.applicable = tuple(a for a in self.applicable if a.item.item in items)
         return cut
 
 
 def where_of(hukou: Codes | None, residence: Codes | None) -> Where:
+    """Return the places whose sources report facts. An unknown place is replaced by the other one, or by the nation."""
     return Where(hukou or residence or (NATION,), residence or hukou or (NATION,))
 
 
 def held(outcome: Outcome) -> Outcome:
-    """Money waits while a death is suspected. Services go on; the next visit is the check."""
+    """Return the outcome during a suspected death: granted money is suspended. A service continues, because its next
+    visit is the check."""
     if outcome.kind == "cash" and outcome.state == "granted":
         return msgspec.structs.replace(outcome, state="suspended")
     return outcome

@@ -1,4 +1,4 @@
-"""A person's traits: one short line of everything by which lists can distinguish this person at any time.
+"""Write and read a person's traits: one short line of all circumstances by which lists can distinguish this person.
 
 Persons with the same line are affected by the same changes of lists. Example:
 `a:2 d:4.2 h:530302 l:tekun/scattered r:530302001/home v:alone x:2025`. A part is a letter and a value. The table of
@@ -58,7 +58,7 @@ class _Writer(NamedTuple):
 
 
 def _writers() -> dict[str, list[_Writer]]:
-    """By kind of fact."""
+    """Return the writers of the parts, by kind of fact. Places have none (`_PLACES`)."""
     writers: dict[str, list[_Writer]] = {}
     for row in CIRCUMSTANCES:
         if row.letter is not None and row.read is not None:
@@ -74,7 +74,7 @@ _LETTERS: Final = {row.letter: row for row in CIRCUMSTANCES if row.letter is not
 
 
 def _gaps(periods: Iterable[tuple[str, date | None, date | None]]) -> Iterator[str]:
-    """The parts for places that are unknown on some days. `periods`: (kind, from, to) of the known places."""
+    """Yield the parts for places that are unknown on some days. `periods`: (kind, from, to) of the known places."""
     until: dict[str, date | None] = {}  # by kind of place the end of the last period
     gaps: set[str] = set()
     for kind, valid_from, valid_to in periods:
@@ -87,7 +87,7 @@ def _gaps(periods: Iterable[tuple[str, date | None, date | None]]) -> Iterator[s
 
 
 def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date | None) -> str:
-    """The line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
+    """Return the traits line of a person. `facts` are sorted by kind and period, as `facts_known_at` returns them."""
     found: dict[str, None] = {}
     periods: list[tuple[str, date | None, date | None]] = []
     for kind, value, valid_from, valid_to, *_ in facts:
@@ -116,7 +116,7 @@ def _is_crowded(parts: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=10_000)
 def read_traits(line: str) -> Traits:
-    """The parts of a line that `traits_of` wrote (not of ANYTHING)."""
+    """Parse a line that `traits_of` wrote. The line must not be ANYTHING."""
     hukous: list[str | None] = []
     residences: list[tuple[str | None, str | None]] = []
     died_in = None
@@ -137,13 +137,13 @@ def read_traits(line: str) -> Traits:
 
 
 def _possible(slot: int, values: dict[str, list[Any]]) -> tuple[Any, ...]:
-    """Every value of a circumstance; None, first: no fact."""
+    """Return every value that a circumstance may have. The first is None, for no fact. `values`: by letter."""
     row = CIRCUMSTANCES[slot]
     found = values[row.letter] if row.letter is not None else []
     return _sets(found) if row.element is not None else (None, *found)
 
 
 def _sets(values: Sequence[Any]) -> tuple[frozenset[Any] | None, ...]:
-    """Every set of values that may have held together; None: no fact."""
+    """Return every set of values that may have held together. The first is None, for no fact."""
     sizes = range(1, len(values) + 1)
     return None, *map(frozenset, chain.from_iterable(combinations(values, n) for n in sizes))

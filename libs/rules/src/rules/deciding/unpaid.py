@@ -1,4 +1,4 @@
-"""Money that a list sets but that is paid in a demonstration only, because its source is an example."""
+"""List the money that a list sets but that is paid in a demonstration only, because its source is an example."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -17,7 +17,7 @@ WHY_UNPAID: Final[Mapping[Example, str]] = {
 
 
 class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a cash item whose money is not paid. In force over [`valid_from`, `valid_to`)."""
+    """A version of a cash item whose money is not paid. It is in force over [`valid_from`, `valid_to`)."""
 
     item: str
     title: str
@@ -28,7 +28,10 @@ class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unpaid_items(one: PolicyList) -> Iterator[UnpaidItem]:
-    """The versions whose money is an example, by item and day. `rules.money.due.example_of` decides it for persons."""
+    """Yield the versions whose money is an example, by item and day.
+
+    `rules.money.due.example_of` makes the same test for a person's entitlement.
+    """
     for _, item in sorted(one.items.items()):
         for version in item.versions:
             reason = _example_of(version)
@@ -48,6 +51,7 @@ def _unpaid(item: ItemPolicy, version: Version, reason: Example) -> UnpaidItem:
 
 
 def _example_of(version: Version) -> Example | None:
+    """Return the part of a version's money that is an example; None: no part, or no money."""
     if version.amount is None or version.pay is None:
         return None
     if status_of(version) == "example":

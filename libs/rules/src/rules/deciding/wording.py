@@ -1,4 +1,4 @@
-"""Conditions and the values of a person in Chinese that an official and a resident understand."""
+"""Write conditions and the values of a person in Chinese that an official and a resident understand."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -21,12 +21,12 @@ _GROUP_TEXT: Final = {"all_of": "同时符合：{}", "any_of": "符合下列之�
 
 
 def fund_name(fund: str) -> str:
-    """The fiscal level that pays."""
+    """Return the Chinese name of the fiscal level that pays."""
     return _FUNDS.get(fund, fund)
 
 
 def kinds_text(kinds: Iterable[str]) -> str:
-    """Kinds of facts, separated by `、`."""
+    """Return the Chinese names of kinds of facts, separated by `、`."""
     return "、".join(KIND_NAMES.get(kind, kind) for kind in kinds)
 
 
@@ -38,13 +38,13 @@ def condition_text(condition: Condition) -> str:
 
 
 def _inner(condition: Condition) -> str:
-    """A group inside a group has brackets."""
+    """Return the text of a condition inside a group. An inner group is in brackets."""
     text = condition_text(condition)
     return f"（{text}）" if condition.test in GROUPS else text
 
 
 def known_text(condition: Condition, situation: Situation) -> str | None:
-    """The value that a test reads. None for a group, and if there is no value."""
+    """Return in Chinese the value that a test reads. None for a group, and if there is no value."""
     test = TEST.get(condition.test)
     if test is None or situation[test.slot] is None:
         return None
@@ -52,6 +52,6 @@ def known_text(condition: Condition, situation: Situation) -> str | None:
 
 
 def value_text(slot: int, value: object) -> str:
-    """The value of a circumstance with the name of its kind of fact."""
+    """Return in Chinese the value of a circumstance with the name of its kind of fact."""
     row = CIRCUMSTANCES[slot]
     return f"{row.fact.name}为{row.text(value)}"
