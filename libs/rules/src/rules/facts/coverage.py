@@ -1,7 +1,8 @@
 """Coverage: where and when a source reports every change of a kind of fact. Only there does a missing fact mean "no".
 
-A feed of a city covers its counties. If neither a place nor an area above it ever declared a feed, the kind of fact
-decides the meaning of absence. Otherwise the first declaration would turn every "no" of the country into a question.
+A feed here is a coverage entry: a source declares that it reports a kind of a division completely. A feed of a city
+covers its counties. If no feed was ever declared for a place or an area above it, the kind of fact decides the meaning
+of a missing fact. Without this exception, the first declaration would make facts unknown in the whole country.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,12 +26,16 @@ class Where(NamedTuple):
     residence: Sequence[str]
 
     def of(self, kind: str) -> Sequence[str]:
-        """The place that reports a kind of fact."""
+        """Return the place whose sources report a kind of fact."""
         return self.hukou if kind in KINDS_AT_HUKOU else self.residence
 
 
 class Coverage:
-    """`declared`: feeds by division. A division without feeds reports nothing."""
+    """Answers for which kinds, places and days the sources report completely.
+
+    `declared`: feeds by division. In a division with an empty list no source reports completely. A division that is
+    not a key never had a feed.
+    """
 
     def __init__(self, declared: Mapping[str, Sequence[FeedDeclared]]) -> None:
         self.declared = dict(declared)
@@ -41,25 +46,25 @@ class Coverage:
     __hash__ = None  # type: ignore[assignment]
 
     def reports(self, kind: str, where: Where, day: date) -> bool | None:
-        """Whether a source reports every change of the kind there on a day. None: nobody ever declared a feed."""
+        """Whether a source reports every change of a kind at a place on a day. None: no feed was declared there."""
         places = [code for code in where.of(kind) if code in self.declared]
         if not places:
             return None
         return any(_is_fed(self.declared[code], kind, day) for code in places)
 
     def unreported(self, where: Where, day: date, kinds: Collection[str] = ANSWERING) -> frozenset[str]:
-        """The kinds whose absence means "no" elsewhere, but unknown there."""
+        """Return the kinds of which a missing fact means "unknown" at a place on a day, although it can mean "no"."""
         if not self.declared:
             return frozenset()
         return frozenset(k for k in kinds if k in ANSWERING and self.reports(k, where, day) is False)
 
     def days(self, where: Where, kinds: Collection[str] = ANSWERING) -> set[date]:
-        """The days on which a feed begins or ends there."""
+        """Return the days on which a feed of some kinds begins or ends at a place."""
         codes = {code for code in (*where.hukou, *where.residence) if code in self.declared}
         return {day for code in codes for day in self._days(code, kinds)}
 
     def all_days(self, kinds: Collection[str]) -> set[date]:
-        """As `days`, for all places."""
+        """Return the days on which a feed of some kinds begins or ends at any place."""
         return {day for code in self.declared for day in self._days(code, kinds)}
 
     def _days(self, code: str, kinds: Collection[str]) -> Iterator[date]:
@@ -70,7 +75,7 @@ class Coverage:
                     yield feed.until
 
     def kinds_changed(self, other: "Coverage") -> frozenset[str]:
-        """The kinds whose absence may have another meaning under the other coverage."""
+        """Return the kinds of which a missing fact may have another meaning under the other coverage."""
         changed: set[str] = set()
         for code in self.declared.keys() | other.declared.keys():
             was, now = self.declared.get(code), other.declared.get(code)

@@ -1,4 +1,4 @@
-"""A death as it follows from facts: confirmed, suspected, or neither."""
+"""Conclude from facts whether a person's death is confirmed, suspected, or neither."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -12,8 +12,11 @@ _Report = tuple[date, str]  # day, event id
 
 
 class Deceased(NamedTuple):
-    """A confirmed death. `contradicted_by`: event ids of proofs of life after the day of death. They revive nobody,
-    but an official must check them."""
+    """A confirmed death on the day `on`. `event_ids`: its reports.
+
+    `contradicted_by`: event ids of signs of life after that day. The death still counts, but an official must check
+    them.
+    """
 
     on: date
     event_ids: tuple[str, ...]
@@ -21,14 +24,14 @@ class Deceased(NamedTuple):
 
 
 class Suspected(NamedTuple):
-    """An unconfirmed death that no later sign of life has cleared."""
+    """An unconfirmed death that no later sign of life has cleared. `on`: the day of the first open report."""
 
     on: date
     event_ids: tuple[str, ...]
 
 
 def death_of(facts: Sequence[Fact]) -> Deceased | Suspected | None:
-    """A confirmed death, a suspicion that no sign of life has cleared, or None.
+    """Return a confirmed death, a suspicion that no sign of life has cleared, or None.
 
     The cancelled registration of the police confirms alone. Cremation and medical certificate confirm together. The day
     is that of the medical certificate if there is one, because the other two copy it from there; else that of the

@@ -1,9 +1,9 @@
-"""A doubt about an identity: while an identity change waits, new money under the newer ID number is held.
+"""Hold new money under a newer ID number while an identity change waits. This state is called a doubt.
 
-The source of the change does not belong to both persons. Ingestion states the doubt in the timeline of the newer number
-(kind `identity_change`, standing `waits`). Earlier money goes on, so that a source without authority cannot stop it. If
-nothing was known about the number before, all its money is held: the older number may already have got it. The hold
-ends when the change counts, or is discarded or withdrawn.
+A change waits if its source does not belong to both persons. Ingestion states the doubt in the timeline of the newer
+number (kind `identity_change`, standing `waits`). Earlier money continues, so that a source without authority cannot
+stop it. If nothing was known about the number before, all its money is held: the older number may already have got it.
+The hold ends when the change counts, or is discarded or withdrawn.
 """
 
 from collections.abc import Iterable
@@ -21,15 +21,17 @@ _PAYS = ("granted", "suspended")
 
 
 class Doubt(NamedTuple):
-    """`since`: the civil day on which the oldest waiting change began to wait; `date.min` if nothing was known before.
-    `event_ids`: the statements."""
+    """The waiting identity changes of a person. `event_ids`: their statements.
+
+    `since`: the civil day on which the oldest change began to wait; `date.min` if nothing was known before.
+    """
 
     since: date
     event_ids: tuple[str, ...]
 
 
 def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> Doubt | None:
-    """The doubt as known at an instant (None: now), from a person's own statements."""
+    """Return the doubt as known at an instant (None: now), from a person's own statements; None: no doubt."""
     waiting: list[tuple[datetime, str]] = []
     others: list[datetime] = []
     for s in statements:
@@ -50,15 +52,15 @@ def doubt_known_at(statements: Iterable[Statement], known_at: datetime | None = 
 
 
 def _waits_since(statement: Statement, known_at: datetime | None) -> datetime:
-    """The instant of the newest change to `waits`."""
+    """Return the instant at which a statement last began to wait."""
     return max(c.at for c in statement.standing if c.as_ == "waits" and (known_at is None or c.at <= known_at))
 
 
 def held_by_doubt(entitlements: tuple[Entitlement, ...], doubt: Doubt | None) -> tuple[Entitlement, ...]:
-    """The entitlements; cash that began on or after the first day of the doubt is suspended.
+    """Return the entitlements. Cash that began on or after the first day of the doubt is suspended.
 
-    They must be in the order of item and period. Cash that continues without a gap, with another amount or from another
-    area, began on the first day of the first of these intervals.
+    `entitlements` must be in the order of item and period. Adjacent intervals of cash count as one, even if amount or
+    area differ. They began on the first day of the first interval.
     """
     if doubt is None:
         return entitlements

@@ -1,8 +1,8 @@
-"""The statements that count for a person with several identities, as known at any instant.
+"""Select the statements that count for a person with several identities, as known at any instant.
 
-Every ID number has a person of its own. All statements under the number belong to this person for good. Sources also
-state, correct and annul which persons are one human. So identities have a history of knowledge: a view of a day before
-a merge shows two persons again.
+Every ID number has a person of its own. All statements under the number always belong to this person. Sources also
+state, correct and annul which persons are one human. So the knowledge of identities has a history. A view of a day
+before a merge shows two persons again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,21 +15,24 @@ NOBODY_ELSE = Identity(recorded_at=datetime.min.replace(tzinfo=UTC))
 
 
 def identity_known_at(identities: Sequence[Identity], known_at: datetime | None = None) -> Identity:
-    """The identity of this person as known at an instant (None: now)."""
+    """Return the identity of a person as known at an instant (None: now). `identities`: the history, oldest first."""
     if known_at is None:
         return identities[-1] if identities else NOBODY_ELSE
     return next((i for i in reversed(identities) if i.recorded_at <= known_at), NOBODY_ELSE)
 
 
 def statements_known_at(recorded: PersonFactsRecorded, known_at: datetime | None = None) -> Sequence[Statement]:
-    """The statements that count for this person at an instant (None: now)."""
+    """Return the statements that count for this person at an instant (None: now)."""
     return statements_counting(recorded.statements, recorded.identities, known_at)
 
 
 def statements_counting(
     statements: Sequence[Statement], identities: Sequence[Identity], known_at: datetime | None = None
 ) -> Sequence[Statement]:
-    """As `statements_known_at`, from statements and identities that are not an event yet."""
+    """Return the statements that count for a person at an instant (None: now).
+
+    If `identities` is empty, all statements are returned, including those recorded after the instant.
+    """
     if not identities:
         return statements
     aliases = identity_known_at(identities, known_at).aliases
@@ -38,9 +41,9 @@ def statements_counting(
 
 
 def united(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """The statements about several identities as statements about one person.
+    """Return the statements about several identities as statements about one person.
 
-    A household list that names two of them counts once. The person is a member if the list names either.
+    A household list that names two of the identities counts once. The person is a member if either identity is.
     """
     found: dict[tuple[str, str], Statement] = {}
     for s in statements:

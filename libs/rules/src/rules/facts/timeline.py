@@ -1,8 +1,11 @@
-"""Facts computed from the statements of sources. The order of arrival makes no difference.
+"""Compute facts from the statements of sources. The order of arrival makes no difference.
 
-Within one chain the last statement counts. For a kind with one value at a time, a later beginning closes an earlier
-one of the same rank, and a stronger rank covers a weaker one. A statement through a household holds while the person is
-a member, and yields to any direct statement. `common.events.kinds` has the rules of each kind.
+A chain is a statement with its later corrections, annulments and ends. Its last statement counts. For a kind with one
+value at a time, a later beginning closes an earlier one of the same rank, and a stronger rank covers a weaker one. Some
+kinds have lines, such as one per household or benefit. Each line has one value at a time. A statement through a
+household holds while the person is a member, and yields to any direct statement. `common.events.kinds` has the rules.
+
+A piece is the last statement of a chain with a period, before the other chains have cut this period.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,9 +28,9 @@ _DAY: Final = timedelta(days=1)
 class Fact(NamedTuple):
     """A value over [`valid_from`, `valid_to`) (None: open), after all statements known at an instant.
 
-    `event_id`: the statement that gave the value. Facts of one kind never overlap, except single days, which all count.
-    In a kind with lines (a household, a benefit …) this holds per line. Facts with the `standing` `hint` are separate:
-    they neither close nor cover others.
+    `event_id`: the statement that gave the value. Facts of one kind never overlap; in a kind with lines, facts of one
+    line never overlap. Single days are an exception: all count. Facts with the `standing` `hint` are separate: they
+    neither close nor cover others.
     """
 
     kind: str
@@ -54,9 +57,9 @@ class _Piece(NamedTuple):
 
 
 def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = None) -> tuple[Fact, ...]:
-    """The facts after the statements recorded up to an instant (None: after all), sorted by kind and period.
+    """Return the facts after the statements recorded up to an instant (None: all), sorted by kind and period.
 
-    Statements of one chain must be in the order of their source. Chains may be mixed in any way.
+    Statements of one chain must be in the order of their source. The order between chains makes no difference.
     """
     by_kind: dict[str, list[_Piece]] = {}
     facts: list[Fact] = []
@@ -83,7 +86,7 @@ def facts_known_at(statements: Iterable[Statement], known_at: datetime | None = 
 
 
 def _facts_of_kind(kind: str, pieces: list[_Piece], members: dict[str, list[_Piece]]) -> Iterable[Fact]:
-    """`members`: by household the periods of membership."""
+    """Return the facts of one kind from its pieces. `members`: by household the periods of membership."""
     if kind in ONE_DAY_KINDS:
         return map(_one_day, pieces)
     if kind not in LINE_OF:
@@ -97,7 +100,7 @@ def _order(fact: Fact) -> tuple[str, date, str]:
 
 
 def _last_statements(statements: Iterable[Statement], known_at: datetime | None) -> list[_Piece]:
-    """One piece per chain that is not annulled. A correction after an annulment restores the chain."""
+    """Return one piece per chain that is not annulled. A correction after an annulment restores the chain."""
     last: dict[str, Statement] = {}
     ends: dict[str, date] = {}
     for s in statements:
@@ -119,7 +122,10 @@ def _last_statements(statements: Iterable[Statement], known_at: datetime | None)
 
 
 def _pieces(last: dict[str, Statement], ends: dict[str, date], known_at: datetime | None) -> list[_Piece]:
-    """`last`: by chain its last statement. `ends`: by chain the day from a statement that ended it."""
+    """Return the pieces of all chains; an empty period gives none.
+
+    `last`: by chain its last statement with a value. `ends`: by chain the day on which a later statement ends it.
+    """
     pieces = []
     for chain, s in last.items():
         start = s.valid_from or FAR_PAST
@@ -130,8 +136,10 @@ def _pieces(last: dict[str, Statement], ends: dict[str, date], known_at: datetim
 
 
 def _with_full_birth(pieces: list[_Piece]) -> list[_Piece]:
-    """A claimed hukou decides the place, not the age. Birth date and sex come from the newest registration that counts
-    fully, if there is one."""
+    """Return the registrations, with birth date and sex from the newest one of standing `full`, if there is one.
+
+    The reason: a claimed hukou decides the place, not the age.
+    """
     full = [p for p in pieces if p.standing == "full"]
     if not full or len(full) == len(pieces):
         return pieces
@@ -164,13 +172,13 @@ def _fact(piece: _Piece) -> Fact:
 
 
 def _one_day(piece: _Piece) -> Fact:
-    """A fact of one day, such as a death. Without a day it has the day of its record."""
+    """Return a fact of one day, such as a death. Without a day it has the day on which the source recorded it."""
     day = piece.statement.valid_from or civil_date(piece.statement.time)
     return _fact(piece._replace(start=day, end=day + _DAY))
 
 
 def _households(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[Fact]:
-    """One line per household. Adds the periods of membership to `members`."""
+    """Return the facts of households, with one line per household. Add the periods of membership to `members`."""
     facts: list[Fact] = []
     for household, line in _lines(pieces, LINE_OF["household"]).items():
         line = _cover(_closed_by_next(line))
@@ -184,6 +192,7 @@ def _is_member(value: Value | None) -> bool:
 
 
 def _lines(pieces: list[_Piece], line_of: Callable[[Any], str]) -> dict[str, list[_Piece]]:
+    """Return the pieces by line."""
     lines: dict[str, list[_Piece]] = {}
     for piece in pieces:
         lines.setdefault(line_of(piece.statement.value), []).append(piece)
@@ -191,6 +200,10 @@ def _lines(pieces: list[_Piece], line_of: Callable[[Any], str]) -> dict[str, lis
 
 
 def _single_valued(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> list[_Piece]:
+    """Return the pieces of a kind with one value at a time, cut so that they do not overlap.
+
+    A piece through a household is first cut to the periods of membership (`members`, by household).
+    """
     direct = [p for p in pieces if p.statement.via is None]
     if len(direct) == len(pieces):
         return _cover(_closed_by_next(pieces))
@@ -206,13 +219,16 @@ def _single_valued(pieces: list[_Piece], members: dict[str, list[_Piece]]) -> li
 
 
 def _within(piece: _Piece, periods: list[_Piece]) -> list[_Piece]:
-    """The parts of a piece inside some periods."""
+    """Return the parts of a piece inside some periods."""
     cut = [piece._replace(start=max(piece.start, p.start), end=min(piece.end, p.end)) for p in periods]
     return [c for c in cut if c.start < c.end]
 
 
 def _closed_by_next(pieces: list[_Piece]) -> list[_Piece]:
-    """Within each rank a piece ends where the next begins. Of two with one beginning the later recorded counts."""
+    """Return the pieces; within each rank a piece ends where the next one begins.
+
+    Of two pieces with the same beginning, the one that its source recorded later counts.
+    """
     if len(pieces) < 2:
         return pieces
     ordered = sorted(pieces, key=_rank_and_start)
@@ -232,14 +248,14 @@ def _rank_and_start(piece: _Piece) -> tuple[int, date, datetime, str]:
 
 
 def _strength(piece: _Piece) -> tuple[bool, int, int, float, str]:
-    """The strongest first: direct before copied, low rank before high, late beginning before early."""
+    """Return a sort key, strongest first: direct before copied, low rank before high, late beginning before early."""
     s = piece.statement
     start = s.valid_from or FAR_PAST
     return s.via is not None, s.rank, -start.toordinal(), -s.time.timestamp(), s.chain
 
 
 def _cover(pieces: list[_Piece]) -> list[_Piece]:
-    """Pieces that do not overlap: the strongest complete, the weaker ones where no stronger one is."""
+    """Return pieces that do not overlap. A weaker piece keeps only the days on which there is no stronger one."""
     if len({(p.statement.rank, p.statement.via) for p in pieces}) == 1:
         return pieces  # `_closed_by_next` has already separated them
     shown: list[_Piece] = []
@@ -250,7 +266,7 @@ def _cover(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _uncovered(piece: _Piece, shown: list[_Piece]) -> list[_Piece]:
-    """The parts of a piece outside those already shown (sorted by start)."""
+    """Return the parts of a piece outside those already shown. `shown` is sorted by start."""
     left, start = [], piece.start
     for over in shown:
         if over.start >= piece.end:
@@ -266,5 +282,5 @@ def _uncovered(piece: _Piece, shown: list[_Piece]) -> list[_Piece]:
 
 
 def abilities_known_at(abilities: Iterable[Ability], known_at: datetime | None = None) -> tuple[Ability, ...]:
-    """The ability results recorded up to an instant (None: all of them)."""
+    """Return the ability results recorded up to an instant (None: all of them)."""
     return tuple(a for a in abilities if known_at is None or a.recorded_at <= known_at)

@@ -1,4 +1,4 @@
-"""Facts for persons who visit: stays, incidents and living tags. They change no entitlement."""
+"""Select the facts that visitors need: hospital stays, incidents and living tags. They change no entitlement."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,7 +15,10 @@ _SENT_MAX: Final = 20  # of each kind
 
 
 def circumstances_of(facts: Sequence[Fact], statements: Sequence[Statement]) -> Circumstances | None:
-    """None for most persons. `statements`: the source of the facts."""
+    """Return a person's newest hospital stays, incidents and living tags; None for most persons.
+
+    `statements`: those from which the facts were computed.
+    """
     own = [f for f in facts if f.kind in _KINDS]
     if not own:
         return None
@@ -45,8 +48,8 @@ def _tags(fact: Fact, statements: Sequence[Statement]) -> LivingTagsTold:
 
 
 def _verified_on(fact: Fact, statements: Sequence[Statement]) -> date:
-    """The day of the visit that verified the tags. If the source gives none: their first day, or the day of the
-    record."""
+    """Return the day of the visit that verified the living tags. If the source gives no such day, return their first
+    day, or the day on which the source recorded them."""
     assert isinstance(fact.value, LivingSituation)
     day = fact.value.verified_on or fact.valid_from
     return day or civil_date(next(s.time for s in statements if s.event_id == fact.event_id))

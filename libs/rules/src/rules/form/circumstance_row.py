@@ -8,14 +8,14 @@ from common.words_zh import FACT_KINDS
 
 
 class FactKind(NamedTuple):
-    """`at_hukou`: the place of the hukou reports this kind; else the place of residence does."""
+    """A kind of fact. `at_hukou`: sources at the hukou report it; if False, sources at the residence do."""
 
     code: Kind
     at_hukou: bool = False
 
     @property
     def name(self) -> str:
-        """In Chinese."""
+        """The Chinese name of the kind."""
         return FACT_KINDS[self.code]
 
 
@@ -26,8 +26,8 @@ def _never(_argument: Any, _value: Any) -> bool:
 class Test(NamedTuple):
     """A test of a condition. `argument` is the value of the condition's field, `value` the person's value.
 
-    `holds`: None if the fact leaves the answer out. `text`: the condition in Chinese. `denied`: of a circumstance with
-    several values, whether those known are a no although other facts may be missing.
+    `holds`: the answer; None if the fact does not contain it. `text`: the condition in Chinese. `denied`: only for a
+    circumstance with several values; whether the known values make the answer no, even if other facts are missing.
     """
 
     holds: Callable[[Any, Any], bool | None]
@@ -36,7 +36,7 @@ class Test(NamedTuple):
 
 
 class Circumstance(NamedTuple):
-    """A row. `name`: public name of the value. `fact`: the kind of fact that gives it.
+    """A row: one circumstance of a person. `name`: its public name. `fact`: the kind of fact that gives its value.
 
     `tests`: by field of `Condition`. `text`: a value in Chinese.
     `read`: turns the value of a fact into the person's value (None: the fact leaves it out). The rows of age, ability

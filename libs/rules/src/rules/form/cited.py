@@ -1,4 +1,4 @@
-"""The source of every value of a list: its citation, and whether a document states the value."""
+"""The forms for the source of a value of a list: its citation, and whether a document states the value."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    pass
+    """The base of all forms of a list. Unknown fields are rejected."""
 
 
 class Citation(Strict, frozen=True, kw_only=True):

@@ -52,7 +52,9 @@ class ChoiceOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag=
 
 
 class Compatible(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="compatible"):
-    """The person may have the items together, and with the benefits `elsewhere`, against any list further away."""
+    """The person may have the items together, and with the benefits `elsewhere`.
+
+    For these pairs, this rule overrides rules of less near lists."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     elsewhere: tuple[Benefit, ...] = ()
@@ -65,7 +67,8 @@ Exclusion = Union[Block, HigherOf, ChoiceOf, Compatible]  # noqa: UP007 - msgspe
 
 
 def pairs_of(rule: Exclusion) -> Iterator[tuple[str, str]]:
-    """The pairs of items that a rule is about. First comes the item that a block suppresses, or the one named first."""
+    """Yield the pairs of items that a rule is about. First in a pair is the item that a block suppresses, or the one
+    that the rule names first."""
     if isinstance(rule, Block):
         yield from ((item, by) for item in rule.items for by in rule.by if item != by)
     else:
@@ -73,7 +76,7 @@ def pairs_of(rule: Exclusion) -> Iterator[tuple[str, str]]:
 
 
 def pairs_elsewhere(rule: Exclusion) -> Iterator[tuple[str, Benefit]]:
-    """The pairs of item and benefit elsewhere that a rule is about."""
+    """Yield the pairs of item and benefit elsewhere that a rule is about."""
     if not isinstance(rule, ChoiceOf):
         yield from ((item, benefit) for item in rule.items for benefit in rule.elsewhere)
 
@@ -84,7 +87,10 @@ def _need_two(items: Sequence[str], elsewhere: Sequence[Benefit]) -> None:
 
 
 def need_one_rule_for_a_pair(rules: Sequence[Exclusion]) -> None:
-    """Raises ValueError if two rules are in force at once for the same two items, or item and benefit."""
+    """Check the rules of a list. Raise ValueError if two rules are in force at once for the same pair.
+
+    A pair is two items, or an item and a benefit elsewhere.
+    """
     found: dict[frozenset[str], list[Exclusion]] = {}
     for rule in rules:
         for pair in {frozenset(pair) for pair in (*pairs_of(rule), *pairs_elsewhere(rule))}:

@@ -20,5 +20,5 @@ BENEFIT_TITLES = {
 
 
 def named(code: str | None) -> str | None:
-    """The Chinese name of an item or of a benefit elsewhere."""
+    """Return the Chinese name of an item or of a benefit elsewhere; None if the code is unknown."""
     return ITEMS.get(code or "") or BENEFIT_TITLES.get(code or "")

@@ -1,4 +1,4 @@
-"""Periods [`valid_from`, `valid_to`) of dated values. `valid_to` None: open."""
+"""Tests of periods [`valid_from`, `valid_to`) of dated values. If `valid_to` is None, the period has no end."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -21,5 +21,5 @@ def in_force(dated: Dated, day: date) -> bool:
 
 
 def edges(dated: Iterable[Dated]) -> set[date]:
-    """The days on which any of them begins or ends."""
+    """Return the days on which any of the values begins or ends."""
     return {day for x in dated for day in (x.valid_from, x.valid_to) if day}

@@ -1,4 +1,7 @@
-"""A situation: the value of every circumstance of a person at one moment, and the tests that read it."""
+"""A situation: the value of every circumstance of a person at one moment, and the tests that read it.
+
+A slot is the index of a circumstance in a situation, and of its row in the table.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -12,7 +15,7 @@ Situation = tuple[Any, ...]
 
 
 class ReadTest(NamedTuple):
-    """A test with the row it belongs to. `slot`: the place of the row's value in a situation."""
+    """A test of a condition, with the slot and the kind of fact of its row. The other fields are those of `Test`."""
 
     slot: int
     kind: Kind
@@ -39,5 +42,5 @@ NOTHING_KNOWN: Final[Situation] = (None,) * len(CIRCUMSTANCES)
 
 
 def with_value(situation: Situation, slot: int, value: Any) -> Situation:
-    """The situation with another value of one circumstance."""
+    """Return the situation with another value of one circumstance."""
     return (*situation[:slot], value, *situation[slot + 1 :])
