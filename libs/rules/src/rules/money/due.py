@@ -1,6 +1,7 @@
-"""Money that is owed: entitlement intervals and pay rules in, one line per item, area and service month out.
+"""Compute the money that is owed to a person, from entitlement intervals and their pay rules.
 
-The platform pays months, not days. The pay rules of an interval turn a day into a month:
+The result has one line (`Due`) per item, area and service month. A run is a sequence of consecutive intervals of one
+item and area (`rules.money.runs`). The platform pays months, not days. The pay rules turn a day into a month:
 
 * A beginning on day d: the first paid month is that of d (`same_month`) or the one after it (`next_month`).
 * An end on day d: the first unpaid month is that of d or the one after it. So with `next_month` the month of the end is
@@ -14,7 +15,7 @@ For one item a month is paid once. If two areas claim it (the month of a move), 
 when the month began, it has announced the payment, and the new area can pay the next month without a question. If the
 rules of two areas leave a month between them, nobody owes it.
 
-Back-pay is the same function over past months.
+`due` also computes back-pay: it is called for past months.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,9 +33,12 @@ ANYWHERE: Final = "*"
 
 
 class Due(NamedTuple):
-    """`service_month`: its first day. `state`: held while a death is suspected or an identity change waits; barred if
-    the amount or the pay rule is an example. `entitlement_id`: the interval that gives the amount. `rests_on`: the
-    example, if there is one; outside a demonstration it is the reason that nothing is paid."""
+    """The money that an area owes a person for one item and service month.
+
+    `service_month`: its first day. `state`: held while a death is suspected or an identity change waits; barred if the
+    amount or the pay rule is an example, outside a demonstration. `entitlement_id`: the interval that gives the amount.
+    `rests_on`: the example, if there is one.
+    """
 
     item: str
     jurisdiction: str
@@ -47,8 +51,10 @@ class Due(NamedTuple):
 
 
 def example_of(interval: Entitlement) -> Example | None:
-    """The example on which money of an interval depends: `example_amount` (the list or its amount is an example) or
-    `example_pay_rule` (only the pay rule is). None: documents state everything."""
+    """Return the example on which the money of an interval depends; None: documents state everything.
+
+    `example_amount`: the list or its amount is an example. `example_pay_rule`: only the pay rule is one.
+    """
     if interval.policy_status == "example":
         return "example_amount"
     return _example_rule(interval)
@@ -66,7 +72,7 @@ def due(
     demo: bool,
     pay_from: Mapping[str, date] | None = None,
 ) -> tuple[Due, ...]:
-    """All money owed for service months up to `through_month` (with payment in advance: one more), by item and month.
+    """Return all money owed for service months up to `through_month` (paid in advance: one more), by item and month.
 
     `demo`: money that depends on an example is owed, not barred. `pay_from`: by area (`*`: any other) the first service
     month of this ledger; an earlier system paid the months before it.
@@ -82,9 +88,9 @@ def due(
 def owed_before(
     entitlements: Sequence[Entitlement], month: date, *, died_on: date | None = None, demo: bool
 ) -> dict[tuple[str, str, str], int]:
-    """The payable sum of `due` for all service months before `month`, in fen by area, fund and item.
+    """Return the payable sum of `due` for all service months before `month`, in fen by area, fund and item.
 
-    It counts periods of months with one amount, because most persons have few of these in many years.
+    The function counts periods with one amount, not months, because most persons have few such periods.
     """
     found: dict[tuple[str, str, str], int] = {}
     until = month_index(month)
@@ -97,7 +103,7 @@ def owed_before(
 
 
 def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Due, int]]:
-    """Lines, each with the number of months before `until` for which it stands."""
+    """Yield lines of one item, each with the number of months before `until` that have the same line."""
     if len(runs) != 1:  # a month that two areas could pay is decided month by month
         for line in _lines(runs, until - 1, demo, {}):
             if month_index(line.service_month) < until:
@@ -109,9 +115,10 @@ def _stretches(runs: Sequence[Run], until: int, demo: bool) -> Iterator[tuple[Du
 
 
 def _by_stretches(run: Run, first: int, end: int, demo: bool) -> Iterator[tuple[int, int, Due, int]]:
-    """Periods [begin, stop) with the line of `begin`, and how many months before its own month a line is due.
+    """Yield (begin, stop, line, ahead) for each period of months with an equal line.
 
-    The other months have the same line with another month. Periods without a line are left out.
+    `line` is that of the month `begin`. The other months differ only in the month. `ahead`: how many months before its
+    own month a line is due. Periods without a line are left out.
     """
     turns = {month for stage in run.stages for month in stage[:2] if first < month < end}
     for begin, stop in pairwise([first, *sorted(turns), end]):
@@ -121,9 +128,9 @@ def _by_stretches(run: Run, first: int, end: int, demo: bool) -> Iterator[tuple[
 
 
 def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_on: date | None = None) -> date | None:
-    """The first `through_month` after `after_month` with which `due` returns more; None: never.
+    """Return the first `through_month` after `after_month` for which `due` returns more lines; None: never.
 
-    It may return a month that brings nothing (one that another area pays). It never misses a month.
+    The result may be too early, because another area pays the month. It is never too late.
     """
     after = month_index(after_month)
     found = FOREVER
@@ -137,10 +144,10 @@ def next_change(entitlements: Sequence[Entitlement], *, after_month: date, died_
 
 
 def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, date]) -> Iterator[Due]:
-    """The lines of one item: every month once. An older run comes before a newer one, payable before barred money.
+    """Yield the lines of one item, at most one for each month. `floors`: `pay_from` of `due`.
 
-    The area that pays a month is decided first, before the checks of `through` and `floors`. So the answer does not
-    change as time passes.
+    An older run has priority over a newer one, and payable money over barred money. The area that pays a month is
+    decided before the checks of `through` and `floors`. So the answer does not change as time passes.
     """
     if len(runs) == 1:
         yield from _lines_of_one(runs[0], _floor(runs[0].jurisdiction, floors), through, demo)
@@ -162,7 +169,7 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
 
 
 def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[Due]:
-    """The lines if no other area could pay, which is nearly always."""
+    """Yield the lines of a run if no other area could pay, which is nearly always."""
     for begin, stop, line, ahead in _by_stretches(run, max(run.first, lowest), min(run.end, through + 2), demo):
         item, jurisdiction, _, amount_fen, state, fund, entitlement_id, rests_on = line
         for month in range(begin, min(stop, through + ahead + 1)):
@@ -170,7 +177,7 @@ def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[D
 
 
 def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
-    """The line of a run for a month, and how many months before its own month it is due."""
+    """Return the line of a run for a month, and how many months before its own month it is due. None: nothing owed."""
     paying, stated = _intervals_of(run, month)
     if not paying.amount_fen_per_month:
         return None
@@ -193,7 +200,7 @@ def _line(run: Run, month: int, demo: bool) -> tuple[Due, int] | None:
 
 
 def _intervals_of(run: Run, month: int) -> tuple[Entitlement, Entitlement]:
-    """The intervals that give the amount and the state of a month."""
+    """Return the interval that gives the amount of a month, and the interval that gives its state."""
     paying = stated = run.stages[0][2]
     for amount_from, state_from, interval in run.stages:
         if amount_from <= month:
@@ -204,10 +211,11 @@ def _intervals_of(run: Run, month: int) -> tuple[Entitlement, Entitlement]:
 
 
 def _ahead(interval: Entitlement) -> int:
-    """How many months before its own month a line is due."""
+    """Return how many months before its own month a line of an interval is due."""
     return 1 if (interval.pay or DEFAULT_TERMS).when == "advance" else 0
 
 
 def _floor(jurisdiction: str, floors: Mapping[str, date]) -> int:
+    """Return the first month that this ledger pays for an area."""
     floor = floors.get(jurisdiction) or floors.get(ANYWHERE)
     return month_index(floor) if floor else 0

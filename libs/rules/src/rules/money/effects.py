@@ -1,7 +1,7 @@
-"""The effect of a change of lists on one person over some service months: money by `due`, services by days.
+"""Compute the effect of a change of lists on one person over some service months: money by `due`, services by days.
 
-Both sides use the same facts and differ in the lists only. Equal items cost almost nothing, so a simulation can process
-whole populations.
+There are two sides: the entitlements before and after the change, decided from the same facts. Equal items cost almost
+no time, so a simulation can process whole populations.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
     @classmethod
     def of(cls, first: date, months: int, *, demo: bool = False) -> "Window":
-        """`first` may be any day of its month."""
+        """Return the window of a number of months. `first` may be any day of the first month."""
         first = first.replace(day=1)
         return cls(first, add_months(first, months), demo)
 
@@ -47,8 +47,10 @@ class Window(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Sums over persons, for the band of expected figures. `raised_fen` and `cut_fen` of different persons are not
-    netted."""
+    """Sums over persons: those with any change, and the money of those who get more or less in the window.
+
+    `raised_fen` and `cut_fen` of different persons are not netted. They are compared with the band of a simulation.
+    """
 
     people_changed: int = 0
     raised_fen: int = 0
@@ -66,10 +68,13 @@ _NOTHING: Final = Figures()
 
 
 class Effect(NamedTuple):
-    """`before`, `after`: the lines of `due` in the window. `earlier`: the new fen less the old for months before it, by
+    """The effect of a change of lists on one person.
+
+    `before`, `after`: the lines of `due` in the window. `earlier`: the new fen less the old for months before it, by
     area, fund and item. `changes`: (item, kind of change in the window). `gains`, `loses`: more or less money in total,
-    in the window or before it, or more or less of a service; both may be true. `changed`: anything differs, even if
-    only a clause."""
+    in the window or before it, or more or less of a service; both may be true. `changed`: the entitlements differ, even
+    if only in a clause.
+    """
 
     before: Sequence[Due]
     after: Sequence[Due]
@@ -90,7 +95,10 @@ class Effect(NamedTuple):
 def effect_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Effect:
-    """Both sides are sorted by item and period, as `decide` returns them."""
+    """Return the effect on one person whose entitlements change from `before` to `after`.
+
+    Both are sorted by item and period, as `decide` returns them.
+    """
     lines = owed(before, window, died_on)
     if before == after:
         return Effect(lines, lines, {})
@@ -111,7 +119,7 @@ def effect_of(
 
 
 def _with_verdict(effect: Effect, fen: int, cash: Collection[str]) -> Effect:
-    """The effect with `gains` and `loses`. `fen`: the difference in the window. `cash`: the items that are money."""
+    """Return the effect with `gains` and `loses`. `fen`: the difference in the window. `cash`: items that are money."""
     earlier_fen = sum(effect.earlier.values())
     services = {change for item, change in effect.changes if item not in cash}
     return effect._replace(
@@ -123,7 +131,7 @@ def _with_verdict(effect: Effect, fen: int, cash: Collection[str]) -> Effect:
 def figures_of(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None = None
 ) -> Figures:
-    """The figures alone. Items that are equal on both sides are skipped."""
+    """Return the figures of `effect_of` alone, which is faster. Items that are equal on both sides are skipped."""
     sides = _differing(before, after)
     if not sides:
         return _NOTHING
@@ -134,7 +142,7 @@ def figures_of(
 def _differing(
     before: Sequence[Entitlement], after: Sequence[Entitlement]
 ) -> list[tuple[list[Entitlement], list[Entitlement]]]:
-    """Both sides of every item that differs."""
+    """Return the intervals (before, after) of every item that differs."""
     items: dict[str, tuple[list[Entitlement], list[Entitlement]]] = {}
     for n, side in enumerate((before, after)):
         for e in side:
@@ -143,9 +151,9 @@ def _differing(
 
 
 def _fen(intervals: Sequence[Entitlement], window: Window, died_on: date | None) -> int:
-    """The payable fen of one item in the window.
+    """Return the payable fen of one item in the window.
 
-    Most persons have one amount in the whole window and two months on each side. Then no beginning or end matters.
+    Most persons have one amount in the whole window and for two months before and after it. Their sum needs no `due`.
     """
     early, late = _with_margins(window)
     near = [e for e in intervals if e.from_ < late and (e.to is None or early < e.to)]
@@ -162,25 +170,29 @@ def _is_paid(e: Entitlement, window: Window) -> bool:
 
 @lru_cache(maxsize=64)
 def _with_margins(window: Window) -> tuple[date, date]:
+    """Return the days two months before the window and two months after it."""
     return add_months(window.first, -2), add_months(window.end, 2)
 
 
 def owed(entitlements: Sequence[Entitlement], window: Window, died_on: date | None) -> list[Due]:
-    """The lines of `due` for the months of the window, paid at any time."""
+    """Return the lines of `due` for the months of the window, paid at any time."""
     last = (window.end - _ONE_DAY).replace(day=1)
     lines = due(entitlements, through_month=last, died_on=died_on, demo=window.demo, pay_from={ANYWHERE: window.first})
     return [line for line in lines if line.service_month < window.end]
 
 
 def payable_fen(lines: Iterable[Due]) -> int:
-    """Held money counts, barred money does not."""
+    """Return the sum of the lines in fen. Held money counts, barred money does not."""
     return sum(line.amount_fen for line in lines if line.state != "barred")
 
 
 def _earlier(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None
 ) -> dict[tuple[str, str, str], int]:
-    """Back-pay and money to recover, for all months before the window."""
+    """Return the new fen less the old for all months before the window, by area, fund and item; zeros are left out.
+
+    A positive sum is back-pay, a negative one is money to recover.
+    """
     sides = _differing(_begun(before, window.first), _begun(after, window.first))
     found: dict[tuple[str, str, str], int] = {}
     for side, sign in [(was, -1) for was, _ in sides] + [(now, 1) for _, now in sides]:
@@ -190,7 +202,7 @@ def _earlier(
 
 
 def _begun(entitlements: Sequence[Entitlement], day: date) -> list[Entitlement]:
-    """The cash intervals that began before a day. An end on or after the day does not matter and is removed."""
+    """Return the cash intervals that began before a day. An end on or after the day does not matter and is removed."""
     begun = (e for e in entitlements if e.kind == "cash" and e.from_ < day)
     return [e if e.to is None or e.to < day else _open(e) for e in begun]
 
@@ -200,7 +212,7 @@ def _open(e: Entitlement) -> Entitlement:
 
 
 class _Standing:
-    """A person's item in the window. `weight`: fen of money, parts of visits, or days of a service."""
+    """The states of one item in the window, and its `weight`: fen of money, parts of visits, or days of a service."""
 
     __slots__ = ("is_cash", "states", "weight")
 
@@ -210,6 +222,7 @@ class _Standing:
 
 
 def _standings(entitlements: Sequence[Entitlement], lines: Iterable[Due], window: Window) -> dict[str, _Standing]:
+    """Return the states and weight of each item that a person has in the window, by item."""
     found: dict[str, _Standing] = {}
     for e in entitlements:
         if not window.meets(e):
@@ -225,12 +238,12 @@ def _standings(entitlements: Sequence[Entitlement], lines: Iterable[Due], window
 
 
 def days_in(e: Entitlement, window: Window) -> int:
-    """The days of an interval inside the window, which it meets."""
+    """Return the number of days of an interval inside the window. The interval must meet the window."""
     return (min(e.to or window.end, window.end) - max(e.from_, window.first)).days
 
 
 def _changes(had: dict[str, _Standing], has: dict[str, _Standing]) -> tuple[tuple[str, What], ...]:
-    """The changes of all items, by item."""
+    """Return (item, kind of change) for every change, sorted by item."""
     found: list[tuple[str, What]] = []
     for item in sorted({*had, *has}):
         changes = _changes_of_item(had.get(item, _NO_STANDING), has.get(item, _NO_STANDING))

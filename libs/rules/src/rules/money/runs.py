@@ -1,6 +1,6 @@
-"""Runs: consecutive cash intervals of one item and area, with the service months in which they begin and end.
+"""Join consecutive cash intervals of one item and area to runs, with the service months in which they begin and end.
 
-`rules.money.due` has the rules that turn a day into a month.
+`rules.money.due` has the rules that turn a day into a month. A month is a number here: 12 × year + month - 1.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,8 @@ _ONE_DAY: Final = timedelta(days=1)
 
 @dataclass(slots=True)
 class Run:
-    """Intervals of one item and area without a day between them. Months are counted from year 0.
+    """Intervals of one item and area without a day between them. `first`: the first paid month. `end`: the first
+    unpaid month.
 
     `stages`: (first month of the amount, first month of the state, interval), in the order of days.
     """
@@ -36,7 +37,7 @@ class Run:
 
 
 def runs_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> Iterator[list[Run]]:
-    """The runs of each item, the older before the newer."""
+    """Yield for each item its runs, the older before the newer."""
     by_item = _pieces_by_item(entitlements, died_on)
     for item in sorted(by_item):
         areas = by_item[item]
@@ -51,7 +52,7 @@ _Piece = tuple[date, date | None, Entitlement]  # an interval with its first day
 
 
 def _pieces_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -> dict[str, dict[str, list[_Piece]]]:
-    """The cash intervals with an amount by item and area. A death ends them on the day after it."""
+    """Return the cash intervals with an amount by item and area. A death ends them on the day after it."""
     end = None if died_on is None else died_on + _ONE_DAY
     found: dict[str, dict[str, list[_Piece]]] = {}
     for e in entitlements:
@@ -66,6 +67,7 @@ def _pieces_by_item(entitlements: Iterable[Entitlement], died_on: date | None) -
 
 
 def _runs(jurisdiction: str, pieces: list[_Piece]) -> Iterator[Run]:
+    """Yield the runs of one item and area, without the month of their end."""
     run: Run | None = None
     for start, to, interval in sorted(pieces, key=lambda piece: piece[0]):
         terms = interval.pay or DEFAULT_TERMS
@@ -84,7 +86,7 @@ def _runs(jurisdiction: str, pieces: list[_Piece]) -> Iterator[Run]:
 
 
 def _end(run: Run, died_on: date | None, by_list: set[date]) -> int:
-    """The first month that is not paid any more."""
+    """Return the first unpaid month of a run. `by_list`: days on which an interval begins with its version."""
     if run.end_on is None:
         return FOREVER
     if died_on is not None and run.end_on > died_on:
@@ -98,6 +100,7 @@ def _by_list(interval: Entitlement) -> bool:
 
 
 def _month(day: date, rule: MonthRule) -> int:
+    """Return the month of a day, or the month after it, as the rule says."""
     return month_index(day) + (rule == "next_month")
 
 

@@ -1,7 +1,7 @@
-"""Effects of a change of lists, summed over persons: winners and losers, and money by payer.
+"""Sum the effects of a change of lists over persons: winners and losers, and money by payer.
 
-The tally of some persons plus the tally of others is the tally of all (`Tally.add`). So several processes can simulate
-a population in chunks, in any order. All money is whole fen.
+Tallies of different persons can be added (`Tally.add`). So several processes can simulate a population in chunks, in
+any order. All money is whole fen.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ UNKNOWN_AGE: Final = "unknown"
 
 
 def age_band_name(band: str) -> str:
-    """The Chinese name of a band of AGE_BANDS, or of UNKNOWN_AGE."""
+    """Return the Chinese name of a band of AGE_BANDS, or of UNKNOWN_AGE."""
     if band == UNKNOWN_AGE:
         return "年龄不详"
     low, _, high = band.partition("-")
@@ -35,7 +35,10 @@ def age_band_name(band: str) -> str:
 
 
 class Group(msgspec.Struct, gc=False):
-    """Persons of one county and age band. `fen_before`, `fen_after`: payable in the window."""
+    """Numbers of persons of one county and age band. `fen_before`, `fen_after`: their payable money in the window.
+
+    `winners` only gain, `losers` only lose, `mixed` do both. `asked`: some item newly needs a fact or a choice.
+    """
 
     people: int = 0
     changed: int = 0
@@ -64,7 +67,7 @@ class ItemCount(msgspec.Struct, gc=False):
 
 
 class Money(msgspec.Struct, gc=False):
-    """`payees_before`, `payees_after`: numbers of persons."""
+    """The money of one `MoneyKey` before and after the change. `payees_before`, `payees_after`: numbers of persons."""
 
     fen_before: int = 0
     fen_after: int = 0
@@ -73,21 +76,22 @@ class Money(msgspec.Struct, gc=False):
 
 
 class EarlierMoney(msgspec.Struct, gc=False):
-    """Of months before the window: back-pay, and money that would no longer be owed."""
+    """The money of months before the window: `more_fen` is back-pay, `less_fen` would no longer be owed."""
 
     more_fen: int = 0
     less_fen: int = 0
 
 
 class GroupKey(NamedTuple):
-    """`county`: of the residence, else of the hukou, else NOWHERE. Age on the first day."""
+    """The group of a person. `county`: of the residence, else of the hukou, else NOWHERE. `age_band`: of the age on the
+    first day of the window."""
 
     county: str
     age_band: str
 
 
 class MoneyKey(NamedTuple):
-    """`month`: its first day. `jurisdiction` pays from its `fund` (the fiscal level). `state` as in `due`."""
+    """The payer and the purpose of money. `month`: its first day. `fund`: the fiscal level. `state`: as in `Due`."""
 
     month: date
     jurisdiction: str
@@ -232,6 +236,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def _add(into: dict[K, S], more: dict[K, S], cls: type[S]) -> None:
+    """Add the sums of `more` to those of `into`, by key and field. `cls`: the class of the sums."""
     for key, sums in more.items():
         found = into.setdefault(key, cls())
         for field in cls.__struct_fields__:
@@ -239,7 +244,7 @@ def _add(into: dict[K, S], more: dict[K, S], cls: type[S]) -> None:
 
 
 def _had(entitlements: Iterable[Entitlement], window: Window) -> dict[str, int]:
-    """The items of the window, with their numbers of visits."""
+    """Return the items that a person has in the window, each with its number of visits."""
     found: dict[str, int] = {}
     for e in entitlements:
         if e.state in HAD and window.meets(e):
@@ -255,7 +260,7 @@ def group_key(birth_date: date | None, residence: str | None, hukou: str | None,
 
 @lru_cache(maxsize=65536)
 def county_of(division: str) -> str:
-    """The county or custom area that a place lies in; the place itself if it is larger or unknown."""
+    """Return the county or custom area that contains a division; the division itself if it is larger or unknown."""
     if len(division) <= divisions.COUNTY_DIGITS:
         return division
     return next((a for a in divisions.ancestors(division) if len(a) == divisions.COUNTY_DIGITS), division)
