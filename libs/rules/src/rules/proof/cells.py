@@ -1,4 +1,4 @@
-"""All possible situations, divided into the cases that a set of tests can distinguish.
+"""Divide all possible situations into the cases (proof cells) that a set of tests can distinguish.
 
 Each circumstance has finitely many values. Two values to which every test gives the same answer are one case. So a
 proof that checks one value of each case has checked every person.
@@ -19,7 +19,7 @@ _GIVEN_WITH_A_PLACE: Final = frozenset({AGE, PLACE})  # a hukou gives the birth 
 
 
 class Cells(NamedTuple):
-    """`axes`: for each slot of `REST` the values that stand for its cases."""
+    """The cases of a set of tests. `axes`: for each circumstance of `REST`, one value for each of its cases."""
 
     axes: tuple[tuple[Any, ...], ...]
 
@@ -28,14 +28,15 @@ class Cells(NamedTuple):
         return prod(len(axis) for axis in self.axes)
 
     def situations(self) -> Iterator[tuple[Any, ...]]:
-        """One situation of each case, without the two places."""
+        """Yield one situation of each case, without the two places."""
         return product(*self.axes)
 
 
 def cells(tests: Iterable[Condition], unreported: Collection[str] = ()) -> Cells:
-    """The cases that these tests (no groups) distinguish, whether a kind is `unreported` or not.
+    """Return the cases that some tests (no groups) distinguish. A circumstance that no test reads stays unknown.
 
-    A circumstance that no test reads stays unknown. `unreported`: see `rules.facts.coverage`.
+    `unreported`: kinds of facts of which a missing fact may mean unknown (`rules.facts.coverage`). The cases are fine
+    enough for both meanings.
     """
     kinds = frozenset(unreported)
     by_slot: dict[int, dict[Condition, None]] = {}
@@ -46,7 +47,10 @@ def cells(tests: Iterable[Condition], unreported: Collection[str] = ()) -> Cells
 
 @lru_cache(maxsize=10_000)
 def _axis(slot: int, tests: tuple[Condition, ...], unreported: frozenset[str]) -> tuple[Any, ...]:
-    """One value of each case. "No fact" is a case of its own if the same fact gives other circumstances."""
+    """Return one value of each case of a circumstance. None means no fact.
+
+    None is a case of its own for age and kind of place, because their facts also give a hukou or a residence.
+    """
     answers = [compiled(test, kinds) for kinds in dict.fromkeys((frozenset[str](), unreported)) for test in tests]
     cases: dict[Any, list[Any]] = {}
     for value in (None, *_values(slot, tests)):
@@ -57,12 +61,16 @@ def _axis(slot: int, tests: tuple[Condition, ...], unreported: frozenset[str]) -
 
 
 def _representative(slot: int, values: Sequence[Any]) -> Any:
-    """The first value, which is the mildest. The age just below the lowest named age reads better than age 0."""
+    """Return the value that stands for a case: the first, which is the mildest.
+
+    For the youngest persons it is the highest age of the case, which reads better than age 0.
+    """
     return values[-1] if slot == AGE and values[0] == 0 else values[0]
 
 
 def _values(slot: int, tests: Iterable[Condition]) -> Iterable[Any]:
-    """Every possible value. Of several values that may hold together: every set of those that the tests name."""
+    """Return every possible value of a circumstance. If several values may hold together, return every set of the
+    values that the tests name."""
     if slot not in SEVERAL:
         return CIRCUMSTANCES[slot].known
     named = sorted({name for test in tests for name in getattr(test, test.test)})

@@ -1,4 +1,8 @@
-"""A comparison of items under two sets of lists, for every person and every day. `rules.proof.inclusion` uses it."""
+"""Compare items under two sets of lists, for every person and every day, for `rules.proof.inclusion`.
+
+The child is the list whose proof is made. The parent is the list above it that counts without the child. A narrowing
+is a way in which the child's answer gives less than the parent's answer.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
@@ -19,10 +23,10 @@ from rules.proof.place_pairs import PlacePairs, Places
 from rules.proof.shortfall import Side, narrowings
 
 CASES_MAX: Final = 400_000  # some seconds; the lists in force need a few thousand per item
-Less = tuple[Narrowing, Side, Side]  # how the child's answer is less, the parent's answer, the child's answer
-Judgement = Callable[[tuple[Any, ...]], Iterable[Less]]  # of the values of the slots of REST
-Judge = Callable[..., Judgement | None]  # of one segment of each set of lists; None: nothing can be less there
-Key = tuple[str, Narrowing, str, Deviation | None]  # item, narrowing, area of the list above, deviation that allows it
+Less = tuple[Narrowing, Side, Side]  # narrowing, the parent's answer, the child's answer
+Judgement = Callable[[tuple[Any, ...]], Iterable[Less]]  # from the values of the circumstances of REST
+Judge = Callable[..., Judgement | None]  # from one segment of each set of lists; None: nothing can be less there
+Key = tuple[str, Narrowing, str, Deviation | None]  # item, narrowing, area of the parent, deviation that allows it
 
 
 class TooManyCases(Exception):
@@ -30,7 +34,10 @@ class TooManyCases(Exception):
 
 
 class Found(NamedTuple):
-    """A person who gets less, with as few known values as possible. `order`: smaller is simpler."""
+    """A person who gets less, with as few known values as possible.
+
+    `order`: (number of known values, position of the case); smaller is simpler. `parent`, `child`: the two answers.
+    """
 
     order: tuple[int, int]
     places: Places
@@ -40,15 +47,21 @@ class Found(NamedTuple):
 
 
 class _Allowance(NamedTuple):
-    """A deviation. `concerns`: whether it concerns a person. `with_doubt`: the same, if a missing fact is unknown."""
+    """A deviation with the functions that tell whether it concerns a person.
+
+    `concerns`: a missing fact has its usual meaning. `with_doubt`: a missing fact of an unreported kind means unknown.
+    """
 
     deviation: Deviation
     concerns: Answer
     with_doubt: Answer | None = None
 
     def allows(self, item: str, code: Narrowing, situation: Situation) -> bool:
-        """A person who may be refused need not be asked. If it is unknown whether the person may be refused, the list
-        may ask."""
+        """Whether the deviation allows the narrowing `code` of an item for a person.
+
+        If the list may refuse a person, it need not ask about this person. If it is unknown whether the list may
+        refuse a person, the list may ask.
+        """
         deviation = self.deviation
         if deviation.item != item or not self.concerns(situation):
             return False
@@ -59,10 +72,11 @@ class _Allowance(NamedTuple):
 
 
 class Comparison:
-    """`sides`: sets of lists, the first without the child's list, the second with it. `judge` gets a segment of each.
+    """A comparison of some items under several sets of lists. `narrower` runs it.
 
-    `tests`: further tests that distinguish persons. `coverage`: the same for all sides. `floor`: whether the first
-    side is a floor.
+    `sides`: sets of lists, the first without the child, the second with it. `judge` gets a segment of each side.
+    `tests`: further tests that distinguish persons. `coverage`: for all sides. `floor`: whether the first side is a
+    floor.
     """
 
     def __init__(
@@ -102,7 +116,8 @@ class Comparison:
         )
 
     def narrower(self) -> Iterator[tuple[date, date, Key, Found]]:
-        """Every period over which some persons get less, with one of them. Raises TooManyCases."""
+        """Yield (first day, end, key, person) for every period over which some persons get less. The person is one of
+        them. Raises TooManyCases."""
         people = cells(self.tests, self._kinds)
         places = {day: list(self._pairs.on(day)) for day in self._days}
         if people.cases * sum(map(len, places.values())) > CASES_MAX:
@@ -118,7 +133,7 @@ class Comparison:
             yield start, FAR_FUTURE, key, simplest
 
     def _simplest(self, day: date, people: Cells, places: Iterable[Places]) -> dict[Key, Found]:
-        """For each kind of narrowing on a day the person with the fewest known values."""
+        """Return for each key that occurs on a day the person with the fewest known values."""
         best: dict[Key, Found] = {}
         for at in places:
             segments = [_segment(lists, at, day) for lists in self._sides]
@@ -156,7 +171,10 @@ def _key(code: Narrowing, parent: Side, situation: Situation, allowances: Iterab
 
 
 def _follows_from_refusal(key: Key, found: Collection[Key]) -> bool:
-    """If a list refuses some persons, it also does not ask other persons like them. Only the refusal is shown."""
+    """Whether a narrowing `not_asked` follows from a refusal in `found`. Then only the refusal is shown.
+
+    A list that refuses some persons does not ask for facts about similar persons.
+    """
     item, code, *rest = key
     return code == "not_asked" and (item, "refused", *rest) in found
 
@@ -170,7 +188,7 @@ def _leaves(lists: Iterable[PolicyList], deviations: Iterable[Deviation]) -> Ite
 
 
 def _places_read(lists: Iterable[PolicyList], tests: Iterable[Condition], kinds: Iterable[str]) -> set[int]:
-    """The slots of the places that make a difference."""
+    """Return the slots of the places that make a difference: hukou, residence, kind of place."""
     read = {HUKOU if item.follows == "hukou" else RESIDENCE for one in lists for item in one.items.values()}
     read |= {TEST[test.test].slot for test in tests} & {HUKOU, RESIDENCE, PLACE}
     return read | {HUKOU if kind in KINDS_AT_HUKOU else RESIDENCE for kind in kinds}
@@ -181,7 +199,10 @@ def _everybody(_: Situation) -> bool:
 
 
 def judge_item(above: Segment, below: Segment, *, floor: bool = False) -> Judgement | None:
-    """Judges one item, before the rules between items."""
+    """Return the judgement of one item, before the rules between items. None: nothing can be less.
+
+    `above`, `below`: segments without and with the child. `floor`: whether `above` is a floor.
+    """
     had, has = next(iter(above.applicable), None), next(iter(below.applicable), None)
     if had is None or (has and (has.version, has.jurisdiction) == (had.version, had.jurisdiction)):
         return None  # nothing to keep, or inherited unchanged
@@ -195,7 +216,7 @@ def judge_item(above: Segment, below: Segment, *, floor: bool = False) -> Judgem
 
 
 def _segment(lists: Lists, at: Places, day: date) -> Segment:
-    """The segment of a day. Before the first policy date it has no items."""
+    """Return the segment of two places on a day. Before the first policy date it has no items."""
     hukou, residence = (lists.area(place) if place else None for place in at)
     if found := lists.segment(hukou, residence, day):
         return found
@@ -204,7 +225,11 @@ def _segment(lists: Lists, at: Places, day: date) -> Segment:
 
 
 def _can_be(at: Places, rest: Sequence[Any], people: Cells) -> bool:
-    """A registration gives hukou and birth date, a residence gives division and kind of place."""
+    """Whether a person can have these places and values together.
+
+    A registration gives hukou and birth date, so a hukou without an age is impossible. A residence gives both division
+    and kind of place.
+    """
     age, place = rest[0], rest[PLACE - AGE]
     if at[0] is not None and age is None and len(people.axes[0]) > 1:
         return False

@@ -1,10 +1,10 @@
-"""The changes that an edit of lists or coverage can make, and the persons for whom it can make them.
+"""Find the items and the persons for whom an edit of lists or coverage can change a decision.
 
 A life is decided step by step, from the answers of the lists for the situation of each step. So an edit can change
-something for a person only where the lists before and after it answer differently in a situation of this person.
-Traits distinguish persons (`rules.deciding.traits`). The check tries every combination of a person's traits at every
-age, which is more than any person lives through. A person who is not touched keeps the same decision; a touched person
-may keep it too.
+a decision only if the lists before and after it answer differently in a situation of this person. Traits distinguish
+persons (`rules.deciding.traits`). The check tries every combination of a person's traits at every age, which includes
+every real situation of the person. A person whom the edit does not touch keeps the same decision. A touched person may
+also keep it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class AreaEdit(NamedTuple):
 
 
 def edits_between(before: Mapping[str, PolicyList], after: Mapping[str, PolicyList]) -> tuple[AreaEdit, ...]:
-    """The areas whose lists differ in a part that decides, with the items that differ."""
+    """Return the areas whose lists differ in items or in the rules between items, sorted by area."""
     found = []
     for area in sorted({*before, *after}):
         was, now = (side.get(area) or PolicyList(jurisdiction=area) for side in (before, after))
@@ -55,9 +55,10 @@ def edits_between(before: Mapping[str, PolicyList], after: Mapping[str, PolicyLi
 
 
 class _Difference:
-    """From `start` on the lists before and after an edit differ for persons of two places.
+    """A difference between the lists before and after an edit, for persons of one hukou and one residence.
 
-    `slots`: the circumstances on which it depends whether the answers differ.
+    It begins on `start`. `items`: those that can differ. `settle`: whether the rules between items differ too. `slots`:
+    indexes of the circumstances on which it depends whether the answers differ.
     """
 
     def __init__(self, start: date, before: Segment, after: Segment, items: Collection[str], settle: bool) -> None:
@@ -69,7 +70,7 @@ class _Difference:
         self._known: dict[tuple[Any, ...], bool] = {}
 
     def differs(self, rest: tuple[Any, ...]) -> bool:
-        """`rest`: the values of the slots of `REST`."""
+        """Whether the answers differ in a situation. `rest`: the values of the circumstances of `REST`."""
         found = self._known.get(rest)
         if found is None:
             if len(self._known) >= _REMEMBERED_MAX:
@@ -89,7 +90,10 @@ class _Difference:
         return [outcome for a in side.applicable if (outcome := a.outcome(situation))]
 
     def meets(self, traits: Traits, ages: Sequence[int], place: str | None) -> bool:
-        """Whether the answers differ in any situation of a person with these traits in a kind of place."""
+        """Whether the answers may differ in any situation of a person with these traits, in one kind of place.
+
+        `ages`: the ages to try. A person with too many situations counts as True.
+        """
         registered = any(hukou is not None for hukou in traits.hukous)
         special = {AGE: ages if registered else (None,), PLACE: (place,)}
         axes = [
@@ -102,10 +106,10 @@ class _Difference:
 
 
 class Edit:
-    """The step from one set of lists to another. Not thread-safe, like `Lists`.
+    """The change from one set of lists to another. It is not thread-safe, like `Lists`.
 
     `areas`: the edits by area. `kinds`: kinds of facts whose coverage changes. `items`: the items that can change.
-    `is_narrow`: whether these are at most half of all items.
+    `is_narrow`: whether `items` are at most half of all items.
     """
 
     def __init__(self, before: Lists, after: Lists) -> None:
@@ -122,7 +126,7 @@ class Edit:
         self._narrowed = Lists(narrowed, coverage=after.coverage)
 
     def touches(self, line: str) -> bool:
-        """Whether the edit may change anything for persons of these traits. False is certain."""
+        """Whether the edit may change anything for persons with a traits line. False is certain, True is not."""
         if not (self.areas or self.items):
             return False
         if line == ANYTHING:
@@ -138,7 +142,7 @@ class Edit:
         return found
 
     def _places(self, traits: Traits) -> Iterator[tuple[tuple[Area | None, ...], str | None]]:
-        """The areas of each hukou with each residence, before and after the edit, and the kind of place."""
+        """Yield for each hukou with each residence: the areas before and after the edit, and the kind of place."""
         for hukou, (residence, place) in product(traits.hukous, traits.residences):
             yield self._areas(hukou, residence), place
 
@@ -166,12 +170,12 @@ class Edit:
         return now == tuple([e for e in decided if e.item in self.items])
 
     def _areas(self, hukou: str | None, residence: str | None) -> tuple[Area | None, ...]:
-        """Places differ only by the areas that a list names there."""
+        """Return the areas of hukou and residence before the edit, then those after it; None: unknown."""
         sides = (self._before, self._after)
         return tuple(None if at is None else lists.area(at) for lists in sides for at in (hukou, residence))
 
     def _between(self, areas: tuple[Area | None, ...]) -> tuple[_Difference, ...]:
-        """The differences for persons of two places, remembered."""
+        """Return the differences for persons of two places, computed once. `areas`: as from `_areas`."""
         found = self._differences.get(areas)
         if found is None:
             if len(self._differences) >= _REMEMBERED_MAX:
@@ -182,13 +186,13 @@ class Edit:
 
 
 def _items_reading(kinds: Collection[str], lists: Sequence[PolicyList]) -> set[str]:
-    """The items that depend on any of these kinds of facts."""
+    """Return the items that depend on any of these kinds of facts."""
     items = (item for one in lists for item in one.items.values()) if kinds else ()
     return {item.item for item in items if any(kinds_read_by(version) & {*kinds} for version in item.versions)}
 
 
 def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList], items: Collection[str]) -> set[str]:
-    """The items that an edit can change: `items`, the edited ones, and all that rules connect with them."""
+    """Return the items that an edit can change: `items`, the edited items, and all that rules connect with them."""
     rules = [rule for one in lists for rule in one.exclusions]
     pairs = [pair for rule in rules for pair in pairs_of(rule)]
     start = {item for edit in areas for item in edit.items} | {*items}
@@ -198,7 +202,7 @@ def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList], items: Collec
 
 
 def _differences(before: Sequence[Segment], after: Sequence[Segment]) -> Iterator[_Difference]:
-    """The differences between two plans for the same places."""
+    """Yield the differences between the segments before and after an edit, for the same places."""
     for start in sorted({segment.start for plan in (before, after) for segment in plan}):
         was, now = _both_sides(_in_force(before, start), _in_force(after, start))
         items = _items_changed(was.applicable, now.applicable)
@@ -209,7 +213,7 @@ def _differences(before: Sequence[Segment], after: Sequence[Segment]) -> Iterato
 
 
 def _both_sides(was: Segment | None, now: Segment | None) -> tuple[Segment, Segment]:
-    """An empty segment stands for the side that has no list yet."""
+    """Return both segments. An empty segment replaces a missing one; at least one must be given."""
     there = was or now
     assert there is not None
     nothing = Segment((there.start, there.end), (there.hukou, there.residence), (), ())
@@ -230,7 +234,7 @@ def _deciding_parts(a: Applicable) -> tuple[Any, ...]:
 
 
 def _rules_changed(before: Relations, after: Relations) -> set[str]:
-    """The items with other relations. If the order of any two items changes, also all items with a rank."""
+    """Return the items with different relations. If the order of any two items changes, add all items with a rank."""
     sides = zip(before[:-1], after[:-1], strict=True)
     found = {item for was, now in sides for item in {*was, *now} if was.get(item) != now.get(item)}
     both = before.rank.keys() & after.rank.keys()

@@ -1,4 +1,4 @@
-"""A floor as a list, so that the proof compares it like any other list."""
+"""Turn a floor into a list, so that the proof compares it like any other list."""
 
 from common.words_zh import ITEMS
 
@@ -7,7 +7,7 @@ from rules.form.policy import Amount, ItemPolicy, Pay, PolicyList, Tier, Version
 
 
 def floor_list(area: str, floor: Floor) -> PolicyList:
-    """The list that grants exactly the floor. Its pay terms and visits are the weakest possible."""
+    """Return a list that grants exactly the floor. Its pay terms and visits are the weakest possible."""
     item = ItemPolicy(
         item=floor.item,
         title=ITEMS.get(floor.item, floor.item),

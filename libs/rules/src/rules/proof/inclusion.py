@@ -1,8 +1,8 @@
-"""The proof that a list gives every possible person on every day at least what the lists above it give.
+"""Prove that a list gives every possible person on every day at least the benefits of the lists above it.
 
-Under the nearest list that names an item nobody may be worse off than without that list. The proof takes no samples.
-It divides the days where a version or the coverage changes. It divides persons into the cases that the conditions of
-both sides distinguish (`rules.proof.cells`). It decides one person of each case with the functions of
+The nearest list that names an item counts. No person may get less from it than without it. The proof takes no samples.
+It divides time at the days on which a version or the coverage changes. It divides persons into the cases that the
+conditions of both sides distinguish (`rules.proof.cells`). It decides one person of each case with the functions of
 `rules.deciding`.
 """
 
@@ -71,10 +71,10 @@ class Narrower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for one list. `above`: areas of the lists above it, nearest first. `compared`: items of both sides.
+    """The result for one list. `above`: areas of the lists above it, nearest first. `compared`: the compared items.
 
-    `narrower`: not allowed. `deviating`: allowed by a deviation. `undecided`: items with too many cases. `idle`:
-    deviations that no narrowing needs.
+    `narrower`: narrowings that are not allowed. `deviating`: those that a deviation allows. `undecided`: items with too
+    many cases. `idle`: deviations that no narrowing needs.
     """
 
     child: str
@@ -93,7 +93,7 @@ class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
 def lists_above(
     area: str, lists: Mapping[str, PolicyList], ancestors: Ancestors = divisions.ancestors
 ) -> list[PolicyList]:
-    """The lists that would count in an area without its own, nearest first."""
+    """Return the lists that would count in an area if it had no list, nearest first."""
     return [lists[code] for code in ancestors(area) if code in lists]
 
 
@@ -105,7 +105,7 @@ def prove_inclusion(
     coverage: Coverage = NOTHING_DECLARED,
     demo: bool,
 ) -> Inclusion:
-    """Whether a list gives everybody at least as much as the lists above it (nearest first).
+    """Return whether a list (`child`) gives every person at least as much as the lists above it (nearest first).
 
     The result also names the narrowings that a deviation of the child allows. `demo`: an example deviation counts like
     a signed one.
@@ -139,9 +139,10 @@ def prove_all(
     coverage: Coverage = NOTHING_DECLARED,
     demo: bool,
 ) -> list[Inclusion]:
-    """The proof for every list, and for the areas without a list that a floor directly above binds.
+    """Return the proof for every list that has a list above it, sorted by area.
 
-    `below`: only the areas inside this one. `demo`: as for `prove_inclusion`.
+    An area without a list is included if a floor directly above binds it. `below`: only areas inside this one. `demo`:
+    as for `prove_inclusion`.
     """
     bound = {code for one in lists.values() if one.floors for code in divisions.children(one.jurisdiction)}
     found: list[Inclusion] = []
@@ -156,7 +157,10 @@ def prove_all(
 def _comparisons(
     child: PolicyList, above: Sequence[PolicyList], ancestors: Ancestors, coverage: Coverage
 ) -> Iterator[Comparison]:
-    """A list inherits the items that it does not name, so only a floor can demand such an item."""
+    """Yield the comparisons of a proof: items, floors, rules between items, rules about benefits elsewhere.
+
+    A list inherits an item that it does not name, so only a floor can demand such an item.
+    """
     compare = partial(Comparison, child=child, ancestors=ancestors, coverage=coverage)
     for item in sorted(child.items):
         if any(item in one.items for one in above):
@@ -172,6 +176,7 @@ def _comparisons(
 
 
 def _floors(child: PolicyList, above: Sequence[PolicyList], compare: _Compare) -> Iterator[Comparison]:
+    """Yield the comparison of each floor with the lists that count."""
     for one in above:
         for floor in one.floors:
             demanded = [floor_list(one.jurisdiction, floor)]
@@ -182,7 +187,7 @@ def _floors(child: PolicyList, above: Sequence[PolicyList], compare: _Compare) -
 def _with_and_without_rules(
     items: Sequence[str], child: PolicyList, above: Sequence[PolicyList]
 ) -> list[list[PolicyList]]:
-    """Three sides: without the child's list, with it, with it but without its own rules between items."""
+    """Return three sets of lists: without the child, with it, with it but without its own rules between items."""
     before = [only(items, one) for one in above]
     own = only(items, child)
     silent = msgspec.structs.replace(own, exclusions=())
@@ -190,7 +195,7 @@ def _with_and_without_rules(
 
 
 def only(items: Sequence[str], one: PolicyList) -> PolicyList:
-    """A list cut down to some items and the rules between them."""
+    """Return a list with some of its items only, and the rules about these items."""
     kept = {item: one.items[item] for item in items if item in one.items}
     rules = tuple(rule for rule in one.exclusions if _concerns(rule, {*items}))
     return PolicyList(jurisdiction=one.jurisdiction, items=kept, exclusions=rules)

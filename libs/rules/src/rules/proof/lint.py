@@ -1,4 +1,4 @@
-"""Faults of a list, found before it decides anybody: values without a source, conditions that nobody can meet, tiers
+"""Find faults of a list before it decides any person: values without a source, conditions that nobody can meet, tiers
 that nobody reaches. `rules.proof.inclusion` proves whether a list gives enough."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """`pointer`: the place in the list (RFC 6901), as in the body of a proposal."""
+    """A fault of the list of an area. `pointer`: its place in the list (RFC 6901), as in the body of a proposal."""
 
     severity: Literal["error", "warning"]
     code: str
@@ -48,7 +48,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """The file under `contracts/policy` with the place in it."""
+        """The file of the fault under `contracts/policy`, and the place in it."""
         kind, _, rest = self.pointer.removeprefix("/").partition("/")
         name, _, inner = rest.partition("/") if kind == "items" else (kind, "", rest)
         return f"{self.area}/{name or '?'}.yaml" + (f" {inner}" if inner else "")
@@ -57,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def lint(
     lists: Mapping[str, PolicyList], *, areas: Collection[str] | None = None, told: Collection[str] | None = None
 ) -> list[Finding]:
-    """The findings about the lists of `areas` (None: all). `told`: items with a case; None: do not check cases."""
+    """Return the findings about the lists of `areas` (None: all). `told`: items with a story; None: no check of it."""
     found: list[Finding] = []
     for area in sorted(lists if areas is None else areas):
         notes = _lint_list(lists[area], lists, told)
@@ -166,7 +166,10 @@ def _divisions(condition: Condition, at: str) -> Iterator[Note]:
 
 
 def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[Note]:
-    """A rule of a list may name items of this list, of the lists above it and of the lists below it."""
+    """Yield a note for each item in a rule between items if its code is unknown or no list offers it.
+
+    A rule may name items of its own list, of the lists above it and of the lists below it.
+    """
     here = one.jurisdiction
     chain = [x for area, x in lists.items() if divisions.within(area, here) or divisions.within(here, area)]
     offered = {item for x in (one, *chain) for item in x.items}
@@ -180,7 +183,8 @@ def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[No
 
 
 def items_told(stories: Iterable[Mapping[str, object]]) -> set[str]:
-    """The items for which a case of `contracts/policy/cases` (decoded) states an expected result."""
+    """Return the items for which a story states an expected result. `stories`: decoded files of
+    `contracts/policy/cases`."""
     items: set[str] = set()
     for story in stories:
         then = story.get("then")

@@ -1,4 +1,4 @@
-"""Checks of conditions: the persons whom they can ever fit are computed, not guessed."""
+"""Check the conditions, tiers and amounts of a version: compute whether any possible person can meet them."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -17,14 +17,14 @@ Note = tuple[str, str, str]  # code, pointer, sentence
 
 
 class _Cases(NamedTuple):
-    """`met`: the cases that meet the conditions. `failed`: whether any case does not."""
+    """The cases of a version. `met`: those that meet its conditions. `failed`: whether any case does not meet them."""
 
     met: list[Situation]
     failed: bool
 
 
 def lint_conditions(area: str, item: ItemPolicy, version: Version, at: str) -> Iterator[Note]:
-    """The faults in the conditions, tiers and amounts of a version. `at`: its pointer in the list."""
+    """Yield the faults in the conditions, tiers and amounts of a version. `at`: its pointer in the list."""
     yield from _age_ranges(version.conditions, f"{at}/conditions")
     cases = _cases(area, item, version)
     if cases is None:
@@ -44,7 +44,7 @@ def lint_conditions(area: str, item: ItemPolicy, version: Version, at: str) -> I
 
 
 def _cases(area: str, item: ItemPolicy, version: Version) -> _Cases | None:
-    """None if there are too many cases to check."""
+    """Return the cases that the tests of a version distinguish; None if there are too many to check."""
     tests = list(leaves_of_version(version))
     people, places = cells(tests), list(_places(area, item, tests))
     if people.cases * len(places) > CASES_MAX:
@@ -61,7 +61,10 @@ def _cases(area: str, item: ItemPolicy, version: Version) -> _Cases | None:
 
 
 def _places(area: str, item: ItemPolicy, tests: Sequence[Condition]) -> Iterator[tuple[Any, Any]]:
-    """Hukou and residence as chains of areas. The one that the item follows lies in the list's area."""
+    """Yield pairs of hukou and residence, each as area codes, nearest first; None: unknown.
+
+    The place that the item follows lies in the list's area.
+    """
     named = {code for test in tests for code in test.areas if divisions.known(code)}
     inside = [_chain(code) for code in sorted({area, *named}) if divisions.within(code, area)]
     anywhere = [None, *(_chain(code) for code in sorted({area, *named, NATION}))]
@@ -89,7 +92,7 @@ def _children(condition: Condition, at: str) -> Iterator[tuple[str, Condition]]:
 
 
 def _branches(condition: Condition, at: str) -> Iterator[tuple[str, Condition]]:
-    """Every alternative. A condition under `none_of` counts by not holding, so it is not one."""
+    """Yield (pointer, condition) for every alternative of an `any_of`. Conditions under `none_of` are left out."""
     if condition.none_of is None:
         for pointer, child in _children(condition, at):
             if condition.any_of:
@@ -106,7 +109,10 @@ def _tiers(tiers: Sequence[Tier], met: Sequence[Situation], at: str) -> Iterator
 
 
 def _amounts(title: str, amount: Amount, met: Sequence[Situation], at: str) -> Iterator[Note]:
-    """`met`: the cases that meet the conditions. `at`: the pointer of the amount."""
+    """Yield the amounts that no person gets, and whether persons get no amount.
+
+    `met`: the cases that meet the conditions. `at`: the pointer of the amount.
+    """
     if amount.flat_fen is not None:
         return
     if amount.bands:
@@ -123,7 +129,7 @@ def _amounts(title: str, amount: Amount, met: Sequence[Situation], at: str) -> I
 
 
 def _highest_band(amount: Amount, situation: Situation) -> int | None:
-    """The band that counts; -1: below the lowest; None: age or level is unknown."""
+    """Return the index of the band that counts; -1: below the lowest band; None: age or level is unknown."""
     found = -1
     for i, band in enumerate(amount.bands):
         reached, least = situation[AGE if band.age_years_min is not None else ABILITY], band.least
@@ -134,5 +140,5 @@ def _highest_band(amount: Amount, situation: Situation) -> int | None:
 
 
 def _first(answers: Sequence[Answer | None], situation: Situation) -> int | None:
-    """The first that holds (None always holds); -1: none of them."""
+    """Return the index of the first answer that holds (None always holds); -1: no answer holds."""
     return next((i for i, answer in enumerate(answers) if answer is None or answer(situation)), -1)

@@ -1,4 +1,4 @@
-"""The pairs of hukou and residence, and the days, that a comparison of lists must check."""
+"""Choose the pairs of hukou and residence, and the days, that a comparison of lists must check."""
 
 from collections.abc import Collection, Iterator
 from datetime import date
@@ -13,8 +13,11 @@ Places = tuple[str | None, str | None]  # divisions of hukou and residence, None
 
 
 class PlacePairs:
-    """`child`: the area of the list below. `named`: areas that any list or test names. `read`: slots of the places that
-    make a difference. `kinds`: kinds of facts whose coverage makes a difference."""
+    """Chooses the pairs and days of one comparison.
+
+    `child`: the area of the compared list. `named`: areas that any list or test names. `read`: slots of the places that
+    make a difference. `kinds`: kinds of facts whose coverage makes a difference.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,10 @@ class PlacePairs:
         self._read = {HUKOU, RESIDENCE} & {*read} | ({RESIDENCE} if PLACE in read else set())
 
     def days(self, days: set[date]) -> list[date]:
-        """`days`, at which versions or rules change, and the days at which the coverage of a place changes."""
+        """Return `days` and the days on which the coverage of a place changes, in order.
+
+        `days`: those on which versions, rules or deviations change.
+        """
         coverage_days = {day for day in self._coverage.all_days(self._kinds) if days and day > min(days)} - days
         found: list[date] = []
         before: set[Any] = set()
@@ -43,8 +49,8 @@ class PlacePairs:
         return found
 
     def on(self, day: date) -> Iterator[Places]:
-        """A pair for every kind of person for whom the child's list may count. All others get the same with and
-        without it."""
+        """Yield a pair for every kind of person for whom the child may count. For all other persons the child makes no
+        difference."""
         hukous, residences = (self._candidates(slot, day) for slot in (HUKOU, RESIDENCE))
         both_matter = {HUKOU, RESIDENCE} <= self._read
         for hukou in hukous:
@@ -54,13 +60,13 @@ class PlacePairs:
                     yield hukou, residence
 
     def _candidates(self, slot: int, day: date) -> list[str | None]:
-        """The divisions of one place. None: the place is unknown."""
+        """Return the divisions to try for one place. None: the place is unknown."""
         if slot not in self._read:
             return [None, self._child]
         return [None, *sorted(self._kinds_of_place(day).values())]
 
     def _kinds_of_place(self, day: date) -> dict[Any, str]:
-        """A division for each kind of place. Places differ by the nearest named area and by the coverage there."""
+        """Return one division for each kind of place. Kinds differ by the nearest named area and the coverage there."""
         found: dict[Any, str] = {}
         for code in (*sorted(self._named), *(sorted(self._coverage.declared) if self._kinds else ())):
             codes = (code, *self._ancestors(code), NATION)

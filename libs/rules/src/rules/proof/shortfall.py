@@ -1,4 +1,7 @@
-"""The ways in which one answer of a list gives less than another, and their Chinese texts."""
+"""Find the ways in which one answer gives less than another (narrowings), and describe answers in Chinese.
+
+The parent is the list above, the child is the compared list.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -40,10 +43,10 @@ class Side(NamedTuple):
 
 
 def narrowings(parent: Side, child: Side, *, floor: bool = False) -> Iterator[Narrowing]:
-    """Every way in which the child's answer is less than the parent's. A floor sets no visits and no pay terms.
+    """Yield every way in which the child's answer gives less than the parent's. A floor sets no visits or pay terms.
 
-    "Unknown" is a question to the departments. If the parent grants, the child must grant without more questions. If
-    the parent asks, the child must at least ask, or this person is missed.
+    The state `unknown` means that the platform asks departments for facts. If the parent grants, the child must grant
+    without further questions. If the parent asks, the child must at least ask, or the platform misses this person.
     """
     had, has = parent.outcome, child.outcome
     if had is None:
@@ -91,7 +94,7 @@ def _mode(side: Side) -> str:
 
 
 def describe(side: Side) -> str:
-    """The answer of a list in a few words."""
+    """Return the answer of a list in a few Chinese words."""
     outcome = side.outcome
     if side.applicable is None:
         return NARROWINGS["not_offered"]
@@ -118,7 +121,10 @@ def _granted_text(outcome: Outcome) -> str:
 
 
 def person_text(situation: Situation, places: Sequence[str | None], tests: Iterable[Condition]) -> str:
-    """The person by all values that a test reads. `places`: divisions of hukou and of residence."""
+    """Return in Chinese the places of a person and all values that a test reads.
+
+    `places`: divisions of hukou and of residence.
+    """
     parts = [f"{at}{area_name(place)}" for at, place in zip(("户籍在", "居住在"), places, strict=True) if place]
     seen: set[int] = {HUKOU, RESIDENCE}
     for test in tests:
@@ -130,7 +136,7 @@ def person_text(situation: Situation, places: Sequence[str | None], tests: Itera
 
 
 def known_of(situation: Situation, places: Sequence[str | None]) -> dict[str, Any]:
-    """The known values by name of their circumstance, with the places as divisions."""
+    """Return the known values by name of their circumstance. `places`: divisions of hukou and of residence."""
     hukou, residence = places
     plain = with_value(with_value(situation, HUKOU, hukou), RESIDENCE, residence)
     known = {row.name: value for row, value in zip(CIRCUMSTANCES, plain, strict=True) if value is not None}

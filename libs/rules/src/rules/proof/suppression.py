@@ -1,4 +1,4 @@
-"""The items that a list's own rules take away from those that the lists above give together."""
+"""Find the items that a list's own rules take away although the lists above give them."""
 
 from collections.abc import Iterator, Mapping
 from itertools import permutations
@@ -17,19 +17,19 @@ Mode = Literal["both", "one_of", "blocked", "blocks"]
 
 
 def ruled_pairs(one: PolicyList) -> list[tuple[str, str]]:
-    """The pairs of items of which a list's own rules take one away, each once."""
+    """Return the pairs of items of which a list's own rules take one away, each pair once."""
     pairs = (pair for rule in one.exclusions if not isinstance(rule, Compatible) for pair in pairs_of(rule))
     return list({frozenset(pair): pair for pair in pairs}.values())
 
 
 def ruled_elsewhere(one: PolicyList) -> list[tuple[str, str]]:
-    """The pairs of item and benefit elsewhere for which a list's own rules take the item away, each once."""
+    """Return the pairs of item and benefit elsewhere for which a list's own rules take the item away, each once."""
     ruled = (rule for rule in one.exclusions if isinstance(rule, Block | HigherOf))
     return list(dict.fromkeys(pair for rule in ruled for pair in pairs_elsewhere(rule)))
 
 
 def judge_elsewhere(above: Segment, below: Segment, silent: Segment, *, benefit: str) -> Judgement | None:
-    """Judges one item and one benefit of another office. Segments as in `judge_exclusion`."""
+    """Return the judgement of one item with a benefit of another office. Segments and None: as in `judge_exclusion`."""
     had, has = next(iter(above.applicable), None), next(iter(below.applicable), None)
     if had is None or has is None:
         return None
@@ -51,14 +51,14 @@ def _receives(situation: Situation, benefit: str) -> bool:
 
 
 def _weight(relations: Relations, item: str, benefit: str) -> int:
-    """How much a benefit takes from an item: 0 nothing, 1 a lower amount, 2 everything."""
+    """Return how strongly a benefit excludes an item: 0 not at all, 1 the higher amount counts, 2 always."""
     if benefit in relations.blocked_elsewhere.get(item, ()):
         return 2
     return 1 if benefit in relations.beaten_elsewhere.get(item, ()) else 0
 
 
 class _Pair(NamedTuple):
-    """An item and another with the rules between them: `mode` with the child's rules, `before` without them."""
+    """Two items with the rules between them, as seen from `item`: `mode` with the child's rules, `before` without."""
 
     item: str
     other: str
@@ -67,10 +67,10 @@ class _Pair(NamedTuple):
 
 
 def judge_exclusion(above: Segment, below: Segment, silent: Segment) -> Judgement | None:
-    """Judges two items. `silent`: the child's items without its rules.
+    """Return the judgement of the rules between two items. None: they cannot take an item away.
 
-    The rules of the lists above count for both sides. So their effect on items that the child grants to more persons
-    is not the child's.
+    `above`: without the child. `below`: with it. `silent`: with the child's items, without its rules. The rules of the
+    lists above count in all segments. So an effect of those rules is no narrowing by the child.
     """
     had = {a.item.item: a for a in above.applicable}
     has = {a.item.item: a for a in below.applicable}
@@ -119,7 +119,7 @@ def _given(found: Applicable, situation: Situation) -> Outcome | None:
 
 
 def _mode(relations: Relations, item: str, other: str) -> Mode:
-    """The rules between two items, as seen from the first."""
+    """Return the rule between two items, as seen from the first: it is blocked, it blocks, one of them, or both."""
     if other in relations.blocked_by.get(item, ()):
         return "blocked"
     if item in relations.blocked_by.get(other, ()):
@@ -129,7 +129,8 @@ def _mode(relations: Relations, item: str, other: str) -> Mode:
 
 
 def _yields(relations: Relations, mine: Outcome, its: Outcome) -> bool:
-    """Whether the first yields to the higher amount. A person who may choose can have the higher amount as well."""
+    """Whether the first item gives way, because the second has a higher amount. A person who may choose counts too: the
+    person can have the higher amount."""
     return _worth(relations, mine) < _worth(relations, its)
 
 

@@ -1,4 +1,4 @@
-"""Ability assessment by GB/T 42195: 26 items give a total, the total gives a level, some findings give a worse level.
+"""Assess ability by GB/T 42195: 26 items give a total, the total gives a level, some findings give a worse level.
 
 The scale is data (`contracts/scales/…yaml`). A higher total is better. A higher level is worse: 0 is intact, 4 is
 complete loss. "To raise the level" in the standard means more disabled. Only the loader does I/O.
@@ -14,7 +14,7 @@ import msgspec
 
 
 class ScaleItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Points 0 … `max`, whole numbers."""
+    """An item of the scale. Its points are whole numbers from 0 to `max`."""
 
     code: str
     name: str
@@ -36,6 +36,11 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LevelChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The findings that make a level worse. `diagnosis`: a pattern of ICD-10 codes. `worse_by`: a number of levels.
+
+    `risk_events_min`: the number of events within `risk_window_days` before the assessment.
+    """
+
     coma_level: int
     diagnosis: str
     risk_events_min: int
@@ -102,8 +107,11 @@ class Findings(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """`preliminary`: the level by the total alone; None if a coma made points unnecessary. `changed_by`: the reasons
-    for a worse `level`: coma, diagnosis, risk_events."""
+    """The result of an assessment. `total`: points; None, with `by_dimension` empty, if items are missing in a coma.
+
+    `preliminary`: the level by the total alone; None without a total. `changed_by`: the reasons for a worse `level`:
+    coma, diagnosis, risk_events.
+    """
 
     total: int | None
     by_dimension: dict[str, int]
@@ -121,7 +129,7 @@ class Fault(NamedTuple):
 
 
 def load_scale(path: Path) -> Scale:
-    """The scale from its file. Raises ValueError if its parts do not add up."""
+    """Read a scale from its file. Raises ValueError if its points do not add up."""
     scale = msgspec.yaml.decode(path.read_bytes(), type=Scale)
     for dimension in scale.dimensions:
         if sum(item.max for item in dimension.items) != dimension.max:
@@ -133,7 +141,10 @@ def load_scale(path: Path) -> Scale:
 
 
 def assess(items: Mapping[str, int], findings: Findings, scale: Scale) -> Scored | list[Fault]:
-    """The result of a form, or every fault in it. In a coma no items are needed, but given items must be valid."""
+    """Return the result of a form, or every fault in it. In a coma no items are needed; given items must be valid.
+
+    `items`: points by item code.
+    """
     faults = [*_item_faults(items, scale, needed=not findings.coma), *_finding_faults(findings, scale)]
     if faults:
         return faults
@@ -146,7 +157,7 @@ def assess(items: Mapping[str, int], findings: Findings, scale: Scale) -> Scored
 
 
 def preliminary_level(total: int, scale: Scale) -> int:
-    """The level of a total. Raises ValueError for an impossible total."""
+    """Return the level of a total. Raises ValueError for an impossible total."""
     for level in scale.levels:
         if level.min <= total <= level.max:
             return level.level
@@ -154,7 +165,10 @@ def preliminary_level(total: int, scale: Scale) -> int:
 
 
 def final_level(preliminary: int | None, findings: Findings, scale: Scale) -> tuple[int, tuple[str, ...]]:
-    """Clauses C.4 and C.5: coma is complete loss. A diagnosis, repeated risk events, or both, give one level worse."""
+    """Return the level after all findings, and the reasons for a change (clauses C.4 and C.5).
+
+    A coma is complete loss. A diagnosis, repeated risk events, or both, make the level worse once.
+    """
     changes = scale.level_changes
     if findings.coma or preliminary is None:
         return changes.coma_level, ("coma",)

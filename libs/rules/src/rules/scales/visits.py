@@ -1,8 +1,9 @@
-"""The dates of visits: a chain of windows [from, to), made from the interval of a tier. Only the loader does I/O.
+"""Compute the dates of visits: a sequence of windows [from, to), made from the interval of a tier.
 
-For an interval up to a fortnight each window has exactly that many days, so every calendar month has a whole window.
-For a longer interval the windows are parts of the month or the month itself, so no month is without a visit. So a tier
-of a quarter is visited monthly, as the ten departments' opinion demands from 2026 on.
+For an interval up to 14 days each window has exactly that many days, so every calendar month has a whole window. For a
+longer interval the windows are equal parts of a month (slots) or the whole month. So no month is without a visit. A
+tier with an interval of three months is visited monthly, as the ten departments' opinion demands from 2026 on. Only the
+loader does I/O.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_visit_rules(path: Path) -> VisitRules:
-    """The rules from their file. Raises msgspec.ValidationError for a missing, unsourced or invalid value."""
+    """Read the rules from their file. Raises msgspec.ValidationError for a missing, unsourced or invalid value."""
     found = msgspec.yaml.decode(path.read_bytes(), type=_File).parameters
     unsourced = [name for name, p in found.items() if p.status == "documented" and p.source is None]
     if unsourced or found.keys() - set(VisitRules.__struct_fields__):
@@ -87,7 +88,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Run(NamedTuple):
-    """Adjoining stretches of the same care, planned as one."""
+    """Adjoining stretches with equal `care`, planned as one."""
 
     stretches: tuple[Stretch, ...]
 
@@ -107,17 +108,17 @@ class Run(NamedTuple):
         return is_within(day, self.from_, self.to)
 
     def stretch_on(self, day: date) -> Stretch:
-        """The stretch of a day; the nearest one if the day lies outside."""
+        """Return the stretch of a day; the nearest one if the day lies outside."""
         before = [s for s in self.stretches if s.from_ <= day]
         return before[-1] if before else self.stretches[0]
 
     def entitlement_on(self, day: date) -> str:
-        """The entitlement behind a visit on a day."""
+        """Return the id of the entitlement for a visit on a day."""
         return self.stretch_on(day).entitlement_id
 
 
 def runs(stretches: Sequence[Stretch]) -> list[Run]:
-    """The timeline as runs, in order."""
+    """Join adjoining stretches with equal `care`. Return the runs in the order of days."""
     found: list[list[Stretch]] = []
     for stretch in sorted(stretches, key=lambda s: s.from_):
         last = found[-1][-1] if found else None
@@ -138,10 +139,10 @@ def first_window(start: date, rules: VisitRules) -> Window:
 
 
 def next_window(start: date, interval_days: int, previous_from: date | None = None) -> Window:
-    """The window that begins at `start`. `previous_from`: the first day of the window before it; None: no such window.
+    """Return the window that begins on `start`, or the next slot if `start` leaves too little of the present slot.
 
-    A window is at most one day longer than the interval. A rest of less than half a slot is left out, unless the month
-    would then have no whole window.
+    `previous_from`: the first day of the window before it; None: no such window. A window is at most one day longer
+    than the interval. Less than half a slot is too little, unless the month would then have no window of its own.
     """
     if interval_days <= TILE_DAYS_MAX:
         return Window(start, start + timedelta(days=interval_days))
@@ -157,7 +158,7 @@ def next_window(start: date, interval_days: int, previous_from: date | None = No
 
 
 def _slot(day: date, interval_days: int) -> Window:
-    """The part of its month in which a day lies. A month has as few equal parts as the interval allows."""
+    """Return the slot that contains a day. A month has as few equal slots as the interval allows."""
     first = month_of(day)
     following = add_months(first, 1)
     days = (following - first).days

@@ -1,4 +1,4 @@
-"""The conditions of an item with their answers for one person, and the statements behind them."""
+"""Compute the answers of an item's conditions for one person, with the statements that gave the answers."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -26,9 +26,9 @@ class FactRef(msgspec.Struct, frozen=True):
 class ConditionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """`holds`: None if a missing fact decides. `value`: the person's value, in Chinese.
 
-    `absence`, if there is no value: `told` where a source reports every change of the kind, so that absence is an
-    answer; `untold` where none does; None where nobody ever declared a feed, or absence of the kind is never an
-    answer.
+    `absence`: the meaning of a missing value. `told`: a source reports every change of the kind there, so absence means
+    no. `untold`: no source does. None: there is a value, no coverage was ever declared there, or coverage does not
+    matter for this test.
     """
 
     code: str
@@ -40,7 +40,7 @@ class ConditionOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(NamedTuple):
-    """The person and the day for which conditions are evaluated."""
+    """The person and the day for which conditions are evaluated. `unreported`: kinds whose absence means unknown."""
 
     situation: Situation
     evidence: Evidence
@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
 
 def evidence_of(events: Sequence[Any]) -> Evidence:
-    """`events`: by slot an event id, a tuple of them, or None."""
+    """Return by slot the statements that gave its value. `events`: by slot an event id, a tuple of ids, or None."""
     found: Evidence = {}
     for slot, row in enumerate(CIRCUMSTANCES):
         if events[slot]:
@@ -61,13 +61,16 @@ def evidence_of(events: Sequence[Any]) -> Evidence:
 
 
 def condition_outcomes(found: Applicable, seen: Seen) -> tuple[ConditionOutcome, ...]:
-    """The place by which the list counts for the person, then every condition of the item."""
+    """Return the answer about the place by which the list counts for a person, then one for each condition."""
     top = found.version.conditions
     return tuple(_outcome(condition, seen) for condition in (*_place(found), *(top.all_of or (top,))))
 
 
 def _place(found: Applicable) -> Iterator[Condition]:
-    """The place is a condition too, though no file writes it."""
+    """Yield the condition that the person's hukou or residence lies in the list's area. No file contains it.
+
+    An item of the nation has no such condition, except if the place is unknown.
+    """
     if found.jurisdiction == NATION and not found.presumed:
         return
     areas, by_hukou = (found.jurisdiction,), found.item.follows == "hukou"
@@ -88,7 +91,7 @@ def _outcome(condition: Condition, seen: Seen) -> ConditionOutcome:
 
 
 def _absence(condition: Condition, seen: Seen) -> Absence | None:
-    """If the list itself states the meaning of absence, coverage does not matter."""
+    """Return the meaning of a missing value (`ConditionOutcome.absence`). None also if the list states a meaning."""
     test = TEST.get(condition.test)
     if test is None or condition.absent_means is not None or test.kind not in ANSWERING:
         return None
@@ -99,7 +102,7 @@ def _absence(condition: Condition, seen: Seen) -> Absence | None:
 
 
 def _value(condition: Condition, seen: Seen) -> str | None:
-    """The value that a test reads; of a group the values of its conditions that hold."""
+    """Return in Chinese the value that a test reads; for a group, the values of its conditions that hold."""
     if condition.test not in GROUPS:
         return known_text(condition, seen.situation)
     holding = (c for c in condition.children if evaluate(c, seen.situation, seen.unreported))

@@ -1,4 +1,4 @@
-"""The explanation of an item on a day: every condition with its answer and its evidence."""
+"""Explain the decision about an item on a day: every condition with its answer and its evidence."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -42,8 +42,11 @@ class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """`given_from`: of an item that is not given on that day, the first later day on which it is, if nothing else
-    changes. `remedies`: the changes after which it would be given (`rules.words.remedies`)."""
+    """The explanation of an item on a day.
+
+    `given_from`: if the item is not granted on that day, the first later day on which it is, if nothing else changes.
+    `remedies`: the changes after which it would be given (`rules.words.remedies`).
+    """
 
     item: str
     on: date
@@ -65,7 +68,8 @@ class _Day(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """`outcome`: None if refused. `decision`: of the whole life. `why_held`: the reason if money is suspended."""
+    """The answer for an item. `outcome`: on the day; None: refused. `decision`: of the whole life. `why_held`: the
+    Chinese reason if money is suspended."""
 
     outcome: Outcome | None
     decision: Decision
@@ -82,7 +86,7 @@ def explain(
     choices: Sequence[Choice] = (),
     doubt: Doubt | None = None,
 ) -> Explanation:
-    """Explains the answer of `decide`, with a `doubt`, for an item on a day. Refusals have the same form as grants."""
+    """Explain the answer of `decide` for an item on a day, with money held by a `doubt`. A refusal is explained too."""
     death = death_of(facts)
     if isinstance(death, Deceased) and on > death.on:
         return _after_death(item, on, death)
@@ -115,7 +119,7 @@ def _after_death(item: str, on: date, death: Deceased) -> Explanation:
 
 
 def _not_listed(item: str, day: _Day, lists: Lists) -> Explanation:
-    """No list that counts for the person has the item, or the item follows the hukou and the person has none."""
+    """Return the refusal of an item that no list of the person has, or that needs a hukou if the person has none."""
     title = title_of(item)
     follows = {one.items[item].follows for one in lists.by_area.values() if item in one.items}
     if day.segment is None or day.segment.hukou != () or "hukou" not in follows:
@@ -139,13 +143,13 @@ def _answer(item: str, day: _Day, segment: Segment, lists: Lists, decision: Deci
 
 
 def _as_decided(outcomes: Sequence[Outcome], decision: Decision, on: date) -> tuple[Outcome, ...]:
-    """The outcomes of a day with the states that the decision of the whole life gives them."""
+    """Return the outcomes of a day with the states that the decision of the whole life gives them."""
     that_day = {e.item: e for e in decision.entitlements if is_within(on, e.from_, e.to)}
     return tuple(giving_way(o, that_day[o.item].state, that_day[o.item].suppressed_by) for o in outcomes)
 
 
 def _with_true_age(situation: Situation, facts: Sequence[Fact], on: date) -> Situation:
-    """The age itself, not the last birthday that a list names."""
+    """Return the situation with the person's true age, instead of the last age that a list names."""
     for fact in reversed(facts):
         if isinstance(fact.value, Registration):
             return with_value(situation, AGE, age_on(fact.value.birth_date, on))
@@ -173,7 +177,7 @@ def _explanation(found: Applicable, answer: _Answer, seen: Seen, day: _Day, list
 
 
 def _given_from(decision: Decision, item: str, on: date) -> date | None:
-    """The first later day on which the item is given."""
+    """Return the first later day on which the item is granted."""
     later = (e.from_ for e in decision.entitlements if e.item == item and e.state == "granted" and e.from_ > on)
     return min(later, default=None)
 
@@ -190,7 +194,7 @@ def _policy(found: Applicable, citation: Citation) -> PolicyRef:
 
 
 def policy_ref(lists: Lists, policy: str) -> PolicyRef | None:
-    """The citation behind `Entitlement.policy`; None if these lists do not have that version."""
+    """Return the citation of a version (`Entitlement.policy`); None if these lists do not have that version."""
     jurisdiction, _, rest = policy.partition("/")
     name, _, day = rest.partition("@")
     one = lists.by_area.get(jurisdiction)

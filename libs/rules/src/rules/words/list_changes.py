@@ -1,4 +1,4 @@
-"""The changes of one list of an area against another: first day and Chinese sentence, item by item."""
+"""List the changes between two lists of an area: for each change its item, first day and Chinese text."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -18,8 +18,8 @@ _MONTH: Final = {"same_month": "当月", "next_month": "次月"}
 
 
 class ListChange(msgspec.Struct, frozen=True, kw_only=True):
-    """`item`: None for rules, floors and deviations. `on`: the first day on which the change counts; None: it changes
-    no decision (a floor, a deviation, a note)."""
+    """One change. `item`: None for rules, floors and deviations. `on`: the first day on which the change counts; None:
+    it changes no decision (a floor, a deviation, a note)."""
 
     item: str | None
     on: date | None
@@ -27,13 +27,13 @@ class ListChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_day_changed(before: PolicyList, after: PolicyList) -> date | None:
-    """The first day on which the two lists may decide differently; None: never."""
+    """Return the first day on which the two lists may decide differently; None: never."""
     days = [c.on for c in list_changes(before, after) if c.on is not None]
     return min(days, default=None)
 
 
 def list_changes(before: PolicyList, after: PolicyList) -> list[ListChange]:
-    """Sorted by item and day. Changes of rules, floors and deviations come last."""
+    """Return the changes from one list to another, by item and day. Rules, floors and deviations come last."""
     found: list[ListChange] = []
     for name in sorted({*before.items, *after.items}):
         changes = _item_changes(name, before.items.get(name), after.items.get(name))
@@ -105,7 +105,7 @@ def _end_change(name: str, title: str, was: Version, now: Version) -> ListChange
 
 
 class _Part(NamedTuple):
-    """A part of a version that decides, with its texts in the two lists."""
+    """A part of a version that affects decisions, with its Chinese texts in the two lists."""
 
     name: str
     differs: bool
@@ -140,7 +140,7 @@ def _statuses(version: Version) -> tuple[object, ...]:
 
 
 def _notes(version: Version) -> tuple[object, ...]:
-    """The parts that no decision reads, without the citation."""
+    """Return the parts of a version that no decision reads, without the citation."""
     amount, pay, reverify = version.amount, version.pay, version.reverify
     return (
         version.note,

@@ -1,8 +1,8 @@
-"""The remedies of a refusal: the fewest circumstances that would have to change for a person to get an item.
+"""Find the remedies of a refusal: the fewest circumstances that would have to change for a person to get an item.
 
-The search asks the lists themselves. It replaces some circumstances of the person by others and keeps those changes
-after which the lists grant the item. So rules between items and amounts for certain persons count like every
-condition. The search never suggests a move to another area.
+The search replaces some circumstances of the person by others. It keeps the changes after which the lists give the
+item. So rules between items and amounts for certain persons count like every condition. The search never suggests a
+move to another area.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,8 +33,8 @@ Values = dict[int, Any]  # by slot
 
 
 class Circumstance(msgspec.Struct, frozen=True, kw_only=True):
-    """One circumstance that would change. `kind`: the fact that would report it. `on`: the day on which it comes by
-    itself (a birthday)."""
+    """One circumstance that would have to change. `kind`: the kind of fact that would report it. `on`: the birthday
+    on which it changes by itself; None: it is no birthday, or the day is past or unknown."""
 
     kind: str
     text: str
@@ -42,7 +42,7 @@ class Circumstance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
-    """With all of these circumstances the person gets the item; with fewer of them not.
+    """Circumstances with which the person gets the item. All of them are necessary.
 
     `amount_fen_per_month`: at least this amount. `tier`: None also if it depends on which value the person gets.
     """
@@ -56,7 +56,7 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
 def remedies(
     lists: Lists, segment: Segment, key: tuple[Any, ...], found: Applicable, *, born_on: date | None, on: date
 ) -> tuple[Remedy, ...]:
-    """The remedies of a person who does not get `found`, those with the fewest changes first; at most `TOLD_MAX`.
+    """Return at most `TOLD_MAX` remedies of a person who does not get `found`, those with the fewest changes first.
 
     `key`: as in `Lists.outcomes`. There is no remedy while the place that the item follows is unknown, because
     another list may count there.
@@ -67,6 +67,12 @@ def remedies(
 
 
 class _Search:
+    """A search for remedies.
+
+    `_known`: by slot all values that a text may name. `_options`: by slot the values that may replace the present one.
+    `_left`: the number of changes that may still be tried.
+    """
+
     def __init__(self, lists: Lists, segment: Segment, key: tuple[Any, ...], found: Applicable) -> None:
         self._lists, self._segment, self._key, self._found = lists, segment, key, found
         self._left = _TRIED_MAX
@@ -83,7 +89,7 @@ class _Search:
                 self._options[slot] = self._other(slot, axes[slot])
 
     def _axes(self) -> dict[int, tuple[Any, ...]]:
-        """By slot the values that the item, and the items that may exclude it, distinguish."""
+        """Return by slot the values that the item, and the items that may exclude it, distinguish."""
         near = related({self._found.item.item}, [self._segment.relations])
         others = [test for a in self._segment.applicable if a.item.item in near for test in _tests_of_rest(a)]
         return dict(zip(REST, cells([*self._tests, *others]).axes, strict=True))
@@ -103,7 +109,10 @@ class _Search:
                     return
 
     def _fewest(self) -> Iterator[tuple[tuple[int, ...], list[tuple[Values, Outcome]]]]:
-        """The sets of slots whose change helps, the smallest first. A set that contains another one is left out."""
+        """Yield the sets of slots whose change helps, the smallest first, each with its changes and their outcomes.
+
+        A set that contains another one is left out.
+        """
         enough: list[frozenset[int]] = []
         for n in range(1, _AT_ONCE_MAX + 1):
             for slots in combinations(sorted(self._options), n):
@@ -115,10 +124,14 @@ class _Search:
                     yield slots, granted
 
     def _now(self, slot: int) -> Any:
+        """Return the person's present value."""
         return self._key[slot - AGE]
 
     def _other(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
-        """The other values of a circumstance. A person only grows older. A lost age or place is no help."""
+        """Return the values that may replace the present one.
+
+        An age may only rise. An unknown age, or an unknown kind of place, is not replaced.
+        """
         now = self._now(slot)
         if slot == AGE:
             return tuple(v for v in axis if v is not None and now is not None and v > now)
@@ -127,14 +140,18 @@ class _Search:
         return tuple(v for v in axis if v != now)
 
     def _sets(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
-        """The sets of values, each with the values that no test reads. A benefit elsewhere is never suggested."""
+        """Return the sets of values that a person may have, each with the present values that no test reads.
+
+        A benefit elsewhere is never suggested.
+        """
         now = self._now(slot) or frozenset()
         unread = frozenset(value for value in now if not self._passed(slot, frozenset({value})))
         named = () if slot == ELSEWHERE else tuple(some for some in axis if some is not None)
         return (*(unread | some for some in named), unread or None)
 
     def _granted(self, slots: Sequence[int]) -> Iterator[tuple[Values, Outcome]]:
-        """The changes of these slots that help. Of several ages only the next one: it comes before the others."""
+        """Yield the changes of these slots that help, with their outcomes. Of several ages that help only the lowest is
+        kept, because the person reaches it first."""
         old_enough: set[tuple[Any, ...]] = set()
         for chosen in product(*(self._options[slot] for slot in slots)):  # ages rise
             values = dict(zip(slots, chosen, strict=True))
@@ -145,12 +162,13 @@ class _Search:
                 yield values, outcome
 
     def _given(self, values: Values) -> Outcome | None:
-        """The outcome after a change, if the person gets the item, may choose it, or gets it after a suspicion ends."""
+        """Return the outcome after a change if the person gets the item, may choose it, or gets it after a suspicion.
+        Else return None."""
         outcome = self._outcome(values)
         return outcome if outcome is not None and outcome.state in _HELPED else None
 
     def _outcome(self, values: Values) -> Outcome | None:
-        """The outcome of the item after a change; None: refused, or too many changes were tried."""
+        """Return the outcome of the item after a change; None: refused, or too many changes were tried."""
         self._left -= 1
         if self._left < 0:
             return None
@@ -164,7 +182,10 @@ class _Search:
     def _circumstance(
         self, slot: int, values: Values, meant: set[Outcome], born_on: date | None, on: date
     ) -> Circumstance:
-        """Adds to `meant` the outcomes of the other values that the text names as well."""
+        """Return the circumstance of a slot after a change, with its text.
+
+        Add to `meant` the outcomes of the other values that the text also names.
+        """
         kind = CIRCUMSTANCES[slot].fact.code
         if slot != AGE:
             return Circumstance(kind=kind, text=self._text(slot, values, meant))
@@ -173,9 +194,10 @@ class _Search:
         return Circumstance(kind=kind, text=text, on=day if day and day > on else None)
 
     def _text(self, slot: int, values: Values, meant: set[Outcome]) -> str:
-        """The widest test that the new value passes, the old one fails, and whose every value helps.
+        """Return a Chinese text of a change: the widest test that the new value passes and the present one fails.
 
-        Without such a test: the new value, or the tests that the person must no longer pass.
+        Every value that passes this test must help. Without such a test, the text is the new value, or the tests that
+        the person must no longer pass. Add to `meant` the outcomes of the values that pass the test.
         """
         before, after = self._passed(slot, self._now(slot)), self._passed(slot, values[slot])
         gained = sorted((t for t in after if t not in before), key=lambda t: -len(self._passing(slot, t)))
@@ -189,18 +211,18 @@ class _Search:
         return "，".join(dict.fromkeys(f"不再{condition_text(t)}" for t in before if t not in after))
 
     def _passed(self, slot: int, value: Any) -> list[Condition]:
-        """The tests that a value passes."""
+        """Return the tests that a value passes."""
         situation = with_value(NOTHING_KNOWN, slot, value)
         return [t for t in self._tests if TEST[t.test].slot == slot and compiled(t)(situation)]
 
     def _passing(self, slot: int, test: Condition) -> list[Any]:
-        """The values that pass a test."""
+        """Return the values that pass a test."""
         answer = compiled(test)
         return [value for value in self._known[slot] if answer(with_value(NOTHING_KNOWN, slot, value))]
 
 
 def _tests_of_rest(applicable: Applicable) -> Iterator[Condition]:
-    """The tests of a version that read no area."""
+    """Return the tests of a version that read no area."""
     return (test for test in leaves_of_version(applicable.version) if TEST[test.test].slot in REST)
 
 

@@ -1,4 +1,4 @@
-"""The sentence of an explanation, in Chinese."""
+"""Write the Chinese sentence of an explanation."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -15,7 +15,7 @@ from rules.words.evidence import ConditionOutcome
 def sentence_of(
     found: Applicable, outcome: Outcome | None, conditions: Sequence[ConditionOutcome], on: date, why_held: str
 ) -> str:
-    """`outcome`: None if refused. `why_held`: the reason if money is suspended."""
+    """Return the sentence about an item. `outcome`: None if refused. `why_held`: the reason if money is suspended."""
     title, source = found.item.title, f"《{found.version.citation.title}》{found.version.citation.locator}"
     if outcome is None:
         return f"{on}，不符合{title}的条件：{_failed(conditions)}。依据{source}。"
@@ -34,7 +34,7 @@ def _failed(conditions: Sequence[ConditionOutcome]) -> str:
 
 
 def _details(found: Applicable, outcome: Outcome, why_held: str) -> Iterator[str]:
-    """Amount, visits, and the reason if the item is not given."""
+    """Yield parts of the sentence: amount, visits, and the reason if the item is not given."""
     if outcome.amount_fen_per_month is not None:
         yield f"，{monthly_text(outcome.amount_fen_per_month)}"
     if outcome.unset:
@@ -57,17 +57,18 @@ def title_of(item: str) -> str:
 
 
 def _standard(found: Applicable) -> str:
-    """The office that sets the amount, if the list does not."""
+    """Return the office that sets the amount, or a text that the list sets none."""
     return found.version.standard or f"标准由当地制定，{list_name(found.jurisdiction)}没有规定金额"
 
 
 def _unreported(found: Applicable, outcome: Outcome) -> str:
-    """The missing kinds that no source reports completely there, so that absence is no answer."""
+    """Return a note on the missing kinds that no source reports completely there; empty without such kinds."""
     kinds = kinds_text(kind for kind in outcome.missing_facts if kind in found.unreported)
     return f"（当地没有单位逐项报送{kinds}，没有记录不等于没有）" if kinds else ""
 
 
 def _but(condition: ConditionOutcome) -> str:
+    """Return a note on a failed condition: the person's value, or that no record exists; empty for a group."""
     if condition.code in GROUPS:
         return ""
     if condition.value:
