@@ -114,6 +114,7 @@ class Holder:
 
 
 def _rival_among(items: Sequence[str], rivals: Collection[str]) -> str | None:
+    """Return the first item that is a rival; None: no item is."""
     return next((item for item in items if item in rivals), None)
 
 

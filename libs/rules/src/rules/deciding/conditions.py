@@ -49,6 +49,7 @@ def _group(parts: Collection[Answer], *, decisive: bool, settled: bool) -> Answe
 
 
 def _compiled_test(condition: Condition, unreported: Collection[str]) -> Answer:
+    """Return the function of a test."""
     read = TEST[condition.test]
     slot, holds = read.slot, read.holds
     argument = getattr(condition, condition.test)
@@ -139,6 +140,7 @@ def leaves_of_list(one: PolicyList) -> Iterator[Condition]:
 
 @lru_cache(maxsize=10_000)
 def _band_test(band: Band) -> Condition:
+    """Return the test that a band stands for: a least age or a least ability level."""
     if band.age_years_min is not None:
         return Condition(age_years_min=band.age_years_min)
     return Condition(ability_level_min=band.ability_level_min)

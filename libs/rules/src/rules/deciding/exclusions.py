@@ -69,6 +69,7 @@ class _Relating:
         )
 
     def add(self, area: str, rule: Exclusion) -> None:
+        """Add the relations that a rule of an area sets. Earlier rules about the same pair come first."""
         if isinstance(rule, HigherOf | ChoiceOf):
             for item in rule.items:
                 if self._rules_over(area, item):

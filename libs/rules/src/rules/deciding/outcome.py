@@ -101,6 +101,7 @@ class Applicable:
         return found
 
     def _decide(self, situation: Situation) -> Outcome | None:
+        """Compute the answer for a situation; None: refused."""
         holds = self._holds(situation)
         if holds is False:
             return None
@@ -128,6 +129,7 @@ class Applicable:
         )
 
     def _tier(self, situation: Situation) -> Tier | None:
+        """Return the first tier that applies. A tier without conditions always applies."""
         return next((tier for tier, applies in self._tiers if applies is None or applies(situation)), None)
 
     def _amount(self, amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
@@ -151,6 +153,7 @@ class Applicable:
         return None, set()
 
     def _described(self, **fields: object) -> Outcome:
+        """Return an outcome of this version with further fields."""
         return Outcome(
             item=self.item.item,
             jurisdiction=self.jurisdiction,

@@ -68,6 +68,7 @@ class Coverage:
         return {day for code in self.declared for day in self._days(code, kinds)}
 
     def _days(self, code: str, kinds: Collection[str]) -> Iterator[date]:
+        """Yield the days on which a feed of some kinds begins or ends in a division."""
         for feed in self.declared[code]:
             if feed.kind in kinds and feed.kind in ANSWERING:
                 yield feed.since

@@ -1,9 +1,9 @@
 """Compute facts from the statements of sources. The order of arrival makes no difference.
 
-A chain is a statement with its later corrections, annulments and ends. Its last statement counts. For a kind with one
-value at a time, a later beginning closes an earlier one of the same rank, and a stronger rank covers a weaker one. Some
-kinds have lines, such as one per household or benefit. Each line has one value at a time. A statement through a
-household holds while the person is a member, and yields to any direct statement. `common.events.kinds` has the rules.
+A chain is a statement with its later corrections, annulments and ends. Its last statement counts. Some kinds have one
+value at a time. There, a later beginning closes an earlier one of the same rank, and a stronger rank covers a weaker
+one. Some kinds have lines, such as one per household or benefit. Each line has one value at a time. A statement through
+a household holds while the person is a member, and yields to any direct statement. `common.events.kinds` has the rules.
 
 A piece is the last statement of a chain with a period, before the other chains have cut this period.
 """

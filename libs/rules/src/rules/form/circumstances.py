@@ -76,7 +76,7 @@ _DIGITS: Final = "零一二三四"
 
 
 def monthly_text(fen: int) -> str:
-    """`12345` → `每月123.45元`."""
+    """Return an amount per month in Chinese: `12345` → `每月123.45元`."""
     return "每月{}.{:02d}元".format(*divmod(fen, 100))
 
 

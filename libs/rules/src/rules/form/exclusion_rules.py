@@ -35,8 +35,8 @@ class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="bl
 class HigherOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="higher_of"):
     """Of the granted items the one with the highest amount stays; at equal amounts the one named first.
 
-    An item is not paid together with a benefit received `elsewhere`. The benefit stays if its amount is not lower;
-    otherwise the person may give it up."""
+    An item is not paid together with a benefit received `elsewhere`. The benefit stays if its amount is not lower. If
+    its amount is lower, the person may give it up."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     elsewhere: tuple[Benefit, ...] = ()
@@ -54,7 +54,7 @@ class ChoiceOf(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag=
 class Compatible(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="compatible"):
     """The person may have the items together, and with the benefits `elsewhere`.
 
-    For these pairs, this rule overrides rules of less near lists."""
+    It overrides the rules about these pairs in lists that are further away, such as the lists above."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     elsewhere: tuple[Benefit, ...] = ()

@@ -98,7 +98,7 @@ class Pay(Strict, frozen=True, kw_only=True):
     note: Text | None = None
 
     def terms(self) -> PayTerms:
-        """The terms and their status, as an entitlement carries them."""
+        """Return the terms and their status, as an entitlement contains them."""
         return PayTerms(
             start=self.start,
             stop=self.stop,
@@ -120,7 +120,7 @@ class Tier(Strict, frozen=True, kw_only=True):
 
 
 class Reverify(Strict, frozen=True, kw_only=True):
-    """The age at which a visit must verify living tags again, with its own status. The visits go on meanwhile."""
+    """The age at which a visit must verify living tags again, with its own status. Older tags end no visits."""
 
     living_tag_months: Annotated[int, Meta(ge=1, le=120)]
     status: Status
@@ -223,7 +223,7 @@ BESIDE_ITEMS: dict[str, Any] = {
 
 
 def load_lists(root: Path) -> dict[str, PolicyList]:
-    """All lists under a folder (`contracts/policy`), by area. Raises PolicyError."""
+    """Read all lists under a folder (`contracts/policy`), by area. Raises PolicyError."""
     return {
         folder.name: load_list(folder)
         for folder in sorted(root.iterdir())
@@ -232,7 +232,7 @@ def load_lists(root: Path) -> dict[str, PolicyList]:
 
 
 def load_list(folder: Path) -> PolicyList:
-    """The list of an area. The folder has the area's code as its name. Raises PolicyError."""
+    """Read the list of an area. The folder has the area's code as its name. Raises PolicyError."""
     items: dict[str, ItemPolicy] = {}
     beside: dict[str, Any] = {}
     for path in sorted(folder.glob("*.yaml")):
@@ -248,7 +248,7 @@ def load_list(folder: Path) -> PolicyList:
 
 
 def load_item(path: Path) -> ItemPolicy:
-    """The item of a file. The file has the item's code as its name. Raises PolicyError."""
+    """Read the item of a file. The file has the item's code as its name. Raises PolicyError."""
     item: ItemPolicy = _convert(path, ItemPolicy)
     if item.item != path.stem:
         raise PolicyError(f"{path}: holds item {item.item}")
@@ -256,6 +256,7 @@ def load_item(path: Path) -> ItemPolicy:
 
 
 def _convert(path: Path, into: Any) -> Any:
+    """Read a YAML file into the form `into`. Raises PolicyError."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=loader), into)
@@ -264,7 +265,7 @@ def _convert(path: Path, into: Any) -> Any:
 
 
 def from_event(list_: dict[str, Any]) -> PolicyList:
-    """The list that `PolicyVersionPublished.list` carries. Raises PolicyError."""
+    """Return the list that `PolicyVersionPublished.list` contains. Raises PolicyError."""
     try:
         return msgspec.convert(list_, PolicyList)
     except msgspec.ValidationError as fault:
@@ -272,13 +273,13 @@ def from_event(list_: dict[str, Any]) -> PolicyList:
 
 
 def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
-    """The list as plain JSON values, for `PolicyVersionPublished.list`."""
+    """Return the list as plain JSON values, for `PolicyVersionPublished.list`."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(policy_list))
     return plain
 
 
 def policy_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of a file in `contracts/policy/<area>` (`contracts/policy/schema.json`)."""
+    """Return the JSON Schema 2020-12 of a file in `contracts/policy/<area>` (`contracts/policy/schema.json`)."""
     forms, named = msgspec.json.schema_components([ItemPolicy, *BESIDE_ITEMS.values()], ref_template="#/$defs/{name}")
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode({"anyOf": list(forms), "$defs": named}))
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

@@ -8,12 +8,12 @@ item and area (`rules.money.runs`). The platform pays months, not days. The pay 
   still paid. The day of an end is the first day without the entitlement. For a death it is the day of death itself,
   which may lie in the month before.
 * A new amount in the same item and area replaces the old one from the month of d, or from the one after it.
-* A version that a list sets in force on the first of a month counts from that month for everybody. The pay rules are
+* A version that a list sets in force on the first of a month counts from that month for every person. The pay rules are
   about events of a person, not about the date of a law.
 
-For one item a month is paid once. If two areas claim it (the month of a move), the older one pays: it was responsible
-when the month began, it has announced the payment, and the new area can pay the next month without a question. If the
-rules of two areas leave a month between them, nobody owes it.
+For one item a month is paid once. If the rules of two areas both give the month of a move, the older area pays. It was
+responsible when the month began, and it has announced the payment. The new area can pay the next month. If the rules of
+two areas leave a month between them, no area owes it.
 
 `due` also computes back-pay: it is called for past months.
 """
@@ -35,9 +35,9 @@ ANYWHERE: Final = "*"
 class Due(NamedTuple):
     """The money that an area owes a person for one item and service month.
 
-    `service_month`: its first day. `state`: held while a death is suspected or an identity change waits; barred if the
-    amount or the pay rule is an example, outside a demonstration. `entitlement_id`: the interval that gives the amount.
-    `rests_on`: the example, if there is one.
+    `service_month`: its first day. `state`: held while a death is suspected or an identity change waits. It is barred
+    outside a demonstration if the amount or the pay rule is an example. `entitlement_id`: the interval that gives the
+    amount. `rests_on`: the example, if there is one.
     """
 
     item: str

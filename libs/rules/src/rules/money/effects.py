@@ -252,6 +252,7 @@ def _changes(had: dict[str, _Standing], has: dict[str, _Standing]) -> tuple[tupl
 
 
 def _changes_of_item(before: _Standing, after: _Standing) -> Iterator[What]:
+    """Yield the kinds of change of one item."""
     if after.weight > before.weight:
         yield "more" if before.weight else "gained"
     elif after.weight < before.weight:

@@ -76,7 +76,7 @@ class Money(msgspec.Struct, gc=False):
 
 
 class EarlierMoney(msgspec.Struct, gc=False):
-    """The money of months before the window: `more_fen` is back-pay, `less_fen` would no longer be owed."""
+    """The money of months before the window: `more_fen` is back-pay, `less_fen` was owed only before the change."""
 
     more_fen: int = 0
     less_fen: int = 0
@@ -224,6 +224,7 @@ class Tally:
 
 
 def _kind_of_change(effect: Effect, asked: bool) -> str | None:
+    """Return `winner`, `loser`, `mixed` or `asked`; None: no such change."""
     if effect.gains and effect.loses:
         return "mixed"
     if effect.gains or effect.loses:
@@ -254,6 +255,7 @@ def _had(entitlements: Iterable[Entitlement], window: Window) -> dict[str, int]:
 
 
 def group_key(birth_date: date | None, residence: str | None, hukou: str | None, window: Window) -> GroupKey:
+    """Return the group of a person with these last known places."""
     place = residence or hukou
     return GroupKey(county_of(place) if place else NOWHERE, _age_band(birth_date, window.first))
 

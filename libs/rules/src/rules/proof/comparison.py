@@ -153,6 +153,7 @@ class Comparison:
         return {key: found for key, found in best.items() if not _follows_from_refusal(key, best)}
 
     def _allowances_on(self, day: date, child: Segment) -> list[_Allowance]:
+        """Return the deviations that are in force on a day. `child`: the segment with the child."""
         allowances = [a for a in self._allowances if in_force(a.deviation, day)]
         unreported = self._coverage.unreported(child.where, day, self._kinds)
         if not unreported:
@@ -164,6 +165,7 @@ class Comparison:
 
 
 def _key(code: Narrowing, parent: Side, situation: Situation, allowances: Iterable[_Allowance]) -> Key:
+    """Return the key of a narrowing, with the first deviation that allows it."""
     assert parent.applicable
     item = parent.applicable.item.item
     deviation = next((a.deviation for a in allowances if a.allows(item, code, situation)), None)

@@ -86,6 +86,7 @@ class _Difference:
         return None in settled or settled[0] != settled[1]  # None: the person may choose, by other rules than before
 
     def _answers(self, side: Segment, rest: tuple[Any, ...]) -> list[Any]:
+        """Return the outcomes of one side before the rules between items."""
         situation = side.situation(rest)
         return [outcome for a in side.applicable if (outcome := a.outcome(situation))]
 
@@ -147,6 +148,7 @@ class Edit:
             yield self._areas(hukou, residence), place
 
     def _looks_touched(self, traits: Traits, places: Iterable[tuple[tuple[Area | None, ...], str | None]]) -> bool:
+        """Whether any difference may change an answer for a person with these traits."""
         for areas, place in places:
             for difference in self._between(areas):
                 is_over = traits.died_in is not None and difference.start.year > traits.died_in
@@ -230,6 +232,7 @@ def _items_changed(before: Sequence[Applicable], after: Sequence[Applicable]) ->
 
 
 def _deciding_parts(a: Applicable) -> tuple[Any, ...]:
+    """Return the parts of a version that affect its answers."""
     return a.version, a.jurisdiction, a.presumed, a.item.kind, a.slots, a.unreported
 
 

@@ -1,5 +1,8 @@
 """Find faults of a list before it decides any person: values without a source, conditions that nobody can meet, tiers
-that nobody reaches. `rules.proof.inclusion` proves whether a list gives enough."""
+that nobody reaches. `rules.proof.inclusion` proves whether a list gives enough.
+
+Each check yields notes (code, pointer, Chinese text). Its parameter `at` is the pointer of the checked part.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date

@@ -74,6 +74,7 @@ def _lower_amount(had: Outcome, has: Outcome) -> bool:
 
 
 def _weaker(parent: Side, child: Side, had: Outcome, has: Outcome) -> Iterator[Narrowing]:
+    """Yield the narrowings of visits and of pay terms."""
     if had.interval_days is not None and (has.interval_days is None or has.interval_days > had.interval_days):
         yield "visits_rarer"
     if had.tier is not None and _CLOSER[_mode(child)] < _CLOSER[_mode(parent)]:

@@ -91,10 +91,12 @@ def judge_exclusion(above: Segment, below: Segment, silent: Segment) -> Judgemen
 
 
 def _gives_way(pair: _Pair, relations: Relations, mine: Outcome, its: Outcome) -> bool:
+    """Whether the child's rules take the first item away. `mine`, `its`: outcomes of the first and the second item."""
     return pair.mode == "blocked" or _yields(relations, mine, its)
 
 
 def _had_both(pair: _Pair, had: Mapping[str, Applicable], situation: Situation) -> bool:
+    """Whether the lists above give the person both items."""
     return pair.before == "both" and pair.other in had and _granted(had[pair.other], situation) is not None
 
 
@@ -109,11 +111,13 @@ def _is_worse(pair: _Pair) -> bool:
 
 
 def _granted(found: Applicable, situation: Situation) -> Outcome | None:
+    """Return the outcome of an item if it is granted, else None."""
     outcome = found.outcome(situation)
     return outcome if outcome and outcome.state == "granted" else None
 
 
 def _given(found: Applicable, situation: Situation) -> Outcome | None:
+    """Return the outcome of an item if the person has it (`Outcome.given`), else None."""
     outcome = found.outcome(situation)
     return outcome if outcome and outcome.given else None
 
@@ -135,6 +139,7 @@ def _yields(relations: Relations, mine: Outcome, its: Outcome) -> bool:
 
 
 def _worth(relations: Relations, outcome: Outcome) -> tuple[int, int]:
+    """Return a sort key: the higher amount is worth more; at equal amounts the item named first."""
     return outcome.amount_fen_per_month or 0, -relations.rank[outcome.item]
 
 

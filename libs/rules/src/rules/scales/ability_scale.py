@@ -222,4 +222,5 @@ def _event_faults(events: Sequence[RiskEvent], assessed_on: date, scale: Scale) 
 
 
 def _escaped(code: str) -> str:
+    """Return an item code as a part of a JSON pointer, at most 40 characters of it."""
     return code[:40].replace("~", "~0").replace("/", "~1")

@@ -135,6 +135,7 @@ class Window(NamedTuple):
 
 
 def first_window(start: date, rules: VisitRules) -> Window:
+    """Return the window of the first visit of a run that starts on a day."""
     return Window(start, start + timedelta(days=rules.first_visit_days))
 
 

@@ -132,6 +132,7 @@ def _not_listed(item: str, day: _Day, lists: Lists) -> Explanation:
 
 
 def _answer(item: str, day: _Day, segment: Segment, lists: Lists, decision: Decision, doubt: Doubt | None) -> _Answer:
+    """Return the answer for an item, after the person's choices and a doubt."""
     outcomes: Sequence[Outcome] | None = lists.outcomes(segment, day.key)
     if outcomes is None:  # the person may choose: the answer depends on all earlier days
         outcomes = _as_decided(segment.contenders(day.key), decision, day.on)

@@ -72,6 +72,7 @@ def _whole_item(item: ItemPolicy, verb: str) -> Iterator[ListChange]:
 
 
 def _basis(item: ItemPolicy) -> str:
+    """Return in Chinese whether an item is money or a service, and which place it follows."""
     kind = "资金" if item.kind == "cash" else "服务"
     return f"{kind}、按{'户籍' if item.follows == 'hukou' else '居住地'}"
 

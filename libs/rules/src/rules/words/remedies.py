@@ -95,6 +95,7 @@ class _Search:
         return dict(zip(REST, cells([*self._tests, *others]).axes, strict=True))
 
     def run(self, born_on: date | None, on: date) -> Iterator[Remedy]:
+        """Yield at most `TOLD_MAX` remedies with different texts. `born_on`: birth date. `on`: day of the refusal."""
         shown: set[tuple[str, ...]] = set()
         for slots, granted in self._fewest():
             for values, outcome in granted:
@@ -227,6 +228,7 @@ def _tests_of_rest(applicable: Applicable) -> Iterator[Condition]:
 
 
 def _remedy(title: str, circumstances: tuple[Circumstance, ...], meant: Iterable[Outcome]) -> Remedy:
+    """Return the remedy of some circumstances. `meant`: the outcomes that they can give."""
     outcomes = list(meant)
     text = f"若{'，且'.join(c.text for c in circumstances)}，即可享受{title}"
     amounts = sorted({o.amount_fen_per_month for o in outcomes if o.amount_fen_per_month is not None})

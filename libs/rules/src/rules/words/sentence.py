@@ -77,6 +77,7 @@ def _but(condition: ConditionOutcome) -> str:
 
 
 def _met(condition: ConditionOutcome) -> str:
+    """Return the text of a condition with the person's value."""
     value = condition.value
     if value and condition.code in GROUPS:
         return value
